@@ -1,0 +1,81 @@
+# Everything a developer or a user does with a checkout. `make help` lists it.
+# A fresh machine needs make and Python >= 3.11; the rest is put into .venv, at the versions in the lock files.
+
+VENV := .venv
+BIN := $(VENV)/bin
+UV := $(BIN)/uv
+CODE := $(wildcard src tests bench)
+# The first Python that is new enough; name another with `make PYTHON=/path/to/python …` after `make clean`.
+PYTHON ?= $(firstword $(foreach name,python3 python3.14 python3.13 python3.12 python3.11,$(shell \
+    $(name) -c 'import sys; sys.version_info >= (3, 11) and print("$(name)")' 2>/dev/null)))
+COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+    --no-emit-find-links --custom-compile-command "make lock" $(if $(UPGRADE),--upgrade)
+INSTALL_PROJECT := $(UV) pip install --quiet --python $(BIN)/python --no-build-isolation --no-deps --editable .
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help run setup servers test check lint format bench build lock clean
+
+help: ## Say what there is to make
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sort | \
+	    awk -F ':.*## ' '{printf "  \033[1mmake %-8s\033[0m %s\n", $$1, $$2}'
+
+run: $(VENV)/.runtime ## Serve on http://localhost:8080 with SQLite (ARGS="--demo" for a recorded incident)
+	@exec $(BIN)/alert-history serve $(ARGS)
+
+setup: $(VENV)/.dev ## Make .venv with all that development needs
+	@echo "Ready: source $(BIN)/activate"
+
+servers: ## Install the servers that tests run against (apt), where they are lacking
+	@tests/install-servers
+
+test: $(VENV)/.dev servers ## Run the tests against real servers (ARGS="-k retention" for some)
+	@exec $(BIN)/python -m pytest $(ARGS)
+
+check: lint test ## All that CI asks: format, lint, types, layers, tests (the docs' tests among them)
+
+lint: $(VENV)/.dev ## Format, lint, types and layers, without tests
+	$(BIN)/ruff format --check $(CODE)
+	$(BIN)/ruff check $(CODE)
+	$(BIN)/mypy $(CODE)
+	$(BIN)/lint-imports --no-logo
+
+format: $(VENV)/.dev ## Format the code and mend what ruff can mend
+	$(BIN)/ruff format $(CODE)
+	$(BIN)/ruff check --fix $(CODE)
+
+bench: $(VENV)/.dev servers ## Measure speed and memory; prints a table
+	@exec $(BIN)/python bench/run.py $(ARGS)
+
+build: $(VENV)/.dev ## Build the wheel and the source archive into dist/
+	$(BIN)/hatchling build -d dist
+
+lock: $(UV) ## Write the lock files anew (UPGRADE=1 for newer versions)
+	$(COMPILE) --group build --output-file requirements-build.lock
+	$(COMPILE) pyproject.toml --output-file requirements.lock
+	$(COMPILE) pyproject.toml --all-extras --group dev --constraint requirements.lock \
+	    --constraint requirements-build.lock --output-file requirements-dev.lock
+
+clean: ## Remove .venv, dist and caches; databases stay
+	rm -rf $(VENV) dist build .coverage .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find $(CODE) -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(UV): requirements-build.lock
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed. Install it, or name it: make PYTHON=/path/to/python" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+	    echo "$(PYTHON) can't make virtual environments. On Debian or Ubuntu: apt-get install python3-venv" >&2; exit 1; }
+	@echo "Setting up $(VENV) with $$($(PYTHON) --version)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements-build.lock
+	@touch $@
+
+# Adds to what is there, so that a development environment stays one.
+$(VENV)/.runtime: requirements.lock pyproject.toml $(UV)
+	@$(UV) pip install --quiet --python $(BIN)/python --require-hashes --requirements requirements.lock
+	@$(INSTALL_PROJECT)
+	@touch $@
+
+$(VENV)/.dev: requirements-dev.lock pyproject.toml $(UV)
+	@$(UV) pip sync --quiet --python $(BIN)/python --require-hashes requirements-dev.lock
+	@$(INSTALL_PROJECT)
+	@touch $@ $(VENV)/.runtime
