@@ -1,0 +1,163 @@
+"""Ingest: requests that arrive together share one transaction, and each is answered after its commit.
+
+One committer takes what has queued up while the last commit ran, so the batch grows with the load and a
+lone request waits for nobody. Committing in the order of arrival keeps the events of an alert in order.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import NamedTuple
+
+import structlog
+
+from alert_history.domain.receipt import Outcome, Receipt
+from alert_history.errors import (
+    AlertHistoryError,
+    Overloaded,
+    StorageUnavailable,
+    UnstorableReceipt,
+)
+from alert_history.ports import Recorder
+
+ANSWER_SECONDS = 4.5
+"""How long a request may wait for its commit before it is told to come back: under the contract's 5 s."""
+
+_COMMIT_SECONDS = 10.0
+_BATCH_ALERTS = 1_500
+_BATCH_REQUESTS = 256
+_RETRY_AFTER_SECONDS = 5
+_REQUEST_OVERHEAD_BYTES = 2_048
+
+_log = structlog.get_logger()
+
+Observe = Callable[[Sequence[Receipt], float], None]
+
+
+class _Waiting(NamedTuple):
+    receipt: Receipt
+    answer: asyncio.Future[Outcome]
+
+
+class Ingest:
+    """The queue before the database, bounded by the bytes of the bodies in it."""
+
+    def __init__(
+        self, recorder: Recorder, *, max_pending_bytes: int, observe: Observe | None = None
+    ) -> None:
+        self._recorder = recorder
+        self._max_pending_bytes = max_pending_bytes
+        self._observe = observe
+        self._pending_bytes = 0
+        self._queue: deque[_Waiting] = deque()
+        self._wake = asyncio.Event()
+        self._is_stopping = False
+
+    @property
+    def pending_bytes(self) -> int:
+        """What is reserved now: bodies being read, waiting, or being committed."""
+        return self._pending_bytes
+
+    def reserve(self, body_bytes: int) -> int:
+        """Claim room for a body before it is read; give what this returns to `release`.
+
+        A body larger than the whole bound is let in when nothing else is there. Raises Overloaded.
+        """
+        claim = body_bytes + _REQUEST_OVERHEAD_BYTES
+        if self._is_stopping:
+            raise Overloaded("stopping", after_seconds=_RETRY_AFTER_SECONDS)
+        if self._pending_bytes and self._pending_bytes + claim > self._max_pending_bytes:
+            raise Overloaded("the ingest queue is full", after_seconds=_RETRY_AFTER_SECONDS)
+        self._pending_bytes += claim
+        return claim
+
+    def release(self, claim: int) -> None:
+        """Give back what `reserve` returned, once the request is answered."""
+        self._pending_bytes -= claim
+
+    async def submit(self, receipt: Receipt) -> Outcome:
+        """Wait until it is committed.
+
+        Raises:
+            StorageUnavailable: not committed, or not known to be; sending it again is safe.
+            UnstorableReceipt: the database refuses this very request.
+        """
+        answer: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        self._queue.append(_Waiting(receipt, answer))
+        self._wake.set()
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                return await answer
+        except TimeoutError:
+            raise StorageUnavailable(
+                f"not committed within {ANSWER_SECONDS} s", after_seconds=_RETRY_AFTER_SECONDS
+            ) from None
+
+    async def run(self) -> None:
+        """Commit batches until `stop`; what waits then is still committed."""
+        while True:
+            await self._wake.wait()
+            while batch := self._take():
+                await self._settle(batch)
+            self._wake.clear()
+            if self._queue:
+                self._wake.set()
+            elif self._is_stopping:
+                return
+
+    def stop(self) -> None:
+        """Take no more; `run` returns when the queue is empty."""
+        self._is_stopping = True
+        self._wake.set()
+
+    def _take(self) -> list[_Waiting]:
+        """The next batch. Whoever has given up waiting is left out: it was told that nothing was kept."""
+        batch: list[_Waiting] = []
+        alerts = 0
+        while self._queue and alerts < _BATCH_ALERTS and len(batch) < _BATCH_REQUESTS:
+            waiting = self._queue.popleft()
+            if not waiting.answer.done():
+                batch.append(waiting)
+                alerts += waiting.receipt.group.received
+        return batch
+
+    async def _settle(self, batch: Sequence[_Waiting]) -> None:
+        """Commit it and answer. If the database refuses the data, each request alone: one is to blame."""
+        try:
+            outcomes = await self._commit([waiting.receipt for waiting in batch])
+        except UnstorableReceipt as error:
+            if len(batch) > 1:
+                for waiting in batch:
+                    await self._settle([waiting])
+            else:
+                _log.warning("receipt_refused", receipt_id=batch[0].receipt.id, reason=str(error))
+                _fail(batch, error)
+        except AlertHistoryError as error:
+            _log.warning("commit_failed", requests=len(batch), reason=str(error))
+            _fail(batch, error)
+        except Exception as error:  # whatever it is, the next batch deserves its try
+            _log.exception("commit_failed", requests=len(batch))
+            _fail(batch, StorageUnavailable(str(error), after_seconds=_RETRY_AFTER_SECONDS))
+        else:
+            for waiting, outcome in zip(batch, outcomes, strict=True):
+                with suppress(asyncio.InvalidStateError):  # it gave up while the commit ran
+                    waiting.answer.set_result(outcome)
+
+    async def _commit(self, receipts: Sequence[Receipt]) -> list[Outcome]:
+        loop = asyncio.get_running_loop()
+        begin = loop.time()
+        try:
+            async with asyncio.timeout(_COMMIT_SECONDS):
+                outcomes = await self._recorder.commit(receipts)
+        except TimeoutError:
+            raise StorageUnavailable(f"no commit within {_COMMIT_SECONDS} s") from None
+        if self._observe is not None:
+            self._observe(receipts, loop.time() - begin)
+        return outcomes
+
+
+def _fail(batch: Sequence[_Waiting], error: AlertHistoryError) -> None:
+    for waiting in batch:
+        if not waiting.answer.done():
+            waiting.answer.set_exception(error)

@@ -1,0 +1,73 @@
+"""The background jobs: expire what lapsed, forget what is old, make room for what comes."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
+
+import structlog
+
+from alert_history.errors import AlertHistoryError
+from alert_history.ports import Clock, Upkeep
+
+_PREPARE_SECONDS = 1.0
+_EXPIRE_SECONDS = 5.0
+_FORGET_SECONDS = 60.0
+_REST_SECONDS = 0.05  # between two steps of forgetting: ingest has the database to itself meanwhile
+_EXPIRE_LIMIT = 500
+
+_log = structlog.get_logger()
+
+
+class Retention:
+    """How long what is kept."""
+
+    def __init__(self, *, history: timedelta, bodies: timedelta) -> None:
+        self.history = history
+        self.bodies = bodies
+
+
+async def keep_up(upkeep: Upkeep, *, retention: Retention, clock: Clock) -> None:
+    """Run all jobs until cancelled. A job that fails is logged and tried again at its next turn."""
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(_every(_PREPARE_SECONDS, "prepare", lambda: upkeep.prepare(clock())))
+        tasks.create_task(_every(_EXPIRE_SECONDS, "expire", lambda: expire_all(upkeep, clock())))
+        forget_old = lambda: forget(upkeep, retention=retention, now=clock())  # noqa: E731  # two words, used once
+        tasks.create_task(_every(_FORGET_SECONDS, "forget", forget_old))
+
+
+async def expire_all(upkeep: Upkeep, now: datetime) -> int:
+    """End every occurrence that lapsed; how many."""
+    total = 0
+    while True:
+        ended = await upkeep.expire(now, limit=_EXPIRE_LIMIT)
+        total += ended
+        if ended < _EXPIRE_LIMIT:
+            return total
+
+
+async def forget(upkeep: Upkeep, *, retention: Retention, now: datetime) -> int:
+    """Remove what is past its retention, in steps with rests between them; rows removed."""
+    total = await _until_done(upkeep.drop_bodies, now - retention.bodies)
+    total += await _until_done(upkeep.drop_history, now - retention.history)
+    if total:
+        _log.info("history_forgotten", rows=total)
+    return total
+
+
+async def _until_done(drop: Callable[[datetime], Awaitable[int]], before: datetime) -> int:
+    total = 0
+    while removed := await drop(before):
+        total += removed
+        await asyncio.sleep(_REST_SECONDS)
+    return total
+
+
+async def _every(seconds: float, job: str, work: Callable[[], Awaitable[object]]) -> None:
+    while True:
+        try:
+            await work()
+        except AlertHistoryError as error:
+            _log.warning("job_failed", job=job, reason=str(error))
+        except Exception:  # a job's bug must not end the service that records
+            _log.exception("job_failed", job=job)
+        await asyncio.sleep(seconds)

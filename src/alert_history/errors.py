@@ -1,0 +1,76 @@
+"""Errors, named by what the caller may do.
+
+AlertHistoryError
+├── InvalidRequest          the caller must change what it sends (4xx)
+│   ├── MalformedPayload    the body is not what any source sends        400
+│   ├── PayloadTooLarge     over MAX_BODY_BYTES or MAX_ALERTS_PER_REQUEST 413
+│   ├── UnsupportedMedia    content type or encoding                     415
+│   ├── InvalidQuery        a query, time or cursor that can't be read   400
+│   ├── NotFound            no such thing                                404
+│   └── UnstorableReceipt   the database refuses the data itself         400
+├── Unavailable             the same call may work later (503, Retry-After)
+│   ├── Overloaded          the ingest queue is full
+│   ├── StorageUnavailable  the database can't be reached or can't commit
+│   └── QueryTimeout        a read took longer than it may
+└── ConfigurationError      the operator must change the environment; lists every fault
+"""
+
+
+class AlertHistoryError(Exception):
+    """Everything this service raises on purpose."""
+
+
+class InvalidRequest(AlertHistoryError):
+    """The caller must change what it sends. The message says what is wrong."""
+
+
+class MalformedPayload(InvalidRequest):
+    """The body is not what any source sends; nothing of it was kept."""
+
+
+class PayloadTooLarge(InvalidRequest):
+    """More bytes or more alerts than one request may hold."""
+
+
+class UnsupportedMedia(InvalidRequest):
+    """A content type or content encoding that ingest does not read."""
+
+
+class InvalidQuery(InvalidRequest):
+    """A query, time, sort or cursor that can't be read."""
+
+
+class NotFound(InvalidRequest):
+    """No such occurrence."""
+
+
+class UnstorableReceipt(InvalidRequest):
+    """The database refused the data of a batch; one request of it is to blame."""
+
+
+class Unavailable(AlertHistoryError):
+    """The same call may work after `after_seconds`."""
+
+    def __init__(self, message: str, *, after_seconds: int = 1) -> None:
+        super().__init__(message)
+        self.after_seconds = after_seconds
+
+
+class Overloaded(Unavailable):
+    """The ingest queue is full."""
+
+
+class StorageUnavailable(Unavailable):
+    """The database can't be reached, is behind its schema, or could not commit."""
+
+
+class QueryTimeout(Unavailable):
+    """A read took longer than it may; a narrower time range is likely to work."""
+
+
+class ConfigurationError(AlertHistoryError):
+    """The environment is wrong. `faults` holds one line for each, with the variable's name."""
+
+    def __init__(self, faults: list[str]) -> None:
+        super().__init__("; ".join(faults))
+        self.faults = faults

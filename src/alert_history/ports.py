@@ -1,0 +1,201 @@
+"""What the engine needs of a store and a clock, as Protocols. Failure and order are promised in the docstrings."""
+
+from collections.abc import AsyncIterator, Sequence
+from datetime import datetime
+from typing import Any, Protocol
+
+import msgspec
+
+from alert_history.domain.matching import Query
+from alert_history.domain.occurrence import EventKind
+from alert_history.domain.receipt import Outcome, Receipt
+
+
+class StoredAlert(msgspec.Struct, frozen=True):
+    """One occurrence as the HTTP API shows it. `id` is `<fingerprint>-<startsAt in µs since 1970>`; times are aware UTC."""
+
+    id: str
+    fingerprint: str
+    alertname: str
+    namespace: str
+    severity: str
+    status: str
+    labels: dict[str, str]
+    annotations: dict[str, str]
+    starts_at: datetime
+    ends_at: datetime | None
+    expires_at: datetime | None
+    timestamp: datetime
+    last_received_at: datetime
+    repeat_count: int
+    generator_url: str
+    source: str
+    receiver: str
+    details: dict[str, Any] | None = None
+
+
+class StoredEvent(msgspec.Struct, frozen=True):
+    """One event of a timeline. `receiver` and `source` are those of the receipt that brought it, if one did."""
+
+    kind: EventKind
+    at: datetime
+    receipt_id: str | None
+    source: str | None
+    receiver: str | None
+    detail: dict[str, Any] | None
+
+
+class QuarantinedAlert(msgspec.Struct, frozen=True):
+    """An alert that was refused inside an accepted request. `raw` is its JSON as sent, undecodable bytes replaced."""
+
+    id: str
+    received_at: datetime
+    receipt_id: str
+    position: int
+    reason: str
+    source: str
+    receiver: str
+    raw: str
+
+
+class HistoryFilter(msgspec.Struct, frozen=True):
+    """Which occurrences: all conditions must hold. `since` ≤ `timestamp` < `until`."""
+
+    query: Query = Query((), ())
+    alertname: str | None = None
+    status: str | None = None
+    severity: str | None = None
+    namespace: str | None = None
+    fingerprint: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+class PageRequest(msgspec.Struct, frozen=True):
+    """Which page: `sort` is a column name, `-` before it for descending. `cursor` is a `next_cursor` of the same sort."""
+
+    limit: int = 50
+    offset: int = 0
+    cursor: str | None = None
+    sort: str = "-timestamp"
+    wants_exact_total: bool = False
+
+
+class HistoryPage(msgspec.Struct, frozen=True):
+    """A page. `total` counts all that match; it is a lower bound where `is_total_exact` is false."""
+
+    alerts: list[StoredAlert]
+    total: int
+    is_total_exact: bool
+    next_cursor: str | None
+
+
+class QuarantinePage(msgspec.Struct, frozen=True):
+    """Newest first; `next_cursor` is None on the last page."""
+
+    quarantine: list[QuarantinedAlert]
+    total: int
+    next_cursor: str | None
+
+
+class Recorder(Protocol):
+    """The write side."""
+
+    async def commit(self, receipts: Sequence[Receipt]) -> list[Outcome]:
+        """Keep all of it in one transaction; return after the commit, one outcome a receipt, in order.
+
+        Sightings of one occurrence are taken in the order given. Whoever retries after an error changes
+        nothing twice, except that repeats are counted again.
+
+        Raises:
+            StorageUnavailable: nothing was kept, or it is not known whether it was.
+            UnstorableReceipt: the database refused the data itself; nothing was kept.
+        """
+        ...
+
+
+class History(Protocol):
+    """The read side. Every call may raise StorageUnavailable, QueryTimeout or InvalidQuery."""
+
+    async def page(self, wanted: HistoryFilter, page: PageRequest) -> HistoryPage:
+        """One page of occurrences; its cost does not grow with what lies outside the page and the count's bound."""
+        ...
+
+    async def find(self, occurrence_id: str) -> StoredAlert:
+        """One occurrence. Raises NotFound."""
+        ...
+
+    async def timeline(self, occurrence_id: str) -> list[StoredEvent]:
+        """Its events, oldest first. Empty if there is no such occurrence."""
+        ...
+
+    async def quarantine(self, *, limit: int, cursor: str | None) -> QuarantinePage:
+        """What was refused, newest first."""
+        ...
+
+    def export(
+        self, wanted: HistoryFilter, *, batch_size: int = 1000
+    ) -> AsyncIterator[list[StoredAlert]]:
+        """Everything that matches, oldest first, in batches; memory does not grow with the result."""
+        ...
+
+
+class Upkeep(Protocol):
+    """What a background job does to a store. None of it may hold up ingest for longer than a commit takes."""
+
+    async def prepare(self, now: datetime) -> None:
+        """Make room for what comes (partitions ahead, index backlog)."""
+        ...
+
+    async def expire(self, now: datetime, *, limit: int = 500) -> int:
+        """End firing occurrences whose `expires_at` has passed; how many. Fewer than `limit`: none are left."""
+        ...
+
+    async def drop_history(self, before: datetime) -> int:
+        """Forget one bounded step of occurrences last received before then; rows removed, 0 when done."""
+        ...
+
+    async def drop_bodies(self, before: datetime) -> int:
+        """Forget one bounded step of raw bodies received before then; rows removed, 0 when done."""
+        ...
+
+    async def read_setting(self, name: str) -> Any:
+        """A setting's value, or None."""
+        ...
+
+    async def write_setting(self, name: str, value: Any) -> None:
+        """Keep a setting (any JSON value), durably."""
+        ...
+
+
+class Lifecycle(Protocol):
+    """Opening, checking and closing a store."""
+
+    async def open(self) -> None:
+        """Bring the schema to head and get ready. Raises StorageUnavailable; may be called again then."""
+        ...
+
+    async def check(self) -> dict[str, str]:
+        """`{"database": "ok"|fault, "schema": "ok"|fault}`; answers within 2 s and never raises."""
+        ...
+
+    async def close(self) -> None:
+        """Give connections and threads back."""
+        ...
+
+
+class Store(msgspec.Struct, frozen=True):
+    """A whole store, by what is asked of it: PostgreSQL or SQLite."""
+
+    recorder: Recorder
+    history: History
+    upkeep: Upkeep
+    lifecycle: Lifecycle
+
+
+class Clock(Protocol):
+    """Where time comes in."""
+
+    def __call__(self) -> datetime:
+        """Now, aware UTC."""
+        ...

@@ -1,0 +1,24 @@
+"""Where history is kept: PostgreSQL or SQLite, behind the ports. SQL lives here and nowhere else."""
+
+from alert_history.ports import Store
+
+
+def open_store(database_url: str, *, read_database_url: str | None = None) -> Store:
+    """The store a `DATABASE_URL` names; nothing is connected yet. Raises ValueError on another scheme."""
+    if is_sqlite(database_url):
+        from alert_history.storage.sqlite import sqlite_store
+
+        return sqlite_store(database_url)
+    from alert_history.storage.postgres import postgres_store
+
+    return postgres_store(database_url, read_database_url=read_database_url)
+
+
+def is_sqlite(database_url: str) -> bool:
+    """Whether it names a file rather than a server. Raises ValueError on a scheme that is neither."""
+    scheme = database_url.split(":", 1)[0].split("+", 1)[0]
+    if scheme in {"postgresql", "postgres"}:
+        return False
+    if scheme == "sqlite":
+        return True
+    raise ValueError(f"{scheme}:// is not postgresql:// or sqlite:///")

@@ -1,0 +1,137 @@
+"""What both stores do with a batch before and after the database has spoken. No SQL, no connection."""
+
+import os
+from collections import Counter
+from collections.abc import Container, Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from alert_history.domain.alert import Note, Refused, Silence
+from alert_history.domain.occurrence import (
+    Event,
+    Occurrence,
+    Sighting,
+    follow,
+    note_event,
+)
+from alert_history.domain.receipt import RANDOM_ID_BYTES, Outcome, Receipt, time_ordered_id
+
+Key = tuple[str, datetime]
+
+encode_json = msgspec.json.Encoder().encode
+
+
+class Decision(msgspec.Struct, frozen=True, gc=False):
+    """One occurrence after a batch: where it stands, what was first said of it, and the events to keep."""
+
+    first: Sighting
+    occurrence: Occurrence
+    events: list[Event]
+
+
+def by_key(receipts: Iterable[Receipt]) -> dict[Key, list[Sighting]]:
+    """The sightings of each occurrence in the order they came; keys sorted, so that two replicas lock alike."""
+    groups: dict[Key, list[Sighting]] = {}
+    for receipt in receipts:
+        for sighting in receipt.sightings:
+            alert = sighting.alert
+            groups.setdefault((alert.fingerprint, alert.starts_at), []).append(sighting)
+    return dict(sorted(groups.items()))
+
+
+def decide(occurrence: Occurrence | None, sightings: Sequence[Sighting]) -> Decision:
+    """What a batch makes of one occurrence."""
+    after, events = follow(occurrence, sightings)
+    return Decision(sightings[0], after, events)
+
+
+class PlacedNotes(msgspec.Struct, frozen=True):
+    """Notes as events of known occurrences, and those whose alert nobody knows, as refused.
+
+    `stored` counts, by receipt, the events that were news; the store fills it.
+    """
+
+    events: list[Event] = []
+    orphans: list[tuple[Receipt, Refused]] = []
+    stored: Counter[str] = msgspec.field(default_factory=Counter)
+
+
+def place_notes(
+    notes: Iterable[tuple[Receipt, Note]], *, known: Container[Key], newest: dict[str, datetime]
+) -> PlacedNotes:
+    """Find each note its occurrence: the one it names if that is `known`, else the newest of its fingerprint."""
+    placed = PlacedNotes()
+    for receipt, note in notes:
+        starts_at = note.starts_at or newest.get(note.fingerprint)
+        if starts_at is None or (note.starts_at and (note.fingerprint, starts_at) not in known):
+            reason = f"{note.kind}: no such occurrence of {note.fingerprint} is known"
+            placed.orphans.append((receipt, Refused(note.position, reason, encode_json(note))))
+        else:
+            placed.events.append(note_event(note, starts_at=starts_at, receipt_id=receipt.id))
+    return placed
+
+
+def newest_silences(receipts: Iterable[Receipt]) -> list[Silence]:
+    """The silences of a batch, the newest word on each, by id."""
+    newest: dict[str, Silence] = {}
+    for silence in (silence for receipt in receipts for silence in receipt.group.silences):
+        held = newest.get(silence.id)
+        if held is None or held.updated_at <= silence.updated_at:
+            newest[silence.id] = silence
+    return [newest[silence_id] for silence_id in sorted(newest)]
+
+
+def outcomes(
+    receipts: Sequence[Receipt], *, events: Iterable[Event], placed: PlacedNotes
+) -> list[Outcome]:
+    """What to answer each request."""
+    stored = Counter(event.receipt_id for event in events)
+    orphaned = Counter(receipt.id for receipt, _ in placed.orphans)
+    return [
+        _outcome(
+            receipt,
+            stored=stored[receipt.id] + placed.stored[receipt.id] + len(receipt.group.silences),
+            quarantined=len(receipt.group.refused) + orphaned[receipt.id],
+        )
+        for receipt in receipts
+    ]
+
+
+def _outcome(receipt: Receipt, *, stored: int, quarantined: int) -> Outcome:
+    received = receipt.group.received
+    return Outcome(receipt.id, received, stored, received - stored - quarantined, quarantined)
+
+
+def is_same_repeat(sightings: Sequence[Sighting]) -> bool:
+    """Whether all say the same, so that one statement can count them if the store already knows it."""
+    one = sightings[0]
+    return all(
+        s.content_hash == one.content_hash and s.alert.status == one.alert.status
+        for s in sightings[1:]
+    )
+
+
+def new_id(time: datetime) -> str:
+    """A new id that sorts by that time."""
+    return time_ordered_id(time, randomness=os.urandom(RANDOM_ID_BYTES))
+
+
+def json_or_none(value: Any) -> str | None:
+    """A value as JSON text; None stays NULL."""
+    return None if value is None else encode_json(value).decode()
+
+
+def occurrence_id(fingerprint: str, starts_at_microseconds: int) -> str:
+    """The id of an occurrence in the API."""
+    return f"{fingerprint}-{starts_at_microseconds}"
+
+
+def split_occurrence_id(occurrence_id: str) -> tuple[str, int] | None:
+    """The fingerprint and microseconds of an id; None if it is not one."""
+    fingerprint, _, microseconds = occurrence_id.partition("-")
+    try:
+        return fingerprint, int(microseconds)
+    except ValueError:
+        return None

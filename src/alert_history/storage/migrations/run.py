@@ -1,0 +1,65 @@
+"""Brings a database to the schema this release needs; safe when several pods start at once.
+
+PostgreSQL: under an advisory lock, so that one pod migrates and the others wait, then find nothing to do.
+SQLite: inside an immediate transaction. On both the whole way to the head is one transaction.
+Synchronous: call it in a thread. Alembic is imported only when there is something to migrate.
+"""
+
+import asyncio
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+from sqlalchemy import Connection, create_engine
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.pool import NullPool
+
+_LOCK = 0x616C657274  # "alert"
+_LOCK_TIMEOUT_SECONDS = 300
+
+
+def upgrade_sqlite(path: str) -> None:
+    """Bring the file to head. Raises sqlite3.Error or sqlalchemy's DBAPIError."""
+
+    def connect() -> sqlite3.Connection:
+        connection = sqlite3.connect(path, isolation_level=None, timeout=_LOCK_TIMEOUT_SECONDS)
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        return connection
+
+    engine = create_engine("sqlite://", creator=connect, poolclass=NullPool)
+    with engine.connect() as connection:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        _upgrade(connection)
+        connection.exec_driver_sql("COMMIT")
+    engine.dispose()
+
+
+def upgrade_postgres(dsn: str) -> None:
+    """Bring the database to head. Raises OSError, asyncpg's errors or sqlalchemy's DBAPIError."""
+    asyncio.run(_upgrade_postgres(dsn))
+
+
+async def _upgrade_postgres(dsn: str) -> None:
+    async def connect() -> Any:
+        return await asyncpg.connect(dsn, timeout=10)
+
+    engine = create_async_engine("postgresql+asyncpg://", async_creator=connect, poolclass=NullPool)
+    try:
+        async with engine.begin() as connection:
+            await connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{_LOCK_TIMEOUT_SECONDS}s'")
+            await connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK})")
+            await connection.run_sync(_upgrade)
+    finally:
+        await engine.dispose()
+
+
+def _upgrade(connection: Connection) -> None:
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")

@@ -1,0 +1,122 @@
+"""Connections to PostgreSQL: one for ingest, a pool for everything else, and what their errors mean."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any, TypeAlias
+
+import asyncpg
+
+from alert_history.errors import QueryTimeout, StorageUnavailable, UnstorableReceipt
+
+Connection: TypeAlias = "asyncpg.Connection[Any]"
+
+CONNECT_TIMEOUT_SECONDS = 3
+READ_TIMEOUT_SECONDS = 5
+_READERS = 6
+
+# The statements of the hot path probe by key. A plan made once and kept saves 3 ms of planning over the
+# partitions on every commit, and no statistics, however stale, can turn the probes into scans.
+_WRITER_SETTINGS = {
+    "application_name": "alert-history ingest",
+    "plan_cache_mode": "force_generic_plan",
+    "enable_seqscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+    "jit": "off",
+    "timezone": "UTC",
+}
+_READER_SETTINGS = {
+    "application_name": "alert-history read",
+    "statement_timeout": str(READ_TIMEOUT_SECONDS * 1000),
+    "jit": "off",
+    "timezone": "UTC",
+}
+
+
+class Connections:
+    """Opens connections when they are first needed, and anew after they broke. Bound to one event loop."""
+
+    def __init__(self, dsn: str, *, read_dsn: str | None = None) -> None:
+        self.dsn = dsn
+        self._read_dsn = read_dsn or dsn
+        self._writer: Connection | None = None
+        self._writer_lock = asyncio.Lock()
+        self._pool: "asyncpg.Pool[Any]" | None = None
+
+    @asynccontextmanager
+    async def writer(self) -> AsyncIterator[Connection]:
+        """The one connection that ingest commits on; one user at a time. It is dropped if its user fails badly."""
+        async with self._writer_lock:
+            if self._writer is None or self._writer.is_closed():
+                self._writer = await self._connect(_WRITER_SETTINGS)
+            try:
+                yield self._writer
+            except (asyncpg.PostgresError, asyncpg.DataError, ValueError):
+                raise
+            except BaseException:
+                self._writer.terminate()
+                self._writer = None
+                raise
+
+    @asynccontextmanager
+    async def reader(self) -> AsyncIterator[Connection]:
+        """A connection for reading; waits at most `READ_TIMEOUT_SECONDS` for one."""
+        if self._pool is None:
+            self._pool = asyncpg.create_pool(
+                self._read_dsn,
+                min_size=0,
+                max_size=_READERS,
+                timeout=CONNECT_TIMEOUT_SECONDS,
+                server_settings=_READER_SETTINGS,
+                reset=_keep_session,
+            )
+            await self._pool
+        async with self._pool.acquire(timeout=READ_TIMEOUT_SECONDS) as connection:
+            yield connection  # type: ignore[misc]  # a proxy with the connection's own methods
+
+    @asynccontextmanager
+    async def single(self) -> AsyncIterator[Connection]:
+        """A connection of one's own for slow work, closed at the end."""
+        connection = await self._connect(
+            {"application_name": "alert-history upkeep", "timezone": "UTC"}
+        )
+        try:
+            yield connection
+        finally:
+            connection.terminate()
+
+    async def close(self) -> None:
+        """Close all of them; does not wait for a server that is gone."""
+        if self._writer is not None:
+            self._writer.terminate()
+            self._writer = None
+        if self._pool is not None:
+            self._pool.terminate()
+            self._pool = None
+
+    async def _connect(self, settings: dict[str, str]) -> Connection:
+        return await asyncpg.connect(
+            self.dsn, timeout=CONNECT_TIMEOUT_SECONDS, server_settings=settings
+        )
+
+
+async def _keep_session(connection: Connection) -> None:
+    """Readers change nothing of their session, so the round trip that would reset it is saved."""
+
+
+@contextmanager
+def storage_errors() -> Iterator[None]:
+    """Says what an error of the driver means to the caller, by SQLSTATE."""
+    try:
+        yield
+    except asyncpg.QueryCanceledError as error:
+        raise QueryTimeout("the query took too long; try a narrower time range") from error
+    except (asyncpg.DataError, UnicodeError) as error:  # refused by the driver before it was sent
+        raise UnstorableReceipt(str(error)) from error
+    except asyncpg.PostgresError as error:
+        if (error.sqlstate or "")[:2] in {"22", "23", "54"}:
+            raise UnstorableReceipt(str(error)) from error
+        raise StorageUnavailable(f"database: {error}") from error
+    except (OSError, TimeoutError, asyncpg.InterfaceError) as error:
+        raise StorageUnavailable(f"database: {error or type(error).__name__}") from error

@@ -1,0 +1,146 @@
+"""PostgreSQL: domain values as rows, and back."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from alert_history.domain.alert import Refused, Silence
+from alert_history.domain.occurrence import Event, Occurrence, Sighting
+from alert_history.domain.receipt import Outcome, Receipt
+from alert_history.storage import postgres_statements as sql
+from alert_history.storage.batch import Decision, Key, encode_json, json_or_none, new_id
+from alert_history.storage.postgres_connection import Connection
+
+
+def read_occurrence(row: Any) -> Occurrence:
+    """An occurrence from a row of LOCK_ALERTS."""
+    return Occurrence(
+        status=row["status"],
+        content_hash=row["content_hash"],
+        annotations=msgspec.json.decode(row["annotations"], type=dict[str, str]),
+        ends_at=row["ends_at"],
+        expires_at=row["expires_at"],
+        last_received_at=row["last_received_at"],
+        repeat_count=row["repeat_count"],
+        event_count=row["event_count"],
+    )
+
+
+async def update_occurrences(connection: Connection, occurrences: dict[Key, Occurrence]) -> None:
+    """Write decided occurrences back."""
+    if not occurrences:
+        return
+    rows = [
+        (
+            *key,
+            now.status,
+            now.content_hash,
+            encode_json(now.annotations).decode(),
+            now.ends_at,
+            now.expires_at,
+            now.last_received_at,
+            now.repeat_count,
+            now.event_count,
+        )
+        for key, now in occurrences.items()
+    ]
+    await connection.execute(sql.UPDATE_ALERTS, *zip(*rows, strict=True))
+
+
+def event_row(event: Event) -> tuple[Any, ...]:
+    """A row of `postgres_statements.EVENT_COLUMNS`."""
+    return (
+        event.fingerprint,
+        event.starts_at,
+        event.key,
+        event.kind,
+        event.at,
+        event.receipt_id,
+        json_or_none(event.detail),
+    )
+
+
+def alert_row(decision: Decision) -> tuple[Any, ...]:
+    """A row of `postgres_statements.ALERT_COLUMNS`."""
+    sighting, now = decision.first, decision.occurrence
+    alert = sighting.alert
+    labels = alert.labels
+    annotations = (
+        sighting.annotations_json
+        if now.content_hash == sighting.content_hash
+        else encode_json(now.annotations)
+    )
+    return (
+        alert.fingerprint,
+        alert.starts_at,
+        sighting.received_at,
+        labels.get("alertname", ""),
+        labels.get("namespace", ""),
+        labels.get("severity", ""),
+        now.status,
+        encode_json(labels).decode(),
+        annotations.decode(),
+        now.ends_at,
+        now.expires_at,
+        now.last_received_at,
+        now.repeat_count,
+        now.event_count,
+        now.content_hash,
+        alert.generator_url,
+        sighting.source,
+        sighting.receiver,
+        json_or_none(alert.details),
+    )
+
+
+def repeat_row(key: Key, sightings: Sequence[Sighting]) -> tuple[Any, ...]:
+    last = sightings[-1]
+    expires_at = next((s.alert.expires_at for s in reversed(sightings) if s.alert.expires_at), None)
+    received_at = max(s.received_at for s in sightings)
+    return (*key, last.alert.status, last.content_hash, received_at, expires_at, len(sightings))
+
+
+def receipt_row(receipt: Receipt, outcome: Outcome) -> tuple[Any, ...]:
+    group = receipt.group
+    return (
+        receipt.id,
+        receipt.received_at,
+        receipt.path,
+        receipt.publish,
+        group.source,
+        group.receiver,
+        group.group_key,
+        group.external_url,
+        outcome.received,
+        outcome.quarantined,
+        group.truncated_alerts,
+        encode_json(group.details).decode(),
+        receipt.body_sha256,
+        len(receipt.body),
+    )
+
+
+def quarantine_row(receipt: Receipt, refused: Refused) -> tuple[Any, ...]:
+    return (
+        new_id(receipt.received_at),
+        receipt.received_at,
+        receipt.id,
+        refused.position,
+        refused.reason,
+        receipt.group.source,
+        receipt.group.receiver,
+        refused.raw,
+    )
+
+
+def silence_row(silence: Silence) -> tuple[Any, ...]:
+    return (
+        silence.id,
+        encode_json(silence.matchers).decode(),
+        silence.starts_at,
+        silence.ends_at,
+        silence.updated_at,
+        silence.created_by,
+        silence.comment,
+    )

@@ -1,0 +1,258 @@
+"""PostgreSQL: what the background jobs do. Every step is short, and gives way when it would have to wait."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import asyncpg
+import msgspec
+
+from alert_history.domain.occurrence import expire
+from alert_history.storage import postgres_statements as sql
+from alert_history.storage.batch import encode_json
+from alert_history.storage.postgres_connection import (
+    Connection,
+    Connections,
+    storage_errors,
+)
+from alert_history.storage.postgres_rows import (
+    event_row,
+    read_occurrence,
+    update_occurrences,
+)
+
+_DAY = timedelta(days=1)
+_WEEK = timedelta(days=7)
+_AHEAD = timedelta(days=14)
+_BEHIND = timedelta(days=14)
+_PENDING_BYTES = 64 * 1024
+_STEP_ROWS = 5_000
+_LOCK_TIMEOUT = "SET LOCAL lock_timeout = '200ms'"
+
+PARTITIONED = {
+    "alerts": ("starts_at", _WEEK),
+    "events": ("starts_at", _WEEK),
+    "receipts": ("received_at", _WEEK),
+    "receipt_bodies": ("received_on", _DAY),
+}
+"""Each partitioned table: its time column and the length of a partition."""
+
+
+class PostgresUpkeep:
+    """See `ports.Upkeep`."""
+
+    def __init__(self, connections: Connections) -> None:
+        self._connections = connections
+
+    async def prepare(self, now: datetime) -> None:
+        """Partitions two weeks back and ahead (created once), and the pending lists of the label indexes."""
+        with storage_errors():
+            async with self._connections.single() as connection:
+                for table, (_, length) in PARTITIONED.items():
+                    for start in _starts(now - _BEHIND, now + _AHEAD, length=length):
+                        await _create_partition(connection, table, start=start, end=start + length)
+                await _merge_pending_lists(connection)
+
+    async def expire(self, now: datetime, *, limit: int = 500) -> int:
+        """See `ports.Upkeep.expire`. Rows another replica holds are skipped: it is ending them."""
+        with storage_errors():
+            async with self._connections.single() as connection, connection.transaction():
+                rows = await connection.fetch(sql.LOCK_EXPIRED, now, limit)
+                ended, events = {}, []
+                for row in rows:
+                    key = (row["fingerprint"], row["starts_at"])
+                    ended[key] = read_occurrence(row)
+                    events.append(expire(ended[key], fingerprint=key[0], starts_at=key[1], now=now))
+                if rows:
+                    await update_occurrences(connection, dict(sorted(ended.items())))
+                    columns = zip(*map(event_row, events), strict=True)
+                    await connection.execute(sql.INSERT_EVENTS, *columns)
+                return len(rows)
+
+    async def drop_history(self, before: datetime) -> int:
+        """Drop whole partitions first; then what lies in partitions that live on, by small deletes."""
+        with storage_errors():
+            async with self._connections.single() as connection:
+                for partition in await _partitions(connection, "alerts", older_than=before):
+                    return await _drop_occurrences(connection, partition, before=before)
+                for partition in await _partitions(connection, "receipts", older_than=before):
+                    return await _drop_partition(connection, "receipts", partition)
+                return await _delete_strays(connection, before)
+
+    async def drop_bodies(self, before: datetime) -> int:
+        """See `ports.Upkeep.drop_bodies`."""
+        with storage_errors():
+            async with self._connections.single() as connection:
+                for partition in await _partitions(connection, "receipt_bodies", older_than=before):
+                    return await _drop_partition(connection, "receipt_bodies", partition)
+                return await _delete(
+                    connection, "receipt_bodies_default", "received_on < $1", before
+                )
+
+    async def read_setting(self, name: str) -> Any:
+        """See `ports.Upkeep.read_setting`."""
+        with storage_errors():
+            async with self._connections.single() as connection:
+                text = await connection.fetchval("SELECT value FROM settings WHERE name = $1", name)
+                return None if text is None else msgspec.json.decode(text)
+
+    async def write_setting(self, name: str, value: Any) -> None:
+        """See `ports.Upkeep.write_setting`."""
+        with storage_errors():
+            async with self._connections.single() as connection:
+                await connection.execute(
+                    "INSERT INTO settings (name, value) VALUES ($1, $2::text::jsonb) "
+                    "ON CONFLICT (name) DO UPDATE SET value = excluded.value, updated_at = now()",
+                    name,
+                    encode_json(value).decode(),
+                )
+
+
+def _starts(since: datetime, until: datetime, *, length: timedelta) -> Iterator[datetime]:
+    """Where the partitions of that length begin that cover the span; weeks begin on Monday, UTC."""
+    epoch = datetime(1970, 1, 5, tzinfo=UTC)
+    start = epoch + (since - epoch) // length * length
+    while start <= until:
+        yield start
+        start += length
+
+
+async def _create_partition(
+    connection: Connection, table: str, *, start: datetime, end: datetime
+) -> None:
+    """Create it and move into it what the default partition holds of its span; nothing if it is there.
+
+    It is filled before it is attached, and gives up when ingest holds the lock for long: the next run tries again.
+    """
+    name = f"{table}_p{start:%Y%m%d}"
+    if await connection.fetchval("SELECT to_regclass($1)", name) is not None:
+        return
+    column = PARTITIONED[table][0]
+    span = f"{column} >= '{start.isoformat()}' AND {column} < '{end.isoformat()}'"
+    try:
+        async with connection.transaction():
+            await connection.execute(_LOCK_TIMEOUT)
+            await connection.execute(f"LOCK TABLE {table}_default IN ACCESS EXCLUSIVE MODE")
+            await connection.execute(
+                f"CREATE TABLE {name} (LIKE {table} INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING STORAGE)"
+            )
+            await connection.execute(
+                f"WITH moved AS (DELETE FROM {table}_default WHERE {span} RETURNING *) "
+                f"INSERT INTO {name} SELECT * FROM moved"
+            )
+            await connection.execute(
+                f"ALTER TABLE {table} ATTACH PARTITION {name} "
+                f"FOR VALUES FROM ('{start.isoformat()}') TO ('{end.isoformat()}')"
+            )
+    except (
+        asyncpg.LockNotAvailableError,
+        asyncpg.DuplicateTableError,
+        asyncpg.DeadlockDetectedError,
+    ):
+        return  # busy, or another replica made it
+
+
+async def _merge_pending_lists(connection: Connection) -> None:
+    """Merge what the label indexes have put off, here rather than in somebody's commit."""
+    indexes = await connection.fetch(
+        """SELECT c.oid::regclass::text FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+        WHERE i.inhparent = 'idx_alerts_labels'::regclass AND pg_relation_size(c.oid) > $1""",
+        _PENDING_BYTES,
+    )
+    for (index,) in indexes:
+        await connection.execute("SELECT gin_clean_pending_list($1::text::regclass)", index)
+
+
+async def _partitions(connection: Connection, table: str, *, older_than: datetime) -> list[str]:
+    """Its partitions that end before then, oldest first."""
+    length = PARTITIONED[table][1]
+    rows = await connection.fetch(
+        """SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+        WHERE i.inhparent = $1::text::regclass AND c.relname ~ '_p[0-9]{8}$' ORDER BY c.relname""",
+        table,
+    )
+    names = [str(row[0]) for row in rows]
+    return [name for name in names if _start_of(name) + length <= older_than]
+
+
+def _start_of(partition: str) -> datetime:
+    return datetime.strptime(partition.rsplit("_p", 1)[1], "%Y%m%d").replace(tzinfo=UTC)
+
+
+async def _drop_partition(connection: Connection, table: str, partition: str) -> int:
+    """Detach (a moment's lock), then drop (none); rows removed by estimate, 0 when it was busy."""
+    rows = await _estimated_rows(connection, partition)
+    try:
+        async with connection.transaction():
+            await connection.execute(_LOCK_TIMEOUT)
+            await connection.execute(f"ALTER TABLE {table} DETACH PARTITION {partition}")
+            await connection.execute(f"DROP TABLE {partition}")
+    except (
+        asyncpg.LockNotAvailableError,
+        asyncpg.DeadlockDetectedError,
+        asyncpg.UndefinedTableError,
+    ):
+        return 0
+    return max(rows, 1)
+
+
+async def _estimated_rows(connection: Connection, partition: str) -> int:
+    query = "SELECT n_live_tup FROM pg_stat_user_tables WHERE relname = $1"
+    return int(await connection.fetchval(query, partition) or 0)
+
+
+async def _drop_occurrences(connection: Connection, partition: str, *, before: datetime) -> int:
+    """Drop a week of occurrences and events; what was still received after `before` moves to the default partition."""
+    events = partition.replace("alerts", "events", 1)
+    rows = await _estimated_rows(connection, partition)
+    keep = f"SELECT fingerprint, starts_at FROM {partition} WHERE last_received_at >= $1"
+    try:
+        async with connection.transaction():
+            await connection.execute(_LOCK_TIMEOUT)
+            await connection.execute(f"ALTER TABLE alerts DETACH PARTITION {partition}")
+            await connection.execute(f"ALTER TABLE events DETACH PARTITION {events}")
+            await connection.execute(
+                f"INSERT INTO alerts SELECT * FROM {partition} WHERE last_received_at >= $1", before
+            )
+            await connection.execute(
+                f"INSERT INTO events SELECT e.* FROM {events} e "
+                f"WHERE (e.fingerprint, e.starts_at) IN ({keep})",
+                before,
+            )
+            await connection.execute(f"DROP TABLE {partition}, {events}")
+    except (
+        asyncpg.LockNotAvailableError,
+        asyncpg.DeadlockDetectedError,
+        asyncpg.UndefinedTableError,
+    ):
+        return 0
+    return max(rows, 1)
+
+
+async def _delete_strays(connection: Connection, before: datetime) -> int:
+    """Old rows that no dropped partition held: a bounded step of them."""
+    async with connection.transaction():
+        gone = await connection.fetch(
+            f"""DELETE FROM alerts_default WHERE ctid = ANY(ARRAY(
+                SELECT ctid FROM alerts_default WHERE last_received_at < $1 LIMIT {_STEP_ROWS}))
+            RETURNING fingerprint, starts_at""",
+            before,
+        )
+        if gone:
+            await connection.execute(
+                """DELETE FROM events e USING unnest($1::text[], $2::timestamptz[]) AS u(fingerprint, starts_at)
+                WHERE e.fingerprint = u.fingerprint AND e.starts_at = u.starts_at""",
+                *zip(*gone, strict=True),
+            )
+    removed = len(gone)
+    removed += await _delete(connection, "receipts_default", "received_at < $1", before)
+    return removed + await _delete(connection, "quarantine", "received_at < $1", before)
+
+
+async def _delete(connection: Connection, table: str, condition: str, before: datetime) -> int:
+    done = await connection.execute(
+        f"DELETE FROM {table} WHERE ctid = ANY(ARRAY("
+        f"SELECT ctid FROM {table} WHERE {condition} LIMIT {_STEP_ROWS}))",
+        before,
+    )
+    return int(done.rsplit(" ", 1)[1])

@@ -1,0 +1,177 @@
+"""The reads both stores share: what may be sorted by, cursors, and how a count is bounded.
+
+A page is found by keyset: the cursor holds the sort value and the key of the last row, so that page 1000
+costs what page 1 costs. What differs between the databases (how a label is found) is in their own modules.
+"""
+
+import base64
+import binascii
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from sqlalchemy import (
+    ColumnElement,
+    Dialect,
+    Select,
+    Text,
+    and_,
+    func,
+    literal,
+    literal_column,
+    select,
+    tuple_,
+)
+
+from alert_history.errors import InvalidQuery
+from alert_history.ports import HistoryFilter, PageRequest
+from alert_history.storage.tables import alerts, from_microseconds
+
+COUNT_BOUND = 10_000
+"""Totals up to here are always exact; above, they are if counting on takes no longer than `COUNT_BUDGET_MS`."""
+
+COUNT_BUDGET_MS = 25
+MAX_OFFSET = 10_000
+
+_PROMOTED = {
+    "alertname": alerts.c.alertname,
+    "namespace": alerts.c.namespace,
+    "severity": alerts.c.severity,
+}
+
+SORTABLE = {
+    name: alerts.c[name]
+    for name in (
+        "timestamp",
+        "starts_at",
+        "last_received_at",
+        "alertname",
+        "namespace",
+        "severity",
+        "status",
+        "repeat_count",
+    )
+}
+
+
+class Sort(msgspec.Struct, frozen=True):
+    """A sort column and its direction."""
+
+    name: str
+    is_descending: bool
+
+    @property
+    def column(self) -> ColumnElement[Any]:
+        """The column itself."""
+        return SORTABLE[self.name]
+
+    @property
+    def text(self) -> str:
+        """As it was asked for."""
+        return f"-{self.name}" if self.is_descending else self.name
+
+
+def parse_sort(text: str) -> Sort:
+    """`timestamp` or `-timestamp`. Raises InvalidQuery with what is allowed."""
+    name = text.removeprefix("-")
+    if name not in SORTABLE:
+        allowed = ", ".join(SORTABLE)
+        raise InvalidQuery(f"sort: {text!r} is none of {allowed} (a '-' before it for descending)")
+    return Sort(name, text.startswith("-"))
+
+
+def encode_cursor(sort: Sort, values: Sequence[Any]) -> str:
+    """An opaque cursor that continues after the row with these values of sort column and key."""
+    return base64.urlsafe_b64encode(msgspec.json.encode([sort.text, *values])).decode().rstrip("=")
+
+
+def decode_cursor(text: str, *, sort: Sort, types: Sequence[type]) -> list[Any]:
+    """The values in a cursor, as these types. Raises InvalidQuery on a cursor of another sort or none at all."""
+    try:
+        raw = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+        made_for, *values = msgspec.json.decode(raw, type=list[Any])
+        if made_for != sort.text or len(values) != len(types):
+            raise InvalidQuery(f"cursor: it belongs to sort={made_for}, not to sort={sort.text}")
+        return [msgspec.convert(v, t, strict=True) for v, t in zip(values, types, strict=True)]
+    except (binascii.Error, ValueError, msgspec.MsgspecError) as error:
+        raise InvalidQuery("cursor: not a next_cursor of an earlier answer") from error
+
+
+def after_cursor(
+    sort: Sort, key: Sequence[ColumnElement[Any]], values: Sequence[Any]
+) -> ColumnElement[bool]:
+    """What comes after these values in that order."""
+    columns = (sort.column, *key)
+    row = tuple_(*columns)
+    bound = tuple_(*(literal(v, c.type) for v, c in zip(values, columns, strict=True)))
+    return row < bound if sort.is_descending else row > bound
+
+
+def order_by(sort: Sort, key: Sequence[ColumnElement[Any]]) -> list[ColumnElement[Any]]:
+    """The sort column, then the key, all in one direction."""
+    return [c.desc() if sort.is_descending else c.asc() for c in (sort.column, *key)]
+
+
+def promoted(name: str) -> ColumnElement[str] | None:
+    """The column that holds this label's value ('' where it is missing), if it has one."""
+    return _PROMOTED.get(name)
+
+
+def column_conditions(wanted: HistoryFilter) -> list[ColumnElement[bool]]:
+    """The conditions on columns of their own; the query's labels and words are the stores' matter."""
+    equal = {
+        alerts.c.alertname: wanted.alertname,
+        alerts.c.severity: wanted.severity,
+        alerts.c.namespace: wanted.namespace,
+        alerts.c.fingerprint: wanted.fingerprint,
+    }
+    conditions: list[ColumnElement[bool]] = [c == v for c, v in equal.items() if v is not None]
+    if wanted.status is not None:
+        conditions.append(alerts.c.status == _status_literal(wanted.status))
+    if wanted.since is not None:
+        conditions.append(alerts.c.timestamp >= wanted.since)
+    if wanted.until is not None:
+        conditions.append(alerts.c.timestamp < wanted.until)
+    return conditions
+
+
+def _status_literal(status: str) -> ColumnElement[str]:
+    """Written into the text of the query: only so can a planner see that the index of firing alerts fits."""
+    if status not in {"firing", "resolved"}:
+        raise InvalidQuery(f"status: {status!r} is neither firing nor resolved")
+    return literal_column(f"'{status}'", Text)
+
+
+def bounded_count(conditions: Sequence[ColumnElement[bool]], *, bound: int | None) -> Select[Any]:
+    """How many match; it stops counting at `bound` + 1."""
+    if bound is None:
+        return select(func.count()).select_from(alerts).where(and_(True, *conditions))
+    some = select(literal(1)).select_from(alerts).where(and_(True, *conditions)).limit(bound + 1)
+    return select(func.count()).select_from(some.subquery())
+
+
+def check_page(page: PageRequest) -> None:
+    """Raises InvalidQuery if the page can't be had."""
+    if not 0 < page.limit <= 1000:
+        raise InvalidQuery(f"limit: {page.limit} is not between 1 and 1000")
+    if not 0 <= page.offset <= MAX_OFFSET:
+        raise InvalidQuery(f"offset: {page.offset} is not between 0 and {MAX_OFFSET}; use cursor")
+    if page.offset and page.cursor:
+        raise InvalidQuery("offset and cursor exclude each other")
+
+
+def compiled(statement: Select[Any], dialect: Dialect) -> tuple[str, list[Any]]:
+    """SQL text and its arguments by position, as the dialect's driver wants them."""
+    made = statement.compile(dialect=dialect, compile_kwargs={"render_postcompile": True})
+    processors = made._bind_processors
+    arguments = []
+    for name in made.positiontup or ():
+        value = made.params[name]
+        arguments.append(processors[name](value) if name in processors else value)
+    return str(made), arguments
+
+
+def time_of(value: Any) -> datetime | None:
+    """A stored time, whichever database it came from."""
+    return from_microseconds(value) if isinstance(value, int) else value

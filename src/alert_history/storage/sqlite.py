@@ -1,0 +1,169 @@
+"""SQLite: the write side, in the one thread that writes.
+
+The newest rows of every table lie together: ids follow time, and whatever needs another order (a label, a
+fingerprint) is found through `alert_terms`, a full-text index, which is a log of sorted runs and so costs the
+same at ten million rows as at none. Ids are `timestamp` in microseconds × 4096 + a number, so their order is
+that of `timestamp`, also for history that is imported later.
+"""
+
+import sqlite3
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+
+
+from alert_history.domain.occurrence import Event, Sighting
+from alert_history.domain.receipt import Outcome, Receipt
+from alert_history.ports import Store
+from alert_history.storage import sqlite_rows as sql
+from alert_history.storage.batch import (
+    Decision,
+    Key,
+    PlacedNotes,
+    by_key,
+    decide,
+    newest_silences,
+    outcomes,
+    place_notes,
+)
+from alert_history.storage.sqlite_connection import Connections
+from alert_history.storage.sqlite_history import SqliteHistory
+from alert_history.storage.sqlite_lifecycle import SqliteLifecycle
+from alert_history.storage.sqlite_upkeep import SqliteUpkeep
+from alert_history.storage.tables import from_microseconds, to_microseconds
+from alert_history.zstd import ZstdCompressor
+
+_DAY = 86_400_000_000
+
+
+def sqlite_store(database_url: str) -> Store:
+    """A store in the file a `sqlite:///path` URL names (four slashes for an absolute path)."""
+    path = database_url.partition("://")[2].removeprefix("/").partition("?")[0]
+    connections = Connections(path)
+    return Store(
+        recorder=SqliteRecorder(connections),
+        history=SqliteHistory(connections),
+        upkeep=SqliteUpkeep(connections),
+        lifecycle=SqliteLifecycle(connections),
+    )
+
+
+class SqliteRecorder:
+    """See `ports.Recorder`."""
+
+    def __init__(self, connections: Connections) -> None:
+        self._connections = connections
+        self._compressor = ZstdCompressor(level=1)
+
+    async def commit(self, receipts: Sequence[Receipt]) -> list[Outcome]:
+        """See `ports.Recorder.commit`."""
+        groups = by_key(receipts)
+        return await self._connections.write(self._commit, receipts, groups=groups)
+
+    def _commit(
+        self,
+        connection: sqlite3.Connection,
+        receipts: Sequence[Receipt],
+        *,
+        groups: dict[Key, list[Sighting]],
+    ) -> list[Outcome]:
+        events = _keep_alerts(connection, groups)
+        placed = _keep_notes(connection, receipts)
+        kept = outcomes(receipts, events=events, placed=placed)
+        rows = [sql.receipt_row(*pair) for pair in zip(receipts, kept, strict=True)]
+        connection.executemany(sql.INSERT_RECEIPT, rows)
+        self._keep_bodies(connection, receipts)
+        refused = [sql.quarantine_row(r, refused) for r in receipts for refused in r.group.refused]
+        refused += [sql.quarantine_row(*orphan) for orphan in placed.orphans]
+        connection.executemany(sql.INSERT_QUARANTINE, refused)
+        _keep_silences(connection, receipts)
+        return kept
+
+    def _keep_bodies(self, connection: sqlite3.Connection, receipts: Iterable[Receipt]) -> None:
+        for receipt in receipts:
+            day = to_microseconds(receipt.received_at) // _DAY * _DAY
+            is_held = "SELECT 1 FROM receipt_bodies WHERE received_on = ? AND sha256 = ?"
+            if connection.execute(is_held, (day, receipt.body_sha256)).fetchone() is None:
+                body = self._compressor.compress(receipt.body, ZstdCompressor.FLUSH_FRAME)
+                connection.execute(sql.INSERT_BODY, (day, receipt.body_sha256, body))
+
+
+def _keep_alerts(connection: sqlite3.Connection, groups: dict[Key, list[Sighting]]) -> list[Event]:
+    """Look each key up, decide, write; the events."""
+    new: list[Decision] = []
+    changed: list[tuple[int, Decision]] = []
+    repeated: list[tuple[int, Decision]] = []
+    find = connection.cursor().execute
+    for (fingerprint, starts_at), sightings in groups.items():
+        row = find(sql.FIND_ALERT, (to_microseconds(starts_at), fingerprint)).fetchone()
+        if row is None:
+            new.append(decide(None, sightings))
+        else:
+            decision = decide(sql.read_occurrence(row), sightings)
+            (changed if decision.events else repeated).append((row["id"], decision))
+    ids = _new_ids(connection, new)
+    _insert(connection, list(zip(ids, new, strict=True)))
+    connection.executemany(
+        sql.UPDATE_ALERT, [sql.update_row(id_, d.occurrence) for id_, d in changed]
+    )
+    connection.executemany(
+        sql.COUNT_REPEAT, [sql.repeat_row(id_, d.occurrence) for id_, d in repeated]
+    )
+    decided = [*zip(ids, new, strict=True), *changed]
+    rows = [sql.event_row(id_, event) for id_, decision in decided for event in decision.events]
+    connection.executemany(sql.INSERT_EVENT, rows)
+    return [event for _, decision in decided for event in decision.events]
+
+
+def _new_ids(connection: sqlite3.Connection, new: Sequence[Decision]) -> list[int]:
+    """An id for each: in the order of `timestamp`, after all that its microsecond holds already."""
+    counts = Counter(decision.first.received_at for decision in new)
+    ids: dict[datetime, Iterator[int]] = {}
+    free = 0
+    for time, count in sorted(counts.items()):
+        free = max(free, to_microseconds(time) * sql.IDS_A_MICROSECOND)
+        while held := connection.execute(sql.HIGHEST_ID, (free, free + count)).fetchone()[0]:
+            free = held + 1
+        ids[time] = iter(range(free, free + count))
+        free += count
+    return [next(ids[decision.first.received_at]) for decision in new]
+
+
+def _insert(connection: sqlite3.Connection, decisions: Sequence[tuple[int, Decision]]) -> None:
+    connection.executemany(sql.INSERT_ALERT, [sql.alert_row(*pair) for pair in decisions])
+    terms = [
+        (id_, sql.terms_of(d.first.alert.fingerprint, d.first.alert.labels)) for id_, d in decisions
+    ]
+    connection.executemany(sql.INSERT_TERMS, terms)
+
+
+def _keep_silences(connection: sqlite3.Connection, receipts: Sequence[Receipt]) -> None:
+    silences = newest_silences(receipts)
+    connection.executemany(sql.UPSERT_SILENCE, map(sql.silence_row, silences))
+
+
+def _keep_notes(connection: sqlite3.Connection, receipts: Sequence[Receipt]) -> PlacedNotes:
+    """Keep the notes as events of their occurrences; those whose alert nobody knows are orphans."""
+    notes = [(receipt, note) for receipt in receipts for note in receipt.group.notes]
+    ids: dict[Key, int] = {}
+    newest: dict[str, datetime] = {}
+    for _, note in notes:
+        starts_at = note.starts_at or _newest_start(connection, note.fingerprint)
+        if starts_at is not None:
+            newest[note.fingerprint] = max(starts_at, newest.get(note.fingerprint, starts_at))
+            key = (to_microseconds(starts_at), note.fingerprint)
+            row = connection.execute(sql.FIND_ALERT, key).fetchone()
+            if row is not None:
+                ids[note.fingerprint, starts_at] = row["id"]
+    placed = place_notes(notes, known=ids, newest=newest)
+    for event in placed.events:
+        row_values = sql.event_row(ids[event.fingerprint, event.starts_at], event)
+        inserted = connection.execute(sql.INSERT_NOTE, row_values).fetchall()
+        placed.stored.update(row[0] for row in inserted)
+    return placed
+
+
+def _newest_start(connection: sqlite3.Connection, fingerprint: str) -> datetime | None:
+    arguments = (sql.fingerprint_term(fingerprint), fingerprint)
+    row = connection.execute(sql.NEWEST_START, arguments).fetchone()
+    return None if row is None else from_microseconds(row[0])

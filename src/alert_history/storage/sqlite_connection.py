@@ -1,0 +1,163 @@
+"""SQLite: one thread that writes, a few that read, and what the driver's errors mean.
+
+All access goes through the standard library's `sqlite3`: a second SQLite in one process would break the
+file locks of the first.
+"""
+
+import asyncio
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Concatenate, ParamSpec, TypeVar
+
+import msgspec
+
+from alert_history.domain.matching import Query
+from alert_history.errors import QueryTimeout, StorageUnavailable, UnstorableReceipt
+
+READ_TIMEOUT_SECONDS = 5
+_READERS = 4
+_BUSY_TIMEOUT_SECONDS = 4
+_WRITER_CACHE_KIB = 32 * 1024
+_READER_CACHE_KIB = 4 * 1024
+_STEPS_BETWEEN_CHECKS = 20_000
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_read_texts = msgspec.json.Decoder(dict[str, str]).decode
+
+
+class Connections:
+    """The writer's connection lives in the writer's thread, a reader's in each reading thread."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self._writer = ThreadPoolExecutor(1, thread_name_prefix="sqlite-writer")
+        self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="sqlite-reader")
+        self._local = threading.local()
+
+    async def write(
+        self,
+        work: Callable[Concatenate[sqlite3.Connection, P], T],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        """Run it in the writer's thread inside one immediate transaction, committed when this returns."""
+
+        def run() -> T:
+            connection = self._connection(_WRITER_CACHE_KIB, is_writer=True)
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                result = work(connection, *args, **kwargs)
+                connection.execute("COMMIT")
+            except BaseException:
+                if connection.in_transaction:  # a full disk has rolled it back already
+                    connection.execute("ROLLBACK")
+                raise
+            return result
+
+        with storage_errors():
+            return await asyncio.get_running_loop().run_in_executor(self._writer, run)
+
+    async def read(
+        self,
+        work: Callable[Concatenate[sqlite3.Connection, P], T],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        """Run it in a reading thread, in one snapshot; it is broken off after `READ_TIMEOUT_SECONDS`."""
+
+        def run() -> T:
+            connection = self._connection(_READER_CACHE_KIB, is_writer=False)
+            connection.execute("BEGIN")
+            try:
+                with time_limit(connection, READ_TIMEOUT_SECONDS):
+                    return work(connection, *args, **kwargs)
+            finally:
+                connection.execute("ROLLBACK")
+
+        with storage_errors():
+            return await asyncio.get_running_loop().run_in_executor(self._readers, run)
+
+    def close(self) -> None:
+        """Let the threads finish what they do, and close their connections with them."""
+        for executor in (self._writer, self._readers):
+            executor.shutdown(wait=True)
+
+    def _connection(self, cache_kib: int, *, is_writer: bool) -> sqlite3.Connection:
+        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        if connection is None:
+            connection = open_connection(self.path, cache_kib=cache_kib, is_writer=is_writer)
+            self._local.connection = connection
+        return connection
+
+
+def open_connection(path: str, *, cache_kib: int, is_writer: bool) -> sqlite3.Connection:
+    """A connection with our settings and functions; the file must exist. Raises sqlite3.Error."""
+    mode = "rw" if is_writer else "ro"
+    connection = sqlite3.connect(
+        f"file:{_quoted(path)}?mode={mode}",
+        uri=True,
+        isolation_level=None,
+        timeout=_BUSY_TIMEOUT_SECONDS,
+        check_same_thread=False,
+        cached_statements=256,
+    )
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute(f"PRAGMA cache_size = -{cache_kib}")
+    connection.execute("PRAGMA wal_autocheckpoint = 4000")
+    connection.row_factory = sqlite3.Row
+    connection.create_function("matches_query", 3, _QueryFunction(), deterministic=True)
+    return connection
+
+
+def _quoted(path: str) -> str:
+    return path.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
+
+
+class _QueryFunction:
+    """`matches_query(labels, annotations, query)`: the domain's own matching, for what no index answers."""
+
+    def __init__(self) -> None:
+        self._text = ""
+        self._query = Query((), ())
+
+    def __call__(self, labels: str, annotations: str, query: str) -> bool:
+        if query != self._text:
+            self._query = msgspec.json.decode(query, type=Query)
+            self._text = query
+        texts = _read_texts(annotations) if self._query.words else {}
+        return self._query.matches(_read_texts(labels), texts)
+
+
+@contextmanager
+def time_limit(connection: sqlite3.Connection, seconds: float) -> Iterator[None]:
+    """Interrupt statements that run past it (sqlite3.OperationalError 'interrupted')."""
+    end = time.monotonic() + seconds
+    connection.set_progress_handler(lambda: time.monotonic() > end, _STEPS_BETWEEN_CHECKS)
+    try:
+        yield
+    finally:
+        connection.set_progress_handler(None, 0)
+
+
+def is_interrupted(error: sqlite3.Error) -> bool:
+    """Whether it is `time_limit`'s doing."""
+    return error.sqlite_errorcode == sqlite3.SQLITE_INTERRUPT
+
+
+@contextmanager
+def storage_errors() -> Iterator[None]:
+    """Says what an error of the driver means to the caller."""
+    try:
+        yield
+    except (sqlite3.IntegrityError, sqlite3.DataError, OverflowError, UnicodeError) as error:
+        raise UnstorableReceipt(str(error)) from error
+    except sqlite3.Error as error:
+        if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_INTERRUPT:
+            raise QueryTimeout("the query took too long; try a narrower time range") from error
+        raise StorageUnavailable(f"database: {error}") from error

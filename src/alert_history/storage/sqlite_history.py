@@ -1,0 +1,289 @@
+"""SQLite: the read side.
+
+A label is found through `alert_terms`, newest first, as far as the page needs; what that index can't answer
+(regexes, words, missing labels) the domain's own matching decides row by row, within the time a read may take.
+"""
+
+import sqlite3
+from collections.abc import AsyncIterator, Sequence
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Select,
+    Text,
+    and_,
+    column,
+    func,
+    literal,
+    literal_column,
+    select,
+    table,
+    true,
+    tuple_,
+)
+from sqlalchemy.dialects import sqlite as dialects
+
+from alert_history.domain.matching import Query
+from alert_history.errors import NotFound
+from alert_history.ports import (
+    HistoryFilter,
+    HistoryPage,
+    PageRequest,
+    QuarantinedAlert,
+    QuarantinePage,
+    StoredAlert,
+    StoredEvent,
+)
+from alert_history.storage import reads
+from alert_history.storage import sqlite_rows as sql
+from alert_history.storage.batch import occurrence_id, split_occurrence_id
+from alert_history.storage.reads import time_of
+from alert_history.storage.sqlite_connection import (
+    READ_TIMEOUT_SECONDS,
+    Connections,
+    is_interrupted,
+    time_limit,
+)
+from alert_history.storage.tables import alerts, from_microseconds, quarantine, to_microseconds
+
+_DIALECT = dialects.dialect(paramstyle="qmark")
+_ID: ColumnElement[int] = literal_column("alerts.id", BigInteger)
+_TERMS = table("alert_terms", column("rowid", BigInteger))
+_SLACK_MICROSECONDS = 1_000  # by how much the ids of one huge request may run ahead of their time
+_read_texts = msgspec.json.Decoder(dict[str, str]).decode
+_read_any = msgspec.json.Decoder().decode
+
+_FIND = "SELECT * FROM alerts WHERE starts_at = ? AND fingerprint = ?"
+_TIMELINE = """SELECT e.kind, e.at, e.receipt_id, r.source, r.receiver, e.detail
+    FROM alerts a JOIN events e ON e.alert_id = a.id LEFT JOIN receipts r ON r.id = e.receipt_id
+    WHERE a.starts_at = ? AND a.fingerprint = ? ORDER BY e.at, e.key LIMIT 10000"""
+
+_Conditions = Sequence[ColumnElement[bool]]
+
+
+class SqliteHistory:
+    """See `ports.History`."""
+
+    def __init__(self, connections: Connections) -> None:
+        self._connections = connections
+
+    async def page(self, wanted: HistoryFilter, page: PageRequest) -> HistoryPage:
+        """See `ports.History.page`."""
+        reads.check_page(page)
+        return await self._connections.read(_page, wanted, page=page)
+
+    async def find(self, occurrence_id: str) -> StoredAlert:
+        """See `ports.History.find`."""
+        row = await self._connections.read(_fetch_one, _FIND, _key_of(occurrence_id))
+        if row is None:
+            raise NotFound(f"no occurrence {occurrence_id!r}")
+        return read_alert(row)
+
+    async def timeline(self, occurrence_id: str) -> list[StoredEvent]:
+        """See `ports.History.timeline`."""
+        rows = await self._connections.read(_fetch_all, _TIMELINE, _key_of(occurrence_id))
+        return [
+            StoredEvent(
+                kind=row["kind"],
+                at=from_microseconds(row["at"]),
+                receipt_id=row["receipt_id"],
+                source=row["source"],
+                receiver=row["receiver"],
+                detail=None if row["detail"] is None else _read_any(row["detail"]),
+            )
+            for row in rows
+        ]
+
+    async def quarantine(self, *, limit: int, cursor: str | None) -> QuarantinePage:
+        """See `ports.History.quarantine`."""
+        statement = select(quarantine).order_by(quarantine.c.id.desc()).limit(limit + 1)
+        if cursor is not None:
+            statement = statement.where(quarantine.c.id < cursor)
+        rows = await self._connections.read(_fetch, statement)
+        counted = await self._connections.read(_fetch_one, "SELECT count(*) FROM quarantine", ())
+        found = [read_quarantined(row) for row in rows[:limit]]
+        return QuarantinePage(found, counted[0], found[-1].id if len(rows) > limit else None)
+
+    async def export(
+        self, wanted: HistoryFilter, *, batch_size: int = 1000
+    ) -> AsyncIterator[list[StoredAlert]]:
+        """See `ports.History.export`. Page after page by id, so that no snapshot keeps the log from being reused."""
+        after = -1
+        while True:
+            statement = _select(wanted).where(_ID > after).order_by(_ID).limit(batch_size)
+            rows = await self._connections.read(_fetch, statement)
+            if not rows:
+                return
+            after = rows[-1]["id"]
+            yield [read_alert(row) for row in rows]
+
+
+def _key_of(occurrence_id: str) -> tuple[int, str]:
+    parts = split_occurrence_id(occurrence_id)
+    if parts is None or abs(parts[1]) >= 2**63:
+        raise NotFound(f"{occurrence_id!r} is no id of an occurrence")
+    return parts[1], parts[0]
+
+
+def _fetch_one(connection: sqlite3.Connection, sql_text: str, arguments: Sequence[Any]) -> Any:
+    return connection.execute(sql_text, arguments).fetchone()
+
+
+def _fetch_all(
+    connection: sqlite3.Connection, sql_text: str, arguments: Sequence[Any]
+) -> list[sqlite3.Row]:
+    return connection.execute(sql_text, arguments).fetchall()
+
+
+def _fetch(connection: sqlite3.Connection, statement: Select[Any]) -> list[sqlite3.Row]:
+    return connection.execute(*reads.compiled(statement, _DIALECT)).fetchall()
+
+
+def _page(
+    connection: sqlite3.Connection, wanted: HistoryFilter, *, page: PageRequest
+) -> HistoryPage:
+    sort = reads.parse_sort(page.sort)
+    column_of_sort = _ID if sort.name == "timestamp" else sort.column
+    order = [column_of_sort] if sort.name == "timestamp" else [column_of_sort, _ID]
+    statement = _select(wanted).order_by(*(c.desc() if sort.is_descending else c for c in order))
+    if page.cursor is not None:
+        types = [type_of_stored(c) for c in order]
+        values = reads.decode_cursor(page.cursor, sort=sort, types=types)
+        row = tuple_(*order)
+        bound = tuple_(*(literal(v, BigInteger if isinstance(v, int) else Text) for v in values))
+        statement = statement.where(row < bound if sort.is_descending else row > bound)
+    rows = _fetch(connection, statement.limit(page.limit + 1).offset(page.offset))
+    total, is_exact = _total(connection, wanted, exact=page.wants_exact_total)
+    cursor = None
+    if len(rows) > page.limit:
+        last = rows[page.limit - 1]
+        names = ["id"] if sort.name == "timestamp" else [sort.name, "id"]
+        cursor = reads.encode_cursor(sort, [last[name] for name in names])
+    return HistoryPage([read_alert(row) for row in rows[: page.limit]], total, is_exact, cursor)
+
+
+def type_of_stored(expression: ColumnElement[Any]) -> type:
+    """`int` or `str`: how this column's values lie in the file, and so in a cursor."""
+    return str if isinstance(expression.type, Text) else int
+
+
+def _select(wanted: HistoryFilter) -> Select[Any]:
+    return _matching(select(_ID, *alerts.c), wanted)
+
+
+def _matching(statement: Select[Any], wanted: HistoryFilter) -> Select[Any]:
+    """The statement with all conditions, found through the terms where that helps."""
+    conditions = [
+        *reads.column_conditions(wanted),
+        *_id_range(wanted),
+        *_query_conditions(wanted.query),
+    ]
+    terms = _terms(wanted)
+    if not terms:
+        return statement.select_from(alerts).where(and_(true(), *conditions))
+    matches = literal_column("alert_terms.alert_terms").op("MATCH", is_comparison=True)(terms)
+    joined = _TERMS.join(alerts, _TERMS.c.rowid == _ID)
+    return statement.select_from(joined).where(matches, *conditions)
+
+
+def _terms(wanted: HistoryFilter) -> str:
+    """The terms all matching alerts have, for FTS5; empty where a plain index or none is better."""
+    terms = [
+        sql.label_term(matcher.name, matcher.value)
+        for matcher in wanted.query.matchers
+        if matcher.op == "=" and matcher.value
+    ]
+    if wanted.fingerprint:
+        terms.append(sql.fingerprint_term(wanted.fingerprint))
+    return " AND ".join(f'"{term.replace(chr(34), "")}"' for term in terms)
+
+
+def _id_range(wanted: HistoryFilter) -> list[ColumnElement[bool]]:
+    """The time range again, on the key."""
+    conditions: list[ColumnElement[bool]] = []
+    if wanted.since is not None:
+        conditions.append(_ID >= _id_at(wanted.since))
+    if wanted.until is not None:
+        conditions.append(_ID < _id_at(wanted.until, slack=_SLACK_MICROSECONDS))
+    return conditions
+
+
+def _id_at(time: datetime, *, slack: int = 0) -> int:
+    lowest, highest = 0, 2**63 - 1
+    return min(max((to_microseconds(time) + slack) * sql.IDS_A_MICROSECOND, lowest), highest)
+
+
+def _query_conditions(query: Query) -> list[ColumnElement[bool]]:
+    """The query as the domain decides it; labels with a column of their own by that column, too."""
+    if not query.matchers and not query.words:
+        return []
+    text = msgspec.json.encode(query).decode()
+    matches = func.matches_query(alerts.c.labels, alerts.c.annotations, text)
+    equal = [
+        promoted == matcher.value
+        for matcher in query.matchers
+        if matcher.op == "=" and (promoted := reads.promoted(matcher.name)) is not None
+    ]
+    return [*equal, matches]
+
+
+def _total(
+    connection: sqlite3.Connection, wanted: HistoryFilter, *, exact: bool
+) -> tuple[int, bool]:
+    """The count, and whether it is exact: see `reads.COUNT_BOUND`."""
+    some = _matching(select(literal(1).label("one")), wanted)
+    if not exact:
+        bounded = select(func.count()).select_from(some.limit(reads.COUNT_BOUND + 1).subquery())
+        counted = _fetch(connection, bounded)[0][0]
+        if counted <= reads.COUNT_BOUND:
+            return counted, True
+    budget = READ_TIMEOUT_SECONDS if exact else reads.COUNT_BUDGET_MS / 1000
+    try:
+        with time_limit(connection, budget):
+            return _fetch(connection, select(func.count()).select_from(some.subquery()))[0][0], True
+    except sqlite3.OperationalError as error:
+        if exact or not is_interrupted(error):
+            raise
+        return reads.COUNT_BOUND, False
+
+
+def read_alert(row: sqlite3.Row) -> StoredAlert:
+    """An occurrence from a row of `alerts`."""
+    return StoredAlert(
+        id=occurrence_id(row["fingerprint"], row["starts_at"]),
+        fingerprint=row["fingerprint"],
+        alertname=row["alertname"],
+        namespace=row["namespace"],
+        severity=row["severity"],
+        status=row["status"],
+        labels=_read_texts(row["labels"]),
+        annotations=_read_texts(row["annotations"]),
+        starts_at=from_microseconds(row["starts_at"]),
+        ends_at=time_of(row["ends_at"]),
+        expires_at=time_of(row["expires_at"]),
+        timestamp=from_microseconds(row["timestamp"]),
+        last_received_at=from_microseconds(row["last_received_at"]),
+        repeat_count=row["repeat_count"],
+        generator_url=row["generator_url"],
+        source=row["source"],
+        receiver=row["receiver"],
+        details=None if row["details"] is None else _read_any(row["details"]),
+    )
+
+
+def read_quarantined(row: sqlite3.Row) -> QuarantinedAlert:
+    """A row of `quarantine`."""
+    return QuarantinedAlert(
+        id=row["id"],
+        received_at=from_microseconds(row["received_at"]),
+        receipt_id=row["receipt_id"],
+        position=row["position"],
+        reason=row["reason"],
+        source=row["source"],
+        receiver=row["receiver"],
+        raw=row["raw"].decode("utf-8", "replace"),
+    )

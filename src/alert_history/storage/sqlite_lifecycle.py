@@ -1,0 +1,70 @@
+"""SQLite: opening, checking, closing."""
+
+import asyncio
+import sqlite3
+from pathlib import Path
+
+from alert_history.errors import AlertHistoryError, StorageUnavailable
+from alert_history.storage.sqlite_connection import Connections, storage_errors
+from alert_history.storage.tables import SCHEMA_HEAD
+
+_CHECK_TIMEOUT_SECONDS = 2
+
+
+class SqliteLifecycle:
+    """See `ports.Lifecycle`."""
+
+    def __init__(self, connections: Connections) -> None:
+        self._connections = connections
+
+    async def open(self) -> None:
+        """Create or migrate the file. A schema from a newer release is left alone and served."""
+        version = await asyncio.to_thread(self._version)
+        if version is None or version < SCHEMA_HEAD:
+            await asyncio.to_thread(self._upgrade)
+
+    async def check(self) -> dict[str, str]:
+        """See `ports.Lifecycle.check`."""
+        try:
+            async with asyncio.timeout(_CHECK_TIMEOUT_SECONDS):
+                version = await self._connections.read(_read_version)
+        except TimeoutError:
+            return {"database": "no answer", "schema": "unknown"}
+        except AlertHistoryError as error:
+            return {"database": str(error), "schema": "unknown"}
+        if version < SCHEMA_HEAD:
+            return {"database": "ok", "schema": f"{version} is behind {SCHEMA_HEAD}"}
+        return {"database": "ok", "schema": "ok"}
+
+    async def close(self) -> None:
+        """See `ports.Lifecycle.close`."""
+        await asyncio.to_thread(self._connections.close)
+
+    def _version(self) -> str | None:
+        if not Path(self._connections.path).exists():
+            return None
+        with storage_errors():
+            connection = sqlite3.connect(self._connections.path)
+            try:
+                tables = "SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'"
+                if connection.execute(tables).fetchone() is None:
+                    return None
+                return _read_version(connection)
+            finally:
+                connection.close()
+
+    def _upgrade(self) -> None:
+        from sqlalchemy.exc import DBAPIError
+
+        from alert_history.storage.migrations.run import upgrade_sqlite
+
+        try:
+            with storage_errors():
+                upgrade_sqlite(self._connections.path)
+        except DBAPIError as error:
+            raise StorageUnavailable(f"migration: {error.orig}") from error
+
+
+def _read_version(connection: sqlite3.Connection) -> str:
+    row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+    return "" if row is None else str(row[0])

@@ -1,0 +1,179 @@
+"""SQLite: the hot path's statements, and domain values as their arguments."""
+
+import sqlite3
+from binascii import crc32
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from alert_history.domain.alert import Refused, Silence
+from alert_history.domain.occurrence import Event, Occurrence
+from alert_history.domain.receipt import Outcome, Receipt
+from alert_history.storage.batch import Decision, encode_json, json_or_none, new_id
+from alert_history.storage.reads import time_of
+from alert_history.storage.tables import from_microseconds, to_microseconds
+
+IDS_A_MICROSECOND = 4096
+"""How many ids of `alerts` a microsecond of `timestamp` has."""
+
+INSERT_ALERT = f"INSERT INTO alerts VALUES ({', '.join('?' * 20)})"
+INSERT_TERMS = "INSERT INTO alert_terms (rowid, terms) VALUES (?, ?)"
+INSERT_EVENT = "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?)"
+INSERT_NOTE = (
+    "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING RETURNING receipt_id"
+)
+INSERT_RECEIPT = f"INSERT INTO receipts VALUES ({', '.join('?' * 14)})"
+INSERT_BODY = "INSERT INTO receipt_bodies VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
+INSERT_QUARANTINE = "INSERT INTO quarantine VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+UPSERT_SILENCE = """INSERT INTO silences VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET
+    matchers = excluded.matchers, starts_at = excluded.starts_at, ends_at = excluded.ends_at,
+    updated_at = excluded.updated_at, created_by = excluded.created_by, comment = excluded.comment
+    WHERE silences.updated_at < excluded.updated_at"""
+FIND_ALERT = """SELECT id, status, content_hash, annotations, ends_at, expires_at, last_received_at,
+    repeat_count, event_count FROM alerts WHERE starts_at = ? AND fingerprint = ?"""
+UPDATE_ALERT = """UPDATE alerts SET status = ?, content_hash = ?, annotations = ?, ends_at = ?, expires_at = ?,
+    last_received_at = ?, repeat_count = ?, event_count = ? WHERE id = ?"""
+COUNT_REPEAT = (
+    """UPDATE alerts SET expires_at = ?, last_received_at = ?, repeat_count = ? WHERE id = ?"""
+)
+HIGHEST_ID = "SELECT max(id) FROM alerts WHERE id >= ? AND id < ?"
+NEWEST_START = """SELECT a.starts_at FROM alert_terms t JOIN alerts a ON a.id = t.rowid
+    WHERE t.alert_terms MATCH ? AND a.fingerprint = ? ORDER BY a.starts_at DESC LIMIT 1"""
+
+_read_texts = msgspec.json.Decoder(dict[str, str]).decode
+
+
+def terms_of(fingerprint: str, labels: Mapping[str, str]) -> str:
+    """What an alert can be found by in `alert_terms`: its fingerprint and a hash of each label."""
+    return " ".join(
+        [fingerprint_term(fingerprint), *(label_term(*pair) for pair in labels.items())]
+    )
+
+
+def fingerprint_term(fingerprint: str) -> str:
+    """A fingerprint as a term."""
+    return f"f{fingerprint}"
+
+
+def label_term(name: str, value: str) -> str:
+    """A label as a term. 32 bits: whoever finds by it must look at the label too."""
+    return f"l{crc32(f'{name}={value}'.encode()):x}"
+
+
+def alert_row(alert_id: int, decision: Decision) -> tuple[Any, ...]:
+    sighting, now = decision.first, decision.occurrence
+    alert, labels = sighting.alert, sighting.alert.labels
+    return (
+        alert_id,
+        alert.fingerprint,
+        to_microseconds(alert.starts_at),
+        to_microseconds(sighting.received_at),
+        labels.get("alertname", ""),
+        labels.get("namespace", ""),
+        labels.get("severity", ""),
+        now.status,
+        encode_json(labels).decode(),
+        encode_json(now.annotations).decode(),
+        _microseconds(now.ends_at),
+        _microseconds(now.expires_at),
+        to_microseconds(now.last_received_at),
+        now.repeat_count,
+        now.event_count,
+        now.content_hash,
+        alert.generator_url,
+        sighting.source,
+        sighting.receiver,
+        json_or_none(alert.details),
+    )
+
+
+def read_occurrence(row: sqlite3.Row) -> Occurrence:
+    """An occurrence from a row of FIND_ALERT."""
+    return Occurrence(
+        status=row["status"],
+        content_hash=row["content_hash"],
+        annotations=_read_texts(row["annotations"]),
+        ends_at=time_of(row["ends_at"]),
+        expires_at=time_of(row["expires_at"]),
+        last_received_at=from_microseconds(row["last_received_at"]),
+        repeat_count=row["repeat_count"],
+        event_count=row["event_count"],
+    )
+
+
+def update_row(alert_id: int, now: Occurrence) -> tuple[Any, ...]:
+    """The arguments of UPDATE_ALERT."""
+    return (
+        now.status,
+        now.content_hash,
+        encode_json(now.annotations).decode(),
+        _microseconds(now.ends_at),
+        _microseconds(now.expires_at),
+        to_microseconds(now.last_received_at),
+        now.repeat_count,
+        now.event_count,
+        alert_id,
+    )
+
+
+def repeat_row(alert_id: int, now: Occurrence) -> tuple[Any, ...]:
+    last = to_microseconds(now.last_received_at)
+    return (_microseconds(now.expires_at), last, now.repeat_count, alert_id)
+
+
+def event_row(alert_id: int, event: Event) -> tuple[Any, ...]:
+    """The arguments of INSERT_EVENT."""
+    at = to_microseconds(event.at)
+    return (alert_id, event.key, event.kind, at, event.receipt_id, json_or_none(event.detail))
+
+
+def _microseconds(time: datetime | None) -> int | None:
+    return None if time is None else to_microseconds(time)
+
+
+def receipt_row(receipt: Receipt, outcome: Outcome) -> tuple[Any, ...]:
+    group = receipt.group
+    return (
+        receipt.id,
+        to_microseconds(receipt.received_at),
+        receipt.path,
+        receipt.publish,
+        group.source,
+        group.receiver,
+        group.group_key,
+        group.external_url,
+        outcome.received,
+        outcome.quarantined,
+        group.truncated_alerts,
+        encode_json(group.details).decode(),
+        receipt.body_sha256,
+        len(receipt.body),
+    )
+
+
+def quarantine_row(receipt: Receipt, refused: Refused) -> tuple[Any, ...]:
+    return (
+        new_id(receipt.received_at),
+        to_microseconds(receipt.received_at),
+        receipt.id,
+        refused.position,
+        refused.reason,
+        receipt.group.source,
+        receipt.group.receiver,
+        refused.raw,
+    )
+
+
+def silence_row(silence: Silence) -> tuple[Any, ...]:
+    """The arguments of UPSERT_SILENCE."""
+    return (
+        silence.id,
+        encode_json(silence.matchers).decode(),
+        to_microseconds(silence.starts_at),
+        to_microseconds(silence.ends_at),
+        to_microseconds(silence.updated_at),
+        silence.created_by,
+        silence.comment,
+    )

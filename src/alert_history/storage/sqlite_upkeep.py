@@ -1,0 +1,112 @@
+"""SQLite: what the background jobs do, in steps so small that a commit waits a few milliseconds for one."""
+
+import sqlite3
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from alert_history.domain.occurrence import expire
+from alert_history.storage import sqlite_rows as sql
+from alert_history.storage.batch import encode_json
+from alert_history.storage.sqlite_connection import Connections
+from alert_history.storage.tables import from_microseconds, to_microseconds
+
+_STEP_ROWS = 200
+
+_EXPIRED = """SELECT fingerprint, starts_at, id, status, content_hash, annotations, ends_at, expires_at,
+    last_received_at, repeat_count, event_count FROM alerts
+    WHERE status = 'firing' AND expires_at IS NOT NULL AND expires_at <= ? ORDER BY expires_at LIMIT ?"""
+_OLD = """SELECT id, fingerprint, labels, last_received_at FROM alerts WHERE id > ? AND id < ? ORDER BY id LIMIT ?"""
+_FORGET_TERMS = "INSERT INTO alert_terms (alert_terms, rowid, terms) VALUES ('delete', ?, ?)"
+
+
+class SqliteUpkeep:
+    """See `ports.Upkeep`. Remembers how far `drop_history` has read, so that survivors are not read again."""
+
+    def __init__(self, connections: Connections) -> None:
+        self._connections = connections
+        self._read_up_to = -1
+
+    async def prepare(self, now: datetime) -> None:
+        """Nothing to make room for: the file grows by itself."""
+
+    async def expire(self, now: datetime, *, limit: int = 500) -> int:
+        """See `ports.Upkeep.expire`."""
+        return await self._connections.write(_expire, now, limit=limit)
+
+    async def drop_history(self, before: datetime) -> int:
+        """See `ports.Upkeep.drop_history`."""
+        return await self._connections.write(self._drop_history, before)
+
+    async def drop_bodies(self, before: datetime) -> int:
+        """See `ports.Upkeep.drop_bodies`."""
+        return await self._connections.write(
+            _delete, "receipt_bodies", "rowid", "received_on < ?", to_microseconds(before)
+        )
+
+    async def read_setting(self, name: str) -> Any:
+        """See `ports.Upkeep.read_setting`."""
+        text = await self._connections.read(_read_setting, name)
+        return None if text is None else msgspec.json.decode(text)
+
+    async def write_setting(self, name: str, value: Any) -> None:
+        """See `ports.Upkeep.write_setting`."""
+        await self._connections.write(_write_setting, name, encode_json(value).decode())
+
+    def _drop_history(self, connection: sqlite3.Connection, before: datetime) -> int:
+        limit = to_microseconds(before)
+        id_limit = limit * sql.IDS_A_MICROSECOND
+        old = connection.execute(_OLD, (self._read_up_to, id_limit, _STEP_ROWS)).fetchall()
+        gone = [row for row in old if row["last_received_at"] < limit]
+        terms = [
+            (row["id"], sql.terms_of(row["fingerprint"], msgspec.json.decode(row["labels"])))
+            for row in gone
+        ]
+        connection.executemany(_FORGET_TERMS, terms)
+        ids = [(row["id"],) for row in gone]
+        connection.executemany("DELETE FROM events WHERE alert_id = ?", ids)
+        connection.executemany("DELETE FROM alerts WHERE id = ?", ids)
+        self._read_up_to = old[-1]["id"] if old else -1
+        removed = len(old)
+        oldest_kept = lowest_uuid7(before)
+        removed += _delete(connection, "receipts", "id", "id < ?", oldest_kept)
+        return removed + _delete(connection, "quarantine", "id", "id < ?", oldest_kept)
+
+
+def _expire(connection: sqlite3.Connection, now: datetime, *, limit: int) -> int:
+    rows = connection.execute(_EXPIRED, (to_microseconds(now), limit)).fetchall()
+    for row in rows:
+        occurrence = sql.read_occurrence(row)
+        starts_at = from_microseconds(row["starts_at"])
+        event = expire(occurrence, fingerprint=row["fingerprint"], starts_at=starts_at, now=now)
+        connection.execute(sql.UPDATE_ALERT, sql.update_row(row["id"], occurrence))
+        connection.execute(sql.INSERT_EVENT, sql.event_row(row["id"], event))
+    return len(rows)
+
+
+def lowest_uuid7(time: datetime) -> str:
+    """Sorts before every UUIDv7 made at or after that time, and after all made before its millisecond."""
+    milliseconds = f"{max(to_microseconds(time), 0) // 1000:012x}"
+    return f"{milliseconds[:8]}-{milliseconds[8:]}-7000-8000-000000000000"
+
+
+def _delete(
+    connection: sqlite3.Connection, table: str, key: str, condition: str, before: int | str
+) -> int:
+    """A step of deletes; the condition is on an indexed column."""
+    some = f"SELECT {key} FROM {table} WHERE {condition} LIMIT {_STEP_ROWS}"
+    return connection.execute(f"DELETE FROM {table} WHERE {key} IN ({some})", (before,)).rowcount
+
+
+def _read_setting(connection: sqlite3.Connection, name: str) -> str | None:
+    row = connection.execute("SELECT value FROM settings WHERE name = ?", (name,)).fetchone()
+    return None if row is None else row[0]
+
+
+def _write_setting(connection: sqlite3.Connection, name: str, value: str) -> None:
+    connection.execute(
+        "INSERT INTO settings VALUES (?, ?, strftime('%s', 'now') * 1000000) ON CONFLICT (name) "
+        "DO UPDATE SET value = excluded.value, updated_at = excluded.updated_at",
+        (name, value),
+    )

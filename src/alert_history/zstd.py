@@ -1,0 +1,10 @@
+"""Zstandard: the standard library's where it has it (Python 3.14), its backport elsewhere."""
+
+import sys
+
+if sys.version_info >= (3, 14):
+    from compression.zstd import ZstdCompressor, compress, decompress
+else:
+    from backports.zstd import ZstdCompressor, compress, decompress
+
+__all__ = ["ZstdCompressor", "compress", "decompress"]
