@@ -104,7 +104,8 @@ class Recorder(Protocol):
     async def commit(self, receipts: Sequence[Receipt]) -> list[Outcome]:
         """Keep all of it in one transaction; return after the commit, one outcome a receipt, in order.
 
-        Sightings of one occurrence are taken in the order given. Whoever retries after an error changes
+        Sightings of one occurrence are taken in the order given. It may be called again before it returns, with
+        other fingerprints. Whoever retries after an error changes
         nothing twice, except that repeats are counted again.
 
         Raises:
@@ -133,9 +134,7 @@ class History(Protocol):
         """What was refused, newest first."""
         ...
 
-    def export(
-        self, wanted: HistoryFilter, *, batch_size: int = 1000
-    ) -> AsyncIterator[list[StoredAlert]]:
+    def export(self, wanted: HistoryFilter, *, batch_size: int = 1000) -> AsyncIterator[list[StoredAlert]]:
         """Everything that matches, oldest first, in batches; memory does not grow with the result."""
         ...
 

@@ -112,9 +112,7 @@ def _by_bytes(pair: tuple[str, str]) -> bytes:
     return pair[0].encode("utf-8", "surrogatepass")
 
 
-@lru_cache(
-    maxsize=8192
-)  # Prometheus sends the same label sets every minute; hashing one costs 20 µs
+@lru_cache(maxsize=8192)  # Prometheus sends the same label sets every minute; hashing one costs 20 µs
 def _fnv1a(pairs: tuple[tuple[str, str], ...]) -> str:
     value = _FNV_OFFSET
     for pair in pairs:

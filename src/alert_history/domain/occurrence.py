@@ -69,14 +69,10 @@ class Event(msgspec.Struct, frozen=True, gc=False):
     detail: dict[str, Any] | None = None
 
 
-def sight(
-    alert: Alert, *, source: Source, receiver: str, receipt_id: str, received_at: datetime
-) -> Sighting:
+def sight(alert: Alert, *, source: Source, receiver: str, receipt_id: str, received_at: datetime) -> Sighting:
     """An alert as it stands in an accepted request, with its content hashed once."""
     content = _encode_sorted(alert.annotations)
-    return Sighting(
-        alert, content_hash(content), content, source, receiver, receipt_id, received_at
-    )
+    return Sighting(alert, content_hash(content), content, source, receiver, receipt_id, received_at)
 
 
 def content_hash(content: bytes) -> int:
@@ -89,10 +85,7 @@ def is_plain_repeat(occurrence: Occurrence, sighting: Sighting) -> bool:
 
     The stores' fast path states the same rule in SQL; the conformance suite holds the two together.
     """
-    return (
-        occurrence.status == sighting.alert.status
-        and occurrence.content_hash == sighting.content_hash
-    )
+    return occurrence.status == sighting.alert.status and occurrence.content_hash == sighting.content_hash
 
 
 def first(sighting: Sighting) -> tuple[Occurrence, Event]:
@@ -135,9 +128,7 @@ def advance(occurrence: Occurrence, sighting: Sighting) -> Event | None:
     return _event(sighting, key=occurrence.event_count, kind=kind, detail=detail)
 
 
-def follow(
-    occurrence: Occurrence | None, sightings: Sequence[Sighting]
-) -> tuple[Occurrence, list[Event]]:
+def follow(occurrence: Occurrence | None, sightings: Sequence[Sighting]) -> tuple[Occurrence, list[Event]]:
     """Take sightings of one occurrence in the order they came; where it stands after them, and the events they made."""
     events = []
     rest: Iterable[Sighting] = sightings
@@ -152,9 +143,7 @@ def follow(
     return occurrence, events
 
 
-def expire(
-    occurrence: Occurrence, *, fingerprint: str, starts_at: datetime, now: datetime
-) -> Event:
+def expire(occurrence: Occurrence, *, fingerprint: str, starts_at: datetime, now: datetime) -> Event:
     """End a firing occurrence whose sender stopped refreshing it, at the time it had promised to."""
     lapsed_at = occurrence.expires_at or now
     occurrence.status = "resolved"
@@ -192,9 +181,7 @@ def _changed_annotations(before: dict[str, str], after: dict[str, str]) -> dict[
     }
 
 
-def _event(
-    sighting: Sighting, *, key: int, kind: EventKind, detail: dict[str, Any] | None = None
-) -> Event:
+def _event(sighting: Sighting, *, key: int, kind: EventKind, detail: dict[str, Any] | None = None) -> Event:
     alert = sighting.alert
     if alert.ends_at is not None:
         detail = {"ends_at": alert.ends_at.isoformat(), **(detail or {})}

@@ -83,9 +83,7 @@ def newest_silences(receipts: Iterable[Receipt]) -> list[Silence]:
     return [newest[silence_id] for silence_id in sorted(newest)]
 
 
-def outcomes(
-    receipts: Sequence[Receipt], *, events: Iterable[Event], placed: PlacedNotes
-) -> list[Outcome]:
+def outcomes(receipts: Sequence[Receipt], *, events: Iterable[Event], placed: PlacedNotes) -> list[Outcome]:
     """What to answer each request."""
     stored = Counter(event.receipt_id for event in events)
     orphaned = Counter(receipt.id for receipt, _ in placed.orphans)
@@ -107,10 +105,7 @@ def _outcome(receipt: Receipt, *, stored: int, quarantined: int) -> Outcome:
 def is_same_repeat(sightings: Sequence[Sighting]) -> bool:
     """Whether all say the same, so that one statement can count them if the store already knows it."""
     one = sightings[0]
-    return all(
-        s.content_hash == one.content_hash and s.alert.status == one.alert.status
-        for s in sightings[1:]
-    )
+    return all(s.content_hash == one.content_hash and s.alert.status == one.alert.status for s in sightings[1:])
 
 
 def new_id(time: datetime) -> str:

@@ -14,6 +14,7 @@ from alert_history.errors import StorageUnavailable
 from alert_history.ports import Store
 from alert_history.storage import postgres_statements as sql
 from alert_history.storage.batch import (
+    Decision,
     Key,
     PlacedNotes,
     by_key,
@@ -32,6 +33,7 @@ from alert_history.storage.postgres_history import PostgresHistory
 from alert_history.storage.postgres_lifecycle import PostgresLifecycle
 from alert_history.storage.postgres_rows import (
     alert_row,
+    copy,
     event_row,
     quarantine_row,
     read_occurrence,
@@ -44,6 +46,7 @@ from alert_history.storage.postgres_upkeep import PostgresUpkeep
 from alert_history.zstd import ZstdCompressor
 
 _ROUNDS = 4
+_BATCHES_WITHOUT_COPY = 200
 _KNOWN_KEYS = 20_000
 _KNOWN_BODIES = 5_000
 
@@ -73,6 +76,7 @@ class PostgresRecorder:
         self._connections = connections
         self._known_keys: dict[Key, None] = {}
         self._known_bodies: dict[tuple[bytes, datetime], None] = {}
+        self._batches_without_copy = 0
         self._compressor = ZstdCompressor(level=1)
 
     async def commit(self, receipts: Sequence[Receipt]) -> list[Outcome]:
@@ -81,9 +85,7 @@ class PostgresRecorder:
         bodies = self._new_bodies(receipts)
         with storage_errors():
             async with self._connections.writer() as connection:
-                kept = await self._in_transaction(
-                    connection, receipts, groups=groups, bodies=bodies
-                )
+                kept = await self._in_transaction(connection, receipts, groups=groups, bodies=bodies)
         _remember(self._known_keys, groups, limit=_KNOWN_KEYS)
         _remember(self._known_bodies, bodies, limit=_KNOWN_BODIES)
         return kept
@@ -111,9 +113,7 @@ class PostgresRecorder:
                     raise
         raise AssertionError("unreachable")
 
-    async def _keep_alerts(
-        self, connection: Connection, groups: dict[Key, list[Sighting]]
-    ) -> list[Event]:
+    async def _keep_alerts(self, connection: Connection, groups: dict[Key, list[Sighting]]) -> list[Event]:
         """Insert what seems new, count what seems repeated, lock and decide the rest; until nothing is left.
 
         A key can fail each guess once (another replica inserts it, retention removes it) and is then guessed anew.
@@ -122,7 +122,7 @@ class PostgresRecorder:
         new = [key for key in groups if key not in self._known_keys]
         known = [key for key in groups if key in self._known_keys]
         for _ in range(_ROUNDS):
-            made, conflicting = await _insert(connection, groups, keys=new)
+            made, conflicting = await self._insert(connection, groups, keys=new)
             events += made
             known = sorted([*known, *conflicting])
             left = await _count_repeats(connection, groups, keys=known)
@@ -133,6 +133,22 @@ class PostgresRecorder:
                 await _insert_events(connection, events)
                 return events
         raise StorageUnavailable("other writers kept changing the same occurrences")
+
+    async def _insert(
+        self, connection: Connection, groups: dict[Key, list[Sighting]], *, keys: Sequence[Key]
+    ) -> tuple[list[Event], list[Key]]:
+        """Insert these as new: by COPY, which costs half, unless keys turned out to exist not long ago."""
+        if not keys:
+            return [], []
+        decisions = [decide(None, groups[key]) for key in keys]
+        if self._batches_without_copy == 0 and await _copy_alerts(connection, decisions):
+            return [event for decision in decisions for event in decision.events], []
+        self._batches_without_copy -= 1
+        made, conflicting = await _insert(connection, decisions, keys=keys)
+        if conflicting:
+            self._batches_without_copy = _BATCHES_WITHOUT_COPY
+        self._batches_without_copy = max(self._batches_without_copy, 0)
+        return made, conflicting
 
     def _new_bodies(self, receipts: Iterable[Receipt]) -> dict[tuple[bytes, datetime], bytes]:
         """Compressed bodies not stored yet today: a repeated notification is the same bytes again."""
@@ -157,23 +173,24 @@ def _remember(known: dict[Any, None], keys: Iterable[Any], *, limit: int) -> Non
             del known[key]
 
 
+async def _copy_alerts(connection: Connection, decisions: Sequence[Decision]) -> bool:
+    """Insert all of them, or none if a key exists."""
+    try:
+        async with connection.transaction():
+            await copy(connection, "alerts", map(alert_row, decisions), columns=sql.ALERT_COLUMNS)
+    except asyncpg.UniqueViolationError:
+        return False
+    return True
+
+
 async def _insert(
-    connection: Connection, groups: dict[Key, list[Sighting]], *, keys: Sequence[Key]
+    connection: Connection, decisions: Sequence[Decision], *, keys: Sequence[Key]
 ) -> tuple[list[Event], list[Key]]:
-    """Insert these as new; the events of those that were, and the keys that turned out to exist."""
-    if not keys:
-        return [], []
-    decisions = [decide(None, groups[key]) for key in keys]
-    columns = zip(*[alert_row(decision) for decision in decisions], strict=True)
-    rows = await connection.fetch(sql.INSERT_ALERTS, *columns)
-    if len(rows) == len(keys):
-        return [event for decision in decisions for event in decision.events], []
-    inserted = {(row[0], row[1]) for row in rows}
+    """Insert those that are new; their events, and the keys that turned out to exist."""
+    rows = list(map(alert_row, decisions))
+    inserted = {(row[0], row[1]) for row in await connection.fetch(sql.INSERT_ALERTS, *zip(*rows, strict=True))}
     events = [
-        event
-        for key, decision in zip(keys, decisions, strict=True)
-        if key in inserted
-        for event in decision.events
+        event for key, decision in zip(keys, decisions, strict=True) if key in inserted for event in decision.events
     ]
     return events, [key for key in keys if key not in inserted]
 
@@ -209,7 +226,7 @@ async def _advance(
 
 async def _insert_events(connection: Connection, events: Sequence[Event]) -> None:
     if events:
-        await connection.execute(sql.INSERT_EVENTS, *zip(*map(event_row, events), strict=True))
+        await copy(connection, "events", map(event_row, events), columns=sql.EVENT_COLUMNS)
 
 
 async def _keep_receipts(
@@ -220,7 +237,7 @@ async def _keep_receipts(
     bodies: dict[tuple[bytes, datetime], bytes],
 ) -> None:
     rows = [receipt_row(*pair) for pair in zip(receipts, outcomes, strict=True)]
-    await connection.execute(sql.INSERT_RECEIPTS, *zip(*rows, strict=True))
+    await copy(connection, "receipts", rows, columns=sql.RECEIPT_COLUMNS)
     if bodies:
         body_rows = [(day, sha256, body) for (sha256, day), body in sorted(bodies.items())]
         await connection.execute(sql.INSERT_BODIES, *zip(*body_rows, strict=True))

@@ -1,4 +1,4 @@
-"""Connections to PostgreSQL: one for ingest, a pool for everything else, and what their errors mean."""
+"""Connections to PostgreSQL: two for ingest, a pool for reading, and what their errors mean."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -14,6 +14,7 @@ Connection: TypeAlias = "asyncpg.Connection[Any]"
 CONNECT_TIMEOUT_SECONDS = 3
 READ_TIMEOUT_SECONDS = 5
 _READERS = 6
+_WRITERS = 2
 
 # The statements of the hot path probe by key. A plan made once and kept saves 3 ms of planning over the
 # partitions on every commit, and no statistics, however stale, can turn the probes into scans.
@@ -40,24 +41,32 @@ class Connections:
     def __init__(self, dsn: str, *, read_dsn: str | None = None) -> None:
         self.dsn = dsn
         self._read_dsn = read_dsn or dsn
-        self._writer: Connection | None = None
-        self._writer_lock = asyncio.Lock()
+        self._writers = asyncio.Semaphore(_WRITERS)
+        self._idle_writers: list[Connection] = []
         self._pool: "asyncpg.Pool[Any]" | None = None
 
     @asynccontextmanager
     async def writer(self) -> AsyncIterator[Connection]:
-        """The one connection that ingest commits on; one user at a time. It is dropped if its user fails badly."""
-        async with self._writer_lock:
-            if self._writer is None or self._writer.is_closed():
-                self._writer = await self._connect(_WRITER_SETTINGS)
+        """One of the connections that ingest commits on. It is dropped if its user fails in an unknown state."""
+        async with self._writers:
+            connection = await self._idle_writer()
             try:
-                yield self._writer
+                yield connection
             except (asyncpg.PostgresError, asyncpg.DataError, ValueError):
+                self._idle_writers.append(connection)
                 raise
             except BaseException:
-                self._writer.terminate()
-                self._writer = None
+                connection.terminate()
                 raise
+            else:
+                self._idle_writers.append(connection)
+
+    async def _idle_writer(self) -> Connection:
+        while self._idle_writers:
+            connection = self._idle_writers.pop()
+            if not connection.is_closed():
+                return connection
+        return await self._connect(_WRITER_SETTINGS)
 
     @asynccontextmanager
     async def reader(self) -> AsyncIterator[Connection]:
@@ -78,9 +87,7 @@ class Connections:
     @asynccontextmanager
     async def single(self) -> AsyncIterator[Connection]:
         """A connection of one's own for slow work, closed at the end."""
-        connection = await self._connect(
-            {"application_name": "alert-history upkeep", "timezone": "UTC"}
-        )
+        connection = await self._connect({"application_name": "alert-history upkeep", "timezone": "UTC"})
         try:
             yield connection
         finally:
@@ -88,17 +95,14 @@ class Connections:
 
     async def close(self) -> None:
         """Close all of them; does not wait for a server that is gone."""
-        if self._writer is not None:
-            self._writer.terminate()
-            self._writer = None
+        while self._idle_writers:
+            self._idle_writers.pop().terminate()
         if self._pool is not None:
             self._pool.terminate()
             self._pool = None
 
     async def _connect(self, settings: dict[str, str]) -> Connection:
-        return await asyncpg.connect(
-            self.dsn, timeout=CONNECT_TIMEOUT_SECONDS, server_settings=settings
-        )
+        return await asyncpg.connect(self.dsn, timeout=CONNECT_TIMEOUT_SECONDS, server_settings=settings)
 
 
 async def _keep_session(connection: Connection) -> None:

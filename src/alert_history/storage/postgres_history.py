@@ -79,9 +79,7 @@ class PostgresHistory:
         cursor = None
         if len(rows) > page.limit:
             last = rows[page.limit - 1]
-            cursor = reads.encode_cursor(
-                sort, [last[sort.name], last["fingerprint"], last["starts_at"]]
-            )
+            cursor = reads.encode_cursor(sort, [last[sort.name], last["fingerprint"], last["starts_at"]])
         return HistoryPage([read_alert(r) for r in rows[: page.limit]], total, is_exact, cursor)
 
     async def find(self, occurrence_id: str) -> StoredAlert:
@@ -104,8 +102,7 @@ class PostgresHistory:
             async with self._connections.reader() as connection:
                 rows = await connection.fetch(_TIMELINE, *_key_of(occurrence_id))
         return [
-            StoredEvent(*row[:5], detail=None if row[5] is None else _read_details(row[5]))
-            for row in map(tuple, rows)
+            StoredEvent(*row[:5], detail=None if row[5] is None else _read_details(row[5])) for row in map(tuple, rows)
         ]
 
     async def quarantine(self, *, limit: int, cursor: str | None) -> QuarantinePage:
@@ -120,9 +117,7 @@ class PostgresHistory:
         found = [read_quarantined(dict(row)) for row in rows[:limit]]
         return QuarantinePage(found, total, found[-1].id if len(rows) > limit else None)
 
-    async def export(
-        self, wanted: HistoryFilter, *, batch_size: int = 1000
-    ) -> AsyncIterator[list[StoredAlert]]:
+    async def export(self, wanted: HistoryFilter, *, batch_size: int = 1000) -> AsyncIterator[list[StoredAlert]]:
         """See `ports.History.export`. A server-side cursor in one snapshot."""
         conditions = [*reads.column_conditions(wanted), *query_conditions(wanted.query)]
         statement = (
@@ -179,23 +174,14 @@ async def _page_rows(
         return await _fetch(connection, statement)
 
 
-_NO_COLUMNS: dict[str, None] = dict.fromkeys(
-    ("alertname", "status", "severity", "namespace", "fingerprint")
-)
+_NO_COLUMNS: dict[str, None] = dict.fromkeys(("alertname", "status", "severity", "namespace", "fingerprint"))
 
 
-def _among(
-    recent: Select[Any], conditions: _Conditions, *, order: Sequence[Any], end: int
-) -> Select[Any]:
+def _among(recent: Select[Any], conditions: _Conditions, *, order: Sequence[Any], end: int) -> Select[Any]:
     rows = recent.cte("recent").prefix_with("MATERIALIZED")
     names = {c: rows.c[c.name] for c in alerts.c}
     on_rows: Callable[[Any], Any] = lambda e: _renamed(e, names)  # noqa: E731
-    return (
-        select(rows)
-        .where(and_(true(), *map(on_rows, conditions)))
-        .order_by(*map(on_rows, order))
-        .limit(end)
-    )
+    return select(rows).where(and_(true(), *map(on_rows, conditions))).order_by(*map(on_rows, order)).limit(end)
 
 
 def _renamed(expression: Any, names: dict[Any, Any]) -> Any:
@@ -208,9 +194,7 @@ def _after(page: PageRequest, sort: reads.Sort) -> list[ColumnElement[bool]]:
     if page.cursor is None:
         return []
     types = [_type_of(sort.column), str, datetime]
-    return [
-        reads.after_cursor(sort, _KEY, reads.decode_cursor(page.cursor, sort=sort, types=types))
-    ]
+    return [reads.after_cursor(sort, _KEY, reads.decode_cursor(page.cursor, sort=sort, types=types))]
 
 
 def _type_of(expression: ColumnElement[Any]) -> type:
@@ -237,9 +221,7 @@ async def _by_label_index(connection: Connection) -> AsyncIterator[None]:
         yield
 
 
-async def _total(
-    connection: Connection, conditions: _Conditions, *, exact: bool
-) -> tuple[int, bool]:
+async def _total(connection: Connection, conditions: _Conditions, *, exact: bool) -> tuple[int, bool]:
     """The count, and whether it is exact: see `reads.COUNT_BOUND`."""
     if exact:
         return await _count(connection, reads.bounded_count(conditions, bound=None)), True
@@ -303,9 +285,7 @@ def _word_condition(word: str) -> ColumnElement[bool]:
 def _holds(pairs: ColumnElement[Any], word: str) -> ColumnElement[bool]:
     """Whether any value holds the word, letter case aside."""
     values = func.jsonb_each_text(pairs).table_valued(column("key"), column("value"))
-    return exists(
-        select(1).select_from(values).where(values.c.value.icontains(word, autoescape=True))
-    )
+    return exists(select(1).select_from(values).where(values.c.value.icontains(word, autoescape=True)))
 
 
 def read_alert(row: Any) -> StoredAlert:

@@ -1,6 +1,6 @@
 """PostgreSQL: domain values as rows, and back."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -67,9 +67,7 @@ def alert_row(decision: Decision) -> tuple[Any, ...]:
     alert = sighting.alert
     labels = alert.labels
     annotations = (
-        sighting.annotations_json
-        if now.content_hash == sighting.content_hash
-        else encode_json(now.annotations)
+        sighting.annotations_json if now.content_hash == sighting.content_hash else encode_json(now.annotations)
     )
     return (
         alert.fingerprint,
@@ -144,3 +142,10 @@ def silence_row(silence: Silence) -> tuple[Any, ...]:
         silence.created_by,
         silence.comment,
     )
+
+
+async def copy(
+    connection: Connection, table: str, rows: Iterable[tuple[Any, ...]], *, columns: Iterable[str]
+) -> None:
+    """Add rows by COPY. Raises asyncpg.UniqueViolationError, and then nothing of them is there."""
+    await connection.copy_records_to_table(table, records=rows, columns=list(columns))

@@ -73,12 +73,8 @@ def _insert(table: str, columns: dict[str, str], end: str = "") -> str:
     names = ", ".join(f'"{name}"' for name in columns)
     wire = ("text" if kind == "jsonb" else kind for kind in columns.values())
     arrays = ", ".join(f"${place}::{kind}[]" for place, kind in enumerate(wire, start=1))
-    picked = ", ".join(
-        f'u."{name}"::jsonb' if kind == "jsonb" else f'u."{name}"' for name, kind in columns.items()
-    )
-    return (
-        f"INSERT INTO {table} ({names}) SELECT {picked} FROM unnest({arrays}) AS u({names}) {end}"
-    )
+    picked = ", ".join(f'u."{name}"::jsonb' if kind == "jsonb" else f'u."{name}"' for name, kind in columns.items())
+    return f"INSERT INTO {table} ({names}) SELECT {picked} FROM unnest({arrays}) AS u({names}) {end}"
 
 
 INSERT_ALERTS = _insert(
@@ -88,7 +84,6 @@ INSERT_ALERTS = _insert(
 )
 INSERT_EVENTS = _insert("events", EVENT_COLUMNS)
 INSERT_NOTES = _insert("events", EVENT_COLUMNS, "ON CONFLICT DO NOTHING RETURNING receipt_id")
-INSERT_RECEIPTS = _insert("receipts", RECEIPT_COLUMNS)
 INSERT_BODIES = _insert("receipt_bodies", BODY_COLUMNS, "ON CONFLICT DO NOTHING")
 INSERT_QUARANTINE = _insert("quarantine", QUARANTINE_COLUMNS)
 UPSERT_SILENCES = _insert(

@@ -24,18 +24,25 @@ from alert_history.storage.postgres_rows import (
 _DAY = timedelta(days=1)
 _WEEK = timedelta(days=7)
 _AHEAD = timedelta(days=14)
-_BEHIND = timedelta(days=14)
+_LOOK_EVERY = timedelta(hours=1)
 _PENDING_BYTES = 64 * 1024
 _STEP_ROWS = 5_000
 _LOCK_TIMEOUT = "SET LOCAL lock_timeout = '200ms'"
 
+class Partitioning(msgspec.Struct, frozen=True):
+    """How a table is cut: its time column, the length of a partition, and how far back rows may still come."""
+
+    column: str
+    length: timedelta
+    behind: timedelta
+
+
 PARTITIONED = {
-    "alerts": ("starts_at", _WEEK),
-    "events": ("starts_at", _WEEK),
-    "receipts": ("received_at", _WEEK),
-    "receipt_bodies": ("received_on", _DAY),
+    "alerts": Partitioning("starts_at", _WEEK, behind=2 * _WEEK),
+    "events": Partitioning("starts_at", _WEEK, behind=2 * _WEEK),
+    "receipts": Partitioning("received_at", _WEEK, behind=_DAY),
+    "receipt_bodies": Partitioning("received_on", _DAY, behind=_DAY),
 }
-"""Each partitioned table: its time column and the length of a partition."""
 
 
 class PostgresUpkeep:
@@ -43,14 +50,15 @@ class PostgresUpkeep:
 
     def __init__(self, connections: Connections) -> None:
         self._connections = connections
+        self._look_again_at: datetime | None = None
 
     async def prepare(self, now: datetime) -> None:
-        """Partitions two weeks back and ahead (created once), and the pending lists of the label indexes."""
+        """Partitions ahead (looked at once an hour), and the pending lists of the label indexes."""
         with storage_errors():
             async with self._connections.single() as connection:
-                for table, (_, length) in PARTITIONED.items():
-                    for start in _starts(now - _BEHIND, now + _AHEAD, length=length):
-                        await _create_partition(connection, table, start=start, end=start + length)
+                if self._look_again_at is None or now >= self._look_again_at:
+                    await _create_partitions(connection, now)
+                    self._look_again_at = now + _LOOK_EVERY
                 await _merge_pending_lists(connection)
 
     async def expire(self, now: datetime, *, limit: int = 500) -> int:
@@ -85,9 +93,7 @@ class PostgresUpkeep:
             async with self._connections.single() as connection:
                 for partition in await _partitions(connection, "receipt_bodies", older_than=before):
                     return await _drop_partition(connection, "receipt_bodies", partition)
-                return await _delete(
-                    connection, "receipt_bodies_default", "received_on < $1", before
-                )
+                return await _delete(connection, "receipt_bodies_default", "received_on < $1", before)
 
     async def read_setting(self, name: str) -> Any:
         """See `ports.Upkeep.read_setting`."""
@@ -117,9 +123,7 @@ def _starts(since: datetime, until: datetime, *, length: timedelta) -> Iterator[
         start += length
 
 
-async def _create_partition(
-    connection: Connection, table: str, *, start: datetime, end: datetime
-) -> None:
+async def _create_partition(connection: Connection, table: str, *, start: datetime, end: datetime) -> None:
     """Create it and move into it what the default partition holds of its span; nothing if it is there.
 
     It is filled before it is attached, and gives up when ingest holds the lock for long: the next run tries again.
@@ -127,7 +131,7 @@ async def _create_partition(
     name = f"{table}_p{start:%Y%m%d}"
     if await connection.fetchval("SELECT to_regclass($1)", name) is not None:
         return
-    column = PARTITIONED[table][0]
+    column = PARTITIONED[table].column
     span = f"{column} >= '{start.isoformat()}' AND {column} < '{end.isoformat()}'"
     try:
         async with connection.transaction():
@@ -165,7 +169,7 @@ async def _merge_pending_lists(connection: Connection) -> None:
 
 async def _partitions(connection: Connection, table: str, *, older_than: datetime) -> list[str]:
     """Its partitions that end before then, oldest first."""
-    length = PARTITIONED[table][1]
+    length = PARTITIONED[table].length
     rows = await connection.fetch(
         """SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
         WHERE i.inhparent = $1::text::regclass AND c.relname ~ '_p[0-9]{8}$' ORDER BY c.relname""",
@@ -215,8 +219,7 @@ async def _drop_occurrences(connection: Connection, partition: str, *, before: d
                 f"INSERT INTO alerts SELECT * FROM {partition} WHERE last_received_at >= $1", before
             )
             await connection.execute(
-                f"INSERT INTO events SELECT e.* FROM {events} e "
-                f"WHERE (e.fingerprint, e.starts_at) IN ({keep})",
+                f"INSERT INTO events SELECT e.* FROM {events} e WHERE (e.fingerprint, e.starts_at) IN ({keep})",
                 before,
             )
             await connection.execute(f"DROP TABLE {partition}, {events}")
@@ -251,8 +254,7 @@ async def _delete_strays(connection: Connection, before: datetime) -> int:
 
 async def _delete(connection: Connection, table: str, condition: str, before: datetime) -> int:
     done = await connection.execute(
-        f"DELETE FROM {table} WHERE ctid = ANY(ARRAY("
-        f"SELECT ctid FROM {table} WHERE {condition} LIMIT {_STEP_ROWS}))",
+        f"DELETE FROM {table} WHERE ctid = ANY(ARRAY(SELECT ctid FROM {table} WHERE {condition} LIMIT {_STEP_ROWS}))",
         before,
     )
     return int(done.rsplit(" ", 1)[1])

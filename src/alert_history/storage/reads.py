@@ -98,9 +98,7 @@ def decode_cursor(text: str, *, sort: Sort, types: Sequence[type]) -> list[Any]:
         raise InvalidQuery("cursor: not a next_cursor of an earlier answer") from error
 
 
-def after_cursor(
-    sort: Sort, key: Sequence[ColumnElement[Any]], values: Sequence[Any]
-) -> ColumnElement[bool]:
+def after_cursor(sort: Sort, key: Sequence[ColumnElement[Any]], values: Sequence[Any]) -> ColumnElement[bool]:
     """What comes after these values in that order."""
     columns = (sort.column, *key)
     row = tuple_(*columns)

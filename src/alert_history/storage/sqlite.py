@@ -103,12 +103,8 @@ def _keep_alerts(connection: sqlite3.Connection, groups: dict[Key, list[Sighting
             (changed if decision.events else repeated).append((row["id"], decision))
     ids = _new_ids(connection, new)
     _insert(connection, list(zip(ids, new, strict=True)))
-    connection.executemany(
-        sql.UPDATE_ALERT, [sql.update_row(id_, d.occurrence) for id_, d in changed]
-    )
-    connection.executemany(
-        sql.COUNT_REPEAT, [sql.repeat_row(id_, d.occurrence) for id_, d in repeated]
-    )
+    connection.executemany(sql.UPDATE_ALERT, [sql.update_row(id_, d.occurrence) for id_, d in changed])
+    connection.executemany(sql.COUNT_REPEAT, [sql.repeat_row(id_, d.occurrence) for id_, d in repeated])
     decided = [*zip(ids, new, strict=True), *changed]
     rows = [sql.event_row(id_, event) for id_, decision in decided for event in decision.events]
     connection.executemany(sql.INSERT_EVENT, rows)
@@ -131,9 +127,7 @@ def _new_ids(connection: sqlite3.Connection, new: Sequence[Decision]) -> list[in
 
 def _insert(connection: sqlite3.Connection, decisions: Sequence[tuple[int, Decision]]) -> None:
     connection.executemany(sql.INSERT_ALERT, [sql.alert_row(*pair) for pair in decisions])
-    terms = [
-        (id_, sql.terms_of(d.first.alert.fingerprint, d.first.alert.labels)) for id_, d in decisions
-    ]
+    terms = [(id_, sql.terms_of(d.first.alert.fingerprint, d.first.alert.labels)) for id_, d in decisions]
     connection.executemany(sql.INSERT_TERMS, terms)
 
 

@@ -108,9 +108,7 @@ class SqliteHistory:
         found = [read_quarantined(row) for row in rows[:limit]]
         return QuarantinePage(found, counted[0], found[-1].id if len(rows) > limit else None)
 
-    async def export(
-        self, wanted: HistoryFilter, *, batch_size: int = 1000
-    ) -> AsyncIterator[list[StoredAlert]]:
+    async def export(self, wanted: HistoryFilter, *, batch_size: int = 1000) -> AsyncIterator[list[StoredAlert]]:
         """See `ports.History.export`. Page after page by id, so that no snapshot keeps the log from being reused."""
         after = -1
         while True:
@@ -133,9 +131,7 @@ def _fetch_one(connection: sqlite3.Connection, sql_text: str, arguments: Sequenc
     return connection.execute(sql_text, arguments).fetchone()
 
 
-def _fetch_all(
-    connection: sqlite3.Connection, sql_text: str, arguments: Sequence[Any]
-) -> list[sqlite3.Row]:
+def _fetch_all(connection: sqlite3.Connection, sql_text: str, arguments: Sequence[Any]) -> list[sqlite3.Row]:
     return connection.execute(sql_text, arguments).fetchall()
 
 
@@ -143,9 +139,7 @@ def _fetch(connection: sqlite3.Connection, statement: Select[Any]) -> list[sqlit
     return connection.execute(*reads.compiled(statement, _DIALECT)).fetchall()
 
 
-def _page(
-    connection: sqlite3.Connection, wanted: HistoryFilter, *, page: PageRequest
-) -> HistoryPage:
+def _page(connection: sqlite3.Connection, wanted: HistoryFilter, *, page: PageRequest) -> HistoryPage:
     sort = reads.parse_sort(page.sort)
     column_of_sort = _ID if sort.name == "timestamp" else sort.column
     order = [column_of_sort] if sort.name == "timestamp" else [column_of_sort, _ID]
@@ -231,9 +225,7 @@ def _query_conditions(query: Query) -> list[ColumnElement[bool]]:
     return [*equal, matches]
 
 
-def _total(
-    connection: sqlite3.Connection, wanted: HistoryFilter, *, exact: bool
-) -> tuple[int, bool]:
+def _total(connection: sqlite3.Connection, wanted: HistoryFilter, *, exact: bool) -> tuple[int, bool]:
     """The count, and whether it is exact: see `reads.COUNT_BOUND`."""
     some = _matching(select(literal(1).label("one")), wanted)
     if not exact:

@@ -21,9 +21,7 @@ IDS_A_MICROSECOND = 4096
 INSERT_ALERT = f"INSERT INTO alerts VALUES ({', '.join('?' * 20)})"
 INSERT_TERMS = "INSERT INTO alert_terms (rowid, terms) VALUES (?, ?)"
 INSERT_EVENT = "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?)"
-INSERT_NOTE = (
-    "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING RETURNING receipt_id"
-)
+INSERT_NOTE = "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING RETURNING receipt_id"
 INSERT_RECEIPT = f"INSERT INTO receipts VALUES ({', '.join('?' * 14)})"
 INSERT_BODY = "INSERT INTO receipt_bodies VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
 INSERT_QUARANTINE = "INSERT INTO quarantine VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
@@ -35,9 +33,7 @@ FIND_ALERT = """SELECT id, status, content_hash, annotations, ends_at, expires_a
     repeat_count, event_count FROM alerts WHERE starts_at = ? AND fingerprint = ?"""
 UPDATE_ALERT = """UPDATE alerts SET status = ?, content_hash = ?, annotations = ?, ends_at = ?, expires_at = ?,
     last_received_at = ?, repeat_count = ?, event_count = ? WHERE id = ?"""
-COUNT_REPEAT = (
-    """UPDATE alerts SET expires_at = ?, last_received_at = ?, repeat_count = ? WHERE id = ?"""
-)
+COUNT_REPEAT = """UPDATE alerts SET expires_at = ?, last_received_at = ?, repeat_count = ? WHERE id = ?"""
 HIGHEST_ID = "SELECT max(id) FROM alerts WHERE id >= ? AND id < ?"
 NEWEST_START = """SELECT a.starts_at FROM alert_terms t JOIN alerts a ON a.id = t.rowid
     WHERE t.alert_terms MATCH ? AND a.fingerprint = ? ORDER BY a.starts_at DESC LIMIT 1"""
@@ -47,9 +43,7 @@ _read_texts = msgspec.json.Decoder(dict[str, str]).decode
 
 def terms_of(fingerprint: str, labels: Mapping[str, str]) -> str:
     """What an alert can be found by in `alert_terms`: its fingerprint and a hash of each label."""
-    return " ".join(
-        [fingerprint_term(fingerprint), *(label_term(*pair) for pair in labels.items())]
-    )
+    return " ".join([fingerprint_term(fingerprint), *(label_term(*pair) for pair in labels.items())])
 
 
 def fingerprint_term(fingerprint: str) -> str:

@@ -59,10 +59,7 @@ class SqliteUpkeep:
         id_limit = limit * sql.IDS_A_MICROSECOND
         old = connection.execute(_OLD, (self._read_up_to, id_limit, _STEP_ROWS)).fetchall()
         gone = [row for row in old if row["last_received_at"] < limit]
-        terms = [
-            (row["id"], sql.terms_of(row["fingerprint"], msgspec.json.decode(row["labels"])))
-            for row in gone
-        ]
+        terms = [(row["id"], sql.terms_of(row["fingerprint"], msgspec.json.decode(row["labels"]))) for row in gone]
         connection.executemany(_FORGET_TERMS, terms)
         ids = [(row["id"],) for row in gone]
         connection.executemany("DELETE FROM events WHERE alert_id = ?", ids)
@@ -91,9 +88,7 @@ def lowest_uuid7(time: datetime) -> str:
     return f"{milliseconds[:8]}-{milliseconds[8:]}-7000-8000-000000000000"
 
 
-def _delete(
-    connection: sqlite3.Connection, table: str, key: str, condition: str, before: int | str
-) -> int:
+def _delete(connection: sqlite3.Connection, table: str, key: str, condition: str, before: int | str) -> int:
     """A step of deletes; the condition is on an indexed column."""
     some = f"SELECT {key} FROM {table} WHERE {condition} LIMIT {_STEP_ROWS}"
     return connection.execute(f"DELETE FROM {table} WHERE {key} IN ({some})", (before,)).rowcount

@@ -1,0 +1,159 @@
+"""Logs and metrics. An alert's own labels never become metric labels."""
+
+import logging
+import os
+import platform
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import structlog
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.openmetrics import exposition as openmetrics
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
+
+from alert_history import __version__
+from alert_history.domain.alert import AlertGroup
+from alert_history.domain.receipt import Outcome, Receipt
+
+_LATENCY_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
+_BATCH_BUCKETS = (1, 3, 10, 30, 100, 300, 1000, 3000, 10000)
+_MULTIPROCESS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+
+
+def configure_logging(*, level: str, is_json: bool) -> None:
+    """Structured events on standard error, one line each; libraries' own logs go the same way."""
+    shared: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    if is_json:
+        render: list[Any] = [
+            structlog.processors.dict_tracebacks,
+            structlog.processors.JSONRenderer(ensure_ascii=False),
+        ]
+    else:
+        render = [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+    structlog.configure(
+        processors=[*shared, *render],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+    formatter = structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=[*shared, structlog.stdlib.add_logger_name],
+        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *render],
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(formatter)
+    logging.basicConfig(level=max(logging.getLevelName(level.upper()), logging.INFO), handlers=[handler], force=True)
+
+
+class IngestMetrics:
+    """What the hot path counts."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._events = Counter(
+            "alert_history_webhook_events_total",
+            "Alerts received, by what they said and who sent them.",
+            ["status", "source"],
+            registry=registry,
+        )
+        self._errors = Counter(
+            "alert_history_webhook_errors_total",
+            "Requests that were not accepted, by the last part of the problem's type.",
+            ["reason"],
+            registry=registry,
+        )
+        self._latency = Histogram(
+            "alert_history_request_latency_seconds",
+            "From the first byte read to the answer given.",
+            ["endpoint"],
+            buckets=_LATENCY_BUCKETS,
+            registry=registry,
+        )
+        self._commit_seconds = Histogram(
+            "alert_history_ingest_commit_seconds",
+            "One transaction of ingest.",
+            buckets=_LATENCY_BUCKETS,
+            registry=registry,
+        )
+        self._batch_alerts = Histogram(
+            "alert_history_ingest_batch_alerts",
+            "Alerts that shared one transaction.",
+            buckets=_BATCH_BUCKETS,
+            registry=registry,
+        )
+        self._stored = Counter(
+            "alert_history_alerts_stored_total",
+            "Alerts that changed the history: new occurrences and new events.",
+            registry=registry,
+        )
+        self._operations = Counter(
+            "alert_history_database_operations_total",
+            "Transactions and queries, by outcome.",
+            ["operation", "status"],
+            registry=registry,
+        )
+
+    def accepted(self, group: AlertGroup, outcome: Outcome) -> None:
+        """Count a request that was committed."""
+        firing = sum(alert.status == "firing" for alert in group.alerts)
+        resolved = len(group.alerts) - firing
+        if firing:
+            self._events.labels("firing", group.source).inc(firing)
+        if resolved:
+            self._events.labels("resolved", group.source).inc(resolved)
+        if outcome.quarantined:
+            self._events.labels("quarantined", group.source).inc(outcome.quarantined)
+        self._stored.inc(outcome.stored)
+
+    def failed(self, reason: str) -> None:
+        """Count a request that was refused or could not be kept."""
+        self._errors.labels(reason).inc()
+
+    def answered(self, endpoint: str, seconds: float) -> None:
+        """Observe how long a request took."""
+        self._latency.labels(endpoint).observe(seconds)
+
+    def committed(self, receipts: Sequence[Receipt], seconds: float, is_committed: bool) -> None:  # noqa: FBT001  # the port's shape
+        """Observe one transaction of ingest."""
+        if is_committed:
+            self._commit_seconds.observe(seconds)
+            self._batch_alerts.observe(sum(receipt.group.received for receipt in receipts))
+        self._operations.labels("commit", "success" if is_committed else "failure").inc()
+
+
+class Metrics:
+    """All metrics of one process, and their text; with several workers, that of all of them together."""
+
+    def __init__(self, registry: CollectorRegistry | None = None) -> None:
+        self.registry = registry or CollectorRegistry()
+        self.ingest = IngestMetrics(self.registry)
+        self.pending_bytes = Gauge(
+            "alert_history_ingest_pending_bytes",
+            "Bodies being read, waiting or being committed.",
+            registry=self.registry,
+            multiprocess_mode="livesum",
+        )
+        self._build = Gauge(
+            "alert_history_build_info",
+            "1, labelled with the version.",
+            ["version", "python"],
+            registry=self.registry,
+            multiprocess_mode="max",
+        )
+        self._build.labels(__version__, platform.python_version()).set(1)
+
+    def exposition(self, accept: str) -> tuple[str, bytes]:
+        """Content type and text: OpenMetrics for whoever accepts it, else the Prometheus format."""
+        registry = self.registry
+        folder = os.environ.get(_MULTIPROCESS_FOLDER)
+        if folder:
+            registry = CollectorRegistry()
+            MultiProcessCollector(registry, path=folder)
+        if "application/openmetrics-text" in accept:
+            return openmetrics.CONTENT_TYPE_LATEST, openmetrics.generate_latest(registry)
+        return CONTENT_TYPE_LATEST, generate_latest(registry)

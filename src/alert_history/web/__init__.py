@@ -1,0 +1,1 @@
+"""HTTP: bytes and headers in, answers out. It decides nothing that the engine should decide."""

@@ -1,0 +1,186 @@
+"""The read API: history, occurrences, timelines, quarantine."""
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+from starlette.requests import Request
+
+from alert_history.domain.matching import parse_query
+from alert_history.domain.times import parse_time
+from alert_history.ports import (
+    Clock,
+    History,
+    HistoryFilter,
+    PageRequest,
+    QuarantinedAlert,
+    StoredAlert,
+    StoredEvent,
+)
+from alert_history.web.routes import Operation
+
+_TAG = "History"
+_SORTS = (
+    "timestamp, starts_at, last_received_at, alertname, namespace, severity, status or repeat_count; "
+    "with a `-` before it, descending"
+)
+_QUERY = (
+    'Prometheus matchers and free words: `{severity=~"critical|warning",pod!=""} disk`. '
+    "Words are looked for in the values of labels and annotations."
+)
+_TIME = "RFC 3339, unix seconds, or relative to now: `-24h`"
+
+Limit = Annotated[int, Meta(ge=1, le=1000)]
+
+
+class SearchParameters(msgspec.Struct, frozen=True):
+    """What `/history` takes. All conditions must hold; `since` ≤ `timestamp` < `until`."""
+
+    query: Annotated[str, Meta(description=_QUERY)] = ""
+    alertname: str | None = None
+    status: Literal["firing", "resolved"] | None = None
+    severity: str | None = None
+    namespace: str | None = None
+    fingerprint: str | None = None
+    since: Annotated[str, Meta(description=f"First received at or after: {_TIME}")] | None = None
+    until: Annotated[str, Meta(description=f"First received before: {_TIME}")] | None = None
+    limit: Limit = 50
+    offset: Annotated[int, Meta(ge=0, le=10_000, description="For jumping; `cursor` costs less and misses nothing")] = 0
+    cursor: Annotated[str, Meta(description="`next_cursor` of the page before")] | None = None
+    sort: Annotated[str, Meta(description=_SORTS)] = "-timestamp"
+    total: Annotated[
+        Literal["bounded", "exact"],
+        Meta(description="`exact` counts everything that matches, however long that takes"),
+    ] = "bounded"
+
+
+class AlertPage(msgspec.Struct, frozen=True):
+    """A page of occurrences. Where `is_total_exact` is false, more than `total` match; `total=exact` counts them."""
+
+    alerts: list[StoredAlert]
+    total: int
+    is_total_exact: bool
+    limit: int
+    offset: int
+    next_cursor: str | None
+
+
+class OccurrenceParameters(msgspec.Struct, frozen=True):
+    """The id of an occurrence."""
+
+    id: Annotated[str, Meta(description="`id` of an alert in `/history`")]
+
+
+class Timeline(msgspec.Struct, frozen=True):
+    """An occurrence and everything that happened to it, oldest first."""
+
+    alert: StoredAlert
+    events: list[StoredEvent]
+
+
+class QuarantineParameters(msgspec.Struct, frozen=True):
+    """Which page of the quarantine."""
+
+    limit: Limit = 50
+    cursor: Annotated[str, Meta(description="`next_cursor` of the page before")] | None = None
+
+
+class QuarantineAnswer(msgspec.Struct, frozen=True):
+    """A page of what was refused, newest first."""
+
+    quarantine: list[QuarantinedAlert]
+    total: int
+    limit: int
+    next_cursor: str | None
+
+
+class HistoryApi:
+    """The handlers, on one history."""
+
+    def __init__(self, history: History, *, clock: Clock) -> None:
+        self._history = history
+        self._clock = clock
+
+    def operations(self) -> list[Operation]:
+        """All routes of this API."""
+        search = {
+            "summary": "Search occurrences",
+            "handle": self.search,
+            "answer": AlertPage,
+            "tag": _TAG,
+            "parameters": SearchParameters,
+            "failures": (400, 503),
+            "description": "One page of occurrences, newest first unless `sort` says otherwise.",
+        }
+        return [
+            Operation(path="/history", **search),
+            Operation(path="/api/v1/alerts", **search),
+            Operation(
+                path="/api/v1/alerts/{id}",
+                summary="One occurrence",
+                handle=self.find,
+                answer=StoredAlert,
+                tag=_TAG,
+                parameters=OccurrenceParameters,
+                failures=(404, 503),
+            ),
+            Operation(
+                path="/api/v1/alerts/{id}/timeline",
+                summary="What happened to it",
+                handle=self.timeline,
+                answer=Timeline,
+                tag=_TAG,
+                parameters=OccurrenceParameters,
+                failures=(404, 503),
+                description="Its events, oldest first, each with the receipt that brought it.",
+            ),
+            Operation(
+                path="/api/v1/quarantine",
+                summary="What was refused, and why",
+                handle=self.quarantine,
+                answer=QuarantineAnswer,
+                tag=_TAG,
+                parameters=QuarantineParameters,
+                failures=(400, 503),
+                description="Alerts refused inside requests that were otherwise accepted, newest first.",
+            ),
+        ]
+
+    async def search(self, _: Request, asked: SearchParameters) -> AlertPage:
+        """`GET /history`."""
+        now = self._clock()
+        wanted = HistoryFilter(
+            query=parse_query(asked.query),
+            alertname=asked.alertname,
+            status=asked.status,
+            severity=asked.severity,
+            namespace=asked.namespace,
+            fingerprint=asked.fingerprint,
+            since=None if asked.since is None else parse_time(asked.since, now),
+            until=None if asked.until is None else parse_time(asked.until, now),
+        )
+        page = PageRequest(
+            asked.limit, asked.offset, asked.cursor, asked.sort, wants_exact_total=asked.total == "exact"
+        )
+        found = await self._history.page(wanted, page)
+        return AlertPage(
+            found.alerts,
+            found.total,
+            found.is_total_exact,
+            asked.limit,
+            asked.offset,
+            found.next_cursor,
+        )
+
+    async def find(self, _: Request, asked: OccurrenceParameters) -> StoredAlert:
+        """`GET /api/v1/alerts/{id}`."""
+        return await self._history.find(asked.id)
+
+    async def timeline(self, _: Request, asked: OccurrenceParameters) -> Timeline:
+        """`GET /api/v1/alerts/{id}/timeline`."""
+        return Timeline(await self._history.find(asked.id), await self._history.timeline(asked.id))
+
+    async def quarantine(self, _: Request, asked: QuarantineParameters) -> QuarantineAnswer:
+        """`GET /api/v1/quarantine`."""
+        page = await self._history.quarantine(limit=asked.limit, cursor=asked.cursor)
+        return QuarantineAnswer(page.quarantine, page.total, asked.limit, page.next_cursor)

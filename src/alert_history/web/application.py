@@ -1,0 +1,190 @@
+"""The whole HTTP surface as one ASGI application: ingest in front, the routes of Starlette behind it."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime
+from time import perf_counter
+from typing import Any
+
+import msgspec
+import structlog
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.routing import Route
+
+from alert_history import __version__
+from alert_history.errors import AlertHistoryError
+from alert_history.telemetry import IngestMetrics
+from alert_history.web.documentation import ingest_paths, ingest_types
+from alert_history.web.problem import CONTENT_TYPE, Problem, problem, problem_of, retry_after
+from alert_history.web.reference import DOCS_CSP, render_reference
+from alert_history.web.routes import Operation, json_response, openapi
+from alert_history.web.webhook import ROUTES, Receive, Scope, Send, Webhook, new_id
+
+Lifespan = Callable[[], Awaitable[None]]
+
+_MAX_REQUEST_ID = 128
+_TITLE = "Alert History"
+_DESCRIPTION = "The flight recorder of alerting: every alert, kept for good and queryable."
+_SECURITY_HEADERS = [
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+]
+
+_log = structlog.get_logger()
+
+
+class Application:
+    """ASGI. Requests for ingest never pass through the router; `start` and `stop` frame its life."""
+
+    def __init__(
+        self,
+        webhook: Webhook,
+        operations: Sequence[Operation],
+        *,
+        metrics: IngestMetrics,
+        start: Lifespan,
+        stop: Lifespan,
+    ) -> None:
+        self._webhook = webhook
+        self._metrics = metrics
+        self._start = start
+        self._stop = stop
+        self.schema = openapi(
+            operations,
+            title=_TITLE,
+            version=__version__,
+            description=_DESCRIPTION,
+            extra_paths=ingest_paths(),
+            extra_types=ingest_types(),
+        )
+        self._router = _router(operations, self.schema)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request, or the lifespan."""
+        if scope["type"] == "lifespan":
+            await self._live(receive, send)
+        elif scope["type"] == "http":
+            if scope["method"] == "POST" and scope["path"] in ROUTES:
+                await self._webhook(scope, receive, send)
+            else:
+                await self._route(scope, receive, send)
+        elif scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1000})
+
+    async def _route(self, scope: Scope, receive: Receive, send: Send) -> None:
+        begin = perf_counter()
+        request_id = _request_id(scope)
+        scope["state"] = {**scope.get("state", {}), "request_id": request_id}
+        status = 500
+
+        async def send_with_id(message: dict[str, Any]) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                own = [(b"x-request-id", request_id.encode()), *_SECURITY_HEADERS]
+                message = {**message, "headers": [*message["headers"], *own]}
+            await send(message)
+
+        await self._router(scope, receive, send_with_id)
+        seconds = perf_counter() - begin
+        endpoint = scope["state"].get("endpoint", "unknown")
+        self._metrics.answered(endpoint, seconds)
+        log = _log.debug if status < 400 and endpoint in _QUIET else _log.info
+        log(
+            "request",
+            request_id=request_id,
+            method=scope["method"],
+            path=scope["path"],
+            status=status,
+            milliseconds=round(seconds * 1000, 1),
+        )
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        await receive()
+        try:
+            await self._start()
+        except Exception as error:
+            _log.exception("start_failed")
+            await send({"type": "lifespan.startup.failed", "message": str(error)})
+            return
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await self._stop()
+        await send({"type": "lifespan.shutdown.complete"})
+
+
+_QUIET = {"/healthz", "/readyz", "/metrics"}
+
+
+def _request_id(scope: Scope) -> str:
+    """The caller's id if it is sane, else a new one."""
+    for name, value in scope["headers"]:
+        if name == b"x-request-id" and 0 < len(value) <= _MAX_REQUEST_ID:
+            text: str = value.decode("latin-1")
+            if text.isascii() and text.isprintable():
+                return text
+    return new_id(datetime.now(UTC))
+
+
+def _router(operations: Sequence[Operation], schema: dict[str, Any]) -> Starlette:
+    """The routes, the documentation of all of them, and errors as problems."""
+    document = msgspec.json.encode(schema)
+
+    async def openapi_json(_: Request) -> Response:
+        return Response(document, media_type="application/json")
+
+    async def docs(_: Request) -> Response:
+        return HTMLResponse(render_reference(schema), headers={"content-security-policy": DOCS_CSP})
+
+    async def home(_: Request) -> Response:
+        return RedirectResponse("docs", status_code=307)
+
+    return Starlette(
+        routes=[
+            *(operation.route() for operation in operations),
+            Route("/openapi.json", openapi_json),
+            Route("/docs", docs),
+            Route("/", home),
+        ],
+        exception_handlers={
+            AlertHistoryError: _known_error,
+            HTTPException: _http_error,
+            Exception: _unknown_error,
+        },
+    )
+
+
+def _problem_response(answer: Problem, *, headers: dict[str, str] | None = None) -> Response:
+    response = json_response(answer, status=answer.status, media_type=CONTENT_TYPE)
+    response.headers.update(headers or {})
+    return response
+
+
+async def _known_error(request: Request, error: Exception) -> Response:
+    after = retry_after(error)
+    headers = {} if after is None else {"retry-after": str(after)}
+    answer = problem_of(error, request_id=request.state.request_id)
+    if answer.status >= 500:
+        _log.warning("request_failed", request_id=answer.request_id, reason=answer.detail)
+    return _problem_response(answer, headers=headers)
+
+
+async def _http_error(request: Request, error: Exception) -> Response:
+    """What the router itself says: 404 and 405."""
+    assert isinstance(error, HTTPException)
+    names = {404: "no-such-path", 405: "method-not-allowed"}
+    answer = problem(
+        names.get(error.status_code, "http"),
+        title=error.detail,
+        status=error.status_code,
+        detail=f"{request.method} {request.url.path}",
+        request_id=request.state.request_id,
+    )
+    return _problem_response(answer, headers=dict(error.headers or {}))
+
+
+async def _unknown_error(request: Request, error: Exception) -> Response:
+    _log.error("request_failed", request_id=request.state.request_id, exc_info=error)
+    return _problem_response(problem_of(error, request_id=request.state.request_id))

@@ -1,0 +1,264 @@
+"""The ingest routes, as a bare ASGI application: the hot path.
+
+A request is read within bounds, decoded by its source, committed by the engine, and only then answered.
+Ingest never answers 429: Alertmanager drops an alert on any 4xx but tries again on 503.
+"""
+
+import asyncio
+import os
+import zlib
+from collections.abc import Callable
+from datetime import datetime
+from hashlib import sha256
+from time import perf_counter
+from typing import Any
+
+import msgspec
+import structlog
+
+from alert_history import errors
+from alert_history.domain.alert import AlertGroup
+from alert_history.domain.receipt import RANDOM_ID_BYTES, Outcome, Receipt, time_ordered_id
+from alert_history.engine.ingest import Ingest
+from alert_history.ports import Clock
+from alert_history.sources import decode_prometheus, decode_webhook
+from alert_history.telemetry import IngestMetrics
+from alert_history.web.problem import CONTENT_TYPE, Problem, problem, problem_of, retry_after
+
+Scope = dict[str, Any]
+Receive = Callable[[], Any]
+Send = Callable[[dict[str, Any]], Any]
+Decode = Callable[..., AlertGroup]
+
+ROUTES: dict[str, tuple[Decode, bool]] = {
+    "/webhook/proxy": (decode_webhook, True),
+    "/webhook": (decode_webhook, False),
+    "/api/v2/alerts": (decode_prometheus, True),
+}
+"""Path → (decoder, whether its alerts are to be passed on)."""
+
+_READ_SECONDS = 30
+_CHUNK_BYTES = 64 * 1024
+_SHOWN_REFUSALS = 20
+
+_log = structlog.get_logger()
+_encode = msgspec.json.Encoder().encode
+
+
+class _Disconnected(Exception):
+    """The sender went away before its body was whole: there is nobody to answer."""
+
+
+class Accepted(msgspec.Struct, frozen=True):
+    """The answer to an accepted request: `received` = `stored` + `repeated` + `quarantined`."""
+
+    status: str
+    receipt_id: str
+    received: int
+    stored: int
+    repeated: int
+    quarantined: int
+    deliveries: int
+
+
+class Webhook:
+    """The three ingest routes. `max_body_bytes` bounds a body before and after decompression."""
+
+    def __init__(
+        self,
+        ingest: Ingest,
+        *,
+        clock: Clock,
+        metrics: IngestMetrics,
+        max_body_bytes: int,
+        max_alerts: int,
+    ) -> None:
+        self._ingest = ingest
+        self._clock = clock
+        self._metrics = metrics
+        self._max_body_bytes = max_body_bytes
+        self._max_alerts = max_alerts
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One POST to one of `ROUTES`."""
+        begin = perf_counter()
+        path = scope["path"]
+        received_at = self._clock()
+        request_id = new_id(received_at)
+        try:
+            outcome, group = await self._accept(scope, receive, received_at=received_at, request_id=request_id)
+        except _Disconnected:
+            self._metrics.failed("disconnected")
+            return
+        except Exception as error:
+            await self._answer_error(send, error, path=path, request_id=request_id)
+        else:
+            self._metrics.accepted(group, outcome)
+            await _answer(send, path=path, group=group, outcome=outcome)
+        self._metrics.answered(path, perf_counter() - begin)
+
+    def receipt(self, path: str, content: bytes, *, received_at: datetime, id_: str | None = None) -> Receipt:
+        """A body sent to one of `ROUTES`, decoded. Raises MalformedPayload or PayloadTooLarge."""
+        decode, publish = ROUTES[path]
+        group = decode(content, received_at=received_at, max_alerts=self._max_alerts)
+        receipt_id = id_ or new_id(received_at)
+        digest = sha256(content).digest()
+        return Receipt(receipt_id, received_at, path, publish, group, content, digest)
+
+    async def _accept(
+        self, scope: Scope, receive: Receive, *, received_at: datetime, request_id: str
+    ) -> tuple[Outcome, AlertGroup]:
+        headers = dict(scope["headers"])
+        encoding = _check_headers(headers)
+        declared = int(headers.get(b"content-length", b"0") or b"0")
+        if declared > self._max_body_bytes:
+            raise errors.PayloadTooLarge(self._too_large())
+        claim = self._ingest.reserve(declared)
+        try:
+            async with asyncio.timeout(_READ_SECONDS):
+                body = await self._read(receive, declared=declared)
+            content = body if encoding is None else self._inflate(body)
+            receipt = self.receipt(scope["path"], content, received_at=received_at, id_=request_id)
+            return await self._ingest.submit(receipt), receipt.group
+        finally:
+            self._ingest.release(claim)
+
+    async def _read(self, receive: Receive, *, declared: int) -> bytes:
+        """The whole body. What comes undeclared (chunked) is claimed as it comes."""
+        message = await receive()
+        if message["type"] == "http.request" and not message.get("more_body", False):
+            return self._checked(message.get("body", b""))
+        chunks = []
+        size = 0
+        claimed = 0
+        try:
+            while True:
+                if message["type"] == "http.disconnect":
+                    raise _Disconnected
+                chunk = message.get("body", b"")
+                size += len(chunk)
+                if size > self._max_body_bytes:
+                    raise errors.PayloadTooLarge(self._too_large())
+                if size > declared + claimed:
+                    claimed += self._ingest.reserve(max(len(chunk), _CHUNK_BYTES))
+                chunks.append(chunk)
+                if not message.get("more_body", False):
+                    return b"".join(chunks)
+                message = await receive()
+        finally:
+            self._ingest.release(claimed)
+
+    def _checked(self, body: bytes) -> bytes:
+        if len(body) > self._max_body_bytes:
+            raise errors.PayloadTooLarge(self._too_large())
+        return body
+
+    def _inflate(self, body: bytes) -> bytes:
+        """Unpack gzip, never beyond the bound: a bomb costs no more than an honest body of that size."""
+        unpacker = zlib.decompressobj(wbits=31)
+        try:
+            content = unpacker.decompress(body, self._max_body_bytes + 1)
+        except zlib.error as error:
+            raise errors.MalformedPayload(f"the body is not gzip as its header says: {error}") from None
+        if not unpacker.eof and len(content) <= self._max_body_bytes:
+            raise errors.MalformedPayload("the gzip body ends too early")
+        return self._checked(content)
+
+    def _too_large(self) -> str:
+        return f"the body is larger than MAX_BODY_BYTES, {self._max_body_bytes}"
+
+    async def _answer_error(self, send: Send, error: Exception, *, path: str, request_id: str) -> None:
+        if isinstance(error, TimeoutError):
+            error = errors.MalformedPayload(f"the body did not arrive within {_READ_SECONDS} s")
+        answer = problem_of(error, request_id=request_id)
+        self._metrics.failed(answer.type.rsplit(":", 1)[1])
+        log = _log.bind(request_id=request_id, path=path, status=answer.status)
+        if answer.status == 500:
+            log.error("webhook_failed", exc_info=error)
+        else:
+            log.warning("webhook_refused", reason=answer.detail)
+        await send_problem(send, answer, retry_after=retry_after(error))
+
+
+def _check_headers(headers: dict[bytes, bytes]) -> bytes | None:
+    """The content encoding, if there is one. Raises UnsupportedMedia."""
+    media = headers.get(b"content-type", b"").split(b";", 1)[0].strip().lower()
+    if media != b"application/json" and not media.endswith(b"+json"):
+        shown = media.decode("latin-1") or "missing"
+        raise errors.UnsupportedMedia(f"Content-Type is {shown}; send application/json")
+    encoding = headers.get(b"content-encoding", b"identity").strip().lower()
+    if encoding == b"identity":
+        return None
+    if encoding not in {b"gzip", b"x-gzip"}:
+        shown = encoding.decode("latin-1")
+        raise errors.UnsupportedMedia(f"Content-Encoding is {shown}; send gzip or none")
+    return encoding
+
+
+async def _answer(send: Send, *, path: str, group: AlertGroup, outcome: Outcome) -> None:
+    """200; or 400 on the Alertmanager API where an alert was refused, as Alertmanager does. The rest is kept."""
+    if group.refused and path == "/api/v2/alerts":
+        await send_problem(send, _refusals(group, outcome))
+        return
+    accepted = Accepted(
+        "success",
+        outcome.receipt_id,
+        outcome.received,
+        outcome.stored,
+        outcome.repeated,
+        outcome.quarantined,
+        outcome.deliveries,
+    )
+    await _send(send, 200, _encode(accepted), content_type=b"application/json", request_id=outcome.receipt_id)
+
+
+def _refusals(group: AlertGroup, outcome: Outcome) -> Problem:
+    kept = outcome.received - outcome.quarantined
+    answer = problem(
+        "invalid-alerts",
+        title="Some alerts are invalid",
+        status=400,
+        detail=f"{len(group.refused)} of {outcome.received} refused, {kept} kept: {group.refused[0].reason}",
+        request_id=outcome.receipt_id,
+    )
+    shown = [{"position": refused.position, "reason": refused.reason} for refused in group.refused[:_SHOWN_REFUSALS]]
+    return msgspec.structs.replace(answer, errors=shown)
+
+
+async def send_problem(send: Send, answer: Problem, *, retry_after: int | None = None) -> None:
+    """Send an error. The connection closes after one that may have left a body unread."""
+    extra = [] if retry_after is None else [(b"retry-after", str(retry_after).encode())]
+    if answer.status in {413, 415}:
+        extra.append((b"connection", b"close"))
+    await _send(
+        send,
+        answer.status,
+        _encode(answer),
+        content_type=CONTENT_TYPE.encode(),
+        request_id=answer.request_id,
+        extra=extra,
+    )
+
+
+async def _send(
+    send: Send,
+    status: int,
+    body: bytes,
+    *,
+    content_type: bytes,
+    request_id: str,
+    extra: list[tuple[bytes, bytes]] | None = None,
+) -> None:
+    headers = [
+        (b"content-type", content_type),
+        (b"content-length", str(len(body)).encode()),
+        (b"x-request-id", request_id.encode()),
+        *(extra or ()),
+    ]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+def new_id(time: datetime) -> str:
+    """The id of a request and its receipt."""
+    return time_ordered_id(time, randomness=os.urandom(RANDOM_ID_BYTES))
