@@ -123,6 +123,12 @@ def _starts(since: datetime, until: datetime, *, length: timedelta) -> Iterator[
         start += length
 
 
+async def _create_partitions(connection: Connection, now: datetime) -> None:
+    for table, cut in PARTITIONED.items():
+        for start in _starts(now - cut.behind, now + _AHEAD, length=cut.length):
+            await _create_partition(connection, table, start=start, end=start + cut.length)
+
+
 async def _create_partition(connection: Connection, table: str, *, start: datetime, end: datetime) -> None:
     """Create it and move into it what the default partition holds of its span; nothing if it is there.
 

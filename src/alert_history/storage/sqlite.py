@@ -11,7 +11,6 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 
-
 from alert_history.domain.occurrence import Event, Sighting
 from alert_history.domain.receipt import Outcome, Receipt
 from alert_history.ports import Store
