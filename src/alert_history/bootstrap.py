@@ -62,7 +62,7 @@ class Service:
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
-        """Start committing, and open the store in the background: a database that is down delays nothing but readiness."""
+        """Start committing, and open the store in the background: a database that is down delays only readiness."""
         self._tasks = [
             asyncio.create_task(self.ingest.run(), name="ingest"),
             asyncio.create_task(self._open(), name="upkeep"),

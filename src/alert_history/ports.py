@@ -12,7 +12,7 @@ from alert_history.domain.receipt import Outcome, Receipt
 
 
 class StoredAlert(msgspec.Struct, frozen=True):
-    """One occurrence as the HTTP API shows it. `id` is `<fingerprint>-<startsAt in µs since 1970>`; times are aware UTC."""
+    """One occurrence as the HTTP API shows it. `id` is `<fingerprint>-<startsAt in µs since 1970>`; times are UTC."""
 
     id: str
     fingerprint: str
@@ -72,7 +72,7 @@ class HistoryFilter(msgspec.Struct, frozen=True):
 
 
 class PageRequest(msgspec.Struct, frozen=True):
-    """Which page: `sort` is a column name, `-` before it for descending. `cursor` is a `next_cursor` of the same sort."""
+    """Which page. `sort` is a column, `-` before it for descending; `cursor` a `next_cursor` of the same sort."""
 
     limit: int = 50
     offset: int = 0

@@ -9,9 +9,9 @@ from typing import Any
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
-from prometheus_client.openmetrics import exposition as openmetrics
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.openmetrics import exposition as openmetrics
 
 from alert_history import __version__
 from alert_history.domain.alert import AlertGroup
@@ -153,7 +153,8 @@ class Metrics:
         folder = os.environ.get(_MULTIPROCESS_FOLDER)
         if folder:
             registry = CollectorRegistry()
-            MultiProcessCollector(registry, path=folder)
+            MultiProcessCollector(registry, path=folder)  # type: ignore[no-untyped-call]
         if "application/openmetrics-text" in accept:
-            return openmetrics.CONTENT_TYPE_LATEST, openmetrics.generate_latest(registry)
+            text: bytes = openmetrics.generate_latest(registry)  # type: ignore[no-untyped-call]
+            return openmetrics.CONTENT_TYPE_LATEST, text
         return CONTENT_TYPE_LATEST, generate_latest(registry)

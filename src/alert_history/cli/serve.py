@@ -28,7 +28,7 @@ class _Server(uvicorn.Server):
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """uvicorn's own raises the signal again at the end, which kills the process with it."""
+        """The original raises the signal again at the end, which kills the process with it."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop)
@@ -66,12 +66,12 @@ async def _serve(settings: Settings, *, is_demo: bool) -> None:
     _configure_logging(settings)
     service = Service(settings)
     server = _Server(uvicorn.Config(service.application, **_options(settings)))
-    async with asyncio.TaskGroup() as tasks:
-        if is_demo:
-            replaying = tasks.create_task(service.replay_demo())
-        await server.serve()
-        if is_demo:
-            replaying.cancel()
+    replaying = asyncio.create_task(service.replay_demo()) if is_demo else None
+    await server.serve()
+    if replaying is not None and not replaying.done():
+        replaying.cancel()
+    if replaying is not None:
+        await asyncio.gather(replaying, return_exceptions=True)
 
 
 def _configure_logging(settings: Settings) -> None:

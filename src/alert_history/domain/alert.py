@@ -53,7 +53,7 @@ class Refused(msgspec.Struct, frozen=True, gc=False):
 
 
 class Note(msgspec.Struct, frozen=True, gc=False):
-    """Something that happened to an alert without changing its state: it was silenced, notified, …
+    """Something that happened to an alert without changing its state: it was silenced, notified, and so on.
 
     `starts_at` is None where the sender does not say which occurrence it means: then it is the newest one
     of the fingerprint. `instance` is the sender's own name. Two notes with equal fields are the same note.

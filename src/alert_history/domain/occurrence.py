@@ -30,7 +30,7 @@ _CONTENT_KEY_BIT = 1 << 62  # keys of notes lie above it, those of state changes
 
 
 class Sighting(msgspec.Struct, frozen=True, gc=False):
-    """One alert of one accepted request. `content_hash` and `annotations_json` are of the annotations, keys sorted."""
+    """One alert of one accepted request; `content_hash` and `annotations_json` are of its annotations, keys sorted."""
 
     alert: Alert
     content_hash: int
@@ -58,7 +58,7 @@ class Occurrence(msgspec.Struct, gc=False):
 
 
 class Event(msgspec.Struct, frozen=True, gc=False):
-    """An immutable change. `key` is unique in its occurrence: 1, 2, 3, … for state changes, a content hash for notes."""
+    """An immutable change. Its `key` in the occurrence is 1, 2, 3, … for state changes, a content hash for notes."""
 
     fingerprint: str
     starts_at: datetime

@@ -8,7 +8,6 @@ import msgspec
 from alert_history.domain.alert import AlertGroup
 from alert_history.domain.occurrence import Sighting, sight
 
-
 RANDOM_ID_BYTES = 10
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -155,7 +155,7 @@ class Ingest:
         except AlertHistoryError as error:
             _log.warning("commit_failed", requests=len(batch), reason=str(error))
             _fail(batch, error)
-        except Exception as error:  # whatever it is, the next batch deserves its try
+        except Exception as error:  # noqa: BLE001  # whatever it is, the next batch deserves its try
             _log.exception("commit_failed", requests=len(batch))
             _fail(batch, StorageUnavailable(str(error), after_seconds=_RETRY_AFTER_SECONDS))
         else:
@@ -165,16 +165,15 @@ class Ingest:
 
     async def _commit(self, receipts: Sequence[Receipt]) -> list[Outcome]:
         begin = perf_counter()
-        is_committed = False
+        outcomes = None
         try:
             async with asyncio.timeout(_COMMIT_SECONDS):
                 outcomes = await self._recorder.commit(receipts)
-            is_committed = True
-            return outcomes
         except TimeoutError:
             raise StorageUnavailable(f"no commit within {_COMMIT_SECONDS} s") from None
         finally:
-            self._observe(receipts, perf_counter() - begin, is_committed)
+            self._observe(receipts, perf_counter() - begin, outcomes is not None)
+        return outcomes
 
 
 def _fingerprints(batch: Sequence[_Waiting]) -> set[str]:

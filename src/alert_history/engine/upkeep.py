@@ -68,6 +68,6 @@ async def _every(seconds: float, job: str, work: Callable[[], Awaitable[object]]
             await work()
         except AlertHistoryError as error:
             _log.warning("job_failed", job=job, reason=str(error))
-        except Exception:  # a job's bug must not end the service that records
+        except Exception:  # noqa: BLE001  # a job's bug must not end the service that records
             _log.exception("job_failed", job=job)
         await asyncio.sleep(seconds)

@@ -61,7 +61,10 @@ class PlacedNotes(msgspec.Struct, frozen=True):
 def place_notes(
     notes: Iterable[tuple[Receipt, Note]], *, known: Container[Key], newest: dict[str, datetime]
 ) -> PlacedNotes:
-    """Find each note its occurrence: the one it names if that is `known`, else the newest of its fingerprint."""
+    """Find each note its occurrence: the one it names if that is `known`, else the newest of its fingerprint.
+
+    The events are sorted by key, so that two replicas lock alike.
+    """
     placed = PlacedNotes()
     for receipt, note in notes:
         starts_at = note.starts_at or newest.get(note.fingerprint)
@@ -70,6 +73,7 @@ def place_notes(
             placed.orphans.append((receipt, Refused(note.position, reason, encode_json(note))))
         else:
             placed.events.append(note_event(note, starts_at=starts_at, receipt_id=receipt.id))
+    placed.events.sort(key=lambda event: (event.fingerprint, event.starts_at, event.key))
     return placed
 
 

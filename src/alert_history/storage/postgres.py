@@ -101,22 +101,28 @@ class PostgresRecorder:
         for attempt in range(_ROUNDS):
             try:
                 async with connection.transaction():
-                    events = await self._keep_alerts(connection, groups)
+                    events = await self._keep_alerts(connection, groups, in_order=attempt > 0)
                     placed = await _keep_notes(connection, receipts)
                     kept = outcomes(receipts, events=events, placed=placed)
                     await _keep_receipts(connection, receipts, outcomes=kept, bodies=bodies)
                     await _keep_refused(connection, receipts, orphans=placed.orphans)
                     await _keep_silences(connection, receipts)
                     return kept
-            except (asyncpg.DeadlockDetectedError, asyncpg.SerializationError):
+            except (asyncpg.DeadlockDetectedError, asyncpg.LockNotAvailableError, asyncpg.SerializationError):
                 if attempt == _ROUNDS - 1:
                     raise
         raise AssertionError("unreachable")
 
-    async def _keep_alerts(self, connection: Connection, groups: dict[Key, list[Sighting]]) -> list[Event]:
+    async def _keep_alerts(
+        self, connection: Connection, groups: dict[Key, list[Sighting]], *, in_order: bool
+    ) -> list[Event]:
         """Insert what seems new, count what seems repeated, lock and decide the rest; until nothing is left.
 
         A key can fail each guess once (another replica inserts it, retention removes it) and is then guessed anew.
+        Counting some and then waiting for others is how two replicas get into a deadlock, which PostgreSQL sees
+        only after a second. So the first try doesn't wait there, and the next locks all keys `in_order` first.
+
+        Raises: asyncpg.LockNotAvailableError if it would have to wait out of order.
         """
         events: list[Event] = []
         new = [key for key in groups if key not in self._known_keys]
@@ -125,8 +131,11 @@ class PostgresRecorder:
             made, conflicting = await self._insert(connection, groups, keys=new)
             events += made
             known = sorted([*known, *conflicting])
+            if in_order and known:
+                await connection.execute(sql.LOCK_ALERTS, *zip(*known, strict=True))
             left = await _count_repeats(connection, groups, keys=known)
-            made, new = await _advance(connection, groups, keys=left)
+            may_wait = in_order or not (events or len(left) < len(known))
+            made, new = await _advance(connection, groups, keys=left, may_wait=may_wait)
             events += made
             known = []
             if not new:
@@ -209,12 +218,13 @@ async def _count_repeats(
 
 
 async def _advance(
-    connection: Connection, groups: dict[Key, list[Sighting]], *, keys: Sequence[Key]
+    connection: Connection, groups: dict[Key, list[Sighting]], *, keys: Sequence[Key], may_wait: bool
 ) -> tuple[list[Event], list[Key]]:
     """Lock these and decide; their events, and the keys that are not there after all."""
     if not keys:
         return [], []
-    locked = await connection.fetch(sql.LOCK_ALERTS, *zip(*keys, strict=True))
+    lock = sql.LOCK_ALERTS if may_wait else sql.LOCK_ALERTS_NOWAIT
+    locked = await connection.fetch(lock, *zip(*keys, strict=True))
     decisions = {}
     for row in locked:
         key = (row["fingerprint"], row["starts_at"])

@@ -43,7 +43,7 @@ class Connections:
         self._read_dsn = read_dsn or dsn
         self._writers = asyncio.Semaphore(_WRITERS)
         self._idle_writers: list[Connection] = []
-        self._pool: "asyncpg.Pool[Any]" | None = None
+        self._pool: asyncpg.Pool[Any] | None = None
 
     @asynccontextmanager
     async def writer(self) -> AsyncIterator[Connection]:
@@ -123,4 +123,4 @@ def storage_errors() -> Iterator[None]:
             raise UnstorableReceipt(str(error)) from error
         raise StorageUnavailable(f"database: {error}") from error
     except (OSError, TimeoutError, asyncpg.InterfaceError) as error:
-        raise StorageUnavailable(f"database: {error or type(error).__name__}") from error
+        raise StorageUnavailable(f"database: {str(error) or type(error).__name__}") from error

@@ -46,7 +46,7 @@ from alert_history.storage.batch import occurrence_id, split_occurrence_id
 from alert_history.storage.postgres_connection import Connection, Connections, storage_errors
 from alert_history.storage.tables import UtcTime, alerts, from_microseconds, quarantine, to_microseconds
 
-_DIALECT = dialects.dialect()
+_DIALECT = dialects.dialect()  # type: ignore[no-untyped-call]
 _KEY = (alerts.c.fingerprint, alerts.c.starts_at)
 _RECENT_ROWS = 4_000
 _read_labels = msgspec.json.Decoder(dict[str, str]).decode
@@ -102,7 +102,8 @@ class PostgresHistory:
             async with self._connections.reader() as connection:
                 rows = await connection.fetch(_TIMELINE, *_key_of(occurrence_id))
         return [
-            StoredEvent(*row[:5], detail=None if row[5] is None else _read_details(row[5])) for row in map(tuple, rows)
+            StoredEvent(kind, at, receipt_id, source, receiver, None if detail is None else _read_details(detail))
+            for kind, at, receipt_id, source, receiver, detail in rows
         ]
 
     async def quarantine(self, *, limit: int, cursor: str | None) -> QuarantinePage:

@@ -93,6 +93,7 @@ def alert_row(decision: Decision) -> tuple[Any, ...]:
 
 
 def repeat_row(key: Key, sightings: Sequence[Sighting]) -> tuple[Any, ...]:
+    """A row for COUNT_REPEATS: sightings of one occurrence that all say the same."""
     last = sightings[-1]
     expires_at = next((s.alert.expires_at for s in reversed(sightings) if s.alert.expires_at), None)
     received_at = max(s.received_at for s in sightings)
@@ -100,6 +101,7 @@ def repeat_row(key: Key, sightings: Sequence[Sighting]) -> tuple[Any, ...]:
 
 
 def receipt_row(receipt: Receipt, outcome: Outcome) -> tuple[Any, ...]:
+    """A row of `postgres_statements.RECEIPT_COLUMNS`."""
     group = receipt.group
     return (
         receipt.id,
@@ -120,6 +122,7 @@ def receipt_row(receipt: Receipt, outcome: Outcome) -> tuple[Any, ...]:
 
 
 def quarantine_row(receipt: Receipt, refused: Refused) -> tuple[Any, ...]:
+    """A row of `postgres_statements.QUARANTINE_COLUMNS`."""
     return (
         new_id(receipt.received_at),
         receipt.received_at,
@@ -133,6 +136,7 @@ def quarantine_row(receipt: Receipt, refused: Refused) -> tuple[Any, ...]:
 
 
 def silence_row(silence: Silence) -> tuple[Any, ...]:
+    """A row of `postgres_statements.SILENCE_COLUMNS`."""
     return (
         silence.id,
         encode_json(silence.matchers).decode(),
@@ -144,8 +148,6 @@ def silence_row(silence: Silence) -> tuple[Any, ...]:
     )
 
 
-async def copy(
-    connection: Connection, table: str, rows: Iterable[tuple[Any, ...]], *, columns: Iterable[str]
-) -> None:
+async def copy(connection: Connection, table: str, rows: Iterable[tuple[Any, ...]], *, columns: Iterable[str]) -> None:
     """Add rows by COPY. Raises asyncpg.UniqueViolationError, and then nothing of them is there."""
     await connection.copy_records_to_table(table, records=rows, columns=list(columns))

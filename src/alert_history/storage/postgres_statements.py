@@ -114,6 +114,7 @@ FROM alerts a JOIN unnest($1::text[], $2::timestamptz[]) AS u(fingerprint, start
     ON a.fingerprint = u.fingerprint AND a.starts_at = u.starts_at
 FOR UPDATE OF a
 """
+LOCK_ALERTS_NOWAIT = f"{LOCK_ALERTS} NOWAIT"
 
 UPDATE_ALERTS = """
 UPDATE alerts a SET status = u.status, content_hash = u.content_hash, annotations = u.annotations::jsonb,

@@ -29,6 +29,7 @@ _PENDING_BYTES = 64 * 1024
 _STEP_ROWS = 5_000
 _LOCK_TIMEOUT = "SET LOCAL lock_timeout = '200ms'"
 
+
 class Partitioning(msgspec.Struct, frozen=True):
     """How a table is cut: its time column, the length of a partition, and how far back rows may still come."""
 

@@ -32,6 +32,7 @@ COUNT_BOUND = 10_000
 """Totals up to here are always exact; above, they are if counting on takes no longer than `COUNT_BUDGET_MS`."""
 
 COUNT_BUDGET_MS = 25
+MAX_LIMIT = 1_000
 MAX_OFFSET = 10_000
 
 _PROMOTED = {
@@ -151,8 +152,8 @@ def bounded_count(conditions: Sequence[ColumnElement[bool]], *, bound: int | Non
 
 def check_page(page: PageRequest) -> None:
     """Raises InvalidQuery if the page can't be had."""
-    if not 0 < page.limit <= 1000:
-        raise InvalidQuery(f"limit: {page.limit} is not between 1 and 1000")
+    if not 0 < page.limit <= MAX_LIMIT:
+        raise InvalidQuery(f"limit: {page.limit} is not between 1 and {MAX_LIMIT}")
     if not 0 <= page.offset <= MAX_OFFSET:
         raise InvalidQuery(f"offset: {page.offset} is not between 0 and {MAX_OFFSET}; use cursor")
     if page.offset and page.cursor:
@@ -162,7 +163,7 @@ def check_page(page: PageRequest) -> None:
 def compiled(statement: Select[Any], dialect: Dialect) -> tuple[str, list[Any]]:
     """SQL text and its arguments by position, as the dialect's driver wants them."""
     made = statement.compile(dialect=dialect, compile_kwargs={"render_postcompile": True})
-    processors = made._bind_processors
+    processors: Any = made._bind_processors  # noqa: SLF001  # the dialect's conversions, without its driver
     arguments = []
     for name in made.positiontup or ():
         value = made.params[name]

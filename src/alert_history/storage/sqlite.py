@@ -142,12 +142,13 @@ def _keep_notes(connection: sqlite3.Connection, receipts: Sequence[Receipt]) -> 
     newest: dict[str, datetime] = {}
     for _, note in notes:
         starts_at = note.starts_at or _newest_start(connection, note.fingerprint)
-        if starts_at is not None:
-            newest[note.fingerprint] = max(starts_at, newest.get(note.fingerprint, starts_at))
-            key = (to_microseconds(starts_at), note.fingerprint)
-            row = connection.execute(sql.FIND_ALERT, key).fetchone()
-            if row is not None:
-                ids[note.fingerprint, starts_at] = row["id"]
+        if starts_at is None:
+            continue
+        row = connection.execute(sql.FIND_ALERT, (to_microseconds(starts_at), note.fingerprint)).fetchone()
+        if row is not None:
+            ids[note.fingerprint, starts_at] = row["id"]
+        if note.starts_at is None:
+            newest[note.fingerprint] = starts_at
     placed = place_notes(notes, known=ids, newest=newest)
     for event in placed.events:
         row_values = sql.event_row(ids[event.fingerprint, event.starts_at], event)

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
 
 import msgspec
@@ -38,6 +39,7 @@ class Connections:
         self.path = path
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="sqlite-writer")
         self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="sqlite-reader")
+        self._checkpointer = ThreadPoolExecutor(1, thread_name_prefix="sqlite-checkpoint")
         self._local = threading.local()
 
     async def write(
@@ -83,9 +85,22 @@ class Connections:
         with storage_errors():
             return await asyncio.get_running_loop().run_in_executor(self._readers, run)
 
+    async def checkpoint(self, *, restart_above_bytes: int) -> None:
+        """Copy the write-ahead log into the file; start it anew if it has grown beyond that size."""
+
+        def run() -> None:
+            connection = self._connection(_READER_CACHE_KIB, is_writer=True)
+            connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
+            log = Path(f"{self.path}-wal")
+            if log.exists() and log.stat().st_size > restart_above_bytes:
+                connection.execute("PRAGMA wal_checkpoint(RESTART)")
+
+        with storage_errors():
+            await asyncio.get_running_loop().run_in_executor(self._checkpointer, run)
+
     def close(self) -> None:
         """Let the threads finish what they do, and close their connections with them."""
-        for executor in (self._writer, self._readers):
+        for executor in (self._writer, self._readers, self._checkpointer):
             executor.shutdown(wait=True)
 
     def _connection(self, cache_kib: int, *, is_writer: bool) -> sqlite3.Connection:
@@ -109,7 +124,7 @@ def open_connection(path: str, *, cache_kib: int, is_writer: bool) -> sqlite3.Co
     )
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute(f"PRAGMA cache_size = -{cache_kib}")
-    connection.execute("PRAGMA wal_autocheckpoint = 4000")
+    connection.execute("PRAGMA wal_autocheckpoint = 50000")  # the upkeep job does it long before that
     connection.row_factory = sqlite3.Row
     connection.create_function("matches_query", 3, _QueryFunction(), deterministic=True)
     return connection

@@ -57,6 +57,7 @@ def label_term(name: str, value: str) -> str:
 
 
 def alert_row(alert_id: int, decision: Decision) -> tuple[Any, ...]:
+    """The arguments of INSERT_ALERT."""
     sighting, now = decision.first, decision.occurrence
     alert, labels = sighting.alert, sighting.alert.labels
     return (
@@ -113,6 +114,7 @@ def update_row(alert_id: int, now: Occurrence) -> tuple[Any, ...]:
 
 
 def repeat_row(alert_id: int, now: Occurrence) -> tuple[Any, ...]:
+    """The arguments of COUNT_REPEAT."""
     last = to_microseconds(now.last_received_at)
     return (_microseconds(now.expires_at), last, now.repeat_count, alert_id)
 
@@ -128,6 +130,7 @@ def _microseconds(time: datetime | None) -> int | None:
 
 
 def receipt_row(receipt: Receipt, outcome: Outcome) -> tuple[Any, ...]:
+    """The arguments of INSERT_RECEIPT."""
     group = receipt.group
     return (
         receipt.id,
@@ -148,6 +151,7 @@ def receipt_row(receipt: Receipt, outcome: Outcome) -> tuple[Any, ...]:
 
 
 def quarantine_row(receipt: Receipt, refused: Refused) -> tuple[Any, ...]:
+    """The arguments of INSERT_QUARANTINE."""
     return (
         new_id(receipt.received_at),
         to_microseconds(receipt.received_at),

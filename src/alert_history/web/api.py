@@ -103,18 +103,19 @@ class HistoryApi:
 
     def operations(self) -> list[Operation]:
         """All routes of this API."""
-        search = {
-            "summary": "Search occurrences",
-            "handle": self.search,
-            "answer": AlertPage,
-            "tag": _TAG,
-            "parameters": SearchParameters,
-            "failures": (400, 503),
-            "description": "One page of occurrences, newest first unless `sort` says otherwise.",
-        }
+        search = Operation(
+            path="/history",
+            summary="Search occurrences",
+            handle=self.search,
+            answer=AlertPage,
+            tag=_TAG,
+            parameters=SearchParameters,
+            failures=(400, 503),
+            description="One page of occurrences, newest first unless `sort` says otherwise.",
+        )
         return [
-            Operation(path="/history", **search),
-            Operation(path="/api/v1/alerts", **search),
+            search,
+            msgspec.structs.replace(search, path="/api/v1/alerts"),
             Operation(
                 path="/api/v1/alerts/{id}",
                 summary="One occurrence",

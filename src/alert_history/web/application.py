@@ -1,7 +1,8 @@
 """The whole HTTP surface as one ASGI application: ingest in front, the routes of Starlette behind it."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from datetime import UTC, datetime
+from http import HTTPStatus
 from time import perf_counter
 from typing import Any
 
@@ -79,19 +80,19 @@ class Application:
         scope["state"] = {**scope.get("state", {}), "request_id": request_id}
         status = 500
 
-        async def send_with_id(message: dict[str, Any]) -> None:
+        async def send_with_id(message: MutableMapping[str, Any]) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
                 own = [(b"x-request-id", request_id.encode()), *_SECURITY_HEADERS]
                 message = {**message, "headers": [*message["headers"], *own]}
-            await send(message)
+            await send(dict(message))
 
         await self._router(scope, receive, send_with_id)
         seconds = perf_counter() - begin
         endpoint = scope["state"].get("endpoint", "unknown")
         self._metrics.answered(endpoint, seconds)
-        log = _log.debug if status < 400 and endpoint in _QUIET else _log.info
+        log = _log.debug if status < HTTPStatus.BAD_REQUEST and endpoint in _QUIET else _log.info
         log(
             "request",
             request_id=request_id,
@@ -105,7 +106,7 @@ class Application:
         await receive()
         try:
             await self._start()
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  # uvicorn wants a message, not a traceback
             _log.exception("start_failed")
             await send({"type": "lifespan.startup.failed", "message": str(error)})
             return
@@ -166,14 +167,15 @@ async def _known_error(request: Request, error: Exception) -> Response:
     after = retry_after(error)
     headers = {} if after is None else {"retry-after": str(after)}
     answer = problem_of(error, request_id=request.state.request_id)
-    if answer.status >= 500:
+    if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         _log.warning("request_failed", request_id=answer.request_id, reason=answer.detail)
     return _problem_response(answer, headers=headers)
 
 
 async def _http_error(request: Request, error: Exception) -> Response:
     """What the router itself says: 404 and 405."""
-    assert isinstance(error, HTTPException)
+    if not isinstance(error, HTTPException):
+        raise error
     names = {404: "no-such-path", 405: "method-not-allowed"}
     answer = problem(
         names.get(error.status_code, "http"),

@@ -77,7 +77,7 @@ def read_parameters(request: Request, kind: type[T]) -> T:
 
 
 def _named(message: str) -> str:
-    """msgspec's `… - at `$.limit`` as `limit: …`."""
+    """The message `… - at `$.limit`` as `limit: …`."""
     text, _, path = message.partition(" - at `$.")
     return f"{path.rstrip('`')}: {text}" if path else text
 

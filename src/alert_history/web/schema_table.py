@@ -71,9 +71,7 @@ class Schemas:
             followed.add(reference)
         return node if isinstance(node, dict) else {}
 
-    def row(
-        self, name: str, schema: Any, *, is_required: bool, place: str = "", within: tuple[str, ...] = ()
-    ) -> Row:
+    def row(self, name: str, schema: Any, *, is_required: bool, place: str = "", within: tuple[str, ...] = ()) -> Row:
         """A field or, with a place, a parameter: that is left out rather than null."""
         plain = self._plain(schema)
         tables = self.tables(schema, within)

@@ -10,6 +10,7 @@ import zlib
 from collections.abc import Callable
 from datetime import datetime
 from hashlib import sha256
+from http import HTTPStatus
 from time import perf_counter
 from typing import Any
 
@@ -90,7 +91,7 @@ class Webhook:
         except _Disconnected:
             self._metrics.failed("disconnected")
             return
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  # every fault gets an answer
             await self._answer_error(send, error, path=path, request_id=request_id)
         else:
             self._metrics.accepted(group, outcome)
@@ -173,7 +174,7 @@ class Webhook:
         answer = problem_of(error, request_id=request_id)
         self._metrics.failed(answer.type.rsplit(":", 1)[1])
         log = _log.bind(request_id=request_id, path=path, status=answer.status)
-        if answer.status == 500:
+        if answer.status == HTTPStatus.INTERNAL_SERVER_ERROR:
             log.error("webhook_failed", exc_info=error)
         else:
             log.warning("webhook_refused", reason=answer.detail)

@@ -1,0 +1,5 @@
+"""`python -m alert_history` is `alert-history`."""
+
+from alert_history.cli import main
+
+main()

@@ -1,0 +1,88 @@
+"""The commands by name, and how an error ends the process.
+
+Each command is imported when it is called, so that `--help` and `--version` answer at once.
+Exit codes: 0 done · 1 failed, or a check found a fault · 2 wrong usage or configuration · 130 interrupted.
+"""
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+from cyclopts import App, CycloptsError, Parameter
+
+from alert_history import __version__
+from alert_history.errors import AlertHistoryError, ConfigurationError, InvalidRequest
+
+_FAILED = 1
+_MISUSED = 2
+_INTERRUPTED = 130
+_PIPE_CLOSED = 141
+
+app = App(
+    name="alert-history",
+    help=(
+        "The flight recorder of alerting: keeps every alert it is sent, and finds it again.\n\n"
+        "Configured by environment variables, DATABASE_URL before all; doctor shows what works."
+    ),
+    version=__version__,
+    help_flags=["--help", "-h"],
+    version_flags=["--version"],
+    help_format="plaintext",
+)
+
+
+@app.command
+def serve(
+    *,
+    host: Annotated[str | None, Parameter(help="Where to listen, instead of HOST.")] = None,
+    port: Annotated[int | None, Parameter(help="The port to listen on, instead of PORT.")] = None,
+    workers: Annotated[int | None, Parameter(help="Processes that share the port, instead of WORKERS.")] = None,
+    demo: Annotated[
+        bool, Parameter(negative="", show_default=False, help="Fill the history with a recorded incident, once.")
+    ] = False,
+) -> None:
+    """Run the service until SIGTERM or Ctrl-C."""
+    from alert_history.cli import serve as server
+    from alert_history.config import load_settings
+
+    for name, value in (("HOST", host), ("PORT", port), ("WORKERS", workers)):
+        if value is not None:  # into the environment, because that is where several workers read it
+            os.environ[name] = str(value)
+            os.environ.pop(f"{name}_FILE", None)
+    server.serve(load_settings(os.environ), is_demo=demo)
+
+
+app.command("alert_history.cli.migrate:migrate", help="Bring the database's schema to this release.")
+app.command("alert_history.cli.doctor:doctor", help="Show what works and what does not.")
+app.command("alert_history.cli.send:send", help="Post payload files as Alertmanager would.")
+app.command("alert_history.cli.export:export", help="Stream history out as JSON lines, CSV or Parquet.")
+
+
+def main() -> None:
+    """Run the command that the process was given, and end it."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command; its exit code. Expected errors become a line each on standard error."""
+    try:
+        code = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        return _INTERRUPTED
+    except BrokenPipeError:  # whoever read our output has seen enough; Python must not try to flush it again
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _PIPE_CLOSED
+    except (AlertHistoryError, CycloptsError, OSError) as error:
+        return _fail(error)
+    return code or 0
+
+
+def _fail(error: Exception) -> int:
+    from alert_history.cli.console import print_error
+
+    for line in error.faults if isinstance(error, ConfigurationError) else [str(error)]:
+        print_error(line)
+    is_misuse = isinstance(error, ConfigurationError | CycloptsError | InvalidRequest)
+    return _MISUSED if is_misuse else _FAILED

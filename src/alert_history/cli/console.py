@@ -1,0 +1,32 @@
+"""What commands print: results on standard output, everything about the work itself on standard error."""
+
+import sys
+
+from rich.console import Console
+from rich.text import Text
+
+_PIPED_COLUMNS = 200  # a table in a log is wider than rich's guess of 80
+
+
+def output_console() -> Console:
+    """Standard output, for results."""
+    return Console(highlight=False, width=None if sys.stdout.isatty() else _PIPED_COLUMNS)
+
+
+def error_console() -> Console:
+    """Standard error, for faults and progress."""
+    return Console(stderr=True, highlight=False)
+
+
+def print_line(text: str) -> None:
+    """One line of a result, never broken or styled."""
+    output_console().print(Text(_one_line(text)), soft_wrap=True)
+
+
+def print_error(text: str) -> None:
+    """One fault, as one line."""
+    error_console().print(Text.assemble(("error: ", "bold red"), _one_line(text)), soft_wrap=True)
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split("\n")).strip()

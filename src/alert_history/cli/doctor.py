@@ -1,0 +1,176 @@
+"""`alert-history doctor`: what works, what does not, and what to do about it."""
+
+import asyncio
+import os
+import shutil
+from collections.abc import AsyncIterator, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import httpx
+from rich.table import Table
+from rich.text import Text
+
+from alert_history.cli.console import output_console
+from alert_history.cli.store import using_store
+from alert_history.config import Settings, load_settings, masked_url, near_misses
+from alert_history.errors import AlertHistoryError, ConfigurationError
+from alert_history.storage import is_sqlite
+from alert_history.storage.probe import Probe, probe, sqlite_path
+
+_ENOUGH_FREE_BYTES = 512 * 1024 * 1024
+_CLOCK_TOLERANCE = timedelta(seconds=5)
+_PROBE_TIMEOUT_SECONDS = 10
+_SERVICE_TIMEOUT_SECONDS = 5
+_STYLES = {"ok": "green", "note": "yellow", "fault": "bold red"}
+_LISTENS_EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104  # compared, not listened on
+
+State = Literal["ok", "note", "fault"]
+
+
+class Finding(NamedTuple):
+    """One line of the table. `advice` says what to do, and is empty where all is well."""
+
+    subject: str
+    state: State
+    found: str
+    advice: str = ""
+
+
+def doctor() -> int:
+    """Show what works and what does not.
+
+    Checks the configuration, the database and its schema, disk space, clocks, and the service if it runs here. Changes
+    nothing. Exits with 1 if there is a fault; a note is none.
+    """
+    findings = asyncio.run(_examine(os.environ))
+    table = Table("check", "state", "found", "what to do", title_justify="left", show_edge=False)
+    for finding in findings:
+        state = Text(finding.state, style=_STYLES[finding.state])
+        table.add_row(finding.subject, state, Text(finding.found), Text(finding.advice))
+    output_console().print(table)
+    return int(any(finding.state == "fault" for finding in findings))
+
+
+async def _examine(environ: Mapping[str, str]) -> list[Finding]:
+    findings = [Finding("configuration", "note", hint, "rename or unset the variable") for hint in near_misses(environ)]
+    try:
+        settings = load_settings(environ)
+    except ConfigurationError as error:
+        faults = [Finding("configuration", "fault", fault, "correct the variable") for fault in error.faults]
+        return [*faults, *findings]
+    findings.insert(0, Finding("configuration", "ok", f"environment {settings.environment}"))
+    findings += [finding async for finding in _examine_database(settings)]
+    findings += _examine_disk(settings)
+    findings.append(await _examine_service(settings))
+    return findings
+
+
+async def _examine_database(settings: Settings) -> AsyncIterator[Finding]:
+    try:
+        async with asyncio.timeout(_PROBE_TIMEOUT_SECONDS):
+            found = await probe(settings.database_url)
+    except (AlertHistoryError, TimeoutError) as error:
+        yield _unreachable("database", settings.database_url, error)
+    else:
+        yield Finding("database", "ok", f"{found.version} at {masked_url(settings.database_url)}")
+        yield await _examine_schema(settings, found)
+        yield _examine_writing(found)
+        if found.now is not None:
+            yield _examine_clock(found.now, datetime.now(UTC))
+    if settings.read_database_url is not None:
+        yield await _examine_replica(settings.read_database_url)
+
+
+def _unreachable(subject: str, url: str, error: Exception) -> Finding:
+    reason = str(error).removeprefix("database: ") or "no answer"
+    advice = "see that the database runs, that its address and password are right and the network lets us through"
+    return Finding(subject, "fault", f"{masked_url(url)}: {reason}", advice)
+
+
+async def _examine_schema(settings: Settings, found: Probe) -> Finding:
+    if not found.has_schema:
+        return Finding("schema", "note", "not there yet", "start the service, or run alert-history migrate")
+    async with using_store(settings) as store:
+        schema = (await store.lifecycle.check())["schema"]
+    if schema == "ok":
+        return Finding("schema", "ok", "at head")
+    return Finding("schema", "fault", schema, "run alert-history migrate")
+
+
+def _examine_writing(found: Probe) -> Finding:
+    if not found.write_fault:
+        return Finding("writing", "ok", "allowed")
+    advice = "name the primary in DATABASE_URL" if found.is_replica else "give this user the right to write"
+    return Finding("writing", "fault", found.write_fault, advice)
+
+
+def _examine_clock(theirs: datetime, ours: datetime) -> Finding:
+    seconds = (theirs - ours).total_seconds()
+    if abs(theirs - ours) <= _CLOCK_TOLERANCE:
+        return Finding("clock", "ok", f"{abs(seconds):.1f} s from the database's")
+    ahead = "ahead of" if seconds > 0 else "behind"
+    return Finding("clock", "fault", f"the database is {abs(seconds):.0f} s {ahead} us", "synchronise both by NTP")
+
+
+async def _examine_replica(url: str) -> Finding:
+    try:
+        async with asyncio.timeout(_PROBE_TIMEOUT_SECONDS):
+            found = await probe(url)
+    except (AlertHistoryError, TimeoutError) as error:
+        return _unreachable("replica", url, error)
+    if found.is_replica:
+        return Finding("replica", "ok", f"{found.version} at {masked_url(url)}")
+    return Finding("replica", "note", f"{masked_url(url)} is no replica", "see that it holds the same data")
+
+
+def _examine_disk(settings: Settings) -> Iterator[Finding]:
+    """Space is ours to watch where the database is a file."""
+    if not is_sqlite(settings.database_url):
+        return
+    folder = sqlite_path(settings.database_url).absolute().parent
+    if not folder.is_dir():
+        yield Finding("disk", "fault", f"{folder} does not exist", "create it, or change DATABASE_URL")
+        return
+    yield _judge_space(folder, shutil.disk_usage(folder).free)
+
+
+def _judge_space(folder: Path, free_bytes: int) -> Finding:
+    found = f"{free_bytes / 1e9:.1f} GB free in {folder}"
+    if free_bytes >= _ENOUGH_FREE_BYTES:
+        return Finding("disk", "ok", found)
+    return Finding("disk", "fault", found, "make room, or lower RETENTION_DAYS")
+
+
+async def _examine_service(settings: Settings) -> Finding:
+    host = _LISTENS_EVERYWHERE.get(settings.host, settings.host)
+    url = f"http://{host}:{settings.port}"
+    try:
+        async with httpx.AsyncClient(trust_env=False, timeout=_SERVICE_TIMEOUT_SECONDS) as client:
+            answer = await client.get(f"{url}/readyz")
+    except httpx.ConnectError:
+        return Finding("service", "note", f"nobody listens at {url}", "alert-history serve starts it")
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        return Finding("service", "fault", f"{url}: {error or type(error).__name__}", "see who listens on this port")
+    return _judge_service(url, answer)
+
+
+def _judge_service(url: str, answer: httpx.Response) -> Finding:
+    checks = _checks_in(answer)
+    if checks is None:
+        return Finding("service", "fault", f"another program listens at {url}", "stop it, or choose another PORT")
+    if answer.status_code == httpx.codes.OK:
+        return Finding("service", "ok", f"ready at {url}")
+    failing = ", ".join(f"{name}: {found}" for name, found in checks.items() if found != "ok")
+    return Finding("service", "fault", f"not ready at {url}: {failing}", "mend what it names; it recovers by itself")
+
+
+def _checks_in(answer: httpx.Response) -> dict[str, Any] | None:
+    """The checks of our own `/readyz`, or None if the answer is not ours."""
+    try:
+        said = answer.json()
+    except ValueError:
+        return None
+    checks = said.get("checks") if isinstance(said, dict) else None
+    return checks if isinstance(checks, dict) else None

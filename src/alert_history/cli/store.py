@@ -1,0 +1,26 @@
+"""The store a command works on: opened, asked whether it is fit for use, closed again."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from alert_history.config import Settings
+from alert_history.ports import Store
+from alert_history.storage import open_store
+
+
+@asynccontextmanager
+async def using_store(settings: Settings) -> AsyncIterator[Store]:
+    """The store of this configuration, closed at the end. Nothing is created or migrated."""
+    store = open_store(settings.database_url, read_database_url=settings.read_database_url)
+    try:
+        yield store
+    finally:
+        await store.lifecycle.close()
+
+
+async def faults_of(store: Store) -> list[str]:
+    """What keeps the store from being used, a line each; empty if nothing does."""
+    checks = await store.lifecycle.check()
+    if checks["database"] != "ok":
+        return [f"database: {checks['database'].removeprefix('database: ')}"]
+    return [] if checks["schema"] == "ok" else [f"schema: {checks['schema']}"]

@@ -1,0 +1,260 @@
+"""What the environment says, read once at the start.
+
+Holds every variable, its default and what it may be. A wrong value stops the start, and all of them are told at once.
+Must not connect to anything. For operators: docs/reference/configuration.md, which a test holds equal to `Settings`.
+"""
+
+import errno
+import re
+import sys
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Any, Literal, NamedTuple
+
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from alert_history.errors import ConfigurationError
+
+LogFormat = Literal["json", "console"]
+
+_MEBIBYTE = 1024 * 1024
+_MAX_DAYS = 36_500  # a hundred years; many more, and there is no date that long ago
+_MAX_FILE_BYTES = 64 * 1024
+_SHOWN_CHARACTERS = 80
+_LIKENESS = 0.85
+_MASK = "***"
+_UNBUILT_SECRET = "webhook_hmac_secret"  # noqa: S105  # its name, not its value
+
+# What follows the first colon is a password up to the last @; without an @ it is one unless it is a port.
+_USER_AND_PASSWORD = re.compile(r"(?<=://)(?P<user>[^:/?#@\[]*):(?:.*@|(?!\d{1,5}(?:[/?,]|$)).*)", re.DOTALL)
+_PASSWORD_OPTION = re.compile(r"(?P<name>\w*password=)[^&]*", re.IGNORECASE)
+_WORD = re.compile(r"[\w.-]{1,64}", re.ASCII)
+_ADDRESS = re.compile(r"[\w.:%-]{1,255}", re.ASCII)
+_HOST = r"(?:\[[\w.:%]+\]|[^\s:/?#,@\[\]]*)(?::\d{1,5})?"
+_POSTGRES_URL = re.compile(
+    rf"postgres(?:ql)?(?:\+asyncpg)?://(?:[^\s/?#@]*@)?{_HOST}(?:,{_HOST})*(?:/[^\s?#]*)?(?:\?[^\s#]*)?", re.ASCII
+)
+_DATABASE_URL = re.compile(rf"sqlite:///(?!:memory:$)[^?]+|{_POSTGRES_URL.pattern}", re.ASCII)
+_A_POSTGRES_URL = "postgresql://user:password@host:5432/database, special characters in the password percent-encoded"
+
+
+class Variable(NamedTuple):
+    """A variable as an operator knows it."""
+
+    name: str
+    default: Any
+    allowed: str
+    meaning: str
+
+
+def masked_url(url: str) -> str:
+    """The URL without its password; what is no URL is not shown at all, because it may be one."""
+    if "://" not in url:
+        return _MASK
+    return _PASSWORD_OPTION.sub(rf"\g<name>{_MASK}", _USER_AND_PASSWORD.sub(rf"\g<user>:{_MASK}@", url))
+
+
+def _matching(pattern: re.Pattern[str]) -> AfterValidator:
+    def check(text: str) -> str:
+        if not pattern.fullmatch(text):
+            raise ValueError(pattern.pattern)
+        return text
+
+    return AfterValidator(check)
+
+
+def _lower(text: Any) -> Any:
+    return text.lower() if isinstance(text, str) else text
+
+
+def _log_format() -> LogFormat:
+    return "console" if sys.stderr.isatty() else "json"
+
+
+def _whole(default: int, low: int, high: int, *, meaning: str) -> Any:
+    allowed = f"a whole number from {low} to {high}"
+    return Field(default, ge=low, le=high, description=meaning, json_schema_extra={"allowed": allowed})
+
+
+def _text(default: str | None, allowed: str, *, meaning: str) -> Any:
+    return Field(default, description=meaning, json_schema_extra={"allowed": allowed})
+
+
+class Settings(BaseSettings):
+    """The configuration of one process. Made by `load_settings`; its text forms show no password."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="forbid")
+
+    database_url: Annotated[str, _matching(_DATABASE_URL)] = _text(
+        "sqlite:///alert_history.db",
+        f"{_A_POSTGRES_URL}, or sqlite:///path (four slashes: an absolute path)",
+        meaning="Where history is kept",
+    )
+    read_database_url: Annotated[str, _matching(_POSTGRES_URL)] | None = _text(
+        None, _A_POSTGRES_URL, meaning="A replica of a PostgreSQL `DATABASE_URL`, to read from"
+    )
+    host: Annotated[str, _matching(_ADDRESS)] = _text(
+        "0.0.0.0",  # noqa: S104  # a container that listens on loopback can't be reached at all
+        "an address or a host name of this machine",
+        meaning="Where to listen; `127.0.0.1` for this machine alone, `::` for IPv6 as well",
+    )
+    port: int = _whole(8080, 1, 65535, meaning="The port to listen on")
+    workers: int = _whole(1, 1, 64, meaning="Processes that share the port")
+    environment: Annotated[str, _matching(_WORD)] = _text(
+        "production", "a word: letters, digits, `_`, `.`, `-`", meaning="What you call this installation"
+    )
+    log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_lower)] = _text(
+        "info", "debug, info, warning or error, in upper or lower case", meaning="The least severe events to log"
+    )
+    log_format: Annotated[LogFormat, BeforeValidator(_lower)] = Field(
+        default_factory=_log_format,
+        description="How events are logged, on standard error",
+        json_schema_extra={"allowed": "json or console", "default": "console on a terminal, else json"},
+    )
+    retention_days: int = _whole(365, 1, _MAX_DAYS, meaning="How long occurrences and their events are kept")
+    body_retention_days: int = _whole(7, 1, _MAX_DAYS, meaning="How long raw bodies of requests are kept")
+    max_body_bytes: int = _whole(
+        10 * _MEBIBYTE, 1024, 1024 * _MEBIBYTE, meaning="The largest body of a request, also when unpacked"
+    )
+    max_alerts_per_request: int = _whole(10_000, 1, 1_000_000, meaning="The most alerts in one request")
+    max_pending_bytes: int = _whole(
+        32 * _MEBIBYTE,
+        1024,
+        16 * 1024 * _MEBIBYTE,
+        meaning="Bodies that may wait for a commit before others are answered 503",
+    )
+    shutdown_grace_seconds: int = _whole(25, 1, 3600, meaning="How long a stop may take after SIGTERM")
+    auth_mode: Annotated[Literal["none"], BeforeValidator(_lower)] = _text(
+        "none", "none (token and oidc are not built yet)", meaning="Who may call; `none`: everybody who can connect"
+    )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003  # here and below: pydantic-settings names them
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Only what `load_settings` hands over: it knows `*_FILE` and tells faults in an operator's words."""
+        return (init_settings,)
+
+    def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
+        """What repr, str and rich show."""
+        for name, value in super().__repr_args__():
+            yield name, masked_url(value) if _is_secret(str(name)) and value is not None else value
+
+
+def variables() -> list[Variable]:
+    """Every variable, in the order of the reference page. A default that depends on something is told in words."""
+    found = []
+    for name, field in Settings.model_fields.items():
+        extra = field.json_schema_extra
+        told = extra if isinstance(extra, dict) else {}
+        default = told.get("default", field.default)
+        found.append(Variable(name.upper(), default, str(told["allowed"]), field.description or ""))
+    return found
+
+
+def load_settings(environ: Mapping[str, str]) -> Settings:
+    """Read the configuration. `NAME_FILE` names a file that holds the value of `NAME`, without its last newline.
+
+    Raises: ConfigurationError with every fault: the variable, what it holds (no secrets), what is allowed.
+    """
+    values, faults = _given(environ)
+    settings, more_faults = _validated(values)
+    faults |= more_faults
+    if settings is None or faults:
+        raise ConfigurationError([faults[name] for name in [*Settings.model_fields, _UNBUILT_SECRET] if name in faults])
+    return settings
+
+
+def near_misses(environ: Mapping[str, str]) -> list[str]:
+    """A line for each variable that looks like a misspelt one of ours. A guess: show it as a hint."""
+    known = [variable.name for variable in variables()]
+    lines = []
+    for name in sorted(environ):
+        likely = get_close_matches(name.removesuffix("_FILE"), known, n=1, cutoff=_LIKENESS)
+        if likely and name.removesuffix("_FILE") not in known and likely[0] not in environ:
+            lines.append(f"{name} is set but means nothing here; {likely[0]} does")
+    return lines
+
+
+def _given(environ: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
+    """The values that are set, and the faults of those that can't be told, both by field name."""
+    values: dict[str, str] = {}
+    faults = _not_built(environ)
+    for name in Settings.model_fields:
+        try:
+            value = _value(environ, name.upper())
+        except ValueError as error:
+            faults[name] = str(error)
+            continue
+        if value:
+            values[name] = value
+        elif value == "":  # more often an accident than a wish for the default
+            faults[name] = f"{name.upper()} is empty; unset it for the default, or give {_allowed(name)}"
+    return values, faults
+
+
+def _value(environ: Mapping[str, str], name: str) -> str | None:
+    """What is set, itself or in a file; None if nothing is. Raises ValueError with the fault."""
+    path = environ.get(f"{name}_FILE")
+    if path is None:
+        return environ.get(name)
+    if name in environ:
+        raise ValueError(f"{name} and {name}_FILE are both set; unset one")
+    try:
+        return _read_file(Path(path)).removesuffix("\n").removesuffix("\r")
+    except UnicodeDecodeError:
+        fault = "is not UTF-8 text"
+    except OSError as error:
+        fault = f"can't be read: {error.strerror}"
+    raise ValueError(f"{name}_FILE={path!r} {fault}")
+
+
+def _read_file(path: Path) -> str:
+    with path.open("rb") as file:
+        content = file.read(_MAX_FILE_BYTES + 1)
+    if len(content) > _MAX_FILE_BYTES:
+        raise OSError(errno.EFBIG, f"it has more than {_MAX_FILE_BYTES} bytes")
+    return content.decode()
+
+
+def _not_built(environ: Mapping[str, str]) -> dict[str, str]:
+    """Protection that was asked for and does not exist yet must not be left out in silence."""
+    name = _UNBUILT_SECRET.upper()
+    if name not in environ and f"{name}_FILE" not in environ:
+        return {}
+    fault = f"{name} is set, but signatures are not checked yet; unset it, and shield the port some other way"
+    return {_UNBUILT_SECRET: fault}
+
+
+def _validated(values: Mapping[str, Any]) -> tuple[Settings | None, dict[str, str]]:
+    """The settings if they can be made, and the faults by field name."""
+    try:
+        settings = Settings(**values)
+    except ValidationError as error:
+        wrong = {str(fault["loc"][0]) for fault in error.errors(include_url=False)}
+        return None, {name: _fault(name, values[name]) for name in wrong}
+    if settings.read_database_url and settings.database_url.startswith("sqlite:"):
+        fault = "READ_DATABASE_URL is set, but DATABASE_URL is not PostgreSQL; unset one of them"
+        return settings, {"read_database_url": fault}
+    return settings, {}
+
+
+def _fault(name: str, given: str) -> str:
+    shown = masked_url(given) if _is_secret(name) else given
+    shown = shown if len(shown) <= _SHOWN_CHARACTERS else f"{shown[:_SHOWN_CHARACTERS]}…"
+    return f"{name.upper()}={shown!r} is not allowed; give {_allowed(name)}"
+
+
+def _allowed(name: str) -> str:
+    return next(variable.allowed for variable in variables() if variable.name == name.upper())
+
+
+def _is_secret(name: str) -> bool:
+    return name.endswith("database_url")

@@ -1,0 +1,81 @@
+"""How people and programs write a time: the texts `since`, `until`, `--start` and `--end` take.
+
+Holds the reading of them, given what now is. Must not ask a clock.
+"""
+
+import re
+from datetime import UTC, datetime, timedelta
+
+from alert_history.errors import InvalidQuery
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_SHOWN_CHARACTERS = 80
+_MICROSECOND_DIGITS = 6
+
+_DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
+# A space may stand for the plus of an offset: that is what an unescaped + in a URL becomes.
+_DATE_TIME = re.compile(
+    r"(?P<date>\d{4}-\d\d-\d\d)[Tt ](?P<time>\d\d:\d\d(?::\d\d)?)(?:\.(?P<fraction>\d+))?"
+    r"(?:[Zz]|(?P<sign>[-+ ])(?P<offset>\d\d:\d\d))?",
+    re.ASCII,
+)
+_UNIX_SECONDS = re.compile(r"(?P<whole>\d+)(?:\.(?P<fraction>\d+))?", re.ASCII)
+# Units as Prometheus writes durations: each at most once, the largest first.
+_AGO = re.compile(
+    r"(?:now)?-?(?=\d)(?:(?P<years>\d+)y)?(?:(?P<weeks>\d+)w)?(?:(?P<days>\d+)d)?(?:(?P<hours>\d+)h)?"
+    r"(?:(?P<minutes>\d+)m)?(?:(?P<seconds>\d+)s)?(?:(?P<milliseconds>\d+)ms)?",
+    re.ASCII,
+)
+_DAYS_A_YEAR = 365
+
+
+def parse_time(text: str, now: datetime) -> datetime:
+    """The time it names, aware UTC, cut to the microsecond.
+
+    RFC 3339 with any offset (none: UTC), a date (midnight UTC), unix seconds with or without a fraction, `now`,
+    or a duration ago: `-24h`, `1h30m`, `now-7d`; a year is 365 days. A bare number is never a duration.
+
+    Raises: InvalidQuery on anything else, and on a time outside the years 1 to 9999.
+    """
+    try:
+        time = _read(text, now)
+    except (ValueError, OverflowError):
+        time = None
+    if time is None:
+        shown = text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}…"
+        raise InvalidQuery(
+            f"{shown!r} is no time; write RFC 3339 (2026-01-31T12:00:00Z), a date, unix seconds, "
+            f"now, or how long ago (-24h, -1h30m)"
+        )
+    return time
+
+
+def _read(text: str, now: datetime) -> datetime | None:
+    if text == "now":
+        return now
+    if _DATE.fullmatch(text):
+        return datetime.fromisoformat(text).replace(tzinfo=UTC)
+    if found := _DATE_TIME.fullmatch(text):
+        return _date_time(found)
+    if found := _UNIX_SECONDS.fullmatch(text):
+        return _EPOCH + timedelta(seconds=int(found["whole"]), microseconds=_microseconds(found["fraction"]))
+    if found := _AGO.fullmatch(text):
+        return now - _duration(found)
+    return None
+
+
+def _date_time(found: re.Match[str]) -> datetime:
+    sign = "-" if found["sign"] == "-" else "+"
+    offset = f"{sign}{found['offset']}" if found["offset"] else "+00:00"
+    time = datetime.fromisoformat(f"{found['date']}T{found['time']}{offset}")
+    return time.astimezone(UTC).replace(microsecond=_microseconds(found["fraction"]))
+
+
+def _microseconds(fraction: str | None) -> int:
+    return int((fraction or "")[:_MICROSECOND_DIGITS].ljust(_MICROSECOND_DIGITS, "0"))
+
+
+def _duration(found: re.Match[str]) -> timedelta:
+    amounts = {unit: int(amount) for unit, amount in found.groupdict("0").items()}
+    years = amounts.pop("years")
+    return timedelta(days=years * _DAYS_A_YEAR) + timedelta(**amounts)

@@ -1,0 +1,169 @@
+"""What makes an alert one that can be kept: the rules for labels, annotations and times, for all senders.
+
+`Fault` is the reason why one alert can't be kept. Must not know how any sender writes an alert.
+"""
+
+import re
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from alert_history.sources.json_document import TOO_DEEP
+
+LABEL_NAME_BYTES = 1024
+LABEL_VALUE_BYTES = 64 * 1024
+INDEXED_VALUE_BYTES = 1024
+"""Of a value that a database index holds: PostgreSQL takes 2704 bytes, with all else that is in the entry."""
+INDEXED_LABELS = frozenset({"alertname", "namespace", "severity"})
+ANNOTATIONS_BYTES = 256 * 1024
+"""Of all names and values of one alert's annotations together."""
+UNCHECKED_CHARACTERS = 256
+"""A label name or value up to this long is within every bound above, whatever its characters."""
+
+_LAST = datetime.max.replace(tzinfo=UTC)
+_HEX = "0123456789abcdef"
+_FINGERPRINT_DIGITS = 16
+_SHOWN_CHARACTERS = 60
+
+_unstorable = re.compile("[\0\ud800-\udfff]")
+_surrogate = re.compile("[\ud800-\udfff]")
+
+
+class Fault(Exception):
+    """Why one alert, or one event, can't be kept. The message is the reason shown in quarantine."""
+
+
+def read_labels(value: Any) -> dict[str, str]:
+    """Labels of any JSON value. Raises Fault."""
+    if not isinstance(value, dict):
+        raise Fault(f"labels are {kind(value)}, not an object")
+    for name, text in value.items():
+        if not isinstance(text, str):
+            raise Fault(f"the value of label {shown(name)} is {kind(text)}, not a string")
+    check_labels(value)
+    return value
+
+
+def check_labels(labels: dict[str, str]) -> None:
+    """Refuse labels that can't name an alert or can't be stored. Raises Fault."""
+    if not labels:
+        raise Fault("it has no labels")
+    for name, value in labels.items():
+        if not name:
+            raise Fault("a label has an empty name")
+        check_identity(name, of=f"the name of label {shown(name)}", max_bytes=LABEL_NAME_BYTES)
+        max_bytes = INDEXED_VALUE_BYTES if name in INDEXED_LABELS else LABEL_VALUE_BYTES
+        check_identity(value, of=f"the value of label {shown(name)}", max_bytes=max_bytes)
+
+
+def check_identity(text: str, *, of: str, max_bytes: int) -> None:
+    """Refuse a text that names something and can't be stored as it is. Raises Fault."""
+    if "\0" in text:
+        raise Fault(f"{of} holds a NUL character")
+    if _surrogate.search(text):
+        raise Fault(f"{of} is no Unicode text: it holds a lone surrogate or bytes that are not UTF-8")
+    size = len(text.encode())
+    if size > max_bytes:
+        raise Fault(f"{of} has {size} bytes, more than {max_bytes}")
+
+
+def read_annotations(value: Any) -> dict[str, str]:
+    """Annotations of any JSON value: what is not text becomes its JSON text. Raises Fault."""
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise Fault(f"annotations are {kind(value)}, not an object")
+    annotations = {clean(name): _annotation(text) for name, text in value.items()}
+    check_annotations(annotations)
+    return annotations
+
+
+def _annotation(value: Any) -> str:
+    if isinstance(value, str):
+        return clean(value)
+    if isinstance(value, dict | list):
+        raise Fault(f"an annotation is {kind(value)}, not a string")
+    return "" if value is None else msgspec.json.encode(value).decode()
+
+
+def check_annotations(annotations: dict[str, str]) -> None:
+    """Refuse annotations that are too large together. Raises Fault."""
+    characters = sum(map(len, annotations)) + sum(map(len, annotations.values()))
+    if characters * 4 <= ANNOTATIONS_BYTES:
+        return
+    size = sum(len(text.encode()) for pair in annotations.items() for text in pair)
+    if size > ANNOTATIONS_BYTES:
+        raise Fault(f"its annotations have {size} bytes together, more than {ANNOTATIONS_BYTES}")
+
+
+def read_time(value: Any, *, of: str) -> datetime | None:
+    """An aware UTC time of an RFC 3339 string; None where it is absent or Go's zero time. Raises Fault."""
+    if value is None or value == "":
+        return None
+    if not isinstance(value, str):
+        raise Fault(f"{of} is {kind(value)}, not an RFC 3339 time")
+    try:
+        time = msgspec.convert(value, datetime)
+    except ValueError:
+        return _time_at_the_edge(value, of=of)
+    return to_utc(time, of=of)
+
+
+def _time_at_the_edge(text: str, *, of: str) -> datetime | None:
+    """A time whose zone or fraction carries it out of the years 1 to 9999."""
+    if text.startswith("0000-12-31T"):
+        return None
+    if text.startswith("9999-12-31T23:59:59."):
+        return _LAST
+    raise Fault(f"{of} is {shown(text)}, not an RFC 3339 time")
+
+
+def to_utc(time: datetime, *, of: str) -> datetime | None:
+    """The same instant in UTC; None for the year 1, which is how Go writes a time that is not set. Raises Fault."""
+    if time.tzinfo is None:
+        raise Fault(f"{of} has no time zone")
+    if time.year == 1:
+        return None
+    try:
+        return time.astimezone(UTC)
+    except OverflowError:
+        return _LAST
+
+
+def check_order(starts_at: datetime, ends_at: datetime) -> None:
+    """Refuse an end before the start. Raises Fault."""
+    if ends_at < starts_at:
+        raise Fault("endsAt is before startsAt")
+
+
+def is_fingerprint(text: str) -> bool:
+    """Whether it is 16 lower-case hex digits."""
+    return len(text) == _FINGERPRINT_DIGITS and not text.strip(_HEX)
+
+
+def clean(text: str) -> str:
+    """The text with U+FFFD for what no database stores: NUL and lone surrogates."""
+    return _unstorable.sub("�", text)
+
+
+def text_of(value: Any) -> str:
+    """A string cleaned, a number as text, and of anything else nothing: for fields that only describe."""
+    if isinstance(value, str):
+        return clean(value)
+    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else ""
+
+
+def kind(value: Any) -> str:
+    """What it is in JSON's words: 'a number'."""
+    if value is TOO_DEEP:
+        return "nested too deeply"
+    if isinstance(value, bool):
+        return "a boolean"
+    names = {str: "a string", dict: "an object", list: "an array", type(None): "null"}
+    return names.get(type(value), "a number")
+
+
+def shown(text: str) -> str:
+    """A text that was sent, as a reason may show it: quoted, short, printable."""
+    return ascii(text if len(text) <= _SHOWN_CHARACTERS else text[:_SHOWN_CHARACTERS] + "...")

@@ -1,0 +1,84 @@
+"""`POST /api/v2/alerts`: what Prometheus, vmalert and amtool send to Alertmanager.
+
+Missing times are filled in and alerts are checked as Alertmanager does it.
+Source: `api/v2` (`postAlertsHandler`) of prometheus/alertmanager.
+"""
+
+from datetime import datetime, timedelta
+
+import msgspec
+
+from alert_history.domain.alert import Alert, AlertGroup, Refused, fingerprint
+from alert_history.errors import MalformedPayload
+from alert_history.sources.alert_rules import Fault, check_order
+from alert_history.sources.json_document import read_document, too_many
+from alert_history.sources.wire import (
+    NUL_ESCAPE,
+    WireAlert,
+    build_each,
+    build_sound,
+    ends_at_of,
+    labels_of,
+    starts_at_of,
+)
+
+RESOLVE_TIMEOUT = timedelta(minutes=5)
+"""How long an alert without `endsAt` stays firing unless it is sent again: Alertmanager's default `resolve_timeout`."""
+
+_decode = msgspec.json.Decoder(list[WireAlert]).decode
+
+
+def decode_prometheus(body: bytes, *, received_at: datetime, max_alerts: int) -> AlertGroup:
+    """Decode an array of alerts. Each is firing until its `endsAt`, and expires then if it is not sent again.
+
+    Raises:
+        MalformedPayload: nothing of it can be used; the message says what is wrong, and where.
+        PayloadTooLarge: more than `max_alerts` alerts.
+    """
+    group = decode_sound(body, received_at=received_at, max_alerts=max_alerts)
+    return group or decode_each(body, received_at=received_at, max_alerts=max_alerts)
+
+
+def decode_sound(body: bytes, *, received_at: datetime, max_alerts: int) -> AlertGroup | None:
+    """The group, if nothing in the body is wrong; else None."""
+    if NUL_ESCAPE in body:
+        return None
+    try:
+        wires = _decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    if len(wires) > max_alerts:
+        raise too_many(max_alerts)
+    alerts = build_sound(body, wires, build=_alert, received_at=received_at)
+    return None if alerts is None else _group(alerts, [])
+
+
+def decode_each(body: bytes, *, received_at: datetime, max_alerts: int) -> AlertGroup:
+    """The group with the alerts that can be kept, and the others as refused."""
+    document = read_document(body, max_items=max_alerts)
+    if not document.is_array or document.items is None:
+        raise MalformedPayload("$ is an object; expected an array of alerts")
+    alerts, refused = build_each(document.items, build=_alert, received_at=received_at)
+    return _group(alerts, refused)
+
+
+def _group(alerts: list[Alert], refused: list[Refused]) -> AlertGroup:
+    return AlertGroup("prometheus", "", "", "", alerts, refused)
+
+
+def _alert(wire: WireAlert, received_at: datetime) -> Alert:
+    """One alert. Labels without a value are no labels. Raises Fault."""
+    labels = labels_of(wire)
+    if "" in labels.values():
+        labels = {name: value for name, value in labels.items() if value}
+        if not labels:
+            raise Fault("it has no labels with a value")
+    ends_at = ends_at_of(wire)
+    starts_at = starts_at_of(wire) or ends_at or received_at
+    ends_at = ends_at or received_at + RESOLVE_TIMEOUT
+    check_order(starts_at, ends_at)
+    annotations = wire.annotations or {}
+    identity = fingerprint(labels)
+    if ends_at > received_at:
+        return Alert(identity, "firing", labels, annotations, starts_at, None, ends_at, wire.generator_url)
+    return Alert(identity, "resolved", labels, annotations, starts_at, ends_at, None, wire.generator_url)

@@ -1,0 +1,167 @@
+"""The messages inside the event recorder's events, as protojson writes them.
+
+Fields of default value are left out, a uint64 is a decimal string (or a number), an enum a name (or a number).
+Must not know which event a message came in. Source: `eventrecorder.proto` of prometheus/alertmanager.
+"""
+
+from datetime import datetime
+from typing import Any
+
+from alert_history.domain.alert import Alert, Silence, fingerprint
+from alert_history.sources.alert_rules import (
+    Fault,
+    check_identity,
+    check_order,
+    kind,
+    read_annotations,
+    read_labels,
+    read_time,
+    shown,
+    text_of,
+)
+
+_UINT64_DIGITS = 20
+_SILENCE_ID_BYTES = 1024
+_PATTERN_BYTES = 64 * 1024
+_OPERATORS = {
+    "TYPE_EQUAL": "=",
+    "TYPE_REGEXP": "=~",
+    "TYPE_NOT_EQUAL": "!=",
+    "TYPE_NOT_REGEXP": "!~",
+    1: "=",
+    2: "=~",
+    3: "!=",
+    4: "!~",
+}
+
+
+def message(parent: dict[str, Any], name: str, *, is_optional: bool = False) -> dict[str, Any]:
+    """The message in this field. Raises Fault where it is of another type, or missing though it is needed."""
+    value = parent.get(name)
+    if value is None and is_optional:
+        return {}
+    if not isinstance(value, dict):
+        raise Fault(f"{shown(name)} is missing" if value is None else f"{shown(name)} is {kind(value)}, not an object")
+    return value
+
+
+def messages(parent: dict[str, Any], name: str) -> list[dict[str, Any]]:
+    """The messages in this field; none where it is left out. Raises Fault."""
+    value = parent.get(name)
+    if value is None:
+        return []
+    if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
+        raise Fault(f"{shown(name)} is no array of objects")
+    return value
+
+
+def unsigned(value: Any) -> int | None:
+    """A uint64; None where it is left out or 0. Raises Fault."""
+    if value is None:
+        return None
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= _UINT64_DIGITS:
+        value = int(value)
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 2**64:
+        raise Fault(f"{shown(value) if isinstance(value, str) else kind(value)} where a uint64 was expected")
+    return value or None
+
+
+def unsigned_list(parent: dict[str, Any], name: str) -> list[int]:
+    """The uint64s in this field; none where it is left out. Raises Fault."""
+    value = parent.get(name)
+    if value is None:
+        return []
+    if not isinstance(value, list):
+        raise Fault(f"{shown(name)} is {kind(value)}, not an array")
+    return [unsigned(item) or 0 for item in value]
+
+
+def hex_fingerprint(value: int) -> str:
+    """A fingerprint as everyone else writes it: 16 hex digits."""
+    return f"{value:016x}"
+
+
+def fingerprint_of(said: dict[str, Any]) -> str:
+    """The fingerprint of an Alert or MutedAlert: what it says, or else what its labels give. Raises Fault."""
+    value = unsigned(said.get("fingerprint"))
+    return fingerprint(read_labels(_pairs(said, "labels"))) if value is None else hex_fingerprint(value)
+
+
+def alert(said: dict[str, Any], *, at: datetime, is_resolved: bool = False) -> Alert:
+    """An Alert as it was at `at`; over if it or the event says so, or if its end has passed. Raises Fault."""
+    labels = read_labels(_pairs(said, "labels"))
+    annotations = read_annotations(_pairs(said, "annotations"))
+    starts_at = read_time(said.get("startsAt"), of="startsAt")
+    if starts_at is None:
+        raise Fault("startsAt is not set")
+    ends_at = read_time(said.get("endsAt"), of="endsAt")
+    identity = fingerprint_of(said)
+    if not (is_resolved or said.get("resolved") is True or (ends_at and ends_at <= at)):
+        return Alert(identity, "firing", labels, annotations, starts_at)
+    ends_at = ends_at or max(at, starts_at)
+    check_order(starts_at, ends_at)
+    return Alert(identity, "resolved", labels, annotations, starts_at, ends_at)
+
+
+def _pairs(said: dict[str, Any], name: str) -> dict[str, Any]:
+    """A LabelSet as a mapping."""
+    pairs = messages(message(said, name, is_optional=True), "labels")
+    return {_text(pair, "key"): pair.get("value", "") for pair in pairs}
+
+
+def silence(said: dict[str, Any], *, at: datetime) -> Silence:
+    """A Silence. Times that are left out are those of the event; its end may not be. Raises Fault."""
+    silence_id = _text(said, "id")
+    check_identity(silence_id, of="the silence's id", max_bytes=_SILENCE_ID_BYTES)
+    if not silence_id:
+        raise Fault("the silence has no id")
+    ends_at = read_time(said.get("endsAt"), of="the silence's endsAt")
+    if ends_at is None:
+        raise Fault("the silence's endsAt is not set")
+    return Silence(
+        silence_id,
+        _matcher_sets(said),
+        read_time(said.get("startsAt"), of="the silence's startsAt") or at,
+        ends_at,
+        read_time(said.get("updatedAt"), of="the silence's updatedAt") or at,
+        text_of(said.get("createdBy")),
+        text_of(said.get("comment")),
+    )
+
+
+def _matcher_sets(said: dict[str, Any]) -> list[list[dict[str, str]]]:
+    """All sets; `matchers` repeats the first of them, and is all there is where a silence can have just one."""
+    sets = messages(said, "matcherSets") or [said]
+    return [[_matcher(matcher) for matcher in messages(one, "matchers")] for one in sets]
+
+
+def _matcher(said: dict[str, Any]) -> dict[str, str]:
+    """`{"name", "op", "value"}`, the operator as PromQL writes it. Raises Fault."""
+    name, value = _text(said, "name"), _text(said, "pattern")
+    check_identity(name, of="a matcher's name", max_bytes=_PATTERN_BYTES)
+    check_identity(value, of="a matcher's pattern", max_bytes=_PATTERN_BYTES)
+    type_ = said.get("type")
+    operator = _OPERATORS.get(type_) if isinstance(type_, str | int) else None
+    if operator is None:
+        raise Fault("a matcher is of an unknown type")
+    return {"name": name, "op": operator, "value": value}
+
+
+def inhibit_rule_name(said: dict[str, Any]) -> str:
+    """The name of an InhibitRule, or if it has none what its source and target match. Raises Fault."""
+    name = text_of(said.get("name"))
+    if name:
+        return name
+    source, target = (
+        ", ".join(text_of(matcher.get("rendered")) for matcher in messages(said, field))
+        for field in ("sourceMatchers", "targetMatchers")
+    )
+    return f"{{{source}}} → {{{target}}}"
+
+
+def _text(said: dict[str, Any], name: str) -> str:
+    """A string that has to be one; empty where it is left out. Raises Fault."""
+    value = said.get(name, "")
+    if not isinstance(value, str):
+        raise Fault(f"{shown(name)} is {kind(value)}, not a string")
+    return value
