@@ -82,7 +82,15 @@ def run(arguments: Sequence[str]) -> int:
 def _fail(error: Exception) -> int:
     from alert_history.cli.console import print_error
 
-    for line in error.faults if isinstance(error, ConfigurationError) else [str(error)]:
+    for line in _lines(error):
         print_error(line)
     is_misuse = isinstance(error, ConfigurationError | CycloptsError | InvalidRequest)
     return _MISUSED if is_misuse else _FAILED
+
+
+def _lines(error: Exception) -> Sequence[str]:
+    if isinstance(error, ConfigurationError):
+        return error.faults
+    if isinstance(error, OSError) and error.filename is not None:
+        return [f"{error.filename}: {error.strerror}"]
+    return [str(error) or type(error).__name__]

@@ -85,7 +85,7 @@ async def _examine_database(settings: Settings) -> AsyncIterator[Finding]:
 
 def _unreachable(subject: str, url: str, error: Exception) -> Finding:
     reason = str(error).removeprefix("database: ") or "no answer"
-    advice = "see that the database runs, that its address and password are right and the network lets us through"
+    advice = "see that it runs, and that address, password and network are right"
     return Finding(subject, "fault", f"{masked_url(url)}: {reason}", advice)
 
 
@@ -152,7 +152,8 @@ async def _examine_service(settings: Settings) -> Finding:
     except httpx.ConnectError:
         return Finding("service", "note", f"nobody listens at {url}", "alert-history serve starts it")
     except (httpx.HTTPError, httpx.InvalidURL) as error:
-        return Finding("service", "fault", f"{url}: {error or type(error).__name__}", "see who listens on this port")
+        reason = str(error) or type(error).__name__
+        return Finding("service", "fault", f"{url}: {reason}", "see who listens on this port")
     return _judge_service(url, answer)
 
 

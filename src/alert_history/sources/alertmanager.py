@@ -96,7 +96,7 @@ def _read_notification(fields: dict[str, Any]) -> _Notification:
         notification_reason=text_of(fields.get("notification_reason")),
         group_labels=_texts(fields.get("groupLabels")),
         route_labels=_texts(fields.get("routeLabels")),
-        org_id=_org_id(fields["orgId"]) if "orgId" in fields else None,
+        org_id=_org_id(fields.get("orgId")),
         title=text_of(fields.get("title")),
         state=text_of(fields.get("state")),
         message=text_of(fields.get("message")),
@@ -107,8 +107,10 @@ def _count(value: Any) -> int:
     return value if isinstance(value, int) else 0
 
 
-def _org_id(value: Any) -> int | str:
-    return value if isinstance(value, int) and not isinstance(value, bool) else text_of(value)
+def _org_id(value: Any) -> int | str | None:
+    if value is None or (isinstance(value, int) and not isinstance(value, bool)):
+        return value
+    return text_of(value)
 
 
 def _texts(value: Any) -> dict[str, str] | None:

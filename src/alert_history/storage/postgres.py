@@ -81,9 +81,9 @@ class PostgresRecorder:
 
     async def commit(self, receipts: Sequence[Receipt]) -> list[Outcome]:
         """See `ports.Recorder.commit`."""
-        groups = by_key(receipts)
-        bodies = self._new_bodies(receipts)
         with storage_errors():
+            groups = by_key(receipts)
+            bodies = self._new_bodies(receipts)
             async with self._connections.writer() as connection:
                 kept = await self._in_transaction(connection, receipts, groups=groups, bodies=bodies)
         _remember(self._known_keys, groups, limit=_KNOWN_KEYS)

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from datetime import UTC, datetime, timedelta
 from typing import Any, TypeAlias
 
 import asyncpg
@@ -14,6 +15,7 @@ Connection: TypeAlias = "asyncpg.Connection[Any]"
 CONNECT_TIMEOUT_SECONDS = 3
 READ_TIMEOUT_SECONDS = 5
 _READERS = 6
+_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)  # PostgreSQL's
 _WRITERS = 2
 
 # The statements of the hot path probe by key. A plan made once and kept saves 3 ms of planning over the
@@ -79,6 +81,7 @@ class Connections:
                 timeout=CONNECT_TIMEOUT_SECONDS,
                 server_settings=_READER_SETTINGS,
                 reset=_keep_session,
+                init=_keep_times_exact,
             )
             await self._pool
         async with self._pool.acquire(timeout=READ_TIMEOUT_SECONDS) as connection:
@@ -102,7 +105,28 @@ class Connections:
             self._pool = None
 
     async def _connect(self, settings: dict[str, str]) -> Connection:
-        return await asyncpg.connect(self.dsn, timeout=CONNECT_TIMEOUT_SECONDS, server_settings=settings)
+        connection = await asyncpg.connect(self.dsn, timeout=CONNECT_TIMEOUT_SECONDS, server_settings=settings)
+        await _keep_times_exact(connection)
+        return connection
+
+
+async def _keep_times_exact(connection: Connection) -> None:
+    """Times as they are: asyncpg's own codec takes the first and the last microsecond of `datetime` for infinity.
+
+    It costs twice as much as this one, too. No round trip is made here.
+    """
+    await connection.set_type_codec(
+        "timestamptz", schema="pg_catalog", encoder=_encode_time, decoder=_decode_time, format="tuple"
+    )
+
+
+def _encode_time(time: datetime) -> tuple[int]:
+    since = time - _EPOCH
+    return ((since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds,)
+
+
+def _decode_time(microseconds: tuple[int]) -> datetime:
+    return _EPOCH + timedelta(0, 0, microseconds[0])
 
 
 async def _keep_session(connection: Connection) -> None:

@@ -21,7 +21,8 @@ SELECT current_setting('server_version') AS version,
        current_setting('transaction_read_only') = 'on' AS is_read_only,
        CASE WHEN to_regclass('alerts') IS NULL
             THEN coalesce(has_schema_privilege(current_schema(), 'CREATE'), false)
-            ELSE has_table_privilege('alerts', 'INSERT, UPDATE, DELETE') END AS may_write,
+            ELSE has_table_privilege('alerts', 'INSERT') AND has_table_privilege('alerts', 'UPDATE')
+             AND has_table_privilege('alerts', 'DELETE') END AS may_write,
        clock_timestamp() AS now
 """
 

@@ -14,6 +14,7 @@ import msgspec
 from sqlalchemy import (
     ColumnElement,
     Dialect,
+    FromClause,
     Select,
     Text,
     and_,
@@ -31,15 +32,12 @@ from alert_history.storage.tables import alerts, from_microseconds
 COUNT_BOUND = 10_000
 """Totals up to here are always exact; above, they are if counting on takes no longer than `COUNT_BUDGET_MS`."""
 
-COUNT_BUDGET_MS = 25
+COUNT_BUDGET_MS = 20
 MAX_LIMIT = 1_000
 MAX_OFFSET = 10_000
 
-_PROMOTED = {
-    "alertname": alerts.c.alertname,
-    "namespace": alerts.c.namespace,
-    "severity": alerts.c.severity,
-}
+
+_PROMOTED = frozenset({"alertname", "namespace", "severity"})
 
 SORTABLE = {
     name: alerts.c[name]
@@ -99,39 +97,36 @@ def decode_cursor(text: str, *, sort: Sort, types: Sequence[type]) -> list[Any]:
         raise InvalidQuery("cursor: not a next_cursor of an earlier answer") from error
 
 
-def after_cursor(sort: Sort, key: Sequence[ColumnElement[Any]], values: Sequence[Any]) -> ColumnElement[bool]:
+def after_cursor(
+    sort: Sort, key: Sequence[ColumnElement[Any]], values: Sequence[Any], rows: FromClause
+) -> ColumnElement[bool]:
     """What comes after these values in that order."""
-    columns = (sort.column, *key)
+    columns = (rows.c[sort.name], *key)
     row = tuple_(*columns)
     bound = tuple_(*(literal(v, c.type) for v, c in zip(values, columns, strict=True)))
     return row < bound if sort.is_descending else row > bound
 
 
-def order_by(sort: Sort, key: Sequence[ColumnElement[Any]]) -> list[ColumnElement[Any]]:
+def order_by(sort: Sort, key: Sequence[ColumnElement[Any]], rows: FromClause) -> list[ColumnElement[Any]]:
     """The sort column, then the key, all in one direction."""
-    return [c.desc() if sort.is_descending else c.asc() for c in (sort.column, *key)]
+    return [c.desc() if sort.is_descending else c.asc() for c in (rows.c[sort.name], *key)]
 
 
-def promoted(name: str) -> ColumnElement[str] | None:
+def promoted(name: str, rows: FromClause) -> ColumnElement[str] | None:
     """The column that holds this label's value ('' where it is missing), if it has one."""
-    return _PROMOTED.get(name)
+    return rows.c[name] if name in _PROMOTED else None
 
 
-def column_conditions(wanted: HistoryFilter) -> list[ColumnElement[bool]]:
+def column_conditions(wanted: HistoryFilter, rows: FromClause) -> list[ColumnElement[bool]]:
     """The conditions on columns of their own; the query's labels and words are the stores' matter."""
-    equal = {
-        alerts.c.alertname: wanted.alertname,
-        alerts.c.severity: wanted.severity,
-        alerts.c.namespace: wanted.namespace,
-        alerts.c.fingerprint: wanted.fingerprint,
-    }
-    conditions: list[ColumnElement[bool]] = [c == v for c, v in equal.items() if v is not None]
+    equal = {name: getattr(wanted, name) for name in ("alertname", "severity", "namespace", "fingerprint")}
+    conditions: list[ColumnElement[bool]] = [rows.c[name] == v for name, v in equal.items() if v is not None]
     if wanted.status is not None:
-        conditions.append(alerts.c.status == _status_literal(wanted.status))
+        conditions.append(rows.c.status == _status_literal(wanted.status))
     if wanted.since is not None:
-        conditions.append(alerts.c.timestamp >= wanted.since)
+        conditions.append(rows.c.timestamp >= wanted.since)
     if wanted.until is not None:
-        conditions.append(alerts.c.timestamp < wanted.until)
+        conditions.append(rows.c.timestamp < wanted.until)
     return conditions
 
 

@@ -25,7 +25,7 @@ from alert_history.storage.batch import (
     outcomes,
     place_notes,
 )
-from alert_history.storage.sqlite_connection import Connections
+from alert_history.storage.sqlite_connection import Connections, storage_errors
 from alert_history.storage.sqlite_history import SqliteHistory
 from alert_history.storage.sqlite_lifecycle import SqliteLifecycle
 from alert_history.storage.sqlite_upkeep import SqliteUpkeep
@@ -56,7 +56,8 @@ class SqliteRecorder:
 
     async def commit(self, receipts: Sequence[Receipt]) -> list[Outcome]:
         """See `ports.Recorder.commit`."""
-        groups = by_key(receipts)
+        with storage_errors():
+            groups = by_key(receipts)
         return await self._connections.write(self._commit, receipts, groups=groups)
 
     def _commit(

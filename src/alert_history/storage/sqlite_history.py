@@ -51,7 +51,7 @@ from alert_history.storage.sqlite_connection import (
 from alert_history.storage.tables import alerts, from_microseconds, quarantine, to_microseconds
 
 _DIALECT = dialects.dialect(paramstyle="qmark")
-_ID: ColumnElement[int] = literal_column("alerts.id", BigInteger)
+_alert_id: ColumnElement[int] = literal_column("alerts.id", BigInteger)
 _TERMS = table("alert_terms", column("rowid", BigInteger))
 _SLACK_MICROSECONDS = 1_000  # by how much the ids of one huge request may run ahead of their time
 _read_texts = msgspec.json.Decoder(dict[str, str]).decode
@@ -74,6 +74,7 @@ class SqliteHistory:
     async def page(self, wanted: HistoryFilter, page: PageRequest) -> HistoryPage:
         """See `ports.History.page`."""
         reads.check_page(page)
+        reads.check_filter(wanted)
         return await self._connections.read(_page, wanted, page=page)
 
     async def find(self, occurrence_id: str) -> StoredAlert:
@@ -100,8 +101,10 @@ class SqliteHistory:
 
     async def quarantine(self, *, limit: int, cursor: str | None) -> QuarantinePage:
         """See `ports.History.quarantine`."""
+        reads.check_limit(limit)
         statement = select(quarantine).order_by(quarantine.c.id.desc()).limit(limit + 1)
         if cursor is not None:
+            reads.check_text(cursor, of="cursor")
             statement = statement.where(quarantine.c.id < cursor)
         rows = await self._connections.read(_fetch, statement)
         counted = await self._connections.read(_fetch_one, "SELECT count(*) FROM quarantine", ())
@@ -110,9 +113,10 @@ class SqliteHistory:
 
     async def export(self, wanted: HistoryFilter, *, batch_size: int = 1000) -> AsyncIterator[list[StoredAlert]]:
         """See `ports.History.export`. Page after page by id, so that no snapshot keeps the log from being reused."""
+        reads.check_filter(wanted)
         after = -1
         while True:
-            statement = _select(wanted).where(_ID > after).order_by(_ID).limit(batch_size)
+            statement = _select(wanted).where(_alert_id > after).order_by(_alert_id).limit(batch_size)
             rows = await self._connections.read(_fetch, statement)
             if not rows:
                 return
@@ -141,8 +145,8 @@ def _fetch(connection: sqlite3.Connection, statement: Select[Any]) -> list[sqlit
 
 def _page(connection: sqlite3.Connection, wanted: HistoryFilter, *, page: PageRequest) -> HistoryPage:
     sort = reads.parse_sort(page.sort)
-    column_of_sort = _ID if sort.name == "timestamp" else sort.column
-    order = [column_of_sort] if sort.name == "timestamp" else [column_of_sort, _ID]
+    column_of_sort = _alert_id if sort.name == "timestamp" else sort.column
+    order = [column_of_sort] if sort.name == "timestamp" else [column_of_sort, _alert_id]
     statement = _select(wanted).order_by(*(c.desc() if sort.is_descending else c for c in order))
     if page.cursor is not None:
         types = [type_of_stored(c) for c in order]
@@ -166,13 +170,13 @@ def type_of_stored(expression: ColumnElement[Any]) -> type:
 
 
 def _select(wanted: HistoryFilter) -> Select[Any]:
-    return _matching(select(_ID, *alerts.c), wanted)
+    return _matching(select(_alert_id, *alerts.c), wanted)
 
 
 def _matching(statement: Select[Any], wanted: HistoryFilter) -> Select[Any]:
     """The statement with all conditions, found through the terms where that helps."""
     conditions = [
-        *reads.column_conditions(wanted),
+        *reads.column_conditions(wanted, alerts),
         *_id_range(wanted),
         *_query_conditions(wanted.query),
     ]
@@ -180,7 +184,7 @@ def _matching(statement: Select[Any], wanted: HistoryFilter) -> Select[Any]:
     if not terms:
         return statement.select_from(alerts).where(and_(true(), *conditions))
     matches = literal_column("alert_terms.alert_terms").op("MATCH", is_comparison=True)(terms)
-    joined = _TERMS.join(alerts, _TERMS.c.rowid == _ID)
+    joined = _TERMS.join(alerts, _TERMS.c.rowid == _alert_id)
     return statement.select_from(joined).where(matches, *conditions)
 
 
@@ -191,18 +195,18 @@ def _terms(wanted: HistoryFilter) -> str:
         for matcher in wanted.query.matchers
         if matcher.op == "=" and matcher.value
     ]
-    if wanted.fingerprint:
+    if wanted.fingerprint is not None:
         terms.append(sql.fingerprint_term(wanted.fingerprint))
-    return " AND ".join(f'"{term.replace(chr(34), "")}"' for term in terms)
+    return " AND ".join(terms)
 
 
 def _id_range(wanted: HistoryFilter) -> list[ColumnElement[bool]]:
     """The time range again, on the key."""
     conditions: list[ColumnElement[bool]] = []
     if wanted.since is not None:
-        conditions.append(_ID >= _id_at(wanted.since))
+        conditions.append(_alert_id >= _id_at(wanted.since))
     if wanted.until is not None:
-        conditions.append(_ID < _id_at(wanted.until, slack=_SLACK_MICROSECONDS))
+        conditions.append(_alert_id < _id_at(wanted.until, slack=_SLACK_MICROSECONDS))
     return conditions
 
 
@@ -220,7 +224,7 @@ def _query_conditions(query: Query) -> list[ColumnElement[bool]]:
     equal = [
         promoted == matcher.value
         for matcher in query.matchers
-        if matcher.op == "=" and (promoted := reads.promoted(matcher.name)) is not None
+        if matcher.op == "=" and (promoted := reads.promoted(matcher.name, alerts)) is not None
     ]
     return [*equal, matches]
 

@@ -47,8 +47,9 @@ def terms_of(fingerprint: str, labels: Mapping[str, str]) -> str:
 
 
 def fingerprint_term(fingerprint: str) -> str:
-    """A fingerprint as a term."""
-    return f"f{fingerprint}"
+    """A fingerprint as a term: one word to FTS5, whatever somebody asks for."""
+    is_word = fingerprint.isascii() and fingerprint.isalnum()
+    return f"f{fingerprint}" if is_word else f"f{crc32(fingerprint.encode()):x}"
 
 
 def label_term(name: str, value: str) -> str:

@@ -1,0 +1,123 @@
+"""`alert-history export`: history as a file. Holds the command, its progress and where the bytes go."""
+
+import asyncio
+import os
+import stat
+import sys
+from collections.abc import Iterator
+from contextlib import aclosing, contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, BinaryIO
+
+from cyclopts import Parameter
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from alert_history.cli.console import error_console
+from alert_history.cli.export_formats import FormatName, open_writer
+from alert_history.cli.store import faults_of, using_store
+from alert_history.config import Settings, load_settings
+from alert_history.domain.matching import parse_query
+from alert_history.domain.times import parse_time
+from alert_history.errors import AlertHistoryError, ConfigurationError, StorageUnavailable
+from alert_history.ports import HistoryFilter, PageRequest, Store
+
+_STANDARD_OUTPUT = "-"
+_FORMATS: dict[str, FormatName] = {".jsonl": "jsonl", ".csv": "csv", ".parquet": "parquet"}
+_TIME = "RFC 3339, a date, unix seconds, now, or how long ago: -24h"
+
+
+def export(
+    *,
+    query: Annotated[str, Parameter(help="Matchers and words: '{severity=\"critical\"} disk'. Default: all.")] = "",
+    start: Annotated[str | None, Parameter(help=f"First received at or after: {_TIME}.")] = None,
+    end: Annotated[str | None, Parameter(help=f"First received before: {_TIME}.")] = None,
+    format_: Annotated[
+        FormatName | None, Parameter(name="--format", help="Default: by the ending of PATH, else jsonl.")
+    ] = None,
+    output: Annotated[str, Parameter(name=["--output", "-o"], help="The file to write; - is standard output.")] = "-",
+) -> None:
+    """Stream history out as JSON lines, CSV or Parquet.
+
+    Oldest first; memory does not grow with the result. The file appears when it is complete, and replaces an older one.
+    """
+    now = datetime.now(UTC)
+    wanted = HistoryFilter(
+        query=parse_query(query),
+        since=None if start is None else parse_time(start, now),
+        until=None if end is None else parse_time(end, now),
+    )
+    chosen = format_ or _FORMATS.get(Path(output).suffix.lower(), "jsonl")
+    if chosen == "parquet" and output == _STANDARD_OUTPUT and sys.stdout.isatty():
+        raise ConfigurationError(["Parquet is no text for a terminal; name a file with -o"])
+    count = asyncio.run(_export(load_settings(os.environ), wanted, format_=chosen, output=output))
+    if output != _STANDARD_OUTPUT:
+        error_console().print(f"{count:,} occurrences in {output}", markup=False, soft_wrap=True)
+
+
+async def _export(settings: Settings, wanted: HistoryFilter, *, format_: FormatName, output: str) -> int:
+    """How many occurrences were written."""
+    async with using_store(settings) as store:
+        faults = await faults_of(store)
+        if faults:
+            raise StorageUnavailable("; ".join(faults))
+        with _destination(output) as file, open_writer(format_, file) as writer, _progress() as progress:
+            count = 0
+            task = progress.add_task(
+                "exporting", total=await _known_total(store, wanted, is_asked=not progress.disable)
+            )
+            async with aclosing(store.history.export(wanted)) as batches:  # type: ignore[type-var]  # a generator
+                async for batch in batches:
+                    writer.write(batch)
+                    count += len(batch)
+                    progress.update(task, completed=count)
+    return count
+
+
+async def _known_total(store: Store, wanted: HistoryFilter, *, is_asked: bool) -> int | None:
+    """How many there will be, if that is cheap to know."""
+    if not is_asked:
+        return None
+    with suppress(AlertHistoryError):
+        page = await store.history.page(wanted, PageRequest(limit=1))
+        return page.total if page.is_total_exact else None
+    return None
+
+
+def _progress() -> Progress:
+    """A bar on standard error, where that is a terminal."""
+    console = error_console()
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    return Progress(*columns, console=console, disable=not console.is_terminal, transient=True)
+
+
+@contextmanager
+def _destination(output: str) -> Iterator[BinaryIO]:
+    """Where the bytes go. A file is written beside its place as `PATH.partial` and moved there when it is whole."""
+    if output == _STANDARD_OUTPUT:
+        yield sys.stdout.buffer
+        return
+    path = Path(output).resolve()
+    if _is_special(path):
+        with path.open("wb") as file:
+            yield file
+        return
+    partial = path.with_name(f"{path.name}.partial")
+    try:
+        with partial.open("wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+
+
+def _is_special(path: Path) -> bool:
+    """Whether it is a pipe or a device, which must not be replaced by a file."""
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        return False
+    return not stat.S_ISREG(mode)

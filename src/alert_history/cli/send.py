@@ -1,0 +1,162 @@
+"""`alert-history send`: saved payloads, posted as Alertmanager would."""
+
+import random
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple
+from urllib.parse import urlsplit
+
+import httpx
+import msgspec
+from cyclopts import Parameter
+
+from alert_history import __version__
+from alert_history.cli.console import print_error, print_line
+from alert_history.errors import ConfigurationError
+
+_HEADERS = {"Content-Type": "application/json", "User-Agent": f"Alertmanager/0.28.1 (alert-history/{__version__})"}
+_WEBHOOK_PATH = "/webhook/proxy"
+_ALERTS_PATH = "/api/v2/alerts"
+_INGEST_PATHS = (_ALERTS_PATH, _WEBHOOK_PATH, "/webhook")
+_LOOPBACK = {"localhost", "127.0.0.1", "::1"}
+_TIMEOUT_SECONDS = 30
+_ATTEMPTS = 6
+_FIRST_PAUSE_SECONDS = 0.1
+_LONGEST_PAUSE_SECONDS = 10.0
+_SHOWN_CHARACTERS = 300
+
+
+class Payload(NamedTuple):
+    """One body, and what to call it when its receipt is shown."""
+
+    name: str
+    body: bytes
+
+
+class Failure(Exception):
+    """This payload was not taken. The message says why."""
+
+
+def send(
+    *files: Annotated[str, Parameter(name="FILE", help="JSON payloads; .jsonl holds one a line; - is standard input.")],
+    to: Annotated[str, Parameter(help="The service, or the full URL of one of its ingest paths.")] = (
+        "http://localhost:8080"
+    ),
+) -> int:
+    """Post payload files as Alertmanager would.
+
+    An array of alerts, as Prometheus sends them, goes to /api/v2/alerts; everything else to /webhook/proxy. A 5xx
+    answer or a broken connection is tried again for some seconds. Prints the receipt of each payload; exits with 1 if
+    one was not taken.
+    """
+    if not files:
+        raise ConfigurationError(["send needs a FILE, or - for standard input"])
+    target = urlsplit(to)
+    if target.scheme not in {"http", "https"} or not target.hostname:
+        raise ConfigurationError([f"--to {to!r} is not allowed; give http://host:port"])
+    is_complete = True
+    with httpx.Client(trust_env=target.hostname not in _LOOPBACK, timeout=_TIMEOUT_SECONDS, headers=_HEADERS) as client:
+        for file in files:
+            is_complete &= _send_file(client, file, to=to.rstrip("/"))
+    return int(not is_complete)
+
+
+def _send_file(client: httpx.Client, file: str, *, to: str) -> bool:
+    """Whether all of it was taken."""
+    is_complete = True
+    try:
+        for payload in _payloads(file):
+            is_complete &= _send_payload(client, payload, to=to)
+    except OSError as error:
+        print_error(f"{file}: {error.strerror}")
+        return False
+    return is_complete
+
+
+def _send_payload(client: httpx.Client, payload: Payload, *, to: str) -> bool:
+    try:
+        answer = _post(client, _url(to, payload.body), body=payload.body)
+    except Failure as failure:
+        print_error(f"{payload.name}: {failure}")
+        return False
+    print_line(f"{payload.name}: {_receipt(answer)}")
+    return True
+
+
+def _payloads(file: str) -> Iterator[Payload]:
+    """Raises OSError."""
+    if file == "-":
+        yield Payload("standard input", sys.stdin.buffer.read())
+    elif file.endswith(".jsonl"):
+        with Path(file).open("rb") as lines:
+            for number, line in enumerate(lines, 1):
+                if line.strip():
+                    yield Payload(f"{file}:{number}", line.strip())
+    else:
+        yield Payload(file, Path(file).read_bytes())
+
+
+def _url(to: str, body: bytes) -> str:
+    if to.endswith(_INGEST_PATHS):
+        return to
+    return to + (_ALERTS_PATH if _is_from_prometheus(body) else _WEBHOOK_PATH)
+
+
+def _is_from_prometheus(body: bytes) -> bool:
+    """Whether it is an array of alerts. What is no JSON is posted all the same: the service says what is wrong."""
+    try:
+        said = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return False
+    return isinstance(said, list) and bool(said) and isinstance(said[0], dict) and "labels" in said[0]
+
+
+def _post(client: httpx.Client, url: str, *, body: bytes) -> httpx.Response:
+    """The answer of success. Raises Failure: at once on what can't get better, else after the last attempt."""
+    failure = Failure("not sent")
+    for attempt in range(_ATTEMPTS):
+        pause_seconds = _FIRST_PAUSE_SECONDS * 2**attempt * random.uniform(0.5, 1)  # noqa: S311  # spreads, hides nothing
+        try:
+            answer = client.post(url, content=body)
+        except httpx.TransportError as error:
+            failure = Failure(f"{url}: {str(error) or type(error).__name__}")
+        else:
+            if answer.is_success:
+                return answer
+            failure = Failure(f"{url} answered {answer.status_code}: {_detail(answer)}")
+            if not answer.is_server_error:
+                break
+            pause_seconds = max(pause_seconds, _retry_after(answer))
+        if attempt + 1 < _ATTEMPTS:
+            time.sleep(pause_seconds)
+    raise failure
+
+
+def _retry_after(answer: httpx.Response) -> float:
+    text = answer.headers.get("Retry-After", "")
+    return min(float(text), _LONGEST_PAUSE_SECONDS) if text.isdecimal() else 0.0
+
+
+def _detail(answer: httpx.Response) -> str:
+    """What a problem says of itself, or the start of any other answer."""
+    said = _json_object(answer)
+    detail = said.get("detail") or said.get("title") or answer.text
+    return " ".join(str(detail).split())[:_SHOWN_CHARACTERS] or answer.reason_phrase
+
+
+def _receipt(answer: httpx.Response) -> str:
+    said = _json_object(answer)
+    if "receipt_id" not in said:
+        return f"{answer.status_code} {answer.reason_phrase}"
+    counts = ", ".join(f"{said.get(name, 0)} {name}" for name in ("received", "stored", "repeated", "quarantined"))
+    return f"{counts} (receipt {said['receipt_id']})"
+
+
+def _json_object(answer: httpx.Response) -> dict[str, Any]:
+    try:
+        said = answer.json()
+    except ValueError:
+        return {}
+    return said if isinstance(said, dict) else {}
