@@ -11,6 +11,7 @@ import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
+from structlog.tracebacks import ExceptionDictTransformer
 from prometheus_client.openmetrics import exposition as openmetrics
 
 from alert_history import __version__
@@ -31,7 +32,9 @@ def configure_logging(*, level: str, is_json: bool) -> None:
     ]
     if is_json:
         render: list[Any] = [
-            structlog.processors.dict_tracebacks,
+            structlog.processors.ExceptionRenderer(
+                ExceptionDictTransformer(show_locals=False)
+            ),  # locals may be secrets
             structlog.processors.JSONRenderer(ensure_ascii=False),
         ]
     else:

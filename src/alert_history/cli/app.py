@@ -28,8 +28,11 @@ app = App(
     version=__version__,
     help_flags=["--help", "-h"],
     version_flags=["--version"],
-    help_format="plaintext",
+    help_format="markdown",
 )
+
+
+# The texts stand here, because each command's module is imported only when it is called.
 
 
 @app.command
@@ -53,10 +56,38 @@ def serve(
     server.serve(load_settings(os.environ), is_demo=demo)
 
 
-app.command("alert_history.cli.migrate:migrate", help="Bring the database's schema to this release.")
-app.command("alert_history.cli.doctor:doctor", help="Show what works and what does not.")
-app.command("alert_history.cli.send:send", help="Post payload files as Alertmanager would.")
-app.command("alert_history.cli.export:export", help="Stream history out as JSON lines, CSV or Parquet.")
+app.command(
+    "alert_history.cli.migrate:migrate",
+    help="""Bring the database's schema to this release.
+
+    Creates what is missing and upgrades what is old. Safe when several start at once; a database that is at head, or
+    ahead of this release, is left as it is. serve does the same when it starts.
+    """,
+)
+app.command(
+    "alert_history.cli.doctor:doctor",
+    help="""Show what works and what does not.
+
+    Checks the configuration, the database and its schema, disk space, clocks, and the service if it runs here. Changes
+    nothing. Exits with 1 if there is a fault; a note is none.
+    """,
+)
+app.command(
+    "alert_history.cli.send:send",
+    help="""Post payload files as Alertmanager would.
+
+    An array of alerts, as Prometheus sends them, goes to /api/v2/alerts; everything else to /webhook/proxy. A 5xx
+    answer or a broken connection is tried again for some seconds. Prints the receipt of each payload; exits with 1 if
+    one was not taken.
+    """,
+)
+app.command(
+    "alert_history.cli.export:export",
+    help="""Stream history out as JSON lines, CSV or Parquet.
+
+    Oldest first; memory does not grow with the result. The file appears when it is complete, and replaces an older one.
+    """,
+)
 
 
 def main() -> None:

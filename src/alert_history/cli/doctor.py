@@ -39,11 +39,7 @@ class Finding(NamedTuple):
 
 
 def doctor() -> int:
-    """Show what works and what does not.
-
-    Checks the configuration, the database and its schema, disk space, clocks, and the service if it runs here. Changes
-    nothing. Exits with 1 if there is a fault; a note is none.
-    """
+    """Print a table of findings; exit code 1 if one is a fault."""
     findings = asyncio.run(_examine(os.environ))
     table = Table("check", "state", "found", "what to do", title_justify="left", show_edge=False)
     for finding in findings:

@@ -29,18 +29,25 @@ _TIME = "RFC 3339, a date, unix seconds, now, or how long ago: -24h"
 
 def export(
     *,
-    query: Annotated[str, Parameter(help="Matchers and words: '{severity=\"critical\"} disk'. Default: all.")] = "",
-    start: Annotated[str | None, Parameter(help=f"First received at or after: {_TIME}.")] = None,
-    end: Annotated[str | None, Parameter(help=f"First received before: {_TIME}.")] = None,
+    query: Annotated[
+        str,
+        Parameter(
+            allow_leading_hyphen=True, show_default=False, help="Matchers and words: '{severity=\"critical\"} disk'."
+        ),
+    ] = "",
+    start: Annotated[
+        str | None, Parameter(allow_leading_hyphen=True, help=f"First received at or after: {_TIME}.")
+    ] = None,
+    end: Annotated[str | None, Parameter(allow_leading_hyphen=True, help=f"First received before: {_TIME}.")] = None,
     format_: Annotated[
         FormatName | None, Parameter(name="--format", help="Default: by the ending of PATH, else jsonl.")
     ] = None,
-    output: Annotated[str, Parameter(name=["--output", "-o"], help="The file to write; - is standard output.")] = "-",
+    output: Annotated[
+        str,
+        Parameter(name=["--output", "-o"], allow_leading_hyphen=True, help="The file to write; - is standard output."),
+    ] = "-",
 ) -> None:
-    """Stream history out as JSON lines, CSV or Parquet.
-
-    Oldest first; memory does not grow with the result. The file appears when it is complete, and replaces an older one.
-    """
+    """Write what matches. Raises: ConfigurationError, InvalidQuery, StorageUnavailable, QueryTimeout, OSError."""
     now = datetime.now(UTC)
     wanted = HistoryFilter(
         query=parse_query(query),

@@ -17,11 +17,7 @@ def migrate(
         bool, Parameter(negative="", show_default=False, help="Change nothing; exit with 1 if the schema is behind.")
     ] = False,
 ) -> int:
-    """Bring the database's schema to this release.
-
-    Creates what is missing and upgrades what is old. Safe when several start at once; a database that is at head, or
-    ahead of this release, is left as it is. `serve` does the same when it starts.
-    """
+    """Exit code 0 if the schema is at head now. Raises: ConfigurationError, StorageUnavailable."""
     settings = load_settings(os.environ)
     return asyncio.run(_migrate(settings, only_check=check))
 

@@ -40,19 +40,23 @@ class Failure(Exception):
 
 
 def send(
-    *files: Annotated[str, Parameter(name="FILE", help="JSON payloads; .jsonl holds one a line; - is standard input.")],
+    *files: Annotated[
+        str,
+        Parameter(
+            name="FILE",
+            allow_leading_hyphen=True,
+            help="JSON payloads; .jsonl holds one a line; - is standard input.",
+        ),
+    ],
     to: Annotated[str, Parameter(help="The service, or the full URL of one of its ingest paths.")] = (
         "http://localhost:8080"
     ),
 ) -> int:
-    """Post payload files as Alertmanager would.
-
-    An array of alerts, as Prometheus sends them, goes to /api/v2/alerts; everything else to /webhook/proxy. A 5xx
-    answer or a broken connection is tried again for some seconds. Prints the receipt of each payload; exits with 1 if
-    one was not taken.
-    """
+    """Post them in order; exit code 1 if one was not taken. Raises: ConfigurationError on wrong usage."""
     if not files:
         raise ConfigurationError(["send needs a FILE, or - for standard input"])
+    if unknown := [file for file in files if file.startswith("--")]:
+        raise ConfigurationError([f"send has no option {unknown[0]}; a file of that name is ./{unknown[0]}"])
     target = urlsplit(to)
     if target.scheme not in {"http", "https"} or not target.hostname:
         raise ConfigurationError([f"--to {to!r} is not allowed; give http://host:port"])

@@ -1,6 +1,7 @@
 """What both stores do with a batch before and after the database has spoken. No SQL, no connection."""
 
 import os
+import re
 from collections import Counter
 from collections.abc import Container, Iterable, Sequence
 from datetime import datetime
@@ -21,6 +22,8 @@ from alert_history.domain.receipt import RANDOM_ID_BYTES, Outcome, Receipt, time
 Key = tuple[str, datetime]
 
 encode_json = msgspec.json.Encoder().encode
+
+_occurrence_id = re.compile(r"([0-9a-f]{16})-(0|-?[1-9][0-9]{0,18})")
 
 
 class Decision(msgspec.Struct, frozen=True, gc=False):
@@ -129,8 +132,5 @@ def occurrence_id(fingerprint: str, starts_at_microseconds: int) -> str:
 
 def split_occurrence_id(occurrence_id: str) -> tuple[str, int] | None:
     """The fingerprint and microseconds of an id; None if it is not one."""
-    fingerprint, _, microseconds = occurrence_id.partition("-")
-    try:
-        return fingerprint, int(microseconds)
-    except ValueError:
-        return None
+    found = _occurrence_id.fullmatch(occurrence_id)
+    return (found[1], int(found[2])) if found else None

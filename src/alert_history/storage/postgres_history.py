@@ -43,6 +43,7 @@ class PostgresHistory:
     async def page(self, wanted: HistoryFilter, page: PageRequest) -> HistoryPage:
         """See `ports.History.page`. The rows and their number are looked for side by side."""
         reads.check_page(page)
+        reads.check_filter(wanted)
         sort = reads.parse_sort(page.sort)
         rows, (total, is_exact) = await asyncio.gather(
             self._rows(wanted, page, sort=sort), self._total(wanted, exact=page.wants_exact_total)
@@ -89,8 +90,10 @@ class PostgresHistory:
 
     async def quarantine(self, *, limit: int, cursor: str | None) -> QuarantinePage:
         """See `ports.History.quarantine`."""
+        reads.check_limit(limit)
         statement = select(quarantine).order_by(quarantine.c.id.desc()).limit(limit + 1)
         if cursor is not None:
+            reads.check_text(cursor, of="cursor")
             statement = statement.where(quarantine.c.id < cursor)
         with storage_errors():
             async with self._connections.reader() as connection:
@@ -101,6 +104,7 @@ class PostgresHistory:
 
     async def export(self, wanted: HistoryFilter, *, batch_size: int = 1000) -> AsyncIterator[list[StoredAlert]]:
         """See `ports.History.export`. A server-side cursor in one snapshot."""
+        reads.check_filter(wanted)
         conditions = conditions_of(wanted, alerts)
         statement = (
             select(alerts)

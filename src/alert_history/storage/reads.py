@@ -6,6 +6,7 @@ costs what page 1 costs. What differs between the databases (how a label is foun
 
 import base64
 import binascii
+import re
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
@@ -36,6 +37,7 @@ COUNT_BUDGET_MS = 20
 MAX_LIMIT = 1_000
 MAX_OFFSET = 10_000
 
+_unstorable = re.compile("[\0\ud800-\udfff]")
 
 _PROMOTED = frozenset({"alertname", "namespace", "severity"})
 
@@ -92,8 +94,9 @@ def decode_cursor(text: str, *, sort: Sort, types: Sequence[type]) -> list[Any]:
         made_for, *values = msgspec.json.decode(raw, type=list[Any])
         if made_for != sort.text or len(values) != len(types):
             raise InvalidQuery(f"cursor: it belongs to sort={made_for}, not to sort={sort.text}")
+        check_text("".join(v for v in values if isinstance(v, str)), of="cursor")
         return [msgspec.convert(v, t, strict=True) for v, t in zip(values, types, strict=True)]
-    except (binascii.Error, ValueError, msgspec.MsgspecError) as error:
+    except (binascii.Error, ValueError, RecursionError, msgspec.MsgspecError) as error:
         raise InvalidQuery("cursor: not a next_cursor of an earlier answer") from error
 
 
@@ -147,12 +150,32 @@ def bounded_count(conditions: Sequence[ColumnElement[bool]], *, bound: int | Non
 
 def check_page(page: PageRequest) -> None:
     """Raises InvalidQuery if the page can't be had."""
-    if not 0 < page.limit <= MAX_LIMIT:
-        raise InvalidQuery(f"limit: {page.limit} is not between 1 and {MAX_LIMIT}")
+    check_limit(page.limit)
     if not 0 <= page.offset <= MAX_OFFSET:
         raise InvalidQuery(f"offset: {page.offset} is not between 0 and {MAX_OFFSET}; use cursor")
     if page.offset and page.cursor:
         raise InvalidQuery("offset and cursor exclude each other")
+
+
+def check_limit(limit: int) -> None:
+    """Raises InvalidQuery if a page can't have so many rows."""
+    if not 0 < limit <= MAX_LIMIT:
+        raise InvalidQuery(f"limit: {limit} is not between 1 and {MAX_LIMIT}")
+
+
+def check_filter(wanted: HistoryFilter) -> None:
+    """Raises InvalidQuery if a condition holds what no database can hold, nor even be asked for."""
+    for name in ("alertname", "severity", "namespace", "fingerprint"):
+        check_text(getattr(wanted, name) or "", of=name)
+    for matcher in wanted.query.matchers:
+        check_text(matcher.name + matcher.value, of="query")
+    check_text("".join(wanted.query.words), of="query")
+
+
+def check_text(text: str, *, of: str) -> None:
+    """Raises InvalidQuery on a NUL character or a lone surrogate."""
+    if _unstorable.search(text):
+        raise InvalidQuery(f"{of}: NUL characters and lone surrogates are in no alert")
 
 
 def compiled(statement: Select[Any], dialect: Dialect) -> tuple[str, list[Any]]:

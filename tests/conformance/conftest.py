@@ -1,0 +1,89 @@
+"""The stores under test: every test runs on SQLite and on PostgreSQL, each time on an empty, prepared database."""
+
+import asyncio
+import shutil
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Protocol
+
+import asyncpg
+import pytest
+
+from alert_history.ports import Store
+from alert_history.storage import open_store
+from alert_history.storage.tables import metadata
+from tests.conformance.samples import NOW
+from tests.servers import PostgresServer
+
+
+class OpenReplica(Protocol):
+    """Opens one more store object on the test's database, as another replica would; it is closed with the test."""
+
+    async def __call__(self) -> Store: ...
+
+
+@pytest.fixture(scope="session")
+def prepared_postgres(postgres_server: PostgresServer) -> Iterator[str]:
+    """The URL of a migrated and prepared database, without rows when a test starts."""
+    url = postgres_server.create_database()
+    asyncio.run(_prepare(url))
+    yield url
+    postgres_server.drop_database(url)
+
+
+@pytest.fixture(scope="session")
+def prepared_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated file; tests take copies."""
+    path = tmp_path_factory.mktemp("prepared") / "alert_history.db"
+    asyncio.run(_prepare(f"sqlite:///{path}"))
+    return path
+
+
+@pytest.fixture
+def postgres_url(postgres_server: PostgresServer, prepared_postgres: str) -> Iterator[str]:
+    """The prepared database. Emptying it takes milliseconds, a fresh one a third of a second."""
+    yield prepared_postgres
+    postgres_server.recover()
+    asyncio.run(_empty(prepared_postgres))
+
+
+@pytest.fixture
+def sqlite_url(prepared_sqlite: Path, tmp_path: Path) -> str:
+    """The URL of a prepared SQLite database without rows."""
+    return f"sqlite:///{shutil.copy(prepared_sqlite, tmp_path)}"
+
+
+@pytest.fixture
+async def open_replica(database_url: str) -> AsyncIterator[OpenReplica]:
+    """See `OpenReplica`."""
+    opened: list[Store] = []
+
+    async def replica() -> Store:
+        store = open_store(database_url)
+        opened.append(store)
+        await store.lifecycle.open()
+        return store
+
+    yield replica
+    for store in opened:
+        await store.lifecycle.close()
+
+
+@pytest.fixture
+async def store(open_replica: OpenReplica) -> Store:
+    """A store, opened and prepared at NOW."""
+    return await open_replica()
+
+
+async def _prepare(url: str) -> None:
+    store = open_store(url)
+    await store.lifecycle.open()
+    await store.upkeep.prepare(NOW)
+    await store.lifecycle.close()
+
+
+async def _empty(url: str) -> None:
+    connection = await asyncpg.connect(url)
+    for table in (*metadata.tables, "events", "silences", "settings"):
+        await connection.execute(f"DELETE FROM {table}")
+    await connection.close()

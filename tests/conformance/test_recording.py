@@ -1,0 +1,210 @@
+"""Promise 2: the same notification twice is one, and every change is an event."""
+
+import pytest
+
+from alert_history.ports import Store
+from alert_history.domain.alert import Refused
+from tests.conformance import raw
+from tests.conformance.conftest import OpenReplica
+from tests.conformance.samples import (
+    MINUTE,
+    NOW,
+    SECOND,
+    alert,
+    everything,
+    id_of,
+    kinds,
+    note,
+    receipt,
+    silence,
+)
+
+FIRING = alert()
+RESOLVED = alert(status="resolved")
+REWORDED = alert(annotations={"summary": "still no space", "runbook": "https://runbooks/disk"})
+
+
+async def test_same_payload_twice_is_one_occurrence(store: Store) -> None:
+    await store.recorder.commit([receipt(FIRING)])
+    await store.recorder.commit([receipt(FIRING)])
+    assert [found.id for found in await everything(store)] == [id_of(FIRING)]
+
+
+async def test_same_payload_twice_is_one_event(store: Store) -> None:
+    await store.recorder.commit([receipt(FIRING)])
+    await store.recorder.commit([receipt(FIRING)])
+    assert await kinds(store, FIRING) == ["fired"]
+
+
+async def test_repeat_is_counted_and_moves_last_received_at(store: Store) -> None:
+    for n in range(4):
+        await store.recorder.commit([receipt(FIRING, at=NOW + n * SECOND)])
+    found = await store.history.find(id_of(FIRING))
+    assert (found.repeat_count, found.timestamp, found.last_received_at) == (3, NOW, NOW + 3 * SECOND)
+
+
+async def test_repeat_is_counted_by_a_replica_that_never_saw_the_alert(store: Store, open_replica: OpenReplica) -> None:
+    await store.recorder.commit([receipt(FIRING)])
+    outcome = await (await open_replica()).recorder.commit([receipt(FIRING)])
+    assert (outcome[0].repeated, (await store.history.find(id_of(FIRING))).repeat_count) == (1, 1)
+
+
+async def test_same_alert_twice_in_one_receipt_is_one_event(store: Store) -> None:
+    await store.recorder.commit([receipt(FIRING, FIRING)])
+    assert await kinds(store, FIRING) == ["fired"]
+
+
+async def test_same_alert_in_two_receipts_of_one_batch_is_one_event(store: Store) -> None:
+    outcomes = await store.recorder.commit([receipt(FIRING), receipt(FIRING)])
+    assert [(o.stored, o.repeated) for o in outcomes] == [(1, 0), (0, 1)]
+
+
+async def test_doubles_of_an_ha_pair_are_one_resolve(store: Store) -> None:
+    late = alert(status="resolved", ends_at=NOW - MINUTE + SECOND)
+    await store.recorder.commit([receipt(FIRING), receipt(FIRING), receipt(RESOLVED)])
+    await store.recorder.commit([receipt(late)])
+    assert await kinds(store, FIRING) == ["fired", "resolved"]
+
+
+async def test_first_end_of_a_resolve_stands(store: Store) -> None:
+    late = alert(status="resolved", ends_at=NOW - MINUTE + SECOND)
+    await store.recorder.commit([receipt(RESOLVED)])
+    await store.recorder.commit([receipt(late)])
+    assert (await store.history.find(id_of(RESOLVED))).ends_at == NOW - MINUTE
+
+
+async def test_changed_annotations_are_an_event_with_before_and_after(store: Store) -> None:
+    await store.recorder.commit([receipt(FIRING)])
+    await store.recorder.commit([receipt(REWORDED)])
+    event = (await store.history.timeline(id_of(FIRING)))[-1]
+    assert (event.kind, event.detail) == (
+        "annotations_changed",
+        {
+            "before": {"summary": "no space left"},
+            "after": {"summary": "still no space", "runbook": "https://runbooks/disk"},
+        },
+    )
+
+
+async def test_changed_annotations_are_what_is_shown(store: Store) -> None:
+    await store.recorder.commit([receipt(FIRING)])
+    await store.recorder.commit([receipt(REWORDED)])
+    assert (await store.history.find(id_of(FIRING))).annotations == REWORDED.annotations
+
+
+async def test_annotations_in_another_order_are_no_change(store: Store) -> None:
+    await store.recorder.commit([receipt(alert(annotations={"a": "1", "b": "2"}))])
+    await store.recorder.commit([receipt(alert(annotations={"b": "2", "a": "1"}))])
+    assert await kinds(store, FIRING) == ["fired"]
+
+
+async def test_resolve_ends_the_occurrence(store: Store) -> None:
+    await store.recorder.commit([receipt(FIRING)])
+    await store.recorder.commit([receipt(RESOLVED)])
+    found = await store.history.find(id_of(FIRING))
+    assert (found.status, found.ends_at) == ("resolved", NOW - MINUTE)
+
+
+async def test_firing_after_a_resolve_is_refired_and_open_again(store: Store) -> None:
+    for sent in (FIRING, RESOLVED, FIRING):
+        await store.recorder.commit([receipt(sent)])
+    found = await store.history.find(id_of(FIRING))
+    assert (await kinds(store, FIRING), found.status, found.ends_at) == (
+        ["fired", "resolved", "refired"],
+        "firing",
+        None,
+    )
+
+
+async def test_resolve_of_an_alert_nobody_saw_firing_is_kept(store: Store) -> None:
+    await store.recorder.commit([receipt(RESOLVED)])
+    assert (await kinds(store, RESOLVED), (await store.history.find(id_of(RESOLVED))).status) == (
+        ["resolved"],
+        "resolved",
+    )
+
+
+async def test_sightings_of_one_batch_are_taken_in_order(store: Store) -> None:
+    await store.recorder.commit([receipt(FIRING), receipt(RESOLVED, FIRING), receipt(RESOLVED)])
+    assert await kinds(store, FIRING) == ["fired", "resolved", "refired", "resolved"]
+
+
+async def test_sightings_of_one_batch_are_taken_in_order_when_the_alert_is_known(store: Store) -> None:
+    await store.recorder.commit([receipt(FIRING)])
+    await store.recorder.commit([receipt(FIRING), receipt(RESOLVED, FIRING), receipt(RESOLVED)])
+    assert await kinds(store, FIRING) == ["fired", "resolved", "refired", "resolved"]
+
+
+async def test_new_start_of_the_same_labels_is_another_occurrence(store: Store) -> None:
+    again = alert(starts_at=NOW)
+    await store.recorder.commit([receipt(FIRING, again)])
+    assert {found.id for found in await everything(store)} == {id_of(FIRING), id_of(again)}
+
+
+async def test_starts_a_microsecond_apart_are_two_occurrences(store: Store) -> None:
+    again = alert(starts_at=FIRING.starts_at.replace(microsecond=1))
+    await store.recorder.commit([receipt(FIRING)])
+    await store.recorder.commit([receipt(again)])
+    assert len(await everything(store)) == 2
+
+
+async def test_refresh_moves_when_the_alert_lapses(store: Store) -> None:
+    await store.recorder.commit([receipt(alert(expires_at=NOW + MINUTE))])
+    await store.recorder.commit([receipt(alert(expires_at=NOW + 2 * MINUTE))])
+    assert (await store.history.find(id_of(FIRING))).expires_at == NOW + 2 * MINUTE
+
+
+async def test_event_names_the_receipt_that_brought_it(store: Store) -> None:
+    brought = receipt(FIRING)
+    await store.recorder.commit([brought])
+    event = (await store.history.timeline(id_of(FIRING)))[0]
+    assert (event.receipt_id, event.source, event.receiver) == (brought.id, "alertmanager", "team-x")
+
+
+async def test_outcomes_come_in_the_order_of_the_receipts(store: Store) -> None:
+    batch = [receipt(alert(f"A{n}")) for n in range(5)]
+    assert [outcome.receipt_id for outcome in await store.recorder.commit(batch)] == [one.id for one in batch]
+
+
+async def test_outcome_adds_up(store: Store) -> None:
+    bad = Refused(3, "labels: missing", b"{}")
+    mixed = receipt(
+        FIRING,
+        FIRING,
+        RESOLVED,
+        refused=[bad],
+        notes=[note(FIRING), note(FIRING), note(alert("Unknown"))],
+        silences=[silence()],
+    )
+    outcome = (await store.recorder.commit([mixed]))[0]
+    assert (outcome.received, outcome.stored, outcome.repeated, outcome.quarantined) == (8, 4, 2, 2)
+
+
+async def test_events_are_numbered_without_gaps(store: Store, database_url: str) -> None:
+    for sent in (FIRING, REWORDED, RESOLVED, FIRING):
+        await store.recorder.commit([receipt(sent), receipt(sent)])
+    assert await raw.state_keys(database_url) == {FIRING.fingerprint: [1, 2, 3, 4]}
+
+
+async def test_same_body_is_kept_once_a_day(store: Store, database_url: str, open_replica: OpenReplica) -> None:
+    await store.recorder.commit([receipt(FIRING, body=b"same")])
+    await (await open_replica()).recorder.commit([receipt(FIRING, body=b"same"), receipt(FIRING, body=b"other")])
+    assert await raw.count(database_url, "receipt_bodies") == 2
+
+
+async def test_every_receipt_is_kept(store: Store, database_url: str) -> None:
+    await store.recorder.commit([receipt(FIRING), receipt()])
+    await store.recorder.commit([receipt(FIRING)])
+    assert await raw.count(database_url, "receipts") == 3
+
+
+async def test_nothing_to_keep_is_no_fault(store: Store) -> None:
+    assert await store.recorder.commit([]) == []
+
+
+@pytest.mark.parametrize("details", [None, {}, {"values": {"A": 1.5, "B": None}, "silenceURL": "http://g/ü"}])
+async def test_details_come_back_as_sent(store: Store, details: dict[str, object] | None) -> None:
+    from msgspec.structs import replace
+
+    await store.recorder.commit([receipt(replace(FIRING, details=details))])
+    assert (await store.history.find(id_of(FIRING))).details == details

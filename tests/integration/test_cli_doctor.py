@@ -1,0 +1,148 @@
+"""`alert-history doctor`: each fault is found, and what is well is not called a fault."""
+
+import re
+import subprocess
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+from typing import NamedTuple
+
+import pytest
+
+from tests.commands import lines, run
+from tests.conftest import StartService
+from tests.processes import free_port
+from tests.servers import PostgresServer
+
+
+class Row(NamedTuple):
+    subject: str
+    state: str
+    found: str
+    advice: str
+
+
+class Diagnosis(NamedTuple):
+    code: int
+    rows: list[Row]
+    output: str
+
+    def states(self, subject: str) -> list[str]:
+        return [row.state for row in self.rows if row.subject == subject]
+
+
+@pytest.fixture
+def stranger() -> Iterator[int]:
+    """The port of a web server that is not ours."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as server:
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        yield server.server_port
+        server.shutdown()
+        thread.join()
+
+
+def diagnose(**env: str) -> Diagnosis:
+    done = run("doctor", env={"PORT": str(free_port()), **env})
+    rows = [[cell.strip() for cell in line.split("│")] for line in lines(done.stdout)]
+    return Diagnosis(done.returncode, [Row(*row) for row in rows if len(row) == 4 and row[1]], done.stdout.decode())
+
+
+def test_a_migrated_database_is_well(database_url: str) -> None:
+    run("migrate", env={"DATABASE_URL": database_url})
+    found = diagnose(DATABASE_URL=database_url)
+    assert found.code == 0, found.output
+    assert {row.subject: row.state for row in found.rows if row.subject not in {"disk", "clock"}} == {
+        "configuration": "ok",
+        "database": "ok",
+        "schema": "ok",
+        "writing": "ok",
+        "service": "note",
+    }
+
+
+def test_the_version_of_the_database_is_told(database_url: str) -> None:
+    assert re.search(r"(SQLite 3|PostgreSQL 1)\d*\.\d+", diagnose(DATABASE_URL=database_url).output)
+
+
+def test_an_empty_database_is_no_fault(database_url: str) -> None:
+    found = diagnose(DATABASE_URL=database_url)
+    assert found.code == 0, found.output
+    assert found.states("schema") == ["note"]
+
+
+def test_a_database_whose_schema_is_behind_is_a_fault(postgres_url: str, postgres_server: PostgresServer) -> None:
+    run("migrate", env={"DATABASE_URL": postgres_url})
+    sql = "UPDATE alembic_version SET version_num = '0000'"
+    subprocess.run([postgres_server.psql, postgres_url, "-c", sql], check=True, capture_output=True)
+    found = diagnose(DATABASE_URL=postgres_url)
+    assert found.code == 1
+    assert found.states("schema") == ["fault"]
+
+
+def test_a_read_only_database_is_a_fault(postgres_url: str, postgres_server: PostgresServer) -> None:
+    name = postgres_url.rpartition("/")[2]
+    postgres_server.execute(f'ALTER DATABASE "{name}" SET default_transaction_read_only = on')
+    found = diagnose(DATABASE_URL=postgres_url)
+    assert found.code == 1
+    assert found.states("writing") == ["fault"]
+
+
+def test_a_database_that_is_away_is_a_fault_without_its_password() -> None:
+    found = diagnose(DATABASE_URL=f"postgresql://ada:s3cret@127.0.0.1:{free_port()}/alerts")
+    assert found.code == 1
+    assert found.states("database") == ["fault"]
+    assert "s3cret" not in found.output
+
+
+def test_a_replica_that_is_away_is_a_fault(postgres_url: str) -> None:
+    away = f"postgresql://127.0.0.1:{free_port()}/alerts"
+    found = diagnose(DATABASE_URL=postgres_url, READ_DATABASE_URL=away)
+    assert found.code == 1
+    assert found.states("replica") == ["fault"]
+
+
+def test_a_replica_that_is_none_is_noted(postgres_url: str) -> None:
+    found = diagnose(DATABASE_URL=postgres_url, READ_DATABASE_URL=postgres_url)
+    assert found.code == 0, found.output
+    assert found.states("replica") == ["note"]
+
+
+def test_the_clocks_are_compared(postgres_url: str) -> None:
+    assert diagnose(DATABASE_URL=postgres_url).states("clock") == ["ok"]
+
+
+def test_a_folder_that_is_not_there_is_a_fault() -> None:
+    found = diagnose(DATABASE_URL="sqlite:////nonexistent/alert_history.db")
+    assert found.code == 1
+    assert found.states("disk") == ["fault"]
+
+
+def test_every_fault_of_the_configuration_is_told() -> None:
+    found = diagnose(WORKERS="0", LOG_LEVEL="loud")
+    assert found.code == 1
+    assert found.states("configuration") == ["fault", "fault"]
+
+
+def test_a_misspelt_variable_is_noted(sqlite_url: str) -> None:
+    found = diagnose(DATABASE_URL=sqlite_url, RETENTION_DAY="1")
+    assert found.code == 0, found.output
+    assert "RETENTION_DAY is set but means nothing here" in found.output
+
+
+def test_a_service_that_runs_is_ready(service: StartService, sqlite_url: str) -> None:
+    server = service({"DATABASE_URL": sqlite_url})
+    found = diagnose(DATABASE_URL=sqlite_url, PORT=str(server.port))
+    assert found.code == 0, found.output
+    assert found.states("service") == ["ok"]
+
+
+def test_another_program_on_the_port_is_a_fault(stranger: int, sqlite_url: str) -> None:
+    found = diagnose(DATABASE_URL=sqlite_url, PORT=str(stranger))
+    assert found.code == 1
+    assert found.states("service") == ["fault"]
+
+
+def test_every_fault_says_what_to_do() -> None:
+    found = diagnose(DATABASE_URL="sqlite:////nonexistent/alert_history.db", RETENTION_DAY="1")
+    assert [row for row in found.rows if row.state != "ok" and not row.advice] == []

@@ -1,0 +1,229 @@
+"""The configuration: what is allowed, how faults are told, and that no password shows."""
+
+import re
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from alert_history.config import Settings, load_settings, masked_url, near_misses, variables
+from alert_history.errors import ConfigurationError
+
+PAGE = Path(__file__).parents[2] / "docs" / "reference" / "configuration.md"
+POSTGRES = "postgresql://ada:s3cret@db.example.com/alerts"
+SECRET = "s3cret"  # noqa: S105  # of nothing
+
+
+def faults(**environ: str) -> list[str]:
+    with pytest.raises(ConfigurationError) as caught:
+        load_settings(environ)
+    return caught.value.faults
+
+
+def fault(**environ: str) -> str:
+    (only,) = faults(**environ)
+    return only
+
+
+def test_an_empty_environment_serves_sqlite_on_8080() -> None:
+    settings = load_settings({})
+    assert (settings.database_url, settings.port) == ("sqlite:///alert_history.db", 8080)
+
+
+def test_every_variable_is_read() -> None:
+    given = {
+        "DATABASE_URL": POSTGRES,
+        "READ_DATABASE_URL": "postgresql://replica/alerts",
+        "HOST": "127.0.0.1",
+        "PORT": "9000",
+        "WORKERS": "2",
+        "ENVIRONMENT": "staging",
+        "LOG_LEVEL": "debug",
+        "LOG_FORMAT": "console",
+        "RETENTION_DAYS": "30",
+        "BODY_RETENTION_DAYS": "3",
+        "MAX_BODY_BYTES": "2048",
+        "MAX_ALERTS_PER_REQUEST": "5",
+        "MAX_PENDING_BYTES": "4096",
+        "SHUTDOWN_GRACE_SECONDS": "10",
+        "AUTH_MODE": "none",
+    }
+    read = {name.upper(): str(value) for name, value in load_settings(given).model_dump().items()}
+    assert read == given
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "sqlite:///alert_history.db",
+        "sqlite:////var/lib/alert-history/history.db",
+        POSTGRES,
+        "postgres://db/alerts",
+        "postgresql+asyncpg://ada:a%2Fb%40c@db:5433/alerts?sslmode=require",
+        "postgresql://ada@[2001:db8::1]:5432/alerts",
+        "postgresql://ada@one:5432,two:5433/alerts",
+        "postgresql:///alerts?host=/run/postgresql",
+    ],
+)
+def test_database_urls_that_are_accepted(url: str) -> None:
+    assert load_settings({"DATABASE_URL": url}).database_url == url
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("alerts", "mysql://db/alerts", "postgresql:alerts", "postgresql+psycopg://db/alerts", "http://db/alerts"),
+        *("sqlite://", "sqlite:///", "sqlite://alerts.db", "sqlite:///:memory:", "sqlite:///a.db?mode=ro"),
+        *("postgresql://ada:a/b@db/alerts", "postgresql://ada:a#b@db/alerts", "postgresql://db:port/alerts"),
+        *("postgresql://db/alerts\n", " postgresql://db/alerts"),
+    ],
+)
+def test_other_database_urls_stop_the_start(url: str) -> None:
+    assert fault(DATABASE_URL=url).startswith("DATABASE_URL=")
+
+
+@pytest.mark.parametrize(
+    "name,value",
+    [
+        *(("PORT", "0"), ("PORT", "65536"), ("PORT", "http"), ("PORT", "80.5"), ("WORKERS", "0"), ("WORKERS", "many")),
+        *(("RETENTION_DAYS", "0"), ("RETENTION_DAYS", "99999999999"), ("BODY_RETENTION_DAYS", "-1")),
+        *(("MAX_BODY_BYTES", "10MB"), ("MAX_ALERTS_PER_REQUEST", "0"), ("MAX_PENDING_BYTES", "1")),
+        *(("SHUTDOWN_GRACE_SECONDS", "0"), ("LOG_LEVEL", "loud"), ("LOG_FORMAT", "xml"), ("HOST", "a b")),
+        *(("ENVIRONMENT", "a b"), ("AUTH_MODE", "token"), ("AUTH_MODE", "oidc"), ("AUTH_MODE", "basic")),
+    ],
+)
+def test_a_fault_says_the_variable_the_value_and_what_is_allowed(name: str, value: str) -> None:
+    allowed = {variable.name: variable.allowed for variable in variables()}
+    assert fault(**{name: value}) == f"{name}={value!r} is not allowed; give {allowed[name]}"
+
+
+@pytest.mark.parametrize("level", ["info", "INFO", "Info"])
+def test_log_level_is_read_in_any_case(level: str) -> None:
+    assert load_settings({"LOG_LEVEL": level}).log_level == "info"
+
+
+def test_all_faults_are_told_at_once_in_the_order_of_the_page() -> None:
+    told = faults(WORKERS="x", PORT="y", WEBHOOK_HMAC_SECRET=SECRET, HOST="", LOG_LEVEL_FILE="/nonexistent")
+    assert [line.split("=")[0].split()[0] for line in told] == [
+        "HOST",
+        "PORT",
+        "WORKERS",
+        "LOG_LEVEL_FILE",
+        "WEBHOOK_HMAC_SECRET",
+    ]
+
+
+def test_signatures_that_are_asked_for_are_not_left_out_in_silence() -> None:
+    told = fault(WEBHOOK_HMAC_SECRET=SECRET)
+    assert "not checked yet" in told
+    assert SECRET not in told
+
+
+@pytest.mark.parametrize("name", [variable.name for variable in variables()])
+def test_a_variable_set_to_nothing_is_a_fault(name: str) -> None:
+    assert fault(**{name: ""}).startswith(f"{name} is empty")
+
+
+def test_a_replica_of_sqlite_is_a_fault() -> None:
+    assert "READ_DATABASE_URL" in fault(READ_DATABASE_URL="postgresql://replica/alerts")
+
+
+@pytest.mark.parametrize("end", ["", "\n", "\r\n"])
+def test_a_file_gives_the_value_without_its_last_newline(tmp_path: Path, end: str) -> None:
+    file = tmp_path / "url"
+    file.write_bytes(f"{POSTGRES}{end}".encode())
+    assert load_settings({"DATABASE_URL_FILE": str(file)}).database_url == POSTGRES
+
+
+def test_only_one_newline_is_taken_off_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "port"
+    file.write_text("info\n\n")
+    assert fault(LOG_LEVEL_FILE=str(file)).startswith("LOG_LEVEL=")
+
+
+def test_a_variable_and_its_file_together_are_a_fault(tmp_path: Path) -> None:
+    file = tmp_path / "port"
+    file.write_text("80")
+    assert fault(PORT="80", PORT_FILE=str(file)) == "PORT and PORT_FILE are both set; unset one"
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe", b"x" * 100_000])
+def test_a_file_that_holds_no_short_text_is_a_fault(tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / "port"
+    file.write_bytes(content)
+    assert fault(PORT_FILE=str(file)).startswith(f"PORT_FILE={str(file)!r} ")
+
+
+def test_a_file_that_is_not_there_is_a_fault(tmp_path: Path) -> None:
+    assert "can't be read: No such file" in fault(PORT_FILE=str(tmp_path / "port"))
+
+
+def test_settings_do_not_change() -> None:
+    with pytest.raises(ValidationError):
+        load_settings({}).port = 1
+
+
+@pytest.mark.parametrize("show", [repr, str])
+def test_settings_show_no_password(show: type) -> None:
+    settings = load_settings({"DATABASE_URL": POSTGRES, "READ_DATABASE_URL": POSTGRES})
+    assert SECRET not in show(settings)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"mysql://ada:{SECRET}@db/alerts",
+        f"postgresql://ada:a/{SECRET}#b@db/alerts",
+        f"postgresql://ada:{SECRET}",
+        f"postgresql://ada:{SECRET}@db:port/alerts",
+        f"postgresql://db:port/alerts?password={SECRET}&sslmode=require",
+        f"ada:{SECRET}@db",
+        SECRET,
+    ],
+)
+def test_a_fault_shows_no_password(url: str) -> None:
+    assert SECRET not in fault(DATABASE_URL=url)
+
+
+@pytest.mark.parametrize(
+    "url,shown",
+    [
+        (POSTGRES, "postgresql://ada:***@db.example.com/alerts"),
+        ("postgresql://ada:p@ss@db/alerts", "postgresql://ada:***@db/alerts"),
+        ("postgresql://:x@db/alerts", "postgresql://:***@db/alerts"),
+        ("postgresql://ada@db:5432/alerts", "postgresql://ada@db:5432/alerts"),
+        ("postgresql://db:5432/alerts", "postgresql://db:5432/alerts"),
+        ("postgresql://[::1]:5432/alerts", "postgresql://[::1]:5432/alerts"),
+        ("postgresql://db/a?sslpassword=x&user=ada", "postgresql://db/a?sslpassword=***&user=ada"),
+        ("sqlite:////var/lib/a.db", "sqlite:////var/lib/a.db"),
+        ("nonsense", "***"),
+    ],
+)
+def test_a_masked_url_keeps_all_but_the_password(url: str, shown: str) -> None:
+    assert masked_url(url) == shown
+
+
+def test_a_misspelt_variable_is_noticed() -> None:
+    (hint,) = near_misses({"DATABSE_URL": "x"})
+    assert hint == "DATABSE_URL is set but means nothing here; DATABASE_URL does"
+
+
+def test_variables_of_others_are_left_alone() -> None:
+    others = "HOME HOSTNAME PATH LANG LOGNAME LOG_FILE PWD SHELL TERM TZ USER VIRTUAL_ENV REDIS_URL KUBERNETES_PORT"
+    assert near_misses(dict.fromkeys(others.split(), "x")) == []
+
+
+def test_a_correct_variable_beside_its_misspelling_is_enough() -> None:
+    assert near_misses({"RETENTION_DAY": "1", "RETENTION_DAYS": "1"}) == []
+
+
+def test_the_reference_page_is_equal_to_the_settings() -> None:
+    rows = re.findall(r"^\| `([A-Z_]+)` \| (.+?) \| (.+?) \| (.+?) \|$", PAGE.read_text(), re.MULTILINE)
+    written = [(name, default.strip("`"), allowed, meaning) for name, default, allowed, meaning in rows]
+    assert written == [
+        (v.name, "unset" if v.default is None else str(v.default), v.allowed, v.meaning) for v in variables()
+    ]
+
+
+def test_every_setting_is_a_variable() -> None:
+    assert [variable.name.lower() for variable in variables()] == list(Settings.model_fields)
