@@ -11,8 +11,8 @@ import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
-from structlog.tracebacks import ExceptionDictTransformer
 from prometheus_client.openmetrics import exposition as openmetrics
+from structlog.tracebacks import ExceptionDictTransformer
 
 from alert_history import __version__
 from alert_history.domain.alert import AlertGroup

@@ -17,18 +17,30 @@ _RANDOM = random.Random(3)
 _LONG = "".join(chr(_RANDOM.randrange(0x20, 0x3000)) for _ in range(64 * 1024))
 
 TEXTS = {
-    "quotes": "it's \"quoted\" `here` $$ $1 ? :x %s",
+    "quotes": 'it\'s "quoted" `here` $$ $1 ? :x %s',
     "backslashes": "C:\\temp\\n \\u0000 \\\\ \\x00",
     "emoji": "🔥💾 👩‍👩‍👧 ﷽ \u202e right to left",
     "control": "tab\t newline\n return\r bell\x07 escape\x1b delete\x7f",
     "sql": "'; DROP TABLE alerts; --",
     "json": '{"a": [1, null]}',
-    "separators": ", = { } ( ) * \" ^ AND OR NOT NEAR",
+    "separators": ', = { } ( ) * " ^ AND OR NOT NEAR',
     "spaces": "  two  ",
     "last code point": "\U0010ffff\ufffe\uffff",
     "long": _LONG,
 }
-NAMES = ["dotted.name", 'quo"ted', "sin'gle", "back\\slash", "日本語", "with space", "a=b", "🔥", "$1", "%s", "long" * 200]
+NAMES = [
+    "dotted.name",
+    'quo"ted',
+    "sin'gle",
+    "back\\slash",
+    "日本語",
+    "with space",
+    "a=b",
+    "🔥",
+    "$1",
+    "%s",
+    "long" * 200,
+]
 
 
 @pytest.fixture(params=TEXTS.values(), ids=TEXTS.keys())

@@ -1,5 +1,6 @@
 """Promise 3, nothing is dropped without a trace: quarantine. And notes and silences, which change no state."""
 
+import msgspec
 import pytest
 
 from alert_history.domain.alert import Refused
@@ -115,10 +116,18 @@ async def test_same_note_twice_is_one_event(store: Store, open_replica: OpenRepl
     assert await kinds(store, FIRING) == ["fired", "silenced"]
 
 
-async def test_same_note_of_two_instances_is_two_events(store: Store) -> None:
+async def test_a_notification_by_each_of_two_instances_is_two_events(store: Store) -> None:
     await store.recorder.commit([receipt(FIRING)])
-    await store.recorder.commit([receipt(notes=[note(FIRING, by="am-0"), note(FIRING, by="am-1")])])
-    assert await kinds(store, FIRING) == ["fired", "silenced", "silenced"]
+    notes = [note(FIRING, "notified", by="am-0"), note(FIRING, "notified", by="am-1")]
+    await store.recorder.commit([receipt(notes=notes)])
+    assert await kinds(store, FIRING) == ["fired", "notified", "notified"]
+
+
+async def test_a_silence_that_goes_on_muting_is_one_event_whoever_says_it(store: Store) -> None:
+    await store.recorder.commit([receipt(FIRING, notes=[note(FIRING, by="am-0")])])
+    later = msgspec.structs.replace(note(FIRING, by="am-1"), at=NOW + MINUTE)
+    await store.recorder.commit([receipt(notes=[later])])
+    assert await kinds(store, FIRING) == ["fired", "silenced"]
 
 
 async def test_note_leaves_the_numbers_of_state_changes_alone(store: Store, database_url: str) -> None:

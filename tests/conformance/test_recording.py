@@ -2,8 +2,8 @@
 
 import pytest
 
-from alert_history.ports import Store
 from alert_history.domain.alert import Refused
+from alert_history.ports import Store
 from tests.conformance import raw
 from tests.conformance.conftest import OpenReplica
 from tests.conformance.samples import (

@@ -73,7 +73,9 @@ async def test_every_sighting_of_two_replicas_is_an_event_or_a_repeat(pair: list
         sent.update(a.fingerprint for batch in batches for one in batch for a in one.group.alerts)
         await commit_at_once(pair, batches)
     keys = await raw.state_keys(database_url)
-    counted = {found.fingerprint: found.repeat_count + len(keys[found.fingerprint]) for found in await everything(pair[0])}
+    counted = {
+        found.fingerprint: found.repeat_count + len(keys[found.fingerprint]) for found in await everything(pair[0])
+    }
     assert counted == dict(sent)
 
 
@@ -97,8 +99,9 @@ async def test_repeats_and_changes_of_the_same_alerts_at_once_lock_nobody_out(pa
     low, high = sorted((alert("A"), alert("B")), key=lambda a: a.fingerprint)
     await asyncio.gather(*(one.recorder.commit([receipt(low, high)]) for one in pair))
     changed = {"summary": "changed"}
-    low_changed, high_changed = alert(low.labels["alertname"], annotations=changed), alert(
-        high.labels["alertname"], annotations=changed
+    low_changed, high_changed = (
+        alert(low.labels["alertname"], annotations=changed),
+        alert(high.labels["alertname"], annotations=changed),
     )
     async with asyncio.timeout(10):
         for _ in range(5):

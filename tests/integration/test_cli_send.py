@@ -15,8 +15,15 @@ from tests.processes import free_port
 
 ALERT = {"labels": {"alertname": "DiskFull"}, "annotations": {}, "startsAt": "2026-11-24T11:00:00Z"}
 GROUP = {
-    **{"version": "4", "groupKey": "{}", "status": "firing", "receiver": "team", "externalURL": "http://am"},
-    **{"groupLabels": {}, "commonLabels": {}, "commonAnnotations": {}, "truncatedAlerts": 0},
+    "version": "4",
+    "groupKey": "{}",
+    "truncatedAlerts": 0,
+    "status": "firing",
+    "receiver": "team",
+    "groupLabels": {},
+    "commonLabels": {},
+    "commonAnnotations": {},
+    "externalURL": "http://alertmanager.example.com",
     "alerts": [{**ALERT, "status": "firing", "endsAt": "0001-01-01T00:00:00Z", "fingerprint": "0" * 16}],
 }
 RECEIPT = {"status": "success", "receipt_id": "r-1", "received": 3, "stored": 2, "repeated": 1, "quarantined": 0}

@@ -25,7 +25,8 @@ class Alert(msgspec.Struct, frozen=True, gc=False):
     `fingerprint` is 16 lower-case hex digits. All times are aware UTC, to the microsecond.
     `ends_at` is set when it is resolved and only then; `expires_at` is set on a firing alert
     that its sender must refresh (Prometheus) and is when it lapses if nobody does.
-    `details` holds what one source alone says (Grafana's values and links), or None.
+    `details` holds what one source alone says (Grafana's values and links), or None. Where `is_start_given` is
+    false, `starts_at` is when it was received, and it belongs to the occurrence that is firing, if one is.
     """
 
     fingerprint: str
@@ -37,6 +38,7 @@ class Alert(msgspec.Struct, frozen=True, gc=False):
     expires_at: datetime | None = None
     generator_url: str = ""
     details: dict[str, Any] | None = None
+    is_start_given: bool = True
 
     @property
     def key(self) -> tuple[str, datetime]:

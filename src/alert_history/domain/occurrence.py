@@ -155,8 +155,13 @@ def expire(occurrence: Occurrence, *, fingerprint: str, starts_at: datetime, now
 
 
 def note_event(note: Note, *, starts_at: datetime, receipt_id: str) -> Event:
-    """A note as an event of one occurrence; the same note again has the same key, so it is stored once."""
-    said = _encode_sorted([note.kind, note.at, note.instance, note.detail])
+    """A note as an event of one occurrence; the same note again has the same key, so it is stored once.
+
+    Alertmanager says at every evaluation, and each of its peers, that an alert is still muted by the same
+    silence or the same inhibition: that is one event, when it began.
+    """
+    is_lasting = note.kind in {"silenced", "inhibited"}
+    said = _encode_sorted([note.kind, note.detail] if is_lasting else [note.kind, note.detail, note.at, note.instance])
     key = (content_hash(said) & (_CONTENT_KEY_BIT - 1)) | _CONTENT_KEY_BIT
     detail = {"instance": note.instance, **note.detail}
     return Event(note.fingerprint, starts_at, key, note.kind, note.at, receipt_id, detail)

@@ -233,7 +233,7 @@ def _inhibition_muted(event: _Event) -> Iterator[Thing]:
     payload = event.payload
     prints = protojson.unsigned_list(payload, "inhibitingFingerprints")
     rules = map(protojson.inhibit_rule_name, protojson.messages(payload, "inhibitRules"))
-    detail = {"inhibited_by": list(map(protojson.hex_fingerprint, prints)), "rules": list(rules)}
+    detail = {"inhibited_by": sorted(map(protojson.hex_fingerprint, prints)), "rules": list(rules)}
     yield _note_of_muted(event, "inhibited", detail)
 
 

@@ -74,11 +74,21 @@ def _alert(wire: WireAlert, received_at: datetime) -> Alert:
         if not labels:
             raise Fault("it has no labels with a value")
     ends_at = ends_at_of(wire)
-    starts_at = starts_at_of(wire) or ends_at or received_at
+    given = starts_at_of(wire)
+    starts_at = given or ends_at or received_at
     ends_at = ends_at or received_at + RESOLVE_TIMEOUT
     check_order(starts_at, ends_at)
     annotations = wire.annotations or {}
     identity = fingerprint(labels)
-    if ends_at > received_at:
-        return Alert(identity, "firing", labels, annotations, starts_at, None, ends_at, wire.generator_url)
-    return Alert(identity, "resolved", labels, annotations, starts_at, ends_at, None, wire.generator_url)
+    is_firing = ends_at > received_at
+    return Alert(
+        identity,
+        "firing" if is_firing else "resolved",
+        labels,
+        annotations,
+        starts_at,
+        ends_at=None if is_firing else ends_at,
+        expires_at=ends_at if is_firing else None,
+        generator_url=wire.generator_url,
+        is_start_given=given is not None,
+    )

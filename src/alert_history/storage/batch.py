@@ -3,7 +3,7 @@
 import os
 import re
 from collections import Counter
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -42,6 +42,29 @@ def by_key(receipts: Iterable[Receipt]) -> dict[Key, list[Sighting]]:
             alert = sighting.alert
             groups.setdefault((alert.fingerprint, alert.starts_at), []).append(sighting)
     return dict(sorted(groups.items()))
+
+
+def unstarted(groups: Mapping[Key, Sequence[Sighting]]) -> list[str]:
+    """The fingerprints of alerts whose sender did not say when they started."""
+    return sorted({key[0] for key, sightings in groups.items() if not sightings[0].alert.is_start_given})
+
+
+def join_firing(groups: dict[Key, list[Sighting]], firing_since: Mapping[str, datetime]) -> dict[Key, list[Sighting]]:
+    """Move alerts without a start of their own to the occurrence that is firing, as Alertmanager merges them."""
+    since = dict(firing_since)
+    joined: dict[Key, list[Sighting]] = {}
+    for (fingerprint, starts_at), sightings in groups.items():
+        if not sightings[0].alert.is_start_given:
+            known = since.setdefault(fingerprint, starts_at)
+            sightings = [_moved(sighting, min(known, starts_at)) for sighting in sightings]  # noqa: PLW2901
+        alert = sightings[0].alert
+        joined.setdefault(alert.key, []).extend(sightings)
+    return dict(sorted(joined.items()))
+
+
+def _moved(sighting: Sighting, starts_at: datetime) -> Sighting:
+    alert = msgspec.structs.replace(sighting.alert, starts_at=starts_at)
+    return msgspec.structs.replace(sighting, alert=alert)
 
 
 def decide(occurrence: Occurrence | None, sightings: Sequence[Sighting]) -> Decision:

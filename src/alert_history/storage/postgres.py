@@ -20,9 +20,11 @@ from alert_history.storage.batch import (
     by_key,
     decide,
     is_same_repeat,
+    join_firing,
     newest_silences,
     outcomes,
     place_notes,
+    unstarted,
 )
 from alert_history.storage.postgres_connection import (
     Connection,
@@ -46,7 +48,8 @@ from alert_history.storage.postgres_upkeep import PostgresUpkeep
 from alert_history.zstd import ZstdCompressor
 
 _ROUNDS = 4
-_BATCHES_WITHOUT_COPY = 200
+_MIN_PENALTY = 100
+_MAX_PENALTY = 100_000
 _KNOWN_KEYS = 20_000
 _KNOWN_BODIES = 5_000
 
@@ -77,6 +80,7 @@ class PostgresRecorder:
         self._known_keys: dict[Key, None] = {}
         self._known_bodies: dict[tuple[bytes, datetime], None] = {}
         self._batches_without_copy = 0
+        self._penalty = _MIN_PENALTY
         self._compressor = ZstdCompressor(level=1)
 
     async def commit(self, receipts: Sequence[Receipt]) -> list[Outcome]:
@@ -101,6 +105,7 @@ class PostgresRecorder:
         for attempt in range(_ROUNDS):
             try:
                 async with connection.transaction():
+                    groups = await _join_firing(connection, groups)
                     events = await self._keep_alerts(connection, groups, in_order=attempt > 0)
                     placed = await _keep_notes(connection, receipts)
                     kept = outcomes(receipts, events=events, placed=placed)
@@ -146,7 +151,11 @@ class PostgresRecorder:
     async def _insert(
         self, connection: Connection, groups: dict[Key, list[Sighting]], *, keys: Sequence[Key]
     ) -> tuple[list[Event], list[Key]]:
-        """Insert these as new: by COPY, which costs half, unless keys turned out to exist not long ago."""
+        """Insert these as new: by COPY, which costs half, unless keys turned out to exist not long ago.
+
+        A COPY that meets one fails and is an error in PostgreSQL's log, so each such batch doubles the batches
+        after it that don't try.
+        """
         if not keys:
             return [], []
         decisions = [decide(None, groups[key]) for key in keys]
@@ -155,7 +164,8 @@ class PostgresRecorder:
         self._batches_without_copy -= 1
         made, conflicting = await _insert(connection, decisions, keys=keys)
         if conflicting:
-            self._batches_without_copy = _BATCHES_WITHOUT_COPY
+            self._penalty = min(self._penalty * 2, _MAX_PENALTY)
+            self._batches_without_copy = self._penalty
         self._batches_without_copy = max(self._batches_without_copy, 0)
         return made, conflicting
 
@@ -180,6 +190,13 @@ def _remember(known: dict[Any, None], keys: Iterable[Any], *, limit: int) -> Non
     if surplus > 0:
         for key in [key for key, _ in zip(known, range(surplus), strict=False)]:
             del known[key]
+
+
+async def _join_firing(connection: Connection, groups: dict[Key, list[Sighting]]) -> dict[Key, list[Sighting]]:
+    fingerprints = unstarted(groups)
+    if not fingerprints:
+        return groups
+    return join_firing(groups, dict(await connection.fetch(sql.FIRING_SINCE, fingerprints)))
 
 
 async def _copy_alerts(connection: Connection, decisions: Sequence[Decision]) -> bool:

@@ -121,14 +121,14 @@ def _partition(name: str) -> FromClause:
 def _after(page: PageRequest, rows: FromClause, *, sort: reads.Sort) -> list[ColumnElement[bool]]:
     if page.cursor is None:
         return []
-    values = reads.decode_cursor(page.cursor, sort=sort, types=[_type_of(sort.column), str, datetime])
+    values = reads.decode_cursor(page.cursor, sort=sort, types=[_type_of(sort.column), str, reads.AWARE_TIME])
     return [reads.after_cursor(sort, [rows.c[name] for name in _KEY], values, rows)]
 
 
-def _type_of(expression: ColumnElement[Any]) -> type:
+def _type_of(expression: ColumnElement[Any]) -> Any:
     if isinstance(expression.type, UtcTime):
-        return datetime
-    return int if isinstance(expression.type, Integer) else str
+        return reads.AWARE_TIME
+    return reads.INT32 if isinstance(expression.type, Integer) else str
 
 
 def is_label_search(wanted: HistoryFilter) -> bool:

@@ -138,6 +138,11 @@ SELECT DISTINCT ON (a.fingerprint) a.fingerprint, a.starts_at
 FROM alerts a WHERE a.fingerprint = ANY($1::text[]) ORDER BY a.fingerprint, a.starts_at DESC
 """
 
+FIRING_SINCE = """
+SELECT a.fingerprint, max(a.starts_at)
+FROM alerts a WHERE a.fingerprint = ANY($1::text[]) AND a.status = 'firing' GROUP BY a.fingerprint
+"""
+
 LOCK_EXPIRED = """
 SELECT a.fingerprint, a.starts_at, a.status, a.content_hash, a.annotations, a.ends_at, a.expires_at,
     a.last_received_at, a.repeat_count, a.event_count

@@ -9,7 +9,7 @@ import binascii
 import re
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 from sqlalchemy import (
@@ -36,6 +36,11 @@ COUNT_BOUND = 10_000
 COUNT_BUDGET_MS = 20
 MAX_LIMIT = 1_000
 MAX_OFFSET = 10_000
+
+INT32 = Annotated[int, msgspec.Meta(ge=-(2**31), le=2**31 - 1)]
+INT64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+AWARE_TIME = Annotated[datetime, msgspec.Meta(tz=True)]
+"""What a cursor may hold, besides text: what a column of that kind can be compared with."""
 
 _unstorable = re.compile("[\0\ud800-\udfff]")
 
@@ -87,7 +92,7 @@ def encode_cursor(sort: Sort, values: Sequence[Any]) -> str:
     return base64.urlsafe_b64encode(msgspec.json.encode([sort.text, *values])).decode().rstrip("=")
 
 
-def decode_cursor(text: str, *, sort: Sort, types: Sequence[type]) -> list[Any]:
+def decode_cursor(text: str, *, sort: Sort, types: Sequence[Any]) -> list[Any]:
     """The values in a cursor, as these types. Raises InvalidQuery on a cursor of another sort or none at all."""
     try:
         raw = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))

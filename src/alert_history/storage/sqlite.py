@@ -21,9 +21,11 @@ from alert_history.storage.batch import (
     PlacedNotes,
     by_key,
     decide,
+    join_firing,
     newest_silences,
     outcomes,
     place_notes,
+    unstarted,
 )
 from alert_history.storage.sqlite_connection import Connections, storage_errors
 from alert_history.storage.sqlite_history import SqliteHistory
@@ -67,6 +69,7 @@ class SqliteRecorder:
         *,
         groups: dict[Key, list[Sighting]],
     ) -> list[Outcome]:
+        groups = _join_firing(connection, groups)
         events = _keep_alerts(connection, groups)
         placed = _keep_notes(connection, receipts)
         kept = outcomes(receipts, events=events, placed=placed)
@@ -134,6 +137,15 @@ def _insert(connection: sqlite3.Connection, decisions: Sequence[tuple[int, Decis
 def _keep_silences(connection: sqlite3.Connection, receipts: Sequence[Receipt]) -> None:
     silences = newest_silences(receipts)
     connection.executemany(sql.UPSERT_SILENCE, map(sql.silence_row, silences))
+
+
+def _join_firing(connection: sqlite3.Connection, groups: dict[Key, list[Sighting]]) -> dict[Key, list[Sighting]]:
+    firing_since = {}
+    for fingerprint in unstarted(groups):
+        row = connection.execute(sql.FIRING_SINCE, (sql.fingerprint_term(fingerprint), fingerprint)).fetchone()
+        if row[0] is not None:
+            firing_since[fingerprint] = from_microseconds(row[0])
+    return join_firing(groups, firing_since)
 
 
 def _keep_notes(connection: sqlite3.Connection, receipts: Sequence[Receipt]) -> PlacedNotes:

@@ -164,9 +164,9 @@ def _page(connection: sqlite3.Connection, wanted: HistoryFilter, *, page: PageRe
     return HistoryPage([read_alert(row) for row in rows[: page.limit]], total, is_exact, cursor)
 
 
-def type_of_stored(expression: ColumnElement[Any]) -> type:
-    """`int` or `str`: how this column's values lie in the file, and so in a cursor."""
-    return str if isinstance(expression.type, Text) else int
+def type_of_stored(expression: ColumnElement[Any]) -> Any:
+    """Integer or `str`: how this column's values lie in the file, and so in a cursor."""
+    return str if isinstance(expression.type, Text) else reads.INT64
 
 
 def _select(wanted: HistoryFilter) -> Select[Any]:

@@ -35,6 +35,8 @@ UPDATE_ALERT = """UPDATE alerts SET status = ?, content_hash = ?, annotations = 
     last_received_at = ?, repeat_count = ?, event_count = ? WHERE id = ?"""
 COUNT_REPEAT = """UPDATE alerts SET expires_at = ?, last_received_at = ?, repeat_count = ? WHERE id = ?"""
 HIGHEST_ID = "SELECT max(id) FROM alerts WHERE id >= ? AND id < ?"
+FIRING_SINCE = """SELECT max(a.starts_at) FROM alert_terms t JOIN alerts a ON a.id = t.rowid
+    WHERE t.alert_terms MATCH ? AND a.fingerprint = ? AND a.status = 'firing'"""
 NEWEST_START = """SELECT a.starts_at FROM alert_terms t JOIN alerts a ON a.id = t.rowid
     WHERE t.alert_terms MATCH ? AND a.fingerprint = ? ORDER BY a.starts_at DESC LIMIT 1"""
 

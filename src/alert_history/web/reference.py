@@ -264,7 +264,7 @@ def _curl(method: str, url: str, *, parameters: Mapping[str, Mapping[str, str]],
 
 
 def _method_flags(method: str, *, has_body: bool) -> str:
-    """curl's own choice is GET, or POST where there is a body."""
+    """For curl: its own choice is GET, or POST where there is a body."""
     if method == "HEAD":
         return "-I "
     return "" if method == ("POST" if has_body else "GET") else f"-X {method} "

@@ -1,0 +1,275 @@
+"""What is found is what the domain says matches: every filter, every matcher, every word, on both databases."""
+
+import random
+from collections.abc import Sequence
+from datetime import timedelta
+
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from alert_history.domain.alert import Alert, Status, fingerprint
+from alert_history.domain.matching import Matcher, Operator, Query, parse_query
+from alert_history.errors import InvalidQuery, NotFound
+from alert_history.ports import HistoryFilter, PageRequest, Store, StoredAlert
+from alert_history.storage import postgres_search
+from tests.conformance.samples import DAY, MINUTE, NOW, SECOND, alert, everything, id_of, receipt
+
+_LABELS = {
+    "alertname": ["DiskFull", "DiskFullSoon", "disk_full", "100%", "Café"],
+    "namespace": ["shop", "shop-eu", "", "pay_ment"],
+    "severity": ["critical", "warning", "info"],
+    "pod": ["web-0", "web-1", "web-10", "db\\0", "wêb", "WEB-0", "a%b", "line\nbreak", '"quoted"', "x" * 300],
+    "dotted.name": ["a", "b"],
+    'quo"te': ["a", "b"],
+    "ünï": ["a", "b"],
+}
+_SAID = ["no space left", "NO SPACE", "50% of _all_", "back\\slash", "l'été", "L'ÉTÉ", "Ärger", "tab\there", "🔥"]
+_REGEXES = [
+    "",
+    ".*",
+    ".+",
+    "web-.*",
+    "web-[01]",
+    "web-0|web-1",
+    "|web-0",
+    "(?i)WEB-0",
+    "[^w].*",
+    ".*b.*",
+    "a%b",
+    "x{300}",
+]
+_REGEXES += [
+    "wêb",
+    "disk.*",
+    "Disk(Full|Empty).*",
+    "critical|warning",
+    "(?s)line.break",
+    "line.break",
+    "\\Qdb\\0\\E",
+    "$^",
+]
+_WORDS = ["space", "SPACE", "%", "_", "\\", "50%", "été", "ÉTÉ", "ä", "web", "🔥", "'", '"', "b\\s", "left no", "é"]
+
+
+def population(size: int = 120) -> list[Alert]:
+    """Alerts with any of the labels, or without."""
+    rng = random.Random(5)
+    alerts = []
+    for n in range(size):
+        labels = {name: rng.choice(values) for name, values in _LABELS.items() if rng.random() < 0.6}
+        labels = {name: value for name, value in labels.items() if value} | {"n": str(n)}
+        said = {name: rng.choice(_SAID) for name in ("summary", "description") if rng.random() < 0.6}
+        status: Status = rng.choice(["firing", "resolved"])
+        ends_at = NOW if status == "resolved" else None
+        alerts.append(Alert(fingerprint(labels), status, labels, said, NOW - rng.randrange(30) * DAY, ends_at))
+    return alerts
+
+
+@pytest.fixture(params=[4000, 8], ids=["recent", "index"])
+async def populated(store: Store, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Store:
+    """A store that holds the population, received over 20 minutes. PostgreSQL looks in two ways; both are tried."""
+    monkeypatch.setattr(postgres_search, "_RECENT_ROWS", request.param)
+    alerts = population()
+    await store.recorder.commit([receipt(*alerts[n::20], at=NOW + n * MINUTE) for n in range(20)])
+    return store
+
+
+_times = st.one_of(st.none(), st.integers(-1, 21).map(lambda n: NOW + n * MINUTE))
+
+
+def _label(op: Operator, values: Sequence[str]) -> st.SearchStrategy[Matcher]:
+    return st.builds(
+        Matcher, name=st.sampled_from([*_LABELS, "missing"]), op=st.just(op), value=st.sampled_from(values)
+    )
+
+
+_values = ["", *{value for values in _LABELS.values() for value in values}]
+_matchers = st.one_of(_label("=", _values), _label("!=", _values), _label("=~", _REGEXES), _label("!~", _REGEXES))
+_queries = st.builds(
+    Query,
+    st.lists(_matchers, max_size=3).map(tuple),
+    st.lists(st.sampled_from(_WORDS), max_size=2).map(tuple),
+)
+_filters = st.builds(
+    HistoryFilter,
+    query=_queries,
+    alertname=st.sampled_from([None, None, None, *_LABELS["alertname"]]),
+    status=st.sampled_from([None, None, "firing", "resolved"]),
+    severity=st.sampled_from([None, None, None, "critical", ""]),
+    namespace=st.sampled_from([None, None, None, "shop", ""]),
+    since=_times,
+    until=_times,
+)
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(wanted=_filters, sort=st.sampled_from(["-timestamp", "timestamp", "severity"]))
+@example(HistoryFilter(Query((Matcher("pod", "=", "web-0"),), ())), "-timestamp")
+async def test_history_finds_what_the_domain_says_matches(populated: Store, wanted: HistoryFilter, sort: str) -> None:
+    expected = {held.id for held in await everything(populated) if is_wanted(held, wanted)}
+    page = await populated.history.page(wanted, PageRequest(limit=1000, sort=sort))
+    assert ({held.id for held in page.alerts}, page.total, page.is_total_exact) == (expected, len(expected), True)
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(wanted=_filters, offset=st.integers(0, 3))
+async def test_first_page_holds_the_newest_that_match(populated: Store, wanted: HistoryFilter, offset: int) -> None:
+    times = sorted((held.timestamp for held in await everything(populated) if is_wanted(held, wanted)), reverse=True)
+    page = await populated.history.page(wanted, PageRequest(limit=4, offset=offset))
+    assert [held.timestamp for held in page.alerts] == times[offset : offset + 4]
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(wanted=_filters)
+async def test_export_finds_what_the_domain_says_matches(populated: Store, wanted: HistoryFilter) -> None:
+    expected = [held.id for held in await everything(populated) if is_wanted(held, wanted)]
+    assert sorted(held.id for held in await everything(populated, wanted)) == sorted(expected)
+
+
+def is_wanted(held: StoredAlert, wanted: HistoryFilter) -> bool:
+    """The filter as plain Python."""
+    columns = ("alertname", "status", "severity", "namespace", "fingerprint")
+    if any(getattr(wanted, name) not in {None, getattr(held, name)} for name in columns):
+        return False
+    if wanted.since is not None and held.timestamp < wanted.since:
+        return False
+    if wanted.until is not None and held.timestamp >= wanted.until:
+        return False
+    return wanted.query.matches(held.labels, held.annotations)
+
+
+async def found(store: Store, query: str = "", **columns: str) -> set[str]:
+    """The names of the alerts a query finds."""
+    wanted = HistoryFilter(parse_query(query), **columns)  # type: ignore[arg-type]
+    return {held.alertname for held in (await store.history.page(wanted, PageRequest())).alerts}
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ('{pod="web-0"}', {"WithPod"}),
+        ('{pod=""}', {"WithoutPod"}),
+        ('{pod!=""}', {"WithPod"}),
+        ('{pod!="web-0"}', {"WithoutPod"}),
+        ('{pod!="other"}', {"WithPod", "WithoutPod"}),
+        ('{pod=~"web-.*"}', {"WithPod"}),
+        ('{pod=~"web"}', set()),
+        ('{pod=~".*"}', {"WithPod", "WithoutPod"}),
+        ('{pod=~".+"}', {"WithPod"}),
+        ('{pod=~"|web-0"}', {"WithPod", "WithoutPod"}),
+        ('{pod!~"web-.*"}', {"WithoutPod"}),
+        ('{pod!~".+"}', {"WithoutPod"}),
+        ('{pod=~"(?i)WEB-0"}', {"WithPod"}),
+    ],
+)
+async def test_missing_label_is_an_empty_one(store: Store, query: str, expected: set[str]) -> None:
+    await store.recorder.commit([receipt(alert("WithPod", labels={"pod": "web-0"}), alert("WithoutPod"))])
+    assert await found(store, query) == expected
+
+
+@pytest.mark.parametrize("column", ["alertname", "namespace", "severity"])
+async def test_missing_column_label_is_an_empty_one(store: Store, column: str) -> None:
+    sent = Alert("0123456789abcdef", "firing", {"pod": "web-0"}, {}, NOW)
+    await store.recorder.commit([receipt(sent, alert("Other"))])
+    assert await found(store, f'{{{column}=""}}') == {""}
+
+
+@pytest.mark.parametrize("word", ["%", "_", "\\", "50%", "%a", "_a", "\\a"])
+async def test_wildcards_of_sql_are_plain_characters_in_words(store: Store, word: str) -> None:
+    sent = [alert("Plain", annotations={"a": "50 aaa"}), alert("Wild", annotations={"a": "50% %a _a \\a"})]
+    await store.recorder.commit([receipt(*sent)])
+    assert await found(store, f"`{word}`") == {"Wild"}
+
+
+@pytest.mark.parametrize(("held", "word"), [("NO SPACE", "no space"), ("élan", "ÉLAN"), ("ÄRGER", "ärger"), ("Ж", "ж")])
+async def test_words_are_found_whatever_the_letter_case(store: Store, held: str, word: str) -> None:
+    await store.recorder.commit([receipt(alert("Found", annotations={"a": held}), alert("Other", annotations={}))])
+    assert await found(store, f'"{word}"') == {"Found"}
+
+
+async def test_words_are_not_looked_for_in_names(store: Store) -> None:
+    await store.recorder.commit([receipt(alert("Found", labels={"needle": "hay"}, annotations={"needle": "hay"}))])
+    assert await found(store, "needle") == set()
+
+
+async def test_word_does_not_reach_across_two_values(store: Store) -> None:
+    await store.recorder.commit([receipt(alert("Found", annotations={"a": "one", "b": "two"}))])
+    assert (await found(store, '"onetwo"'), await found(store, '"one\\", \\"b"')) == (set(), set())
+
+
+async def test_fingerprint_finds_all_occurrences_of_one_alert(store: Store) -> None:
+    again = alert("Found", starts_at=NOW)
+    await store.recorder.commit([receipt(alert("Found"), again, alert("Other"))])
+    page = await store.history.page(HistoryFilter(fingerprint=again.fingerprint), PageRequest())
+    assert {held.id for held in page.alerts} == {id_of(alert("Found")), id_of(again)}
+
+
+async def test_since_is_included_and_until_is_not(store: Store) -> None:
+    for n in range(3):
+        await store.recorder.commit([receipt(alert(f"A{n}"), at=NOW + n * SECOND)])
+    wanted = HistoryFilter(since=NOW + SECOND, until=NOW + 2 * SECOND)
+    assert [held.alertname for held in (await store.history.page(wanted, PageRequest())).alerts] == ["A1"]
+
+
+async def test_time_range_is_exact_to_the_microsecond(store: Store) -> None:
+    tick = timedelta(microseconds=1)
+    for n in range(3):
+        await store.recorder.commit([receipt(alert(f"A{n}"), at=NOW + n * tick)])
+    wanted = HistoryFilter(since=NOW + tick, until=NOW + 2 * tick)
+    assert [held.alertname for held in (await store.history.page(wanted, PageRequest())).alerts] == ["A1"]
+
+
+async def test_wrong_status_is_refused(store: Store) -> None:
+    with pytest.raises(InvalidQuery):
+        await store.history.page(HistoryFilter(status="' OR 1=1"), PageRequest())
+
+
+async def test_unknown_occurrence_is_not_found(store: Store) -> None:
+    with pytest.raises(NotFound):
+        await store.history.find(id_of(alert()))
+
+
+async def test_unknown_occurrence_has_no_timeline(store: Store) -> None:
+    assert await store.history.timeline(id_of(alert())) == []
+
+
+async def test_found_occurrence_is_what_was_sent(store: Store) -> None:
+    sent = alert(labels={"pod": "web-0"}, expires_at=NOW + MINUTE)
+    await store.recorder.commit([receipt(sent, source="prometheus")])
+    held = await store.history.find(id_of(sent))
+    assert (held.fingerprint, held.labels, held.annotations, held.starts_at, held.expires_at, held.source) == (
+        sent.fingerprint,
+        sent.labels,
+        sent.annotations,
+        sent.starts_at,
+        sent.expires_at,
+        "prometheus",
+    )
+
+
+async def test_timeline_is_oldest_first(store: Store) -> None:
+    for n, status in enumerate(("firing", "resolved", "firing")):
+        await store.recorder.commit([receipt(alert(status=status), at=NOW + n * SECOND)])
+    assert [event.at for event in await store.history.timeline(id_of(alert()))] == [NOW + n * SECOND for n in range(3)]
+
+
+async def test_export_is_oldest_first_whatever_the_order_of_arrival(store: Store) -> None:
+    for n in (3, 1, 4, 0, 2):
+        await store.recorder.commit([receipt(alert(f"A{n}"), at=NOW + n * SECOND)])
+    assert [held.alertname for held in await everything(store)] == ["A0", "A1", "A2", "A3", "A4"]
+
+
+@pytest.mark.parametrize("size", [1, 7, 50])
+async def test_export_comes_in_batches_of_any_size(store: Store, size: int) -> None:
+    await store.recorder.commit([receipt(*(alert(f"A{n}") for n in range(50)))])
+    batches = [batch async for batch in store.history.export(HistoryFilter(), batch_size=size)]
+    assert ({len(batch) for batch in batches[:-1]} <= {size}, sum(map(len, batches))) == (True, 50)
+
+
+async def test_export_that_is_broken_off_holds_nobody_up(store: Store) -> None:
+    await store.recorder.commit([receipt(*(alert(f"A{n}") for n in range(50)))])
+    batches = store.history.export(HistoryFilter(), batch_size=10)
+    await anext(batches)
+    await batches.aclose()  # type: ignore[attr-defined]
+    assert len(await everything(store)) == 50
