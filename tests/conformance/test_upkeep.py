@@ -141,7 +141,7 @@ async def test_what_is_no_longer_received_is_forgotten_in_its_turn(aged: Store) 
 
 async def test_young_history_is_kept(aged: Store, database_url: str) -> None:
     before = await raw.count(database_url, "alerts"), await raw.count(database_url, "events")
-    assert await until_done(aged.upkeep.drop_history, NOW - DAY) == 0
+    await until_done(aged.upkeep.drop_history, NOW - DAY)
     assert (await raw.count(database_url, "alerts"), await raw.count(database_url, "events")) == before
 
 

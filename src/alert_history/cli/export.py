@@ -127,4 +127,4 @@ def _is_special(path: Path) -> bool:
         mode = path.stat().st_mode
     except FileNotFoundError:
         return False
-    return False
+    return not stat.S_ISREG(mode)

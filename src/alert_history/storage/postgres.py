@@ -48,6 +48,12 @@ from alert_history.storage.postgres_upkeep import PostgresUpkeep
 from alert_history.zstd import ZstdCompressor
 
 _ROUNDS = 4
+_TRANSIENT = (
+    asyncpg.DeadlockDetectedError,
+    asyncpg.LockNotAvailableError,
+    asyncpg.SerializationError,
+    asyncpg.CheckViolationError,  # a row on its way to the default partition, whose own was attached meanwhile
+)
 _MIN_PENALTY = 100
 _MAX_PENALTY = 100_000
 _KNOWN_KEYS = 20_000
@@ -113,7 +119,7 @@ class PostgresRecorder:
                     await _keep_refused(connection, receipts, orphans=placed.orphans)
                     await _keep_silences(connection, receipts)
                     return kept
-            except (asyncpg.DeadlockDetectedError, asyncpg.LockNotAvailableError, asyncpg.SerializationError):
+            except _TRANSIENT:
                 if attempt == _ROUNDS - 1:
                     raise
         raise AssertionError("unreachable")

@@ -57,8 +57,8 @@ class PostgresUpkeep:
         """Partitions ahead (looked at once an hour), and the pending lists of the label indexes."""
         with storage_errors():
             async with self._connections.single() as connection:
-                if self._look_again_at is None or now >= self._look_again_at:
-                    await _create_partitions(connection, now)
+                is_due = self._look_again_at is None or now >= self._look_again_at
+                if is_due and await _create_partitions(connection, now):
                     self._look_again_at = now + _LOOK_EVERY
                 await _merge_pending_lists(connection)
 
@@ -124,21 +124,25 @@ def _starts(since: datetime, until: datetime, *, length: timedelta) -> Iterator[
         start += length
 
 
-async def _create_partitions(connection: Connection, now: datetime) -> None:
-    for table, cut in PARTITIONED.items():
-        for start in _starts(now - cut.behind, now + _AHEAD, length=cut.length):
-            await _create_partition(connection, table, start=start, end=start + cut.length)
+async def _create_partitions(connection: Connection, now: datetime) -> bool:
+    """Create what is missing; whether all are there now."""
+    are_there = [
+        await _create_partition(connection, table, start=start)
+        for table, cut in PARTITIONED.items()
+        for start in _starts(now - cut.behind, now + _AHEAD, length=cut.length)
+    ]
+    return all(are_there)
 
 
-async def _create_partition(connection: Connection, table: str, *, start: datetime, end: datetime) -> None:
-    """Create it and move into it what the default partition holds of its span; nothing if it is there.
+async def _create_partition(connection: Connection, table: str, *, start: datetime) -> bool:
+    """Create it if it isn't there, and move into it what the default partition holds of its span.
 
-    It is filled before it is attached, and gives up when ingest holds the lock for long: the next run tries again.
+    It is filled before it is attached. False if it gave up because ingest holds the lock for long.
     """
     name = f"{table}_p{start:%Y%m%d}"
     if await connection.fetchval("SELECT to_regclass($1)", name) is not None:
-        return
-    column = PARTITIONED[table].column
+        return True
+    column, end = PARTITIONED[table].column, start + PARTITIONED[table].length
     span = f"{column} >= '{start.isoformat()}' AND {column} < '{end.isoformat()}'"
     try:
         async with connection.transaction():
@@ -155,12 +159,11 @@ async def _create_partition(connection: Connection, table: str, *, start: dateti
                 f"ALTER TABLE {table} ATTACH PARTITION {name} "
                 f"FOR VALUES FROM ('{start.isoformat()}') TO ('{end.isoformat()}')"
             )
-    except (
-        asyncpg.LockNotAvailableError,
-        asyncpg.DuplicateTableError,
-        asyncpg.DeadlockDetectedError,
-    ):
-        return  # busy, or another replica made it
+    except (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError):
+        return False
+    except asyncpg.DuplicateTableError:  # another replica made it
+        return True
+    return True
 
 
 async def _merge_pending_lists(connection: Connection) -> None:
@@ -215,6 +218,8 @@ async def _estimated_rows(connection: Connection, partition: str) -> int:
 async def _drop_occurrences(connection: Connection, partition: str, *, before: datetime) -> int:
     """Drop a week of occurrences and events; what was still received after `before` moves to the default partition."""
     events = partition.replace("alerts", "events", 1)
+    if not await _create_partition(connection, "events", start=_start_of(partition)):  # in case it was never made
+        return 0
     rows = await _estimated_rows(connection, partition)
     keep = f"SELECT fingerprint, starts_at FROM {partition} WHERE last_received_at >= $1"
     try:
