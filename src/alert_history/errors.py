@@ -68,6 +68,26 @@ class QueryTimeout(Unavailable):
     """A read took longer than it may; a narrower time range is likely to work."""
 
 
+class DeliveryError(AlertHistoryError):
+    """A target did not take a message. The message says why and holds no secret."""
+
+
+class Retryable(DeliveryError):
+    """It may take the same message later, not before `after_seconds` if it said so."""
+
+    def __init__(self, reason: str, *, after_seconds: float | None = None) -> None:
+        super().__init__(reason)
+        self.after_seconds = after_seconds
+
+
+class Rejected(DeliveryError):
+    """It will never take this message. `is_gone`: it wants no message at all any more (410)."""
+
+    def __init__(self, reason: str, *, is_gone: bool = False) -> None:
+        super().__init__(reason)
+        self.is_gone = is_gone
+
+
 class ConfigurationError(AlertHistoryError):
     """The environment is wrong. `faults` holds one line for each, with the variable's name."""
 

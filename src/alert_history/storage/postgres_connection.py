@@ -88,9 +88,10 @@ class Connections:
             yield connection  # type: ignore[misc]  # a proxy with the connection's own methods
 
     @asynccontextmanager
-    async def single(self) -> AsyncIterator[Connection]:
-        """A connection of one's own for slow work, closed at the end."""
-        connection = await self._connect({"application_name": "alert-history upkeep", "timezone": "UTC"})
+    async def single(self, *, is_reading: bool = False) -> AsyncIterator[Connection]:
+        """A connection of one's own for slow work, closed at the end; to the replica, if there is one, for reading."""
+        settings = {"application_name": "alert-history upkeep", "timezone": "UTC"}
+        connection = await self._connect(settings, dsn=self._read_dsn if is_reading else self.dsn)
         try:
             yield connection
         finally:
@@ -104,8 +105,8 @@ class Connections:
             self._pool.terminate()
             self._pool = None
 
-    async def _connect(self, settings: dict[str, str]) -> Connection:
-        connection = await asyncpg.connect(self.dsn, timeout=CONNECT_TIMEOUT_SECONDS, server_settings=settings)
+    async def _connect(self, settings: dict[str, str], *, dsn: str | None = None) -> Connection:
+        connection = await asyncpg.connect(dsn or self.dsn, timeout=CONNECT_TIMEOUT_SECONDS, server_settings=settings)
         await _keep_times_exact(connection)
         return connection
 

@@ -114,7 +114,7 @@ class PostgresHistory:
         sql, arguments = reads.compiled(statement, DIALECT)
         with storage_errors():
             async with (
-                self._connections.single() as connection,
+                self._connections.single(is_reading=True) as connection,
                 connection.transaction(isolation="repeatable_read", readonly=True),
             ):
                 rows = await connection.cursor(sql, *arguments)

@@ -32,6 +32,8 @@ class SqliteLifecycle:
             return {"database": "no answer", "schema": "unknown"}
         except AlertHistoryError as error:
             return {"database": str(error), "schema": "unknown"}
+        if version is None:
+            return {"database": "ok", "schema": "missing: run alert-history migrate"}
         if version < SCHEMA_HEAD:
             return {"database": "ok", "schema": f"{version} is behind {SCHEMA_HEAD}"}
         return {"database": "ok", "schema": "ok"}
@@ -46,9 +48,6 @@ class SqliteLifecycle:
         with storage_errors():
             connection = sqlite3.connect(self._connections.path)
             try:
-                tables = "SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'"
-                if connection.execute(tables).fetchone() is None:
-                    return None
                 return _read_version(connection)
             finally:
                 connection.close()
@@ -65,6 +64,9 @@ class SqliteLifecycle:
             raise StorageUnavailable(f"migration: {error.orig}") from error
 
 
-def _read_version(connection: sqlite3.Connection) -> str:
+def _read_version(connection: sqlite3.Connection) -> str | None:
+    table = "SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'"
+    if connection.execute(table).fetchone() is None:
+        return None
     row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
-    return "" if row is None else str(row[0])
+    return None if row is None else str(row[0])

@@ -1,0 +1,70 @@
+"""A target: whom we tell, what it wants to hear, and what a message to it holds."""
+
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from alert_history.domain.alert import Status
+from alert_history.domain.matching import Query
+from alert_history.domain.occurrence import EventKind
+
+
+class TargetSpec(msgspec.Struct, frozen=True):
+    """A target as discovery found it. `fields` are the Secret's keys, `-` written as `_`; they may be secret.
+
+    `fault` says, by key name and never by value, why it can't be used; then nothing is sent to it.
+    `rate_limit_per_minute` is None for the format's own default. `priority`: higher is served first.
+    """
+
+    name: str
+    format: str
+    fields: dict[str, str]
+    is_enabled: bool = True
+    priority: int = 0
+    match: Query = Query((), ())
+    match_text: str = ""
+    min_confidence: float | None = None
+    excludes_noise: bool = False
+    rate_limit_per_minute: float | None = None
+    fault: str | None = None
+
+
+class Outgoing(msgspec.Struct, frozen=True):
+    """One alert as a target is told of it. Times are aware UTC; `at` is when the event was received.
+
+    `external_id` is what the target called it when it was told of the same occurrence before, if it said so.
+    `details` holds group-level fields of the receipt (groupLabels, …).
+    """
+
+    occurrence_id: str
+    fingerprint: str
+    status: Status
+    event: EventKind
+    labels: dict[str, str]
+    annotations: dict[str, str]
+    starts_at: datetime
+    ends_at: datetime | None
+    at: datetime
+    generator_url: str = ""
+    receiver: str = ""
+    group_key: str = ""
+    external_url: str = ""
+    details: dict[str, Any] = {}
+    external_id: str | None = None
+
+
+class Message(msgspec.Struct, frozen=True):
+    """What is sent at once: one alert, or those of one group where the format speaks of groups.
+
+    `idempotency_key` is the same on every attempt and on every replica.
+    """
+
+    idempotency_key: str
+    alerts: tuple[Outgoing, ...]
+
+
+class Sent(msgspec.Struct, frozen=True):
+    """What a target answered to a message it took. `external_id` is its own name for the (single) alert."""
+
+    external_id: str | None = None
