@@ -1,13 +1,15 @@
 """What the engine needs of a store and a clock, as Protocols. Failure and order are promised in the docstrings."""
 
 from collections.abc import AsyncIterator, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 import msgspec
 
+from alert_history.domain.alert import Alert
+from alert_history.domain.delivery import Leased, Routing, Settlement, State
 from alert_history.domain.matching import Query
-from alert_history.domain.occurrence import EventKind
+from alert_history.domain.occurrence import Event, EventKind
 from alert_history.domain.receipt import Outcome, Receipt
 from alert_history.domain.target import Message, Sent, TargetSpec
 
@@ -168,6 +170,83 @@ class Upkeep(Protocol):
         ...
 
 
+class QueueDepth(msgspec.Struct, frozen=True):
+    """What waits for a target, and since when the oldest of it."""
+
+    waiting: int
+    oldest: datetime
+
+
+class StoredDelivery(msgspec.Struct, frozen=True):
+    """One delivery with all its attempts (the last 20). `due_at` is when it is tried next."""
+
+    id: str
+    occurrence_id: str
+    fingerprint: str
+    target: str
+    event: EventKind
+    state: State
+    created_at: datetime
+    due_at: datetime | None
+    settled_at: datetime | None
+    attempts: int
+    log: list[dict[str, Any]]
+
+
+class DeliveryFilter(msgspec.Struct, frozen=True):
+    """Which deliveries, newest first; `cursor` is a `next_cursor`."""
+
+    target: str | None = None
+    state: State | None = None
+    fingerprint: str | None = None
+    starts_at: datetime | None = None
+    limit: int = 50
+    cursor: str | None = None
+
+
+class DeliveryPage(msgspec.Struct, frozen=True):
+    """A page of deliveries; `next_cursor` is None on the last one."""
+
+    deliveries: list[StoredDelivery]
+    next_cursor: str | None
+
+
+class Outbox(Protocol):
+    """What is still to be said, and what became of it. Filled by `Recorder.commit`."""
+
+    async def lease(self, target: str, *, now: datetime, limit: int, lease_for: timedelta) -> tuple[list[Leased], int]:
+        """Take up to `limit` due deliveries of a target, at most one an alert: the newest.
+
+        Also returns how many older ones of those alerts that superseded. No other replica gets them before the
+        lease runs out; what ran out is due again.
+        """
+        ...
+
+    async def settle(self, settlements: Sequence[tuple[Leased, Settlement]]) -> None:
+        """Keep what became of leased deliveries, in one transaction. A lease that was lost changes nothing."""
+        ...
+
+    async def depth(self) -> dict[str, QueueDepth]:
+        """What waits, by target."""
+        ...
+
+    async def replay(self, *, now: datetime, delivery_id: str | None = None, target: str | None = None) -> int:
+        """Make dead deliveries due again: one, a target's, or all; how many. Raises NotFound if one is not dead."""
+        ...
+
+    async def deliveries(self, wanted: DeliveryFilter) -> DeliveryPage:
+        """A page of deliveries, newest first."""
+        ...
+
+
+class Router(Protocol):
+    """Who decides, inside the ingest transaction, which targets are told of an event."""
+
+    def __call__(self, alert: Alert, event: Event) -> Routing | None:
+        """The decision for all targets; None if there is nothing to decide. Pure and quick."""
+        ...
+
+
 class Lifecycle(Protocol):
     """Opening, checking and closing a store."""
 
@@ -191,6 +270,7 @@ class Store(msgspec.Struct, frozen=True):
     history: History
     upkeep: Upkeep
     lifecycle: Lifecycle
+    outbox: Outbox
 
 
 class Target(Protocol):
@@ -220,8 +300,9 @@ class Discovery(Protocol):
     """Where targets are found."""
 
     async def watch(self, found: "TargetsFound") -> None:
-        """Call `found` with all targets now, and again within 2 s of every change, until cancelled. Never raises
-        for what the outside does: it goes on with what it knows, and says so in `state`.
+        """Call `found` with all targets now, and again within 2 s of every change, until cancelled.
+
+        Never raises for what the outside does: it goes on with what it knows, and says so in `state`.
         """
         ...
 

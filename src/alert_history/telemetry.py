@@ -4,6 +4,7 @@ import logging
 import os
 import platform
 import sys
+from collections import Counter as PyCounter
 from collections.abc import Sequence
 from typing import Any
 
@@ -129,12 +130,63 @@ class IngestMetrics:
         self._operations.labels("commit", "success" if is_committed else "failure").inc()
 
 
+class PublishingMetrics:
+    """What publishing counts. A target's name is the operator's own, so it may be a label."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._attempts = Counter(
+            "alert_history_publishing_total",
+            "Deliveries by how an attempt, or the delivery itself, ended.",
+            ["target", "status"],
+            registry=registry,
+        )
+        self._seconds = Histogram(
+            "alert_history_publishing_duration_seconds",
+            "One attempt.",
+            ["target"],
+            buckets=_LATENCY_BUCKETS,
+            registry=registry,
+        )
+        self._queue = _gauge("publishing_queue_size", "Deliveries that wait.", registry, ["target"])
+        self._oldest = _gauge("publishing_oldest_seconds", "Age of the oldest that waits.", registry, ["target"])
+        self._rate = _gauge(
+            "publishing_success_rate", "Delivered ÷ ended attempts since the start.", registry, ["target"]
+        )
+        self._targets = _gauge("publishing_targets_discovered", "Targets found, broken ones too.", registry)
+        self._outcomes: dict[str, PyCounter[str]] = {}
+
+    def attempted(self, target: str, status: str, seconds: float | None) -> None:
+        """See `engine.publish.PublishingObserver`."""
+        self._attempts.labels(target, status).inc()
+        if seconds is not None:
+            self._seconds.labels(target).observe(seconds)
+        outcomes = self._outcomes.setdefault(target, PyCounter())
+        outcomes[status] += 1
+        tried = outcomes["success"] + outcomes["failure"] + outcomes["dead"]
+        if tried:
+            self._rate.labels(target).set(outcomes["success"] / tried)
+
+    def queued(self, target: str, *, waiting: int, oldest_seconds: float) -> None:
+        """Set what waits for a target."""
+        self._queue.labels(target).set(waiting)
+        self._oldest.labels(target).set(oldest_seconds)
+
+    def discovered(self, targets: int) -> None:
+        """Set how many targets there are."""
+        self._targets.set(targets)
+
+
+def _gauge(name: str, text: str, registry: CollectorRegistry, labels: Sequence[str] = ()) -> Gauge:
+    return Gauge(f"alert_history_{name}", text, labels, registry=registry, multiprocess_mode="mostrecent")
+
+
 class Metrics:
     """All metrics of one process, and their text; with several workers, that of all of them together."""
 
     def __init__(self, registry: CollectorRegistry | None = None) -> None:
         self.registry = registry or CollectorRegistry()
         self.ingest = IngestMetrics(self.registry)
+        self.publishing = PublishingMetrics(self.registry)
         self.pending_bytes = Gauge(
             "alert_history_ingest_pending_bytes",
             "Bodies being read, waiting or being committed.",

@@ -11,9 +11,11 @@ import pytest
 
 from alert_history.ports import Store
 from alert_history.storage import open_store
-from alert_history.storage.tables import metadata
 from tests.conformance.samples import NOW
 from tests.servers import PostgresServer
+
+_TABLES = """SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace
+    AND relkind IN ('r', 'p') AND NOT relispartition AND relname <> 'alembic_version'"""
 
 
 class OpenReplica(Protocol):
@@ -84,6 +86,6 @@ async def _prepare(url: str) -> None:
 
 async def _empty(url: str) -> None:
     connection = await asyncpg.connect(url)
-    for table in (*metadata.tables, "events", "silences", "settings"):
-        await connection.execute(f"DELETE FROM {table}")
+    tables = await connection.fetch(_TABLES)
+    await connection.execute("; ".join(f"DELETE FROM {table}" for (table,) in tables))
     await connection.close()

@@ -61,7 +61,7 @@ def receipt(
         source, "team-x", "{}:{}", "http://alertmanager", list(alerts), list(refused), list(notes), list(silences)
     )
     sent = repr(group).encode("utf-8", "surrogatepass") if body is None else body
-    return Receipt(new_id(at), at, "/webhook", False, group, sent, sha256(sent).digest())  # noqa: FBT003
+    return Receipt(new_id(at), at, "/webhook", False, group, sent, sha256(sent).digest())
 
 
 def note(of: Alert, kind: NoteKind = "silenced", *, starts_at: datetime | None = None, by: str = "am-0") -> Note:

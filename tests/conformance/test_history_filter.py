@@ -103,7 +103,7 @@ _filters = st.builds(
 )
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(wanted=_filters, sort=st.sampled_from(["-timestamp", "timestamp", "severity"]))
 @example(HistoryFilter(Query((Matcher("pod", "=", "web-0"),), ())), "-timestamp")
 async def test_history_finds_what_the_domain_says_matches(populated: Store, wanted: HistoryFilter, sort: str) -> None:
@@ -112,7 +112,7 @@ async def test_history_finds_what_the_domain_says_matches(populated: Store, want
     assert ({held.id for held in page.alerts}, page.total, page.is_total_exact) == (expected, len(expected), True)
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(wanted=_filters, offset=st.integers(0, 3))
 async def test_first_page_holds_the_newest_that_match(populated: Store, wanted: HistoryFilter, offset: int) -> None:
     times = sorted((held.timestamp for held in await everything(populated) if is_wanted(held, wanted)), reverse=True)
@@ -120,7 +120,7 @@ async def test_first_page_holds_the_newest_that_match(populated: Store, wanted: 
     assert [held.timestamp for held in page.alerts] == times[offset : offset + 4]
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(wanted=_filters)
 async def test_export_finds_what_the_domain_says_matches(populated: Store, wanted: HistoryFilter) -> None:
     expected = [held.id for held in await everything(populated) if is_wanted(held, wanted)]
@@ -146,7 +146,7 @@ async def found(store: Store, query: str = "", **columns: str) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    ("query", "expected"),
+    "query, expected",
     [
         ('{pod="web-0"}', {"WithPod"}),
         ('{pod=""}', {"WithoutPod"}),
@@ -182,7 +182,7 @@ async def test_wildcards_of_sql_are_plain_characters_in_words(store: Store, word
     assert await found(store, f"`{word}`") == {"Wild"}
 
 
-@pytest.mark.parametrize(("held", "word"), [("NO SPACE", "no space"), ("élan", "ÉLAN"), ("ÄRGER", "ärger"), ("Ж", "ж")])
+@pytest.mark.parametrize("held, word", [("NO SPACE", "no space"), ("élan", "ÉLAN"), ("ÄRGER", "ärger"), ("Ж", "ж")])
 async def test_words_are_found_whatever_the_letter_case(store: Store, held: str, word: str) -> None:
     await store.recorder.commit([receipt(alert("Found", annotations={"a": held}), alert("Other", annotations={}))])
     assert await found(store, f'"{word}"') == {"Found"}
@@ -249,7 +249,8 @@ async def test_found_occurrence_is_what_was_sent(store: Store) -> None:
 
 
 async def test_timeline_is_oldest_first(store: Store) -> None:
-    for n, status in enumerate(("firing", "resolved", "firing")):
+    statuses: list[Status] = ["firing", "resolved", "firing"]
+    for n, status in enumerate(statuses):
         await store.recorder.commit([receipt(alert(status=status), at=NOW + n * SECOND)])
     assert [event.at for event in await store.history.timeline(id_of(alert()))] == [NOW + n * SECOND for n in range(3)]
 

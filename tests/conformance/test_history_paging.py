@@ -1,6 +1,7 @@
 """Pages: every row exactly once, in order, with an honest total; or a refusal that says what is wrong."""
 
 import base64
+import itertools
 import json
 import random
 
@@ -160,20 +161,19 @@ def _cursor(value: object) -> str:
         base64.urlsafe_b64encode(b"\xff\xfe").decode(),
     ],
 )
-async def test_wrong_cursor_is_refused(populated: Store, cursor: str) -> None:
+async def test_wrong_cursor_is_refused(store: Store, cursor: str) -> None:
     with pytest.raises(InvalidQuery):
-        await populated.history.page(HistoryFilter(), PageRequest(cursor=cursor))
+        await store.history.page(HistoryFilter(), PageRequest(cursor=cursor))
 
 
 _FORGED = [2**31, 2**62, 2**63, -(2**70), "\0", "\ud800", "0001-01-01T00:00:00Z", "2026-01-01T00:00:00", None, 1.5]
 
 
-@pytest.mark.parametrize("value", _FORGED)
 @pytest.mark.parametrize("sort", ["-timestamp", "-alertname", "repeat_count"])
-async def test_forged_cursor_is_answered_or_refused(populated: Store, sort: str, value: object) -> None:
+async def test_forged_cursor_is_answered_or_refused(populated: Store, sort: str) -> None:
     page = await populated.history.page(HistoryFilter(), PageRequest(sort=sort, limit=1))
     true = json.loads(base64.urlsafe_b64decode(f"{page.next_cursor}=="))
-    for place in range(1, len(true)):
+    for place, value in itertools.product(range(1, len(true)), _FORGED):
         forged = _cursor([*true[:place], value, *true[place + 1 :]])
         try:
             await populated.history.page(HistoryFilter(), PageRequest(sort=sort, cursor=forged))
@@ -188,9 +188,9 @@ async def test_cursor_of_another_sort_is_refused(populated: Store) -> None:
 
 
 @pytest.mark.parametrize("sort", ["", "-", "id", "labels", "--timestamp", "timestamp; DROP TABLE alerts", "\0"])
-async def test_wrong_sort_is_refused(populated: Store, sort: str) -> None:
+async def test_wrong_sort_is_refused(store: Store, sort: str) -> None:
     with pytest.raises(InvalidQuery):
-        await populated.history.page(HistoryFilter(), PageRequest(sort=sort))
+        await store.history.page(HistoryFilter(), PageRequest(sort=sort))
 
 
 @pytest.mark.parametrize(
@@ -204,6 +204,6 @@ async def test_wrong_sort_is_refused(populated: Store, sort: str) -> None:
         PageRequest(offset=1, cursor="x"),
     ],
 )
-async def test_page_out_of_bounds_is_refused(populated: Store, page: PageRequest) -> None:
+async def test_page_out_of_bounds_is_refused(store: Store, page: PageRequest) -> None:
     with pytest.raises(InvalidQuery):
-        await populated.history.page(HistoryFilter(), page)
+        await store.history.page(HistoryFilter(), page)

@@ -68,13 +68,12 @@ def starts_of(names: list[str]) -> set[datetime]:
     return {datetime.strptime(f"{name[-8:]}+0000", "%Y%m%d%z") for name in names}
 
 
-@pytest.mark.parametrize("table", TABLES)
-async def test_partitions_are_there_ahead(store: Store, connection: asyncpg.Connection, table: str) -> None:
+async def test_partitions_are_there_ahead(store: Store, connection: asyncpg.Connection) -> None:
     await store.upkeep.prepare(NOW)
-    length = DAY if table == "receipt_bodies" else WEEK
-    starts = starts_of(await partitions(connection, table))
-    days_ahead = range(15)
-    assert all(any(start <= NOW + n * DAY < start + length for start in starts) for n in days_ahead)
+    for table in TABLES:
+        length = DAY if table == "receipt_bodies" else WEEK
+        starts = starts_of(await partitions(connection, table))
+        assert all(any(start <= NOW + n * DAY < start + length for start in starts) for n in range(15)), table
 
 
 async def test_rows_of_the_coming_days_stay_out_of_the_default_partitions(
@@ -135,7 +134,7 @@ async def test_nothing_is_lost_while_the_first_partitions_are_made(store: Store,
     assert (page.total, shared.repeat_count) == (2 * 80 * 6 + 1, 159)
 
 
-@pytest.mark.parametrize("table", TABLES)
+@pytest.mark.parametrize("table", ["alerts", "receipts"])
 async def test_preparing_gives_way_to_a_lock(store: Store, postgres_url: str, table: str) -> None:
     async with held(postgres_url, f"{table}_default IN ACCESS SHARE MODE"), asyncio.timeout(15):
         await store.upkeep.prepare(NOW)
@@ -150,7 +149,7 @@ async def test_partition_that_gave_way_is_made_at_the_next_turn(
     assert len(await partitions(connection, "receipts")) == 3
 
 
-@pytest.mark.parametrize("table", ["alerts", "events", "receipts"])
+@pytest.mark.parametrize("table", ["events", "receipts"])
 async def test_dropping_history_gives_way_to_a_lock(store: Store, postgres_url: str, table: str) -> None:
     await store.upkeep.prepare(NOW)
     await store.recorder.commit([receipt(alert())])
@@ -224,7 +223,7 @@ async def test_labels_are_found_before_and_after_the_index_is_merged(
     many = [alert(f"A{n}", labels={"pod": f"web-{n}", "filler": "x" * 50}) for n in range(2000)]
     await store.recorder.commit([receipt(*many, body=b"")])
     await connection.execute("SET enable_seqscan = off")
-    wanted = "SELECT count(*) FROM alerts WHERE labels @> '{\"pod\": \"web-7\"}'"
+    wanted = 'SELECT count(*) FROM alerts WHERE labels @> \'{"pod": "web-7"}\''
     before = await connection.fetchval(wanted)
     await store.upkeep.prepare(NOW)
     assert (before, await connection.fetchval(wanted)) == (1, 1)

@@ -1,17 +1,20 @@
 """Where history is kept: PostgreSQL or SQLite, behind the ports. SQL lives here and nowhere else."""
 
-from alert_history.ports import Store
+from alert_history.ports import Router, Store
 
 
-def open_store(database_url: str, *, read_database_url: str | None = None) -> Store:
-    """The store a `DATABASE_URL` names; nothing is connected yet. Raises ValueError on another scheme."""
+def open_store(database_url: str, *, read_database_url: str | None = None, router: Router | None = None) -> Store:
+    """The store a `DATABASE_URL` names; nothing is connected yet. Raises ValueError on another scheme.
+
+    `router` decides who is told of what is recorded; without one nobody is.
+    """
     if is_sqlite(database_url):
         from alert_history.storage.sqlite import sqlite_store
 
-        return sqlite_store(database_url)
+        return sqlite_store(database_url, router=router)
     from alert_history.storage.postgres import postgres_store
 
-    return postgres_store(database_url, read_database_url=read_database_url)
+    return postgres_store(database_url, read_database_url=read_database_url, router=router)
 
 
 def is_sqlite(database_url: str) -> bool:

@@ -18,6 +18,7 @@ from alert_history.domain.occurrence import (
     note_event,
 )
 from alert_history.domain.receipt import RANDOM_ID_BYTES, Outcome, Receipt, time_ordered_id
+from alert_history.ports import Router
 
 Key = tuple[str, datetime]
 
@@ -73,6 +74,40 @@ def decide(occurrence: Occurrence | None, sightings: Sequence[Sighting]) -> Deci
     return Decision(sightings[0], after, events)
 
 
+class Enqueued(msgspec.Struct, frozen=True):
+    """A delivery to be made: one event, one target."""
+
+    id: str
+    event: Event
+    target: str
+
+
+def enqueue(
+    receipts: Iterable[Receipt],
+    *,
+    groups: Mapping[Key, Sequence[Sighting]],
+    events: Sequence[Event],
+    router: Router | None,
+) -> tuple[list[Event], list[Enqueued]]:
+    """Decide who is told of these events. The decision is kept in the detail of its event, as `routing`."""
+    published = {receipt.id for receipt in receipts if receipt.publish}
+    if router is None or not published:
+        return list(events), []
+    kept: list[Event] = []
+    queue: list[Enqueued] = []
+    for event in events:
+        routing = None
+        if event.receipt_id in published:
+            routing = router(groups[event.fingerprint, event.starts_at][-1].alert, event)
+        if routing is None:
+            kept.append(event)
+            continue
+        detail = {**(event.detail or {}), "routing": {"told": routing.told, "not_told": routing.not_told}}
+        kept.append(msgspec.structs.replace(event, detail=detail))
+        queue += [Enqueued(new_id(event.at), event, target) for target in routing.told]
+    return kept, queue
+
+
 class PlacedNotes(msgspec.Struct, frozen=True):
     """Notes as events of known occurrences, and those whose alert nobody knows, as refused.
 
@@ -113,23 +148,27 @@ def newest_silences(receipts: Iterable[Receipt]) -> list[Silence]:
     return [newest[silence_id] for silence_id in sorted(newest)]
 
 
-def outcomes(receipts: Sequence[Receipt], *, events: Iterable[Event], placed: PlacedNotes) -> list[Outcome]:
+def outcomes(
+    receipts: Sequence[Receipt], *, events: Iterable[Event], placed: PlacedNotes, queue: Iterable[Enqueued]
+) -> list[Outcome]:
     """What to answer each request."""
     stored = Counter(event.receipt_id for event in events)
+    deliveries = Counter(enqueued.event.receipt_id for enqueued in queue)
     orphaned = Counter(receipt.id for receipt, _ in placed.orphans)
     return [
         _outcome(
             receipt,
             stored=stored[receipt.id] + placed.stored[receipt.id] + len(receipt.group.silences),
             quarantined=len(receipt.group.refused) + orphaned[receipt.id],
+            deliveries=deliveries[receipt.id],
         )
         for receipt in receipts
     ]
 
 
-def _outcome(receipt: Receipt, *, stored: int, quarantined: int) -> Outcome:
+def _outcome(receipt: Receipt, *, stored: int, quarantined: int, deliveries: int) -> Outcome:
     received = receipt.group.received
-    return Outcome(receipt.id, received, stored, received - stored - quarantined, quarantined)
+    return Outcome(receipt.id, received, stored, received - stored - quarantined, quarantined, deliveries)
 
 
 def is_same_repeat(sightings: Sequence[Sighting]) -> bool:

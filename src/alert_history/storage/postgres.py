@@ -11,14 +11,16 @@ from alert_history.domain.alert import Refused
 from alert_history.domain.occurrence import Event, Sighting
 from alert_history.domain.receipt import Outcome, Receipt
 from alert_history.errors import StorageUnavailable
-from alert_history.ports import Store
+from alert_history.ports import Router, Store
 from alert_history.storage import postgres_statements as sql
 from alert_history.storage.batch import (
     Decision,
+    Enqueued,
     Key,
     PlacedNotes,
     by_key,
     decide,
+    enqueue,
     is_same_repeat,
     join_firing,
     newest_silences,
@@ -33,11 +35,13 @@ from alert_history.storage.postgres_connection import (
 )
 from alert_history.storage.postgres_history import PostgresHistory
 from alert_history.storage.postgres_lifecycle import PostgresLifecycle
+from alert_history.storage.postgres_outbox import PostgresOutbox
 from alert_history.storage.postgres_rows import (
     alert_row,
     copy,
     event_row,
     quarantine_row,
+    queue_row,
     read_occurrence,
     receipt_row,
     repeat_row,
@@ -60,15 +64,16 @@ _KNOWN_KEYS = 20_000
 _KNOWN_BODIES = 5_000
 
 
-def postgres_store(dsn: str, *, read_database_url: str | None = None) -> Store:
+def postgres_store(dsn: str, *, read_database_url: str | None = None, router: Router | None = None) -> Store:
     """A store on PostgreSQL; connects when it is opened. `read_database_url` may name a replica."""
     dsn = plain_dsn(dsn)
     connections = Connections(dsn, read_dsn=read_database_url and plain_dsn(read_database_url))
     return Store(
-        recorder=PostgresRecorder(connections),
+        recorder=PostgresRecorder(connections, router=router),
         history=PostgresHistory(connections),
         upkeep=PostgresUpkeep(connections),
         lifecycle=PostgresLifecycle(connections),
+        outbox=PostgresOutbox(connections),
     )
 
 
@@ -81,8 +86,9 @@ def plain_dsn(database_url: str) -> str:
 class PostgresRecorder:
     """Keeps batches. Remembers keys it has seen lately, as a hint which statement to try first, never as truth."""
 
-    def __init__(self, connections: Connections) -> None:
+    def __init__(self, connections: Connections, *, router: Router | None) -> None:
         self._connections = connections
+        self._router = router
         self._known_keys: dict[Key, None] = {}
         self._known_bodies: dict[tuple[bytes, datetime], None] = {}
         self._batches_without_copy = 0
@@ -113,8 +119,11 @@ class PostgresRecorder:
                 async with connection.transaction():
                     groups = await _join_firing(connection, groups)
                     events = await self._keep_alerts(connection, groups, in_order=attempt > 0)
+                    events, queue = enqueue(receipts, groups=groups, events=events, router=self._router)
+                    await _insert_events(connection, events)
+                    await _insert_queue(connection, queue)
                     placed = await _keep_notes(connection, receipts)
-                    kept = outcomes(receipts, events=events, placed=placed)
+                    kept = outcomes(receipts, events=events, placed=placed, queue=queue)
                     await _keep_receipts(connection, receipts, outcomes=kept, bodies=bodies)
                     await _keep_refused(connection, receipts, orphans=placed.orphans)
                     await _keep_silences(connection, receipts)
@@ -150,7 +159,6 @@ class PostgresRecorder:
             events += made
             known = []
             if not new:
-                await _insert_events(connection, events)
                 return events
         raise StorageUnavailable("other writers kept changing the same occurrences")
 
@@ -260,6 +268,11 @@ async def _advance(
 async def _insert_events(connection: Connection, events: Sequence[Event]) -> None:
     if events:
         await copy(connection, "events", map(event_row, events), columns=sql.EVENT_COLUMNS)
+
+
+async def _insert_queue(connection: Connection, queue: Sequence[Enqueued]) -> None:
+    if queue:
+        await copy(connection, "delivery_queue", map(queue_row, queue), columns=sql.QUEUE_COLUMNS)
 
 
 async def _keep_receipts(

@@ -14,6 +14,8 @@ Connection: TypeAlias = "asyncpg.Connection[Any]"
 
 CONNECT_TIMEOUT_SECONDS = 3
 READ_TIMEOUT_SECONDS = 5
+_GRACE_SECONDS = 1
+_SLOW_SECONDS = 300  # so that a job whose server vanished without a word does not wait for it for hours
 _READERS = 6
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)  # PostgreSQL's
 _WRITERS = 2
@@ -45,6 +47,8 @@ class Connections:
         self._read_dsn = read_dsn or dsn
         self._writers = asyncio.Semaphore(_WRITERS)
         self._idle_writers: list[Connection] = []
+        self._delivering = asyncio.Lock()
+        self._deliverer: Connection | None = None
         self._pool: asyncpg.Pool[Any] | None = None
 
     @asynccontextmanager
@@ -63,6 +67,20 @@ class Connections:
             else:
                 self._idle_writers.append(connection)
 
+    @asynccontextmanager
+    async def deliverer(self) -> AsyncIterator[Connection]:
+        """The connection that leases and settles deliveries; one user at a time, so it never crowds out ingest."""
+        async with self._delivering:
+            if self._deliverer is None or self._deliverer.is_closed():
+                self._deliverer = await self._connect(_WRITER_SETTINGS)
+            try:
+                yield self._deliverer
+            except (asyncpg.PostgresError, asyncpg.DataError, ValueError):
+                raise
+            except BaseException:
+                self._deliverer.terminate()
+                raise
+
     async def _idle_writer(self) -> Connection:
         while self._idle_writers:
             connection = self._idle_writers.pop()
@@ -72,7 +90,10 @@ class Connections:
 
     @asynccontextmanager
     async def reader(self) -> AsyncIterator[Connection]:
-        """A connection for reading; waits at most `READ_TIMEOUT_SECONDS` for one."""
+        """A connection for reading; waits at most `READ_TIMEOUT_SECONDS` for one.
+
+        The server breaks a read off after as long. If not even that is heard of, the connection is given up.
+        """
         if self._pool is None:
             self._pool = asyncpg.create_pool(
                 self._read_dsn,
@@ -85,13 +106,19 @@ class Connections:
             )
             await self._pool
         async with self._pool.acquire(timeout=READ_TIMEOUT_SECONDS) as connection:
-            yield connection  # type: ignore[misc]  # a proxy with the connection's own methods
+            try:
+                async with asyncio.timeout(READ_TIMEOUT_SECONDS + _GRACE_SECONDS):
+                    yield connection  # type: ignore[misc]  # a proxy with the connection's own methods
+            except TimeoutError:
+                connection.terminate()
+                raise
 
     @asynccontextmanager
     async def single(self, *, is_reading: bool = False) -> AsyncIterator[Connection]:
         """A connection of one's own for slow work, closed at the end; to the replica, if there is one, for reading."""
         settings = {"application_name": "alert-history upkeep", "timezone": "UTC"}
-        connection = await self._connect(settings, dsn=self._read_dsn if is_reading else self.dsn)
+        dsn = self._read_dsn if is_reading else self.dsn
+        connection = await self._connect(settings, dsn=dsn, command_seconds=_SLOW_SECONDS)
         try:
             yield connection
         finally:
@@ -101,12 +128,21 @@ class Connections:
         """Close all of them; does not wait for a server that is gone."""
         while self._idle_writers:
             self._idle_writers.pop().terminate()
+        if self._deliverer is not None:
+            self._deliverer.terminate()
         if self._pool is not None:
             self._pool.terminate()
             self._pool = None
 
-    async def _connect(self, settings: dict[str, str], *, dsn: str | None = None) -> Connection:
-        connection = await asyncpg.connect(dsn or self.dsn, timeout=CONNECT_TIMEOUT_SECONDS, server_settings=settings)
+    async def _connect(
+        self, settings: dict[str, str], *, dsn: str | None = None, command_seconds: float | None = None
+    ) -> Connection:
+        connection = await asyncpg.connect(
+            dsn or self.dsn,
+            timeout=CONNECT_TIMEOUT_SECONDS,
+            command_timeout=command_seconds,
+            server_settings=settings,
+        )
         await _keep_times_exact(connection)
         return connection
 

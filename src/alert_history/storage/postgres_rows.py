@@ -9,7 +9,7 @@ from alert_history.domain.alert import Refused, Silence
 from alert_history.domain.occurrence import Event, Occurrence, Sighting
 from alert_history.domain.receipt import Outcome, Receipt
 from alert_history.storage import postgres_statements as sql
-from alert_history.storage.batch import Decision, Key, encode_json, json_or_none, new_id
+from alert_history.storage.batch import Decision, Enqueued, Key, encode_json, json_or_none, new_id
 from alert_history.storage.postgres_connection import Connection
 
 
@@ -89,6 +89,23 @@ def alert_row(decision: Decision) -> tuple[Any, ...]:
         sighting.source,
         sighting.receiver,
         json_or_none(alert.details),
+    )
+
+
+def queue_row(enqueued: Enqueued) -> tuple[Any, ...]:
+    """A row of `postgres_statements.QUEUE_COLUMNS`."""
+    event = enqueued.event
+    return (
+        enqueued.id,
+        event.fingerprint,
+        event.starts_at,
+        enqueued.target,
+        event.key,
+        event.kind,
+        event.receipt_id,
+        "pending",
+        event.at,
+        event.at,
     )
 
 

@@ -30,6 +30,18 @@ EVENT_COLUMNS = {
     "receipt_id": "text",
     "detail": "jsonb",
 }
+QUEUE_COLUMNS = (
+    "id",
+    "fingerprint",
+    "starts_at",
+    "target",
+    "event_key",
+    "event",
+    "receipt_id",
+    "state",
+    "created_at",
+    "due_at",
+)
 RECEIPT_COLUMNS = {
     "id": "text",
     "received_at": "timestamptz",
@@ -141,6 +153,18 @@ FROM alerts a WHERE a.fingerprint = ANY($1::text[]) ORDER BY a.fingerprint, a.st
 FIRING_SINCE = """
 SELECT a.fingerprint, max(a.starts_at)
 FROM alerts a WHERE a.fingerprint = ANY($1::text[]) AND a.status = 'firing' GROUP BY a.fingerprint
+"""
+
+TOLD_TARGETS = """
+SELECT DISTINCT d.fingerprint, d.starts_at, d.target
+FROM unnest($1::text[], $2::timestamptz[]) AS u(fingerprint, starts_at)
+JOIN LATERAL (
+    SELECT d.fingerprint, d.starts_at, d.target FROM deliveries d
+    WHERE d.fingerprint = u.fingerprint AND d.starts_at = u.starts_at
+    UNION ALL
+    SELECT q.fingerprint, q.starts_at, q.target FROM delivery_queue q
+    WHERE q.fingerprint = u.fingerprint AND q.starts_at = u.starts_at
+) d ON true
 """
 
 LOCK_EXPIRED = """

@@ -1,22 +1,24 @@
 """PostgreSQL: what the background jobs do. Every step is short, and gives way when it would have to wait."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import asyncpg
 import msgspec
 
-from alert_history.domain.occurrence import expire
+from alert_history.domain.occurrence import Event, expire
 from alert_history.storage import postgres_statements as sql
-from alert_history.storage.batch import encode_json
+from alert_history.storage.batch import Enqueued, encode_json, new_id
 from alert_history.storage.postgres_connection import (
     Connection,
     Connections,
     storage_errors,
 )
 from alert_history.storage.postgres_rows import (
+    copy,
     event_row,
+    queue_row,
     read_occurrence,
     update_occurrences,
 )
@@ -43,6 +45,7 @@ PARTITIONED = {
     "events": Partitioning("starts_at", _WEEK, behind=2 * _WEEK),
     "receipts": Partitioning("received_at", _WEEK, behind=_DAY),
     "receipt_bodies": Partitioning("received_on", _DAY, behind=_DAY),
+    "deliveries": Partitioning("created_at", _WEEK, behind=_DAY),
 }
 
 
@@ -76,6 +79,7 @@ class PostgresUpkeep:
                     await update_occurrences(connection, dict(sorted(ended.items())))
                     columns = zip(*map(event_row, events), strict=True)
                     await connection.execute(sql.INSERT_EVENTS, *columns)
+                    await _tell_of_expiry(connection, events)
                 return len(rows)
 
     async def drop_history(self, before: datetime) -> int:
@@ -84,8 +88,9 @@ class PostgresUpkeep:
             async with self._connections.single() as connection:
                 for partition in await _partitions(connection, "alerts", older_than=before):
                     return await _drop_occurrences(connection, partition, before=before)
-                for partition in await _partitions(connection, "receipts", older_than=before):
-                    return await _drop_partition(connection, "receipts", partition)
+                for table in ("receipts", "deliveries"):
+                    for partition in await _partitions(connection, table, older_than=before):
+                        return await _drop_partition(connection, table, partition)
                 return await _delete_strays(connection, before)
 
     async def drop_bodies(self, before: datetime) -> int:
@@ -113,6 +118,15 @@ class PostgresUpkeep:
                     name,
                     encode_json(value).decode(),
                 )
+
+
+async def _tell_of_expiry(connection: Connection, events: Sequence[Event]) -> None:
+    """Queue the news for the targets that were told of the occurrence, and for no others."""
+    by_key = {(event.fingerprint, event.starts_at): event for event in events}
+    told = await connection.fetch(sql.TOLD_TARGETS, *zip(*by_key, strict=True))
+    queue = [Enqueued(new_id(by_key[row[0], row[1]].at), by_key[row[0], row[1]], row[2]) for row in told]
+    if queue:
+        await copy(connection, "delivery_queue", map(queue_row, queue), columns=sql.QUEUE_COLUMNS)
 
 
 def _starts(since: datetime, until: datetime, *, length: timedelta) -> Iterator[datetime]:
@@ -261,6 +275,7 @@ async def _delete_strays(connection: Connection, before: datetime) -> int:
             )
     removed = len(gone)
     removed += await _delete(connection, "receipts_default", "received_at < $1", before)
+    removed += await _delete(connection, "deliveries_default", "created_at < $1", before)
     return removed + await _delete(connection, "quarantine", "received_at < $1", before)
 
 

@@ -13,7 +13,7 @@ from datetime import datetime
 
 from alert_history.domain.occurrence import Event, Sighting
 from alert_history.domain.receipt import Outcome, Receipt
-from alert_history.ports import Store
+from alert_history.ports import Router, Store
 from alert_history.storage import sqlite_rows as sql
 from alert_history.storage.batch import (
     Decision,
@@ -21,6 +21,7 @@ from alert_history.storage.batch import (
     PlacedNotes,
     by_key,
     decide,
+    enqueue,
     join_firing,
     newest_silences,
     outcomes,
@@ -30,6 +31,7 @@ from alert_history.storage.batch import (
 from alert_history.storage.sqlite_connection import Connections, storage_errors
 from alert_history.storage.sqlite_history import SqliteHistory
 from alert_history.storage.sqlite_lifecycle import SqliteLifecycle
+from alert_history.storage.sqlite_outbox import SqliteOutbox
 from alert_history.storage.sqlite_upkeep import SqliteUpkeep
 from alert_history.storage.tables import from_microseconds, to_microseconds
 from alert_history.zstd import ZstdCompressor
@@ -37,23 +39,25 @@ from alert_history.zstd import ZstdCompressor
 _DAY = 86_400_000_000
 
 
-def sqlite_store(database_url: str) -> Store:
+def sqlite_store(database_url: str, *, router: Router | None = None) -> Store:
     """A store in the file a `sqlite:///path` URL names (four slashes for an absolute path)."""
     path = database_url.partition("://")[2].removeprefix("/").partition("?")[0]
     connections = Connections(path)
     return Store(
-        recorder=SqliteRecorder(connections),
+        recorder=SqliteRecorder(connections, router=router),
         history=SqliteHistory(connections),
         upkeep=SqliteUpkeep(connections),
         lifecycle=SqliteLifecycle(connections),
+        outbox=SqliteOutbox(connections),
     )
 
 
 class SqliteRecorder:
     """See `ports.Recorder`."""
 
-    def __init__(self, connections: Connections) -> None:
+    def __init__(self, connections: Connections, *, router: Router | None) -> None:
         self._connections = connections
+        self._router = router
         self._compressor = ZstdCompressor(level=1)
 
     async def commit(self, receipts: Sequence[Receipt]) -> list[Outcome]:
@@ -70,9 +74,12 @@ class SqliteRecorder:
         groups: dict[Key, list[Sighting]],
     ) -> list[Outcome]:
         groups = _join_firing(connection, groups)
-        events = _keep_alerts(connection, groups)
+        events, ids = _keep_alerts(connection, groups)
+        events, queue = enqueue(receipts, groups=groups, events=events, router=self._router)
+        connection.executemany(sql.INSERT_EVENT, [sql.event_row(ids[e.fingerprint, e.starts_at], e) for e in events])
+        connection.executemany(sql.INSERT_QUEUE, map(sql.queue_row, queue))
         placed = _keep_notes(connection, receipts)
-        kept = outcomes(receipts, events=events, placed=placed)
+        kept = outcomes(receipts, events=events, placed=placed, queue=queue)
         rows = [sql.receipt_row(*pair) for pair in zip(receipts, kept, strict=True)]
         connection.executemany(sql.INSERT_RECEIPT, rows)
         self._keep_bodies(connection, receipts)
@@ -91,8 +98,10 @@ class SqliteRecorder:
                 connection.execute(sql.INSERT_BODY, (day, receipt.body_sha256, body))
 
 
-def _keep_alerts(connection: sqlite3.Connection, groups: dict[Key, list[Sighting]]) -> list[Event]:
-    """Look each key up, decide, write; the events."""
+def _keep_alerts(
+    connection: sqlite3.Connection, groups: dict[Key, list[Sighting]]
+) -> tuple[list[Event], dict[Key, int]]:
+    """Look each key up, decide, write; the events, and the ids of the alerts that have some."""
     new: list[Decision] = []
     changed: list[tuple[int, Decision]] = []
     repeated: list[tuple[int, Decision]] = []
@@ -109,9 +118,8 @@ def _keep_alerts(connection: sqlite3.Connection, groups: dict[Key, list[Sighting
     connection.executemany(sql.UPDATE_ALERT, [sql.update_row(id_, d.occurrence) for id_, d in changed])
     connection.executemany(sql.COUNT_REPEAT, [sql.repeat_row(id_, d.occurrence) for id_, d in repeated])
     decided = [*zip(ids, new, strict=True), *changed]
-    rows = [sql.event_row(id_, event) for id_, decision in decided for event in decision.events]
-    connection.executemany(sql.INSERT_EVENT, rows)
-    return [event for _, decision in decided for event in decision.events]
+    events = [event for _, decision in decided for event in decision.events]
+    return events, {decision.first.alert.key: id_ for id_, decision in decided}
 
 
 def _new_ids(connection: sqlite3.Connection, new: Sequence[Decision]) -> list[int]:

@@ -11,7 +11,7 @@ import msgspec
 from alert_history.domain.alert import Refused, Silence
 from alert_history.domain.occurrence import Event, Occurrence
 from alert_history.domain.receipt import Outcome, Receipt
-from alert_history.storage.batch import Decision, encode_json, json_or_none, new_id
+from alert_history.storage.batch import Decision, Enqueued, encode_json, json_or_none, new_id
 from alert_history.storage.reads import time_of
 from alert_history.storage.tables import from_microseconds, to_microseconds
 
@@ -22,6 +22,8 @@ INSERT_ALERT = f"INSERT INTO alerts VALUES ({', '.join('?' * 20)})"
 INSERT_TERMS = "INSERT INTO alert_terms (rowid, terms) VALUES (?, ?)"
 INSERT_EVENT = "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?)"
 INSERT_NOTE = "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING RETURNING receipt_id"
+INSERT_QUEUE = """INSERT INTO delivery_queue (id, fingerprint, starts_at, target, event_key, event, receipt_id, state,
+    created_at, due_at) VALUES (?, ?, ?, ?, ?, ?, ?, 'pending', ?, ?)"""
 INSERT_RECEIPT = f"INSERT INTO receipts VALUES ({', '.join('?' * 14)})"
 INSERT_BODY = "INSERT INTO receipt_bodies VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
 INSERT_QUARANTINE = "INSERT INTO quarantine VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
@@ -120,6 +122,13 @@ def repeat_row(alert_id: int, now: Occurrence) -> tuple[Any, ...]:
     """The arguments of COUNT_REPEAT."""
     last = to_microseconds(now.last_received_at)
     return (_microseconds(now.expires_at), last, now.repeat_count, alert_id)
+
+
+def queue_row(enqueued: Enqueued) -> tuple[Any, ...]:
+    """The arguments of INSERT_QUEUE."""
+    event, at = enqueued.event, to_microseconds(enqueued.event.at)
+    starts_at = to_microseconds(event.starts_at)
+    return (enqueued.id, event.fingerprint, starts_at, enqueued.target, event.key, event.kind, event.receipt_id, at, at)
 
 
 def event_row(alert_id: int, event: Event) -> tuple[Any, ...]:

@@ -8,7 +8,7 @@ import msgspec
 
 from alert_history.domain.occurrence import expire
 from alert_history.storage import sqlite_rows as sql
-from alert_history.storage.batch import encode_json
+from alert_history.storage.batch import Enqueued, encode_json, new_id
 from alert_history.storage.sqlite_connection import Connections
 from alert_history.storage.tables import from_microseconds, to_microseconds
 
@@ -19,6 +19,8 @@ _EXPIRED = """SELECT fingerprint, starts_at, id, status, content_hash, annotatio
     last_received_at, repeat_count, event_count FROM alerts
     WHERE status = 'firing' AND expires_at IS NOT NULL AND expires_at <= ? ORDER BY expires_at LIMIT ?"""
 _OLD = """SELECT id, fingerprint, labels, last_received_at FROM alerts WHERE id > ? AND id < ? ORDER BY id LIMIT ?"""
+_TOLD_TARGETS = """SELECT target FROM deliveries WHERE starts_at = ? AND fingerprint = ?
+    UNION SELECT target FROM delivery_queue WHERE starts_at = ? AND fingerprint = ?"""
 _FORGET_TERMS = "INSERT INTO alert_terms (alert_terms, rowid, terms) VALUES ('delete', ?, ?)"
 
 
@@ -74,6 +76,7 @@ class SqliteUpkeep:
         removed = len(old)
         oldest_kept = lowest_uuid7(before)
         removed += _delete(connection, "receipts", "id", "id < ?", oldest_kept)
+        removed += _delete(connection, "deliveries", "id", "id < ?", oldest_kept)
         return removed + _delete(connection, "quarantine", "id", "id < ?", oldest_kept)
 
 
@@ -85,6 +88,9 @@ def _expire(connection: sqlite3.Connection, now: datetime, *, limit: int) -> int
         event = expire(occurrence, fingerprint=row["fingerprint"], starts_at=starts_at, now=now)
         connection.execute(sql.UPDATE_ALERT, sql.update_row(row["id"], occurrence))
         connection.execute(sql.INSERT_EVENT, sql.event_row(row["id"], event))
+        told = connection.execute(_TOLD_TARGETS, (row["starts_at"], row["fingerprint"]) * 2).fetchall()
+        queue = [sql.queue_row(Enqueued(new_id(now), event, target)) for (target,) in told]
+        connection.executemany(sql.INSERT_QUEUE, queue)
     return len(rows)
 
 

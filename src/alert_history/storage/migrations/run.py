@@ -7,6 +7,7 @@ Synchronous: call it in a thread. Alembic is imported only when there is somethi
 
 import asyncio
 import sqlite3
+import time
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from sqlalchemy.pool import NullPool
 
 _LOCK = 0x616C657274  # "alert"
 _LOCK_TIMEOUT_SECONDS = 300
+_LOCK_POLL_SECONDS = 0.01
 
 
 def upgrade_sqlite(path: str) -> None:
@@ -24,7 +26,7 @@ def upgrade_sqlite(path: str) -> None:
 
     def connect() -> sqlite3.Connection:
         connection = sqlite3.connect(path, isolation_level=None, timeout=_LOCK_TIMEOUT_SECONDS)
-        connection.execute("PRAGMA journal_mode = WAL")
+        _keep_log(connection)
         connection.execute("PRAGMA synchronous = FULL")
         return connection
 
@@ -34,6 +36,20 @@ def upgrade_sqlite(path: str) -> None:
         _upgrade(connection)
         connection.exec_driver_sql("COMMIT")
     engine.dispose()
+
+
+def _keep_log(connection: sqlite3.Connection) -> None:
+    """Switch to the write-ahead log. SQLite does not wait for a lock here as it does elsewhere."""
+    end = time.monotonic() + _LOCK_TIMEOUT_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > end:
+                raise
+            time.sleep(_LOCK_POLL_SECONDS)
+        else:
+            return
 
 
 def upgrade_postgres(dsn: str) -> None:

@@ -1,0 +1,70 @@
+"""A delivery: saying one event to one target. Its states, and when it is tried again."""
+
+from datetime import datetime, timedelta
+from typing import Literal
+
+import msgspec
+
+from alert_history.domain.occurrence import EventKind
+from alert_history.domain.target import Outgoing
+
+State = Literal["pending", "leased", "delivered", "superseded", "dead"]
+
+FIRST_RETRY = timedelta(seconds=2)
+LONGEST_RETRY = timedelta(minutes=10)
+GIVES_UP_AFTER = timedelta(hours=24)
+MAX_LOGGED_ATTEMPTS = 20
+
+TOLD_EVENTS: frozenset[EventKind] = frozenset({"fired", "resolved", "refired", "annotations_changed", "expired"})
+"""Events that targets are told of; the others are notes about an alert, not news of it."""
+
+
+class Leased(msgspec.Struct, frozen=True):
+    """A delivery this process may make until `lease_until`. `attempt` counts from 1."""
+
+    id: str
+    target: str
+    attempt: int
+    created_at: datetime
+    lease_until: datetime
+    alert: Outgoing
+
+
+class Attempt(msgspec.Struct, frozen=True):
+    """What one try came to: `outcome` is delivered, retried, dead or handed_back."""
+
+    at: datetime
+    outcome: str
+    reason: str
+    milliseconds: int
+
+
+class Settlement(msgspec.Struct, frozen=True):
+    """What becomes of a leased delivery. `due_at` is set where it goes back to `pending`."""
+
+    id: str
+    state: Literal["pending", "delivered", "dead"]
+    attempt: Attempt
+    due_at: datetime | None = None
+    external_id: str | None = None
+
+
+class Routing(msgspec.Struct, frozen=True):
+    """Who is told of an event, and why the others are not (target → reason)."""
+
+    told: tuple[str, ...]
+    not_told: dict[str, str]
+
+
+def retry_at(now: datetime, *, attempt: int, randomness: float, at_least: float | None = None) -> datetime:
+    """When to try again: exponential with full jitter (`randomness` in [0, 1)), never before `at_least` seconds."""
+    ceiling = min(FIRST_RETRY * (1 << min(attempt - 1, 20)), LONGEST_RETRY)
+    wait = ceiling * randomness
+    if at_least is not None:
+        wait = max(wait, timedelta(seconds=at_least))
+    return now + wait
+
+
+def is_given_up(now: datetime, *, created_at: datetime) -> bool:
+    """Whether it has been tried for so long that nobody wants to hear it any more."""
+    return now - created_at >= GIVES_UP_AFTER

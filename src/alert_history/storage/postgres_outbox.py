@@ -1,0 +1,218 @@
+"""PostgreSQL: the outbox. A target's deliveries are leased by one replica at a time, in one statement.
+
+For each alert the newest pending delivery is leased and the older ones are superseded; while one is under way,
+the alert's next one waits. The advisory lock on the target makes both true whatever other replicas do.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import msgspec
+
+from alert_history.domain.delivery import Leased, Settlement
+from alert_history.domain.target import Outgoing
+from alert_history.errors import NotFound
+from alert_history.ports import DeliveryFilter, DeliveryPage, QueueDepth, StoredDelivery
+from alert_history.storage.batch import encode_json, occurrence_id
+from alert_history.storage.postgres_connection import Connections, storage_errors
+from alert_history.storage.tables import to_microseconds
+
+_COLUMNS = (
+    "id, fingerprint, starts_at, target, event_key, event, receipt_id, state, created_at, due_at, lease_until, "
+    "attempts, log, external_id, settled_at"
+)
+
+_TRY_TARGET = "SELECT pg_try_advisory_xact_lock(hashtextextended('alert-history target ' || $1, 0))"
+
+_TAKE_BACK = """
+UPDATE delivery_queue SET state = 'pending', lease_until = NULL, due_at = $2
+WHERE target = $1 AND state = 'leased' AND lease_until < $2
+"""
+
+_LEASE = f"""
+WITH due AS (
+    SELECT q.fingerprint FROM delivery_queue q
+    WHERE q.target = $1 AND q.state = 'pending' AND q.due_at <= $2 AND NOT EXISTS (
+        SELECT 1 FROM delivery_queue l
+        WHERE l.target = q.target AND l.fingerprint = q.fingerprint AND l.state = 'leased')
+    ORDER BY q.due_at LIMIT $3
+), newest AS (
+    SELECT DISTINCT ON (q.fingerprint) q.fingerprint, q.id FROM delivery_queue q
+    WHERE q.target = $1 AND q.state = 'pending' AND q.fingerprint IN (SELECT fingerprint FROM due)
+    ORDER BY q.fingerprint, q.starts_at DESC, q.event_key DESC
+), older AS (
+    DELETE FROM delivery_queue q USING newest n
+    WHERE q.target = $1 AND q.state = 'pending' AND q.fingerprint = n.fingerprint AND q.id <> n.id
+    RETURNING q.*
+), superseded AS (
+    INSERT INTO deliveries ({_COLUMNS})
+    SELECT id, fingerprint, starts_at, target, event_key, event, receipt_id, 'superseded', created_at, due_at, NULL,
+        attempts, log, external_id, $2 FROM older
+), leased AS (
+    UPDATE delivery_queue q SET state = 'leased', lease_until = $4, attempts = q.attempts + 1
+    FROM newest n WHERE q.id = n.id AND q.fingerprint = n.fingerprint
+    RETURNING q.*
+)
+SELECT l.id, l.attempts, l.created_at, l.event, l.fingerprint, l.starts_at,
+    coalesce(a.labels, '{{}}') AS labels, coalesce(a.annotations, '{{}}') AS annotations, a.ends_at,
+    coalesce(a.generator_url, '') AS generator_url, coalesce(a.receiver, '') AS receiver,
+    r.group_key, r.external_url, r.details,
+    (SELECT d.external_id FROM deliveries d WHERE d.fingerprint = l.fingerprint AND d.starts_at = l.starts_at
+        AND d.target = l.target AND d.external_id IS NOT NULL ORDER BY d.id DESC LIMIT 1) AS external_id,
+    (SELECT count(*) FROM older) AS superseded
+FROM leased l
+LEFT JOIN alerts a ON a.fingerprint = l.fingerprint AND a.starts_at = l.starts_at
+LEFT JOIN receipts r ON r.id = l.receipt_id AND r.received_at = l.created_at
+ORDER BY l.id
+"""
+
+_ATTEMPT_LOG = "CASE WHEN jsonb_array_length(q.log) >= 20 THEN q.log - 0 ELSE q.log END || u.attempt::jsonb"
+
+_SETTLE = f"""
+WITH u AS (
+    SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::timestamptz[])
+        AS u(id, fingerprint, state, attempt, settled_at)
+), external AS (
+    SELECT * FROM unnest($1::text[], $6::text[]) AS e(id, external_id)
+), done AS (
+    DELETE FROM delivery_queue q USING u WHERE q.id = u.id AND q.fingerprint = u.fingerprint AND q.state = 'leased'
+    RETURNING q.*, u.state AS new_state, {_ATTEMPT_LOG} AS new_log, u.settled_at AS now
+)
+INSERT INTO deliveries ({_COLUMNS})
+SELECT d.id, d.fingerprint, d.starts_at, d.target, d.event_key, d.event, d.receipt_id, d.new_state, d.created_at,
+    d.due_at, NULL, d.attempts, d.new_log, coalesce(e.external_id, d.external_id), d.now
+FROM done d LEFT JOIN external e ON e.id = d.id
+"""
+
+_POSTPONE = f"""
+UPDATE delivery_queue q SET state = 'pending', lease_until = NULL, due_at = u.due_at, log = {_ATTEMPT_LOG}
+FROM unnest($1::text[], $2::text[], $3::timestamptz[], $4::text[]) AS u(id, fingerprint, due_at, attempt)
+WHERE q.id = u.id AND q.fingerprint = u.fingerprint AND q.state = 'leased'
+"""
+
+_REPLAY = f"""
+WITH dead AS (
+    DELETE FROM deliveries WHERE state = 'dead' AND ($1::text IS NULL OR id = $1) AND ($2::text IS NULL OR target = $2)
+    RETURNING *
+)
+INSERT INTO delivery_queue ({_COLUMNS})
+SELECT id, fingerprint, starts_at, target, event_key, event, receipt_id, 'pending', $3, $3, NULL, 0, log, external_id,
+    NULL FROM dead
+"""
+
+_DEPTH = """
+SELECT target, count(*), min(created_at) FROM delivery_queue GROUP BY target
+"""
+
+_read = msgspec.json.decode
+
+
+class PostgresOutbox:
+    """See `ports.Outbox`."""
+
+    def __init__(self, connections: Connections) -> None:
+        self._connections = connections
+
+    async def lease(self, target: str, *, now: datetime, limit: int, lease_for: timedelta) -> tuple[list[Leased], int]:
+        """See `ports.Outbox.lease`."""
+        until = now + lease_for
+        with storage_errors():
+            async with self._connections.deliverer() as connection, connection.transaction():
+                if not await connection.fetchval(_TRY_TARGET, target):
+                    return [], 0
+                await connection.execute(_TAKE_BACK, target, now)
+                rows = await connection.fetch(_LEASE, target, now, limit, until)
+        leased = [_leased(row, target=target, until=until) for row in rows]
+        return leased, rows[0]["superseded"] if rows else 0
+
+    async def settle(self, settlements: Sequence[tuple[Leased, Settlement]]) -> None:
+        """See `ports.Outbox.settle`."""
+        done = [(lease, s) for lease, s in settlements if s.state != "pending"]
+        postponed = [(lease, s) for lease, s in settlements if s.state == "pending"]
+        with storage_errors():
+            async with self._connections.deliverer() as connection, connection.transaction():
+                if done:
+                    rows = [
+                        (s.id, lease.alert.fingerprint, s.state, _json(s.attempt), s.attempt.at, s.external_id)
+                        for lease, s in done
+                    ]
+                    await connection.execute(_SETTLE, *zip(*rows, strict=True))
+                if postponed:
+                    waiting = [(s.id, lease.alert.fingerprint, s.due_at, _json(s.attempt)) for lease, s in postponed]
+                    await connection.execute(_POSTPONE, *zip(*waiting, strict=True))
+
+    async def depth(self) -> dict[str, QueueDepth]:
+        """See `ports.Outbox.depth`."""
+        with storage_errors():
+            async with self._connections.reader() as connection:
+                return {row[0]: QueueDepth(row[1], row[2]) for row in await connection.fetch(_DEPTH)}
+
+    async def replay(self, *, now: datetime, delivery_id: str | None = None, target: str | None = None) -> int:
+        """See `ports.Outbox.replay`."""
+        with storage_errors():
+            async with self._connections.single() as connection:
+                done = await connection.execute(_REPLAY, delivery_id, target, now)
+        replayed = int(done.rsplit(" ", 1)[1])
+        if delivery_id is not None and not replayed:
+            raise NotFound(f"no dead delivery {delivery_id!r}")
+        return replayed
+
+    async def deliveries(self, wanted: DeliveryFilter) -> DeliveryPage:
+        """See `ports.Outbox.deliveries`."""
+        conditions = ["($1::text IS NULL OR target = $1)", "($2::text IS NULL OR state = $2)"]
+        conditions += ["($3::text IS NULL OR id < $3)", "($4::text IS NULL OR fingerprint = $4)"]
+        conditions += ["($5::timestamptz IS NULL OR starts_at = $5)"]
+        where = " AND ".join(conditions)
+        query = " UNION ALL ".join(
+            f"(SELECT {_COLUMNS} FROM {table} WHERE {where} ORDER BY id DESC LIMIT $6)"
+            for table in ("delivery_queue", "deliveries")
+        )
+        arguments = (wanted.target, wanted.state, wanted.cursor, wanted.fingerprint, wanted.starts_at)
+        with storage_errors():
+            async with self._connections.reader() as connection:
+                rows = await connection.fetch(f"{query} ORDER BY id DESC LIMIT $6", *arguments, wanted.limit + 1)
+        found = [_stored(row) for row in rows[: wanted.limit]]
+        return DeliveryPage(found, found[-1].id if len(rows) > wanted.limit else None)
+
+
+def _json(value: Any) -> str:
+    return encode_json(value).decode()
+
+
+def _leased(row: Any, *, target: str, until: datetime) -> Leased:
+    status = "resolved" if row["event"] in {"resolved", "expired"} else "firing"
+    alert = Outgoing(
+        occurrence_id=occurrence_id(row["fingerprint"], to_microseconds(row["starts_at"])),
+        fingerprint=row["fingerprint"],
+        status=status,  # type: ignore[arg-type]  # one of the two above
+        event=row["event"],
+        labels=_read(row["labels"]),
+        annotations=_read(row["annotations"]),
+        starts_at=row["starts_at"],
+        ends_at=row["ends_at"] if status == "resolved" else None,
+        at=row["created_at"],
+        generator_url=row["generator_url"],
+        receiver=row["receiver"],
+        group_key=row["group_key"] or "",
+        external_url=row["external_url"] or "",
+        details=_read(row["details"]) if row["details"] else {},
+        external_id=row["external_id"],
+    )
+    return Leased(row["id"], target, row["attempts"], row["created_at"], until, alert)
+
+
+def _stored(row: Any) -> StoredDelivery:
+    return StoredDelivery(
+        id=row["id"],
+        occurrence_id=occurrence_id(row["fingerprint"], to_microseconds(row["starts_at"])),
+        fingerprint=row["fingerprint"],
+        target=row["target"],
+        event=row["event"],
+        state=row["state"],
+        created_at=row["created_at"],
+        due_at=row["due_at"] if row["state"] in {"pending", "leased"} else None,
+        settled_at=row["settled_at"],
+        attempts=row["attempts"],
+        log=_read(row["log"]),
+    )

@@ -1,0 +1,201 @@
+"""SQLite: the outbox, with the same promises as on PostgreSQL; the one writer makes them easy to keep."""
+
+import sqlite3
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+import msgspec
+
+from alert_history.domain.delivery import MAX_LOGGED_ATTEMPTS, Leased, Settlement
+from alert_history.domain.target import Outgoing
+from alert_history.errors import NotFound
+from alert_history.ports import DeliveryFilter, DeliveryPage, QueueDepth, StoredDelivery
+from alert_history.storage.batch import encode_json, occurrence_id
+from alert_history.storage.reads import time_of
+from alert_history.storage.sqlite_connection import Connections
+from alert_history.storage.tables import from_microseconds, to_microseconds
+
+_COLUMNS = (
+    "id, fingerprint, starts_at, target, event_key, event, receipt_id, state, created_at, due_at, lease_until, "
+    "attempts, log, external_id, settled_at"
+)
+
+_TAKE_BACK = """UPDATE delivery_queue SET state = 'pending', lease_until = NULL, due_at = :now
+    WHERE target = :target AND state = 'leased' AND lease_until < :now"""
+_DUE = """SELECT DISTINCT fingerprint FROM (
+    SELECT q.fingerprint FROM delivery_queue q
+    WHERE q.target = :target AND q.state = 'pending' AND q.due_at <= :now AND NOT EXISTS (
+        SELECT 1 FROM delivery_queue l
+        WHERE l.target = q.target AND l.fingerprint = q.fingerprint AND l.state = 'leased')
+    ORDER BY q.due_at LIMIT :limit)"""
+_PENDING = """SELECT id FROM delivery_queue
+    WHERE target = ? AND fingerprint = ? AND state = 'pending'
+    ORDER BY starts_at DESC, event_key DESC"""
+_LOG = f"INSERT INTO deliveries ({_COLUMNS}) SELECT {_COLUMNS} FROM delivery_queue WHERE id = ?"
+_LEASED = """SELECT q.*, a.labels, a.annotations, a.ends_at, a.generator_url, a.receiver,
+        r.group_key, r.external_url, r.details, (
+            SELECT d.external_id FROM deliveries d WHERE d.starts_at = q.starts_at AND d.fingerprint = q.fingerprint
+            AND d.target = q.target AND d.external_id IS NOT NULL ORDER BY d.id DESC LIMIT 1) AS known_as
+    FROM delivery_queue q
+    LEFT JOIN alerts a ON a.starts_at = q.starts_at AND a.fingerprint = q.fingerprint
+    LEFT JOIN receipts r ON r.id = q.receipt_id WHERE q.id = ?"""
+
+_read = msgspec.json.decode
+
+
+class SqliteOutbox:
+    """See `ports.Outbox`."""
+
+    def __init__(self, connections: Connections) -> None:
+        self._connections = connections
+
+    async def lease(self, target: str, *, now: datetime, limit: int, lease_for: timedelta) -> tuple[list[Leased], int]:
+        """See `ports.Outbox.lease`. Looks before it takes the write lock: mostly there is nothing."""
+        if not await self._connections.read(_has_work, target, now):
+            return [], 0
+        return await self._connections.write(_lease, target, now=now, limit=limit, until=now + lease_for)
+
+    async def settle(self, settlements: Sequence[tuple[Leased, Settlement]]) -> None:
+        """See `ports.Outbox.settle`."""
+        await self._connections.write(_settle, [settlement for _, settlement in settlements])
+
+    async def depth(self) -> dict[str, QueueDepth]:
+        """See `ports.Outbox.depth`."""
+        return await self._connections.read(_depth)
+
+    async def replay(self, *, now: datetime, delivery_id: str | None = None, target: str | None = None) -> int:
+        """See `ports.Outbox.replay`."""
+        replayed = await self._connections.write(_replay, now, delivery_id=delivery_id, target=target)
+        if delivery_id is not None and not replayed:
+            raise NotFound(f"no dead delivery {delivery_id!r}")
+        return replayed
+
+    async def deliveries(self, wanted: DeliveryFilter) -> DeliveryPage:
+        """See `ports.Outbox.deliveries`."""
+        rows = await self._connections.read(_deliveries, wanted)
+        found = [_stored(row) for row in rows[: wanted.limit]]
+        return DeliveryPage(found, found[-1].id if len(rows) > wanted.limit else None)
+
+
+def _has_work(connection: sqlite3.Connection, target: str, now: datetime) -> bool:
+    query = """SELECT 1 FROM delivery_queue WHERE target = :target AND
+        (state = 'pending' AND due_at <= :now OR state = 'leased' AND lease_until < :now) LIMIT 1"""
+    return connection.execute(query, {"target": target, "now": to_microseconds(now)}).fetchone() is not None
+
+
+def _lease(
+    connection: sqlite3.Connection, target: str, *, now: datetime, limit: int, until: datetime
+) -> tuple[list[Leased], int]:
+    known = {"target": target, "now": to_microseconds(now), "limit": limit}
+    connection.execute(_TAKE_BACK, known)
+    leased: list[Leased] = []
+    superseded = 0
+    for (fingerprint,) in connection.execute(_DUE, known).fetchall():
+        newest, *older = [row[0] for row in connection.execute(_PENDING, (target, fingerprint))]
+        for delivery_id in older:
+            _move(connection, delivery_id, state="superseded", now=now)
+        take = "UPDATE delivery_queue SET state = 'leased', lease_until = ?, attempts = attempts + 1 WHERE id = ?"
+        connection.execute(take, (to_microseconds(until), newest))
+        leased.append(_leased(connection.execute(_LEASED, (newest,)).fetchone(), until=until))
+        superseded += len(older)
+    return leased, superseded
+
+
+def _move(
+    connection: sqlite3.Connection, delivery_id: str, *, state: str, now: datetime, external_id: str | None = None
+) -> None:
+    """From the queue to the log."""
+    connection.execute(
+        "UPDATE delivery_queue SET state = ?, settled_at = ?, lease_until = NULL, "
+        "external_id = coalesce(?, external_id) WHERE id = ?",
+        (state, to_microseconds(now), external_id, delivery_id),
+    )
+    connection.execute(_LOG, (delivery_id,))
+    connection.execute("DELETE FROM delivery_queue WHERE id = ?", (delivery_id,))
+
+
+def _settle(connection: sqlite3.Connection, settlements: Sequence[Settlement]) -> None:
+    for settlement in settlements:
+        query = "SELECT log FROM delivery_queue WHERE id = ? AND state = 'leased'"
+        row = connection.execute(query, (settlement.id,)).fetchone()
+        if row is None:
+            continue  # the lease was lost
+        log = [*_read(row[0]), settlement.attempt][-MAX_LOGGED_ATTEMPTS:]
+        noted = "UPDATE delivery_queue SET log = ? WHERE id = ?"
+        connection.execute(noted, (encode_json(log).decode(), settlement.id))
+        if settlement.due_at is None:
+            now, external_id = settlement.attempt.at, settlement.external_id
+            _move(connection, settlement.id, state=settlement.state, now=now, external_id=external_id)
+        else:
+            back = "UPDATE delivery_queue SET state = 'pending', lease_until = NULL, due_at = ? WHERE id = ?"
+            connection.execute(back, (to_microseconds(settlement.due_at), settlement.id))
+
+
+def _depth(connection: sqlite3.Connection) -> dict[str, QueueDepth]:
+    rows = connection.execute("SELECT target, count(*), min(created_at) FROM delivery_queue GROUP BY target")
+    return {row[0]: QueueDepth(row[1], from_microseconds(row[2])) for row in rows}
+
+
+def _replay(connection: sqlite3.Connection, now: datetime, *, delivery_id: str | None, target: str | None) -> int:
+    which = "state = 'dead' AND (:id IS NULL OR id = :id) AND (:target IS NULL OR target = :target)"
+    given = {"id": delivery_id, "target": target, "now": to_microseconds(now)}
+    revived = "id, fingerprint, starts_at, target, event_key, event, receipt_id, 'pending', :now, :now, NULL, 0, log"
+    connection.execute(
+        f"INSERT INTO delivery_queue ({_COLUMNS}) SELECT {revived}, external_id, NULL FROM deliveries WHERE {which}",
+        given,
+    )
+    return connection.execute(f"DELETE FROM deliveries WHERE {which}", given).rowcount
+
+
+def _deliveries(connection: sqlite3.Connection, wanted: DeliveryFilter) -> list[sqlite3.Row]:
+    given = msgspec.structs.asdict(wanted) | {
+        "starts_at": None if wanted.starts_at is None else to_microseconds(wanted.starts_at),
+        "limit": wanted.limit + 1,
+    }
+    conditions = [
+        f"{name} = :{name}" for name in ("target", "state", "fingerprint", "starts_at") if given[name] is not None
+    ]
+    if wanted.cursor is not None:
+        conditions.append("id < :cursor")
+    where = " AND ".join(conditions) or "1"
+    both = " UNION ALL ".join(f"SELECT * FROM {table} WHERE {where}" for table in ("delivery_queue", "deliveries"))
+    return connection.execute(f"{both} ORDER BY id DESC LIMIT :limit", given).fetchall()
+
+
+def _leased(row: sqlite3.Row, *, until: datetime) -> Leased:
+    is_resolved = row["event"] in {"resolved", "expired"}
+    created_at = from_microseconds(row["created_at"])
+    alert = Outgoing(
+        occurrence_id=occurrence_id(row["fingerprint"], row["starts_at"]),
+        fingerprint=row["fingerprint"],
+        status="resolved" if is_resolved else "firing",
+        event=row["event"],
+        labels=_read(row["labels"] or "{}"),
+        annotations=_read(row["annotations"] or "{}"),
+        starts_at=from_microseconds(row["starts_at"]),
+        ends_at=time_of(row["ends_at"]) if is_resolved else None,
+        at=created_at,
+        generator_url=row["generator_url"] or "",
+        receiver=row["receiver"] or "",
+        group_key=row["group_key"] or "",
+        external_url=row["external_url"] or "",
+        details=_read(row["details"] or "{}"),
+        external_id=row["known_as"],
+    )
+    return Leased(row["id"], row["target"], row["attempts"], created_at, until, alert)
+
+
+def _stored(row: sqlite3.Row) -> StoredDelivery:
+    return StoredDelivery(
+        id=row["id"],
+        occurrence_id=occurrence_id(row["fingerprint"], row["starts_at"]),
+        fingerprint=row["fingerprint"],
+        target=row["target"],
+        event=row["event"],
+        state=row["state"],
+        created_at=from_microseconds(row["created_at"]),
+        due_at=from_microseconds(row["due_at"]) if row["state"] in {"pending", "leased"} else None,
+        settled_at=time_of(row["settled_at"]),
+        attempts=row["attempts"],
+        log=_read(row["log"]),
+    )

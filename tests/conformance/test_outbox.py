@@ -1,0 +1,195 @@
+"""The outbox: what is recorded for publishing is delivered in order, by one replica at a time, or dead on record."""
+
+from collections.abc import AsyncIterator
+from datetime import datetime, timedelta
+
+import msgspec
+import pytest
+
+from alert_history.domain.alert import Alert
+from alert_history.domain.delivery import Attempt, Leased, Routing, Settlement
+from alert_history.domain.occurrence import Event
+from alert_history.domain.routing import route
+from alert_history.domain.target import TargetSpec
+from alert_history.errors import NotFound
+from alert_history.ports import DeliveryFilter, Store, StoredDelivery
+from alert_history.storage import open_store
+from tests.conformance.samples import MINUTE, NOW, SECOND, alert, id_of, receipt
+
+LEASE = timedelta(seconds=30)
+ALL = TargetSpec("all", "webhook", {})
+
+
+def _router(*specs: TargetSpec):  # noqa: ANN202  # a closure of the port's shape
+    def decide(of: Alert, event: Event) -> Routing | None:
+        return route(specs, event=event.kind, labels=of.labels, annotations=of.annotations)
+
+    return decide
+
+
+@pytest.fixture
+async def store(database_url: str) -> AsyncIterator[Store]:
+    opened = open_store(database_url, router=_router(ALL))
+    await opened.lifecycle.open()
+    yield opened
+    await opened.lifecycle.close()
+
+
+async def _record(store: Store, *alerts: Alert, at: datetime = NOW) -> int:
+    sent = msgspec.structs.replace(receipt(*alerts, at=at), publish=True)
+    return (await store.recorder.commit([sent]))[0].deliveries
+
+
+async def _lease(store: Store, *, now: datetime = NOW, limit: int = 100) -> list[Leased]:
+    return (await store.outbox.lease("all", now=now, limit=limit, lease_for=LEASE))[0]
+
+
+async def _settle(store: Store, leased: list[Leased], state: str, *, due_at: datetime | None = None) -> None:
+    attempt = Attempt(NOW, state, "", 1)
+    await store.outbox.settle([(one, Settlement(one.id, state, attempt, due_at=due_at)) for one in leased])
+
+
+async def _states(store: Store) -> list[str]:
+    page = await store.outbox.deliveries(DeliveryFilter(limit=1000))
+    return sorted(f"{delivery.event} {delivery.state}" for delivery in page.deliveries)
+
+
+async def test_each_event_is_one_delivery_and_a_repeat_is_none(store: Store) -> None:
+    assert await _record(store, alert()) == 1
+    assert await _record(store, alert()) == 0
+    assert await _states(store) == ["fired pending"]
+
+
+async def test_a_request_that_is_only_recorded_queues_nothing(store: Store) -> None:
+    await store.recorder.commit([receipt(alert())])
+    assert await _states(store) == []
+
+
+async def test_what_is_leased_says_what_happened(store: Store) -> None:
+    await _record(store, alert())
+    (leased,) = await _lease(store)
+    told = leased.alert
+    assert (told.status, told.event, told.labels["alertname"], told.receiver) == (
+        "firing",
+        "fired",
+        "DiskFull",
+        "team-x",
+    )
+
+
+async def test_a_leased_delivery_is_given_to_nobody_else(store: Store) -> None:
+    await _record(store, alert())
+    assert len(await _lease(store)) == 1
+    assert await _lease(store) == []
+
+
+async def test_a_lease_that_ran_out_is_taken_over(store: Store) -> None:
+    await _record(store, alert())
+    (first,) = await _lease(store)
+    (second,) = await _lease(store, now=NOW + LEASE + SECOND)
+    assert (second.id, second.attempt) == (first.id, 2)
+
+
+async def test_a_resolve_waits_while_its_firing_is_under_way(store: Store) -> None:
+    await _record(store, alert())
+    under_way = await _lease(store)
+    await _record(store, alert(status="resolved"), at=NOW + SECOND)
+    assert await _lease(store, now=NOW + 2 * SECOND) == []
+    await _settle(store, under_way, "delivered")
+    (resolve,) = await _lease(store, now=NOW + 2 * SECOND)
+    assert resolve.alert.status == "resolved"
+
+
+async def test_under_backlog_the_newest_wins_and_the_older_is_superseded_on_record(store: Store) -> None:
+    await _record(store, alert())
+    await _record(store, alert(status="resolved"), at=NOW + SECOND)
+    leased, superseded = await store.outbox.lease("all", now=NOW + 2 * SECOND, limit=10, lease_for=LEASE)
+    assert ([one.alert.status for one in leased], superseded) == (["resolved"], 1)
+    assert await _states(store) == ["fired superseded", "resolved leased"]
+
+
+async def test_order_is_that_of_the_alert_even_if_a_replica_s_clock_is_behind(store: Store) -> None:
+    await _record(store, alert())
+    await _record(store, alert(status="resolved"), at=NOW - MINUTE)
+    (leased,) = await _lease(store)
+    assert leased.alert.status == "resolved"
+
+
+async def test_a_postponed_delivery_comes_when_it_is_due_with_its_attempts(store: Store) -> None:
+    await _record(store, alert())
+    await _settle(store, await _lease(store), "pending", due_at=NOW + MINUTE)
+    assert await _lease(store, now=NOW + 30 * SECOND) == []
+    (again,) = await _lease(store, now=NOW + MINUTE)
+    assert again.attempt == 2
+
+
+async def test_a_settlement_of_a_lost_lease_changes_nothing(store: Store) -> None:
+    await _record(store, alert())
+    first = await _lease(store)
+    await _settle(store, first, "pending", due_at=NOW)
+    await _settle(store, first, "delivered")
+    assert await _states(store) == ["fired pending"]
+
+
+async def test_a_dead_delivery_can_be_replayed(store: Store) -> None:
+    await _record(store, alert())
+    (dead,) = await _lease(store)
+    await _settle(store, [dead], "dead")
+    assert await store.outbox.replay(now=NOW, delivery_id=dead.id) == 1
+    (again,) = await _lease(store)
+    assert again.id == dead.id
+
+
+async def test_only_dead_deliveries_are_replayed(store: Store) -> None:
+    await _record(store, alert())
+    (leased,) = await _lease(store)
+    await _settle(store, [leased], "delivered")
+    with pytest.raises(NotFound):
+        await store.outbox.replay(now=NOW, delivery_id=leased.id)
+
+
+async def test_what_a_target_called_it_comes_with_the_next_event(store: Store) -> None:
+    await _record(store, alert())
+    (first,) = await _lease(store)
+    attempt = Attempt(NOW, "delivered", "", 1)
+    await store.outbox.settle([(first, Settlement(first.id, "delivered", attempt, external_id="rootly-7"))])
+    await _record(store, alert(status="resolved"), at=NOW + SECOND)
+    (resolve,) = await _lease(store, now=NOW + SECOND)
+    assert resolve.alert.external_id == "rootly-7"
+
+
+async def test_an_expiry_is_told_to_whom_the_firing_was(store: Store) -> None:
+    await _record(store, alert(expires_at=NOW + MINUTE))
+    await _settle(store, await _lease(store), "delivered")
+    await store.upkeep.expire(NOW + 2 * MINUTE)
+    (told,) = await _lease(store, now=NOW + 2 * MINUTE)
+    assert (told.alert.event, told.alert.status) == ("expired", "resolved")
+
+
+async def test_the_decision_and_its_reason_are_in_the_timeline(database_url: str) -> None:
+    off = msgspec.structs.replace(ALL, name="off", is_enabled=False)
+    store = open_store(database_url, router=_router(ALL, off))
+    await store.lifecycle.open()
+    await _record(store, alert())
+    (fired,) = await store.history.timeline(id_of(alert()))
+    await store.lifecycle.close()
+    assert fired.detail == {"routing": {"told": ["all"], "not_told": {"off": "the target is disabled"}}}
+
+
+async def test_depth_says_what_waits_and_since_when(store: Store) -> None:
+    await _record(store, alert("A"), alert("B"))
+    depth = await store.outbox.depth()
+    assert (depth["all"].waiting, depth["all"].oldest) == (2, NOW)
+
+
+async def test_pages_of_deliveries_visit_each_once(store: Store) -> None:
+    await _record(store, *(alert(f"A{number}") for number in range(7)))
+    seen: list[StoredDelivery] = []
+    cursor = None
+    while True:
+        page = await store.outbox.deliveries(DeliveryFilter(limit=3, cursor=cursor))
+        seen += page.deliveries
+        cursor = page.next_cursor
+        if cursor is None:
+            break
+    assert len({delivery.id for delivery in seen}) == len(seen) == 7

@@ -1,0 +1,72 @@
+"""The statements of the hot path find rows by their keys, even on a database nobody has ever analysed."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import asyncpg
+import pytest
+
+from alert_history.ports import Store
+from alert_history.storage import open_store
+from alert_history.storage import postgres_connection as connections
+from alert_history.storage import postgres_statements as statements
+from tests.conformance.samples import alert, receipt
+
+HOT = [
+    "COUNT_REPEATS",
+    "LOCK_ALERTS",
+    "LOCK_ALERTS_NOWAIT",
+    "UPDATE_ALERTS",
+    "KNOWN_KEYS",
+    "NEWEST_STARTS",
+    "FIRING_SINCE",
+]
+
+
+@pytest.fixture
+async def store(postgres_url: str) -> AsyncIterator[Store]:
+    store = open_store(postgres_url)
+    await store.lifecycle.open()
+    yield store
+    await store.lifecycle.close()
+
+
+@pytest.fixture
+async def writer(store: Store, postgres_url: str) -> AsyncIterator["asyncpg.Connection[Any]"]:
+    """A connection with the settings of the one that writes, to a database with rows but without statistics."""
+    await store.recorder.commit([receipt(*(alert(f"A{n}") for n in range(500)), body=b"")])
+    connection = await asyncpg.connect(postgres_url, server_settings=connections._WRITER_SETTINGS)  # noqa: SLF001
+    analyzed = await connection.fetchval("SELECT count(*) FROM pg_stats WHERE tablename LIKE 'alerts%'")
+    assert analyzed == 0
+    yield connection
+    await connection.close()
+
+
+async def plan_of(connection: "asyncpg.Connection[Any]", statement: str) -> str:
+    """The plan that every execution uses."""
+    prepared = await connection.prepare(statement)
+    nulls = ", ".join(["NULL"] * len(prepared.get_parameters()))
+    await connection.execute(f"PREPARE hot AS {statement}")
+    rows = await connection.fetch(f"EXPLAIN EXECUTE hot({nulls})")
+    return "\n".join(row[0] for row in rows)
+
+
+@pytest.mark.parametrize("name", HOT)
+async def test_hot_statement_reads_no_table_from_end_to_end(writer: "asyncpg.Connection[Any]", name: str) -> None:
+    assert "Seq Scan" not in await plan_of(writer, getattr(statements, name))
+
+
+@pytest.mark.parametrize("name", HOT)
+async def test_hot_statement_looks_rows_up_by_key(writer: "asyncpg.Connection[Any]", name: str) -> None:
+    plan = await plan_of(writer, getattr(statements, name))
+    assert "_pkey" in plan
+    assert "Index Cond: (" in plan
+
+
+async def test_lapsed_alerts_are_found_by_their_own_index(store: Store, postgres_url: str) -> None:
+    await store.recorder.commit([receipt(*(alert(f"A{n}") for n in range(500)), body=b"")])
+    connection = await asyncpg.connect(postgres_url)
+    plan = await plan_of(connection, statements.LOCK_EXPIRED)
+    await connection.close()
+    assert "expires_at" in plan
+    assert "Seq Scan" not in plan
