@@ -1,0 +1,91 @@
+"""What a message to people says of a group: its headline, what its alerts share, how long something lasted.
+
+Plain text, nothing escaped: markup is each target's own. Must not know any vendor.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import timedelta
+from functools import reduce
+from typing import Literal
+
+from alert_history.domain.target import Outgoing
+
+Urgency = Literal["critical", "warning", "info"]
+
+_WARNING = frozenset({"warning", "warn", "medium", "moderate", "average", "minor", "p3"})
+_INFO = frozenset({"info", "information", "informational", "notice", "none", "low", "debug", "ok", "p4", "p5"})
+_LOUDEST_FIRST: tuple[Urgency, ...] = ("critical", "warning", "info")
+_PLACES = ("cluster", "namespace", "service", "deployment", "pod", "instance", "node", "host", "job")
+_PLACES_SHOWN = 3
+_NAMES_SHOWN = 3
+
+
+def shared(maps: Iterable[Mapping[str, str]]) -> dict[str, str]:
+    """The pairs that all of `maps` hold, in the order of the first; empty for no maps."""
+    every = list(maps)
+    return dict(reduce(lambda kept, other: [p for p in kept if other.get(p[0]) == p[1]], every[1:], _pairs(every[:1])))
+
+
+def _pairs(maps: Sequence[Mapping[str, str]]) -> list[tuple[str, str]]:
+    return [pair for pairs in maps for pair in pairs.items()]
+
+
+def urgency(alert: Outgoing) -> Urgency:
+    """How urgent its `severity` says it is. A word nobody knows, or none, is critical: better loud than missed."""
+    severity = alert.labels.get("severity", "").strip().lower()
+    if severity in _WARNING:
+        return "warning"
+    return "info" if severity in _INFO else "critical"
+
+
+def loudest(alerts: Sequence[Outgoing]) -> Urgency | None:
+    """The highest urgency among those that fire; None if all are resolved."""
+    heard = {urgency(alert) for alert in alerts if alert.status == "firing"}
+    return next((level for level in _LOUDEST_FIRST if level in heard), None)
+
+
+def urgent_first(alerts: Sequence[Outgoing]) -> list[Outgoing]:
+    """Those that fire before those resolved, the most urgent first, then the newest."""
+    newest_first = sorted(alerts, key=lambda alert: alert.starts_at, reverse=True)
+    return sorted(newest_first, key=lambda alert: (alert.status != "firing", _LOUDEST_FIRST.index(urgency(alert))))
+
+
+def status_words(alerts: Sequence[Outgoing]) -> str:
+    """`FIRING`, `RESOLVED`, or with counts where there are several: `2 FIRING, 1 RESOLVED`."""
+    firing = sum(alert.status == "firing" for alert in alerts)
+    counts = {"FIRING": firing, "RESOLVED": len(alerts) - firing}
+    if len(alerts) == 1:
+        return next(word for word, count in counts.items() if count)
+    return ", ".join(f"{count} {word}" for word, count in counts.items() if count)
+
+
+def name_words(alerts: Sequence[Outgoing]) -> str:
+    """The names of the alerts, a few of them where there are many: `DiskFull, HighLatency and 3 more`."""
+    names = list(dict.fromkeys(alert.labels.get("alertname") or "alert without a name" for alert in alerts))
+    shown, rest = names[:_NAMES_SHOWN], len(names) - _NAMES_SHOWN
+    return ", ".join(shown) + (f" and {rest} more" if rest > 0 else "")
+
+
+def place_words(alerts: Sequence[Outgoing]) -> list[str]:
+    """Their severity, if they share one, and where they are, by the few labels that say it best."""
+    common = shared(alert.labels for alert in alerts)
+    places = [common[label] for label in _PLACES if common.get(label)]
+    severity = common.get("severity")
+    return ([severity] if severity else []) + list(dict.fromkeys(places))[:_PLACES_SHOWN]
+
+
+def summary(annotations: Mapping[str, str]) -> str:
+    """The one line that says what is wrong; empty if there is none."""
+    return (annotations.get("summary") or annotations.get("message") or annotations.get("title") or "").strip()
+
+
+def duration_words(duration: timedelta) -> str:
+    """`3 d 4 h`, `2 h 5 min`, `14 min`, `40 s`: at most two units, rounded down."""
+    minutes, seconds = divmod(max(int(duration.total_seconds()), 0), 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    if days:
+        return f"{days} d {hours} h" if hours else f"{days} d"
+    if hours:
+        return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+    return f"{minutes} min" if minutes else f"{seconds} s"

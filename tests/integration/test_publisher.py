@@ -1,0 +1,184 @@
+"""The publisher: each target has a worker of its own, and nothing it could not say is lost."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime
+
+import msgspec
+import pytest
+
+from alert_history.domain.target import Message, Sent, TargetSpec
+from alert_history.engine import publish
+from alert_history.engine.publish import Publisher
+from alert_history.errors import Rejected, Retryable
+from alert_history.ports import DeliveryFilter, Store
+from alert_history.storage import open_store
+from tests.conformance.samples import alert, receipt
+
+_FAST = 60_000.0  # messages a minute
+
+Answer = Callable[[Message], Awaitable[Sent]]
+
+
+class FakeTarget:
+    """Takes messages and answers as told."""
+
+    default_rate_per_minute = _FAST
+
+    def __init__(self, answer: Answer, *, speaks_of_groups: bool = False) -> None:
+        self.speaks_of_groups = speaks_of_groups
+        self.messages: list[Message] = []
+        self.arrived = asyncio.Event()
+        self._answer = answer
+
+    async def send(self, message: Message) -> Sent:
+        self.messages.append(message)
+        self.arrived.set()
+        return await self._answer(message)
+
+    def url_shown(self) -> str:
+        return "fake://"
+
+
+async def takes(_: Message) -> Sent:
+    return Sent()
+
+
+async def hangs(_: Message) -> Sent:
+    await asyncio.Event().wait()
+    raise AssertionError
+
+
+class Counts:
+    """Counts outcomes, and lets a test wait for one."""
+
+    def __init__(self) -> None:
+        self.seen: list[tuple[str, str]] = []
+        self._changed = asyncio.Condition()
+
+    def attempted(self, target: str, status: str, seconds: float | None) -> None:
+        self.seen.append((target, status))
+
+
+class Scene:
+    """A store, a publisher and its fake targets."""
+
+    def __init__(self, database_url: str) -> None:
+        self.targets: dict[str, FakeTarget] = {}
+        self.counts = Counts()
+        self.publisher: Publisher
+        self.store: Store = open_store(database_url, router=lambda of, event: self.publisher(of, event))
+        self.publisher = Publisher(
+            self.store.outbox,
+            make=lambda spec: self.targets[spec.name],
+            clock=lambda: datetime.now(UTC),
+            observer=self.counts,
+        )
+
+    def with_targets(self, **targets: FakeTarget) -> None:
+        self.targets.update(targets)
+        self.publisher.found([TargetSpec(name, "fake", {}) for name in self.targets])
+
+    async def record(self, *alerts) -> None:  # noqa: ANN002  # as samples.receipt takes them
+        sent = receipt(*alerts, at=datetime.now(UTC))
+        await self.store.recorder.commit([msgspec.structs.replace(sent, publish=True)])
+        self.publisher.wake()
+
+    async def states(self, target: str) -> list[str]:
+        page = await self.store.outbox.deliveries(DeliveryFilter(target=target, limit=100))
+        return sorted(delivery.state for delivery in page.deliveries)
+
+    async def until(self, target: str, states: list[str]) -> None:
+        async with asyncio.timeout(10):
+            while await self.states(target) != states:
+                await asyncio.sleep(0.01)
+
+
+@pytest.fixture
+async def scene(database_url: str) -> AsyncIterator[Scene]:
+    made = Scene(database_url)
+    await made.store.lifecycle.open()
+    yield made
+    await made.publisher.stop()
+    await made.store.lifecycle.close()
+
+
+async def test_what_is_recorded_reaches_every_target(scene: Scene) -> None:
+    scene.with_targets(one=FakeTarget(takes), two=FakeTarget(takes))
+    await scene.record(alert("A"), alert("B"))
+    for name in ("one", "two"):
+        await scene.until(name, ["delivered", "delivered"])
+        told = {message.alerts[0].labels["alertname"] for message in scene.targets[name].messages}
+        assert told == {"A", "B"}
+
+
+async def test_a_group_is_one_message_to_a_target_that_speaks_of_groups(scene: Scene) -> None:
+    scene.with_targets(slack=FakeTarget(takes, speaks_of_groups=True))
+    await scene.record(alert("A"), alert("B"), alert("C"))
+    await scene.until("slack", ["delivered"] * 3)
+    assert [len(message.alerts) for message in scene.targets["slack"].messages] == [3]
+
+
+async def test_a_target_that_hangs_delays_no_other(scene: Scene) -> None:
+    scene.with_targets(hangs=FakeTarget(hangs), takes=FakeTarget(takes))
+    await scene.record(alert())
+    await scene.targets["hangs"].arrived.wait()
+    await scene.record(alert("Another"))
+    await scene.until("takes", ["delivered", "delivered"])
+
+
+async def test_a_refused_message_is_dead_at_once_with_its_reason(scene: Scene) -> None:
+    async def refuses(_: Message) -> Sent:
+        raise Rejected("wrong key")
+
+    scene.with_targets(one=FakeTarget(refuses))
+    await scene.record(alert())
+    await scene.until("one", ["dead"])
+    page = await scene.store.outbox.deliveries(DeliveryFilter(target="one"))
+    assert page.deliveries[0].log[-1]["reason"] == "wrong key"
+
+
+async def test_a_failed_message_is_sent_again_under_the_same_key(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(publish, "_POLL_SECONDS", 0.01)
+    monkeypatch.setattr(publish.random, "random", lambda: 0.0)
+    fails = iter([True, True, False])
+
+    async def fails_twice(_: Message) -> Sent:
+        if next(fails):
+            raise Retryable("503")
+        return Sent()
+
+    scene.with_targets(one=FakeTarget(fails_twice))
+    await scene.record(alert())
+    await scene.until("one", ["delivered"])
+    keys = [message.idempotency_key for message in scene.targets["one"].messages]
+    assert (len(keys), len(set(keys))) == (3, 1)
+
+
+async def test_retry_after_pauses_the_whole_target(scene: Scene) -> None:
+    async def limited(_: Message) -> Sent:
+        raise Retryable("429", after_seconds=3600)
+
+    scene.with_targets(one=FakeTarget(limited))
+    await scene.record(alert("A"))
+    await scene.targets["one"].arrived.wait()
+    await scene.until("one", ["pending"])
+    await scene.record(alert("B"))
+    health = scene.publisher.health("one")
+    assert health.is_paused_until is not None
+    assert len(scene.targets["one"].messages) == 1
+
+
+async def test_a_stopped_worker_hands_its_leases_back(scene: Scene) -> None:
+    scene.with_targets(one=FakeTarget(hangs))
+    await scene.record(alert())
+    await scene.targets["one"].arrived.wait()
+    await scene.publisher.stop()
+    assert await scene.states("one") == ["pending"]
+
+
+async def test_a_target_that_is_taken_away_is_told_no_more(scene: Scene) -> None:
+    scene.with_targets(one=FakeTarget(takes))
+    scene.publisher.found([])
+    await scene.record(alert())
+    assert await scene.states("one") == []
