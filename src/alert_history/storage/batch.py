@@ -51,16 +51,28 @@ def unstarted(groups: Mapping[Key, Sequence[Sighting]]) -> list[str]:
 
 
 def join_firing(groups: dict[Key, list[Sighting]], firing_since: Mapping[str, datetime]) -> dict[Key, list[Sighting]]:
-    """Move alerts without a start of their own to the occurrence that is firing, as Alertmanager merges them."""
+    """Move alerts without a start of their own to the occurrence that is firing, as Alertmanager merges them.
+
+    What the batch itself starts and ends counts, as if each of its receipts had been committed on its own.
+    """
     since = dict(firing_since)
     joined: dict[Key, list[Sighting]] = {}
     for (fingerprint, starts_at), sightings in groups.items():
-        if not sightings[0].alert.is_start_given:
-            known = since.setdefault(fingerprint, starts_at)
-            sightings = [_moved(sighting, min(known, starts_at)) for sighting in sightings]  # noqa: PLW2901
-        alert = sightings[0].alert
-        joined.setdefault(alert.key, []).extend(sightings)
+        is_start_given = sightings[0].alert.is_start_given
+        known = starts_at if is_start_given else min(since.get(fingerprint, starts_at), starts_at)
+        if not is_start_given:
+            sightings = [_moved(sighting, known) for sighting in sightings]  # noqa: PLW2901
+        if sightings[-1].alert.status == "firing":
+            since[fingerprint] = max(since.get(fingerprint, known), known)
+        elif since.get(fingerprint) == known:
+            del since[fingerprint]
+        before = joined.get((fingerprint, known))
+        joined[fingerprint, known] = _merged(before, sightings) if before else sightings
     return dict(sorted(joined.items()))
+
+
+def _merged(one: Sequence[Sighting], other: Sequence[Sighting]) -> list[Sighting]:
+    return sorted([*one, *other], key=lambda sighting: sighting.received_at)
 
 
 def _moved(sighting: Sighting, starts_at: datetime) -> Sighting:

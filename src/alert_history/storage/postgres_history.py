@@ -1,9 +1,9 @@
 """PostgreSQL: the read side. How a page is found stands in `postgres_search`."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import datetime
-from typing import Any
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import msgspec
 from sqlalchemy import and_, select, true
@@ -20,9 +20,26 @@ from alert_history.ports import (
 )
 from alert_history.storage import reads
 from alert_history.storage.batch import occurrence_id, split_occurrence_id
-from alert_history.storage.postgres_connection import Connections, storage_errors
-from alert_history.storage.postgres_search import DIALECT, conditions_of, count_rows, fetch, find_rows
+from alert_history.storage.postgres_connection import Connection, Connections, storage_errors
+from alert_history.storage.postgres_search import (
+    DIALECT,
+    FEW_MATCHES,
+    bound_of,
+    conditions_of,
+    count_all,
+    count_some,
+    end_of,
+    fetch,
+    find_by_label,
+    find_newest,
+    find_rows,
+    is_label_search,
+    try_to_count_all,
+)
 from alert_history.storage.tables import alerts, from_microseconds, quarantine, to_microseconds
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 _read_labels = msgspec.json.Decoder(dict[str, str]).decode
 _read_details = msgspec.json.Decoder().decode
@@ -45,24 +62,52 @@ class PostgresHistory:
         reads.check_page(page)
         reads.check_filter(wanted)
         sort = reads.parse_sort(page.sort)
-        rows, (total, is_exact) = await asyncio.gather(
-            self._rows(wanted, page, sort=sort), self._total(wanted, exact=page.wants_exact_total)
-        )
+        with storage_errors():
+            if sort.text == "-timestamp" and is_label_search(wanted):
+                rows, (total, is_exact) = await self._by_label(wanted, page, sort=sort)
+            else:
+                rows, (total, is_exact) = await asyncio.gather(
+                    self._read(find_rows, wanted, page, sort=sort),
+                    self._total(wanted, exact=page.wants_exact_total),
+                )
+        rows = rows[page.offset :]
         cursor = None
         if len(rows) > page.limit:
             last = rows[page.limit - 1]
             cursor = reads.encode_cursor(sort, [last[sort.name], last["fingerprint"], last["starts_at"]])
         return HistoryPage([read_alert(r) for r in rows[: page.limit]], total, is_exact, cursor)
 
-    async def _rows(self, wanted: HistoryFilter, page: PageRequest, *, sort: reads.Sort) -> list[Any]:
-        with storage_errors():
-            async with self._connections.reader() as connection:
-                return await find_rows(connection, wanted, page, sort=sort)
+    async def _by_label(
+        self, wanted: HistoryFilter, page: PageRequest, *, sort: reads.Sort
+    ) -> tuple[list[Any], tuple[int, bool]]:
+        """Rows from the first `end_of(page)` on, and the total: the count says which way finds the rows."""
+        newest, counted = await asyncio.gather(
+            self._read(find_newest, wanted, page, sort=sort), self._read(count_some, wanted)
+        )
+        total = self._total(wanted, exact=page.wants_exact_total, counted=counted)
+        if len(newest) >= end_of(page) or counted == 0:
+            return newest, await total
+        is_few = counted <= FEW_MATCHES
+        rows, counted_all = await asyncio.gather(
+            self._read(find_by_label, wanted, page, sort=sort, is_few=is_few), total
+        )
+        return rows, counted_all
 
-    async def _total(self, wanted: HistoryFilter, *, exact: bool) -> tuple[int, bool]:
-        with storage_errors():
-            async with self._connections.reader() as connection:
-                return await count_rows(connection, wanted, exact=exact)
+    async def _total(self, wanted: HistoryFilter, *, exact: bool, counted: int | None = None) -> tuple[int, bool]:
+        """How many match, and whether that is exact: see `reads.COUNT_BOUND`."""
+        if exact:
+            return await self._read(count_all, wanted), True
+        if counted is None:
+            counted = await self._read(count_some, wanted)
+        if counted <= bound_of(wanted):
+            return counted, True
+        return await self._read(try_to_count_all, wanted)
+
+    async def _read(
+        self, work: Callable[Concatenate[Connection, P], Awaitable[T]], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        async with self._connections.reader() as connection:
+            return await work(connection, *args, **kwargs)
 
     async def find(self, occurrence_id: str) -> StoredAlert:
         """See `ports.History.find`."""

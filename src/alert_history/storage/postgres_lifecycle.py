@@ -2,11 +2,15 @@
 
 import asyncio
 
+import structlog
+
 from alert_history.errors import AlertHistoryError, StorageUnavailable
 from alert_history.storage.postgres_connection import Connections, storage_errors
 from alert_history.storage.tables import SCHEMA_HEAD
 
 _CHECK_TIMEOUT_SECONDS = 2
+
+_log = structlog.get_logger()
 
 
 class PostgresLifecycle:
@@ -21,6 +25,7 @@ class PostgresLifecycle:
             version = await self._version()
         if version is None or version < SCHEMA_HEAD:
             await self._upgrade()
+            _log.info("schema_migrated", was=version, now=SCHEMA_HEAD)
 
     async def check(self) -> dict[str, str]:
         """See `ports.Lifecycle.check`."""

@@ -43,7 +43,9 @@ from alert_history.storage.tables import UtcTime, alerts
 
 DIALECT = dialects.dialect()  # type: ignore[no-untyped-call]
 _KEY = ("fingerprint", "starts_at")
-_RECENT_ROWS = 4_000
+_RECENT_ROWS = 2_500
+FEW_MATCHES = 2_000
+"""Up to here one bitmap over all partitions is quicker than a walk through them."""
 _NO_COLUMNS: dict[str, None] = dict.fromkeys(("alertname", "status", "severity", "namespace", "fingerprint"))
 
 _PARTITIONS = """
@@ -53,14 +55,31 @@ SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid WHERE 
 
 async def find_rows(connection: Connection, wanted: HistoryFilter, page: PageRequest, *, sort: reads.Sort) -> list[Any]:
     """The rows of the page and one more, if there is one more."""
-    end = page.offset + page.limit + 1
-    if sort.text != "-timestamp" or not is_label_search(wanted):
-        return (await fetch(connection, _statement(alerts, wanted, page, sort=sort).limit(end)))[page.offset :]
-    found = await fetch(connection, _statement(_newest(wanted, page, sort=sort), wanted, page, sort=sort).limit(end))
-    if len(found) < end:
-        async with by_label_index(connection):
-            found = await _walk(connection, wanted, page, sort=sort)
-    return found[page.offset :]
+    return await fetch(connection, _statement(alerts, wanted, page, sort=sort).limit(end_of(page)))
+
+
+async def find_newest(
+    connection: Connection, wanted: HistoryFilter, page: PageRequest, *, sort: reads.Sort
+) -> list[Any]:
+    """Those of the page that are among the newest rows; if they fill it, they are the page."""
+    return await fetch(
+        connection, _statement(_newest(wanted, page, sort=sort), wanted, page, sort=sort).limit(end_of(page))
+    )
+
+
+async def find_by_label(
+    connection: Connection, wanted: HistoryFilter, page: PageRequest, *, sort: reads.Sort, is_few: bool
+) -> list[Any]:
+    """The page from the label index: at once where there are few matches in all, else partition by partition."""
+    async with by_label_index(connection):
+        if is_few:
+            return await find_rows(connection, wanted, page, sort=sort)
+        return await _walk(connection, wanted, page, sort=sort)
+
+
+def end_of(page: PageRequest) -> int:
+    """How many rows it takes from the start of the order to the one after the page."""
+    return page.offset + page.limit + 1
 
 
 async def fetch(connection: Connection, statement: Select[Any]) -> list[Any]:
@@ -87,7 +106,7 @@ def _newest(wanted: HistoryFilter, page: PageRequest, *, sort: reads.Sort) -> Fr
 
 async def _walk(connection: Connection, wanted: HistoryFilter, page: PageRequest, *, sort: reads.Sort) -> list[Any]:
     """The first rows of the page's order, from as few partitions as can hold them."""
-    end = page.offset + page.limit + 1
+    end = end_of(page)
     found: list[Any] = []
     for partition, newest in await _partitions(connection):
         if wanted.since is not None and newest < wanted.since:
@@ -149,26 +168,33 @@ async def by_label_index(connection: Connection) -> AsyncIterator[None]:
         yield
 
 
-async def count_rows(connection: Connection, wanted: HistoryFilter, *, exact: bool) -> tuple[int, bool]:
-    """How many match, and whether that is exact: see `reads.COUNT_BOUND`."""
-    conditions = conditions_of(wanted, alerts)
-    whole = reads.bounded_count(conditions, bound=None)
-    if exact:
-        return await _count(connection, whole), True
-    bounded = reads.bounded_count(conditions, bound=reads.COUNT_BOUND)
-    if is_label_search(wanted):
-        async with by_label_index(connection):
-            counted = await _count(connection, bounded)
-    else:
-        counted = await _count(connection, bounded)
-    if counted <= reads.COUNT_BOUND:
-        return counted, True
+def bound_of(wanted: HistoryFilter) -> int:
+    """Up to where a count is always exact. Matches of a label lie scattered: counting them costs a page each."""
+    return min(FEW_MATCHES, reads.COUNT_BOUND) if is_label_search(wanted) else reads.COUNT_BOUND
+
+
+async def count_some(connection: Connection, wanted: HistoryFilter) -> int:
+    """How many match; it stops at one more than `bound_of`."""
+    bounded = reads.bounded_count(conditions_of(wanted, alerts), bound=bound_of(wanted))
+    if not is_label_search(wanted):
+        return await _count(connection, bounded)
+    async with by_label_index(connection):
+        return await _count(connection, bounded)
+
+
+async def count_all(connection: Connection, wanted: HistoryFilter) -> int:
+    """How many match, however long it takes."""
+    return await _count(connection, reads.bounded_count(conditions_of(wanted, alerts), bound=None))
+
+
+async def try_to_count_all(connection: Connection, wanted: HistoryFilter) -> tuple[int, bool]:
+    """How many match, and whether that is exact: it is if counting takes no longer than its budget."""
     try:
         async with connection.transaction():
-            await connection.execute(f"SET LOCAL statement_timeout = {reads.COUNT_BUDGET_MS}")
-            return await _count(connection, whole), True
+            await connection.execute(f"SET LOCAL statement_timeout = {max(1, round(reads.COUNT_BUDGET_MS))}")
+            return await count_all(connection, wanted), True
     except asyncpg.QueryCanceledError:
-        return reads.COUNT_BOUND, False
+        return bound_of(wanted), False
 
 
 async def _count(connection: Connection, statement: Select[Any]) -> int:

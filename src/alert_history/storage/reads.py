@@ -33,7 +33,7 @@ from alert_history.storage.tables import alerts, from_microseconds
 COUNT_BOUND = 10_000
 """Totals up to here are always exact; above, they are if counting on takes no longer than `COUNT_BUDGET_MS`."""
 
-COUNT_BUDGET_MS = 20
+COUNT_BUDGET_MS = 12
 MAX_LIMIT = 1_000
 MAX_OFFSET = 10_000
 

@@ -148,8 +148,11 @@ def _keep_silences(connection: sqlite3.Connection, receipts: Sequence[Receipt]) 
 
 
 def _join_firing(connection: sqlite3.Connection, groups: dict[Key, list[Sighting]]) -> dict[Key, list[Sighting]]:
+    fingerprints = unstarted(groups)
+    if not fingerprints:
+        return groups
     firing_since = {}
-    for fingerprint in unstarted(groups):
+    for fingerprint in fingerprints:
         row = connection.execute(sql.FIRING_SINCE, (sql.fingerprint_term(fingerprint), fingerprint)).fetchone()
         if row[0] is not None:
             firing_since[fingerprint] = from_microseconds(row[0])

@@ -4,11 +4,15 @@ import asyncio
 import sqlite3
 from pathlib import Path
 
+import structlog
+
 from alert_history.errors import AlertHistoryError, StorageUnavailable
 from alert_history.storage.sqlite_connection import Connections, storage_errors
 from alert_history.storage.tables import SCHEMA_HEAD
 
 _CHECK_TIMEOUT_SECONDS = 2
+
+_log = structlog.get_logger()
 
 
 class SqliteLifecycle:
@@ -22,6 +26,7 @@ class SqliteLifecycle:
         version = await asyncio.to_thread(self._version)
         if version is None or version < SCHEMA_HEAD:
             await asyncio.to_thread(self._upgrade)
+            _log.info("schema_migrated", was=version, now=SCHEMA_HEAD)
 
     async def check(self) -> dict[str, str]:
         """See `ports.Lifecycle.check`."""
