@@ -12,7 +12,7 @@ from alert_history.domain.alert import Alert, Status, fingerprint
 from alert_history.domain.matching import Matcher, Operator, Query, parse_query
 from alert_history.errors import InvalidQuery, NotFound
 from alert_history.ports import HistoryFilter, PageRequest, Store, StoredAlert
-from alert_history.storage import postgres_search
+from alert_history.storage import postgres_history, postgres_search
 from tests.conformance.samples import DAY, MINUTE, NOW, SECOND, alert, everything, id_of, receipt
 
 _LABELS = {
@@ -66,10 +66,12 @@ def population(size: int = 120) -> list[Alert]:
     return alerts
 
 
-@pytest.fixture(params=[4000, 8], ids=["recent", "index"])
+@pytest.fixture(params=[(4000, 4000), (8, 4000), (8, 0)], ids=["recent", "index", "partitions"])
 async def populated(store: Store, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Store:
-    """A store that holds the population, received over 20 minutes. PostgreSQL looks in two ways; both are tried."""
-    monkeypatch.setattr(postgres_search, "_RECENT_ROWS", request.param)
+    """A store that holds the population, received over 20 minutes. PostgreSQL looks in three ways; all are tried."""
+    recent_rows, few_matches = request.param
+    monkeypatch.setattr(postgres_search, "_RECENT_ROWS", recent_rows)
+    monkeypatch.setattr(postgres_history, "FEW_MATCHES", few_matches)
     alerts = population()
     await store.recorder.commit([receipt(*alerts[n::20], at=NOW + n * MINUTE) for n in range(20)])
     return store

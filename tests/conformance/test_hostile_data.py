@@ -153,14 +153,14 @@ async def test_query_no_database_can_be_asked_for_is_refused(store: Store, text:
             await everything(store, HistoryFilter(query))
 
 
-@pytest.mark.parametrize(
-    "occurrence_id",
-    ["", "-", "x", "0123456789abcdef", "0123456789abcdef-", "0123456789abcdef-x", "a\0b-1", "\ud800-1", "a b-1"]
-    + [f"0123456789abcdef-{n}" for n in ("9" * 18, "-" + "9" * 18, "9" * 30, "9" * 5000, "1_0", " 1", "1.5", "١")],
-)
-async def test_hostile_id_is_not_found(store: Store, occurrence_id: str) -> None:
-    with pytest.raises(NotFound):
-        await store.history.find(occurrence_id)
+_NO_IDS = ["", "-", "x", "0123456789abcdef", "0123456789abcdef-", "0123456789abcdef-x", "a\0b-1", "\ud800-1", "a b-1"]
+_NO_TIMES = ["9" * 18, "-" + "9" * 18, "9" * 19, "9" * 30, "9" * 5000, "1_0", " 1", "1.5", "١"]
+
+
+async def test_hostile_id_is_not_found(store: Store) -> None:
+    for occurrence_id in [*_NO_IDS, *(f"0123456789abcdef-{time}" for time in _NO_TIMES)]:
+        with pytest.raises(NotFound):
+            await store.history.find(occurrence_id)
 
 
 async def test_id_written_otherwise_is_another_id(store: Store) -> None:

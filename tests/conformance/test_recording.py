@@ -154,6 +154,13 @@ async def test_refresh_moves_when_the_alert_lapses(store: Store) -> None:
     assert (await store.history.find(id_of(FIRING))).expires_at == NOW + 2 * MINUTE
 
 
+async def test_repeat_that_promises_no_refresh_leaves_the_lapse_alone(store: Store, open_replica: OpenReplica) -> None:
+    await store.recorder.commit([receipt(alert(expires_at=NOW + MINUTE))])
+    for one in (store, await open_replica()):
+        await one.recorder.commit([receipt(FIRING)])
+    assert (await store.history.find(id_of(FIRING))).expires_at == NOW + MINUTE
+
+
 async def test_event_names_the_receipt_that_brought_it(store: Store) -> None:
     brought = receipt(FIRING)
     await store.recorder.commit([brought])

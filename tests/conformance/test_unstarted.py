@@ -40,3 +40,24 @@ async def test_after_a_resolve_it_starts_anew(store: Store) -> None:
     await store.recorder.commit([_sent(9)])
     page = await store.history.page(HistoryFilter(), PageRequest(sort="starts_at"))
     assert [alert.status for alert in page.alerts] == ["resolved", "firing"]
+
+
+async def test_after_a_resolve_of_the_same_batch_it_starts_anew(store: Store) -> None:
+    await store.recorder.commit([_sent(0), _sent(4, endsAt="2026-11-24T03:03:00Z"), _sent(9)])
+    page = await store.history.page(HistoryFilter(), PageRequest(sort="starts_at"))
+    assert [alert.status for alert in page.alerts] == ["resolved", "firing"]
+
+
+async def test_an_end_without_a_start_resolves_what_the_same_batch_started(store: Store) -> None:
+    await store.recorder.commit([_sent(0, startsAt="2026-11-24T02:00:00Z"), _sent(4, endsAt="2026-11-24T03:03:00Z")])
+    (alert,) = (await store.history.page(HistoryFilter(), PageRequest())).alerts
+    assert (alert.status, alert.starts_at) == ("resolved", NOW - timedelta(hours=1))
+
+
+async def test_sightings_with_and_without_a_start_are_taken_in_the_order_they_came(store: Store) -> None:
+    await store.recorder.commit([_sent(0, startsAt="2026-11-24T02:00:00Z")])
+    again = _sent(5, startsAt="2026-11-24T02:00:00Z")
+    await store.recorder.commit([_sent(4, endsAt="2026-11-24T03:03:00Z"), again])
+    (alert,) = (await store.history.page(HistoryFilter(), PageRequest())).alerts
+    kinds = [event.kind for event in await store.history.timeline(alert.id)]
+    assert kinds == ["fired", "resolved", "refired"]

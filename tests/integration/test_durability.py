@@ -58,8 +58,12 @@ async def _stored_numbers(url: str) -> set[int]:
     async with httpx.AsyncClient(base_url=url, trust_env=False, timeout=30) as client:
         cursor = None
         while True:
-            page = (await client.get("/history", params={"limit": 1000, **({"cursor": cursor} if cursor else {})})).json()
-            numbers.update(int(a["labels"]["instance"].removeprefix("db-").removesuffix(":9100")) for a in page["alerts"])
+            page = (
+                await client.get("/history", params={"limit": 1000, **({"cursor": cursor} if cursor else {})})
+            ).json()
+            numbers.update(
+                int(a["labels"]["instance"].removeprefix("db-").removesuffix(":9100")) for a in page["alerts"]
+            )
             cursor = page["next_cursor"]
             if cursor is None:
                 return numbers

@@ -30,12 +30,15 @@ class _Server(uvicorn.Server):
     def capture_signals(self) -> Iterator[None]:
         """The original raises the signal again at the end, which kills the process with it."""
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._stop)
+        loop.add_signal_handler(signal.SIGTERM, self._stop)
+        loop.add_signal_handler(signal.SIGINT, self._interrupt)
         yield
 
     def _stop(self) -> None:
-        self.force_exit = self.should_exit  # a second signal does not wait
+        self.should_exit = True
+
+    def _interrupt(self) -> None:
+        self.force_exit = self.should_exit  # whoever presses Ctrl-C again does not want to wait
         self.should_exit = True
 
 

@@ -2,7 +2,7 @@
 
 The newest rows of every table lie together: ids follow time, and whatever needs another order (a label, a
 fingerprint) is found through `alert_terms`, a full-text index, which is a log of sorted runs and so costs the
-same at ten million rows as at none. Ids are `timestamp` in microseconds × 4096 + a number, so their order is
+same at ten million rows as at none. Ids are `timestamp` in microseconds × 256 + a number, so their order is
 that of `timestamp`, also for history that is imported later.
 """
 

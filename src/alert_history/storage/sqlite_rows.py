@@ -15,7 +15,7 @@ from alert_history.storage.batch import Decision, Enqueued, encode_json, json_or
 from alert_history.storage.reads import time_of
 from alert_history.storage.tables import from_microseconds, to_microseconds
 
-IDS_A_MICROSECOND = 4096
+IDS_A_MICROSECOND = 256
 """How many ids of `alerts` a microsecond of `timestamp` has."""
 
 INSERT_ALERT = f"INSERT INTO alerts VALUES ({', '.join('?' * 20)})"
