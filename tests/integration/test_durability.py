@@ -99,7 +99,7 @@ async def test_every_acknowledged_alert_survives_kill_9_of_the_database(
         await asyncio.to_thread(postgres_server.kill)
 
     senders = await _under_load(server, crash)
-    await asyncio.to_thread(postgres_server.start)
+    postgres_server.start()  # in this thread: the server dies with the thread that started it
     await _until_ready(server.url)
     assert _expected(senders) <= await _stored_numbers(server.url)
     assert set(senders.refused) <= {503}
@@ -158,7 +158,7 @@ async def test_a_service_started_without_its_database_recovers_by_itself(
         async with httpx.AsyncClient(base_url=server.url, trust_env=False, timeout=10) as client:
             ready = await client.get("/readyz")
             refused = await client.post("/webhook", content=webhook(alert(1)), headers=_JSON)
-            await asyncio.to_thread(postgres_server.start)
+            postgres_server.start()  # in this thread: the server dies with the thread that started it
             await _until_ready(server.url)
             accepted = await client.post("/webhook", content=webhook(alert(1)), headers=_JSON)
     assert (ready.status_code, refused.status_code, accepted.status_code) == (503, 503, 200)

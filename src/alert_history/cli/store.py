@@ -6,11 +6,16 @@ from contextlib import asynccontextmanager
 from alert_history.config import Settings
 from alert_history.ports import Store
 from alert_history.storage import open_store
+from alert_history.telemetry import configure_logging
 
 
 @asynccontextmanager
 async def using_store(settings: Settings) -> AsyncIterator[Store]:
-    """The store of this configuration, closed at the end. Nothing is created or migrated."""
+    """The store of this configuration, closed at the end. Nothing is created or migrated.
+
+    What is logged meanwhile goes to standard error: standard output is for results.
+    """
+    configure_logging(level=settings.log_level, is_json=settings.log_format == "json")
     store = open_store(settings.database_url, read_database_url=settings.read_database_url)
     try:
         yield store
