@@ -1,27 +1,38 @@
 """The only composition root: Settings in, a running service out."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from functools import cache
+from pathlib import Path
 
+import httpx
 import structlog
 
 from alert_history.config import Settings
 from alert_history.demo.replay import incident
+from alert_history.domain.alert import Alert
+from alert_history.domain.delivery import Routing
+from alert_history.domain.occurrence import Event
 from alert_history.domain.receipt import Receipt
+from alert_history.domain.target import TargetSpec
 from alert_history.engine.ingest import Ingest
+from alert_history.engine.publish import Publisher
 from alert_history.engine.upkeep import Retention, keep_up
-from alert_history.errors import AlertHistoryError
-from alert_history.ports import Store
+from alert_history.errors import AlertHistoryError, StorageUnavailable
+from alert_history.ports import Discovery, Store, Target
 from alert_history.storage import open_store
 from alert_history.telemetry import Metrics
 from alert_history.web.api import HistoryApi
 from alert_history.web.application import Application
 from alert_history.web.health import HealthApi
+from alert_history.web.publishing import PublishingApi
 from alert_history.web.webhook import Webhook
 
 _OPEN_RETRY_SECONDS = 1.0
+_QUEUE_METRICS_SECONDS = 5.0
+_WAIT_FOR_TARGETS = timedelta(seconds=15)
 _DEMO_SETTING = "demo_replayed_at"
 
 _log = structlog.get_logger()
@@ -37,8 +48,16 @@ class Service:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.store: Store = open_store(settings.database_url, read_database_url=settings.read_database_url)
         self.metrics = Metrics()
+        self.discovery = make_discovery(settings)
+        self.store: Store = open_store(
+            settings.database_url,
+            read_database_url=settings.read_database_url,
+            router=self._route if self.discovery is not None else None,
+        )
+        self.publisher = Publisher(
+            self.store.outbox, make=_target_maker(settings), clock=utc_now, observer=self.metrics.publishing
+        )
         self.ingest = Ingest(
             self.store.recorder,
             max_pending_bytes=settings.max_pending_bytes,
@@ -51,40 +70,44 @@ class Service:
             max_body_bytes=settings.max_body_bytes,
             max_alerts=settings.max_alerts_per_request,
         )
-        operations = [
-            *HistoryApi(self.store.history, clock=utc_now).operations(),
-            *HealthApi(self, metrics=self.metrics).operations(),
-        ]
-        self.application = Application(
-            self.webhook, operations, metrics=self.metrics.ingest, start=self.start, stop=self.stop
-        )
+        self.application = self._application()
         self._is_open = asyncio.Event()
-        self._tasks: list[asyncio.Task[None]] = []
+        self._are_targets_known = self.discovery is None
+        self._created_at = utc_now()
+        self._committer: asyncio.Task[None] | None = None
+        self._background: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
         """Start committing, and open the store in the background: a database that is down delays only readiness."""
-        self._tasks = [
-            asyncio.create_task(self.ingest.run(), name="ingest"),
-            asyncio.create_task(self._open(), name="upkeep"),
-        ]
+        self._committer = asyncio.create_task(self.ingest.run(), name="ingest")
+        self._background = [asyncio.create_task(self._open(), name="upkeep")]
+        if self.discovery is not None:
+            self._background.append(asyncio.create_task(self._publish(self.discovery), name="publishing"))
 
     async def stop(self) -> None:
-        """Commit what has been read, then let go of the database."""
-        committer, upkeep = self._tasks
+        """Commit what has been read, hand back what is being delivered, then let go of the database."""
         self.ingest.stop()
         with suppress(TimeoutError):
             async with asyncio.timeout(self.settings.shutdown_grace_seconds):
-                await committer
-        upkeep.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+                if self._committer is not None:
+                    await self._committer
+        for task in self._background:
+            task.cancel()
+        await asyncio.gather(*self._background, return_exceptions=True)
+        await self.publisher.stop()
         await self.store.lifecycle.close()
         _log.info("stopped")
 
     async def checks(self) -> dict[str, str]:
         """See `web.health.Readiness`."""
+        checks = await self.store.lifecycle.check()
         if not self._is_open.is_set():
-            return {**await self.store.lifecycle.check(), "startup": "not finished"}
-        return await self.store.lifecycle.check()
+            checks["startup"] = "not finished"
+        elif self._is_waiting_for_targets():
+            checks["startup"] = "the targets are not known yet"
+        if self.discovery is not None:
+            checks["discovery"] = self.discovery.state().fault or "ok"
+        return checks
 
     async def replay_demo(self) -> None:
         """Fill the history with the recorded incident, through the same door as everything else; once."""
@@ -96,9 +119,35 @@ class Service:
         await self.store.upkeep.write_setting(_DEMO_SETTING, utc_now().isoformat())
         _log.info("demo_replayed")
 
+    def _application(self) -> Application:
+        publishing = PublishingApi(
+            self.publisher,
+            self.store.outbox,
+            discovery=self.discovery,
+            is_enabled=self.settings.publishing_enabled,
+            clock=utc_now,
+        )
+        operations = [
+            *HistoryApi(self.store.history, clock=utc_now).operations(),
+            *publishing.operations(),
+            *HealthApi(self, metrics=self.metrics).operations(),
+        ]
+        return Application(self.webhook, operations, metrics=self.metrics.ingest, start=self.start, stop=self.stop)
+
+    def _route(self, alert: Alert, event: Event) -> Routing | None:
+        """Decide who is told. Until the targets are known, but not for long, the sender is asked to come again."""
+        if self._is_waiting_for_targets():
+            raise StorageUnavailable("the targets are not known yet", after_seconds=1)
+        return self.publisher(alert, event)
+
+    def _is_waiting_for_targets(self) -> bool:
+        return not self._are_targets_known and utc_now() - self._created_at < _WAIT_FOR_TARGETS
+
     def _committed(self, receipts: Sequence[Receipt], seconds: float, is_committed: bool) -> None:  # noqa: FBT001  # the port's shape
         self.metrics.ingest.committed(receipts, seconds, is_committed)
         self.metrics.pending_bytes.set(self.ingest.pending_bytes)
+        if is_committed and any(receipt.publish for receipt in receipts):
+            self.publisher.wake()
 
     async def _open(self) -> None:
         while not self._is_open.is_set():
@@ -115,3 +164,67 @@ class Service:
             bodies=timedelta(days=self.settings.body_retention_days),
         )
         await keep_up(self.store.upkeep, retention=retention, clock=utc_now)
+
+    async def _publish(self, discovery: Discovery) -> None:
+        """Follow the targets, once there is a store to take deliveries from."""
+        await self._is_open.wait()
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(discovery.watch(self._found))
+            tasks.create_task(self._measure_queues())
+
+    def _found(self, targets: Sequence[TargetSpec]) -> None:
+        self.publisher.found(targets)
+        self._are_targets_known = True
+        self.metrics.publishing.discovered(len(targets))
+        _log.info("targets_found", targets=[target.name for target in targets])
+
+    async def _measure_queues(self) -> None:
+        while True:
+            with suppress(AlertHistoryError):
+                depth = await self.store.outbox.depth()
+                for name in {spec.name for spec in self.publisher.specs} | depth.keys():
+                    held = depth.get(name)
+                    waiting = 0 if held is None else held.waiting
+                    age = 0.0 if held is None else (utc_now() - held.oldest).total_seconds()
+                    self.metrics.publishing.queued(name, waiting=waiting, oldest_seconds=age)
+            await asyncio.sleep(_QUEUE_METRICS_SECONDS)
+
+
+def make_discovery(settings: Settings) -> Discovery | None:
+    """Where targets are looked for; None if nobody is to be told. Imported when needed: most start without."""
+    from alert_history.discovery.several import SeveralDiscoveries
+
+    discoveries: list[Discovery] = []
+    if settings.publishing_enabled and settings.target_discovery_enabled:
+        from alert_history.discovery.kubernetes import KubernetesDiscovery
+
+        kubeconfig = settings.target_discovery_kubeconfig
+        discoveries.append(
+            KubernetesDiscovery(
+                settings.target_discovery_namespace,
+                clock=utc_now,
+                kubeconfig=None if kubeconfig is None else Path(kubeconfig),
+            )
+        )
+    if settings.publishing_enabled and settings.targets_dir is not None:
+        from alert_history.discovery.directory import DirectoryDiscovery
+
+        discoveries.append(DirectoryDiscovery(Path(settings.targets_dir), clock=utc_now))
+    return SeveralDiscoveries(discoveries) if discoveries else None
+
+
+def _target_maker(settings: Settings) -> Callable[[TargetSpec], Target]:
+    """Makes targets; they share one HTTP client, which is made with the first of them."""
+
+    @cache
+    def client() -> httpx.AsyncClient:
+        from alert_history.targets.guard import guarded_client
+
+        return guarded_client(allow_private=settings.allow_private_targets)
+
+    def make(spec: TargetSpec) -> Target:
+        from alert_history.targets.registry import make_target
+
+        return make_target(spec, client())
+
+    return make

@@ -31,6 +31,8 @@ _UNBUILT_SECRET = "webhook_hmac_secret"  # noqa: S105  # its name, not its value
 _USER_AND_PASSWORD = re.compile(r"(?<=://)(?P<user>[^:/?#@\[]*):(?:.*@|(?!\d{1,5}(?:[/?,]|$)).*)", re.DOTALL)
 _PASSWORD_OPTION = re.compile(r"(?P<name>\w*password=)[^&]*", re.IGNORECASE)
 _WORD = re.compile(r"[\w.-]{1,64}", re.ASCII)
+_NAMESPACE = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
+_PATH = re.compile(r"[^\0]{1,4096}", re.DOTALL)
 _ADDRESS = re.compile(r"[\w.:%-]{1,255}", re.ASCII)
 _HOST = r"(?:\[[\w.:%]+\]|[^\s:/?#,@\[\]]*)(?::\d{1,5})?"
 _POSTGRES_URL = re.compile(
@@ -78,6 +80,11 @@ def _whole(default: int, low: int, high: int, *, meaning: str) -> Any:
     return Field(default, ge=low, le=high, description=meaning, json_schema_extra={"allowed": allowed})
 
 
+def _flag(*, default: bool, meaning: str) -> Any:
+    allowed = "true or false"
+    return Field(default, description=meaning, json_schema_extra={"allowed": allowed, "default": str(default).lower()})
+
+
 def _text(default: str | None, allowed: str, *, meaning: str) -> Any:
     return Field(default, description=meaning, json_schema_extra={"allowed": allowed})
 
@@ -112,6 +119,26 @@ class Settings(BaseSettings):
         default_factory=_log_format,
         description="How events are logged, on standard error",
         json_schema_extra={"allowed": "json or console", "default": "console on a terminal, else json"},
+    )
+    publishing_enabled: bool = _flag(
+        default=True, meaning="Whether alerts sent to `/webhook/proxy` are passed on to targets"
+    )
+    target_discovery_enabled: bool = _flag(
+        default=False, meaning="Whether targets are looked for in Kubernetes Secrets"
+    )
+    target_discovery_namespace: Annotated[str, _matching(_NAMESPACE)] | None = _text(
+        None,
+        "a namespace: lower-case letters, digits, `-`",
+        meaning="Whose Secrets; unset: the namespace we run in, or that of the kubeconfig's context",
+    )
+    target_discovery_kubeconfig: Annotated[str, _matching(_PATH)] | None = _text(
+        None, "the path of a kubeconfig", meaning="How to reach the API server from outside the cluster"
+    )
+    targets_dir: Annotated[str, _matching(_PATH)] | None = _text(
+        None, "the path of a folder", meaning="Where targets are looked for in files, one folder a target"
+    )
+    allow_private_targets: bool = _flag(
+        default=False, meaning="Whether targets may be at private and loopback addresses"
     )
     retention_days: int = _whole(365, 1, _MAX_DAYS, meaning="How long occurrences and their events are kept")
     body_retention_days: int = _whole(7, 1, _MAX_DAYS, meaning="How long raw bodies of requests are kept")

@@ -10,6 +10,7 @@ AlertHistoryError
 │   └── UnstorableReceipt   the database refuses the data itself         400
 ├── Unavailable             the same call may work later (503, Retry-After)
 │   ├── Overloaded          the ingest queue is full
+│   ├── SlowBody            the body of a request did not arrive in time
 │   ├── StorageUnavailable  the database can't be reached or can't commit
 │   └── QueryTimeout        a read took longer than it may
 └── ConfigurationError      the operator must change the environment; lists every fault
@@ -58,6 +59,10 @@ class Unavailable(AlertHistoryError):
 
 class Overloaded(Unavailable):
     """The ingest queue is full."""
+
+
+class SlowBody(Unavailable):
+    """The body of a request did not arrive in time; nothing of it was kept."""
 
 
 class StorageUnavailable(Unavailable):

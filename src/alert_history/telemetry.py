@@ -53,6 +53,7 @@ def configure_logging(*, level: str, is_json: bool) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(formatter)
     logging.basicConfig(level=max(logging.getLevelName(level.upper()), logging.INFO), handlers=[handler], force=True)
+    logging.getLogger("alembic").setLevel(logging.WARNING)  # a migration is one event of our own
 
 
 class IngestMetrics:

@@ -40,6 +40,12 @@ def test_every_variable_is_read() -> None:
         "ENVIRONMENT": "staging",
         "LOG_LEVEL": "debug",
         "LOG_FORMAT": "console",
+        "PUBLISHING_ENABLED": "false",
+        "TARGET_DISCOVERY_ENABLED": "true",
+        "TARGET_DISCOVERY_NAMESPACE": "alert-targets",
+        "TARGET_DISCOVERY_KUBECONFIG": "~/.kube/config",
+        "TARGETS_DIR": "/etc/alert-history/targets",
+        "ALLOW_PRIVATE_TARGETS": "true",
         "RETENTION_DAYS": "30",
         "BODY_RETENTION_DAYS": "3",
         "MAX_BODY_BYTES": "2048",
@@ -48,7 +54,8 @@ def test_every_variable_is_read() -> None:
         "SHUTDOWN_GRACE_SECONDS": "10",
         "AUTH_MODE": "none",
     }
-    read = {name.upper(): str(value) for name, value in load_settings(given).model_dump().items()}
+    read = {name.upper(): value for name, value in load_settings(given).model_dump().items()}
+    read = {name: str(value).lower() if isinstance(value, bool) else str(value) for name, value in read.items()}
     assert read == given
 
 

@@ -76,6 +76,15 @@ class Ingest:
         self._pending_bytes += claim
         return claim
 
+    def resize(self, claim: int, body_bytes: int) -> int:
+        """A new claim instead of one held, for a body that turned out to be larger. Raises Overloaded: it stays."""
+        self._pending_bytes -= claim
+        try:
+            return self.reserve(body_bytes)
+        except Overloaded:
+            self._pending_bytes += claim
+            raise
+
     def release(self, claim: int) -> None:
         """Give back what `reserve` returned, once the request is answered."""
         self._pending_bytes -= claim
@@ -88,12 +97,15 @@ class Ingest:
             UnstorableReceipt: the database refuses this very request.
         """
         answer: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-        self._queue.append(_Waiting(receipt, answer))
+        waiting = _Waiting(receipt, answer)
+        self._queue.append(waiting)
         self._wake.set()
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
                 return await answer
         except TimeoutError:
+            with suppress(ValueError):  # it is being committed
+                self._queue.remove(waiting)  # its room is given back, so it must not stay; mostly it is the first
             raise StorageUnavailable(
                 f"not committed within {ANSWER_SECONDS} s", after_seconds=_RETRY_AFTER_SECONDS
             ) from None

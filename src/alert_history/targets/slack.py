@@ -5,8 +5,9 @@ from outside goes through `slack_text`. Source of the limits: Slack's reference 
 `msg_blocks_too_long` comes at about 13 000 characters of blocks.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from itertools import accumulate
 from typing import Any
 from urllib.parse import quote
 
@@ -14,10 +15,11 @@ import httpx
 import msgspec
 
 from alert_history.domain.target import Message, Outgoing, Sent, TargetSpec
-from alert_history.errors import Retryable
 from alert_history.targets import answers
-from alert_history.targets.slack_text import clip, code, link
+from alert_history.targets.slack_text import clip, clip_line, code, link
 from alert_history.targets.wording import (
+    annotated_urls,
+    description_of,
     duration_words,
     loudest,
     name_words,
@@ -35,7 +37,8 @@ _MARKS = {"critical": "🔴", "warning": "🟠", "info": "🔵", None: "🟢"}
 
 _SECTION_CHARACTERS = 3000
 _BLOCKS_CHARACTERS = 12_500
-_RESERVED_CHARACTERS = 1_200  # for what stands below the alerts
+_MORE_CHARACTERS = 200  # what the line about the rest takes at most
+_LINKS_CHARACTERS = 1300
 _ALERTS_SHOWN = 20
 _NAME_CHARACTERS = 200
 _PLACE_CHARACTERS = 80
@@ -43,12 +46,10 @@ _SUMMARY_CHARACTERS = 400
 _DESCRIPTION_CHARACTERS = 1500
 _DESCRIPTION_OF_MANY_CHARACTERS = 300
 _MANY = 4
-_LABELS_SHOWN = 12
+_LABELS_SHOWN = 8
 _LABEL_CHARACTERS = 100
-_LABELS_CHARACTERS = 700
+_WORTH_SAYING = timedelta(minutes=1)
 
-_RUNBOOKS = ("runbook_url", "runbook")
-_DASHBOARDS = ("dashboard_url", "dashboard", "dashboardURL")
 _IN_HEADLINE = frozenset({"alertname", "severity"})
 _EPOCH_SECONDS = range(1, 4_102_444_800)  # what Slack can show in the reader's own time zone: to the year 2100
 
@@ -72,7 +73,7 @@ class SlackTarget:
         body = msgspec.json.encode(slack_message(message.alerts))
         answer = await answers.post(self._client, self._url, body=body)
         if answer.text.strip() != "ok":
-            raise Retryable("answered 200, but not the ok of a Slack webhook")
+            raise answers.not_its_own(answer, "Slack", secrets=[self._url, *httpx.URL(self._url).path.split("/")])
         return Sent()
 
     def url_shown(self) -> str:
@@ -85,11 +86,12 @@ def slack_message(alerts: Sequence[Outgoing]) -> dict[str, Any]:
     `text` is the headline: above the bar, on the lock screen, read aloud. No mention in it can call anybody.
     """
     level = loudest(alerts)
-    common_summary = summary(shared(alert.annotations for alert in alerts))
-    plain = " · ".join([f"{_MARKS[level]} {status_words(alerts)}", *_title(alerts)])
-    second_line = f"\n{clip(common_summary, _SUMMARY_CHARACTERS)}" if common_summary else ""
+    name, *places = _title(alerts)
+    status = status_words(alerts)
+    lines = [" · ".join([f"{_MARKS[level]} *{status}* · *{name}*", *places]), _shared_summary(alerts)]
+    plain = " · ".join([f"{_MARKS[level]} {status}", name, *places])
     return {
-        "text": f"{_headline(alerts)}{second_line}",
+        "text": "\n".join(filter(None, lines)),
         "parse": "none",
         "link_names": False,
         "unfurl_links": False,
@@ -99,28 +101,30 @@ def slack_message(alerts: Sequence[Outgoing]) -> dict[str, Any]:
 
 
 def _title(alerts: Sequence[Outgoing]) -> list[str]:
-    places = [clip(place, _PLACE_CHARACTERS) for place in place_words(alerts)]
-    return [clip(name_words(alerts), _NAME_CHARACTERS), *places]
+    places = [clip_line(place, _PLACE_CHARACTERS) for place in place_words(alerts)]
+    return [clip_line(name_words(alerts), _NAME_CHARACTERS), *places]
 
 
-def _headline(alerts: Sequence[Outgoing]) -> str:
-    name, *places = _title(alerts)
-    return " · ".join([f"{_MARKS[loudest(alerts)]} *{status_words(alerts)}* · *{name}*", *places])
+def _shared_summary(alerts: Sequence[Outgoing]) -> str:
+    return clip_line(summary(shared(alert.annotations for alert in alerts)), _SUMMARY_CHARACTERS)
 
 
 def _blocks(alerts: Sequence[Outgoing]) -> list[dict[str, Any]]:
-    sections, room = [], _BLOCKS_CHARACTERS - _RESERVED_CHARACTERS
-    ordered = urgent_first(alerts)
+    """As many alerts as there is room for, how many more there are, and what holds for all of them."""
     common = shared(alert.labels for alert in alerts)
-    common_annotations = shared(alert.annotations for alert in alerts)
-    for alert in ordered[:_ALERTS_SHOWN]:
-        section = _section(_alert_text(alert, len(alerts), common=common, said_above=common_annotations))
-        room -= _size(section)
-        if room < 0:
-            break
-        sections.append(section)
-    rest = ordered[len(sections) :]
-    return [*sections, *_more(rest), *_footer(alerts[0], common=common, annotations=common_annotations)]
+    said_below = shared(alert.annotations for alert in alerts) if len(alerts) > 1 else {}
+    footer = _footer(alerts, common=common, annotations=said_below)
+    ordered = urgent_first(alerts)
+    texts = [_alert_text(alert, alerts, common=common, said_below=said_below) for alert in ordered[:_ALERTS_SHOWN]]
+    room = _BLOCKS_CHARACTERS - _MORE_CHARACTERS - sum(map(_size, footer))
+    sections = _fitting([_section(text) for text in texts], room)
+    return [*sections, *_more(ordered[len(sections) :]), *footer]
+
+
+def _fitting(blocks: Sequence[dict[str, Any]], room: int) -> list[dict[str, Any]]:
+    """The first of `blocks` that fit into `room` characters."""
+    ends = accumulate(map(_size, blocks))
+    return [block for block, end in zip(blocks, ends, strict=True) if end <= room]
 
 
 def _size(block: Mapping[str, Any]) -> int:
@@ -141,17 +145,86 @@ def _markdown(text: str) -> dict[str, Any]:
 
 
 def _more(rest: Sequence[Outgoing]) -> list[dict[str, Any]]:
-    return [_context(f"…and {len(rest)} more ({status_words(rest)})")] if rest else []
+    return [_context(f"…and {len(rest)} more ({status_words(rest).lower()})")] if rest else []
 
 
 def _alert_text(
-    alert: Outgoing, among: int, *, common: Mapping[str, str], said_above: Mapping[str, str]
+    alert: Outgoing, group: Sequence[Outgoing], *, common: Mapping[str, str], said_below: Mapping[str, str]
 ) -> str:
-    """One alert of `among`: what is wrong, what tells it from the others, since when, and where to look."""
-    mark = _MARKS[urgency(alert) if alert.status == "firing" else None]
-    own_summary = "" if summary(said_above) else summary(alert.annotations)
-    lines = [f"*{clip(own_summary, _SUMMARY_CHARACTERS)}*" if own_summary else ""]
-    lines += [_labels({name: value for name, value in alert.labels.items() if name not in common})]
-    lines = [f"{mark} " + "  ".join(filter(None, [*lines, _when(alert)]))] if among > 1 else [*lines, _when(alert)]
-    lines += [_description(alert, among, said_above=said_above), _alert_links(alert, said_above=said_above)]
-    return "\n".join(filter(None, lines))[:_SECTION_CHARACTERS]
+    """One alert of its group: what is wrong, what tells it from the others, since when, and where to look."""
+    own = {name: text for name, text in alert.annotations.items() if name not in said_below}
+    own_summary = "" if _shared_summary(group) else clip_line(summary(own), _SUMMARY_CHARACTERS)
+    own_labels = _labels({name: value for name, value in alert.labels.items() if name not in common})
+    first, *others = filter(None, [f"*{own_summary}*" if own_summary else "", own_labels, _lasting(alert)])
+    mark = f"{_MARKS[urgency(alert) if alert.status == 'firing' else None]} " if len(group) > 1 else ""
+    links = _joined([*_annotated_links(own), "" if _shared_source(group) else link(alert.generator_url, "Source")])
+    room = _SECTION_CHARACTERS - sum(len(line) + 1 for line in [mark, first, *others, links])
+    limit = _DESCRIPTION_CHARACTERS if len(group) < _MANY else _DESCRIPTION_OF_MANY_CHARACTERS
+    description = clip(description_of(own), min(limit, room))
+    return "\n".join(filter(None, [f"{mark}{first}", *others, description, links]))
+
+
+def _lasting(alert: Outgoing) -> str:
+    """Since when it fires, or how long it did; the time is shown in the reader's own zone."""
+    if alert.ends_at is None or alert.status == "firing":
+        so_far = alert.at - alert.starts_at
+        known_late = f" ({duration_words(so_far)} so far)" if so_far >= _WORTH_SAYING else ""
+        return f"Firing since {_time(alert.starts_at)}{known_late}"
+    lasted = duration_words(alert.ends_at - alert.starts_at)
+    if alert.event == "expired":
+        return f"Taken as resolved after {lasted}, {_time(alert.ends_at)}: its sender fell silent"
+    return f"Resolved after {lasted}, {_time(alert.ends_at)}"
+
+
+def _time(time: datetime) -> str:
+    seconds, words = int(time.timestamp()), f"{time:%Y-%m-%d %H:%M} UTC"
+    return f"<!date^{seconds}^{{date_short_pretty}} {{time}}|{words}>" if seconds in _EPOCH_SECONDS else words
+
+
+def _labels(labels: Mapping[str, str]) -> str:
+    shown = [code(f"{name}={value}", _LABEL_CHARACTERS) for name, value in list(labels.items())[:_LABELS_SHOWN]]
+    rest = len(labels) - len(shown)
+    return " ".join(shown) + (f" …and {rest} more labels" if rest else "")
+
+
+def _joined(links: Sequence[str]) -> str:
+    """As many of the links as may stand together."""
+    lengths = accumulate(len(text) + 3 for text in links)
+    return " · ".join(text for text, end in zip(links, lengths, strict=True) if text and end <= _LINKS_CHARACTERS)
+
+
+def _annotated_links(annotations: Mapping[str, str]) -> list[str]:
+    return [link(url, words) for words, url in annotated_urls(annotations).items()]
+
+
+def _footer(
+    alerts: Sequence[Outgoing], *, common: Mapping[str, str], annotations: Mapping[str, str]
+) -> list[dict[str, Any]]:
+    """What holds for the whole group: its description, its labels, and where to look and to silence it."""
+    description = clip(description_of(annotations), _DESCRIPTION_CHARACTERS)
+    labels = _labels({name: value for name, value in common.items() if name not in _IN_HEADLINE})
+    source = link(_shared_source(alerts), "Source")
+    links = _joined([*_annotated_links(annotations), source, *_sender_links(alerts[0], common=common)])
+    texts = [description, labels, links]
+    return [_context(text) for text in texts if text]
+
+
+def _shared_source(alerts: Sequence[Outgoing]) -> str:
+    """The generator URL of all the alerts, if there are several and they have one in common."""
+    urls = {alert.generator_url for alert in alerts}
+    return urls.pop() if len(alerts) > 1 and len(urls) == 1 else ""
+
+
+def _sender_links(alert: Outgoing, *, common: Mapping[str, str]) -> list[str]:
+    """To the Alertmanager that sent the group, or to the Grafana."""
+    root = alert.external_url.rstrip("/")
+    if not root:
+        return []
+    if "orgId" in alert.details:
+        return [link(root, "Grafana")]
+    matchers = ",".join(f"{name}={msgspec.json.encode(value).decode()}" for name, value in common.items())
+    silence = f"{root}/#/silences/new?filter={quote(f'{{{matchers}}}', safe='')}" if common else ""
+    return [
+        link(f"{root}/#/alerts?receiver={quote(alert.receiver, safe='')}", "Alertmanager"),
+        link(silence, "Silence"),
+    ]

@@ -3,6 +3,7 @@
 Plain text, nothing escaped: markup is each target's own. Must not know any vendor.
 """
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from functools import reduce
@@ -15,9 +16,13 @@ Urgency = Literal["critical", "warning", "info"]
 _WARNING = frozenset({"warning", "warn", "medium", "moderate", "average", "minor", "p3"})
 _INFO = frozenset({"info", "information", "informational", "notice", "none", "low", "debug", "ok", "p4", "p5"})
 _LOUDEST_FIRST: tuple[Urgency, ...] = ("critical", "warning", "info")
-_PLACES = ("cluster", "namespace", "service", "deployment", "pod", "instance", "node", "host", "job")
+_PLACES = ("cluster", "namespace", "service", "deployment", "pod", "instance", "node", "host")
 _PLACES_SHOWN = 3
 _NAMES_SHOWN = 3
+_RUNBOOKS = ("runbook_url", "runbook")
+_DASHBOARDS = ("dashboard_url", "dashboard", "dashboardURL")
+_CALL = re.compile(r"@(?=(?:channel|here|everyone|group|all)\b)|<(?=[@!#])", re.IGNORECASE)
+_WORD_JOINER = "\u2060"
 
 
 def shared(maps: Iterable[Mapping[str, str]]) -> dict[str, str]:
@@ -69,14 +74,31 @@ def name_words(alerts: Sequence[Outgoing]) -> str:
 def place_words(alerts: Sequence[Outgoing]) -> list[str]:
     """Their severity, if they share one, and where they are, by the few labels that say it best."""
     common = shared(alert.labels for alert in alerts)
-    places = [common[label] for label in _PLACES if common.get(label)]
+    places = [common[label] for label in _PLACES if common.get(label)] or [common.get("job", "")]
     severity = common.get("severity")
-    return ([severity] if severity else []) + list(dict.fromkeys(places))[:_PLACES_SHOWN]
+    return ([severity] if severity else []) + list(dict.fromkeys(filter(None, places)))[:_PLACES_SHOWN]
 
 
 def summary(annotations: Mapping[str, str]) -> str:
     """The one line that says what is wrong; empty if there is none."""
     return (annotations.get("summary") or annotations.get("message") or annotations.get("title") or "").strip()
+
+
+def description_of(annotations: Mapping[str, str]) -> str:
+    """The text that says more than the summary; empty if there is none."""
+    return annotations.get("description", "").strip()
+
+
+def annotated_urls(annotations: Mapping[str, str]) -> dict[str, str]:
+    """Where people can read on, as the rule's author says: unchecked URLs by the word for each."""
+    wanted = {"Runbook": _RUNBOOKS, "Dashboard": _DASHBOARDS}
+    found = {words: next((annotations[n] for n in names if annotations.get(n)), "") for words, names in wanted.items()}
+    return {words: url for words, url in found.items() if url}
+
+
+def calling_nobody(text: str) -> str:
+    """`text`, in which no `@everyone` or `<@user>` is one to a chat any more; it looks the same."""
+    return _CALL.sub(lambda call: f"{call[0]}{_WORD_JOINER}", text)
 
 
 def duration_words(duration: timedelta) -> str:

@@ -1,6 +1,8 @@
 """The read API: history, occurrences, timelines, quarantine."""
 
+from datetime import datetime
 from typing import Annotated, Literal
+from uuid import UUID
 
 import msgspec
 from msgspec import Meta
@@ -8,6 +10,7 @@ from starlette.requests import Request
 
 from alert_history.domain.matching import parse_query
 from alert_history.domain.times import parse_time
+from alert_history.errors import InvalidQuery
 from alert_history.ports import (
     Clock,
     History,
@@ -82,7 +85,7 @@ class QuarantineParameters(msgspec.Struct, frozen=True):
     """Which page of the quarantine."""
 
     limit: Limit = 50
-    cursor: Annotated[str, Meta(description="`next_cursor` of the page before")] | None = None
+    cursor: Annotated[UUID, Meta(description="`next_cursor` of the page before")] | None = None
 
 
 class QuarantineAnswer(msgspec.Struct, frozen=True):
@@ -157,8 +160,8 @@ class HistoryApi:
             severity=asked.severity,
             namespace=asked.namespace,
             fingerprint=asked.fingerprint,
-            since=None if asked.since is None else parse_time(asked.since, now),
-            until=None if asked.until is None else parse_time(asked.until, now),
+            since=_time(asked.since, now, of="since"),
+            until=_time(asked.until, now, of="until"),
         )
         page = PageRequest(
             asked.limit, asked.offset, asked.cursor, asked.sort, wants_exact_total=asked.total == "exact"
@@ -183,5 +186,13 @@ class HistoryApi:
 
     async def quarantine(self, _: Request, asked: QuarantineParameters) -> QuarantineAnswer:
         """`GET /api/v1/quarantine`."""
-        page = await self._history.quarantine(limit=asked.limit, cursor=asked.cursor)
+        page = await self._history.quarantine(limit=asked.limit, cursor=asked.cursor and str(asked.cursor))
         return QuarantineAnswer(page.quarantine, page.total, asked.limit, page.next_cursor)
+
+
+def _time(text: str | None, now: datetime, *, of: str) -> datetime | None:
+    """The time of a parameter. Raises InvalidQuery naming it."""
+    try:
+        return None if text is None else parse_time(text, now)
+    except InvalidQuery as error:
+        raise InvalidQuery(f"{of}: {error}") from None

@@ -1,6 +1,7 @@
 """The whole HTTP surface as one ASGI application: ingest in front, the routes of Starlette behind it."""
 
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from http import HTTPStatus
 from time import perf_counter
@@ -21,11 +22,10 @@ from alert_history.web.documentation import ingest_paths, ingest_types
 from alert_history.web.problem import CONTENT_TYPE, Problem, problem, problem_of, retry_after
 from alert_history.web.reference import DOCS_CSP, render_reference
 from alert_history.web.routes import Operation, json_response, openapi
-from alert_history.web.webhook import ROUTES, Receive, Scope, Send, Webhook, new_id
+from alert_history.web.webhook import ROUTES, Receive, Scope, Send, Webhook, new_id, sane_request_id
 
 Lifespan = Callable[[], Awaitable[None]]
 
-_MAX_REQUEST_ID = 128
 _TITLE = "Alert History"
 _DESCRIPTION = "The flight recorder of alerting: every alert, kept for good and queryable."
 _SECURITY_HEADERS = [
@@ -60,7 +60,7 @@ class Application:
             extra_paths=ingest_paths(),
             extra_types=ingest_types(),
         )
-        self._router = _router(operations, self.schema)
+        self._router = _router(operations, self.schema, webhook=webhook)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, or the lifespan."""
@@ -76,7 +76,7 @@ class Application:
 
     async def _route(self, scope: Scope, receive: Receive, send: Send) -> None:
         begin = perf_counter()
-        request_id = _request_id(scope)
+        request_id = sane_request_id(scope["headers"]) or new_id(datetime.now(UTC))
         scope["state"] = {**scope.get("state", {}), "request_id": request_id}
         status = 500
 
@@ -88,7 +88,8 @@ class Application:
                 message = {**message, "headers": [*message["headers"], *own]}
             await send(dict(message))
 
-        await self._router(scope, receive, send_with_id)
+        with suppress(Exception):  # `_unknown_error` has logged and answered it; Starlette raises it once more
+            await self._router(scope, receive, send_with_id)
         seconds = perf_counter() - begin
         endpoint = scope["state"].get("endpoint", "unknown")
         self._metrics.answered(endpoint, seconds)
@@ -119,17 +120,7 @@ class Application:
 _QUIET = {"/healthz", "/readyz", "/metrics"}
 
 
-def _request_id(scope: Scope) -> str:
-    """The caller's id if it is sane, else a new one."""
-    for name, value in scope["headers"]:
-        if name == b"x-request-id" and 0 < len(value) <= _MAX_REQUEST_ID:
-            text: str = value.decode("latin-1")
-            if text.isascii() and text.isprintable():
-                return text
-    return new_id(datetime.now(UTC))
-
-
-def _router(operations: Sequence[Operation], schema: dict[str, Any]) -> Starlette:
+def _router(operations: Sequence[Operation], schema: dict[str, Any], *, webhook: Webhook) -> Starlette:
     """The routes, the documentation of all of them, and errors as problems."""
     document = msgspec.json.encode(schema)
 
@@ -142,9 +133,10 @@ def _router(operations: Sequence[Operation], schema: dict[str, Any]) -> Starlett
     async def home(_: Request) -> Response:
         return RedirectResponse("docs", status_code=307)
 
-    return Starlette(
+    router = Starlette(
         routes=[
             *(operation.route() for operation in operations),
+            *(Route(path, webhook, methods=["POST"]) for path in ROUTES),  # for the 405 on other methods
             Route("/openapi.json", openapi_json),
             Route("/docs", docs),
             Route("/", home),
@@ -155,6 +147,8 @@ def _router(operations: Sequence[Operation], schema: dict[str, Any]) -> Starlett
             Exception: _unknown_error,
         },
     )
+    router.router.redirect_slashes = False  # it would send callers to whatever host their request names
+    return router
 
 
 def _problem_response(answer: Problem, *, headers: dict[str, str] | None = None) -> Response:
@@ -181,7 +175,7 @@ async def _http_error(request: Request, error: Exception) -> Response:
         names.get(error.status_code, "http"),
         title=error.detail,
         status=error.status_code,
-        detail=f"{request.method} {request.url.path}",
+        detail=f"{request.method} {request.scope['path']}",
         request_id=request.state.request_id,
     )
     return _problem_response(answer, headers=dict(error.headers or {}))

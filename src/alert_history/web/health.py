@@ -10,6 +10,7 @@ from alert_history.telemetry import Metrics
 from alert_history.web.routes import Operation, json_response
 
 _TAG = "Health"
+_NEEDED = frozenset({"database", "schema", "startup"})
 
 
 class Readiness(Protocol):
@@ -27,9 +28,9 @@ class Alive(msgspec.Struct, frozen=True):
 
 
 class Ready(msgspec.Struct, frozen=True):
-    """`ok` if every check is, else `unavailable`."""
+    """`unavailable` if requests can't be kept, `degraded` if something else is wrong, else `ok`."""
 
-    status: Literal["ok", "unavailable"]
+    status: Literal["ok", "degraded", "unavailable"]
     checks: dict[str, str]
 
 
@@ -57,6 +58,7 @@ class HealthApi:
                 handle=self.readyz,
                 answer=Ready,
                 tag=_TAG,
+                same_answers=(503,),
                 description="200 if requests can be kept, else 503 with the same body; the checks say what is wrong.",
             ),
             Operation(
@@ -77,9 +79,10 @@ class HealthApi:
     async def readyz(self, _: Request, __: None) -> Response:
         """`GET /readyz`."""
         checks = await self._readiness.checks()
-        is_ready = all(word == "ok" for word in checks.values())
-        answer = Ready("ok" if is_ready else "unavailable", checks)
-        return json_response(answer, status=200 if is_ready else 503)
+        wrong = {name for name, word in checks.items() if word != "ok"}
+        if wrong & _NEEDED:
+            return json_response(Ready("unavailable", checks), status=503)
+        return json_response(Ready("degraded" if wrong else "ok", checks))
 
     async def metrics(self, request: Request, _: None) -> Response:
         """`GET /metrics`."""

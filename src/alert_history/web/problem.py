@@ -16,6 +16,7 @@ _KINDS: dict[type[Exception], tuple[int, str, str]] = {
     errors.PayloadTooLarge: (413, "payload-too-large", "The request is too large"),
     errors.UnsupportedMedia: (415, "unsupported-media-type", "This content type is not read here"),
     errors.Overloaded: (503, "overloaded", "Too much at once; try again"),
+    errors.SlowBody: (503, "slow-body", "The body took too long; try again"),
     errors.StorageUnavailable: (503, "storage-unavailable", "The database can't commit; try again"),
     errors.QueryTimeout: (503, "query-timeout", "The query took too long"),
 }

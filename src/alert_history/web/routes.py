@@ -26,7 +26,8 @@ class Operation(msgspec.Struct, frozen=True):
     """One method of one path.
 
     `parameters` is a struct read from path and query; `handle` gets the request and that struct and returns an
-    `answer`, or a Starlette Response of its own. `failures` are the other statuses it may answer with.
+    `answer`, or a Starlette Response of its own. `failures` are the problems it may answer with, by status;
+    `same_answers` the statuses, besides 200, that come with an `answer` too.
     """
 
     path: str
@@ -37,6 +38,7 @@ class Operation(msgspec.Struct, frozen=True):
     parameters: type[msgspec.Struct] | None = None
     method: str = "GET"
     failures: tuple[int, ...] = ()
+    same_answers: tuple[int, ...] = ()
     description: str = ""
     media_type: str = "application/json"
 
@@ -70,6 +72,10 @@ def read_parameters(request: Request, kind: type[T]) -> T:
     for name in given:
         if name not in allowed:
             raise errors.InvalidQuery(f"{name!r} is no parameter here; there are {', '.join(allowed)}")
+    names = [*request.path_params, *(name for name, _ in request.query_params.multi_items())]
+    for name in given:
+        if names.count(name) > 1:
+            raise errors.InvalidQuery(f"{name}: it is given more than once")
     try:
         return msgspec.convert(given, kind, strict=False)
     except msgspec.ValidationError as error:
@@ -110,12 +116,13 @@ def openapi(
 
 
 def _operation(operation: Operation) -> dict[str, Any]:
+    answer = _content("The answer", operation.answer, operation.media_type)
     made: dict[str, Any] = {
         "operationId": operation.name,
         "summary": operation.summary,
         "description": operation.description,
         "tags": [operation.tag],
-        "responses": {"200": _content("The answer", operation.answer, operation.media_type)},
+        "responses": {str(status): answer for status in (200, *operation.same_answers)},
     }
     for status in operation.failures:
         made["responses"][str(status)] = problem_response(status)

@@ -7,7 +7,7 @@ Ingest never answers 429: Alertmanager drops an alert on any 4xx but tries again
 import asyncio
 import os
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from hashlib import sha256
 from http import HTTPStatus
@@ -41,6 +41,8 @@ ROUTES: dict[str, tuple[Decode, bool]] = {
 _READ_SECONDS = 30
 _CHUNK_BYTES = 64 * 1024
 _SHOWN_REFUSALS = 20
+_MAX_REQUEST_ID = 128
+_BUSY_SECONDS = 5
 
 _log = structlog.get_logger()
 _encode = msgspec.json.Encoder().encode
@@ -85,9 +87,10 @@ class Webhook:
         begin = perf_counter()
         path = scope["path"]
         received_at = self._clock()
-        request_id = new_id(received_at)
+        receipt_id = new_id(received_at)
+        request_id = sane_request_id(scope["headers"]) or receipt_id
         try:
-            outcome, group = await self._accept(scope, receive, received_at=received_at, request_id=request_id)
+            outcome, group = await self._accept(scope, receive, received_at=received_at, receipt_id=receipt_id)
         except _Disconnected:
             self._metrics.failed("disconnected")
             return
@@ -95,7 +98,7 @@ class Webhook:
             await self._answer_error(send, error, path=path, request_id=request_id)
         else:
             self._metrics.accepted(group, outcome)
-            await _answer(send, path=path, group=group, outcome=outcome)
+            await _answer(send, path=path, group=group, outcome=outcome, request_id=request_id)
         self._metrics.answered(path, perf_counter() - begin)
 
     def receipt(self, path: str, content: bytes, *, received_at: datetime, id_: str | None = None) -> Receipt:
@@ -107,7 +110,7 @@ class Webhook:
         return Receipt(receipt_id, received_at, path, publish, group, content, digest)
 
     async def _accept(
-        self, scope: Scope, receive: Receive, *, received_at: datetime, request_id: str
+        self, scope: Scope, receive: Receive, *, received_at: datetime, receipt_id: str
     ) -> tuple[Outcome, AlertGroup]:
         headers = dict(scope["headers"])
         encoding = _check_headers(headers)
@@ -116,16 +119,25 @@ class Webhook:
             raise errors.PayloadTooLarge(self._too_large())
         claim = self._ingest.reserve(declared)
         try:
-            async with asyncio.timeout(_READ_SECONDS):
-                body = await self._read(receive, declared=declared)
-            content = body if encoding is None else self._inflate(body)
-            receipt = self.receipt(scope["path"], content, received_at=received_at, id_=request_id)
+            content = await self._content(receive, declared=declared, encoding=encoding)
+            if len(content) > declared:  # it came undeclared (chunked), or packed
+                claim = self._ingest.resize(claim, len(content))
+            receipt = self.receipt(scope["path"], content, received_at=received_at, id_=receipt_id)
             return await self._ingest.submit(receipt), receipt.group
         finally:
             self._ingest.release(claim)
 
+    async def _content(self, receive: Receive, *, declared: int, encoding: bytes | None) -> bytes:
+        try:
+            async with asyncio.timeout(_READ_SECONDS):
+                body = await self._read(receive, declared=declared)
+        except TimeoutError:
+            reason = f"the body did not arrive within {_READ_SECONDS} s"
+            raise errors.SlowBody(reason, after_seconds=_BUSY_SECONDS) from None
+        return body if encoding is None else self._inflate(body)
+
     async def _read(self, receive: Receive, *, declared: int) -> bytes:
-        """The whole body. What comes undeclared (chunked) is claimed as it comes."""
+        """The whole body. What comes undeclared (chunked) is claimed while it comes."""
         message = await receive()
         if message["type"] == "http.request" and not message.get("more_body", False):
             return self._checked(message.get("body", b""))
@@ -163,14 +175,14 @@ class Webhook:
             raise errors.MalformedPayload(f"the body is not gzip as its header says: {error}") from None
         if not unpacker.eof and len(content) <= self._max_body_bytes:
             raise errors.MalformedPayload("the gzip body ends too early")
+        if unpacker.unused_data:
+            raise errors.MalformedPayload("more bytes follow the gzip body; send it as one member")
         return self._checked(content)
 
     def _too_large(self) -> str:
         return f"the body is larger than MAX_BODY_BYTES, {self._max_body_bytes}"
 
     async def _answer_error(self, send: Send, error: Exception, *, path: str, request_id: str) -> None:
-        if isinstance(error, TimeoutError):
-            error = errors.MalformedPayload(f"the body did not arrive within {_READ_SECONDS} s")
         answer = problem_of(error, request_id=request_id)
         self._metrics.failed(answer.type.rsplit(":", 1)[1])
         log = _log.bind(request_id=request_id, path=path, status=answer.status)
@@ -178,7 +190,8 @@ class Webhook:
             log.error("webhook_failed", exc_info=error)
         else:
             log.warning("webhook_refused", reason=answer.detail)
-        await send_problem(send, answer, retry_after=retry_after(error))
+        is_unread = isinstance(error, errors.PayloadTooLarge | errors.UnsupportedMedia | errors.SlowBody)
+        await send_problem(send, answer, retry_after=retry_after(error), closes=is_unread)
 
 
 def _check_headers(headers: dict[bytes, bytes]) -> bytes | None:
@@ -196,10 +209,10 @@ def _check_headers(headers: dict[bytes, bytes]) -> bytes | None:
     return encoding
 
 
-async def _answer(send: Send, *, path: str, group: AlertGroup, outcome: Outcome) -> None:
+async def _answer(send: Send, *, path: str, group: AlertGroup, outcome: Outcome, request_id: str) -> None:
     """200; or 400 on the Alertmanager API where an alert was refused, as Alertmanager does. The rest is kept."""
     if group.refused and path == "/api/v2/alerts":
-        await send_problem(send, _refusals(group, outcome))
+        await send_problem(send, _refusals(group, outcome, request_id=request_id))
         return
     accepted = Accepted(
         "success",
@@ -210,26 +223,26 @@ async def _answer(send: Send, *, path: str, group: AlertGroup, outcome: Outcome)
         outcome.quarantined,
         outcome.deliveries,
     )
-    await _send(send, 200, _encode(accepted), content_type=b"application/json", request_id=outcome.receipt_id)
+    await _send(send, 200, _encode(accepted), content_type=b"application/json", request_id=request_id)
 
 
-def _refusals(group: AlertGroup, outcome: Outcome) -> Problem:
+def _refusals(group: AlertGroup, outcome: Outcome, *, request_id: str) -> Problem:
     kept = outcome.received - outcome.quarantined
     answer = problem(
         "invalid-alerts",
         title="Some alerts are invalid",
         status=400,
         detail=f"{len(group.refused)} of {outcome.received} refused, {kept} kept: {group.refused[0].reason}",
-        request_id=outcome.receipt_id,
+        request_id=request_id,
     )
     shown = [{"position": refused.position, "reason": refused.reason} for refused in group.refused[:_SHOWN_REFUSALS]]
     return msgspec.structs.replace(answer, errors=shown)
 
 
-async def send_problem(send: Send, answer: Problem, *, retry_after: int | None = None) -> None:
-    """Send an error. The connection closes after one that may have left a body unread."""
+async def send_problem(send: Send, answer: Problem, *, retry_after: int | None = None, closes: bool = False) -> None:
+    """Send an error; `closes` the connection where a body may have been left unread."""
     extra = [] if retry_after is None else [(b"retry-after", str(retry_after).encode())]
-    if answer.status in {413, 415}:
+    if closes:
         extra.append((b"connection", b"close"))
     await _send(
         send,
@@ -260,6 +273,15 @@ async def _send(
     await send({"type": "http.response.body", "body": body})
 
 
+def sane_request_id(headers: Iterable[tuple[bytes, bytes]]) -> str | None:
+    """The id that the caller gave its request, if logs and headers can hold it: short and printable ASCII."""
+    for name, value in headers:
+        if name == b"x-request-id" and 0 < len(value) <= _MAX_REQUEST_ID:
+            text = value.decode("latin-1")
+            return text if text.isascii() and text.isprintable() else None
+    return None
+
+
 def new_id(time: datetime) -> str:
-    """The id of a request and its receipt."""
+    """The id of a receipt, and of its request unless the caller gave one."""
     return time_ordered_id(time, randomness=os.urandom(RANDOM_ID_BYTES))

@@ -1,0 +1,1 @@
+"""Where targets are found: labelled Secrets of a Kubernetes namespace, or mounted files."""

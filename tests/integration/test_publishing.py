@@ -1,0 +1,137 @@
+"""Publishing as a whole: files name the targets, alerts reach them, and the answers say so."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx
+import pytest
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from tests.conftest import StartService
+from tests.payloads import alert, webhook
+from tests.processes import HOST, free_port
+
+_JSON = {"Content-Type": "application/json"}
+
+
+class Receiver:
+    """A webhook of somebody's, in this process."""
+
+    def __init__(self) -> None:
+        self.port = free_port()
+        self.requests: asyncio.Queue[tuple[dict[str, str], dict[str, object]]] = asyncio.Queue()
+
+    async def take(self, request: Request) -> Response:
+        await self.requests.put((dict(request.headers), json.loads(await request.body())))
+        return Response(status_code=204)
+
+
+@pytest.fixture
+async def receiver() -> AsyncIterator[Receiver]:
+    made = Receiver()
+    app = Starlette(routes=[Route("/hook", made.take, methods=["POST"])])
+    server = uvicorn.Server(uvicorn.Config(app, host=HOST, port=made.port, log_level="error", lifespan="off"))
+    serving = asyncio.create_task(server.serve())
+    async with asyncio.timeout(10):
+        while not server.started:
+            await asyncio.sleep(0.01)
+    yield made
+    server.should_exit = True
+    await serving
+
+
+def _write_target(folder: Path, *, url: str, match: str = "") -> None:
+    target = folder / "team-hook"
+    target.mkdir()
+    (target / "url").write_text(url)
+    (target / "labels").write_text('alert-history.io/target="true"\nalert-history.io/format="webhook"\n')
+    if match:
+        (target / "annotations").write_text(f"alert-history.io/match={json.dumps(match)}\n")
+
+
+def _environment(database_url: str, folder: Path) -> dict[str, str]:
+    return {"DATABASE_URL": database_url, "TARGETS_DIR": str(folder), "ALLOW_PRIVATE_TARGETS": "true"}
+
+
+async def _send(url: str, body: bytes, *, path: str = "/webhook/proxy") -> dict[str, object]:
+    async with httpx.AsyncClient(base_url=url, trust_env=False) as client:
+        answer = await client.post(path, content=body, headers=_JSON)
+        assert answer.status_code == httpx.codes.OK, answer.text
+        return dict(answer.json())
+
+
+async def test_an_alert_reaches_the_target_and_its_resolve_follows(
+    database_url: str, tmp_path: Path, receiver: Receiver, service: StartService
+) -> None:
+    _write_target(tmp_path, url=f"http://{HOST}:{receiver.port}/hook")
+    server = service(_environment(database_url, tmp_path))
+    told = []
+    async with asyncio.timeout(20):
+        for status in ("firing", "resolved"):
+            sent = await _send(server.url, webhook(alert(1, status=status)))
+            assert sent["deliveries"] == 1
+            told.append((await receiver.requests.get())[1]["data"])
+    assert [data["status"] for data in told] == ["firing", "resolved"]  # type: ignore[index,call-overload]
+
+
+async def test_a_target_that_appears_later_is_told_without_a_restart(
+    sqlite_url: str, tmp_path: Path, receiver: Receiver, service: StartService
+) -> None:
+    server = service(_environment(sqlite_url, tmp_path))
+    assert (await _send(server.url, webhook(alert(1))))["deliveries"] == 0
+    _write_target(tmp_path, url=f"http://{HOST}:{receiver.port}/hook")
+    async with asyncio.timeout(10), httpx.AsyncClient(base_url=server.url, trust_env=False) as client:
+        while (await client.get("/publishing/mode")).json()["mode"] != "intelligent":
+            await asyncio.sleep(0.05)
+        assert (await _send(server.url, webhook(alert(2))))["deliveries"] == 1
+        await receiver.requests.get()
+
+
+async def test_what_is_only_recorded_or_does_not_match_is_told_to_nobody(
+    sqlite_url: str, tmp_path: Path, service: StartService
+) -> None:
+    _write_target(tmp_path, url=f"http://{HOST}:9/hook", match='{severity="none"}')
+    server = service(_environment(sqlite_url, tmp_path))
+    only_recorded = await _send(server.url, webhook(alert(1)), path="/webhook")
+    unmatched = await _send(server.url, webhook(alert(2)))
+    assert (only_recorded["deliveries"], unmatched["deliveries"]) == (0, 0)
+    async with httpx.AsyncClient(base_url=server.url, trust_env=False) as client:
+        (found,) = (await client.get("/history", params={"query": '{instance="db-2:9100"}'})).json()["alerts"]
+        timeline = (await client.get(f"/api/v1/alerts/{found['id']}/timeline")).json()
+    reason = timeline["events"][0]["detail"]["routing"]["not_told"]["team-hook"]
+    assert reason == 'it does not match {severity="none"}'
+
+
+async def test_a_loopback_target_is_refused_unless_private_targets_are_allowed(
+    sqlite_url: str, tmp_path: Path, receiver: Receiver, service: StartService
+) -> None:
+    _write_target(tmp_path, url=f"http://{HOST}:{receiver.port}/hook")
+    server = service({"DATABASE_URL": sqlite_url, "TARGETS_DIR": str(tmp_path)})
+    await _send(server.url, webhook(alert(1)))
+    async with asyncio.timeout(10), httpx.AsyncClient(base_url=server.url, trust_env=False) as client:
+        while not (dead := (await client.get("/api/v1/deliveries", params={"state": "dead"})).json()["deliveries"]):
+            await asyncio.sleep(0.05)
+    assert "loopback" in dead[0]["log"][-1]["reason"]
+    assert receiver.requests.empty()
+
+
+async def test_a_broken_target_is_listed_with_its_fault_and_stops_no_other(
+    sqlite_url: str, tmp_path: Path, receiver: Receiver, service: StartService
+) -> None:
+    _write_target(tmp_path, url=f"http://{HOST}:{receiver.port}/hook")
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    (broken / "labels").write_text("alert-history.io/target=true\nalert-history.io/format=slack\n")
+    server = service(_environment(sqlite_url, tmp_path))
+    await _send(server.url, webhook(alert(1)))
+    async with asyncio.timeout(10), httpx.AsyncClient(base_url=server.url, trust_env=False) as client:
+        await receiver.requests.get()
+        targets = {target["name"]: target for target in (await client.get("/publishing/targets")).json()}
+    assert "webhook_url" in targets["broken"]["fault"]
+    assert targets["team-hook"]["fault"] is None

@@ -1,0 +1,179 @@
+"""What is particular to PagerDuty: what opens, renews and closes an alert, and the words it is told."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import msgspec
+import pytest
+
+from alert_history.domain.target import TargetSpec
+from alert_history.errors import Retryable
+from alert_history.targets.pagerduty import DEFAULT_URL, PagerDutyTarget, dedup_key, event, make, severity
+from tests.vendors.messages import message, outgoing, resolved
+from tests.vendors.pagerduty import ROUTING_KEY, PagerDuty, fields
+from tests.vendors.server import VendorServer, replies, serving
+
+
+def spec(**changed: str) -> TargetSpec:
+    return TargetSpec(name="t", format="pagerduty", fields=changed)
+
+
+@pytest.fixture
+async def pagerduty() -> AsyncIterator[VendorServer]:
+    async with serving(PagerDuty()) as running:
+        yield running
+
+
+@pytest.fixture
+async def target(pagerduty: VendorServer) -> AsyncIterator[PagerDutyTarget]:
+    async with httpx.AsyncClient(trust_env=False) as client:
+        yield make(spec(**fields(pagerduty.url)), client)
+
+
+def service(pagerduty: VendorServer) -> PagerDuty:
+    assert isinstance(pagerduty.vendor, PagerDuty)
+    return pagerduty.vendor
+
+
+async def test_a_resolve_closes_what_its_firing_opened(pagerduty: VendorServer, target: PagerDutyTarget) -> None:
+    await target.send(message())
+    assert list(service(pagerduty).open_alerts) == [dedup_key(outgoing())]
+    await target.send(message(resolved()))
+    assert (service(pagerduty).open_alerts, service(pagerduty).resolved) == ({}, [dedup_key(outgoing())])
+
+
+async def test_the_same_firing_twice_is_one_alert(pagerduty: VendorServer, target: PagerDutyTarget) -> None:
+    await target.send(message())
+    await target.send(message())
+    assert len(service(pagerduty).open_alerts) == 1
+
+
+async def test_changed_annotations_renew_the_open_alert(pagerduty: VendorServer, target: PagerDutyTarget) -> None:
+    await target.send(message())
+    await target.send(message(outgoing(event="annotations_changed", annotations={"summary": "99 %"})))
+    (alert,) = service(pagerduty).open_alerts.values()
+    assert alert["payload"]["summary"] == "DiskFull: 99 %"
+
+
+async def test_a_resolve_of_what_is_not_open_opens_nothing(pagerduty: VendorServer, target: PagerDutyTarget) -> None:
+    await target.send(message(resolved()))
+    assert (service(pagerduty).open_alerts, service(pagerduty).resolved) == ({}, [])
+
+
+async def test_a_resolved_alert_that_fires_again_opens_again(pagerduty: VendorServer, target: PagerDutyTarget) -> None:
+    for alert in (outgoing(), resolved(), outgoing(event="refired")):
+        await target.send(message(alert))
+    assert len(service(pagerduty).open_alerts) == 1
+
+
+async def test_the_dedup_key_is_the_name_that_is_kept(target: PagerDutyTarget) -> None:
+    assert (await target.send(message())).external_id == dedup_key(outgoing())
+
+
+@pytest.mark.parametrize(
+    "answer", [replies(200, "<html>log in</html>"), replies(202, "[]"), replies(200, '{"status":"success"}')]
+)
+async def test_a_2xx_that_is_not_pagerdutys_is_no_success(
+    pagerduty: VendorServer, target: PagerDutyTarget, answer: Any
+) -> None:
+    pagerduty.script(answer)
+    with pytest.raises(Retryable, match="not as PagerDuty does"):
+        await target.send(message())
+
+
+def test_two_firings_have_two_dedup_keys() -> None:
+    later = outgoing(occurrence_id="507a62d79ee76c9a-1795521600999999")
+    assert dedup_key(later) != dedup_key(outgoing())
+
+
+def test_a_dedup_key_is_never_longer_than_255() -> None:
+    assert len(dedup_key(outgoing(occurrence_id="x" * 300))) <= 255
+
+
+@pytest.mark.parametrize(
+    "word, told",
+    [
+        ("critical", "critical"),
+        ("CRIT", "critical"),
+        ("page", "critical"),
+        ("P1", "critical"),
+        ("error", "error"),
+        ("major", "error"),
+        ("high", "error"),
+        ("p2", "error"),
+        ("warning", "warning"),
+        ("Warn", "warning"),
+        ("minor", "warning"),
+        ("info", "info"),
+        ("none", "info"),
+        ("low", "info"),
+        ("", "error"),
+        ("banana", "error"),
+    ],
+)
+def test_severity_is_told_in_pagerdutys_words(word: str, told: str) -> None:
+    assert severity(outgoing(labels={"severity": word})) == told
+
+
+def test_a_missing_severity_is_an_error() -> None:
+    assert severity(outgoing(labels={})) == "error"
+
+
+def test_an_event_says_where_it_is_and_holds_all_labels_and_annotations() -> None:
+    alert = outgoing()
+    payload = event(alert)["payload"]
+    where = {name: payload[name] for name in ("source", "component", "group", "class", "summary")}
+    assert where == {
+        "source": "db-1:9100",
+        "component": "node",
+        "group": "shop",
+        "class": "DiskFull",
+        "summary": "DiskFull: /var is 97 % full",
+    }
+    assert payload["custom_details"]["labels"] == alert.labels
+    assert payload["custom_details"]["annotations"] == alert.annotations
+
+
+def test_an_alert_without_a_summary_says_what_and_where_it_is() -> None:
+    told = event(outgoing(annotations={}))["payload"]["summary"]
+    assert told.startswith("DiskFull · warning · ")
+    assert "db-1:9100" in told
+
+
+def test_links_lead_to_the_runbook_and_the_source() -> None:
+    told = event(outgoing())
+    assert [link["text"] for link in told["links"]] == ["Runbook", "Source"]
+    assert told["client_url"] == "https://alertmanager.example"
+
+
+def test_an_event_is_never_larger_than_512_kb() -> None:
+    text = "\x01" * 2_000_000  # six bytes each as JSON
+    labels = {f"{i}{'l' * 5000}": text[:5000] for i in range(500)}
+    huge = outgoing(labels=labels | {"alertname": text}, annotations={"summary": text, "a": text}, receiver=text)
+    assert len(msgspec.json.encode(event(huge))) < 512 * 1024 - 1024
+
+
+@pytest.mark.parametrize("keys", [{"integration_key": ROUTING_KEY}, {"routing_key": ROUTING_KEY}], ids=str)
+async def test_either_key_will_do(pagerduty: VendorServer, keys: dict[str, str]) -> None:
+    async with httpx.AsyncClient(trust_env=False) as client:
+        await make(spec(url=pagerduty.url, **keys), client).send(message())
+    assert pagerduty.requests[-1].json()["routing_key"] == ROUTING_KEY
+
+
+async def test_routing_key_counts_where_both_are_given(pagerduty: VendorServer) -> None:
+    keys = {"integration_key": "x" * 32, "routing_key": ROUTING_KEY}
+    async with httpx.AsyncClient(trust_env=False) as client:
+        await make(spec(url=pagerduty.url, **keys), client).send(message())
+    assert pagerduty.requests[-1].json()["routing_key"] == ROUTING_KEY
+
+
+def test_without_a_url_it_is_pagerdutys_own() -> None:
+    assert make(spec(routing_key=ROUTING_KEY), httpx.AsyncClient()).url_shown() == f"{DEFAULT_URL}/…"
+
+
+@pytest.mark.parametrize("ending", ["", "/", "/v2/enqueue", "/v2/enqueue/"])
+async def test_a_url_may_hold_the_path_or_not(pagerduty: VendorServer, ending: str) -> None:
+    async with httpx.AsyncClient(trust_env=False) as client:
+        await make(spec(routing_key=ROUTING_KEY, url=pagerduty.url + ending), client).send(message())
+    assert pagerduty.requests[-1].path == "/v2/enqueue"

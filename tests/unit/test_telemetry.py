@@ -1,0 +1,206 @@
+"""Metrics count what happened and show no alert's labels; logs are one JSON object a line."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
+from prometheus_client.parser import text_string_to_metric_families as parse_text
+
+from alert_history.domain.alert import Alert, AlertGroup, Refused, Source, Status, fingerprint
+from alert_history.domain.receipt import Outcome, Receipt
+from alert_history.telemetry import Metrics
+from tests.processes import find_program
+
+_NOW = datetime(2026, 11, 24, 3, 12, 45, tzinfo=UTC)
+_TEXT = "text/plain;version=0.0.4"
+_OPENMETRICS = "application/openmetrics-text; version=1.0.0"
+
+
+def _alert(status: Status = "firing", **labels: str) -> Alert:
+    return Alert(fingerprint(labels), status, labels, {}, _NOW, _NOW if status == "resolved" else None)
+
+
+def _group(*alerts: Alert, source: Source = "alertmanager", refused: Sequence[Refused] = ()) -> AlertGroup:
+    return AlertGroup(source, "default", "", "", list(alerts), list(refused))
+
+
+def _receipt(group: AlertGroup) -> Receipt:
+    return Receipt("1", _NOW, "/webhook", False, group, b"", b"")
+
+
+def _outcome(*, received: int, stored: int, quarantined: int = 0) -> Outcome:
+    repeated = received - stored - quarantined
+    return Outcome("1", received=received, stored=stored, repeated=repeated, quarantined=quarantined)
+
+
+def _value(metrics: Metrics, name: str, **labels: str) -> float | None:
+    return metrics.registry.get_sample_value(f"alert_history_{name}", labels)
+
+
+def _exposed(metrics: Metrics, accept: str = _TEXT) -> str:
+    return metrics.exposition(accept)[1].decode()
+
+
+def test_alerts_are_counted_by_what_they_say_and_who_sent_them() -> None:
+    metrics = Metrics()
+    group = _group(_alert(a="1"), _alert(a="2"), _alert("resolved", a="3"), refused=[Refused(3, "no labels", b"{}")])
+    metrics.ingest.accepted(group, _outcome(received=4, stored=2, quarantined=1))
+    counted = {
+        status: _value(metrics, "webhook_events_total", status=status, source="alertmanager")
+        for status in ("firing", "resolved", "quarantined")
+    }
+    assert counted == {"firing": 2, "resolved": 1, "quarantined": 1}
+
+
+def test_only_alerts_that_change_the_history_count_as_stored() -> None:
+    metrics = Metrics()
+    metrics.ingest.accepted(_group(_alert(a="1"), _alert(a="2")), _outcome(received=2, stored=1))
+    assert _value(metrics, "alerts_stored_total") == 1
+
+
+def test_commit_is_counted_with_its_size_and_time() -> None:
+    metrics = Metrics()
+    metrics.ingest.committed([_receipt(_group(_alert(a="1"))), _receipt(_group(_alert(a="2")))], 0.25, True)
+    assert (
+        _value(metrics, "ingest_batch_alerts_sum"),
+        _value(metrics, "ingest_commit_seconds_sum"),
+        _value(metrics, "database_operations_total", operation="commit", status="success"),
+    ) == (2, 0.25, 1)
+
+
+def test_commit_that_failed_counts_as_a_failure_alone() -> None:
+    metrics = Metrics()
+    metrics.ingest.committed([_receipt(_group(_alert(a="1")))], 0.25, False)
+    assert (
+        _value(metrics, "database_operations_total", operation="commit", status="failure"),
+        _value(metrics, "ingest_commit_seconds_count"),
+    ) == (1, 0)
+
+
+def test_refused_requests_are_counted_by_reason() -> None:
+    metrics = Metrics()
+    metrics.ingest.failed("malformed-payload")
+    assert _value(metrics, "webhook_errors_total", reason="malformed-payload") == 1
+
+
+def test_no_text_of_an_alert_is_shown() -> None:
+    metrics = Metrics()
+    group = _group(_alert(alertname="SecretName", pod="secret-pod"), refused=[Refused(0, "secret-reason", b"secret")])
+    metrics.ingest.accepted(group, _outcome(received=2, stored=1, quarantined=1))
+    metrics.ingest.committed([_receipt(group)], 0.1, True)
+    assert "secret" not in _exposed(metrics).lower()
+
+
+def test_both_formats_say_the_same() -> None:
+    metrics = Metrics()
+    metrics.ingest.failed("malformed-payload")
+    metrics.ingest.answered("/webhook", 0.02)
+    as_text = {(s.name, str(s.labels)): s.value for f in parse_text(_exposed(metrics)) for s in f.samples}
+    families = parse_openmetrics(_exposed(metrics, _OPENMETRICS))  # type: ignore[no-untyped-call]
+    as_openmetrics = {(s.name, str(s.labels)): s.value for family in families for s in family.samples}
+    created = {key for key in as_text if key[0].endswith("_created")}
+    assert {key: as_text[key] for key in as_text.keys() - created}.items() <= as_openmetrics.items()
+
+
+@pytest.mark.parametrize(
+    "accept, content_type",
+    [
+        ("", "text/plain"),
+        ("*/*", "text/plain"),
+        (_TEXT, "text/plain"),
+        (_OPENMETRICS, "application/openmetrics-text"),
+        (f"{_OPENMETRICS};q=0.5,{_TEXT};q=0.3", "application/openmetrics-text"),
+    ],
+)
+def test_the_format_is_the_one_accepted(accept: str, content_type: str) -> None:
+    assert Metrics().exposition(accept)[0].startswith(content_type)
+
+
+def test_promtool_finds_nothing_to_say_about_the_metrics() -> None:
+    promtool = find_program("promtool", package="prometheus")
+    metrics = Metrics()
+    metrics.ingest.accepted(_group(_alert(a="1")), _outcome(received=1, stored=1))
+    metrics.ingest.committed([_receipt(_group(_alert(a="1")))], 0.1, True)
+    metrics.ingest.failed("malformed-payload")
+    metrics.ingest.answered("/webhook", 0.02)
+    exposed = metrics.exposition(_TEXT)[1]
+    done = subprocess.run([promtool, "check", "metrics"], input=exposed, capture_output=True, timeout=20, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+
+
+# --- logs: configured in a process of their own, because that can't be undone -----------------------------------------
+
+
+def _logged(program: str, *, level: str = "info", is_json: bool = True) -> str:
+    setup = f"""
+import logging, structlog
+from alert_history.telemetry import configure_logging
+configure_logging(level={level!r}, is_json={is_json})
+log = structlog.get_logger()
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", setup + program], capture_output=True, text=True, timeout=20, check=True
+    )
+    assert done.stdout == ""
+    return done.stderr
+
+
+def _events(program: str, *, level: str = "info") -> list[dict[str, Any]]:
+    return [json.loads(line) for line in _logged(program, level=level).split("\n") if line]
+
+
+def test_event_is_one_line_of_json() -> None:
+    (event,) = _events('log.info("request", path="/a\\nb", milliseconds=1.5)')
+    assert event.pop("timestamp").endswith("Z")
+    assert event == {"event": "request", "level": "info", "path": "/a\nb", "milliseconds": 1.5}
+
+
+def test_hostile_text_can_not_break_the_log() -> None:
+    events = _events('log.info("a", path="\\ud800\\x00\\u2028"); log.info("b")')
+    assert [event["event"] for event in events] == ["a", "b"]
+
+
+def test_exception_is_told_without_the_values_of_variables() -> None:
+    program = """
+def fail(password):
+    raise ValueError("it broke")
+try:
+    fail("2retnuh"[::-1])
+except ValueError:
+    log.exception("failed")
+"""
+    text = _logged(program)
+    assert "it broke" in text
+    assert "hunter2" not in text
+
+
+def test_libraries_log_the_same_way() -> None:
+    (event,) = _events('logging.getLogger("uvicorn.error").warning("gone %s", "away")')
+    assert (event["event"], event["level"], event["logger"]) == ("gone away", "warning", "uvicorn.error")
+
+
+def test_the_migrator_is_heard_only_when_something_is_wrong() -> None:
+    events = _events("""
+logging.getLogger("alembic.runtime.migration").info("Running upgrade")
+logging.getLogger("alembic.runtime.migration").warning("something is wrong")
+""")
+    assert [event["event"] for event in events] == ["something is wrong"]
+
+
+def test_events_below_the_level_are_not_logged() -> None:
+    events = _events('log.info("a"); log.warning("b"); logging.getLogger("x").info("c")', level="warning")
+    assert [event["event"] for event in events] == ["b"]
+
+
+def test_libraries_never_log_their_debugging() -> None:
+    events = _events('log.debug("a"); logging.getLogger("x").debug("c")', level="debug")
+    assert [event["event"] for event in events] == ["a"]
+
+
+def test_people_get_text() -> None:
+    assert "request" in _logged('log.info("request", path="/a")', is_json=False)
