@@ -70,6 +70,7 @@ class PostgresHistory:
                     self._read(find_rows, wanted, page, sort=sort),
                     self._total(wanted, exact=page.wants_exact_total),
                 )
+        total = max(total, len(rows))
         rows = rows[page.offset :]
         cursor = None
         if len(rows) > page.limit:
@@ -87,7 +88,7 @@ class PostgresHistory:
         total = self._total(wanted, exact=page.wants_exact_total, counted=counted)
         if len(newest) >= end_of(page) or counted == 0:
             return newest, await total
-        is_few = counted <= FEW_MATCHES
+        is_few = counted is not None and counted <= FEW_MATCHES
         rows, counted_all = await asyncio.gather(
             self._read(find_by_label, wanted, page, sort=sort, is_few=is_few), total
         )
@@ -97,8 +98,9 @@ class PostgresHistory:
         """How many match, and whether that is exact: see `reads.COUNT_BOUND`."""
         if exact:
             return await self._read(count_all, wanted), True
+        counted = counted if counted is not None else await self._read(count_some, wanted)
         if counted is None:
-            counted = await self._read(count_some, wanted)
+            return 0, False
         if counted <= bound_of(wanted):
             return counted, True
         return await self._read(try_to_count_all, wanted)

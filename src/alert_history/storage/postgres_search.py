@@ -173,13 +173,16 @@ def bound_of(wanted: HistoryFilter) -> int:
     return min(FEW_MATCHES, reads.COUNT_BOUND) if is_label_search(wanted) else reads.COUNT_BOUND
 
 
-async def count_some(connection: Connection, wanted: HistoryFilter) -> int:
-    """How many match; it stops at one more than `bound_of`."""
+async def count_some(connection: Connection, wanted: HistoryFilter) -> int | None:
+    """How many match; it stops at one more than `bound_of`. None if even that takes longer than its budget."""
     bounded = reads.bounded_count(conditions_of(wanted, alerts), bound=bound_of(wanted))
-    if not is_label_search(wanted):
-        return await _count(connection, bounded)
-    async with by_label_index(connection):
-        return await _count(connection, bounded)
+    way = by_label_index(connection) if is_label_search(wanted) else connection.transaction()
+    try:
+        async with way:
+            await connection.execute(f"SET LOCAL statement_timeout = {reads.COUNT_SOME_MS}")
+            return await _count(connection, bounded)
+    except asyncpg.QueryCanceledError:
+        return None
 
 
 async def count_all(connection: Connection, wanted: HistoryFilter) -> int:

@@ -31,7 +31,11 @@ from alert_history.ports import HistoryFilter, PageRequest
 from alert_history.storage.tables import alerts, from_microseconds
 
 COUNT_BOUND = 10_000
-"""Totals up to here are always exact; above, they are if counting on takes no longer than `COUNT_BUDGET_MS`."""
+"""Totals up to here are exact unless even that takes longer than `COUNT_SOME_MS` (a word that hardly anything holds);
+above, they are if counting on takes no longer than `COUNT_BUDGET_MS`. What is not exact is a lower bound, and says so.
+"""
+
+COUNT_SOME_MS = 100
 
 COUNT_BUDGET_MS = 12
 MAX_LIMIT = 1_000

@@ -124,6 +124,7 @@ def open_connection(path: str, *, cache_kib: int, is_writer: bool) -> sqlite3.Co
     )
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute(f"PRAGMA cache_size = -{cache_kib}")
+    connection.execute("PRAGMA journal_size_limit = 67108864")  # a log that grew under load gives its disk back
     connection.execute("PRAGMA wal_autocheckpoint = 50000")  # the upkeep job does it long before that
     connection.row_factory = sqlite3.Row
     connection.create_function("matches_query", 3, _QueryFunction(), deterministic=True)

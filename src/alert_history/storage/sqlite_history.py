@@ -43,7 +43,6 @@ from alert_history.storage import sqlite_rows as sql
 from alert_history.storage.batch import occurrence_id, split_occurrence_id
 from alert_history.storage.reads import time_of
 from alert_history.storage.sqlite_connection import (
-    READ_TIMEOUT_SECONDS,
     Connections,
     is_interrupted,
     time_limit,
@@ -155,7 +154,8 @@ def _page(connection: sqlite3.Connection, wanted: HistoryFilter, *, page: PageRe
         bound = tuple_(*(literal(v, BigInteger if isinstance(v, int) else Text) for v in values))
         statement = statement.where(row < bound if sort.is_descending else row > bound)
     rows = _fetch(connection, statement.limit(page.limit + 1).offset(page.offset))
-    total, is_exact = _total(connection, wanted, exact=page.wants_exact_total)
+    seen = page.offset + len(rows) if rows else 0
+    total, is_exact = _total(connection, wanted, exact=page.wants_exact_total, seen=seen)
     cursor = None
     if len(rows) > page.limit:
         last = rows[page.limit - 1]
@@ -229,22 +229,33 @@ def _query_conditions(query: Query) -> list[ColumnElement[bool]]:
     return [*equal, matches]
 
 
-def _total(connection: sqlite3.Connection, wanted: HistoryFilter, *, exact: bool) -> tuple[int, bool]:
-    """The count, and whether it is exact: see `reads.COUNT_BOUND`."""
-    some = _matching(select(literal(1).label("one")), wanted)
-    if not exact:
-        bounded = select(func.count()).select_from(some.limit(reads.COUNT_BOUND + 1).subquery())
-        counted = _fetch(connection, bounded)[0][0]
-        if counted <= reads.COUNT_BOUND:
-            return counted, True
-    budget = READ_TIMEOUT_SECONDS if exact else reads.COUNT_BUDGET_MS / 1000
+def _total(connection: sqlite3.Connection, wanted: HistoryFilter, *, exact: bool, seen: int) -> tuple[int, bool]:
+    """The count, and whether it is exact: see `reads.COUNT_BOUND`. At least `seen` rows are known to match."""
+    matching = _matching(select(literal(1).label("one")), wanted)
+    if exact:
+        return _fetch(connection, _count(matching))[0][0], True
+    some = _count_within(connection, matching.limit(reads.COUNT_BOUND + 1), milliseconds=reads.COUNT_SOME_MS)
+    if some is None:
+        return seen, False
+    if some <= reads.COUNT_BOUND:
+        return some, True
+    every = _count_within(connection, matching, milliseconds=reads.COUNT_BUDGET_MS)
+    return (reads.COUNT_BOUND, False) if every is None else (every, True)
+
+
+def _count(rows: Select[Any]) -> Select[Any]:
+    return select(func.count()).select_from(rows.subquery())
+
+
+def _count_within(connection: sqlite3.Connection, rows: Select[Any], *, milliseconds: float) -> int | None:
+    """How many rows; None if counting takes longer."""
     try:
-        with time_limit(connection, budget):
-            return _fetch(connection, select(func.count()).select_from(some.subquery()))[0][0], True
+        with time_limit(connection, milliseconds / 1000):
+            return int(_fetch(connection, _count(rows))[0][0])
     except sqlite3.OperationalError as error:
-        if exact or not is_interrupted(error):
+        if not is_interrupted(error):
             raise
-        return reads.COUNT_BOUND, False
+        return None
 
 
 def read_alert(row: sqlite3.Row) -> StoredAlert:
