@@ -29,6 +29,8 @@ def _reason_against(target: TargetSpec, labels: Mapping[str, str], annotations: 
         return f"the target is broken: {target.fault}"
     if not target.is_enabled:
         return "the target is disabled"
+    if target.min_confidence is not None:
+        return f"it wants alerts classified with a confidence of {target.min_confidence:g}; this one is not classified"
     if not target.match.matches(labels, annotations):
         return f"it does not match {target.match_text}"
     return None
