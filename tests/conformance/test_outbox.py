@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
+from typing import Literal
 
 import msgspec
 import pytest
@@ -12,7 +13,7 @@ from alert_history.domain.occurrence import Event
 from alert_history.domain.routing import route
 from alert_history.domain.target import TargetSpec
 from alert_history.errors import NotFound
-from alert_history.ports import DeliveryFilter, Store, StoredDelivery
+from alert_history.ports import DeliveryFilter, Router, Store, StoredDelivery
 from alert_history.storage import open_store
 from tests.conformance.samples import MINUTE, NOW, SECOND, alert, id_of, receipt
 
@@ -20,9 +21,9 @@ LEASE = timedelta(seconds=30)
 ALL = TargetSpec("all", "webhook", {})
 
 
-def _router(*specs: TargetSpec):  # noqa: ANN202  # a closure of the port's shape
-    def decide(of: Alert, event: Event) -> Routing | None:
-        return route(specs, event=event.kind, labels=of.labels, annotations=of.annotations)
+def _router(*specs: TargetSpec) -> Router:
+    def decide(alert: Alert, event: Event) -> Routing | None:
+        return route(specs, event=event.kind, labels=alert.labels, annotations=alert.annotations)
 
     return decide
 
@@ -44,7 +45,13 @@ async def _lease(store: Store, *, now: datetime = NOW, limit: int = 100) -> list
     return (await store.outbox.lease("all", now=now, limit=limit, lease_for=LEASE))[0]
 
 
-async def _settle(store: Store, leased: list[Leased], state: str, *, due_at: datetime | None = None) -> None:
+async def _settle(
+    store: Store,
+    leased: list[Leased],
+    state: Literal["pending", "delivered", "dead"],
+    *,
+    due_at: datetime | None = None,
+) -> None:
     attempt = Attempt(NOW, state, "", 1)
     await store.outbox.settle([(one, Settlement(one.id, state, attempt, due_at=due_at)) for one in leased])
 

@@ -1,12 +1,72 @@
-"""Every operation of the OpenAPI document answers made-up requests, good and bad, as the document says."""
+"""Every operation of the OpenAPI document answers made-up requests, sound and unsound, as the document says."""
 
 import pytest
 import schemathesis
-from hypothesis import HealthCheck, Phase, seed, settings
-from schemathesis import Case
+from hypothesis import HealthCheck, Phase, given, settings
+from schemathesis import APIOperation, Case, GenerationMode
 from schemathesis.checks import (
     content_type_conformance,
     not_a_server_error,
+    response_headers_conformance,
     response_schema_conformance,
     status_code_conformance,
 )
+
+from tests.processes import Server
+
+_PROMISES = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+]
+_same_every_time = settings(
+    max_examples=25,
+    derandomize=True,
+    database=None,
+    deadline=None,
+    phases=[Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)
+
+
+def _operations(live: Server) -> list[APIOperation]:
+    document = schemathesis.openapi.from_url(f"{live.url}/openapi.json")
+    return [result.ok() for result in document.get_all_operations()]
+
+
+def _can_be_wrong(operation: APIOperation) -> bool:
+    """Whether a request for it can break a rule of the document: any text is sound as a part of a path."""
+    return bool(operation.body or operation.query)
+
+
+def test_the_document_describes_all_routes(live: Server) -> None:
+    described = {(operation.method.upper(), operation.path) for operation in _operations(live)}
+    assert described >= {
+        ("POST", "/webhook"),
+        ("POST", "/webhook/proxy"),
+        ("POST", "/api/v2/alerts"),
+        ("GET", "/history"),
+        ("GET", "/api/v1/alerts"),
+        ("GET", "/api/v1/alerts/{id}"),
+        ("GET", "/api/v1/alerts/{id}/timeline"),
+        ("GET", "/api/v1/quarantine"),
+        ("GET", "/healthz"),
+        ("GET", "/readyz"),
+        ("GET", "/metrics"),
+    }
+
+
+@pytest.mark.parametrize("mode", GenerationMode)
+def test_answers_are_as_described(live: Server, mode: GenerationMode) -> None:
+    for operation in _operations(live):
+        if mode is GenerationMode.NEGATIVE and not _can_be_wrong(operation):
+            continue
+
+        @_same_every_time
+        @given(case=operation.as_strategy(generation_mode=mode))
+        def check(case: Case) -> None:
+            case.call_and_validate(checks=_PROMISES)
+
+        check()

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 import msgspec
 import pytest
 
+from alert_history.domain.alert import Alert
 from alert_history.domain.target import Message, Sent, TargetSpec
 from alert_history.engine import publish
 from alert_history.engine.publish import Publisher
@@ -79,7 +80,7 @@ class Scene:
         self.targets.update(targets)
         self.publisher.found([TargetSpec(name, "fake", {}) for name in self.targets])
 
-    async def record(self, *alerts) -> None:  # noqa: ANN002  # as samples.receipt takes them
+    async def record(self, *alerts: Alert) -> None:
         sent = receipt(*alerts, at=datetime.now(UTC))
         await self.store.recorder.commit([msgspec.structs.replace(sent, publish=True)])
         self.publisher.wake()
@@ -140,7 +141,7 @@ async def test_a_refused_message_is_dead_at_once_with_its_reason(scene: Scene) -
 
 async def test_a_failed_message_is_sent_again_under_the_same_key(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(publish, "_POLL_SECONDS", 0.01)
-    monkeypatch.setattr(publish.random, "random", lambda: 0.0)
+    monkeypatch.setattr("random.random", lambda: 0.0)
     fails = iter([True, True, False])
 
     async def fails_twice(_: Message) -> Sent:

@@ -77,7 +77,7 @@ async def test_an_alert_reaches_the_target_and_its_resolve_follows(
             sent = await _send(server.url, webhook(alert(1, status=status)))
             assert sent["deliveries"] == 1
             told.append((await receiver.requests.get())[1]["data"])
-    assert [data["status"] for data in told] == ["firing", "resolved"]  # type: ignore[index,call-overload]
+    assert [data["status"] for data in told] == ["firing", "resolved"]  # type: ignore[index]
 
 
 async def test_a_target_that_appears_later_is_told_without_a_restart(

@@ -1,0 +1,87 @@
+"""Messages to send to vendors: one alert, ordinary or hostile, in every state it goes through."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from alert_history.domain.target import Message, Outgoing
+
+STARTED = datetime(2026, 11, 24, 12, 0, 0, 123456, tzinfo=UTC)
+ENDED = datetime(2026, 11, 24, 12, 7, tzinfo=UTC)
+FINGERPRINT = "507a62d79ee76c9a"
+
+
+def outgoing(**changes: Any) -> Outgoing:
+    """A firing alert, with these fields other than usual."""
+    usual: dict[str, Any] = {
+        "occurrence_id": f"{FINGERPRINT}-1795521600123456",
+        "fingerprint": FINGERPRINT,
+        "status": "firing",
+        "event": "fired",
+        "labels": {
+            "alertname": "DiskFull",
+            "severity": "warning",
+            "namespace": "shop",
+            "instance": "db-1:9100",
+            "job": "node",
+        },
+        "annotations": {
+            "summary": "/var is 97 % full",
+            "description": "It fills up at 2 GB an hour.",
+            "runbook_url": "https://runbooks.example/disk-full",
+        },
+        "starts_at": STARTED,
+        "ends_at": None,
+        "at": STARTED,
+        "generator_url": "https://prometheus.example/graph?g0.expr=up",
+        "receiver": "team-db",
+        "group_key": '{}:{alertname="DiskFull"}',
+        "external_url": "https://alertmanager.example",
+        "details": {"groupLabels": {"alertname": "DiskFull"}},
+    }
+    return Outgoing(**(usual | changes))
+
+
+def resolved(**changes: Any) -> Outgoing:
+    """The same alert, resolved."""
+    return outgoing(**({"status": "resolved", "event": "resolved", "ends_at": ENDED, "at": ENDED} | changes))
+
+
+def message(alert: Outgoing | None = None, *, key: str = "01936a3c-fired") -> Message:
+    """A message that says one alert."""
+    return Message(idempotency_key=key, alerts=(alert or outgoing(),))
+
+
+HOSTILE: dict[str, Outgoing] = {
+    "bare": outgoing(
+        labels={}, annotations={}, generator_url="", external_url="", receiver="", group_key="", details={}
+    ),
+    "large": outgoing(
+        labels={"alertname": "A" * 5000} | {f"label_{i}": "v" * 2000 for i in range(300)},
+        annotations={"summary": "s" * 1_000_000, "description": "d" * 1_000_000},
+        generator_url="https://prometheus.example/" + "x" * 100_000,
+    ),
+    "wide": outgoing(labels={f"{'n' * 1000}{i}": "v" * 1000 for i in range(3000)}),
+    "unicode and markup": outgoing(
+        labels={"alertname": "Überlauf <!channel> 🔥", "instance": "<script>alert(1)</script>"},
+        annotations={
+            "summary": "\u202e日本語 & 'quotes' \"\\ \u2028",
+            "description": "a\r\nX-Injected: yes\r\n\r\nb\x00",
+        },
+    ),
+    "header injection": outgoing(
+        labels={"alertname": "x\r\nX-Injected: yes", "instance": "a\r\n\r\nGET / HTTP/1.1"},
+        receiver="r\r\nX-Injected: yes",
+        group_key="g\r\nX-Injected: yes",
+    ),
+    "bad links": outgoing(
+        annotations={"runbook_url": "javascript:alert(1)", "dashboard": "http://[::1", "summary": " "},
+        generator_url="not a url",
+        external_url="ftp://user:pass@x",
+    ),
+    "earliest and latest": outgoing(
+        starts_at=datetime(1, 1, 1, tzinfo=UTC),
+        ends_at=datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC),
+        status="resolved",
+    ),
+}
+"""Alerts that a target must get past its vendor all the same, by what is hard about them."""
