@@ -34,15 +34,21 @@ class ForbiddenAddress(Rejected):
     """A target is at an address that must not be called."""
 
 
+class GuardedClient(httpx.AsyncClient):
+    """A client as `guarded_client` makes it. A target that connects by itself asks it for `allow_private`."""
+
+    allow_private = False
+
+
 def guarded_client(
     *, allow_private: bool, timeout: httpx.Timeout = _TIMEOUT, resolve: Resolve | None = None
-) -> httpx.AsyncClient:
+) -> GuardedClient:
     """A client for http and https that refuses forbidden addresses and redirects, with Rejected.
 
     `allow_private` allows private and loopback addresses; link-local and metadata addresses are never allowed.
     An answer of more than MAX_ANSWER_BYTES is an httpx.RemoteProtocolError. To be closed by the caller.
     """
-    return httpx.AsyncClient(
+    client = GuardedClient(
         transport=_GuardedTransport(_Backend(resolve or system_resolve, allow_private=allow_private)),
         timeout=timeout,
         follow_redirects=False,
@@ -50,6 +56,8 @@ def guarded_client(
         headers={"Accept-Encoding": "identity"},  # so that no small answer can become a large one
         event_hooks={"response": [_refuse_redirect]},
     )
+    client.allow_private = allow_private
+    return client
 
 
 def system_resolve(host: str, port: int) -> list[str]:

@@ -6,7 +6,7 @@ from outside goes through `slack_text`. Source of the limits: Slack's reference 
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from itertools import accumulate
 from typing import Any
 from urllib.parse import quote
@@ -18,9 +18,10 @@ from alert_history.domain.target import Message, Outgoing, Sent, TargetSpec
 from alert_history.targets import answers
 from alert_history.targets.slack_text import clip, clip_line, code, link
 from alert_history.targets.wording import (
+    MARKS,
     annotated_urls,
     description_of,
-    duration_words,
+    lasting_words,
     loudest,
     name_words,
     place_words,
@@ -33,7 +34,6 @@ from alert_history.targets.wording import (
 
 _RED, _AMBER, _BLUE, _GREEN = "#d92d20", "#f2a60d", "#2e7de0", "#2eb67d"
 _COLORS = {"critical": _RED, "warning": _AMBER, "info": _BLUE, None: _GREEN}
-_MARKS = {"critical": "🔴", "warning": "🟠", "info": "🔵", None: "🟢"}
 
 _SECTION_CHARACTERS = 3000
 _BLOCKS_CHARACTERS = 12_500
@@ -48,7 +48,6 @@ _DESCRIPTION_OF_MANY_CHARACTERS = 300
 _MANY = 4
 _LABELS_SHOWN = 8
 _LABEL_CHARACTERS = 100
-_WORTH_SAYING = timedelta(minutes=1)
 
 _IN_HEADLINE = frozenset({"alertname", "severity"})
 _EPOCH_SECONDS = range(1, 4_102_444_800)  # what Slack can show in the reader's own time zone: to the year 2100
@@ -88,8 +87,8 @@ def slack_message(alerts: Sequence[Outgoing]) -> dict[str, Any]:
     level = loudest(alerts)
     name, *places = _title(alerts)
     status = status_words(alerts)
-    lines = [" · ".join([f"{_MARKS[level]} *{status}* · *{name}*", *places]), _shared_summary(alerts)]
-    plain = " · ".join([f"{_MARKS[level]} {status}", name, *places])
+    lines = [" · ".join([f"{MARKS[level]} *{status}* · *{name}*", *places]), _shared_summary(alerts)]
+    plain = " · ".join([f"{MARKS[level]} {status}", name, *places])
     return {
         "text": "\n".join(filter(None, lines)),
         "parse": "none",
@@ -155,25 +154,13 @@ def _alert_text(
     own = {name: text for name, text in alert.annotations.items() if name not in said_below}
     own_summary = "" if _shared_summary(group) else clip_line(summary(own), _SUMMARY_CHARACTERS)
     own_labels = _labels({name: value for name, value in alert.labels.items() if name not in common})
-    first, *others = filter(None, [f"*{own_summary}*" if own_summary else "", own_labels, _lasting(alert)])
-    mark = f"{_MARKS[urgency(alert) if alert.status == 'firing' else None]} " if len(group) > 1 else ""
+    first, *others = filter(None, [f"*{own_summary}*" if own_summary else "", own_labels, lasting_words(alert, _time)])
+    mark = f"{MARKS[urgency(alert) if alert.status == 'firing' else None]} " if len(group) > 1 else ""
     links = _joined([*_annotated_links(own), "" if _shared_source(group) else link(alert.generator_url, "Source")])
     room = _SECTION_CHARACTERS - sum(len(line) + 1 for line in [mark, first, *others, links])
     limit = _DESCRIPTION_CHARACTERS if len(group) < _MANY else _DESCRIPTION_OF_MANY_CHARACTERS
     description = clip(description_of(own), min(limit, room))
     return "\n".join(filter(None, [f"{mark}{first}", *others, description, links]))
-
-
-def _lasting(alert: Outgoing) -> str:
-    """Since when it fires, or how long it did; the time is shown in the reader's own zone."""
-    if alert.ends_at is None or alert.status == "firing":
-        so_far = alert.at - alert.starts_at
-        known_late = f" ({duration_words(so_far)} so far)" if so_far >= _WORTH_SAYING else ""
-        return f"Firing since {_time(alert.starts_at)}{known_late}"
-    lasted = duration_words(alert.ends_at - alert.starts_at)
-    if alert.event == "expired":
-        return f"Taken as resolved after {lasted}, {_time(alert.ends_at)}: its sender fell silent"
-    return f"Resolved after {lasted}, {_time(alert.ends_at)}"
 
 
 def _time(time: datetime) -> str:

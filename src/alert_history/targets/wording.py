@@ -4,14 +4,17 @@ Plain text, nothing escaped: markup is each target's own. Must not know any vend
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import timedelta
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
 from functools import reduce
 from typing import Literal
 
 from alert_history.domain.target import Outgoing
 
 Urgency = Literal["critical", "warning", "info"]
+
+MARKS: Mapping[Urgency | None, str] = {"critical": "🔴", "warning": "🟠", "info": "🔵", None: "🟢"}
+"""What shows at a glance how urgent something is; None: it is over."""
 
 _WARNING = frozenset({"warning", "warn", "medium", "moderate", "average", "minor", "p3"})
 _INFO = frozenset({"info", "information", "informational", "notice", "none", "low", "debug", "ok", "p4", "p5"})
@@ -22,6 +25,7 @@ _NAMES_SHOWN = 3
 _RUNBOOKS = ("runbook_url", "runbook")
 _DASHBOARDS = ("dashboard_url", "dashboard", "dashboardURL")
 _CALL = re.compile(r"@(?=(?:channel|here|everyone|group|all)\b)|<(?=[@!#])", re.IGNORECASE)
+_WORTH_SAYING = timedelta(minutes=1)
 _WORD_JOINER = "\u2060"
 
 
@@ -99,6 +103,18 @@ def annotated_urls(annotations: Mapping[str, str]) -> dict[str, str]:
 def calling_nobody(text: str) -> str:
     """`text`, in which no `@everyone` or `<@user>` is one to a chat any more; it looks the same."""
     return _CALL.sub(lambda call: f"{call[0]}{_WORD_JOINER}", text)
+
+
+def lasting_words(alert: Outgoing, time_words: Callable[[datetime], str]) -> str:
+    """Since when it fires, or how long it did; `time_words` says a time."""
+    if alert.status == "firing" or alert.ends_at is None:
+        so_far = alert.at - alert.starts_at
+        told_late = f" ({duration_words(so_far)} so far)" if so_far >= _WORTH_SAYING else ""
+        return f"Firing since {time_words(alert.starts_at)}{told_late}"
+    lasted = duration_words(alert.ends_at - alert.starts_at)
+    if alert.event == "expired":
+        return f"Taken as resolved after {lasted}, {time_words(alert.ends_at)}: its sender fell silent"
+    return f"Resolved after {lasted}, {time_words(alert.ends_at)}"
 
 
 def duration_words(duration: timedelta) -> str:
