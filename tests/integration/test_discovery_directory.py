@@ -1,5 +1,6 @@
 """Targets in folders: as Kubernetes mounts them, as people write them, and as things go wrong."""
 
+import asyncio
 import os
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -92,12 +93,20 @@ async def test_a_mounted_secret_that_is_swapped_takes_effect_soon(tmp_path: Path
 async def test_a_swap_is_never_seen_in_half(tmp_path: Path) -> None:
     folder = tmp_path / "slack"
     folder.mkdir()
-    mount(folder, {"webhook_url": "0", "token": "0"})
+    keys = [f"key{number}" for number in range(100)]
+    mount(folder, dict.fromkeys(keys, "0"))
     looked = discovery(tmp_path)
+
+    def swap() -> None:
+        for number in range(100):
+            mount(folder, dict.fromkeys(keys, str(number)))
+
     async with watching(looked) as watcher:
-        for number in range(1, 40):
-            mount(folder, {"webhook_url": str(number), "token": str(number)})
+        await watcher.until(lambda targets: "slack" in targets)
+        swaps = asyncio.create_task(asyncio.to_thread(swap))
+        while not swaps.done():
             await looked.refresh()
+        await watcher.until(lambda targets: targets["slack"].fields["key0"] == "99")
     seen = [find["slack"] for find in watcher.finds]
     assert all(spec.fault is None and len(set(spec.fields.values())) == 1 for spec in seen)
 

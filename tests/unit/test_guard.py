@@ -2,11 +2,12 @@
 
 import asyncio
 import gzip
+import socket
 import ssl
 import subprocess
 import threading
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from pathlib import Path
@@ -189,12 +190,25 @@ async def test_of_several_addresses_the_forbidden_are_left_out() -> None:
             assert (await client.get(f"http://{NAME}:{listener.port}/")).text == "ok"
 
 
-async def test_an_address_that_is_dead_leaves_time_for_the_next() -> None:
+async def test_an_address_that_refuses_is_passed_over() -> None:
     async with (
         listening() as listener,
         guarded_client(allow_private=True, resolve=resolving("127.9.9.9", "::1", HOST)) as client,
     ):
         assert (await client.get(f"http://{NAME}:{listener.port}/")).text == "ok"
+
+
+async def test_an_address_that_says_nothing_leaves_time_for_the_next() -> None:
+    silent = "127.0.0.2"
+    async with listening() as listener:
+        with socket.create_server((silent, listener.port), backlog=0), ExitStack() as stack:
+            for _ in range(4):  # more than it queues: the system answers no further ones
+                waiting = stack.enter_context(socket.socket())
+                waiting.setblocking(False)
+                waiting.connect_ex((silent, listener.port))
+            client = guarded_client(allow_private=True, resolve=resolving(silent, HOST), timeout=SHORT)
+            async with client:
+                assert (await client.get(f"http://{NAME}:{listener.port}/")).text == "ok"
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ Kubernetes swaps a mounted Secret at once, by a symbolic link; a change is notic
 """
 
 import asyncio
+import errno
 import os
 import stat
 from collections.abc import Sequence
@@ -22,7 +23,7 @@ POLL_SECONDS = 0.5
 _MAX_TARGETS = 10_000
 _MAX_KEYS = 256
 _MAX_NOTES_BYTES = 1024 * 1024  # annotations may be 256 KiB, and quoting makes them longer
-_READS = 3  # a swap in the middle of a read is seen by what `stat` says afterwards; it lasts microseconds
+_READS = 5
 _NOTES = ("labels", "annotations")
 
 _log = structlog.get_logger()
@@ -93,15 +94,21 @@ class DirectoryDiscovery:
 def look_into(folder: Path, known: Look | None) -> Look:
     """All targets of a folder, in order of their names; `known` itself while nothing has changed since.
 
+    What changed while it was read is read again, so that no half of a swap is seen.
+
     Raises: OSError if the folder can't be read; what is wrong inside a target's folder is that target's fault.
     """
+    before = _fingerprint(folder)
     for _ in range(_READS):
-        before = _fingerprint(folder)
         if known is not None and known.fingerprint == before:
             return known
-        known = Look(before, tuple(_targets(folder)))
-    assert known is not None  # noqa: S101  # the loop ran
-    return known  # of the last fingerprint: if a change fell into its read, the next look sees that
+        look = Look(before, tuple(_targets(folder)))
+        before = _fingerprint(folder)
+        if look.fingerprint == before:
+            return look
+    if known is None:
+        raise OSError(errno.EAGAIN, "it changes all the time")
+    return known
 
 
 def _targets(folder: Path) -> Sequence[TargetSpec]:
@@ -187,7 +194,7 @@ def _called(key: str) -> str:
 
 def _read(path: Path, max_bytes: int) -> bytes:
     """Its bytes, one more than allowed at most. A pipe or a device is not opened for good: it could block."""
-    number = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    number = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     with open(number, "rb") as file:  # noqa: PTH123  # of a descriptor
         if not stat.S_ISREG(os.fstat(number).st_mode):
             raise OSError(0, "it is no ordinary file")

@@ -126,7 +126,7 @@ class HistoryApi:
                 answer=StoredAlert,
                 tag=_TAG,
                 parameters=OccurrenceParameters,
-                failures=(503,),
+                failures=(404, 503),
             ),
             Operation(
                 path="/api/v1/alerts/{id}/timeline",
@@ -135,7 +135,7 @@ class HistoryApi:
                 answer=Timeline,
                 tag=_TAG,
                 parameters=OccurrenceParameters,
-                failures=(503,),
+                failures=(404, 503),
                 description="Its events, oldest first, each with the receipt that brought it.",
             ),
             Operation(

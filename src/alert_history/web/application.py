@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import cache
 from http import HTTPStatus
 from time import perf_counter
 from typing import Any
@@ -124,11 +125,15 @@ def _router(operations: Sequence[Operation], schema: dict[str, Any], *, webhook:
     """The routes, the documentation of all of them, and errors as problems."""
     document = msgspec.json.encode(schema)
 
+    @cache
+    def reference() -> str:
+        return render_reference(schema)
+
     async def openapi_json(_: Request) -> Response:
         return Response(document, media_type="application/json")
 
     async def docs(_: Request) -> Response:
-        return HTMLResponse(render_reference(schema), headers={"content-security-policy": DOCS_CSP})
+        return HTMLResponse(reference(), headers={"content-security-policy": DOCS_CSP})
 
     async def home(_: Request) -> Response:
         return RedirectResponse("docs", status_code=307)

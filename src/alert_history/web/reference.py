@@ -19,7 +19,7 @@ from markupsafe import Markup, escape
 from alert_history.web.schema_table import Row, Schemas, Table, literal
 
 DOCS_CSP = (
-    "default-src 'none'; style-src 'sha256-HASH'; "
+    "default-src 'none'; style-src 'sha256-{hash}'; "
     "img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 """The policy the page is served with; the hash is of its style sheet."""
@@ -183,9 +183,10 @@ def _operation(
 def _parameter(schemas: Schemas, told: Mapping[str, Any]) -> Row:
     place = str(told.get("in", "query"))
     is_required = bool(told.get("required")) or place == "path"
-    words = told.get("description") or told.get("schema", {}).get("description", "")
-    schema = {**told.get("schema", {}), "description": words}
-    return schemas.row(str(told.get("name", "")), schema, is_required=is_required, place=place)
+    words = {"description": told["description"]} if told.get("description") else {}
+    return schemas.row(
+        str(told.get("name", "")), {**told.get("schema", {}), **words}, is_required=is_required, place=place
+    )
 
 
 def _body(schemas: Schemas, told: Any) -> Body:

@@ -1,0 +1,45 @@
+"""`/docs` in a real browser: it looks as meant, and asks nobody else for anything."""
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, sync_playwright
+
+from tests.conftest import StartService
+
+_ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-quic",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=_ARGUMENTS)
+        yield opened
+        opened.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [360, 1400])
+def test_docs_are_styled_complete_and_ask_no_other_host(
+    browser: Browser, sqlite_url: str, service: StartService, scheme: str, width: int
+) -> None:
+    server = service({"DATABASE_URL": sqlite_url})
+    page = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme).new_page()  # type: ignore[arg-type]  # one of two
+    complaints: list[str] = []
+    asked: set[str] = set()
+    page.on("console", lambda message: complaints.append(message.text))
+    page.on("request", lambda request: asked.add(request.url))
+    page.goto(f"{server.url}/docs")
+    assert complaints == []
+    assert {url for url in asked if not url.startswith("data:")} == {f"{server.url}/docs"}
+    assert page.evaluate("document.scripts.length") == 0
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert page.evaluate("getComputedStyle(document.body).fontFamily").startswith("system-ui")
+    for path in ("/history", "/webhook/proxy", "/api/v1/alerts/{id}/timeline"):
+        assert page.get_by_role("heading", name=path).count() or page.get_by_text(path, exact=True).count()
