@@ -3,28 +3,31 @@
 from datetime import UTC, datetime
 from pathlib import Path
 
-import msgspec
+import httpx
 import pytest
 
 from alert_history.domain.matching import parse_query
 from alert_history.ports import HistoryFilter, PageRequest
 from alert_history.sources import decode_webhook
 from alert_history.storage import open_store
+from bench.command import write
 from bench.databases import Sqlite
 from bench.fill import fill
 from bench.load import full_load, percentile
 from bench.notifications import Notifications
 from bench.pages import questions
 from bench.past import occurrences
-from bench.report import Measured, at_least, at_most, markdown
-from tests.processes import Server
+from bench.plan import Plan
+from bench.report import Limit, Measured, at_least, at_most
+from tests.conftest import StartService
 
 NOW = datetime(2026, 7, 1, tzinfo=UTC)
+NUMBER = 20_000
 
 
 def test_every_alert_of_the_paced_load_is_sound_and_new() -> None:
     notifications = Notifications("/webhook", alerts=10, seed=1)
-    groups = [decode_webhook(notifications.body().encode(), received_at=NOW) for _ in range(20)]
+    groups = [decode_webhook(notifications.body().encode(), received_at=NOW, max_alerts=10) for _ in range(20)]
     assert not [refused for group in groups for refused in group.refused]
     assert len({alert.key for group in groups for alert in group.alerts}) == 200
 
@@ -32,3 +35,74 @@ def test_every_alert_of_the_paced_load_is_sound_and_new() -> None:
 def test_a_request_of_the_paced_load_says_how_long_it_is() -> None:
     head, _, body = Notifications("/webhook", alerts=3, seed=1).render().partition(b"\r\n\r\n")
     assert f"Content-Length: {len(body)}".encode() in head
+
+
+def test_every_alert_of_the_full_load_is_sound_and_new(service: StartService, sqlite_url: str) -> None:
+    server = service({"DATABASE_URL": sqlite_url})
+    load = full_load(server.url, seconds=1)
+    page = httpx.get(f"{server.url}/history", params={"total": "exact", "limit": 1}, trust_env=False).json()
+    assert (load.refused, load.broken) == (0, 0)
+    assert load.alerts <= page["total"]
+
+
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The URL of a filled SQLite database."""
+    database = Sqlite(tmp_path_factory.mktemp("bench"))
+    url = database.fresh()
+    fill(database, url, occurrences(NUMBER, until=NOW), number=NUMBER)
+    return url
+
+
+@pytest.mark.parametrize(
+    "name,share",
+    [
+        ("newest page", 1),
+        ("alertname, 5 %", 0.05),
+        ("namespace, 2.5 %", 0.025),
+        ("a label of 40 %", 0.4),
+        ("a label of 0.5 %", 0.005),
+        ("a label of one alert", 1 / NUMBER),
+        ("a label last seen 11 months ago", 0.005),
+        ("a label nobody has", 0),
+        ("two common labels that exclude each other", 0),
+        ("a regex of 5 %", 0.05),
+    ],
+)
+async def test_a_question_finds_as_much_as_its_name_says(filled: str, name: str, share: float) -> None:
+    [question] = [question for question in questions(NUMBER) if question.name == name]
+    query = parse_query(question.parameters(7).get("query", ""))
+    store = open_store(filled)
+    page = await store.history.page(HistoryFilter(query=query), PageRequest(limit=1, wants_exact_total=True))
+    await store.lifecycle.close()
+    assert page.total == pytest.approx(share * NUMBER, rel=0.4)
+
+
+def test_a_percentile_is_a_value_that_was_measured() -> None:
+    assert percentile([float(n) for n in range(100)], 0.99) == 99
+    assert percentile([3.0, 1.0, 2.0], 0.5) == 2
+
+
+@pytest.mark.parametrize(
+    "value,limit,verdict",
+    [
+        (20, at_least(10), "✓ 2.00 ×"),
+        (5, at_least(10), "✗ 0.50 ×"),
+        (5, at_most(10), "✓ 0.50 ×"),
+        (20, at_most(10), "✗ 2.00 ×"),
+    ],
+)
+def test_a_verdict_says_whether_the_promise_is_kept_and_how_far(value: float, limit: Limit, verdict: str) -> None:
+    assert Measured("SQLite", "speed", value, "alerts/s", limit).verdict == verdict
+
+
+def test_writing_replaces_the_table_and_nothing_else(tmp_path: Path) -> None:
+    page = tmp_path / "benchmarks.md"
+    page.write_text("before\n<!-- table: bench/run.py --write -->\nold\n<!-- end of table -->\nafter\n")
+    plan = Plan(seconds=1, rounds=1, history=1, old=1, folder=tmp_path)
+    write(page, [Measured("SQLite", "speed", 20_000, "alerts/s", at_least(10_000))], plan)
+    text = page.read_text()
+    assert text.startswith("before\n")
+    assert text.endswith("after\n")
+    assert "| SQLite | speed | 20 000 alerts/s | ≥ 10 000 alerts/s | ✓ 2.00 × |" in text
+    assert "old" not in text

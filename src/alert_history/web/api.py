@@ -186,7 +186,9 @@ class HistoryApi:
 
     async def quarantine(self, _: Request, asked: QuarantineParameters) -> QuarantineAnswer:
         """`GET /api/v1/quarantine`."""
-        page = await self._history.quarantine(limit=asked.limit, cursor=asked.cursor and str(asked.cursor))
+        page = await self._history.quarantine(
+            limit=asked.limit, cursor=None if asked.cursor is None else str(asked.cursor)
+        )
         return QuarantineAnswer(page.quarantine, page.total, asked.limit, page.next_cursor)
 
 

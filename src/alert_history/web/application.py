@@ -21,7 +21,7 @@ from alert_history.errors import AlertHistoryError
 from alert_history.telemetry import IngestMetrics
 from alert_history.web.documentation import ingest_paths, ingest_types
 from alert_history.web.problem import CONTENT_TYPE, Problem, problem, problem_of, retry_after
-from alert_history.web.reference import DOCS_CSP, render_reference
+from alert_history.web.reference import policy_of, render_reference
 from alert_history.web.routes import Operation, json_response, openapi
 from alert_history.web.webhook import ROUTES, Receive, Scope, Send, Webhook, new_id, sane_request_id
 
@@ -133,7 +133,8 @@ def _router(operations: Sequence[Operation], schema: dict[str, Any], *, webhook:
         return Response(document, media_type="application/json")
 
     async def docs(_: Request) -> Response:
-        return HTMLResponse(reference(), headers={"content-security-policy": DOCS_CSP})
+        page = reference()
+        return HTMLResponse(page, headers={"content-security-policy": policy_of(page)})
 
     async def home(_: Request) -> Response:
         return RedirectResponse("docs", status_code=307)

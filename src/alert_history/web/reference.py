@@ -7,8 +7,10 @@ Holds what is shown of operations; how schemas are told is in `schema_table`, ho
 import json
 import re
 import shlex
+from base64 import b64encode
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
+from hashlib import sha256
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -18,11 +20,11 @@ from markupsafe import Markup, escape
 
 from alert_history.web.schema_table import Row, Schemas, Table, literal
 
-DOCS_CSP = (
+_STYLE = re.compile(r"<style>(.*?)</style>", re.DOTALL)
+_POLICY = (
     "default-src 'none'; style-src 'sha256-{hash}'; "
     "img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-"""The policy the page is served with; the hash is of its style sheet."""
 
 _METHODS = ("get", "post", "put", "patch", "delete", "head", "options")
 _DEFAULT_SERVER = "http://localhost:8080"
@@ -88,7 +90,7 @@ class Group(msgspec.Struct, frozen=True):
 
 
 def render_reference(schema: dict[str, Any]) -> str:
-    """The page for an OpenAPI 3.1 document, to be served with `DOCS_CSP`. Every text of the document is escaped.
+    """The page for an OpenAPI 3.1 document, to be served with `policy_of` it. Every text of the document is escaped.
 
     In texts, `backticks` make code and empty lines make paragraphs. Examples call the first of the document's
     `servers` that is a whole URL, else the service on this machine.
@@ -102,6 +104,13 @@ def render_reference(schema: dict[str, Any]) -> str:
         openapi=schema.get("openapi", ""),
         groups=_groups(schema),
     )
+
+
+def policy_of(page: str) -> str:
+    """The Content-Security-Policy of a page of `render_reference`: its own style sheet, and nothing else."""
+    found = _STYLE.search(page)
+    style = "" if found is None else found.group(1)
+    return _POLICY.format(hash=b64encode(sha256(style.encode()).digest()).decode())
 
 
 @cache
