@@ -8,16 +8,10 @@ history before `compact` does not. It can be told to refuse verbs. Must not know
 import asyncio
 import json
 import threading
-from base64 import b64decode, b64encode
-from binascii import Error as NotBase64
+from base64 import b64encode
 from collections.abc import AsyncIterator, Mapping
-from contextlib import suppress
-from copy import deepcopy
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NamedTuple
-from uuid import uuid4
+from typing import NamedTuple
 
 import uvicorn
 from starlette.applications import Starlette
@@ -26,48 +20,28 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from tests import kubernetes_protobuf
+from tests.kubernetes_objects import (
+    Etcd,
+    Object,
+    Refusal,
+    bookmark,
+    checked,
+    event_line,
+    merged,
+    named,
+    seen,
+    selects,
+)
 from tests.processes import HOST, START_TIMEOUT_SECONDS, free_port, wait_until
-
-Object = dict[str, Any]
 
 SLACK_TARGET = {"alert-history.io/target": "true", "alert-history.io/format": "slack"}
 
 _BOOKMARK_SECONDS = 1.0  # a minute in the real one
-_REASONS = {
-    400: "BadRequest",
-    401: "Unauthorized",
-    403: "Forbidden",
-    404: "NotFound",
-    409: "AlreadyExists",
-    410: "Expired",
-    415: "UnsupportedMediaType",
-    422: "Invalid",
-    500: "InternalError",
-}
 _CORE = [
     ("namespaces", "Namespace", False, ["ns"]),
     ("secrets", "Secret", True, []),
 ]
 _VERBS = ["create", "delete", "get", "list", "patch", "update", "watch"]
-
-
-class Refusal(Exception):
-    """An answer that is a `Status` of failure."""
-
-    def __init__(self, code: int, message: str) -> None:
-        super().__init__(message)
-        self.code = code
-
-    def body(self) -> Object:
-        return {
-            "kind": "Status",
-            "apiVersion": "v1",
-            "metadata": {},
-            "status": "Failure",
-            "message": str(self),
-            "reason": _REASONS.get(self.code, "InternalError"),
-            "code": self.code,
-        }
 
 
 class Called(NamedTuple):
@@ -77,44 +51,6 @@ class Called(NamedTuple):
     resource: str
     query: dict[str, str]
     token: str | None
-
-
-class Change(NamedTuple):
-    """One entry of the history: an object before and after."""
-
-    version: int
-    resource: str
-    before: Object | None
-    after: Object | None
-
-
-@dataclass
-class Etcd:
-    """What is kept: objects by resource, namespace and name, and how they came to be so."""
-
-    version: int = 100
-    compacted: int = 0
-    objects: dict[tuple[str, str, str], Object] = field(default_factory=dict)
-    history: list[Change] = field(default_factory=list)
-
-    def put(self, resource: str, namespace: str, new: Object) -> Object:
-        """Create or replace an object; as it is kept. The same content again changes nothing."""
-        key = (resource, namespace, new["metadata"]["name"])
-        before = self.objects.get(key)
-        if before is not None and _content(before) == _content(new):
-            return before
-        self.version += 1
-        new["metadata"]["resourceVersion"] = str(self.version)
-        self.objects[key] = new
-        self.history.append(Change(self.version, resource, before, new))
-        return new
-
-    def remove(self, resource: str, namespace: str, name: str) -> Object:
-        """Raises: KeyError."""
-        before = self.objects.pop((resource, namespace, name))
-        self.version += 1
-        self.history.append(Change(self.version, resource, before, None))
-        return before
 
 
 class KubernetesApi:
@@ -139,7 +75,7 @@ class KubernetesApi:
         self._server: uvicorn.Server | None = None
         self._thread: threading.Thread | None = None
         for name in ("default", "kube-system"):
-            self.etcd.put("namespaces", "", _named("Namespace", name))
+            self.etcd.put("namespaces", "", named("Namespace", name))
 
     @property
     def url(self) -> str:
@@ -301,10 +237,10 @@ class KubernetesApi:
         if verb == "get":
             return JSONResponse(held)
         sent = await _sent(request)
-        new = _merged(held, sent) if verb == "patch" else sent
+        new = merged(held, sent) if verb == "patch" else sent
         if verb == "patch" and "json-patch" in request.headers.get("content-type", ""):
             raise Refusal(415, "the body of the request was in an unknown format")
-        return JSONResponse(self._put(resource, namespace, _checked(new, held)))
+        return JSONResponse(self._put(resource, namespace, checked(new, held)))
 
     # --- what the verbs do ---
 
@@ -335,7 +271,7 @@ class KubernetesApi:
             raise Refusal(404, f'namespaces "{namespace}" not found')
         if namespace:
             sent["metadata"]["namespace"] = namespace
-        return self._put(resource, namespace, _checked(sent, None))
+        return self._put(resource, namespace, checked(sent, None))
 
     def _put(self, resource: str, namespace: str, new: Object) -> Object:
         with self._lock:
@@ -355,7 +291,7 @@ class KubernetesApi:
         items = [
             held
             for (kind, of, name), held in sorted(self.etcd.objects.items())
-            if kind == resource and of == (namespace or of) and name > last and _selects(query, held)
+            if kind == resource and of == (namespace or of) and name > last and selects(query, held)
         ]
         limit = int(query.get("limit", "0")) or len(items)
         metadata: Object = {"resourceVersion": at or str(self.etcd.version)}
@@ -382,17 +318,17 @@ class KubernetesApi:
         try:
             while loop.time() < ends_at:
                 if self._end_watches_with is not None:
-                    yield _line("ERROR", self._end_watches_with.body())
+                    yield event_line("ERROR", self._end_watches_with.body())
                     return
                 for change in [each for each in self.etcd.history if each.version > version]:
                     version = change.version
-                    if change.resource == resource and (line := _seen(change, namespace, query)):
+                    if change.resource == resource and (line := seen(change, namespace, query)):
                         yield line
                 if query.get("allowWatchBookmarks") == "true" and loop.time() >= bookmark_at:
                     bookmark_at = loop.time() + _BOOKMARK_SECONDS
-                    yield _line("BOOKMARK", _bookmark(resource, self.etcd.version))
+                    yield event_line("BOOKMARK", bookmark(resource, self.etcd.version))
                 await asyncio.sleep(0.01)
-            yield _line("BOOKMARK", _bookmark(resource, self.etcd.version))
+            yield event_line("BOOKMARK", bookmark(resource, self.etcd.version))
         finally:
             self._watches -= 1
 
@@ -417,84 +353,3 @@ async def _refused(_: Request, error: Exception) -> Response:
 
 async def _not_found(_: Request, __: Exception) -> Response:
     return JSONResponse(Refusal(404, "the server could not find the requested resource").body(), 404)
-
-
-def _named(kind: str, name: str) -> Object:
-    return _checked({"kind": kind, "apiVersion": "v1", "metadata": {"name": name}}, None)
-
-
-def _checked(new: Object, held: Object | None) -> Object:
-    """What the server fills in and refuses before it keeps an object."""
-    metadata = new["metadata"]
-    if held is None:
-        metadata |= {"uid": str(uuid4()), "creationTimestamp": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"}
-    for key, text in (new.pop("stringData", None) or {}).items():
-        new.setdefault("data", {})[key] = b64encode(text.encode()).decode()
-    if new["kind"] == "Secret":
-        new["type"] = new.get("type") or "Opaque"
-        for key, value in (new.get("data") or {}).items():
-            with suppress(NotBase64, TypeError):
-                b64decode(value, validate=True)
-                continue
-            raise Refusal(400, f"Secret in version v1 cannot be handled: illegal base64 data in {key}")
-    return new
-
-
-def _content(held: Object) -> Object:
-    copy = deepcopy(held)
-    copy["metadata"].pop("resourceVersion", None)
-    return copy
-
-
-def _merged(held: Any, patch: Any) -> Any:
-    """RFC 7386, which for the maps of a Secret is also what a strategic merge does."""
-    if not isinstance(patch, dict):
-        return patch
-    result = deepcopy(held) if isinstance(held, dict) else {}
-    for key, value in patch.items():
-        if value is None:
-            result.pop(key, None)
-        else:
-            result[key] = _merged(result.get(key), value)
-    return result
-
-
-def _selects(query: Mapping[str, str], held: Object) -> bool:
-    labels = held["metadata"].get("labels") or {}
-    fields = {"metadata.name": held["metadata"]["name"], "metadata.namespace": held["metadata"].get("namespace", "")}
-    return _meets(query.get("labelSelector", ""), labels) and _meets(query.get("fieldSelector", ""), fields)
-
-
-def _meets(selector: str, values: Mapping[str, str]) -> bool:
-    return all(_meets_one(term, values) for term in selector.split(",") if term)
-
-
-def _meets_one(term: str, values: Mapping[str, str]) -> bool:
-    if "!=" in term:
-        name, _, value = term.partition("!=")
-        return values.get(name) != value
-    name, equals, value = term.replace("==", "=").partition("=")
-    return values.get(name) == value if equals else (name in values) != name.startswith("!")
-
-
-def _seen(change: Change, namespace: str, query: Mapping[str, str]) -> bytes | None:
-    """How a watch sees a change: what ceases to be selected is DELETED, with the version of the change."""
-    before = change.before if change.before and _selects(query, change.before) else None
-    after = change.after if change.after and _selects(query, change.after) else None
-    shown = after or before
-    if shown is None or (namespace and shown["metadata"].get("namespace") != namespace):
-        return None
-    if after:
-        return _line("MODIFIED" if before else "ADDED", after)
-    gone = deepcopy(shown)
-    gone["metadata"]["resourceVersion"] = str(change.version)
-    return _line("DELETED", gone)
-
-
-def _bookmark(resource: str, version: int) -> Object:
-    kind = "Secret" if resource == "secrets" else "Namespace"
-    return {"kind": kind, "apiVersion": "v1", "metadata": {"resourceVersion": str(version), "creationTimestamp": None}}
-
-
-def _line(kind: str, held: Object) -> bytes:
-    return json.dumps({"type": kind, "object": held}, ensure_ascii=False).encode() + b"\n"

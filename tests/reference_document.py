@@ -25,7 +25,7 @@ class PodParameters(msgspec.Struct, frozen=True):
 class Container(msgspec.Struct, frozen=True):
     image: str
     restart_count: int
-    started_at: datetime | None = None
+    started_at: Annotated[datetime, Meta(tz=True)] | None = None
 
 
 class Pod(msgspec.Struct, frozen=True):

@@ -98,7 +98,7 @@ class IngestMetrics:
         )
         self._operations = Counter(
             "alert_history_database_operations_total",
-            "Transactions and queries, by outcome.",
+            "Transactions of ingest, by outcome.",
             ["operation", "status"],
             registry=registry,
         )

@@ -1,6 +1,5 @@
 """Targets in folders: as Kubernetes mounts them, as people write them, and as things go wrong."""
 
-import asyncio
 import os
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -9,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from alert_history.discovery import directory
 from alert_history.discovery.directory import DirectoryDiscovery
 from tests.watching import watching
 
@@ -90,25 +90,22 @@ async def test_a_mounted_secret_that_is_swapped_takes_effect_soon(tmp_path: Path
         await watcher.until(lambda targets: targets["slack"].fields == {"webhook_url": "https://two"})
 
 
-async def test_a_swap_is_never_seen_in_half(tmp_path: Path) -> None:
+def test_a_swap_in_the_middle_of_a_read_is_not_seen_in_half(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path / "slack"
     folder.mkdir()
-    keys = [f"key{number}" for number in range(100)]
-    mount(folder, dict.fromkeys(keys, "0"))
-    looked = discovery(tmp_path)
+    mount(folder, {"key1": "old", "key2": "old", "key3": "old"})
+    read_file = directory.read_file
+    swaps = iter([lambda: mount(folder, {"key1": "new", "key2": "new", "key3": "new"})])
 
-    def swap() -> None:
-        for number in range(100):
-            mount(folder, dict.fromkeys(keys, str(number)))
+    def read_and_swap(path: Path, max_bytes: int) -> bytes:
+        content = read_file(path, max_bytes)
+        if path.name == "key2":
+            next(swaps, lambda: None)()
+        return content
 
-    async with watching(looked) as watcher:
-        await watcher.until(lambda targets: "slack" in targets)
-        swaps = asyncio.create_task(asyncio.to_thread(swap))
-        while not swaps.done():
-            await looked.refresh()
-        await watcher.until(lambda targets: targets["slack"].fields["key0"] == "99")
-    seen = [find["slack"] for find in watcher.finds]
-    assert all(spec.fault is None and len(set(spec.fields.values())) == 1 for spec in seen)
+    monkeypatch.setattr(directory, "read_file", read_and_swap)
+    (spec,) = directory.look_into(tmp_path, None).targets
+    assert (spec.fields, spec.fault) == ({"key1": "new", "key2": "new", "key3": "new"}, None)
 
 
 async def test_a_folder_that_did_not_change_is_not_told_again(tmp_path: Path) -> None:

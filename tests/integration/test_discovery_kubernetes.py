@@ -14,7 +14,8 @@ import pytest
 
 from alert_history.discovery.kubernetes import KubernetesDiscovery
 from alert_history.domain.target import TargetSpec
-from tests.kubernetes_api import KubernetesApi, Refusal
+from tests.kubernetes_api import KubernetesApi
+from tests.kubernetes_objects import Refusal
 from tests.processes import HOST, find_program
 from tests.watching import watching
 

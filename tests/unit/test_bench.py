@@ -1,15 +1,10 @@
-"""The benchmark measures what it says: its load is real notifications, its history is found, its table tells no lies."""
+"""The benchmark keeps its word: its load is real notifications, its history is found, its table tells no lies."""
 
 from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
 import pytest
-
-from alert_history.domain.matching import parse_query
-from alert_history.ports import HistoryFilter, PageRequest
-from alert_history.sources import decode_webhook
-from alert_history.storage import open_store
 from bench.command import write
 from bench.databases import Sqlite
 from bench.fill import fill
@@ -19,6 +14,11 @@ from bench.pages import questions
 from bench.past import occurrences
 from bench.plan import Plan
 from bench.report import Limit, Measured, at_least, at_most
+
+from alert_history.domain.matching import parse_query
+from alert_history.ports import HistoryFilter, PageRequest
+from alert_history.sources import decode_webhook
+from alert_history.storage import open_store
 from tests.conftest import StartService
 
 NOW = datetime(2026, 7, 1, tzinfo=UTC)

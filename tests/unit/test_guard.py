@@ -2,6 +2,7 @@
 
 import asyncio
 import gzip
+import logging
 import socket
 import ssl
 import subprocess
@@ -251,6 +252,13 @@ async def test_proxies_of_the_environment_are_not_used(monkeypatch: pytest.Monke
         async with guarded_client(allow_private=True) as client:
             await client.get(listener.url)
     assert (len(proxy.received), len(listener.received)) == (0, 1)
+
+
+async def test_no_url_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    async with listening() as listener, guarded_client(allow_private=True) as client:
+        await client.post(f"{listener.url}services/T0/B0/token")
+    assert "token" not in caplog.text
 
 
 # --- what goes wrong ---

@@ -80,7 +80,6 @@ class DirectoryDiscovery:
         if self._found is None or (self._is_told and not is_new):
             return
         self._is_told = True
-        _log.info("targets_found", kind="directory", targets=len(look.targets))
         self._found(look.targets)
 
     def _fail(self, fault: str) -> None:
@@ -182,7 +181,7 @@ def _contents(files: Sequence[Path]) -> tuple[dict[str, bytes], list[str]]:
     for path in files:
         key = path.name.encode(errors="replace").decode()
         try:
-            contents[key] = _read(path, _MAX_NOTES_BYTES if key in _NOTES else MAX_VALUE_BYTES)
+            contents[key] = read_file(path, _MAX_NOTES_BYTES if key in _NOTES else MAX_VALUE_BYTES)
         except OSError as error:
             faults.append(f"{_called(key)} can't be read: {error.strerror}")
     return contents, faults
@@ -192,7 +191,7 @@ def _called(key: str) -> str:
     return f"file {key}" if key in _NOTES else f"key {key}"
 
 
-def _read(path: Path, max_bytes: int) -> bytes:
+def read_file(path: Path, max_bytes: int) -> bytes:
     """Its bytes, one more than allowed at most. A pipe or a device is not opened for good: it could block."""
     number = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     with open(number, "rb") as file:  # noqa: PTH123  # of a descriptor

@@ -216,7 +216,6 @@ class KubernetesDiscovery:
         if targets == self._told:
             return
         self._told = targets
-        _log.info("targets_found", kind="kubernetes", targets=len(targets))
         found(targets)
 
     def _work(self) -> None:

@@ -5,6 +5,7 @@ moment later. TLS and the Host header go by the name still. Redirects are refuse
 """
 
 import asyncio
+import logging
 import socket
 import ssl
 import threading
@@ -48,6 +49,7 @@ def guarded_client(
     `allow_private` allows private and loopback addresses; link-local and metadata addresses are never allowed.
     An answer of more than MAX_ANSWER_BYTES is an httpx.RemoteProtocolError. To be closed by the caller.
     """
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # below that it logs whole URLs, and targets' are secret
     client = GuardedClient(
         transport=_GuardedTransport(_Backend(resolve or system_resolve, allow_private=allow_private)),
         timeout=timeout,

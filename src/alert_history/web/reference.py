@@ -163,7 +163,7 @@ def _operations(document: Mapping[str, Any]) -> Iterator[Operation]:
         whole = schemas.resolve(item)
         for method in _METHODS:
             if method in whole:
-                operation = {"operationId": f"{method}-{path}", **whole[method]}
+                operation = {"operationId": f"{method}{path}", **whole[method]}
                 anchor = _unused(_slug(operation["operationId"]), anchors)
                 parameters = [*whole.get("parameters", ()), *operation.get("parameters", ())]
                 told = {**operation, "parameters": [schemas.resolve(each) for each in parameters]}
