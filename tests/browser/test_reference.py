@@ -6,6 +6,7 @@ import pytest
 from playwright.sync_api import Browser, sync_playwright
 
 from tests.conftest import StartService
+from tests.processes import find_program
 
 _ARGUMENTS = [
     "--no-sandbox",
@@ -19,7 +20,9 @@ _ARGUMENTS = [
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=_ARGUMENTS)
+        opened = playwright.chromium.launch(
+            executable_path=find_program("chromium", package="chromium"), args=_ARGUMENTS
+        )
         yield opened
         opened.close()
 

@@ -17,8 +17,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
-import zstandard
 
+from alert_history.zstd import compress
 from tests import servers
 from tests.e2e import incident_story
 from tests.e2e.exporter import exporter
@@ -113,7 +113,7 @@ def _line(message: Message, started_at: datetime) -> Message:
 
 def _packed(lines: list[dict[str, Any]]) -> bytes:
     text = "".join(json.dumps(line, ensure_ascii=False, separators=(",", ":")) + "\n" for line in lines)
-    return zstandard.ZstdCompressor(level=19).compress(text.encode())
+    return compress(text.encode(), level=19)
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from itertools import count
 
 import httpx
@@ -9,7 +10,7 @@ import httpx
 from tests.conftest import StartService
 from tests.payloads import alert, webhook
 from tests.processes import Server
-from tests.servers import PostgresServer
+from tests.servers import PostgresServer, unstarted_service
 
 _SENDERS = 16
 _ALERTS_A_REQUEST = 10
@@ -147,11 +148,9 @@ async def test_a_database_that_hangs_is_answered_503_within_five_seconds(
 
 
 async def test_a_service_started_without_its_database_recovers_by_itself(
-    postgres_url: str, postgres_server: PostgresServer, service: StartService
+    postgres_url: str, postgres_server: PostgresServer
 ) -> None:
     postgres_server.terminate()
-    from tests.servers import unstarted_service
-
     with unstarted_service({"DATABASE_URL": postgres_url}) as server:
         server.launch()
         await _until_alive(server.url)
@@ -168,8 +167,7 @@ async def test_a_service_started_without_its_database_recovers_by_itself(
 async def _until_alive(url: str) -> None:
     async with asyncio.timeout(20), httpx.AsyncClient(trust_env=False) as client:
         while True:
-            try:
+            with suppress(httpx.TransportError):
                 await client.get(f"{url}/healthz")
                 return
-            except httpx.TransportError:
-                await asyncio.sleep(0.05)
+            await asyncio.sleep(0.05)

@@ -57,7 +57,7 @@ class Counts:
         self.seen: list[tuple[str, str]] = []
         self._changed = asyncio.Condition()
 
-    def attempted(self, target: str, status: str, seconds: float | None) -> None:
+    def attempted(self, target: str, status: str, seconds: float | None) -> None:  # noqa: ARG002  # the port's shape
         self.seen.append((target, status))
 
 
@@ -68,7 +68,7 @@ class Scene:
         self.targets: dict[str, FakeTarget] = {}
         self.counts = Counts()
         self.publisher: Publisher
-        self.store: Store = open_store(database_url, router=lambda of, event: self.publisher(of, event))
+        self.store: Store = open_store(database_url, router=lambda *said: self.publisher(*said))  # noqa: PLW0108  # there is no publisher yet
         self.publisher = Publisher(
             self.store.outbox,
             make=lambda spec: self.targets[spec.name],

@@ -32,9 +32,18 @@ class SeveralDiscoveries:
         fault = next((state.fault for state in states if state.fault is not None), None)
         return msgspec.structs.replace(states[0], fault=fault)
 
+    def _is_incomplete(self) -> bool:
+        """Whether a place that works has not told anything yet: half the targets must not pass for all."""
+        return any(
+            place not in self._held and discovery.state().fault is None
+            for place, discovery in enumerate(self._discoveries)
+        )
+
     def _teller(self, place: int, found: TargetsFound) -> TargetsFound:
         def tell(targets: Sequence[TargetSpec]) -> None:
             self._held[place] = targets
+            if self._is_incomplete():
+                return
             merged: dict[str, TargetSpec] = {}
             for _, held in sorted(self._held.items(), reverse=True):
                 merged.update({spec.name: spec for spec in held})

@@ -1,0 +1,118 @@
+"""The command line: what to measure, on which database, how much; and the table, also into the documents."""
+
+import argparse
+import io
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, redirect_stderr
+from pathlib import Path
+
+import pytest
+
+from alert_history.telemetry import configure_logging
+from bench import history, ingest, retention, start
+from bench.databases import Database, Sqlite, postgres
+from bench.plan import Plan
+from bench.report import Measured, conditions, markdown, print_table
+from bench.watch import neighbours
+
+Measure = Callable[[Database, Plan], Sequence[Measured]]
+
+MEASURES: dict[str, Measure] = {
+    "ingest": ingest.measure,
+    "start": start.measure,
+    "history": history.measure,
+    "retention": retention.measure,
+}
+_BEGIN, _END = "<!-- table: bench/run.py --write -->", "<!-- end of table -->"
+
+
+def main() -> None:
+    """Measure, print, write."""
+    parser = _parser()
+    asked = parser.parse_args()
+    if unknown := set(asked.names) - set(MEASURES):
+        parser.error(f"nothing is called {', '.join(sorted(unknown))}; there is {', '.join(MEASURES)}")
+    lines: list[Measured] = []
+    with _folder(asked.folder) as folder:
+        plan = Plan(asked.seconds, asked.rounds, asked.history, asked.old, folder)
+        try:
+            with _silent_servers():
+                _measure_all(plan, lines, names=asked.names or list(MEASURES), only=asked.only)
+        except (pytest.skip.Exception, pytest.fail.Exception) as lacking:  # a program is not installed
+            raise SystemExit(str(lacking)) from None
+        finally:
+            print_table(lines)
+    if asked.write is not None:
+        write(asked.write, lines, plan)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="bench/run.py", description="Measure speed and memory side by side.")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(MEASURES))
+    parser.add_argument("--only", choices=["postgres", "sqlite"], help="one database instead of both")
+    parser.add_argument("--seconds", type=float, default=10, help="length of each load (default: 10)")
+    parser.add_argument("--rounds", type=int, default=3, help="fresh starts of which the median counts (default: 3)")
+    parser.add_argument(
+        "--history", type=int, default=200_000, help="occurrences in a filled history (default: 200000)"
+    )
+    parser.add_argument("--old", type=int, default=50_000, help="occurrences that retention removes (default: 50000)")
+    parser.add_argument("--folder", type=Path, default=Path("/var/tmp"), help="a folder on a real disk")  # noqa: S108
+    parser.add_argument("--write", type=Path, help="a markdown file whose table is replaced")
+    return parser
+
+
+@contextmanager
+def _folder(parent: Path) -> Iterator[Path]:
+    """A folder for all databases of the run, on disk: `fsync` on a memory file system costs nothing."""
+    folder = Path(tempfile.mkdtemp(prefix="alert-history-bench-", dir=parent))
+    folder.chmod(0o755)  # PostgreSQL runs as a user of its own
+    tempfile.tempdir = str(folder)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _silent_servers() -> Iterator[None]:
+    """Keeps back what servers logged, which they tell when they are ended, unless something fails."""
+    configure_logging(level="warning", is_json=False)
+    told = io.StringIO()
+    try:
+        with redirect_stderr(told):
+            yield
+    except BaseException:
+        sys.stderr.write(told.getvalue())
+        raise
+
+
+def _measure_all(plan: Plan, lines: list[Measured], *, names: Sequence[str], only: str | None) -> None:
+    """Adds what it finds to `lines` as it goes, so that a failure late in the run doesn't take all with it."""
+    with ExitStack() as stack:
+        databases: list[Database] = []
+        if only != "sqlite":
+            databases.append(stack.enter_context(postgres()))
+        if only != "postgres":
+            databases.append(Sqlite(plan.folder))
+        for name in names:
+            for database in databases:
+                with neighbours() as others:
+                    lines += MEASURES[name](database, plan)
+                lines.append(_disturbance(database.name, name, others.share))
+
+
+def _disturbance(database: str, name: str, share: float) -> Measured:
+    note = "as far as this is more than next to nothing, the numbers above tell of them, too"
+    return Measured(database, f"{name}: taken by other programs", share * 100, "% of the machine", note=note)
+
+
+def write(path: Path, lines: Sequence[Measured], plan: Plan) -> None:
+    """Replace what stands between the marks."""
+    before, _, rest = path.read_text().partition(_BEGIN)
+    _, _, after = rest.partition(_END)
+    sizes = f"history {plan.history:,}, past retention {plan.old:,}, {plan.rounds} rounds of {plan.seconds:g} s"
+    caption = f"{conditions()}; {sizes.replace(',', ' ')}.".replace("  ", ", ")
+    path.write_text(f"{before}{_BEGIN}\n\n{caption}\n\n{markdown(lines)}\n\n{_END}{after}")
