@@ -104,7 +104,7 @@ async def run(url: str, *, rate: float, seconds: float, connections: int, seed: 
             sent += 1
         await asyncio.sleep(max(begin + sent / rate - time.time(), 0))
     end = time.time() + _DRAIN_SECONDS
-    while len(pace.answered) < sent and time.time() < end:  # noqa: ASYNC110  # an event a request would cost more
+    while len(pace.answered) < sent and time.time() < end:  # an event a request would cost more
         await asyncio.sleep(0.01)
     pace.failed += sent - len(pace.answered)
     return pace

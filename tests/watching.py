@@ -40,7 +40,7 @@ class Watcher:
     async def _until(self, claim: Callable[[], bool], seconds: float, told: Callable[[], str]) -> None:
         try:
             async with asyncio.timeout(seconds):
-                while not claim():  # noqa: ASYNC110  # a state says nothing when it changes
+                while not claim():  # a state says nothing when it changes
                     await asyncio.sleep(_POLL_SECONDS)
         except TimeoutError:
             raise AssertionError(f"not within {seconds:g} s; last: {told()}") from None
