@@ -144,8 +144,9 @@ def _fetch(connection: sqlite3.Connection, statement: Select[Any]) -> list[sqlit
 
 def _page(connection: sqlite3.Connection, wanted: HistoryFilter, *, page: PageRequest) -> HistoryPage:
     sort = reads.parse_sort(page.sort)
-    column_of_sort = _alert_id if sort.name == "timestamp" else sort.column
-    order = [column_of_sort] if sort.name == "timestamp" else [column_of_sort, _alert_id]
+    # The full-text index gives its rows in the order of its own rowid, and stops when the page is full.
+    own_id = _TERMS.c.rowid if _terms(wanted) else _alert_id
+    order = [own_id] if sort.name == "timestamp" else [sort.column, own_id]
     statement = _select(wanted).order_by(*(c.desc() if sort.is_descending else c for c in order))
     if page.cursor is not None:
         types = [type_of_stored(c) for c in order]
@@ -177,7 +178,7 @@ def _matching(statement: Select[Any], wanted: HistoryFilter) -> Select[Any]:
     """The statement with all conditions, found through the terms where that helps."""
     conditions = [
         *reads.column_conditions(wanted, alerts),
-        *_id_range(wanted),
+        *_id_range(wanted, _TERMS.c.rowid if _terms(wanted) else _alert_id),
         *_query_conditions(wanted.query),
     ]
     terms = _terms(wanted)
@@ -200,13 +201,13 @@ def _terms(wanted: HistoryFilter) -> str:
     return " AND ".join(terms)
 
 
-def _id_range(wanted: HistoryFilter) -> list[ColumnElement[bool]]:
+def _id_range(wanted: HistoryFilter, own_id: ColumnElement[int]) -> list[ColumnElement[bool]]:
     """The time range again, on the key."""
     conditions: list[ColumnElement[bool]] = []
     if wanted.since is not None:
-        conditions.append(_alert_id >= _id_at(wanted.since))
+        conditions.append(own_id >= _id_at(wanted.since))
     if wanted.until is not None:
-        conditions.append(_alert_id < _id_at(wanted.until, slack=_SLACK_MICROSECONDS))
+        conditions.append(own_id < _id_at(wanted.until, slack=_SLACK_MICROSECONDS))
     return conditions
 
 

@@ -13,6 +13,8 @@ from alert_history.storage.sqlite_connection import Connections
 from alert_history.storage.tables import from_microseconds, to_microseconds
 
 _STEP_ROWS = 200
+_MERGES = 2
+_MERGE_PAGES = 64
 _LONG_LOG_BYTES = 64 * 1024 * 1024
 
 _EXPIRED = """SELECT fingerprint, starts_at, id, status, content_hash, annotations, ends_at, expires_at,
@@ -32,12 +34,15 @@ class SqliteUpkeep:
         self._read_up_to = -1
 
     async def prepare(self, now: datetime) -> None:  # noqa: ARG002  # the port's shape
-        """Move the write-ahead log into the file, beside ingest rather than in one of its commits.
+        """Move the write-ahead log into the file and merge the index of terms, rather than in somebody's commit.
 
         A log that is read back all the time never gets short by itself, so beyond `_LONG_LOG_BYTES` the writer is
         held up for the little that was added meanwhile.
         """
         await self._connections.checkpoint(restart_above_bytes=_LONG_LOG_BYTES)
+        for _ in range(_MERGES):
+            if not await self._connections.write(_merge_terms):
+                return
 
     async def expire(self, now: datetime, *, limit: int = 500) -> int:
         """See `ports.Upkeep.expire`."""
@@ -78,6 +83,13 @@ class SqliteUpkeep:
         removed += _delete(connection, "receipts", "id", "id < ?", oldest_kept)
         removed += _delete(connection, "deliveries", "id", "id < ?", oldest_kept)
         return removed + _delete(connection, "quarantine", "id", "id < ?", oldest_kept)
+
+
+def _merge_terms(connection: sqlite3.Connection) -> bool:
+    """Merge some pages of the index's runs; whether there was anything to merge (as FTS5 documents it: ≥ 2 changes)."""
+    before = connection.total_changes
+    connection.execute("INSERT INTO alert_terms (alert_terms, rank) VALUES ('merge', ?)", (_MERGE_PAGES,))
+    return connection.total_changes - before > 1
 
 
 def _expire(connection: sqlite3.Connection, now: datetime, *, limit: int) -> int:
