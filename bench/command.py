@@ -3,6 +3,7 @@
 import argparse
 import io
 import shutil
+import signal
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -15,7 +16,7 @@ from alert_history.telemetry import configure_logging
 from bench import history, ingest, retention, start
 from bench.databases import Database, Sqlite, postgres
 from bench.plan import Plan
-from bench.report import Measured, conditions, markdown, print_table
+from bench.report import Measured, conditions, grouped, markdown, print_table
 from bench.watch import neighbours
 
 Measure = Callable[[Database, Plan], Sequence[Measured]]
@@ -30,7 +31,8 @@ _BEGIN, _END = "<!-- table: bench/run.py --write -->", "<!-- end of table -->"
 
 
 def main() -> None:
-    """Measure, print, write."""
+    """Measure, print, write. SIGTERM ends it as Ctrl-C does: gigabytes of databases are tidied up."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     parser = _parser()
     asked = parser.parse_args()
     if unknown := set(asked.names) - set(MEASURES):
@@ -113,6 +115,6 @@ def write(path: Path, lines: Sequence[Measured], plan: Plan) -> None:
     """Replace what stands between the marks."""
     before, _, rest = path.read_text().partition(_BEGIN)
     _, _, after = rest.partition(_END)
-    sizes = f"history {plan.history:,}, past retention {plan.old:,}, {plan.rounds} rounds of {plan.seconds:g} s"
-    caption = f"{conditions()}; {sizes.replace(',', ' ')}.".replace("  ", ", ")
+    sizes = f"history {grouped(plan.history)}, past retention {grouped(plan.old)}"
+    caption = f"{conditions()}; {sizes}, each load {plan.rounds} × {plan.seconds:g} s."
     path.write_text(f"{before}{_BEGIN}\n\n{caption}\n\n{markdown(lines)}\n\n{_END}{after}")

@@ -11,7 +11,7 @@ from bench.load import PacedRun
 from bench.pages import Answers, Question, ask, questions, walk
 from bench.past import occurrences
 from bench.plan import Plan
-from bench.report import Measured, at_least, at_most
+from bench.report import Measured, at_least, at_most, grouped, shown
 from bench.watch import median
 
 _PROMISED_SHARE = 0.8
@@ -23,7 +23,7 @@ _FILTERS_BESIDE_INGEST = ("a label of 40 %", "a label of 0.5 %", "a label of 1/5
 def measure(database: Database, plan: Plan) -> list[Measured]:
     """Pages first, on a history that rests; then ingest beside an empty database, in turns; then both at once."""
     url = database.fresh()
-    plan.say(f"{database.name}: filling {plan.history:,} occurrences")
+    plan.say(f"{database.name}: filling {grouped(plan.history)} occurrences")
     fill(database, url, occurrences(plan.history, until=datetime.now(UTC)), number=plan.history)
     asked = questions(plan.history)
     lines: list[Measured] = []
@@ -61,8 +61,8 @@ def _ingest(database: Database, url: str, plan: Plan) -> tuple[float, Measured]:
         database.drop(other)
         filled.append(_alerts_per_second(database, url, plan))
     share = median(filled) / median(empty)
-    note = f"distinct alerts: {median(filled):,.0f} alerts/s filled, {median(empty):,.0f} empty".replace(",", " ")
-    what = f"ingest with {plan.history:,} stored ÷ empty".replace(",", " ")
+    note = f"distinct alerts: {shown(median(filled))} alerts/s filled, {shown(median(empty))} empty"
+    what = f"ingest with {grouped(plan.history)} stored ÷ empty"
     return median(filled), Measured(database.name, what, share, "", at_least(_PROMISED_SHARE), note)
 
 

@@ -12,7 +12,7 @@ from bench.databases import Database, Postgres
 from bench.limit import copy_seconds, rows_written
 from bench.load import ALERTS_A_REQUEST, CONNECTIONS, FullLoad, full_load, paced_load
 from bench.plan import Plan
-from bench.report import Measured, at_least, at_most
+from bench.report import Measured, at_least, at_most, grouped, shown
 from bench.watch import batches, median, memory_peak
 
 KNOWN_ALERTS = 6_400
@@ -122,7 +122,7 @@ def _speed(name: str, rounds: list[Round]) -> list[Measured]:
 
 
 def _times(repeats: float, distinct: float) -> str:
-    return f"{KNOWN_ALERTS:,} alerts again and again; {repeats / distinct:.2f} × the distinct ones".replace(",", " ")
+    return f"{grouped(KNOWN_ALERTS)} alerts again and again; {repeats / distinct:.2f} × the distinct ones"
 
 
 def _loads(rounds: list[Round], batch: float) -> str:
@@ -135,9 +135,9 @@ def _loads(rounds: list[Round], batch: float) -> str:
 def _share_line(rounds: list[Round]) -> Measured:
     copied = median([one.copy_alerts_per_second for one in rounds])
     bare = median([one.copy_bare_alerts_per_second for one in rounds])
-    note = f"COPY of the same rows: {copied:,.0f} alerts/s; without events, receipts and bodies: {bare:,.0f}"
+    note = f"COPY of the same rows: {shown(copied)} alerts/s; without events, receipts and bodies: {shown(bare)}"
     share = median([one.share for one in rounds])
-    return Measured("PostgreSQL", "distinct ÷ bare COPY", share, "", at_least(_PROMISED_SHARE), note.replace(",", " "))
+    return Measured("PostgreSQL", "distinct ÷ bare COPY", share, "", at_least(_PROMISED_SHARE), note)
 
 
 def _delay(name: str, rounds: list[Round]) -> list[Measured]:

@@ -66,8 +66,13 @@ _HEADINGS = ("database", "what", "measured", "promised", "measured ÷ promised",
 def shown(value: float) -> str:
     """Three digits that matter, thousands apart."""
     if abs(value) >= 1000:
-        return f"{round(value, -2 if abs(value) >= 10_000 else -1):,.0f}".replace(",", " ")
+        return grouped(round(value, -2 if abs(value) >= 10_000 else -1))
     return f"{value:.3g}"
+
+
+def grouped(value: float) -> str:
+    """A whole number, thousands apart."""
+    return f"{value:,.0f}".replace(",", " ")
 
 
 def print_table(lines: Iterable[Measured]) -> None:

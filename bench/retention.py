@@ -21,7 +21,7 @@ from bench.ingest import distinct_load, running
 from bench.load import PacedLoad, PacedRun
 from bench.past import Occurrence, occurrences
 from bench.plan import Plan
-from bench.report import Measured, at_most
+from bench.report import Measured, at_most, grouped
 
 _RETENTION = timedelta(days=300)
 _SLACK = timedelta(days=8)  # so that the week of the newest old one is past retention, too
@@ -54,7 +54,7 @@ def measure(database: Database, plan: Plan) -> list[Measured]:
     """Remove `plan.old` occurrences while ingest runs at half its speed."""
     now = datetime.now(UTC)
     url = database.fresh()
-    plan.say(f"{database.name}: filling {plan.old:,} occurrences past retention")
+    plan.say(f"{database.name}: filling {grouped(plan.old)} occurrences past retention")
     fill(database, url, _history(plan, now), number=plan.old + _KEPT)
     plan.say(f"{database.name}: removing them beside ingest")
     with running(url, {"RETENTION_DAYS": "36500"}) as server:
@@ -79,7 +79,7 @@ def _line(name: str, outcome: Outcome, plan: Plan) -> Measured:
     note = (
         f"half load: p99 {during:.1f} ms during, {before:.1f} ms without; took {seconds:.1f} s, {load.failed} not 200"
     )
-    what = f"p99 while {plan.old:,} occurrences are removed ÷ without".replace(",", " ")
+    what = f"p99 while {grouped(plan.old)} occurrences are removed ÷ without"
     return Measured(name, what, during / before, "", at_most(_PROMISED_RATIO), note)
 
 
