@@ -145,6 +145,9 @@ class History(Protocol):
 class Upkeep(Protocol):
     """What a background job does to a store. None of it may hold up ingest for longer than a commit takes."""
 
+    prepare_every: timedelta
+    """How often `prepare` wants to be called."""
+
     async def prepare(self, now: datetime) -> None:
         """Make room for what comes (partitions ahead, index backlog)."""
         ...

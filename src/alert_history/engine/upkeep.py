@@ -9,7 +9,6 @@ import structlog
 from alert_history.errors import AlertHistoryError
 from alert_history.ports import Clock, Upkeep
 
-_PREPARE_SECONDS = 1.0
 _EXPIRE_SECONDS = 5.0
 _FORGET_SECONDS = 60.0
 _REST_SECONDS = 0.05  # between two steps of forgetting: ingest has the database to itself meanwhile
@@ -29,7 +28,7 @@ class Retention:
 async def keep_up(upkeep: Upkeep, *, retention: Retention, clock: Clock) -> None:
     """Run all jobs until cancelled. A job that fails is logged and tried again at its next turn."""
     async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(_every(_PREPARE_SECONDS, "prepare", lambda: upkeep.prepare(clock())))
+        tasks.create_task(_every(upkeep.prepare_every.total_seconds(), "prepare", lambda: upkeep.prepare(clock())))
         tasks.create_task(_every(_EXPIRE_SECONDS, "expire", lambda: expire_all(upkeep, clock())))
         forget_old = lambda: forget(upkeep, retention=retention, now=clock())  # noqa: E731  # two words, used once
         tasks.create_task(_every(_FORGET_SECONDS, "forget", forget_old))

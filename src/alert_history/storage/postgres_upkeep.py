@@ -52,6 +52,8 @@ PARTITIONED = {
 class PostgresUpkeep:
     """See `ports.Upkeep`."""
 
+    prepare_every = timedelta(seconds=1)
+
     def __init__(self, connections: Connections) -> None:
         self._connections = connections
         self._look_again_at: datetime | None = None
