@@ -7,6 +7,7 @@ from typing import Any, Protocol
 import msgspec
 
 from alert_history.domain.alert import Alert
+from alert_history.domain.classification import Case, Past, Severity, Verdict
 from alert_history.domain.delivery import Leased, Routing, Settlement, State
 from alert_history.domain.matching import Query
 from alert_history.domain.occurrence import Event, EventKind
@@ -250,6 +251,107 @@ class Router(Protocol):
         ...
 
 
+class KeptVerdict(msgspec.Struct, frozen=True):
+    """A classification as it is kept: for which shape, asked for by which alert, with what it took."""
+
+    id: str
+    shape: str
+    fingerprint: str
+    verdict: Verdict
+
+
+class Spent(msgspec.Struct, frozen=True):
+    """What classifications used in a span, all replicas together."""
+
+    calls: int = 0
+    tokens: int = 0
+    cost_usd: float = 0.0
+
+
+class ClassifiedCount(msgspec.Struct, frozen=True):
+    """How many shapes were classified so by a model."""
+
+    model: str
+    severity: Severity
+    count: int
+
+
+class Accuracy(msgspec.Struct, frozen=True):
+    """Of the classifications that a person looked at on one day (UTC): how many had the severity right."""
+
+    day: str
+    model: str
+    reviewed: int
+    right: int
+
+
+class Classifications(Protocol):
+    """What was classified, by shape, newest wins; and what waits for it. Every call may raise StorageUnavailable."""
+
+    async def newest(self, shapes: Sequence[str], *, since: datetime) -> dict[str, KeptVerdict]:
+        """The newest of each shape, if it is not older than `since` or a person's (these never age)."""
+        ...
+
+    async def claim(self, shapes: Sequence[str], *, owner: str, now: datetime, until: datetime) -> list[str]:
+        """Those of `shapes` that this owner alone may ask for until then; the others are being asked for."""
+        ...
+
+    async def keep(self, kept: Sequence[KeptVerdict], *, now: datetime) -> int:
+        """Keep them, end their claims and let the deliveries go that wait for them; how many went. One transaction."""
+        ...
+
+    async def give_up(self, shapes: Sequence[str], *, reason: str, now: datetime) -> int:
+        """Let the deliveries go that wait for these, unenriched for that reason, and end the claims; how many went."""
+        ...
+
+    async def follow_up(self, kept: KeptVerdict, *, told: Sequence[tuple[str, datetime, str]], now: datetime) -> int:
+        """Tell the targets that know of an alert (fingerprint, start, target) what it means: a `classified` event."""
+        ...
+
+    async def past(self, case: Case) -> Past:
+        """What the history knows of an alert, at most a few ms of work however long it is."""
+        ...
+
+    async def history(self, shape: str, *, limit: int) -> list[KeptVerdict]:
+        """All that was ever said of a shape, newest first."""
+        ...
+
+    async def spent(self, *, since: datetime) -> Spent:
+        """What was used since then."""
+        ...
+
+    async def counts(self, *, since: datetime, until: datetime) -> list[ClassifiedCount]:
+        """How many were classified how."""
+        ...
+
+    async def accuracy(self, *, since: datetime, until: datetime) -> list[Accuracy]:
+        """How often people agreed, by day and model, oldest first."""
+        ...
+
+    async def note(self, action: str, *, actor: str, detail: dict[str, Any], now: datetime) -> None:
+        """Write a line into the audit."""
+        ...
+
+
+class Enricher(Protocol):
+    """Who classifies: a model behind a proxy, or rules."""
+
+    name: str
+    """Of the model, as metrics and messages show it."""
+
+    most_cases: int
+    """How many cases it takes in one call."""
+
+    async def classify(self, cases: Sequence[Case]) -> list[Verdict | None]:
+        """One verdict a case, in order; None where it has none. One attempt.
+
+        Raises:
+            Retryable: not reached, too slow, or over its rate.
+            Rejected: it refuses this, or its answer makes no sense.
+        """
+        ...
+
+
 class Lifecycle(Protocol):
     """Opening, checking and closing a store."""
 
@@ -274,6 +376,7 @@ class Store(msgspec.Struct, frozen=True):
     upkeep: Upkeep
     lifecycle: Lifecycle
     outbox: Outbox
+    classifications: Classifications
 
 
 class Target(Protocol):

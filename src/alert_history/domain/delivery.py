@@ -49,11 +49,22 @@ class Settlement(msgspec.Struct, frozen=True):
     external_id: str | None = None
 
 
+class Awaited(msgspec.Struct, frozen=True):
+    """A classification that goes out with the deliveries of an event: that of the alert's shape.
+
+    They wait for it until `until`, if that is set; then they go without.
+    """
+
+    shape: str
+    until: datetime | None = None
+
+
 class Routing(msgspec.Struct, frozen=True):
     """Who is told of an event, and why the others are not (target → reason)."""
 
     told: tuple[str, ...]
     not_told: dict[str, str]
+    awaits: Awaited | None = None
 
 
 def retry_at(now: datetime, *, attempt: int, randomness: float, at_least: float | None = None) -> datetime:

@@ -23,6 +23,7 @@ EventKind = Literal[
     "inhibited",
     "notified",
     "grouped",
+    "classified",
 ]
 
 _encode_sorted = msgspec.json.Encoder(order="sorted").encode
