@@ -300,8 +300,11 @@ class Classifications(Protocol):
         """Keep them, end their claims and let the deliveries go that wait for them; how many went. One transaction."""
         ...
 
-    async def give_up(self, shapes: Sequence[str], *, reason: str, now: datetime) -> int:
-        """Let the deliveries go that wait for these, unenriched for that reason, and end the claims; how many went."""
+    async def let_go(self, shapes: Sequence[str], *, unenriched: str | None, now: datetime) -> int:
+        """Let the deliveries go that wait for these, and end the claims; how many went.
+
+        `unenriched` says why they go without; None: because a classification is known by now.
+        """
         ...
 
     async def follow_up(self, kept: KeptVerdict, *, told: Sequence[tuple[str, datetime, str]], now: datetime) -> int:

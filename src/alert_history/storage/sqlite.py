@@ -28,6 +28,7 @@ from alert_history.storage.batch import (
     place_notes,
     unstarted,
 )
+from alert_history.storage.sqlite_classifications import SqliteClassifications
 from alert_history.storage.sqlite_connection import Connections, storage_errors
 from alert_history.storage.sqlite_history import SqliteHistory
 from alert_history.storage.sqlite_lifecycle import SqliteLifecycle
@@ -49,6 +50,7 @@ def sqlite_store(database_url: str, *, router: Router | None = None) -> Store:
         upkeep=SqliteUpkeep(connections),
         lifecycle=SqliteLifecycle(connections),
         outbox=SqliteOutbox(connections),
+        classifications=SqliteClassifications(connections),
     )
 
 

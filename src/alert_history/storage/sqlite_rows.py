@@ -23,7 +23,7 @@ INSERT_TERMS = "INSERT INTO alert_terms (rowid, terms) VALUES (?, ?)"
 INSERT_EVENT = "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?)"
 INSERT_NOTE = "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING RETURNING receipt_id"
 INSERT_QUEUE = """INSERT INTO delivery_queue (id, fingerprint, starts_at, target, event_key, event, receipt_id, state,
-    created_at, due_at) VALUES (?, ?, ?, ?, ?, ?, ?, 'pending', ?, ?)"""
+    created_at, due_at, shape, enrichment) VALUES (?, ?, ?, ?, ?, ?, ?, 'pending', ?, ?, ?, ?)"""
 INSERT_RECEIPT = f"INSERT INTO receipts VALUES ({', '.join('?' * 14)})"
 INSERT_BODY = "INSERT INTO receipt_bodies VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
 INSERT_QUARANTINE = "INSERT INTO quarantine VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
@@ -126,9 +126,20 @@ def repeat_row(alert_id: int, now: Occurrence) -> tuple[Any, ...]:
 
 def queue_row(enqueued: Enqueued) -> tuple[Any, ...]:
     """The arguments of INSERT_QUEUE."""
-    event, at = enqueued.event, to_microseconds(enqueued.event.at)
-    starts_at = to_microseconds(event.starts_at)
-    return (enqueued.id, event.fingerprint, starts_at, enqueued.target, event.key, event.kind, event.receipt_id, at, at)
+    event = enqueued.event
+    return (
+        enqueued.id,
+        event.fingerprint,
+        to_microseconds(event.starts_at),
+        enqueued.target,
+        event.key,
+        event.kind,
+        event.receipt_id,
+        to_microseconds(event.at),
+        to_microseconds(enqueued.due_at or event.at),
+        enqueued.shape,
+        enqueued.enrichment,
+    )
 
 
 def event_row(alert_id: int, event: Event) -> tuple[Any, ...]:
