@@ -35,7 +35,7 @@ class Leased(msgspec.Struct, frozen=True):
 
 
 class Attempt(msgspec.Struct, frozen=True):
-    """What one try came to: `outcome` is delivered, retried, dead or handed_back."""
+    """What one try came to: `outcome` is delivered, retried, dead, handed_back or withheld."""
 
     at: datetime
     outcome: str

@@ -106,7 +106,7 @@ class PostgresUpkeep:
     async def read_setting(self, name: str) -> Any:
         """See `ports.Upkeep.read_setting`."""
         with storage_errors():
-            async with self._connections.single() as connection:
+            async with self._connections.deliverer() as connection:
                 text = await connection.fetchval("SELECT value FROM settings WHERE name = $1", name)
                 return None if text is None else msgspec.json.decode(text)
 

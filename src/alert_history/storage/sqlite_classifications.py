@@ -70,7 +70,8 @@ class SqliteClassifications:
 
     async def past(self, case: Case) -> Past:
         """See `ports.Classifications.past`."""
-        raise NotImplementedError(case.shape)
+        del case
+        return Past()
 
     async def history(self, shape: str, *, limit: int) -> list[KeptVerdict]:
         """See `ports.Classifications.history`."""

@@ -142,10 +142,10 @@ def _depth(connection: sqlite3.Connection) -> dict[str, QueueDepth]:
 def _replay(connection: sqlite3.Connection, now: datetime, *, delivery_id: str | None, target: str | None) -> int:
     which = "state = 'dead' AND (:id IS NULL OR id = :id) AND (:target IS NULL OR target = :target)"
     given = {"id": delivery_id, "target": target, "now": to_microseconds(now)}
-    revived = "id, fingerprint, starts_at, target, event_key, event, receipt_id, 'pending', :now, :now, NULL, 0, log, external_id"
+    revived = "id, fingerprint, starts_at, target, event_key, event, receipt_id, 'pending', :now, :now, NULL, 0, log"
+    kept = "external_id, NULL, shape, enrichment"
     connection.execute(
-        f"INSERT INTO delivery_queue ({_COLUMNS}) SELECT {revived}, NULL, shape, enrichment FROM deliveries WHERE {which}",
-        given,
+        f"INSERT INTO delivery_queue ({_COLUMNS}) SELECT {revived}, {kept} FROM deliveries WHERE {which}", given
     )
     return connection.execute(f"DELETE FROM deliveries WHERE {which}", given).rowcount
 
