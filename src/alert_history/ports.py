@@ -95,10 +95,11 @@ class HistoryPage(msgspec.Struct, frozen=True):
 
 
 class QuarantinePage(msgspec.Struct, frozen=True):
-    """Newest first; `next_cursor` is None on the last page."""
+    """Newest first; `next_cursor` is None on the last page. `total` is a lower bound if `is_total_exact` is false."""
 
     quarantine: list[QuarantinedAlert]
     total: int
+    is_total_exact: bool
     next_cursor: str | None
 
 
