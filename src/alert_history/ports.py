@@ -320,6 +320,10 @@ class Classifications(Protocol):
         """All that was ever said of a shape, newest first."""
         ...
 
+    async def recent(self, *, limit: int, severity: Severity | None) -> list[KeptVerdict]:
+        """The newest word on each shape, newest first; only those of one severity, if it is given."""
+        ...
+
     async def spent(self, *, since: datetime) -> Spent:
         """What was used since then."""
         ...

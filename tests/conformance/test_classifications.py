@@ -169,6 +169,15 @@ async def test_the_newest_classification_serves_and_an_old_one_does_not(store: S
     assert await store.classifications.history(SHAPE, limit=10) == [new, old]
 
 
+async def test_the_newest_word_on_each_shape_is_listed_newest_first(store: Store) -> None:
+    old, new = verdict("info", minutes_ago=9), verdict("critical", minutes_ago=2)
+    other = verdict("info", minutes_ago=5, shape="other")
+    await store.classifications.keep([old, new, other], now=NOW)
+    assert await store.classifications.recent(limit=10, severity=None) == [new, other]
+    assert await store.classifications.recent(limit=1, severity=None) == [new]
+    assert await store.classifications.recent(limit=10, severity="info") == [other]
+
+
 async def test_a_persons_word_never_ages(store: Store) -> None:
     said = verdict("noise", minutes_ago=10_000, source="person")
     await store.classifications.keep([said], now=NOW)

@@ -17,6 +17,7 @@ from alert_history.engine.modes import Modes
 from alert_history.errors import Rejected, Retryable
 from alert_history.ports import Spent, Store
 from alert_history.storage import open_store
+from alert_history.storage.batch import new_id
 from tests.conformance.samples import MINUTE, NOW, SECOND, alert, receipt
 
 POLICY = EnrichmentPolicy(deadline=10 * SECOND, call_timeout=30 * SECOND, serves_for=timedelta(days=1))
@@ -102,6 +103,7 @@ class Replica:
             takes_follow_ups=lambda name: name == "pager",
             let_go=self.was_let_go.set,
             clock=self.clock,
+            make_id=new_id,
             observer=self.observer,
         )
         self.enrichment.mode = mode

@@ -8,7 +8,6 @@ several replicas ask once; cases of one alertname go out in one call.
 """
 
 import asyncio
-import os
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -25,7 +24,6 @@ from alert_history.domain.alert import Alert
 from alert_history.domain.classification import Case, Mode, Usage, Verdict, shape_of
 from alert_history.domain.delivery import Awaited, Routing
 from alert_history.domain.occurrence import Event
-from alert_history.domain.receipt import RANDOM_ID_BYTES, time_ordered_id
 from alert_history.engine.breaker import Breaker
 from alert_history.errors import AlertHistoryError, Rejected, Retryable
 from alert_history.ports import Classifications, Clock, Enricher, KeptVerdict, Spent
@@ -45,6 +43,10 @@ _log = structlog.get_logger()
 
 Allowance = Callable[[Spent, Spent, int, datetime], Retryable | None]
 """Whether another call is within the budget: used in the last minute, used today, cases, now. The refusal if not."""
+
+
+MakeId = Callable[[datetime], str]
+"""Makes an id that sorts by that time."""
 
 
 class EnrichmentObserver(Protocol):
@@ -114,8 +116,10 @@ class Enrichment:
         takes_follow_ups: Callable[[str], bool],
         let_go: Callable[[], None],
         clock: Clock,
+        make_id: MakeId,
         observer: EnrichmentObserver,
     ) -> None:
+        self._make_id = make_id
         self.mode: Mode = "transparent"
         self._store = classifications
         self.enricher = enricher
@@ -336,12 +340,7 @@ class Enrichment:
             return case
 
     def _kept(self, case: Case, verdict: Verdict) -> KeptVerdict:
-        return KeptVerdict(
-            time_ordered_id(self._clock(), randomness=os.urandom(RANDOM_ID_BYTES)),
-            case.shape,
-            case.fingerprint,
-            verdict,
-        )
+        return KeptVerdict(self._make_id(self._clock()), case.shape, case.fingerprint, verdict)
 
 
 def _case(arrival: _Arrival) -> Case:

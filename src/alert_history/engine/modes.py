@@ -1,4 +1,4 @@
-"""The enrichment mode: kept in the database, the same on every replica within two seconds, never reverting by itself."""
+"""The enrichment mode: kept in the database, on every replica within two seconds, never reverting by itself."""
 
 import asyncio
 from collections.abc import Callable

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from alert_history.domain.classification import Case, Past, Verdict
+from alert_history.domain.classification import Case, Past, Severity, Verdict
 from alert_history.ports import Accuracy, ClassifiedCount, KeptVerdict, Spent
 from alert_history.storage import postgres_statements as sql
 from alert_history.storage.batch import (
@@ -24,6 +24,10 @@ _NEWEST = """SELECT c.id, c.shape, c.fingerprint, c.verdict FROM unnest($1::text
     CROSS JOIN LATERAL (SELECT * FROM classifications c WHERE c.shape = wanted.shape
         AND (c.at >= $2 OR c.source = 'person') ORDER BY c.id DESC LIMIT 1) c"""
 _HISTORY = "SELECT id, shape, fingerprint, verdict FROM classifications WHERE shape = $1 ORDER BY id DESC LIMIT $2"
+_RECENT = """SELECT id, shape, fingerprint, verdict FROM classifications c
+    WHERE ($1::text IS NULL OR severity = $1) AND NOT EXISTS (
+        SELECT 1 FROM classifications newer WHERE newer.shape = c.shape AND newer.id > c.id)
+    ORDER BY id DESC LIMIT $2"""
 _CLAIM = """INSERT INTO classification_claims AS held SELECT shape, $2, $4 FROM unnest($1::text[]) AS wanted(shape)
     ORDER BY shape ON CONFLICT (shape) DO UPDATE SET owner = excluded.owner, until = excluded.until
     WHERE held.until < $3 OR held.owner = excluded.owner RETURNING shape"""
@@ -114,6 +118,10 @@ class PostgresClassifications:
     async def history(self, shape: str, *, limit: int) -> list[KeptVerdict]:
         """See `ports.Classifications.history`."""
         return [_kept(row) for row in await self._read(_HISTORY, shape, limit)]
+
+    async def recent(self, *, limit: int, severity: Severity | None) -> list[KeptVerdict]:
+        """See `ports.Classifications.recent`."""
+        return [_kept(row) for row in await self._read(_RECENT, severity, limit)]
 
     async def spent(self, *, since: datetime) -> Spent:
         """See `ports.Classifications.spent`."""

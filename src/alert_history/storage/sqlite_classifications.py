@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from alert_history.domain.classification import Case, Past, Verdict
+from alert_history.domain.classification import Case, Past, Severity, Verdict
 from alert_history.ports import Accuracy, ClassifiedCount, KeptVerdict, Spent
 from alert_history.storage import sqlite_rows as sql
 from alert_history.storage.batch import (
@@ -24,6 +24,10 @@ from alert_history.storage.tables import from_microseconds, to_microseconds
 _NEWEST = """SELECT id, shape, fingerprint, verdict FROM classifications
     WHERE shape = ? AND (at >= ? OR source = 'person') ORDER BY id DESC LIMIT 1"""
 _HISTORY = "SELECT id, shape, fingerprint, verdict FROM classifications WHERE shape = ? ORDER BY id DESC LIMIT ?"
+_RECENT = """SELECT id, shape, fingerprint, verdict FROM classifications c
+    WHERE (? IS NULL OR severity = ?) AND NOT EXISTS (
+        SELECT 1 FROM classifications newer WHERE newer.shape = c.shape AND newer.id > c.id)
+    ORDER BY id DESC LIMIT ?"""
 _CLAIM = """INSERT INTO classification_claims VALUES (?, ?, ?) ON CONFLICT (shape) DO UPDATE
     SET owner = excluded.owner, until = excluded.until WHERE until < ? OR owner = excluded.owner"""
 _INSERT = f"INSERT INTO classifications VALUES ({', '.join('?' * 10)}) ON CONFLICT DO NOTHING"
@@ -77,6 +81,10 @@ class SqliteClassifications:
         """See `ports.Classifications.history`."""
         rows = await self._connections.read(_rows, _HISTORY, shape, limit)
         return [_kept(row) for row in rows]
+
+    async def recent(self, *, limit: int, severity: Severity | None) -> list[KeptVerdict]:
+        """See `ports.Classifications.recent`."""
+        return [_kept(row) for row in await self._connections.read(_rows, _RECENT, severity, severity, limit)]
 
     async def spent(self, *, since: datetime) -> Spent:
         """See `ports.Classifications.spent`."""
