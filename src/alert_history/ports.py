@@ -150,6 +150,9 @@ class Upkeep(Protocol):
     prepare_every: timedelta
     """How often `prepare` wants to be called."""
 
+    forgetting_share: float
+    """How much of the time the steps of `drop_history` and `drop_bodies` may take, while there is something to drop."""
+
     async def prepare(self, now: datetime) -> None:
         """Make room for what comes (partitions ahead, index backlog)."""
         ...

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
+from time import perf_counter
 
 import structlog
 
@@ -11,7 +12,8 @@ from alert_history.ports import Clock, Upkeep
 
 _EXPIRE_SECONDS = 5.0
 _FORGET_SECONDS = 60.0
-_REST_SECONDS = 0.05  # between two steps of forgetting: ingest has the database to itself meanwhile
+_SHORTEST_REST_SECONDS = 0.05  # between two steps of forgetting: ingest has the database to itself meanwhile
+_LONGEST_REST_SECONDS = 30.0
 _EXPIRE_LIMIT = 500
 
 _log = structlog.get_logger()
@@ -46,18 +48,23 @@ async def expire_all(upkeep: Upkeep, now: datetime) -> int:
 
 async def forget(upkeep: Upkeep, *, retention: Retention, now: datetime) -> int:
     """Remove what is past its retention, in steps with rests between them; rows removed."""
-    total = await _until_done(upkeep.drop_bodies, now - retention.bodies)
-    total += await _until_done(upkeep.drop_history, now - retention.history)
+    share = upkeep.forgetting_share
+    total = await _until_done(upkeep.drop_bodies, now - retention.bodies, share=share)
+    total += await _until_done(upkeep.drop_history, now - retention.history, share=share)
     if total:
         _log.info("history_forgotten", rows=total)
     return total
 
 
-async def _until_done(drop: Callable[[datetime], Awaitable[int]], before: datetime) -> int:
+async def _until_done(drop: Callable[[datetime], Awaitable[int]], before: datetime, *, share: float) -> int:
+    """Step after step, each followed by a rest so long that the steps take that share of the time."""
     total = 0
+    begin = perf_counter()
     while removed := await drop(before):
         total += removed
-        await asyncio.sleep(_REST_SECONDS)
+        rest = (perf_counter() - begin) * (1 / share - 1)
+        await asyncio.sleep(min(max(rest, _SHORTEST_REST_SECONDS), _LONGEST_REST_SECONDS))
+        begin = perf_counter()
     return total
 
 

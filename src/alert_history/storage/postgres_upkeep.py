@@ -53,6 +53,7 @@ class PostgresUpkeep:
     """See `ports.Upkeep`."""
 
     prepare_every = timedelta(seconds=1)
+    forgetting_share = 0.01
 
     def __init__(self, connections: Connections) -> None:
         self._connections = connections
@@ -232,7 +233,10 @@ async def _estimated_rows(connection: Connection, partition: str) -> int:
 
 
 async def _drop_occurrences(connection: Connection, partition: str, *, before: datetime) -> int:
-    """Drop a week of occurrences and events; what was still received after `before` moves to the default partition."""
+    """Drop a week of occurrences and events; what was still received after `before` moves to the default partition.
+
+    The week is read before the whole table is locked, while only writes to that week have to wait.
+    """
     events = partition.replace("alerts", "events", 1)
     if not await _create_partition(connection, "events", start=_start_of(partition)):  # in case it was never made
         return 0
@@ -241,15 +245,18 @@ async def _drop_occurrences(connection: Connection, partition: str, *, before: d
     try:
         async with connection.transaction():
             await connection.execute(_LOCK_TIMEOUT)
+            await connection.execute(f"LOCK TABLE {partition}, {events} IN EXCLUSIVE MODE")
+            has_kept = await connection.fetchval(f"SELECT EXISTS ({keep})", before)
             await connection.execute(f"ALTER TABLE alerts DETACH PARTITION {partition}")
             await connection.execute(f"ALTER TABLE events DETACH PARTITION {events}")
-            await connection.execute(
-                f"INSERT INTO alerts SELECT * FROM {partition} WHERE last_received_at >= $1", before
-            )
-            await connection.execute(
-                f"INSERT INTO events SELECT e.* FROM {events} e WHERE (e.fingerprint, e.starts_at) IN ({keep})",
-                before,
-            )
+            if has_kept:
+                await connection.execute(
+                    f"INSERT INTO alerts SELECT * FROM {partition} WHERE last_received_at >= $1", before
+                )
+                await connection.execute(
+                    f"INSERT INTO events SELECT e.* FROM {events} e WHERE (e.fingerprint, e.starts_at) IN ({keep})",
+                    before,
+                )
             await connection.execute(f"DROP TABLE {partition}, {events}")
     except (
         asyncpg.LockNotAvailableError,
