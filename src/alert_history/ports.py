@@ -1,6 +1,6 @@
 """What the engine needs of a store and a clock, as Protocols. Failure and order are promised in the docstrings."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
@@ -360,6 +360,22 @@ class Enricher(Protocol):
             Retryable: not reached, too slow, or over its rate.
             Rejected: it refuses this, or its answer makes no sense.
         """
+        ...
+
+
+class Signals(Protocol):
+    """What replicas call out to each other. Lossy: whoever hears nothing finds out a little later."""
+
+    async def send(self, word: str) -> None:
+        """Tell all replicas, this one too. Never raises, and takes half a second at most."""
+        ...
+
+    async def follow(self, heard: Callable[[str], None]) -> None:
+        """Call `heard` with every word until cancelled. Never raises for what the outside does."""
+        ...
+
+    def state(self) -> str:
+        """`ok`, or what is wrong."""
         ...
 
 
