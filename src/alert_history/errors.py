@@ -6,6 +6,7 @@ AlertHistoryError
 │   ├── PayloadTooLarge     over MAX_BODY_BYTES or MAX_ALERTS_PER_REQUEST 413
 │   ├── UnsupportedMedia    content type or encoding                     415
 │   ├── InvalidQuery        a query, time or cursor that can't be read   400
+│   ├── InvalidBody         a body of the API says what is not allowed    422
 │   ├── NotFound            no such thing                                404
 │   └── UnstorableReceipt   the database refuses the data itself         400
 ├── Unavailable             the same call may work later (503, Retry-After)
@@ -39,6 +40,10 @@ class UnsupportedMedia(InvalidRequest):
 
 class InvalidQuery(InvalidRequest):
     """A query, time, sort or cursor that can't be read."""
+
+
+class InvalidBody(InvalidRequest):
+    """A body of the API that is JSON but says something that is not allowed."""
 
 
 class NotFound(InvalidRequest):

@@ -412,6 +412,9 @@ class Target(Protocol):
     speaks_of_groups: bool
     """Whether a message may hold several alerts of one group."""
 
+    takes_follow_ups: bool
+    """Whether it can be told afterwards what an alert means: an Outgoing whose event is `classified`."""
+
     default_rate_per_minute: float
     """How many messages it takes when its own settings don't say."""
 

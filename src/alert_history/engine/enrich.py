@@ -179,6 +179,19 @@ class Enrichment:
                     _log.warning("enrichment_waits", reason=str(error))
                     await asyncio.sleep(_STORE_RETRY_SECONDS)
 
+    def fault(self) -> str | None:
+        """Why nobody is asked at the moment; None if somebody is."""
+        return self.breaker.reason
+
+    def waiting(self) -> int:
+        """Shapes that wait for an answer."""
+        return len(self._waiting)
+
+    def look(self) -> None:
+        """Another replica may have found something out."""
+        if self._waiting:
+            self._wake.set()
+
     async def classify(self, case: Case) -> KeptVerdict:
         """Classify one now, whatever is known, and keep it. Raises Retryable or Rejected."""
         verdicts = await self._call([await self._with_past(case)])

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
 from typing import Literal
 
@@ -54,6 +55,7 @@ class Modes:
         self._clock = clock
         self._changed = changed
         self._switched = switched
+        self._look = asyncio.Event()
         self.state = ModeState(default)
         changed(default)
 
@@ -64,7 +66,14 @@ class Modes:
                 await self.refresh()
             except AlertHistoryError as error:
                 _log.warning("mode_unknown", reason=str(error))
-            await asyncio.sleep(_FOLLOW_SECONDS)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_FOLLOW_SECONDS):
+                    await self._look.wait()
+            self._look.clear()
+
+    def look(self) -> None:
+        """It may have been switched: take it up at once."""
+        self._look.set()
 
     async def refresh(self) -> None:
         """Take it up now."""

@@ -87,6 +87,11 @@ class Publisher:
         held = self._workers.get(name)
         return held[1].target if held else None
 
+    def takes_follow_ups(self, name: str) -> bool:
+        """Whether a target can be told afterwards what an alert means."""
+        held = self._workers.get(name)
+        return held is not None and held[1].target.takes_follow_ups
+
     def __call__(self, alert: Alert, event: Event) -> Routing | None:
         """See `ports.Router`."""
         return route(self.specs, event=event.kind, labels=alert.labels, annotations=alert.annotations)
