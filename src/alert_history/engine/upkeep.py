@@ -13,7 +13,7 @@ from alert_history.ports import Clock, Upkeep
 _EXPIRE_SECONDS = 5.0
 _FORGET_SECONDS = 60.0
 _SHORTEST_REST_SECONDS = 0.05  # between two steps of forgetting: ingest has the database to itself meanwhile
-_LONGEST_REST_SECONDS = 30.0
+_LONGEST_REST_SECONDS = 5.0
 _EXPIRE_LIMIT = 500
 
 _log = structlog.get_logger()

@@ -53,7 +53,7 @@ class PostgresUpkeep:
     """See `ports.Upkeep`."""
 
     prepare_every = timedelta(seconds=1)
-    forgetting_share = 0.01
+    forgetting_share = 0.02
 
     def __init__(self, connections: Connections) -> None:
         self._connections = connections

@@ -30,7 +30,7 @@ class SqliteUpkeep:
     """See `ports.Upkeep`. Remembers how far `drop_history` has read, so that survivors are not read again."""
 
     prepare_every = timedelta(seconds=0.25)
-    forgetting_share = 0.1
+    forgetting_share = 0.05
 
     def __init__(self, connections: Connections) -> None:
         self._connections = connections
