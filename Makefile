@@ -14,7 +14,7 @@ INSTALL_PROJECT := $(UV) pip install --quiet --python $(BIN)/python --no-build-i
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run setup servers test check lint format bench build lock clean
+.PHONY: help run setup servers test check lint format bench build chart lock clean
 
 help: ## Say what there is to make
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sort | \
@@ -49,6 +49,9 @@ bench: $(VENV)/.dev servers ## Measure speed and memory; prints a table
 
 build: $(VENV)/.dev ## Build the wheel and the source archive into dist/
 	$(BIN)/hatchling build -d dist
+
+chart: $(VENV)/.dev ## Copy monitoring/ into the Helm chart, and its values into its README
+	$(BIN)/python -m tests.chart.documents
 
 lock: $(UV) ## Write the lock files anew (UPGRADE=1 for newer versions)
 	$(COMPILE) --group build --output-file requirements-build.lock
