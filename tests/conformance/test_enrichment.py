@@ -263,6 +263,19 @@ async def test_a_short_outage_is_tried_again_within_the_deadline(database_url: s
         assert leased.alert.classification == verdict().classification
 
 
+async def test_what_is_committed_just_after_its_shape_was_known_does_not_wait(database_url: str) -> None:
+    async with running(database_url) as replica:
+        await replica.record(alert())
+        await replica.let_go()
+        replica.enrichment._known.clear()  # noqa: SLF001  # as it was when the straggler was routed
+        late = msgspec.structs.replace(receipt(alert(labels={"pod": "web-9"}), at=NOW), publish=True)
+        await replica.store.recorder.commit([late])
+        replica.enrichment._arrived.clear()  # noqa: SLF001  # collected together with the first
+        await replica.let_go()
+        assert len(await replica.lease()) == 2
+        assert len(replica.model.calls) == 1
+
+
 async def test_two_replicas_ask_once(database_url: str) -> None:
     model = Model()
     model.hangs.clear()

@@ -31,6 +31,7 @@ from alert_history.ports import Classifications, Clock, Enricher, KeptVerdict, S
 MAX_WAITING_SHAPES = 2_000
 """More than these are let go at their deadline, unenriched: a storm of thousands of *different* alerts."""
 
+_MAX_KNOWN = 50_000
 _MAX_TOLD = 1_000  # alerts of one shape that get a follow-up
 _CALLS_AT_ONCE = 4
 _POLL_SECONDS = 0.25  # for what another replica is asking
@@ -131,6 +132,7 @@ class Enrichment:
         self._observer = observer
         self._owner = str(uuid4())
         self._known: dict[str, datetime] = {}
+        self._fresh: dict[str, datetime] = {}
         self._arrived: deque[_Arrival] = deque(maxlen=50_000)
         self._waiting: dict[str, _Waiting] = {}
         self._wake = asyncio.Event()
@@ -168,11 +170,12 @@ class Enrichment:
         async with asyncio.TaskGroup() as tasks:
             while True:
                 with suppress(TimeoutError):
-                    async with asyncio.timeout(_POLL_SECONDS if self._waiting else None):
+                    async with asyncio.timeout(_POLL_SECONDS if self._waiting or self._fresh else None):
                         await self._wake.wait()
                 self._wake.clear()
                 self._collect()
                 try:
+                    await self._let_stragglers_go()
                     for cases in await self._to_ask():
                         tasks.create_task(self._ask(cases))
                 except AlertHistoryError as error:
@@ -204,8 +207,20 @@ class Enrichment:
 
     def learn(self, kept: KeptVerdict) -> None:
         """It is known from now on."""
-        until = self._clock() + self.policy.serves_for
-        self._known[kept.shape] = max(self._known.get(kept.shape, until), until)
+        now = self._clock()
+        self._fresh[kept.shape] = now + self.policy.deadline
+        if len(self._known) >= _MAX_KNOWN:
+            self._known = {shape: until for shape, until in self._known.items() if until > now}
+        if len(self._known) >= _MAX_KNOWN:
+            self._known.clear()  # the database knows them still
+        self._known[kept.shape] = now + self.policy.serves_for
+
+    async def _let_stragglers_go(self) -> None:
+        """What was routed just before its shape was known, and committed just after, waits for nothing any more."""
+        now = self._clock()
+        self._fresh = {shape: until for shape, until in self._fresh.items() if until > now}
+        if self._fresh and await self._store.let_go(list(self._fresh), unenriched=None, now=now):
+            self._on_let_go()
 
     def _collect(self) -> None:
         """Sort what arrived by shape; forget shapes that nobody waits for any more."""
@@ -241,6 +256,10 @@ class Enrichment:
         unknown = [shape for shape in shapes if shape in self._waiting and shape not in found]
         until = now + self.policy.call_timeout + _CLAIM_GRACE
         mine = await self._store.claim(unknown, owner=self._owner, now=now, until=until) if unknown else []
+        found = await self._store.newest(mine, since=now - self.policy.serves_for) if mine else {}
+        if found:  # another replica had its answer, and let go of its claim, between our two questions
+            await self._tell_known(found)
+            mine = [shape for shape in mine if shape not in found]
         for shape in mine:
             self._waiting[shape].is_asked = True
         return list(_calls([self._waiting[shape].case for shape in mine], most=self.enricher.most_cases))
@@ -249,7 +268,7 @@ class Enrichment:
         now = self._clock()
         await self._store.let_go(list(found), unenriched=None, now=now)
         for shape, kept in found.items():
-            self._known[shape] = kept.verdict.classification.at + self.policy.serves_for
+            self.learn(kept)
             await self._store.follow_up(kept, told=self._waiting.pop(shape).told, now=now)
         self._on_let_go()
 
