@@ -418,6 +418,9 @@ class Target(Protocol):
     default_rate_per_minute: float
     """How many messages it takes when its own settings don't say."""
 
+    takes_follow_ups: bool
+    """Whether it is told of the event `classified`, which adds a classification to an alert it knows already."""
+
     async def send(self, message: Message) -> Sent:
         """Tell it. One attempt, within the HTTP client's timeouts; it tries nothing again by itself.
 
