@@ -2,7 +2,8 @@
 
 import sqlite3
 from binascii import crc32
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -43,6 +44,20 @@ NEWEST_START = """SELECT a.starts_at FROM alert_terms t JOIN alerts a ON a.id = 
     WHERE t.alert_terms MATCH ? AND a.fingerprint = ? ORDER BY a.starts_at DESC LIMIT 1"""
 
 _read_texts = msgspec.json.Decoder(dict[str, str]).decode
+
+
+def new_ids(connection: sqlite3.Connection, times: Sequence[datetime]) -> list[int]:
+    """An id for an occurrence of each `timestamp`: in their order, after all that its microsecond holds already."""
+    counts = Counter(times)
+    ids: dict[datetime, Iterator[int]] = {}
+    free = 0
+    for time, count in sorted(counts.items()):
+        free = max(free, to_microseconds(time) * IDS_A_MICROSECOND)
+        while held := connection.execute(HIGHEST_ID, (free, free + count)).fetchone()[0]:
+            free = held + 1
+        ids[time] = iter(range(free, free + count))
+        free += count
+    return [next(ids[time]) for time in times]
 
 
 def terms_of(fingerprint: str, labels: Mapping[str, str]) -> str:
