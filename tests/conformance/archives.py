@@ -30,7 +30,7 @@ YOUNG = alert("Young", starts_at=LATER - MINUTE)
 def publish(alert: Alert, event: Event) -> Routing | None:
     """A router that tells one target of everything."""
     del alert, event
-    return Routing(["ops"], [])
+    return Routing(("ops",), {})
 
 
 async def record_old(store: Store, *, is_delivered: bool = True) -> None:
@@ -54,7 +54,8 @@ async def record_old(store: Store, *, is_delivered: bool = True) -> None:
 
 
 def archiver(store: Store, shelf: Shelf, *, at: datetime = LATER) -> Archiver:
-    return Archiver(store.archivable, shelf, format_=ParquetFormat(), clock=lambda: at, chunk_rows=3)
+    format_ = ParquetFormat()
+    return Archiver(store.archivable, shelf, format_=format_, clock=lambda: at, chunk_rows=5, rest_seconds=0)
 
 
 async def archive(store: Store, shelf: Shelf, *, at: datetime = LATER, with_bodies: bool = False) -> Manifest:
@@ -65,12 +66,17 @@ async def archive(store: Store, shelf: Shelf, *, at: datetime = LATER, with_bodi
 
 def restorer(store: Store, shelf: Shelf) -> Restorer:
     return Restorer(
-        store.archivable, store.upkeep, shelf=shelf, format_=ParquetFormat(), clock=lambda: LATER, retention=RETENTION
+        store.archivable,
+        store.upkeep,
+        shelf=shelf,
+        format_=ParquetFormat(),
+        clock=lambda: LATER,
+        rest_seconds=0,
     )
 
 
 async def restore(store: Store, shelf: Shelf) -> dict[str, tuple[int, int]]:
-    return await restorer(store, shelf).run(start=None, end=None, keep=None)
+    return await restorer(store, shelf).run(start=None, end=None, retention=RETENTION, keep=None)
 
 
 async def contents(store: Store) -> dict[str, list[tuple[Row, tuple[Row, ...]]]]:

@@ -105,13 +105,13 @@ async def _restore(
                 shelf=shelf,
                 format_=format_,
                 clock=_now,
-                retention=timedelta(days=settings.retention_days),
                 observe=observe,
             )
 
         totals = await restorer(lambda _shape, _rows: None).rows(start=start, end=end)
         with _progress("restoring", totals) as observe:
-            return await restorer(observe).run(start=start, end=end, keep=keep)
+            retention = timedelta(days=settings.retention_days)
+            return await restorer(observe).run(start=start, end=end, retention=retention, keep=keep)
 
 
 async def _check(store: Store) -> None:

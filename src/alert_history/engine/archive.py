@@ -40,10 +40,12 @@ from alert_history.ports import Archivable, Clock, RowFormat, Shelf
 YOUNGEST = timedelta(days=1)
 """What was received since then is still changing, and is not archived."""
 
+REST_SECONDS = 0.02
+"""Between two steps of taking out or bringing back: ingest has the database to itself meanwhile."""
+
 CHUNK_ROWS = 25_000
 CHUNK_BYTES = 32 * 1024 * 1024
 _DROP_ROWS = 200
-_REST_SECONDS = 0.02  # between two steps of taking out: ingest has the database to itself meanwhile
 
 _log = structlog.get_logger()
 
@@ -52,7 +54,7 @@ Observer = Callable[[Shape, int], None]
 
 
 class Archiver:
-    """One run. `chunk_rows` bounds a file; `random_bytes` makes the name of the run unique."""
+    """One run. `chunk_rows` bounds a file, `rest_seconds` is the pause between two steps of taking out."""
 
     def __init__(
         self,
@@ -63,7 +65,7 @@ class Archiver:
         clock: Clock,
         observe: Observer = lambda _shape, _rows: None,
         chunk_rows: int = CHUNK_ROWS,
-        random_bytes: Callable[[int], bytes] = os.urandom,
+        rest_seconds: float = REST_SECONDS,
     ) -> None:
         self._store = store
         self._shelf = shelf
@@ -71,7 +73,7 @@ class Archiver:
         self._clock = clock
         self._observe = observe
         self._chunk_rows = chunk_rows
-        self._random_bytes = random_bytes
+        self._rest_seconds = rest_seconds
 
     async def run(
         self, before: datetime, *, database: str, schema_version: str, service_version: str, with_bodies: bool = False
@@ -84,7 +86,7 @@ class Archiver:
         if before > now - YOUNGEST:
             raise InvalidQuery("before: what was received in the last 24 hours is still changing; name an earlier time")
         manifest = Manifest(
-            run=run_name(now, randomness=self._random_bytes(8)),
+            run=run_name(now, randomness=os.urandom(8)),
             started_at=now,
             before=before,
             database=database,
@@ -159,7 +161,7 @@ class Archiver:
             step = chunk[start : start + _DROP_ROWS]
             removed += await self._store.drop(shape, step)
             self._observe(shape, len(step))
-            await asyncio.sleep(_REST_SECONDS)
+            await asyncio.sleep(self._rest_seconds)
         return removed
 
     async def _note(self, manifest: Manifest) -> None:

@@ -20,20 +20,19 @@ from alert_history.domain.archive import (
     day_folder,
     day_of_path,
 )
-from alert_history.engine.archive import Observer, read_manifests
+from alert_history.engine.archive import REST_SECONDS, Observer, read_manifests
 from alert_history.engine.upkeep import Hold
 from alert_history.errors import ArchiveFault, NotFound, WouldBeForgotten
 from alert_history.ports import Archivable, Clock, RowFormat, Shelf, Upkeep
 
 _PUT_ROWS = 200
-_REST_SECONDS = 0.02
 _DAY = timedelta(days=1)
 
 _log = structlog.get_logger()
 
 
 class Restorer:
-    """One restore. `retention` is how long the service keeps history."""
+    """One restore. `rest_seconds` is the pause between two steps of bringing back."""
 
     def __init__(
         self,
@@ -43,31 +42,33 @@ class Restorer:
         shelf: Shelf,
         format_: RowFormat,
         clock: Clock,
-        retention: timedelta,
         observe: Observer = lambda _shape, _rows: None,
+        rest_seconds: float = REST_SECONDS,
     ) -> None:
         self._store = store
         self._upkeep = upkeep
         self._shelf = shelf
         self._format = format_
         self._clock = clock
-        self._retention = retention
         self._observe = observe
+        self._rest_seconds = rest_seconds
         self._sums: dict[str, str] = {}
 
     async def run(
-        self, *, start: datetime | None, end: datetime | None, keep: timedelta | None
+        self, *, start: datetime | None, end: datetime | None, retention: timedelta, keep: timedelta | None
     ) -> dict[str, tuple[int, int]]:
         """Bring back what is filed from `start` up to `end`; by table, rows that are new here, and rows read.
 
-        `keep` makes retention spare them for so long. Raises: WouldBeForgotten if it is needed and not given;
-        NotFound if there is nothing; Busy, StorageUnavailable, ArchiveFault.
+        `retention` is how long the service keeps history; `keep` makes it spare them for so long.
+
+        Raises: WouldBeForgotten if `keep` is needed and not given; NotFound if there is nothing; Busy,
+        StorageUnavailable, ArchiveFault.
         """
         paths = {shape: await self._paths(shape, start=start, end=end) for shape in (*SHAPES, BODIES)}
         days = [day for found in paths.values() for day in found]
         if not days:
             raise NotFound("the archive holds nothing of that time")
-        await self._make_time(min(days), keep=keep)
+        await self._make_time(min(days), retention=retention, keep=keep)
         self._sums = {
             note.path: note.sha256 for manifest in await read_manifests(self._shelf) for note in manifest.files
         }
@@ -89,14 +90,14 @@ class Restorer:
                     rows[note.table] = rows.get(note.table, 0) + note.rows
         return rows
 
-    async def _make_time(self, oldest: date, *, keep: timedelta | None) -> None:
+    async def _make_time(self, oldest: date, *, retention: timedelta, keep: timedelta | None) -> None:
         """See to it that retention does not take at once what is being brought back."""
         now, since = self._clock(), _midnight(oldest)
-        if since >= now - self._retention:
+        if since >= now - retention:
             return
         if keep is None:
             raise WouldBeForgotten(
-                f"history from {oldest} on is older than RETENTION_DAYS={self._retention.days} and would be dropped "
+                f"history from {oldest} on is older than RETENTION_DAYS={retention.days} and would be dropped "
                 "within a minute; raise RETENTION_DAYS, narrow it with --start, or say how long with --keep-days"
             )
         await Hold(since=since, until=now + keep).widen(self._upkeep, now)
@@ -122,7 +123,7 @@ class Restorer:
                     new += await self._store.put(shape, wanted)
                     read += len(wanted)
                     self._observe(shape, len(entries))
-                    await asyncio.sleep(_REST_SECONDS)
+                    await asyncio.sleep(self._rest_seconds)
         return new, read
 
     async def _entries(self, shape: Shape, name: str) -> Iterator[Entry]:
