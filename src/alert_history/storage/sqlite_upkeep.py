@@ -126,7 +126,7 @@ def _read_setting(connection: sqlite3.Connection, name: str) -> str | None:
 
 def _write_setting(connection: sqlite3.Connection, name: str, value: str) -> None:
     connection.execute(
-        "INSERT INTO settings VALUES (?, ?, strftime('%s', 'now') * 1000000) ON CONFLICT (name) "
-        "DO UPDATE SET value = excluded.value, updated_at = excluded.updated_at",
+        "INSERT INTO settings (name, value, updated_at) VALUES (?, ?, strftime('%s', 'now') * 1000000) "
+        "ON CONFLICT (name) DO UPDATE SET value = excluded.value, updated_at = excluded.updated_at",
         (name, value),
     )
