@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,6 +16,7 @@ from tests.processes import find_program
 from tests.servers import PostgresServer
 
 SCRIPT = Path(__file__).parents[2] / "deploy" / "drill.sh"
+HOW_TO = Path(__file__).parents[2] / "docs" / "how-to" / "back-up.md"
 TABLES = {
     "alembic_version",
     "alerts",
@@ -149,3 +151,18 @@ def test_a_restored_database_goes_on_recording(postgres_server: PostgresServer, 
         return checked, int(repeats)
 
     assert asyncio.run(record()) == ("ok", 1)
+
+
+def test_the_how_tos_command_backs_a_running_sqlite_up(tmp_path: Path) -> None:
+    find_program("sqlite3", package="sqlite3")
+    (command,) = re.findall(r"^sqlite3 .*", HOW_TO.read_text(), re.MULTILINE)
+
+    async def record() -> None:
+        store = open_store(f"sqlite:///{tmp_path / 'alert_history.db'}")
+        await store.lifecycle.open()
+        await store.recorder.commit([receipt(alert("Kept"))])
+        subprocess.run(["bash", "-euc", command], cwd=tmp_path, check=True, timeout=60)  # noqa: ASYNC221  # beside it
+        await store.lifecycle.close()
+
+    asyncio.run(record())
+    assert alertnames(f"sqlite:///{tmp_path / 'backup.db'}") == {"Kept"}
