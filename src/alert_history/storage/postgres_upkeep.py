@@ -64,7 +64,7 @@ class PostgresUpkeep:
         with storage_errors():
             async with self._connections.single() as connection:
                 is_due = self._look_again_at is None or now >= self._look_again_at
-                if is_due and await _create_partitions(connection, now):
+                if is_due and await _create_due_partitions(connection, now):
                     self._look_again_at = now + _LOOK_EVERY
                 await _merge_pending_lists(connection)
 
@@ -141,14 +141,19 @@ def _starts(since: datetime, until: datetime, *, length: timedelta) -> Iterator[
         start += length
 
 
-async def _create_partitions(connection: Connection, now: datetime) -> bool:
+async def _create_due_partitions(connection: Connection, now: datetime) -> bool:
     """Create what is missing; whether all are there now."""
     are_there = [
-        await _create_partition(connection, table, start=start)
+        await create_partitions(connection, table, since=now - cut.behind, until=now + _AHEAD)
         for table, cut in PARTITIONED.items()
-        for start in _starts(now - cut.behind, now + _AHEAD, length=cut.length)
     ]
     return all(are_there)
+
+
+async def create_partitions(connection: Connection, table: str, *, since: datetime, until: datetime) -> bool:
+    """Create what a table lacks for that span; whether all are there now."""
+    starts = _starts(since, until, length=PARTITIONED[table].length)
+    return all([await _create_partition(connection, table, start=start) for start in starts])
 
 
 async def _create_partition(connection: Connection, table: str, *, start: datetime) -> bool:

@@ -161,7 +161,9 @@ def _deliveries(connection: sqlite3.Connection, wanted: DeliveryFilter) -> list[
     if wanted.cursor is not None:
         conditions.append("id < :cursor")
     where = " AND ".join(conditions) or "1"
-    both = " UNION ALL ".join(f"SELECT * FROM {table} WHERE {where}" for table in ("delivery_queue", "deliveries"))
+    both = " UNION ALL ".join(
+        f"SELECT {_COLUMNS} FROM {table} WHERE {where}" for table in ("delivery_queue", "deliveries")
+    )
     return connection.execute(f"{both} ORDER BY id DESC LIMIT :limit", given).fetchall()
 
 
