@@ -204,6 +204,8 @@ DELIVERIES = Shape(
         Column("log", "json"),
         Column("external_id", "text", is_nullable=True),
         Column("settled_at", "time", is_nullable=True),
+        Column("shape", "text", is_nullable=True),
+        Column("enrichment", "text", is_nullable=True),
     ),
     time="created_at",
     order=("id",),

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from alert_history.domain.alert import Note, Refused, Silence
-from alert_history.domain.classification import Verdict
+from alert_history.domain.classification import Severity, Verdict
 from alert_history.domain.delivery import Awaited
 from alert_history.domain.occurrence import (
     Event,
@@ -143,6 +143,12 @@ def classified_event(kept: KeptVerdict, *, fingerprint: str, starts_at: datetime
 def follow_up_delivery(event: Event, target: str, *, shape: str) -> Enqueued:
     """Its key says that whatever else is to be said of the alert is newer, so it never overtakes or replaces news."""
     return Enqueued(new_id(event.at), msgspec.structs.replace(event, key=0), target, shape=shape)
+
+
+def said(kept: KeptVerdict) -> tuple[Severity, tuple[str, ...]]:
+    """The severity and the advice of a classification."""
+    told = kept.verdict.classification
+    return told.severity, told.recommendations
 
 
 def right_by_day(reviews: Iterable[tuple[datetime, str, str, str]]) -> list[Accuracy]:
