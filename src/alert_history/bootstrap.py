@@ -195,7 +195,7 @@ class Service:
         )
         return Enrichment(
             self.store.classifications,
-            make_enricher(settings),
+            make_enricher(settings, clock=utc_now),
             policy=policy,
             allowance=make_allowance(settings),
             takes_follow_ups=self.publisher.takes_follow_ups,
