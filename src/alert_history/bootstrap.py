@@ -117,6 +117,7 @@ class Service:
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)
         await self.publisher.stop()
+        await self.enrichment.enricher.close()
         await self.store.lifecycle.close()
         _log.info("stopped")
 

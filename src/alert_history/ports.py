@@ -364,6 +364,10 @@ class Enricher(Protocol):
         """
         ...
 
+    async def close(self) -> None:
+        """Give connections back."""
+        ...
+
 
 class Signals(Protocol):
     """What replicas call out to each other. Lossy: whoever hears nothing finds out a little later."""

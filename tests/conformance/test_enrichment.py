@@ -48,6 +48,9 @@ class Model:
         await self.hangs.wait()
         return list(self.answer(cases))
 
+    async def close(self) -> None:
+        """Nothing is open."""
+
 
 class Counted:
     """An observer that remembers."""

@@ -58,7 +58,7 @@ class LlmEnricher:
         self._usd = float(prompt) / 1e6, float(completion) / 1e6
 
     async def classify(self, cases: Sequence[Case]) -> list[Verdict | None]:
-        """See `ports.Enricher.classify`. Suspicious cases are asked about alone, so that they can't speak for others."""
+        """See `ports.Enricher.classify`. Suspicious cases are asked about alone: they speak for no others."""
         alone = [number for number, case in enumerate(cases) if is_suspicious(case)]
         together = [number for number in range(len(cases)) if number not in alone]
         verdicts: list[Verdict | None] = [None] * len(cases)
@@ -67,6 +67,12 @@ class LlmEnricher:
             for number, verdict in zip(numbers, answers, strict=True):
                 verdicts[number] = verdict
         return verdicts
+
+    async def close(self) -> None:
+        """See `ports.Enricher.close`."""
+        if self._client is not None:
+            await self._client.close()
+            self._client = None
 
     async def _ask(self, cases: Sequence[Case]) -> list[Verdict | None]:
         asked = question(cases, Redactor(self._settings.llm_redact))
@@ -86,6 +92,7 @@ class LlmEnricher:
 
     async def _answer(self, asked: str) -> dict[str, Any]:
         """The proxy's answer as JSON, in the first form that it takes."""
+        status: int | None = None
         for form in _FORMS[_FORMS.index(self._form) :]:
             status, answer = await self._post(asked, form)
             if status in _REFUSES_FORM and form != _FORMS[-1]:

@@ -1,4 +1,4 @@
-"""Redaction: secrets and personal data are blanked before a text leaves this house. Linear in the length of the text."""
+"""Redaction: secrets and personal data are blanked before a text leaves this house, in linear time."""
 
 import re
 from collections.abc import Callable, Iterable
@@ -6,7 +6,7 @@ from typing import Any
 
 import re2
 
-_SECRET_WORD = (
+_NAMED_SO = (
     r"(?:password|passwd|pwd|secret|token|api[_-]?key|access[_-]?key|private[_-]?key|authorization|cookie|session)"
 )
 _PATTERNS: tuple[tuple[str, str], ...] = (
@@ -27,15 +27,16 @@ _PATTERNS: tuple[tuple[str, str], ...] = (
     ),
 )
 _URL_USER = re.compile(r"(?<=://)[^\s/@]{1,256}@")
-_ASSIGNED = re.compile(rf"(?i)([\w.-]{{0,64}}{_SECRET_WORD}[\w.-]{{0,64}}[\"']?\s*[=:]\s*[\"']?)[^\s\"',;&]{{1,4096}}")
-_SECRET_NAME = re.compile(_SECRET_WORD, re.IGNORECASE)
+_ASSIGNED = re.compile(rf"(?i)([\w.-]{{0,64}}{_NAMED_SO}[\w.-]{{0,64}}[\"']?\s*[=:]\s*[\"']?)[^\s\"',;&]{{1,4096}}")
+_SECRET_NAME = re.compile(_NAMED_SO, re.IGNORECASE)
 _CARD = re.compile(r"\b(?:\d[ -]?){12,18}\d\b")
 _CARD_LENGTH = range(13, 20)
 
 
 class Redactor:
-    """Blanks texts of one call: the same address or IP has the same stand-in (`ip-1`) throughout, so that who is who
-    can still be told apart. `patterns` are further regular expressions (RE2), one a line.
+    """Blanks the texts of one call. `patterns` are further regular expressions (RE2), one a line.
+
+    The same address or IP has the same stand-in (`ip-1`) throughout, so that who is who can still be told apart.
     """
 
     def __init__(self, patterns: str | None = None) -> None:

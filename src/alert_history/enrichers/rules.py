@@ -42,6 +42,9 @@ class RulesEnricher:
         now = self._clock()
         return [Verdict(classify_by_rules(case, now=now)) for case in cases]
 
+    async def close(self) -> None:
+        """There is nothing to give back."""
+
 
 def classify_by_rules(case: Case, *, now: datetime) -> Classification:
     """What labels, name and history say. The strongest evidence decides; the others are named."""
