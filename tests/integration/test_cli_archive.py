@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,6 +19,7 @@ import pytest
 
 from alert_history.domain.alert import Alert, AlertGroup, fingerprint
 from alert_history.domain.receipt import Receipt
+from alert_history.engine.archive import CHUNK_ROWS
 from alert_history.storage import open_store
 from alert_history.storage.batch import new_id
 from tests import servers
@@ -29,6 +31,7 @@ MARCH = datetime(2026, 3, 4, 12, 0, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
 MANY = 6_000
 PER_RECEIPT = 500
+GROWTH_LIMIT_MIB = 48  # SQLite's own cache of 32 MiB fills meanwhile; four files more would be over 100
 KEYS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
 
 
@@ -252,6 +255,36 @@ def test_without_pyarrow_it_says_how_to_install_it(sqlite_url: str, tmp_path: Pa
         2,
         ["error: an archive needs the package pyarrow: pip install 'alert-history[parquet]'"],
     )
+
+
+# --- memory ---
+
+
+def peak_mib(url: str, to: Path) -> int:
+    """The most memory that archiving had at once. A small process starts it: Linux counts to a child its parent's."""
+    measure = (
+        "import os, sys\n"
+        "pid = os.posix_spawn(sys.executable, sys.argv[1:], os.environ)\n"
+        "_, status, usage = os.wait4(pid, 0)\n"
+        "print(usage.ru_maxrss // 1024)\n"
+        "sys.exit(os.waitstatus_to_exitcode(status))\n"
+    )
+    words = [sys.executable, "-S", "-c", measure, *command("archive", "--before", "-1d", "--to", to)]
+    done = subprocess.run(
+        words, env=environment({"DATABASE_URL": url}), capture_output=True, text=True, timeout=100, check=True
+    )
+    return int(done.stdout.split()[-1])
+
+
+def test_memory_does_not_grow_with_the_history(tmp_path: Path) -> None:
+    """Two full files against six: while one is written, the one before may still be held."""
+    peaks = []
+    for number, many in enumerate((CHUNK_ROWS * 2, CHUNK_ROWS * 6)):
+        url = f"sqlite:///{tmp_path}/{number}.db"
+        record(url, *([alert(n) for n in range(at, at + PER_RECEIPT)] for at in range(0, many, PER_RECEIPT)))
+        peaks.append(peak_mib(url, tmp_path / str(number)))
+        assert archived(tmp_path / str(number)) == (many, many)
+    assert peaks[1] < peaks[0] + GROWTH_LIMIT_MIB, peaks
 
 
 # --- killed, and beside a running service ---

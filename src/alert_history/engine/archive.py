@@ -43,8 +43,8 @@ YOUNGEST = timedelta(days=1)
 REST_SECONDS = 0.02
 """Between two steps of taking out or bringing back: ingest has the database to itself meanwhile."""
 
-CHUNK_ROWS = 25_000
-CHUNK_BYTES = 32 * 1024 * 1024
+CHUNK_ROWS = 10_000
+CHUNK_BYTES = 16 * 1024 * 1024
 _DROP_ROWS = 200
 
 _log = structlog.get_logger()
