@@ -17,7 +17,7 @@ def test_hadolint_finds_nothing() -> None:
 
 
 def test_what_is_copied_exists_and_is_let_in() -> None:
-    copied = [word for line in re.findall(r"^COPY (?!--from)(.+)$", TEXT, re.M) for word in line.split()[:-1]]
+    copied = [word for line in re.findall(r"^COPY (?!--from)(.+)$", TEXT, re.MULTILINE) for word in line.split()[:-1]]
     let_in = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
     assert copied
     assert set(copied) == let_in
@@ -25,6 +25,6 @@ def test_what_is_copied_exists_and_is_let_in() -> None:
 
 
 def test_its_extras_are_ours() -> None:
-    extras = re.findall(r"^ARG EXTRAS=(.+)$", TEXT, re.M)[0].split(",")
+    extras = re.findall(r"^ARG EXTRAS=(.+)$", TEXT, re.MULTILINE)[0].split(",")
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert set(extras) <= set(project["optional-dependencies"])
