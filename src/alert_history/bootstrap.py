@@ -163,7 +163,12 @@ class Service:
         )
         enrichment = EnrichmentApi(self.modes, classifying, state=self.enrichment, clock=utc_now)
         operations = [
-            *HistoryApi(self.store.history, clock=utc_now).operations(),
+            *HistoryApi(
+                self.store.history,
+                outbox=self.store.outbox,
+                classifications=self.store.classifications,
+                clock=utc_now,
+            ).operations(),
             *publishing.operations(),
             *enrichment.operations(),
             *HealthApi(self, metrics=self.metrics).operations(),
