@@ -1,5 +1,7 @@
 """The LLM enricher against a local OpenAI-compatible proxy, on good days and bad ones."""
 
+import asyncio
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from time import perf_counter
@@ -10,7 +12,7 @@ import pytest
 
 from alert_history.domain.classification import MAX_SUMMARY, Case, Past, Similar, Verdict
 from alert_history.enrichers.llm import LlmEnricher
-from alert_history.enrichers.proxy import MAX_ANSWER_BYTES
+from alert_history.enrichers.proxy import MAX_ANSWER_BYTES, llm_available
 from alert_history.errors import Rejected, Retryable
 from tests.llm_cases import BEGAN, NOISY, case, llm_settings
 from tests.llm_proxy import DAYS, KEY, LlmProxy, Server, Takes, answers, busy, classified, llm_proxy, refuses, says
@@ -277,6 +279,40 @@ async def test_a_proxy_that_never_makes_sense_is_left_alone_for_a_while(proxy: S
     with pytest.raises(Retryable, match="5 times in a row") as raised:
         await enricher.classify([case()])
     assert raised.value.after_seconds == 60
+
+
+async def test_a_missing_client_is_told_by_the_name_of_the_extra(
+    enricher: LlmEnricher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert llm_available() is None
+    monkeypatch.setitem(sys.modules, "openai", None)
+    assert "pip install 'alert-history[llm]'" in str(llm_available())
+    with pytest.raises(Rejected, match="pip install"):
+        await enricher.classify([case()])
+
+
+async def test_the_client_is_not_imported_before_it_is_needed() -> None:
+    code = "import sys; import alert_history.enrichers.llm, alert_history.cli.doctor; print('openai' in sys.modules)"
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", code, stdout=asyncio.subprocess.PIPE)
+    output, _ = await asyncio.wait_for(process.communicate(), timeout=60)
+    assert output.strip() == b"False"
+
+
+async def test_a_proxy_in_another_process_serves_as_well() -> None:
+    command = [sys.executable, "-m", "tests.llm_proxy"]
+    process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+    assert process.stdout is not None
+    try:
+        async with asyncio.timeout(60):
+            url = (await process.stdout.readline()).decode().strip()
+            enricher = LlmEnricher(llm_settings(url))
+            await one(enricher, case())
+            await enricher.close()
+            [asked] = msgspec.json.decode(await process.stdout.readline())
+    finally:
+        process.terminate()
+        await process.wait()
+    assert asked["labels"]["alertname"] == "DiskFull"
 
 
 # --- Several cases, one bad part --------------------------------------------------------------------------------------

@@ -61,7 +61,7 @@ class LlmEnricher:
 
         What came of one part stands, even if another part failed; only if all failed, the error is raised.
         """
-        suspected = [number for number, case in enumerate(cases) if is_suspicious(case)]
+        suspected = await asyncio.to_thread(_suspected, cases)
         others = [number for number in range(len(cases)) if number not in suspected]
         parts = [*([others] if others else []), *([number] for number in suspected)]
         asking = [self._part([cases[n] for n in part], is_suspected=part != others) for part in parts]
@@ -130,6 +130,11 @@ class LlmEnricher:
             self._clock(),
         )
         return capped(held_up(capped(classification), case, is_suspected=is_suspected))
+
+
+def _suspected(cases: Sequence[Case]) -> list[int]:
+    """In a thread: a hostile text may take tens of milliseconds."""
+    return [number for number, case in enumerate(cases) if is_suspicious(case)]
 
 
 def _raise_if_all(errors: Sequence[Retryable | Rejected], parts: int) -> None:

@@ -27,7 +27,7 @@ _KEY_WORDS = (
     r"|signing[_.-]?key|encryption[_.-]?key|shared[_.-]?key|credentials?|client[_.-]?secret|session[_.-]?id|sig|signature"
 )
 _KEY = rf"(?:[\w.-]*[_.-])?(?:{_KEY_WORDS}|\w*(?:password|passwd|secret|token|apikey))(?:[_.-][\w.-]*)?"
-_VALUE = r"""\\*"(?:[^"\\]|\\[^"])*\\*"?|\\*'[^']*'?|[^\s"',;&|)}\]]+"""
+_VALUE = r"""\[secret\]|\\*"(?:[^"\\]|\\[^"])*\\*"?|\\*'[^']*'?|[^\s"',;&|)}\]]+"""
 _MIN_CARD_DIGITS = 13
 _MAX_CARD_DIGITS = 19
 _LUHN_DOUBLED_MAX = 9
@@ -152,16 +152,17 @@ def _phone(found: _Match, redaction: Redaction) -> str:
 def _ip(found: _Match, redaction: Redaction) -> str:
     """Only what is an address by itself: no time of day, no `std::string`, no hardware address."""
     text = found.group()
-    address = text.rstrip(".:") if not text.endswith("::") else text
-    before = found.string[found.start() - 1 : found.start()]
-    after = found.string[found.end() : found.end() + 1]
-    if not any(map(str.isalnum, address)) or before.isalnum() or (after.isalnum() and address == text):
+    start = int(text.startswith(":") and not text.startswith("::"))
+    end = len(text) if text.endswith("::") else len(text.rstrip(".:"))
+    before = found.string[found.start() - 1 : found.start()] if not start else ""
+    after = found.string[found.end() : found.end() + 1] if end == len(text) else ""
+    if before.isalnum() or after.isalnum() or not any(map(str.isalnum, text)):
         return text
     try:
-        parsed = ip_address(address)
+        address = ip_address(text[start:end])
     except ValueError:
         return text
-    return redaction.name("ip", str(parsed)) + text[len(address) :]
+    return text[:start] + redaction.name("ip", str(address)) + text[end:]
 
 
 # --- Patterns ---------------------------------------------------------------------------------------------------------
@@ -210,7 +211,7 @@ _PATTERNS: tuple[tuple[str, Callable[[_Match, Redaction], str]], ...] = (
     (r"[A-Za-z0-9_-]{40,}", _if_random),
     (r"[\pL\pN._%+-]+@[\pL\pN-]+(?:\.[\pL\pN-]+)+", _email),
     (r"\b\d(?:[ -]?\d){12,18}\b", _card),
-    (r"(?:\d{1,3}\.){3}\d{1,3}", _ip),
     (r"[0-9A-Fa-f:]*:[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*", _ip),
+    (r"(?:\d{1,3}\.){3}\d{1,3}", _ip),
     (r"\+\d[\d ().-]{6,17}\d|\(\d{3}\) ?\d{3}[ .-]\d{4}\b|\b\d{3}[ .-]\d{3}[ .-]\d{4}\b", _phone),
 )
