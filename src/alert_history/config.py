@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from alert_history.domain.classification import Mode
 from alert_history.errors import ConfigurationError
 
 LogFormat = Literal["json", "console"]
@@ -39,6 +40,13 @@ _POSTGRES_URL = re.compile(
     rf"postgres(?:ql)?(?:\+asyncpg)?://(?:[^\s/?#@]*@)?{_HOST}(?:,{_HOST})*(?:/[^\s?#]*)?(?:\?[^\s#]*)?", re.ASCII
 )
 _DATABASE_URL = re.compile(rf"sqlite:///(?!:memory:$)[^?]+|{_POSTGRES_URL.pattern}", re.ASCII)
+_HTTP_URL = re.compile(rf"https?://(?:[^\s/?#@]*@)?(?!:|/|$){_HOST}(?:/[^\s?#]*)?", re.ASCII)
+_REDIS_URL = re.compile(
+    rf"(?:rediss?://(?:[^\s/?#@]*@)?(?!:|/|$){_HOST}(?:/\d*)?|unix://[^\s?#]+)(?:\?[^\s#]*)?", re.ASCII
+)
+_MODEL = re.compile(r"[\w.:/-]{1,128}", re.ASCII)
+_TOKEN = re.compile(r"[!-~]{1,4096}", re.ASCII)
+_PRICES = re.compile(r"\d{1,6}(?:\.\d{1,6})?/\d{1,6}(?:\.\d{1,6})?", re.ASCII)
 _A_POSTGRES_URL = "postgresql://user:password@host:5432/database, special characters in the password percent-encoded"
 
 
@@ -80,6 +88,24 @@ def _whole(default: int, low: int, high: int, *, meaning: str) -> Any:
     return Field(default, ge=low, le=high, description=meaning, json_schema_extra={"allowed": allowed})
 
 
+def _amount(default: float, *, meaning: str) -> Any:
+    allowed = "an amount from 0 to 1000000"
+    extra: dict[str, Any] = {"allowed": allowed, "default": f"{default:g}"}
+    return Field(default, ge=0, le=1_000_000, allow_inf_nan=False, description=meaning, json_schema_extra=extra)
+
+
+def _patterns(text: str) -> str:
+    """Refuses what RE2 can't compile. Imported when needed: most start without."""
+    import re2
+
+    for line in text.splitlines():
+        try:
+            re2.compile(line)
+        except re2.error as error:
+            raise ValueError(str(error)) from None
+    return text
+
+
 def _flag(*, default: bool, meaning: str) -> Any:
     allowed = "true or false"
     return Field(default, description=meaning, json_schema_extra={"allowed": allowed, "default": str(default).lower()})
@@ -101,6 +127,11 @@ class Settings(BaseSettings):
     )
     read_database_url: Annotated[str, _matching(_POSTGRES_URL)] | None = _text(
         None, _A_POSTGRES_URL, meaning="A replica of a PostgreSQL `DATABASE_URL`, to read from"
+    )
+    redis_url: Annotated[str, _matching(_REDIS_URL)] | None = _text(
+        None,
+        "redis://, rediss:// or unix:// and what follows",
+        meaning="Where replicas call out to each other (optional): without it they find out a second later",
     )
     host: Annotated[str, _matching(_ADDRESS)] = _text(
         "0.0.0.0",  # noqa: S104  # a container that listens on loopback can't be reached at all
@@ -139,6 +170,39 @@ class Settings(BaseSettings):
     )
     allow_private_targets: bool = _flag(
         default=False, meaning="Whether targets may be at private and loopback addresses"
+    )
+    enrichment_mode: Annotated[Mode, BeforeValidator(_lower)] = _text(
+        "transparent",
+        "transparent, enriched or transparent_with_recommendations",
+        meaning="The mode until somebody switches it; a switch is kept in the database and outlives a restart",
+    )
+    enrichment_deadline_seconds: int = _whole(
+        10, 1, 300, meaning="How long an alert waits for its classification before it goes out without"
+    )
+    llm_proxy_url: Annotated[str, _matching(_HTTP_URL)] | None = _text(
+        None, "an http or https URL", meaning="An OpenAI-compatible proxy; unset: alerts are classified by rules"
+    )
+    llm_model: Annotated[str, _matching(_MODEL)] = _text(
+        "gpt-4", "the name of a model: letters, digits, `.`, `_`, `:`, `/`, `-`", meaning="The model to ask"
+    )
+    llm_api_key: Annotated[str, _matching(_TOKEN)] | None = _text(
+        None, "visible ASCII characters", meaning="The key for the proxy, if it wants one"
+    )
+    llm_timeout_seconds: int = _whole(30, 1, 600, meaning="How long one call to the proxy may take")
+    llm_cache_ttl_seconds: int = _whole(
+        86_400, 1, 31_536_000, meaning="How long a classification serves further alerts of the same shape"
+    )
+    llm_max_tokens_per_minute: int = _whole(
+        60_000, 1, 1_000_000_000, meaning="Tokens a minute, all replicas together, before calls wait"
+    )
+    llm_daily_budget_usd: float = _amount(
+        10.0, meaning="US dollars a day (UTC), all replicas together, before calls stop until the next day"
+    )
+    llm_usd_per_million_tokens: Annotated[str, _matching(_PRICES)] = _text(
+        "2.5/10", "two amounts, `prompt/completion`", meaning="The price by which the daily budget is counted"
+    )
+    llm_redact: Annotated[str, AfterValidator(_patterns)] | None = _text(
+        None, "regular expressions (RE2), one a line", meaning="What else is blanked before a text leaves for the proxy"
     )
     retention_days: int = _whole(365, 1, _MAX_DAYS, meaning="How long occurrences and their events are kept")
     body_retention_days: int = _whole(7, 1, _MAX_DAYS, meaning="How long raw bodies of requests are kept")
@@ -284,4 +348,4 @@ def _allowed(name: str) -> str:
 
 
 def _is_secret(name: str) -> bool:
-    return name.endswith("database_url")
+    return name.endswith(("database_url", "redis_url", "llm_proxy_url", "llm_api_key"))

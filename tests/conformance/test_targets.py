@@ -13,14 +13,15 @@ from typing import Protocol
 import httpx
 import pytest
 
-from alert_history.domain.target import TargetSpec
+from alert_history.domain.alert import Status
+from alert_history.domain.target import Sent, TargetSpec
 from alert_history.errors import DeliveryError, Rejected, Retryable
 from alert_history.ports import Target
 from alert_history.targets.guard import guarded_client
 from alert_history.targets.registry import make_target
 from tests.processes import free_port
 from tests.vendors import alertmanager_receiver, pagerduty, rootly, server, slack, webhook
-from tests.vendors.messages import HOSTILE, message, outgoing, resolved
+from tests.vendors.messages import HOSTILE, classification, classified, message, outgoing, resolved
 from tests.vendors.server import Day, Request, VendorServer, replies, serving
 
 TIMEOUT_SECONDS = 5.0
@@ -145,6 +146,51 @@ async def test_vendor_takes_changed_annotations(place: Place) -> None:
     await place.target.send(message(changed, key="01936a3c-changed"))
     assert place.vendor.refusals == []
     assert any(b"99 %" in request.body for request in place.server.requests)
+
+
+async def test_vendor_is_told_what_the_alert_means(place: Place) -> None:
+    await place.target.send(message(outgoing(classification=classification())))
+    assert place.vendor.refusals == []
+    said = b"".join(request.body for request in place.server.requests)
+    assert [
+        word for word in (b"full within an hour", b"Grow the volume", b"critical", b"gpt-4") if word not in said
+    ] == []
+
+
+async def test_vendor_is_told_why_the_alert_is_not_classified(place: Place) -> None:
+    await place.target.send(message(outgoing(unenriched="the proxy did not answer in time")))
+    assert place.vendor.refusals == []
+    assert any(b"the proxy did not answer in time" in request.body for request in place.server.requests)
+
+
+async def test_vendor_is_told_of_no_classification_where_none_is_wanted(place: Place) -> None:
+    await place.target.send(message())
+    told = b"".join(request.body for request in place.server.requests).lower()
+    assert b"not classified" not in told
+    assert b"classification_" not in told
+
+
+@pytest.mark.parametrize("status", ["firing", "resolved"])
+@pytest.mark.parametrize("is_known", [True, False])
+async def test_vendor_takes_a_classification_that_follows(place: Place, status: Status, *, is_known: bool) -> None:
+    told = await place.target.send(message()) if is_known else Sent()
+    if status == "resolved":
+        await place.target.send(message(resolved(external_id=told.external_id), key="01936a3c-resolved"))
+    before = len(place.server.requests)
+    await place.target.send(message(classified(status=status, external_id=told.external_id), key="01936a3c-classified"))
+    assert place.vendor.refusals == []
+    if place.target.takes_follow_ups and is_known and place.name != "pagerduty":
+        assert any(b"full within an hour" in request.body for request in place.server.requests[before:])
+
+
+async def test_a_classification_that_follows_too_late_opens_nothing(place: Place) -> None:
+    sent = await place.target.send(message())
+    await place.target.send(message(resolved(external_id=sent.external_id), key="01936a3c-resolved"))
+    before = len(place.server.requests)
+    await place.target.send(message(classified(status="resolved", external_id=sent.external_id), key="01936a3c-late"))
+    opens = [b'"trigger"', b'"triggered"', b'"status":"firing"', b"FIRING"]
+    bodies = [request.body for request in place.server.requests[before:]]
+    assert [word for word in opens for body in bodies if word in body] == []
 
 
 @pytest.mark.parametrize("kind", HOSTILE)
@@ -323,3 +369,13 @@ async def test_a_url_that_is_none_is_a_fault_that_does_not_repeat_it(
 async def test_it_says_how_much_it_takes(name: str, client: httpx.AsyncClient) -> None:
     spec = TargetSpec(name="t", format=name, fields=FORMATS[name].fields("https://vendor.example"))
     assert 0 < make_target(spec, client).default_rate_per_minute <= 6000
+
+
+@pytest.mark.parametrize(
+    "name, takes", [("alertmanager", False), ("pagerduty", True), ("rootly", True), ("slack", True), ("webhook", True)]
+)
+async def test_it_says_whether_it_takes_a_classification_later(
+    name: str, client: httpx.AsyncClient, *, takes: bool
+) -> None:
+    spec = TargetSpec(name="t", format=name, fields=FORMATS[name].fields("https://vendor.example"))
+    assert make_target(spec, client).takes_follow_ups is takes

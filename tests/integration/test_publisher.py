@@ -25,6 +25,7 @@ class FakeTarget:
     """Takes messages and answers as told."""
 
     default_rate_per_minute = _FAST
+    takes_follow_ups = False
 
     def __init__(self, answer: Answer, *, speaks_of_groups: bool = False) -> None:
         self.speaks_of_groups = speaks_of_groups

@@ -9,8 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from alert_history.domain.target import Outgoing
-from alert_history.targets.slack import slack_message
-from tests.vendors.messages import HOSTILE, STARTED, outgoing, resolved
+from alert_history.targets.slack import slack_message, slack_note
+from tests.vendors.messages import HOSTILE, STARTED, classification, classified, outgoing, resolved
 from tests.vendors.slack import MAX_BLOCKS_CHARACTERS, calls, faults
 
 RED, AMBER, BLUE, GREEN = "#d92d20", "#f2a60d", "#2e7de0", "#2eb67d"
@@ -146,6 +146,107 @@ def test_grafana_is_linked_as_grafana() -> None:
     assert "Silence" not in said
 
 
+# --- What it means ----------------------------------------------------------------------------------------------------
+
+
+def explained(**changes: Any) -> Outgoing:
+    return outgoing(labels=labelled(), classification=classification(**changes))
+
+
+def note_text(alert: Outgoing) -> str:
+    message = slack_note([alert])
+    blocks = message["attachments"][0]["blocks"]
+    return "\n".join(
+        [message["text"], *(b["text"]["text"] if "text" in b else b["elements"][0]["text"] for b in blocks)]
+    )
+
+
+def test_classification_is_said_with_how_sure_who_is() -> None:
+    assert texts([explained()])[1] == (
+        "💡 critical · capacity · 92 % sure · by gpt-4\n"
+        "The volume is full within an hour\n"
+        "*Probable cause:* Logs of a crash loop are not rotated\n"
+        "• Rotate the logs\n"
+        "• Grow the volume"
+    )
+
+
+def test_correction_by_a_person_says_who_it_was() -> None:
+    assert "💡 warning · capacity · corrected by anna\n" in all_text(
+        [explained(severity="warning", source="person", model="anna", confidence=1.0)]
+    )
+
+
+@pytest.mark.parametrize("severity, expected", [("critical", RED), ("warning", AMBER), ("info", BLUE), ("noise", BLUE)])
+def test_bar_shows_how_urgent_the_classification_says_it_is(severity: str, expected: str) -> None:
+    assert color([explained(severity=severity)]) == expected
+
+
+@pytest.mark.parametrize("label", ["critical", "warning", "info", "", "unheard-of"])
+def test_noise_is_never_louder_than_its_label(label: str) -> None:
+    loudness = [BLUE, AMBER, RED]
+    plain = outgoing(labels=labelled(severity=label))
+    noise = outgoing(labels=labelled(severity=label), classification=classification(severity="noise"))
+    assert loudness.index(color([noise])) <= loudness.index(color([plain]))
+
+
+def test_why_it_is_not_classified_is_said_small() -> None:
+    alert = outgoing(unenriched="no answer in time")
+    blocks = slack_message([alert])["attachments"][0]["blocks"]
+    small = [block["elements"][0]["text"] for block in blocks if block["type"] == "context"]
+    assert "not classified: no answer in time" in small
+
+
+def test_what_alerts_share_is_explained_once() -> None:
+    assert all_text(group(6, classification=classification())).count("full within an hour") == 1
+
+
+def test_alerts_that_mean_different_things_are_each_explained_by_name() -> None:
+    other = outgoing(labels=labelled(alertname="Slow"), classification=classification(summary="It is slow"))
+    said = all_text([*group(2, classification=classification()), other])
+    assert "💡 *DiskFull* · critical" in said
+    assert "💡 *Slow* · critical" in said
+
+
+def test_resolved_alert_is_not_explained_again() -> None:
+    assert "full within an hour" not in all_text([resolved(classification=classification())])
+
+
+def test_explanations_leave_room_for_the_alerts() -> None:
+    alerts = [
+        outgoing(
+            labels=labelled(alertname=f"A{i}"),
+            classification=classification(
+                summary='"' * 5000 + str(i), probable_cause='"' * 5000, recommendations=('"' * 900,) * 5
+            ),
+        )
+        for i in range(30)
+    ]
+    said = slack_message(alerts)
+    assert list(faults(said)) == []
+    assert sum("Firing since" in text for text in texts(alerts)) >= 3
+
+
+def test_note_says_what_an_alert_means_that_was_told_before() -> None:
+    said = note_text(classified())
+    assert said.startswith("🔴 *CLASSIFIED* · *DiskFull* · warning")
+    assert "• Grow the volume" in said
+    assert "FIRING" not in said
+
+
+def test_note_on_an_alert_that_is_over_is_not_alarming() -> None:
+    alert = classified(status="resolved")
+    assert note_text(alert).startswith("🟢 *CLASSIFIED*")
+    assert "Resolved by now" in note_text(alert)
+    assert slack_note([alert])["attachments"][0]["color"] == GREEN
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_slack_takes_every_note_and_it_calls_nobody(kind: str) -> None:
+    message = slack_note([HOSTILE[kind]])
+    assert (list(faults(message)), calls(message)) == ([], [])
+
+
 # --- Limits -----------------------------------------------------------------------------------------------------------
 
 
@@ -216,6 +317,11 @@ def test_limit_on_all_blocks_is_one_that_is_reached() -> None:
 
 
 # --- Untrusted text ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_hostile_alert_calls_nobody(kind: str) -> None:
+    assert calls(slack_message([HOSTILE[kind]])) == []
 
 
 @pytest.mark.parametrize("call", ["<!channel>", "<!here|x>", "<@U123>", "@channel", "@HERE", "<!subteam^S1>"])

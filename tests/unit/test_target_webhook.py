@@ -11,7 +11,7 @@ import pytest
 
 from alert_history.domain.target import TargetSpec
 from alert_history.targets.webhook import WebhookTarget, make, sign
-from tests.vendors.messages import ENDED, message, outgoing, resolved
+from tests.vendors.messages import ENDED, classification, classified, message, outgoing, resolved
 
 
 class Sent:
@@ -73,8 +73,39 @@ async def test_body_says_all_that_is_known_of_a_firing(sent: Sent) -> None:
             "generator_url": alert.generator_url,
             "external_url": alert.external_url,
             "details": alert.details,
+            "classification": None,
+            "enrichment": {"status": "transparent", "reason": None},
         },
     }
+
+
+async def test_body_says_what_the_alert_means(sent: Sent) -> None:
+    told = await body(sent, outgoing(classification=classification()))
+    assert told["data"]["enrichment"] == {"status": "enriched", "reason": None}
+    assert told["data"]["classification"] == {
+        "severity": "critical",
+        "confidence": 0.92,
+        "category": "capacity",
+        "summary": "The volume is full within an hour",
+        "probable_cause": "Logs of a crash loop are not rotated",
+        "recommendations": ["Rotate the logs", "Grow the volume"],
+        "reasoning": "It grew by 2 GB an hour all day",
+        "tags": ["disk", "logs"],
+        "source": "llm",
+        "model": "gpt-4",
+        "at": "2026-11-24T12:00:00.123456Z",
+    }
+
+
+async def test_body_says_why_there_is_no_classification(sent: Sent) -> None:
+    told = await body(sent, outgoing(unenriched="no answer in time"))
+    assert told["data"]["enrichment"] == {"status": "unenriched", "reason": "no answer in time"}
+    assert told["data"]["classification"] is None
+
+
+async def test_classification_that_follows_is_an_event_of_its_own(sent: Sent) -> None:
+    told = await body(sent, classified())
+    assert (told["type"], told["data"]["event"], told["data"]["status"]) == ("alert.classified", "classified", "firing")
 
 
 async def test_body_of_a_resolve_says_when_it_ended(sent: Sent) -> None:

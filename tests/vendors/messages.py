@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
+from alert_history.domain.classification import Classification
 from alert_history.domain.target import Message, Outgoing
 
 STARTED = datetime(2026, 11, 24, 12, 0, 0, 123456, tzinfo=UTC)
@@ -46,6 +47,32 @@ def resolved(**changes: Any) -> Outgoing:
     return outgoing(**({"status": "resolved", "event": "resolved", "ends_at": ENDED, "at": ENDED} | changes))
 
 
+def classification(**changes: Any) -> Classification:
+    """What the alert means, with these fields other than usual."""
+    usual: dict[str, Any] = {
+        "severity": "critical",
+        "confidence": 0.92,
+        "category": "capacity",
+        "summary": "The volume is full within an hour",
+        "probable_cause": "Logs of a crash loop are not rotated",
+        "recommendations": ("Rotate the logs", "Grow the volume"),
+        "reasoning": "It grew by 2 GB an hour all day",
+        "tags": ("disk", "logs"),
+        "source": "llm",
+        "model": "gpt-4",
+        "at": STARTED,
+    }
+    return Classification(**(usual | changes))
+
+
+def classified(**changes: Any) -> Outgoing:
+    """The same alert, known to the target, about which its classification follows."""
+    return outgoing(**({"event": "classified", "classification": classification()} | changes))
+
+
+_SHOUT = "<!channel> @here @everyone </script> *x* [a](javascript:alert(1)) \u202e\x00\r\nX-Injected: yes "
+
+
 def message(alert: Outgoing | None = None, *, key: str = "01936a3c-fired") -> Message:
     """A message that says one alert."""
     return Message(idempotency_key=key, alerts=(alert or outgoing(),))
@@ -78,6 +105,23 @@ HOSTILE: dict[str, Outgoing] = {
         generator_url="not a url",
         external_url="ftp://user:pass@x",
     ),
+    "loud classification": outgoing(
+        classification=classification(
+            **dict.fromkeys(("category", "summary", "probable_cause", "reasoning", "model"), _SHOUT * 400),
+            recommendations=(_SHOUT * 400, "") * 50,
+            tags=(_SHOUT,) * 500,
+            confidence=7.0,
+        )
+    ),
+    "empty classification": outgoing(
+        classification=classification(
+            **dict.fromkeys(("category", "summary", "probable_cause", "reasoning", "model"), ""),
+            recommendations=(),
+            tags=(),
+            severity="noise",
+        )
+    ),
+    "loud reason": outgoing(unenriched=_SHOUT * 400),
     "earliest and latest": outgoing(
         starts_at=datetime(1, 1, 1, tzinfo=UTC),
         ends_at=datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC),

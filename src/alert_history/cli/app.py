@@ -88,6 +88,22 @@ app.command(
     Oldest first; memory does not grow with the result. The file appears when it is complete, and replaces an older one.
     """,
 )
+app.command(
+    "alert_history.cli.archive:archive",
+    help="""Move old history to Parquet files, in a folder or on S3.
+
+    Writes, reads back, puts in place, and only then removes from the database; killed anywhere and run again, nothing
+    is lost and nothing is there twice. DuckDB, Spark and Trino read the files as they are. The service may run.
+    """,
+)
+app.command(
+    "alert_history.cli.archive:restore",
+    help="""Bring history back from an archive.
+
+    What is there already stays as it is, so it can be run again. Nobody is told of what comes back. Refuses what
+    retention would drop at once, unless --keep-days says for how long to spare it.
+    """,
+)
 
 
 def main() -> None:

@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from alert_history.domain.alert import Status
+from alert_history.domain.classification import Classification
 from alert_history.domain.matching import Query
 from alert_history.domain.occurrence import EventKind
 
@@ -34,7 +35,8 @@ class Outgoing(msgspec.Struct, frozen=True):
     """One alert as a target is told of it. Times are aware UTC; `at` is when the event was received.
 
     `external_id` is what the target called it when it was told of the same occurrence before, if it said so.
-    `details` holds group-level fields of the receipt (groupLabels, …).
+    `details` holds group-level fields of the receipt (groupLabels, …). `unenriched` says why there is no
+    classification where there should be one; both are None in the mode `transparent`.
     """
 
     occurrence_id: str
@@ -52,6 +54,8 @@ class Outgoing(msgspec.Struct, frozen=True):
     external_url: str = ""
     details: dict[str, Any] = {}
     external_id: str | None = None
+    classification: Classification | None = None
+    unenriched: str | None = None
 
 
 class Message(msgspec.Struct, frozen=True):

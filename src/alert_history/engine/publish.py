@@ -22,7 +22,7 @@ from purgatory.domain.model import OpenedState
 from alert_history.domain.alert import Alert
 from alert_history.domain.delivery import Attempt, Leased, Routing, Settlement, is_given_up, retry_at
 from alert_history.domain.occurrence import Event
-from alert_history.domain.routing import route
+from alert_history.domain.routing import reason_to_withhold, route
 from alert_history.domain.target import Message, Sent, TargetSpec
 from alert_history.errors import AlertHistoryError, Rejected, Retryable
 from alert_history.ports import Clock, Outbox, Target
@@ -87,6 +87,11 @@ class Publisher:
         held = self._workers.get(name)
         return held[1].target if held else None
 
+    def takes_follow_ups(self, name: str) -> bool:
+        """Whether a target can be told afterwards what an alert means."""
+        held = self._workers.get(name)
+        return held is not None and held[1].target.takes_follow_ups
+
     def __call__(self, alert: Alert, event: Event) -> Routing | None:
         """See `ports.Router`."""
         return route(self.specs, event=event.kind, labels=alert.labels, annotations=alert.annotations)
@@ -142,6 +147,7 @@ class TargetWorker:
     ) -> None:
         self.target = target
         self.health = TargetHealth()
+        self._spec = spec
         self._name = spec.name
         self._outbox = outbox
         self._clock = clock
@@ -185,11 +191,25 @@ class TargetWorker:
         settlements: list[tuple[Leased, Settlement]] = []
         try:
             async with asyncio.TaskGroup() as tasks:
-                for message in self._messages(leased):
+                for message in self._messages(self._wanted(leased, settlements)):
                     tasks.create_task(self._deliver(message, settlements))
         finally:
             await asyncio.shield(self._settle(leased, settlements))
         return True
+
+    def _wanted(self, leased: Sequence[Leased], settlements: list[tuple[Leased, Settlement]]) -> list[Leased]:
+        """What the target wants to hear, now that it is classified; the rest is settled with the reason."""
+        wanted = []
+        for one in leased:
+            reason = reason_to_withhold(self._spec, one)
+            if reason is None:
+                wanted.append(one)
+            else:
+                settlements.append(
+                    (one, Settlement(one.id, "superseded", Attempt(self._clock(), "withheld", reason, 0)))
+                )
+                self._observer.attempted(self._name, "superseded", None)
+        return wanted
 
     def _messages(self, leased: Sequence[Leased]) -> list[list[Leased]]:
         """What is sent at once: a group's alerts of one receipt where the target speaks of groups, else each alone."""

@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
 
 import msgspec
@@ -25,6 +24,7 @@ _BUSY_TIMEOUT_SECONDS = 4
 _WRITER_CACHE_KIB = 32 * 1024
 _READER_CACHE_KIB = 4 * 1024
 _STEPS_BETWEEN_CHECKS = 20_000
+_PAGE_BYTES = 4096
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -86,17 +86,23 @@ class Connections:
             return await asyncio.get_running_loop().run_in_executor(self._readers, run)
 
     async def checkpoint(self, *, restart_above_bytes: int) -> None:
-        """Copy the write-ahead log into the file; start it anew if it has grown beyond that size."""
+        """Copy the write-ahead log into the file; have it begin anew if it is longer than that.
 
-        def run() -> None:
-            connection = self._connection(_READER_CACHE_KIB, is_writer=True)
-            connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
-            log = Path(f"{self.path}-wal")
-            if log.exists() and log.stat().st_size > restart_above_bytes:
-                connection.execute("PRAGMA wal_checkpoint(RESTART)")
+        It begins anew with the first commit that finds all of it copied, which never happens while somebody writes all
+        the time. So what was added meanwhile is then copied in the writer's thread: that holds up commits for one fsync
+        (≈ 15 ms), where a checkpoint that waits for the write lock makes them poll for it (≈ 35 ms).
+        """
+
+        def run(cache_kib: int) -> int:
+            connection = self._connection(cache_kib, is_writer=True)
+            _, log_pages, _ = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+            return int(log_pages)
 
         with storage_errors():
-            await asyncio.get_running_loop().run_in_executor(self._checkpointer, run)
+            loop = asyncio.get_running_loop()
+            log_pages = await loop.run_in_executor(self._checkpointer, run, _READER_CACHE_KIB)
+            if log_pages * _PAGE_BYTES > restart_above_bytes:
+                await loop.run_in_executor(self._writer, run, _WRITER_CACHE_KIB)
 
     def close(self) -> None:
         """Let the threads finish what they do, and close their connections with them."""

@@ -15,7 +15,7 @@ import msgspec
 
 from alert_history.domain.alert import Status
 from alert_history.domain.target import Message, Outgoing, Sent, TargetSpec
-from alert_history.targets import answers
+from alert_history.targets import answers, explaining
 from alert_history.targets.wording import shared
 
 FIRES_AT_MOST = timedelta(days=30)
@@ -74,6 +74,7 @@ class AlertmanagerTarget:
 
     speaks_of_groups = True
     default_rate_per_minute = 600.0
+    takes_follow_ups = False  # Alertmanager sends no such thing, and its receivers would take it for a new firing
 
     def __init__(self, url: str, client: httpx.AsyncClient) -> None:
         self._url = url
@@ -98,8 +99,8 @@ def forwarded_group(alerts: Sequence[Outgoing]) -> ForwardedGroup:
         status="firing" if any(alert.status == "firing" for alert in alerts) else "resolved",
         alerts=[_forwarded(alert) for alert in alerts],
         group_labels=_pairs(first.details.get("groupLabels")) or {},
-        common_labels=shared(alert.labels for alert in alerts),
-        common_annotations=shared(alert.annotations for alert in alerts),
+        common_labels=shared(map(_labels, alerts)),
+        common_annotations=shared(map(_annotations, alerts)),
         external_url=first.external_url,
         version="4",
         group_key=first.group_key,
@@ -112,10 +113,11 @@ def forwarded_group(alerts: Sequence[Outgoing]) -> ForwardedGroup:
 def posted_alerts(alerts: Sequence[Outgoing]) -> list[PostedAlert]:
     """The alerts as Prometheus posts them.
 
+    A classification is in the annotations alone: labels name the alert there, and its resolve must have the same.
     Nobody refreshes them until something changes, so one that fires gets an end far ahead; its resolve overrides it.
     """
     return [
-        PostedAlert(alert.labels, alert.annotations, alert.starts_at, _posted_end(alert), alert.generator_url)
+        PostedAlert(alert.labels, _annotations(alert), alert.starts_at, _posted_end(alert), alert.generator_url)
         for alert in alerts
     ]
 
@@ -123,13 +125,21 @@ def posted_alerts(alerts: Sequence[Outgoing]) -> list[PostedAlert]:
 def _forwarded(alert: Outgoing) -> ForwardedAlert:
     return ForwardedAlert(
         status=alert.status,
-        labels=alert.labels,
-        annotations=alert.annotations,
+        labels=_labels(alert),
+        annotations=_annotations(alert),
         starts_at=alert.starts_at,
         ends_at=alert.ends_at if alert.status == "resolved" and alert.ends_at else _NOT_ENDED,
         generator_url=alert.generator_url,
         fingerprint=alert.fingerprint,
     )
+
+
+def _labels(alert: Outgoing) -> dict[str, str]:
+    return alert.labels | explaining.labels(alert)
+
+
+def _annotations(alert: Outgoing) -> dict[str, str]:
+    return alert.annotations | explaining.annotations(alert)
 
 
 def _posted_end(alert: Outgoing) -> datetime:

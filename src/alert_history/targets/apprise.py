@@ -106,6 +106,7 @@ class AppriseTarget:
     """Some of apprise's services, told one after the other. If one of them fails, all are told again."""
 
     speaks_of_groups = True
+    takes_follow_ups = False  # to most services it would be one more message that wakes somebody
 
     def __init__(self, services: Sequence[Any], *, deadline_seconds: float, allow_private: bool) -> None:
         self._services = services

@@ -10,6 +10,7 @@ from typing import Literal
 import msgspec
 
 from alert_history.domain.target import Outgoing
+from alert_history.targets.explaining import plain_text
 from alert_history.targets.fitting import clipped, sound_url
 from alert_history.targets.wording import (
     MARKS,
@@ -61,6 +62,7 @@ def _body(alerts: Sequence[Outgoing]) -> str:
     parts = [_alert_lines(alert, len(alerts), common=common, said_below=said_below) for alert in shown]
     rest = len(alerts) - len(shown)
     parts += [[f"…and {rest} more"] if rest else []]
+    parts += [[plain_text([alert for alert in alerts if alert.status == "firing"])]]
     parts += [[*_said_lines(said_below), _labels({k: v for k, v in common.items() if k not in _IN_TITLE})]]
     parts += [_url_lines({"Sent by": alerts[0].external_url})]
     return "\n\n".join(filter(None, ("\n".join(filter(None, lines)) for lines in parts)))

@@ -12,7 +12,7 @@ import httpx
 import msgspec
 
 from alert_history.domain.target import Message, Outgoing, Sent, TargetSpec
-from alert_history.targets import answers
+from alert_history.targets import answers, explaining
 from alert_history.targets.fitting import clipped, fitted, sound_url
 from alert_history.targets.wording import name_words, place_words, summary, urgency
 
@@ -45,6 +45,7 @@ class PagerDutyTarget:
 
     speaks_of_groups = False
     default_rate_per_minute = 120.0  # what PagerDuty takes of one integration key
+    takes_follow_ups = True  # joined to the open alert by `dedup_key`, in its log; it calls nobody again
 
     def __init__(self, url: str, client: httpx.AsyncClient, *, routing_key: str) -> None:
         self._url = url
@@ -64,7 +65,10 @@ class PagerDutyTarget:
 
 
 def event(alert: Outgoing) -> dict[str, Any]:
-    """What PagerDuty is told, but for the routing key: a resolve, or a trigger that opens its alert or renews it."""
+    """What PagerDuty is told, but for the routing key: a resolve, or a trigger that opens its alert or renews it.
+
+    A classification that follows when the alert is over is a resolve too: a trigger would open a new alert.
+    """
     if alert.status == "resolved":
         return {"event_action": "resolve", "dedup_key": dedup_key(alert)}
     told = {
@@ -85,9 +89,12 @@ def dedup_key(alert: Outgoing) -> str:
 
 
 def severity(alert: Outgoing) -> Severity:
-    """PagerDuty's word for the label `severity`. A word nobody knows, or none, is an error: that still pages."""
+    """PagerDuty's word for how urgent it is: by its classification, noise being info, or else the label `severity`.
+
+    A word nobody knows, or none, is an error: that still pages.
+    """
     level = urgency(alert)
-    if level != "critical":
+    if level != "critical" or alert.classification is not None:
         return level
     return "critical" if alert.labels.get("severity", "").strip().lower() in _CRITICAL else "error"
 
@@ -120,13 +127,20 @@ def _first(labels: Mapping[str, str], names: tuple[str, ...]) -> str:
 def _details(alert: Outgoing) -> dict[str, Any]:
     """All labels and annotations, cut only where they would not fit; labels are cut last."""
     labels = fitted(alert.labels, max_bytes=_DETAILS_BYTES // 2)
-    return {
+    return _classification(alert) | {
         "labels": labels,
         "annotations": fitted(alert.annotations, max_bytes=_DETAILS_BYTES // 2),
         "firing_since": alert.starts_at,
         "receiver": clipped(alert.receiver, _FIELD_CHARACTERS),
         "fingerprint": alert.fingerprint,
     }
+
+
+def _classification(alert: Outgoing) -> dict[str, Any]:
+    if alert.classification is not None:
+        return {"classification": explaining.fields(alert.classification)}
+    reasons = explaining.unexplained([alert])
+    return {"classification": reasons[0]} if reasons else {}
 
 
 def _links(alert: Outgoing) -> list[dict[str, str]]:

@@ -13,9 +13,9 @@ import httpx
 import msgspec
 
 from alert_history.domain.target import Message, Outgoing, Sent, TargetSpec
-from alert_history.targets import answers
+from alert_history.targets import answers, explaining
 from alert_history.targets.fitting import clipped, fitted, sound_url
-from alert_history.targets.wording import name_words, place_words, summary
+from alert_history.targets.wording import calling_nobody, name_words, place_words, summary
 
 DEFAULT_URL = "https://api.rootly.com"
 
@@ -58,6 +58,7 @@ class RootlyTarget:
     # Rootly takes 3000 calls a minute of one API key, which all that an organisation does with it shares; one alert a
     # second leaves it nearly all of them, and people can't follow more.
     default_rate_per_minute = 60.0
+    takes_follow_ups = True
 
     def __init__(
         self,
@@ -77,6 +78,8 @@ class RootlyTarget:
     async def send(self, message: Message) -> Sent:
         """A resolve without an id asks for it first, by creating the alert, which finds it where it is open."""
         (alert,) = message.alerts
+        if alert.event == "classified":
+            return Sent(external_id=await self._tell_classified(alert))
         if alert.status == "firing":
             return Sent(external_id=await self._tell_firing(alert))
         known_id = alert.external_id or await self._create(alert, status="open")
@@ -90,9 +93,20 @@ class RootlyTarget:
         """Its id: of the alert still open, brought up to date, or else of a new one, as after a resolve by hand."""
         told_id = await self._create(alert, status="triggered")
         if told_id == alert.external_id:
-            texts = {**_texts(alert), "labels": _labels(alert)}
-            await self._call("PATCH", _path(told_id), _document(texts))
+            await self._update(told_id, alert)
         return told_id
+
+    async def _tell_classified(self, alert: Outgoing) -> str | None:
+        """Bring the alert it knows up to date. One it has no id for is asked for with `open`, which calls nobody."""
+        known_id = alert.external_id
+        if known_id is None and alert.status == "firing":
+            known_id = await self._create(alert, status="open")
+        if known_id is not None:
+            await self._update(known_id, alert)
+        return known_id
+
+    async def _update(self, known_id: str, alert: Outgoing) -> None:
+        await self._call("PATCH", _path(known_id), _document({**_texts(alert), "labels": _labels(alert)}))
 
     async def _create(self, alert: Outgoing, *, status: Literal["open", "triggered"]) -> str:
         attributes = new_alert(alert, service_ids=self._service_ids, organization_id=self._organization_id)
@@ -132,18 +146,22 @@ def new_alert(alert: Outgoing, *, service_ids: tuple[str, ...], organization_id:
 
 
 def _texts(alert: Outgoing) -> dict[str, str]:
-    """`summary`, and `description` where there is one."""
+    """`summary`, and `description` where there is one: what the alert says, then what its classification does."""
     name, said = name_words([alert]), summary(alert.annotations)
     headline = f"{name}: {said}" if said else " · ".join([name, *place_words([alert])])
     texts = {"summary": clipped(headline, _SUMMARY_CHARACTERS)}
+    explanation = calling_nobody(explaining.plain_text([alert]))
+    room = _DESCRIPTION_CHARACTERS - len(explanation) - 2
     description = alert.annotations.get("description", "").strip()
-    if len(description) > _DESCRIPTION_CHARACTERS:
-        description = description[: _DESCRIPTION_CHARACTERS - 1] + "…"
-    return texts | {"description": description} if description else texts
+    if len(description) > room:
+        description = description[: room - 1] + "…"
+    whole = "\n\n".join(filter(None, [description, explanation]))
+    return texts | {"description": whole} if whole else texts
 
 
 def _labels(alert: Outgoing) -> list[dict[str, str]]:
-    return [{"key": name, "value": value} for name, value in fitted(alert.labels, max_bytes=_LABELS_BYTES).items()]
+    labels = explaining.labels(alert) | alert.labels
+    return [{"key": name, "value": value} for name, value in fitted(labels, max_bytes=_LABELS_BYTES).items()]
 
 
 def _data(alert: Outgoing, organization_id: str) -> dict[str, Any]:

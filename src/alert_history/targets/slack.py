@@ -14,13 +14,16 @@ from urllib.parse import quote
 import httpx
 import msgspec
 
+from alert_history.domain.classification import Classification
 from alert_history.domain.target import Message, Outgoing, Sent, TargetSpec
 from alert_history.targets import answers
+from alert_history.targets.explaining import explained, sure_words, unexplained
 from alert_history.targets.slack_text import clip, clip_line, code, link
 from alert_history.targets.wording import (
     MARKS,
     annotated_urls,
     description_of,
+    is_follow_up,
     lasting_words,
     loudest,
     name_words,
@@ -46,6 +49,12 @@ _SUMMARY_CHARACTERS = 400
 _DESCRIPTION_CHARACTERS = 1500
 _DESCRIPTION_OF_MANY_CHARACTERS = 300
 _MANY = 4
+_ALERTS_CHARACTERS = 3000  # what explanations leave to the alerts at least
+_EXPLANATIONS_SHOWN = 4
+_REASONS_SHOWN = 2
+_CAUSE_CHARACTERS = 500
+_ADVICE_CHARACTERS = 250
+_ADVICE_OF_SEVERAL = 2
 _LABELS_SHOWN = 8
 _LABEL_CHARACTERS = 100
 
@@ -63,13 +72,15 @@ class SlackTarget:
 
     speaks_of_groups = True
     default_rate_per_minute = 60.0
+    takes_follow_ups = True  # as a short note of its own: an incoming webhook can't change what it posted
 
     def __init__(self, url: str, client: httpx.AsyncClient) -> None:
         self._url = url
         self._client = client
 
     async def send(self, message: Message) -> Sent:
-        body = msgspec.json.encode(slack_message(message.alerts))
+        told = slack_note if is_follow_up(message.alerts) else slack_message
+        body = msgspec.json.encode(told(message.alerts))
         answer = await answers.post(self._client, self._url, body=body)
         if answer.text.strip() != "ok":
             raise answers.not_its_own(answer, "Slack", secrets=[self._url, *httpx.URL(self._url).path.split("/")])
@@ -84,18 +95,31 @@ def slack_message(alerts: Sequence[Outgoing]) -> dict[str, Any]:
 
     `text` is the headline: above the bar, on the lock screen, read aloud. No mention in it can call anybody.
     """
+    return _message(alerts, status_words(alerts), said=_shared_summary(alerts), blocks=_blocks(alerts))
+
+
+def slack_note(alerts: Sequence[Outgoing]) -> dict[str, Any]:
+    """What is posted when the classification of alerts follows, which were told of before; one at least."""
+    is_over = loudest(alerts) is None
+    notes = [_context(text) for text in ("Resolved by now",) if is_over]
+    blocks = [*_explanations(alerts, room=_BLOCKS_CHARACTERS - _MORE_CHARACTERS), *notes]
+    return _message(alerts, "CLASSIFIED", blocks=blocks or [_context("Without a classification")])
+
+
+def _message(
+    alerts: Sequence[Outgoing], word: str, *, blocks: Sequence[dict[str, Any]], said: str = ""
+) -> dict[str, Any]:
     level = loudest(alerts)
     name, *places = _title(alerts)
-    status = status_words(alerts)
-    lines = [" · ".join([f"{MARKS[level]} *{status}* · *{name}*", *places]), _shared_summary(alerts)]
-    plain = " · ".join([f"{MARKS[level]} {status}", name, *places])
+    lines = [" · ".join([f"{MARKS[level]} *{word}* · *{name}*", *places]), said]
+    plain = " · ".join([f"{MARKS[level]} {word}", name, *places])
     return {
         "text": "\n".join(filter(None, lines)),
         "parse": "none",
         "link_names": False,
         "unfurl_links": False,
         "unfurl_media": False,
-        "attachments": [{"color": _COLORS[level], "fallback": plain, "blocks": _blocks(alerts)}],
+        "attachments": [{"color": _COLORS[level], "fallback": plain, "blocks": blocks}],
     }
 
 
@@ -109,15 +133,43 @@ def _shared_summary(alerts: Sequence[Outgoing]) -> str:
 
 
 def _blocks(alerts: Sequence[Outgoing]) -> list[dict[str, Any]]:
-    """As many alerts as there is room for, how many more there are, and what holds for all of them."""
+    """As many alerts as there is room for, how many more there are, what they mean, and what holds for all of them."""
     common = shared(alert.labels for alert in alerts)
     said_below = shared(alert.annotations for alert in alerts) if len(alerts) > 1 else {}
     footer = _footer(alerts, common=common, annotations=said_below)
     ordered = urgent_first(alerts)
     texts = [_alert_text(alert, alerts, common=common, said_below=said_below) for alert in ordered[:_ALERTS_SHOWN]]
     room = _BLOCKS_CHARACTERS - _MORE_CHARACTERS - sum(map(_size, footer))
-    sections = _fitting([_section(text) for text in texts], room)
-    return [*sections, *_more(ordered[len(sections) :]), *footer]
+    firing = [alert for alert in ordered if alert.status == "firing"]  # those resolved were explained when they fired
+    meaning = _explanations(firing, room=room - _ALERTS_CHARACTERS)
+    sections = _fitting([_section(text) for text in texts], room - sum(map(_size, meaning)))
+    return [*sections, *_more(ordered[len(sections) :]), *meaning, *footer]
+
+
+def _explanations(alerts: Sequence[Outgoing], *, room: int) -> list[dict[str, Any]]:
+    """What the alerts mean, once where they share it, and small why some of them are not classified."""
+    told = explained(alerts)
+    reasons = [_context(clip_line(reason, _SUMMARY_CHARACTERS)) for reason in unexplained(alerts)[:_REASONS_SHOWN]]
+    is_of_all = len(told) == 1 and not reasons
+    sections = [
+        _section(_explanation(each, "" if is_of_all else name_words(those), is_short=len(told) > 1))
+        for each, those in list(told.items())[:_EXPLANATIONS_SHOWN]
+    ]
+    return _fitting([*sections, *reasons], room)
+
+
+def _explanation(classification: Classification, names: str, *, is_short: bool) -> str:
+    """`names` says of which alerts it is, if not of all. Where there are several, each is told in fewer words."""
+    of = f"*{clip_line(names, _NAME_CHARACTERS)}* · " if names else ""
+    advice = classification.recommendations[: _ADVICE_OF_SEVERAL if is_short else None]
+    cause = "" if is_short else clip_line(classification.probable_cause, _CAUSE_CHARACTERS)
+    lines = [
+        f"💡 {of}{clip_line(sure_words(classification), _NAME_CHARACTERS)}",
+        clip_line(classification.summary, _SUMMARY_CHARACTERS),
+        f"*Probable cause:* {cause}" if cause else "",
+        *(f"• {clip_line(text, _ADVICE_CHARACTERS)}" for text in advice),
+    ]
+    return "\n".join(filter(None, lines))
 
 
 def _fitting(blocks: Sequence[dict[str, Any]], room: int) -> list[dict[str, Any]]:

@@ -17,6 +17,7 @@ import httpx
 import msgspec
 
 from alert_history.domain.alert import Status
+from alert_history.domain.classification import Classification, capped
 from alert_history.domain.occurrence import EventKind
 from alert_history.domain.target import Message, Outgoing, Sent, TargetSpec
 from alert_history.targets import answers
@@ -46,6 +47,13 @@ _OURS = frozenset(
 )
 
 
+class Enrichment(msgspec.Struct, frozen=True):
+    """Whether the alert is classified. `reason` says why not, where it should be: `unenriched`."""
+
+    status: Literal["enriched", "unenriched", "transparent"]
+    reason: str | None
+
+
 class WebhookAlert(msgspec.Struct, frozen=True):
     """`data` of the body: the alert as it is now. `occurrence_id` names this firing, from `starts_at` to `ends_at`."""
 
@@ -63,6 +71,8 @@ class WebhookAlert(msgspec.Struct, frozen=True):
     generator_url: str
     external_url: str
     details: dict[str, Any]
+    classification: Classification | None
+    enrichment: Enrichment
 
 
 class WebhookBody(msgspec.Struct, frozen=True):
@@ -87,6 +97,7 @@ class WebhookTarget:
     """One URL. Any 2xx means taken, whatever else it says."""
 
     speaks_of_groups = False
+    takes_follow_ups = True
     default_rate_per_minute = 600.0  # ten a second: nobody knows what a stranger bears, and a storm must not break it
 
     def __init__(
@@ -147,8 +158,16 @@ def webhook_body(alert: Outgoing, *, idempotency_key: str) -> WebhookBody:
             generator_url=alert.generator_url,
             external_url=alert.external_url,
             details=alert.details,
+            classification=None if alert.classification is None else capped(alert.classification),
+            enrichment=_enrichment(alert),
         ),
     )
+
+
+def _enrichment(alert: Outgoing) -> Enrichment:
+    if alert.classification is not None:
+        return Enrichment("enriched", None)
+    return Enrichment("transparent" if alert.unenriched is None else "unenriched", alert.unenriched)
 
 
 def sign(body: bytes, *, key: bytes, message_id: str, timestamp: str) -> str:

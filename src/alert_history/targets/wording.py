@@ -40,7 +40,12 @@ def _pairs(maps: Sequence[Mapping[str, str]]) -> list[tuple[str, str]]:
 
 
 def urgency(alert: Outgoing) -> Urgency:
-    """How urgent its `severity` says it is. A word nobody knows, or none, is critical: better loud than missed."""
+    """How urgent its classification says it is, where there is one, noise being the quietest; else its `severity`.
+
+    A word nobody knows, or none, is critical: better loud than missed.
+    """
+    if alert.classification is not None:
+        return "info" if alert.classification.severity == "noise" else alert.classification.severity
     severity = alert.labels.get("severity", "").strip().lower()
     if severity in _WARNING:
         return "warning"
@@ -57,6 +62,11 @@ def urgent_first(alerts: Sequence[Outgoing]) -> list[Outgoing]:
     """Those that fire before those resolved, the most urgent first, then the newest."""
     newest_first = sorted(alerts, key=lambda alert: alert.starts_at, reverse=True)
     return sorted(newest_first, key=lambda alert: (alert.status != "firing", _LOUDEST_FIRST.index(urgency(alert))))
+
+
+def is_follow_up(alerts: Sequence[Outgoing]) -> bool:
+    """Whether this only adds a classification to what was told before."""
+    return all(alert.event == "classified" for alert in alerts)
 
 
 def status_words(alerts: Sequence[Outgoing]) -> str:

@@ -89,10 +89,11 @@ class QuarantineParameters(msgspec.Struct, frozen=True):
 
 
 class QuarantineAnswer(msgspec.Struct, frozen=True):
-    """A page of what was refused, newest first."""
+    """A page of what was refused, newest first. `total` is a lower bound where `is_total_exact` is false."""
 
     quarantine: list[QuarantinedAlert]
     total: int
+    is_total_exact: bool
     limit: int
     next_cursor: str | None
 
@@ -189,7 +190,7 @@ class HistoryApi:
         page = await self._history.quarantine(
             limit=asked.limit, cursor=None if asked.cursor is None else str(asked.cursor)
         )
-        return QuarantineAnswer(page.quarantine, page.total, asked.limit, page.next_cursor)
+        return QuarantineAnswer(page.quarantine, page.total, page.is_total_exact, asked.limit, page.next_cursor)
 
 
 def _time(text: str | None, now: datetime, *, of: str) -> datetime | None:
