@@ -37,13 +37,13 @@ _ENTER_READ_ONLY = (
 )
 
 
-
-
 def instructions(text: str) -> list[tuple[str, str]]:
     """The instructions in order, comments and line ends inside of them taken out."""
     lines = [line for line in text.splitlines() if not line.lstrip().startswith("#")]
     joined = re.sub(r"\\\n\s*", " ", "\n".join(lines))
-    return [(word, rest.strip()) for word, _, rest in (line.strip().partition(" ") for line in joined.splitlines()) if word]
+    return [
+        (word, rest.strip()) for word, _, rest in (line.strip().partition(" ") for line in joined.splitlines()) if word
+    ]
 
 
 def context_files(ignore: str) -> list[Path]:
@@ -102,7 +102,9 @@ class Stage:
         assert done.returncode == 0, f"{script}\n{done.stdout}{done.stderr}"
         return done.stdout
 
-    def entry(self, words: Sequence[str], *, user: str | None = None, writable: Mapping[str, str] | None = None) -> list[str]:
+    def entry(
+        self, words: Sequence[str], *, user: str | None = None, writable: Mapping[str, str] | None = None
+    ) -> list[str]:
         """The words that run a command in the finished image, as the user and with nothing writable.
 
         `writable` gives folders of memory by path, with their sizes. Signals reach the command itself. No capabilities,
