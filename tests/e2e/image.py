@@ -11,6 +11,7 @@ import os
 import re
 import shlex
 import shutil
+import stat
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -30,10 +31,10 @@ _ENTER = (
     + ' && exec chroot . /bin/sh -c "$4"'
 )
 _ENTER_READ_ONLY = (
-    'mount -t overlay overlay -o ro,lowerdir="$2":/ "$1" && '
+    'mount -t overlay overlay -o ro,lowerdir=/,upperdir="$2",workdir="$3" "$1" && '
     + _SET_UP
-    + ' && for each in $3; do mount -t tmpfs -o mode=1777,size="${each#*=}" tmpfs ".${each%=*}" || exit 1; done && '
-    + 'shift 3 && exec chroot . "$@"'
+    + ' && for each in $4; do mount -t tmpfs -o mode=1777,size="${each#*=}" tmpfs ".${each%=*}" || exit 1; done && '
+    + 'shift 4 && exec chroot . "$@"'
 )
 
 
@@ -114,7 +115,8 @@ class Stage:
         folders = " ".join(f"{path}={size}" for path, size in (writable or {}).items())
         drop = ["--clear-groups", "--inh-caps=-all", "--ambient-caps=-all", "--bounding-set=-all", "--no-new-privs"]
         as_user = ["setpriv", f"--reuid={uid}", f"--regid={gid}", *drop, "--pdeathsig", "KILL"]
-        enter = ["unshare", "--mount", "sh", "-c", _ENTER_READ_ONLY, "sh", str(self.folder / "root"), str(self.changes)]
+        folder = [str(self.folder / "root"), str(self.changes), str(self.folder / "work")]
+        enter = ["unshare", "--mount", "sh", "-c", _ENTER_READ_ONLY, "sh", *folder]
         return [*enter, folders, *as_user, "env", "-C", self.workdir, *words]
 
 
@@ -151,7 +153,17 @@ def build(folder: Path, args: Mapping[str, str] | None = None) -> Stage:
 def _new_stage(folder: Path, env: dict[str, str]) -> Stage:
     for name in ("root", "changes", "work"):
         (folder / name).mkdir(parents=True)
+    _open_the_way_to_python(folder / "changes")
     return Stage(folder, env)
+
+
+def _open_the_way_to_python(changes: Path) -> None:
+    """Everybody may run the base image's Python; this machine's may be in somebody's home."""
+    for parent in reversed(Path(sys.executable).resolve().parents):
+        if not parent.stat().st_mode & stat.S_IXOTH:
+            opened = changes / str(parent).lstrip("/")
+            opened.mkdir(parents=True)
+            opened.chmod(0o711)
 
 
 def _base_environment() -> dict[str, str]:
