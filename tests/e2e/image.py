@@ -91,7 +91,8 @@ class Stage:
 
     def run(self, script: str) -> str:
         """Run a step as root. Raises: AssertionError with what it printed."""
-        words = ["sh", "-c", _ENTER, "sh", self.folder / "root", self.changes, self.folder / "work"]
+        folders = [self.folder / "root", self.changes, self.folder / "work"]
+        words = ["sh", "-c", _ENTER, "sh", *map(str, folders)]
         done = subprocess.run(
             ["unshare", "--mount", *words, f"cd {shlex.quote(self.workdir)} && {script}"],
             env=self.env,
