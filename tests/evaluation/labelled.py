@@ -52,7 +52,7 @@ def labelled_alerts() -> list[Labelled]:
 
 def split(alerts: Sequence[Labelled]) -> tuple[list[Labelled], list[Labelled]]:
     """Those to work with, and those held out: a third of each severity, chosen by checksum and so by nobody."""
-    held_out = set()
+    held_out: set[str] = set()
     ordered = sorted(alerts, key=lambda alert: (alert.severity, crc32(alert.name.encode())))
     for _, of_severity in groupby(ordered, key=lambda alert: alert.severity):
         held_out.update(alert.name for alert in list(of_severity)[::_ONE_IN])
