@@ -40,6 +40,8 @@ _CLAIM = """INSERT INTO classification_claims VALUES (?, ?, ?) ON CONFLICT (shap
 _INSERT = f"INSERT INTO classifications VALUES ({', '.join('?' * 10)}) ON CONFLICT DO NOTHING"
 _LET_GO = f"""UPDATE delivery_queue SET enrichment = ?, due_at = min(due_at, ?)
     WHERE shape = ? AND enrichment = '{AWAITED}'"""
+_IS_HELD = f"""SELECT EXISTS (SELECT 1 FROM classification_claims WHERE shape = :shape)
+    OR EXISTS (SELECT 1 FROM delivery_queue WHERE shape = :shape AND enrichment = '{AWAITED}')"""
 _SPENT = "SELECT count(*), coalesce(sum(tokens), 0), coalesce(sum(cost_usd), 0) FROM classifications WHERE at >= ?"
 _COUNTS = """SELECT model, severity, count(*) FROM classifications WHERE at >= ? AND at < ?
     GROUP BY model, severity ORDER BY model, severity"""
@@ -69,14 +71,20 @@ class SqliteClassifications:
 
     async def keep(self, kept: Sequence[KeptVerdict], *, now: datetime) -> int:
         """See `ports.Classifications.keep`."""
+        if not kept:
+            return 0
         return await self._connections.write(_keep, kept, now=now)
 
     async def let_go(self, shapes: Sequence[str], *, unenriched: str | None, now: datetime) -> int:
-        """See `ports.Classifications.let_go`."""
+        """See `ports.Classifications.let_go`. Looks before it takes the write lock: mostly there is nothing."""
+        if not await self._connections.read(_is_any_held, shapes):
+            return 0
         return await self._connections.write(_let_go, shapes, unenriched=unenriched, now=now)
 
     async def follow_up(self, kept: KeptVerdict, *, told: Sequence[tuple[str, datetime, str]], now: datetime) -> int:
         """See `ports.Classifications.follow_up`."""
+        if not told:
+            return 0
         return await self._connections.write(_follow_up, kept, told=told, now=now)
 
     async def past(self, case: Case) -> Past:
@@ -169,6 +177,11 @@ def _row(kept: KeptVerdict) -> tuple[Any, ...]:
     tokens = usage.prompt_tokens + usage.completion_tokens
     head = (kept.id, kept.shape, kept.fingerprint, to_microseconds(told.at), told.source, told.model, told.severity)
     return (*head, tokens, usage.cost_usd, encode_json(kept.verdict).decode())
+
+
+def _is_any_held(connection: sqlite3.Connection, shapes: Sequence[str]) -> bool:
+    """Whether one of these is claimed, or deliveries wait for it."""
+    return any(connection.execute(_IS_HELD, {"shape": shape}).fetchone()[0] for shape in shapes)
 
 
 def _let_go(connection: sqlite3.Connection, shapes: Sequence[str], *, unenriched: str | None, now: datetime) -> int:
