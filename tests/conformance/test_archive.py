@@ -296,11 +296,10 @@ async def test_nothing_in_a_range_is_said(store: Store, shelf: Shelf) -> None:
 
 
 async def test_an_archive_of_one_database_is_restored_to_the_other(
-    store: Store, folder: Path, database_url: str, request: pytest.FixtureRequest
+    store: Store, folder: Path, database_url: str, sqlite_url: str, postgres_url: str
 ) -> None:
     await archive(store, FolderShelf(folder))
-    other_kind = "postgres_url" if database_url.startswith("sqlite") else "sqlite_url"
-    other = open_store(request.getfixturevalue(other_kind))
+    other = open_store(postgres_url if database_url == sqlite_url else sqlite_url)
     await other.lifecycle.open()
     await restore(store, FolderShelf(folder))
     await restore(other, FolderShelf(folder))

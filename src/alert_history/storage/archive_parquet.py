@@ -39,9 +39,12 @@ class ParquetFormat:
         wanted = [shape.columns[shape.places[name]] for name in only] or list(shape.columns)
         try:
             file = pq.ParquetFile(self._pyarrow.BufferReader(data))
-            for batch in file.iter_batches(_BATCH_ROWS, columns=[column.name for column in wanted]):
-                columns = [self._values(batch.column(column.name), column) for column in wanted]
-                yield from zip(*columns, strict=True)
+            there = set(file.schema_arrow.names)
+            held = [column for column in wanted if column.name in there or not column.is_nullable]
+            for batch in file.iter_batches(_BATCH_ROWS, columns=[column.name for column in held]):
+                values = {column.name: self._values(batch.column(column.name), column) for column in held}
+                nothing = [None] * batch.num_rows  # what a file of an earlier release could not know
+                yield from zip(*(values.get(column.name, nothing) for column in wanted), strict=True)
         except (self._pyarrow.ArrowException, KeyError, OSError) as error:
             raise ArchiveFault(f"no file of our {shape.name}: {error}") from error
 

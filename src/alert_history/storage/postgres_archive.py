@@ -1,10 +1,11 @@
 """PostgreSQL: old history as rows, for an archive. Every statement finds its rows by key and takes a bounded step."""
 
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
+import asyncpg
 import msgspec
 
 from alert_history.domain.archive import ALERTS, BODIES, EVENTS, Column, Entry, Kind, Row, Shape
@@ -15,6 +16,8 @@ from alert_history.storage.postgres_upkeep import PARTITIONED, create_partitions
 from alert_history.zstd import compress, decompress
 
 _LOCK = 0x6172636869  # "archi"
+_LOCK_SETTINGS = "SET lock_timeout = '2s'; SET tcp_keepalives_idle = 30; SET tcp_keepalives_interval = 10"
+_UNLOCK_SECONDS = 5
 _COUNT_TIMEOUT_MS = 5_000
 _BODY_LEVEL = 1
 _TYPES: dict[Kind, str] = {
@@ -46,18 +49,19 @@ class PostgresArchivable:
 
     @asynccontextmanager
     async def alone(self) -> AsyncIterator[None]:
-        """An advisory lock, which the server takes back if this process dies."""
-        with storage_errors():
-            connecting = self._connections.single()
-            connection = await connecting.__aenter__()
-        try:
+        """An advisory lock, which the server takes back if this process dies.
+
+        It notices that a moment later, so a run that follows a killed one waits for it a little.
+        """
+        async with AsyncExitStack() as stack:
             with storage_errors():
-                is_ours = await connection.fetchval("SELECT pg_try_advisory_lock($1)", _LOCK)
-            if not is_ours:
-                raise Busy("somebody else archives or restores this database")
-            yield
-        finally:
-            await connecting.__aexit__(None, None, None)
+                connection = await stack.enter_async_context(self._connections.single())
+                await _lock(connection)
+            try:
+                yield
+            finally:  # at once, rather than when the server notices that we are gone
+                with suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+                    await connection.execute(f"SELECT pg_advisory_unlock({_LOCK})", timeout=_UNLOCK_SECONDS)
 
     async def count(self, shape: Shape, *, before: datetime) -> int | None:
         """See `ports.Archivable.count`."""
@@ -122,6 +126,14 @@ class PostgresArchivable:
                     if table in PARTITIONED:
                         since = max(until, _LOWEST["time"] + timedelta(days=7)) - PARTITIONED[table].length
                         await create_partitions(connection, table, since=since, until=until)
+
+
+async def _lock(connection: Connection) -> None:
+    await connection.execute(_LOCK_SETTINGS)
+    try:
+        await connection.execute(f"SELECT pg_advisory_lock({_LOCK})")
+    except asyncpg.LockNotAvailableError:
+        raise Busy("somebody else archives or restores this database") from None
 
 
 async def _probe_by_key(connection: Connection) -> None:
