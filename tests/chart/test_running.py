@@ -57,8 +57,9 @@ def redis() -> Iterator[Server]:
 
 @pytest.fixture(params=["guide", "own-passwords"])
 def cluster(request: pytest.FixtureRequest, built: image.Stage, database: Database, redis: Server) -> Cluster:
-    """The guide's Secrets and values, but for targets, which need an API server; or a basic installation, whose password
-    is in no URL.
+    """The guide's Secrets and values, or a basic installation, whose password is in no URL.
+
+    Without the guide's targets: they need an API server.
     """
     port = database.server.port
     addresses = {

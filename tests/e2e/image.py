@@ -91,9 +91,19 @@ class Stage:
 
     def run(self, script: str) -> str:
         """Run a step as root. Raises: AssertionError with what it printed."""
-        words = ["sh", "-c", _ENTER, "sh", self.folder / "root", self.changes, self.folder / "work"]
+        folders = [str(self.folder / "root"), str(self.changes), str(self.folder / "work")]
+        words = [
+            "unshare",
+            "--mount",
+            "sh",
+            "-c",
+            _ENTER,
+            "sh",
+            *folders,
+            f"cd {shlex.quote(self.workdir)} && {script}",
+        ]
         done = subprocess.run(
-            ["unshare", "--mount", *words, f"cd {shlex.quote(self.workdir)} && {script}"],
+            words,
             env=self.env,
             capture_output=True,
             text=True,
