@@ -91,12 +91,14 @@ async def test_a_pod_starts_answers_and_stops_in_time(pods: list[Pod]) -> None:
     assert all(pod.passes(probe) for probe in ("startupProbe", "livenessProbe", "readinessProbe"))
     async with httpx.AsyncClient(base_url=pod.url, trust_env=False) as client:
         answer = await client.post("/webhook/proxy", content=webhook(alert(1)), headers=_JSON)
-        ready = (await client.get("/readyz")).json()
-    assert (answer.status_code, ready["status"]) == (200, "ok")
+    wait_until(
+        lambda: httpx.get(f"{pod.url}/readyz", trust_env=False).json()["status"] == "ok", "the cache is there too"
+    )
+    assert answer.status_code == httpx.codes.OK
     assert pod.open_for_writing() in ([], [str(pod.server.folder / "server.log")] * 2)
-    code, seconds = pod.stop()
+    code, seconds = pod.stop()  # which raises where the grace period is over
     assert code == 0
-    assert seconds < 10
+    assert seconds >= 1, "the hook's delay came first"
 
 
 async def test_pods_that_start_together_migrate_once_and_all_serve(pods: list[Pod]) -> None:
