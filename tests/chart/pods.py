@@ -1,7 +1,7 @@
 """A pod of the service as a kubelet would run it.
 
-Image, command, environment, user, file system, probes and stop are the chart's, word for word. Only addresses differ: each
-pod has a port of its own on this machine, and servers are found by theirs.
+Image, command, environment, user, file system, probes and stop are the chart's, word for word. Only addresses differ:
+each pod has a port of its own on this machine, and servers are found by theirs.
 """
 
 import re
