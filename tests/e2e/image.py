@@ -33,7 +33,7 @@ _ENTER = (
 _ENTER_READ_ONLY = (
     # One after another: each clears the work folder, and would find it in the hands of another.
     'exec 9>"$1.lock" && flock 9 && mount -t overlay overlay -o ro,lowerdir=/,upperdir="$2",workdir="$3" "$1" && '
-    + "exec 9>&- && "
+    "exec 9>&- && "
     + _SET_UP
     + ' && for each in $4; do mount -t tmpfs -o mode=1777,size="${each#*=}" tmpfs ".${each%=*}" || exit 1; done && '
     + 'shift 4 && exec chroot . "$@"'
