@@ -31,7 +31,9 @@ _ENTER = (
     + ' && exec chroot . /bin/sh -c "$4"'
 )
 _ENTER_READ_ONLY = (
-    'mount -t overlay overlay -o ro,lowerdir=/,upperdir="$2",workdir="$3" "$1" && '
+    # One after another: each clears the work folder, and would find it in the hands of another.
+    'exec 9>"$1.lock" && flock 9 && mount -t overlay overlay -o ro,lowerdir=/,upperdir="$2",workdir="$3" "$1" && '
+    "exec 9>&- && "
     + _SET_UP
     + ' && for each in $4; do mount -t tmpfs -o mode=1777,size="${each#*=}" tmpfs ".${each%=*}" || exit 1; done && '
     + 'shift 4 && exec chroot . "$@"'
@@ -91,10 +93,19 @@ class Stage:
 
     def run(self, script: str) -> str:
         """Run a step as root. Raises: AssertionError with what it printed."""
-        folders = [self.folder / "root", self.changes, self.folder / "work"]
-        words = ["sh", "-c", _ENTER, "sh", *map(str, folders)]
+        folders = [str(self.folder / "root"), str(self.changes), str(self.folder / "work")]
+        words = [
+            "unshare",
+            "--mount",
+            "sh",
+            "-c",
+            _ENTER,
+            "sh",
+            *folders,
+            f"cd {shlex.quote(self.workdir)} && {script}",
+        ]
         done = subprocess.run(
-            ["unshare", "--mount", *words, f"cd {shlex.quote(self.workdir)} && {script}"],
+            words,
             env=self.env,
             capture_output=True,
             text=True,

@@ -1,0 +1,151 @@
+"""A pod of the service as a kubelet would run it.
+
+Image, command, environment, user, file system, probes and stop are the chart's, word for word. Only addresses differ:
+each pod has a port of its own on this machine, and servers are found by theirs.
+"""
+
+import re
+import subprocess
+import time
+from base64 import b64decode
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+from tests.chart.rendering import Object, Rendered
+from tests.e2e.image import Stage
+from tests.processes import HOST, Server, free_port
+
+_REFERENCE = re.compile(r"\$\(([A-Za-z_][A-Za-z0-9_]*)\)")
+_MEASURES = {"Mi": "m", "Gi": "g"}
+
+
+@dataclass
+class Cluster:
+    """What pods find around them. `addresses` gives `host:port` of this machine for `host:port` of the chart."""
+
+    rendered: Rendered
+    image: Stage
+    addresses: Mapping[str, str]
+    secrets: Mapping[str, Mapping[str, str]]
+
+    def pod(self, folder: Path) -> "Pod":
+        """One more pod of the service's Deployment, not started yet."""
+        folder.mkdir()
+        return Pod(self, folder, free_port())
+
+    def environment(self, container: Object) -> dict[str, str]:
+        """As a kubelet resolves it: `envFrom`, then `env` in order, with `$(NAME)` replaced by what came before."""
+        found: dict[str, str] = {}
+        for source in container.get("envFrom", []):
+            reference = source["secretRef"]
+            assert reference["name"] in self.secrets or reference["optional"]
+            found.update(self.secrets.get(reference["name"], {}))
+        for entry in container["env"]:
+            found[entry["name"]] = self._value(entry, found)
+        return {name: self._reachable(value) for name, value in found.items()}
+
+    def _value(self, entry: Object, before: Mapping[str, str]) -> str:
+        if "valueFrom" in entry:
+            reference = entry["valueFrom"]["secretKeyRef"]
+            return self._secret(reference["name"])[reference["key"]]
+        return _REFERENCE.sub(lambda name: before.get(name[1], name[0]), entry["value"])
+
+    def _secret(self, name: str) -> Mapping[str, str]:
+        if name in self.secrets:
+            return self.secrets[name]
+        data = self.rendered.named("Secret", name)["data"]
+        return {key: b64decode(value).decode() for key, value in data.items()}
+
+    def _reachable(self, text: str) -> str:
+        for told, real in self.addresses.items():
+            text = text.replace(told, real)
+        return text
+
+
+class Pod:
+    """One pod. `start` returns when its readiness probe passes; `stop` is what deleting it does."""
+
+    def __init__(self, cluster: Cluster, folder: Path, port: int) -> None:
+        self._cluster = cluster
+        self._spec = cluster.rendered.service_pod()
+        self._container = cluster.rendered.container()
+        self.url = f"http://{HOST}:{port}"
+        self._port = str(port)
+        self.server = Server(
+            name="alert-history",
+            command=self._words(self._container, self._container["command"]),
+            folder=folder,
+            port=port,
+            url=self.url,
+            is_ready=lambda: self.passes("startupProbe") and self.passes("readinessProbe"),
+            environment=self._environment(self._container),
+        )
+
+    def initialise(self) -> None:
+        """Run its init containers, each to its end. Raises: subprocess.CalledProcessError."""
+        for container in self._spec["initContainers"]:
+            words = self._words(container, container["command"])
+            subprocess.run(words, env=self._environment(container), check=True, capture_output=True, timeout=60)
+
+    def start(self) -> None:
+        """As after scheduling. Raises: AssertionError where the startup probe would have given up."""
+        self.initialise()
+        probe = self._container["startupProbe"]
+        self.server.start(timeout_seconds=probe["periodSeconds"] * probe["failureThreshold"])
+
+    def passes(self, name: str) -> bool:
+        """Whether the probe passes now."""
+        probe = self._container[name]
+        try:
+            answer = httpx.get(self.url + probe["httpGet"]["path"], timeout=probe["timeoutSeconds"], trust_env=False)
+        except httpx.TransportError:
+            return False
+        return 200 <= answer.status_code < 400
+
+    def stop(self) -> tuple[int, float]:
+        """The preStop hook, SIGTERM, and the rest of the grace period; the exit code and the seconds it all took.
+
+        Raises: subprocess.TimeoutExpired where a kubelet would kill it.
+        """
+        begin = time.monotonic()
+        hook = self._container["lifecycle"]["preStop"]["exec"]["command"]
+        words = self._words(self._container, hook)
+        subprocess.run(words, env=self._environment(self._container), check=True, timeout=60)
+        left = self._spec["terminationGracePeriodSeconds"] - (time.monotonic() - begin)
+        return self.server.terminate(timeout_seconds=left), time.monotonic() - begin
+
+    def open_for_writing(self) -> list[str]:
+        """What it has open for writing in its file system; pipes, sockets and devices don't count."""
+        found = []
+        for link in Path(f"/proc/{self.server.pid}/fd").iterdir():
+            target = str(link.readlink())
+            flags = (link.parent.parent / "fdinfo" / link.name).read_text().partition("flags:")[2].split()[0]
+            if target.startswith("/") and not target.startswith("/dev/") and int(flags, 8) & 3:
+                found.append(target)
+        return found
+
+    def _environment(self, container: Object) -> dict[str, str]:
+        return {**self._cluster.image.env, "HOME": "/tmp", **self._cluster.environment(container)}  # noqa: S108
+
+    def _words(self, container: Object, words: list[str]) -> list[str]:
+        """The command in the image, under the pod's and the container's security contexts."""
+        context = {**self._spec["securityContext"], **container["securityContext"]}
+        assert context["readOnlyRootFilesystem"]
+        assert context["capabilities"] == {"drop": ["ALL"]}
+        assert context["runAsNonRoot"]
+        user = f"{context['runAsUser']}:{context['runAsGroup']}"
+        volumes = {volume["name"]: volume for volume in self._spec["volumes"]}
+        writable = {
+            mount["mountPath"]: _measured(volumes[mount["name"]]["emptyDir"]["sizeLimit"])
+            for mount in container["volumeMounts"]
+        }
+        own = [self._port if word == "8080" else word for word in words]
+        return self._cluster.image.entry(own, user=user, writable=writable)
+
+
+def _measured(size: str) -> str:
+    """A size of Kubernetes as mount takes it."""
+    return size[:-2] + _MEASURES[size[-2:]]
