@@ -19,8 +19,8 @@ def load(path: Path) -> Any:
 
 
 def yaml_blocks(page: str) -> list[str]:
-    """The YAML blocks of a page under docs/."""
-    return _BLOCK.findall((ROOT / "docs" / page).read_text(encoding="utf-8"))
+    """The YAML blocks of a page."""
+    return _BLOCK.findall((ROOT / page).read_text(encoding="utf-8"))
 
 
 def promtool(*words: str | Path) -> str:

@@ -10,12 +10,15 @@ import yaml
 from tests.monitoring.documents import ROOT, amtool, load, promtool, yaml_blocks
 
 COMPOSE = ROOT / "deploy" / "compose" / "alertmanager" / "alertmanager.yml"
-BLOCKS = yaml_blocks("how-to/connect-alertmanager.md")
+BLOCKS = yaml_blocks("docs/how-to/connect-alertmanager.md")
 CONFIGURATIONS = [yaml.safe_load(block) for block in BLOCKS if block.startswith("# alertmanager.yml")]
 WHOLE = [configuration for configuration in CONFIGURATIONS if "route" in configuration]
-SHORT = yaml.safe_load(yaml_blocks("how-to/connect-sources.md")[0])
+SHORT = yaml.safe_load(yaml_blocks("docs/how-to/connect-sources.md")[0])
+README = yaml.safe_load(yaml_blocks("README.md")[0])
 EACH = pytest.mark.parametrize(
-    "configuration", [*WHOLE, SHORT, load(COMPOSE)], ids=["through", "only-record", "short", "compose"]
+    "configuration",
+    [*WHOLE, SHORT, README, load(COMPOSE)],
+    ids=["through", "only-record", "short", "readme", "compose"],
 )
 
 
@@ -53,8 +56,8 @@ def test_all_goes_through_alert_history(tmp_path: Path) -> None:
 
 
 def test_what_is_only_recorded_reaches_everybody_else_as_before(tmp_path: Path) -> None:
-    assert receivers(WHOLE[1], tmp_path, "alertname=DiskFull") == ["alert-history", "your-team"]
-    assert receivers(SHORT, tmp_path, "alertname=DiskFull") == ["alert-history", "your-team"]
+    for configuration in (WHOLE[1], SHORT, README):
+        assert receivers(configuration, tmp_path, "alertname=DiskFull") == ["alert-history", "your-team"]
 
 
 def test_what_is_about_alert_history_goes_past_it_too(tmp_path: Path) -> None:
