@@ -14,8 +14,8 @@ from alert_history.errors import AlertHistoryError
 from alert_history.ports import Clock, Outbox, QueueDepth
 
 _QUEUE_SECONDS = 5.0
-_DEAD_SECONDS = 30.0  # counting costs what there is to count
-_CHECK_SECONDS = 10.0
+_DEAD_SECONDS = 15.0  # counting costs what there is to count
+_CHECK_SECONDS = 5.0
 
 
 class PublishingGaugeObserver(Protocol):
