@@ -14,11 +14,11 @@ INSTALL_PROJECT := $(UV) pip install --quiet --python $(BIN)/python --no-build-i
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run setup servers test check lint format bench build dashboard chart lock clean
+.PHONY: help run setup servers test check lint format bench eval build dashboard chart lock clean
 
 help: ## Say what there is to make
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sort | \
-	    awk -F ':.*## ' '{printf "  \033[1mmake %-8s\033[0m %s\n", $$1, $$2}'
+	    awk -F ':.*## ' '{printf "  \033[1mmake %-9s\033[0m %s\n", $$1, $$2}'
 
 run: $(VENV)/.runtime ## Serve on http://localhost:8080 with SQLite (ARGS="--demo" for a recorded incident)
 	@exec $(BIN)/alert-history serve $(ARGS)
@@ -46,6 +46,9 @@ format: $(VENV)/.dev ## Format the code and mend what ruff can mend
 
 bench: $(VENV)/.dev servers ## Measure speed and memory; prints a table
 	@exec $(BIN)/python bench/run.py $(ARGS)
+
+eval: $(VENV)/.dev ## Score classifications on labelled alerts; with LLM_PROXY_URL the model's, too
+	@exec $(BIN)/python -m tests.evaluation $(ARGS)
 
 build: $(VENV)/.dev ## Build the wheel and the source archive into dist/
 	$(BIN)/hatchling build -d dist
