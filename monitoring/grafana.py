@@ -192,10 +192,9 @@ def note(name: str, expression: str, *, title: str, color: str) -> Json:
         "name": name,
         "datasource": DATASOURCE,
         "enable": True,
-        "expr": expression,
+        "target": {"expr": expression, "interval": "60s", "refId": name},
         "titleFormat": title,
         "iconColor": color,
-        "step": "60s",
     }
 
 

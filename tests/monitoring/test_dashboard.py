@@ -26,7 +26,7 @@ def queries() -> Iterator[tuple[str, str]]:
         if variable["type"] == "query":
             yield f"variable {variable['name']}", variable["query"]["query"]
     for note in HELD["annotations"]["list"]:
-        yield f"note {note['name']}", note["expr"]
+        yield f"note {note['name']}", note["target"]["expr"]
 
 
 def fields(node: Any, name: str) -> Iterator[Any]:

@@ -186,7 +186,7 @@ NOT_HERE = {
 
 def asked_by_the_dashboard() -> set[Asked]:
     """Its queries, each with the labels that its legend shows."""
-    notes = [(note["expr"], note["titleFormat"]) for note in HELD["annotations"]["list"]]
+    notes = [(note["target"]["expr"], note["titleFormat"]) for note in HELD["annotations"]["list"]]
     shown = [(target["expr"], target["legendFormat"]) for panel in PANELS for target in panel["targets"]]
     return {Asked(query, frozenset(LEGEND_LABEL.findall(legend))) for query, legend in [*notes, *shown]}
 
