@@ -28,7 +28,7 @@ from tests.processes import HOST, Server, wait_until
 TIMEOUT_SECONDS = 90
 CONFIG = """
 global: {{scrape_interval: 500ms, evaluation_interval: 500ms}}
-rule_files: ['{rules}']
+rule_files: ['{rules}/*.yaml']
 scrape_configs:
   - job_name: alert-history
     static_configs: [{{targets: ['{service}'], labels: {{namespace: ops, pod: alert-history-0}}}}]
@@ -102,6 +102,11 @@ class Scene:
         """Those that Prometheus has no number for, with the labels that are to be shown."""
         return {one for one in asked if not any(one.labels <= labels for labels in self._answer(one.query))}
 
+    def firing(self) -> set[str]:
+        """The alerts that fire now."""
+        answer = httpx.get(f"{self._prometheus.url}/api/v1/alerts", timeout=10, trust_env=False).json()
+        return {held["labels"]["alertname"] for held in answer["data"]["alerts"] if held["state"] == "firing"}
+
     def _answer(self, query: str) -> Iterator[set[str]]:
         """The labels of each series that has a number."""
         for name, value in CHOSEN.items():
@@ -150,16 +155,26 @@ def target(folder: Path, name: str, url: str) -> None:
     (folder / name / "labels").write_text("alert-history.io/target=true\nalert-history.io/format=webhook\n")
 
 
-@pytest.fixture
-def scene(sqlite_url: str, tmp_path: Path) -> Iterator[Scene]:
+def quick_rules(folder: Path) -> Path:
+    """The rules that are shipped, evaluated every second."""
+    folder.mkdir()
+    for shipped in (ROOT / "monitoring" / "rules").glob("*.yaml"):
+        text = shipped.read_text(encoding="utf-8").replace("interval: 30s", "interval: 1s")
+        (folder / shipped.name).write_text(text, encoding="utf-8")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     """All of it, running."""
-    targets, scrapes = tmp_path / "targets", count()
+    folder = tmp_path_factory.mktemp("scene")
+    targets, scrapes = folder / "targets", count()
     with ExitStack() as stack:
         hooks = stack.enter_context(receiver())
         for name, status in {"takes": 204, "refuses": 400, "fails": 500}.items():
             target(targets, name, f"{hooks}/{status}")
         environment = {
-            "DATABASE_URL": sqlite_url,
+            "DATABASE_URL": f"sqlite:///{folder / 'alert_history.db'}",
             "REDIS_URL": stack.enter_context(servers.redis_server()).url,
             "TARGETS_DIR": str(targets),
             "ALLOW_PRIVATE_TARGETS": "true",
@@ -169,16 +184,13 @@ def scene(sqlite_url: str, tmp_path: Path) -> Iterator[Scene]:
         }
         service = stack.enter_context(servers.service(environment))
         cluster = stack.enter_context(exporter(lambda _: CLUSTER.format(n=next(scrapes))))
-        rules = tmp_path / "recording.yaml"
-        shipped = (ROOT / "monitoring" / "rules" / "recording.yaml").read_text(encoding="utf-8")
-        rules.write_text(shipped.replace("interval: 30s", "interval: 1s"), encoding="utf-8")
+        rules = quick_rules(folder / "rules")
         config = CONFIG.format(rules=rules, service=urlsplit(service.url).netloc, cluster=cluster)
         yield Scene(service, stack.enter_context(servers.prometheus_server(config)))
 
 
-# What is not there in a scene where all works: no alert on itself fires, and the database and the model are well.
+# What is not there in this scene: the database and the model are well.
 NOT_HERE = {
-    'ALERTS{alertname=~"AlertHistory.+", alertstate="firing"}',
     'alert_history_webhook_errors_total{reason=~"overloaded|slow-body|storage-unavailable"}',
     'alert_history_classification_errors_total{error_type!="budget"}',
 }
@@ -210,3 +222,15 @@ def test_every_query_of_the_dashboard_and_the_rules_is_answered(scene: Scene) ->
         wait_until(is_answered, "every query is answered", timeout_seconds=TIMEOUT_SECONDS)
     except AssertionError:
         pytest.fail("no number, or not with these labels, for\n" + "\n".join(map(str, sorted(asked))))
+
+
+def test_what_goes_wrong_here_is_alerted_on_and_nothing_else(scene: Scene) -> None:
+    """The others wait for minutes, or for what does not happen here."""
+    at_once = {"AlertHistoryDeadLetters", "AlertHistoryQuarantined"}
+
+    def are_firing() -> bool:
+        scene.work()
+        return scene.firing() >= at_once
+
+    wait_until(are_firing, "dead letters and quarantined alerts are alerted on")
+    assert scene.firing() == at_once
