@@ -1,4 +1,4 @@
-"""The shapes of Grafana's dashboard JSON (schema 41, Grafana 11 and newer): panels, variables, annotations.
+"""The shapes of Grafana's dashboard JSON (schema 41, Grafana 12 and newer): panels, variables, annotations.
 
 Must not know what is shown; that is in `dashboard`. Every query asks the data source that the reader chooses.
 """

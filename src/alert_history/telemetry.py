@@ -318,7 +318,7 @@ class StateMetrics:
         """Set what a check says."""
         self._checks.labels(check).set(is_ok)
 
-    def silent(self, source: Source, *, seconds: float) -> None:
+    def silent(self, source: str, *, seconds: float) -> None:
         """Set how long a source has been silent."""
         self._silent.labels(source).set(seconds)
 

@@ -1,19 +1,19 @@
 """What is watched: silence of sources, over replicas and restarts; queues, dead letters and pauses of targets."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from datetime import datetime, timedelta
 
 import msgspec
 import pytest
 
-from alert_history.domain.alert import Source
 from alert_history.domain.delivery import Routing
 from alert_history.domain.target import Message, Sent, TargetSpec
 from alert_history.engine import gauges
 from alert_history.engine.gauges import PublishingGauges, follow_checks, is_paused
 from alert_history.engine.publish import Publisher, TargetHealth
 from alert_history.engine.watchdog import Watchdog
+from alert_history.errors import StorageUnavailable
 from alert_history.ports import Store
 from alert_history.storage import open_store
 from tests.conformance.conftest import OpenReplica
@@ -29,7 +29,7 @@ class Seen:
         self.pauses: dict[str, bool] = {}
         self.letters: dict[str, int] = {}
 
-    def silent(self, source: Source, *, seconds: float) -> None:
+    def silent(self, source: str, *, seconds: float) -> None:
         self.silence[source] = seconds
 
     def queued(self, target: str, *, waiting: int, oldest_seconds: float) -> None:
@@ -125,6 +125,15 @@ async def test_the_times_are_written_once_a_minute_at_most(store: Store) -> None
     assert written == [timedelta(0), timedelta(0), timedelta(0), MINUTE]
 
 
+async def test_a_source_that_only_another_release_knows_is_kept(store: Store) -> None:
+    await store.upkeep.write_setting("sources_last_heard", {"carrier_pigeon": NOW.isoformat()})
+    watchdog, seen = _watchdog(store, Clock())
+    watchdog.heard("alertmanager", NOW)
+    await watchdog.share()
+    watchdog.show()
+    assert seen.silence == {"alertmanager": 0, "carrier_pigeon": 0}
+
+
 # --- queues, dead letters, pauses -------------------------------------------------------------------------------------
 
 
@@ -201,6 +210,29 @@ class Checks:
 
     def checked(self, check: str, *, is_ok: bool) -> None:
         self.shown[-1][check] = is_ok
+
+
+async def test_a_measure_that_fails_is_taken_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gauges, "_CHECK_SECONDS", 0)
+    looks: Iterator[Exception | dict[str, str]]
+    looks = iter([RuntimeError("a bug"), StorageUnavailable("down"), {"database": "ok"}])
+    shown = asyncio.Event()
+
+    async def look() -> dict[str, str]:
+        found = next(looks)
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    class Observer:
+        def checked(self, check: str, *, is_ok: bool) -> None:
+            assert (check, is_ok) == ("database", True)
+            shown.set()
+
+    following = asyncio.create_task(follow_checks(look, Observer()))
+    async with asyncio.timeout(5):
+        await shown.wait()
+    following.cancel()
 
 
 async def test_each_check_is_shown_and_one_that_is_not_made_any_more_is_well(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,9 +5,10 @@ Everything is measured beside scrapes and not in them, so that a database that h
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from datetime import datetime
 from typing import Protocol
+
+import structlog
 
 from alert_history.engine.publish import Publisher, TargetHealth
 from alert_history.errors import AlertHistoryError
@@ -16,6 +17,8 @@ from alert_history.ports import Clock, Outbox, QueueDepth
 _QUEUE_SECONDS = 5.0
 _DEAD_SECONDS = 15.0  # counting costs what there is to count
 _CHECK_SECONDS = 5.0
+
+_log = structlog.get_logger()
 
 
 class PublishingGaugeObserver(Protocol):
@@ -105,6 +108,10 @@ def _depth(held: QueueDepth | None, now: datetime) -> tuple[int, float]:
 
 async def _every(seconds: float, measure: Callable[[], Awaitable[None]]) -> None:
     while True:
-        with suppress(AlertHistoryError):  # the next turn may see more; that the database is down is a check of its own
+        try:
             await measure()
+        except AlertHistoryError:
+            pass  # the next turn may see more; that the database is down is a check of its own
+        except Exception:  # noqa: BLE001  # what is measured must not end the service that records
+            _log.exception("measuring_failed")
         await asyncio.sleep(seconds)

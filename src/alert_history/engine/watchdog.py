@@ -4,13 +4,12 @@ The times are kept in the database, so that neither a restart nor the choice of 
 """
 
 import asyncio
-from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Protocol
 
 import msgspec
+import structlog
 
-from alert_history.domain.alert import Source
 from alert_history.errors import AlertHistoryError
 from alert_history.ports import Clock, Upkeep
 
@@ -18,13 +17,15 @@ _SETTING = "sources_last_heard"
 _FOLLOW_SECONDS = 5.0
 _WRITE_EVERY = timedelta(seconds=60)
 
-_Times = dict[Source, datetime]
+_Times = dict[str, datetime]  # by source; another release may know others
+
+_log = structlog.get_logger()
 
 
 class WatchdogObserver(Protocol):
     """Who shows it."""
 
-    def silent(self, source: Source, *, seconds: float) -> None:
+    def silent(self, source: str, *, seconds: float) -> None:
         """It is so long since a request of that source was last accepted, by any replica."""
         ...
 
@@ -38,15 +39,19 @@ class Watchdog:
         self._clock = clock
         self._heard: _Times = {}
 
-    def heard(self, source: Source, at: datetime) -> None:
+    def heard(self, source: str, at: datetime) -> None:
         """A request of that source was committed; it had come at that time."""
         self._heard[source] = max(at, self._heard.get(source, at))
 
     async def run(self) -> None:
         """Until cancelled."""
         while True:
-            with suppress(AlertHistoryError):  # what this replica heard is shown all the same
+            try:
                 await self.share()
+            except AlertHistoryError:
+                pass  # what this replica heard is shown all the same; that the database is down is a check of its own
+            except Exception:  # noqa: BLE001  # what is measured must not end the service that records
+                _log.exception("watchdog_failed")
             self.show()
             await asyncio.sleep(_FOLLOW_SECONDS)
 
