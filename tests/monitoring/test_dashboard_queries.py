@@ -11,7 +11,7 @@ from contextlib import ExitStack, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import count
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import httpx
@@ -107,15 +107,24 @@ class Scene:
         answer = httpx.get(f"{self._prometheus.url}/api/v1/alerts", timeout=10, trust_env=False).json()
         return {held["labels"]["alertname"] for held in answer["data"]["alerts"] if held["state"] == "firing"}
 
+    def value(self, query: str) -> float | None:
+        """The number that answers a query with one series, if there is one."""
+        found = self._ask(query)
+        return float(found[0]["value"][1]) if found else None
+
     def _answer(self, query: str) -> Iterator[set[str]]:
         """The labels of each series that has a number."""
+        for series in self._ask(query):
+            if math.isfinite(float(series["value"][1])):
+                yield set(series["metric"])
+
+    def _ask(self, query: str) -> list[dict[str, Any]]:
         for name, value in CHOSEN.items():
             query = query.replace(name, value)
         answer = httpx.get(f"{self._prometheus.url}/api/v1/query", params={"query": query}, timeout=10, trust_env=False)
         assert answer.status_code == httpx.codes.OK, f"{query}: {answer.text}"
-        for series in answer.json()["data"]["result"]:
-            if math.isfinite(float(series["value"][1])):
-                yield set(series["metric"])
+        found: list[dict[str, Any]] = answer.json()["data"]["result"]
+        return found
 
     def _post(self, path: str, body: bytes) -> None:
         headers = {"Content-Type": "application/json"}
@@ -234,3 +243,12 @@ def test_what_goes_wrong_here_is_alerted_on_and_nothing_else(scene: Scene) -> No
 
     wait_until(are_firing, "dead letters and quarantined alerts are alerted on")
     assert scene.firing() == at_once
+
+
+def test_a_target_that_fails_again_and_again_is_shown_as_left_alone(scene: Scene) -> None:
+    def is_paused() -> bool:
+        scene.work()
+        return scene.value('max_over_time(alert_history_target_paused{target="fails"}[1m])') == 1
+
+    wait_until(is_paused, "its circuit breaker is open", timeout_seconds=TIMEOUT_SECONDS)
+    assert scene.value('max_over_time(alert_history_target_paused{target="takes"}[1m])') == 0
