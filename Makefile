@@ -4,7 +4,7 @@
 VENV := .venv
 BIN := $(VENV)/bin
 UV := $(BIN)/uv
-CODE := $(wildcard src tests bench)
+CODE := $(wildcard src tests bench monitoring)
 # The first Python that is new enough; name another with `make PYTHON=/path/to/python …` after `make clean`.
 PYTHON ?= $(firstword $(foreach name,python3 python3.14 python3.13 python3.12 python3.11,$(shell \
     $(name) -c 'import sys; sys.version_info >= (3, 11) and print("$(name)")' 2>/dev/null)))
@@ -14,11 +14,11 @@ INSTALL_PROJECT := $(UV) pip install --quiet --python $(BIN)/python --no-build-i
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run setup servers test check lint format bench eval build chart lock clean
+.PHONY: help run setup servers test check lint format bench eval build dashboard chart lock clean
 
 help: ## Say what there is to make
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sort | \
-	    awk -F ':.*## ' '{printf "  \033[1mmake %-8s\033[0m %s\n", $$1, $$2}'
+	    awk -F ':.*## ' '{printf "  \033[1mmake %-9s\033[0m %s\n", $$1, $$2}'
 
 run: $(VENV)/.runtime ## Serve on http://localhost:8080 with SQLite (ARGS="--demo" for a recorded incident)
 	@exec $(BIN)/alert-history serve $(ARGS)
@@ -53,7 +53,10 @@ eval: $(VENV)/.dev ## Score classifications on labelled alerts; with LLM_PROXY_U
 build: $(VENV)/.dev ## Build the wheel and the source archive into dist/
 	$(BIN)/hatchling build -d dist
 
-chart: $(VENV)/.dev ## Copy monitoring/ into the Helm chart, and its values into its README
+dashboard: $(VENV)/.dev ## Write the Grafana dashboard anew from monitoring/dashboard.py
+	$(BIN)/python -m monitoring.dashboard
+
+chart: dashboard ## Copy monitoring/ into the Helm chart, and its values into its README
 	$(BIN)/python -m tests.chart.documents
 
 lock: $(UV) ## Write the lock files anew (UPGRADE=1 for newer versions)

@@ -20,10 +20,12 @@ from alert_history.domain.receipt import Receipt
 from alert_history.domain.target import TargetSpec
 from alert_history.engine.classify import Classifying
 from alert_history.engine.enrich import Enrichment, EnrichmentPolicy
+from alert_history.engine.gauges import PublishingGauges, follow_checks
 from alert_history.engine.ingest import Ingest
 from alert_history.engine.modes import Modes
 from alert_history.engine.publish import Publisher
 from alert_history.engine.upkeep import Retention, keep_up
+from alert_history.engine.watchdog import Watchdog
 from alert_history.enrichers import llm_available, make_allowance, make_enricher
 from alert_history.errors import AlertHistoryError, StorageUnavailable
 from alert_history.ports import Discovery, Signals, Store, Target
@@ -39,7 +41,6 @@ from alert_history.web.publishing import PublishingApi
 from alert_history.web.webhook import Webhook
 
 _OPEN_RETRY_SECONDS = 1.0
-_QUEUE_METRICS_SECONDS = 5.0
 _WAIT_FOR_TARGETS = timedelta(seconds=15)
 _DEMO_SETTING = "demo_replayed_at"
 
@@ -88,6 +89,7 @@ class Service:
             max_body_bytes=settings.max_body_bytes,
             max_alerts=settings.max_alerts_per_request,
         )
+        self.watchdog = Watchdog(self.store.upkeep, observer=self.metrics.state, clock=utc_now)
         self.application = self._application()
         self._is_open = asyncio.Event()
         self._are_targets_known = self.discovery is None
@@ -101,6 +103,8 @@ class Service:
         self._committer = asyncio.create_task(self.ingest.run(), name="ingest")
         self._background = [asyncio.create_task(self._open(), name="upkeep")]
         self._background.append(asyncio.create_task(self._enrich(), name="enrichment"))
+        self._background.append(asyncio.create_task(follow_checks(self.checks, self.metrics.state), name="checks"))
+        self._background.append(asyncio.create_task(self._watch_sources(), name="watchdog"))
         if self.signals is not None:
             self._background.append(asyncio.create_task(self.signals.follow(self._heard), name="signals"))
         if self.discovery is not None:
@@ -188,6 +192,8 @@ class Service:
     def _committed(self, receipts: Sequence[Receipt], seconds: float, is_committed: bool) -> None:  # noqa: FBT001  # the port's shape
         self.metrics.ingest.committed(receipts, seconds, is_committed)
         self.metrics.pending_bytes.set(self.ingest.pending_bytes)
+        for receipt in receipts if is_committed else ():
+            self.watchdog.heard(receipt.group.source, receipt.received_at)
         if is_committed and any(receipt.publish for receipt in receipts):
             self.publisher.wake()
             self.enrichment.wake()
@@ -260,29 +266,25 @@ class Service:
             tasks.create_task(self.modes.follow())
             tasks.create_task(self.enrichment.run())
 
+    async def _watch_sources(self) -> None:
+        await self._is_open.wait()
+        await self.watchdog.run()
+
     async def _publish(self, discovery: Discovery) -> None:
         """Follow the targets, once there is a store to take deliveries from."""
         await self._is_open.wait()
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(discovery.watch(self._found))
-            tasks.create_task(self._measure_queues())
+            gauges = PublishingGauges(
+                self.publisher, self.store.outbox, observer=self.metrics.publishing, clock=utc_now
+            )
+            tasks.create_task(gauges.run())
 
     def _found(self, targets: Sequence[TargetSpec]) -> None:
         self.publisher.found(targets)
         self._are_targets_known = True
-        self.metrics.publishing.discovered(len(targets))
+        self.metrics.publishing.discovered(self.publisher.specs)
         _log.info("targets_found", targets=[target.name for target in targets])
-
-    async def _measure_queues(self) -> None:
-        while True:
-            with suppress(AlertHistoryError):
-                depth = await self.store.outbox.depth()
-                for name in {spec.name for spec in self.publisher.specs} | depth.keys():
-                    held = depth.get(name)
-                    waiting = 0 if held is None else held.waiting
-                    age = 0.0 if held is None else (utc_now() - held.oldest).total_seconds()
-                    self.metrics.publishing.queued(name, waiting=waiting, oldest_seconds=age)
-            await asyncio.sleep(_QUEUE_METRICS_SECONDS)
 
 
 def make_discovery(settings: Settings) -> Discovery | None:

@@ -240,6 +240,10 @@ class Outbox(Protocol):
         """What waits, by target."""
         ...
 
+    async def dead(self) -> dict[str, int]:
+        """How many dead letters are kept, by target."""
+        ...
+
     async def replay(self, *, now: datetime, delivery_id: str | None = None, target: str | None = None) -> int:
         """Make dead deliveries due again: one, a target's, or all; how many. Raises NotFound if one is not dead."""
         ...

@@ -6,19 +6,20 @@ import platform
 import sys
 from collections import Counter as PyCounter
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal, get_args
 
 import structlog
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.openmetrics import exposition as openmetrics
 from structlog.tracebacks import ExceptionDictTransformer
 
 from alert_history import __version__
-from alert_history.domain.alert import AlertGroup
+from alert_history.domain.alert import AlertGroup, Source
 from alert_history.domain.classification import MODES, Mode
 from alert_history.domain.receipt import Outcome, Receipt
+from alert_history.domain.target import TargetSpec
 
 _LATENCY_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
 _BATCH_BUCKETS = (1, 3, 10, 30, 100, 300, 1000, 3000, 10000)
@@ -104,6 +105,8 @@ class IngestMetrics:
             ["operation", "status"],
             registry=registry,
         )
+        for source in get_args(Source):  # from 0, so that the first one is an increase
+            self._events.labels("quarantined", source)
 
     def accepted(self, group: AlertGroup, outcome: Outcome) -> None:
         """Count a request that was committed."""
@@ -156,6 +159,15 @@ class PublishingMetrics:
             "publishing_success_rate", "Delivered ÷ ended attempts since the start.", registry, ["target"]
         )
         self._targets = _gauge("publishing_targets_discovered", "Targets found, broken ones too.", registry)
+        self._broken = _gauge("publishing_targets_broken", "Targets that can't be used as they are.", registry)
+        self._dead = _gauge("dead_letters", "Dead letters that are kept.", registry, ["target"])
+        self._paused = _gauge(
+            "target_paused",
+            "1 while it is left alone: breaker open, Retry-After, or gone.",
+            registry,
+            ["target"],
+            of_workers="livemax",
+        )
         self._outcomes: dict[str, PyCounter[str]] = {}
 
     def attempted(self, target: str, status: str, seconds: float | None) -> None:
@@ -174,9 +186,21 @@ class PublishingMetrics:
         self._queue.labels(target).set(waiting)
         self._oldest.labels(target).set(oldest_seconds)
 
-    def discovered(self, targets: int) -> None:
-        """Set how many targets there are."""
-        self._targets.set(targets)
+    def paused(self, target: str, *, is_paused: bool) -> None:
+        """Set whether a target is left alone."""
+        self._paused.labels(target).set(is_paused)
+
+    def dead(self, target: str, *, letters: int) -> None:
+        """Set how many dead letters of a target there are."""
+        self._dead.labels(target).set(letters)
+
+    def discovered(self, targets: Sequence[TargetSpec]) -> None:
+        """Set how many targets there are. What ends their attempts is counted from 0: the first is an increase."""
+        self._targets.set(len(targets))
+        self._broken.set(sum(target.fault is not None for target in targets))
+        for target in targets:
+            for status in ("success", "failure", "dead", "superseded"):
+                self._attempts.labels(target.name, status)
 
 
 class EnrichmentMetrics:
@@ -217,6 +241,7 @@ class EnrichmentMetrics:
             ["error_type"],
             registry=registry,
         )
+        self._errors.labels("budget")  # from 0, so that the first one is an increase
         self._seconds = Histogram(
             "alert_history_classification_duration_seconds",
             "One call.",
@@ -274,8 +299,40 @@ class EnrichmentMetrics:
         self._efficiency.set(self._ended[True] / self._ended.total())
 
 
-def _gauge(name: str, text: str, registry: CollectorRegistry, labels: Sequence[str] = ()) -> Gauge:
-    return Gauge(f"alert_history_{name}", text, labels, registry=registry, multiprocess_mode="mostrecent")
+class StateMetrics:
+    """Whether all is well: what `/readyz` says, and how long each source has been silent."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._checks = _gauge(
+            "check_up", "1 while /readyz says ok of it, else 0.", registry, ["check"], of_workers="livemin"
+        )
+        self._silent = _gauge(
+            "watchdog_last_seen_seconds",
+            "Since a request of that source was last accepted, by any replica.",
+            registry,
+            ["source"],
+            of_workers="livemin",
+        )
+
+    def checked(self, check: str, *, is_ok: bool) -> None:
+        """Set what a check says."""
+        self._checks.labels(check).set(is_ok)
+
+    def silent(self, source: str, *, seconds: float) -> None:
+        """Set how long a source has been silent."""
+        self._silent.labels(source).set(seconds)
+
+
+def _gauge(
+    name: str,
+    text: str,
+    registry: CollectorRegistry,
+    labels: Sequence[str] = (),
+    *,
+    of_workers: Literal["mostrecent", "livemin", "livemax"] = "mostrecent",
+) -> Gauge:
+    """A gauge; `of_workers` says which of several workers' values is shown."""
+    return Gauge(f"alert_history_{name}", text, labels, registry=registry, multiprocess_mode=of_workers)
 
 
 class Metrics:
@@ -286,6 +343,8 @@ class Metrics:
         self.ingest = IngestMetrics(self.registry)
         self.publishing = PublishingMetrics(self.registry)
         self.enrichment = EnrichmentMetrics(self.registry)
+        self.state = StateMetrics(self.registry)
+        ProcessCollector(registry=self.registry)  # of one process: with several workers it is left out
         self.pending_bytes = Gauge(
             "alert_history_ingest_pending_bytes",
             "Bodies being read, waiting or being committed.",

@@ -67,6 +67,17 @@ async def test_each_event_is_one_delivery_and_a_repeat_is_none(store: Store) -> 
     assert await _states(store) == ["fired pending"]
 
 
+async def test_dead_letters_are_counted_until_they_are_replayed(store: Store) -> None:
+    assert await store.outbox.dead() == {}
+    await _record(store, alert("One"), alert("Two"), alert("Three"))
+    one, two, three = await _lease(store)
+    await _settle(store, [one, two], "dead")
+    await _settle(store, [three], "delivered")
+    assert await store.outbox.dead() == {"all": 2}
+    await store.outbox.replay(now=NOW, delivery_id=one.id)
+    assert await store.outbox.dead() == {"all": 1}
+
+
 async def test_a_request_that_is_only_recorded_queues_nothing(store: Store) -> None:
     await store.recorder.commit([receipt(alert())])
     assert await _states(store) == []

@@ -14,8 +14,8 @@ LINK = re.compile(r"\]\(<?([^)\s>]+)>?\)")
 FENCE = re.compile(r"^ *```.*?^ *```", re.MULTILINE | re.DOTALL)
 HEADING = re.compile(r"^#+ +(.+?) *$", re.MULTILINE)
 MAKE_TARGET = re.compile(r"(?:^|`)(?:[A-Z_]+=\S+ )?make ([a-z]+)", re.MULTILINE)
-COMMAND = re.compile(r"(?:^|`)alert-history ([a-z]+)", re.MULTILINE)
-NAMED_PATH = re.compile(r"`((?:bench|changelog\.d|docs|src|tests)(?:/[a-z\d_.-]+)*/?)`")
+COMMAND = re.compile(r"(?:^|`|-- )alert-history ([a-z]+)", re.MULTILINE)
+NAMED_PATH = re.compile(r"`((?:bench|changelog\.d|charts|deploy|docs|monitoring|src|tests)(?:/[a-z\d_.-]+)*/?)`")
 OF_ONE_MACHINE = {
     "a home or work folder": re.compile(r"(?<![\w.~-])/(?:home|Users|root|work)/[\w.-]+"),
     "a package index": re.compile(r"https?://[\w.:@/-]+/simple\b|--(?:extra-)?index-url[= ]\w|--find-links[= ]\S"),

@@ -13,6 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 
 from alert_history.domain.alert import Alert, AlertGroup, Refused, Source, Status, fingerprint
 from alert_history.domain.receipt import Outcome, Receipt
+from alert_history.domain.target import TargetSpec
 from alert_history.telemetry import Metrics
 from tests.processes import find_program
 
@@ -88,6 +89,22 @@ def test_refused_requests_are_counted_by_reason() -> None:
     assert _value(metrics, "webhook_errors_total", reason="malformed-payload") == 1
 
 
+def test_what_alerts_are_raised_on_is_counted_from_nothing() -> None:
+    """A series that begins at 1 is no increase to Prometheus."""
+    metrics = Metrics()
+    metrics.publishing.discovered([TargetSpec("slack", "slack", {}), TargetSpec("odd", "odd", {}, fault="unknown")])
+    assert (
+        _value(metrics, "webhook_events_total", status="quarantined", source="grafana"),
+        _value(metrics, "publishing_total", target="slack", status="dead"),
+        _value(metrics, "classification_errors_total", error_type="budget"),
+    ) == (0, 0, 0)
+    assert (_value(metrics, "publishing_targets_discovered"), _value(metrics, "publishing_targets_broken")) == (2, 1)
+
+
+def test_the_process_shows_its_memory() -> None:
+    assert (Metrics().registry.get_sample_value("process_resident_memory_bytes") or 0) > 1_000_000
+
+
 def test_no_text_of_an_alert_is_shown() -> None:
     metrics = Metrics()
     group = _group(_alert(alertname="SecretName", pod="secret-pod"), refused=[Refused(0, "secret-reason", b"secret")])
@@ -103,8 +120,8 @@ def test_both_formats_say_the_same() -> None:
     as_text = {(s.name, str(s.labels)): s.value for f in parse_text(_exposed(metrics)) for s in f.samples}
     families = parse_openmetrics(_exposed(metrics, _OPENMETRICS))  # type: ignore[no-untyped-call]
     as_openmetrics = {(s.name, str(s.labels)): s.value for family in families for s in family.samples}
-    created = {key for key in as_text if key[0].endswith("_created")}
-    assert {key: as_text[key] for key in as_text.keys() - created}.items() <= as_openmetrics.items()
+    moving = {key for key in as_text if key[0].endswith("_created") or key[0].startswith("process_")}
+    assert {key: as_text[key] for key in as_text.keys() - moving}.items() <= as_openmetrics.items()
 
 
 @pytest.mark.parametrize(

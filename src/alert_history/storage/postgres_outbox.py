@@ -109,6 +109,8 @@ _DEPTH = """
 SELECT target, count(*), min(created_at) FROM delivery_queue GROUP BY target
 """
 
+_DEAD = "SELECT target, count(*) FROM deliveries WHERE state = 'dead' GROUP BY target"
+
 _read = msgspec.json.decode
 
 
@@ -151,6 +153,12 @@ class PostgresOutbox:
         with storage_errors():
             async with self._connections.reader() as connection:
                 return {row[0]: QueueDepth(row[1], row[2]) for row in await connection.fetch(_DEPTH)}
+
+    async def dead(self) -> dict[str, int]:
+        """See `ports.Outbox.dead`."""
+        with storage_errors():
+            async with self._connections.reader() as connection:
+                return {row[0]: row[1] for row in await connection.fetch(_DEAD)}
 
     async def replay(self, *, now: datetime, delivery_id: str | None = None, target: str | None = None) -> int:
         """See `ports.Outbox.replay`."""

@@ -66,6 +66,10 @@ class SqliteOutbox:
         """See `ports.Outbox.depth`."""
         return await self._connections.read(_depth)
 
+    async def dead(self) -> dict[str, int]:
+        """See `ports.Outbox.dead`."""
+        return await self._connections.read(_dead)
+
     async def replay(self, *, now: datetime, delivery_id: str | None = None, target: str | None = None) -> int:
         """See `ports.Outbox.replay`."""
         replayed = await self._connections.write(_replay, now, delivery_id=delivery_id, target=target)
@@ -132,6 +136,10 @@ def _settle(connection: sqlite3.Connection, settlements: Sequence[Settlement]) -
         else:
             back = "UPDATE delivery_queue SET state = 'pending', lease_until = NULL, due_at = ? WHERE id = ?"
             connection.execute(back, (to_microseconds(settlement.due_at), settlement.id))
+
+
+def _dead(connection: sqlite3.Connection) -> dict[str, int]:
+    return dict(connection.execute("SELECT target, count(*) FROM deliveries WHERE state = 'dead' GROUP BY target"))
 
 
 def _depth(connection: sqlite3.Connection) -> dict[str, QueueDepth]:

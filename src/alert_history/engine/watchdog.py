@@ -1,0 +1,73 @@
+"""How long each source has been silent: an Alertmanager that stopped sending looks just like peace.
+
+The times are kept in the database, so that neither a restart nor the choice of replica forgets them.
+"""
+
+import asyncio
+from datetime import datetime, timedelta
+from typing import Protocol
+
+import msgspec
+import structlog
+
+from alert_history.errors import AlertHistoryError
+from alert_history.ports import Clock, Upkeep
+
+_SETTING = "sources_last_heard"
+_FOLLOW_SECONDS = 5.0
+_WRITE_EVERY = timedelta(seconds=60)
+
+_Times = dict[str, datetime]  # by source; another release may know others
+
+_log = structlog.get_logger()
+
+
+class WatchdogObserver(Protocol):
+    """Who shows it."""
+
+    def silent(self, source: str, *, seconds: float) -> None:
+        """It is so long since a request of that source was last accepted, by any replica."""
+        ...
+
+
+class Watchdog:
+    """Remembers when each source was last heard. Exact to `_FOLLOW_SECONDS`; after a restart, to a minute."""
+
+    def __init__(self, upkeep: Upkeep, *, observer: WatchdogObserver, clock: Clock) -> None:
+        self._upkeep = upkeep
+        self._observer = observer
+        self._clock = clock
+        self._heard: _Times = {}
+
+    def heard(self, source: str, at: datetime) -> None:
+        """A request of that source was committed; it had come at that time."""
+        self._heard[source] = max(at, self._heard.get(source, at))
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        while True:
+            try:
+                await self.share()
+            except AlertHistoryError:
+                pass  # what this replica heard is shown all the same; that the database is down is a check of its own
+            except Exception:  # noqa: BLE001  # what is measured must not end the service that records
+                _log.exception("watchdog_failed")
+            self.show()
+            await asyncio.sleep(_FOLLOW_SECONDS)
+
+    async def share(self) -> None:
+        """Learn what others heard, and tell them what they can't know. Raises StorageUnavailable.
+
+        Two replicas that write at once lose one of the two times for a minute, until it is written again.
+        """
+        kept = msgspec.convert(await self._upkeep.read_setting(_SETTING) or {}, _Times)
+        for source, at in kept.items():
+            self.heard(source, at)
+        if any(source not in kept or at - kept[source] >= _WRITE_EVERY for source, at in self._heard.items()):
+            await self._upkeep.write_setting(_SETTING, {name: at.isoformat() for name, at in self._heard.items()})
+
+    def show(self) -> None:
+        """As of now."""
+        now = self._clock()
+        for source, at in self._heard.items():
+            self._observer.silent(source, seconds=max(0.0, (now - at).total_seconds()))
