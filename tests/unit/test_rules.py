@@ -112,6 +112,28 @@ def test_a_habit_excuses_a_high_value_and_no_fault(past: Past) -> None:
     assert (busy.severity, failed.severity) == ("noise", "warning")
 
 
+@pytest.mark.parametrize("name", ["WidgetSyncFailed", "WidgetRequestsRejected", "WidgetNotShippingParcels"])
+def test_a_name_that_says_that_something_is_broken_is_a_fault_even_if_nobody_knows_it(name: str) -> None:
+    assert classify_by_rules(case(name, HABITS[0], severity="warning"), now=NOW).severity == "warning"
+    assert classify_by_rules(case("WidgetsMany", HABITS[0], severity="warning"), now=NOW).severity == "noise"
+
+
+def test_a_critical_alert_that_nobody_knows_is_never_noise_because_it_flaps() -> None:
+    assert classify_by_rules(case("WidgetsMany", HABITS[0], severity="critical"), now=NOW).severity == "warning"
+
+
+def test_a_critical_fault_that_heals_by_itself_each_time_can_wait_unless_more_goes_wrong() -> None:
+    alone = case("WidgetSyncFailed", HABITS[0], severity="critical")
+    amid = msgspec.structs.replace(alone, past=msgspec.structs.replace(HABITS[0], around=("A", "B", "C")))
+    assert classify_by_rules(alone, now=NOW).severity == "warning"
+    assert classify_by_rules(amid, now=NOW).severity == "critical"
+
+
+def test_where_tests_are_a_habit_is_noise_whatever_it_is() -> None:
+    told = classify_by_rules(case("WidgetSyncFailed", HABITS[1], severity="critical", namespace="ci"), now=NOW)
+    assert told.severity == "noise"
+
+
 def test_nothing_in_the_history_excuses_the_loss_of_what_all_depends_on() -> None:
     past = Past(month=50, brief=50, days_seen=20, same_hour=50, flaps=9, is_flapping=True)
     for severity in ("critical", "warning", "info"):
@@ -173,6 +195,10 @@ def test_no_alert_is_known_twice() -> None:
         ("SlowRequests", "latency"),
         ("MongodbDown", "data"),
         ("DNSLookupErrors", "errors"),
+        ("HostNodeOvertemperatureAlarm", "hardware"),
+        ("CephPoolFull", "storage"),
+        ("CassandraReadFailure", "data"),
+        ("PipelineDeadManSwitch", "self-test"),
         ("Whatever", "other"),
     ],
 )

@@ -27,10 +27,28 @@ class Family(NamedTuple):
     at_least: Severity | None = None
     at_most: Severity | None = None
 
+    @property
+    def is_unknown(self) -> bool:
+        """Whether nothing is known of its kind."""
+        return self.what == UNKNOWN.what
+
 
 def _named_like(pattern: str, family: Family) -> tuple[re.Pattern[str], Family]:
     return re.compile(pattern, re.IGNORECASE), family
 
+
+_STORES = (
+    "postgres|pg_|pgbouncer|patroni|mysql|maria|mongo|redis|memcached|kafka|rabbit|pulsar|nats|zookeeper|cassandra|scylla"
+    "|elastic|opensearch|solr|clickhouse|cockroach|couch|hadoop|hbase|hdfs|flink|spark|influx|oracle|mssql|sqlserver"
+    "|database"
+)
+_BROKEN = re.compile(
+    r"fail|error|errs|down|missing|reject|dropp|dropping|deadlock|unavail|noavailable|broken|corrupt|refus|timeout|overflow"
+    r"|expired|unhealthy|disconnect|without|lost|loss|stuck|dead|absent|invalid|notready|crash|stopped|halted|critical$"
+    r"|degraded|unreachable",
+    re.IGNORECASE,
+)
+_NOT_DOING = re.compile(r"Not[A-Z][a-z]+ing|No[A-Z][a-z]+")
 
 UNKNOWN = Family(
     "other",
@@ -49,7 +67,10 @@ SELF_TEST = Family(
 )
 
 FAMILIES: tuple[tuple[re.Pattern[str], Family], ...] = (
-    _named_like(r"^(watchdog|heartbeat|deadmans?s?switch|deadmanssnitch|(.*[_ -])?test_?alert.*)$", SELF_TEST),
+    _named_like(
+        r"^(watchdog|heartbeat|deadmans?s?switch|deadmanssnitch|(.*[_ -])?test_?alert.*)$|dead_?mans?_?s?_?switch",
+        SELF_TEST,
+    ),
     _named_like(
         r"backup|snapshot|restore|velero",
         Family(
@@ -74,6 +95,21 @@ FAMILIES: tuple[tuple[re.Pattern[str], Family], ...] = (
             "somebody may be where they should not be",
             "An attack, a scanner, or a client with an old password.",
             ("Find out who it was and from where before anything is restarted.", "Keep the logs."),
+            is_fault=True,
+        ),
+    ),
+    _named_like(
+        r"ipmi|temperature|overheat|battery|power(?!shell)|voltage|\bfan|fan(speed|fail|sensor)|smart(device|disk|ctl|health)|ecc|edac|\bups|apcups",
+        Family(
+            "hardware",
+            "critical",
+            "a machine or its supply is not well",
+            "A part on its way out, cooling or power that failed, or a sensor that lies.",
+            (
+                "Read the sensors: ipmitool sdr, ipmitool sel list",
+                "See whether neighbours in the same rack say the same.",
+                "Move the load away and shut down in order before it is switched off.",
+            ),
             is_fault=True,
         ),
     ),
@@ -135,7 +171,7 @@ FAMILIES: tuple[tuple[re.Pattern[str], Family], ...] = (
         ),
     ),
     _named_like(
-        r"disk|filesystem|inode|volume|storage|outofspace|spaceleft|raid",
+        r"disk|filesystem|inode|volume|storage|outofspace|spaceleft|raid|ceph|openebs|longhorn|minio|zfs|smb|nfs|poolcapacity|poolfull",
         Family(
             "storage",
             "warning",
@@ -178,7 +214,8 @@ FAMILIES: tuple[tuple[re.Pattern[str], Family], ...] = (
         ),
     ),
     _named_like(
-        r"(prometheus|alertmanager|grafana|thanos|mimir|loki|cortex).*(?<!down)$|scrape|rulefailure",
+        r"(prometheus|alertmanager|grafana|thanos|mimir|loki|cortex|tempo|jaeger|opentelemetry|otel|victoria|vmagent).*(?<!down)$|scrape"
+        r"|exporter|rule(failure|evaluation)|fluent(d|bit)|promtail|logstash",
         Family(
             "monitoring",
             "warning",
@@ -192,7 +229,7 @@ FAMILIES: tuple[tuple[re.Pattern[str], Family], ...] = (
         ),
     ),
     _named_like(
-        r"(postgres|pg_|mysql|maria|mongo|redis|kafka|rabbit|cassandra|elastic|database).*(down|missing|unreachable)$",
+        rf"({_STORES}).*(down|missing|unreachable|unavailable|noavailable.*)$",
         Family(
             "data",
             "critical",
@@ -224,7 +261,7 @@ FAMILIES: tuple[tuple[re.Pattern[str], Family], ...] = (
         ),
     ),
     _named_like(
-        r"error|5xx|failure.?rate|burn|slo(?![tw])",
+        r"error|5xx|4xx|failure.?rate|timeout.?rate|burn|slo(?![tw])",
         Family(
             "errors",
             "critical",
@@ -239,7 +276,7 @@ FAMILIES: tuple[tuple[re.Pattern[str], Family], ...] = (
         ),
     ),
     _named_like(
-        r"cpu|(?<!work)(?<!pay)(?<!down)(?<!up)load|throttl|saturat|overcommit|quota",
+        r"cpu|(?<!work)(?<!pay)(?<!down)(?<!up)load|throttl|saturat|overcommit|quota|filedescriptor|threadpool|utili[sz]ation",
         Family(
             "capacity",
             "warning",
@@ -252,7 +289,7 @@ FAMILIES: tuple[tuple[re.Pattern[str], Family], ...] = (
         ),
     ),
     _named_like(
-        r"postgres|mysql|mongo|redis|kafka|rabbit|queue|lag\b|lag$|replication|database|connections|backlog",
+        rf"{_STORES}|queue|lag\b|lag$|replication|connections|backlog",
         Family(
             "data",
             "warning",
@@ -280,7 +317,7 @@ FAMILIES: tuple[tuple[re.Pattern[str], Family], ...] = (
         ),
     ),
     _named_like(
-        r"replica|deploy|statefulset|daemonset|rollout|hpa|pod|container|job|sync",
+        r"replica|deadlock|deploy|statefulset|daemonset|rollout|hpa|pod|container|job|sync",
         Family(
             "workload",
             "warning",
@@ -295,7 +332,7 @@ FAMILIES: tuple[tuple[re.Pattern[str], Family], ...] = (
         ),
     ),
     _named_like(
-        r"network|dns|packet|drops|conntrack|bgp|interface",
+        r"network|dns|packet|drops|conntrack|bgp|interface|cilium|calico|neutron|wireguard|vpn|envoy|istio|linkerd|haproxy|nginx|traefik",
         Family(
             "network",
             "warning",
@@ -312,5 +349,7 @@ FAMILIES: tuple[tuple[re.Pattern[str], Family], ...] = (
 
 
 def family_like(alertname: str) -> Family:
-    """The family that the name speaks of; `UNKNOWN` if of none."""
-    return next((family for pattern, family in FAMILIES if pattern.search(alertname)), UNKNOWN)
+    """The family that the name speaks of; `UNKNOWN` if of none. What says that something is broken is a fault."""
+    family = next((family for pattern, family in FAMILIES if pattern.search(alertname)), UNKNOWN)
+    is_broken = _BROKEN.search(alertname) or _NOT_DOING.search(alertname)
+    return family._replace(is_fault=True) if is_broken and family is not SELF_TEST else family

@@ -33,7 +33,7 @@ MONITORING: tuple[tuple[str, Family], ...] = (
     ),
     (
         (
-            "PrometheusBadConfig PrometheusRemoteStorageFailures PrometheusMissingRuleEvaluations"
+            "PrometheusBadConfig PrometheusRemoteStorageFailures"
             " PrometheusNotConnectedToAlertmanagers PrometheusErrorSendingAlertsToSomeAlertmanagers"
             " AlertmanagerClusterCrashlooping AlertmanagerClusterFailedToSendAlerts AlertmanagerFailedToSendAlerts"
             " AlertmanagerFailedReload AlertmanagerConfigInconsistent AlertmanagerMembersInconsistent"
@@ -56,7 +56,7 @@ MONITORING: tuple[tuple[str, Family], ...] = (
     (
         (
             "PrometheusTSDBCompactionsFailing PrometheusTSDBReloadsFailing PrometheusNotificationQueueRunningFull"
-            " PrometheusRuleFailures PrometheusRemoteWriteBehind PrometheusHighQueryLoad"
+            " PrometheusRemoteWriteBehind PrometheusHighQueryLoad"
         ),
         Family(
             "monitoring",
@@ -82,6 +82,24 @@ MONITORING: tuple[tuple[str, Family], ...] = (
                 "Find the series in the log of Prometheus.",
                 "Give each replica an external label of its own, or scrape the target once.",
             ),
+        ),
+    ),
+    (
+        (
+            "PrometheusMissingRuleEvaluations PrometheusRuleFailures ThanosNoRuleEvaluations"
+            " ThanosRuleNoEvaluationFor10Intervals ThanosRuleHighRuleEvaluationFailures ThanosRuleEvaluationLatencyHigh"
+        ),
+        Family(
+            "monitoring",
+            "warning",
+            "rules are not evaluated, so what they watch is unwatched",
+            "A rule that fails or takes too long, or a query endpoint that does not answer.",
+            (
+                "Find the group on the rules page: its last error and how long it takes.",
+                "Make the rule cheaper, or split the group.",
+            ),
+            is_fault=True,
+            at_least="warning",
         ),
     ),
     (

@@ -19,7 +19,7 @@ from alert_history.domain.classification import (
     capped,
     stable_labels,
 )
-from alert_history.enrichers.families import UNKNOWN, Family
+from alert_history.enrichers.families import Family
 from alert_history.enrichers.known_alerts import family_of
 from alert_history.enrichers.places import place_for_tests
 from alert_history.enrichers.words import labelled_severity
@@ -102,7 +102,7 @@ def _evidence(case: Case, family: Family) -> Iterator[Evidence]:
     if place is not None:
         yield Evidence("info", 0.82, f"It is in {place}, where nobody is hurt")
     yield from _by_knowledge(family, said.severity, is_elsewhere=place is None)
-    yield from _by_habit(case, family)
+    yield from _by_habit(case, family._replace(is_fault=family.is_fault and place is None), said.severity)
     yield from _by_novelty(case, family, said.severity)
 
 
@@ -111,7 +111,7 @@ def _by_label(case: Case, family: Family) -> Evidence:
     if said.severity is not None:
         return Evidence(said.severity, 0.72, f"Its label says {said.word}")
     reason = f"Its label {said.word!r} is no severity we know" if said.word else "It has no severity label"
-    if family is UNKNOWN:
+    if family.is_unknown:
         return Evidence("warning", 0.35, reason)
     return Evidence(family.usual, 0.65, f"{reason}; {family.category} alerts like it are mostly {family.usual}")
 
@@ -129,27 +129,35 @@ def _by_knowledge(family: Family, said: Severity, *, is_elsewhere: bool) -> Iter
         yield Evidence(lowered, 0.78, f"Such an alert is rarely more than {family.at_most}: {family.what}")
 
 
-def _by_habit(case: Case, family: Family) -> Iterator[Evidence]:
+def _by_habit(case: Case, family: Family, said: Severity) -> Iterator[Evidence]:
     past = case.past
-    if past.is_flapping and not family.is_fault:
-        yield Evidence("noise", 0.83, f"It flaps: {past.flaps} changes in the last hour")
-    if past.month < _ENOUGH:
-        return
-    if past.brief >= _MOSTLY * past.month:
+    if past.month >= _ENOUGH and past.brief >= _MOSTLY * past.month:
         yield Evidence("noise", 0.86, f"{past.brief} of the last {past.month} ended by themselves within a minute")
-    is_daily = past.days_seen >= _ENOUGH and past.same_hour >= _MOSTLY * past.month
-    if is_daily and not family.is_fault:
-        hours = f"between {case.starts_at.hour} and {case.starts_at.hour + 1} h UTC"
-        yield Evidence("noise", 0.83, f"{past.same_hour} of the last {past.month} began {hours}")
+    for reason in _habits(case):
+        if not family.is_fault:
+            is_grave = family.is_unknown and said == "critical"
+            yield Evidence("warning" if is_grave else "noise", 0.83, reason)
+        elif said == "critical" and family.usual != "critical" and len(past.around) < _MANY_AROUND:
+            yield Evidence("warning", 0.78, f"{reason}; it has healed by itself each time")
     if past.days_seen >= _CHRONIC_DAYS and (past.median_seconds or 0) >= _LONG_SECONDS and not family.is_fault:
         yield Evidence("info", 0.76, f"It was there on {past.days_seen} of the last 30 days, mostly for long")
+
+
+def _habits(case: Case) -> Iterator[str]:
+    """What it is in the habit of, in words."""
+    past = case.past
+    if past.is_flapping:
+        yield f"It flaps: {past.flaps} changes in the last hour"
+    if past.month >= _ENOUGH and past.days_seen >= _ENOUGH and past.same_hour >= _MOSTLY * past.month:
+        hour = case.starts_at.hour
+        yield f"{past.same_hour} of the last {past.month} began between {hour} and {(hour + 1) % 24} h UTC"
 
 
 def _by_novelty(case: Case, family: Family, said: Severity) -> Iterator[Evidence]:
     past = case.past
     if past.month > 0:
         return
-    if family is not UNKNOWN:
+    if not family.is_unknown:
         yield Evidence(family.usual, 0.4, "It was not seen in the last 30 days")
     if said == "info" and len(past.around) >= _MANY_AROUND and family.usual != "info":
         yield Evidence("warning", 0.78, f"It is new, and {len(past.around)} others began with it")
