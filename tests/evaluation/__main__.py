@@ -133,7 +133,7 @@ def _confusion(title: str, of: Sequence[Answer]) -> Table:
 def _calibration(of: Sequence[Answer]) -> Table:
     table = Table("said to be sure", "was right", "answers")
     for band in calibration(of):
-        table.add_row(f"{band.confidence:.0%}", f"{band.right:.0%}", str(band.count))
+        table.add_row(f"{band.confidence:.0%}", f"{band.right:.0%}", str(band.answers))
     return table
 
 

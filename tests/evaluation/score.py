@@ -34,7 +34,7 @@ class Answer(NamedTuple):
 class Band(NamedTuple):
     """Answers of about the same confidence: how sure it was, and how often it was right."""
 
-    count: int
+    answers: int
     confidence: float
     right: float
 
@@ -76,8 +76,8 @@ def calibration(of: Sequence[Answer]) -> list[Band]:
 def calibration_error(of: Sequence[Answer]) -> float:
     """How far confidence and truth lie apart, on average: 0 is honest."""
     bands = calibration(of)
-    total = sum(band.count for band in bands)
-    return sum(band.count * abs(band.confidence - band.right) for band in bands) / total if total else 0.0
+    total = sum(band.answers for band in bands)
+    return sum(band.answers * abs(band.confidence - band.right) for band in bands) / total if total else 0.0
 
 
 def label_as_it_is(alert: Labelled) -> Severity:

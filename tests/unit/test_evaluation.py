@@ -74,7 +74,7 @@ def test_a_wrong_severity_another_category_and_no_answer_count_as_wrong() -> Non
 def test_confidence_is_compared_with_how_often_it_was_right() -> None:
     alerts = [alert("critical")] * 4
     got = answers(alerts, [said("critical", 0.9), said("info", 0.9), said("critical", 0.6), said("critical", 0.6)])
-    assert [(band.count, band.right) for band in calibration(got)] == [(2, 1.0), (2, 0.5)]
+    assert [(band.answers, band.right) for band in calibration(got)] == [(2, 1.0), (2, 0.5)]
     assert calibration_error(got) == pytest.approx(0.4)
 
 
