@@ -1,7 +1,11 @@
 """The evaluation: the labelled alerts are fit to judge by, the scores mean what they say, and the rules earn theirs."""
 
+import os
+import subprocess
+import sys
 from collections import Counter
 from datetime import UTC, datetime
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -22,6 +26,7 @@ from tests.evaluation.score import (
     naive_accuracy,
 )
 
+ROOT = Path(__file__).parents[2]
 NOW = datetime(2026, 3, 4, 12, 0, tzinfo=UTC)
 KNOWN, HELD_OUT = known_alerts(), held_out_alerts()
 ALERTS = [*KNOWN, *HELD_OUT]
@@ -109,3 +114,14 @@ async def test_what_an_annotation_says_changes_nothing_of_what_the_rules_say_of_
     told = [one for one in ALERTS if one.annotations.keys().isdisjoint({"runbook_url", "runbook"})]
     changed = [msgspec.structs.replace(one, annotations=orders) for one in told]
     assert [a.said for a in await rules_say(told)] == [a.said for a in await rules_say(changed)]
+
+
+def test_the_command_scores_the_rules_and_shows_no_held_out_miss_unless_asked() -> None:
+    command = [sys.executable, "-m", "tests.evaluation"]
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("LLM_")} | {"COLUMNS": "160"}
+    done = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, check=True, timeout=60)
+    assert f"│ {len(HELD_OUT)} " in done.stdout
+    assert "only the rules are scored" in done.stdout
+    assert "misses of those held out" not in done.stdout
+    asked = subprocess.run([*command, "--held-out"], cwd=ROOT, env=environ, capture_output=True, text=True, check=True)
+    assert "misses of those held out" in asked.stdout

@@ -147,8 +147,7 @@ def test_what_is_known_of_an_alert_lowers_its_label_by_one_step_at_most() -> Non
 
 
 def test_commands_hold_only_labels_that_all_alerts_of_the_shape_share_and_that_do_no_harm() -> None:
-    labels = {"namespace": "shop", "pod": "web-7d9f8b6c5d-x2x4v"}
-    told = classify_by_rules(case("KubePodCrashLooping", **labels), now=NOW)
+    told = classify_by_rules(case("KubePodCrashLooping", namespace="shop", pod="web-7d9f8b6c5d-x2x4v"), now=NOW)
     assert "kubectl -n shop logs POD --previous" in " ".join(told.recommendations)
     told = classify_by_rules(case("KubePodCrashLooping", namespace="x; rm -rf ~"), now=NOW)
     assert "rm -rf" not in " ".join(told.recommendations)
