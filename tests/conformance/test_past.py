@@ -1,14 +1,15 @@
 """What the history knows of an alert when it is classified: how often, how long, when, and what else."""
 
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from alert_history.domain.alert import Alert
-from alert_history.domain.classification import Case, shape_of
+from alert_history.domain.classification import Case, Past, shape_of
 from alert_history.ports import Store
-from alert_history.storage import open_store
+from alert_history.storage import open_store, postgres_past, sqlite_past
+from alert_history.storage.sqlite_classifications import SqliteClassifications
 from tests.conformance.samples import DAY, MINUTE, NOW, SECOND, alert, receipt
 from tests.conformance.test_classifications import verdict
 
@@ -78,6 +79,35 @@ async def test_what_else_began_around_it_is_named(store: Store) -> None:
     await _fire(store, HOUR, lasting=MINUTE, name="Unrelated")
     await _fire(store, MINUTE, lasting=SECOND)
     assert (await store.classifications.past(case_of(NEW))).around == ("NodeDown",)
+
+
+async def test_what_began_long_before_it_was_received_did_not_begin_around_it(store: Store) -> None:
+    late = alert("LongBroken", "firing", starts_at=NOW - DAY)
+    await store.recorder.commit([receipt(late, at=NOW)])
+    assert (await store.classifications.past(case_of(NEW))).around == ()
+
+
+async def test_what_began_just_before_and_was_received_after_the_group_waited_is_around(store: Store) -> None:
+    waited = alert("NodeDown", "firing", starts_at=NOW - 4 * MINUTE)
+    await store.recorder.commit([receipt(waited, at=NOW + 6 * MINUTE)])
+    assert (await store.classifications.past(case_of(NEW))).around == ("NodeDown",)
+
+
+@pytest.mark.parametrize("start", [datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)])
+async def test_an_alert_at_the_edge_of_the_calendar_has_no_past(store: Store, start: datetime) -> None:
+    assert await store.classifications.past(case_of(alert(starts_at=start))) == Past()
+
+
+async def test_only_so_many_of_a_rule_that_fires_all_the_time_are_looked_through(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = sqlite_past if isinstance(store.classifications, SqliteClassifications) else postgres_past
+    monkeypatch.setattr(module, "MOST_OF_A_NAME", 3)
+    await _fire(store, HOUR, lasting=MINUTE)
+    await _fire(store, *(n * MINUTE for n in range(1, 4)), lasting=SECOND, namespace="bank")
+    assert (await store.classifications.past(case_of(NEW))).month == 0
+    await _fire(store, 30 * SECOND, lasting=SECOND)
+    assert (await store.classifications.past(case_of(NEW))).month == 1
 
 
 async def test_earlier_ones_come_with_what_was_recommended_then(store: Store) -> None:

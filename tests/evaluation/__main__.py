@@ -1,9 +1,9 @@
 """`make eval`: scores the rules, and with LLM_PROXY_URL the model behind it, on alerts that an expert labelled.
 
     python -m tests.evaluation              # scores, confusion, calibration, and the misses of the alerts to work with
-    python -m tests.evaluation --held-out   # the misses of the held-out third, too: only to read, never to tune by
+    python -m tests.evaluation --held-out   # the misses of those held out, too: to read, never to tune by
 
-Asking a model costs what its calls cost: some thirty of them.
+Asking a model costs what its calls cost: some twenty of them.
 """
 
 import argparse
@@ -22,7 +22,7 @@ from alert_history.enrichers import make_enricher
 from alert_history.enrichers.rules import RulesEnricher
 from alert_history.errors import Rejected, Retryable
 from alert_history.ports import Enricher
-from tests.evaluation.labelled import Labelled, labelled_alerts, split
+from tests.evaluation.labelled import Labelled, held_out_alerts, known_alerts
 from tests.evaluation.score import (
     SEVERITIES,
     Answer,
@@ -42,21 +42,21 @@ _LONGEST_PAUSE_SECONDS = 60.0
 def main() -> None:
     """Score every enricher there is."""
     parser = argparse.ArgumentParser(prog="make eval", description="Score classifications on labelled alerts.")
-    parser.add_argument("--held-out", action="store_true", help="show the misses of the held-out third, too")
+    parser.add_argument("--held-out", action="store_true", help="show the misses of those held out, too")
     asked = parser.parse_args()
     asyncio.run(_evaluate(Console(highlight=False), shows_held_out=asked.held_out))
 
 
 async def _evaluate(console: Console, *, shows_held_out: bool) -> None:
-    shown, held_out = split(labelled_alerts())
+    parts = known_alerts(), held_out_alerts()
     for enricher in _enrichers(console):
         try:
-            said = [answers(part, await _ask(enricher, part, console)) for part in (shown, held_out)]
+            said = [answers(part, await _ask(enricher, part, console)) for part in parts]
         finally:
             await enricher.close()
         console.print(_scores(enricher.name, *said))
-        console.print(_confusion([*said[0], *said[1]]))
-        console.print(_calibration([*said[0], *said[1]]))
+        for title, part in zip(("to work with", "held out"), said, strict=True):
+            console.print(_confusion(title, part), _calibration(part))
         console.print(_misses("misses", said[0]))
         if shows_held_out:
             console.print(_misses("misses of those held out", said[1]))
@@ -99,10 +99,10 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-def _scores(name: str, shown: Sequence[Answer], held_out: Sequence[Answer]) -> Table:
+def _scores(name: str, known: Sequence[Answer], held_out: Sequence[Answer]) -> Table:
     table = Table("", "alerts", "severity right", "label as it is", "category right", "critical missed", "off by")
     table.title = name
-    for what, part in (("to work with", shown), ("held out", held_out), ("all", [*shown, *held_out])):
+    for what, part in (("to work with", known), ("held out", held_out)):
         naive = naive_accuracy([answer.alert for answer in part])
         table.add_row(
             what,
@@ -116,10 +116,10 @@ def _scores(name: str, shown: Sequence[Answer], held_out: Sequence[Answer]) -> T
     return table
 
 
-def _confusion(of: Sequence[Answer]) -> Table:
+def _confusion(title: str, of: Sequence[Answer]) -> Table:
     counted = confusion(of)
     columns = [*SEVERITIES, *(["none"] if any(said == "none" for _, said in counted) else [])]
-    table = Table("expert ↓  said →", *columns)
+    table = Table("expert ↓  said →", *columns, title=title)
     for expert in SEVERITIES:
         cells = [counted[expert, said] for said in columns]
         styled = [

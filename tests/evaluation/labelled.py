@@ -1,19 +1,15 @@
-"""The labelled alerts of tests/data/evaluation, and which of them are held out."""
+"""The labelled alerts of tests/data/evaluation, those to work with and those held out."""
 
-from collections.abc import Sequence
 from datetime import UTC, datetime
-from itertools import groupby
 from pathlib import Path
-from zlib import crc32
 
 import msgspec
 
 from alert_history.domain.alert import fingerprint
 from alert_history.domain.classification import Case, Past, Severity, shape_of
 
-ALERTS = Path(__file__).parents[1] / "data" / "evaluation" / "alerts.yml"
+DATA = Path(__file__).parents[1] / "data" / "evaluation"
 BEGAN = datetime(2026, 3, 4, 2, 10, tzinfo=UTC)
-_ONE_IN = 3
 
 
 class Labelled(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -45,16 +41,15 @@ class Labelled(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         )
 
 
-def labelled_alerts() -> list[Labelled]:
-    """All of them, in the order of the file."""
-    return msgspec.yaml.decode(ALERTS.read_bytes(), type=list[Labelled])
+def known_alerts() -> list[Labelled]:
+    """Those to work with: whoever writes rules or prompts may look at them."""
+    return [*_read("alerts.yml"), *_read("drawn.yml")]
 
 
-def split(alerts: Sequence[Labelled]) -> tuple[list[Labelled], list[Labelled]]:
-    """Those to work with, and those held out: a third of each severity, chosen by checksum and so by nobody."""
-    held_out: set[str] = set()
-    ordered = sorted(alerts, key=lambda alert: (alert.severity, crc32(alert.name.encode())))
-    for _, of_severity in groupby(ordered, key=lambda alert: alert.severity):
-        held_out.update(alert.name for alert in list(of_severity)[::_ONE_IN])
-    shown = [alert for alert in alerts if alert.name not in held_out]
-    return shown, [alert for alert in alerts if alert.name in held_out]
+def held_out_alerts() -> list[Labelled]:
+    """Those that nobody looks at meanwhile: drawn by chance, and labelled before anything was asked about them."""
+    return _read("held-out.yml")
+
+
+def _read(name: str) -> list[Labelled]:
+    return msgspec.yaml.decode((DATA / name).read_bytes(), type=list[Labelled])

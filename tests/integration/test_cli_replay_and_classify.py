@@ -71,6 +71,13 @@ def test_a_saved_notification_is_classified_by_the_rules(tmp_path: Path) -> None
     assert run("classify", file).returncode == 0
 
 
+def test_a_file_of_lines_holds_a_notification_a_line(tmp_path: Path) -> None:
+    file = tmp_path / "sent.jsonl"
+    file.write_bytes(webhook(sent_alert(1)) + b"\n\n" + webhook(sent_alert(2), sent_alert(3)) + b"\n")
+    done = run("classify", file, "--json")
+    assert (done.returncode, len(lines(done.stdout))) == (0, 3)
+
+
 def test_a_dry_run_may_take_the_history_along(sqlite_url: str, tmp_path: Path) -> None:
     file = tmp_path / "sent.json"
     file.write_bytes(webhook(sent_alert(1)))

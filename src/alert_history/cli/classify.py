@@ -3,7 +3,7 @@
 import asyncio
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -26,7 +26,10 @@ from alert_history.sources import decode_prometheus, decode_webhook
 
 def classify(
     *files: Annotated[
-        str, Parameter(name="FILE", allow_leading_hyphen=True, help="JSON payloads; - is standard input.")
+        str,
+        Parameter(
+            name="FILE", allow_leading_hyphen=True, help="JSON payloads; .jsonl holds one a line; - is standard input."
+        ),
     ],
     json: Annotated[bool, Parameter(negative="", help="One JSON object a line instead of a table.")] = False,
     history: Annotated[bool, Parameter(negative="", help="Take what DATABASE_URL knows of the alerts along.")] = False,
@@ -48,10 +51,23 @@ def classify(
 
 def _alerts(file: str, settings: Settings) -> Sequence[Alert]:
     """Raises OSError or MalformedPayload."""
-    body = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
-    decode = decode_prometheus if body.lstrip()[:1] == b"[" else decode_webhook
-    group = decode(body, received_at=datetime.now(UTC), max_alerts=settings.max_alerts_per_request)
-    return group.alerts
+    found: list[Alert] = []
+    for body in _bodies(file):
+        decode = decode_prometheus if body.lstrip()[:1] == b"[" else decode_webhook
+        group = decode(body, received_at=datetime.now(UTC), max_alerts=settings.max_alerts_per_request)
+        found += group.alerts
+    return found
+
+
+def _bodies(file: str) -> Iterator[bytes]:
+    """Raises OSError."""
+    if file == "-":
+        yield sys.stdin.buffer.read()
+    elif file.endswith(".jsonl"):
+        with Path(file).open("rb") as lines:
+            yield from (line for line in lines if line.strip())
+    else:
+        yield Path(file).read_bytes()
 
 
 def _case(alert: Alert) -> Case:

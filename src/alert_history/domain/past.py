@@ -1,7 +1,7 @@
 """What earlier occurrences of an alert say about it."""
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from statistics import median
 
 import msgspec
@@ -11,10 +11,16 @@ from alert_history.domain.flapping import FlapRule, is_flapping
 
 BRIEF = timedelta(minutes=1)
 MOST_OCCURRENCES = 1_000
+MOST_OF_A_NAME = 2_000
+"""So many of the newest with the same alertname are looked through for those of the namespace: what bounds the cost."""
+MOST_BEGAN = 500
+"""So many of what was received around that time are looked through for other names."""
 MOST_AROUND = 10
 MOST_SIMILAR = 3
 LOOKS_BACK = timedelta(days=30)
 AROUND = timedelta(minutes=5)
+LATE = timedelta(minutes=5)
+"""How much later than it began an alert may be received and still count as around: groups wait."""
 
 
 class Earlier(msgspec.Struct, frozen=True):
@@ -23,6 +29,12 @@ class Earlier(msgspec.Struct, frozen=True):
     fingerprint: str
     starts_at: datetime
     ends_at: datetime | None
+
+
+def has_room(starts_at: datetime) -> bool:
+    """Whether there is time to look back from there, and around it: a start at the edge of the calendar has no past."""
+    edge = LOOKS_BACK + AROUND + LATE
+    return datetime.min.replace(tzinfo=UTC) + edge < starts_at < datetime.max.replace(tzinfo=UTC) - edge
 
 
 def past_of(

@@ -1,175 +1,235 @@
-"""Families of alerts that public rule sets define: what they are about, and what an experienced colleague would do.
+"""Alerts that public rule sets define, by name: what they mean, and what an experienced colleague would do.
 
-The first family whose pattern is found in the alertname is meant. `usual` is how serious such an alert mostly is,
-for those without a severity of their own.
+The rule sets: kubernetes-mixin, node-mixin, prometheus-mixin, alertmanager-mixin, kube-prometheus, etcd, cert-manager,
+Thanos, and the exporters of blackbox, PostgreSQL, Redis and RabbitMQ. Names are theirs; the words are ours.
+What a family would say just as well (`families`) is not repeated here.
 """
 
-import re
-from typing import NamedTuple
+from collections.abc import Iterable
 
-from alert_history.domain.classification import Severity
+from alert_history.enrichers.families import SELF_TEST, Family, family_like
+from alert_history.enrichers.known_cluster_alerts import KUBERNETES, NODES
 
-
-class Family(NamedTuple):
-    """What alerts of a family share."""
-
-    pattern: re.Pattern[str]
-    category: str
-    usual: Severity
-    cause: str
-    advice: tuple[str, ...]
-
-
-def _family(pattern: str, category: str, usual: Severity, cause: str, *advice: str) -> Family:
-    return Family(re.compile(pattern, re.IGNORECASE), category, usual, cause, advice)
-
-
-FAMILIES: tuple[Family, ...] = (
-    _family(
-        r"^(watchdog|deadmanssnitch|infoinhibitor|test.*alert)$",
-        "self-test",
-        "noise",
-        "It fires always, on purpose, to show that alerting works.",
-        "Route it to a dead man's switch and to nobody else.",
+MONITORING: tuple[tuple[str, Family], ...] = (
+    ("Watchdog InfoInhibitor DeadMansSwitch TestAlert", SELF_TEST),
+    (
+        (
+            "PrometheusNotIngestingSamples PrometheusErrorSendingAlertsToAnyAlertmanager PrometheusDown"
+            " AlertmanagerClusterDown ThanosRuleQueueIsDroppingAlerts ThanosRuleIsDown"
+        ),
+        Family(
+            "monitoring",
+            "critical",
+            "we are blind, or nobody is told",
+            "Prometheus takes nothing in, or what it says does not leave it.",
+            (
+                "Check that the pods run, and their disk and memory: kubectl -n {namespace} get pods",
+                "Read their logs from the time this began.",
+                "Watch dashboards by hand until it is mended: no alert can be relied on.",
+            ),
+            is_fault=True,
+            at_least="critical",
+        ),
     ),
-    _family(
-        r"crashloop|restart",
-        "workload",
-        "warning",
-        "A container starts and ends again: a crash, a failing probe or a missing dependency.",
-        "Read the logs of the container before its last restart.",
-        "Compare with the last deployment, and roll it back if they began together.",
-        "Look at exit code and memory limit.",
+    (
+        (
+            "PrometheusBadConfig PrometheusRemoteStorageFailures"
+            " PrometheusNotConnectedToAlertmanagers PrometheusErrorSendingAlertsToSomeAlertmanagers"
+            " AlertmanagerClusterCrashlooping AlertmanagerClusterFailedToSendAlerts AlertmanagerFailedToSendAlerts"
+            " AlertmanagerFailedReload AlertmanagerConfigInconsistent AlertmanagerMembersInconsistent"
+            " ThanosRuleSenderIsFailingAlerts"
+        ),
+        Family(
+            "monitoring",
+            "critical",
+            "alerts are lost on their way",
+            "A configuration that was refused, or a receiver that can't be reached.",
+            (
+                "Read the logs of Prometheus and Alertmanager from the time this began.",
+                "Check the configuration: promtool check config, amtool check-config.",
+                "Check that a test alert arrives: amtool alert add",
+                "Watch dashboards by hand until it is mended: no alert can be relied on.",
+            ),
+            is_fault=True,
+        ),
     ),
-    _family(
-        r"oom|outofmemory|memory|swap",
-        "memory",
-        "warning",
-        "Something uses more memory than it was given.",
-        "Find what grew, and since when.",
-        "Compare the limit with the working set of the last days.",
-        "Raise the limit or restart it if it leaks.",
+    (
+        (
+            "PrometheusTSDBCompactionsFailing PrometheusTSDBReloadsFailing PrometheusNotificationQueueRunningFull"
+            " PrometheusRemoteWriteBehind PrometheusHighQueryLoad"
+        ),
+        Family(
+            "monitoring",
+            "warning",
+            "Prometheus falls behind",
+            "Its disk is full or slow, a rule is wrong, or it has more to do than it can.",
+            (
+                "Check disk space and memory of Prometheus.",
+                "Read its log from the time this began.",
+                "Find the rule or target that takes most: its own /tsdb-status and /rules pages.",
+            ),
+            is_fault=True,
+        ),
     ),
-    _family(
-        r"disk|filesystem|inode|persistentvolume|storage|spaceleft|filling",
-        "storage",
-        "warning",
-        "A volume fills up: logs, a backlog or data that is kept for too long.",
-        "See what grew in the volume, and how fast.",
-        "Remove or rotate what is not needed, or extend the volume.",
-        "Estimate when it will be full at the present rate.",
+    (
+        "PrometheusOutOfOrderTimestamps PrometheusDuplicateTimestamps",
+        Family(
+            "monitoring",
+            "warning",
+            "Prometheus drops samples that come twice or late",
+            "Two sources write the same series: a second replica without its own label, or a target scraped twice.",
+            (
+                "Find the series in the log of Prometheus.",
+                "Give each replica an external label of its own, or scrape the target once.",
+            ),
+        ),
     ),
-    _family(
-        r"cert|tls|ssl|x509",
-        "certificates",
-        "warning",
-        "A certificate expires or was not renewed.",
-        "Look at the renewal's own logs.",
-        "Renew it by hand if less than a week is left.",
+    (
+        (
+            "PrometheusMissingRuleEvaluations PrometheusRuleFailures ThanosNoRuleEvaluations"
+            " ThanosRuleNoEvaluationFor10Intervals ThanosRuleHighRuleEvaluationFailures ThanosRuleEvaluationLatencyHigh"
+        ),
+        Family(
+            "monitoring",
+            "warning",
+            "rules are not evaluated, so what they watch is unwatched",
+            "A rule that fails or takes too long, or a query endpoint that does not answer.",
+            (
+                "Find the group on the rules page: its last error and how long it takes.",
+                "Make the rule cheaper, or split the group.",
+            ),
+            is_fault=True,
+            at_least="warning",
+        ),
     ),
-    _family(
-        r"etcd|apiserver|kubeapi|controllermanager|scheduler|kubelet",
-        "control plane",
-        "critical",
-        "The control plane of Kubernetes is slow, unreachable or has lost a member.",
-        "Check that the members are up, and how long their disks take to sync.",
-        "Do not change workloads until it is well again.",
-    ),
-    _family(
-        r"node.*(notready|unreachable|down|readiness)|hostdown|instancedown|(target|endpoint|probe|service|job)s?.*(down|failed|unreachable|missing)|down$|absent",
-        "availability",
-        "critical",
-        "What should answer does not: it is down, unreachable or no longer found.",
-        "Check whether it is down or only not scraped.",
-        "Look for what else stopped in the same place at the same time.",
-        "Restart or fail over if users are hurt.",
-    ),
-    _family(
-        r"latency|slow|duration|response.?time|apdex",
-        "latency",
-        "warning",
-        "Requests take longer than they should: load, a slow dependency or a lack of resources.",
-        "Compare with traffic and with the dependencies' latency.",
-        "Look for a deployment at the time it began.",
-    ),
-    _family(
-        r"error|5xx|failure.?rate|burn|slo",
-        "errors",
-        "critical",
-        "More requests fail than the service may lose.",
-        "See which endpoint and which release the errors come from.",
-        "Roll back if they began with a release.",
-    ),
-    _family(
-        r"cpu|load|throttl|saturat|overcommit|quota",
-        "capacity",
-        "warning",
-        "Demand comes near to what there is.",
-        "See who uses most of it, and since when.",
-        "Scale out, or raise the request or quota.",
-    ),
-    _family(
-        r"replica|deployment|statefulset|daemonset|rollout|hpa|pod|container|job|cronjob",
-        "workload",
-        "warning",
-        "A workload has not the state it should have: not scheduled, not ready or not finished.",
-        "Describe the workload and read its events.",
-        "Look for lack of resources, failing probes or images that can't be pulled.",
-    ),
-    _family(
-        r"postgres|mysql|mongo|redis|kafka|rabbit|queue|lag|replication|database|connections",
-        "data",
-        "critical",
-        "A store or a queue falls behind or runs out of connections.",
-        "Look at lag, connections and the slowest statements.",
-        "Find out which client began to ask for more.",
-    ),
-    _family(
-        r"prometheus|alertmanager|grafana|thanos|scrape|rulefailure",
-        "monitoring",
-        "warning",
-        "Monitoring itself is not well: what it says now may be incomplete.",
-        "Check its targets, disk and memory.",
-        "Don't rely on silence until it is well again.",
-    ),
-    _family(
-        r"backup|snapshot|restore",
-        "backup",
-        "warning",
-        "A backup failed or is overdue.",
-        "Run it by hand and read its log.",
-        "Check how old the newest one is that can be restored.",
-    ),
-    _family(
-        r"network|dns|packet|drop|conntrack|bgp|interface",
-        "network",
-        "warning",
-        "Packets are lost or names are not resolved.",
-        "Look at errors and drops of the interfaces involved.",
-        "Check the name servers.",
-    ),
-    _family(
-        r"clock|ntp|time.?drift",
-        "clock",
-        "warning",
-        "A clock runs off.",
-        "Check that time synchronisation runs and reaches its servers.",
-    ),
-    _family(
-        r"login|auth|security|intrusion|privilege|suspicious",
-        "security",
-        "critical",
-        "Somebody may be where they should not be.",
-        "Find out who it was and from where before anything is restarted.",
+    (
+        "TargetDown",
+        Family(
+            "availability",
+            "warning",
+            "targets of a job can't be scraped",
+            "They are down, or only their metrics can't be reached: a port, a NetworkPolicy, a certificate.",
+            (
+                "See the error on the targets page of Prometheus.",
+                "Check whether the service answers its users: kubectl -n {namespace} get pods,endpoints",
+                "If it does, mend port, NetworkPolicy or ServiceMonitor.",
+            ),
+            is_fault=True,
+        ),
     ),
 )
 
-UNKNOWN = _family(
-    "", "other", "warning", "",
-    "Read the rule that fires, and what changed shortly before.",
-)  # fmt: skip
+DATA: tuple[tuple[str, Family], ...] = (
+    (
+        "PostgresqlTransactionIdWraparound PostgresqlXidWraparound PostgreSQLTransactionWraparound",
+        Family(
+            "data",
+            "critical",
+            "PostgreSQL runs out of transaction ids and will refuse every write",
+            "Vacuum can't keep up, or an old transaction, replication slot or prepared transaction holds it back.",
+            (
+                "Find the oldest: SELECT datname, age(datfrozenxid) FROM pg_database ORDER BY 2 DESC",
+                "End what holds vacuum back: pg_stat_activity, pg_replication_slots, pg_prepared_xacts.",
+                "Run VACUUM (FREEZE) on the oldest tables.",
+            ),
+            is_fault=True,
+            at_least="critical",
+        ),
+    ),
+    (
+        (
+            "RabbitmqDiskAlarm RabbitmqMemoryAlarm RabbitmqFreeDiskSpaceAlarm RabbitmqMemoryHighAlarm"
+            " RabbitmqResourceAlarm"
+        ),
+        Family(
+            "data",
+            "critical",
+            "RabbitMQ blocks all publishers",
+            "A node is above its memory mark or below its free disk; it is over only when that is.",
+            (
+                "See which and where: rabbitmq-diagnostics alarms",
+                "Find the queue that grew, and start its consumers.",
+                "Give the node disk or memory; purge only what nobody misses.",
+            ),
+            is_fault=True,
+            at_least="critical",
+        ),
+    ),
+    (
+        "RedisOutOfConfiguredMaxmemory RedisOutOfMemory RedisMemoryHigh",
+        Family(
+            "memory",
+            "warning",
+            "Redis nears its memory limit",
+            "More keys, larger values, or keys that never expire.",
+            (
+                "See what it does at the limit: CONFIG GET maxmemory-policy",
+                "Find large keys: redis-cli --bigkeys",
+                "Raise maxmemory, or let keys expire.",
+            ),
+            is_fault=True,
+        ),
+    ),
+    (
+        "RedisRejectedConnections PostgresqlTooManyConnections MysqlTooManyConnections",
+        Family(
+            "data",
+            "critical",
+            "a store has no connections left",
+            "A client leaks connections, or too many clients have too large pools.",
+            (
+                "See who holds them: CLIENT LIST, or pg_stat_activity by application_name.",
+                "Restart the client that leaks.",
+                "Lower pool sizes, or put a pooler between.",
+            ),
+            is_fault=True,
+            at_least="warning",
+        ),
+    ),
+    (
+        (
+            "PostgresqlReplicationLag RedisReplicationBroken RedisMissingMaster MysqlSlaveReplicationLag"
+            " KafkaConsumersGroupLag"
+        ),
+        Family(
+            "data",
+            "warning",
+            "a replica or consumer falls behind",
+            "Long transactions, more writes than it can take, or a network that is slow.",
+            (
+                "See how far and since when: pg_stat_replication, INFO replication, or the lag of the group.",
+                "Look for long statements on the replica.",
+                "Do not fail over to it before it has caught up.",
+            ),
+            is_fault=True,
+        ),
+    ),
+    (
+        "BlackboxSslCertificateExpired CertManagerCertNotReady CertificateExpired KubeClientCertificateExpiration",
+        Family(
+            "certificates",
+            "critical",
+            "a certificate is refused, or soon will be",
+            "The automatic renewal failed, or there is none.",
+            (
+                "See until when: openssl s_client -connect HOST:443 | openssl x509 -noout -dates",
+                "Renew it by hand now.",
+                "Read why the renewal failed: kubectl -n {namespace} describe certificate,order,challenge",
+            ),
+            is_fault=True,
+        ),
+    ),
+)
+
+
+def _by_name(*tables: Iterable[tuple[str, Family]]) -> dict[str, Family]:
+    return {name.lower(): family for table in tables for names, family in table for name in names.split()}
+
+
+KNOWN = _by_name(MONITORING, NODES, KUBERNETES, DATA)
+"""By name in lower case."""
 
 
 def family_of(alertname: str) -> Family:
-    """The family of an alert; `UNKNOWN` if it is of none."""
-    return next((family for family in FAMILIES if family.pattern.search(alertname)), UNKNOWN)
+    """What is known of alerts of this name; else what the words in it speak of; else `UNKNOWN`."""
+    return KNOWN.get(alertname.lower()) or family_like(alertname)

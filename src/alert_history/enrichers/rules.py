@@ -1,23 +1,39 @@
-"""Classification by rules: labels, name and history, no network. What they say is what they can show evidence for."""
+"""Classification by rules: labels, name and history, no network. What they say is what they can show evidence for.
 
-from collections.abc import Callable, Sequence
+Every piece of evidence names a severity and has a weight; the heaviest decides, those that agree make it surer, those
+that contradict less sure. Annotations decide nothing: whoever can make an alert fire can write them.
+For users: docs/explanation/classification.md.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from alert_history.domain.classification import Case, Classification, Severity, Verdict, capped
-from alert_history.enrichers.known_alerts import UNKNOWN, Family, family_of
-
-_CRITICAL = frozenset(
-    {"critical", "crit", "page", "fatal", "emergency", "emerg", "high", "p1", "p2", "sev1", "sev2", "1"}
+from alert_history.domain.classification import (
+    MAX_RECOMMENDATIONS,
+    Case,
+    Classification,
+    Severity,
+    Verdict,
+    capped,
+    stable_labels,
 )
-_WARNING = frozenset({"warning", "warn", "medium", "moderate", "average", "minor", "major", "error", "p3", "sev3", "2"})
-_INFO = frozenset({"info", "information", "informational", "notice", "low", "debug", "ok", "p4", "p5", "sev4", "3"})
-_NOISE = frozenset({"none", "noise"})
-_TEST_PLACES = frozenset({"dev", "development", "test", "testing", "sandbox", "qa", "ci", "staging", "stage", "demo"})
-_PLACES = ("environment", "env", "stage", "tier", "namespace", "cluster")
+from alert_history.enrichers.families import Family
+from alert_history.enrichers.known_alerts import family_of
+from alert_history.enrichers.places import place_for_tests
+from alert_history.enrichers.words import labelled_severity
 
+_QUIETEST_FIRST: tuple[Severity, ...] = ("noise", "info", "warning", "critical")
 _ENOUGH = 5  # occurrences before a habit is one
 _MOSTLY = 0.8
+_CHRONIC_DAYS = 20
+_LONG_SECONDS = 3_600
+_MANY_AROUND = 3
+_MANY_AT_ONCE = 20
+_LEAST_SURE, _MOST_SURE = 0.2, 0.97
+_PLACEHOLDER = re.compile(r"\{(\w+)\}")
+_SAFE_IN_A_COMMAND = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?", re.ASCII)
 
 
 class Evidence(NamedTuple):
@@ -47,20 +63,17 @@ class RulesEnricher:
 
 
 def classify_by_rules(case: Case, *, now: datetime) -> Classification:
-    """What labels, name and history say. The strongest evidence decides; the others are named."""
+    """What labels, name and history say. The heaviest evidence decides; the others are named."""
     family = family_of(case.labels.get("alertname", ""))
     evidence = sorted(_evidence(case, family), key=lambda one: -one.weight)
     severity = evidence[0].severity
-    agreeing = [one for one in evidence if one.severity == severity]
-    doubt = sum(one.weight for one in evidence if one.severity != severity) / 10
-    confidence = min(evidence[0].weight + 0.05 * (len(agreeing) - 1), 0.95) - doubt
     told = Classification(
         severity,
-        round(min(max(confidence, 0.2), 0.95), 2),
+        _confidence(evidence),
         family.category,
         _summary(case, family),
         family.cause,
-        tuple(_advice(case, family, severity)),
+        tuple(_advice(case, family, severity))[:MAX_RECOMMENDATIONS],
         " ".join(f"{one.reason}." for one in evidence),
         tuple(_tags(case, family)),
         "rules",
@@ -70,69 +83,101 @@ def classify_by_rules(case: Case, *, now: datetime) -> Classification:
     return capped(told)
 
 
-def _evidence(case: Case, family: Family) -> list[Evidence]:
-    found = [_by_label(case, family), *_by_place(case), *_by_history(case)]
+def _confidence(evidence: Sequence[Evidence]) -> float:
+    """How sure the heaviest is beside the others: each that agrees takes a third of the doubt, each other adds some."""
+    first, *others = evidence
+    doubt = 1 - first.weight
+    for one in others:
+        doubt *= 1 - one.weight / 3 if one.severity == first.severity else 1 + one.weight / 3
+    return round(min(max(1 - doubt, _LEAST_SURE), _MOST_SURE), 2)
+
+
+def _evidence(case: Case, family: Family) -> Iterator[Evidence]:
+    said = _by_label(case, family)
+    yield said
     if family.category == "self-test":
-        found.append(Evidence("noise", 0.95, "It is an alert that always fires, to test alerting"))
-    return found
+        yield Evidence("noise", 0.95, "Alerts of this name fire on purpose")
+        return
+    place = place_for_tests(case.labels)
+    if place is not None:
+        yield Evidence("info", 0.82, f"It is in {place}, where nobody is hurt")
+    yield from _by_knowledge(family, said.severity, is_elsewhere=place is None)
+    yield from _by_habit(case, family._replace(is_fault=family.is_fault and place is None), said.severity)
+    yield from _by_novelty(case, family, said.severity)
 
 
 def _by_label(case: Case, family: Family) -> Evidence:
-    word = case.labels.get("severity", case.labels.get("priority", "")).strip().lower()
-    known: tuple[tuple[Severity, frozenset[str]], ...] = (
-        ("critical", _CRITICAL), ("warning", _WARNING), ("info", _INFO), ("noise", _NOISE),
-    )  # fmt: skip
-    for severity, words in known:
-        if word in words:
-            return Evidence(severity, 0.7, f"Its label says {word}")
-    said = f"Its label {word!r} is no severity we know" if word else "It has no severity label"
-    weight = 0.35 if family is UNKNOWN else 0.55
-    return Evidence(family.usual, weight, f"{said}; {family.category} alerts are mostly {family.usual}")
+    said = labelled_severity(case.labels)
+    if said.severity is not None:
+        return Evidence(said.severity, 0.72, f"Its label says {said.word}")
+    reason = f"Its label {said.word!r} is no severity we know" if said.word else "It has no severity label"
+    if family.is_unknown:
+        return Evidence("warning", 0.35, reason)
+    return Evidence(family.usual, 0.65, f"{reason}; {family.category} alerts like it are mostly {family.usual}")
 
 
-def _by_place(case: Case) -> list[Evidence]:
-    for label in _PLACES:
-        words = case.labels.get(label, "").lower().replace("_", "-").split("-")
-        place = next((word for word in words if word in _TEST_PLACES), None)
-        if place is not None:
-            return [Evidence("info", 0.75, f"It is in {label} {case.labels[label]!r}, where nobody is hurt")]
-    return []
+def _by_knowledge(family: Family, said: Severity, *, is_elsewhere: bool) -> Iterator[Evidence]:
+    """What is known of such alerts, whatever the label says: down by one step at most, and not up where tests are."""
+    level = _QUIETEST_FIRST.index
+    if is_elsewhere and family.at_least is not None:
+        is_raised = level(family.at_least) > level(said)
+        weight = 0.9 if family.at_least == "critical" else 0.78
+        if is_raised or family.at_least == "critical":
+            yield Evidence(family.at_least, weight, f"It means that {family.what}")
+    if family.at_most is not None and level(said) > level(family.at_most):
+        lowered = max(family.at_most, _QUIETEST_FIRST[level(said) - 1], key=level)
+        yield Evidence(lowered, 0.78, f"Such an alert is rarely more than {family.at_most}: {family.what}")
 
 
-def _by_history(case: Case) -> list[Evidence]:
+def _by_habit(case: Case, family: Family, said: Severity) -> Iterator[Evidence]:
     past = case.past
-    found = []
-    if past.is_flapping:
-        found.append(Evidence("noise", 0.8, f"It flaps: {past.flaps} changes in the last hour"))
     if past.month >= _ENOUGH and past.brief >= _MOSTLY * past.month:
-        share = f"{past.brief} of the last {past.month} ended by themselves within a minute"
-        found.append(Evidence("noise", 0.85, share[0].upper() + share[1:]))
+        yield Evidence("noise", 0.86, f"{past.brief} of the last {past.month} ended by themselves within a minute")
+    for reason in _habits(case):
+        if not family.is_fault:
+            is_grave = family.is_unknown and said == "critical"
+            yield Evidence("warning" if is_grave else "noise", 0.83, reason)
+        elif said == "critical" and family.usual != "critical" and len(past.around) < _MANY_AROUND:
+            yield Evidence("warning", 0.78, f"{reason}; it has healed by itself each time")
+    if past.days_seen >= _CHRONIC_DAYS and (past.median_seconds or 0) >= _LONG_SECONDS and not family.is_fault:
+        yield Evidence("info", 0.76, f"It was there on {past.days_seen} of the last 30 days, mostly for long")
+
+
+def _habits(case: Case) -> Iterator[str]:
+    """What it is in the habit of, in words."""
+    past = case.past
+    if past.is_flapping:
+        yield f"It flaps: {past.flaps} changes in the last hour"
     if past.month >= _ENOUGH and past.days_seen >= _ENOUGH and past.same_hour >= _MOSTLY * past.month:
         hour = case.starts_at.hour
-        found.append(
-            Evidence("noise", 0.78, f"{past.same_hour} of {past.month} began between {hour} and {hour + 1} h UTC")
-        )
-    if past.month == 0:
-        found.append(Evidence(_usual(case), 0.4, "It was not seen in the last 30 days"))
-    return found
+        yield f"{past.same_hour} of the last {past.month} began between {hour} and {(hour + 1) % 24} h UTC"
 
 
-def _usual(case: Case) -> Severity:
-    return family_of(case.labels.get("alertname", "")).usual
+def _by_novelty(case: Case, family: Family, said: Severity) -> Iterator[Evidence]:
+    past = case.past
+    if past.month > 0:
+        return
+    if not family.is_unknown:
+        yield Evidence(family.usual, 0.4, "It was not seen in the last 30 days")
+    if said == "info" and len(past.around) >= _MANY_AROUND and family.usual != "info":
+        yield Evidence("warning", 0.78, f"It is new, and {len(past.around)} others began with it")
 
 
 def _summary(case: Case, family: Family) -> str:
     name = case.labels.get("alertname", "An alert without a name")
     where = case.labels.get("namespace") or case.labels.get("job") or case.labels.get("service")
     of = f" in {where}" if where else ""
+    at_once = f", {case.waiting} at once" if case.waiting >= _MANY_AT_ONCE else ""
+    return f"{name}{of}: {family.what}{at_once}; {_habit(case)}."
+
+
+def _habit(case: Case) -> str:
     past = case.past
     if past.month == 0:
-        habit = "not seen in the last 30 days"
-    else:
-        habit = f"seen {past.month} times in 30 days"
-        if past.median_seconds is not None:
-            habit += f", mostly for {_duration(past.median_seconds)}"
-    return f"{name}{of}: {family.category}, {habit}."
+        return "not seen in the last 30 days"
+    times = "once" if past.month == 1 else f"{past.month} times"
+    lasted = "" if past.median_seconds is None else f", mostly for {_duration(past.median_seconds)}"
+    return f"seen {times} in 30 days{lasted}"
 
 
 def _duration(seconds: float) -> str:
@@ -142,17 +187,36 @@ def _duration(seconds: float) -> str:
     return f"{seconds:.0f} s"
 
 
-def _advice(case: Case, family: Family, severity: Severity) -> list[str]:
-    advice = []
-    if runbook := case.annotations.get("runbook_url") or case.annotations.get("runbook"):
-        advice.append(f"Follow the runbook: {runbook}")
+def _advice(case: Case, family: Family, severity: Severity) -> Iterator[str]:
+    runbook = case.annotations.get("runbook_url") or case.annotations.get("runbook")
+    if runbook:
+        yield f"Follow the runbook: {runbook}"
     if severity == "noise" and family.category != "self-test":
-        advice.append("Lengthen the rule's `for:` or raise its threshold; nobody should be woken by this.")
+        yield "Lengthen the rule's `for:` or raise its threshold; nobody should be woken by this."
+    if case.past.is_flapping and severity != "noise":
+        yield "It comes and goes: look for what comes and goes with it, and do not wait until it stays."
     if case.past.around:
-        advice.append(f"Look at what began around it: {', '.join(case.past.around[:5])}.")
-    return [*advice, *family.advice]
+        yield f"Look at what began around it: {', '.join(case.past.around[:5])}."
+    yield from (_filled(text, case) for text in family.advice)
 
 
-def _tags(case: Case, family: Family) -> list[str]:
-    habits = [("flapping", case.past.is_flapping), ("first-seen", case.past.month == 0)]
-    return [family.category, *(tag for tag, is_so in habits if is_so)]
+def _filled(advice: str, case: Case) -> str:
+    """The advice with its labels: those that all alerts of the shape share, and that can do no harm in a command."""
+    shared = stable_labels(case.labels)
+
+    def value(name: re.Match[str]) -> str:
+        held = case.labels.get(name[1], "")
+        is_fit = shared.get(name[1]) == held and _SAFE_IN_A_COMMAND.fullmatch(held)
+        return held if is_fit else name[1].upper()
+
+    return _PLACEHOLDER.sub(value, advice)
+
+
+def _tags(case: Case, family: Family) -> Iterator[str]:
+    yield family.category
+    if case.past.is_flapping:
+        yield "flapping"
+    if case.past.month == 0:
+        yield "first-seen"
+    if case.waiting >= _MANY_AT_ONCE:
+        yield "many-at-once"

@@ -7,7 +7,6 @@ from typing import Any
 import msgspec
 
 from alert_history.domain.classification import Case, Past, Severity, Verdict
-from alert_history.domain.past import AROUND, LOOKS_BACK, MOST_AROUND, MOST_OCCURRENCES, Earlier, past_of, similar_of
 from alert_history.ports import Accuracy, ClassifiedCount, KeptVerdict, Spent
 from alert_history.storage import postgres_statements as sql
 from alert_history.storage.batch import (
@@ -20,6 +19,7 @@ from alert_history.storage.batch import (
     said,
 )
 from alert_history.storage.postgres_connection import Connection, Connections, storage_errors
+from alert_history.storage.postgres_past import past
 from alert_history.storage.postgres_rows import copy, event_row, queue_row
 
 _NEWEST = """SELECT c.id, c.shape, c.fingerprint, c.verdict FROM unnest($1::text[]) AS wanted(shape)
@@ -30,12 +30,6 @@ _RECENT = """SELECT id, shape, fingerprint, verdict FROM classifications c
     WHERE ($1::text IS NULL OR severity = $1) AND NOT EXISTS (
         SELECT 1 FROM classifications newer WHERE newer.shape = c.shape AND newer.id > c.id)
     ORDER BY id DESC LIMIT $2"""
-_EARLIER = """SELECT fingerprint, starts_at, ends_at FROM alerts
-    WHERE alertname = $1 AND "timestamp" >= $2 AND "timestamp" < $3 AND namespace = $4 AND starts_at < $5
-    ORDER BY "timestamp" DESC LIMIT $6"""
-_AROUND = """SELECT DISTINCT alertname FROM
-    (SELECT alertname FROM alerts WHERE "timestamp" >= $1 AND "timestamp" < $2 LIMIT $3) AS some_of_them
-    WHERE alertname <> $4 ORDER BY alertname LIMIT $5"""
 _CLAIM = """INSERT INTO classification_claims AS held SELECT shape, $2, $4 FROM unnest($1::text[]) AS wanted(shape)
     ORDER BY shape ON CONFLICT (shape) DO UPDATE SET owner = excluded.owner, until = excluded.until
     WHERE held.until < $3 OR held.owner = excluded.owner RETURNING shape"""
@@ -120,15 +114,8 @@ class PostgresClassifications:
 
     async def past(self, case: Case) -> Past:
         """See `ports.Classifications.past`."""
-        name, namespace = case.labels.get("alertname", ""), case.labels.get("namespace", "")
-        since, until = case.starts_at - LOOKS_BACK, case.starts_at + AROUND
-        rows = await self._read(_EARLIER, name, since, until, namespace, case.starts_at, MOST_OCCURRENCES)
-        earlier = [Earlier(*row) for row in rows]
-        span = case.starts_at - AROUND, until, MOST_OCCURRENCES
-        around = [row[0] for row in await self._read(_AROUND, *span, name, MOST_AROUND)]
         told = await self.history(case.shape, limit=1)
-        similar = similar_of(earlier, said(told[0]) if told else None)
-        return past_of(earlier, fingerprint=case.fingerprint, starts_at=case.starts_at, around=around, similar=similar)
+        return await past(self._connections, case, said=said(told[0]) if told else None)
 
     async def history(self, shape: str, *, limit: int) -> list[KeptVerdict]:
         """See `ports.Classifications.history`."""

@@ -8,7 +8,6 @@ from typing import Any
 import msgspec
 
 from alert_history.domain.classification import Case, Past, Severity, Verdict
-from alert_history.domain.past import AROUND, LOOKS_BACK, MOST_AROUND, MOST_OCCURRENCES, Earlier, past_of, similar_of
 from alert_history.ports import Accuracy, ClassifiedCount, KeptVerdict, Spent
 from alert_history.storage import sqlite_rows as sql
 from alert_history.storage.batch import (
@@ -20,8 +19,8 @@ from alert_history.storage.batch import (
     right_by_day,
     said,
 )
-from alert_history.storage.reads import time_of
 from alert_history.storage.sqlite_connection import Connections
+from alert_history.storage.sqlite_past import past
 from alert_history.storage.tables import from_microseconds, to_microseconds
 
 _NEWEST = """SELECT id, shape, fingerprint, verdict FROM classifications
@@ -31,10 +30,6 @@ _RECENT = """SELECT id, shape, fingerprint, verdict FROM classifications c
     WHERE (? IS NULL OR severity = ?) AND NOT EXISTS (
         SELECT 1 FROM classifications newer WHERE newer.shape = c.shape AND newer.id > c.id)
     ORDER BY id DESC LIMIT ?"""
-_EARLIER = """SELECT fingerprint, starts_at, ends_at FROM alerts
-    WHERE alertname = ? AND id >= ? AND id < ? AND namespace = ? AND starts_at < ? ORDER BY id DESC LIMIT ?"""
-_AROUND = """SELECT DISTINCT alertname FROM (SELECT alertname FROM alerts WHERE id >= ? AND id < ? LIMIT ?)
-    WHERE alertname <> ? ORDER BY alertname LIMIT ?"""
 _CLAIM = """INSERT INTO classification_claims VALUES (?, ?, ?) ON CONFLICT (shape) DO UPDATE
     SET owner = excluded.owner, until = excluded.until WHERE until < ? OR owner = excluded.owner"""
 _INSERT = f"INSERT INTO classifications VALUES ({', '.join('?' * 10)}) ON CONFLICT DO NOTHING"
@@ -89,7 +84,8 @@ class SqliteClassifications:
 
     async def past(self, case: Case) -> Past:
         """See `ports.Classifications.past`."""
-        return await self._connections.read(_past, case)
+        told = await self.history(case.shape, limit=1)
+        return await past(self._connections, case, said=said(told[0]) if told else None)
 
     async def history(self, shape: str, *, limit: int) -> list[KeptVerdict]:
         """See `ports.Classifications.history`."""
@@ -141,23 +137,6 @@ def _newest(connection: sqlite3.Connection, shapes: Sequence[str], *, since: dat
         if row is not None:
             found[shape] = _kept(row)
     return found
-
-
-def _past(connection: sqlite3.Connection, case: Case) -> Past:
-    name, namespace = case.labels.get("alertname", ""), case.labels.get("namespace", "")
-    starts_at = to_microseconds(case.starts_at)
-    since, until = _id_at(case.starts_at - LOOKS_BACK), _id_at(case.starts_at + AROUND)
-    rows = connection.execute(_EARLIER, (name, since, until, namespace, starts_at, MOST_OCCURRENCES)).fetchall()
-    earlier = [Earlier(row[0], from_microseconds(row[1]), time_of(row[2])) for row in rows]
-    span = _id_at(case.starts_at - AROUND), until, MOST_OCCURRENCES
-    around = [row[0] for row in connection.execute(_AROUND, (*span, name, MOST_AROUND))]
-    told = connection.execute(_HISTORY, (case.shape, 1)).fetchone()
-    similar = similar_of(earlier, None if told is None else said(_kept(told)))
-    return past_of(earlier, fingerprint=case.fingerprint, starts_at=case.starts_at, around=around, similar=similar)
-
-
-def _id_at(time: datetime) -> int:
-    return max(to_microseconds(time), 0) * sql.IDS_A_MICROSECOND
 
 
 def _claim(

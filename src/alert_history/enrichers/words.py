@@ -1,0 +1,31 @@
+"""The words that people use for how serious an alert is, and what they mean."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from alert_history.domain.classification import Severity
+
+LABELS = ("severity", "priority", "sloth_severity", "level")
+"""Where it stands; the first that is there counts."""
+
+WORDS: tuple[tuple[Severity, str], ...] = (
+    ("critical", "critical crit page pager fatal emergency emerg disaster severe urgent blocker high"),
+    ("critical", "p0 p1 p2 sev0 sev1 sev2 s1 1"),
+    ("warning", "warning warn error err major minor medium moderate average ticket alert degraded p3 sev3 s2 s3 2"),
+    ("info", "info information informational notice low debug ok normal p4 p5 sev4 sev5 s4 3"),
+    ("noise", "none noise ignore"),
+)
+SEVERITY_OF: Mapping[str, Severity] = {word: severity for severity, words in WORDS for word in words.split()}
+
+
+class Labelled(NamedTuple):
+    """What a label says: the word as it was found ('' without one), and what it means if it is known."""
+
+    word: str
+    severity: Severity | None
+
+
+def labelled_severity(labels: Mapping[str, str]) -> Labelled:
+    """How serious the labels say that an alert is."""
+    word = next((labels[name].strip().lower() for name in LABELS if labels.get(name, "").strip()), "")
+    return Labelled(word, SEVERITY_OF.get(word))
