@@ -30,7 +30,7 @@ _KEPT = 200_000
 _PROMISED_RATIO = 2
 _CALM_SECONDS = 20
 _MARGIN_SECONDS = 0.5  # around a removal: what it does before and after it can be seen
-_TURN_SECONDS = 75
+_TURN_SECONDS = 300
 _LONGEST_SECONDS = 1800
 _POLL_SECONDS = 0.02
 

@@ -208,6 +208,27 @@ def _web_server(name: str, command: Sequence[str], *, folder: Path) -> Server:
     )
 
 
+# --- S3 ---------------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def s3_server() -> Iterator[Server]:
+    """A server that speaks S3 (moto), without buckets: a `PUT` of `/name` makes one. It takes any credentials."""
+    with _own_folder("s3") as folder:
+        port = free_port()
+        url = f"http://{HOST}:{port}"
+        server = Server(
+            name="s3",
+            command=[sys.executable, "-m", "moto.server", "-H", HOST, "-p", str(port)],
+            folder=folder,
+            port=port,
+            url=url,
+            is_ready=lambda: _answers_ok(f"{url}/moto-api/"),
+        )
+        with _running(server):
+            yield server
+
+
 # --- our own ----------------------------------------------------------------------------------------------------------
 
 

@@ -13,19 +13,27 @@ import structlog
 from alert_history.config import Settings
 from alert_history.demo.replay import incident
 from alert_history.domain.alert import Alert
+from alert_history.domain.classification import Mode
 from alert_history.domain.delivery import Routing
 from alert_history.domain.occurrence import Event
 from alert_history.domain.receipt import Receipt
 from alert_history.domain.target import TargetSpec
+from alert_history.engine.classify import Classifying
+from alert_history.engine.enrich import Enrichment, EnrichmentPolicy
 from alert_history.engine.ingest import Ingest
+from alert_history.engine.modes import Modes
 from alert_history.engine.publish import Publisher
 from alert_history.engine.upkeep import Retention, keep_up
+from alert_history.enrichers import llm_available, make_allowance, make_enricher
 from alert_history.errors import AlertHistoryError, StorageUnavailable
-from alert_history.ports import Discovery, Store, Target
+from alert_history.ports import Discovery, Signals, Store, Target
+from alert_history.signals.redis import RedisSignals
 from alert_history.storage import open_store
+from alert_history.storage.batch import new_id
 from alert_history.telemetry import Metrics
 from alert_history.web.api import HistoryApi
 from alert_history.web.application import Application
+from alert_history.web.enrichment import EnrichmentApi
 from alert_history.web.health import HealthApi
 from alert_history.web.publishing import PublishingApi
 from alert_history.web.webhook import Webhook
@@ -58,6 +66,16 @@ class Service:
         self.publisher = Publisher(
             self.store.outbox, make=_target_maker(settings), clock=utc_now, observer=self.metrics.publishing
         )
+        self.signals: Signals | None = RedisSignals(settings.redis_url) if settings.redis_url else None
+        self.enrichment = self._enrichment()
+        self.modes = Modes(
+            settings.enrichment_mode,
+            upkeep=self.store.upkeep,
+            classifications=self.store.classifications,
+            clock=utc_now,
+            changed=self._take_up_mode,
+            switched=self._switched,
+        )
         self.ingest = Ingest(
             self.store.recorder,
             max_pending_bytes=settings.max_pending_bytes,
@@ -76,11 +94,15 @@ class Service:
         self._created_at = utc_now()
         self._committer: asyncio.Task[None] | None = None
         self._background: list[asyncio.Task[None]] = []
+        self._calls: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
         """Start committing, and open the store in the background: a database that is down delays only readiness."""
         self._committer = asyncio.create_task(self.ingest.run(), name="ingest")
         self._background = [asyncio.create_task(self._open(), name="upkeep")]
+        self._background.append(asyncio.create_task(self._enrich(), name="enrichment"))
+        if self.signals is not None:
+            self._background.append(asyncio.create_task(self.signals.follow(self._heard), name="signals"))
         if self.discovery is not None:
             self._background.append(asyncio.create_task(self._publish(self.discovery), name="publishing"))
 
@@ -95,6 +117,7 @@ class Service:
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)
         await self.publisher.stop()
+        await self.enrichment.enricher.close()
         await self.store.lifecycle.close()
         _log.info("stopped")
 
@@ -107,6 +130,10 @@ class Service:
             checks["startup"] = "the targets are not known yet"
         if self.discovery is not None:
             checks["discovery"] = self.discovery.state().fault or "ok"
+        if self.signals is not None:
+            checks["cache"] = self.signals.state()
+        if self.settings.llm_proxy_url is not None:
+            checks["llm"] = llm_available() or self.enrichment.fault() or "ok"
         return checks
 
     async def replay_demo(self) -> None:
@@ -127,9 +154,23 @@ class Service:
             is_enabled=self.settings.publishing_enabled,
             clock=utc_now,
         )
+        classifying = Classifying(
+            self.enrichment,
+            history=self.store.history,
+            classifications=self.store.classifications,
+            clock=utc_now,
+            make_id=new_id,
+        )
+        enrichment = EnrichmentApi(self.modes, classifying, state=self.enrichment, clock=utc_now)
         operations = [
-            *HistoryApi(self.store.history, clock=utc_now).operations(),
+            *HistoryApi(
+                self.store.history,
+                outbox=self.store.outbox,
+                classifications=self.store.classifications,
+                clock=utc_now,
+            ).operations(),
             *publishing.operations(),
+            *enrichment.operations(),
             *HealthApi(self, metrics=self.metrics).operations(),
         ]
         return Application(self.webhook, operations, metrics=self.metrics.ingest, start=self.start, stop=self.stop)
@@ -138,7 +179,8 @@ class Service:
         """Decide who is told. Until the targets are known, but not for long, the sender is asked to come again."""
         if self._is_waiting_for_targets():
             raise StorageUnavailable("the targets are not known yet", after_seconds=1)
-        return self.publisher(alert, event)
+        routing = self.publisher(alert, event)
+        return None if routing is None else self.enrichment(routing, alert, event)
 
     def _is_waiting_for_targets(self) -> bool:
         return not self._are_targets_known and utc_now() - self._created_at < _WAIT_FOR_TARGETS
@@ -147,6 +189,52 @@ class Service:
         self.metrics.ingest.committed(receipts, seconds, is_committed)
         self.metrics.pending_bytes.set(self.ingest.pending_bytes)
         if is_committed and any(receipt.publish for receipt in receipts):
+            self.publisher.wake()
+            self.enrichment.wake()
+
+    def _enrichment(self) -> Enrichment:
+        settings = self.settings
+        policy = EnrichmentPolicy(
+            deadline=timedelta(seconds=settings.enrichment_deadline_seconds),
+            call_timeout=timedelta(seconds=settings.llm_timeout_seconds),
+            serves_for=timedelta(seconds=settings.llm_cache_ttl_seconds),
+        )
+        return Enrichment(
+            self.store.classifications,
+            make_enricher(settings, clock=utc_now),
+            policy=policy,
+            allowance=make_allowance(settings),
+            takes_follow_ups=self.publisher.takes_follow_ups,
+            let_go=self._let_go,
+            clock=utc_now,
+            make_id=new_id,
+            observer=self.metrics.enrichment,
+        )
+
+    def _let_go(self) -> None:
+        """Deliveries are due that waited for a classification."""
+        self.publisher.wake()
+        self._call_out("classified")
+
+    def _take_up_mode(self, mode: Mode) -> None:
+        self.enrichment.mode = mode
+        self.metrics.enrichment.mode_is(mode)
+
+    def _switched(self, was: Mode, now: Mode) -> None:
+        self.metrics.enrichment.switched(was, now)
+        self._call_out("mode")
+
+    def _call_out(self, word: str) -> None:
+        if self.signals is not None:
+            task = asyncio.create_task(self.signals.send(word))
+            self._calls.add(task)
+            task.add_done_callback(self._calls.discard)
+
+    def _heard(self, word: str) -> None:
+        if word == "mode":
+            self.modes.look()
+        elif word == "classified":
+            self.enrichment.look()
             self.publisher.wake()
 
     async def _open(self) -> None:
@@ -164,6 +252,13 @@ class Service:
             bodies=timedelta(days=self.settings.body_retention_days),
         )
         await keep_up(self.store.upkeep, retention=retention, clock=utc_now)
+
+    async def _enrich(self) -> None:
+        """Follow the mode and classify, once there is a store."""
+        await self._is_open.wait()
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self.modes.follow())
+            tasks.create_task(self.enrichment.run())
 
     async def _publish(self, discovery: Discovery) -> None:
         """Follow the targets, once there is a store to take deliveries from."""

@@ -41,6 +41,9 @@ _POSTGRES_URL = re.compile(
 )
 _DATABASE_URL = re.compile(rf"sqlite:///(?!:memory:$)[^?]+|{_POSTGRES_URL.pattern}", re.ASCII)
 _HTTP_URL = re.compile(rf"https?://(?:[^\s/?#@]*@)?(?!:|/|$){_HOST}(?:/[^\s?#]*)?", re.ASCII)
+_REDIS_URL = re.compile(
+    rf"(?:rediss?://(?:[^\s/?#@]*@)?(?!:|/|$){_HOST}(?:/\d*)?|unix://[^\s?#]+)(?:\?[^\s#]*)?", re.ASCII
+)
 _MODEL = re.compile(r"[\w.:/-]{1,128}", re.ASCII)
 _TOKEN = re.compile(r"[!-~]{1,4096}", re.ASCII)
 _PRICES = re.compile(r"\d{1,6}(?:\.\d{1,6})?/\d{1,6}(?:\.\d{1,6})?", re.ASCII)
@@ -124,6 +127,11 @@ class Settings(BaseSettings):
     )
     read_database_url: Annotated[str, _matching(_POSTGRES_URL)] | None = _text(
         None, _A_POSTGRES_URL, meaning="A replica of a PostgreSQL `DATABASE_URL`, to read from"
+    )
+    redis_url: Annotated[str, _matching(_REDIS_URL)] | None = _text(
+        None,
+        "redis://, rediss:// or unix:// and what follows",
+        meaning="Where replicas call out to each other (optional): without it they find out a second later",
     )
     host: Annotated[str, _matching(_ADDRESS)] = _text(
         "0.0.0.0",  # noqa: S104  # a container that listens on loopback can't be reached at all
@@ -340,4 +348,4 @@ def _allowed(name: str) -> str:
 
 
 def _is_secret(name: str) -> bool:
-    return name.endswith(("database_url", "llm_proxy_url", "llm_api_key"))
+    return name.endswith(("database_url", "redis_url", "llm_proxy_url", "llm_api_key"))

@@ -6,13 +6,17 @@ AlertHistoryError
 │   ├── PayloadTooLarge     over MAX_BODY_BYTES or MAX_ALERTS_PER_REQUEST 413
 │   ├── UnsupportedMedia    content type or encoding                     415
 │   ├── InvalidQuery        a query, time or cursor that can't be read   400
+│   ├── InvalidBody         a body of the API says what is not allowed    422
 │   ├── NotFound            no such thing                                404
-│   └── UnstorableReceipt   the database refuses the data itself         400
+│   ├── UnstorableReceipt   the database refuses the data itself         400
+│   └── WouldBeForgotten    what is to be restored is past its retention
 ├── Unavailable             the same call may work later (503, Retry-After)
 │   ├── Overloaded          the ingest queue is full
 │   ├── SlowBody            the body of a request did not arrive in time
 │   ├── StorageUnavailable  the database can't be reached or can't commit
-│   └── QueryTimeout        a read took longer than it may
+│   ├── QueryTimeout        a read took longer than it may
+│   └── Busy                somebody else is at the same work
+├── ArchiveFault            the archive, or the place it is kept at, must be mended first
 └── ConfigurationError      the operator must change the environment; lists every fault
 """
 
@@ -41,12 +45,20 @@ class InvalidQuery(InvalidRequest):
     """A query, time, sort or cursor that can't be read."""
 
 
+class InvalidBody(InvalidRequest):
+    """A body of the API that is JSON but says something that is not allowed."""
+
+
 class NotFound(InvalidRequest):
     """No such occurrence."""
 
 
 class UnstorableReceipt(InvalidRequest):
     """The database refused the data of a batch; one request of it is to blame."""
+
+
+class WouldBeForgotten(InvalidRequest):
+    """What is to be restored is older than history is kept; it would be gone within a minute."""
 
 
 class Unavailable(AlertHistoryError):
@@ -71,6 +83,14 @@ class StorageUnavailable(Unavailable):
 
 class QueryTimeout(Unavailable):
     """A read took longer than it may; a narrower time range is likely to work."""
+
+
+class Busy(Unavailable):
+    """Somebody else is at the same work, which only one may do at a time."""
+
+
+class ArchiveFault(AlertHistoryError):
+    """An archive can't be read or written, or a file of it is damaged. The message says which, and what to do."""
 
 
 class DeliveryError(AlertHistoryError):

@@ -1,12 +1,14 @@
 """What the engine needs of a store and a clock, as Protocols. Failure and order are promised in the docstrings."""
 
-from collections.abc import AsyncIterator, Sequence
-from datetime import datetime, timedelta
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager
+from datetime import date, datetime, timedelta
 from typing import Any, Protocol
 
 import msgspec
 
 from alert_history.domain.alert import Alert
+from alert_history.domain.archive import Entry, Row, Shape
 from alert_history.domain.classification import Case, Past, Severity, Verdict
 from alert_history.domain.delivery import Leased, Routing, Settlement, State
 from alert_history.domain.matching import Query
@@ -95,10 +97,11 @@ class HistoryPage(msgspec.Struct, frozen=True):
 
 
 class QuarantinePage(msgspec.Struct, frozen=True):
-    """Newest first; `next_cursor` is None on the last page."""
+    """Newest first; `next_cursor` is None on the last page. `total` is a lower bound if `is_total_exact` is false."""
 
     quarantine: list[QuarantinedAlert]
     total: int
+    is_total_exact: bool
     next_cursor: str | None
 
 
@@ -148,6 +151,9 @@ class Upkeep(Protocol):
 
     prepare_every: timedelta
     """How often `prepare` wants to be called."""
+
+    forgetting_share: float
+    """How much of the time the steps of `drop_history` and `drop_bodies` may take, while there is something to drop."""
 
     async def prepare(self, now: datetime) -> None:
         """Make room for what comes (partitions ahead, index backlog)."""
@@ -300,8 +306,11 @@ class Classifications(Protocol):
         """Keep them, end their claims and let the deliveries go that wait for them; how many went. One transaction."""
         ...
 
-    async def give_up(self, shapes: Sequence[str], *, reason: str, now: datetime) -> int:
-        """Let the deliveries go that wait for these, unenriched for that reason, and end the claims; how many went."""
+    async def let_go(self, shapes: Sequence[str], *, unenriched: str | None, now: datetime) -> int:
+        """Let the deliveries go that wait for these, and end the claims; how many went.
+
+        `unenriched` says why they go without; None: because a classification is known by now.
+        """
         ...
 
     async def follow_up(self, kept: KeptVerdict, *, told: Sequence[tuple[str, datetime, str]], now: datetime) -> int:
@@ -314,6 +323,10 @@ class Classifications(Protocol):
 
     async def history(self, shape: str, *, limit: int) -> list[KeptVerdict]:
         """All that was ever said of a shape, newest first."""
+        ...
+
+    async def recent(self, *, limit: int, severity: Severity | None) -> list[KeptVerdict]:
+        """The newest word on each shape, newest first; only those of one severity, if it is given."""
         ...
 
     async def spent(self, *, since: datetime) -> Spent:
@@ -351,6 +364,26 @@ class Enricher(Protocol):
         """
         ...
 
+    async def close(self) -> None:
+        """Give connections back."""
+        ...
+
+
+class Signals(Protocol):
+    """What replicas call out to each other. Lossy: whoever hears nothing finds out a little later."""
+
+    async def send(self, word: str) -> None:
+        """Tell all replicas, this one too. Never raises, and takes half a second at most."""
+        ...
+
+    async def follow(self, heard: Callable[[str], None]) -> None:
+        """Call `heard` with every word until cancelled. Never raises for what the outside does."""
+        ...
+
+    def state(self) -> str:
+        """`ok`, or what is wrong."""
+        ...
+
 
 class Lifecycle(Protocol):
     """Opening, checking and closing a store."""
@@ -368,6 +401,80 @@ class Lifecycle(Protocol):
         ...
 
 
+class Archivable(Protocol):
+    """Old history as rows, for an archive. No step holds up ingest for longer than a commit takes."""
+
+    def alone(self) -> AbstractAsyncContextManager[None]:
+        """While it lasts, nobody else archives or restores this database. Raises Busy."""
+        ...
+
+    async def count(self, shape: Shape, *, before: datetime) -> int | None:
+        """How many rows `take` would give; None if counting takes too long."""
+        ...
+
+    async def take(self, shape: Shape, *, before: datetime, after: Row | None) -> tuple[list[Entry], Row | None]:
+        """A page of what is older than `before`, in the shape's order, and where the next one begins.
+
+        None: that was the last page. Occurrences are as old as they were last received; what is still to be delivered
+        stays, and so do the deliveries of occurrences that stay.
+        """
+        ...
+
+    async def drop(self, shape: Shape, entries: Sequence[Entry]) -> int:
+        """Remove these, each with its events, unless it changed since it was taken; how many, in one transaction."""
+        ...
+
+    async def put(self, shape: Shape, entries: Sequence[Entry]) -> int:
+        """Bring these back, except those whose key is there; how many, in one transaction. Nobody is told of them."""
+        ...
+
+    async def make_room(self, shape: Shape, day: date) -> None:
+        """Get ready to be given rows of that day."""
+        ...
+
+
+class Shelf(Protocol):
+    """Where the files of an archive lie; names are relative, with slashes. Every call may raise ArchiveFault."""
+
+    async def write(self, name: str, data: bytes) -> None:
+        """Keep a file, whole and durably, or not at all."""
+        ...
+
+    async def read(self, name: str) -> bytes:
+        """A file's content."""
+        ...
+
+    async def move(self, name: str, to: str) -> None:
+        """Give a file its place, durably, in one step."""
+        ...
+
+    async def remove(self, name: str) -> None:
+        """Remove a file, or a folder with all in it; nothing if it isn't there."""
+        ...
+
+    async def names(self, folder: str) -> list[str]:
+        """All files in a folder and below, sorted; none if there is no such folder."""
+        ...
+
+
+class RowFormat(Protocol):
+    """How rows become the bytes of a file, and rows again."""
+
+    suffix: str
+    """What names of such files end with."""
+
+    def encode(self, shape: Shape, rows: Sequence[Row]) -> bytes:
+        """The file."""
+        ...
+
+    def decode(self, shape: Shape, data: bytes, *, only: Sequence[str] = ()) -> Iterator[Row]:
+        """Its rows in order (of `only` some columns, if any are named), one batch in memory at a time.
+
+        Raises: ArchiveFault if it is no such file.
+        """
+        ...
+
+
 class Store(msgspec.Struct, frozen=True):
     """A whole store, by what is asked of it: PostgreSQL or SQLite."""
 
@@ -376,6 +483,7 @@ class Store(msgspec.Struct, frozen=True):
     upkeep: Upkeep
     lifecycle: Lifecycle
     outbox: Outbox
+    archivable: Archivable
     classifications: Classifications
 
 
@@ -385,11 +493,11 @@ class Target(Protocol):
     speaks_of_groups: bool
     """Whether a message may hold several alerts of one group."""
 
+    takes_follow_ups: bool
+    """Whether it can be told afterwards what an alert means: an Outgoing whose event is `classified`."""
+
     default_rate_per_minute: float
     """How many messages it takes when its own settings don't say."""
-
-    takes_follow_ups: bool
-    """Whether it is told of the event `classified`, which adds a classification to an alert it knows already."""
 
     async def send(self, message: Message) -> Sent:
         """Tell it. One attempt, within the HTTP client's timeouts; it tries nothing again by itself.

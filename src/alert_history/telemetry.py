@@ -17,10 +17,12 @@ from structlog.tracebacks import ExceptionDictTransformer
 
 from alert_history import __version__
 from alert_history.domain.alert import AlertGroup
+from alert_history.domain.classification import MODES, Mode
 from alert_history.domain.receipt import Outcome, Receipt
 
 _LATENCY_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
 _BATCH_BUCKETS = (1, 3, 10, 30, 100, 300, 1000, 3000, 10000)
+_CALL_BUCKETS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60)
 _MULTIPROCESS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 
 
@@ -177,6 +179,101 @@ class PublishingMetrics:
         self._targets.set(targets)
 
 
+class EnrichmentMetrics:
+    """What enrichment counts: see `engine.enrich.EnrichmentObserver`. Models are the operator's own names."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._mode = _gauge(
+            "enrichment_mode_status", "0 transparent, 1 enriched, 2 transparent_with_recommendations.", registry
+        )
+        self._switches = Counter(
+            "alert_history_enrichment_mode_switches_total",
+            "Switches of the mode that were made here.",
+            ["from_mode", "to_mode"],
+            registry=registry,
+        )
+        self._enriched = Counter(
+            "alert_history_enrichment_enriched_alerts_total",
+            "Alerts published in a mode that classifies.",
+            registry=registry,
+        )
+        self._transparent = Counter(
+            "alert_history_enrichment_transparent_alerts_total",
+            "Alerts published in the mode transparent.",
+            registry=registry,
+        )
+        self._efficiency = _gauge(
+            "enrichment_efficiency", "Classified ÷ asked for, by shape, since the start.", registry
+        )
+        self._classified = Counter(
+            "alert_history_classification_total",
+            "Shapes that were classified.",
+            ["severity", "model"],
+            registry=registry,
+        )
+        self._errors = Counter(
+            "alert_history_classification_errors_total",
+            "Calls and cases that came to nothing.",
+            ["error_type"],
+            registry=registry,
+        )
+        self._seconds = Histogram(
+            "alert_history_classification_duration_seconds",
+            "One call.",
+            ["model"],
+            buckets=_CALL_BUCKETS,
+            registry=registry,
+        )
+        self._tokens = Counter(
+            "alert_history_llm_tokens_total", "Tokens used, by the proxy's count.", ["kind"], registry=registry
+        )
+        self._cost = Counter(
+            "alert_history_llm_cost_usd_total", "US dollars, by LLM_USD_PER_MILLION_TOKENS.", registry=registry
+        )
+        self._hits = Counter("alert_history_cache_hits_total", "Shapes known.", ["cache_type"], registry=registry)
+        self._misses = Counter(
+            "alert_history_cache_misses_total", "Shapes not known.", ["cache_type"], registry=registry
+        )
+        self._ended: PyCounter[bool] = PyCounter()
+
+    def mode_is(self, mode: Mode) -> None:
+        """Set the mode."""
+        self._mode.set(MODES.index(mode))
+
+    def switched(self, from_mode: Mode, to_mode: Mode) -> None:
+        """Count a switch."""
+        self._switches.labels(from_mode, to_mode).inc()
+
+    def told(self, *, is_enriched: bool, count: int) -> None:
+        """Count alerts that are published."""
+        (self._enriched if is_enriched else self._transparent).inc(count)
+
+    def classified(self, severity: str, model: str, seconds: float) -> None:
+        """Count a shape that was classified."""
+        self._classified.labels(severity, model).inc()
+        self._seconds.labels(model).observe(seconds)
+        self._end(is_classified=True)
+
+    def failed(self, error_type: str) -> None:
+        """Count what came to nothing."""
+        self._errors.labels(error_type).inc()
+        self._end(is_classified=False)
+
+    def spent(self, prompt: int, completion: int, usd: float) -> None:
+        """Count what a call used."""
+        self._tokens.labels("prompt").inc(prompt)
+        self._tokens.labels("completion").inc(completion)
+        self._cost.inc(usd)
+
+    def cache(self, cache_type: str, *, is_hit: bool) -> None:
+        """Count a look into the `memory` or the `database`."""
+        (self._hits if is_hit else self._misses).labels(cache_type).inc()
+
+    def _end(self, *, is_classified: bool) -> None:
+        self._ended[is_classified] += 1
+        self._efficiency.set(self._ended[True] / self._ended.total())
+
+
 def _gauge(name: str, text: str, registry: CollectorRegistry, labels: Sequence[str] = ()) -> Gauge:
     return Gauge(f"alert_history_{name}", text, labels, registry=registry, multiprocess_mode="mostrecent")
 
@@ -188,6 +285,7 @@ class Metrics:
         self.registry = registry or CollectorRegistry()
         self.ingest = IngestMetrics(self.registry)
         self.publishing = PublishingMetrics(self.registry)
+        self.enrichment = EnrichmentMetrics(self.registry)
         self.pending_bytes = Gauge(
             "alert_history_ingest_pending_bytes",
             "Bodies being read, waiting or being committed.",

@@ -6,6 +6,7 @@ import pytest
 from alert_history.domain.alert import Refused
 from alert_history.errors import InvalidQuery
 from alert_history.ports import Store
+from alert_history.storage import reads
 from tests.conformance import raw
 from tests.conformance.conftest import OpenReplica
 from tests.conformance.samples import MINUTE, NOW, SECOND, alert, id_of, kinds, note, receipt, silence
@@ -50,6 +51,17 @@ async def test_quarantine_is_paged_newest_first_without_doubles(store: Store) ->
         positions += [held.position for held in page.quarantine]
         cursor = page.next_cursor
     assert positions == [4, 3, 2, 1, 0]
+
+
+async def test_a_total_of_quarantine_beyond_its_bound_is_a_lower_bound(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reads, "COUNT_BOUND", 2)
+    monkeypatch.setattr(reads, "COUNT_QUARANTINE", reads.COUNT_QUARANTINE.replace("10001", "3"))
+    for count, (total, is_exact) in enumerate([(1, True), (2, True), (2, False)], start=1):
+        await store.recorder.commit([receipt(refused=[Refused(0, "no labels", b"{}")], at=NOW + count * SECOND)])
+        page = await store.history.quarantine(limit=1, cursor=None)
+        assert (page.total, page.is_total_exact) == (total, is_exact)
 
 
 @pytest.mark.parametrize("limit", [-1, 0, 1001])

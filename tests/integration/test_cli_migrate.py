@@ -4,8 +4,9 @@ import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from tests.commands import lines, run
+from tests.commands import command, environment, lines, run
 from tests.processes import free_port
+from tests.servers import PostgresServer
 
 NOBODY = "postgresql://ada:s3cret@127.0.0.1:{port}/alerts"
 
@@ -52,3 +53,26 @@ def test_a_database_that_is_away_is_one_line_without_the_password() -> None:
 
 def test_a_check_of_a_database_that_is_away_fails() -> None:
     assert migrate(NOBODY.format(port=free_port()), "--check").returncode == 1
+
+
+def test_it_waits_for_a_database_that_starts_later(postgres_url: str, postgres_server: PostgresServer) -> None:
+    postgres_server.terminate()
+    waiting = subprocess.Popen(
+        command("migrate", "--wait", "60"),
+        env=environment({"DATABASE_URL": postgres_url}),
+        stderr=subprocess.PIPE,
+    )
+    assert waiting.stderr is not None
+    assert b"trying again" in waiting.stderr.readline()
+    postgres_server.start()
+    waiting.communicate(timeout=30)
+    assert waiting.returncode == 0
+    assert migrate(postgres_url, "--check").returncode == 0
+
+
+def test_it_waits_no_longer_than_told() -> None:
+    url = NOBODY.format(port=free_port())
+    done = run("migrate", "--wait", "2", env={"DATABASE_URL": url})
+    assert done.returncode == 1
+    assert 2 <= len(lines(done.stderr)) <= 3
+    assert b"s3cret" not in done.stderr

@@ -135,3 +135,41 @@ async def test_a_broken_target_is_listed_with_its_fault_and_stops_no_other(
         targets = {target["name"]: target for target in (await client.get("/publishing/targets")).json()}
     assert "webhook_url" in targets["broken"]["fault"]
     assert targets["team-hook"]["fault"] is None
+
+
+async def _ledger(url: str, instance: str) -> list[tuple[str, str | None, str]]:
+    async with httpx.AsyncClient(base_url=url, trust_env=False) as client:
+        (found,) = (await client.get("/history", params={"query": f'{{instance="{instance}"}}'})).json()["alerts"]
+        answer = (await client.get(f"/api/v1/alerts/{found['id']}")).json()
+    assert answer["is_ledger_complete"]
+    assert {name: answer[name] for name in found} == found
+    return [(step["step"], step["target"], step["reason"]) for step in answer["ledger"]]
+
+
+async def test_an_alert_says_who_was_told_of_it(
+    database_url: str, tmp_path: Path, receiver: Receiver, service: StartService
+) -> None:
+    _write_target(tmp_path, url=f"http://{HOST}:{receiver.port}/hook")
+    server = service(_environment(database_url, tmp_path))
+    async with asyncio.timeout(20):
+        await _send(server.url, webhook(alert(1)))
+        await receiver.requests.get()
+        while (steps := await _ledger(server.url, "db-1:9100"))[-1][0] != "delivered":
+            await asyncio.sleep(0.02)
+    assert [step[:2] for step in steps] == [
+        ("received", None),
+        ("recorded", None),
+        ("routed", "team-hook"),
+        ("delivered", "team-hook"),
+    ]
+
+
+async def test_an_alert_says_why_nobody_was_told_of_it(sqlite_url: str, tmp_path: Path, service: StartService) -> None:
+    _write_target(tmp_path, url=f"http://{HOST}:9/hook", match='{severity="none"}')
+    server = service(_environment(sqlite_url, tmp_path))
+    await _send(server.url, webhook(alert(1)), path="/webhook")
+    await _send(server.url, webhook(alert(2)))
+    only_recorded, unmatched = await _ledger(server.url, "db-1:9100"), await _ledger(server.url, "db-2:9100")
+    assert only_recorded[-1][0] == "not_routed"
+    assert only_recorded[-1][2].startswith("nobody is told: it came by a path that only records")
+    assert unmatched[-1] == ("not_routed", "team-hook", 'it does not match {severity="none"}')

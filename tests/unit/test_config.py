@@ -34,6 +34,18 @@ def test_every_variable_is_read() -> None:
     given = {
         "DATABASE_URL": POSTGRES,
         "READ_DATABASE_URL": "postgresql://replica/alerts",
+        "REDIS_URL": "rediss://:pw@cache:6380/1",
+        "ENRICHMENT_MODE": "enriched",
+        "ENRICHMENT_DEADLINE_SECONDS": "5",
+        "LLM_PROXY_URL": "http://llm-proxy.llm-namespace:8080",
+        "LLM_MODEL": "meta/llama-4:70b",
+        "LLM_API_KEY": "sk-secret",
+        "LLM_TIMEOUT_SECONDS": "20",
+        "LLM_CACHE_TTL_SECONDS": "3600",
+        "LLM_MAX_TOKENS_PER_MINUTE": "9000",
+        "LLM_DAILY_BUDGET_USD": "2.5",
+        "LLM_USD_PER_MILLION_TOKENS": "1/2.5",
+        "LLM_REDACT": "internal-[a-z]+",
         "HOST": "127.0.0.1",
         "PORT": "9000",
         "WORKERS": "2",
@@ -57,6 +69,23 @@ def test_every_variable_is_read() -> None:
     read = {name.upper(): value for name, value in load_settings(given).model_dump().items()}
     read = {name: str(value).lower() if isinstance(value, bool) else str(value) for name, value in read.items()}
     assert read == given
+
+
+@pytest.mark.parametrize(
+    "name, value",
+    [
+        ("ENRICHMENT_MODE", "loud"),
+        ("ENRICHMENT_DEADLINE_SECONDS", "0"),
+        ("REDIS_URL", "http://cache"),
+        ("LLM_PROXY_URL", "llm-proxy:8080"),
+        ("LLM_DAILY_BUDGET_USD", "-1"),
+        ("LLM_USD_PER_MILLION_TOKENS", "2.5"),
+        ("LLM_REDACT", "fine\n(unclosed"),
+    ],
+)
+def test_a_wrong_value_of_enrichment_names_its_variable(name: str, value: str) -> None:
+    with pytest.raises(ConfigurationError, match=name):
+        load_settings({name: value})
 
 
 @pytest.mark.parametrize(

@@ -192,6 +192,13 @@ def test_escaped_backslash_before_u0000_is_no_nul() -> None:
     assert group.alerts[0].labels == {"path": r"C:\u0000"}
 
 
+@pytest.mark.parametrize("depth, is_read", [(128, True), (129, False)])
+def test_nesting_is_read_to_a_depth_that_no_sender_comes_near(depth: int, *, is_read: bool) -> None:
+    group = between_good_ones(b"[" * depth + b"]" * depth)
+    reason = "an alert is an object; this is an array" if is_read else "it is nested too deeply"
+    assert [refused.reason for refused in group.refused] == [reason]
+
+
 def test_bomb_of_nesting_in_an_unknown_field_loses_no_alert() -> None:
     group = decode(b'{"x":' + b"[" * DEEP + b"]" * DEEP + b',"alerts":[' + GOOD + b"]}")
     assert len(group.alerts) == 1

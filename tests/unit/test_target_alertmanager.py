@@ -1,7 +1,7 @@
 """What is passed on reads as Alertmanager's own: to us, and to a real Alertmanager."""
 
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -85,11 +85,14 @@ def test_real_group_that_is_passed_on_holds_the_same_json(file: Path) -> None:
 def test_hostile_alert_reads_the_same(kind: str) -> None:
     alert = msgspec.structs.replace(HOSTILE[kind], annotations={"a": "<&> \u2028 🔥"}, starts_at=STARTED)
     (passed_on,) = read(msgspec.json.encode(forwarded_group([alert]))).alerts
-    assert (passed_on.labels, passed_on.annotations, passed_on.status) == (
-        alert.labels,
-        alert.annotations,
-        alert.status,
-    )
+    assert own(passed_on.labels) == alert.labels
+    assert own(passed_on.annotations) == alert.annotations
+    assert passed_on.status == alert.status
+
+
+def own(pairs: Mapping[str, str]) -> dict[str, str]:
+    """Those that are the alert's, not its classification's."""
+    return {name: value for name, value in pairs.items() if not name.startswith("classification_")}
 
 
 def test_microseconds_are_kept() -> None:

@@ -88,6 +88,37 @@ app.command(
     Oldest first; memory does not grow with the result. The file appears when it is complete, and replaces an older one.
     """,
 )
+app.command(
+    "alert_history.cli.archive:archive",
+    help="""Move old history to Parquet files, in a folder or on S3.
+
+    Writes, reads back, puts in place, and only then removes from the database; killed anywhere and run again, nothing
+    is lost and nothing is there twice. DuckDB, Spark and Trino read the files as they are. The service may run.
+    """,
+)
+app.command(
+    "alert_history.cli.archive:restore",
+    help="""Bring history back from an archive.
+
+    What is there already stays as it is, so it can be run again. Nobody is told of what comes back. Refuses what
+    retention would drop at once, unless --keep-days says for how long to spare it.
+    """,
+)
+app.command(
+    "alert_history.cli.replay:replay",
+    help="""Queue dead deliveries again.
+
+    The running service makes them, with the same idempotency keys. Say --dead-letters, so that nobody is told twice by
+    a slip.
+    """,
+)
+app.command(
+    "alert_history.cli.classify:classify",
+    help="""Say what saved alerts mean: a dry run.
+
+    Asks the model of LLM_PROXY_URL, or the rules where there is none. Stores nothing and tells no target.
+    """,
+)
 
 
 def main() -> None:

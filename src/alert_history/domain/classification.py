@@ -125,7 +125,7 @@ def shape_of(labels: Mapping[str, str]) -> str:
     return blake2b(msgspec.json.encode(stable_labels(labels)), digest_size=8).hexdigest()
 
 
-def reason_to_withhold(
+def withholds(
     classification: Classification | None, *, min_confidence: float | None, excludes_noise: bool
 ) -> str | None:
     """Why a target with these wishes isn't told; None to tell it. What nobody classified is told: better loud."""

@@ -20,7 +20,10 @@ TOLD_EVENTS: frozenset[EventKind] = frozenset({"fired", "resolved", "refired", "
 
 
 class Leased(msgspec.Struct, frozen=True):
-    """A delivery this process may make until `lease_until`. `attempt` counts from 1."""
+    """A delivery this process may make until `lease_until`. `attempt` counts from 1.
+
+    `was_told`: the target took an earlier delivery of the same occurrence.
+    """
 
     id: str
     target: str
@@ -28,10 +31,11 @@ class Leased(msgspec.Struct, frozen=True):
     created_at: datetime
     lease_until: datetime
     alert: Outgoing
+    was_told: bool = False
 
 
 class Attempt(msgspec.Struct, frozen=True):
-    """What one try came to: `outcome` is delivered, retried, dead or handed_back."""
+    """What one try came to: `outcome` is delivered, retried, dead, handed_back or withheld."""
 
     at: datetime
     outcome: str
@@ -43,7 +47,7 @@ class Settlement(msgspec.Struct, frozen=True):
     """What becomes of a leased delivery. `due_at` is set where it goes back to `pending`."""
 
     id: str
-    state: Literal["pending", "delivered", "dead"]
+    state: Literal["pending", "delivered", "superseded", "dead"]
     attempt: Attempt
     due_at: datetime | None = None
     external_id: str | None = None
@@ -52,11 +56,13 @@ class Settlement(msgspec.Struct, frozen=True):
 class Awaited(msgspec.Struct, frozen=True):
     """A classification that goes out with the deliveries of an event: that of the alert's shape.
 
-    They wait for it until `until`, if that is set; then they go without.
+    They wait for it until `until`, if that is set; then they go without. `unenriched` says why they need not wait
+    although nothing is known of the shape.
     """
 
     shape: str
     until: datetime | None = None
+    unenriched: str | None = None
 
 
 class Routing(msgspec.Struct, frozen=True):

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable, Mapping
 
-from alert_history.domain.delivery import TOLD_EVENTS, Routing
+from alert_history.domain.classification import withholds
+from alert_history.domain.delivery import TOLD_EVENTS, Leased, Routing
 from alert_history.domain.occurrence import EventKind
 from alert_history.domain.target import TargetSpec
 
@@ -24,13 +25,25 @@ def route(
     return Routing(tuple(told), not_told) if told or not_told else None
 
 
+def reason_to_withhold(target: TargetSpec, leased: Leased) -> str | None:
+    """Why a delivery is not made after all, now that it is known what the alert means; None to make it.
+
+    What nobody classified is told: better loud. The end of an alert is told to whom its beginning was, whatever it
+    means by now, and to no one else.
+    """
+    if target.min_confidence is None and not target.excludes_noise:
+        return None
+    if leased.was_told:
+        return None
+    told = leased.alert.classification
+    return withholds(told, min_confidence=target.min_confidence, excludes_noise=target.excludes_noise)
+
+
 def _reason_against(target: TargetSpec, labels: Mapping[str, str], annotations: Mapping[str, str]) -> str | None:
     if target.fault is not None:
         return f"the target is broken: {target.fault}"
     if not target.is_enabled:
         return "the target is disabled"
-    if target.min_confidence is not None:
-        return f"it wants alerts classified with a confidence of {target.min_confidence:g}; this one is not classified"
     if not target.match.matches(labels, annotations):
         return f"it does not match {target.match_text}"
     return None

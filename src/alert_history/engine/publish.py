@@ -22,7 +22,7 @@ from purgatory.domain.model import OpenedState
 from alert_history.domain.alert import Alert
 from alert_history.domain.delivery import Attempt, Leased, Routing, Settlement, is_given_up, retry_at
 from alert_history.domain.occurrence import Event
-from alert_history.domain.routing import route
+from alert_history.domain.routing import reason_to_withhold, route
 from alert_history.domain.target import Message, Sent, TargetSpec
 from alert_history.errors import AlertHistoryError, Rejected, Retryable
 from alert_history.ports import Clock, Outbox, Target
@@ -51,7 +51,10 @@ class PublishingObserver(Protocol):
 
 
 class TargetHealth(msgspec.Struct):
-    """What this process knows of a target since it started."""
+    """What this process knows of a target since it started, or since it was changed.
+
+    `gone` is what it said when it wanted no more messages (410): then it is sent none, until it is changed.
+    """
 
     succeeded: int = 0
     failed: int = 0
@@ -59,6 +62,7 @@ class TargetHealth(msgspec.Struct):
     last_failure: str | None = None
     is_paused_until: datetime | None = None
     consecutive_failures: int = 0
+    gone: str | None = None
 
 
 class Publisher:
@@ -86,6 +90,11 @@ class Publisher:
         """A working target by name."""
         held = self._workers.get(name)
         return held[1].target if held else None
+
+    def takes_follow_ups(self, name: str) -> bool:
+        """Whether a target can be told afterwards what an alert means."""
+        held = self._workers.get(name)
+        return held is not None and held[1].target.takes_follow_ups
 
     def __call__(self, alert: Alert, event: Event) -> Routing | None:
         """See `ports.Router`."""
@@ -142,6 +151,7 @@ class TargetWorker:
     ) -> None:
         self.target = target
         self.health = TargetHealth()
+        self._spec = spec
         self._name = spec.name
         self._outbox = outbox
         self._clock = clock
@@ -185,11 +195,25 @@ class TargetWorker:
         settlements: list[tuple[Leased, Settlement]] = []
         try:
             async with asyncio.TaskGroup() as tasks:
-                for message in self._messages(leased):
+                for message in self._messages(self._wanted(leased, settlements)):
                     tasks.create_task(self._deliver(message, settlements))
         finally:
             await asyncio.shield(self._settle(leased, settlements))
         return True
+
+    def _wanted(self, leased: Sequence[Leased], settlements: list[tuple[Leased, Settlement]]) -> list[Leased]:
+        """What the target wants to hear, now that it is classified; the rest is settled with the reason."""
+        wanted = []
+        for one in leased:
+            reason = reason_to_withhold(self._spec, one)
+            if reason is None:
+                wanted.append(one)
+            else:
+                settlements.append(
+                    (one, Settlement(one.id, "superseded", Attempt(self._clock(), "withheld", reason, 0)))
+                )
+                self._observer.attempted(self._name, "superseded", None)
+        return wanted
 
     def _messages(self, leased: Sequence[Leased]) -> list[list[Leased]]:
         """What is sent at once: a group's alerts of one receipt where the target speaks of groups, else each alone."""
@@ -216,6 +240,8 @@ class TargetWorker:
             self._observer.attempted(self._name, status, seconds)
 
     async def _attempt(self, message: Message) -> Sent | Exception:
+        if self.health.gone is not None:
+            return Rejected(f"the target wants no more messages: {self.health.gone}", is_gone=True)
         breaker = await self._breakers.get_breaker(self._name)
         try:
             async with breaker, asyncio.timeout(_SEND_SECONDS):
@@ -240,6 +266,9 @@ class TargetWorker:
         health.failed += 1
         health.consecutive_failures += 1
         health.last_failure = str(result)
+        if isinstance(result, Rejected) and result.is_gone and health.gone is None:
+            health.gone = str(result)
+            _log.warning("target_gone", target=self._name, reason=health.gone)
         if isinstance(result, Retryable) and result.after_seconds is not None:
             until = now + timedelta(seconds=min(result.after_seconds, 3600))
             health.is_paused_until = max(until, health.is_paused_until or until)

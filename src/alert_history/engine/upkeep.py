@@ -3,7 +3,10 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
+from time import perf_counter
+from typing import Self
 
+import msgspec
 import structlog
 
 from alert_history.errors import AlertHistoryError
@@ -11,8 +14,10 @@ from alert_history.ports import Clock, Upkeep
 
 _EXPIRE_SECONDS = 5.0
 _FORGET_SECONDS = 60.0
-_REST_SECONDS = 0.05  # between two steps of forgetting: ingest has the database to itself meanwhile
+_SHORTEST_REST_SECONDS = 0.05  # between two steps of forgetting: ingest has the database to itself meanwhile
+_LONGEST_REST_SECONDS = 5.0
 _EXPIRE_LIMIT = 500
+_HOLD_SETTING = "retention_hold"
 
 _log = structlog.get_logger()
 
@@ -23,6 +28,26 @@ class Retention:
     def __init__(self, *, history: timedelta, bodies: timedelta) -> None:
         self.history = history
         self.bodies = bodies
+
+
+class Hold(msgspec.Struct, frozen=True):
+    """Until then, retention drops nothing that was last received after `since`: it was restored to be looked at."""
+
+    since: datetime
+    until: datetime
+
+    @classmethod
+    async def read(cls, upkeep: Upkeep, now: datetime) -> Self | None:
+        """The hold that is in force, if one is."""
+        kept = await upkeep.read_setting(_HOLD_SETTING)
+        hold = None if kept is None else msgspec.convert(kept, cls)
+        return hold if hold is not None and now < hold.until else None
+
+    async def widen(self, upkeep: Upkeep, now: datetime) -> None:
+        """Put it in force; what one holds already that is in force stays held."""
+        held = await Hold.read(upkeep, now) or self
+        wide = Hold(since=min(self.since, held.since), until=max(self.until, held.until))
+        await upkeep.write_setting(_HOLD_SETTING, msgspec.to_builtins(wide))
 
 
 async def keep_up(upkeep: Upkeep, *, retention: Retention, clock: Clock) -> None:
@@ -46,18 +71,26 @@ async def expire_all(upkeep: Upkeep, now: datetime) -> int:
 
 async def forget(upkeep: Upkeep, *, retention: Retention, now: datetime) -> int:
     """Remove what is past its retention, in steps with rests between them; rows removed."""
-    total = await _until_done(upkeep.drop_bodies, now - retention.bodies)
-    total += await _until_done(upkeep.drop_history, now - retention.history)
+    share = upkeep.forgetting_share
+    total = await _until_done(upkeep.drop_bodies, now - retention.bodies, share=share)
+    hold = await Hold.read(upkeep, now)
+    before = now - retention.history
+    before = before if hold is None else min(before, hold.since)
+    total += await _until_done(upkeep.drop_history, before, share=share)
     if total:
         _log.info("history_forgotten", rows=total)
     return total
 
 
-async def _until_done(drop: Callable[[datetime], Awaitable[int]], before: datetime) -> int:
+async def _until_done(drop: Callable[[datetime], Awaitable[int]], before: datetime, *, share: float) -> int:
+    """Step after step, each followed by a rest so long that the steps take that share of the time."""
     total = 0
+    begin = perf_counter()
     while removed := await drop(before):
         total += removed
-        await asyncio.sleep(_REST_SECONDS)
+        rest = (perf_counter() - begin) * (1 / share - 1)
+        await asyncio.sleep(min(max(rest, _SHORTEST_REST_SECONDS), _LONGEST_REST_SECONDS))
+        begin = perf_counter()
     return total
 
 

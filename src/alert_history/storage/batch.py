@@ -10,17 +10,23 @@ from typing import Any
 import msgspec
 
 from alert_history.domain.alert import Note, Refused, Silence
+from alert_history.domain.classification import Severity, Verdict
+from alert_history.domain.delivery import Awaited
 from alert_history.domain.occurrence import (
     Event,
     Occurrence,
     Sighting,
     follow,
     note_event,
+    note_key,
 )
 from alert_history.domain.receipt import RANDOM_ID_BYTES, Outcome, Receipt, time_ordered_id
-from alert_history.ports import Router
+from alert_history.ports import Accuracy, KeptVerdict, Router
 
 Key = tuple[str, datetime]
+
+AWAITED = "awaited"
+"""What `enrichment` is of a delivery that waits for its classification."""
 
 encode_json = msgspec.json.Encoder().encode
 
@@ -87,11 +93,17 @@ def decide(occurrence: Occurrence | None, sightings: Sequence[Sighting]) -> Deci
 
 
 class Enqueued(msgspec.Struct, frozen=True):
-    """A delivery to be made: one event, one target."""
+    """A delivery to be made: one event, one target, not before `due_at` (None: at once).
+
+    `shape` is that of the classification that goes with it; `enrichment` is `awaited` or why there is none.
+    """
 
     id: str
     event: Event
     target: str
+    due_at: datetime | None = None
+    shape: str | None = None
+    enrichment: str | None = None
 
 
 def enqueue(
@@ -116,8 +128,54 @@ def enqueue(
             continue
         detail = {**(event.detail or {}), "routing": {"told": routing.told, "not_told": routing.not_told}}
         kept.append(msgspec.structs.replace(event, detail=detail))
-        queue += [Enqueued(new_id(event.at), event, target) for target in routing.told]
+        queue += [_enqueued(event, target, routing.awaits) for target in routing.told]
     return kept, queue
+
+
+def classified_event(kept: KeptVerdict, *, fingerprint: str, starts_at: datetime, now: datetime) -> Event:
+    """That an alert was classified after its targets had been told of it; once for each classification."""
+    told = kept.verdict.classification
+    detail = {"classification": kept.id, "severity": told.severity, "confidence": told.confidence, "model": told.model}
+    key = note_key(kept.id.encode())
+    return Event(fingerprint, starts_at, key, "classified", now, None, detail)
+
+
+def follow_up_delivery(event: Event, target: str, *, shape: str) -> Enqueued:
+    """Its key says that whatever else is to be said of the alert is newer, so it never overtakes or replaces news."""
+    return Enqueued(new_id(event.at), msgspec.structs.replace(event, key=0), target, shape=shape)
+
+
+def said(kept: KeptVerdict) -> tuple[Severity, tuple[str, ...]]:
+    """The severity and the advice of a classification."""
+    told = kept.verdict.classification
+    return told.severity, told.recommendations
+
+
+def right_by_day(reviews: Iterable[tuple[datetime, str, str, str]]) -> list[Accuracy]:
+    """How often people agreed: reviews are a time, what the person said, and the model and severity before."""
+    reviewed: Counter[tuple[str, str]] = Counter()
+    right: Counter[tuple[str, str]] = Counter()
+    for at, severity, model, said in reviews:
+        day = at.date().isoformat()
+        reviewed[day, model] += 1
+        right[day, model] += severity == said
+    return [Accuracy(day, model, count, right[day, model]) for (day, model), count in sorted(reviewed.items())]
+
+
+def _enqueued(event: Event, target: str, awaits: Awaited | None) -> Enqueued:
+    if awaits is None:
+        return Enqueued(new_id(event.at), event, target)
+    enrichment = AWAITED if awaits.until is not None else awaits.unenriched
+    return Enqueued(new_id(event.at), event, target, awaits.until, awaits.shape, enrichment)
+
+
+def meaning(verdict: str | None, enrichment: str | None) -> dict[str, Any]:
+    """The fields of `Outgoing` that a leased delivery's classification fills."""
+    if verdict is not None:
+        return {"classification": msgspec.json.decode(verdict, type=Verdict).classification}
+    if enrichment == AWAITED:
+        return {"unenriched": "no classification came in time"}
+    return {"unenriched": enrichment}
 
 
 class PlacedNotes(msgspec.Struct, frozen=True):

@@ -28,6 +28,8 @@ from alert_history.storage.batch import (
     place_notes,
     unstarted,
 )
+from alert_history.storage.postgres_archive import PostgresArchivable
+from alert_history.storage.postgres_classifications import PostgresClassifications
 from alert_history.storage.postgres_connection import (
     Connection,
     Connections,
@@ -74,6 +76,8 @@ def postgres_store(dsn: str, *, read_database_url: str | None = None, router: Ro
         upkeep=PostgresUpkeep(connections),
         lifecycle=PostgresLifecycle(connections),
         outbox=PostgresOutbox(connections),
+        archivable=PostgresArchivable(connections),
+        classifications=PostgresClassifications(connections),
     )
 
 

@@ -145,9 +145,9 @@ class PostgresHistory:
         with storage_errors():
             async with self._connections.reader() as connection:
                 rows = await fetch(connection, statement)
-                total = await connection.fetchval("SELECT count(*) FROM quarantine")
+                counted = await connection.fetchval(reads.COUNT_QUARANTINE)
         found = [read_quarantined(dict(row)) for row in rows[:limit]]
-        return QuarantinePage(found, total, found[-1].id if len(rows) > limit else None)
+        return QuarantinePage(found, *reads.bounded(counted), found[-1].id if len(rows) > limit else None)
 
     async def export(self, wanted: HistoryFilter, *, batch_size: int = 1000) -> AsyncIterator[list[StoredAlert]]:
         """See `ports.History.export`. A server-side cursor in one snapshot."""

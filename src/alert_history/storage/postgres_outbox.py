@@ -14,13 +14,13 @@ from alert_history.domain.delivery import Leased, Settlement
 from alert_history.domain.target import Outgoing
 from alert_history.errors import NotFound
 from alert_history.ports import DeliveryFilter, DeliveryPage, QueueDepth, StoredDelivery
-from alert_history.storage.batch import encode_json, occurrence_id
+from alert_history.storage.batch import encode_json, meaning, occurrence_id
 from alert_history.storage.postgres_connection import Connections, storage_errors
 from alert_history.storage.tables import to_microseconds
 
 _COLUMNS = (
     "id, fingerprint, starts_at, target, event_key, event, receipt_id, state, created_at, due_at, lease_until, "
-    "attempts, log, external_id, settled_at"
+    "attempts, log, external_id, settled_at, shape, enrichment"
 )
 
 _TRY_TARGET = "SELECT pg_try_advisory_xact_lock(hashtextextended('alert-history target ' || $1, 0))"
@@ -48,7 +48,7 @@ WITH due AS (
 ), superseded AS (
     INSERT INTO deliveries ({_COLUMNS})
     SELECT id, fingerprint, starts_at, target, event_key, event, receipt_id, 'superseded', created_at, due_at, NULL,
-        attempts, log, external_id, $2 FROM older
+        attempts, log, external_id, $2, shape, enrichment FROM older
 ), leased AS (
     UPDATE delivery_queue q SET state = 'leased', lease_until = $4, attempts = q.attempts + 1
     FROM newest n WHERE q.id = n.id AND q.fingerprint = n.fingerprint
@@ -60,6 +60,10 @@ SELECT l.id, l.attempts, l.created_at, l.event, l.fingerprint, l.starts_at,
     r.group_key, r.external_url, r.details,
     (SELECT d.external_id FROM deliveries d WHERE d.fingerprint = l.fingerprint AND d.starts_at = l.starts_at
         AND d.target = l.target AND d.external_id IS NOT NULL ORDER BY d.id DESC LIMIT 1) AS external_id,
+    EXISTS (SELECT 1 FROM deliveries d WHERE d.fingerprint = l.fingerprint AND d.starts_at = l.starts_at
+        AND d.target = l.target AND d.state = 'delivered') AS was_told,
+    (SELECT c.verdict FROM classifications c WHERE c.shape = l.shape ORDER BY c.id DESC LIMIT 1) AS verdict,
+    l.enrichment,
     (SELECT count(*) FROM older) AS superseded
 FROM leased l
 LEFT JOIN alerts a ON a.fingerprint = l.fingerprint AND a.starts_at = l.starts_at
@@ -81,7 +85,7 @@ WITH u AS (
 )
 INSERT INTO deliveries ({_COLUMNS})
 SELECT d.id, d.fingerprint, d.starts_at, d.target, d.event_key, d.event, d.receipt_id, d.new_state, d.created_at,
-    d.due_at, NULL, d.attempts, d.new_log, coalesce(e.external_id, d.external_id), d.now
+    d.due_at, NULL, d.attempts, d.new_log, coalesce(e.external_id, d.external_id), d.now, d.shape, d.enrichment
 FROM done d LEFT JOIN external e ON e.id = d.id
 """
 
@@ -98,7 +102,7 @@ WITH dead AS (
 )
 INSERT INTO delivery_queue ({_COLUMNS})
 SELECT id, fingerprint, starts_at, target, event_key, event, receipt_id, 'pending', $3, $3, NULL, 0, log, external_id,
-    NULL FROM dead
+    NULL, shape, enrichment FROM dead
 """
 
 _DEPTH = """
@@ -198,8 +202,9 @@ def _leased(row: Any, *, target: str, until: datetime) -> Leased:
         external_url=row["external_url"] or "",
         details=_read(row["details"]) if row["details"] else {},
         external_id=row["external_id"],
+        **meaning(row["verdict"], row["enrichment"]),
     )
-    return Leased(row["id"], target, row["attempts"], row["created_at"], until, alert)
+    return Leased(row["id"], target, row["attempts"], row["created_at"], until, alert, row["was_told"])
 
 
 def _stored(row: Any) -> StoredDelivery:

@@ -105,7 +105,9 @@ def queue_row(enqueued: Enqueued) -> tuple[Any, ...]:
         event.receipt_id,
         "pending",
         event.at,
-        event.at,
+        enqueued.due_at or event.at,
+        enqueued.shape,
+        enqueued.enrichment,
     )
 
 

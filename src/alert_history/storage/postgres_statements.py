@@ -41,6 +41,8 @@ QUEUE_COLUMNS = (
     "state",
     "created_at",
     "due_at",
+    "shape",
+    "enrichment",
 )
 RECEIPT_COLUMNS = {
     "id": "text",

@@ -53,6 +53,7 @@ class PostgresUpkeep:
     """See `ports.Upkeep`."""
 
     prepare_every = timedelta(seconds=1)
+    forgetting_share = 0.02
 
     def __init__(self, connections: Connections) -> None:
         self._connections = connections
@@ -63,7 +64,7 @@ class PostgresUpkeep:
         with storage_errors():
             async with self._connections.single() as connection:
                 is_due = self._look_again_at is None or now >= self._look_again_at
-                if is_due and await _create_partitions(connection, now):
+                if is_due and await _create_due_partitions(connection, now):
                     self._look_again_at = now + _LOOK_EVERY
                 await _merge_pending_lists(connection)
 
@@ -106,7 +107,7 @@ class PostgresUpkeep:
     async def read_setting(self, name: str) -> Any:
         """See `ports.Upkeep.read_setting`."""
         with storage_errors():
-            async with self._connections.single() as connection:
+            async with self._connections.deliverer() as connection:
                 text = await connection.fetchval("SELECT value FROM settings WHERE name = $1", name)
                 return None if text is None else msgspec.json.decode(text)
 
@@ -140,14 +141,19 @@ def _starts(since: datetime, until: datetime, *, length: timedelta) -> Iterator[
         start += length
 
 
-async def _create_partitions(connection: Connection, now: datetime) -> bool:
+async def _create_due_partitions(connection: Connection, now: datetime) -> bool:
     """Create what is missing; whether all are there now."""
     are_there = [
-        await _create_partition(connection, table, start=start)
+        await create_partitions(connection, table, since=now - cut.behind, until=now + _AHEAD)
         for table, cut in PARTITIONED.items()
-        for start in _starts(now - cut.behind, now + _AHEAD, length=cut.length)
     ]
     return all(are_there)
+
+
+async def create_partitions(connection: Connection, table: str, *, since: datetime, until: datetime) -> bool:
+    """Create what a table lacks for that span; whether all are there now."""
+    starts = _starts(since, until, length=PARTITIONED[table].length)
+    return all([await _create_partition(connection, table, start=start) for start in starts])
 
 
 async def _create_partition(connection: Connection, table: str, *, start: datetime) -> bool:
@@ -232,7 +238,10 @@ async def _estimated_rows(connection: Connection, partition: str) -> int:
 
 
 async def _drop_occurrences(connection: Connection, partition: str, *, before: datetime) -> int:
-    """Drop a week of occurrences and events; what was still received after `before` moves to the default partition."""
+    """Drop a week of occurrences and events; what was still received after `before` moves to the default partition.
+
+    The week is read before the whole table is locked, while only writes to that week have to wait.
+    """
     events = partition.replace("alerts", "events", 1)
     if not await _create_partition(connection, "events", start=_start_of(partition)):  # in case it was never made
         return 0
@@ -241,15 +250,18 @@ async def _drop_occurrences(connection: Connection, partition: str, *, before: d
     try:
         async with connection.transaction():
             await connection.execute(_LOCK_TIMEOUT)
+            await connection.execute(f"LOCK TABLE {partition}, {events} IN EXCLUSIVE MODE")
+            has_kept = await connection.fetchval(f"SELECT EXISTS ({keep})", before)
             await connection.execute(f"ALTER TABLE alerts DETACH PARTITION {partition}")
             await connection.execute(f"ALTER TABLE events DETACH PARTITION {events}")
-            await connection.execute(
-                f"INSERT INTO alerts SELECT * FROM {partition} WHERE last_received_at >= $1", before
-            )
-            await connection.execute(
-                f"INSERT INTO events SELECT e.* FROM {events} e WHERE (e.fingerprint, e.starts_at) IN ({keep})",
-                before,
-            )
+            if has_kept:
+                await connection.execute(
+                    f"INSERT INTO alerts SELECT * FROM {partition} WHERE last_received_at >= $1", before
+                )
+                await connection.execute(
+                    f"INSERT INTO events SELECT e.* FROM {events} e WHERE (e.fingerprint, e.starts_at) IN ({keep})",
+                    before,
+                )
             await connection.execute(f"DROP TABLE {partition}, {events}")
     except (
         asyncpg.LockNotAvailableError,

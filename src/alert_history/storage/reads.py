@@ -35,8 +35,10 @@ COUNT_BOUND = 10_000
 above, they are if counting on takes no longer than `COUNT_BUDGET_MS`. What is not exact is a lower bound, and says so.
 """
 
-COUNT_SOME_MS = 100
+COUNT_QUARANTINE = f"SELECT count(*) FROM (SELECT 1 FROM quarantine LIMIT {COUNT_BOUND + 1}) AS counted"
+"""Its cost does not grow with what is there; for `bounded`."""
 
+COUNT_SOME_MS = 100
 COUNT_BUDGET_MS = 12
 MAX_LIMIT = 1_000
 MAX_OFFSET = 10_000
@@ -201,3 +203,8 @@ def compiled(statement: Select[Any], dialect: Dialect) -> tuple[str, list[Any]]:
 def time_of(value: Any) -> datetime | None:
     """A stored time, whichever database it came from."""
     return from_microseconds(value) if isinstance(value, int) else value
+
+
+def bounded(counted: int) -> tuple[int, bool]:
+    """A count that stopped after `COUNT_BOUND` + 1, as a total and whether that is exact."""
+    return min(counted, COUNT_BOUND), counted <= COUNT_BOUND

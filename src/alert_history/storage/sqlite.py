@@ -7,8 +7,7 @@ that of `timestamp`, also for history that is imported later.
 """
 
 import sqlite3
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from alert_history.domain.occurrence import Event, Sighting
@@ -28,6 +27,8 @@ from alert_history.storage.batch import (
     place_notes,
     unstarted,
 )
+from alert_history.storage.sqlite_archive import SqliteArchivable
+from alert_history.storage.sqlite_classifications import SqliteClassifications
 from alert_history.storage.sqlite_connection import Connections, storage_errors
 from alert_history.storage.sqlite_history import SqliteHistory
 from alert_history.storage.sqlite_lifecycle import SqliteLifecycle
@@ -49,6 +50,8 @@ def sqlite_store(database_url: str, *, router: Router | None = None) -> Store:
         upkeep=SqliteUpkeep(connections),
         lifecycle=SqliteLifecycle(connections),
         outbox=SqliteOutbox(connections),
+        archivable=SqliteArchivable(connections),
+        classifications=SqliteClassifications(connections),
     )
 
 
@@ -113,27 +116,13 @@ def _keep_alerts(
         else:
             decision = decide(sql.read_occurrence(row), sightings)
             (changed if decision.events else repeated).append((row["id"], decision))
-    ids = _new_ids(connection, new)
+    ids = sql.new_ids(connection, [decision.first.received_at for decision in new])
     _insert(connection, list(zip(ids, new, strict=True)))
     connection.executemany(sql.UPDATE_ALERT, [sql.update_row(id_, d.occurrence) for id_, d in changed])
     connection.executemany(sql.COUNT_REPEAT, [sql.repeat_row(id_, d.occurrence) for id_, d in repeated])
     decided = [*zip(ids, new, strict=True), *changed]
     events = [event for _, decision in decided for event in decision.events]
     return events, {decision.first.alert.key: id_ for id_, decision in decided}
-
-
-def _new_ids(connection: sqlite3.Connection, new: Sequence[Decision]) -> list[int]:
-    """An id for each: in the order of `timestamp`, after all that its microsecond holds already."""
-    counts = Counter(decision.first.received_at for decision in new)
-    ids: dict[datetime, Iterator[int]] = {}
-    free = 0
-    for time, count in sorted(counts.items()):
-        free = max(free, to_microseconds(time) * sql.IDS_A_MICROSECOND)
-        while held := connection.execute(sql.HIGHEST_ID, (free, free + count)).fetchone()[0]:
-            free = held + 1
-        ids[time] = iter(range(free, free + count))
-        free += count
-    return [next(ids[decision.first.received_at]) for decision in new]
 
 
 def _insert(connection: sqlite3.Connection, decisions: Sequence[tuple[int, Decision]]) -> None:

@@ -106,9 +106,9 @@ class SqliteHistory:
             reads.check_text(cursor, of="cursor")
             statement = statement.where(quarantine.c.id < cursor)
         rows = await self._connections.read(_fetch, statement)
-        counted = await self._connections.read(_fetch_one, "SELECT count(*) FROM quarantine", ())
+        counted = await self._connections.read(_fetch_one, reads.COUNT_QUARANTINE, ())
         found = [read_quarantined(row) for row in rows[:limit]]
-        return QuarantinePage(found, counted[0], found[-1].id if len(rows) > limit else None)
+        return QuarantinePage(found, *reads.bounded(counted[0]), found[-1].id if len(rows) > limit else None)
 
     async def export(self, wanted: HistoryFilter, *, batch_size: int = 1000) -> AsyncIterator[list[StoredAlert]]:
         """See `ports.History.export`. Page after page by id, so that no snapshot keeps the log from being reused."""

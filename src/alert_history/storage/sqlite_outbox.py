@@ -10,14 +10,14 @@ from alert_history.domain.delivery import MAX_LOGGED_ATTEMPTS, Leased, Settlemen
 from alert_history.domain.target import Outgoing
 from alert_history.errors import NotFound
 from alert_history.ports import DeliveryFilter, DeliveryPage, QueueDepth, StoredDelivery
-from alert_history.storage.batch import encode_json, occurrence_id
+from alert_history.storage.batch import encode_json, meaning, occurrence_id
 from alert_history.storage.reads import time_of
 from alert_history.storage.sqlite_connection import Connections
 from alert_history.storage.tables import from_microseconds, to_microseconds
 
 _COLUMNS = (
     "id, fingerprint, starts_at, target, event_key, event, receipt_id, state, created_at, due_at, lease_until, "
-    "attempts, log, external_id, settled_at"
+    "attempts, log, external_id, settled_at, shape, enrichment"
 )
 
 _TAKE_BACK = """UPDATE delivery_queue SET state = 'pending', lease_until = NULL, due_at = :now
@@ -35,7 +35,10 @@ _LOG = f"INSERT INTO deliveries ({_COLUMNS}) SELECT {_COLUMNS} FROM delivery_que
 _LEASED = """SELECT q.*, a.labels, a.annotations, a.ends_at, a.generator_url, a.receiver,
         r.group_key, r.external_url, r.details, (
             SELECT d.external_id FROM deliveries d WHERE d.starts_at = q.starts_at AND d.fingerprint = q.fingerprint
-            AND d.target = q.target AND d.external_id IS NOT NULL ORDER BY d.id DESC LIMIT 1) AS known_as
+            AND d.target = q.target AND d.external_id IS NOT NULL ORDER BY d.id DESC LIMIT 1) AS known_as,
+        EXISTS (SELECT 1 FROM deliveries d WHERE d.starts_at = q.starts_at AND d.fingerprint = q.fingerprint
+            AND d.target = q.target AND d.state = 'delivered') AS was_told,
+        (SELECT c.verdict FROM classifications c WHERE c.shape = q.shape ORDER BY c.id DESC LIMIT 1) AS verdict
     FROM delivery_queue q
     LEFT JOIN alerts a ON a.starts_at = q.starts_at AND a.fingerprint = q.fingerprint
     LEFT JOIN receipts r ON r.id = q.receipt_id WHERE q.id = ?"""
@@ -140,9 +143,9 @@ def _replay(connection: sqlite3.Connection, now: datetime, *, delivery_id: str |
     which = "state = 'dead' AND (:id IS NULL OR id = :id) AND (:target IS NULL OR target = :target)"
     given = {"id": delivery_id, "target": target, "now": to_microseconds(now)}
     revived = "id, fingerprint, starts_at, target, event_key, event, receipt_id, 'pending', :now, :now, NULL, 0, log"
+    kept = "external_id, NULL, shape, enrichment"
     connection.execute(
-        f"INSERT INTO delivery_queue ({_COLUMNS}) SELECT {revived}, external_id, NULL FROM deliveries WHERE {which}",
-        given,
+        f"INSERT INTO delivery_queue ({_COLUMNS}) SELECT {revived}, {kept} FROM deliveries WHERE {which}", given
     )
     return connection.execute(f"DELETE FROM deliveries WHERE {which}", given).rowcount
 
@@ -158,7 +161,9 @@ def _deliveries(connection: sqlite3.Connection, wanted: DeliveryFilter) -> list[
     if wanted.cursor is not None:
         conditions.append("id < :cursor")
     where = " AND ".join(conditions) or "1"
-    both = " UNION ALL ".join(f"SELECT * FROM {table} WHERE {where}" for table in ("delivery_queue", "deliveries"))
+    both = " UNION ALL ".join(
+        f"SELECT {_COLUMNS} FROM {table} WHERE {where}" for table in ("delivery_queue", "deliveries")
+    )
     return connection.execute(f"{both} ORDER BY id DESC LIMIT :limit", given).fetchall()
 
 
@@ -181,8 +186,9 @@ def _leased(row: sqlite3.Row, *, until: datetime) -> Leased:
         external_url=row["external_url"] or "",
         details=_read(row["details"] or "{}"),
         external_id=row["known_as"],
+        **meaning(row["verdict"], row["enrichment"]),
     )
-    return Leased(row["id"], row["target"], row["attempts"], created_at, until, alert)
+    return Leased(row["id"], row["target"], row["attempts"], created_at, until, alert, bool(row["was_told"]))
 
 
 def _stored(row: sqlite3.Row) -> StoredDelivery:

@@ -2,7 +2,8 @@
 
 import sqlite3
 from binascii import crc32
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -11,6 +12,7 @@ import msgspec
 from alert_history.domain.alert import Refused, Silence
 from alert_history.domain.occurrence import Event, Occurrence
 from alert_history.domain.receipt import Outcome, Receipt
+from alert_history.storage import tables
 from alert_history.storage.batch import Decision, Enqueued, encode_json, json_or_none, new_id
 from alert_history.storage.reads import time_of
 from alert_history.storage.tables import from_microseconds, to_microseconds
@@ -18,19 +20,32 @@ from alert_history.storage.tables import from_microseconds, to_microseconds
 IDS_A_MICROSECOND = 256
 """How many ids of `alerts` a microsecond of `timestamp` has."""
 
-INSERT_ALERT = f"INSERT INTO alerts VALUES ({', '.join('?' * 20)})"
+
+def _insert(table: str, columns: Iterable[str], end: str = "") -> str:
+    """INSERT of one row. It names its columns, because a later release may have added some."""
+    names = [f'"{name}"' for name in columns]
+    return f"INSERT INTO {table} ({', '.join(names)}) VALUES ({', '.join('?' * len(names))}) {end}"
+
+
+_EVENT_COLUMNS = ("alert_id", "key", "kind", "at", "receipt_id", "detail")
+_SILENCE_COLUMNS = ("id", "matchers", "starts_at", "ends_at", "updated_at", "created_by", "comment")
+
+INSERT_ALERT = _insert("alerts", ["id", *tables.alerts.c.keys()])
 INSERT_TERMS = "INSERT INTO alert_terms (rowid, terms) VALUES (?, ?)"
-INSERT_EVENT = "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?)"
-INSERT_NOTE = "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING RETURNING receipt_id"
+INSERT_EVENT = _insert("events", _EVENT_COLUMNS)
+INSERT_NOTE = _insert("events", _EVENT_COLUMNS, "ON CONFLICT DO NOTHING RETURNING receipt_id")
 INSERT_QUEUE = """INSERT INTO delivery_queue (id, fingerprint, starts_at, target, event_key, event, receipt_id, state,
-    created_at, due_at) VALUES (?, ?, ?, ?, ?, ?, ?, 'pending', ?, ?)"""
-INSERT_RECEIPT = f"INSERT INTO receipts VALUES ({', '.join('?' * 14)})"
-INSERT_BODY = "INSERT INTO receipt_bodies VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
-INSERT_QUARANTINE = "INSERT INTO quarantine VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
-UPSERT_SILENCE = """INSERT INTO silences VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET
-    matchers = excluded.matchers, starts_at = excluded.starts_at, ends_at = excluded.ends_at,
-    updated_at = excluded.updated_at, created_by = excluded.created_by, comment = excluded.comment
-    WHERE silences.updated_at < excluded.updated_at"""
+    created_at, due_at, shape, enrichment) VALUES (?, ?, ?, ?, ?, ?, ?, 'pending', ?, ?, ?, ?)"""
+INSERT_RECEIPT = _insert("receipts", tables.receipts.c.keys())
+INSERT_BODY = _insert("receipt_bodies", tables.receipt_bodies.c.keys(), "ON CONFLICT DO NOTHING")
+INSERT_QUARANTINE = _insert("quarantine", tables.quarantine.c.keys())
+UPSERT_SILENCE = _insert(
+    "silences",
+    _SILENCE_COLUMNS,
+    """ON CONFLICT (id) DO UPDATE SET matchers = excluded.matchers, starts_at = excluded.starts_at,
+    ends_at = excluded.ends_at, updated_at = excluded.updated_at, created_by = excluded.created_by,
+    comment = excluded.comment WHERE silences.updated_at < excluded.updated_at""",
+)
 FIND_ALERT = """SELECT id, status, content_hash, annotations, ends_at, expires_at, last_received_at,
     repeat_count, event_count FROM alerts WHERE starts_at = ? AND fingerprint = ?"""
 UPDATE_ALERT = """UPDATE alerts SET status = ?, content_hash = ?, annotations = ?, ends_at = ?, expires_at = ?,
@@ -43,6 +58,20 @@ NEWEST_START = """SELECT a.starts_at FROM alert_terms t JOIN alerts a ON a.id = 
     WHERE t.alert_terms MATCH ? AND a.fingerprint = ? ORDER BY a.starts_at DESC LIMIT 1"""
 
 _read_texts = msgspec.json.Decoder(dict[str, str]).decode
+
+
+def new_ids(connection: sqlite3.Connection, times: Sequence[datetime]) -> list[int]:
+    """An id for an occurrence of each `timestamp`: in their order, after all that its microsecond holds already."""
+    counts = Counter(times)
+    ids: dict[datetime, Iterator[int]] = {}
+    free = 0
+    for time, count in sorted(counts.items()):
+        free = max(free, to_microseconds(time) * IDS_A_MICROSECOND)
+        while held := connection.execute(HIGHEST_ID, (free, free + count)).fetchone()[0]:
+            free = held + 1
+        ids[time] = iter(range(free, free + count))
+        free += count
+    return [next(ids[time]) for time in times]
 
 
 def terms_of(fingerprint: str, labels: Mapping[str, str]) -> str:
@@ -126,9 +155,20 @@ def repeat_row(alert_id: int, now: Occurrence) -> tuple[Any, ...]:
 
 def queue_row(enqueued: Enqueued) -> tuple[Any, ...]:
     """The arguments of INSERT_QUEUE."""
-    event, at = enqueued.event, to_microseconds(enqueued.event.at)
-    starts_at = to_microseconds(event.starts_at)
-    return (enqueued.id, event.fingerprint, starts_at, enqueued.target, event.key, event.kind, event.receipt_id, at, at)
+    event = enqueued.event
+    return (
+        enqueued.id,
+        event.fingerprint,
+        to_microseconds(event.starts_at),
+        enqueued.target,
+        event.key,
+        event.kind,
+        event.receipt_id,
+        to_microseconds(event.at),
+        to_microseconds(enqueued.due_at or event.at),
+        enqueued.shape,
+        enqueued.enrichment,
+    )
 
 
 def event_row(alert_id: int, event: Event) -> tuple[Any, ...]:

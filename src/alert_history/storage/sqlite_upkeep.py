@@ -23,13 +23,15 @@ _EXPIRED = """SELECT fingerprint, starts_at, id, status, content_hash, annotatio
 _OLD = """SELECT id, fingerprint, labels, last_received_at FROM alerts WHERE id > ? AND id < ? ORDER BY id LIMIT ?"""
 _TOLD_TARGETS = """SELECT target FROM deliveries WHERE starts_at = ? AND fingerprint = ?
     UNION SELECT target FROM delivery_queue WHERE starts_at = ? AND fingerprint = ?"""
-_FORGET_TERMS = "INSERT INTO alert_terms (alert_terms, rowid, terms) VALUES ('delete', ?, ?)"
+FORGET_TERMS = "INSERT INTO alert_terms (alert_terms, rowid, terms) VALUES ('delete', ?, ?)"
+"""Takes what was indexed, exactly: the index keeps no copy of it."""
 
 
 class SqliteUpkeep:
     """See `ports.Upkeep`. Remembers how far `drop_history` has read, so that survivors are not read again."""
 
     prepare_every = timedelta(seconds=0.25)
+    forgetting_share = 0.05
 
     def __init__(self, connections: Connections) -> None:
         self._connections = connections
@@ -75,7 +77,7 @@ class SqliteUpkeep:
         old = connection.execute(_OLD, (self._read_up_to, id_limit, _STEP_ROWS)).fetchall()
         gone = [row for row in old if row["last_received_at"] < limit]
         terms = [(row["id"], sql.terms_of(row["fingerprint"], msgspec.json.decode(row["labels"]))) for row in gone]
-        connection.executemany(_FORGET_TERMS, terms)
+        connection.executemany(FORGET_TERMS, terms)
         ids = [(row["id"],) for row in gone]
         connection.executemany("DELETE FROM events WHERE alert_id = ?", ids)
         connection.executemany("DELETE FROM alerts WHERE id = ?", ids)
@@ -127,7 +129,7 @@ def _read_setting(connection: sqlite3.Connection, name: str) -> str | None:
 
 def _write_setting(connection: sqlite3.Connection, name: str, value: str) -> None:
     connection.execute(
-        "INSERT INTO settings VALUES (?, ?, strftime('%s', 'now') * 1000000) ON CONFLICT (name) "
-        "DO UPDATE SET value = excluded.value, updated_at = excluded.updated_at",
+        "INSERT INTO settings (name, value, updated_at) VALUES (?, ?, strftime('%s', 'now') * 1000000) "
+        "ON CONFLICT (name) DO UPDATE SET value = excluded.value, updated_at = excluded.updated_at",
         (name, value),
     )

@@ -8,13 +8,18 @@ import msgspec
 from msgspec import Meta
 from starlette.requests import Request
 
+from alert_history.domain.classification import shape_of
 from alert_history.domain.matching import parse_query
 from alert_history.domain.times import parse_time
+from alert_history.engine.ledger import MOST_DELIVERIES, Step, ledger
 from alert_history.errors import InvalidQuery
 from alert_history.ports import (
+    Classifications,
     Clock,
+    DeliveryFilter,
     History,
     HistoryFilter,
+    Outbox,
     PageRequest,
     QuarantinedAlert,
     StoredAlert,
@@ -89,19 +94,32 @@ class QuarantineParameters(msgspec.Struct, frozen=True):
 
 
 class QuarantineAnswer(msgspec.Struct, frozen=True):
-    """A page of what was refused, newest first."""
+    """A page of what was refused, newest first. `total` is a lower bound where `is_total_exact` is false."""
 
     quarantine: list[QuarantinedAlert]
     total: int
+    is_total_exact: bool
     limit: int
     next_cursor: str | None
 
 
-class HistoryApi:
-    """The handlers, on one history."""
+class AlertAnswer(StoredAlert, frozen=True, kw_only=True):
+    """One occurrence, and its ledger: what became of it, who was told and why not.
 
-    def __init__(self, history: History, *, clock: Clock) -> None:
+    `is_ledger_complete` is false where only the newest events and deliveries are shown.
+    """
+
+    ledger: list[Step]
+    is_ledger_complete: bool
+
+
+class HistoryApi:
+    """The handlers, on one history and what else is known of its occurrences."""
+
+    def __init__(self, history: History, *, outbox: Outbox, classifications: Classifications, clock: Clock) -> None:
         self._history = history
+        self._outbox = outbox
+        self._classifications = classifications
         self._clock = clock
 
     def operations(self) -> list[Operation]:
@@ -121,9 +139,9 @@ class HistoryApi:
             msgspec.structs.replace(search, path="/api/v1/alerts"),
             Operation(
                 path="/api/v1/alerts/{id}",
-                summary="One occurrence",
+                summary="One occurrence, and why who was told",
                 handle=self.find,
-                answer=StoredAlert,
+                answer=AlertAnswer,
                 tag=_TAG,
                 parameters=OccurrenceParameters,
                 failures=(404, 503),
@@ -176,9 +194,16 @@ class HistoryApi:
             found.next_cursor,
         )
 
-    async def find(self, _: Request, asked: OccurrenceParameters) -> StoredAlert:
+    async def find(self, _: Request, asked: OccurrenceParameters) -> AlertAnswer:
         """`GET /api/v1/alerts/{id}`."""
-        return await self._history.find(asked.id)
+        alert = await self._history.find(asked.id)
+        events = await self._history.timeline(asked.id)
+        wanted = DeliveryFilter(fingerprint=alert.fingerprint, starts_at=alert.starts_at, limit=MOST_DELIVERIES + 1)
+        deliveries = (await self._outbox.deliveries(wanted)).deliveries
+        said = await self._classifications.history(shape_of(alert.labels), limit=1)
+        found = ledger(alert, events, deliveries=deliveries, classified=said[0] if said else None)
+        known = {name: getattr(alert, name) for name in StoredAlert.__struct_fields__}
+        return AlertAnswer(**known, ledger=found.steps, is_ledger_complete=found.is_complete)
 
     async def timeline(self, _: Request, asked: OccurrenceParameters) -> Timeline:
         """`GET /api/v1/alerts/{id}/timeline`."""
@@ -189,7 +214,7 @@ class HistoryApi:
         page = await self._history.quarantine(
             limit=asked.limit, cursor=None if asked.cursor is None else str(asked.cursor)
         )
-        return QuarantineAnswer(page.quarantine, page.total, asked.limit, page.next_cursor)
+        return QuarantineAnswer(page.quarantine, page.total, page.is_total_exact, asked.limit, page.next_cursor)
 
 
 def _time(text: str | None, now: datetime, *, of: str) -> datetime | None:

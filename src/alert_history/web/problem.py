@@ -12,6 +12,9 @@ _KINDS: dict[type[Exception], tuple[int, str, str]] = {
     errors.MalformedPayload: (400, "malformed-payload", "The body can't be read"),
     errors.UnstorableReceipt: (400, "unstorable", "The database refuses this data"),
     errors.InvalidQuery: (400, "invalid-query", "The query can't be read"),
+    errors.InvalidBody: (422, "invalid-body", "The body says something that is not allowed"),
+    errors.Rejected: (502, "no-classification", "The model gave no sensible answer"),
+    errors.Retryable: (503, "classification-unavailable", "The model can't be asked now; try again"),
     errors.NotFound: (404, "not-found", "There is no such thing"),
     errors.PayloadTooLarge: (413, "payload-too-large", "The request is too large"),
     errors.UnsupportedMedia: (415, "unsupported-media-type", "This content type is not read here"),
@@ -20,6 +23,7 @@ _KINDS: dict[type[Exception], tuple[int, str, str]] = {
     errors.StorageUnavailable: (503, "storage-unavailable", "The database can't commit; try again"),
     errors.QueryTimeout: (503, "query-timeout", "The query took too long"),
 }
+_RETRY_SECONDS = 5
 _INTERNAL = (500, "internal", "A fault of ours; it is in the log under this request's id")
 
 
@@ -48,4 +52,6 @@ def problem(name: str, *, title: str, status: int, detail: str, request_id: str 
 
 def retry_after(error: Exception) -> int | None:
     """The seconds of `Retry-After`, for errors that pass."""
+    if isinstance(error, errors.Retryable):
+        return max(round(error.after_seconds or _RETRY_SECONDS), 1)
     return error.after_seconds if isinstance(error, errors.Unavailable) else None

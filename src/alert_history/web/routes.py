@@ -17,6 +17,7 @@ from alert_history import errors
 
 T = TypeVar("T", bound=msgspec.Struct)
 
+_MAX_BODY_BYTES = 64 * 1024
 _REF_TEMPLATE = "#/components/schemas/{name}"
 
 Handle = Callable[[Request, Any], Awaitable[Any]]
@@ -25,9 +26,9 @@ Handle = Callable[[Request, Any], Awaitable[Any]]
 class Operation(msgspec.Struct, frozen=True):
     """One method of one path.
 
-    `parameters` is a struct read from path and query; `handle` gets the request and that struct and returns an
-    `answer`, or a Starlette Response of its own. `failures` are the problems it may answer with, by status;
-    `same_answers` the statuses, besides 200, that come with an `answer` too.
+    `parameters` is a struct read from path and query, `body` one that the handler reads with `read_body`. `handle`
+    gets the request and the parameters and returns an `answer`, or a Starlette Response of its own. `failures` are
+    the problems it may answer with, by status; `same_answers` the statuses, besides 200, that come with an `answer`.
     """
 
     path: str
@@ -36,6 +37,7 @@ class Operation(msgspec.Struct, frozen=True):
     answer: Any
     tag: str
     parameters: type[msgspec.Struct] | None = None
+    body: type[msgspec.Struct] | None = None
     method: str = "GET"
     failures: tuple[int, ...] = ()
     same_answers: tuple[int, ...] = ()
@@ -82,6 +84,21 @@ def read_parameters(request: Request, kind: type[T]) -> T:
         raise errors.InvalidQuery(_named(str(error))) from None
 
 
+async def read_body(request: Request, kind: type[T], *, name: str = "body") -> T:
+    """A small JSON body as that struct. Raises InvalidBody naming the field and what is allowed."""
+    content = bytearray()
+    async for chunk in request.stream():
+        content += chunk
+        if len(content) > _MAX_BODY_BYTES:
+            raise errors.PayloadTooLarge(f"the {name} has more than {_MAX_BODY_BYTES} bytes")
+    try:
+        return msgspec.json.decode(bytes(content), type=kind)
+    except msgspec.ValidationError as error:
+        raise errors.InvalidBody(_named(str(error))) from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise errors.MalformedPayload(f"not JSON: {error}") from None
+
+
 def _named(message: str) -> str:
     """The message `… - at `$.limit`` as `limit: …`."""
     text, _, path = message.partition(" - at `$.")
@@ -100,7 +117,8 @@ def openapi(
     """The OpenAPI 3.1 document of these operations; `extra_paths` are path items of routes served elsewhere."""
     from alert_history.web.problem import Problem
 
-    types = [Problem, *(operation.answer for operation in operations), *extra_types]
+    bodies = [operation.body for operation in operations]
+    types = [Problem, *(operation.answer for operation in operations), *bodies, *extra_types]
     kinds = [kind for kind in dict.fromkeys(types) if kind is not None]
     _, components = msgspec.json.schema_components(kinds, ref_template=_REF_TEMPLATE)
     paths: dict[str, Any] = {}
@@ -126,6 +144,9 @@ def _operation(operation: Operation) -> dict[str, Any]:
     }
     for status in operation.failures:
         made["responses"][str(status)] = problem_response(status)
+    if operation.body is not None:
+        content = {"application/json": {"schema": schema_ref(operation.body)}}
+        made["requestBody"] = {"required": True, "content": content}
     if operation.parameters is not None:
         made["parameters"] = _parameters(operation)
     return made

@@ -1,0 +1,141 @@
+{{/* The service's environment: what the chart knows, unless `env` says it, and then `env`. */}}
+
+{{/* The names in `env`, each between spaces; NAME_FILE counts as NAME, because both at once are refused. */}}
+{{- define "alert-history.given" -}}
+{{- range .Values.env }} {{ trimSuffix "_FILE" .name }} {{ end -}}
+{{- end -}}
+
+{{/* Any value as text: large numbers would else come out as 1e+07. */}}
+{{- define "alert-history.text" -}}
+{{- if kindIs "string" . }}{{ . }}{{ else if not (kindIs "invalid" .) }}{{ toJson . }}{{ end -}}
+{{- end -}}
+
+{{/* (dict "root" $ "name" NAME): the text that `env` gives it; empty if none, or if it comes from somewhere else. */}}
+{{- define "alert-history.literal" -}}
+{{- $name := .name -}}
+{{- range .root.Values.env }}{{ if eq .name $name }}{{ include "alert-history.text" .value }}{{ end }}{{ end -}}
+{{- end -}}
+
+{{/* "true" if targets are looked for in Secrets. What comes from somewhere else may be true. */}}
+{{- define "alert-history.discovers" -}}
+{{- if contains " TARGET_DISCOVERY_ENABLED " (include "alert-history.given" .) -}}
+{{- $literal := include "alert-history.literal" (dict "root" . "name" "TARGET_DISCOVERY_ENABLED") | lower | trim -}}
+{{- if has $literal (list "" "true" "1" "yes" "on" "t" "y") }}true{{ end -}}
+{{- else if .Values.targetDiscovery.enabled }}true{{ end -}}
+{{- end -}}
+
+{{- define "alert-history.targetNamespace" -}}
+{{- $literal := include "alert-history.literal" (dict "root" . "name" "TARGET_DISCOVERY_NAMESPACE") -}}
+{{- $literal | default .Values.targetDiscovery.namespace | default .Release.Namespace -}}
+{{- end -}}
+
+{{/* "true" if the database is not, or may not be, the chart's own. */}}
+{{- define "alert-history.isDatabaseExternal" -}}
+{{- if or (contains " DATABASE_URL " (include "alert-history.given" .)) (not .Values.postgresql.enabled) }}true{{ end -}}
+{{- end -}}
+{{- define "alert-history.isRedisExternal" -}}
+{{- if or (contains " REDIS_URL " (include "alert-history.given" .)) (not .Values.redis.enabled) }}true{{ end -}}
+{{- end -}}
+
+{{- define "alert-history.postgresqlSecret" -}}
+{{- .Values.postgresql.auth.existingSecret | default (include "alert-history.postgresqlName" .) -}}
+{{- end -}}
+{{- define "alert-history.redisSecret" -}}
+{{- .Values.redis.auth.existingSecret | default (include "alert-history.redisName" .) -}}
+{{- end -}}
+{{- define "alert-history.connectionsSecret" -}}{{ include "alert-history.fullname" . }}-connections{{- end -}}
+
+{{/* The chart's own database: the password stands apart from the URL, so that it may hold any character. */}}
+{{- define "alert-history.ownDatabase" -}}
+{{- $auth := .Values.postgresql.auth -}}
+- name: PGPASSWORD
+  valueFrom:
+    secretKeyRef:
+      name: {{ include "alert-history.postgresqlSecret" . }}
+      key: {{ $auth.secretKeys.userPasswordKey }}
+- name: DATABASE_URL
+  value: postgresql://{{ $auth.username }}@{{ include "alert-history.postgresqlName" . }}:5432/{{ $auth.database }}
+{{- end -}}
+
+{{/* (dict "root" $ "name" NAME "external" values): a URL of somebody else's server, from a Secret. */}}
+{{- define "alert-history.externalUrl" -}}
+- name: {{ .name }}
+  valueFrom:
+    secretKeyRef:
+      name: {{ .external.existingSecret | default (include "alert-history.connectionsSecret" .root) }}
+      key: {{ ternary .external.existingSecretKey .name (not (empty .external.existingSecret)) }}
+{{- end -}}
+
+{{- define "alert-history.databaseEnv" -}}
+{{- $external := .Values.externalDatabase -}}
+{{- if contains " DATABASE_URL " (include "alert-history.given" .) -}}
+{{- else if .Values.postgresql.enabled -}}
+{{ include "alert-history.ownDatabase" . }}
+{{- else if or $external.url $external.existingSecret -}}
+{{ include "alert-history.externalUrl" (dict "root" . "name" "DATABASE_URL" "external" $external) }}
+{{- else -}}
+{{- fail "There is no database: set postgresql.enabled=true, or externalDatabase.url or .existingSecret, or DATABASE_URL in env" -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "alert-history.redisEnv" -}}
+{{- $external := .Values.externalRedis -}}
+{{- $host := printf "%s:6379/0" (include "alert-history.redisName" .) -}}
+{{- if contains " REDIS_URL " (include "alert-history.given" .) -}}
+{{- else if and .Values.redis.enabled .Values.redis.auth.enabled -}}
+- name: REDIS_PASSWORD
+  valueFrom:
+    secretKeyRef:
+      name: {{ include "alert-history.redisSecret" . }}
+      key: {{ .Values.redis.auth.existingSecretPasswordKey }}
+- name: REDIS_URL
+  value: redis://:$(REDIS_PASSWORD)@{{ $host }}
+{{- else if .Values.redis.enabled -}}
+- name: REDIS_URL
+  value: redis://{{ $host }}
+{{- else if or $external.url $external.existingSecret -}}
+{{ include "alert-history.externalUrl" (dict "root" . "name" "REDIS_URL" "external" $external) }}
+{{- end -}}
+{{- end -}}
+
+{{- define "alert-history.env" -}}
+{{- $given := include "alert-history.given" . -}}
+{{- with include "alert-history.databaseEnv" . }}
+{{ . }}
+{{- end }}
+{{- with include "alert-history.redisEnv" . }}
+{{ . }}
+{{- end }}
+{{- if not (contains " SHUTDOWN_GRACE_SECONDS " $given) }}
+- name: SHUTDOWN_GRACE_SECONDS
+  value: {{ .Values.shutdown.graceSeconds | quote }}
+{{- end }}
+{{- if not (contains " TARGET_DISCOVERY_ENABLED " $given) }}
+- name: TARGET_DISCOVERY_ENABLED
+  value: {{ .Values.targetDiscovery.enabled | quote }}
+{{- end }}
+{{- if and (include "alert-history.discovers" .) (not (contains " TARGET_DISCOVERY_NAMESPACE " $given)) }}
+- name: TARGET_DISCOVERY_NAMESPACE
+  value: {{ include "alert-history.targetNamespace" . }}
+{{- end }}
+{{- range .Values.env }}
+- name: {{ .name }}
+  {{- if hasKey . "valueFrom" }}
+  valueFrom:
+    {{- toYaml .valueFrom | nindent 4 }}
+  {{- else }}
+  value: {{ include "alert-history.text" .value | quote }}
+  {{- end }}
+{{- end }}
+{{- end -}}
+
+{{- define "alert-history.envFrom" -}}
+{{- with .Values.llm.existingSecret }}
+- secretRef:
+    name: {{ . }}
+    optional: true
+{{- end }}
+{{- with .Values.envFrom }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}

@@ -1,0 +1,153 @@
+"""`alert-history archive` and `restore`: old history to Parquet files, and back."""
+
+import asyncio
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Annotated
+
+from cyclopts import Parameter
+from cyclopts.validators import Number
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from alert_history import __version__
+from alert_history.cli.console import error_console, print_line
+from alert_history.cli.store import faults_of, using_store
+from alert_history.config import Settings, load_settings
+from alert_history.domain.archive import BODIES, SHAPES, Manifest, Shape
+from alert_history.domain.times import parse_time
+from alert_history.engine.archive import Archiver, Observer
+from alert_history.engine.restore import Restorer
+from alert_history.errors import StorageUnavailable
+from alert_history.ports import Store
+from alert_history.storage import is_sqlite
+from alert_history.storage.archive_parquet import ParquetFormat
+from alert_history.storage.archive_shelf import open_shelf
+from alert_history.storage.tables import SCHEMA_HEAD
+
+_TIME = "RFC 3339, a date, unix seconds, or how long ago: -90d"
+_MAX_DAYS = 36_500
+
+
+def archive(
+    *,
+    before: Annotated[str, Parameter(allow_leading_hyphen=True, help=f"Last received before: {_TIME}.")],
+    to: Annotated[str, Parameter(help="A folder, or s3://bucket/prefix.")],
+    with_bodies: Annotated[
+        bool, Parameter(negative="", show_default=False, help="Raw bodies of requests, too, as far as they are kept.")
+    ] = False,
+) -> None:
+    """Print what was moved. Raises: ConfigurationError, InvalidQuery, Unavailable, ArchiveFault."""
+    limit = parse_time(before, _now())
+    manifest = asyncio.run(_archive(load_settings(os.environ), limit, to=to, with_bodies=with_bodies))
+    for shape in (*SHAPES, BODIES):
+        if shape.name in manifest.removed:
+            print_line(_sentence(manifest, shape.name))
+    print_line(f"{sum(manifest.removed.values()):,} rows moved to {_shown(to)} in run {manifest.run}")
+
+
+def restore(
+    from_: Annotated[str, Parameter(name="from", help="The folder or s3://bucket/prefix that was archived to.")],
+    /,
+    *,
+    start: Annotated[
+        str | None, Parameter(allow_leading_hyphen=True, help=f"First received at or after: {_TIME}.")
+    ] = None,
+    end: Annotated[str | None, Parameter(allow_leading_hyphen=True, help=f"First received before: {_TIME}.")] = None,
+    keep_days: Annotated[
+        int | None,
+        Parameter(validator=Number(gte=1, lte=_MAX_DAYS), help="How long retention spares what is older than it."),
+    ] = None,
+) -> None:
+    """Print what came back. Raises: ConfigurationError, InvalidQuery, WouldBeForgotten, Unavailable, ArchiveFault."""
+    now = _now()
+    counts = asyncio.run(
+        _restore(
+            load_settings(os.environ),
+            from_,
+            start=None if start is None else parse_time(start, now),
+            end=None if end is None else parse_time(end, now),
+            keep=None if keep_days is None else timedelta(days=keep_days),
+        )
+    )
+    for table, (new, read) in counts.items():
+        print_line(f"{table}: {new:,} restored, {read - new:,} there already")
+
+
+async def _archive(settings: Settings, before: datetime, *, to: str, with_bodies: bool) -> Manifest:
+    shelf, format_ = open_shelf(to, os.environ), ParquetFormat()
+    async with using_store(settings) as store:
+        await _check(store)
+        totals = {shape.name: await store.archivable.count(shape, before=before) for shape in SHAPES}
+        with _progress("archiving", totals) as observe:
+            archiver = Archiver(store.archivable, shelf, format_=format_, clock=_now, observe=observe)
+            return await archiver.run(
+                before,
+                database="sqlite" if is_sqlite(settings.database_url) else "postgresql",
+                schema_version=SCHEMA_HEAD,
+                service_version=__version__,
+                with_bodies=with_bodies,
+            )
+
+
+async def _restore(
+    settings: Settings, place: str, *, start: datetime | None, end: datetime | None, keep: timedelta | None
+) -> dict[str, tuple[int, int]]:
+    shelf, format_ = open_shelf(place, os.environ), ParquetFormat()
+    async with using_store(settings) as store:
+        await _check(store)
+
+        def restorer(observe: Observer) -> Restorer:
+            return Restorer(
+                store.archivable,
+                store.upkeep,
+                shelf=shelf,
+                format_=format_,
+                clock=_now,
+                observe=observe,
+            )
+
+        totals = await restorer(lambda _shape, _rows: None).rows(start=start, end=end)
+        with _progress("restoring", totals) as observe:
+            retention = timedelta(days=settings.retention_days)
+            return await restorer(observe).run(start=start, end=end, retention=retention, keep=keep)
+
+
+async def _check(store: Store) -> None:
+    faults = await faults_of(store)
+    if faults:
+        raise StorageUnavailable("; ".join(faults))
+
+
+def _sentence(manifest: Manifest, table: str) -> str:
+    """What became of one table."""
+    removed, left, found = (count.get(table, 0) for count in (manifest.removed, manifest.left, manifest.found))
+    notes = [f"{found:,} were archived before" if found else "", f"{left:,} changed meanwhile and stay" if left else ""]
+    said = "; ".join(note for note in notes if note)
+    return f"{table}: {removed:,} moved" + (f" ({said})" if said else "")
+
+
+def _shown(place: str) -> str:
+    """The place without its options."""
+    return place.partition("?")[0]
+
+
+@contextmanager
+def _progress(work: str, totals: Mapping[str, int | None]) -> Iterator[Callable[[Shape, int], None]]:
+    """A bar for each table on standard error, where that is a terminal."""
+    console = error_console()
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as progress:
+        tasks = {name: progress.add_task(f"{work} {name}", total=total) for name, total in totals.items()}
+
+        def observe(shape: Shape, rows: int) -> None:
+            if shape.name not in tasks:
+                tasks[shape.name] = progress.add_task(f"{work} {shape.name}", total=None)
+            progress.advance(tasks[shape.name], rows)
+
+        yield observe
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

@@ -1,0 +1,155 @@
+"""Classifications as people ask for them: what is known of an alert, a new answer now, a correction, the figures."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import msgspec
+
+from alert_history.domain.classification import (
+    Case,
+    Classification,
+    Severity,
+    Verdict,
+    capped,
+    shape_of,
+)
+from alert_history.engine.enrich import Enrichment, MakeId
+from alert_history.errors import NotFound
+from alert_history.ports import (
+    Accuracy,
+    Classifications,
+    ClassifiedCount,
+    Clock,
+    History,
+    HistoryFilter,
+    KeptVerdict,
+    PageRequest,
+    Spent,
+    StoredAlert,
+)
+
+_HISTORY = 50
+
+
+class Classified(msgspec.Struct, frozen=True):
+    """An alert (its newest occurrence), its shape, and all that was said of that, newest first."""
+
+    alert: StoredAlert
+    shape: str
+    said: list[KeptVerdict]
+
+
+class Correction(msgspec.Struct, frozen=True):
+    """What a person says instead; what is None stays as it was."""
+
+    severity: Severity
+    by: str
+    summary: str | None = None
+    recommendations: tuple[str, ...] | None = None
+    comment: str = ""
+
+
+class Figures(msgspec.Struct, frozen=True):
+    """What was classified in a span, what it used, and how often people agreed."""
+
+    counts: list[ClassifiedCount]
+    spent: Spent
+    spent_today: Spent
+    accuracy: list[Accuracy]
+
+
+class Classifying:
+    """Every call may raise StorageUnavailable; those that name an alert raise NotFound."""
+
+    def __init__(
+        self,
+        enrichment: Enrichment,
+        *,
+        history: History,
+        classifications: Classifications,
+        clock: Clock,
+        make_id: MakeId,
+    ) -> None:
+        self._enrichment = enrichment
+        self._make_id = make_id
+        self._history = history
+        self._store = classifications
+        self._clock = clock
+
+    async def find(self, fingerprint: str) -> Classified:
+        """What is known of an alert; `said` is empty if it was never classified."""
+        alert = await self._alert(fingerprint)
+        shape = shape_of(alert.labels)
+        return Classified(alert, shape, await self._store.history(shape, limit=_HISTORY))
+
+    async def newest(self, *, limit: int, severity: Severity | None = None) -> Sequence[KeptVerdict]:
+        """The newest classifications of any shape, newest first, one a shape."""
+        return await self._store.recent(limit=limit, severity=severity)
+
+    async def classify(self, fingerprint: str, *, force: bool) -> Classified:
+        """Classify it now; without `force` what is known and not too old will do.
+
+        Raises Retryable: not reached, over its rate or over budget. Raises Rejected: no sensible answer.
+        """
+        found = await self.find(fingerprint)
+        since = self._clock() - self._enrichment.policy.serves_for
+        known = await self._store.newest([found.shape], since=since)
+        if found.shape in known and not force:
+            return found
+        alert = found.alert
+        case = Case(found.shape, fingerprint, alert.labels, alert.annotations, alert.starts_at)
+        kept = await self._enrichment.classify(case)
+        return msgspec.structs.replace(found, said=[kept, *found.said])
+
+    async def correct(self, fingerprint: str, correction: Correction) -> Classified:
+        """Keep what a person says; it serves all alerts of the shape from now on, and never ages."""
+        found = await self.find(fingerprint)
+        now = self._clock()
+        before = found.said[0].verdict.classification if found.said else None
+        told = _corrected(before, correction, now=now)
+        kept = KeptVerdict(self._make_id(now), found.shape, fingerprint, Verdict(told))
+        await self._store.keep([kept], now=now)
+        self._enrichment.learn(kept)
+        detail = {
+            "fingerprint": fingerprint,
+            "shape": found.shape,
+            "classification": kept.id,
+            "from": None if before is None else before.severity,
+            "to": correction.severity,
+            "comment": correction.comment,
+        }
+        await self._store.note("classification_corrected", actor=correction.by, detail=detail, now=now)
+        return msgspec.structs.replace(found, said=[kept, *found.said])
+
+    async def figures(self, *, since: datetime, until: datetime) -> Figures:
+        """What was classified in that span, and what was spent since it began and today (UTC)."""
+        today = self._clock().replace(hour=0, minute=0, second=0, microsecond=0)
+        return Figures(
+            await self._store.counts(since=since, until=until),
+            await self._store.spent(since=since),
+            await self._store.spent(since=today),
+            await self._store.accuracy(since=since, until=until),
+        )
+
+    async def _alert(self, fingerprint: str) -> StoredAlert:
+        page = await self._history.page(HistoryFilter(fingerprint=fingerprint), PageRequest(limit=1))
+        if not page.alerts:
+            raise NotFound(f"no alert has the fingerprint {fingerprint!r}")
+        return page.alerts[0]
+
+
+def _corrected(before: Classification | None, correction: Correction, *, now: datetime) -> Classification:
+    if before is None:
+        before = Classification(correction.severity, 1.0, "", "", "", (), "", (), "person", correction.by, now)
+    changed = msgspec.structs.replace(
+        before,
+        severity=correction.severity,
+        confidence=1.0,
+        summary=before.summary if correction.summary is None else correction.summary,
+        recommendations=before.recommendations if correction.recommendations is None else correction.recommendations,
+        reasoning=correction.comment or f"Corrected by {correction.by}.",
+        source="person",
+        model=correction.by,
+        at=now,
+    )
+    return capped(changed)

@@ -1,0 +1,392 @@
+"""Enrichment: find out what alerts mean, and never hold one up.
+
+An alert whose shape is unknown waits in the outbox, which lets it go at its deadline whatever becomes of this
+process. So all that is done here may be late, fail or be forgotten: it can only make a wait shorter.
+
+One classification serves all alerts of a shape. Shapes are claimed in the database before they are asked for, so
+several replicas ask once; cases of one alertname go out in one call.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from datetime import datetime, timedelta
+from itertools import groupby
+from time import perf_counter
+from typing import NamedTuple, Protocol
+from uuid import uuid4
+
+import msgspec
+import structlog
+
+from alert_history.domain.alert import Alert
+from alert_history.domain.classification import Case, Mode, Usage, Verdict, shape_of
+from alert_history.domain.delivery import Awaited, Routing
+from alert_history.domain.occurrence import Event
+from alert_history.engine.breaker import Breaker
+from alert_history.errors import AlertHistoryError, Rejected, Retryable
+from alert_history.ports import Classifications, Clock, Enricher, KeptVerdict, Spent
+
+MAX_WAITING_SHAPES = 2_000
+"""More than these are let go at their deadline, unenriched: a storm of thousands of *different* alerts."""
+
+_MAX_KNOWN = 50_000
+_MAX_TOLD = 1_000  # alerts of one shape that get a follow-up
+_CALLS_AT_ONCE = 4
+_POLL_SECONDS = 0.25  # for what another replica is asking
+_RETRY_SECONDS = 1.0
+_STORE_RETRY_SECONDS = 1.0
+_CLAIM_GRACE = timedelta(seconds=5)
+_OVER = frozenset({"resolved", "expired"})
+
+_log = structlog.get_logger()
+
+Allowance = Callable[[Spent, Spent, int, datetime], Retryable | None]
+"""Whether another call is within the budget: used in the last minute, used today, cases, now. The refusal if not."""
+
+
+MakeId = Callable[[datetime], str]
+"""Makes an id that sorts by that time."""
+
+
+class EnrichmentObserver(Protocol):
+    """Who counts what happens."""
+
+    def told(self, *, is_enriched: bool, count: int) -> None:
+        """So many alerts went out with, or without, a classification or the hope for one."""
+        ...
+
+    def classified(self, severity: str, model: str, seconds: float) -> None:
+        """One shape was classified."""
+        ...
+
+    def failed(self, error_type: str) -> None:
+        """A call came to nothing."""
+        ...
+
+    def spent(self, prompt: int, completion: int, usd: float) -> None:
+        """What a call used."""
+        ...
+
+    def cache(self, cache_type: str, *, is_hit: bool) -> None:
+        """A shape was looked up in `memory` or the `database`."""
+        ...
+
+
+class EnrichmentPolicy(msgspec.Struct, frozen=True):
+    """How long things may take and last."""
+
+    deadline: timedelta
+    call_timeout: timedelta
+    serves_for: timedelta
+
+
+class _Arrival(NamedTuple):
+    """An alert that was routed; from the thread that commits."""
+
+    shape: str
+    alert: Alert
+    starts_at: datetime
+    targets: tuple[str, ...]
+    deadline: datetime
+
+
+class _Waiting(msgspec.Struct):
+    """A shape to be classified, and who was told of its alerts before that (fingerprint, start, target)."""
+
+    case: Case
+    deadline: datetime
+    told: list[tuple[str, datetime, str]]
+    is_asked: bool = False
+
+
+class Enrichment:
+    """Decides at once whether an alert waits, and classifies in the background. `run` never returns by itself.
+
+    `let_go` is called when deliveries became due. `takes_follow_ups` says which targets can be told afterwards.
+    """
+
+    def __init__(  # noqa: PLR0913  # it joins five rooms
+        self,
+        classifications: Classifications,
+        enricher: Enricher,
+        *,
+        policy: EnrichmentPolicy,
+        allowance: Allowance,
+        takes_follow_ups: Callable[[str], bool],
+        let_go: Callable[[], None],
+        clock: Clock,
+        make_id: MakeId,
+        observer: EnrichmentObserver,
+    ) -> None:
+        self._make_id = make_id
+        self.mode: Mode = "transparent"
+        self._store = classifications
+        self.enricher = enricher
+        self.policy = policy
+        self._allowance = allowance
+        self._takes_follow_ups = takes_follow_ups
+        self._on_let_go = let_go
+        self._clock = clock
+        self._observer = observer
+        self._owner = str(uuid4())
+        self._known: dict[str, datetime] = {}
+        self._fresh: dict[str, datetime] = {}
+        self._arrived: deque[_Arrival] = deque(maxlen=50_000)
+        self._waiting: dict[str, _Waiting] = {}
+        self._wake = asyncio.Event()
+        self._calls = asyncio.Semaphore(_CALLS_AT_ONCE)
+        self.breaker = Breaker(failures=5, pause=timedelta(seconds=30), clock=clock)
+
+    def __call__(self, routing: Routing, alert: Alert, event: Event) -> Routing:
+        """What the mode makes of a routing. Called in the ingest transaction, in whichever thread that runs."""
+        mode = self.mode
+        if mode == "transparent" or not routing.told:
+            self._observer.told(is_enriched=False, count=1)
+            return routing
+        shape = shape_of(alert.labels)
+        is_known = self._known.get(shape, event.at) > event.at
+        self._observer.cache("memory", is_hit=is_known)
+        self._observer.told(is_enriched=True, count=1)
+        if is_known or event.kind in _OVER:
+            return msgspec.structs.replace(routing, awaits=Awaited(shape))
+        deadline = event.at + self.policy.deadline
+        targets = routing.told if mode == "transparent_with_recommendations" else ()
+        self._arrived.append(_Arrival(shape, alert, event.starts_at, targets, deadline))
+        if mode == "transparent_with_recommendations":
+            return routing
+        if (reason := self.breaker.reason) is not None:
+            return msgspec.structs.replace(routing, awaits=Awaited(shape, unenriched=reason))
+        return msgspec.structs.replace(routing, awaits=Awaited(shape, deadline))
+
+    def wake(self) -> None:
+        """Alerts may have arrived. Cheap; from the loop's thread."""
+        if self._arrived:
+            self._wake.set()
+
+    async def run(self) -> None:
+        """Classify what arrives until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            while True:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(_POLL_SECONDS if self._waiting or self._fresh else None):
+                        await self._wake.wait()
+                self._wake.clear()
+                self._collect()
+                try:
+                    await self._let_stragglers_go()
+                    for cases in await self._to_ask():
+                        tasks.create_task(self._ask(cases))
+                except AlertHistoryError as error:
+                    _log.warning("enrichment_waits", reason=str(error))
+                    await asyncio.sleep(_STORE_RETRY_SECONDS)
+
+    def fault(self) -> str | None:
+        """Why nobody is asked at the moment; None if somebody is."""
+        return self.breaker.reason
+
+    def waiting(self) -> int:
+        """Shapes that wait for an answer."""
+        return len(self._waiting)
+
+    def look(self) -> None:
+        """Another replica may have found something out."""
+        if self._waiting:
+            self._wake.set()
+
+    async def classify(self, case: Case) -> KeptVerdict:
+        """Classify one now, whatever is known, and keep it. Raises Retryable or Rejected."""
+        verdicts = await self._call([await self._with_past(case)])
+        if verdicts[0] is None:
+            raise Rejected(f"{self.enricher.name} gave no answer for it")
+        kept = self._kept(case, verdicts[0])
+        await self._store.keep([kept], now=self._clock())
+        self.learn(kept)
+        return kept
+
+    def learn(self, kept: KeptVerdict) -> None:
+        """It is known from now on."""
+        now = self._clock()
+        self._fresh[kept.shape] = now + self.policy.deadline
+        if len(self._known) >= _MAX_KNOWN:
+            self._known = {shape: until for shape, until in self._known.items() if until > now}
+        if len(self._known) >= _MAX_KNOWN:
+            self._known.clear()  # the database knows them still
+        self._known[kept.shape] = now + self.policy.serves_for
+
+    async def _let_stragglers_go(self) -> None:
+        """What was routed just before its shape was known, and committed just after, waits for nothing any more."""
+        now = self._clock()
+        self._fresh = {shape: until for shape, until in self._fresh.items() if until > now}
+        if self._fresh and await self._store.let_go(list(self._fresh), unenriched=None, now=now):
+            self._on_let_go()
+
+    def _collect(self) -> None:
+        """Sort what arrived by shape; forget shapes that nobody waits for any more."""
+        now = self._clock()
+        for shape in [shape for shape, held in self._waiting.items() if held.deadline < now and not held.is_asked]:
+            del self._waiting[shape]
+        while self._arrived:
+            arrival = self._arrived.popleft()
+            held = self._waiting.get(arrival.shape)
+            if held is None:
+                if len(self._waiting) >= MAX_WAITING_SHAPES:
+                    self._observer.failed("too_many_shapes")
+                    continue
+                held = self._waiting[arrival.shape] = _Waiting(_case(arrival), arrival.deadline, [])
+            else:
+                held.case = msgspec.structs.replace(held.case, waiting=held.case.waiting + 1)
+                held.deadline = max(held.deadline, arrival.deadline)
+            room = _MAX_TOLD - len(held.told)
+            key = (arrival.alert.fingerprint, arrival.starts_at)
+            held.told += [(*key, name) for name in arrival.targets if self._takes_follow_ups(name)][: max(room, 0)]
+
+    async def _to_ask(self) -> list[list[Case]]:
+        """What nobody knows and nobody else asks for, cases of one alertname together."""
+        shapes = [shape for shape, held in self._waiting.items() if not held.is_asked]
+        if not shapes:
+            return []
+        now = self._clock()
+        found = await self._store.newest(shapes, since=now - self.policy.serves_for)
+        for shape in shapes:
+            self._observer.cache("database", is_hit=shape in found)
+        if found:
+            await self._tell_known(found)
+        unknown = [shape for shape in shapes if shape in self._waiting and shape not in found]
+        until = now + self.policy.call_timeout + _CLAIM_GRACE
+        mine = await self._store.claim(unknown, owner=self._owner, now=now, until=until) if unknown else []
+        found = await self._store.newest(mine, since=now - self.policy.serves_for) if mine else {}
+        if found:  # another replica had its answer, and let go of its claim, between our two questions
+            await self._tell_known(found)
+            mine = [shape for shape in mine if shape not in found]
+        for shape in mine:
+            self._waiting[shape].is_asked = True
+        return list(_calls([self._waiting[shape].case for shape in mine], most=self.enricher.most_cases))
+
+    async def _tell_known(self, found: Mapping[str, KeptVerdict]) -> None:
+        now = self._clock()
+        await self._store.let_go(list(found), unenriched=None, now=now)
+        for shape, kept in found.items():
+            self.learn(kept)
+            await self._store.follow_up(kept, told=self._waiting.pop(shape).told, now=now)
+        self._on_let_go()
+
+    async def _ask(self, cases: Sequence[Case]) -> None:
+        """Ask until there is an answer or nobody waits for it; then keep it or say why there is none."""
+        shapes = [case.shape for case in cases]
+        try:
+            verdicts, reason = await self._answer(cases)
+            await self._keep(cases, verdicts)
+            failed = [case.shape for case, verdict in zip(cases, verdicts, strict=True) if verdict is None]
+            if failed:
+                await self._store.let_go(failed, unenriched=reason, now=self._clock())
+        except AlertHistoryError as error:
+            _log.warning("classification_not_kept", reason=str(error))
+        except Exception:  # noqa: BLE001  # an enricher's bug must not end the service that records
+            _log.exception("classification_failed")
+        finally:
+            for shape in shapes:
+                self._waiting.pop(shape, None)
+            self._on_let_go()
+
+    async def _answer(self, cases: Sequence[Case]) -> tuple[Sequence[Verdict | None], str]:
+        """The verdicts, and why some are missing."""
+        none = [None] * len(cases)
+        cases = [await self._with_past(case) for case in cases]
+        deadline = max(self._waiting[case.shape].deadline for case in cases)
+        while True:
+            try:
+                async with self._calls:
+                    return await self._call(cases), f"{self.enricher.name} gave no answer for it"
+            except Rejected as error:
+                return none, str(error)
+            except Retryable as error:
+                wait = error.after_seconds or _RETRY_SECONDS
+                is_worth_waiting = self._clock() + timedelta(seconds=wait) < deadline
+                if self.breaker.reason is not None or not is_worth_waiting:
+                    return none, str(error)
+                await asyncio.sleep(wait)
+
+    async def _call(self, cases: Sequence[Case]) -> list[Verdict | None]:
+        """One call within budget, breaker and timeout. Raises Retryable or Rejected."""
+        if (reason := self.breaker.reason) is not None:
+            raise Retryable(reason, after_seconds=self.breaker.seconds_left)
+        await self._check_budget(len(cases))
+        begin = perf_counter()
+        try:
+            async with asyncio.timeout(self.policy.call_timeout.total_seconds()):
+                verdicts = await self.enricher.classify(cases)
+        except TimeoutError:
+            error = Retryable(f"{self.enricher.name} did not answer in {self.policy.call_timeout.total_seconds():g} s")
+            self._note_failure("timeout", error)
+            raise error from None
+        except Retryable as error:
+            self._note_failure("unavailable", error)
+            raise
+        except Rejected:
+            self._observer.failed("rejected")
+            raise
+        self.breaker.succeeded()
+        self._count(verdicts, perf_counter() - begin)
+        return verdicts
+
+    async def _check_budget(self, cases: int) -> None:
+        now = self._clock()
+        minute = await self._store.spent(since=now - timedelta(minutes=1))
+        day = await self._store.spent(since=now.replace(hour=0, minute=0, second=0, microsecond=0))
+        if (refusal := self._allowance(minute, day, cases, now)) is not None:
+            self._observer.failed("budget")
+            raise refusal
+
+    def _note_failure(self, error_type: str, error: Retryable) -> None:
+        self._observer.failed(error_type)
+        self.breaker.failed(str(error), after_seconds=error.after_seconds)
+
+    def _count(self, verdicts: Sequence[Verdict | None], seconds: float) -> None:
+        for verdict in verdicts:
+            if verdict is None:
+                self._observer.failed("no_answer")
+            else:
+                self._observer.classified(verdict.classification.severity, self.enricher.name, seconds)
+                usage: Usage = verdict.usage
+                self._observer.spent(usage.prompt_tokens, usage.completion_tokens, usage.cost_usd)
+
+    async def _keep(self, cases: Sequence[Case], verdicts: Sequence[Verdict | None]) -> None:
+        now = self._clock()
+        kept = [self._kept(case, verdict) for case, verdict in zip(cases, verdicts, strict=True) if verdict]
+        await self._store.keep(kept, now=now)
+        for one in kept:
+            self.learn(one)
+            held = self._waiting.get(one.shape)
+            if held is not None:
+                self._collect()
+                await self._store.follow_up(one, told=held.told, now=now)
+
+    async def _with_past(self, case: Case) -> Case:
+        """The case with what the history knows, if it answers: without, the alert itself must do."""
+        try:
+            return msgspec.structs.replace(case, past=await self._store.past(case))
+        except AlertHistoryError as error:
+            _log.warning("past_unknown", reason=str(error))
+            return case
+
+    def _kept(self, case: Case, verdict: Verdict) -> KeptVerdict:
+        return KeptVerdict(self._make_id(self._clock()), case.shape, case.fingerprint, verdict)
+
+
+def _case(arrival: _Arrival) -> Case:
+    alert = arrival.alert
+    return Case(arrival.shape, alert.fingerprint, dict(alert.labels), dict(alert.annotations), arrival.starts_at)
+
+
+def _calls(cases: Sequence[Case], *, most: int) -> Iterator[list[Case]]:
+    """Cases of one alertname together, at most so many."""
+
+    def name(case: Case) -> str:
+        return case.labels.get("alertname", "")
+
+    for _, alike in groupby(sorted(cases, key=name), key=name):
+        group = list(alike)
+        for start in range(0, len(group), most):
+            yield group[start : start + most]

@@ -1,0 +1,143 @@
+"""Classification by a model behind an OpenAI-compatible proxy.
+
+Joins the parts: what is asked (`prompt`), what is blanked (`redaction`), the exchange (`proxy`), what is believed
+(`answer`), and what may stand (`floor`). Waiting, retrying, budgets and who asks are the engine's.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from functools import partial
+from typing import TYPE_CHECKING
+
+import structlog
+
+from alert_history.config import Settings
+from alert_history.domain.classification import Case, Classification, Usage, Verdict, capped
+from alert_history.enrichers.answer import Reply, Said, read_classifications
+from alert_history.enrichers.budget import priced, shares
+from alert_history.enrichers.floor import held_up, is_suspicious
+from alert_history.enrichers.prompt import Prompt, prompt
+from alert_history.enrichers.proxy import Proxy
+from alert_history.enrichers.redaction import Redactor
+from alert_history.errors import Rejected, Retryable
+from alert_history.ports import Clock
+
+if TYPE_CHECKING:
+    import httpx2
+
+_CHARACTERS_A_TOKEN = 3
+_SENSELESS_IN_A_ROW = 5
+_PAUSE_SECONDS = 60.0
+
+_log = structlog.get_logger()
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class LlmEnricher:
+    """See `ports.Enricher`. Named by its model. To be closed."""
+
+    most_cases = 8
+
+    def __init__(
+        self,
+        settings: Settings,
+        http_client: "httpx2.AsyncClient | None" = None,
+        *,
+        clock: Clock = _utc_now,
+    ) -> None:
+        self.name = settings.llm_model
+        self._settings = settings
+        self._clock = clock
+        self._proxy = Proxy(settings, http_client)
+        self._redactor = Redactor(settings.llm_redact)
+        self._senseless = 0
+
+    async def classify(self, cases: Sequence[Case]) -> list[Verdict | None]:
+        """See `ports.Enricher`. Cases whose text is suspicious are asked about alone, so it can't speak for others.
+
+        What came of one part stands, even if another part failed; only if all failed, the error is raised.
+        """
+        suspected = await asyncio.to_thread(_suspected, cases)
+        others = [number for number in range(len(cases)) if number not in suspected]
+        parts = [*([others] if others else []), *([number] for number in suspected)]
+        asking = [self._part([cases[n] for n in part], is_suspected=part != others) for part in parts]
+        answers = await asyncio.gather(*asking)
+        verdicts: list[Verdict | None] = [None] * len(cases)
+        for part, answer in zip(parts, answers, strict=True):
+            if isinstance(answer, list):
+                for number, verdict in zip(part, answer, strict=True):
+                    verdicts[number] = verdict
+        _raise_if_all([answer for answer in answers if not isinstance(answer, list)], len(parts))
+        return verdicts
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._proxy.close()
+
+    async def _part(self, cases: Sequence[Case], *, is_suspected: bool) -> list[Verdict | None] | Retryable | Rejected:
+        """One question's verdicts, or what went wrong."""
+        try:
+            verdicts = await self._asked(cases, is_suspected=is_suspected)
+        except Retryable as error:
+            return Retryable(f"{self.name}: {error}", after_seconds=error.after_seconds)
+        except Rejected as error:
+            return self._senseless_answer(error)
+        self._senseless = 0
+        return verdicts
+
+    def _senseless_answer(self, error: Rejected) -> Retryable | Rejected:
+        """A proxy that makes sense to nobody again and again costs money: then it is left alone for a while."""
+        self._senseless += 1
+        _log.info("llm_rejected", model=self.name, reason=str(error), in_a_row=self._senseless)
+        if self._senseless < _SENSELESS_IN_A_ROW:
+            return Rejected(f"{self.name}: {error}")
+        return Retryable(f"{self.name}: {error}, {self._senseless} times in a row", after_seconds=_PAUSE_SECONDS)
+
+    async def _asked(self, cases: Sequence[Case], *, is_suspected: bool) -> list[Verdict | None]:
+        asked = await asyncio.to_thread(prompt, cases, self._redactor.begin())
+        read = partial(read_classifications, ids=asked.ids)
+        reply, said = await self._proxy.ask(asked.system, asked.user, read=read)
+        usages = iter(shares(self._usage(asked, reply), sum(one is not None for one in said)))
+        return [
+            None if one is None else Verdict(self._stands(one, case, is_suspected=is_suspected), next(usages), sent)
+            for one, case, sent in zip(said, cases, asked.sent, strict=True)
+        ]
+
+    def _usage(self, asked: Prompt, reply: Reply) -> Usage:
+        """By the proxy's own count; where it has none, by the length of the texts."""
+        told = reply.tokens
+        prompt_tokens = asked.tokens if told.prompt is None else told.prompt
+        guessed = reply.characters // _CHARACTERS_A_TOKEN + 1
+        return priced(prompt_tokens, guessed if told.completion is None else told.completion, self._settings)
+
+    def _stands(self, said: Said, case: Case, *, is_suspected: bool) -> Classification:
+        """What the model said, cut to what we keep and held against labels and history."""
+        classification = Classification(
+            said.severity,
+            said.confidence,
+            said.category,
+            said.summary,
+            said.probable_cause,
+            tuple(said.recommendations),
+            said.reasoning,
+            tuple(said.tags),
+            "llm",
+            self.name,
+            self._clock(),
+        )
+        return capped(held_up(capped(classification), case, is_suspected=is_suspected))
+
+
+def _suspected(cases: Sequence[Case]) -> list[int]:
+    """In a thread: a hostile text may take tens of milliseconds."""
+    return [number for number, case in enumerate(cases) if is_suspicious(case)]
+
+
+def _raise_if_all(errors: Sequence[Retryable | Rejected], parts: int) -> None:
+    """Raises what may work later before what will not."""
+    if parts and len(errors) == parts:
+        raise next((error for error in errors if isinstance(error, Retryable)), errors[0])

@@ -1,0 +1,195 @@
+"""SQLite: what was classified, and what waits for it."""
+
+import sqlite3
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from alert_history.domain.classification import Case, Past, Severity, Verdict
+from alert_history.domain.past import AROUND, LOOKS_BACK, MOST_AROUND, MOST_OCCURRENCES, Earlier, past_of, similar_of
+from alert_history.ports import Accuracy, ClassifiedCount, KeptVerdict, Spent
+from alert_history.storage import sqlite_rows as sql
+from alert_history.storage.batch import (
+    AWAITED,
+    classified_event,
+    encode_json,
+    follow_up_delivery,
+    new_id,
+    right_by_day,
+    said,
+)
+from alert_history.storage.reads import time_of
+from alert_history.storage.sqlite_connection import Connections
+from alert_history.storage.tables import from_microseconds, to_microseconds
+
+_NEWEST = """SELECT id, shape, fingerprint, verdict FROM classifications
+    WHERE shape = ? AND (at >= ? OR source = 'person') ORDER BY id DESC LIMIT 1"""
+_HISTORY = "SELECT id, shape, fingerprint, verdict FROM classifications WHERE shape = ? ORDER BY id DESC LIMIT ?"
+_RECENT = """SELECT id, shape, fingerprint, verdict FROM classifications c
+    WHERE (? IS NULL OR severity = ?) AND NOT EXISTS (
+        SELECT 1 FROM classifications newer WHERE newer.shape = c.shape AND newer.id > c.id)
+    ORDER BY id DESC LIMIT ?"""
+_EARLIER = """SELECT fingerprint, starts_at, ends_at FROM alerts
+    WHERE alertname = ? AND id >= ? AND id < ? AND namespace = ? AND starts_at < ? ORDER BY id DESC LIMIT ?"""
+_AROUND = """SELECT DISTINCT alertname FROM (SELECT alertname FROM alerts WHERE id >= ? AND id < ? LIMIT ?)
+    WHERE alertname <> ? ORDER BY alertname LIMIT ?"""
+_CLAIM = """INSERT INTO classification_claims VALUES (?, ?, ?) ON CONFLICT (shape) DO UPDATE
+    SET owner = excluded.owner, until = excluded.until WHERE until < ? OR owner = excluded.owner"""
+_INSERT = f"INSERT INTO classifications VALUES ({', '.join('?' * 10)}) ON CONFLICT DO NOTHING"
+_LET_GO = f"""UPDATE delivery_queue SET enrichment = ?, due_at = min(due_at, ?)
+    WHERE shape = ? AND enrichment = '{AWAITED}'"""
+_SPENT = "SELECT count(*), coalesce(sum(tokens), 0), coalesce(sum(cost_usd), 0) FROM classifications WHERE at >= ?"
+_COUNTS = """SELECT model, severity, count(*) FROM classifications WHERE at >= ? AND at < ?
+    GROUP BY model, severity ORDER BY model, severity"""
+_REVIEWED = """SELECT p.at, p.severity, m.model, m.severity FROM classifications p
+    JOIN classifications m ON m.id = (SELECT max(id) FROM classifications
+        WHERE shape = p.shape AND id < p.id AND source <> 'person')
+    WHERE p.source = 'person' AND p.at >= ? AND p.at < ?"""
+_IS_FIRING = "SELECT id FROM alerts WHERE starts_at = ? AND fingerprint = ? AND status = 'firing'"
+_TAKE_ALONG = """UPDATE delivery_queue SET shape = ? WHERE starts_at = ? AND fingerprint = ? AND target = ?"""
+_IS_PENDING = """SELECT 1 FROM delivery_queue
+    WHERE starts_at = ? AND fingerprint = ? AND target = ? AND state = 'pending'"""
+
+
+class SqliteClassifications:
+    """See `ports.Classifications`."""
+
+    def __init__(self, connections: Connections) -> None:
+        self._connections = connections
+
+    async def newest(self, shapes: Sequence[str], *, since: datetime) -> dict[str, KeptVerdict]:
+        """See `ports.Classifications.newest`."""
+        return await self._connections.read(_newest, shapes, since=since)
+
+    async def claim(self, shapes: Sequence[str], *, owner: str, now: datetime, until: datetime) -> list[str]:
+        """See `ports.Classifications.claim`."""
+        return await self._connections.write(_claim, shapes, owner=owner, now=now, until=until)
+
+    async def keep(self, kept: Sequence[KeptVerdict], *, now: datetime) -> int:
+        """See `ports.Classifications.keep`."""
+        return await self._connections.write(_keep, kept, now=now)
+
+    async def let_go(self, shapes: Sequence[str], *, unenriched: str | None, now: datetime) -> int:
+        """See `ports.Classifications.let_go`."""
+        return await self._connections.write(_let_go, shapes, unenriched=unenriched, now=now)
+
+    async def follow_up(self, kept: KeptVerdict, *, told: Sequence[tuple[str, datetime, str]], now: datetime) -> int:
+        """See `ports.Classifications.follow_up`."""
+        return await self._connections.write(_follow_up, kept, told=told, now=now)
+
+    async def past(self, case: Case) -> Past:
+        """See `ports.Classifications.past`."""
+        return await self._connections.read(_past, case)
+
+    async def history(self, shape: str, *, limit: int) -> list[KeptVerdict]:
+        """See `ports.Classifications.history`."""
+        rows = await self._connections.read(_rows, _HISTORY, shape, limit)
+        return [_kept(row) for row in rows]
+
+    async def recent(self, *, limit: int, severity: Severity | None) -> list[KeptVerdict]:
+        """See `ports.Classifications.recent`."""
+        return [_kept(row) for row in await self._connections.read(_rows, _RECENT, severity, severity, limit)]
+
+    async def spent(self, *, since: datetime) -> Spent:
+        """See `ports.Classifications.spent`."""
+        (row,) = await self._connections.read(_rows, _SPENT, to_microseconds(since))
+        return Spent(*row)
+
+    async def counts(self, *, since: datetime, until: datetime) -> list[ClassifiedCount]:
+        """See `ports.Classifications.counts`."""
+        rows = await self._connections.read(_rows, _COUNTS, to_microseconds(since), to_microseconds(until))
+        return [ClassifiedCount(*row) for row in rows]
+
+    async def accuracy(self, *, since: datetime, until: datetime) -> list[Accuracy]:
+        """See `ports.Classifications.accuracy`."""
+        rows = await self._connections.read(_rows, _REVIEWED, to_microseconds(since), to_microseconds(until))
+        return right_by_day((from_microseconds(row[0]), *row[1:]) for row in rows)
+
+    async def note(self, action: str, *, actor: str, detail: dict[str, Any], now: datetime) -> None:
+        """See `ports.Classifications.note`."""
+        row = (new_id(now), to_microseconds(now), actor, action, encode_json(detail).decode())
+        await self._connections.write(_execute, "INSERT INTO audit VALUES (?, ?, ?, ?, ?)", row)
+
+
+def _rows(connection: sqlite3.Connection, statement: str, *values: Any) -> list[Any]:
+    return connection.execute(statement, values).fetchall()
+
+
+def _execute(connection: sqlite3.Connection, statement: str, values: tuple[Any, ...]) -> None:
+    connection.execute(statement, values)
+
+
+def _kept(row: Any) -> KeptVerdict:
+    verdict = msgspec.json.decode(row["verdict"], type=Verdict)
+    return KeptVerdict(row["id"], row["shape"], row["fingerprint"], verdict)
+
+
+def _newest(connection: sqlite3.Connection, shapes: Sequence[str], *, since: datetime) -> dict[str, KeptVerdict]:
+    found = {}
+    for shape in shapes:
+        row = connection.execute(_NEWEST, (shape, to_microseconds(since))).fetchone()
+        if row is not None:
+            found[shape] = _kept(row)
+    return found
+
+
+def _past(connection: sqlite3.Connection, case: Case) -> Past:
+    name, namespace = case.labels.get("alertname", ""), case.labels.get("namespace", "")
+    starts_at = to_microseconds(case.starts_at)
+    since, until = _id_at(case.starts_at - LOOKS_BACK), _id_at(case.starts_at + AROUND)
+    rows = connection.execute(_EARLIER, (name, since, until, namespace, starts_at, MOST_OCCURRENCES)).fetchall()
+    earlier = [Earlier(row[0], from_microseconds(row[1]), time_of(row[2])) for row in rows]
+    span = _id_at(case.starts_at - AROUND), until, MOST_OCCURRENCES
+    around = [row[0] for row in connection.execute(_AROUND, (*span, name, MOST_AROUND))]
+    told = connection.execute(_HISTORY, (case.shape, 1)).fetchone()
+    similar = similar_of(earlier, None if told is None else said(_kept(told)))
+    return past_of(earlier, fingerprint=case.fingerprint, starts_at=case.starts_at, around=around, similar=similar)
+
+
+def _id_at(time: datetime) -> int:
+    return max(to_microseconds(time), 0) * sql.IDS_A_MICROSECOND
+
+
+def _claim(
+    connection: sqlite3.Connection, shapes: Sequence[str], *, owner: str, now: datetime, until: datetime
+) -> list[str]:
+    times = to_microseconds(until), to_microseconds(now)
+    return [shape for shape in shapes if connection.execute(_CLAIM, (shape, owner, *times)).rowcount]
+
+
+def _keep(connection: sqlite3.Connection, kept: Sequence[KeptVerdict], *, now: datetime) -> int:
+    connection.executemany(_INSERT, [_row(one) for one in kept])
+    return _let_go(connection, [one.shape for one in kept], unenriched=None, now=now)
+
+
+def _row(kept: KeptVerdict) -> tuple[Any, ...]:
+    told, usage = kept.verdict.classification, kept.verdict.usage
+    tokens = usage.prompt_tokens + usage.completion_tokens
+    head = (kept.id, kept.shape, kept.fingerprint, to_microseconds(told.at), told.source, told.model, told.severity)
+    return (*head, tokens, usage.cost_usd, encode_json(kept.verdict).decode())
+
+
+def _let_go(connection: sqlite3.Connection, shapes: Sequence[str], *, unenriched: str | None, now: datetime) -> int:
+    due_at = to_microseconds(now)
+    connection.executemany("DELETE FROM classification_claims WHERE shape = ?", [(shape,) for shape in shapes])
+    went = connection.executemany(_LET_GO, [(unenriched, due_at, shape) for shape in shapes]).rowcount
+    return max(went, 0)
+
+
+def _follow_up(
+    connection: sqlite3.Connection, kept: KeptVerdict, *, told: Sequence[tuple[str, datetime, str]], now: datetime
+) -> int:
+    queued = 0
+    for fingerprint, starts_at, target in told:
+        key = (to_microseconds(starts_at), fingerprint)
+        connection.execute(_TAKE_ALONG, (kept.shape, *key, target))
+        alert = connection.execute(_IS_FIRING, key).fetchone()
+        if alert is None or connection.execute(_IS_PENDING, (*key, target)).fetchone():
+            continue
+        event = classified_event(kept, fingerprint=fingerprint, starts_at=starts_at, now=now)
+        connection.execute(sql.INSERT_NOTE, sql.event_row(alert["id"], event)).fetchall()
+        connection.execute(sql.INSERT_QUEUE, sql.queue_row(follow_up_delivery(event, target, shape=kept.shape)))
+        queued += 1
+    return queued

@@ -1,0 +1,264 @@
+"""One classification serves a shape, one replica asks, and what waits goes when there is an answer or no hope."""
+
+from collections.abc import AsyncIterator
+from datetime import timedelta
+
+import msgspec
+import pytest
+
+from alert_history.domain.alert import Alert
+from alert_history.domain.classification import Classification, ClassifiedBy, Severity, Usage, Verdict, shape_of
+from alert_history.domain.delivery import Attempt, Awaited, Leased, Routing, Settlement
+from alert_history.domain.occurrence import Event
+from alert_history.ports import Accuracy, DeliveryFilter, KeptVerdict, Spent, Store
+from alert_history.storage import open_store
+from alert_history.storage.batch import new_id
+from tests.conformance.samples import MINUTE, NOW, SECOND, alert, id_of, receipt
+
+LEASE = timedelta(seconds=30)
+HOUR = timedelta(hours=1)
+DEADLINE = timedelta(seconds=10)
+SHAPE = shape_of(alert().labels)
+
+
+class Wish:
+    """What the router answers: who is told, and what the deliveries wait for."""
+
+    awaits: Awaited | None = Awaited(SHAPE, NOW + DEADLINE)
+
+    def __call__(self, alert: Alert, event: Event) -> Routing:
+        del alert, event
+        return Routing(("all",), {}, self.awaits)
+
+
+@pytest.fixture
+def wish() -> Wish:
+    return Wish()
+
+
+@pytest.fixture
+async def store(database_url: str, wish: Wish) -> AsyncIterator[Store]:
+    opened = open_store(database_url, router=wish)
+    await opened.lifecycle.open()
+    yield opened
+    await opened.lifecycle.close()
+
+
+def verdict(
+    severity: Severity = "warning", *, shape: str = SHAPE, minutes_ago: int = 0, source: ClassifiedBy = "llm"
+) -> KeptVerdict:
+    at = NOW - minutes_ago * MINUTE
+    model = {"llm": "gpt-4", "rules": "rules", "person": "ada"}[source]
+    told = Classification(
+        severity, 0.9, "disk", "It fills.", "Logs.", ("Look.",), "It did.", ("disk",), source, model, at
+    )
+    return KeptVerdict(new_id(at), shape, alert().fingerprint, Verdict(told, Usage(100, 20, 0.01), "{}"))
+
+
+async def _record(store: Store, *alerts: Alert) -> None:
+    sent = msgspec.structs.replace(receipt(*alerts, at=NOW), publish=True)
+    await store.recorder.commit([sent])
+
+
+async def _lease(store: Store, *, later: timedelta = timedelta()) -> list[Leased]:
+    return (await store.outbox.lease("all", now=NOW + later, limit=100, lease_for=LEASE))[0]
+
+
+async def _deliver(store: Store, leased: list[Leased]) -> None:
+    done = [(one, Settlement(one.id, "delivered", Attempt(NOW, "delivered", "", 1))) for one in leased]
+    await store.outbox.settle(done)
+
+
+async def test_an_alert_waits_for_its_classification_until_the_deadline(store: Store) -> None:
+    await _record(store, alert())
+    assert await _lease(store, later=DEADLINE - SECOND) == []
+    (leased,) = await _lease(store, later=DEADLINE)
+    assert (leased.alert.classification, leased.alert.unenriched) == (None, "no classification came in time")
+
+
+async def test_a_classification_lets_go_what_waits_for_it_and_goes_with_it(store: Store) -> None:
+    await _record(store, alert())
+    kept = verdict("critical")
+    assert await store.classifications.keep([kept], now=NOW) == 1
+    (leased,) = await _lease(store)
+    assert (leased.alert.classification, leased.alert.unenriched) == (kept.verdict.classification, None)
+
+
+async def test_what_waits_for_another_shape_goes_on_waiting(store: Store) -> None:
+    await _record(store, alert())
+    assert await store.classifications.keep([verdict(shape="another")], now=NOW) == 0
+    assert await _lease(store) == []
+
+
+async def test_without_hope_it_goes_at_once_and_says_why(store: Store) -> None:
+    await _record(store, alert())
+    assert await store.classifications.let_go([SHAPE], unenriched="the proxy is down", now=NOW) == 1
+    (leased,) = await _lease(store)
+    assert (leased.alert.classification, leased.alert.unenriched) == (None, "the proxy is down")
+
+
+async def test_an_alert_that_need_not_wait_does_not(store: Store, wish: Wish) -> None:
+    wish.awaits = Awaited(SHAPE, unenriched="the proxy is down")
+    await _record(store, alert())
+    (leased,) = await _lease(store)
+    assert leased.alert.unenriched == "the proxy is down"
+
+
+async def test_a_transparent_delivery_says_nothing_of_it(store: Store, wish: Wish) -> None:
+    wish.awaits = None
+    await store.classifications.keep([verdict()], now=NOW)
+    await _record(store, alert())
+    (leased,) = await _lease(store)
+    assert (leased.alert.classification, leased.alert.unenriched) == (None, None)
+
+
+async def test_a_replayed_delivery_keeps_its_classification(store: Store) -> None:
+    await store.classifications.keep([verdict()], now=NOW)
+    await _record(store, alert())
+    leased = await _lease(store, later=DEADLINE)
+    dead = Attempt(NOW, "dead", "it said no", 1)
+    await store.outbox.settle([(one, Settlement(one.id, "dead", dead)) for one in leased])
+    assert await store.outbox.replay(now=NOW) == 1
+    (again,) = await _lease(store)
+    assert again.alert.classification == verdict().verdict.classification
+
+
+async def test_what_is_withheld_is_superseded_with_its_reason(store: Store) -> None:
+    await _record(store, alert())
+    (leased,) = await _lease(store, later=DEADLINE)
+    withheld = Settlement(leased.id, "superseded", Attempt(NOW, "withheld", "classified as noise", 0))
+    await store.outbox.settle([(leased, withheld)])
+    (delivery,) = (await store.outbox.deliveries(DeliveryFilter())).deliveries
+    assert (delivery.state, delivery.log[-1]["reason"]) == ("superseded", "classified as noise")
+
+
+async def test_a_resolve_knows_whether_its_beginning_was_told(store: Store, wish: Wish) -> None:
+    wish.awaits = None
+    await _record(store, alert())
+    (fired,) = await _lease(store)
+    assert not fired.was_told
+    await _deliver(store, [fired])
+    await _record(store, alert(status="resolved", ends_at=NOW))
+    (resolved,) = await _lease(store)
+    assert resolved.was_told
+
+
+async def test_one_replica_asks_for_a_shape_until_its_claim_ends(store: Store) -> None:
+    claim = store.classifications.claim
+    assert await claim([SHAPE, "other"], owner="a", now=NOW, until=NOW + MINUTE) == [SHAPE, "other"]
+    assert await claim([SHAPE], owner="b", now=NOW, until=NOW + MINUTE) == []
+    assert await claim([SHAPE], owner="a", now=NOW, until=NOW + MINUTE) == [SHAPE]
+    assert await claim([SHAPE], owner="b", now=NOW + 2 * MINUTE, until=NOW + 3 * MINUTE) == [SHAPE]
+
+
+@pytest.mark.parametrize("is_answered", [True, False])
+async def test_an_answer_or_its_failure_ends_the_claim(store: Store, *, is_answered: bool) -> None:
+    await store.classifications.claim([SHAPE], owner="a", now=NOW, until=NOW + MINUTE)
+    if is_answered:
+        await store.classifications.keep([verdict()], now=NOW)
+    else:
+        await store.classifications.let_go([SHAPE], unenriched="no", now=NOW)
+    assert await store.classifications.claim([SHAPE], owner="b", now=NOW, until=NOW + MINUTE) == [SHAPE]
+
+
+async def test_the_newest_classification_serves_and_an_old_one_does_not(store: Store) -> None:
+    old, new = verdict("info", minutes_ago=90), verdict("critical", minutes_ago=5)
+    await store.classifications.keep([new, old], now=NOW)
+    assert await store.classifications.newest([SHAPE, "other"], since=NOW - HOUR) == {SHAPE: new}
+    assert await store.classifications.newest([SHAPE], since=NOW) == {}
+    assert await store.classifications.history(SHAPE, limit=10) == [new, old]
+
+
+async def test_the_newest_word_on_each_shape_is_listed_newest_first(store: Store) -> None:
+    old, new = verdict("info", minutes_ago=9), verdict("critical", minutes_ago=2)
+    other = verdict("info", minutes_ago=5, shape="other")
+    await store.classifications.keep([old, new, other], now=NOW)
+    assert await store.classifications.recent(limit=10, severity=None) == [new, other]
+    assert await store.classifications.recent(limit=1, severity=None) == [new]
+    assert await store.classifications.recent(limit=10, severity="info") == [other]
+
+
+async def test_a_persons_word_never_ages(store: Store) -> None:
+    said = verdict("noise", minutes_ago=10_000, source="person")
+    await store.classifications.keep([said], now=NOW)
+    assert await store.classifications.newest([SHAPE], since=NOW) == {SHAPE: said}
+
+
+async def test_keeping_the_same_classification_twice_keeps_it_once(store: Store) -> None:
+    kept = verdict()
+    await store.classifications.keep([kept], now=NOW)
+    await store.classifications.keep([kept], now=NOW)
+    assert await store.classifications.history(SHAPE, limit=10) == [kept]
+
+
+async def test_what_was_used_is_summed_from_a_time_on(store: Store) -> None:
+    await store.classifications.keep([verdict(minutes_ago=2), verdict(minutes_ago=0, shape="b")], now=NOW)
+    assert await store.classifications.spent(since=NOW - MINUTE) == Spent(1, 120, 0.01)
+    assert (await store.classifications.spent(since=NOW - HOUR)).calls == 2
+    assert await store.classifications.spent(since=NOW + HOUR) == Spent()
+
+
+async def test_people_agree_or_not_with_what_was_said_before(store: Store) -> None:
+    await store.classifications.keep(
+        [
+            verdict("warning", minutes_ago=9),
+            verdict("warning", minutes_ago=8, source="person"),
+            verdict("noise", minutes_ago=7, source="person"),
+            verdict("info", minutes_ago=6, source="person", shape="never classified"),
+        ],
+        now=NOW,
+    )
+    accuracy = await store.classifications.accuracy(since=NOW - HOUR, until=NOW)
+    assert accuracy == [Accuracy(NOW.date().isoformat(), "gpt-4", reviewed=2, right=1)]
+    counts = await store.classifications.counts(since=NOW - HOUR, until=NOW)
+    assert [(one.model, one.severity, one.count) for one in counts] == [
+        ("ada", "info", 1),
+        ("ada", "noise", 1),
+        ("ada", "warning", 1),
+        ("gpt-4", "warning", 1),
+    ]
+
+
+async def test_a_target_that_was_told_hears_the_classification_afterwards_once(store: Store, wish: Wish) -> None:
+    wish.awaits = None
+    await _record(store, alert())
+    await _deliver(store, await _lease(store))
+    kept, told = verdict(), [(alert().fingerprint, alert().starts_at, "all")]
+    await store.classifications.keep([kept], now=NOW)
+    assert await store.classifications.follow_up(kept, told=told, now=NOW) == 1
+    assert await store.classifications.follow_up(kept, told=told, now=NOW) == 0
+    (leased,) = await _lease(store)
+    assert (leased.alert.event, leased.alert.classification) == ("classified", kept.verdict.classification)
+
+
+async def test_a_follow_up_never_replaces_news(store: Store, wish: Wish) -> None:
+    wish.awaits = None
+    await _record(store, alert())
+    kept, told = verdict(), [(alert().fingerprint, alert().starts_at, "all")]
+    await store.classifications.keep([kept], now=NOW)
+    assert await store.classifications.follow_up(kept, told=told, now=NOW) == 0
+    (leased,) = await _lease(store)
+    assert (leased.alert.event, leased.alert.classification) == ("fired", kept.verdict.classification)
+
+
+async def test_a_resolve_makes_a_waiting_follow_up_pointless(store: Store, wish: Wish) -> None:
+    wish.awaits = None
+    await _record(store, alert())
+    await _deliver(store, await _lease(store))
+    kept, told = verdict(), [(alert().fingerprint, alert().starts_at, "all")]
+    await store.classifications.follow_up(kept, told=told, now=NOW)
+    await _record(store, alert(status="resolved", ends_at=NOW))
+    assert [one.alert.event for one in await _lease(store)] == ["resolved"]
+    assert await store.classifications.follow_up(verdict(), told=told, now=NOW) == 0
+
+
+async def test_the_timeline_says_when_it_was_classified(store: Store, wish: Wish) -> None:
+    wish.awaits = None
+    await _record(store, alert())
+    await _deliver(store, await _lease(store))
+    kept = verdict()
+    await store.classifications.follow_up(kept, told=[(alert().fingerprint, alert().starts_at, "all")], now=NOW)
+    events = await store.history.timeline(id_of(alert()))
+    assert [event.kind for event in events] == ["fired", "classified"]
+    assert events[-1].detail is not None
+    assert events[-1].detail["classification"] == kept.id

@@ -1,0 +1,90 @@
+"""What people ask of classifications: what is known, a new answer, a correction that serves from then on."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+import pytest
+
+from alert_history.domain.classification import Case, Verdict, shape_of
+from alert_history.engine.classify import Classifying, Correction
+from alert_history.errors import NotFound, Rejected
+from alert_history.storage.batch import new_id
+from tests.conformance.samples import MINUTE, NOW, SECOND, alert
+from tests.conformance.test_enrichment import Replica, running, verdict
+
+FINGERPRINT = alert().fingerprint
+
+
+@asynccontextmanager
+async def asked(database_url: str) -> AsyncIterator[tuple[Classifying, Replica]]:
+    async with running(database_url) as replica:
+        await replica.record(alert())
+        await replica.let_go()
+        store = replica.store
+        yield (
+            Classifying(
+                replica.enrichment,
+                history=store.history,
+                classifications=store.classifications,
+                clock=replica.clock,
+                make_id=new_id,
+            ),
+            replica,
+        )
+
+
+async def test_what_is_known_of_an_alert_is_found_by_its_fingerprint(database_url: str) -> None:
+    async with asked(database_url) as (classifying, _):
+        found = await classifying.find(FINGERPRINT)
+        assert (found.shape, [kept.verdict for kept in found.said]) == (shape_of(alert().labels), [verdict()])
+
+
+async def test_an_alert_nobody_knows_is_not_found(database_url: str) -> None:
+    async with asked(database_url) as (classifying, _):
+        with pytest.raises(NotFound, match="0000000000000000"):
+            await classifying.find("0" * 16)
+
+
+async def test_what_is_known_is_asked_for_again_only_by_force(database_url: str) -> None:
+    async with asked(database_url) as (classifying, replica):
+        assert len((await classifying.classify(FINGERPRINT, force=False)).said) == 1
+        replica.clock.now = NOW + SECOND
+        assert len((await classifying.classify(FINGERPRINT, force=True)).said) == 2
+        assert len(replica.model.calls) == 2
+
+
+async def test_an_answer_that_makes_no_sense_is_an_error_and_is_not_kept(database_url: str) -> None:
+    def refuse(cases: Sequence[Case]) -> list[Verdict | None]:
+        raise Rejected(f"nonsense about {len(cases)}")
+
+    async with asked(database_url) as (classifying, replica):
+        replica.model.answer = refuse
+        with pytest.raises(Rejected, match="nonsense"):
+            await classifying.classify(FINGERPRINT, force=True)
+        assert len((await classifying.find(FINGERPRINT)).said) == 1
+
+
+async def test_a_correction_goes_out_with_the_next_alert_of_the_shape(database_url: str) -> None:
+    async with asked(database_url) as (classifying, replica):
+        replica.clock.now = NOW + MINUTE
+        correction = Correction("noise", by="ada", comment="a cron job")
+        corrected = await classifying.correct(FINGERPRINT, correction)
+        told = corrected.said[0].verdict.classification
+        assert (told.severity, told.source, told.model, told.summary) == ("noise", "person", "ada", "It fills.")
+        await replica.record(alert(labels={"pod": "web-7"}))
+        leased = [one for one in await replica.lease() if one.alert.labels.get("pod") == "web-7"]
+        assert [one.alert.classification for one in leased] == [told]
+        assert len(replica.model.calls) == 1
+
+
+async def test_the_figures_say_what_was_used_and_how_often_people_agreed(database_url: str) -> None:
+    async with asked(database_url) as (classifying, replica):
+        replica.clock.now = NOW + MINUTE
+        await classifying.correct(FINGERPRINT, Correction("noise", by="ada"))
+        figures = await classifying.figures(since=NOW - MINUTE, until=NOW + 2 * MINUTE)
+        assert (figures.spent.calls, figures.spent.tokens, figures.spent_today.cost_usd) == (2, 120, 0.01)
+        assert [(one.model, one.reviewed, one.right) for one in figures.accuracy] == [("gpt-4", 1, 0)]
+        assert {(one.model, one.severity): one.count for one in figures.counts} == {
+            ("gpt-4", "warning"): 1,
+            ("ada", "noise"): 1,
+        }

@@ -1,0 +1,357 @@
+"""Enrichment asks once for a shape, on one replica, and nothing that it does can hold an alert up."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+from datetime import datetime, timedelta
+
+import msgspec
+import pytest
+
+from alert_history.domain.alert import Alert
+from alert_history.domain.classification import Case, Classification, Mode, Usage, Verdict
+from alert_history.domain.delivery import Attempt, Leased, Routing, Settlement
+from alert_history.domain.occurrence import Event
+from alert_history.engine.enrich import Enrichment, EnrichmentPolicy
+from alert_history.engine.modes import Modes
+from alert_history.errors import Rejected, Retryable
+from alert_history.ports import Spent, Store
+from alert_history.storage import open_store
+from alert_history.storage.batch import new_id
+from tests.conformance.samples import MINUTE, NOW, SECOND, alert, receipt
+
+POLICY = EnrichmentPolicy(deadline=10 * SECOND, call_timeout=30 * SECOND, serves_for=timedelta(days=1))
+WITHIN_SECONDS = 10
+
+
+class Clock:
+    now = NOW
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
+class Model:
+    """An enricher whose answers a test decides: `answer` is called with each batch of cases."""
+
+    name = "gpt-4"
+    most_cases = 4
+
+    def __init__(self) -> None:
+        self.calls: list[list[Case]] = []
+        self.answer: Callable[[Sequence[Case]], Sequence[Verdict | None]] = lambda cases: [verdict()] * len(cases)
+        self.hangs = asyncio.Event()
+        self.hangs.set()
+
+    async def classify(self, cases: Sequence[Case]) -> list[Verdict | None]:
+        self.calls.append(list(cases))
+        await self.hangs.wait()
+        return list(self.answer(cases))
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
+
+class Counted:
+    """An observer that remembers."""
+
+    def __init__(self) -> None:
+        self.failures: list[str] = []
+        self.severities: list[str] = []
+        self.tokens = 0
+        self.told_counts = {True: 0, False: 0}
+
+    def told(self, *, is_enriched: bool, count: int) -> None:
+        self.told_counts[is_enriched] += count
+
+    def classified(self, severity: str, model: str, seconds: float) -> None:
+        assert model == "gpt-4"
+        assert seconds >= 0
+        self.severities.append(severity)
+
+    def failed(self, error_type: str) -> None:
+        self.failures.append(error_type)
+
+    def spent(self, prompt: int, completion: int, usd: float) -> None:
+        del usd
+        self.tokens += prompt + completion
+
+    def cache(self, cache_type: str, *, is_hit: bool) -> None:
+        assert cache_type in {"memory", "database"}
+        del is_hit
+
+
+def verdict() -> Verdict:
+    told = Classification(
+        "warning", 0.9, "disk", "It fills.", "Logs.", ("Look.",), "So.", ("disk",), "llm", "gpt-4", NOW
+    )
+    return Verdict(told, Usage(100, 20, 0.01), "{}")
+
+
+class Replica:
+    """A store and the enrichment before it, as one process has them."""
+
+    def __init__(self, database_url: str, *, mode: Mode, model: Model | None = None) -> None:
+        self.clock = Clock()
+        self.model = model or Model()
+        self.observer = Counted()
+        self.refusal: Retryable | None = None
+        self.was_let_go = asyncio.Event()
+        self.store: Store = open_store(database_url, router=self._route)
+        self.enrichment = Enrichment(
+            self.store.classifications,
+            self.model,
+            policy=POLICY,
+            allowance=self._allow,
+            takes_follow_ups=lambda name: name == "pager",
+            let_go=self.was_let_go.set,
+            clock=self.clock,
+            make_id=new_id,
+            observer=self.observer,
+        )
+        self.enrichment.mode = mode
+
+    def _route(self, alert: Alert, event: Event) -> Routing:
+        return self.enrichment(Routing(("pager", "log"), {}), alert, event)
+
+    def _allow(self, minute: Spent, day: Spent, cases: int, now: datetime) -> Retryable | None:
+        del minute, day, cases, now
+        return self.refusal
+
+    async def record(self, *alerts: Alert) -> None:
+        sent = msgspec.structs.replace(receipt(*alerts, at=self.clock.now), publish=True)
+        await self.store.recorder.commit([sent])
+        self.enrichment.wake()
+
+    async def lease(self, target: str = "pager", *, later: timedelta = timedelta()) -> list[Leased]:
+        now = self.clock.now + later
+        return (await self.store.outbox.lease(target, now=now, limit=100, lease_for=MINUTE))[0]
+
+    async def deliver(self, target: str = "pager") -> None:
+        done = Attempt(NOW, "delivered", "", 1)
+        leased = await self.lease(target)
+        await self.store.outbox.settle([(one, Settlement(one.id, "delivered", done)) for one in leased])
+
+    async def let_go(self) -> None:
+        async with asyncio.timeout(WITHIN_SECONDS):
+            await self.was_let_go.wait()
+        self.was_let_go.clear()
+
+
+@asynccontextmanager
+async def running(database_url: str, mode: Mode = "enriched", *, model: Model | None = None) -> AsyncIterator[Replica]:
+    replica = Replica(database_url, mode=mode, model=model)
+    await replica.store.lifecycle.open()
+    task = asyncio.create_task(replica.enrichment.run())
+    try:
+        yield replica
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+        await replica.store.lifecycle.close()
+
+
+def pods(count: int) -> list[Alert]:
+    return [alert(labels={"pod": f"web-{number}"}) for number in range(count)]
+
+
+async def test_an_alert_goes_with_its_classification_as_soon_as_there_is_one(database_url: str) -> None:
+    async with running(database_url) as replica:
+        await replica.record(alert())
+        await replica.let_go()
+        (leased,) = await replica.lease()
+        assert leased.alert.classification == verdict().classification
+        assert replica.observer.severities == ["warning"]
+        assert replica.observer.tokens == 120
+
+
+async def test_a_storm_of_one_rule_is_one_question(database_url: str) -> None:
+    async with running(database_url) as replica:
+        replica.model.hangs.clear()
+        for _ in range(10):
+            await replica.record(*pods(1_000))
+        replica.model.hangs.set()
+        await replica.let_go()
+        assert len(replica.model.calls) == 1
+        assert len(await replica.lease()) == 100
+
+
+async def test_a_known_shape_does_not_wait_and_asks_nobody(database_url: str) -> None:
+    async with running(database_url) as replica:
+        await replica.record(alert())
+        await replica.let_go()
+        await replica.record(*pods(3))
+        assert len(await replica.lease("log")) == 4
+        assert len(replica.model.calls) == 1
+
+
+async def test_shapes_of_one_alertname_share_a_call_up_to_its_bound(database_url: str) -> None:
+    async with running(database_url) as replica:
+        await replica.record(*[alert(labels={"team": team}) for team in "abcdef"], alert("Other"))
+        while len(replica.model.calls) < 3:  # the timeout of the test bounds it
+            await asyncio.sleep(0.01)
+        assert sorted(len(cases) for cases in replica.model.calls) == [1, 2, 4]
+
+
+async def test_a_proxy_that_hangs_delays_nothing_past_the_deadline(database_url: str) -> None:
+    async with running(database_url) as replica:
+        replica.model.hangs.clear()
+        await replica.record(alert())
+        assert await replica.lease(later=POLICY.deadline - SECOND) == []
+        (leased,) = await replica.lease(later=POLICY.deadline)
+        assert leased.alert.unenriched == "no classification came in time"
+
+
+async def test_an_answer_that_makes_no_sense_lets_the_alert_go_and_says_why(database_url: str) -> None:
+    def refuse(cases: Sequence[Case]) -> list[Verdict | None]:
+        raise Rejected(f"gpt-4 answered nonsense to {len(cases)}")
+
+    async with running(database_url) as replica:
+        replica.model.answer = refuse
+        await replica.record(alert())
+        await replica.let_go()
+        (leased,) = await replica.lease()
+        assert leased.alert.unenriched == "gpt-4 answered nonsense to 1"
+        assert replica.observer.failures == ["rejected"]
+
+
+async def test_one_case_without_an_answer_spoils_no_other(database_url: str) -> None:
+    async with running(database_url) as replica:
+        replica.model.answer = lambda cases: [verdict(), *[None] * (len(cases) - 1)]
+        await replica.record(alert(labels={"team": "a"}), alert(labels={"team": "b"}))
+        await replica.let_go()
+        told = sorted(str(one.alert.unenriched) for one in await replica.lease())
+        assert told == ["None", "gpt-4 gave no answer for it"]
+
+
+async def test_while_the_breaker_is_open_nobody_waits(database_url: str) -> None:
+    def limited(cases: Sequence[Case]) -> list[Verdict | None]:
+        del cases
+        raise Retryable("gpt-4 is over its rate", after_seconds=60)
+
+    async with running(database_url) as replica:
+        replica.model.answer = limited
+        await replica.record(alert())
+        await replica.let_go()
+        await replica.record(alert("Other"))
+        (told,) = [one for one in await replica.lease() if one.alert.labels["alertname"] == "Other"]
+        assert told.alert.unenriched == "gpt-4 is over its rate"
+        assert len(replica.model.calls) == 1
+
+
+async def test_beyond_the_budget_nobody_is_asked(database_url: str) -> None:
+    async with running(database_url) as replica:
+        replica.refusal = Retryable("the budget of the day is used up", after_seconds=3600)
+        await replica.record(alert())
+        await replica.let_go()
+        (leased,) = await replica.lease()
+        assert leased.alert.unenriched == "the budget of the day is used up"
+        assert replica.model.calls == []
+
+
+async def test_a_short_outage_is_tried_again_within_the_deadline(database_url: str) -> None:
+    failures = [Retryable("reset", after_seconds=None)]
+
+    def flaky(cases: Sequence[Case]) -> list[Verdict | None]:
+        if failures:
+            raise failures.pop()
+        return [verdict()] * len(cases)
+
+    async with running(database_url) as replica:
+        replica.model.answer = flaky
+        await replica.record(alert())
+        await replica.let_go()
+        (leased,) = await replica.lease()
+        assert leased.alert.classification == verdict().classification
+
+
+async def test_what_is_committed_just_after_its_shape_was_known_does_not_wait(database_url: str) -> None:
+    async with running(database_url) as replica:
+        await replica.record(alert())
+        await replica.let_go()
+        replica.enrichment._known.clear()  # noqa: SLF001  # as it was when the straggler was routed
+        late = msgspec.structs.replace(receipt(alert(labels={"pod": "web-9"}), at=NOW), publish=True)
+        await replica.store.recorder.commit([late])
+        replica.enrichment._arrived.clear()  # noqa: SLF001  # collected together with the first
+        await replica.let_go()
+        assert len(await replica.lease()) == 2
+        assert len(replica.model.calls) == 1
+
+
+async def test_two_replicas_ask_once(database_url: str) -> None:
+    model = Model()
+    model.hangs.clear()
+    async with running(database_url, model=model) as one, running(database_url, model=model) as other:
+        await one.record(*pods(3))
+        await other.record(alert(labels={"pod": "web-9"}))
+        while not model.calls:  # the timeout of the test bounds it
+            await asyncio.sleep(0.01)
+        model.hangs.set()
+        await asyncio.gather(one.let_go(), other.let_go())
+        assert len(await one.lease()) == 4
+        assert len(model.calls) == 1
+
+
+async def test_transparent_asks_nobody_and_says_nothing(database_url: str) -> None:
+    async with running(database_url, "transparent") as replica:
+        await replica.record(alert())
+        (leased,) = await replica.lease()
+        assert (leased.alert.classification, leased.alert.unenriched) == (None, None)
+        assert (replica.model.calls, replica.observer.told_counts) == ([], {True: 0, False: 1})
+
+
+async def test_with_recommendations_an_alert_goes_at_once_and_its_meaning_follows(database_url: str) -> None:
+    async with running(database_url, "transparent_with_recommendations") as replica:
+        replica.model.hangs.clear()
+        await replica.record(alert())
+        await replica.deliver("pager")
+        await replica.deliver("log")
+        replica.model.hangs.set()
+        await replica.let_go()
+        (leased,) = await replica.lease("pager")
+        assert (leased.alert.event, leased.alert.classification) == ("classified", verdict().classification)
+        assert await replica.lease("log") == []
+
+
+async def test_a_resolve_never_waits(database_url: str) -> None:
+    async with running(database_url) as replica:
+        replica.model.hangs.clear()
+        await replica.record(alert())
+        await replica.record(alert(status="resolved", ends_at=NOW))
+        assert [one.alert.event for one in await replica.lease()] == ["resolved"]
+
+
+@pytest.fixture
+async def store(database_url: str) -> AsyncIterator[Store]:
+    opened = open_store(database_url)
+    await opened.lifecycle.open()
+    yield opened
+    await opened.lifecycle.close()
+
+
+def modes(store: Store, taken_up: list[Mode], switches: list[tuple[Mode, Mode]]) -> Modes:
+    return Modes(
+        "transparent",
+        upkeep=store.upkeep,
+        classifications=store.classifications,
+        clock=Clock(),
+        changed=taken_up.append,
+        switched=lambda was, now: switches.append((was, now)),
+    )
+
+
+async def test_a_switch_reaches_the_other_replica_and_outlives_a_restart(store: Store) -> None:
+    switches: list[tuple[Mode, Mode]] = []
+    taken_up: list[Mode] = []
+    one, other = modes(store, [], switches), modes(store, taken_up, switches)
+    following = asyncio.create_task(other.follow())
+    state = await one.switch("enriched", by="ada")
+    async with asyncio.timeout(2):
+        while taken_up[-1] != "enriched":  # the contract's two seconds
+            await asyncio.sleep(0.01)
+    following.cancel()
+    assert (state.source, state.switched_by, switches) == ("database", "ada", [("transparent", "enriched")])
+    restarted = modes(store, [], [])
+    await restarted.refresh()
+    assert restarted.state.mode == "enriched"

@@ -1,0 +1,125 @@
+"""Enrichment as a whole: a real service, a local target, and a proxy with bad days."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.conftest import StartService
+from tests.integration.test_publishing import Receiver, _environment, _send, _write_target, receiver
+from tests.llm_proxy import ALWAYS, KEY, llm_proxy
+from tests.llm_proxy import Server as Proxy
+from tests.payloads import alert, webhook
+from tests.processes import HOST, Server
+from tests.vendors.server import hangs
+
+__all__ = ["receiver"]
+
+DEADLINE_SECONDS = 3
+
+
+@pytest.fixture
+async def proxy() -> AsyncIterator[Proxy]:
+    async with llm_proxy() as running:
+        yield running
+
+
+def environment(database_url: str, folder: Path, receiver: Receiver, proxy: Proxy | None = None) -> dict[str, str]:
+    _write_target(folder, url=f"http://{HOST}:{receiver.port}/hook")
+    env = {**_environment(database_url, folder), "ENRICHMENT_MODE": "enriched"}
+    env["ENRICHMENT_DEADLINE_SECONDS"] = str(DEADLINE_SECONDS)
+    return env if proxy is None else {**env, "LLM_PROXY_URL": proxy.url, "LLM_API_KEY": KEY}
+
+
+async def told(receiver: Receiver) -> dict[str, Any]:
+    async with asyncio.timeout(20):
+        return (await receiver.requests.get())[1]
+
+
+def client(server: Server) -> httpx.AsyncClient:
+    return httpx.AsyncClient(base_url=server.url, trust_env=False, timeout=20)
+
+
+async def test_an_alert_reaches_the_target_with_its_classification(
+    database_url: str, tmp_path: Path, receiver: Receiver, proxy: Proxy, service: StartService
+) -> None:
+    server = service(environment(database_url, tmp_path, receiver, proxy))
+    await _send(server.url, webhook(alert(1)))
+    summary = (await told(receiver))["data"]["classification"]["summary"]
+    async with client(server) as asked:
+        fingerprint = (await asked.get("/history")).json()["alerts"][0]["fingerprint"]
+        found = (await asked.get(f"/classification/{fingerprint}")).json()
+        assert found["classification"]["summary"] == summary
+        assert found["history"][0]["sent"] is not None
+        stats = (await asked.get("/classification/stats")).json()
+        assert (stats["total"], len(proxy.requests)) == (1, 1)
+        assert stats["spent"]["tokens"] > 0
+        models = (await asked.get("/classification/models")).json()["models"]
+        assert [(model["name"], model["is_used"]) for model in models] == [("gpt-4", True), ("rules", False)]
+        metrics = (await asked.get("/metrics")).text
+    assert 'alert_history_classification_total{model="gpt-4",severity="' in metrics
+    assert 'alert_history_llm_tokens_total{kind="prompt"}' in metrics
+
+
+async def test_a_hanging_proxy_holds_an_alert_to_the_deadline_and_no_longer(
+    sqlite_url: str, tmp_path: Path, receiver: Receiver, proxy: Proxy, service: StartService
+) -> None:
+    server = service(environment(sqlite_url, tmp_path, receiver, proxy))
+    proxy.script(*[hangs] * ALWAYS)
+    begin = time.monotonic()
+    await _send(server.url, webhook(alert(1)))
+    assert "no classification came in time" in str(await told(receiver))
+    assert time.monotonic() - begin >= DEADLINE_SECONDS - 0.5
+
+
+async def test_without_a_proxy_the_rules_say_what_it_means(
+    sqlite_url: str, tmp_path: Path, receiver: Receiver, service: StartService
+) -> None:
+    server = service(environment(sqlite_url, tmp_path, receiver))
+    await _send(server.url, webhook(alert(1)))
+    assert "rules" in str(await told(receiver))
+
+
+async def test_a_switch_of_the_mode_outlives_a_restart_and_is_counted(
+    database_url: str, tmp_path: Path, receiver: Receiver, service: StartService
+) -> None:
+    env = environment(database_url, tmp_path, receiver)
+    server = service(env)
+    async with client(server) as asked:
+        assert (await asked.get("/enrichment/mode")).json()["source"] == "default"
+        switched = await asked.post("/enrichment/mode", json={"mode": "transparent"})
+        assert (switched.status_code, switched.json()["mode"]) == (200, "transparent")
+        wrong = await asked.post("/enrichment/mode", json={"mode": "loud"})
+        assert (wrong.status_code, wrong.headers["content-type"]) == (422, "application/problem+json")
+        metrics = (await asked.get("/metrics")).text
+    assert "alert_history_enrichment_mode_status 0.0" in metrics
+    switch = 'alert_history_enrichment_mode_switches_total{from_mode="enriched",to_mode="transparent"} 1.0'
+    assert switch in metrics
+    server.terminate()
+    async with client(service(env)) as asked:
+        async with asyncio.timeout(2):
+            while (await asked.get("/enrichment/mode")).json()["source"] != "database":
+                await asyncio.sleep(0.05)
+        assert (await asked.get("/enrichment/mode")).json()["mode"] == "transparent"
+
+
+async def test_a_correction_is_what_the_next_alert_of_the_shape_says(
+    sqlite_url: str, tmp_path: Path, receiver: Receiver, service: StartService
+) -> None:
+    server = service(environment(sqlite_url, tmp_path, receiver))
+    await _send(server.url, webhook(alert(1)))
+    await told(receiver)
+    async with client(server) as asked:
+        fingerprint = (await asked.get("/history")).json()["alerts"][0]["fingerprint"]
+        body = {"severity": "noise", "by": "ada", "summary": "A cron job."}
+        assert (await asked.post(f"/classification/{fingerprint}/correction", json=body)).status_code == 200
+        unknown = await asked.post("/classification/classify", json={"fingerprint": "0" * 16})
+        assert unknown.status_code == 404
+        forced = await asked.post("/classification/classify", json={"fingerprint": fingerprint})
+        assert forced.json()["classification"]["model"] == "ada"
+    await _send(server.url, webhook(alert(2)))
+    assert "A cron job." in str(await told(receiver))
