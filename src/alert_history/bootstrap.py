@@ -35,6 +35,7 @@ from alert_history.storage.batch import new_id
 from alert_history.telemetry import Metrics
 from alert_history.web.api import HistoryApi
 from alert_history.web.application import Application
+from alert_history.web.classifications import ClassificationsPage
 from alert_history.web.enrichment import EnrichmentApi
 from alert_history.web.health import HealthApi
 from alert_history.web.publishing import PublishingApi
@@ -177,7 +178,15 @@ class Service:
             *enrichment.operations(),
             *HealthApi(self, metrics=self.metrics).operations(),
         ]
-        return Application(self.webhook, operations, metrics=self.metrics.ingest, start=self.start, stop=self.stop)
+        page = ClassificationsPage(self.modes, classifying, state=self.enrichment, clock=utc_now)
+        return Application(
+            self.webhook,
+            operations,
+            metrics=self.metrics.ingest,
+            start=self.start,
+            stop=self.stop,
+            pages=page.routes(),
+        )
 
     def _route(self, alert: Alert, event: Event) -> Routing | None:
         """Decide who is told. Until the targets are known, but not for long, the sender is asked to come again."""

@@ -8,6 +8,7 @@ import pytest
 from alert_history.domain.classification import Case, Verdict, shape_of
 from alert_history.engine.classify import Classifying, Correction
 from alert_history.errors import NotFound, Rejected
+from alert_history.ports import KeptVerdict
 from alert_history.storage.batch import new_id
 from tests.conformance.samples import MINUTE, NOW, SECOND, alert
 from tests.conformance.test_enrichment import Replica, running, verdict
@@ -88,3 +89,38 @@ async def test_the_figures_say_what_was_used_and_how_often_people_agreed(databas
             ("gpt-4", "warning"): 1,
             ("ada", "noise"): 1,
         }
+
+
+async def test_alerts_of_one_shape_are_found_each_once(database_url: str) -> None:
+    async with asked(database_url) as (classifying, replica):
+        for pod in ("web-7", "web-8"):
+            await replica.record(alert(labels={"pod": pod}))
+        await replica.record(alert(labels={"pod": "web-8"}, starts_at=NOW))
+        await replica.record(alert(labels={"team": "other"}))
+        await replica.record(alert("SomethingElse"))
+        found = await classifying.alike((await classifying.find(FINGERPRINT)).alert)
+        assert sorted(one.labels.get("pod", "") for one in found.alerts) == ["", "web-7", "web-8"]
+        assert found.is_whole
+
+
+async def test_the_newest_word_on_each_shape_comes_with_its_alerts(database_url: str) -> None:
+    async with asked(database_url) as (classifying, replica):
+        await replica.record(alert(labels={"pod": "web-7"}))
+        replica.clock.now = NOW + MINUTE
+        await classifying.correct(FINGERPRINT, Correction("noise", by="ada"))
+        (entry,) = await classifying.newest(limit=10)
+        assert (entry.kept.verdict.classification.severity, len(entry.alike.alerts)) == ("noise", 2)
+        assert entry.alert is not None
+        assert entry.alert.fingerprint == FINGERPRINT
+        assert await classifying.newest(limit=10, severity="warning") == []
+        assert len(await classifying.newest(limit=10, severity="noise")) == 1
+
+
+async def test_the_word_on_a_shape_whose_alert_is_forgotten_comes_without(database_url: str) -> None:
+    async with asked(database_url) as (classifying, replica):
+        kept = (await classifying.find(FINGERPRINT)).said[0]
+        lost = KeptVerdict(new_id(NOW + MINUTE), "0" * 16, "0" * 16, kept.verdict)
+        await replica.store.classifications.keep([lost], now=NOW + MINUTE)
+        first, second = await classifying.newest(limit=10)
+        assert (first.alert, first.alike.alerts) == (None, [])
+        assert second.alert is not None

@@ -17,7 +17,7 @@ from alert_history.sources import decode_webhook
 from alert_history.targets.alertmanager import FIRES_AT_MOST, forwarded_group, make, posted_alerts
 from tests.processes import Server, find_program, wait_until
 from tests.servers import alertmanager_server
-from tests.vendors.messages import ENDED, HOSTILE, STARTED, message, outgoing, resolved
+from tests.vendors.messages import ENDED, HOSTILE, STARTED, classification, message, outgoing, resolved
 
 DATA = Path(__file__).parents[1] / "data"
 NOW = datetime(2026, 11, 24, 12, 30, tzinfo=UTC)
@@ -74,7 +74,14 @@ def test_real_group_that_is_passed_on_holds_the_same_json(file: Path) -> None:
     assert passed_on == expected
 
 
-@pytest.mark.parametrize("kind", [kind for kind in HOSTILE if kind not in {"bare", "wide", "large"}])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        kind
+        for kind in HOSTILE
+        if HOSTILE[kind].classification is None and kind not in {"bare", "wide", "large", "loud reason"}
+    ],
+)
 def test_hostile_alert_reads_the_same(kind: str) -> None:
     alert = msgspec.structs.replace(HOSTILE[kind], annotations={"a": "<&> \u2028 🔥"}, starts_at=STARTED)
     (passed_on,) = read(msgspec.json.encode(forwarded_group([alert]))).alerts
@@ -104,6 +111,54 @@ def test_what_the_alerts_share_is_common() -> None:
 
 def test_receiver_is_escaped_as_alertmanager_does() -> None:
     assert told([outgoing(receiver="a.b/c-d (e)")])["receiver"] == r"a\.b/c-d \(e\)"
+
+
+# --- What it means ----------------------------------------------------------------------------------------------------
+
+
+def test_group_says_what_its_alerts_mean() -> None:
+    (alert,) = told([outgoing(classification=classification())])["alerts"]
+    assert alert["labels"] == outgoing().labels | {
+        "classification_severity": "critical",
+        "classification_category": "capacity",
+    }
+    assert alert["annotations"] == outgoing().annotations | {
+        "classification_summary": "The volume is full within an hour",
+        "classification_probable_cause": "Logs of a crash loop are not rotated",
+        "classification_recommendations": "1. Rotate the logs\n2. Grow the volume",
+        "classification_confidence": "0.92",
+        "classification_by": "by gpt-4",
+    }
+
+
+def test_what_all_mean_is_common() -> None:
+    sent = told([outgoing(classification=classification()), outgoing(classification=classification())])
+    assert sent["commonLabels"]["classification_severity"] == "critical"
+    assert sent["commonAnnotations"]["classification_by"] == "by gpt-4"
+
+
+def test_fingerprint_is_that_of_the_alerts_own_labels() -> None:
+    (alert,) = told([outgoing(classification=classification())])["alerts"]
+    assert alert["fingerprint"] == outgoing().fingerprint
+
+
+def test_nothing_of_the_alerts_own_is_overwritten() -> None:
+    own = {"classification_severity": "mine", "classification_summary": "mine"}
+    (alert,) = told([outgoing(labels=own, annotations=own, classification=classification())])["alerts"]
+    assert alert["labels"]["classification_severity"] == "mine"
+    assert alert["annotations"]["classification_summary"] == "mine"
+
+
+def test_group_says_why_it_is_not_classified() -> None:
+    (alert,) = told([outgoing(unenriched="no answer in time")])["alerts"]
+    assert alert["annotations"]["classification_missing"] == "no answer in time"
+    assert alert["labels"] == outgoing().labels
+
+
+def test_alert_posted_to_another_alertmanager_keeps_its_labels_so_that_its_resolve_finds_it() -> None:
+    (posted,) = posted_alerts([outgoing(classification=classification())])
+    assert posted.labels == outgoing().labels
+    assert posted.annotations["classification_summary"] == "The volume is full within an hour"
 
 
 # --- API v2 -----------------------------------------------------------------------------------------------------------

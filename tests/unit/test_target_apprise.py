@@ -19,7 +19,7 @@ from alert_history.targets.guard import guarded_client
 from tests.processes import free_port
 from tests.vendors import gotify, server
 from tests.vendors.gotify import Gotify
-from tests.vendors.messages import HOSTILE, message, outgoing, resolved
+from tests.vendors.messages import HOSTILE, classification, message, outgoing, resolved
 from tests.vendors.server import Day, VendorServer, replies, serving
 
 pytestmark = pytest.mark.filterwarnings("ignore:'imghdr' is deprecated")  # one of apprise's plug-ins
@@ -292,3 +292,28 @@ def test_it_says_what_to_install_where_apprise_is_missing(monkeypatch: pytest.Mo
 @pytest.mark.parametrize("url, rate", [("ntfy://ntfy.example/topic", 60 / 5.5), (gotify.url("http://x.example"), 60)])
 def test_rate_is_what_the_slowest_service_takes(url: str, rate: float) -> None:
     assert target(url, gotify.url("http://y.example")).default_rate_per_minute == pytest.approx(rate)
+
+
+def test_text_says_what_alerts_mean_once() -> None:
+    alerts = [
+        outgoing(labels={"alertname": "DiskFull", "pod": f"p{i}"}, classification=classification()) for i in (1, 2)
+    ]
+    body = text_of(alerts).body
+    assert (
+        body.count("Classified: critical · capacity · 92 % sure · by gpt-4\nThe volume is full within an hour\n") == 1
+    )
+    assert "Recommended:\n• Rotate the logs\n• Grow the volume" in body
+
+
+def test_text_says_why_alerts_are_not_classified() -> None:
+    assert "not classified: no answer in time" in text_of([outgoing(unenriched="no answer in time")]).body
+
+
+def test_text_shows_how_urgent_the_classification_says_it_is() -> None:
+    assert text_of([outgoing(classification=classification(severity="noise"))]).kind == "info"
+
+
+def test_classification_calls_nobody() -> None:
+    loud = classification(summary="@everyone", probable_cause="@here", recommendations=("<!channel>",))
+    body = text_of([outgoing(classification=loud)]).body
+    assert not {"@everyone", "@here", "<!channel>"} & set(body.replace(":", " ").split())

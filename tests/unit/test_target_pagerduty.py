@@ -10,7 +10,7 @@ import pytest
 from alert_history.domain.target import TargetSpec
 from alert_history.errors import Retryable
 from alert_history.targets.pagerduty import DEFAULT_URL, PagerDutyTarget, dedup_key, event, make, severity
-from tests.vendors.messages import message, outgoing, resolved
+from tests.vendors.messages import classification, classified, message, outgoing, resolved
 from tests.vendors.pagerduty import ROUTING_KEY, PagerDuty, fields
 from tests.vendors.server import VendorServer, replies, serving
 
@@ -177,3 +177,43 @@ async def test_a_url_may_hold_the_path_or_not(pagerduty: VendorServer, ending: s
     async with httpx.AsyncClient(trust_env=False) as client:
         await make(spec(routing_key=ROUTING_KEY, url=pagerduty.url + ending), client).send(message())
     assert pagerduty.requests[-1].path == "/v2/enqueue"
+
+
+# --- What it means ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "classified_as, expected", [("critical", "critical"), ("warning", "warning"), ("info", "info"), ("noise", "info")]
+)
+def test_severity_is_that_of_the_classification(classified_as: str, expected: str) -> None:
+    assert severity(outgoing(classification=classification(severity=classified_as))) == expected
+
+
+def test_details_say_what_the_alert_means() -> None:
+    told = event(outgoing(classification=classification()))["payload"]["custom_details"]["classification"]
+    assert (told["severity"], told["confidence"], told["by"]) == ("critical", 0.92, "by gpt-4")
+    assert told["recommendations"] == ["Rotate the logs", "Grow the volume"]
+
+
+def test_details_say_why_the_alert_is_not_classified() -> None:
+    details = event(outgoing(unenriched="no answer in time"))["payload"]["custom_details"]
+    assert details["classification"] == "not classified: no answer in time"
+    assert "classification" not in event(outgoing())["payload"]["custom_details"]
+
+
+async def test_a_classification_that_follows_renews_the_open_alert(
+    pagerduty: VendorServer, target: PagerDutyTarget
+) -> None:
+    await target.send(message())
+    await target.send(message(classified(), key="classified"))
+    (told,) = service(pagerduty).open_alerts.values()
+    assert told["payload"]["custom_details"]["classification"]["summary"] == "The volume is full within an hour"
+
+
+async def test_a_classification_that_follows_too_late_opens_no_alert(
+    pagerduty: VendorServer, target: PagerDutyTarget
+) -> None:
+    await target.send(message())
+    await target.send(message(resolved(), key="resolved"))
+    await target.send(message(classified(status="resolved"), key="classified"))
+    assert service(pagerduty).open_alerts == {}

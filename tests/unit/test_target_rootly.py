@@ -9,7 +9,7 @@ import pytest
 from alert_history.domain.target import TargetSpec
 from alert_history.errors import Rejected, Retryable
 from alert_history.targets.rootly import DEFAULT_URL, RootlyTarget, make, new_alert
-from tests.vendors.messages import ENDED, message, outgoing, resolved
+from tests.vendors.messages import ENDED, classification, classified, message, outgoing, resolved
 from tests.vendors.rootly import API_KEY, SERVICE_ID, Rootly, fields
 from tests.vendors.server import VendorServer, replies, serving
 
@@ -160,3 +160,58 @@ def test_without_a_url_it_is_rootlys_own() -> None:
 def test_an_api_key_can_add_no_header(key: str) -> None:
     with pytest.raises(ValueError, match="key api_key holds a character that can't stand in a header"):
         make(spec(api_key=key), httpx.AsyncClient())
+
+
+# --- What it means ----------------------------------------------------------------------------------------------------
+
+
+def test_labels_and_description_say_what_the_alert_means() -> None:
+    alert = outgoing(classification=classification(), annotations={"description": "It fills up."})
+    told = new_alert(alert, service_ids=(), organization_id="")
+    labels = {label["key"]: label["value"] for label in told["labels"]}
+    assert (labels["classification_severity"], labels["classification_category"]) == ("critical", "capacity")
+    assert told["description"] == (
+        "It fills up.\n\nClassified: critical · capacity · 92 % sure · by gpt-4\nThe volume is full within an hour\n"
+        "Probable cause: Logs of a crash loop are not rotated\nRecommended:\n• Rotate the logs\n• Grow the volume"
+    )
+
+
+def test_a_label_of_the_alert_itself_is_kept() -> None:
+    alert = outgoing(labels={"classification_severity": "mine"}, classification=classification())
+    labels = new_alert(alert, service_ids=(), organization_id="")["labels"]
+    assert {"key": "classification_severity", "value": "mine"} in labels
+    assert len(labels) == 2
+
+
+def test_a_long_description_leaves_room_for_what_the_alert_means() -> None:
+    alert = outgoing(classification=classification(), annotations={"description": "d" * 20_000})
+    description = new_alert(alert, service_ids=(), organization_id="")["description"]
+    assert len(description) == 10_000
+    assert description.endswith("• Grow the volume")
+
+
+async def test_a_classification_that_follows_changes_the_alert_it_knows(
+    rootly: VendorServer, target: RootlyTarget
+) -> None:
+    sent = await target.send(message())
+    await target.send(message(classified(external_id=sent.external_id), key="classified"))
+    assert rootly.requests[-1].method == "PATCH"
+    (alert,) = organisation(rootly).alerts.values()
+    assert (alert["status"], "full within an hour" in alert["description"]) == ("triggered", True)
+
+
+async def test_a_classification_of_an_alert_that_is_over_calls_nobody(
+    rootly: VendorServer, target: RootlyTarget
+) -> None:
+    sent = await target.send(message())
+    await target.send(message(resolved(external_id=sent.external_id), key="resolved"))
+    await target.send(message(classified(status="resolved", external_id=sent.external_id), key="classified"))
+    assert organisation(rootly).of_status("triggered") == []
+    assert len(organisation(rootly).alerts) == 1
+
+
+async def test_a_classification_of_an_alert_without_an_id_calls_nobody(
+    rootly: VendorServer, target: RootlyTarget
+) -> None:
+    await target.send(message(classified(), key="classified"))
+    assert organisation(rootly).of_status("triggered") == []

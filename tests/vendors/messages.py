@@ -67,7 +67,8 @@ def classification(**changes: Any) -> Classification:
 
 def classified(**changes: Any) -> Outgoing:
     """The same alert, known to the target, about which its classification follows."""
-    return outgoing(**({"event": "classified", "classification": classification()} | changes))
+    ends_at = ENDED if changes.get("status") == "resolved" else None
+    return outgoing(**({"event": "classified", "classification": classification(), "ends_at": ends_at} | changes))
 
 
 _SHOUT = "<!channel> @here @everyone </script> *x* [a](javascript:alert(1)) \u202e\x00\r\nX-Injected: yes "

@@ -1,6 +1,5 @@
 """Classifications as people ask for them: what is known of an alert, a new answer now, a correction, the figures."""
 
-from collections.abc import Sequence
 from datetime import datetime
 
 import msgspec
@@ -29,6 +28,7 @@ from alert_history.ports import (
 )
 
 _HISTORY = 50
+_LOOKED_AT = 100  # occurrences of one alertname, to find the alerts of a shape among them
 
 
 class Classified(msgspec.Struct, frozen=True):
@@ -37,6 +37,24 @@ class Classified(msgspec.Struct, frozen=True):
     alert: StoredAlert
     shape: str
     said: list[KeptVerdict]
+
+
+class Alike(msgspec.Struct, frozen=True):
+    """The alerts of a shape, each by its newest occurrence, newest first.
+
+    They are looked for among the newest hundred occurrences of their alertname; there may be more if not `is_whole`.
+    """
+
+    alerts: list[StoredAlert]
+    is_whole: bool
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """The newest word on a shape, and its alerts: none if history has forgotten the one it was said of."""
+
+    kept: KeptVerdict
+    alert: StoredAlert | None
+    alike: Alike
 
 
 class Correction(msgspec.Struct, frozen=True):
@@ -82,9 +100,28 @@ class Classifying:
         shape = shape_of(alert.labels)
         return Classified(alert, shape, await self._store.history(shape, limit=_HISTORY))
 
-    async def newest(self, *, limit: int, severity: Severity | None = None) -> Sequence[KeptVerdict]:
+    async def alike(self, alert: StoredAlert) -> Alike:
+        """The alerts of the same shape as this one, itself among them."""
+        shape = shape_of(alert.labels)
+        page = await self._history.page(HistoryFilter(alertname=alert.alertname), PageRequest(limit=_LOOKED_AT))
+        found = {alert.fingerprint: alert}
+        for one in page.alerts:
+            if shape_of(one.labels) == shape:
+                found.setdefault(one.fingerprint, one)
+        newest_first = sorted(found.values(), key=lambda one: one.timestamp, reverse=True)
+        return Alike(newest_first, is_whole=page.next_cursor is None)
+
+    async def newest(self, *, limit: int, severity: Severity | None = None) -> list[Entry]:
         """The newest classifications of any shape, newest first, one a shape."""
-        return await self._store.recent(limit=limit, severity=severity)
+        kept = await self._store.recent(limit=limit, severity=severity)
+        return [await self._entry(one) for one in kept]
+
+    async def _entry(self, kept: KeptVerdict) -> Entry:
+        try:
+            alert = await self._alert(kept.fingerprint)
+        except NotFound:
+            return Entry(kept, None, Alike([], is_whole=True))
+        return Entry(kept, alert, await self.alike(alert))
 
     async def classify(self, fingerprint: str, *, force: bool) -> Classified:
         """Classify it now; without `force` what is known and not too old will do.

@@ -48,6 +48,7 @@ class Application:
         metrics: IngestMetrics,
         start: Lifespan,
         stop: Lifespan,
+        pages: Sequence[Route] = (),
     ) -> None:
         self._webhook = webhook
         self._metrics = metrics
@@ -61,7 +62,7 @@ class Application:
             extra_paths=ingest_paths(),
             extra_types=ingest_types(),
         )
-        self._router = _router(operations, self.schema, webhook=webhook)
+        self._router = _router(operations, self.schema, webhook=webhook, pages=pages)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, or the lifespan."""
@@ -121,7 +122,9 @@ class Application:
 _QUIET = {"/healthz", "/readyz", "/metrics"}
 
 
-def _router(operations: Sequence[Operation], schema: dict[str, Any], *, webhook: Webhook) -> Starlette:
+def _router(
+    operations: Sequence[Operation], schema: dict[str, Any], *, webhook: Webhook, pages: Sequence[Route]
+) -> Starlette:
     """The routes, the documentation of all of them, and errors as problems."""
     document = msgspec.json.encode(schema)
 
@@ -143,6 +146,7 @@ def _router(operations: Sequence[Operation], schema: dict[str, Any], *, webhook:
         routes=[
             *(operation.route() for operation in operations),
             *(Route(path, webhook, methods=["POST"]) for path in ROUTES),  # for the 405 on other methods
+            *pages,
             Route("/openapi.json", openapi_json),
             Route("/docs", docs),
             Route("/", home),

@@ -11,7 +11,7 @@ from alert_history.domain.classification import MAX_RECOMMENDATIONS, Classificat
 from alert_history.engine.classify import Classified, Classifying, Correction
 from alert_history.engine.modes import Modes
 from alert_history.errors import InvalidQuery
-from alert_history.ports import Accuracy, ClassifiedCount, Clock, Enricher, Spent
+from alert_history.ports import Accuracy, ClassifiedCount, Clock, Enricher, KeptVerdict, Spent
 from alert_history.web.routes import Operation, read_body
 
 _TAG = "Enrichment"
@@ -50,14 +50,30 @@ class ClassificationEntry(msgspec.Struct, frozen=True):
     sent: str | None
 
 
+class AlikeAnswer(msgspec.Struct, frozen=True):
+    """An alert of the same shape, by its newest occurrence, whose id is `id`."""
+
+    id: str
+    fingerprint: str
+    status: str
+    labels: dict[str, str]
+    starts_at: datetime
+
+
 class ClassificationAnswer(msgspec.Struct, frozen=True):
-    """What an alert means: null if it was never classified. `history` holds all that was said, newest first."""
+    """What an alert means: null if it was never classified. `history` holds all that was said, newest first.
+
+    `alike` are the alerts that share it, newest first, among the newest hundred occurrences of that alertname; there
+    may be more unless `is_alike_whole`.
+    """
 
     fingerprint: str
     alertname: str
     shape: str
     classification: Classification | None
     history: list[ClassificationEntry]
+    alike: list[AlikeAnswer]
+    is_alike_whole: bool
 
 
 class FingerprintParameters(msgspec.Struct, frozen=True):
@@ -231,19 +247,19 @@ class EnrichmentApi:
 
     async def find(self, _: Request, asked: FingerprintParameters) -> ClassificationAnswer:
         """`GET /classification/{fingerprint}`."""
-        return _answer(await self._classifying.find(asked.fingerprint))
+        return await self._answer(await self._classifying.find(asked.fingerprint))
 
     async def classify(self, request: Request, _: None) -> ClassificationAnswer:
         """`POST /classification/classify`."""
         asked = await read_body(request, ClassifyBody)
-        return _answer(await self._classifying.classify(asked.fingerprint, force=asked.force))
+        return await self._answer(await self._classifying.classify(asked.fingerprint, force=asked.force))
 
     async def correct(self, request: Request, asked: FingerprintParameters) -> ClassificationAnswer:
         """`POST /classification/{fingerprint}/correction`."""
         body = await read_body(request, CorrectionBody)
         recommendations = None if body.recommendations is None else tuple(body.recommendations)
         correction = Correction(body.severity, body.by, body.summary, recommendations, body.comment)
-        return _answer(await self._classifying.correct(asked.fingerprint, correction))
+        return await self._answer(await self._classifying.correct(asked.fingerprint, correction))
 
     async def stats(self, _: Request, asked: SpanParameters) -> ClassificationStatsAnswer:
         """`GET /classification/stats`."""
@@ -264,21 +280,26 @@ class EnrichmentApi:
             return ModelsAnswer([rules])
         return ModelsAnswer([ModelAnswer(used, "llm", is_used=True, fault=self._state.fault()), rules])
 
+    async def _answer(self, found: Classified) -> ClassificationAnswer:
+        entries = [_entry(kept) for kept in found.said]
+        newest = entries[0].classification if entries else None
+        alike = await self._classifying.alike(found.alert)
+        return ClassificationAnswer(
+            found.alert.fingerprint,
+            found.alert.alertname,
+            found.shape,
+            newest,
+            entries,
+            [AlikeAnswer(one.id, one.fingerprint, one.status, one.labels, one.starts_at) for one in alike.alerts],
+            alike.is_whole,
+        )
+
     def _mode(self) -> EnrichmentModeAnswer:
         state = self._modes.state
         return EnrichmentModeAnswer(state.mode, state.source, state.switched_at, state.switched_by)
 
 
-def _answer(found: Classified) -> ClassificationAnswer:
-    entries = [
-        ClassificationEntry(
-            kept.id,
-            kept.verdict.classification,
-            kept.verdict.usage.prompt_tokens + kept.verdict.usage.completion_tokens,
-            kept.verdict.usage.cost_usd,
-            kept.verdict.sent,
-        )
-        for kept in found.said
-    ]
-    newest = entries[0].classification if entries else None
-    return ClassificationAnswer(found.alert.fingerprint, found.alert.alertname, found.shape, newest, entries)
+def _entry(kept: KeptVerdict) -> ClassificationEntry:
+    usage = kept.verdict.usage
+    tokens = usage.prompt_tokens + usage.completion_tokens
+    return ClassificationEntry(kept.id, kept.verdict.classification, tokens, usage.cost_usd, kept.verdict.sent)

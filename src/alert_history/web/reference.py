@@ -23,7 +23,7 @@ from alert_history.web.schema_table import Row, Schemas, Table, literal
 _STYLE = re.compile(r"<style>(.*?)</style>", re.DOTALL)
 _POLICY = (
     "default-src 'none'; style-src 'sha256-{hash}'; "
-    "img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    "img-src data:; base-uri 'none'; form-action {forms}; frame-ancestors 'none'"
 )
 
 _METHODS = ("get", "post", "put", "patch", "delete", "head", "options")
@@ -106,11 +106,11 @@ def render_reference(schema: dict[str, Any]) -> str:
     )
 
 
-def policy_of(page: str) -> str:
-    """The Content-Security-Policy of a page of `render_reference`: its own style sheet, and nothing else."""
+def policy_of(page: str, *, forms: str = "'none'") -> str:
+    """The Content-Security-Policy of a page: its own style sheet, and nothing else. `forms` is where its forms lead."""
     found = _STYLE.search(page)
     style = "" if found is None else found.group(1)
-    return _POLICY.format(hash=b64encode(sha256(style.encode()).digest()).decode())
+    return _POLICY.format(hash=b64encode(sha256(style.encode()).digest()).decode(), forms=forms)
 
 
 @cache

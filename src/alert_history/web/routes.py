@@ -85,18 +85,29 @@ def read_parameters(request: Request, kind: type[T]) -> T:
 
 
 async def read_body(request: Request, kind: type[T], *, name: str = "body") -> T:
-    """A small JSON body as that struct. Raises InvalidBody naming the field and what is allowed."""
+    """A small JSON body as that struct. Raises InvalidBody naming the field and what is allowed.
+
+    It must be called JSON: that a page of another site can't send without being asked whether it may.
+    """
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+        raise errors.UnsupportedMedia(f"the {name} must be application/json")
+    content = await read_small(request, name=name)
+    try:
+        return msgspec.json.decode(content, type=kind)
+    except msgspec.ValidationError as error:
+        raise errors.InvalidBody(_named(str(error))) from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise errors.MalformedPayload(f"not JSON: {error}") from None
+
+
+async def read_small(request: Request, *, name: str = "body") -> bytes:
+    """A body of at most 64 KiB. Raises PayloadTooLarge."""
     content = bytearray()
     async for chunk in request.stream():
         content += chunk
         if len(content) > _MAX_BODY_BYTES:
             raise errors.PayloadTooLarge(f"the {name} has more than {_MAX_BODY_BYTES} bytes")
-    try:
-        return msgspec.json.decode(bytes(content), type=kind)
-    except msgspec.ValidationError as error:
-        raise errors.InvalidBody(_named(str(error))) from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise errors.MalformedPayload(f"not JSON: {error}") from None
+    return bytes(content)
 
 
 def _named(message: str) -> str:
@@ -142,7 +153,8 @@ def _operation(operation: Operation) -> dict[str, Any]:
         "tags": [operation.tag],
         "responses": {str(status): answer for status in (200, *operation.same_answers)},
     }
-    for status in operation.failures:
+    unread = () if operation.body is None else (415,)
+    for status in sorted({*operation.failures, *unread}):
         made["responses"][str(status)] = problem_response(status)
     if operation.body is not None:
         content = {"application/json": {"schema": schema_ref(operation.body)}}

@@ -1,0 +1,216 @@
+"""`/classifications` in a real browser: people read what alerts mean, and correct it, without JavaScript."""
+
+from collections.abc import Iterator
+from typing import Any, Literal
+
+import httpx
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from tests.conftest import StartService
+from tests.payloads import alert, webhook
+from tests.processes import Server, find_program
+
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-quic",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+PATIENCE_MS = 10_000
+OPEN_ALL = "document.querySelectorAll('details').forEach(each => { each.open = true })"
+HOSTILE = """<script>document.title = 'run'</script><img src=//evil.example/x onerror="document.title='run'">"""
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(
+            executable_path=find_program("chromium", package="chromium"), args=ARGUMENTS
+        )
+        yield opened
+        opened.close()
+
+
+@pytest.fixture
+def empty(sqlite_url: str, service: StartService) -> Server:
+    return service({"DATABASE_URL": sqlite_url})
+
+
+@pytest.fixture
+def server(empty: Server) -> Server:
+    """One that classified some alerts by its rules, one of them hostile."""
+    shapes = [
+        {"alertname": "NodeFilesystemSpaceFillingUp", "severity": "critical", "mountpoint": "/var"},
+        {"alertname": "KubePodCrashLooping", "severity": "warning", "pod": "web-1"},
+        {"alertname": "Watchdog", "severity": "none"},
+        {"alertname": HOSTILE, "severity": "warning", "namespace": HOSTILE},
+    ]
+    for labels in [*shapes, {**shapes[1], "pod": "web-2"}]:
+        post(empty, "/webhook", webhook({**alert(1, **labels), "annotations": {"summary": HOSTILE}}))
+    for found in httpx.get(f"{empty.url}/history", trust_env=False).json()["alerts"]:
+        post(empty, "/classification/classify", {"fingerprint": found["fingerprint"]})
+    return empty
+
+
+def post(server: Server, path: str, document: Any) -> Any:
+    content = document if isinstance(document, bytes) else None
+    json = None if isinstance(document, bytes) else document
+    headers = {"content-type": "application/json"}
+    answer = httpx.post(f"{server.url}{path}", content=content, json=json, headers=headers, trust_env=False, timeout=20)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def opened(browser: Browser, server: Server, **options: Any) -> Page:
+    page = browser.new_context(**options).new_page()
+    page.set_default_timeout(PATIENCE_MS)
+    page.goto(f"{server.url}/classifications")
+    return page
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [360, 1400])
+def test_it_fits_asks_no_other_host_and_axe_finds_nothing_wrong(
+    browser: Browser, server: Server, scheme: Literal["light", "dark"], width: int
+) -> None:
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed")
+    correct_one(browser, server)
+    with browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme) as context:
+        page = context.new_page()
+        complaints: list[str] = []
+        asked: set[str] = set()
+        page.on("console", lambda message: complaints.append(message.text))
+        page.on("request", lambda request: asked.add(request.url))
+        page.goto(f"{server.url}/classifications")
+        page.evaluate(OPEN_ALL)
+        assert complaints == []
+        assert {url for url in asked if not url.startswith("data:")} == {f"{server.url}/classifications"}
+        assert page.evaluate("document.scripts.length") == 0
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        assert page.get_by_role("img", name="How often people agreed").is_visible()
+        found = axe.Axe().run(page).response["violations"]
+        assert [(each["impact"], each["id"], [node["html"] for node in each["nodes"]]) for each in found] == []
+
+
+def correct_one(browser: Browser, server: Server) -> Page:
+    page = opened(browser, server, java_script_enabled=False)
+    card = page.get_by_role("article", name="KubePodCrashLooping")
+    card.get_by_text("Correct it").click()
+    card.get_by_label("noise").check()
+    card.get_by_label("What to do").fill("Leave it\n\nAsk the owner")
+    card.get_by_label("Your name").fill("Ada <b>")
+    card.get_by_role("button", name="Save").click()
+    return page
+
+
+def test_a_person_corrects_a_classification_without_javascript(browser: Browser, server: Server) -> None:
+    page = correct_one(browser, server)
+    card = page.get_by_role("article", name="KubePodCrashLooping")
+    assert card.get_by_role("status").inner_text() == "Your correction is kept."
+    assert card.locator(".badge").inner_text() == "noise"
+    assert card.get_by_role("listitem").all_inner_texts()[:2] == ["Leave it", "Ask the owner"]
+    assert "corrected by Ada <b>" in card.inner_text()
+    assert "1 in 30 days" in page.get_by_label("Figures").inner_text()
+
+
+def test_a_browser_names_the_page_that_a_form_came_from_where_it_does_not_trust_the_address(
+    browser: Browser, server: Server
+) -> None:
+    page = opened(browser, server, java_script_enabled=False)
+    origins: list[str | None] = []
+    page.on("request", lambda request: origins.append(request.headers.get("origin")) if request.post_data else None)
+    page.get_by_text("Correct it").first.click()
+    page.get_by_label("Your name").first.fill("Ada")
+    page.get_by_role("button", name="Save").first.click()
+    assert origins == [server.url]
+
+
+def test_alerts_that_share_a_classification_are_shown_with_it(browser: Browser, server: Server) -> None:
+    page = opened(browser, server, java_script_enabled=False)
+    card = page.get_by_role("article", name="KubePodCrashLooping")
+    card.get_by_text("Shared by 2 alerts").click()
+    shown = card.locator(".alike").inner_text()
+    assert ("pod=web-1" in shown, "pod=web-2" in shown) == (True, True)
+
+
+def test_only_one_severity_is_shown_when_it_is_chosen(browser: Browser, server: Server) -> None:
+    page = opened(browser, server, java_script_enabled=False)
+    first = page.locator(".badge").first.inner_text()
+    page.get_by_role("navigation").get_by_role("link", name=first, exact=True).click()
+    assert set(page.locator(".badge").all_inner_texts()) == {first}
+    assert page.locator("[aria-current]").inner_text() == first
+
+
+def test_what_alerts_say_is_not_run(browser: Browser, server: Server) -> None:
+    page = opened(browser, server)
+    assert page.title() == "Classifications · Alert History"
+    assert page.locator("h2", has_text="<script>").count() == 1
+
+
+def test_without_classifications_it_says_how_there_come_to_be_some(browser: Browser, empty: Server) -> None:
+    page = opened(browser, empty)
+    assert "Nothing is classified yet." in page.get_by_role("main").inner_text()
+
+
+# --- What is no browser, or not our page ------------------------------------------------------------------------------
+
+
+def send(
+    server: Server, fields: dict[str, str] | None = None, *, headers: dict[str, str] | None = None, to: str = ""
+) -> httpx.Response:
+    fingerprint = to or httpx.get(f"{server.url}/history", trust_env=False).json()["alerts"][0]["fingerprint"]
+    return httpx.post(
+        f"{server.url}/classifications/{fingerprint}/correction",
+        data={"severity": "noise", "by": "Ada", **(fields or {})},
+        headers={"origin": server.url} if headers is None else headers,
+        trust_env=False,
+    )
+
+
+@pytest.mark.parametrize(
+    "headers", [{}, {"origin": "http://evil.example"}, {"origin": "null"}, {"sec-fetch-site": "cross-site"}], ids=str
+)
+def test_a_form_of_another_site_is_refused_and_changes_nothing(server: Server, headers: dict[str, str]) -> None:
+    assert send(server, headers=headers).status_code == 403
+    stats = httpx.get(f"{server.url}/classification/stats", trust_env=False).json()
+    assert stats["accuracy"] == []
+
+
+def test_a_page_of_another_site_can_not_send_json_either(server: Server) -> None:
+    answer = httpx.post(
+        f"{server.url}/enrichment/mode",
+        content=b'{"mode": "enriched"}',
+        headers={"content-type": "text/plain"},
+        trust_env=False,
+    )
+    assert answer.status_code == 415
+    assert httpx.get(f"{server.url}/enrichment/mode", trust_env=False).json()["mode"] == "transparent"
+
+
+def test_what_is_wrong_in_a_form_is_named(server: Server) -> None:
+    for fields, name in [
+        ({"severity": "loud"}, "severity"),
+        ({"by": ""}, "by"),
+        ({"by": "x" * 101}, "by"),
+        ({"recommendations": "a\n" * 6}, "recommendations"),
+    ]:
+        answer = send(server, fields)
+        assert answer.status_code == 422
+        assert f"{name}: " in answer.text
+
+
+def test_a_correction_of_an_alert_nobody_knows_is_not_found(server: Server) -> None:
+    assert send(server, to="0" * 16).status_code == 404
+
+
+def test_a_form_that_is_too_large_is_refused(server: Server) -> None:
+    assert send(server, {"comment": "x" * 70_000}).status_code == 413
+
+
+def test_after_a_correction_the_filter_is_kept(server: Server) -> None:
+    answer = send(server, {"shown": "critical"})
+    assert answer.status_code == 303
+    assert "severity=critical&corrected=" in answer.headers["location"]
+    assert "severity" not in send(server, {"shown": "https://evil.example"}).headers["location"]

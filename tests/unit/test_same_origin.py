@@ -1,0 +1,30 @@
+"""Forms are taken from our own pages alone."""
+
+import pytest
+
+from alert_history.web.same_origin import is_same_origin
+
+
+@pytest.mark.parametrize(
+    "headers, expected",
+    [
+        ({"sec-fetch-site": "same-origin", "host": "a"}, True),
+        ({"sec-fetch-site": "none", "host": "a"}, True),
+        ({"sec-fetch-site": "same-site", "host": "a", "origin": "http://a"}, False),
+        ({"sec-fetch-site": "cross-site", "host": "a", "origin": "http://a"}, False),
+        ({"sec-fetch-site": "", "host": "a", "origin": "http://a"}, False),
+        ({"origin": "http://alerts.example:8080", "host": "alerts.example:8080"}, True),
+        ({"origin": "https://Alerts.example", "host": "alerts.example"}, True),
+        ({"origin": "http://alerts.example:8081", "host": "alerts.example:8080"}, False),
+        ({"origin": "http://evil.example", "host": "alerts.example"}, False),
+        ({"origin": "http://alerts.example.evil.example", "host": "alerts.example"}, False),
+        ({"origin": "http://alerts.example@evil.example", "host": "alerts.example"}, False),
+        ({"origin": "null", "host": "alerts.example"}, False),
+        ({"origin": "", "host": ""}, False),
+        ({"host": "alerts.example"}, False),
+        ({}, False),
+    ],
+    ids=str,
+)
+def test_a_form_is_ours_or_not(headers: dict[str, str], *, expected: bool) -> None:
+    assert is_same_origin(headers) is expected
