@@ -16,7 +16,7 @@ from alert_history.domain.alert import Alert
 from alert_history.domain.classification import Mode
 from alert_history.domain.delivery import Routing
 from alert_history.domain.occurrence import Event
-from alert_history.domain.receipt import Receipt
+from alert_history.domain.receipt import Outcome, Receipt
 from alert_history.domain.target import TargetSpec
 from alert_history.engine.classify import Classifying
 from alert_history.engine.enrich import Enrichment, EnrichmentPolicy
@@ -185,11 +185,11 @@ class Service:
     def _is_waiting_for_targets(self) -> bool:
         return not self._are_targets_known and utc_now() - self._created_at < _WAIT_FOR_TARGETS
 
-    def _committed(self, receipts: Sequence[Receipt], seconds: float, is_committed: bool) -> None:  # noqa: FBT001  # the port's shape
-        self.metrics.ingest.committed(receipts, seconds, is_committed)
+    def _committed(self, receipts: Sequence[Receipt], seconds: float, outcomes: Sequence[Outcome] | None) -> None:
+        self.metrics.ingest.committed(receipts, seconds, outcomes is not None)
         self.metrics.pending_bytes.set(self.ingest.pending_bytes)
-        if is_committed and any(receipt.publish for receipt in receipts):
-            self.publisher.wake()
+        if told := frozenset[str]().union(*(outcome.told for outcome in outcomes or ())):
+            self.publisher.wake(told)
             self.enrichment.wake()
 
     def _enrichment(self) -> Enrichment:

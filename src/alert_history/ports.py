@@ -233,7 +233,10 @@ class Outbox(Protocol):
         ...
 
     async def settle(self, settlements: Sequence[tuple[Leased, Settlement]]) -> None:
-        """Keep what became of leased deliveries, in one transaction. A lease that was lost changes nothing."""
+        """Keep what became of leased deliveries, in one transaction.
+
+        A lease that was lost changes nothing, also where another replica holds the delivery by now.
+        """
         ...
 
     async def depth(self) -> dict[str, QueueDepth]:

@@ -138,6 +138,25 @@ async def test_a_settlement_of_a_lost_lease_changes_nothing(store: Store) -> Non
     assert await _states(store) == ["fired pending"]
 
 
+@pytest.mark.parametrize("state", ["delivered", "dead", "pending"])
+async def test_a_late_settlement_takes_the_delivery_from_nobody_who_took_it_over(
+    store: Store, state: Literal["pending", "delivered", "dead"]
+) -> None:
+    await _record(store, alert())
+    late = await _lease(store)
+    current = await _lease(store, now=NOW + LEASE + SECOND)
+    await _settle(store, late, state, due_at=NOW if state == "pending" else None)
+    assert await _states(store) == ["fired leased"]
+    await _settle(store, current, "delivered")
+    assert await _states(store) == ["fired delivered"]
+
+
+async def test_an_outcome_names_the_targets_that_its_deliveries_are_for(store: Store) -> None:
+    sent = [msgspec.structs.replace(receipt(alert(name)), publish=name == "A") for name in ("A", "B")]
+    outcomes = await store.recorder.commit(sent)
+    assert [outcome.told for outcome in outcomes] == [{"all"}, set()]
+
+
 async def test_a_dead_delivery_can_be_replayed(store: Store) -> None:
     await _record(store, alert())
     (dead,) = await _lease(store)

@@ -75,12 +75,13 @@ _ATTEMPT_LOG = "CASE WHEN jsonb_array_length(q.log) >= 20 THEN q.log - 0 ELSE q.
 
 _SETTLE = f"""
 WITH u AS (
-    SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::timestamptz[])
-        AS u(id, fingerprint, state, attempt, settled_at)
+    SELECT * FROM unnest($1::text[], $2::text[], $3::timestamptz[], $4::text[], $5::text[], $6::timestamptz[])
+        AS u(id, fingerprint, lease_until, state, attempt, settled_at)
 ), external AS (
-    SELECT * FROM unnest($1::text[], $6::text[]) AS e(id, external_id)
+    SELECT * FROM unnest($1::text[], $7::text[]) AS e(id, external_id)
 ), done AS (
-    DELETE FROM delivery_queue q USING u WHERE q.id = u.id AND q.fingerprint = u.fingerprint AND q.state = 'leased'
+    DELETE FROM delivery_queue q USING u
+    WHERE q.id = u.id AND q.fingerprint = u.fingerprint AND q.state = 'leased' AND q.lease_until = u.lease_until
     RETURNING q.*, u.state AS new_state, {_ATTEMPT_LOG} AS new_log, u.settled_at AS now
 )
 INSERT INTO deliveries ({_COLUMNS})
@@ -91,8 +92,9 @@ FROM done d LEFT JOIN external e ON e.id = d.id
 
 _POSTPONE = f"""
 UPDATE delivery_queue q SET state = 'pending', lease_until = NULL, due_at = u.due_at, log = {_ATTEMPT_LOG}
-FROM unnest($1::text[], $2::text[], $3::timestamptz[], $4::text[]) AS u(id, fingerprint, due_at, attempt)
-WHERE q.id = u.id AND q.fingerprint = u.fingerprint AND q.state = 'leased'
+FROM unnest($1::text[], $2::text[], $3::timestamptz[], $4::timestamptz[], $5::text[])
+    AS u(id, fingerprint, lease_until, due_at, attempt)
+WHERE q.id = u.id AND q.fingerprint = u.fingerprint AND q.state = 'leased' AND q.lease_until = u.lease_until
 """
 
 _REPLAY = f"""
@@ -138,12 +140,11 @@ class PostgresOutbox:
             async with self._connections.deliverer() as connection, connection.transaction():
                 if done:
                     rows = [
-                        (s.id, lease.alert.fingerprint, s.state, _json(s.attempt), s.attempt.at, s.external_id)
-                        for lease, s in done
+                        (*_whose(lease), s.state, _json(s.attempt), s.attempt.at, s.external_id) for lease, s in done
                     ]
                     await connection.execute(_SETTLE, *zip(*rows, strict=True))
                 if postponed:
-                    waiting = [(s.id, lease.alert.fingerprint, s.due_at, _json(s.attempt)) for lease, s in postponed]
+                    waiting = [(*_whose(lease), s.due_at, _json(s.attempt)) for lease, s in postponed]
                     await connection.execute(_POSTPONE, *zip(*waiting, strict=True))
 
     async def depth(self) -> dict[str, QueueDepth]:
@@ -178,6 +179,11 @@ class PostgresOutbox:
                 rows = await connection.fetch(f"{query} ORDER BY id DESC LIMIT $6", *arguments, wanted.limit + 1)
         found = [_stored(row) for row in rows[: wanted.limit]]
         return DeliveryPage(found, found[-1].id if len(rows) > wanted.limit else None)
+
+
+def _whose(lease: Leased) -> tuple[str, str, datetime]:
+    """A delivery, and the very lease of it that is ours: one taken after ours ran out ends later."""
+    return lease.id, lease.alert.fingerprint, lease.lease_until
 
 
 def _json(value: Any) -> str:

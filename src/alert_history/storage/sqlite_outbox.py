@@ -60,7 +60,7 @@ class SqliteOutbox:
 
     async def settle(self, settlements: Sequence[tuple[Leased, Settlement]]) -> None:
         """See `ports.Outbox.settle`."""
-        await self._connections.write(_settle, [settlement for _, settlement in settlements])
+        await self._connections.write(_settle, settlements)
 
     async def depth(self) -> dict[str, QueueDepth]:
         """See `ports.Outbox.depth`."""
@@ -117,10 +117,10 @@ def _move(
     connection.execute("DELETE FROM delivery_queue WHERE id = ?", (delivery_id,))
 
 
-def _settle(connection: sqlite3.Connection, settlements: Sequence[Settlement]) -> None:
-    for settlement in settlements:
-        query = "SELECT log FROM delivery_queue WHERE id = ? AND state = 'leased'"
-        row = connection.execute(query, (settlement.id,)).fetchone()
+def _settle(connection: sqlite3.Connection, settlements: Sequence[tuple[Leased, Settlement]]) -> None:
+    for leased, settlement in settlements:
+        query = "SELECT log FROM delivery_queue WHERE id = ? AND state = 'leased' AND lease_until = ?"
+        row = connection.execute(query, (settlement.id, to_microseconds(leased.lease_until))).fetchone()
         if row is None:
             continue  # the lease was lost
         log = [*_read(row[0]), settlement.attempt][-MAX_LOGGED_ATTEMPTS:]
