@@ -146,7 +146,7 @@ class TargetWorker:
         self._unsent += len(wanted)
         for message in self._in_messages(wanted):
             self._messages.put_nowait(message)
-        return len(leased) == room and self._room() > 0
+        return len(leased) + superseded >= room and self._room() > 0
 
     def _room(self) -> int:
         """How many to lease: none before half of what may wait has been sent, so that they come in batches."""

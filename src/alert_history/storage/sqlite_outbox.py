@@ -81,9 +81,10 @@ class SqliteOutbox:
 
 
 def _has_work(connection: sqlite3.Connection, target: str, now: datetime) -> bool:
-    query = """SELECT 1 FROM delivery_queue WHERE target = :target AND
-        (state = 'pending' AND due_at <= :now OR state = 'leased' AND lease_until < :now) LIMIT 1"""
-    return connection.execute(query, {"target": target, "now": to_microseconds(now)}).fetchone() is not None
+    query = """SELECT EXISTS (SELECT 1 FROM delivery_queue
+            WHERE target = :target AND state = 'pending' AND due_at <= :now)
+        OR EXISTS (SELECT 1 FROM delivery_queue WHERE target = :target AND state = 'leased' AND lease_until < :now)"""
+    return bool(connection.execute(query, {"target": target, "now": to_microseconds(now)}).fetchone()[0])
 
 
 def _lease(
