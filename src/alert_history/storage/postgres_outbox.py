@@ -104,9 +104,23 @@ FROM unnest($1::text[], $2::text[], $3::timestamptz[], $4::timestamptz[], $5::te
 WHERE q.id = u.id AND q.fingerprint = u.fingerprint AND q.state = 'leased' AND q.lease_until = u.lease_until
 """
 
+# So that nobody leases newer of an alert between the look at it and the return of the older to the queue.
+_HOLD_TARGETS = """
+SELECT pg_advisory_xact_lock(hashtextextended('alert-history target ' || target, 0)) FROM (
+    SELECT DISTINCT target FROM deliveries
+    WHERE state = 'dead' AND ($1::text IS NULL OR id = $1) AND ($2::text IS NULL OR target = $2) ORDER BY target) held
+"""
+
 _REPLAY = f"""
 WITH dead AS (
-    DELETE FROM deliveries WHERE state = 'dead' AND ($1::text IS NULL OR id = $1) AND ($2::text IS NULL OR target = $2)
+    DELETE FROM deliveries d
+    WHERE state = 'dead' AND ($1::text IS NULL OR id = $1) AND ($2::text IS NULL OR target = $2)
+    AND NOT EXISTS (
+        SELECT 1 FROM delivery_queue n WHERE n.fingerprint = d.fingerprint AND n.target = d.target
+            AND (n.starts_at, n.event_key) > (d.starts_at, d.event_key))
+    AND NOT EXISTS (
+        SELECT 1 FROM deliveries n WHERE n.fingerprint = d.fingerprint AND n.target = d.target AND n.state = 'delivered'
+            AND (n.starts_at, n.event_key) > (d.starts_at, d.event_key))
     RETURNING *
 )
 INSERT INTO delivery_queue ({_COLUMNS})
@@ -163,11 +177,12 @@ class PostgresOutbox:
     async def replay(self, *, now: datetime, delivery_id: str | None = None, target: str | None = None) -> int:
         """See `ports.Outbox.replay`."""
         with storage_errors():
-            async with self._connections.single() as connection:
+            async with self._connections.single() as connection, connection.transaction():
+                await connection.execute(_HOLD_TARGETS, delivery_id, target)
                 done = await connection.execute(_REPLAY, delivery_id, target, now)
         replayed = int(done.rsplit(" ", 1)[1])
         if delivery_id is not None and not replayed:
-            raise NotFound(f"no dead delivery {delivery_id!r}")
+            raise NotFound(f"no dead delivery {delivery_id!r} of which its target knows nothing newer")
         return replayed
 
     async def deliveries(self, wanted: DeliveryFilter) -> DeliveryPage:
