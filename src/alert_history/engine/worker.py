@@ -27,8 +27,11 @@ from alert_history.engine.turns import Turns
 from alert_history.errors import AlertHistoryError, Rejected, Retryable
 from alert_history.ports import Clock, Outbox, Target
 
-LEASE = timedelta(seconds=30)
-"""How long a killed replica's deliveries wait before another takes them over."""
+LEASE = timedelta(seconds=25)
+"""How long a killed replica's deliveries wait before another, which looks every second, takes them over: by 30 s.
+
+Long enough for what waits by the rate limit, and then for an answer.
+"""
 
 SENDS_AT_ONCE = 16
 """How many messages to one target are under way at a time."""
