@@ -263,8 +263,12 @@ class Service:
     async def _publish(self, discovery: Discovery) -> None:
         """Follow the targets, once there is a store to take deliveries from."""
         await self._is_open.wait()
+        from alert_history.targets.preparation import Preparation
+
+        prepared = Preparation(self._found)
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(discovery.watch(self._found))
+            tasks.create_task(prepared.run())
+            tasks.create_task(discovery.watch(prepared))
             tasks.create_task(self._measure_queues())
 
     def _found(self, targets: Sequence[TargetSpec]) -> None:
