@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from alert_history.telemetry import configure_logging
-from bench import history, ingest, retention, start
+from bench import history, ingest, publishing, retention, start
 from bench.databases import Database, Sqlite, postgres
 from bench.plan import Plan
 from bench.report import Measured, conditions, grouped, markdown, print_table
@@ -26,6 +26,7 @@ MEASURES: dict[str, Measure] = {
     "start": start.measure,
     "history": history.measure,
     "retention": retention.measure,
+    "publishing": publishing.measure,
 }
 _BEGIN, _END = "<!-- table: bench/run.py --write -->", "<!-- end of table -->"
 

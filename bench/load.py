@@ -81,10 +81,19 @@ def post_one(url: str) -> None:
 class PacedRun:
     """A paced load under way."""
 
-    def __init__(self, url: str, *, alerts_per_second: float, seconds: float) -> None:
-        rate = alerts_per_second / ALERTS_A_REQUEST
-        command = [sys.executable, "-m", "bench.paced", f"{url}/webhook", "--seed", str(next(_seeds))]
+    def __init__(
+        self,
+        url: str,
+        *,
+        alerts_per_second: float,
+        seconds: float,
+        path: str = "/webhook",
+        alerts: int = ALERTS_A_REQUEST,
+    ) -> None:
+        rate = alerts_per_second / alerts
+        command = [sys.executable, "-m", "bench.paced", f"{url}{path}", "--seed", str(next(_seeds))]
         words = ["--rate", f"{rate}", "--seconds", f"{seconds}", "--connections", str(CONNECTIONS)]
+        words += ["--alerts", str(alerts)]
         self._seconds = seconds
         self._process = subprocess.Popen([*command, *words], stdout=subprocess.PIPE, cwd=FOLDER.parent)
 

@@ -21,19 +21,21 @@ class Notifications:
         self._random = Random(seed)
         self._numbers = count()
 
-    def render(self) -> bytes:
-        """One more request."""
-        body = self.body()
+    def render(self, started: float | None = None) -> bytes:
+        """One more request. `started` (unix seconds) is when its alerts began, if that is to be known."""
+        body = self.body(started)
         return (_HEAD % (self._path, len(body)) + body).encode()
 
-    def body(self) -> str:
-        """One more notification."""
+    def body(self, started: float | None = None) -> str:
+        """One more notification; see `render`."""
         number = self._random.getrandbits(31)
         name = ALERT_NAMES[number % len(ALERT_NAMES)]
         namespace, team = f"shop-{number % 40}", f"team-{number % 12}"
         severity = "warning" if number % 3 else "critical"
-        started = datetime.now(UTC) - timedelta(seconds=number % 30)
-        starts_at = started.isoformat(timespec="milliseconds").partition("+")[0]
+        begin = datetime.now(UTC) - timedelta(seconds=number % 30)
+        if started is not None:
+            begin = datetime.fromtimestamp(started, UTC)
+        starts_at = begin.isoformat(timespec="milliseconds").partition("+")[0]
         alerts = []
         for place in range(self._alerts):
             fingerprint = self._random.getrandbits(64)

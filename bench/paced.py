@@ -86,21 +86,22 @@ def _content_length(head: bytes) -> int:
     return int(value or 0)
 
 
-async def run(url: str, *, rate: float, seconds: float, connections: int, seed: int) -> Pace:
-    """Send `rate` requests a second for that long."""
+async def run(url: str, *, rate: float, seconds: float, connections: int, seed: int, alerts: int = 10) -> Pace:
+    """Send `rate` requests a second for that long; alerts that come alone begin when their request is due."""
     parts = urlsplit(url)
     pace = Pace()
     loop = asyncio.get_running_loop()
     for _ in range(connections):
         await loop.create_connection(lambda: Connection(pace), parts.hostname or HOST, parts.port or 80)
-    notifications = Notifications(parts.path, alerts=10, seed=seed)
+    notifications = Notifications(parts.path, alerts=alerts, seed=seed)
     is_over = asyncio.Event()
     loop.add_signal_handler(signal.SIGTERM, is_over.set)
     begin = time.time()
     sent = 0
     while not is_over.is_set() and (elapsed := time.time() - begin) < seconds:
         while sent / rate <= elapsed:
-            pace.send(begin + sent / rate, notifications.render())
+            due = begin + sent / rate
+            pace.send(due, notifications.render(due if alerts == 1 else None))
             sent += 1
         await asyncio.sleep(max(begin + sent / rate - time.time(), 0))
     end = time.time() + _DRAIN_SECONDS
@@ -117,8 +118,16 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, required=True)
     parser.add_argument("--connections", type=int, default=64)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--alerts", type=int, default=10)
     asked = parser.parse_args()
-    work = run(asked.url, rate=asked.rate, seconds=asked.seconds, connections=asked.connections, seed=asked.seed)
+    work = run(
+        asked.url,
+        rate=asked.rate,
+        seconds=asked.seconds,
+        connections=asked.connections,
+        seed=asked.seed,
+        alerts=asked.alerts,
+    )
     pace = uvloop.run(work)
     answered = [(due, seconds * 1000) for due, seconds in pace.answered]
     json.dump({"failed": pace.failed, "answered": answered}, sys.stdout)

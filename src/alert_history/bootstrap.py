@@ -16,7 +16,7 @@ from alert_history.domain.alert import Alert
 from alert_history.domain.classification import Mode
 from alert_history.domain.delivery import Routing
 from alert_history.domain.occurrence import Event
-from alert_history.domain.receipt import Receipt
+from alert_history.domain.receipt import Outcome, Receipt
 from alert_history.domain.target import TargetSpec
 from alert_history.engine.classify import Classifying
 from alert_history.engine.enrich import Enrichment, EnrichmentPolicy
@@ -198,13 +198,13 @@ class Service:
     def _is_waiting_for_targets(self) -> bool:
         return not self._are_targets_known and utc_now() - self._created_at < _WAIT_FOR_TARGETS
 
-    def _committed(self, receipts: Sequence[Receipt], seconds: float, is_committed: bool) -> None:  # noqa: FBT001  # the port's shape
-        self.metrics.ingest.committed(receipts, seconds, is_committed)
+    def _committed(self, receipts: Sequence[Receipt], seconds: float, outcomes: Sequence[Outcome] | None) -> None:
+        self.metrics.ingest.committed(receipts, seconds, outcomes is not None)
         self.metrics.pending_bytes.set(self.ingest.pending_bytes)
-        for receipt in receipts if is_committed else ():
+        for receipt in receipts if outcomes is not None else ():
             self.watchdog.heard(receipt.group.source, receipt.received_at)
-        if is_committed and any(receipt.publish for receipt in receipts):
-            self.publisher.wake()
+        if told := frozenset[str]().union(*(outcome.told for outcome in outcomes or ())):
+            self.publisher.wake(told)
             self.enrichment.wake()
 
     def _enrichment(self) -> Enrichment:
@@ -282,8 +282,12 @@ class Service:
     async def _publish(self, discovery: Discovery) -> None:
         """Follow the targets, once there is a store to take deliveries from."""
         await self._is_open.wait()
+        from alert_history.targets.preparation import Preparation
+
+        prepared = Preparation(self._found)
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(discovery.watch(self._found))
+            tasks.create_task(prepared.run())
+            tasks.create_task(discovery.watch(prepared))
             gauges = PublishingGauges(
                 self.publisher, self.store.outbox, observer=self.metrics.publishing, clock=utc_now
             )

@@ -233,7 +233,10 @@ class Outbox(Protocol):
         ...
 
     async def settle(self, settlements: Sequence[tuple[Leased, Settlement]]) -> None:
-        """Keep what became of leased deliveries, in one transaction. A lease that was lost changes nothing."""
+        """Keep what became of leased deliveries, in one transaction.
+
+        A lease that was lost changes nothing, also where another replica holds the delivery by now.
+        """
         ...
 
     async def depth(self) -> dict[str, QueueDepth]:
@@ -245,7 +248,11 @@ class Outbox(Protocol):
         ...
 
     async def replay(self, *, now: datetime, delivery_id: str | None = None, target: str | None = None) -> int:
-        """Make dead deliveries due again: one, a target's, or all; how many. Raises NotFound if one is not dead."""
+        """Make dead deliveries due again: one, a target's, or all; how many.
+
+        Not those whose target was told newer of the alert, or will be: they stay dead. Raises NotFound if it was to be
+        one, and it is none of these.
+        """
         ...
 
     async def deliveries(self, wanted: DeliveryFilter) -> DeliveryPage:

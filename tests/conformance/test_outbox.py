@@ -7,7 +7,7 @@ from typing import Literal
 import msgspec
 import pytest
 
-from alert_history.domain.alert import Alert
+from alert_history.domain.alert import Alert, Status
 from alert_history.domain.delivery import Attempt, Leased, Routing, Settlement
 from alert_history.domain.occurrence import Event
 from alert_history.domain.routing import route
@@ -149,6 +149,25 @@ async def test_a_settlement_of_a_lost_lease_changes_nothing(store: Store) -> Non
     assert await _states(store) == ["fired pending"]
 
 
+@pytest.mark.parametrize("state", ["delivered", "dead", "pending"])
+async def test_a_late_settlement_takes_the_delivery_from_nobody_who_took_it_over(
+    store: Store, state: Literal["pending", "delivered", "dead"]
+) -> None:
+    await _record(store, alert())
+    late = await _lease(store)
+    current = await _lease(store, now=NOW + LEASE + SECOND)
+    await _settle(store, late, state, due_at=NOW if state == "pending" else None)
+    assert await _states(store) == ["fired leased"]
+    await _settle(store, current, "delivered")
+    assert await _states(store) == ["fired delivered"]
+
+
+async def test_an_outcome_names_the_targets_that_its_deliveries_are_for(store: Store) -> None:
+    sent = [msgspec.structs.replace(receipt(alert(name)), publish=name == "A") for name in ("A", "B")]
+    outcomes = await store.recorder.commit(sent)
+    assert [outcome.told for outcome in outcomes] == [{"all"}, set()]
+
+
 async def test_a_dead_delivery_can_be_replayed(store: Store) -> None:
     await _record(store, alert())
     (dead,) = await _lease(store)
@@ -156,6 +175,32 @@ async def test_a_dead_delivery_can_be_replayed(store: Store) -> None:
     assert await store.outbox.replay(now=NOW, delivery_id=dead.id) == 1
     (again,) = await _lease(store)
     assert again.id == dead.id
+
+
+@pytest.mark.parametrize("state", ["delivered", "leased", "pending"])
+async def test_a_dead_delivery_is_not_replayed_after_newer_of_its_alert(store: Store, state: str) -> None:
+    await _record(store, alert())
+    (dead,) = await _lease(store)
+    await _settle(store, [dead], "dead")
+    await _record(store, alert(status="resolved"), at=NOW + SECOND)
+    newer = await _lease(store, now=NOW + SECOND) if state != "pending" else []
+    if state == "delivered":
+        await _settle(store, newer, "delivered")
+    assert await store.outbox.replay(now=NOW + SECOND) == 0
+    with pytest.raises(NotFound, match="newer"):
+        await store.outbox.replay(now=NOW + SECOND, delivery_id=dead.id)
+    assert await _states(store) == ["fired dead", f"resolved {state}"]
+
+
+async def test_of_two_dead_deliveries_of_an_alert_the_newer_is_told(store: Store) -> None:
+    statuses: tuple[Status, ...] = ("firing", "resolved")
+    for status in statuses:
+        await _record(store, alert(status=status))
+        await _settle(store, await _lease(store), "dead")
+    assert await store.outbox.replay(now=NOW) == 2
+    (leased,) = await _lease(store)
+    assert leased.alert.status == "resolved"
+    assert await _states(store) == ["fired superseded", "resolved leased"]
 
 
 async def test_only_dead_deliveries_are_replayed(store: Store) -> None:

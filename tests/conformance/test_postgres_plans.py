@@ -1,16 +1,20 @@
 """The statements of the hot path find rows by their keys, even on a database nobody has ever analysed."""
 
+import json
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from typing import Any
 
 import asyncpg
+import msgspec
 import pytest
 
+from alert_history.domain.delivery import Routing
 from alert_history.ports import Store
-from alert_history.storage import open_store
+from alert_history.storage import open_store, postgres_outbox
 from alert_history.storage import postgres_connection as connections
 from alert_history.storage import postgres_statements as statements
-from tests.conformance.samples import alert, receipt
+from tests.conformance.samples import NOW, alert, receipt
 
 HOT = [
     "COUNT_REPEATS",
@@ -81,3 +85,30 @@ async def test_lapsed_alerts_are_found_by_their_own_index(store: Store, postgres
         await connection.close()
     assert "expires_at" in plan
     assert "Seq Scan" not in plan
+
+
+async def _lease_blocks(connection: "asyncpg.Connection[Any]") -> int:
+    """How many pages one lease of 64 looks at. It is undone."""
+    arguments = f"('one', '{NOW}', 64, '{NOW + timedelta(seconds=30)}')"
+    transaction = connection.transaction()
+    await transaction.start()
+    found = await connection.fetchval(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) EXECUTE lease {arguments}")
+    await transaction.rollback()
+    plan = json.loads(found)[0]["Plan"]
+    assert plan["Actual Rows"] == 64
+    return int(plan["Shared Hit Blocks"] + plan["Shared Read Blocks"])
+
+
+async def test_a_lease_costs_the_same_however_much_waits_and_whenever_it_was_planned(postgres_url: str) -> None:
+    store = open_store(postgres_url, router=lambda _, __: Routing(("one",), {}))
+    await store.lifecycle.open()
+    connection = await asyncpg.connect(postgres_url, server_settings=connections._WRITER_SETTINGS)  # noqa: SLF001
+    await connection.execute(f"PREPARE lease AS {postgres_outbox._LEASE}")  # noqa: SLF001  # and planned while it is empty
+    blocks = []
+    for place in range(2):
+        alerts = [alert(f"A{place}-{number}") for number in range(1500 * (1 + 2 * place))]
+        await store.recorder.commit([msgspec.structs.replace(receipt(*alerts), publish=True)])
+        blocks.append(await _lease_blocks(connection))
+    await connection.close()
+    await store.lifecycle.close()
+    assert blocks[1] < 1.5 * blocks[0]

@@ -11,8 +11,9 @@ from alert_history.domain.delivery import Routing
 from alert_history.domain.target import Message, Sent, TargetSpec
 from alert_history.engine import gauges
 from alert_history.engine.gauges import PublishingGauges, follow_checks, is_paused
-from alert_history.engine.publish import Publisher, TargetHealth
+from alert_history.engine.publish import Publisher
 from alert_history.engine.watchdog import Watchdog
+from alert_history.engine.worker import TargetHealth
 from alert_history.errors import StorageUnavailable
 from alert_history.ports import Store
 from alert_history.storage import open_store

@@ -2,17 +2,19 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from typing import cast
 
 import msgspec
 import pytest
 
 from alert_history.domain.alert import Alert
+from alert_history.domain.delivery import Leased
 from alert_history.domain.target import Message, Sent, TargetSpec
-from alert_history.engine import publish
+from alert_history.engine import worker
 from alert_history.engine.publish import Publisher
 from alert_history.errors import Rejected, Retryable
-from alert_history.ports import DeliveryFilter, Store
+from alert_history.ports import DeliveryFilter, Outbox, Store
 from alert_history.storage import open_store
 from tests.conformance.samples import alert, receipt
 
@@ -90,6 +92,11 @@ class Scene:
         page = await self.store.outbox.deliveries(DeliveryFilter(target=target, limit=100))
         return sorted(delivery.state for delivery in page.deliveries)
 
+    async def until_sent(self, target: str, number: int) -> None:
+        async with asyncio.timeout(10):
+            while len(self.targets[target].messages) < number:
+                await asyncio.sleep(0.01)
+
     async def until(self, target: str, states: list[str]) -> None:
         async with asyncio.timeout(10):
             while await self.states(target) != states:
@@ -163,7 +170,7 @@ async def test_a_refused_message_is_dead_at_once_with_its_reason(scene: Scene) -
 
 
 async def test_a_failed_message_is_sent_again_under_the_same_key(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(publish, "_POLL_SECONDS", 0.01)
+    monkeypatch.setattr(worker, "_POLL_SECONDS", 0.01)
     monkeypatch.setattr("random.random", lambda: 0.0)
     fails = iter([True, True, False])
 
@@ -199,6 +206,124 @@ async def test_a_stopped_worker_hands_its_leases_back(scene: Scene) -> None:
     await scene.targets["one"].arrived.wait()
     await scene.publisher.stop()
     assert await scene.states("one") == ["pending"]
+
+
+async def test_messages_of_different_alerts_are_under_way_together_but_only_so_many(scene: Scene) -> None:
+    release = asyncio.Event()
+
+    async def waits(_: Message) -> Sent:
+        await release.wait()
+        return Sent()
+
+    target = FakeTarget(waits)
+    scene.with_targets(one=target)
+    await scene.record(*(alert(f"A{number}") for number in range(worker.SENDS_AT_ONCE + 4)))
+    await scene.until_sent("one", worker.SENDS_AT_ONCE)
+    assert len(target.messages) == worker.SENDS_AT_ONCE
+    release.set()
+    await scene.until("one", ["delivered"] * (worker.SENDS_AT_ONCE + 4))
+
+
+async def test_a_resolve_is_not_sent_while_its_firing_is_under_way(scene: Scene) -> None:
+    release = asyncio.Event()
+
+    async def waits(_: Message) -> Sent:
+        await release.wait()
+        return Sent()
+
+    target = FakeTarget(waits)
+    scene.with_targets(one=target)
+    await scene.record(alert("A"))
+    await scene.until_sent("one", 1)
+    await scene.record(alert("A", "resolved"), alert("B"))
+    await scene.until_sent("one", 2)
+    assert [message.alerts[0].labels["alertname"] for message in target.messages] == ["A", "B"]
+    release.set()
+    await scene.until("one", ["delivered"] * 3)
+    assert target.messages[-1].alerts[0].status == "resolved"
+
+
+async def test_what_was_leased_when_the_target_asks_to_wait_goes_back_unsent(scene: Scene) -> None:
+    async def limited(_: Message) -> Sent:
+        raise Retryable("429", after_seconds=3600)
+
+    scene.with_targets(one=FakeTarget(limited))
+    number = worker.SENDS_AT_ONCE + 10
+    await scene.record(*(alert(f"A{place}") for place in range(number)))
+    reasons: list[str] = []
+    async with asyncio.timeout(10):
+        while len(reasons) < number:
+            page = await scene.store.outbox.deliveries(DeliveryFilter(target="one", limit=100))
+            reasons = [delivery.log[-1]["reason"] for delivery in page.deliveries if delivery.log]
+    assert set(reasons) == {"429", "the target asked to wait"}
+    assert len(scene.targets["one"].messages) <= worker.SENDS_AT_ONCE
+
+
+async def test_what_would_outlive_its_lease_is_not_sent(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker, "LEASE", timedelta(seconds=1))
+    target = FakeTarget(takes)
+    scene.with_targets(one=target)
+    await scene.record(alert())
+    async with asyncio.timeout(10):
+        while not (page := await scene.store.outbox.deliveries(DeliveryFilter(target="one"))).deliveries[0].log:
+            await asyncio.sleep(0.01)
+    assert page.deliveries[0].log[0]["outcome"] == "handed_back"
+    assert target.messages == []
+
+
+class Asked:
+    """An outbox without deliveries, that knows who asked for some. Everybody waits until it is open."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+        self.opened = asyncio.Event()
+
+    async def lease(self, target: str, **_: object) -> tuple[list[Leased], int]:
+        self.names.append(target)
+        await self.opened.wait()
+        return [], 0
+
+    async def settle(self, _: object) -> None:
+        raise AssertionError
+
+    async def until(self, number: int) -> list[str]:
+        async with asyncio.timeout(10):
+            while len(self.names) < number:
+                await asyncio.sleep(0.01)
+        return self.names
+
+
+async def _asking(monkeypatch: pytest.MonkeyPatch, *specs: TargetSpec) -> tuple[Asked, Publisher]:
+    monkeypatch.setattr(worker, "_POLL_SECONDS", 3600)  # nobody looks without being woken
+    asked = Asked()
+    publisher = Publisher(
+        cast("Outbox", asked),
+        make=lambda _: FakeTarget(takes),
+        clock=lambda: datetime.now(UTC),
+        observer=Counts(),
+    )
+    publisher.found(specs)
+    return asked, publisher
+
+
+async def test_only_targets_that_are_told_are_woken(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked, publisher = await _asking(monkeypatch, TargetSpec("one", "fake", {}), TargetSpec("two", "fake", {}))
+    asked.opened.set()
+    await asked.until(2)
+    publisher.wake({"two"})
+    assert (await asked.until(3))[2:] == ["two"]
+    publisher.wake()
+    assert sorted((await asked.until(5))[3:]) == ["one", "two"]
+    await publisher.stop()
+
+
+async def test_targets_of_higher_priority_take_their_deliveries_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    specs = [TargetSpec(f"p{priority}", "fake", {}, priority=priority) for priority in (0, 2, 1, 3)]
+    asked, publisher = await _asking(monkeypatch, *specs)
+    assert await asked.until(1) == ["p0"]  # came first; now the others wait for the database
+    asked.opened.set()
+    assert await asked.until(4) == ["p0", "p3", "p2", "p1"]
+    await publisher.stop()
 
 
 async def test_a_target_that_is_taken_away_is_told_no_more(scene: Scene) -> None:

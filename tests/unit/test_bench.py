@@ -1,10 +1,12 @@
 """The benchmark keeps its word: its load is real notifications, its history is found, its table tells no lies."""
 
-from datetime import UTC, datetime
+import asyncio
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
 import pytest
+from bench.backlog import fill_queue, lease_times
 from bench.command import write
 from bench.databases import Sqlite
 from bench.fill import fill
@@ -14,6 +16,7 @@ from bench.pages import questions
 from bench.past import occurrences
 from bench.plan import Plan
 from bench.report import Limit, Measured, at_least, at_most
+from bench.targets import fast_target
 
 from alert_history.domain.matching import parse_query
 from alert_history.ports import HistoryFilter, PageRequest
@@ -30,6 +33,37 @@ def test_every_alert_of_the_paced_load_is_sound_and_new() -> None:
     groups = [decode_webhook(notifications.body().encode(), received_at=NOW, max_alerts=10) for _ in range(20)]
     assert not [refused for group in groups for refused in group.refused]
     assert len({alert.key for group in groups for alert in group.alerts}) == 200
+
+
+def test_an_alert_whose_start_is_to_be_known_begins_when_its_request_is_due() -> None:
+    body = Notifications("/webhook/proxy", alerts=1, seed=1).render(1_800_000_000.25).partition(b"\r\n\r\n")[2]
+    group = decode_webhook(body, received_at=NOW, max_alerts=1)
+    assert [alert.starts_at.timestamp() for alert in group.alerts] == [1_800_000_000.25]
+
+
+def test_the_fast_target_counts_calls_by_path_and_how_late_they_are() -> None:
+    began = datetime.now(UTC) - timedelta(seconds=5)
+    with fast_target() as target, httpx.Client(trust_env=False) as client:
+        url = f"http://127.0.0.1:{target.port}"
+        for _ in range(3):
+            assert client.post(f"{url}/one", content=f'{{"starts_at":"{began.isoformat()}"}}').is_success
+        with pytest.raises(httpx.ReadTimeout):
+            client.post(f"{url}/hang/two", content=f'{{"starts_at":"{began.isoformat()}"}}', timeout=0.2)
+        calls = target.calls()
+        assert target.calls() == {}
+    assert (list(calls), len(calls["/one"])) == (["/one"], 3)
+    assert all(5_000 <= milliseconds < 20_000 for milliseconds in calls["/one"])
+
+
+def test_a_queue_that_is_filled_is_what_a_target_is_told_of(tmp_path: Path) -> None:
+    database = Sqlite(tmp_path)
+    url = database.fresh()
+    fill_queue(database, url, "fast", number=1000)
+    assert len(asyncio.run(lease_times(url, "fast", leases=2, batch=64))) == 2
+    store = open_store(url)
+    depth = asyncio.run(store.outbox.depth())
+    asyncio.run(store.lifecycle.close())
+    assert depth["fast"].waiting == 1000 - 2 * 64
 
 
 def test_a_request_of_the_paced_load_says_how_long_it_is() -> None:

@@ -83,8 +83,8 @@ class Stage:
             with suppress(asyncio.CancelledError, StorageUnavailable, UnstorableReceipt):
                 await task
 
-    def _observe(self, receipts: Sequence[Receipt], _: float, is_committed: bool) -> None:  # noqa: FBT001  # the port's shape
-        self.observed.append((len(receipts), is_committed))
+    def _observe(self, receipts: Sequence[Receipt], _: float, outcomes: Sequence[Outcome] | None) -> None:
+        self.observed.append((len(receipts), outcomes is not None))
 
 
 @pytest.fixture

@@ -209,6 +209,11 @@ logging.getLogger("alembic.runtime.migration").warning("something is wrong")
     assert [event["event"] for event in events] == ["something is wrong"]
 
 
+@pytest.mark.parametrize("library", ["httpx", "httpcore", "httpcore.connection"])
+def test_http_clients_log_no_url(library: str) -> None:
+    assert _logged(f"import logging; logging.getLogger({library!r}).info('POST https://hooks.slack.com/secret')") == ""
+
+
 def test_events_below_the_level_are_not_logged() -> None:
     events = _events('log.info("a"); log.warning("b"); logging.getLogger("x").info("c")', level="warning")
     assert [event["event"] for event in events] == ["b"]

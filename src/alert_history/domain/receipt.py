@@ -57,7 +57,8 @@ class Receipt(msgspec.Struct, frozen=True, dict=True):
 class Outcome(msgspec.Struct, frozen=True):
     """What became of a request: `received` = `stored` + `repeated` + `quarantined`.
 
-    `stored` counts what changed the history, `repeated` what it already held, `quarantined` what it refused.
+    `stored` counts what changed the history, `repeated` what it already held, `quarantined` what it refused. `told` are
+    the targets that its `deliveries` are for.
     """
 
     receipt_id: str
@@ -66,3 +67,4 @@ class Outcome(msgspec.Struct, frozen=True):
     repeated: int
     quarantined: int
     deliveries: int = 0
+    told: frozenset[str] = frozenset()

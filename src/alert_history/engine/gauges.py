@@ -10,7 +10,8 @@ from typing import Protocol
 
 import structlog
 
-from alert_history.engine.publish import Publisher, TargetHealth
+from alert_history.engine.publish import Publisher
+from alert_history.engine.worker import TargetHealth
 from alert_history.errors import AlertHistoryError
 from alert_history.ports import Clock, Outbox, QueueDepth
 

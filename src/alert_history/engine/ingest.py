@@ -36,8 +36,8 @@ _REQUEST_OVERHEAD_BYTES = 2_048
 
 _log = structlog.get_logger()
 
-Observe = Callable[[Sequence[Receipt], float, bool], None]
-"""Told of every transaction: its receipts, its seconds, whether it was committed."""
+Observe = Callable[[Sequence[Receipt], float, Sequence[Outcome] | None], None]
+"""Told of every transaction: its receipts, its seconds, and their outcomes; None if it was not committed."""
 
 
 class _Waiting(NamedTuple):
@@ -184,7 +184,7 @@ class Ingest:
         except TimeoutError:
             raise StorageUnavailable(f"no commit within {_COMMIT_SECONDS} s") from None
         finally:
-            self._observe(receipts, perf_counter() - begin, outcomes is not None)
+            self._observe(receipts, perf_counter() - begin, outcomes)
         return outcomes
 
 

@@ -1,68 +1,24 @@
-"""Publishing: who is told, and the workers that tell them, one a target.
+"""Publishing: who is told. Each target has a worker of its own.
 
 A target that hangs, fails or limits its rate holds up its own worker and nobody else's. What a worker may not
 do now it leaves in the outbox, so nothing of it is lost with this process.
 """
 
 import asyncio
-import random
-from collections.abc import Callable, Sequence
-from contextlib import suppress
-from datetime import datetime, timedelta
-from itertools import groupby
-from time import perf_counter
-from typing import Protocol
+from collections.abc import Callable, Collection, Sequence
 
 import msgspec
-import structlog
-from aiolimiter import AsyncLimiter
-from purgatory import AsyncCircuitBreakerFactory
-from purgatory.domain.model import OpenedState
 
 from alert_history.domain.alert import Alert
-from alert_history.domain.delivery import Attempt, Leased, Routing, Settlement, is_given_up, retry_at
+from alert_history.domain.delivery import Routing
 from alert_history.domain.occurrence import Event
-from alert_history.domain.routing import reason_to_withhold, route
-from alert_history.domain.target import Message, Sent, TargetSpec
-from alert_history.errors import AlertHistoryError, Rejected, Retryable
+from alert_history.domain.routing import route
+from alert_history.domain.target import TargetSpec
+from alert_history.engine.turns import Turns
+from alert_history.engine.worker import PublishingObserver, TargetHealth, TargetWorker
 from alert_history.ports import Clock, Outbox, Target
 
-LEASE = timedelta(seconds=30)
-"""How long a killed replica's deliveries wait before another takes them over."""
-
-_SEND_SECONDS = 10.0  # one attempt
-_BATCH_SECONDS = 10  # a batch is no more than the rate allows in this time, so that leases outlive it
-_MAX_BATCH = 64
-_POLL_SECONDS = 1.0  # for what other replicas queued, and what becomes due
-_BREAKER_FAILURES = 5
-_BREAKER_SECONDS = 15.0
-
-_log = structlog.get_logger()
-
 MakeTarget = Callable[[TargetSpec], Target]
-
-
-class PublishingObserver(Protocol):
-    """Who counts what happens."""
-
-    def attempted(self, target: str, status: str, seconds: float | None) -> None:
-        """One delivery came to `success`, `failure`, `dead` or `superseded`."""
-        ...
-
-
-class TargetHealth(msgspec.Struct):
-    """What this process knows of a target since it started, or since it was changed.
-
-    `gone` is what it said when it wanted no more messages (410): then it is sent none, until it is changed.
-    """
-
-    succeeded: int = 0
-    failed: int = 0
-    last_success_at: datetime | None = None
-    last_failure: str | None = None
-    is_paused_until: datetime | None = None
-    consecutive_failures: int = 0
-    gone: str | None = None
 
 
 class Publisher:
@@ -73,6 +29,7 @@ class Publisher:
         self._make = make
         self._clock = clock
         self._observer = observer
+        self._turns = Turns()
         self._specs: dict[str, TargetSpec] = {}
         self._workers: dict[str, tuple[TargetSpec, TargetWorker, asyncio.Task[None]]] = {}
 
@@ -109,10 +66,14 @@ class Publisher:
             self._stop_worker(name)
         self._specs = wanted
 
-    def wake(self) -> None:
-        """There may be new work."""
-        for _, worker, _ in self._workers.values():
-            worker.wake()
+    def wake(self, told: Collection[str] | None = None) -> None:
+        """There may be new work for these targets, by name; for all of them if it is not known for which.
+
+        Those of higher priority are woken first.
+        """
+        for spec, worker, _ in sorted(self._workers.values(), key=lambda held: -held[0].priority):
+            if told is None or spec.name in told:
+                worker.wake()
 
     async def stop(self) -> None:
         """Stop all workers; what they hold goes back to the outbox."""
@@ -132,7 +93,9 @@ class Publisher:
             target = self._make(spec)
         except ValueError as error:
             return msgspec.structs.replace(spec, fault=str(error))
-        worker = TargetWorker(spec, target, outbox=self._outbox, clock=self._clock, observer=self._observer)
+        worker = TargetWorker(
+            spec, target, outbox=self._outbox, clock=self._clock, observer=self._observer, turns=self._turns
+        )
         task = asyncio.create_task(worker.run(), name=f"target {spec.name}")
         self._workers[spec.name] = (spec, worker, task)
         return spec
@@ -141,159 +104,3 @@ class Publisher:
         _, _, task = self._workers.pop(name)
         task.cancel()
         return task
-
-
-class TargetWorker:
-    """Leases a target's deliveries, makes them within its limits, and settles them."""
-
-    def __init__(
-        self, spec: TargetSpec, target: Target, *, outbox: Outbox, clock: Clock, observer: PublishingObserver
-    ) -> None:
-        self.target = target
-        self.health = TargetHealth()
-        self._spec = spec
-        self._name = spec.name
-        self._outbox = outbox
-        self._clock = clock
-        self._observer = observer
-        self._wake = asyncio.Event()
-        rate = spec.rate_limit_per_minute or target.default_rate_per_minute
-        self._limiter = _limiter(rate)
-        self._batch = max(1, min(_MAX_BATCH, int(rate / 60 * _BATCH_SECONDS)))
-        self._breakers = AsyncCircuitBreakerFactory(
-            default_threshold=_BREAKER_FAILURES, default_ttl=_BREAKER_SECONDS, exclude=[Rejected]
-        )
-
-    def wake(self) -> None:
-        """There may be something to do."""
-        self._wake.set()
-
-    async def run(self) -> None:
-        """Until cancelled."""
-        while True:
-            self._wake.clear()
-            try:
-                is_busy = await self._round()
-            except AlertHistoryError as error:
-                _log.warning("outbox_unavailable", target=self._name, reason=str(error))
-                is_busy = False
-            if not is_busy:
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(_POLL_SECONDS):
-                        await self._wake.wait()
-
-    async def _round(self) -> bool:
-        """One batch; whether there was any work."""
-        now = self._clock()
-        if self.health.is_paused_until is not None and now < self.health.is_paused_until:
-            return False
-        leased, superseded = await self._outbox.lease(self._name, now=now, limit=self._batch, lease_for=LEASE)
-        for _ in range(superseded):
-            self._observer.attempted(self._name, "superseded", None)
-        if not leased:
-            return False
-        settlements: list[tuple[Leased, Settlement]] = []
-        try:
-            async with asyncio.TaskGroup() as tasks:
-                for message in self._messages(self._wanted(leased, settlements)):
-                    tasks.create_task(self._deliver(message, settlements))
-        finally:
-            await asyncio.shield(self._settle(leased, settlements))
-        return True
-
-    def _wanted(self, leased: Sequence[Leased], settlements: list[tuple[Leased, Settlement]]) -> list[Leased]:
-        """What the target wants to hear, now that it is classified; the rest is settled with the reason."""
-        wanted = []
-        for one in leased:
-            reason = reason_to_withhold(self._spec, one)
-            if reason is None:
-                wanted.append(one)
-            else:
-                settlements.append(
-                    (one, Settlement(one.id, "superseded", Attempt(self._clock(), "withheld", reason, 0)))
-                )
-                self._observer.attempted(self._name, "superseded", None)
-        return wanted
-
-    def _messages(self, leased: Sequence[Leased]) -> list[list[Leased]]:
-        """What is sent at once: a group's alerts of one receipt where the target speaks of groups, else each alone."""
-        if not self.target.speaks_of_groups:
-            return [[one] for one in leased]
-
-        def of_group(one: Leased) -> tuple[str, str, datetime]:
-            return (one.alert.group_key, one.alert.receiver, one.created_at)
-
-        return [list(group) for _, group in groupby(sorted(leased, key=of_group), key=of_group)]
-
-    async def _deliver(self, leased: Sequence[Leased], settlements: list[tuple[Leased, Settlement]]) -> None:
-        message = Message(leased[0].id, tuple(one.alert for one in leased))
-        async with self._limiter:
-            begin = perf_counter()
-            result = await self._attempt(message)
-            seconds = perf_counter() - begin
-        now = self._clock()
-        self._note(result, now=now)
-        for one in leased:
-            settlement = _settlement(one, result, now=now, milliseconds=round(seconds * 1000))
-            settlements.append((one, settlement))
-            status = {"delivered": "success", "dead": "dead", "pending": "failure"}[settlement.state]
-            self._observer.attempted(self._name, status, seconds)
-
-    async def _attempt(self, message: Message) -> Sent | Exception:
-        if self.health.gone is not None:
-            return Rejected(f"the target wants no more messages: {self.health.gone}", is_gone=True)
-        breaker = await self._breakers.get_breaker(self._name)
-        try:
-            async with breaker, asyncio.timeout(_SEND_SECONDS):
-                return await self.target.send(message)
-        except OpenedState:
-            return Retryable("the circuit breaker is open after repeated failures", after_seconds=_BREAKER_SECONDS)
-        except TimeoutError:
-            return Retryable(f"no answer within {_SEND_SECONDS:.0f} s")
-        except (Retryable, Rejected) as error:
-            return error
-        except Exception as error:  # noqa: BLE001  # a target's bug must not end its worker
-            _log.exception("target_failed", target=self._name)
-            return Retryable(f"unexpected {type(error).__name__}")
-
-    def _note(self, result: Sent | Exception, *, now: datetime) -> None:
-        health = self.health
-        if isinstance(result, Sent):
-            health.succeeded += 1
-            health.last_success_at = now
-            health.consecutive_failures = 0
-            return
-        health.failed += 1
-        health.consecutive_failures += 1
-        health.last_failure = str(result)
-        if isinstance(result, Rejected) and result.is_gone and health.gone is None:
-            health.gone = str(result)
-            _log.warning("target_gone", target=self._name, reason=health.gone)
-        if isinstance(result, Retryable) and result.after_seconds is not None:
-            until = now + timedelta(seconds=min(result.after_seconds, 3600))
-            health.is_paused_until = max(until, health.is_paused_until or until)
-
-    async def _settle(self, leased: Sequence[Leased], settlements: list[tuple[Leased, Settlement]]) -> None:
-        """Keep what came of the batch; what was not tried goes back at once."""
-        tried = {settlement.id for _, settlement in settlements}
-        now = self._clock()
-        handed_back = Attempt(now, "handed_back", "the worker was stopped", 0)
-        left = [(one, Settlement(one.id, "pending", handed_back, due_at=now)) for one in leased if one.id not in tried]
-        await self._outbox.settle([*settlements, *left])
-
-
-def _limiter(rate_per_minute: float) -> AsyncLimiter:
-    """No burst above a second's worth (or a single message, where the rate is below one a second)."""
-    a_second = rate_per_minute / 60
-    return AsyncLimiter(max(a_second, 1), max(1.0, 1 / a_second))
-
-
-def _settlement(leased: Leased, result: Sent | Exception, *, now: datetime, milliseconds: int) -> Settlement:
-    if isinstance(result, Sent):
-        attempt = Attempt(now, "delivered", "", milliseconds)
-        return Settlement(leased.id, "delivered", attempt, external_id=result.external_id)
-    if isinstance(result, Rejected) or is_given_up(now, created_at=leased.created_at):
-        return Settlement(leased.id, "dead", Attempt(now, "dead", str(result), milliseconds))
-    after = result.after_seconds if isinstance(result, Retryable) else None
-    due_at = retry_at(now, attempt=leased.attempt, randomness=random.random(), at_least=after)  # noqa: S311  # jitter
-    return Settlement(leased.id, "pending", Attempt(now, "retried", str(result), milliseconds), due_at=due_at)

@@ -223,22 +223,25 @@ def outcomes(
 ) -> list[Outcome]:
     """What to answer each request."""
     stored = Counter(event.receipt_id for event in events)
-    deliveries = Counter(enqueued.event.receipt_id for enqueued in queue)
+    told: dict[str | None, list[str]] = {}
+    for enqueued in queue:
+        told.setdefault(enqueued.event.receipt_id, []).append(enqueued.target)
     orphaned = Counter(receipt.id for receipt, _ in placed.orphans)
     return [
         _outcome(
             receipt,
             stored=stored[receipt.id] + placed.stored[receipt.id] + len(receipt.group.silences),
             quarantined=len(receipt.group.refused) + orphaned[receipt.id],
-            deliveries=deliveries[receipt.id],
+            told=told.get(receipt.id, []),
         )
         for receipt in receipts
     ]
 
 
-def _outcome(receipt: Receipt, *, stored: int, quarantined: int, deliveries: int) -> Outcome:
+def _outcome(receipt: Receipt, *, stored: int, quarantined: int, told: Sequence[str]) -> Outcome:
     received = receipt.group.received
-    return Outcome(receipt.id, received, stored, received - stored - quarantined, quarantined, deliveries)
+    repeated = received - stored - quarantined
+    return Outcome(receipt.id, received, stored, repeated, quarantined, len(told), frozenset(told))
 
 
 def is_same_repeat(sightings: Sequence[Sighting]) -> bool:

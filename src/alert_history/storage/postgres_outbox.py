@@ -1,7 +1,8 @@
 """PostgreSQL: the outbox. A target's deliveries are leased by one replica at a time, in one statement.
 
 For each alert the newest pending delivery is leased and the older ones are superseded; while one is under way,
-the alert's next one waits. The advisory lock on the target makes both true whatever other replicas do.
+the alert's next one waits. The advisory lock on the target makes both true whatever other replicas do. All statements
+probe by key, so they cost the same however much waits or was delivered.
 """
 
 from collections.abc import Sequence
@@ -30,6 +31,8 @@ UPDATE delivery_queue SET state = 'pending', lease_until = NULL, due_at = $2
 WHERE target = $1 AND state = 'leased' AND lease_until < $2
 """
 
+# An alert's deliveries are found by its fingerprint: what is concatenated can't be looked up by. So no plan, made while
+# the queue was short, reads all that waits for a target when it is long.
 _LEASE = f"""
 WITH due AS (
     SELECT q.fingerprint FROM delivery_queue q
@@ -37,13 +40,15 @@ WITH due AS (
         SELECT 1 FROM delivery_queue l
         WHERE l.target = q.target AND l.fingerprint = q.fingerprint AND l.state = 'leased')
     ORDER BY q.due_at LIMIT $3
-), newest AS (
-    SELECT DISTINCT ON (q.fingerprint) q.fingerprint, q.id FROM delivery_queue q
-    WHERE q.target = $1 AND q.state = 'pending' AND q.fingerprint IN (SELECT fingerprint FROM due)
-    ORDER BY q.fingerprint, q.starts_at DESC, q.event_key DESC
+), waiting AS MATERIALIZED (
+    SELECT w.id, w.fingerprint,
+        row_number() OVER (PARTITION BY w.fingerprint ORDER BY w.starts_at DESC, w.event_key DESC) AS place
+    FROM (SELECT DISTINCT fingerprint FROM due) a CROSS JOIN LATERAL (
+        SELECT q.id, q.fingerprint, q.starts_at, q.event_key FROM delivery_queue q
+        WHERE q.fingerprint = a.fingerprint AND q.target || '' = $1 AND q.state || '' = 'pending') w
 ), older AS (
-    DELETE FROM delivery_queue q USING newest n
-    WHERE q.target = $1 AND q.state = 'pending' AND q.fingerprint = n.fingerprint AND q.id <> n.id
+    DELETE FROM delivery_queue q USING waiting w
+    WHERE w.place > 1 AND q.id = w.id AND q.fingerprint = w.fingerprint
     RETURNING q.*
 ), superseded AS (
     INSERT INTO deliveries ({_COLUMNS})
@@ -51,23 +56,25 @@ WITH due AS (
         attempts, log, external_id, $2, shape, enrichment FROM older
 ), leased AS (
     UPDATE delivery_queue q SET state = 'leased', lease_until = $4, attempts = q.attempts + 1
-    FROM newest n WHERE q.id = n.id AND q.fingerprint = n.fingerprint
+    FROM waiting w WHERE w.place = 1 AND q.id = w.id AND q.fingerprint = w.fingerprint
     RETURNING q.*
 )
 SELECT l.id, l.attempts, l.created_at, l.event, l.fingerprint, l.starts_at,
     coalesce(a.labels, '{{}}') AS labels, coalesce(a.annotations, '{{}}') AS annotations, a.ends_at,
     coalesce(a.generator_url, '') AS generator_url, coalesce(a.receiver, '') AS receiver,
-    r.group_key, r.external_url, r.details,
-    (SELECT d.external_id FROM deliveries d WHERE d.fingerprint = l.fingerprint AND d.starts_at = l.starts_at
-        AND d.target = l.target AND d.external_id IS NOT NULL ORDER BY d.id DESC LIMIT 1) AS external_id,
-    EXISTS (SELECT 1 FROM deliveries d WHERE d.fingerprint = l.fingerprint AND d.starts_at = l.starts_at
-        AND d.target = l.target AND d.state = 'delivered') AS was_told,
+    r.group_key, r.external_url, r.details, d.external_id, coalesce(d.was_told, false) AS was_told,
     (SELECT c.verdict FROM classifications c WHERE c.shape = l.shape ORDER BY c.id DESC LIMIT 1) AS verdict,
     l.enrichment,
     (SELECT count(*) FROM older) AS superseded
 FROM leased l
 LEFT JOIN alerts a ON a.fingerprint = l.fingerprint AND a.starts_at = l.starts_at
 LEFT JOIN receipts r ON r.id = l.receipt_id AND r.received_at = l.created_at
+LEFT JOIN LATERAL (
+    SELECT bool_or(d.state = 'delivered') AS was_told,
+        (array_agg(d.external_id ORDER BY d.id DESC) FILTER (WHERE d.external_id IS NOT NULL))[1] AS external_id
+    FROM deliveries d WHERE d.fingerprint = l.fingerprint AND d.starts_at = l.starts_at AND d.target || '' = l.target
+        AND d.created_at > l.starts_at - interval '1 day'  -- leaves out partitions of before; senders' clocks differ
+) d ON true
 ORDER BY l.id
 """
 
@@ -75,12 +82,13 @@ _ATTEMPT_LOG = "CASE WHEN jsonb_array_length(q.log) >= 20 THEN q.log - 0 ELSE q.
 
 _SETTLE = f"""
 WITH u AS (
-    SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::timestamptz[])
-        AS u(id, fingerprint, state, attempt, settled_at)
+    SELECT * FROM unnest($1::text[], $2::text[], $3::timestamptz[], $4::text[], $5::text[], $6::timestamptz[])
+        AS u(id, fingerprint, lease_until, state, attempt, settled_at)
 ), external AS (
-    SELECT * FROM unnest($1::text[], $6::text[]) AS e(id, external_id)
+    SELECT * FROM unnest($1::text[], $7::text[]) AS e(id, external_id)
 ), done AS (
-    DELETE FROM delivery_queue q USING u WHERE q.id = u.id AND q.fingerprint = u.fingerprint AND q.state = 'leased'
+    DELETE FROM delivery_queue q USING u
+    WHERE q.id = u.id AND q.fingerprint = u.fingerprint AND q.state = 'leased' AND q.lease_until = u.lease_until
     RETURNING q.*, u.state AS new_state, {_ATTEMPT_LOG} AS new_log, u.settled_at AS now
 )
 INSERT INTO deliveries ({_COLUMNS})
@@ -91,13 +99,28 @@ FROM done d LEFT JOIN external e ON e.id = d.id
 
 _POSTPONE = f"""
 UPDATE delivery_queue q SET state = 'pending', lease_until = NULL, due_at = u.due_at, log = {_ATTEMPT_LOG}
-FROM unnest($1::text[], $2::text[], $3::timestamptz[], $4::text[]) AS u(id, fingerprint, due_at, attempt)
-WHERE q.id = u.id AND q.fingerprint = u.fingerprint AND q.state = 'leased'
+FROM unnest($1::text[], $2::text[], $3::timestamptz[], $4::timestamptz[], $5::text[])
+    AS u(id, fingerprint, lease_until, due_at, attempt)
+WHERE q.id = u.id AND q.fingerprint = u.fingerprint AND q.state = 'leased' AND q.lease_until = u.lease_until
+"""
+
+# So that nobody leases newer of an alert between the look at it and the return of the older to the queue.
+_HOLD_TARGETS = """
+SELECT pg_advisory_xact_lock(hashtextextended('alert-history target ' || target, 0)) FROM (
+    SELECT DISTINCT target FROM deliveries
+    WHERE state = 'dead' AND ($1::text IS NULL OR id = $1) AND ($2::text IS NULL OR target = $2) ORDER BY target) held
 """
 
 _REPLAY = f"""
 WITH dead AS (
-    DELETE FROM deliveries WHERE state = 'dead' AND ($1::text IS NULL OR id = $1) AND ($2::text IS NULL OR target = $2)
+    DELETE FROM deliveries d
+    WHERE state = 'dead' AND ($1::text IS NULL OR id = $1) AND ($2::text IS NULL OR target = $2)
+    AND NOT EXISTS (
+        SELECT 1 FROM delivery_queue n WHERE n.fingerprint = d.fingerprint AND n.target = d.target
+            AND (n.starts_at, n.event_key) > (d.starts_at, d.event_key))
+    AND NOT EXISTS (
+        SELECT 1 FROM deliveries n WHERE n.fingerprint = d.fingerprint AND n.target = d.target AND n.state = 'delivered'
+            AND (n.starts_at, n.event_key) > (d.starts_at, d.event_key))
     RETURNING *
 )
 INSERT INTO delivery_queue ({_COLUMNS})
@@ -140,12 +163,11 @@ class PostgresOutbox:
             async with self._connections.deliverer() as connection, connection.transaction():
                 if done:
                     rows = [
-                        (s.id, lease.alert.fingerprint, s.state, _json(s.attempt), s.attempt.at, s.external_id)
-                        for lease, s in done
+                        (*_whose(lease), s.state, _json(s.attempt), s.attempt.at, s.external_id) for lease, s in done
                     ]
                     await connection.execute(_SETTLE, *zip(*rows, strict=True))
                 if postponed:
-                    waiting = [(s.id, lease.alert.fingerprint, s.due_at, _json(s.attempt)) for lease, s in postponed]
+                    waiting = [(*_whose(lease), s.due_at, _json(s.attempt)) for lease, s in postponed]
                     await connection.execute(_POSTPONE, *zip(*waiting, strict=True))
 
     async def depth(self) -> dict[str, QueueDepth]:
@@ -163,11 +185,12 @@ class PostgresOutbox:
     async def replay(self, *, now: datetime, delivery_id: str | None = None, target: str | None = None) -> int:
         """See `ports.Outbox.replay`."""
         with storage_errors():
-            async with self._connections.single() as connection:
+            async with self._connections.single() as connection, connection.transaction():
+                await connection.execute(_HOLD_TARGETS, delivery_id, target)
                 done = await connection.execute(_REPLAY, delivery_id, target, now)
         replayed = int(done.rsplit(" ", 1)[1])
         if delivery_id is not None and not replayed:
-            raise NotFound(f"no dead delivery {delivery_id!r}")
+            raise NotFound(f"no dead delivery {delivery_id!r} of which its target knows nothing newer")
         return replayed
 
     async def deliveries(self, wanted: DeliveryFilter) -> DeliveryPage:
@@ -186,6 +209,11 @@ class PostgresOutbox:
                 rows = await connection.fetch(f"{query} ORDER BY id DESC LIMIT $6", *arguments, wanted.limit + 1)
         found = [_stored(row) for row in rows[: wanted.limit]]
         return DeliveryPage(found, found[-1].id if len(rows) > wanted.limit else None)
+
+
+def _whose(lease: Leased) -> tuple[str, str, datetime]:
+    """A delivery, and the very lease of it that is ours: one taken after ours ran out ends later."""
+    return lease.id, lease.alert.fingerprint, lease.lease_until
 
 
 def _json(value: Any) -> str:

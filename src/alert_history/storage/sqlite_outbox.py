@@ -31,6 +31,10 @@ _DUE = """SELECT DISTINCT fingerprint FROM (
 _PENDING = """SELECT id FROM delivery_queue
     WHERE target = ? AND fingerprint = ? AND state = 'pending'
     ORDER BY starts_at DESC, event_key DESC"""
+_NEWER = """n.fingerprint = deliveries.fingerprint AND n.target = deliveries.target
+    AND (n.starts_at, n.event_key) > (deliveries.starts_at, deliveries.event_key)"""
+_IS_NEWEST = f"""NOT EXISTS (SELECT 1 FROM delivery_queue n WHERE {_NEWER})
+    AND NOT EXISTS (SELECT 1 FROM deliveries n WHERE {_NEWER} AND n.state = 'delivered')"""
 _LOG = f"INSERT INTO deliveries ({_COLUMNS}) SELECT {_COLUMNS} FROM delivery_queue WHERE id = ?"
 _LEASED = """SELECT q.*, a.labels, a.annotations, a.ends_at, a.generator_url, a.receiver,
         r.group_key, r.external_url, r.details, (
@@ -60,7 +64,7 @@ class SqliteOutbox:
 
     async def settle(self, settlements: Sequence[tuple[Leased, Settlement]]) -> None:
         """See `ports.Outbox.settle`."""
-        await self._connections.write(_settle, [settlement for _, settlement in settlements])
+        await self._connections.write(_settle, settlements)
 
     async def depth(self) -> dict[str, QueueDepth]:
         """See `ports.Outbox.depth`."""
@@ -74,7 +78,7 @@ class SqliteOutbox:
         """See `ports.Outbox.replay`."""
         replayed = await self._connections.write(_replay, now, delivery_id=delivery_id, target=target)
         if delivery_id is not None and not replayed:
-            raise NotFound(f"no dead delivery {delivery_id!r}")
+            raise NotFound(f"no dead delivery {delivery_id!r} of which its target knows nothing newer")
         return replayed
 
     async def deliveries(self, wanted: DeliveryFilter) -> DeliveryPage:
@@ -85,9 +89,10 @@ class SqliteOutbox:
 
 
 def _has_work(connection: sqlite3.Connection, target: str, now: datetime) -> bool:
-    query = """SELECT 1 FROM delivery_queue WHERE target = :target AND
-        (state = 'pending' AND due_at <= :now OR state = 'leased' AND lease_until < :now) LIMIT 1"""
-    return connection.execute(query, {"target": target, "now": to_microseconds(now)}).fetchone() is not None
+    query = """SELECT EXISTS (SELECT 1 FROM delivery_queue
+            WHERE target = :target AND state = 'pending' AND due_at <= :now)
+        OR EXISTS (SELECT 1 FROM delivery_queue WHERE target = :target AND state = 'leased' AND lease_until < :now)"""
+    return bool(connection.execute(query, {"target": target, "now": to_microseconds(now)}).fetchone()[0])
 
 
 def _lease(
@@ -121,10 +126,10 @@ def _move(
     connection.execute("DELETE FROM delivery_queue WHERE id = ?", (delivery_id,))
 
 
-def _settle(connection: sqlite3.Connection, settlements: Sequence[Settlement]) -> None:
-    for settlement in settlements:
-        query = "SELECT log FROM delivery_queue WHERE id = ? AND state = 'leased'"
-        row = connection.execute(query, (settlement.id,)).fetchone()
+def _settle(connection: sqlite3.Connection, settlements: Sequence[tuple[Leased, Settlement]]) -> None:
+    for leased, settlement in settlements:
+        query = "SELECT log FROM delivery_queue WHERE id = ? AND state = 'leased' AND lease_until = ?"
+        row = connection.execute(query, (settlement.id, to_microseconds(leased.lease_until))).fetchone()
         if row is None:
             continue  # the lease was lost
         log = [*_read(row[0]), settlement.attempt][-MAX_LOGGED_ATTEMPTS:]
@@ -148,14 +153,16 @@ def _depth(connection: sqlite3.Connection) -> dict[str, QueueDepth]:
 
 
 def _replay(connection: sqlite3.Connection, now: datetime, *, delivery_id: str | None, target: str | None) -> int:
-    which = "state = 'dead' AND (:id IS NULL OR id = :id) AND (:target IS NULL OR target = :target)"
-    given = {"id": delivery_id, "target": target, "now": to_microseconds(now)}
+    which = f"state = 'dead' AND (:id IS NULL OR id = :id) AND (:target IS NULL OR target = :target) AND {_IS_NEWEST}"
+    found = connection.execute(f"SELECT id FROM deliveries WHERE {which}", {"id": delivery_id, "target": target})
+    dead = [{"id": row[0], "now": to_microseconds(now)} for row in found]
     revived = "id, fingerprint, starts_at, target, event_key, event, receipt_id, 'pending', :now, :now, NULL, 0, log"
     kept = "external_id, NULL, shape, enrichment"
-    connection.execute(
-        f"INSERT INTO delivery_queue ({_COLUMNS}) SELECT {revived}, {kept} FROM deliveries WHERE {which}", given
+    connection.executemany(
+        f"INSERT INTO delivery_queue ({_COLUMNS}) SELECT {revived}, {kept} FROM deliveries WHERE id = :id", dead
     )
-    return connection.execute(f"DELETE FROM deliveries WHERE {which}", given).rowcount
+    connection.executemany("DELETE FROM deliveries WHERE id = :id", dead)
+    return len(dead)
 
 
 def _deliveries(connection: sqlite3.Connection, wanted: DeliveryFilter) -> list[sqlite3.Row]:

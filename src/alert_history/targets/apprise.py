@@ -102,6 +102,11 @@ def make(spec: TargetSpec, client: httpx.AsyncClient) -> "AppriseTarget":
     return AppriseTarget(services, deadline_seconds=_deadline_seconds(client.timeout), allow_private=allow_private)
 
 
+def prepare() -> None:
+    """Load the package and all its services, which takes more than half a second. Raises as `make` does."""
+    _library().Apprise.instantiate("json://localhost", suppress_exceptions=True)
+
+
 class AppriseTarget:
     """Some of apprise's services, told one after the other. If one of them fails, all are told again."""
 

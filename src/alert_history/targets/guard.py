@@ -9,21 +9,21 @@ import logging
 import socket
 import ssl
 import threading
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import suppress
 from ipaddress import ip_address
+from typing import NamedTuple
 
-import httpcore
 import httpx
 
 from alert_history.errors import Rejected
 from alert_history.targets.addresses import Address, why_forbidden
+from alert_history.targets.exchange import Connection, written
 
 MAX_ANSWER_BYTES = 1024 * 1024
 
 _TIMEOUT = httpx.Timeout(10.0, connect=5.0)
-_MAX_CONNECTIONS = 512
-_MAX_IDLE_CONNECTIONS = 64
+_MAX_IDLE_CONNECTIONS = 512  # those in use are bounded by who uses them
 _IDLE_SECONDS = 30.0
 _MAX_LOOKUPS = 32
 
@@ -51,7 +51,7 @@ def guarded_client(
     """
     logging.getLogger("httpx").setLevel(logging.WARNING)  # below that it logs whole URLs, and targets' are secret
     client = GuardedClient(
-        transport=_GuardedTransport(_Backend(resolve or system_resolve, allow_private=allow_private)),
+        transport=_GuardedTransport(_Dialer(resolve or system_resolve, allow_private=allow_private)),
         timeout=timeout,
         follow_redirects=False,
         trust_env=False,
@@ -74,114 +74,131 @@ async def _refuse_redirect(response: httpx.Response) -> None:
 
 
 class _GuardedTransport(httpx.AsyncBaseTransport):
-    """httpx's own transport takes no network backend; this one is httpcore's pool with ours."""
+    """Connections of our own: httpx's transport lets nobody choose the address, and takes most of a call's time."""
 
-    def __init__(self, backend: httpcore.AsyncNetworkBackend) -> None:
-        self._pool = httpcore.AsyncConnectionPool(
-            ssl_context=_tls(),
-            max_connections=_MAX_CONNECTIONS,
-            max_keepalive_connections=_MAX_IDLE_CONNECTIONS,
-            keepalive_expiry=_IDLE_SECONDS,
-            network_backend=backend,
-        )
+    def __init__(self, dial: "_Dialer") -> None:
+        self._dial = dial
+        self._idle: dict[_Origin, list[tuple[Connection, asyncio.TimerHandle]]] = {}
+        self._idle_count = 0
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        if request.url.scheme not in {"http", "https"}:
+        url = request.url
+        if url.scheme not in {"http", "https"}:
             raise Rejected("its URL must begin with http:// or https://")
-        url = httpcore.URL(
-            scheme=request.url.raw_scheme,
-            host=request.url.raw_host,
-            port=request.url.port,
-            target=request.url.raw_path,
-        )
-        inner = httpcore.Request(
-            request.method, url, headers=request.headers.raw, content=request.stream, extensions=request.extensions
-        )
-        with _as_httpx_errors():
-            answer = await self._pool.handle_async_request(inner)
+        if "transfer-encoding" in request.headers:
+            raise httpx.LocalProtocolError("a body must say how long it is")
+        method = request.method.encode()
+        sent = written(method, url.raw_path, request.headers.raw, await request.aread())
+        origin = _Origin(url.scheme, url.host, url.port or (443 if url.scheme == "https" else 80))
+        timeouts = request.extensions.get("timeout", {})
+        connection = self._take(origin) or await self._dial(origin, timeouts.get("connect"))
+        try:
+            answer = connection.ask(sent)
+            await answer.head(timeouts.get("read"))
+        except BaseException:
+            connection.close()
+            raise
         headers = [(name, value) for name, value in answer.headers if name.lower() != b"content-encoding"]
-        return httpx.Response(answer.status, headers=headers, stream=_Answer(answer), extensions=answer.extensions)
+        body = _Body(
+            lambda: connection.piece(answer, timeouts.get("read")), lambda: self._give_back(origin, connection)
+        )
+        return httpx.Response(answer.status, headers=headers, stream=body)
 
     async def aclose(self) -> None:
-        await self._pool.aclose()
+        for idle in self._idle.values():
+            for connection, timer in idle:
+                timer.cancel()
+                connection.close()
+        self._idle.clear()
+
+    def _take(self, origin: "_Origin") -> Connection | None:
+        """One that is connected already: that used last, which its server is least likely to close now."""
+        idle = self._idle.get(origin, [])
+        while idle:
+            connection, timer = idle.pop()
+            self._idle_count -= 1
+            timer.cancel()
+            if connection.is_usable:
+                return connection
+            connection.close()
+        self._idle.pop(origin, None)
+        return None
+
+    def _give_back(self, origin: "_Origin", connection: Connection) -> None:
+        if not connection.release():
+            return
+        if self._idle_count >= _MAX_IDLE_CONNECTIONS:
+            connection.close()
+            return
+        timer = asyncio.get_running_loop().call_later(_IDLE_SECONDS, self._expire, origin, connection)
+        self._idle.setdefault(origin, []).append((connection, timer))
+        self._idle_count += 1
+
+    def _expire(self, origin: "_Origin", connection: Connection) -> None:
+        connection.close()
+        held = self._idle.get(origin, [])
+        left = [entry for entry in held if entry[0] is not connection]
+        self._idle_count -= len(held) - len(left)
+        if left:
+            self._idle[origin] = left
+        else:
+            self._idle.pop(origin, None)
 
 
-def _tls() -> ssl.SSLContext:
-    """Trusts what httpx trusts; SSL_CERT_FILE and SSL_CERT_DIR name others."""
-    return httpx.create_ssl_context()
+class _Origin(NamedTuple):
+    """Where a request goes: connections to it are alike."""
+
+    scheme: str
+    host: str
+    port: int
 
 
-class _Answer(httpx.AsyncByteStream):
+class _Body(httpx.AsyncByteStream):
     """The bytes of an answer, of which there may be only so many."""
 
-    def __init__(self, answer: httpcore.Response) -> None:
-        self._answer = answer
+    def __init__(self, piece: Callable[[], Awaitable[bytes]], give_back: Callable[[], None]) -> None:
+        self._piece = piece
+        self._give_back = give_back
+        self._is_over = False
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         size = 0
-        with _as_httpx_errors():
-            async for part in self._answer.aiter_stream():
-                size += len(part)
-                if size > MAX_ANSWER_BYTES:
-                    raise httpx.RemoteProtocolError(f"it answered more than {MAX_ANSWER_BYTES} bytes")
-                yield part
+        while piece := await self._piece():
+            size += len(piece)
+            if size > MAX_ANSWER_BYTES:
+                raise httpx.RemoteProtocolError(f"it answered more than {MAX_ANSWER_BYTES} bytes")
+            yield piece
 
     async def aclose(self) -> None:
-        with _as_httpx_errors():
-            await self._answer.aclose()
+        if not self._is_over:
+            self._is_over = True
+            self._give_back()
 
 
-@contextmanager
-def _as_httpx_errors() -> Iterator[None]:
-    """Errors of httpcore by httpx's names, which are the same."""
-    try:
-        yield
-    except (httpcore.NetworkError, httpcore.TimeoutException, httpcore.ProtocolError) as error:
-        kind: type[httpx.TransportError] = getattr(httpx, type(error).__name__)
-        raise kind(str(error)) from error
-
-
-class _Backend(httpcore.AsyncNetworkBackend):
+class _Dialer:
     """Connects to addresses it has checked itself."""
 
     def __init__(self, resolve: Resolve, *, allow_private: bool) -> None:
-        self._inner = httpcore.AnyIOBackend()
         self._lookups = _Lookups(resolve)
         self._allow_private = allow_private
+        self._tls = _tls()
 
-    async def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,  # noqa: ASYNC109  # httpcore's signature
-        local_address: str | None = None,
-        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
-    ) -> httpcore.AsyncNetworkStream:
+    async def __call__(self, origin: _Origin, timeout_seconds: float | None) -> Connection:
+        """A new connection. Raises: ForbiddenAddress, httpx.ConnectError, httpx.ConnectTimeout."""
         try:
-            async with asyncio.timeout(timeout):
-                addresses = self._allowed(await self._addresses(host, port))
-                return await self._first_connected(addresses, port, timeout, local_address, socket_options)
+            async with asyncio.timeout(timeout_seconds):
+                addresses = self._allowed(await self._addresses(origin))
+                return await self._first_connected(addresses, origin, timeout_seconds)
         except TimeoutError:
-            raise httpcore.ConnectTimeout("no connection in time") from None
+            raise httpx.ConnectTimeout("no connection in time") from None
 
-    async def connect_unix_socket(
-        self,
-        path: str,  # noqa: ARG002  # here and below: httpcore's signature
-        timeout: float | None = None,  # noqa: ARG002, ASYNC109
-        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,  # noqa: ARG002
-    ) -> httpcore.AsyncNetworkStream:
-        raise ForbiddenAddress("a socket file is no target")
-
-    async def sleep(self, seconds: float) -> None:
-        await self._inner.sleep(seconds)
-
-    async def _addresses(self, host: str, port: int) -> list[Address]:
+    async def _addresses(self, origin: _Origin) -> list[Address]:
         with suppress(ValueError):
-            return [ip_address(host.strip("[]"))]
+            return [ip_address(origin.host.strip("[]"))]
         try:
-            return [ip_address(text) for text in await self._lookups.look_up(host, port)]
+            return [ip_address(text) for text in await self._lookups.look_up(origin.host, origin.port)]
         except (OSError, ValueError):
-            raise httpcore.ConnectError("its host name can't be resolved") from None
+            raise httpx.ConnectError("its host name can't be resolved") from None
 
     def _allowed(self, addresses: Sequence[Address]) -> list[Address]:
         """Those of the addresses that may be called. Raises: ForbiddenAddress if there is none."""
@@ -193,20 +210,36 @@ class _Backend(httpcore.AsyncNetworkBackend):
         return allowed
 
     async def _first_connected(
-        self,
-        addresses: Sequence[Address],
-        port: int,
-        timeout: float | None,  # noqa: ASYNC109
-        local_address: str | None,
-        socket_options: Iterable[httpcore.SOCKET_OPTION] | None,
-    ) -> httpcore.AsyncNetworkStream:
+        self, addresses: Sequence[Address], origin: _Origin, timeout_seconds: float | None
+    ) -> Connection:
         """A connection to the first that takes one; each gets its share of the time."""
-        options = list(socket_options or ())
-        share = None if timeout is None else timeout / len(addresses)
+        share = None if timeout_seconds is None else timeout_seconds / len(addresses)
         for address in addresses[:-1]:
-            with suppress(httpcore.ConnectError, httpcore.ConnectTimeout):
-                return await self._inner.connect_tcp(str(address), port, share, local_address, options)
-        return await self._inner.connect_tcp(str(addresses[-1]), port, share, local_address, options)
+            with suppress(httpx.ConnectError, TimeoutError):
+                async with asyncio.timeout(share):
+                    return await self._connected(address, origin)
+        return await self._connected(addresses[-1], origin)
+
+    async def _connected(self, address: Address, origin: _Origin) -> Connection:
+        is_tls = origin.scheme == "https"
+        try:
+            _, connection = await asyncio.get_running_loop().create_connection(
+                Connection,
+                str(address),
+                origin.port,
+                ssl=self._tls if is_tls else None,
+                server_hostname=origin.host if is_tls else None,
+            )
+        except OSError as error:  # TLS's errors, too
+            raise httpx.ConnectError("can't connect") from error
+        return connection
+
+
+def _tls() -> ssl.SSLContext:
+    """Trusts what httpx trusts; SSL_CERT_FILE and SSL_CERT_DIR name others."""
+    context = httpx.create_ssl_context()
+    context.set_alpn_protocols(["http/1.1"])
+    return context
 
 
 class _Lookups:

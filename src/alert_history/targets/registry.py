@@ -1,6 +1,7 @@
 """Formats by name. Other packages add theirs by an entry point in the group `alert_history.targets`."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
 from importlib import import_module
 from importlib.metadata import entry_points
@@ -29,7 +30,19 @@ def make_target(spec: TargetSpec, client: httpx.AsyncClient) -> Target:
     load = formats().get(spec.format)
     if load is None:
         raise ValueError(f"format: {spec.format!r} is none of {', '.join(sorted(formats()))}")
-    return load()(spec, client)
+    try:
+        make = load()
+    except Exception as error:  # whatever another's package does when it is imported, the other targets go on
+        raise ValueError(f"format: {spec.format!r} can't be loaded: {type(error).__name__}") from error
+    return make(spec, client)
+
+
+def load_format(name: str) -> None:
+    """Import a format, and what it uses, before its first target is made. Slow; what fails is told by `make_target`."""
+    with suppress(Exception):
+        module = import_module(formats()[name]().__module__)
+        if prepare := getattr(module, "prepare", None):
+            prepare()
 
 
 def _loader(name: str) -> Callable[[], Make]:

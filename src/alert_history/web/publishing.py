@@ -11,7 +11,8 @@ from starlette.requests import Request
 from alert_history.domain.delivery import State
 from alert_history.domain.receipt import RANDOM_ID_BYTES, time_ordered_id
 from alert_history.domain.target import Message, Outgoing, TargetSpec
-from alert_history.engine.publish import Publisher, TargetHealth
+from alert_history.engine.publish import Publisher
+from alert_history.engine.worker import TargetHealth
 from alert_history.errors import DeliveryError, NotFound
 from alert_history.ports import Clock, DeliveryFilter, Discovery, Outbox, QueueDepth, StoredDelivery
 from alert_history.web.api import Limit

@@ -1,0 +1,308 @@
+"""The worker of one target: takes its deliveries from the outbox, makes them within its limits, and settles them.
+
+Three things go on side by side, so that none waits for another: the next deliveries are leased while the last are sent,
+several are sent at once, and what has ended is settled together, in one transaction each time. For one alert there is
+never more than one under way, because the outbox leases no more.
+"""
+
+import asyncio
+import random
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import datetime, timedelta
+from itertools import groupby
+from time import perf_counter
+from typing import Protocol
+
+import msgspec
+import structlog
+from aiolimiter import AsyncLimiter
+from purgatory import AsyncCircuitBreakerFactory
+from purgatory.domain.model import OpenedState
+
+from alert_history.domain.delivery import Attempt, Leased, Settlement, is_given_up, retry_at
+from alert_history.domain.routing import reason_to_withhold
+from alert_history.domain.target import Message, Sent, TargetSpec
+from alert_history.engine.turns import Turns
+from alert_history.errors import AlertHistoryError, Rejected, Retryable
+from alert_history.ports import Clock, Outbox, Target
+
+LEASE = timedelta(seconds=25)
+"""How long a killed replica's deliveries wait before another, which looks every second, takes them over: by 30 s.
+
+Long enough for what waits by the rate limit, and then for an answer.
+"""
+
+SENDS_AT_ONCE = 16
+"""How many messages to one target are under way at a time."""
+
+_SEND_SECONDS = 10.0  # one attempt
+_BATCH_SECONDS = 10  # no more is held than the rate allows in this time, so that leases outlive it
+_MAX_BATCH = 64
+_MAX_HELD = 4 * _MAX_BATCH  # with what could not be settled yet
+_POLL_SECONDS = 1.0  # for what other replicas queued, and what becomes due
+_BREAKER_FAILURES = 5
+_BREAKER_SECONDS = 15.0
+_LONGEST_PAUSE_SECONDS = 3600.0
+
+_log = structlog.get_logger()
+
+
+class PublishingObserver(Protocol):
+    """Who counts what happens."""
+
+    def attempted(self, target: str, status: str, seconds: float | None) -> None:
+        """One delivery came to `success`, `failure`, `dead` or `superseded`."""
+        ...
+
+
+class TargetHealth(msgspec.Struct):
+    """What this process knows of a target since it started, or since it was changed.
+
+    `gone` is what it said when it wanted no more messages (410): then it is sent none, until it is changed.
+    """
+
+    succeeded: int = 0
+    failed: int = 0
+    last_success_at: datetime | None = None
+    last_failure: str | None = None
+    is_paused_until: datetime | None = None
+    consecutive_failures: int = 0
+    gone: str | None = None
+
+
+class TargetWorker:
+    """One target's. `turns` are shared by all workers: who may lease next."""
+
+    def __init__(
+        self,
+        spec: TargetSpec,
+        target: Target,
+        *,
+        outbox: Outbox,
+        clock: Clock,
+        observer: PublishingObserver,
+        turns: Turns,
+    ) -> None:
+        self.target = target
+        self.health = TargetHealth()
+        self._spec = spec
+        self._name = spec.name
+        self._outbox = outbox
+        self._clock = clock
+        self._observer = observer
+        self._turns = turns
+        rate = spec.rate_limit_per_minute or target.default_rate_per_minute
+        self._limiter = _limiter(rate)
+        self._batch = max(1, min(_MAX_BATCH, int(rate / 60 * _BATCH_SECONDS)))
+        self._breakers = AsyncCircuitBreakerFactory(
+            default_threshold=_BREAKER_FAILURES, default_ttl=_BREAKER_SECONDS, exclude=[Rejected]
+        )
+        self._wake = asyncio.Event()
+        self._held: dict[str, Leased] = {}
+        self._unsent = 0
+        self._messages: asyncio.Queue[list[Leased]] = asyncio.Queue()
+        self._settlements: list[tuple[Leased, Settlement]] = []
+        self._has_settlements = asyncio.Event()
+
+    def wake(self) -> None:
+        """There may be something to do."""
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Until cancelled; what is held then is settled or goes back to the outbox."""
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._keep_leasing())
+                tasks.create_task(self._keep_settling())
+                for _ in range(SENDS_AT_ONCE):
+                    tasks.create_task(self._keep_sending())
+        finally:
+            await asyncio.shield(self._hand_back())
+
+    # --- Leasing ------------------------------------------------------------------------------------------------------
+
+    async def _keep_leasing(self) -> None:
+        while True:
+            self._wake.clear()
+            try:
+                may_have_more = await self._lease()
+            except AlertHistoryError as error:
+                _log.warning("outbox_unavailable", target=self._name, reason=str(error))
+                may_have_more = False
+            if not may_have_more:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(_POLL_SECONDS):
+                        await self._wake.wait()
+
+    async def _lease(self) -> bool:
+        """Take what there is room for; whether there may be more, and room for it."""
+        room = self._room()
+        if not room:
+            return False
+        async with self._turns.turn(self._spec.priority):
+            leased, superseded = await self._outbox.lease(self._name, now=self._clock(), limit=room, lease_for=LEASE)
+        for _ in range(superseded):
+            self._observer.attempted(self._name, "superseded", None)
+        self._held.update((one.id, one) for one in leased)
+        wanted = self._wanted(leased)
+        self._unsent += len(wanted)
+        for message in self._in_messages(wanted):
+            self._messages.put_nowait(message)
+        return len(leased) + superseded >= room and self._room() > 0
+
+    def _room(self) -> int:
+        """How many to lease: none before half of what may wait has been sent, so that they come in batches."""
+        if self.health.is_paused_until is not None and self._clock() < self.health.is_paused_until:
+            return 0
+        if self._unsent > self._batch // 2 or len(self._held) > _MAX_HELD:
+            return 0
+        return self._batch - self._unsent
+
+    def _wanted(self, leased: Sequence[Leased]) -> list[Leased]:
+        """What the target wants to hear, now that it is classified; the rest is settled with the reason."""
+        wanted = []
+        for one in leased:
+            reason = reason_to_withhold(self._spec, one)
+            if reason is None:
+                wanted.append(one)
+            else:
+                self._settle(one, Settlement(one.id, "superseded", Attempt(self._clock(), "withheld", reason, 0)))
+                self._observer.attempted(self._name, "superseded", None)
+        return wanted
+
+    def _in_messages(self, leased: Sequence[Leased]) -> list[list[Leased]]:
+        """What is sent at once: a group's alerts of one receipt where the target speaks of groups, else each alone."""
+        if not self.target.speaks_of_groups:
+            return [[one] for one in leased]
+
+        def of_group(one: Leased) -> tuple[str, str, datetime]:
+            return (one.alert.group_key, one.alert.receiver, one.created_at)
+
+        return [list(group) for _, group in groupby(sorted(leased, key=of_group), key=of_group)]
+
+    # --- Sending ------------------------------------------------------------------------------------------------------
+
+    async def _keep_sending(self) -> None:
+        while True:
+            leased = await self._messages.get()
+            await self._deliver(leased)
+
+    async def _deliver(self, leased: Sequence[Leased]) -> None:
+        async with self._limiter:
+            self._unsent -= len(leased)
+            if self._unsent <= self._batch // 2:
+                self._wake.set()
+            if self._is_put_off(leased):
+                return
+            begin = perf_counter()
+            result = await self._attempt(Message(leased[0].id, tuple(one.alert for one in leased)))
+            seconds = perf_counter() - begin
+        now = self._clock()
+        self._note(result, now=now)
+        for one in leased:
+            settlement = _settlement(one, result, now=now, milliseconds=round(seconds * 1000))
+            self._settle(one, settlement)
+            status = {"delivered": "success", "dead": "dead", "pending": "failure"}[settlement.state]
+            self._observer.attempted(self._name, status, seconds)
+
+    def _is_put_off(self, leased: Sequence[Leased]) -> bool:
+        """Give back what must not be sent now: the target asked to wait, or the lease might end before the answer."""
+        now, until = self._clock(), self.health.is_paused_until
+        if until is not None and now < until:
+            due_at, reason = until, "the target asked to wait"
+        elif now + timedelta(seconds=_SEND_SECONDS) > min(one.lease_until for one in leased):
+            due_at, reason = now, "it waited for its turn as long as it was ours"
+        else:
+            return False
+        for one in leased:
+            attempt = Attempt(now, "handed_back", reason, 0)
+            self._settle(one, Settlement(one.id, "pending", attempt, due_at=due_at))
+        return True
+
+    async def _attempt(self, message: Message) -> Sent | Exception:
+        if self.health.gone is not None:
+            return Rejected(f"the target wants no more messages: {self.health.gone}", is_gone=True)
+        breaker = await self._breakers.get_breaker(self._name)
+        try:
+            async with breaker, asyncio.timeout(_SEND_SECONDS):
+                return await self.target.send(message)
+        except OpenedState:
+            return Retryable("the circuit breaker is open after repeated failures", after_seconds=_BREAKER_SECONDS)
+        except TimeoutError:
+            return Retryable(f"no answer within {_SEND_SECONDS:.0f} s")
+        except (Retryable, Rejected) as error:
+            return error
+        except Exception as error:  # noqa: BLE001  # a target's bug must not end its worker
+            _log.exception("target_failed", target=self._name)
+            return Retryable(f"unexpected {type(error).__name__}")
+
+    def _note(self, result: Sent | Exception, *, now: datetime) -> None:
+        health = self.health
+        if isinstance(result, Sent):
+            health.succeeded += 1
+            health.last_success_at = now
+            health.consecutive_failures = 0
+            return
+        health.failed += 1
+        health.consecutive_failures += 1
+        health.last_failure = str(result)
+        if isinstance(result, Rejected) and result.is_gone and health.gone is None:
+            health.gone = str(result)
+            _log.warning("target_gone", target=self._name, reason=health.gone)
+        if isinstance(result, Retryable) and result.after_seconds is not None:
+            until = now + timedelta(seconds=min(result.after_seconds, _LONGEST_PAUSE_SECONDS))
+            health.is_paused_until = max(until, health.is_paused_until or until)
+
+    # --- Settling -----------------------------------------------------------------------------------------------------
+
+    def _settle(self, leased: Leased, settlement: Settlement) -> None:
+        """Keep what came of it, with whatever else has ended by then."""
+        self._settlements.append((leased, settlement))
+        self._has_settlements.set()
+
+    async def _keep_settling(self) -> None:
+        while True:
+            await self._has_settlements.wait()
+            self._has_settlements.clear()
+            try:
+                await self._settle_all()
+            except AlertHistoryError as error:
+                _log.warning("outbox_unavailable", target=self._name, reason=str(error))
+                await asyncio.sleep(_POLL_SECONDS)
+                self._has_settlements.set()
+
+    async def _settle_all(self) -> None:
+        settled = list(self._settlements)  # which stay until they are kept, also where this is cancelled
+        await self._outbox.settle(settled)
+        del self._settlements[: len(settled)]
+        for leased, _ in settled:
+            self._held.pop(leased.id, None)
+        self._wake.set()  # an alert's next delivery may have waited for this one
+
+    async def _hand_back(self) -> None:
+        """Keep what came of what was tried; what was not goes back at once."""
+        tried = {settlement.id for _, settlement in self._settlements}
+        now = self._clock()
+        handed_back = Attempt(now, "handed_back", "the worker was stopped", 0)
+        left = [one for one in self._held.values() if one.id not in tried]
+        given = [(one, Settlement(one.id, "pending", handed_back, due_at=now)) for one in left]
+        if self._settlements or given:
+            await self._outbox.settle([*self._settlements, *given])
+
+
+def _limiter(rate_per_minute: float) -> AsyncLimiter:
+    """No burst above a second's worth (or a single message, where the rate is below one a second)."""
+    a_second = rate_per_minute / 60
+    return AsyncLimiter(max(a_second, 1), max(1.0, 1 / a_second))
+
+
+def _settlement(leased: Leased, result: Sent | Exception, *, now: datetime, milliseconds: int) -> Settlement:
+    if isinstance(result, Sent):
+        attempt = Attempt(now, "delivered", "", milliseconds)
+        return Settlement(leased.id, "delivered", attempt, external_id=result.external_id)
+    if isinstance(result, Rejected) or is_given_up(now, created_at=leased.created_at):
+        return Settlement(leased.id, "dead", Attempt(now, "dead", str(result), milliseconds))
+    after = result.after_seconds if isinstance(result, Retryable) else None
+    due_at = retry_at(now, attempt=leased.attempt, randomness=random.random(), at_least=after)  # noqa: S311  # jitter
+    return Settlement(leased.id, "pending", Attempt(now, "retried", str(result), milliseconds), due_at=due_at)
