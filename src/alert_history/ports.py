@@ -14,6 +14,7 @@ from alert_history.domain.delivery import Leased, Routing, Settlement, State
 from alert_history.domain.matching import Query
 from alert_history.domain.occurrence import Event, EventKind
 from alert_history.domain.receipt import Outcome, Receipt
+from alert_history.domain.routes import Routes
 from alert_history.domain.target import Message, Sent, TargetSpec
 
 
@@ -181,7 +182,7 @@ class Upkeep(Protocol):
 
 
 class QueueDepth(msgspec.Struct, frozen=True):
-    """What waits for a target, and since when the oldest of it."""
+    """What waits for a target, and since when the oldest of it could have been told (in the future: all are held)."""
 
     waiting: int
     oldest: datetime
@@ -225,7 +226,7 @@ class Outbox(Protocol):
     """What is still to be said, and what became of it. Filled by `Recorder.commit`."""
 
     async def lease(self, target: str, *, now: datetime, limit: int, lease_for: timedelta) -> tuple[list[Leased], int]:
-        """Take up to `limit` due deliveries of a target, at most one an alert: the newest.
+        """Take up to `limit` due deliveries of a target, at most one an alert: the newest that is due.
 
         Also returns how many older ones of those alerts that superseded. No other replica gets them before the
         lease runs out; what ran out is due again.
@@ -547,6 +548,27 @@ class DiscoveryState(msgspec.Struct, frozen=True):
     is_available: bool
     refreshed_at: datetime | None
     fault: str | None = None
+
+
+class RoutesState(msgspec.Struct, frozen=True):
+    """The routes in force, since when, and what is wrong with what the file says now, if it is not they."""
+
+    path: str
+    routes: Routes
+    read_at: datetime
+    faults: tuple[str, ...] = ()
+
+
+class RoutesSource(Protocol):
+    """Where routes come from."""
+
+    def state(self) -> RoutesState:
+        """What is in force."""
+        ...
+
+    async def watch(self, changed: Callable[[Routes], None]) -> None:
+        """Call `changed` within 2 s of a change, until cancelled. Faulty routes leave the old ones in force."""
+        ...
 
 
 class Clock(Protocol):

@@ -9,7 +9,6 @@ import random
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
-from itertools import groupby
 from time import perf_counter
 from typing import Protocol
 
@@ -22,8 +21,9 @@ from purgatory.domain.model import OpenedState
 from alert_history.domain.alert import Alert
 from alert_history.domain.delivery import Attempt, Leased, Routing, Settlement, is_given_up, retry_at
 from alert_history.domain.occurrence import Event
-from alert_history.domain.routing import reason_to_withhold, route
-from alert_history.domain.target import Message, Sent, TargetSpec
+from alert_history.domain.routes import Routes
+from alert_history.domain.routing import news_of, reason_to_withhold, regrouped, route
+from alert_history.domain.target import Message, Outgoing, Sent, TargetSpec
 from alert_history.errors import AlertHistoryError, Rejected, Retryable
 from alert_history.ports import Clock, Outbox, Target
 
@@ -40,6 +40,8 @@ _BREAKER_SECONDS = 15.0
 _log = structlog.get_logger()
 
 MakeTarget = Callable[[TargetSpec], Target]
+Regroup = Callable[[TargetSpec, Outgoing], Outgoing | None]
+"""An alert in the group that the routes put it into for a target; None where its own group stays."""
 
 
 class PublishingObserver(Protocol):
@@ -71,6 +73,8 @@ class Publisher:
         self._observer = observer
         self._specs: dict[str, TargetSpec] = {}
         self._workers: dict[str, tuple[TargetSpec, TargetWorker, asyncio.Task[None]]] = {}
+        self.routes: Routes | None = None
+        """The routes in force; None where each target's own query decides alone."""
 
     @property
     def specs(self) -> list[TargetSpec]:
@@ -94,7 +98,7 @@ class Publisher:
 
     def __call__(self, alert: Alert, event: Event) -> Routing | None:
         """See `ports.Router`."""
-        return route(self.specs, event=event.kind, labels=alert.labels, annotations=alert.annotations)
+        return route(self.specs, news_of(alert, event), routes=self.routes)
 
     def found(self, specs: Sequence[TargetSpec]) -> None:
         """Take these as all the targets there are: start, replace and stop workers. Needs a running loop."""
@@ -128,10 +132,15 @@ class Publisher:
             target = self._make(spec)
         except ValueError as error:
             return msgspec.structs.replace(spec, fault=str(error))
-        worker = TargetWorker(spec, target, outbox=self._outbox, clock=self._clock, observer=self._observer)
+        worker = TargetWorker(
+            spec, target, outbox=self._outbox, clock=self._clock, observer=self._observer, regroup=self._regroup
+        )
         task = asyncio.create_task(worker.run(), name=f"target {spec.name}")
         self._workers[spec.name] = (spec, worker, task)
         return spec
+
+    def _regroup(self, spec: TargetSpec, alert: Outgoing) -> Outgoing | None:
+        return None if self.routes is None else regrouped(alert, target=spec, routes=self.routes)
 
     def _stop_worker(self, name: str) -> asyncio.Task[None]:
         _, _, task = self._workers.pop(name)
@@ -143,12 +152,20 @@ class TargetWorker:
     """Leases a target's deliveries, makes them within its limits, and settles them."""
 
     def __init__(
-        self, spec: TargetSpec, target: Target, *, outbox: Outbox, clock: Clock, observer: PublishingObserver
+        self,
+        spec: TargetSpec,
+        target: Target,
+        *,
+        outbox: Outbox,
+        clock: Clock,
+        observer: PublishingObserver,
+        regroup: Regroup,
     ) -> None:
         self.target = target
         self.health = TargetHealth()
         self._spec = spec
         self._name = spec.name
+        self._regroup = regroup
         self._outbox = outbox
         self._clock = clock
         self._observer = observer
@@ -212,14 +229,21 @@ class TargetWorker:
         return wanted
 
     def _messages(self, leased: Sequence[Leased]) -> list[list[Leased]]:
-        """What is sent at once: a group's alerts of one receipt where the target speaks of groups, else each alone."""
+        """What is sent at once where the target speaks of groups; else each alone.
+
+        Alertmanager's group is what one receipt holds of it; a group of the routes is all of it that is due.
+        """
         if not self.target.speaks_of_groups:
             return [[one] for one in leased]
-
-        def of_group(one: Leased) -> tuple[str, str, datetime]:
-            return (one.alert.group_key, one.alert.receiver, one.created_at)
-
-        return [list(group) for _, group in groupby(sorted(leased, key=of_group), key=of_group)]
+        groups: dict[tuple[str, str, datetime | None], list[Leased]] = {}
+        for one in leased:
+            alert = self._regroup(self._spec, one.alert)
+            if alert is None:
+                groups.setdefault((one.alert.group_key, one.alert.receiver, one.created_at), []).append(one)
+            else:
+                regrouped = msgspec.structs.replace(one, alert=alert)
+                groups.setdefault((alert.group_key, alert.receiver, None), []).append(regrouped)
+        return list(groups.values())
 
     async def _deliver(self, leased: Sequence[Leased], settlements: list[tuple[Leased, Settlement]]) -> None:
         message = Message(leased[0].id, tuple(one.alert for one in leased))
@@ -283,7 +307,7 @@ def _settlement(leased: Leased, result: Sent | Exception, *, now: datetime, mill
     if isinstance(result, Sent):
         attempt = Attempt(now, "delivered", "", milliseconds)
         return Settlement(leased.id, "delivered", attempt, external_id=result.external_id)
-    if isinstance(result, Rejected) or is_given_up(now, created_at=leased.created_at):
+    if isinstance(result, Rejected) or is_given_up(now, created_at=leased.created_at, attempt=leased.attempt):
         return Settlement(leased.id, "dead", Attempt(now, "dead", str(result), milliseconds))
     after = result.after_seconds if isinstance(result, Retryable) else None
     due_at = retry_at(now, attempt=leased.attempt, randomness=random.random(), at_least=after)  # noqa: S311  # jitter

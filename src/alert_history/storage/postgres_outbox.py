@@ -1,7 +1,8 @@
 """PostgreSQL: the outbox. A target's deliveries are leased by one replica at a time, in one statement.
 
-For each alert the newest pending delivery is leased and the older ones are superseded; while one is under way,
-the alert's next one waits. The advisory lock on the target makes both true whatever other replicas do.
+For each alert the newest delivery that is due is leased and the older ones are superseded, due or not; a newer one
+that is held stays. While one is under way, the alert's next one waits. The advisory lock on the target makes both true
+whatever other replicas do.
 """
 
 from collections.abc import Sequence
@@ -38,12 +39,13 @@ WITH due AS (
         WHERE l.target = q.target AND l.fingerprint = q.fingerprint AND l.state = 'leased')
     ORDER BY q.due_at LIMIT $3
 ), newest AS (
-    SELECT DISTINCT ON (q.fingerprint) q.fingerprint, q.id FROM delivery_queue q
-    WHERE q.target = $1 AND q.state = 'pending' AND q.fingerprint IN (SELECT fingerprint FROM due)
+    SELECT DISTINCT ON (q.fingerprint) q.fingerprint, q.id, q.starts_at, q.event_key FROM delivery_queue q
+    WHERE q.target = $1 AND q.state = 'pending' AND q.due_at <= $2 AND q.fingerprint IN (SELECT fingerprint FROM due)
     ORDER BY q.fingerprint, q.starts_at DESC, q.event_key DESC
 ), older AS (
     DELETE FROM delivery_queue q USING newest n
     WHERE q.target = $1 AND q.state = 'pending' AND q.fingerprint = n.fingerprint AND q.id <> n.id
+        AND (q.starts_at, q.event_key) <= (n.starts_at, n.event_key)
     RETURNING q.*
 ), superseded AS (
     INSERT INTO deliveries ({_COLUMNS})
@@ -106,7 +108,7 @@ SELECT id, fingerprint, starts_at, target, event_key, event, receipt_id, 'pendin
 """
 
 _DEPTH = """
-SELECT target, count(*), min(created_at) FROM delivery_queue GROUP BY target
+SELECT target, count(*), min(CASE WHEN attempts = 0 THEN due_at ELSE created_at END) FROM delivery_queue GROUP BY target
 """
 
 _read = msgspec.json.decode
