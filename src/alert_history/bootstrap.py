@@ -174,7 +174,7 @@ class Service:
         )
         enrichment = EnrichmentApi(self.modes, classifying, state=self.enrichment, clock=utc_now)
         operations = [
-            *HistoryApi(self.store.history, clock=utc_now).operations(),
+            *HistoryApi(self.store.history, self.store.outbox, clock=utc_now).operations(),
             *publishing.operations(),
             *routing.operations(),
             *enrichment.operations(),

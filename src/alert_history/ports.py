@@ -42,7 +42,11 @@ class StoredAlert(msgspec.Struct, frozen=True):
 
 
 class StoredEvent(msgspec.Struct, frozen=True):
-    """One event of a timeline. `receiver` and `source` are those of the receipt that brought it, if one did."""
+    """One event of a timeline. `receiver` and `source` are those of the receipt that brought it, if one did.
+
+    `number` counts the changes of state from 1 and is null for notes. `is_published` says whether the receipt was to be
+    passed on (`/webhook/proxy`), where there is one still.
+    """
 
     kind: EventKind
     at: datetime
@@ -50,6 +54,8 @@ class StoredEvent(msgspec.Struct, frozen=True):
     source: str | None
     receiver: str | None
     detail: dict[str, Any] | None
+    number: int | None = None
+    is_published: bool | None = None
 
 
 class QuarantinedAlert(msgspec.Struct, frozen=True):
@@ -134,8 +140,8 @@ class History(Protocol):
         """One occurrence. Raises NotFound."""
         ...
 
-    async def timeline(self, occurrence_id: str) -> list[StoredEvent]:
-        """Its events, oldest first. Empty if there is no such occurrence."""
+    async def timeline(self, occurrence_id: str, *, newest: int = 10_000) -> list[StoredEvent]:
+        """Its newest so many events, oldest first. Empty if there is no such occurrence."""
         ...
 
     async def quarantine(self, *, limit: int, cursor: str | None) -> QuarantinePage:
@@ -189,7 +195,11 @@ class QueueDepth(msgspec.Struct, frozen=True):
 
 
 class StoredDelivery(msgspec.Struct, frozen=True):
-    """One delivery with all its attempts (the last 20). `due_at` is when it is tried next."""
+    """One delivery with all its attempts (the last 20). `due_at` is when it is tried next.
+
+    `event_number` is that of the event in its timeline, 0 for what follows up. `shape` is set where a classification
+    was to go with it; `enrichment` is `awaited`, or why it went without one.
+    """
 
     id: str
     occurrence_id: str
@@ -202,6 +212,9 @@ class StoredDelivery(msgspec.Struct, frozen=True):
     settled_at: datetime | None
     attempts: int
     log: list[dict[str, Any]]
+    event_number: int = 0
+    shape: str | None = None
+    enrichment: str | None = None
 
 
 class DeliveryFilter(msgspec.Struct, frozen=True):

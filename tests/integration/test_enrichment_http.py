@@ -10,10 +10,11 @@ import httpx
 import pytest
 
 from tests.conftest import StartService
-from tests.integration.test_publishing import Receiver, _environment, _send, _write_target, receiver
+from tests.integration.test_publishing import _environment, _send, _write_target, receiver
 from tests.llm_proxy import KEY, LlmProxy, llm_proxy
 from tests.payloads import alert, webhook
 from tests.processes import HOST, Server
+from tests.receiving import Receiver
 
 __all__ = ["receiver"]
 

@@ -7,43 +7,19 @@ from pathlib import Path
 
 import httpx
 import pytest
-import uvicorn
-from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import Response
-from starlette.routing import Route
 
 from tests.conftest import StartService
 from tests.payloads import alert, webhook
-from tests.processes import HOST, free_port
+from tests.processes import HOST
+from tests.receiving import Receiver, receiving
 
 _JSON = {"Content-Type": "application/json"}
 
 
-class Receiver:
-    """A webhook of somebody's, in this process."""
-
-    def __init__(self) -> None:
-        self.port = free_port()
-        self.requests: asyncio.Queue[tuple[dict[str, str], dict[str, object]]] = asyncio.Queue()
-
-    async def take(self, request: Request) -> Response:
-        await self.requests.put((dict(request.headers), json.loads(await request.body())))
-        return Response(status_code=204)
-
-
 @pytest.fixture
 async def receiver() -> AsyncIterator[Receiver]:
-    made = Receiver()
-    app = Starlette(routes=[Route("/hook", made.take, methods=["POST"])])
-    server = uvicorn.Server(uvicorn.Config(app, host=HOST, port=made.port, log_level="error", lifespan="off"))
-    serving = asyncio.create_task(server.serve())
-    async with asyncio.timeout(10):
-        while not server.started:
-            await asyncio.sleep(0.01)
-    yield made
-    server.should_exit = True
-    await serving
+    async with receiving() as made:
+        yield made
 
 
 def _write_target(folder: Path, *, url: str, match: str = "") -> None:
@@ -69,7 +45,7 @@ async def _send(url: str, body: bytes, *, path: str = "/webhook/proxy") -> dict[
 async def test_an_alert_reaches_the_target_and_its_resolve_follows(
     database_url: str, tmp_path: Path, receiver: Receiver, service: StartService
 ) -> None:
-    _write_target(tmp_path, url=f"http://{HOST}:{receiver.port}/hook")
+    _write_target(tmp_path, url=receiver.url)
     server = service(_environment(database_url, tmp_path))
     told = []
     async with asyncio.timeout(20):
@@ -85,7 +61,7 @@ async def test_a_target_that_appears_later_is_told_without_a_restart(
 ) -> None:
     server = service(_environment(sqlite_url, tmp_path))
     assert (await _send(server.url, webhook(alert(1))))["deliveries"] == 0
-    _write_target(tmp_path, url=f"http://{HOST}:{receiver.port}/hook")
+    _write_target(tmp_path, url=receiver.url)
     async with asyncio.timeout(10), httpx.AsyncClient(base_url=server.url, trust_env=False) as client:
         while (await client.get("/publishing/mode")).json()["mode"] != "intelligent":
             await asyncio.sleep(0.05)
@@ -111,7 +87,7 @@ async def test_what_is_only_recorded_or_does_not_match_is_told_to_nobody(
 async def test_a_loopback_target_is_refused_unless_private_targets_are_allowed(
     sqlite_url: str, tmp_path: Path, receiver: Receiver, service: StartService
 ) -> None:
-    _write_target(tmp_path, url=f"http://{HOST}:{receiver.port}/hook")
+    _write_target(tmp_path, url=receiver.url)
     server = service({"DATABASE_URL": sqlite_url, "TARGETS_DIR": str(tmp_path)})
     await _send(server.url, webhook(alert(1)))
     async with asyncio.timeout(10), httpx.AsyncClient(base_url=server.url, trust_env=False) as client:
@@ -124,7 +100,7 @@ async def test_a_loopback_target_is_refused_unless_private_targets_are_allowed(
 async def test_a_broken_target_is_listed_with_its_fault_and_stops_no_other(
     sqlite_url: str, tmp_path: Path, receiver: Receiver, service: StartService
 ) -> None:
-    _write_target(tmp_path, url=f"http://{HOST}:{receiver.port}/hook")
+    _write_target(tmp_path, url=receiver.url)
     broken = tmp_path / "broken"
     broken.mkdir()
     (broken / "labels").write_text("alert-history.io/target=true\nalert-history.io/format=slack\n")

@@ -222,4 +222,7 @@ def _stored(row: Any) -> StoredDelivery:
         settled_at=row["settled_at"],
         attempts=row["attempts"],
         log=_read(row["log"]),
+        event_number=row["event_key"],
+        shape=row["shape"],
+        enrichment=row["enrichment"],
     )

@@ -208,4 +208,7 @@ def _stored(row: sqlite3.Row) -> StoredDelivery:
         settled_at=time_of(row["settled_at"]),
         attempts=row["attempts"],
         log=_read(row["log"]),
+        event_number=row["event_key"],
+        shape=row["shape"],
+        enrichment=row["enrichment"],
     )

@@ -10,11 +10,14 @@ from starlette.requests import Request
 
 from alert_history.domain.matching import parse_query
 from alert_history.domain.times import parse_time
+from alert_history.engine.ledger import MOST_DELIVERIES, MOST_EVENTS, Ledger, ledger
 from alert_history.errors import InvalidQuery
 from alert_history.ports import (
     Clock,
+    DeliveryFilter,
     History,
     HistoryFilter,
+    Outbox,
     PageRequest,
     QuarantinedAlert,
     StoredAlert,
@@ -74,6 +77,12 @@ class OccurrenceParameters(msgspec.Struct, frozen=True):
     id: Annotated[str, Meta(description="`id` of an alert in `/history`")]
 
 
+class TracedAlert(StoredAlert, frozen=True, kw_only=True):
+    """One occurrence with its ledger: what was received, decided and done, and why somebody was told or not."""
+
+    ledger: Ledger
+
+
 class Timeline(msgspec.Struct, frozen=True):
     """An occurrence and everything that happened to it, oldest first."""
 
@@ -101,8 +110,9 @@ class QuarantineAnswer(msgspec.Struct, frozen=True):
 class HistoryApi:
     """The handlers, on one history."""
 
-    def __init__(self, history: History, *, clock: Clock) -> None:
+    def __init__(self, history: History, outbox: Outbox, *, clock: Clock) -> None:
         self._history = history
+        self._outbox = outbox
         self._clock = clock
 
     def operations(self) -> list[Operation]:
@@ -122,12 +132,14 @@ class HistoryApi:
             msgspec.structs.replace(search, path="/api/v1/alerts"),
             Operation(
                 path="/api/v1/alerts/{id}",
-                summary="One occurrence",
+                summary="One occurrence, and why whoever was told of it or not",
                 handle=self.find,
-                answer=StoredAlert,
+                answer=TracedAlert,
                 tag=_TAG,
                 parameters=OccurrenceParameters,
                 failures=(404, 503),
+                description="With its ledger: received, recorded, enriched, routed, delivered; each step with its time "
+                "and reason. Routing is told as it was decided then; deliveries as they stand now.",
             ),
             Operation(
                 path="/api/v1/alerts/{id}/timeline",
@@ -177,9 +189,14 @@ class HistoryApi:
             found.next_cursor,
         )
 
-    async def find(self, _: Request, asked: OccurrenceParameters) -> StoredAlert:
+    async def find(self, _: Request, asked: OccurrenceParameters) -> TracedAlert:
         """`GET /api/v1/alerts/{id}`."""
-        return await self._history.find(asked.id)
+        alert = await self._history.find(asked.id)
+        events = await self._history.timeline(asked.id, newest=MOST_EVENTS + 1)
+        wanted = DeliveryFilter(fingerprint=alert.fingerprint, starts_at=alert.starts_at, limit=MOST_DELIVERIES + 1)
+        page = await self._outbox.deliveries(wanted)
+        told = ledger(events, page.deliveries, now=self._clock())
+        return TracedAlert(**msgspec.structs.asdict(alert), ledger=told)
 
     async def timeline(self, _: Request, asked: OccurrenceParameters) -> Timeline:
         """`GET /api/v1/alerts/{id}/timeline`."""
