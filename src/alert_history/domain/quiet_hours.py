@@ -6,6 +6,7 @@ how it is written in a file is the matter of `discovery.routes_document`.
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, time, timedelta, tzinfo
+from functools import lru_cache
 from typing import Literal
 
 import msgspec
@@ -61,12 +62,14 @@ class QuietHours(msgspec.Struct, frozen=True):
         today = datetime.combine(at.astimezone(self.zone).date(), time())
         for day in (today - _DAY, today):
             if day.weekday() in self.days:
-                yield self._of(day)
+                yield _period(day, self.begin_minute, self.end_minute, self.zone)
 
-    def _of(self, day: datetime) -> Period:
-        last = day if self.end_minute > self.begin_minute else day + _DAY
-        begin = day + timedelta(minutes=self.begin_minute)
-        return Period(instant(begin, self.zone), instant(last + timedelta(minutes=self.end_minute), self.zone))
+
+@lru_cache(maxsize=1024)  # every alert of a day asks for the same two
+def _period(day: datetime, begin_minute: int, end_minute: int, zone: tzinfo) -> Period:
+    last = day if end_minute > begin_minute else day + _DAY
+    begin, end = day + timedelta(minutes=begin_minute), last + timedelta(minutes=end_minute)
+    return Period(instant(begin, zone), instant(end, zone))
 
 
 class Quiet(msgspec.Struct, frozen=True):

@@ -58,11 +58,12 @@ def route(targets: Iterable[TargetSpec], news: News, *, routes: Routes | None = 
         return None
     known = list(targets)
     taken = None if routes is None else list(taking(routes, news.labels, news.annotations))
+    choices = None if taken is None else choices_of(taken, news)
     told: list[str] = []
     not_told = dict(_unknown(known, taken or ()))
     chosen: dict[str, Choice] = {}
     for target in known:
-        choice = None if taken is None else choose(target, news, taken=taken)
+        choice = None if choices is None else choose(target, choices)
         reason = _reason_against(target, news) or _reason_of_routes(taken, choice)
         if reason is not None:
             not_told[target.name] = reason
@@ -103,12 +104,15 @@ def reason_to_withhold(target: TargetSpec, leased: Leased) -> str | None:
     return withholds(told, min_confidence=target.min_confidence, excludes_noise=target.excludes_noise)
 
 
-def choose(target: TargetSpec, news: News, *, taken: Sequence[Route]) -> Choice | None:
-    """Of the routes that took an alert, the one by which a target is told; None if none sends to it."""
-    choices = [Choice(each, _quiet(each, news)) for each in taken if each.sends_to(target)]
-    if not choices:
-        return None
-    return min(choices, key=lambda choice: (not choice.is_told, choice.due_at or news.at))
+def choices_of(taken: Sequence[Route], news: News) -> list[Choice]:
+    """The routes that took an alert, the earliest to tell of it first, those that don't tell of it last."""
+    choices = [Choice(each, _quiet(each, news)) for each in taken]
+    return sorted(choices, key=lambda choice: (not choice.is_told, choice.due_at or news.at))
+
+
+def choose(target: TargetSpec, choices: Sequence[Choice]) -> Choice | None:
+    """Of these, in order, the one by which a target is told; None if none sends to it."""
+    return next((choice for choice in choices if choice.route.sends_to(target)), None)
 
 
 def regrouped(alert: Outgoing, *, target: TargetSpec, routes: Routes) -> Outgoing | None:
@@ -117,7 +121,7 @@ def regrouped(alert: Outgoing, *, target: TargetSpec, routes: Routes) -> Outgoin
     It depends on what is stored and on the routes alone, so every replica groups alike, before and after a restart.
     """
     news = News(alert.event, alert.labels, alert.annotations, alert.at, alert.starts_at)
-    choice = choose(target, news, taken=list(taking(routes, news.labels, news.annotations)))
+    choice = choose(target, choices_of(list(taking(routes, news.labels, news.annotations)), news))
     if choice is None or choice.route.group_by is None:
         return None
     labels = {name: alert.labels[name] for name in choice.route.group_by if name in alert.labels}
