@@ -16,6 +16,7 @@ from tests.processes import HOST
 from tests.receiving import Receiver, receiving
 
 _JSON = {"Content-Type": "application/json"}
+RECORDED = Path(__file__).parents[1] / "data" / "event-recorder-0.33"
 ROUTES = """
 routes:
   - name: databases
@@ -195,3 +196,19 @@ async def test_where_publishing_is_off_the_ledger_says_so(sqlite_url: str, servi
     reason = "publishing is off: PUBLISHING_ENABLED is false"
     assert traced["ledger"]["events"][0]["steps"][-1]["reason"] == reason
     assert (explained["targets"], explained["reason"]) == ([], reason)
+
+
+async def test_what_alertmanager_muted_is_in_the_ledger_in_words(sqlite_url: str, service: StartService) -> None:
+    server = service({"DATABASE_URL": sqlite_url})
+    async with asyncio.timeout(10), _client(server.url) as client:
+        for name in ("alert-created", "silence-muted-alert", "inhibition-muted-alert", "notification"):
+            await _send(client, (RECORDED / f"{name}.json").read_bytes())
+        ledger = (await _traced(client))["ledger"]
+    said = {event["event"]: event["steps"][0]["reason"] for event in ledger["events"]}
+    until = "2026-08-20T16:00:00+00:00"
+    silence = f"silence 6f2b9c1e-3f0e-4f62-9a3a-0c1d2e3f4a5b by ada until {until}: disks are being replaced"
+    rule = "inhibited by 7517c9b2d5148764 under rule cluster-down-mutes-disks"
+    told = "receiver on-call (pagerduty) that it is firing: first notification"
+    assert said["silenced"] == f"Alertmanager alertmanager-0 did not notify: {silence}"
+    assert said["inhibited"] == f"Alertmanager alertmanager-0 did not notify: {rule}"
+    assert said["notified"] == f"Alertmanager alertmanager-0 notified {told}"
