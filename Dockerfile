@@ -1,4 +1,5 @@
-# The service on slim Python, in an environment of its own, as a user without rights.
+# The service on slim Python, in an environment of its own, as a user without rights. Kept so simple that a test can run
+# each step without a container engine (tests/e2e/test_image.py).
 
 # A release gives the digest as well: PYTHON=3.13-slim-bookworm@sha256:…
 ARG PYTHON=3.13-slim-bookworm
@@ -20,7 +21,8 @@ RUN tools/bin/hatchling build --target wheel --directory dist && \
         --constraint requirements-dev.lock "$(echo dist/*.whl)[${EXTRAS}]"
 # The root file system can't be written to, so bytecode is made now: without times in it, and without uv's note of them.
 RUN /opt/alert-history/bin/python -m compileall -q --invalidation-mode unchecked-hash /opt/alert-history/lib && \
-    find /opt/alert-history -name uv_cache.json -delete
+    find /opt/alert-history -name uv_cache.json -delete && \
+    find /opt/alert-history -name RECORD -exec sed -i /uv_cache.json/d {} +
 
 FROM python:${PYTHON}
 LABEL org.opencontainers.image.title="Alert History" \

@@ -25,7 +25,7 @@ from alert_history.engine.ingest import Ingest
 from alert_history.engine.modes import Modes
 from alert_history.engine.publish import Publisher
 from alert_history.engine.upkeep import Retention, keep_up
-from alert_history.enrichers import make_allowance, make_enricher
+from alert_history.enrichers import llm_available, make_allowance, make_enricher
 from alert_history.errors import AlertHistoryError, StorageUnavailable
 from alert_history.ports import Discovery, RoutesSource, Signals, Store, Target
 from alert_history.signals.redis import RedisSignals
@@ -143,7 +143,7 @@ class Service:
         if self.signals is not None:
             checks["cache"] = self.signals.state()
         if self.settings.llm_proxy_url is not None:
-            checks["llm"] = self.enrichment.fault() or "ok"
+            checks["llm"] = llm_available() or self.enrichment.fault() or "ok"
         return checks
 
     async def replay_demo(self) -> None:
@@ -174,7 +174,12 @@ class Service:
         )
         enrichment = EnrichmentApi(self.modes, classifying, state=self.enrichment, clock=utc_now)
         operations = [
-            *HistoryApi(self.store.history, self.store.outbox, clock=utc_now).operations(),
+            *HistoryApi(
+                self.store.history,
+                outbox=self.store.outbox,
+                classifications=self.store.classifications,
+                clock=utc_now,
+            ).operations(),
             *publishing.operations(),
             *routing.operations(),
             *enrichment.operations(),

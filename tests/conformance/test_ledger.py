@@ -30,7 +30,7 @@ async def _opened(database_url: str) -> Store:
 async def _ledger(store: Store, of: Alert) -> Ledger:
     events = await store.history.timeline(id_of(of))
     page = await store.outbox.deliveries(DeliveryFilter(fingerprint=of.fingerprint, starts_at=of.starts_at))
-    return ledger(events, page.deliveries, now=NOW + 5 * MINUTE)
+    return ledger(events, page.deliveries, classified=None, now=NOW + 5 * MINUTE)
 
 
 async def test_what_was_decided_and_what_became_of_it_survive_a_restart(database_url: str) -> None:

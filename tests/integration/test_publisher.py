@@ -170,6 +170,28 @@ async def test_a_target_that_hangs_delays_no_other(scene: Scene) -> None:
     await scene.until("takes", ["delivered", "delivered"])
 
 
+async def test_a_target_that_is_gone_is_sent_no_more_until_it_is_changed(scene: Scene) -> None:
+    async def is_gone(_: Message) -> Sent:
+        raise Rejected("410 Gone", is_gone=True)
+
+    target = FakeTarget(is_gone)
+    scene.with_targets(one=target)
+    await scene.record(alert("A"))
+    await scene.until("one", ["dead"])
+    await scene.record(alert("B"))
+    await scene.until("one", ["dead", "dead"])
+    assert len(target.messages) == 1
+    page = await scene.store.outbox.deliveries(DeliveryFilter(target="one", limit=1))
+    assert page.deliveries[0].log[-1]["reason"] == "the target wants no more messages: 410 Gone"
+    assert scene.publisher.health("one").gone == "410 Gone"
+    scene.publisher.found([TargetSpec("one", "fake", {"url": "another"})])
+    assert scene.publisher.health("one").gone is None
+    await scene.record(alert("C"))
+    async with asyncio.timeout(10):
+        while len(target.messages) < 2:
+            await asyncio.sleep(0.01)
+
+
 async def test_a_refused_message_is_dead_at_once_with_its_reason(scene: Scene) -> None:
     async def refuses(_: Message) -> Sent:
         raise Rejected("wrong key")

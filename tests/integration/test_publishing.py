@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -111,3 +112,40 @@ async def test_a_broken_target_is_listed_with_its_fault_and_stops_no_other(
         targets = {target["name"]: target for target in (await client.get("/publishing/targets")).json()}
     assert "webhook_url" in targets["broken"]["fault"]
     assert targets["team-hook"]["fault"] is None
+
+
+async def _ledger(url: str, instance: str) -> dict[str, Any]:
+    async with httpx.AsyncClient(base_url=url, trust_env=False) as client:
+        (found,) = (await client.get("/history", params={"query": f'{{instance="{instance}"}}'})).json()["alerts"]
+        answer = (await client.get(f"/api/v1/alerts/{found['id']}")).json()
+    assert answer["ledger"]["is_complete"]
+    assert {name: answer[name] for name in found} == found
+    return dict(answer["ledger"])
+
+
+async def test_an_alert_says_who_was_told_of_it(
+    database_url: str, tmp_path: Path, receiver: Receiver, service: StartService
+) -> None:
+    _write_target(tmp_path, url=receiver.url)
+    server = service(_environment(database_url, tmp_path))
+    async with asyncio.timeout(20):
+        await _send(server.url, webhook(alert(1)))
+        await receiver.requests.get()
+        while not (ledger := await _ledger(server.url, "db-1:9100"))["targets"][0]["is_told"]:
+            await asyncio.sleep(0.02)
+    (fired,) = ledger["events"]
+    assert [step["step"] for step in fired["steps"]] == ["received", "recorded", "routed", "delivered"]
+    assert [(line["target"], line["fate"]) for line in fired["targets"]] == [("team-hook", "delivered")]
+
+
+async def test_an_alert_says_why_nobody_was_told_of_it(sqlite_url: str, tmp_path: Path, service: StartService) -> None:
+    _write_target(tmp_path, url=f"http://{HOST}:9/hook", match='{severity="none"}')
+    server = service(_environment(sqlite_url, tmp_path))
+    await _send(server.url, webhook(alert(1)), path="/webhook")
+    await _send(server.url, webhook(alert(2)))
+    only_recorded, unmatched = await _ledger(server.url, "db-1:9100"), await _ledger(server.url, "db-2:9100")
+    reason = only_recorded["events"][0]["steps"][-1]["reason"]
+    assert reason == "it was sent to be recorded only, so nobody is told"
+    (line,) = unmatched["events"][0]["targets"]
+    assert (line["fate"], line["target"]) == ("not_told", "team-hook")
+    assert line["reason"] == 'it does not match {severity="none"}'

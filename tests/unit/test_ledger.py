@@ -6,11 +6,12 @@ from typing import Any
 import msgspec
 import pytest
 
+from alert_history.domain.classification import Classification, Usage, Verdict
 from alert_history.domain.delivery import Routing
 from alert_history.domain.note_text import note_text
 from alert_history.domain.occurrence import EventKind
 from alert_history.engine.ledger import MOST_DELIVERIES, MOST_EVENTS, Ledger, LedgerLine, ledger
-from alert_history.ports import StoredDelivery, StoredEvent
+from alert_history.ports import KeptVerdict, StoredDelivery, StoredEvent
 
 NOW = datetime(2026, 3, 4, 12, 0, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -45,7 +46,7 @@ def delivery(number: int = 1, state: str = "pending", *, reasons: tuple[str, ...
 
 
 def made(*events: StoredEvent, deliveries: tuple[StoredDelivery, ...] = (), now: datetime = NOW) -> Ledger:
-    return ledger(events, deliveries, now=now)
+    return ledger(events, deliveries, classified=None, now=now)
 
 
 def line_of(one: StoredDelivery, *, routing: Routing = ROUTED, now: datetime = NOW) -> LedgerLine:
@@ -196,7 +197,7 @@ def test_a_note_says_in_words_what_alertmanager_did(kind: EventKind, detail: dic
 def test_ten_thousand_events_are_the_newest_hundred_and_there_are_more() -> None:
     events = [event(number) for number in range(1, 10_001)]
     deliveries = [delivery(number, "delivered", id=f"{number:05}") for number in range(1, 10_001)]
-    told = ledger(events[-MOST_EVENTS - 1 :], deliveries[-MOST_DELIVERIES - 1 :], now=NOW)
+    told = ledger(events[-MOST_EVENTS - 1 :], deliveries[-MOST_DELIVERIES - 1 :], classified=None, now=NOW)
     assert not told.is_complete
     assert [told.events[0].at, told.events[-1].at] == [NOW + 9_901 * MINUTE, NOW + 10_000 * MINUTE]
 
@@ -205,10 +206,18 @@ def test_a_ledger_stays_small_however_long_its_texts_are() -> None:
     routing = Routing(("ops",), {f"target-{number}": "x" * 100_000 for number in range(2_000)})
     attempts = tuple("y" * 100_000 for _ in range(20))
     events = [event(number, routing=routing) for number in range(1, 50)]
-    told = ledger(events, [delivery(number, reasons=attempts) for number in range(1, 50)], now=NOW)
+    told = ledger(events, [delivery(number, reasons=attempts) for number in range(1, 50)], classified=None, now=NOW)
     assert not told.is_complete
     assert len(msgspec.json.encode(told)) < 2_000_000
 
 
 def test_a_ledger_of_everything_says_that_it_is_complete() -> None:
     assert made(event(), deliveries=(delivery(),)).is_complete
+
+
+def test_the_newest_word_on_what_such_alerts_mean_is_there() -> None:
+    said = Classification("noise", 0.75, "", "It mends itself.", "", (), "", (), "rules", "rules", NOW)
+    kept = KeptVerdict("k", "shape", "f", Verdict(said, Usage(), ""))
+    found = ledger([event()], [], classified=kept, now=NOW).classification
+    assert found is not None
+    assert (found.at, found.reason) == (NOW, "noise with a confidence of 0.75, by rules: It mends itself.")

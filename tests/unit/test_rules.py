@@ -6,10 +6,8 @@ import pytest
 
 from alert_history.domain.classification import Case, Past, Severity, shape_of, stable_labels, withholds
 from alert_history.domain.flapping import FlapRule, is_flapping
-from alert_history.enrichers.budget import allowance
 from alert_history.enrichers.known_alerts import family_of
 from alert_history.enrichers.rules import classify_by_rules
-from alert_history.ports import Spent
 
 NOW = datetime(2026, 3, 4, 12, 0, tzinfo=UTC)
 
@@ -92,14 +90,3 @@ def test_a_target_that_wants_no_noise_is_told_what_nobody_classified() -> None:
     doubtful = classify_by_rules(case("Unheard"), now=NOW)
     assert "under the 0.9 it asks for" in str(withholds(doubtful, min_confidence=0.9, excludes_noise=False))
     assert withholds(doubtful, min_confidence=0.1, excludes_noise=True) is None
-
-
-def test_the_budget_ends_calls_until_there_is_one_again() -> None:
-    refuse = allowance(tokens_a_minute=10_000, usd_a_day=5)
-    assert refuse(Spent(), Spent(9, 9, 4.99), 8, NOW) is None
-    day = refuse(Spent(), Spent(9, 9, 5.0), 1, NOW)
-    assert day is not None
-    assert day.after_seconds == 12 * 3600
-    minute = refuse(Spent(1, 9_000, 0.1), Spent(), 1, NOW)
-    assert minute is not None
-    assert minute.after_seconds == 60

@@ -104,6 +104,21 @@ app.command(
     retention would drop at once, unless --keep-days says for how long to spare it.
     """,
 )
+app.command(
+    "alert_history.cli.replay:replay",
+    help="""Queue dead deliveries again.
+
+    The running service makes them, with the same idempotency keys. Say --dead-letters, so that nobody is told twice by
+    a slip.
+    """,
+)
+app.command(
+    "alert_history.cli.classify:classify",
+    help="""Say what saved alerts mean: a dry run.
+
+    Asks the model of LLM_PROXY_URL, or the rules where there is none. Stores nothing and tells no target.
+    """,
+)
 
 
 def main() -> None:

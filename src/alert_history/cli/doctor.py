@@ -3,7 +3,7 @@
 import asyncio
 import os
 import shutil
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -17,7 +17,8 @@ from alert_history.cli.console import output_console
 from alert_history.cli.store import using_store
 from alert_history.config import Settings, load_settings, masked_url, near_misses
 from alert_history.domain.routes import everywhere
-from alert_history.errors import AlertHistoryError, ConfigurationError
+from alert_history.enrichers.proxy import Proxy, llm_available
+from alert_history.errors import AlertHistoryError, ConfigurationError, Rejected, Retryable
 from alert_history.storage import is_sqlite
 from alert_history.storage.probe import Probe, probe, sqlite_path
 
@@ -25,6 +26,8 @@ _ENOUGH_FREE_BYTES = 512 * 1024 * 1024
 _CLOCK_TOLERANCE = timedelta(seconds=5)
 _PROBE_TIMEOUT_SECONDS = 10
 _SERVICE_TIMEOUT_SECONDS = 5
+_MODELS_SHOWN = 5
+_NAME_SHOWN = 60
 _STYLES = {"ok": "green", "note": "yellow", "fault": "bold red"}
 _LISTENS_EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104  # compared, not listened on
 
@@ -62,6 +65,7 @@ async def _examine(environ: Mapping[str, str]) -> list[Finding]:
     findings += _examine_routes(settings)
     findings += [finding async for finding in _examine_database(settings)]
     findings += _examine_disk(settings)
+    findings += await _examine_llm(settings)
     findings.append(await _examine_service(settings))
     return findings
 
@@ -151,6 +155,34 @@ def _judge_space(folder: Path, free_bytes: int) -> Finding:
     if free_bytes >= _ENOUGH_FREE_BYTES:
         return Finding("disk", "ok", found)
     return Finding("disk", "fault", found, "make room, or lower RETENTION_DAYS")
+
+
+async def _examine_llm(settings: Settings) -> list[Finding]:
+    """Nothing to say where none is asked for. No alert is sent, and nothing that costs money."""
+    if settings.llm_proxy_url is None:
+        return []
+    if (missing := llm_available()) is not None:
+        return [Finding("llm", "fault", missing, "install it, or unset LLM_PROXY_URL; until then rules classify")]
+    shown = masked_url(settings.llm_proxy_url)
+    proxy = Proxy(settings)
+    try:
+        async with asyncio.timeout(_PROBE_TIMEOUT_SECONDS):
+            models = await proxy.models()
+    except (Retryable, TimeoutError) as error:
+        return [_unreachable("llm", settings.llm_proxy_url, error)]
+    except Rejected as error:
+        return [Finding("llm", "fault", f"{shown}: {error}", "see that LLM_PROXY_URL and LLM_API_KEY are right")]
+    finally:
+        await proxy.close()
+    return [_judge_model(shown, settings.llm_model, models)]
+
+
+def _judge_model(shown: str, model: str, models: Sequence[str]) -> Finding:
+    if model in models:
+        return Finding("llm", "ok", f"{model} at {shown}")
+    listed = ", ".join(name[:_NAME_SHOWN] for name in models[:_MODELS_SHOWN])
+    found = f"{shown} does not list {model}, but {listed or 'nothing'}"
+    return Finding("llm", "note", found, "name one that it has in LLM_MODEL, unless it takes more than it lists")
 
 
 async def _examine_service(settings: Settings) -> Finding:

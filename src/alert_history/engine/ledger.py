@@ -15,7 +15,7 @@ from alert_history.domain.delivery import TOLD_EVENTS, Attempt, Routing
 from alert_history.domain.note_text import note_text
 from alert_history.domain.occurrence import EventKind
 from alert_history.domain.routing import reason_told
-from alert_history.ports import StoredDelivery, StoredEvent
+from alert_history.ports import KeptVerdict, StoredDelivery, StoredEvent
 
 MOST_EVENTS = 100
 MOST_DELIVERIES = 1_000
@@ -82,15 +82,23 @@ class LedgerTarget(msgspec.Struct, frozen=True):
 class Ledger(msgspec.Struct, frozen=True):
     """All of it. `targets` is the short answer; `events` are the newest, oldest first.
 
-    `is_complete` is false where older events, or lines of them, were left out.
+    `classification` is the newest word on what such alerts mean, null where there is none. `is_complete` is false where
+    older events, or lines of them, were left out.
     """
 
     targets: list[LedgerTarget]
+    classification: LedgerStep | None
     events: list[LedgerEvent]
     is_complete: bool
 
 
-def ledger(events: Sequence[StoredEvent], deliveries: Sequence[StoredDelivery], *, now: datetime) -> Ledger:
+def ledger(
+    events: Sequence[StoredEvent],
+    deliveries: Sequence[StoredDelivery],
+    *,
+    classified: KeptVerdict | None,
+    now: datetime,
+) -> Ledger:
     """The ledger of these events, oldest first, and the deliveries of their occurrence, in any order.
 
     Give one event more than `MOST_EVENTS` and one delivery more than `MOST_DELIVERIES` where there are more.
@@ -110,7 +118,7 @@ def ledger(events: Sequence[StoredEvent], deliveries: Sequence[StoredDelivery], 
         steps = list(_steps(event, its))
         told.append(LedgerEvent(event.kind, event.at, event.receipt_id, event.source, event.receiver, steps, lines))
     told.reverse()
-    return Ledger(list(_in_short(told, known)), told, is_complete)
+    return Ledger(list(_in_short(told, known)), _classification(classified), told, is_complete)
 
 
 def _key_of_delivery(delivery: StoredDelivery) -> tuple[int, datetime | None]:
@@ -159,6 +167,14 @@ def _enrichment(deliveries: Sequence[StoredDelivery]) -> str | None:
         return f"goes without a classification: {enrichment}"
     is_open = waiting[0].state in {"pending", "leased"}
     return "waits for a classification" if is_open else "no classification came in time"
+
+
+def _classification(classified: KeptVerdict | None) -> LedgerStep | None:
+    if classified is None:
+        return None
+    told = classified.verdict.classification
+    text = f"{told.severity} with a confidence of {told.confidence:.2f}, by {told.model}: {told.summary}"
+    return LedgerStep("enriched", told.at, _clipped(text))
 
 
 def _decision(event: StoredEvent) -> str:

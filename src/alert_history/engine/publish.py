@@ -53,7 +53,10 @@ class PublishingObserver(Protocol):
 
 
 class TargetHealth(msgspec.Struct):
-    """What this process knows of a target since it started."""
+    """What this process knows of a target since it started, or since it was changed.
+
+    `gone` is what it said when it wanted no more messages (410): then it is sent none, until it is changed.
+    """
 
     succeeded: int = 0
     failed: int = 0
@@ -61,6 +64,7 @@ class TargetHealth(msgspec.Struct):
     last_failure: str | None = None
     is_paused_until: datetime | None = None
     consecutive_failures: int = 0
+    gone: str | None = None
 
 
 class Publisher:
@@ -260,6 +264,8 @@ class TargetWorker:
             self._observer.attempted(self._name, status, seconds)
 
     async def _attempt(self, message: Message) -> Sent | Exception:
+        if self.health.gone is not None:
+            return Rejected(f"the target wants no more messages: {self.health.gone}", is_gone=True)
         breaker = await self._breakers.get_breaker(self._name)
         try:
             async with breaker, asyncio.timeout(_SEND_SECONDS):
@@ -284,6 +290,9 @@ class TargetWorker:
         health.failed += 1
         health.consecutive_failures += 1
         health.last_failure = str(result)
+        if isinstance(result, Rejected) and result.is_gone and health.gone is None:
+            health.gone = str(result)
+            _log.warning("target_gone", target=self._name, reason=health.gone)
         if isinstance(result, Retryable) and result.after_seconds is not None:
             until = now + timedelta(seconds=min(result.after_seconds, 3600))
             health.is_paused_until = max(until, health.is_paused_until or until)

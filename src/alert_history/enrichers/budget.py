@@ -1,35 +1,86 @@
-"""The budget: what all replicas together may use in a minute and in a day."""
+"""How much may be asked: tokens a minute and US dollars a day, of all replicas together.
+
+Decides from what was spent; who counts that, and who waits, is not known here.
+"""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
+from alert_history.config import Settings
+from alert_history.domain.classification import Usage
 from alert_history.errors import Retryable
 from alert_history.ports import Spent
 
-TOKENS_A_CASE = 1_500
-"""What a case takes, prompt and answer, before anything is known of it."""
+Allowance = Callable[[Spent, Spent, int, datetime], Retryable | None]
+"""Used in the last minute, used today (UTC), how many cases, now; the refusal, or None for a call within budget."""
 
-_MINUTE_SECONDS = 60
+INSTRUCTION_TOKENS = 900
+CASE_TOKENS = 700
+ANSWER_TOKENS = 350
 
-
-def allowance(*, tokens_a_minute: int, usd_a_day: float) -> Callable[[Spent, Spent, int, datetime], Retryable | None]:
-    """Whether another call of so many cases fits into what was used in the last minute and today (UTC)."""
-
-    def refusal(minute: Spent, today: Spent, cases: int, now: datetime) -> Retryable | None:
-        if usd_a_day and today.cost_usd >= usd_a_day:
-            midnight = (now + timedelta(days=1)).replace(hour=0, minute=0, second=0, microsecond=0)
-            said = f"the budget of the day, {usd_a_day:g} US dollars, is used up"
-            return Retryable(said, after_seconds=(midnight - now).total_seconds())
-        if minute.tokens and minute.tokens + cases * TOKENS_A_CASE > tokens_a_minute:
-            return Retryable(
-                f"the budget of {tokens_a_minute} tokens a minute is used up", after_seconds=_MINUTE_SECONDS
-            )
-        return None
-
-    return refusal
+_MINUTE_SECONDS = 60.0
+_MILLION = 1_000_000
 
 
-def unlimited(minute: Spent, today: Spent, cases: int, now: datetime) -> Retryable | None:
-    """For who costs nothing."""
-    del minute, today, cases, now
+def make_allowance(settings: Settings) -> Allowance:
+    """The decision by these settings. Rules cost nothing: without LLM_PROXY_URL any call may go."""
+
+    def decide(minute: Spent, today: Spent, cases: int, now: datetime) -> Retryable | None:
+        if settings.llm_proxy_url is None:
+            return None
+        return allowance(minute, today, settings, estimate=estimated(cases, settings), now=now)
+
+    return decide
+
+
+def allowance(
+    spent_minute: Spent, spent_day: Spent, settings: Settings, *, estimate: Usage, now: datetime
+) -> Retryable | None:
+    """Why a call that is likely to use `estimate` must wait, and how long; None if it need not.
+
+    With nothing spent in the last minute any call may go, so that a low limit slows down and never stops for good.
+    """
+    budget = settings.llm_daily_budget_usd
+    if estimate.cost_usd > 0 and spent_day.cost_usd + estimate.cost_usd > budget:
+        reason = f"the budget of {budget:g} USD a day (LLM_DAILY_BUDGET_USD) is spent until midnight UTC"
+        return Retryable(reason, after_seconds=_seconds_to_midnight(now))
+    limit = settings.llm_max_tokens_per_minute
+    over = spent_minute.tokens + estimate.prompt_tokens + estimate.completion_tokens - limit
+    if over > 0 and spent_minute.tokens > 0:
+        reason = f"the {limit} tokens a minute (LLM_MAX_TOKENS_PER_MINUTE) are used up"
+        return Retryable(reason, after_seconds=_seconds_until_free(over, spent_minute.tokens))
     return None
+
+
+def estimated(cases: int, settings: Settings) -> Usage:
+    """What a call with so many cases is likely to use."""
+    return priced(INSTRUCTION_TOKENS + cases * CASE_TOKENS, cases * ANSWER_TOKENS, settings)
+
+
+def priced(prompt_tokens: int, completion_tokens: int, settings: Settings) -> Usage:
+    """So many tokens, with their price by LLM_USD_PER_MILLION_TOKENS."""
+    prompt_usd, _, completion_usd = settings.llm_usd_per_million_tokens.partition("/")
+    cost = (prompt_tokens * float(prompt_usd) + completion_tokens * float(completion_usd)) / _MILLION
+    return Usage(prompt_tokens, completion_tokens, cost)
+
+
+def shares(usage: Usage, count: int) -> list[Usage]:
+    """The usage in `count` parts that add up to it again."""
+    prompt = _parts(usage.prompt_tokens, count)
+    completion = _parts(usage.completion_tokens, count)
+    return [Usage(p, c, usage.cost_usd / count) for p, c in zip(prompt, completion, strict=True)]
+
+
+def _parts(total: int, count: int) -> list[int]:
+    each, rest = divmod(total, count)
+    return [each + (number < rest) for number in range(count)]
+
+
+def _seconds_to_midnight(now: datetime) -> float:
+    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
+    return (midnight - now).total_seconds()
+
+
+def _seconds_until_free(over: int, used: int) -> float:
+    """Until enough of it is a minute old, if it was used evenly."""
+    return max(1.0, _MINUTE_SECONDS * min(1.0, over / used))

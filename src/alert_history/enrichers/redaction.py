@@ -1,77 +1,217 @@
-"""Redaction: secrets and personal data are blanked before a text leaves this house, in linear time."""
+"""What must not leave: secrets and personal data, blanked in a text before a model is asked about it.
 
-import re
+Every pattern is RE2, so a text takes time linear in its length, however it was made. Secrets become `[secret]`;
+addresses become names (`ip-1`, `email-2`) that stay the same within one call, so that the model can still tell them
+apart. It finds what looks like a secret; a password inside a sentence it can't tell from a word.
+For users: docs/how-to/llm.md.
+"""
+
+import unicodedata
 from collections.abc import Callable, Iterable
-from typing import Any
+from functools import cache, partial
+from ipaddress import ip_address
+from typing import Any, NamedTuple, Protocol
 
 import re2
 
-_NAMED_SO = (
-    r"(?:password|passwd|pwd|secret|token|api[_-]?key|access[_-]?key|private[_-]?key|authorization|cookie|session)"
+SECRET = "[secret]"  # noqa: S105  # what stands in its place
+REDACTED = "[redacted]"
+
+_COMPILED_BYTES = 8 << 20
+_INVISIBLE = (
+    r"[\x{0}-\x{8}\x{b}\x{c}\x{e}-\x{1f}\x{7f}-\x{9f}\x{ad}\x{61c}\x{180e}\x{200b}-\x{200c}\x{200e}\x{200f}"
+    r"\x{2028}-\x{202e}\x{2060}-\x{206f}\x{feff}\x{fff9}-\x{fffb}\x{e0000}-\x{e007f}]"
 )
-_PATTERNS: tuple[tuple[str, str], ...] = (
-    ("private key", r"-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY-----|$)"),
-    ("token", r"\beyJ[\w-]{8,}\.[\w-]{8,}(?:\.[\w-]*)?"),
-    (
-        "token",
-        r"\b(?:gh[pousr]_\w{20,}|github_pat_\w{20,}|glpat-[\w-]{16,}|xox[abeprs]-[\w-]{8,}|sk-[\w-]{16,}|AIza[\w-]{30,})",
-    ),
-    ("token", r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b"),
-    ("secret", r"(?i)\b(?:bearer|basic)\s+[\w.~+/=-]{8,}"),
-    ("address", r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+"),
-    ("phone", r"\+\d[\d ()-]{7,}\d"),
-    ("ip", r"\b(?:\d{1,3}\.){3}\d{1,3}\b"),
-    (
-        "ip",
-        r"(?i)\b(?:[0-9a-f]{1,4}:){4,7}[0-9a-f]{1,4}\b|\b[0-9a-f]{1,4}(?::[0-9a-f]{1,4}){0,5}::(?:[0-9a-f]{1,4}(?::[0-9a-f]{1,4}){0,5})?",
-    ),
+_KEY_WORDS = (
+    r"pass(?:word|wd|phrase|code)?|pwd|secret|token|api[_.-]?key|access[_.-]?key|account[_.-]?key|private[_.-]?key"
+    r"|signing[_.-]?key|encryption[_.-]?key|shared[_.-]?key|credentials?|client[_.-]?secret|session[_.-]?id|sig|signature"
 )
-_URL_USER = re.compile(r"(?<=://)[^\s/@]{1,256}@")
-_ASSIGNED = re.compile(rf"(?i)([\w.-]{{0,64}}{_NAMED_SO}[\w.-]{{0,64}}[\"']?\s*[=:]\s*[\"']?)[^\s\"',;&]{{1,4096}}")
-_SECRET_NAME = re.compile(_NAMED_SO, re.IGNORECASE)
-_CARD = re.compile(r"\b(?:\d[ -]?){12,18}\d\b")
-_CARD_LENGTH = range(13, 20)
+_KEY = rf"(?:[\w.-]*[_.-])?(?:{_KEY_WORDS}|\w*(?:password|passwd|secret|token|apikey))(?:[_.-][\w.-]*)?"
+_VALUE = r"""\[secret\]|\\*"(?:[^"\\]|\\[^"])*\\*"?|\\*'[^']*'?|[^\s"',;&|)}\]]+"""
+_MIN_CARD_DIGITS = 13
+_MAX_CARD_DIGITS = 19
+_LUHN_DOUBLED_MAX = 9
+
+
+class _Match(Protocol):
+    """What is used of a match; google-re2 has no types."""
+
+    string: str
+
+    def group(self, number: int = 0, /) -> str: ...
+    def start(self) -> int: ...
+    def end(self) -> int: ...
+
+
+class _Rule(NamedTuple):
+    """A pattern, and what takes the place of a match."""
+
+    pattern: Any
+    replace: Callable[[_Match, "Redaction"], str]
 
 
 class Redactor:
-    """Blanks the texts of one call. `patterns` are further regular expressions (RE2), one a line.
-
-    The same address or IP has the same stand-in (`ip-1`) throughout, so that who is who can still be told apart.
-    """
+    """Blanks what must not leave. `patterns` are further ones (RE2), one a line; blank lines are passed over."""
 
     def __init__(self, patterns: str | None = None) -> None:
-        own = [("redacted", line) for line in (patterns or "").splitlines() if line.strip()]
-        self._patterns = [(name, re2.compile(pattern)) for name, pattern in [*own, *_PATTERNS]]
-        self._stand_ins: dict[str, str] = {}
+        lines = [line.strip() for line in (patterns or "").splitlines()]
+        self._own = [_Rule(_compiled(line), _blanked) for line in lines if line]
+
+    def begin(self) -> "Redaction":
+        """For one call: what it names, it names the same until the end."""
+        return Redaction([*self._own, *_rules()])
+
+
+class Redaction:
+    """The texts of one call. Made by `Redactor.begin`."""
+
+    def __init__(self, rules: Iterable[_Rule]) -> None:
+        self._rules = list(rules)
+        self._names: dict[tuple[str, str], str] = {}
 
     def text(self, text: str) -> str:
-        """The text without them."""
-        text = _URL_USER.sub("[secret]@", text)
-        text = _ASSIGNED.sub(r"\1[secret]", text)
-        text = _CARD.sub(lambda found: "[card]" if _is_card(found[0]) else found[0], text)
-        for name, pattern in self._patterns:
-            text = pattern.sub(self._replace(name), text)
+        """The text without secrets, personal data and invisible characters."""
+        text = visible(text)
+        for rule in self._rules:
+            text = rule.pattern.sub(partial(_replaced, rule.replace, self), text)
         return text
 
-    def pairs(self, pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
-        """Labels or annotations without them; what is named like a secret is one."""
-        return {name: "[secret]" if _SECRET_NAME.search(name) else self.text(value) for name, value in pairs}
+    def pair(self, name: str, value: str) -> tuple[str, str]:
+        """A label or annotation. The value goes as a whole if the name says that it is a secret."""
+        is_secret = bool(value) and _secret_name().fullmatch(visible(name)) is not None
+        return self.text(name), SECRET if is_secret else self.text(value)
 
-    def _replace(self, name: str) -> Callable[[Any], str]:
-        if name not in {"ip", "address"}:
-            return lambda _: f"[{name}]"
-
-        def stand_in(found: Any) -> str:
-            number = sum(held.startswith(f"{name}-") for held in self._stand_ins.values()) + 1
-            return self._stand_ins.setdefault(found.group(), f"{name}-{number}")
-
-        return stand_in
+    def name(self, kind: str, value: str) -> str:
+        """The name that stands for it: the kind and a number."""
+        known = sum(1 for other, _ in self._names if other == kind)
+        return self._names.setdefault((kind, value.lower()), f"{kind}-{known + 1}")
 
 
-def _is_card(text: str) -> bool:
-    """Whether the digits are those of a payment card, by their check digit (Luhn)."""
-    digits = [int(character) for character in text if character.isdigit()]
-    if len(digits) not in _CARD_LENGTH:
-        return False
-    doubled = [sum(divmod(2 * digit, 10)) for digit in digits[-2::-2]]
-    return (sum(digits[-1::-2]) + sum(doubled)) % 10 == 0
+def visible(text: str) -> str:
+    """The text as a reader sees it: compatible forms as one (NFKC), nothing invisible, no lone surrogates."""
+    text = text.encode("utf-8", "replace").decode()
+    plain = text if text.isascii() else unicodedata.normalize("NFKC", text)
+    found: str = _invisible().sub("", plain)
+    return found
+
+
+def hides_something(text: str) -> bool:
+    """Whether characters are in it that no reader sees, other than line ends and tabs."""
+    return _invisible().search(text.encode("utf-8", "replace").decode()) is not None
+
+
+def _replaced(replace: Callable[[_Match, Redaction], str], redaction: Redaction, found: _Match) -> str:
+    return replace(found, redaction) if found.group() else ""
+
+
+# --- What takes the place ---------------------------------------------------------------------------------------------
+
+
+def _blanked(_found: _Match, _redaction: Redaction) -> str:
+    return REDACTED
+
+
+def _secret(_found: _Match, _redaction: Redaction) -> str:
+    return SECRET
+
+
+def _value_only(found: _Match, _redaction: Redaction) -> str:
+    """The first group stays: it says what the secret is for."""
+    return f"{found.group(1)}{SECRET}"
+
+
+def _login(found: _Match, _redaction: Redaction) -> str:
+    return f"{found.group(1)}{SECRET}@"
+
+
+def _if_random(found: _Match, _redaction: Redaction) -> str:
+    text = found.group()
+    kinds = (str.islower, str.isupper, str.isdigit)
+    return SECRET if all(any(map(kind, text)) for kind in kinds) else text
+
+
+def _card(found: _Match, _redaction: Redaction) -> str:
+    digits = [int(char) for char in found.group() if char.isdigit()]
+    is_card = _MIN_CARD_DIGITS <= len(digits) <= _MAX_CARD_DIGITS and _is_luhn(digits)
+    return "[card]" if is_card else found.group()
+
+
+def _is_luhn(digits: list[int]) -> bool:
+    doubled = [digit * 2 for digit in digits[-2::-2]]
+    return (sum(digits[-1::-2]) + sum(d - 9 if d > _LUHN_DOUBLED_MAX else d for d in doubled)) % 10 == 0
+
+
+def _email(found: _Match, redaction: Redaction) -> str:
+    return redaction.name("email", found.group())
+
+
+def _phone(found: _Match, redaction: Redaction) -> str:
+    return redaction.name("phone", "".join(filter(str.isdigit, found.group())))
+
+
+def _ip(found: _Match, redaction: Redaction) -> str:
+    """Only what is an address by itself: no time of day, no `std::string`, no hardware address."""
+    text = found.group()
+    start = int(text.startswith(":") and not text.startswith("::"))
+    end = len(text) if text.endswith("::") else len(text.rstrip(".:"))
+    before = found.string[found.start() - 1 : found.start()] if not start else ""
+    after = found.string[found.end() : found.end() + 1] if end == len(text) else ""
+    if before.isalnum() or after.isalnum() or not any(map(str.isalnum, text)):
+        return text
+    try:
+        address = ip_address(text[start:end])
+    except ValueError:
+        return text
+    return text[:start] + redaction.name("ip", str(address)) + text[end:]
+
+
+# --- Patterns ---------------------------------------------------------------------------------------------------------
+
+
+def _compiled(pattern: str) -> Any:
+    options = re2.Options()
+    options.max_mem = _COMPILED_BYTES
+    options.log_errors = False
+    return re2.compile(pattern, options=options)
+
+
+@cache
+def _invisible() -> Any:
+    return _compiled(_INVISIBLE)
+
+
+@cache
+def _secret_name() -> Any:
+    return _compiled(rf"(?i){_KEY}|(?:proxy-)?authorization|cookie|set-cookie")
+
+
+@cache
+def _rules() -> tuple[_Rule, ...]:
+    """In order: what is longer and surer comes first. Compiled once, when first needed."""
+    return tuple(_Rule(_compiled(pattern), replace) for pattern, replace in _PATTERNS)
+
+
+_TOKENS = (
+    r"\beyJ[\w-]{5,}\.[\w-]{5,}(?:\.[\w-]*)*",  # JSON web tokens
+    r"\b(?:AKIA|ASIA|ABIA|ACCA|AGPA|AIDA|AROA)[A-Z0-9]{16}\b",  # AWS
+    r"\bAIza[\w-]{30,}|\bya29\.[\w-]{10,}|\bGOCSPX-[\w-]{10,}",  # Google
+    r"\bxox[a-z]-[\w-]{8,}|\bxapp-[\w-]{8,}|\bhooks\.slack\.com/(?:services|workflows|triggers)/[\w/-]+",  # Slack
+    r"\bgh[a-z]_\w{16,}|\bgithub_pat_\w{16,}|\bglpat-[\w-]{16,}|\bglsa_\w{16,}",  # GitHub, GitLab, Grafana
+    r"\b[rs]k[-_][\w-]{16,}|\bnpm_\w{30,}|\bpypi-[\w-]{20,}|\bhvs\.[\w-]{16,}|\bSG\.[\w-]{16,}\.[\w-]{16,}",
+    r"\b\d{8,10}:[\w-]{35}",  # Telegram
+)
+_PATTERNS: tuple[tuple[str, Callable[[_Match, Redaction], str]], ...] = (
+    (r"(?s)-----BEGIN [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----.*?(?:-----END [A-Z0-9 ]*-----|\z)", _secret),
+    (r"""(?i)(\b(?:(?:proxy-)?authorization|(?:set-)?cookie)\\*["']?\s*[:=]\s*\\*["']?)[^\r\n"'\\]+""", _value_only),
+    (r"(?i)(\b(?:bearer|basic)\s+)[A-Za-z0-9._~+/=-]{16,}", _value_only),
+    ("|".join(_TOKENS), _secret),
+    (r"""(?i)(\b[a-z][a-z0-9+.-]{1,20}://)(?:[^\s/:@"'<>]*:[^\s"'<>]*|[^\s/@"'<>]+)@""", _login),
+    (rf"""(?i)(--?{_KEY}(?:\s+|=))(?:{_VALUE})""", _value_only),
+    (rf"""(?i)(\b{_KEY}\\*["']?\s*(?:=>|:=|=~|[:=])\s*)(?:{_VALUE})""", _value_only),
+    (r"[A-Za-z0-9_-]{40,}", _if_random),
+    (r"[\pL\pN._%+-]+@[\pL\pN-]+(?:\.[\pL\pN-]+)+", _email),
+    (r"\b\d(?:[ -]?\d){12,18}\b", _card),
+    (r"[0-9A-Fa-f:]*:[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*", _ip),
+    (r"(?:\d{1,3}\.){3}\d{1,3}", _ip),
+    (r"\+\d[\d ().-]{6,17}\d|\(\d{3}\) ?\d{3}[ .-]\d{4}\b|\b\d{3}[ .-]\d{3}[ .-]\d{4}\b", _phone),
+)

@@ -128,7 +128,7 @@ def _forwarded(alert: Outgoing) -> ForwardedAlert:
         labels=_labels(alert),
         annotations=_annotations(alert),
         starts_at=alert.starts_at,
-        ends_at=alert.ends_at if alert.status == "resolved" and alert.ends_at else _NOT_ENDED,
+        ends_at=(alert.ends_at or alert.at) if alert.status == "resolved" else _NOT_ENDED,
         generator_url=alert.generator_url,
         fingerprint=alert.fingerprint,
     )

@@ -8,11 +8,13 @@ import msgspec
 from msgspec import Meta
 from starlette.requests import Request
 
+from alert_history.domain.classification import shape_of
 from alert_history.domain.matching import parse_query
 from alert_history.domain.times import parse_time
 from alert_history.engine.ledger import MOST_DELIVERIES, MOST_EVENTS, Ledger, ledger
 from alert_history.errors import InvalidQuery
 from alert_history.ports import (
+    Classifications,
     Clock,
     DeliveryFilter,
     History,
@@ -108,11 +110,12 @@ class QuarantineAnswer(msgspec.Struct, frozen=True):
 
 
 class HistoryApi:
-    """The handlers, on one history."""
+    """The handlers, on one history and what else is known of its occurrences."""
 
-    def __init__(self, history: History, outbox: Outbox, *, clock: Clock) -> None:
+    def __init__(self, history: History, *, outbox: Outbox, classifications: Classifications, clock: Clock) -> None:
         self._history = history
         self._outbox = outbox
+        self._classifications = classifications
         self._clock = clock
 
     def operations(self) -> list[Operation]:
@@ -195,7 +198,8 @@ class HistoryApi:
         events = await self._history.timeline(asked.id, newest=MOST_EVENTS + 1)
         wanted = DeliveryFilter(fingerprint=alert.fingerprint, starts_at=alert.starts_at, limit=MOST_DELIVERIES + 1)
         page = await self._outbox.deliveries(wanted)
-        told = ledger(events, page.deliveries, now=self._clock())
+        said = await self._classifications.history(shape_of(alert.labels), limit=1)
+        told = ledger(events, page.deliveries, classified=said[0] if said else None, now=self._clock())
         return TracedAlert(**msgspec.structs.asdict(alert), ledger=told)
 
     async def timeline(self, _: Request, asked: OccurrenceParameters) -> Timeline:

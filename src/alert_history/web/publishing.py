@@ -11,7 +11,7 @@ from starlette.requests import Request
 from alert_history.domain.delivery import State
 from alert_history.domain.receipt import RANDOM_ID_BYTES, time_ordered_id
 from alert_history.domain.target import Message, Outgoing, TargetSpec
-from alert_history.engine.publish import Publisher
+from alert_history.engine.publish import Publisher, TargetHealth
 from alert_history.errors import DeliveryError, NotFound
 from alert_history.ports import Clock, DeliveryFilter, Discovery, Outbox, QueueDepth, StoredDelivery
 from alert_history.web.api import Limit
@@ -257,9 +257,9 @@ class PublishingApi:
             name=spec.name,
             format=spec.format,
             url="" if target is None else target.url_shown(),
-            enabled=spec.is_enabled and spec.fault is None,
+            enabled=spec.is_enabled and spec.fault is None and health.gone is None,
             priority=spec.priority,
-            health_status=_health_status(spec, failures=health.consecutive_failures, successes=health.succeeded),
+            health_status=_health_status(spec, health),
             total_publishes=health.succeeded + health.failed,
             successful_publishes=health.succeeded,
             failed_publishes=health.failed,
@@ -267,7 +267,7 @@ class PublishingApi:
             last_failure=health.last_failure,
             queue_size=0 if depth is None else depth.waiting,
             match=spec.match_text,
-            fault=spec.fault,
+            fault=spec.fault or (health.gone and f"it wants no more messages: {health.gone}"),
         )
 
     def _description(self, usable: int) -> str:
@@ -282,17 +282,17 @@ _UNHEALTHY_FAILURES = 5
 
 
 def _health_status(
-    spec: TargetSpec, *, failures: int, successes: int
+    spec: TargetSpec, health: TargetHealth
 ) -> Literal["healthy", "degraded", "unhealthy", "unknown", "broken", "disabled"]:
     if spec.fault is not None:
         return "broken"
-    if not spec.is_enabled:
+    if not spec.is_enabled or health.gone is not None:
         return "disabled"
-    if failures >= _UNHEALTHY_FAILURES:
+    if health.consecutive_failures >= _UNHEALTHY_FAILURES:
         return "unhealthy"
-    if failures:
+    if health.consecutive_failures:
         return "degraded"
-    return "healthy" if successes else "unknown"
+    return "healthy" if health.succeeded else "unknown"
 
 
 def _get(path: str, summary: str, handle: object, answer: object, *, failures: tuple[int, ...] = ()) -> Operation:

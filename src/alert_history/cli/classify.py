@@ -1,0 +1,94 @@
+"""`alert-history classify`: what the configured model, or the rules, would say of a saved notification. A dry run."""
+
+import asyncio
+import os
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+from cyclopts import Parameter
+from rich.table import Table
+from rich.text import Text
+
+from alert_history.cli.console import output_console, print_line
+from alert_history.cli.store import faults_of, using_store
+from alert_history.config import Settings, load_settings
+from alert_history.domain.alert import Alert
+from alert_history.domain.classification import Case, Verdict, shape_of
+from alert_history.enrichers import make_enricher
+from alert_history.errors import ConfigurationError
+from alert_history.ports import Enricher
+from alert_history.sources import decode_prometheus, decode_webhook
+
+
+def classify(
+    *files: Annotated[
+        str, Parameter(name="FILE", allow_leading_hyphen=True, help="JSON payloads; - is standard input.")
+    ],
+    json: Annotated[bool, Parameter(negative="", help="One JSON object a line instead of a table.")] = False,
+    history: Annotated[bool, Parameter(negative="", help="Take what DATABASE_URL knows of the alerts along.")] = False,
+) -> int:
+    """Classify every alert in them; nothing is stored or sent to targets. Raises: ConfigurationError on wrong usage."""
+    if not files:
+        raise ConfigurationError(["classify needs a FILE, or - for standard input"])
+    settings = load_settings(os.environ)
+    cases = [_case(alert) for file in files for alert in _alerts(file, settings)]
+    verdicts = asyncio.run(_classify(settings, cases, has_history=history))
+    if json:
+        for case, verdict in zip(cases, verdicts, strict=True):
+            told = None if verdict is None else verdict.classification
+            print_line(msgspec.json.encode({"labels": case.labels, "classification": told}).decode())
+    else:
+        output_console().print(_table(cases, verdicts))
+    return 0
+
+
+def _alerts(file: str, settings: Settings) -> Sequence[Alert]:
+    """Raises OSError or MalformedPayload."""
+    body = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
+    decode = decode_prometheus if body.lstrip()[:1] == b"[" else decode_webhook
+    group = decode(body, received_at=datetime.now(UTC), max_alerts=settings.max_alerts_per_request)
+    return group.alerts
+
+
+def _case(alert: Alert) -> Case:
+    return Case(shape_of(alert.labels), alert.fingerprint, alert.labels, alert.annotations, alert.starts_at)
+
+
+async def _classify(settings: Settings, cases: Sequence[Case], *, has_history: bool) -> list[Verdict | None]:
+    if has_history:
+        cases = await _with_past(settings, cases)
+    enricher = make_enricher(settings, clock=lambda: datetime.now(UTC))
+    try:
+        return await _ask(enricher, cases)
+    finally:
+        await enricher.close()
+
+
+async def _ask(enricher: Enricher, cases: Sequence[Case]) -> list[Verdict | None]:
+    verdicts: list[Verdict | None] = []
+    for start in range(0, len(cases), enricher.most_cases):
+        verdicts += await enricher.classify(cases[start : start + enricher.most_cases])
+    return verdicts
+
+
+async def _with_past(settings: Settings, cases: Sequence[Case]) -> list[Case]:
+    async with using_store(settings) as store:
+        if faults := await faults_of(store):
+            raise ConfigurationError(faults)
+        return [msgspec.structs.replace(case, past=await store.classifications.past(case)) for case in cases]
+
+
+def _table(cases: Sequence[Case], verdicts: Sequence[Verdict | None]) -> Table:
+    table = Table("alert", "severity", "sure", "what it means", "why", show_edge=False)
+    for case, verdict in zip(cases, verdicts, strict=True):
+        name = Text(case.labels.get("alertname", case.fingerprint))
+        if verdict is None:
+            table.add_row(name, "", "", "no answer", "")
+            continue
+        told = verdict.classification
+        table.add_row(name, told.severity, f"{told.confidence:.0%}", Text(told.summary), Text(told.reasoning))
+    return table

@@ -1,0 +1,88 @@
+"""`alert-history replay` and `classify`."""
+
+import asyncio
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import msgspec
+
+from alert_history.domain.alert import Alert
+from alert_history.domain.delivery import Attempt, Routing, Settlement
+from alert_history.domain.occurrence import Event
+from alert_history.ports import DeliveryFilter
+from alert_history.storage import open_store
+from tests.commands import lines, run
+from tests.conformance.samples import alert, receipt
+from tests.payloads import alert as sent_alert
+from tests.payloads import webhook
+
+NOW = datetime(2026, 3, 4, 12, 0, tzinfo=UTC)
+
+
+def told(alert: Alert, event: Event) -> Routing:
+    del alert, event
+    return Routing(("pager", "chat"), {})
+
+
+async def _two_dead(url: str) -> None:
+    store = open_store(url, router=told)
+    await store.lifecycle.open()
+    await store.recorder.commit([msgspec.structs.replace(receipt(alert(), at=NOW), publish=True)])
+    for target in ("pager", "chat"):
+        leased, _ = await store.outbox.lease(target, now=NOW, limit=9, lease_for=timedelta(seconds=30))
+        dead = Attempt(NOW, "dead", "it said no", 1)
+        await store.outbox.settle([(one, Settlement(one.id, "dead", dead)) for one in leased])
+    await store.lifecycle.close()
+
+
+async def _states(url: str) -> dict[str, str]:
+    store = open_store(url)
+    page = await store.outbox.deliveries(DeliveryFilter())
+    await store.lifecycle.close()
+    return {delivery.target: delivery.state for delivery in page.deliveries}
+
+
+def test_dead_deliveries_of_a_target_are_due_again(database_url: str) -> None:
+    asyncio.run(_two_dead(database_url))
+    done = run("replay", "--dead-letters", "--target", "pager", env={"DATABASE_URL": database_url})
+    assert (done.returncode, lines(done.stdout)) == (0, ["1 dead deliveries are due again"])
+    assert asyncio.run(_states(database_url)) == {"pager": "pending", "chat": "dead"}
+
+
+def test_all_dead_deliveries_are_due_again(sqlite_url: str) -> None:
+    asyncio.run(_two_dead(sqlite_url))
+    assert run("replay", "--dead-letters", env={"DATABASE_URL": sqlite_url}).returncode == 0
+    assert set(asyncio.run(_states(sqlite_url)).values()) == {"pending"}
+
+
+def test_a_replay_has_to_be_meant(sqlite_url: str) -> None:
+    done = run("replay", env={"DATABASE_URL": sqlite_url})
+    assert done.returncode == 2
+    assert "--dead-letters" in lines(done.stderr)[0]
+
+
+def test_a_saved_notification_is_classified_by_the_rules(tmp_path: Path) -> None:
+    file = tmp_path / "sent.json"
+    file.write_bytes(webhook(sent_alert(1), sent_alert(2)))
+    done = run("classify", file, "--json")
+    said = [json.loads(line) for line in lines(done.stdout)]
+    assert [one["classification"]["model"] for one in said] == ["rules", "rules"]
+    assert run("classify", file).returncode == 0
+
+
+def test_a_dry_run_may_take_the_history_along(sqlite_url: str, tmp_path: Path) -> None:
+    file = tmp_path / "sent.json"
+    file.write_bytes(webhook(sent_alert(1)))
+    env = {"DATABASE_URL": sqlite_url}
+    assert run("classify", file, "--history", env=env).returncode == 2
+    assert run("migrate", env=env).returncode == 0
+    done = run("classify", file, "--history", "--json", env=env)
+    assert "not seen in the last 30 days" in json.loads(lines(done.stdout)[0])["classification"]["reasoning"]
+
+
+def test_what_is_no_notification_is_one_line(tmp_path: Path) -> None:
+    file = tmp_path / "sent.json"
+    file.write_text("not json")
+    done = run("classify", file)
+    assert (done.returncode, len(lines(done.stderr))) == (2, 1)
