@@ -240,7 +240,7 @@ class TargetWorker:
         if not self.target.speaks_of_groups:
             return [[one] for one in leased]
         groups: dict[tuple[str, str, datetime | None], list[Leased]] = {}
-        for one in leased:
+        for one in sorted(leased, key=lambda one: one.id):  # so that the same alerts have the same key again
             alert = self._regroup(self._spec, one.alert)
             if alert is None:
                 groups.setdefault((one.alert.group_key, one.alert.receiver, one.created_at), []).append(one)
