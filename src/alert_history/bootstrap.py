@@ -14,9 +14,10 @@ from alert_history.config import Settings
 from alert_history.demo.replay import incident
 from alert_history.domain.alert import Alert
 from alert_history.domain.classification import Mode
-from alert_history.domain.delivery import Routing
+from alert_history.domain.delivery import TOLD_EVENTS, Routing
 from alert_history.domain.occurrence import Event
 from alert_history.domain.receipt import Outcome, Receipt
+from alert_history.domain.routes import Routes
 from alert_history.domain.target import TargetSpec
 from alert_history.engine.classify import Classifying
 from alert_history.engine.enrich import Enrichment, EnrichmentPolicy
@@ -28,7 +29,7 @@ from alert_history.engine.upkeep import Retention, keep_up
 from alert_history.engine.watchdog import Watchdog
 from alert_history.enrichers import llm_available, make_allowance, make_enricher
 from alert_history.errors import AlertHistoryError, StorageUnavailable
-from alert_history.ports import Discovery, Signals, Store, Target
+from alert_history.ports import Discovery, RoutesSource, Signals, Store, Target
 from alert_history.signals.redis import RedisSignals
 from alert_history.storage import open_store
 from alert_history.storage.batch import new_id
@@ -39,6 +40,7 @@ from alert_history.web.classifications import ClassificationsPage
 from alert_history.web.enrichment import EnrichmentApi
 from alert_history.web.health import HealthApi
 from alert_history.web.publishing import PublishingApi
+from alert_history.web.routing import RoutingApi
 from alert_history.web.webhook import Webhook
 
 _OPEN_RETRY_SECONDS = 1.0
@@ -59,15 +61,19 @@ class Service:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.metrics = Metrics()
+        self.routes = make_routes(settings)
         self.discovery = make_discovery(settings)
+        self._nobody_is_told = reason_for_nobody(settings)
         self.store: Store = open_store(
             settings.database_url,
             read_database_url=settings.read_database_url,
-            router=self._route if self.discovery is not None else None,
+            router=self._route,
         )
         self.publisher = Publisher(
             self.store.outbox, make=_target_maker(settings), clock=utc_now, observer=self.metrics.publishing
         )
+        if self.routes is not None:
+            self.publisher.routes = self.routes.state().routes
         self.signals: Signals | None = RedisSignals(settings.redis_url) if settings.redis_url else None
         self.enrichment = self._enrichment()
         self.modes = Modes(
@@ -108,6 +114,8 @@ class Service:
         self._background.append(asyncio.create_task(self._watch_sources(), name="watchdog"))
         if self.signals is not None:
             self._background.append(asyncio.create_task(self.signals.follow(self._heard), name="signals"))
+        if self.routes is not None:
+            self._background.append(asyncio.create_task(self.routes.watch(self._take_up_routes), name="routes"))
         if self.discovery is not None:
             self._background.append(asyncio.create_task(self._publish(self.discovery), name="publishing"))
 
@@ -135,6 +143,8 @@ class Service:
             checks["startup"] = "the targets are not known yet"
         if self.discovery is not None:
             checks["discovery"] = self.discovery.state().fault or "ok"
+        if self.routes is not None:
+            checks["routes"] = "; ".join(self.routes.state().faults) or "ok"
         if self.signals is not None:
             checks["cache"] = self.signals.state()
         if self.settings.llm_proxy_url is not None:
@@ -159,6 +169,7 @@ class Service:
             is_enabled=self.settings.publishing_enabled,
             clock=utc_now,
         )
+        routing = RoutingApi(self.publisher, self.routes, nobody_is_told=self._nobody_is_told, clock=utc_now)
         classifying = Classifying(
             self.enrichment,
             history=self.store.history,
@@ -175,6 +186,7 @@ class Service:
                 clock=utc_now,
             ).operations(),
             *publishing.operations(),
+            *routing.operations(),
             *enrichment.operations(),
             *HealthApi(self, metrics=self.metrics).operations(),
         ]
@@ -190,10 +202,15 @@ class Service:
 
     def _route(self, alert: Alert, event: Event) -> Routing | None:
         """Decide who is told. Until the targets are known, but not for long, the sender is asked to come again."""
+        if self._nobody_is_told is not None:
+            return Routing((), {}, reason=self._nobody_is_told) if event.kind in TOLD_EVENTS else None
         if self._is_waiting_for_targets():
             raise StorageUnavailable("the targets are not known yet", after_seconds=1)
         routing = self.publisher(alert, event)
         return None if routing is None else self.enrichment(routing, alert, event)
+
+    def _take_up_routes(self, routes: Routes) -> None:
+        self.publisher.routes = routes
 
     def _is_waiting_for_targets(self) -> bool:
         return not self._are_targets_known and utc_now() - self._created_at < _WAIT_FOR_TARGETS
@@ -298,6 +315,24 @@ class Service:
         self._are_targets_known = True
         self.metrics.publishing.discovered(self.publisher.specs)
         _log.info("targets_found", targets=[target.name for target in targets])
+
+
+def make_routes(settings: Settings) -> RoutesSource | None:
+    """The routes in `ROUTES_FILE`; None if there is none. Raises ConfigurationError with all that is wrong with it."""
+    if settings.routes_file is None:
+        return None
+    from alert_history.discovery.routes_file import RoutesFile
+
+    return RoutesFile(Path(settings.routes_file), clock=utc_now)
+
+
+def reason_for_nobody(settings: Settings) -> str | None:
+    """Why nobody is told anything at all, as settings go; None if somebody may be."""
+    if not settings.publishing_enabled:
+        return "publishing is off: PUBLISHING_ENABLED is false"
+    if not settings.target_discovery_enabled and settings.targets_dir is None:
+        return "no targets are looked for: neither TARGETS_DIR nor TARGET_DISCOVERY_ENABLED is set"
+    return None
 
 
 def make_discovery(settings: Settings) -> Discovery | None:

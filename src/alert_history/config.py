@@ -168,6 +168,11 @@ class Settings(BaseSettings):
     targets_dir: Annotated[str, _matching(_PATH)] | None = _text(
         None, "the path of a folder", meaning="Where targets are looked for in files, one folder a target"
     )
+    routes_file: Annotated[str, _matching(_PATH)] | None = _text(
+        None,
+        "the path of a YAML file with routes",
+        meaning="Which alerts go to which targets, grouped how and when not; unset: each target's own `match` decides",
+    )
     allow_private_targets: bool = _flag(
         default=False, meaning="Whether targets may be at private and loopback addresses"
     )

@@ -14,6 +14,7 @@ from alert_history.domain.delivery import Leased, Routing, Settlement, State
 from alert_history.domain.matching import Query
 from alert_history.domain.occurrence import Event, EventKind
 from alert_history.domain.receipt import Outcome, Receipt
+from alert_history.domain.routes import Routes
 from alert_history.domain.target import Message, Sent, TargetSpec
 
 
@@ -41,7 +42,11 @@ class StoredAlert(msgspec.Struct, frozen=True):
 
 
 class StoredEvent(msgspec.Struct, frozen=True):
-    """One event of a timeline. `receiver` and `source` are those of the receipt that brought it, if one did."""
+    """One event of a timeline. `receiver` and `source` are those of the receipt that brought it, if one did.
+
+    `number` counts the changes of state from 1 and is null for notes. `is_published` says whether the receipt was to be
+    passed on (`/webhook/proxy`), where there is one still.
+    """
 
     kind: EventKind
     at: datetime
@@ -49,6 +54,8 @@ class StoredEvent(msgspec.Struct, frozen=True):
     source: str | None
     receiver: str | None
     detail: dict[str, Any] | None
+    number: int | None = None
+    is_published: bool | None = None
 
 
 class QuarantinedAlert(msgspec.Struct, frozen=True):
@@ -133,8 +140,8 @@ class History(Protocol):
         """One occurrence. Raises NotFound."""
         ...
 
-    async def timeline(self, occurrence_id: str) -> list[StoredEvent]:
-        """Its events, oldest first. Empty if there is no such occurrence."""
+    async def timeline(self, occurrence_id: str, *, newest: int = 10_000) -> list[StoredEvent]:
+        """Its newest so many events, oldest first. Empty if there is no such occurrence."""
         ...
 
     async def quarantine(self, *, limit: int, cursor: str | None) -> QuarantinePage:
@@ -181,14 +188,18 @@ class Upkeep(Protocol):
 
 
 class QueueDepth(msgspec.Struct, frozen=True):
-    """What waits for a target, and since when the oldest of it."""
+    """What waits for a target, and since when the oldest of it could have been told (in the future: all are held)."""
 
     waiting: int
     oldest: datetime
 
 
 class StoredDelivery(msgspec.Struct, frozen=True):
-    """One delivery with all its attempts (the last 20). `due_at` is when it is tried next."""
+    """One delivery with all its attempts (the last 20). `due_at` is when it is tried next.
+
+    `event_number` is that of the event in its timeline, 0 for what follows up. `shape` is set where a classification
+    was to go with it; `enrichment` is `awaited`, or why it went without one.
+    """
 
     id: str
     occurrence_id: str
@@ -201,6 +212,9 @@ class StoredDelivery(msgspec.Struct, frozen=True):
     settled_at: datetime | None
     attempts: int
     log: list[dict[str, Any]]
+    event_number: int = 0
+    shape: str | None = None
+    enrichment: str | None = None
 
 
 class DeliveryFilter(msgspec.Struct, frozen=True):
@@ -225,7 +239,7 @@ class Outbox(Protocol):
     """What is still to be said, and what became of it. Filled by `Recorder.commit`."""
 
     async def lease(self, target: str, *, now: datetime, limit: int, lease_for: timedelta) -> tuple[list[Leased], int]:
-        """Take up to `limit` due deliveries of a target, at most one an alert: the newest.
+        """Take up to `limit` due deliveries of a target, at most one an alert: the newest that is due.
 
         Also returns how many older ones of those alerts that superseded. No other replica gets them before the
         lease runs out; what ran out is due again.
@@ -558,6 +572,27 @@ class DiscoveryState(msgspec.Struct, frozen=True):
     is_available: bool
     refreshed_at: datetime | None
     fault: str | None = None
+
+
+class RoutesState(msgspec.Struct, frozen=True):
+    """The routes in force, since when, and what is wrong with what the file says now, if it is not they."""
+
+    path: str
+    routes: Routes
+    read_at: datetime
+    faults: tuple[str, ...] = ()
+
+
+class RoutesSource(Protocol):
+    """Where routes come from."""
+
+    def state(self) -> RoutesState:
+        """What is in force."""
+        ...
+
+    async def watch(self, changed: Callable[[Routes], None]) -> None:
+        """Call `changed` within 2 s of a change, until cancelled. Faulty routes leave the old ones in force."""
+        ...
 
 
 class Clock(Protocol):

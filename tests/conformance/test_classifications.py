@@ -1,7 +1,7 @@
 """One classification serves a shape, one replica asks, and what waits goes when there is an answer or no hope."""
 
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import msgspec
 import pytest
@@ -25,10 +25,12 @@ class Wish:
     """What the router answers: who is told, and what the deliveries wait for."""
 
     awaits: Awaited | None = Awaited(SHAPE, NOW + DEADLINE)
+    held_until: datetime | None = None
 
     def __call__(self, alert: Alert, event: Event) -> Routing:
         del alert, event
-        return Routing(("all",), {}, self.awaits)
+        due_at = {} if self.held_until is None else {"all": self.held_until}
+        return Routing(("all",), {}, self.awaits, due_at=due_at)
 
 
 @pytest.fixture
@@ -95,6 +97,25 @@ async def test_without_hope_it_goes_at_once_and_says_why(store: Store) -> None:
     assert await store.classifications.let_go([SHAPE], unenriched="the proxy is down", now=NOW) == 1
     (leased,) = await _lease(store)
     assert (leased.alert.classification, leased.alert.unenriched) == (None, "the proxy is down")
+
+
+async def test_a_classification_does_not_let_go_what_quiet_hours_hold_and_goes_with_it_then(
+    store: Store, wish: Wish
+) -> None:
+    wish.held_until = NOW + HOUR
+    await _record(store, alert())
+    kept = verdict("critical")
+    assert await store.classifications.keep([kept], now=NOW) == 0
+    assert await _lease(store, later=DEADLINE) == []
+    (leased,) = await _lease(store, later=HOUR)
+    assert (leased.alert.classification, leased.alert.unenriched) == (kept.verdict.classification, None)
+
+
+async def test_what_quiet_hours_held_and_nobody_classified_says_so(store: Store, wish: Wish) -> None:
+    wish.held_until = NOW + HOUR
+    await _record(store, alert())
+    (leased,) = await _lease(store, later=HOUR)
+    assert leased.alert.unenriched == "no classification came in time"
 
 
 async def test_an_alert_that_need_not_wait_does_not(store: Store, wish: Wish) -> None:

@@ -74,7 +74,9 @@ class Replica:
         self.is_dead = False
         self.asked: dict[str, asyncio.Future[bool]] = {}
         self.ended: asyncio.Event = asyncio.Event()
-        self.worker = TargetWorker(spec, self, outbox=self, clock=clock, observer=self, turns=Turns())
+        self.worker = TargetWorker(
+            spec, self, outbox=self, clock=clock, observer=self, turns=Turns(), regroup=lambda _spec, _alert: None
+        )
         self.task = asyncio.create_task(self.worker.run())
 
     # --- what the worker calls ---
@@ -139,6 +141,9 @@ class Replica:
 
     async def kill(self) -> None:
         self.is_dead = True
+        for asked in self.asked.values():
+            if not asked.done():
+                asked.set_exception(StorageUnavailable("this process is dead"))
         self.task.cancel()
         await asyncio.gather(self.task, return_exceptions=True)
 
@@ -306,9 +311,12 @@ class Crashes(RuleBasedStateMachine):
 
     async def _stop(self, place: int) -> None:
         replica = self.replicas[place]
-        replica.asked.clear()
+        replica.asked.pop("settle", None)
         replica.task.cancel()
         await self._come_to_rest()
+        if replica.waits_for("lease"):  # which it can't take back, and so hands back what it gets
+            await replica.let_in("lease")
+            await self._come_to_rest()
         if replica.waits_for("settle"):
             await replica.let_in("settle")
         await replica.kill()

@@ -1,7 +1,7 @@
 """The outbox: what is recorded for publishing is delivered in order, by one replica at a time, or dead on record."""
 
 from collections.abc import AsyncIterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 import msgspec
@@ -9,8 +9,11 @@ import pytest
 
 from alert_history.domain.alert import Alert, Status
 from alert_history.domain.delivery import Attempt, Leased, Routing, Settlement
+from alert_history.domain.matching import parse_query
 from alert_history.domain.occurrence import Event
-from alert_history.domain.routing import route
+from alert_history.domain.quiet_hours import QuietHours
+from alert_history.domain.routes import Destination, Route, Routes
+from alert_history.domain.routing import news_of, route
 from alert_history.domain.target import TargetSpec
 from alert_history.errors import NotFound
 from alert_history.ports import DeliveryFilter, Router, Store, StoredDelivery
@@ -21,9 +24,9 @@ LEASE = timedelta(seconds=30)
 ALL = TargetSpec("all", "webhook", {})
 
 
-def _router(*specs: TargetSpec) -> Router:
+def _router(*specs: TargetSpec, routes: Routes | None = None) -> Router:
     def decide(alert: Alert, event: Event) -> Routing | None:
-        return route(specs, event=event.kind, labels=alert.labels, annotations=alert.annotations)
+        return route(specs, news_of(alert, event), routes=routes)
 
     return decide
 
@@ -237,6 +240,81 @@ async def test_the_decision_and_its_reason_are_in_the_timeline(database_url: str
     (fired,) = await store.history.timeline(id_of(alert()))
     await store.lifecycle.close()
     assert fired.detail == {"routing": {"told": ["all"], "not_told": {"off": "the target is disabled"}}}
+
+
+@pytest.fixture
+async def quiet_store(database_url: str) -> AsyncIterator[Store]:
+    """A store whose only route is quiet from five past twelve on, for an hour; nothing but the critical passes."""
+    hours = QuietHours(frozenset(range(7)), 12 * 60 + 5, 13 * 60 + 5, UTC, "UTC", "hold", parse_query("urgent=yes"))
+    routes = (Route("r", destinations=(Destination("all"),), quiet_hours=(hours,)),)
+    opened = open_store(database_url, router=_router(ALL, routes=routes))
+    await opened.lifecycle.open()
+    yield opened
+    await opened.lifecycle.close()
+
+
+QUIET = NOW + 6 * MINUTE
+LOUD = NOW + 65 * MINUTE
+
+
+async def test_what_quiet_hours_hold_is_not_leased_before_they_end(quiet_store: Store) -> None:
+    await _record(quiet_store, alert(), alert("Urgent", labels={"urgent": "yes"}), at=QUIET)
+    (urgent,) = await _lease(quiet_store, now=LOUD - SECOND)
+    assert urgent.alert.labels["alertname"] == "Urgent"
+    (held,) = await _lease(quiet_store, now=LOUD)
+    assert (held.alert.labels["alertname"], held.attempt) == ("DiskFull", 1)
+
+
+async def test_the_end_of_a_hold_and_its_route_are_in_the_timeline(quiet_store: Store) -> None:
+    await _record(quiet_store, alert(), at=QUIET)
+    (fired,) = await quiet_store.history.timeline(id_of(alert()))
+    assert fired.detail is not None
+    assert fired.detail["routing"]["routes"] == {"all": "r"}
+    assert msgspec.convert(fired.detail["routing"]["due_at"]["all"], datetime) == LOUD
+
+
+async def test_a_retry_does_not_bring_a_held_resolve_forward(quiet_store: Store) -> None:
+    await _record(quiet_store, alert())
+    await _settle(quiet_store, await _lease(quiet_store), "pending", due_at=QUIET + SECOND)
+    await _record(quiet_store, alert(status="resolved"), at=QUIET)
+    (again,) = await _lease(quiet_store, now=QUIET + MINUTE)
+    assert (again.alert.event, again.attempt) == ("fired", 2)
+    await _settle(quiet_store, [again], "delivered")
+    assert await _lease(quiet_store, now=LOUD - SECOND) == []
+    (resolved,) = await _lease(quiet_store, now=LOUD)
+    assert resolved.alert.event == "resolved"
+
+
+async def test_of_what_was_held_the_newest_is_told_when_quiet_hours_end(quiet_store: Store) -> None:
+    await _record(quiet_store, alert(), at=QUIET)
+    await _record(quiet_store, alert(status="resolved"), at=QUIET + MINUTE)
+    (told,) = await _lease(quiet_store, now=LOUD)
+    assert told.alert.event == "resolved"
+    assert await _states(quiet_store) == ["fired superseded", "resolved leased"]
+
+
+async def test_an_expiry_in_quiet_hours_waits_for_their_end(quiet_store: Store) -> None:
+    await _record(quiet_store, alert(expires_at=QUIET))
+    await _settle(quiet_store, await _lease(quiet_store), "delivered")
+    await quiet_store.upkeep.expire(QUIET)
+    assert await _lease(quiet_store, now=LOUD - SECOND) == []
+    (told,) = await _lease(quiet_store, now=LOUD)
+    assert told.alert.event == "expired"
+    expired = (await quiet_store.history.timeline(id_of(alert())))[-1]
+    assert expired.detail is not None
+    assert expired.detail["routing"]["told"] == ["all"]
+
+
+async def test_depth_counts_what_is_held_and_says_when_it_can_be_told(quiet_store: Store) -> None:
+    await _record(quiet_store, alert(), at=QUIET)
+    depth = (await quiet_store.outbox.depth())["all"]
+    assert (depth.waiting, depth.oldest) == (1, LOUD)
+
+
+async def test_depth_counts_the_age_of_what_failed_from_its_beginning(store: Store) -> None:
+    await _record(store, alert())
+    await _settle(store, await _lease(store), "pending", due_at=NOW + MINUTE)
+    assert (await store.outbox.depth())["all"].oldest == NOW
 
 
 async def test_depth_says_what_waits_and_since_when(store: Store) -> None:

@@ -10,11 +10,12 @@ import httpx
 import pytest
 
 from tests.conftest import StartService
-from tests.integration.test_publishing import Receiver, _environment, _send, _write_target, receiver
+from tests.integration.test_publishing import _environment, _send, _write_target, receiver
 from tests.llm_proxy import ALWAYS, KEY, llm_proxy
 from tests.llm_proxy import Server as Proxy
 from tests.payloads import alert, webhook
 from tests.processes import HOST, Server
+from tests.receiving import Receiver
 from tests.vendors.server import hangs
 
 __all__ = ["receiver"]

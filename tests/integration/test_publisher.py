@@ -10,6 +10,7 @@ import pytest
 
 from alert_history.domain.alert import Alert
 from alert_history.domain.delivery import Leased
+from alert_history.domain.routes import Destination, Route
 from alert_history.domain.target import Message, Sent, TargetSpec
 from alert_history.engine import worker
 from alert_history.engine.publish import Publisher
@@ -126,6 +127,46 @@ async def test_a_group_is_one_message_to_a_target_that_speaks_of_groups(scene: S
     await scene.record(alert("A"), alert("B"), alert("C"))
     await scene.until("slack", ["delivered"] * 3)
     assert [len(message.alerts) for message in scene.targets["slack"].messages] == [3]
+
+
+async def test_a_group_of_the_routes_is_one_message_whatever_receipts_it_came_in(scene: Scene) -> None:
+    scene.with_targets(slack=FakeTarget(hangs, speaks_of_groups=True))
+    scene.publisher.routes = (Route("ops", destinations=(Destination("*"),), group_by=("namespace",)),)
+    await scene.record(alert("A"), alert("Elsewhere", labels={"namespace": "other"}))
+    await scene.targets["slack"].arrived.wait()
+    await scene.record(alert("B"))
+    await scene.record(alert("C"))
+    await scene.publisher.stop()
+    scene.targets.clear()
+    scene.publisher.found([])
+    scene.with_targets(slack=FakeTarget(takes, speaks_of_groups=True))
+    await scene.until("slack", ["delivered"] * 4)
+    told = {
+        message.alerts[0].group_key: sorted(each.labels["alertname"] for each in message.alerts)
+        for message in scene.targets["slack"].messages
+    }
+    assert told == {'ops:{namespace="shop"}': ["A", "B", "C"], 'ops:{namespace="other"}': ["Elsewhere"]}
+    assert scene.targets["slack"].messages[0].alerts[0].details["groupLabels"].keys() == {"namespace"}
+
+
+async def test_a_target_that_speaks_of_no_groups_gets_a_message_an_alert(scene: Scene) -> None:
+    scene.with_targets(one=FakeTarget(takes))
+    scene.publisher.routes = (Route("ops", destinations=(Destination("*"),), group_by=()),)
+    await scene.record(alert("A"), alert("B"))
+    await scene.until("one", ["delivered", "delivered"])
+    assert [len(message.alerts) for message in scene.targets["one"].messages] == [1, 1]
+
+
+async def test_what_was_held_for_days_is_not_given_up_at_its_first_failure(scene: Scene) -> None:
+    async def fails(_: Message) -> Sent:
+        raise Retryable("503")
+
+    scene.with_targets(one=FakeTarget(fails))
+    sent = receipt(alert(), at=datetime.now(UTC) - timedelta(days=2))
+    await scene.store.recorder.commit([msgspec.structs.replace(sent, publish=True)])
+    scene.publisher.wake()
+    await scene.targets["one"].arrived.wait()
+    await scene.until("one", ["pending"])
 
 
 async def test_a_target_that_hangs_delays_no_other(scene: Scene) -> None:

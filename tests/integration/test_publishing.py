@@ -4,46 +4,23 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
-import uvicorn
-from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import Response
-from starlette.routing import Route
 
 from tests.conftest import StartService
 from tests.payloads import alert, webhook
-from tests.processes import HOST, free_port
+from tests.processes import HOST
+from tests.receiving import Receiver, receiving
 
 _JSON = {"Content-Type": "application/json"}
 
 
-class Receiver:
-    """A webhook of somebody's, in this process."""
-
-    def __init__(self) -> None:
-        self.port = free_port()
-        self.requests: asyncio.Queue[tuple[dict[str, str], dict[str, object]]] = asyncio.Queue()
-
-    async def take(self, request: Request) -> Response:
-        await self.requests.put((dict(request.headers), json.loads(await request.body())))
-        return Response(status_code=204)
-
-
 @pytest.fixture
 async def receiver() -> AsyncIterator[Receiver]:
-    made = Receiver()
-    app = Starlette(routes=[Route("/hook", made.take, methods=["POST"])])
-    server = uvicorn.Server(uvicorn.Config(app, host=HOST, port=made.port, log_level="error", lifespan="off"))
-    serving = asyncio.create_task(server.serve())
-    async with asyncio.timeout(10):
-        while not server.started:
-            await asyncio.sleep(0.01)
-    yield made
-    server.should_exit = True
-    await serving
+    async with receiving() as made:
+        yield made
 
 
 def _write_target(folder: Path, *, url: str, match: str = "") -> None:
@@ -69,7 +46,7 @@ async def _send(url: str, body: bytes, *, path: str = "/webhook/proxy") -> dict[
 async def test_an_alert_reaches_the_target_and_its_resolve_follows(
     database_url: str, tmp_path: Path, receiver: Receiver, service: StartService
 ) -> None:
-    _write_target(tmp_path, url=f"http://{HOST}:{receiver.port}/hook")
+    _write_target(tmp_path, url=receiver.url)
     server = service(_environment(database_url, tmp_path))
     told = []
     async with asyncio.timeout(20):
@@ -85,7 +62,7 @@ async def test_a_target_that_appears_later_is_told_without_a_restart(
 ) -> None:
     server = service(_environment(sqlite_url, tmp_path))
     assert (await _send(server.url, webhook(alert(1))))["deliveries"] == 0
-    _write_target(tmp_path, url=f"http://{HOST}:{receiver.port}/hook")
+    _write_target(tmp_path, url=receiver.url)
     async with asyncio.timeout(10), httpx.AsyncClient(base_url=server.url, trust_env=False) as client:
         while (await client.get("/publishing/mode")).json()["mode"] != "intelligent":
             await asyncio.sleep(0.05)
@@ -111,7 +88,7 @@ async def test_what_is_only_recorded_or_does_not_match_is_told_to_nobody(
 async def test_a_loopback_target_is_refused_unless_private_targets_are_allowed(
     sqlite_url: str, tmp_path: Path, receiver: Receiver, service: StartService
 ) -> None:
-    _write_target(tmp_path, url=f"http://{HOST}:{receiver.port}/hook")
+    _write_target(tmp_path, url=receiver.url)
     server = service({"DATABASE_URL": sqlite_url, "TARGETS_DIR": str(tmp_path)})
     await _send(server.url, webhook(alert(1)))
     async with asyncio.timeout(10), httpx.AsyncClient(base_url=server.url, trust_env=False) as client:
@@ -124,7 +101,7 @@ async def test_a_loopback_target_is_refused_unless_private_targets_are_allowed(
 async def test_a_broken_target_is_listed_with_its_fault_and_stops_no_other(
     sqlite_url: str, tmp_path: Path, receiver: Receiver, service: StartService
 ) -> None:
-    _write_target(tmp_path, url=f"http://{HOST}:{receiver.port}/hook")
+    _write_target(tmp_path, url=receiver.url)
     broken = tmp_path / "broken"
     broken.mkdir()
     (broken / "labels").write_text("alert-history.io/target=true\nalert-history.io/format=slack\n")
@@ -137,31 +114,28 @@ async def test_a_broken_target_is_listed_with_its_fault_and_stops_no_other(
     assert targets["team-hook"]["fault"] is None
 
 
-async def _ledger(url: str, instance: str) -> list[tuple[str, str | None, str]]:
+async def _ledger(url: str, instance: str) -> dict[str, Any]:
     async with httpx.AsyncClient(base_url=url, trust_env=False) as client:
         (found,) = (await client.get("/history", params={"query": f'{{instance="{instance}"}}'})).json()["alerts"]
         answer = (await client.get(f"/api/v1/alerts/{found['id']}")).json()
-    assert answer["is_ledger_complete"]
+    assert answer["ledger"]["is_complete"]
     assert {name: answer[name] for name in found} == found
-    return [(step["step"], step["target"], step["reason"]) for step in answer["ledger"]]
+    return dict(answer["ledger"])
 
 
 async def test_an_alert_says_who_was_told_of_it(
     database_url: str, tmp_path: Path, receiver: Receiver, service: StartService
 ) -> None:
-    _write_target(tmp_path, url=f"http://{HOST}:{receiver.port}/hook")
+    _write_target(tmp_path, url=receiver.url)
     server = service(_environment(database_url, tmp_path))
     async with asyncio.timeout(20):
         await _send(server.url, webhook(alert(1)))
         await receiver.requests.get()
-        while (steps := await _ledger(server.url, "db-1:9100"))[-1][0] != "delivered":
+        while not (ledger := await _ledger(server.url, "db-1:9100"))["targets"][0]["is_told"]:
             await asyncio.sleep(0.02)
-    assert [step[:2] for step in steps] == [
-        ("received", None),
-        ("recorded", None),
-        ("routed", "team-hook"),
-        ("delivered", "team-hook"),
-    ]
+    (fired,) = ledger["events"]
+    assert [step["step"] for step in fired["steps"]] == ["received", "recorded", "routed", "delivered"]
+    assert [(line["target"], line["fate"]) for line in fired["targets"]] == [("team-hook", "delivered")]
 
 
 async def test_an_alert_says_why_nobody_was_told_of_it(sqlite_url: str, tmp_path: Path, service: StartService) -> None:
@@ -170,6 +144,8 @@ async def test_an_alert_says_why_nobody_was_told_of_it(sqlite_url: str, tmp_path
     await _send(server.url, webhook(alert(1)), path="/webhook")
     await _send(server.url, webhook(alert(2)))
     only_recorded, unmatched = await _ledger(server.url, "db-1:9100"), await _ledger(server.url, "db-2:9100")
-    assert only_recorded[-1][0] == "not_routed"
-    assert only_recorded[-1][2].startswith("nobody is told: it came by a path that only records")
-    assert unmatched[-1] == ("not_routed", "team-hook", 'it does not match {severity="none"}')
+    reason = only_recorded["events"][0]["steps"][-1]["reason"]
+    assert reason == "it was sent to be recorded only, so nobody is told"
+    (line,) = unmatched["events"][0]["targets"]
+    assert (line["fate"], line["target"]) == ("not_told", "team-hook")
+    assert line["reason"] == 'it does not match {severity="none"}'

@@ -57,6 +57,7 @@ def test_every_variable_is_read() -> None:
         "TARGET_DISCOVERY_NAMESPACE": "alert-targets",
         "TARGET_DISCOVERY_KUBECONFIG": "~/.kube/config",
         "TARGETS_DIR": "/etc/alert-history/targets",
+        "ROUTES_FILE": "/etc/alert-history/routes.yml",
         "ALLOW_PRIVATE_TARGETS": "true",
         "RETENTION_DAYS": "30",
         "BODY_RETENTION_DAYS": "3",

@@ -12,9 +12,11 @@ import httpx
 from rich.table import Table
 from rich.text import Text
 
+from alert_history.bootstrap import make_routes
 from alert_history.cli.console import output_console
 from alert_history.cli.store import using_store
 from alert_history.config import Settings, load_settings, masked_url, near_misses
+from alert_history.domain.routes import everywhere
 from alert_history.enrichers.proxy import Proxy, llm_available
 from alert_history.errors import AlertHistoryError, ConfigurationError, Rejected, Retryable
 from alert_history.storage import is_sqlite
@@ -60,11 +62,23 @@ async def _examine(environ: Mapping[str, str]) -> list[Finding]:
         faults = [Finding("configuration", "fault", fault, "correct the variable") for fault in error.faults]
         return [*faults, *findings]
     findings.insert(0, Finding("configuration", "ok", f"environment {settings.environment}"))
+    findings += _examine_routes(settings)
     findings += [finding async for finding in _examine_database(settings)]
     findings += _examine_disk(settings)
     findings += await _examine_llm(settings)
     findings.append(await _examine_service(settings))
     return findings
+
+
+def _examine_routes(settings: Settings) -> list[Finding]:
+    try:
+        routes = make_routes(settings)
+    except ConfigurationError as error:
+        return [Finding("routes", "fault", fault, "correct the file") for fault in error.faults]
+    if routes is None:
+        return []
+    count = sum(1 for _ in everywhere(routes.state().routes))
+    return [Finding("routes", "ok", f"{count} in {settings.routes_file}")]
 
 
 async def _examine_database(settings: Settings) -> AsyncIterator[Finding]:

@@ -12,7 +12,7 @@ import structlog
 import uvicorn
 import uvloop
 
-from alert_history.bootstrap import Service
+from alert_history.bootstrap import Service, make_routes
 from alert_history.config import Settings, load_settings
 from alert_history.telemetry import configure_logging
 from alert_history.web.application import Application
@@ -47,6 +47,7 @@ def serve(settings: Settings, *, is_demo: bool) -> None:
     if settings.workers == 1:
         uvloop.run(_serve(settings, is_demo=is_demo))
         return
+    make_routes(settings)  # a fault in it is told here and once, not by each worker over and over
     with tempfile.TemporaryDirectory(prefix="alert-history-metrics-") as folder:
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
         os.environ["WORKERS"] = str(settings.workers)

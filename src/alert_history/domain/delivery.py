@@ -1,7 +1,7 @@
 """A delivery: saying one event to one target. Its states, and when it is tried again."""
 
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -13,6 +13,7 @@ State = Literal["pending", "leased", "delivered", "superseded", "dead"]
 FIRST_RETRY = timedelta(seconds=2)
 LONGEST_RETRY = timedelta(minutes=10)
 GIVES_UP_AFTER = timedelta(hours=24)
+FEWEST_ATTEMPTS = 30  # two hours of them, about
 MAX_LOGGED_ATTEMPTS = 20
 
 TOLD_EVENTS: frozenset[EventKind] = frozenset({"fired", "resolved", "refired", "annotations_changed", "expired"})
@@ -66,11 +67,23 @@ class Awaited(msgspec.Struct, frozen=True):
 
 
 class Routing(msgspec.Struct, frozen=True):
-    """Who is told of an event, and why the others are not (target → reason)."""
+    """Who is told of an event, and why the others are not (target → reason).
+
+    `routes` holds the route by which a target is told, `due_at` from when on (absent: at once). `reason` says why
+    nobody is told where that is about no target. It is what was decided then; deliveries are what became of it.
+    """
 
     told: tuple[str, ...]
     not_told: dict[str, str]
     awaits: Awaited | None = None
+    routes: dict[str, str] = {}
+    due_at: dict[str, datetime] = {}
+    reason: str | None = None
+
+    def on_record(self) -> dict[str, Any]:
+        """As it is kept with the event: what holds nothing is left out, except for the two that always stand."""
+        rest = {"routes": self.routes, "due_at": self.due_at, "reason": self.reason}
+        return {"told": self.told, "not_told": self.not_told} | {name: held for name, held in rest.items() if held}
 
 
 def retry_at(now: datetime, *, attempt: int, randomness: float, at_least: float | None = None) -> datetime:
@@ -82,6 +95,10 @@ def retry_at(now: datetime, *, attempt: int, randomness: float, at_least: float 
     return now + wait
 
 
-def is_given_up(now: datetime, *, created_at: datetime) -> bool:
-    """Whether it has been tried for so long that nobody wants to hear it any more."""
-    return now - created_at >= GIVES_UP_AFTER
+def is_given_up(now: datetime, *, created_at: datetime, attempt: int) -> bool:
+    """Whether it has been tried for so long that nobody wants to hear it any more.
+
+    What was held by quiet hours over a weekend, or while this service was down, is old at its first attempt and
+    deserves others.
+    """
+    return now - created_at >= GIVES_UP_AFTER and attempt >= FEWEST_ATTEMPTS

@@ -173,6 +173,11 @@ def note_key(said: bytes) -> int:
     return (content_hash(said) & (_CONTENT_KEY_BIT - 1)) | _CONTENT_KEY_BIT
 
 
+def number_of(key: int) -> int | None:
+    """Which change of state an event is, from 1; None for a note."""
+    return key if key < _CONTENT_KEY_BIT else None
+
+
 def _change(occurrence: Occurrence, sighting: Sighting) -> tuple[EventKind, dict[str, Any] | None]:
     changed = _changed_annotations(occurrence.annotations, sighting.alert.annotations)
     if occurrence.status == sighting.alert.status:

@@ -1,117 +1,298 @@
-"""The ledger of an occurrence: received, recorded, enriched, routed, delivered, each with its time and reason.
+"""The ledger of an occurrence: what was received, decided and done, step by step, and why somebody was not told.
 
-It answers "why was X told, and why not?". Pure: it only puts into one order what is on record.
+Built from what is stored and from nothing else. A decision is told as it was taken then; what became of it is told as
+the outbox has it now. However much happened, a ledger is small: the newest of it, and that there is more.
 """
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from typing import Any, Literal
+from itertools import groupby, islice
+from typing import Literal
 
 import msgspec
 
-from alert_history.domain.delivery import TOLD_EVENTS
-from alert_history.ports import KeptVerdict, StoredAlert, StoredDelivery, StoredEvent
+from alert_history.domain.delivery import TOLD_EVENTS, Attempt, Routing
+from alert_history.domain.note_text import note_text
+from alert_history.domain.occurrence import EventKind
+from alert_history.domain.routing import reason_told
+from alert_history.ports import KeptVerdict, StoredDelivery, StoredEvent
 
-MOST_EVENTS = 200
-MOST_DELIVERIES = 200
+MOST_EVENTS = 100
+MOST_DELIVERIES = 1_000
+_MOST_LINES = 1_000
+_MOST_ATTEMPTS = 5
+_LONGEST_REASON = 500
 
-Kind = Literal[
-    "received", "recorded", "noted", "enriched", "routed", "not_routed", "delivered", "pending", "superseded", "dead"
-]
-
-_NOBODY = "nobody is told: it came by a path that only records, there was no target, or publishing was off"
-_STATES: dict[str, Kind] = {"leased": "pending"}
+Fate = Literal["not_told", "held", "pending", "leased", "delivered", "withheld", "superseded", "dead", "unknown"]
 
 
-class Step(msgspec.Struct, frozen=True):
-    """One line of the ledger. `target` is whom it is about, if it is about one; `attempts` counts tries of a delivery.
+class LedgerStep(msgspec.Struct, frozen=True):
+    """One step of an event. `at` is null while it is not done.
 
-    `noted` is what Alertmanager's event recorder said: silenced, inhibited, notified. `pending` waits for `due_at`.
+    The time of the commit is not kept: it followed its receipt within seconds, or the sender was told to come again.
     """
 
-    step: Kind
-    at: datetime
+    step: Literal["received", "recorded", "noted", "enriched", "routed", "delivered"]
+    at: datetime | None
     reason: str
-    target: str | None = None
-    event: str | None = None
-    attempts: int | None = None
-    due_at: datetime | None = None
+
+
+class LedgerLine(msgspec.Struct, frozen=True):
+    """What became of an event at one target: `at` is when it came to that; `log` holds the last attempts of `attempts`.
+
+    `held`: by quiet hours. `withheld`: because of what the alert's classification says. `superseded_by` is the delivery
+    of newer news that was made instead; null if that is of a later occurrence. `unknown`: not on record any more.
+    """
+
+    target: str
+    fate: Fate
+    reason: str
+    route: str | None = None
+    delivery_id: str | None = None
+    at: datetime | None = None
+    next_try_at: datetime | None = None
+    attempts: int = 0
+    log: list[Attempt] = []
+    superseded_by: str | None = None
+
+
+class LedgerEvent(msgspec.Struct, frozen=True):
+    """One event and what followed from it."""
+
+    event: EventKind
+    at: datetime
+    receipt_id: str | None
+    source: str | None
+    receiver: str | None
+    steps: list[LedgerStep]
+    targets: list[LedgerLine]
+
+
+class LedgerTarget(msgspec.Struct, frozen=True):
+    """In short: whether a target was told of the occurrence, when first, and what the newest news came to there."""
+
+    target: str
+    is_told: bool
+    told_at: datetime | None
+    newest_event: EventKind
+    fate: Fate
+    reason: str
 
 
 class Ledger(msgspec.Struct, frozen=True):
-    """All steps, oldest first; the newest of them where there are too many, and then it is not complete."""
+    """All of it. `targets` is the short answer; `events` are the newest, oldest first.
 
-    steps: list[Step]
+    `classification` is the newest word on what such alerts mean, null where there is none. `is_complete` is false where
+    older events, or lines of them, were left out.
+    """
+
+    targets: list[LedgerTarget]
+    classification: LedgerStep | None
+    events: list[LedgerEvent]
     is_complete: bool
 
 
 def ledger(
-    alert: StoredAlert,
     events: Sequence[StoredEvent],
-    *,
     deliveries: Sequence[StoredDelivery],
+    *,
     classified: KeptVerdict | None,
+    now: datetime,
 ) -> Ledger:
-    """What is on record of an occurrence. `classified` is the newest word on its shape."""
-    shown_events, shown_deliveries = events[-MOST_EVENTS:], deliveries[:MOST_DELIVERIES]
-    steps = [Step("received", alert.timestamp, _received(alert))]
-    for event in shown_events:
-        steps += _of_event(event)
-    if classified is not None:
-        steps.append(_enriched(classified))
-    steps += [_of_delivery(delivery) for delivery in shown_deliveries]
-    steps.sort(key=lambda step: step.at)
-    is_complete = len(shown_events) == len(events) and len(deliveries) <= MOST_DELIVERIES
-    return Ledger(steps, is_complete)
+    """The ledger of these events, oldest first, and the deliveries of their occurrence, in any order.
+
+    Give one event more than `MOST_EVENTS` and one delivery more than `MOST_DELIVERIES` where there are more.
+    """
+    shown = events[-MOST_EVENTS:]
+    known = sorted(deliveries, key=lambda delivery: delivery.id)[-MOST_DELIVERIES:]
+    found = {key: list(held) for key, held in groupby(sorted(known, key=_key_of_delivery), key=_key_of_delivery)}
+    told: list[LedgerEvent] = []
+    room = _MOST_LINES
+    is_complete = len(shown) == len(events) and len(known) == len(deliveries)
+    for event in reversed(shown):
+        its = found.get(_key_of_event(event), [])
+        lines = list(islice(_lines(event, its, known=known, now=now), room + 1))
+        is_complete = is_complete and len(lines) <= room
+        lines = lines[:room]
+        room -= len(lines)
+        steps = list(_steps(event, its))
+        told.append(LedgerEvent(event.kind, event.at, event.receipt_id, event.source, event.receiver, steps, lines))
+    told.reverse()
+    return Ledger(list(_in_short(told, known)), _classification(classified), told, is_complete)
 
 
-def _received(alert: StoredAlert) -> str:
-    receiver = f", for its receiver {alert.receiver}" if alert.receiver else ""
-    return f"from {alert.source}{receiver}"
+def _key_of_delivery(delivery: StoredDelivery) -> tuple[int, datetime | None]:
+    """Which event it is of: a follow-up has no number, but the time of its event."""
+    number = delivery.event_number
+    return (number, None) if number else (0, delivery.created_at)
 
 
-def _of_event(event: StoredEvent) -> Iterator[Step]:
-    detail = event.detail or {}
-    if event.kind not in TOLD_EVENTS:
-        yield Step("noted", event.at, _noted(event.kind, detail), event=event.kind)
+def _key_of_event(event: StoredEvent) -> tuple[int, datetime | None]:
+    return (event.number, None) if event.number else (0, event.at)
+
+
+def _steps(event: StoredEvent, deliveries: Sequence[StoredDelivery]) -> Iterator[LedgerStep]:
+    if event.number is None:
+        yield LedgerStep("noted", event.at, _clipped(note_text(event.kind, event.detail or {})))
+    else:
+        yield from _steps_of_state(event)
+    enriched = _enrichment(deliveries)
+    if enriched:
+        yield LedgerStep("enriched", event.at, _clipped(enriched))
+    if event.kind in TOLD_EVENTS:
+        yield LedgerStep("routed", event.at, _clipped(_decision(event)))
+    if deliveries:
+        yield _delivered(deliveries)
+
+
+def _steps_of_state(event: StoredEvent) -> Iterator[LedgerStep]:
+    if event.receipt_id is None:
+        reason = "nobody refreshed the alert in time" if event.kind == "expired" else "by this service itself"
+        yield LedgerStep("recorded", event.at, reason)
         return
-    yield Step("recorded", event.at, event.kind, event=event.kind)
-    routing = detail.get("routing")
-    if not isinstance(routing, dict):
-        yield Step("not_routed", event.at, _NOBODY, event=event.kind)
-        return
-    for target in routing.get("told", ()):
-        yield Step("routed", event.at, "it matches", target, event.kind)
-    for target, reason in routing.get("not_told", {}).items():
-        yield Step("not_routed", event.at, reason, target, event.kind)
+    origin = " ".join(word for word in (event.source, event.receiver and f"(receiver {event.receiver})") if word)
+    yield LedgerStep("received", event.at, f"from {origin}" if origin else "its receipt is no longer kept")
+    yield LedgerStep("recorded", event.at, f"as change {event.number} of the occurrence, with its receipt")
 
 
-def _noted(kind: str, detail: dict[str, Any]) -> str:
-    """In the words of its detail: every value that is not empty, by name."""
-    said = [f"{name}: {_words(value)}" for name, value in detail.items() if value not in (None, "", [], {})]
-    return f"{kind} ({'; '.join(said)})" if said else kind
+def _enrichment(deliveries: Sequence[StoredDelivery]) -> str | None:
+    """What was to go with the deliveries."""
+    waiting = [each for each in deliveries if each.shape is not None]
+    if not waiting:
+        return None
+    enrichment = waiting[0].enrichment
+    if enrichment is None:
+        return "goes with what is known of its shape"
+    if enrichment != "awaited":
+        return f"goes without a classification: {enrichment}"
+    is_open = waiting[0].state in {"pending", "leased"}
+    return "waits for a classification" if is_open else "no classification came in time"
 
 
-def _words(value: Any) -> str:
-    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
-
-
-def _enriched(classified: KeptVerdict) -> Step:
+def _classification(classified: KeptVerdict | None) -> LedgerStep | None:
+    if classified is None:
+        return None
     told = classified.verdict.classification
-    return Step(
-        "enriched", told.at, f"{told.severity}, confidence {told.confidence:.2f}, by {told.model}: {told.summary}"
+    text = f"{told.severity} with a confidence of {told.confidence:.2f}, by {told.model}: {told.summary}"
+    return LedgerStep("enriched", told.at, _clipped(text))
+
+
+def _decision(event: StoredEvent) -> str:
+    routing = _routing(event)
+    if routing is None:
+        is_kept_only = event.is_published is False
+        return "it was sent to be recorded only, so nobody is told" if is_kept_only else "no decision is on record"
+    if routing.reason is not None:
+        return routing.reason
+    parts = []
+    if routing.told:
+        parts.append(f"to be told: {', '.join(routing.told)}")
+    if routing.not_told:
+        parts.append(f"not told: {', '.join(routing.not_told)}")
+    return "; ".join(parts)
+
+
+def _delivered(deliveries: Sequence[StoredDelivery]) -> LedgerStep:
+    states = [delivery.state for delivery in deliveries]
+    counts = ", ".join(f"{states.count(state)} {state}" for state in sorted(set(states)))
+    settled = [delivery.settled_at for delivery in deliveries]
+    done_at = None if None in settled else max(at for at in settled if at is not None)
+    return LedgerStep("delivered", done_at, counts)
+
+
+def _lines(
+    event: StoredEvent, deliveries: Sequence[StoredDelivery], *, known: Sequence[StoredDelivery], now: datetime
+) -> Iterator[LedgerLine]:
+    """A line for each target: the told ones first."""
+    routing = _routing(event) or Routing((), {})
+    for delivery in deliveries:
+        yield _line(delivery, routing, known=known, now=now)
+    made = {delivery.target for delivery in deliveries}
+    for name in routing.told:
+        if name not in made:
+            reason = f"{reason_told(routing, name)}; what became of that is no longer on record"
+            yield LedgerLine(name, "unknown", _clipped(reason), routing.routes.get(name))
+    for name, reason in routing.not_told.items():
+        yield LedgerLine(name, "not_told", _clipped(reason))
+
+
+def _line(delivery: StoredDelivery, routing: Routing, *, known: Sequence[StoredDelivery], now: datetime) -> LedgerLine:
+    log = [msgspec.convert(each, Attempt) for each in delivery.log]
+    newer = _superseding(delivery, known) if delivery.state == "superseded" else None
+    fate = _fate(delivery, log, routing=routing, now=now)
+    return LedgerLine(
+        target=delivery.target,
+        fate=fate,
+        reason=_clipped(_reason(delivery, fate, log=log, routing=routing, newer=newer)),
+        route=routing.routes.get(delivery.target),
+        delivery_id=delivery.id,
+        at=delivery.settled_at,
+        next_try_at=delivery.due_at if delivery.state == "pending" else None,
+        attempts=delivery.attempts,
+        log=[msgspec.structs.replace(each, reason=_clipped(each.reason)) for each in log[-_MOST_ATTEMPTS:]],
+        superseded_by=newer.id if newer is not None and fate == "superseded" else None,
     )
 
 
-def _of_delivery(delivery: StoredDelivery) -> Step:
-    last = delivery.log[-1] if delivery.log else {}
-    kind: Kind = _STATES.get(delivery.state, delivery.state)  # type: ignore[arg-type]  # the other states are kinds
-    reason = str(last.get("reason") or "")
-    if not reason:
-        reason = {
-            "delivered": "it took the message",
-            "superseded": "a newer state of the alert was to be told",
-            "dead": "given up",
-        }.get(delivery.state, "not tried yet")
-    at = delivery.settled_at or delivery.created_at
-    return Step(kind, at, reason, delivery.target, delivery.event, delivery.attempts, delivery.due_at)
+def _fate(delivery: StoredDelivery, log: Sequence[Attempt], *, routing: Routing, now: datetime) -> Fate:
+    if delivery.state == "superseded" and log and log[-1].outcome == "withheld":
+        return "withheld"
+    held_until = routing.due_at.get(delivery.target)
+    if delivery.state == "pending" and held_until is not None and now < held_until:
+        return "held"
+    return delivery.state
+
+
+def _reason(
+    delivery: StoredDelivery,
+    fate: Fate,
+    *,
+    log: Sequence[Attempt],
+    routing: Routing,
+    newer: StoredDelivery | None,
+) -> str:
+    """Why it stands so."""
+    last = log[-1].reason if log else ""
+    if fate in {"withheld", "dead"}:
+        return last
+    if fate == "superseded":
+        return f"newer news went out instead: {newer.event if newer else 'of a later occurrence'}"
+    why = (
+        reason_told(routing, delivery.target) if delivery.target in routing.told else "it was told of the alert before"
+    )
+    if fate == "pending" and last:
+        return f"{why}; the last of {delivery.attempts} attempts: {last}"
+    return why
+
+
+def _superseding(delivery: StoredDelivery, known: Sequence[StoredDelivery]) -> StoredDelivery | None:
+    """The delivery that made this one superfluous: the next one to that target that was not given up with it."""
+    newer = (
+        each
+        for each in sorted(known, key=lambda each: each.event_number)
+        if each.target == delivery.target
+        and each.event_number > delivery.event_number
+        and not (each.state == "superseded" and each.settled_at == delivery.settled_at)
+    )
+    return next(newer, None)
+
+
+def _in_short(events: Sequence[LedgerEvent], deliveries: Sequence[StoredDelivery]) -> Iterator[LedgerTarget]:
+    newest = {line.target: (event, line) for event in events if event.event in TOLD_EVENTS for line in event.targets}
+    for name, (event, line) in sorted(newest.items()):
+        told = [
+            each.settled_at
+            for each in deliveries
+            if each.target == name and each.state == "delivered" and each.settled_at is not None
+        ]
+        yield LedgerTarget(name, bool(told), min(told, default=None), event.event, line.fate, line.reason)
+
+
+def _routing(event: StoredEvent) -> Routing | None:
+    """The decision on record."""
+    held = (event.detail or {}).get("routing")
+    return None if held is None else msgspec.convert(held, Routing)
+
+
+def _clipped(text: str) -> str:
+    return text if len(text) <= _LONGEST_REASON else f"{text[: _LONGEST_REASON - 1]}…"

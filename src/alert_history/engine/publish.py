@@ -12,8 +12,9 @@ import msgspec
 from alert_history.domain.alert import Alert
 from alert_history.domain.delivery import Routing
 from alert_history.domain.occurrence import Event
-from alert_history.domain.routing import route
-from alert_history.domain.target import TargetSpec
+from alert_history.domain.routes import Routes
+from alert_history.domain.routing import news_of, regrouped, route
+from alert_history.domain.target import Outgoing, TargetSpec
 from alert_history.engine.turns import Turns
 from alert_history.engine.worker import PublishingObserver, TargetHealth, TargetWorker
 from alert_history.ports import Clock, Outbox, Target
@@ -32,6 +33,8 @@ class Publisher:
         self._turns = Turns()
         self._specs: dict[str, TargetSpec] = {}
         self._workers: dict[str, tuple[TargetSpec, TargetWorker, asyncio.Task[None]]] = {}
+        self.routes: Routes | None = None
+        """The routes in force; None where each target's own query decides alone."""
 
     @property
     def specs(self) -> list[TargetSpec]:
@@ -55,7 +58,7 @@ class Publisher:
 
     def __call__(self, alert: Alert, event: Event) -> Routing | None:
         """See `ports.Router`."""
-        return route(self.specs, event=event.kind, labels=alert.labels, annotations=alert.annotations)
+        return route(self.specs, news_of(alert, event), routes=self.routes)
 
     def found(self, specs: Sequence[TargetSpec]) -> None:
         """Take these as all the targets there are: start, replace and stop workers. Needs a running loop."""
@@ -94,11 +97,20 @@ class Publisher:
         except ValueError as error:
             return msgspec.structs.replace(spec, fault=str(error))
         worker = TargetWorker(
-            spec, target, outbox=self._outbox, clock=self._clock, observer=self._observer, turns=self._turns
+            spec,
+            target,
+            outbox=self._outbox,
+            clock=self._clock,
+            observer=self._observer,
+            turns=self._turns,
+            regroup=self._regroup,
         )
         task = asyncio.create_task(worker.run(), name=f"target {spec.name}")
         self._workers[spec.name] = (spec, worker, task)
         return spec
+
+    def _regroup(self, spec: TargetSpec, alert: Outgoing) -> Outgoing | None:
+        return None if self.routes is None else regrouped(alert, target=spec, routes=self.routes)
 
     def _stop_worker(self, name: str) -> asyncio.Task[None]:
         _, _, task = self._workers.pop(name)

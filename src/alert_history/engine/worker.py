@@ -7,10 +7,9 @@ never more than one under way, because the outbox leases no more.
 
 import asyncio
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
-from itertools import groupby
 from time import perf_counter
 from typing import Protocol
 
@@ -22,7 +21,7 @@ from purgatory.domain.model import OpenedState
 
 from alert_history.domain.delivery import Attempt, Leased, Settlement, is_given_up, retry_at
 from alert_history.domain.routing import reason_to_withhold
-from alert_history.domain.target import Message, Sent, TargetSpec
+from alert_history.domain.target import Message, Outgoing, Sent, TargetSpec
 from alert_history.engine.turns import Turns
 from alert_history.errors import AlertHistoryError, Rejected, Retryable
 from alert_history.ports import Clock, Outbox, Target
@@ -46,6 +45,10 @@ _BREAKER_SECONDS = 15.0
 _LONGEST_PAUSE_SECONDS = 3600.0
 
 _log = structlog.get_logger()
+
+
+Regroup = Callable[[TargetSpec, Outgoing], Outgoing | None]
+"""An alert in the group that the routes put it into for a target; None where its own group stays."""
 
 
 class PublishingObserver(Protocol):
@@ -83,6 +86,7 @@ class TargetWorker:
         clock: Clock,
         observer: PublishingObserver,
         turns: Turns,
+        regroup: Regroup,
     ) -> None:
         self.target = target
         self.health = TargetHealth()
@@ -92,6 +96,7 @@ class TargetWorker:
         self._clock = clock
         self._observer = observer
         self._turns = turns
+        self._regroup = regroup
         rate = spec.rate_limit_per_minute or target.default_rate_per_minute
         self._limiter = _limiter(rate)
         self._batch = max(1, min(_MAX_BATCH, int(rate / 60 * _BATCH_SECONDS)))
@@ -100,6 +105,7 @@ class TargetWorker:
         )
         self._wake = asyncio.Event()
         self._held: dict[str, Leased] = {}
+        self._taking: asyncio.Task[tuple[list[Leased], int]] | None = None
         self._unsent = 0
         self._messages: asyncio.Queue[list[Leased]] = asyncio.Queue()
         self._settlements: list[tuple[Leased, Settlement]] = []
@@ -141,15 +147,25 @@ class TargetWorker:
         if not room:
             return False
         async with self._turns.turn(self._spec.priority):
-            leased, superseded = await self._outbox.lease(self._name, now=self._clock(), limit=room, lease_for=LEASE)
+            leased, superseded = await self._take(room)
         for _ in range(superseded):
             self._observer.attempted(self._name, "superseded", None)
-        self._held.update((one.id, one) for one in leased)
         wanted = self._wanted(leased)
         self._unsent += len(wanted)
         for message in self._in_messages(wanted):
             self._messages.put_nowait(message)
         return len(leased) + superseded >= room and self._room() > 0
+
+    async def _take(self, room: int) -> tuple[list[Leased], int]:
+        """Lease, and hold what is leased even if this worker is stopped meanwhile: the store doesn't stop with it."""
+
+        async def take() -> tuple[list[Leased], int]:
+            leased, superseded = await self._outbox.lease(self._name, now=self._clock(), limit=room, lease_for=LEASE)
+            self._held.update((one.id, one) for one in leased)
+            return leased, superseded
+
+        self._taking = asyncio.create_task(take())
+        return await asyncio.shield(self._taking)
 
     def _room(self) -> int:
         """How many to lease: none before half of what may wait has been sent, so that they come in batches."""
@@ -172,14 +188,21 @@ class TargetWorker:
         return wanted
 
     def _in_messages(self, leased: Sequence[Leased]) -> list[list[Leased]]:
-        """What is sent at once: a group's alerts of one receipt where the target speaks of groups, else each alone."""
+        """What is sent at once where the target speaks of groups; else each alone.
+
+        Alertmanager's group is what one receipt holds of it; a group of the routes is all of it that is due.
+        """
         if not self.target.speaks_of_groups:
             return [[one] for one in leased]
-
-        def of_group(one: Leased) -> tuple[str, str, datetime]:
-            return (one.alert.group_key, one.alert.receiver, one.created_at)
-
-        return [list(group) for _, group in groupby(sorted(leased, key=of_group), key=of_group)]
+        groups: dict[tuple[str, str, datetime | None], list[Leased]] = {}
+        for one in sorted(leased, key=lambda one: one.id):  # so that the same alerts have the same key again
+            alert = self._regroup(self._spec, one.alert)
+            if alert is None:
+                groups.setdefault((one.alert.group_key, one.alert.receiver, one.created_at), []).append(one)
+            else:
+                regrouped = msgspec.structs.replace(one, alert=alert)
+                groups.setdefault((alert.group_key, alert.receiver, None), []).append(regrouped)
+        return list(groups.values())
 
     # --- Sending ------------------------------------------------------------------------------------------------------
 
@@ -282,6 +305,8 @@ class TargetWorker:
 
     async def _hand_back(self) -> None:
         """Keep what came of what was tried; what was not goes back at once."""
+        if self._taking is not None:
+            await asyncio.gather(self._taking, return_exceptions=True)
         tried = {settlement.id for _, settlement in self._settlements}
         now = self._clock()
         handed_back = Attempt(now, "handed_back", "the worker was stopped", 0)
@@ -301,7 +326,7 @@ def _settlement(leased: Leased, result: Sent | Exception, *, now: datetime, mill
     if isinstance(result, Sent):
         attempt = Attempt(now, "delivered", "", milliseconds)
         return Settlement(leased.id, "delivered", attempt, external_id=result.external_id)
-    if isinstance(result, Rejected) or is_given_up(now, created_at=leased.created_at):
+    if isinstance(result, Rejected) or is_given_up(now, created_at=leased.created_at, attempt=leased.attempt):
         return Settlement(leased.id, "dead", Attempt(now, "dead", str(result), milliseconds))
     after = result.after_seconds if isinstance(result, Retryable) else None
     due_at = retry_at(now, attempt=leased.attempt, randomness=random.random(), at_least=after)  # noqa: S311  # jitter

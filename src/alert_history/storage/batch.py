@@ -9,9 +9,9 @@ from typing import Any
 
 import msgspec
 
-from alert_history.domain.alert import Note, Refused, Silence
+from alert_history.domain.alert import Alert, Note, Refused, Silence
 from alert_history.domain.classification import Severity, Verdict
-from alert_history.domain.delivery import Awaited
+from alert_history.domain.delivery import Routing
 from alert_history.domain.occurrence import (
     Event,
     Occurrence,
@@ -27,6 +27,8 @@ Key = tuple[str, datetime]
 
 AWAITED = "awaited"
 """What `enrichment` is of a delivery that waits for its classification."""
+
+NOT_IN_TIME = "no classification came in time"
 
 encode_json = msgspec.json.Encoder().encode
 
@@ -126,10 +128,53 @@ def enqueue(
         if routing is None:
             kept.append(event)
             continue
-        detail = {**(event.detail or {}), "routing": {"told": routing.told, "not_told": routing.not_told}}
-        kept.append(msgspec.structs.replace(event, detail=detail))
-        queue += [_enqueued(event, target, routing.awaits) for target in routing.told]
+        kept.append(_with_routing(event, routing))
+        queue += _queue(event, routing)
     return kept, queue
+
+
+def enqueue_expiry(
+    event: Event, alert: Alert, *, told_before: Iterable[str], router: Router | None
+) -> tuple[Event, list[Enqueued]]:
+    """Tell of an expiry whoever was told of the occurrence, and nobody else; quiet hours count. As `enqueue`."""
+    told = tuple(told_before)
+    decided = None if router is None else router(alert, event)
+    if decided is None:
+        return event, _queue(event, Routing(told, {}))
+    not_told = dict.fromkeys(decided.told, "it was not told of the alert before") | decided.not_told
+    routing = Routing(
+        told,
+        {name: reason for name, reason in not_told.items() if name not in told},
+        routes={name: by for name, by in decided.routes.items() if name in told},
+        due_at={name: due_at for name, due_at in decided.due_at.items() if name in told},
+        reason=None if told or not_told else decided.reason,
+        awaits=decided.awaits,
+    )
+    return _with_routing(event, routing), _queue(event, routing)
+
+
+def expired_alert(event: Event, occurrence: Occurrence, *, labels: dict[str, str]) -> Alert:
+    """An occurrence that expired, as the router wants to see it."""
+    starts_at, ends_at = event.starts_at, occurrence.ends_at
+    return Alert(event.fingerprint, "resolved", labels, occurrence.annotations, starts_at, ends_at)
+
+
+def _with_routing(event: Event, routing: Routing) -> Event:
+    return msgspec.structs.replace(event, detail={**(event.detail or {}), "routing": routing.on_record()})
+
+
+def _queue(event: Event, routing: Routing) -> list[Enqueued]:
+    return [_enqueued(event, target, routing) for target in routing.told]
+
+
+def _enqueued(event: Event, target: str, routing: Routing) -> Enqueued:
+    """What quiet hours hold waits for no classification, which would let it go; it takes what is known by then."""
+    held_until, awaits = routing.due_at.get(target), routing.awaits
+    if awaits is None:
+        return Enqueued(new_id(event.at), event, target, held_until)
+    does_wait = awaits.until is not None
+    enrichment = (NOT_IN_TIME if held_until else AWAITED) if does_wait else awaits.unenriched
+    return Enqueued(new_id(event.at), event, target, held_until or awaits.until, awaits.shape, enrichment)
 
 
 def classified_event(kept: KeptVerdict, *, fingerprint: str, starts_at: datetime, now: datetime) -> Event:
@@ -162,19 +207,12 @@ def right_by_day(reviews: Iterable[tuple[datetime, str, str, str]]) -> list[Accu
     return [Accuracy(day, model, count, right[day, model]) for (day, model), count in sorted(reviewed.items())]
 
 
-def _enqueued(event: Event, target: str, awaits: Awaited | None) -> Enqueued:
-    if awaits is None:
-        return Enqueued(new_id(event.at), event, target)
-    enrichment = AWAITED if awaits.until is not None else awaits.unenriched
-    return Enqueued(new_id(event.at), event, target, awaits.until, awaits.shape, enrichment)
-
-
 def meaning(verdict: str | None, enrichment: str | None) -> dict[str, Any]:
     """The fields of `Outgoing` that a leased delivery's classification fills."""
     if verdict is not None:
         return {"classification": msgspec.json.decode(verdict, type=Verdict).classification}
     if enrichment == AWAITED:
-        return {"unenriched": "no classification came in time"}
+        return {"unenriched": NOT_IN_TIME}
     return {"unenriched": enrichment}
 
 

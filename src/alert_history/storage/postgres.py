@@ -73,7 +73,7 @@ def postgres_store(dsn: str, *, read_database_url: str | None = None, router: Ro
     return Store(
         recorder=PostgresRecorder(connections, router=router),
         history=PostgresHistory(connections),
-        upkeep=PostgresUpkeep(connections),
+        upkeep=PostgresUpkeep(connections, router=router),
         lifecycle=PostgresLifecycle(connections),
         outbox=PostgresOutbox(connections),
         archivable=PostgresArchivable(connections),

@@ -8,6 +8,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 import msgspec
 from sqlalchemy import and_, select, true
 
+from alert_history.domain.occurrence import number_of
 from alert_history.errors import NotFound
 from alert_history.ports import (
     HistoryFilter,
@@ -45,9 +46,9 @@ _read_labels = msgspec.json.Decoder(dict[str, str]).decode
 _read_details = msgspec.json.Decoder().decode
 
 _TIMELINE = """
-SELECT e.kind, e.at, e.receipt_id, r.source, r.receiver, e.detail
+SELECT e.kind, e.at, e.receipt_id, r.source, r.receiver, e.detail, e.key, r.publish
 FROM events e LEFT JOIN receipts r ON r.id = e.receipt_id
-WHERE e.fingerprint = $1 AND e.starts_at = $2 ORDER BY e.at, e.key LIMIT 10000
+WHERE e.fingerprint = $1 AND e.starts_at = $2 ORDER BY e.at DESC, e.key DESC LIMIT $3
 """
 
 
@@ -125,14 +126,23 @@ class PostgresHistory:
             raise NotFound(f"no occurrence {occurrence_id!r}")
         return read_alert(row)
 
-    async def timeline(self, occurrence_id: str) -> list[StoredEvent]:
+    async def timeline(self, occurrence_id: str, *, newest: int = 10_000) -> list[StoredEvent]:
         """See `ports.History.timeline`."""
         with storage_errors():
             async with self._connections.reader() as connection:
-                rows = await connection.fetch(_TIMELINE, *_key_of(occurrence_id))
+                rows = await connection.fetch(_TIMELINE, *_key_of(occurrence_id), newest)
         return [
-            StoredEvent(kind, at, receipt_id, source, receiver, None if detail is None else _read_details(detail))
-            for kind, at, receipt_id, source, receiver, detail in rows
+            StoredEvent(
+                kind=row["kind"],
+                at=row["at"],
+                receipt_id=row["receipt_id"],
+                source=row["source"],
+                receiver=row["receiver"],
+                detail=None if row["detail"] is None else _read_details(row["detail"]),
+                number=number_of(row["key"]),
+                is_published=row["publish"],
+            )
+            for row in reversed(rows)
         ]
 
     async def quarantine(self, *, limit: int, cursor: str | None) -> QuarantinePage:

@@ -1,8 +1,8 @@
 """PostgreSQL: the outbox. A target's deliveries are leased by one replica at a time, in one statement.
 
-For each alert the newest pending delivery is leased and the older ones are superseded; while one is under way,
-the alert's next one waits. The advisory lock on the target makes both true whatever other replicas do. All statements
-probe by key, so they cost the same however much waits or was delivered.
+For each alert the newest delivery that is due is leased and the older ones are superseded, due or not; a newer one
+that is held stays. While one is under way, the alert's next one waits. The advisory lock on the target makes both true
+whatever other replicas do. All statements probe by key, so they cost the same however much waits or was delivered.
 """
 
 from collections.abc import Sequence
@@ -42,10 +42,13 @@ WITH due AS (
     ORDER BY q.due_at LIMIT $3
 ), waiting AS MATERIALIZED (
     SELECT w.id, w.fingerprint,
-        row_number() OVER (PARTITION BY w.fingerprint ORDER BY w.starts_at DESC, w.event_key DESC) AS place
+        row_number() OVER (PARTITION BY w.fingerprint ORDER BY w.starts_at DESC, w.event_key DESC, w.due_at) AS place
     FROM (SELECT DISTINCT fingerprint FROM due) a CROSS JOIN LATERAL (
-        SELECT q.id, q.fingerprint, q.starts_at, q.event_key FROM delivery_queue q
+        SELECT q.id, q.fingerprint, q.starts_at, q.event_key, q.due_at,
+            bool_or(q.due_at <= $2) OVER (ORDER BY q.starts_at DESC, q.event_key DESC) AS is_reached
+        FROM delivery_queue q
         WHERE q.fingerprint = a.fingerprint AND q.target || '' = $1 AND q.state || '' = 'pending') w
+    WHERE w.is_reached  -- a newer one that is held stays
 ), older AS (
     DELETE FROM delivery_queue q USING waiting w
     WHERE w.place > 1 AND q.id = w.id AND q.fingerprint = w.fingerprint
@@ -129,7 +132,7 @@ SELECT id, fingerprint, starts_at, target, event_key, event, receipt_id, 'pendin
 """
 
 _DEPTH = """
-SELECT target, count(*), min(created_at) FROM delivery_queue GROUP BY target
+SELECT target, count(*), min(CASE WHEN attempts = 0 THEN due_at ELSE created_at END) FROM delivery_queue GROUP BY target
 """
 
 _DEAD = "SELECT target, count(*) FROM deliveries WHERE state = 'dead' GROUP BY target"
@@ -256,4 +259,7 @@ def _stored(row: Any) -> StoredDelivery:
         settled_at=row["settled_at"],
         attempts=row["attempts"],
         log=_read(row["log"]),
+        event_number=row["event_key"],
+        shape=row["shape"],
+        enrichment=row["enrichment"],
     )

@@ -171,7 +171,7 @@ JOIN LATERAL (
 
 LOCK_EXPIRED = """
 SELECT a.fingerprint, a.starts_at, a.status, a.content_hash, a.annotations, a.ends_at, a.expires_at,
-    a.last_received_at, a.repeat_count, a.event_count
+    a.last_received_at, a.repeat_count, a.event_count, a.labels
 FROM alerts a WHERE a.status = 'firing' AND a.expires_at <= $1
 ORDER BY a.expires_at LIMIT $2 FOR UPDATE SKIP LOCKED
 """

@@ -8,8 +8,9 @@ import asyncpg
 import msgspec
 
 from alert_history.domain.occurrence import Event, expire
+from alert_history.ports import Router
 from alert_history.storage import postgres_statements as sql
-from alert_history.storage.batch import Enqueued, encode_json, new_id
+from alert_history.storage.batch import Enqueued, Key, encode_json, enqueue_expiry, expired_alert
 from alert_history.storage.postgres_connection import (
     Connection,
     Connections,
@@ -55,8 +56,9 @@ class PostgresUpkeep:
     prepare_every = timedelta(seconds=1)
     forgetting_share = 0.02
 
-    def __init__(self, connections: Connections) -> None:
+    def __init__(self, connections: Connections, *, router: Router | None = None) -> None:
         self._connections = connections
+        self._router = router
         self._look_again_at: datetime | None = None
 
     async def prepare(self, now: datetime) -> None:
@@ -73,16 +75,8 @@ class PostgresUpkeep:
         with storage_errors():
             async with self._connections.single() as connection, connection.transaction():
                 rows = await connection.fetch(sql.LOCK_EXPIRED, now, limit)
-                ended, events = {}, []
-                for row in rows:
-                    key = (row["fingerprint"], row["starts_at"])
-                    ended[key] = read_occurrence(row)
-                    events.append(expire(ended[key], fingerprint=key[0], starts_at=key[1], now=now))
                 if rows:
-                    await update_occurrences(connection, dict(sorted(ended.items())))
-                    columns = zip(*map(event_row, events), strict=True)
-                    await connection.execute(sql.INSERT_EVENTS, *columns)
-                    await _tell_of_expiry(connection, events)
+                    await _end(connection, rows, now=now, router=self._router)
                 return len(rows)
 
     async def drop_history(self, before: datetime) -> int:
@@ -123,11 +117,23 @@ class PostgresUpkeep:
                 )
 
 
-async def _tell_of_expiry(connection: Connection, events: Sequence[Event]) -> None:
-    """Queue the news for the targets that were told of the occurrence, and for no others."""
-    by_key = {(event.fingerprint, event.starts_at): event for event in events}
-    told = await connection.fetch(sql.TOLD_TARGETS, *zip(*by_key, strict=True))
-    queue = [Enqueued(new_id(by_key[row[0], row[1]].at), by_key[row[0], row[1]], row[2]) for row in told]
+async def _end(connection: Connection, rows: Sequence[Any], *, now: datetime, router: Router | None) -> None:
+    """End these occurrences, and queue the news for the targets that were told of them, and for no others."""
+    ended = {(row["fingerprint"], row["starts_at"]): read_occurrence(row) for row in rows}
+    told: dict[Key, list[str]] = {key: [] for key in ended}
+    for fingerprint, starts_at, target in await connection.fetch(sql.TOLD_TARGETS, *zip(*ended, strict=True)):
+        told[fingerprint, starts_at].append(target)
+    events: list[Event] = []
+    queue: list[Enqueued] = []
+    for row in rows:
+        key = (row["fingerprint"], row["starts_at"])
+        event = expire(ended[key], fingerprint=key[0], starts_at=key[1], now=now)
+        alert = expired_alert(event, ended[key], labels=msgspec.json.decode(row["labels"]))
+        event, enqueued = enqueue_expiry(event, alert, told_before=told[key], router=router)
+        events.append(event)
+        queue += enqueued
+    await update_occurrences(connection, dict(sorted(ended.items())))
+    await connection.execute(sql.INSERT_EVENTS, *zip(*map(event_row, events), strict=True))
     if queue:
         await copy(connection, "delivery_queue", map(queue_row, queue), columns=sql.QUEUE_COLUMNS)
 

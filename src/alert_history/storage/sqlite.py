@@ -47,7 +47,7 @@ def sqlite_store(database_url: str, *, router: Router | None = None) -> Store:
     return Store(
         recorder=SqliteRecorder(connections, router=router),
         history=SqliteHistory(connections),
-        upkeep=SqliteUpkeep(connections),
+        upkeep=SqliteUpkeep(connections, router=router),
         lifecycle=SqliteLifecycle(connections),
         outbox=SqliteOutbox(connections),
         archivable=SqliteArchivable(connections),

@@ -28,6 +28,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import sqlite as dialects
 
 from alert_history.domain.matching import Query
+from alert_history.domain.occurrence import number_of
 from alert_history.errors import NotFound
 from alert_history.ports import (
     HistoryFilter,
@@ -57,9 +58,9 @@ _read_texts = msgspec.json.Decoder(dict[str, str]).decode
 _read_any = msgspec.json.Decoder().decode
 
 _FIND = "SELECT * FROM alerts WHERE starts_at = ? AND fingerprint = ?"
-_TIMELINE = """SELECT e.kind, e.at, e.receipt_id, r.source, r.receiver, e.detail
+_TIMELINE = """SELECT e.kind, e.at, e.receipt_id, r.source, r.receiver, e.detail, e.key, r.publish
     FROM alerts a JOIN events e ON e.alert_id = a.id LEFT JOIN receipts r ON r.id = e.receipt_id
-    WHERE a.starts_at = ? AND a.fingerprint = ? ORDER BY e.at, e.key LIMIT 10000"""
+    WHERE a.starts_at = ? AND a.fingerprint = ? ORDER BY e.at DESC, e.key DESC LIMIT ?"""
 
 _Conditions = Sequence[ColumnElement[bool]]
 
@@ -83,9 +84,9 @@ class SqliteHistory:
             raise NotFound(f"no occurrence {occurrence_id!r}")
         return read_alert(row)
 
-    async def timeline(self, occurrence_id: str) -> list[StoredEvent]:
+    async def timeline(self, occurrence_id: str, *, newest: int = 10_000) -> list[StoredEvent]:
         """See `ports.History.timeline`."""
-        rows = await self._connections.read(_fetch_all, _TIMELINE, _key_of(occurrence_id))
+        rows = await self._connections.read(_fetch_all, _TIMELINE, (*_key_of(occurrence_id), newest))
         return [
             StoredEvent(
                 kind=row["kind"],
@@ -94,8 +95,10 @@ class SqliteHistory:
                 source=row["source"],
                 receiver=row["receiver"],
                 detail=None if row["detail"] is None else _read_any(row["detail"]),
+                number=number_of(row["key"]),
+                is_published=None if row["publish"] is None else bool(row["publish"]),
             )
-            for row in rows
+            for row in reversed(rows)
         ]
 
     async def quarantine(self, *, limit: int, cursor: str | None) -> QuarantinePage:

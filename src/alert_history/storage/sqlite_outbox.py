@@ -3,6 +3,7 @@
 import sqlite3
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from itertools import dropwhile
 
 import msgspec
 
@@ -28,7 +29,7 @@ _DUE = """SELECT DISTINCT fingerprint FROM (
         SELECT 1 FROM delivery_queue l
         WHERE l.target = q.target AND l.fingerprint = q.fingerprint AND l.state = 'leased')
     ORDER BY q.due_at LIMIT :limit)"""
-_PENDING = """SELECT id FROM delivery_queue
+_PENDING = """SELECT id, due_at FROM delivery_queue
     WHERE target = ? AND fingerprint = ? AND state = 'pending'
     ORDER BY starts_at DESC, event_key DESC"""
 _NEWER = """n.fingerprint = deliveries.fingerprint AND n.target = deliveries.target
@@ -98,12 +99,14 @@ def _has_work(connection: sqlite3.Connection, target: str, now: datetime) -> boo
 def _lease(
     connection: sqlite3.Connection, target: str, *, now: datetime, limit: int, until: datetime
 ) -> tuple[list[Leased], int]:
-    known = {"target": target, "now": to_microseconds(now), "limit": limit}
+    known = {"target": target, "now": (at := to_microseconds(now)), "limit": limit}
     connection.execute(_TAKE_BACK, known)
     leased: list[Leased] = []
     superseded = 0
     for (fingerprint,) in connection.execute(_DUE, known).fetchall():
-        newest, *older = [row[0] for row in connection.execute(_PENDING, (target, fingerprint))]
+        pending = connection.execute(_PENDING, (target, fingerprint))
+        due = dropwhile(lambda row: row["due_at"] > at, pending)  # a newer one that is held stays
+        newest, *older = [row["id"] for row in due]
         for delivery_id in older:
             _move(connection, delivery_id, state="superseded", now=now)
         take = "UPDATE delivery_queue SET state = 'leased', lease_until = ?, attempts = attempts + 1 WHERE id = ?"
@@ -148,7 +151,8 @@ def _dead(connection: sqlite3.Connection) -> dict[str, int]:
 
 
 def _depth(connection: sqlite3.Connection) -> dict[str, QueueDepth]:
-    rows = connection.execute("SELECT target, count(*), min(created_at) FROM delivery_queue GROUP BY target")
+    since = "min(CASE WHEN attempts = 0 THEN due_at ELSE created_at END)"
+    rows = connection.execute(f"SELECT target, count(*), {since} FROM delivery_queue GROUP BY target")
     return {row[0]: QueueDepth(row[1], from_microseconds(row[2])) for row in rows}
 
 
@@ -219,4 +223,7 @@ def _stored(row: sqlite3.Row) -> StoredDelivery:
         settled_at=time_of(row["settled_at"]),
         attempts=row["attempts"],
         log=_read(row["log"]),
+        event_number=row["event_key"],
+        shape=row["shape"],
+        enrichment=row["enrichment"],
     )

@@ -7,8 +7,9 @@ from typing import Any
 import msgspec
 
 from alert_history.domain.occurrence import expire
+from alert_history.ports import Router
 from alert_history.storage import sqlite_rows as sql
-from alert_history.storage.batch import Enqueued, encode_json, new_id
+from alert_history.storage.batch import encode_json, enqueue_expiry, expired_alert
 from alert_history.storage.sqlite_connection import Connections
 from alert_history.storage.tables import from_microseconds, to_microseconds
 
@@ -18,7 +19,7 @@ _MERGE_PAGES = 64
 _LONG_LOG_BYTES = 64 * 1024 * 1024
 
 _EXPIRED = """SELECT fingerprint, starts_at, id, status, content_hash, annotations, ends_at, expires_at,
-    last_received_at, repeat_count, event_count FROM alerts INDEXED BY idx_alerts_expires_at
+    last_received_at, repeat_count, event_count, labels FROM alerts INDEXED BY idx_alerts_expires_at
     WHERE status = 'firing' AND expires_at IS NOT NULL AND expires_at <= ? ORDER BY expires_at LIMIT ?"""
 _OLD = """SELECT id, fingerprint, labels, last_received_at FROM alerts WHERE id > ? AND id < ? ORDER BY id LIMIT ?"""
 _TOLD_TARGETS = """SELECT target FROM deliveries WHERE starts_at = ? AND fingerprint = ?
@@ -33,8 +34,9 @@ class SqliteUpkeep:
     prepare_every = timedelta(seconds=0.25)
     forgetting_share = 0.05
 
-    def __init__(self, connections: Connections) -> None:
+    def __init__(self, connections: Connections, *, router: Router | None = None) -> None:
         self._connections = connections
+        self._router = router
         self._read_up_to = -1
 
     async def prepare(self, now: datetime) -> None:  # noqa: ARG002  # the port's shape
@@ -50,7 +52,7 @@ class SqliteUpkeep:
 
     async def expire(self, now: datetime, *, limit: int = 500) -> int:
         """See `ports.Upkeep.expire`."""
-        return await self._connections.write(_expire, now, limit=limit)
+        return await self._connections.write(_expire, now, limit=limit, router=self._router)
 
     async def drop_history(self, before: datetime) -> int:
         """See `ports.Upkeep.drop_history`."""
@@ -96,17 +98,18 @@ def _merge_terms(connection: sqlite3.Connection) -> bool:
     return connection.total_changes - before > 1
 
 
-def _expire(connection: sqlite3.Connection, now: datetime, *, limit: int) -> int:
+def _expire(connection: sqlite3.Connection, now: datetime, *, limit: int, router: Router | None) -> int:
     rows = connection.execute(_EXPIRED, (to_microseconds(now), limit)).fetchall()
     for row in rows:
         occurrence = sql.read_occurrence(row)
         starts_at = from_microseconds(row["starts_at"])
         event = expire(occurrence, fingerprint=row["fingerprint"], starts_at=starts_at, now=now)
         connection.execute(sql.UPDATE_ALERT, sql.update_row(row["id"], occurrence))
+        told = [target for (target,) in connection.execute(_TOLD_TARGETS, (row["starts_at"], row["fingerprint"]) * 2)]
+        alert = expired_alert(event, occurrence, labels=msgspec.json.decode(row["labels"]))
+        event, queue = enqueue_expiry(event, alert, told_before=told, router=router)
         connection.execute(sql.INSERT_EVENT, sql.event_row(row["id"], event))
-        told = connection.execute(_TOLD_TARGETS, (row["starts_at"], row["fingerprint"]) * 2).fetchall()
-        queue = [sql.queue_row(Enqueued(new_id(now), event, target)) for (target,) in told]
-        connection.executemany(sql.INSERT_QUEUE, queue)
+        connection.executemany(sql.INSERT_QUEUE, map(sql.queue_row, queue))
     return len(rows)
 
 

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from alert_history.domain.classification import shape_of
 from alert_history.domain.matching import parse_query
 from alert_history.domain.times import parse_time
-from alert_history.engine.ledger import MOST_DELIVERIES, Step, ledger
+from alert_history.engine.ledger import MOST_DELIVERIES, MOST_EVENTS, Ledger, ledger
 from alert_history.errors import InvalidQuery
 from alert_history.ports import (
     Classifications,
@@ -79,6 +79,12 @@ class OccurrenceParameters(msgspec.Struct, frozen=True):
     id: Annotated[str, Meta(description="`id` of an alert in `/history`")]
 
 
+class TracedAlert(StoredAlert, frozen=True, kw_only=True):
+    """One occurrence with its ledger: what was received, decided and done, and why somebody was told or not."""
+
+    ledger: Ledger
+
+
 class Timeline(msgspec.Struct, frozen=True):
     """An occurrence and everything that happened to it, oldest first."""
 
@@ -101,16 +107,6 @@ class QuarantineAnswer(msgspec.Struct, frozen=True):
     is_total_exact: bool
     limit: int
     next_cursor: str | None
-
-
-class AlertAnswer(StoredAlert, frozen=True, kw_only=True):
-    """One occurrence, and its ledger: what became of it, who was told and why not.
-
-    `is_ledger_complete` is false where only the newest events and deliveries are shown.
-    """
-
-    ledger: list[Step]
-    is_ledger_complete: bool
 
 
 class HistoryApi:
@@ -139,12 +135,14 @@ class HistoryApi:
             msgspec.structs.replace(search, path="/api/v1/alerts"),
             Operation(
                 path="/api/v1/alerts/{id}",
-                summary="One occurrence, and why who was told",
+                summary="One occurrence, and why whoever was told of it or not",
                 handle=self.find,
-                answer=AlertAnswer,
+                answer=TracedAlert,
                 tag=_TAG,
                 parameters=OccurrenceParameters,
                 failures=(404, 503),
+                description="With its ledger: received, recorded, enriched, routed, delivered; each step with its time "
+                "and reason. Routing is told as it was decided then; deliveries as they stand now.",
             ),
             Operation(
                 path="/api/v1/alerts/{id}/timeline",
@@ -194,16 +192,15 @@ class HistoryApi:
             found.next_cursor,
         )
 
-    async def find(self, _: Request, asked: OccurrenceParameters) -> AlertAnswer:
+    async def find(self, _: Request, asked: OccurrenceParameters) -> TracedAlert:
         """`GET /api/v1/alerts/{id}`."""
         alert = await self._history.find(asked.id)
-        events = await self._history.timeline(asked.id)
+        events = await self._history.timeline(asked.id, newest=MOST_EVENTS + 1)
         wanted = DeliveryFilter(fingerprint=alert.fingerprint, starts_at=alert.starts_at, limit=MOST_DELIVERIES + 1)
-        deliveries = (await self._outbox.deliveries(wanted)).deliveries
+        page = await self._outbox.deliveries(wanted)
         said = await self._classifications.history(shape_of(alert.labels), limit=1)
-        found = ledger(alert, events, deliveries=deliveries, classified=said[0] if said else None)
-        known = {name: getattr(alert, name) for name in StoredAlert.__struct_fields__}
-        return AlertAnswer(**known, ledger=found.steps, is_ledger_complete=found.is_complete)
+        told = ledger(events, page.deliveries, classified=said[0] if said else None, now=self._clock())
+        return TracedAlert(**msgspec.structs.asdict(alert), ledger=told)
 
     async def timeline(self, _: Request, asked: OccurrenceParameters) -> Timeline:
         """`GET /api/v1/alerts/{id}/timeline`."""
