@@ -9,12 +9,13 @@ import msgspec
 
 from alert_history.domain.alert import Alert
 from alert_history.domain.archive import Entry, Row, Shape
-from alert_history.domain.classification import Case, Past, Severity, Verdict
+from alert_history.domain.classification import Case, Past, Verdict
 from alert_history.domain.delivery import Leased, Routing, Settlement, State
 from alert_history.domain.matching import Query
 from alert_history.domain.occurrence import Event, EventKind
 from alert_history.domain.receipt import Outcome, Receipt
 from alert_history.domain.routes import Routes
+from alert_history.domain.severity import Severity
 from alert_history.domain.target import Message, Sent, TargetSpec
 
 

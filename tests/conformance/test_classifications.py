@@ -7,9 +7,10 @@ import msgspec
 import pytest
 
 from alert_history.domain.alert import Alert
-from alert_history.domain.classification import Classification, ClassifiedBy, Severity, Usage, Verdict, shape_of
+from alert_history.domain.classification import Classification, ClassifiedBy, Usage, Verdict, shape_of
 from alert_history.domain.delivery import Attempt, Awaited, Leased, Routing, Settlement
 from alert_history.domain.occurrence import Event
+from alert_history.domain.severity import Severity
 from alert_history.ports import Accuracy, DeliveryFilter, KeptVerdict, Spent, Store
 from alert_history.storage import open_store
 from alert_history.storage.batch import new_id

@@ -166,6 +166,21 @@ async def test_an_alert_goes_with_its_classification_as_soon_as_there_is_one(dat
         assert replica.observer.tokens == 120
 
 
+@pytest.mark.parametrize("brief", [0, 4, 5])
+async def test_only_the_history_says_whether_it_agrees_with_noise(database_url: str, brief: int) -> None:
+    async with running(database_url) as replica:
+        told = msgspec.structs.replace(verdict().classification, severity="noise", is_noise_by_history=not brief)
+        replica.model.answer = lambda _: [Verdict(told)]
+        for days in range(1, brief + 1):
+            start = NOW - days * timedelta(days=1)
+            over = alert(status="resolved", starts_at=start, ends_at=start + SECOND)
+            await replica.store.recorder.commit([receipt(over, at=start)])
+        await replica.record(alert())
+        await replica.let_go()
+        leased = [one.alert for one in await replica.lease() if one.alert.status == "firing"]
+        assert [one.classification and one.classification.is_noise_by_history for one in leased] == [brief == 5]
+
+
 async def test_a_storm_of_one_rule_is_one_question(database_url: str) -> None:
     async with running(database_url) as replica:
         replica.model.hangs.clear()

@@ -21,9 +21,10 @@ import msgspec
 import structlog
 
 from alert_history.domain.alert import Alert
-from alert_history.domain.classification import Case, Mode, Usage, Verdict, shape_of
+from alert_history.domain.classification import Case, Mode, Past, Usage, Verdict, shape_of
 from alert_history.domain.delivery import Awaited, Routing
 from alert_history.domain.occurrence import Event
+from alert_history.domain.past import supports_noise
 from alert_history.engine.breaker import Breaker
 from alert_history.errors import AlertHistoryError, Rejected, Retryable
 from alert_history.ports import Classifications, Clock, Enricher, KeptVerdict, Spent
@@ -329,7 +330,7 @@ class Enrichment:
             raise
         self.breaker.succeeded()
         self._count(verdicts, perf_counter() - begin)
-        return verdicts
+        return [verdict and _held_against(case.past, verdict) for case, verdict in zip(cases, verdicts, strict=True)]
 
     async def _check_budget(self, cases: int) -> None:
         now = self._clock()
@@ -378,6 +379,12 @@ class Enrichment:
 def _case(arrival: _Arrival) -> Case:
     alert = arrival.alert
     return Case(arrival.shape, alert.fingerprint, dict(alert.labels), dict(alert.annotations), arrival.starts_at)
+
+
+def _held_against(past: Past, verdict: Verdict) -> Verdict:
+    """The verdict, with what the history says by itself: no enricher's own word on that counts."""
+    told = msgspec.structs.replace(verdict.classification, is_noise_by_history=supports_noise(past))
+    return msgspec.structs.replace(verdict, classification=told)
 
 
 def _calls(cases: Sequence[Case], *, most: int) -> Iterator[list[Case]]:

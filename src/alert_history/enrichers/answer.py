@@ -10,7 +10,8 @@ from typing import Annotated, Any, NamedTuple
 
 import msgspec
 
-from alert_history.domain.classification import MAX_RECOMMENDATIONS, MAX_TAGS, Severity
+from alert_history.domain.classification import MAX_RECOMMENDATIONS, MAX_TAGS
+from alert_history.domain.severity import Severity
 from alert_history.errors import Rejected
 
 NAME = "classifications"

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from alert_history.domain.alert import Alert, Note, Refused, Silence
-from alert_history.domain.classification import Severity, Verdict
+from alert_history.domain.classification import Verdict
 from alert_history.domain.delivery import Routing
 from alert_history.domain.occurrence import (
     Event,
@@ -21,6 +21,7 @@ from alert_history.domain.occurrence import (
     note_key,
 )
 from alert_history.domain.receipt import RANDOM_ID_BYTES, Outcome, Receipt, time_ordered_id
+from alert_history.domain.severity import Severity
 from alert_history.ports import Accuracy, KeptVerdict, Router
 
 Key = tuple[str, datetime]

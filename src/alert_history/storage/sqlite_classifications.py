@@ -7,7 +7,8 @@ from typing import Any
 
 import msgspec
 
-from alert_history.domain.classification import Case, Past, Severity, Verdict
+from alert_history.domain.classification import Case, Past, Verdict
+from alert_history.domain.severity import Severity
 from alert_history.ports import Accuracy, ClassifiedCount, KeptVerdict, Spent
 from alert_history.storage import sqlite_rows as sql
 from alert_history.storage.batch import (

@@ -7,7 +7,8 @@ import msgspec
 from msgspec import Meta
 from starlette.requests import Request
 
-from alert_history.domain.classification import MAX_RECOMMENDATIONS, Classification, Mode, Severity
+from alert_history.domain.classification import MAX_RECOMMENDATIONS, Classification, Mode
+from alert_history.domain.severity import Severity
 from alert_history.engine.classify import Classified, Classifying, Correction
 from alert_history.engine.modes import Modes
 from alert_history.errors import InvalidQuery
