@@ -282,6 +282,7 @@ class Service:
         retention = Retention(
             history=timedelta(days=self.settings.retention_days),
             bodies=timedelta(days=self.settings.body_retention_days),
+            serves=timedelta(seconds=self.settings.llm_cache_ttl_seconds),
         )
         await keep_up(self.store.upkeep, retention=retention, clock=utc_now)
 

@@ -161,7 +161,7 @@ class Upkeep(Protocol):
     """How often `prepare` wants to be called."""
 
     forgetting_share: float
-    """How much of the time the steps of `drop_history` and `drop_bodies` may take, while there is something to drop."""
+    """How much of the time the steps of the drops may take, while there is something to drop."""
 
     async def prepare(self, now: datetime) -> None:
         """Make room for what comes (partitions ahead, index backlog)."""
@@ -177,6 +177,14 @@ class Upkeep(Protocol):
 
     async def drop_bodies(self, before: datetime) -> int:
         """Forget one bounded step of raw bodies received before then; rows removed, 0 when done."""
+        ...
+
+    async def drop_classifications(self, before: datetime) -> int:
+        """Forget one bounded step of what was said of shapes, and of the audit, before then; rows seen, 0 when done.
+
+        What serves on stays: the newest word on a shape while the history knows the alert that it was said of, and a
+        person's for good until a person says something else.
+        """
         ...
 
     async def read_setting(self, name: str) -> Any:

@@ -11,7 +11,7 @@ import pytest
 
 from alert_history.domain.delivery import Routing
 from alert_history.ports import Store
-from alert_history.storage import open_store, postgres_outbox
+from alert_history.storage import open_store, postgres_outbox, postgres_upkeep
 from alert_history.storage import postgres_connection as connections
 from alert_history.storage import postgres_statements as statements
 from tests.conformance.samples import NOW, alert, receipt
@@ -112,3 +112,17 @@ async def test_a_lease_costs_the_same_however_much_waits_and_whenever_it_was_pla
     await connection.close()
     await store.lifecycle.close()
     assert blocks[1] < 1.5 * blocks[0]
+
+
+async def test_what_is_old_of_the_classifications_is_found_by_keys_however_many_there_are(
+    writer: "asyncpg.Connection[Any]",
+) -> None:
+    await writer.execute(
+        """INSERT INTO classifications SELECT lpad(n::text, 20, '0'), 's' || n % 500, 'f' || n, now(), 'llm', 'm',
+            'info', 0, 0, '{}' FROM generate_series(1, 5000) n"""
+    )
+    await writer.execute("ANALYZE classifications")
+    plan = await plan_of(writer, postgres_upkeep.OLD_WORDS)
+    assert "Seq Scan" not in plan
+    assert "Index Scan using classifications_pkey" in plan
+    assert "idx_classifications_shape" in plan

@@ -23,6 +23,7 @@ from alert_history.domain.occurrence import (
 from alert_history.domain.receipt import RANDOM_ID_BYTES, Outcome, Receipt, time_ordered_id
 from alert_history.domain.severity import Severity
 from alert_history.ports import Accuracy, KeptVerdict, Router
+from alert_history.storage.tables import to_microseconds
 
 Key = tuple[str, datetime]
 
@@ -292,6 +293,12 @@ def is_same_repeat(sightings: Sequence[Sighting]) -> bool:
 def new_id(time: datetime) -> str:
     """A new id that sorts by that time."""
     return time_ordered_id(time, randomness=os.urandom(RANDOM_ID_BYTES))
+
+
+def lowest_uuid7(time: datetime) -> str:
+    """Sorts before every UUIDv7 made at or after that time, and after all made before its millisecond."""
+    milliseconds = f"{max(to_microseconds(time), 0) // 1000:012x}"
+    return f"{milliseconds[:8]}-{milliseconds[8:]}-7000-8000-000000000000"
 
 
 def json_or_none(value: Any) -> str | None:
