@@ -9,7 +9,7 @@ import msgspec
 
 from alert_history.domain.alert import Alert
 from alert_history.domain.archive import Entry, Row, Shape
-from alert_history.domain.classification import Case, Past, Verdict
+from alert_history.domain.classification import Case, Past, Usage, Verdict
 from alert_history.domain.delivery import Leased, Routing, Settlement, State
 from alert_history.domain.matching import Query
 from alert_history.domain.occurrence import Event, EventKind
@@ -180,7 +180,7 @@ class Upkeep(Protocol):
         ...
 
     async def drop_classifications(self, before: datetime) -> int:
-        """Forget one bounded step of what was said of shapes, and of the audit, before then; rows seen, 0 when done.
+        """Forget one bounded step of what was said of shapes, what it took, and the audit; rows seen, 0 when done.
 
         What serves on stays: the newest word on a shape while the history knows the alert that it was said of, and a
         person's for good until a person says something else.
@@ -301,7 +301,7 @@ class KeptVerdict(msgspec.Struct, frozen=True):
 
 
 class Spent(msgspec.Struct, frozen=True):
-    """What classifications used in a span, all replicas together."""
+    """What classifications used in a span, all replicas together, and answers that could not be used."""
 
     calls: int = 0
     tokens: int = 0
@@ -367,6 +367,10 @@ class Classifications(Protocol):
         """What was used since then."""
         ...
 
+    async def keep_unusable(self, usage: Usage, *, model: str, now: datetime) -> None:
+        """Count what answers took that could not be used: it is spent all the same."""
+        ...
+
     async def counts(self, *, since: datetime, until: datetime) -> list[ClassifiedCount]:
         """How many were classified how."""
         ...
@@ -396,6 +400,10 @@ class Enricher(Protocol):
             Retryable: not reached, too slow, or over its rate.
             Rejected: it refuses this, or its answer makes no sense.
         """
+        ...
+
+    def take_unusable(self) -> Usage:
+        """What answers took that could not be used, since this was last asked."""
         ...
 
     async def close(self) -> None:

@@ -220,6 +220,17 @@ async def test_what_was_used_is_summed_from_a_time_on(store: Store) -> None:
     assert await store.classifications.spent(since=NOW + HOUR) == Spent()
 
 
+async def test_what_unusable_answers_took_is_summed_as_well(store: Store) -> None:
+    await store.classifications.keep([verdict()], now=NOW)
+    for minutes in (0, 2):
+        usage = Usage(1000, 80, 0.02)
+        await store.classifications.keep_unusable(usage, model="gpt-4", now=NOW - minutes * MINUTE)
+    spent = await store.classifications.spent(since=NOW - MINUTE)
+    assert (spent.calls, spent.tokens) == (2, 1200)
+    assert spent.cost_usd == pytest.approx(0.03)
+    assert (await store.classifications.spent(since=NOW - HOUR)).tokens == 2280
+
+
 async def test_people_agree_or_not_with_what_was_said_before(store: Store) -> None:
     await store.classifications.keep(
         [

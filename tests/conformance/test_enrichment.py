@@ -14,7 +14,7 @@ from alert_history.domain.delivery import Attempt, Leased, Routing, Settlement
 from alert_history.domain.occurrence import Event
 from alert_history.engine.enrich import Enrichment, EnrichmentPolicy
 from alert_history.engine.modes import Modes
-from alert_history.errors import Rejected, Retryable
+from alert_history.errors import Rejected, Retryable, StorageUnavailable
 from alert_history.ports import Spent, Store
 from alert_history.storage import open_store
 from alert_history.storage.batch import new_id
@@ -40,6 +40,7 @@ class Model:
     def __init__(self) -> None:
         self.calls: list[list[Case]] = []
         self.answer: Callable[[Sequence[Case]], Sequence[Verdict | None]] = lambda cases: [verdict()] * len(cases)
+        self.unusable = Usage()
         self.hangs = asyncio.Event()
         self.hangs.set()
 
@@ -47,6 +48,10 @@ class Model:
         self.calls.append(list(cases))
         await self.hangs.wait()
         return list(self.answer(cases))
+
+    def take_unusable(self) -> Usage:
+        taken, self.unusable = self.unusable, Usage()
+        return taken
 
     async def close(self) -> None:
         """Nothing is open."""
@@ -229,6 +234,40 @@ async def test_an_answer_that_makes_no_sense_lets_the_alert_go_and_says_why(data
         (leased,) = await replica.lease()
         assert leased.alert.unenriched == "gpt-4 answered nonsense to 1"
         assert replica.observer.failures == ["rejected"]
+
+
+async def test_what_an_unusable_answer_took_is_spent_and_counted(database_url: str) -> None:
+    async with running(database_url) as replica:
+
+        def babble(cases: Sequence[Case]) -> list[Verdict | None]:
+            replica.model.unusable += Usage(1000, 500, 0.25)
+            raise Rejected(f"gpt-4 answered nonsense to {len(cases)}")
+
+        replica.model.answer = babble
+        await replica.record(alert())
+        await replica.let_go()
+        assert replica.observer.tokens == 1500
+        spent = [await replica.store.classifications.spent(since=NOW - MINUTE) for _ in range(2)]
+        assert spent == [Spent(1, 1500, 0.25)] * 2
+
+
+async def test_what_could_not_be_kept_of_the_usage_is_kept_with_the_next(database_url: str) -> None:
+    async with running(database_url) as replica:
+        keep = replica.store.classifications.keep_unusable
+        failures = [StorageUnavailable("away")]
+
+        async def flaky(usage: Usage, *, model: str, now: datetime) -> None:
+            if failures:
+                raise failures.pop()
+            await keep(usage, model=model, now=now)
+
+        replica.store.classifications.keep_unusable = flaky  # type: ignore[method-assign]  # a database's bad moment
+        for name in ("One", "Other"):
+            replica.model.unusable = Usage(100, 0, 0.5)
+            await replica.record(alert(name))
+            await replica.let_go()
+        assert await replica.store.classifications.spent(since=NOW - MINUTE) == Spent(3, 440, 1.02)
+        assert len(await replica.lease()) == 2
 
 
 async def test_one_case_without_an_answer_spoils_no_other(database_url: str) -> None:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from alert_history.domain.alert import Alert, Refused
-from alert_history.domain.classification import Classification, ClassifiedBy, Verdict
+from alert_history.domain.classification import Classification, ClassifiedBy, Usage, Verdict
 from alert_history.engine.upkeep import Retention, forget_classifications
 from alert_history.errors import NotFound
 from alert_history.ports import KeptVerdict, Store
@@ -226,6 +226,13 @@ async def test_old_lines_of_the_audit_are_forgotten(store: Store, database_url: 
         await store.classifications.note("switched", actor="ada", detail={"days": days}, now=LATER - days * DAY)
     await until_done(store.upkeep.drop_classifications, LIMIT)
     assert await raw.count(database_url, "audit") == 2
+
+
+async def test_what_old_unusable_answers_took_is_forgotten(store: Store, database_url: str) -> None:
+    for days in (90, 31, 29, 1):
+        await store.classifications.keep_unusable(Usage(1, 1, 0.1), model="m", now=LATER - days * DAY)
+    await until_done(store.upkeep.drop_classifications, LIMIT)
+    assert await raw.count(database_url, "unusable_answers") == 2
 
 
 async def test_what_serves_longer_than_history_is_kept_as_long_as_it_serves(store: Store) -> None:

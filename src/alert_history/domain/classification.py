@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from datetime import datetime
 from hashlib import blake2b
-from typing import Literal
+from typing import Literal, Self
 
 import msgspec
 
@@ -106,6 +106,13 @@ class Usage(msgspec.Struct, frozen=True):
     prompt_tokens: int = 0
     completion_tokens: int = 0
     cost_usd: float = 0.0
+
+    def __add__(self, other: Self) -> Self:
+        return type(self)(
+            self.prompt_tokens + other.prompt_tokens,
+            self.completion_tokens + other.completion_tokens,
+            self.cost_usd + other.cost_usd,
+        )
 
 
 class Verdict(msgspec.Struct, frozen=True):

@@ -136,6 +136,7 @@ class Enrichment:
         self._fresh: dict[str, datetime] = {}
         self._arrived: deque[_Arrival] = deque(maxlen=50_000)
         self._waiting: dict[str, _Waiting] = {}
+        self._unaccounted = Usage()
         self._wake = asyncio.Event()
         self._calls = asyncio.Semaphore(_CALLS_AT_ONCE)
         self.breaker = Breaker(failures=5, pause=timedelta(seconds=30), clock=clock)
@@ -316,8 +317,18 @@ class Enrichment:
         await self._check_budget(len(cases))
         begin = perf_counter()
         try:
+            verdicts = await self._asked(cases)
+        finally:
+            await self._account()
+        self.breaker.succeeded()
+        self._count(verdicts, perf_counter() - begin)
+        return [verdict and _held_against(case.past, verdict) for case, verdict in zip(cases, verdicts, strict=True)]
+
+    async def _asked(self, cases: Sequence[Case]) -> list[Verdict | None]:
+        """What the enricher says within its time. Raises Retryable or Rejected, which are counted."""
+        try:
             async with asyncio.timeout(self.policy.call_timeout.total_seconds()):
-                verdicts = await self.enricher.classify(cases)
+                return await self.enricher.classify(cases)
         except TimeoutError:
             error = Retryable(f"{self.enricher.name} did not answer in {self.policy.call_timeout.total_seconds():g} s")
             self._note_failure("timeout", error)
@@ -328,9 +339,20 @@ class Enrichment:
         except Rejected:
             self._observer.failed("rejected")
             raise
-        self.breaker.succeeded()
-        self._count(verdicts, perf_counter() - begin)
-        return [verdict and _held_against(case.past, verdict) for case, verdict in zip(cases, verdicts, strict=True)]
+
+    async def _account(self) -> None:
+        """Count what unusable answers took. What can't be kept is kept with the next; the answer matters more."""
+        used = self.enricher.take_unusable()
+        self._observer.spent(used.prompt_tokens, used.completion_tokens, used.cost_usd)
+        self._unaccounted += used
+        owed, self._unaccounted = self._unaccounted, Usage()
+        if owed == Usage():
+            return
+        try:
+            await self._store.keep_unusable(owed, model=self.enricher.name, now=self._clock())
+        except AlertHistoryError as error:
+            self._unaccounted += owed
+            _log.warning("usage_not_kept", reason=str(error))
 
     async def _check_budget(self, cases: int) -> None:
         now = self._clock()

@@ -14,6 +14,7 @@ from alert_history.domain.classification import (
     MAX_RECOMMENDATIONS,
     Case,
     Classification,
+    Usage,
     Verdict,
     capped,
     stable_labels,
@@ -55,6 +56,10 @@ class RulesEnricher:
         """A verdict for every case; never raises."""
         now = self._clock()
         return [Verdict(classify_by_rules(case, now=now)) for case in cases]
+
+    def take_unusable(self) -> Usage:
+        """See `ports.Enricher`: rules use nothing."""
+        return Usage()
 
     async def close(self) -> None:
         """There is nothing to give back."""

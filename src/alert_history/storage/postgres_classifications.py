@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from alert_history.domain.classification import Case, Past, Verdict
+from alert_history.domain.classification import Case, Past, Usage, Verdict
 from alert_history.domain.severity import Severity
 from alert_history.ports import Accuracy, ClassifiedCount, KeptVerdict, Spent
 from alert_history.storage import postgres_statements as sql
@@ -15,6 +15,7 @@ from alert_history.storage.batch import (
     classified_event,
     encode_json,
     follow_up_delivery,
+    lowest_uuid7,
     new_id,
     right_by_day,
     said,
@@ -40,7 +41,9 @@ _INSERT = """INSERT INTO classifications
 _UNCLAIM = "DELETE FROM classification_claims WHERE shape = ANY($1::text[])"
 _LET_GO = f"""UPDATE delivery_queue SET enrichment = $2, due_at = least(due_at, $3)
     WHERE shape = ANY($1::text[]) AND enrichment = '{AWAITED}'"""
-_SPENT = "SELECT count(*), coalesce(sum(tokens), 0), coalesce(sum(cost_usd), 0) FROM classifications WHERE at >= $1"
+_SPENT = """SELECT count(*), coalesce(sum(tokens), 0)::bigint, coalesce(sum(cost_usd), 0) FROM (
+        SELECT tokens, cost_usd FROM classifications WHERE at >= $1
+        UNION ALL SELECT tokens, cost_usd FROM unusable_answers WHERE id >= $2) used"""
 _COUNTS = """SELECT model, severity, count(*) FROM classifications WHERE at >= $1 AND at < $2
     GROUP BY model, severity ORDER BY model, severity"""
 _REVIEWED = """SELECT p.at, p.severity, m.model, m.severity FROM classifications p
@@ -128,8 +131,16 @@ class PostgresClassifications:
 
     async def spent(self, *, since: datetime) -> Spent:
         """See `ports.Classifications.spent`."""
-        (row,) = await self._read(_SPENT, since)
+        (row,) = await self._read(_SPENT, since, lowest_uuid7(since))
         return Spent(*row)
+
+    async def keep_unusable(self, usage: Usage, *, model: str, now: datetime) -> None:
+        """See `ports.Classifications.keep_unusable`."""
+        tokens = usage.prompt_tokens + usage.completion_tokens
+        statement = "INSERT INTO unusable_answers VALUES ($1, $2, $3, $4, $5)"
+        with storage_errors():
+            async with self._connections.deliverer() as connection:
+                await connection.execute(statement, new_id(now), now, model, tokens, usage.cost_usd)
 
     async def counts(self, *, since: datetime, until: datetime) -> list[ClassifiedCount]:
         """See `ports.Classifications.counts`."""

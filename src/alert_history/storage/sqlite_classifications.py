@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from alert_history.domain.classification import Case, Past, Verdict
+from alert_history.domain.classification import Case, Past, Usage, Verdict
 from alert_history.domain.severity import Severity
 from alert_history.ports import Accuracy, ClassifiedCount, KeptVerdict, Spent
 from alert_history.storage import sqlite_rows as sql
@@ -16,6 +16,7 @@ from alert_history.storage.batch import (
     classified_event,
     encode_json,
     follow_up_delivery,
+    lowest_uuid7,
     new_id,
     right_by_day,
     said,
@@ -38,7 +39,9 @@ _LET_GO = f"""UPDATE delivery_queue SET enrichment = ?, due_at = min(due_at, ?)
     WHERE shape = ? AND enrichment = '{AWAITED}'"""
 _IS_HELD = f"""SELECT EXISTS (SELECT 1 FROM classification_claims WHERE shape = :shape)
     OR EXISTS (SELECT 1 FROM delivery_queue WHERE shape = :shape AND enrichment = '{AWAITED}')"""
-_SPENT = "SELECT count(*), coalesce(sum(tokens), 0), coalesce(sum(cost_usd), 0) FROM classifications WHERE at >= ?"
+_SPENT = """SELECT count(*), coalesce(sum(tokens), 0), coalesce(sum(cost_usd), 0) FROM (
+        SELECT tokens, cost_usd FROM classifications WHERE at >= ?
+        UNION ALL SELECT tokens, cost_usd FROM unusable_answers WHERE id >= ?)"""
 _COUNTS = """SELECT model, severity, count(*) FROM classifications WHERE at >= ? AND at < ?
     GROUP BY model, severity ORDER BY model, severity"""
 _REVIEWED = """SELECT p.at, p.severity, m.model, m.severity FROM classifications p
@@ -99,8 +102,14 @@ class SqliteClassifications:
 
     async def spent(self, *, since: datetime) -> Spent:
         """See `ports.Classifications.spent`."""
-        (row,) = await self._connections.read(_rows, _SPENT, to_microseconds(since))
+        (row,) = await self._connections.read(_rows, _SPENT, to_microseconds(since), lowest_uuid7(since))
         return Spent(*row)
+
+    async def keep_unusable(self, usage: Usage, *, model: str, now: datetime) -> None:
+        """See `ports.Classifications.keep_unusable`."""
+        tokens = usage.prompt_tokens + usage.completion_tokens
+        row = (new_id(now), to_microseconds(now), model, tokens, usage.cost_usd)
+        await self._connections.write(_execute, "INSERT INTO unusable_answers VALUES (?, ?, ?, ?, ?)", row)
 
     async def counts(self, *, since: datetime, until: datetime) -> list[ClassifiedCount]:
         """See `ports.Classifications.counts`."""
