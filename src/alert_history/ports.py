@@ -402,6 +402,13 @@ class Enricher(Protocol):
         """
         ...
 
+    async def offered(self) -> list[str] | None:
+        """The names of the models that could be asked, as their proxy lists them; None where nobody lists any.
+
+        Raises: Retryable, Rejected.
+        """
+        ...
+
     def take_unusable(self) -> Usage:
         """What answers took that could not be used, since this was last asked."""
         ...

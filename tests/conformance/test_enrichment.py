@@ -49,6 +49,9 @@ class Model:
         await self.hangs.wait()
         return list(self.answer(cases))
 
+    async def offered(self) -> list[str] | None:
+        return [self.name]
+
     def take_unusable(self) -> Usage:
         taken, self.unusable = self.unusable, Usage()
         return taken

@@ -190,7 +190,10 @@ async def _examine_llm(settings: Settings) -> list[Finding]:
     return [_judge_model(shown, settings.llm_model, models)]
 
 
-def _judge_model(shown: str, model: str, models: Sequence[str]) -> Finding:
+def _judge_model(shown: str, model: str, models: Sequence[str] | None) -> Finding:
+    if models is None:
+        found = f"{shown} answers, and has no list of models"
+        return Finding("llm", "note", found, "see that LLM_PROXY_URL is right, unless you know that it has none")
     if model in models:
         return Finding("llm", "ok", f"{model} at {shown}")
     listed = ", ".join(name[:_NAME_SHOWN] for name in models[:_MODELS_SHOWN])

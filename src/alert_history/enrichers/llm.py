@@ -75,6 +75,10 @@ class LlmEnricher:
         _raise_if_all([answer for answer in answers if not isinstance(answer, list)], len(parts))
         return verdicts
 
+    async def offered(self) -> list[str] | None:
+        """See `ports.Enricher.offered`."""
+        return await self._proxy.models()
+
     def take_unusable(self) -> Usage:
         """See `ports.Enricher.take_unusable`."""
         taken, self._unusable = self._unusable, Usage()

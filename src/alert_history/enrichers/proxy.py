@@ -139,12 +139,15 @@ class Proxy:
                     return answer
             raise Rejected(str(first))
 
-    async def models(self) -> list[str]:
-        """The names of the models that it lists. Raises: Retryable, Rejected."""
+    async def models(self) -> list[str] | None:
+        """The names of the models that it lists; None if it has no list. Raises: Retryable, Rejected."""
         async with self._in_time():
             client = await self._connected()
-            with _as_ours():
-                answer = await client.models.with_raw_response.list(extra_headers=self._login())
+            try:
+                with _as_ours():
+                    answer = await client.models.with_raw_response.list(extra_headers=self._login())
+            except _WrongForm:
+                return None
         try:
             return [model.id for model in msgspec.json.decode(answer.content, type=_Models).data]
         except (msgspec.DecodeError, RecursionError):

@@ -57,6 +57,9 @@ class RulesEnricher:
         now = self._clock()
         return [Verdict(classify_by_rules(case, now=now)) for case in cases]
 
+    async def offered(self) -> None:
+        """See `ports.Enricher`: there are no others."""
+
     def take_unusable(self) -> Usage:
         """See `ports.Enricher`: rules use nothing."""
         return Usage()
