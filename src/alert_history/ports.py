@@ -300,6 +300,16 @@ class KeptVerdict(msgspec.Struct, frozen=True):
     verdict: Verdict
 
 
+class Unanswered(msgspec.Struct, frozen=True):
+    """A target that was told of an alert, which still fires, and never of what it means."""
+
+    fingerprint: str
+    starts_at: datetime
+    target: str
+    labels: dict[str, str]
+    annotations: dict[str, str]
+
+
 class Spent(msgspec.Struct, frozen=True):
     """What classifications used in a span, all replicas together, and answers that could not be used."""
 
@@ -348,7 +358,14 @@ class Classifications(Protocol):
         ...
 
     async def follow_up(self, kept: KeptVerdict, *, told: Sequence[tuple[str, datetime, str]], now: datetime) -> int:
-        """Tell the targets that know of an alert (fingerprint, start, target) what it means: a `classified` event."""
+        """Tell the targets that know of an alert (fingerprint, start, target) what it means: a `classified` event.
+
+        Once, whoever else does: a target that was told of something as new is passed over.
+        """
+        ...
+
+    async def unanswered(self, *, since: datetime) -> list[Unanswered]:
+        """Who was told of an alert since then, without its shape: among the newest 5 000 of each kind of delivery."""
         ...
 
     async def past(self, case: Case) -> Past:

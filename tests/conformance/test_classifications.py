@@ -264,6 +264,21 @@ async def test_a_target_that_was_told_hears_the_classification_afterwards_once(s
     assert (leased.alert.event, leased.alert.classification) == ("classified", kept.verdict.classification)
 
 
+async def test_a_target_that_heard_what_is_new_is_not_told_again_by_another_replica(store: Store, wish: Wish) -> None:
+    wish.awaits = None
+    await _record(store, alert())
+    await _deliver(store, await _lease(store))
+    kept, told = verdict(), [(alert().fingerprint, alert().starts_at, "all")]
+    await store.classifications.keep([kept], now=NOW)
+    await store.classifications.follow_up(kept, told=told, now=NOW)
+    leased = await _lease(store)
+    assert await store.classifications.follow_up(kept, told=told, now=NOW) == 0  # it is being told
+    await _deliver(store, leased)
+    assert await store.classifications.follow_up(kept, told=told, now=NOW) == 0
+    newer = msgspec.structs.replace(verdict(), verdict=verdict(minutes_ago=-1).verdict)
+    assert await store.classifications.follow_up(newer, told=told, now=NOW + MINUTE) == 1
+
+
 async def test_a_follow_up_never_replaces_news(store: Store, wish: Wish) -> None:
     wish.awaits = None
     await _record(store, alert())

@@ -371,6 +371,74 @@ async def test_with_recommendations_an_alert_goes_at_once_and_its_meaning_follow
         assert await replica.lease("log") == []
 
 
+@pytest.mark.parametrize("is_delivered", [True, False])
+async def test_what_a_process_owed_that_died_is_taken_up_by_the_next(database_url: str, *, is_delivered: bool) -> None:
+    mode: Mode = "transparent_with_recommendations"
+    async with running(database_url, mode) as died:
+        died.model.hangs.clear()
+        await died.record(alert())
+        if is_delivered:
+            await died.deliver("pager")
+            await died.deliver("log")
+    async with running(database_url, mode) as replica:
+        await replica.enrichment.recover()
+        replica.clock.now = NOW + POLICY.call_timeout + 6 * SECOND  # when the other's claim has run out
+        await replica.let_go()
+        (leased,) = await replica.lease("pager")
+        assert leased.alert.event == ("classified" if is_delivered else "fired")
+        assert leased.alert.classification == verdict().classification
+        assert [one.alert.event for one in await replica.lease("log")] == ([] if is_delivered else ["fired"])
+
+
+async def test_what_another_replica_tells_is_told_once(database_url: str) -> None:
+    mode: Mode = "transparent_with_recommendations"
+    async with running(database_url, mode) as one, running(database_url, mode) as other:
+        one.model.hangs.clear()
+        await one.record(alert())
+        await one.deliver("pager")
+        while not one.model.calls:  # the timeout of the test bounds it
+            await asyncio.sleep(0.01)
+        await other.enrichment.recover()  # another pod starts meanwhile
+        one.model.hangs.set()
+        await one.let_go()
+        await one.deliver("pager")
+        await other.let_go()
+        assert other.model.calls == []
+        assert await other.lease("pager") == []
+        unanswered = await other.store.classifications.unanswered(since=NOW - MINUTE)
+        assert [one.target for one in unanswered] == ["log"]  # which takes no follow-ups
+
+
+@pytest.mark.parametrize("mode", ["transparent", "enriched"])
+async def test_in_other_modes_nobody_is_owed_anything(database_url: str, mode: Mode) -> None:
+    async with running(database_url, "transparent") as replica:
+        await replica.record(alert())
+        await replica.deliver("pager")
+        replica.enrichment.mode = mode
+        await replica.enrichment.recover()
+        assert not replica.enrichment._arrived  # noqa: SLF001  # nothing else shows that nothing happens
+
+
+async def owed(replica: Replica, *, since: datetime) -> list[str]:
+    """The alerts of which the target that takes follow-ups was told without a meaning."""
+    unanswered = await replica.store.classifications.unanswered(since=since)
+    return [one.labels["alertname"] for one in unanswered if one.target == "pager"]
+
+
+async def test_nothing_is_taken_up_that_is_long_ago_or_over_or_told(database_url: str) -> None:
+    async with running(database_url, "transparent_with_recommendations") as replica:
+        await replica.record(alert("Told"))
+        await replica.deliver("pager")
+        await replica.let_go()
+        replica.enrichment.mode = "transparent"
+        await replica.record(alert("Over"))
+        await replica.deliver("pager")
+        await replica.record(alert("Over", status="resolved", ends_at=NOW))
+        await replica.record(alert("Owed"))
+        assert await owed(replica, since=NOW - MINUTE) == ["Owed"]
+        assert await owed(replica, since=NOW + MINUTE) == []
+
+
 async def test_a_resolve_never_waits(database_url: str) -> None:
     async with running(database_url) as replica:
         replica.model.hangs.clear()

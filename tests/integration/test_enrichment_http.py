@@ -66,6 +66,24 @@ async def test_an_alert_reaches_the_target_with_its_classification(
     assert 'alert_history_llm_tokens_total{kind="prompt"}' in metrics
 
 
+async def test_a_follow_up_is_given_although_the_process_was_killed_that_owed_it(
+    database_url: str, tmp_path: Path, receiver: Receiver, proxy: Proxy, service: StartService
+) -> None:
+    env = environment(database_url, tmp_path, receiver, proxy) | {"LLM_TIMEOUT_SECONDS": "1"}
+    env["ENRICHMENT_MODE"] = "transparent_with_recommendations"
+    server = service(env)
+    proxy.script(hangs)
+    await _send(server.url, webhook(alert(1)))
+    assert (await told(receiver))["data"]["event"] == "fired"
+    async with client(server) as asked, asyncio.timeout(20):
+        while (await asked.get("/api/v1/deliveries")).json()["deliveries"][0]["state"] != "delivered":
+            await asyncio.sleep(0.01)
+    await asyncio.to_thread(server.kill)
+    service(env)
+    followed = (await told(receiver))["data"]
+    assert (followed["event"], followed["classification"]["model"]) == ("classified", "gpt-4")
+
+
 async def models_of(server: Server) -> Any:
     async with client(server) as asked:
         answer = await asked.get("/classification/models")

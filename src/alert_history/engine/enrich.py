@@ -27,7 +27,7 @@ from alert_history.domain.occurrence import Event
 from alert_history.domain.past import supports_noise
 from alert_history.engine.breaker import Breaker
 from alert_history.errors import AlertHistoryError, Rejected, Retryable
-from alert_history.ports import Classifications, Clock, Enricher, KeptVerdict, Spent
+from alert_history.ports import Classifications, Clock, Enricher, KeptVerdict, Spent, Unanswered
 
 MAX_WAITING_SHAPES = 2_000
 """More than these are let go at their deadline, unenriched: a storm of thousands of *different* alerts."""
@@ -39,6 +39,7 @@ _POLL_SECONDS = 0.25  # for what another replica is asking
 _RETRY_SECONDS = 1.0
 _STORE_RETRY_SECONDS = 1.0
 _CLAIM_GRACE = timedelta(seconds=5)
+_OWED_SINCE = timedelta(minutes=10)
 _OVER = frozenset({"resolved", "expired"})
 
 _log = structlog.get_logger()
@@ -183,6 +184,28 @@ class Enrichment:
                 except AlertHistoryError as error:
                     _log.warning("enrichment_waits", reason=str(error))
                     await asyncio.sleep(_STORE_RETRY_SECONDS)
+
+    async def recover(self) -> None:
+        """Take up what a process that died owed to targets: to be called once, when mode and targets are known.
+
+        It knew in memory alone whom it would tell what an alert means. Whoever else is about to tell them, does it.
+        """
+        if self.mode != "transparent_with_recommendations":
+            return
+        now = self._clock()
+        owed: dict[tuple[str, datetime], list[Unanswered]] = {}
+        for one in await self._store.unanswered(since=now - _OWED_SINCE):
+            if self._takes_follow_ups(one.target):
+                owed.setdefault((one.fingerprint, one.starts_at), []).append(one)
+        until = now + self.policy.call_timeout + _CLAIM_GRACE + self.policy.deadline  # the dead one's claim runs out
+        for (fingerprint, starts_at), those in owed.items():
+            alert = Alert(fingerprint, "firing", those[0].labels, those[0].annotations, starts_at)
+            targets = tuple(one.target for one in those)
+            shape = shape_of(alert.labels)
+            self._arrived.append(_Arrival(shape, alert, starts_at, targets, until))
+        if owed:
+            _log.info("follow_ups_taken_up", alerts=len(owed))
+            self.wake()
 
     def fault(self) -> str | None:
         """Why nobody is asked at the moment; None if somebody is."""

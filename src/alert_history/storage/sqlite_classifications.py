@@ -9,10 +9,13 @@ import msgspec
 
 from alert_history.domain.classification import Case, Past, Usage, Verdict
 from alert_history.domain.severity import Severity
-from alert_history.ports import Accuracy, ClassifiedCount, KeptVerdict, Spent
+from alert_history.ports import Accuracy, ClassifiedCount, KeptVerdict, Spent, Unanswered
 from alert_history.storage import sqlite_rows as sql
 from alert_history.storage.batch import (
     AWAITED,
+    IS_UNANSWERED,
+    MOST_UNANSWERED,
+    UNANSWERED_COLUMNS,
     classified_event,
     encode_json,
     follow_up_delivery,
@@ -51,7 +54,17 @@ _REVIEWED = """SELECT p.at, p.severity, m.model, m.severity FROM classifications
 _IS_FIRING = "SELECT id FROM alerts WHERE starts_at = ? AND fingerprint = ? AND status = 'firing'"
 _TAKE_ALONG = """UPDATE delivery_queue SET shape = ? WHERE starts_at = ? AND fingerprint = ? AND target = ?"""
 _IS_PENDING = """SELECT 1 FROM delivery_queue
-    WHERE starts_at = ? AND fingerprint = ? AND target = ? AND state = 'pending'"""
+    WHERE starts_at = ? AND fingerprint = ? AND target = ? AND (state = 'pending' OR event = 'classified')"""
+
+_IS_TOLD = """SELECT 1 FROM deliveries WHERE starts_at = ? AND fingerprint = ? AND target = ? AND event = 'classified'
+    AND state = 'delivered' AND created_at >= ?"""
+_UNANSWERED = f"""SELECT DISTINCT d.fingerprint, d.starts_at, d.target, a.labels, a.annotations FROM (
+        SELECT * FROM (SELECT {UNANSWERED_COLUMNS} FROM deliveries WHERE id >= :since ORDER BY id DESC LIMIT :limit)
+        UNION ALL
+        SELECT * FROM (SELECT {UNANSWERED_COLUMNS} FROM delivery_queue WHERE id >= :since ORDER BY id DESC LIMIT :limit)
+    ) d
+    JOIN alerts a ON a.starts_at = d.starts_at AND a.fingerprint = d.fingerprint AND a.status = 'firing'
+    WHERE {IS_UNANSWERED}"""
 
 
 class SqliteClassifications:
@@ -85,6 +98,21 @@ class SqliteClassifications:
         if not told:
             return 0
         return await self._connections.write(_follow_up, kept, told=told, now=now)
+
+    async def unanswered(self, *, since: datetime) -> list[Unanswered]:
+        """See `ports.Classifications.unanswered`."""
+        wanted = {"since": lowest_uuid7(since), "limit": MOST_UNANSWERED}
+        rows = await self._connections.read(_named_rows, _UNANSWERED, wanted)
+        return [
+            Unanswered(
+                row["fingerprint"],
+                from_microseconds(row["starts_at"]),
+                row["target"],
+                msgspec.json.decode(row["labels"]),
+                msgspec.json.decode(row["annotations"]),
+            )
+            for row in rows
+        ]
 
     async def past(self, case: Case) -> Past:
         """See `ports.Classifications.past`."""
@@ -128,6 +156,10 @@ class SqliteClassifications:
 
 
 def _rows(connection: sqlite3.Connection, statement: str, *values: Any) -> list[Any]:
+    return connection.execute(statement, values).fetchall()
+
+
+def _named_rows(connection: sqlite3.Connection, statement: str, values: dict[str, Any]) -> list[Any]:
     return connection.execute(statement, values).fetchall()
 
 
@@ -189,6 +221,8 @@ def _follow_up(
         connection.execute(_TAKE_ALONG, (kept.shape, *key, target))
         alert = connection.execute(_IS_FIRING, key).fetchone()
         if alert is None or connection.execute(_IS_PENDING, (*key, target)).fetchone():
+            continue
+        if connection.execute(_IS_TOLD, (*key, target, to_microseconds(kept.verdict.classification.at))).fetchone():
             continue
         event = classified_event(kept, fingerprint=fingerprint, starts_at=starts_at, now=now)
         connection.execute(sql.INSERT_NOTE, sql.event_row(alert["id"], event)).fetchall()
