@@ -70,7 +70,11 @@ class Service:
             router=self._route,
         )
         self.publisher = Publisher(
-            self.store.outbox, make=_target_maker(settings), clock=utc_now, observer=self.metrics.publishing
+            self.store.outbox,
+            make=_target_maker(settings),
+            clock=utc_now,
+            observer=self.metrics.publishing,
+            took=self.metrics.enrichment.told,
         )
         if self.routes is not None:
             self.publisher.routes = self.routes.state().routes

@@ -67,10 +67,6 @@ class Counted:
         self.failures: list[str] = []
         self.severities: list[str] = []
         self.tokens = 0
-        self.told_counts = {True: 0, False: 0}
-
-    def told(self, *, is_enriched: bool, count: int) -> None:
-        self.told_counts[is_enriched] += count
 
     def classified(self, severity: str, model: str, seconds: float) -> None:
         assert model == "gpt-4"
@@ -355,7 +351,7 @@ async def test_transparent_asks_nobody_and_says_nothing(database_url: str) -> No
         await replica.record(alert())
         (leased,) = await replica.lease()
         assert (leased.alert.classification, leased.alert.unenriched) == (None, None)
-        assert (replica.model.calls, replica.observer.told_counts) == ([], {True: 0, False: 1})
+        assert replica.model.calls == []
 
 
 async def test_with_recommendations_an_alert_goes_at_once_and_its_meaning_follows(database_url: str) -> None:

@@ -45,6 +45,15 @@ def client(server: Server) -> httpx.AsyncClient:
     return httpx.AsyncClient(base_url=server.url, trust_env=False, timeout=20)
 
 
+async def until_measured(asked: httpx.AsyncClient, **wanted: float) -> None:
+    """Wait for what the metrics say of alerts that targets took: they are counted after the target's answer."""
+    names = {"enriched": "enriched_alerts_total", "transparent": "transparent_alerts_total", "efficiency": "efficiency"}
+    lines = {f"alert_history_enrichment_{names[name]} {value:.1f}" for name, value in wanted.items()}
+    async with asyncio.timeout(20):
+        while not lines <= set((await asked.get("/metrics")).text.splitlines()):
+            await asyncio.sleep(0.02)
+
+
 async def test_an_alert_reaches_the_target_with_its_classification(
     database_url: str, tmp_path: Path, receiver: Receiver, proxy: Proxy, service: StartService
 ) -> None:
@@ -62,6 +71,7 @@ async def test_an_alert_reaches_the_target_with_its_classification(
         models = (await asked.get("/classification/models")).json()["models"]
         assert [(model["name"], model["is_used"]) for model in models] == [("gpt-4", True), ("rules", False)]
         metrics = (await asked.get("/metrics")).text
+        await until_measured(asked, enriched=1, transparent=0, efficiency=1)
     assert 'alert_history_classification_total{model="gpt-4",severity="' in metrics
     assert 'alert_history_llm_tokens_total{kind="prompt"}' in metrics
 
@@ -143,6 +153,8 @@ async def test_a_hanging_proxy_holds_an_alert_to_the_deadline_and_no_longer(
     await _send(server.url, webhook(alert(1)))
     assert "no classification came in time" in str(await told(receiver))
     assert time.monotonic() - begin >= DEADLINE_SECONDS - 0.5
+    async with client(server) as asked:
+        await until_measured(asked, enriched=0, transparent=1, efficiency=0)
 
 
 async def test_without_a_proxy_the_rules_say_what_it_means(

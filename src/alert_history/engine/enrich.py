@@ -55,10 +55,6 @@ MakeId = Callable[[datetime], str]
 class EnrichmentObserver(Protocol):
     """Who counts what happens."""
 
-    def told(self, *, is_enriched: bool, count: int) -> None:
-        """So many alerts went out with, or without, a classification or the hope for one."""
-        ...
-
     def classified(self, severity: str, model: str, seconds: float) -> None:
         """One shape was classified."""
         ...
@@ -146,12 +142,10 @@ class Enrichment:
         """What the mode makes of a routing. Called in the ingest transaction, in whichever thread that runs."""
         mode = self.mode
         if mode == "transparent" or not routing.told:
-            self._observer.told(is_enriched=False, count=1)
             return routing
         shape = shape_of(alert.labels)
         is_known = self._known.get(shape, event.at) > event.at
         self._observer.cache("memory", is_hit=is_known)
-        self._observer.told(is_enriched=True, count=1)
         if is_known or event.kind in _OVER:
             return msgspec.structs.replace(routing, awaits=Awaited(shape))
         deadline = event.at + self.policy.deadline
