@@ -181,7 +181,7 @@ class Service:
             self.publisher,
             self.store.outbox,
             discovery=self.discovery,
-            is_enabled=self.settings.publishing_enabled,
+            nobody_is_told=self._nobody_is_told,
             clock=utc_now,
         )
         routing = RoutingApi(self.publisher, self.routes, nobody_is_told=self._nobody_is_told, clock=utc_now)
