@@ -133,6 +133,10 @@ class Pod:
             return False
         return 200 <= answer.status_code < 400
 
+    def holds(self, name: str) -> bool:
+        """Whether it passes in one of the tries that a kubelet makes before it acts."""
+        return any(self.passes(name) for _ in range(self._container[name]["failureThreshold"]))
+
     def stop(self) -> tuple[int, float]:
         """The preStop hook, SIGTERM, and the rest of the grace period; the exit code and the seconds it all took.
 
@@ -149,8 +153,11 @@ class Pod:
         """What it has open for writing in its file system; pipes, sockets and devices don't count."""
         found = []
         for link in Path(f"/proc/{self.server.pid}/fd").iterdir():
-            target = str(link.readlink())
-            flags = (link.parent.parent / "fdinfo" / link.name).read_text().partition("flags:")[2].split()[0]
+            try:
+                target = str(link.readlink())
+                flags = (link.parent.parent / "fdinfo" / link.name).read_text().partition("flags:")[2].split()[0]
+            except FileNotFoundError:
+                continue  # closed meanwhile
             if target.startswith("/") and not target.startswith("/dev/") and int(flags, 8) & 3:
                 found.append(target)
         return found

@@ -88,11 +88,12 @@ def pods(cluster: Cluster, tmp_path: Path) -> Iterator[list[Pod]]:
 async def test_a_pod_starts_answers_and_stops_in_time(pods: list[Pod]) -> None:
     pod = pods[0]
     pod.start()
-    assert all(pod.passes(probe) for probe in ("startupProbe", "livenessProbe", "readinessProbe"))
-    async with httpx.AsyncClient(base_url=pod.url, trust_env=False) as client:
+    assert all(pod.holds(probe) for probe in ("startupProbe", "livenessProbe", "readinessProbe"))
+    async with httpx.AsyncClient(base_url=pod.url, trust_env=False, timeout=30) as client:
         answer = await client.post("/webhook/proxy", content=webhook(alert(1)), headers=_JSON)
     wait_until(
-        lambda: httpx.get(f"{pod.url}/readyz", trust_env=False).json()["status"] == "ok", "the cache is there too"
+        lambda: httpx.get(f"{pod.url}/readyz", trust_env=False, timeout=30).json()["status"] == "ok",
+        "the cache is there too",
     )
     assert answer.status_code == httpx.codes.OK
     assert pod.open_for_writing() in ([], [str(pod.server.folder / "server.log")] * 2)
@@ -106,7 +107,7 @@ async def test_pods_that_start_together_migrate_once_and_all_serve(pods: list[Po
     await asyncio.gather(*starting)
     for pod in pods[:_REPLICAS]:
         pod.server.start()
-    assert all(pod.passes("readinessProbe") for pod in pods[:_REPLICAS])
+    assert all(pod.holds("readinessProbe") for pod in pods[:_REPLICAS])
 
 
 def routes_of(team: str) -> Rendered:
@@ -126,7 +127,7 @@ def test_changed_routes_of_the_chart_reach_a_running_pod(
     pod = Cluster(rendered, built, addresses, own, {name: config.folder}).pod(tmp_path / "pod")
 
     def names() -> list[str]:
-        routes = httpx.get(f"{pod.url}/publishing/routes", trust_env=False).json()["routes"]
+        routes = httpx.get(f"{pod.url}/publishing/routes", trust_env=False, timeout=30).json()["routes"]
         return [route["name"] for route in routes]
 
     try:
