@@ -80,6 +80,13 @@ class Service:
             self.publisher.routes = self.routes.state().routes
         self.signals: Signals | None = RedisSignals(settings.redis_url) if settings.redis_url else None
         self.enrichment = self._enrichment()
+        self.classifying = Classifying(
+            self.enrichment,
+            history=self.store.history,
+            classifications=self.store.classifications,
+            clock=utc_now,
+            make_id=new_id,
+        )
         self.modes = Modes(
             settings.enrichment_mode,
             upkeep=self.store.upkeep,
@@ -157,13 +164,21 @@ class Service:
         return checks
 
     async def replay_demo(self) -> None:
-        """Fill the history with the recorded incident, through the same door as everything else; once."""
+        """Fill the history with the recorded incident, through the door of everything else, and explain it; once."""
         await self._is_open.wait()
         if await self.store.upkeep.read_setting(_DEMO_SETTING) is not None:
             return
+        fingerprints: dict[str, None] = {}
         for received_at, path, body in incident(utc_now()):
-            await self.ingest.submit(self.webhook.receipt(path, body, received_at=received_at))
+            receipt = self.webhook.receipt(path, body, received_at=received_at)
+            fingerprints.update((sighting.alert.fingerprint, None) for sighting in receipt.sightings)
+            await self.ingest.submit(receipt)
         await self.store.upkeep.write_setting(_DEMO_SETTING, utc_now().isoformat())
+        try:
+            for fingerprint in fingerprints:
+                await self.classifying.classify(fingerprint, force=False)
+        except AlertHistoryError as error:
+            _log.warning("demo_not_classified", reason=str(error))
         _log.info("demo_replayed")
 
     def _application(self) -> Application:
@@ -171,18 +186,11 @@ class Service:
             self.publisher,
             self.store.outbox,
             discovery=self.discovery,
-            is_enabled=self.settings.publishing_enabled,
+            nobody_is_told=self._nobody_is_told,
             clock=utc_now,
         )
         routing = RoutingApi(self.publisher, self.routes, nobody_is_told=self._nobody_is_told, clock=utc_now)
-        classifying = Classifying(
-            self.enrichment,
-            history=self.store.history,
-            classifications=self.store.classifications,
-            clock=utc_now,
-            make_id=new_id,
-        )
-        enrichment = EnrichmentApi(self.modes, classifying, state=self.enrichment, clock=utc_now)
+        enrichment = EnrichmentApi(self.modes, self.classifying, state=self.enrichment, clock=utc_now)
         operations = [
             *HistoryApi(
                 self.store.history,
@@ -195,7 +203,7 @@ class Service:
             *enrichment.operations(),
             *HealthApi(self, metrics=self.metrics).operations(),
         ]
-        page = ClassificationsPage(self.modes, classifying, state=self.enrichment, clock=utc_now)
+        page = ClassificationsPage(self.modes, self.classifying, state=self.enrichment, clock=utc_now)
         return Application(
             self.webhook,
             operations,

@@ -106,7 +106,7 @@ class Retryable(DeliveryError):
 
 
 class Rejected(DeliveryError):
-    """It will never take this message. `is_gone`: it wants no message at all any more (410)."""
+    """It will never take this message. `is_gone`: it wants no message at all any more (410, or in its own words)."""
 
     def __init__(self, reason: str, *, is_gone: bool = False) -> None:
         super().__init__(reason)

@@ -9,7 +9,7 @@ import subprocess
 import time
 from base64 import b64decode
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
@@ -30,6 +30,8 @@ class Cluster:
     image: Stage
     addresses: Mapping[str, str]
     secrets: Mapping[str, Mapping[str, str]]
+    configs: Mapping[str, Path] = field(default_factory=dict)
+    """The folders in which ConfigMaps are laid out, by name; see `ConfigFolder`."""
 
     def pod(self, folder: Path) -> "Pod":
         """One more pod of the service's Deployment, not started yet."""
@@ -63,6 +65,32 @@ class Cluster:
         for told, real in self.addresses.items():
             text = text.replace(told, real)
         return text
+
+
+class ConfigFolder:
+    """A ConfigMap as a kubelet lays it out: files are links into a folder of this version, reached by a link itself.
+
+    A change makes a folder anew, and moves the one link over to it.
+    """
+
+    def __init__(self, folder: Path, data: Mapping[str, str]) -> None:
+        self.folder = folder
+        self._version = 0
+        folder.mkdir()
+        self.write(data)
+        for name in data:
+            (folder / name).symlink_to(f"..data/{name}")
+
+    def write(self, data: Mapping[str, str]) -> None:
+        """Put these in the place of what was there; the names stay the same."""
+        self._version += 1
+        made = self.folder / f"..{self._version}"
+        made.mkdir()
+        for name, text in data.items():
+            (made / name).write_text(text, encoding="utf-8")
+        link = self.folder / "..data_tmp"
+        link.symlink_to(made.name)
+        link.rename(self.folder / "..data")
 
 
 class Pod:
@@ -105,6 +133,10 @@ class Pod:
             return False
         return 200 <= answer.status_code < 400
 
+    def holds(self, name: str) -> bool:
+        """Whether it passes in one of the tries that a kubelet makes before it acts."""
+        return any(self.passes(name) for _ in range(self._container[name]["failureThreshold"]))
+
     def stop(self) -> tuple[int, float]:
         """The preStop hook, SIGTERM, and the rest of the grace period; the exit code and the seconds it all took.
 
@@ -121,8 +153,11 @@ class Pod:
         """What it has open for writing in its file system; pipes, sockets and devices don't count."""
         found = []
         for link in Path(f"/proc/{self.server.pid}/fd").iterdir():
-            target = str(link.readlink())
-            flags = (link.parent.parent / "fdinfo" / link.name).read_text().partition("flags:")[2].split()[0]
+            try:
+                target = str(link.readlink())
+                flags = (link.parent.parent / "fdinfo" / link.name).read_text().partition("flags:")[2].split()[0]
+            except FileNotFoundError:
+                continue  # closed meanwhile
             if target.startswith("/") and not target.startswith("/dev/") and int(flags, 8) & 3:
                 found.append(target)
         return found
@@ -138,12 +173,13 @@ class Pod:
         assert context["runAsNonRoot"]
         user = f"{context['runAsUser']}:{context['runAsGroup']}"
         volumes = {volume["name"]: volume for volume in self._spec["volumes"]}
-        writable = {
-            mount["mountPath"]: _measured(volumes[mount["name"]]["emptyDir"]["sizeLimit"])
-            for mount in container["volumeMounts"]
-        }
+        mounted = [(mount["mountPath"], volumes[mount["name"]]) for mount in container["volumeMounts"]]
+        writable = {path: _measured(each["emptyDir"]["sizeLimit"]) for path, each in mounted if "emptyDir" in each}
+        configs = self._cluster.configs
+        readable = {path: configs[each["configMap"]["name"]] for path, each in mounted if "configMap" in each}
+        assert all("subPath" not in mount for mount in container["volumeMounts"]), "it would never be updated"
         own = [self._port if word == "8080" else word for word in words]
-        return self._cluster.image.entry(own, user=user, writable=writable)
+        return self._cluster.image.entry(own, user=user, writable=writable, readable=readable)
 
 
 def _measured(size: str) -> str:

@@ -34,6 +34,7 @@ MATRIX: dict[str, Object] = {
             "dashboard": {"enabled": True, "annotations": {"grafana_folder": "Alerting"}},
         },
         "targetDiscovery": {"enabled": True, "namespace": "alert-targets"},
+        "routes": {"time_zone": "Europe/Berlin", "routes": [{"name": "ops", "targets": ["ops-slack"]}]},
         "rbac": {"clusterWide": True},
         "redis": {"auth": {"enabled": True}, "master": {"persistence": {"enabled": True}}},
         "postgresql": {"primary": {"parameters": {"shared_buffers": "256MB", "max_connections": 200}}},

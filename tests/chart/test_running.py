@@ -12,8 +12,8 @@ import httpx
 import pytest
 
 from tests import servers
-from tests.chart.pods import Cluster, Pod
-from tests.chart.rendering import guide_values, render
+from tests.chart.pods import Cluster, ConfigFolder, Pod
+from tests.chart.rendering import Rendered, guide_values, render
 from tests.chart.test_database_scripts import PASSWORD, USER
 from tests.chart.test_database_scripts import Pod as Database
 from tests.e2e import image
@@ -88,11 +88,12 @@ def pods(cluster: Cluster, tmp_path: Path) -> Iterator[list[Pod]]:
 async def test_a_pod_starts_answers_and_stops_in_time(pods: list[Pod]) -> None:
     pod = pods[0]
     pod.start()
-    assert all(pod.passes(probe) for probe in ("startupProbe", "livenessProbe", "readinessProbe"))
-    async with httpx.AsyncClient(base_url=pod.url, trust_env=False) as client:
+    assert all(pod.holds(probe) for probe in ("startupProbe", "livenessProbe", "readinessProbe"))
+    async with httpx.AsyncClient(base_url=pod.url, trust_env=False, timeout=30) as client:
         answer = await client.post("/webhook/proxy", content=webhook(alert(1)), headers=_JSON)
     wait_until(
-        lambda: httpx.get(f"{pod.url}/readyz", trust_env=False).json()["status"] == "ok", "the cache is there too"
+        lambda: httpx.get(f"{pod.url}/readyz", trust_env=False, timeout=30).json()["status"] == "ok",
+        "the cache is there too",
     )
     assert answer.status_code == httpx.codes.OK
     assert pod.open_for_writing() in ([], [str(pod.server.folder / "server.log")] * 2)
@@ -106,7 +107,36 @@ async def test_pods_that_start_together_migrate_once_and_all_serve(pods: list[Po
     await asyncio.gather(*starting)
     for pod in pods[:_REPLICAS]:
         pod.server.start()
-    assert all(pod.passes("readinessProbe") for pod in pods[:_REPLICAS])
+    assert all(pod.holds("readinessProbe") for pod in pods[:_REPLICAS])
+
+
+def routes_of(team: str) -> Rendered:
+    return render(
+        {"shutdown": {"delaySeconds": 1}, "routes": {"routes": [{"name": team, "targets": [f"{team}-slack"]}]}}
+    )
+
+
+def test_changed_routes_of_the_chart_reach_a_running_pod(
+    built: image.Stage, database: Database, tmp_path: Path
+) -> None:
+    rendered = routes_of("ops")
+    (name,) = [each["metadata"]["name"] for each in rendered.of("ConfigMap") if "routes.yml" in each["data"]]
+    config = ConfigFolder(tmp_path / "routes", rendered.named("ConfigMap", name)["data"])
+    addresses = {"alert-history-postgresql:5432": f"{HOST}:{database.server.port}"}
+    own = {"alert-history-postgresql": {"password": PASSWORD, "postgres-password": "not-used"}}
+    pod = Cluster(rendered, built, addresses, own, {name: config.folder}).pod(tmp_path / "pod")
+
+    def names() -> list[str]:
+        routes = httpx.get(f"{pod.url}/publishing/routes", trust_env=False, timeout=30).json()["routes"]
+        return [route["name"] for route in routes]
+
+    try:
+        pod.start()
+        assert names() == ["ops"]
+        config.write(routes_of("payments").named("ConfigMap", name)["data"])
+        wait_until(lambda: names() == ["payments"], "the routes are those of the changed ConfigMap")
+    finally:
+        pod.server.close()
 
 
 class Senders:

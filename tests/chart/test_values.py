@@ -1,12 +1,15 @@
 """Values do what they say: the guide's as written, wrong ones are refused in words, `env` goes before the chart."""
 
+import re
+from textwrap import indent
 from typing import Any
 
 import helm_python
 import pytest
 import yaml
 
-from tests.chart.rendering import BASIC_SETS, REDIS_TUNING, Object, guide_values, render, set_values
+from alert_history.discovery.routes_document import read_routes
+from tests.chart.rendering import BASIC_SETS, REDIS_TUNING, ROOT, Object, Rendered, guide_values, render, set_values
 
 # --- the guide's values for production --------------------------------------------------------------------------------
 
@@ -224,6 +227,73 @@ def test_a_new_chart_version_restarts_no_database() -> None:
         assert not [label for label in labels if "chart" in label or "version" in label]
 
 
+# --- routes -----------------------------------------------------------------------------------------------------------
+
+YAML_OF_THE_DOCS = re.findall(
+    r"^```yaml\n(.*?)^```",
+    (ROOT / "docs" / "how-to" / "routes.md").read_text(encoding="utf-8"),
+    re.DOTALL | re.MULTILINE,
+)
+ROUTE = {"name": "ops", "targets": ["ops-slack"]}
+
+
+def routes_in_values(document: str) -> Object:
+    """The routes file as it would stand in a file of values, read as Helm reads it."""
+    return helm_python.values_from_yaml("routes:\n" + indent(document, "  "))
+
+
+@pytest.mark.parametrize("document", [text for text in YAML_OF_THE_DOCS if not text.startswith("# values.yaml")])
+def test_routes_reach_the_service_as_they_were_meant(document: str) -> None:
+    data = render(routes_in_values(document)).named("ConfigMap", "alert-history-routes")["data"]
+    assert read_routes(data["routes.yml"]) == read_routes(document)
+
+
+def test_the_docs_values_with_routes_can_be_used() -> None:
+    (document,) = [text for text in YAML_OF_THE_DOCS if text.startswith("# values.yaml")]
+    data = render(helm_python.values_from_yaml(document)).named("ConfigMap", "alert-history-routes")["data"]
+    assert [route.name for route in read_routes(data["routes.yml"])] == ["payments", "everybody else"]
+
+
+def routes_volume(rendered: Rendered) -> Any:
+    """The name of the ConfigMap that is mounted at the folder of `ROUTES_FILE`, for reading, as a folder."""
+    (mount,) = [each for each in rendered.container()["volumeMounts"] if each["name"] == "routes"]
+    assert mount["readOnly"]
+    assert "subPath" not in mount
+    assert rendered.env()["ROUTES_FILE"]["value"] == f"{mount['mountPath']}/routes.yml"
+    (volume,) = [each for each in rendered.service_pod()["volumes"] if each["name"] == "routes"]
+    return volume["configMap"]["name"]
+
+
+def test_routes_are_mounted_where_the_service_looks_for_them() -> None:
+    assert routes_volume(render({"routes": {"routes": [ROUTE]}})) == "alert-history-routes"
+
+
+def test_a_config_map_of_ones_own_is_mounted_instead() -> None:
+    rendered = render({"existingRoutesConfigMap": "ours"})
+    assert routes_volume(rendered) == "ours"
+    assert "ConfigMap/alert-history-routes" not in rendered.names()
+
+
+def test_without_routes_nothing_is_mounted_and_no_file_is_named() -> None:
+    rendered = render()
+    assert "ROUTES_FILE" not in rendered.env()
+    assert "routes" not in [volume["name"] for volume in rendered.service_pod()["volumes"]]
+
+
+def test_a_routes_file_in_env_goes_before_that_of_the_chart() -> None:
+    rendered = render({"routes": {"routes": [ROUTE]}, "env": [{"name": "ROUTES_FILE", "value": "/ours/routes.yml"}]})
+    assert rendered.env()["ROUTES_FILE"]["value"] == "/ours/routes.yml"
+
+
+def test_changed_routes_restart_no_pod() -> None:
+    """The service reads them again by itself."""
+
+    def template(name: str) -> Any:
+        return render({"routes": {"routes": [{**ROUTE, "name": name}]}}).named("Deployment", "alert-history")["spec"]
+
+    assert template("a") == template("b")
+
+
 # --- redis ------------------------------------------------------------------------------------------------------------
 
 
@@ -267,6 +337,9 @@ def test_a_password_of_redis_is_in_the_url_by_reference_only() -> None:
         ("postgresql.primary.persistence.size=ten", "at '/postgresql/primary/persistence/size'"),
         ("postgresql.auth.username=a;b", "at '/postgresql/auth/username'"),
         ("externalDatabase.url=mysql://a", "at '/externalDatabase/url'"),
+        ("routes.time_zone=UTC", "at '/routes': properties 'routes' required"),
+        ("routes.routes[0].tagets[0]=a", "at '/routes/routes/0': additional properties 'tagets' not allowed"),
+        ("routes.routes[0].quiet_hours[0].from=25:00", "at '/routes/routes/0/quiet_hours/0/from'"),
     ],
 )
 def test_a_wrong_value_is_refused_where_it_stands(expression: str, told: str) -> None:
@@ -280,6 +353,7 @@ def test_a_wrong_value_is_refused_where_it_stands(expression: str, told: str) ->
     [
         ({"postgresql": {"enabled": False}}, "There is no database"),
         ({"ingress": {"enabled": True}}, "needs at least one host"),
+        ({"routes": {"routes": [ROUTE]}, "existingRoutesConfigMap": "ours"}, "Routes come from one place"),
     ],
 )
 def test_what_can_not_work_is_refused_with_what_to_do(values: Object, told: str) -> None:

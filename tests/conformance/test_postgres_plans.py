@@ -9,7 +9,9 @@ import asyncpg
 import msgspec
 import pytest
 
+from alert_history.domain.alert import Alert
 from alert_history.domain.delivery import Routing
+from alert_history.domain.receipt import Receipt
 from alert_history.ports import Store
 from alert_history.storage import open_store, postgres_outbox, postgres_upkeep
 from alert_history.storage import postgres_connection as connections
@@ -30,6 +32,15 @@ HOT = [
 @pytest.fixture
 async def store(postgres_url: str) -> AsyncIterator[Store]:
     store = open_store(postgres_url)
+    await store.lifecycle.open()
+    yield store
+    await store.lifecycle.close()
+
+
+@pytest.fixture
+async def told(postgres_url: str) -> AsyncIterator[Store]:
+    """A store that has every alert passed on to one target."""
+    store = open_store(postgres_url, router=lambda _, __: Routing(("one",), {}))
     await store.lifecycle.open()
     yield store
     await store.lifecycle.close()
@@ -99,19 +110,34 @@ async def _lease_blocks(connection: "asyncpg.Connection[Any]") -> int:
     return int(plan["Shared Hit Blocks"] + plan["Shared Read Blocks"])
 
 
-async def test_a_lease_costs_the_same_however_much_waits_and_whenever_it_was_planned(postgres_url: str) -> None:
-    store = open_store(postgres_url, router=lambda _, __: Routing(("one",), {}))
-    await store.lifecycle.open()
+async def _empty_queue(store: Store, connection: "asyncpg.Connection[Any]") -> None:
+    """As it mostly is: what was in it has been worked off, and the planner has seen that."""
+    await store.recorder.commit([_published(*(alert(f"Before-{number}") for number in range(1500)))])
+    await connection.execute("DELETE FROM delivery_queue; DELETE FROM alerts; ANALYZE")
+
+
+def _published(*alerts: Alert) -> Receipt:
+    return msgspec.structs.replace(receipt(*alerts), publish=True)
+
+
+@pytest.mark.parametrize("was_used", [False, True])
+async def test_a_lease_costs_the_same_however_much_waits_and_whenever_it_was_planned(
+    told: Store, postgres_url: str, *, was_used: bool
+) -> None:
     connection = await asyncpg.connect(postgres_url, server_settings=connections._WRITER_SETTINGS)  # noqa: SLF001
-    await connection.execute(f"PREPARE lease AS {postgres_outbox._LEASE}")  # noqa: SLF001  # and planned while it is empty
-    blocks = []
-    for place in range(2):
-        alerts = [alert(f"A{place}-{number}") for number in range(1500 * (1 + 2 * place))]
-        await store.recorder.commit([msgspec.structs.replace(receipt(*alerts), publish=True)])
-        blocks.append(await _lease_blocks(connection))
-    await connection.close()
-    await store.lifecycle.close()
+    try:
+        if was_used:
+            await _empty_queue(told, connection)
+        await connection.execute(f"PREPARE lease AS {postgres_outbox._LEASE}")  # noqa: SLF001  # planned while it is empty
+        blocks = []
+        for place in range(2):
+            alerts = [alert(f"A{place}-{number}") for number in range(1500 * (1 + 2 * place))]
+            await told.recorder.commit([_published(*alerts)])
+            blocks.append(await _lease_blocks(connection))
+    finally:
+        await connection.close()
     assert blocks[1] < 1.5 * blocks[0]
+    assert blocks[1] < 5000  # 64 deliveries, each with its alert, its receipt and what it was told before
 
 
 async def test_what_is_old_of_the_classifications_is_found_by_keys_however_many_there_are(
@@ -126,3 +152,16 @@ async def test_what_is_old_of_the_classifications_is_found_by_keys_however_many_
     assert "Seq Scan" not in plan
     assert "Index Scan using classifications_pkey" in plan
     assert "idx_classifications_shape" in plan
+
+
+@pytest.mark.parametrize("name", ["_SETTLE", "_POSTPONE"])
+async def test_what_was_delivered_is_found_by_its_id(told: Store, postgres_url: str, name: str) -> None:
+    connection = await asyncpg.connect(postgres_url, server_settings=connections._WRITER_SETTINGS)  # noqa: SLF001
+    try:
+        await _empty_queue(told, connection)
+        await told.recorder.commit([_published(*(alert(f"A{number}") for number in range(1500)))])
+        plan = await plan_of(connection, getattr(postgres_outbox, name))
+    finally:
+        await connection.close()
+    assert "Index Scan using delivery_queue_pkey" in plan
+    assert "Index Cond: (id = ANY ($1))" in plan

@@ -36,7 +36,8 @@ _ENTER_READ_ONLY = (
     "exec 9>&- && "
     + _SET_UP
     + ' && for each in $4; do mount -t tmpfs -o mode=1777,size="${each#*=}" tmpfs ".${each%=*}" || exit 1; done && '
-    + 'shift 4 && exec chroot . "$@"'
+    + 'for each in $5; do mount --bind "${each%%=*}" ".${each#*=}" && '
+    + 'mount -o remount,bind,ro ".${each#*=}" || exit 1; done && shift 5 && exec chroot . "$@"'
 )
 
 
@@ -116,20 +117,28 @@ class Stage:
         return done.stdout
 
     def entry(
-        self, words: Sequence[str], *, user: str | None = None, writable: Mapping[str, str] | None = None
+        self,
+        words: Sequence[str],
+        *,
+        user: str | None = None,
+        writable: Mapping[str, str] | None = None,
+        readable: Mapping[str, Path] | None = None,
     ) -> list[str]:
         """The words that run a command in the finished image, as the user and with nothing writable.
 
-        `writable` gives folders of memory by path, with their sizes. Signals reach the command itself. No capabilities,
-        and none to be had.
+        `writable` gives folders of memory by path, with their sizes, and `readable` folders of this machine. Signals
+        reach the command itself. No capabilities, and none to be had.
         """
         uid, _, gid = (user or self.user).partition(":")
         folders = " ".join(f"{path}={size}" for path, size in (writable or {}).items())
+        mounted = " ".join(f"{source}={path}" for path, source in (readable or {}).items())
+        for path in readable or {}:
+            self.inside(path).mkdir(parents=True, exist_ok=True)  # as a container engine makes what it mounts upon
         drop = ["--clear-groups", "--inh-caps=-all", "--ambient-caps=-all", "--bounding-set=-all", "--no-new-privs"]
         as_user = ["setpriv", f"--reuid={uid}", f"--regid={gid}", *drop, "--pdeathsig", "KILL"]
         folder = [str(self.folder / "root"), str(self.changes), str(self.folder / "work")]
         enter = ["unshare", "--mount", "sh", "-c", _ENTER_READ_ONLY, "sh", *folder]
-        return [*enter, folders, *as_user, "env", "-C", self.workdir, *words]
+        return [*enter, folders, mounted, *as_user, "env", "-C", self.workdir, *words]
 
 
 def require_overlays(folder: Path) -> None:

@@ -2,6 +2,8 @@
 
 import re
 import stat
+import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -181,6 +183,30 @@ def test_the_page_names_what_is_there() -> None:
         assert name in SERVICES
     for variable in set(re.findall(r"`([A-Z]+_[A-Z_]+)(?:=\w+)?`", page)):
         assert variable in example()
+
+
+def schema_faults(schema: str, *files: Path) -> str:
+    """What one of the schemas that check-jsonschema brings has against them; nothing: empty."""
+    program = Path(sys.executable).parent / "check-jsonschema"
+    words: list[str | Path] = [program, "--builtin-schema", schema, *files]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
+    return "" if done.returncode == 0 else done.stdout + done.stderr
+
+
+def test_the_compose_specification_allows_it() -> None:
+    assert schema_faults("vendor.compose-spec", FILE) == ""
+
+
+def test_the_specification_would_tell_a_wrong_key(tmp_path: Path) -> None:
+    wrong = tmp_path / "compose.yaml"
+    wrong.write_text(FILE.read_text(encoding="utf-8").replace("healthcheck:", "health_check:"), encoding="utf-8")
+    assert "health_check" in schema_faults("vendor.compose-spec", wrong)
+
+
+def test_github_takes_the_workflows() -> None:
+    workflows = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+    assert workflows
+    assert schema_faults("vendor.github-workflows", *workflows) == ""
 
 
 def test_it_is_written_as_compose_reads_it() -> None:

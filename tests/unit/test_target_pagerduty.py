@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from alert_history.domain.target import TargetSpec
-from alert_history.errors import Retryable
+from alert_history.errors import Rejected, Retryable
 from alert_history.targets.pagerduty import DEFAULT_URL, PagerDutyTarget, dedup_key, event, make, severity
 from tests.vendors.messages import classification, classified, message, outgoing, resolved
 from tests.vendors.pagerduty import ROUTING_KEY, PagerDuty, fields
@@ -80,6 +80,14 @@ async def test_a_2xx_that_is_not_pagerdutys_is_no_success(
     pagerduty.script(answer)
     with pytest.raises(Retryable, match="not as PagerDuty does"):
         await target.send(message())
+
+
+async def test_an_integration_that_was_removed_is_a_dead_letter_and_no_end_to_trying(pagerduty: VendorServer) -> None:
+    async with httpx.AsyncClient(trust_env=False) as client:
+        target = make(spec(routing_key="f" * 32, url=pagerduty.url), client)
+        with pytest.raises(Rejected, match="Invalid routing key") as raised:
+            await target.send(message())
+    assert not raised.value.is_gone
 
 
 def test_two_firings_have_two_dedup_keys() -> None:

@@ -4,14 +4,17 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
+import httpx
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from alert_history.domain.target import Outgoing
-from alert_history.targets.slack import slack_message, slack_note
+from alert_history.domain.target import Message, Outgoing, TargetSpec
+from alert_history.errors import Rejected
+from alert_history.targets.slack import make, slack_message, slack_note
 from tests.vendors.messages import HOSTILE, STARTED, classification, classified, outgoing, resolved
-from tests.vendors.slack import MAX_BLOCKS_CHARACTERS, calls, faults
+from tests.vendors.server import replies, serving
+from tests.vendors.slack import MAX_BLOCKS_CHARACTERS, STATES, Slack, calls, faults, fields
 
 RED, AMBER, BLUE, GREEN = "#d92d20", "#f2a60d", "#2e7de0", "#2eb67d"
 
@@ -314,6 +317,27 @@ def test_limit_on_all_blocks_is_one_that_is_reached() -> None:
     blocks = slack_message(long)["attachments"][0]["blocks"]
     size = sum(len(str(block)) for block in blocks)
     assert size > 0.8 * MAX_BLOCKS_CHARACTERS
+
+
+# --- What has become of the webhook -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("state", STATES)
+async def test_a_webhook_that_is_removed_or_disabled_is_gone_and_one_that_may_come_back_is_not(state: str) -> None:
+    async with serving(Slack(state=state)) as server, httpx.AsyncClient(trust_env=False) as client:
+        target = make(TargetSpec("ops", "slack", fields(server.url)), client)
+        with pytest.raises(Rejected, match=STATES[state][1]) as raised:
+            await target.send(Message("1", (outgoing(),)))
+    assert raised.value.is_gone is (state in {"webhook removed", "webhook disabled", "channel archived"})
+
+
+@pytest.mark.parametrize("body", ["<html>no_service</html>", "not found", ""])
+async def test_a_404_that_is_not_slacks_disables_nothing(body: str) -> None:
+    async with serving(Slack()) as server, httpx.AsyncClient(trust_env=False) as client:
+        server.script(replies(404, body))
+        with pytest.raises(Rejected) as raised:
+            await make(TargetSpec("ops", "slack", fields(server.url)), client).send(Message("1", (outgoing(),)))
+    assert not raised.value.is_gone
 
 
 # --- Untrusted text ---------------------------------------------------------------------------------------------------

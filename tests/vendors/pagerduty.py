@@ -50,6 +50,8 @@ class PagerDuty:
             return self._refuse(["Invalid JSON"])
         if faults := _faults(event):
             return self._refuse(faults)
+        if event["routing_key"] != ROUTING_KEY:
+            return json_reply(400, {"status": "invalid event", "message": "Invalid routing key"})
         self.taken += 1
         self._take(event)
         answer = {"status": "success", "message": "Event processed", "dedup_key": event["dedup_key"]}

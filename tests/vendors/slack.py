@@ -23,6 +23,15 @@ MAX_FIELDS = 10
 MAX_FIELD_CHARACTERS = 2000
 MAX_ELEMENTS = 10
 
+# What it answers then. `no_service` and `no_active_hooks` are of the webhook itself, the others of where it posts.
+STATES = {
+    "webhook removed": (404, "no_service"),
+    "webhook disabled": (404, "no_active_hooks"),
+    "channel archived": (410, "channel_is_archived"),
+    "channel not found": (404, "channel_not_found"),
+    "posting prohibited": (403, "action_prohibited"),
+}
+
 _MESSAGE = {"text", "attachments", "blocks", "parse", "link_names", "unfurl_links", "unfurl_media", "mrkdwn"}
 _ATTACHMENT = {"color", "fallback", "blocks"}
 _COLOR = re.compile(r"#[0-9a-f]{6}")
@@ -45,8 +54,12 @@ def wrong_fields(url: str) -> dict[str, str]:
 
 @dataclass
 class Slack:
-    """One channel. `messages` holds what it shows, oldest first."""
+    """One channel. `messages` holds what it shows, oldest first.
 
+    `state` is a key of `STATES`: what has become of the webhook or its channel.
+    """
+
+    state: str = "open"
     messages: list[dict[str, Any]] = field(default_factory=list)
     refusals: list[str] = field(default_factory=list)
 
@@ -57,6 +70,8 @@ class Slack:
     def answer(self, request: Request) -> Reply:
         if request.path != PATH:
             return self._refuse(404, "no_service")
+        if self.state != "open":
+            return self._refuse(*STATES[self.state])
         try:
             message = request.json()
         except msgspec.DecodeError:

@@ -66,6 +66,18 @@
       key: {{ ternary .external.existingSecretKey .name (not (empty .external.existingSecret)) }}
 {{- end -}}
 
+{{/* The ConfigMap with the routes file; empty if there are no routes. */}}
+{{- define "alert-history.routesConfigMap" -}}
+{{- if and .Values.routes .Values.existingRoutesConfigMap -}}
+{{- fail "Routes come from one place: set routes or existingRoutesConfigMap, not both" -}}
+{{- else if .Values.routes -}}
+{{ include "alert-history.fullname" . }}-routes
+{{- else -}}
+{{ .Values.existingRoutesConfigMap }}
+{{- end -}}
+{{- end -}}
+{{- define "alert-history.routesFolder" -}}/etc/alert-history/routes{{- end -}}
+
 {{- define "alert-history.databaseEnv" -}}
 {{- $external := .Values.externalDatabase -}}
 {{- if contains " DATABASE_URL " (include "alert-history.given" .) -}}
@@ -117,6 +129,10 @@
 {{- if and (include "alert-history.discovers" .) (not (contains " TARGET_DISCOVERY_NAMESPACE " $given)) }}
 - name: TARGET_DISCOVERY_NAMESPACE
   value: {{ include "alert-history.targetNamespace" . }}
+{{- end }}
+{{- if and (include "alert-history.routesConfigMap" .) (not (contains " ROUTES " $given)) }}
+- name: ROUTES_FILE
+  value: {{ include "alert-history.routesFolder" . }}/routes.yml
 {{- end }}
 {{- range .Values.env }}
 - name: {{ .name }}

@@ -13,6 +13,12 @@ securityContext:
 volumeMounts:
   - name: tmp
     mountPath: /tmp
+  {{- if include "alert-history.routesConfigMap" . }}
+  # The folder, not the file in it: what is mounted by `subPath` never changes.
+  - name: routes
+    mountPath: {{ include "alert-history.routesFolder" . }}
+    readOnly: true
+  {{- end }}
   {{- with .Values.extraVolumeMounts }}
   {{- toYaml . | nindent 2 }}
   {{- end }}

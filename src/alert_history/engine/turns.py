@@ -1,19 +1,32 @@
-"""Turns at something that only one may use at a time: the more urgent go first."""
+"""Turns at something that only one may use at a time: the more urgent go first, and nobody waits for ever."""
 
 import asyncio
-import heapq
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from itertools import count
+from dataclasses import dataclass
+from time import monotonic
+
+PATIENCE_SECONDS = 1.0
+
+
+@dataclass(frozen=True, eq=False)
+class _Waiting:
+    priority: int
+    since_seconds: float
+    turn: asyncio.Future[None]
 
 
 class Turns:
-    """One holder at a time. Of those who wait, the highest priority is next; among equals, who came first."""
+    """One holder at a time. Of those who wait, the highest priority is next; among equals, who came first.
 
-    def __init__(self) -> None:
+    Who has waited for PATIENCE_SECONDS goes before all priorities, the longest wait first: so urgent work without end
+    holds others up, and stops nobody. `clock` counts seconds, and never backwards.
+    """
+
+    def __init__(self, clock: Callable[[], float] = monotonic) -> None:
+        self._clock = clock
         self._is_held = False
-        self._order = count()
-        self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
+        self._waiting: list[_Waiting] = []  # in the order in which they came; one a target, so few
 
     @asynccontextmanager
     async def turn(self, priority: int) -> AsyncIterator[None]:
@@ -29,7 +42,7 @@ class Turns:
             self._is_held = True
             return
         mine: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        heapq.heappush(self._waiting, (-priority, next(self._order), mine))
+        self._waiting.append(_Waiting(priority, self._clock(), mine))
         try:
             await mine
         except asyncio.CancelledError:
@@ -38,9 +51,16 @@ class Turns:
             raise
 
     def _pass_on(self) -> None:
-        while self._waiting:
-            _, _, next_one = heapq.heappop(self._waiting)
-            if not next_one.done():
-                next_one.set_result(None)
-                return
-        self._is_held = False
+        self._waiting = [one for one in self._waiting if not one.turn.done()]  # without those who gave up
+        if not self._waiting:
+            self._is_held = False
+            return
+        chosen = self._next()
+        self._waiting.remove(chosen)
+        chosen.turn.set_result(None)
+
+    def _next(self) -> _Waiting:
+        longest = self._waiting[0]
+        if self._clock() - longest.since_seconds >= PATIENCE_SECONDS:
+            return longest
+        return max(self._waiting, key=lambda one: one.priority)

@@ -62,7 +62,7 @@ class PublishingObserver(Protocol):
 class TargetHealth(msgspec.Struct):
     """What this process knows of a target since it started, or since it was changed.
 
-    `gone` is what it said when it wanted no more messages (410): then it is sent none, until it is changed.
+    `gone` is what it said when it wanted no more messages: then it is sent none, until it is changed.
     """
 
     succeeded: int = 0

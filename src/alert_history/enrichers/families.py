@@ -53,8 +53,8 @@ _NOT_DOING = re.compile(r"Not[A-Z][a-z]+ing|No[A-Z][a-z]+")
 UNKNOWN = Family(
     "other",
     "warning",
-    "a rule that no public rule set has",
-    "Only whoever wrote the rule can say.",
+    "a rule of your own",
+    "No public rule set has it, so only its author can say.",
     ("Read the rule that fires, and what changed shortly before.",),
 )
 

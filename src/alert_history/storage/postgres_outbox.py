@@ -31,17 +31,18 @@ UPDATE delivery_queue SET state = 'pending', lease_until = NULL, due_at = $2
 WHERE target = $1 AND state = 'leased' AND lease_until < $2
 """
 
-# An alert's deliveries are found by its fingerprint: what is concatenated can't be looked up by. So no plan, made while
-# the queue was short, reads all that waits for a target when it is long.
+# A queue is mostly empty, so the planner mostly believes that it holds nothing and that reading it from end to end is
+# free. These statements leave it no choice: rows are found by an array of ids, or under OFFSET 0, of which no join is
+# made, and nothing can be looked up by what is concatenated. So they cost the same when a million have just come in.
 _LEASE = f"""
 WITH due AS (
     SELECT q.fingerprint FROM delivery_queue q
     WHERE q.target = $1 AND q.state = 'pending' AND q.due_at <= $2 AND NOT EXISTS (
         SELECT 1 FROM delivery_queue l
-        WHERE l.target = q.target AND l.fingerprint = q.fingerprint AND l.state = 'leased')
+        WHERE l.target = q.target AND l.fingerprint = q.fingerprint AND l.state = 'leased' OFFSET 0)
     ORDER BY q.due_at LIMIT $3
 ), waiting AS MATERIALIZED (
-    SELECT w.id, w.fingerprint,
+    SELECT w.id,
         row_number() OVER (PARTITION BY w.fingerprint ORDER BY w.starts_at DESC, w.event_key DESC, w.due_at) AS place
     FROM (SELECT DISTINCT fingerprint FROM due) a CROSS JOIN LATERAL (
         SELECT q.id, q.fingerprint, q.starts_at, q.event_key, q.due_at,
@@ -50,8 +51,7 @@ WITH due AS (
         WHERE q.fingerprint = a.fingerprint AND q.target || '' = $1 AND q.state || '' = 'pending') w
     WHERE w.is_reached  -- a newer one that is held stays
 ), older AS (
-    DELETE FROM delivery_queue q USING waiting w
-    WHERE w.place > 1 AND q.id = w.id AND q.fingerprint = w.fingerprint
+    DELETE FROM delivery_queue q WHERE q.id = ANY(ARRAY(SELECT id FROM waiting WHERE place > 1))
     RETURNING q.*
 ), superseded AS (
     INSERT INTO deliveries ({_COLUMNS})
@@ -59,7 +59,7 @@ WITH due AS (
         attempts, log, external_id, $2, shape, enrichment FROM older
 ), leased AS (
     UPDATE delivery_queue q SET state = 'leased', lease_until = $4, attempts = q.attempts + 1
-    FROM waiting w WHERE w.place = 1 AND q.id = w.id AND q.fingerprint = w.fingerprint
+    WHERE q.id = ANY(ARRAY(SELECT id FROM waiting WHERE place = 1))
     RETURNING q.*
 )
 SELECT l.id, l.attempts, l.created_at, l.event, l.fingerprint, l.starts_at,
@@ -70,8 +70,10 @@ SELECT l.id, l.attempts, l.created_at, l.event, l.fingerprint, l.starts_at,
     l.enrichment,
     (SELECT count(*) FROM older) AS superseded
 FROM leased l
-LEFT JOIN alerts a ON a.fingerprint = l.fingerprint AND a.starts_at = l.starts_at
-LEFT JOIN receipts r ON r.id = l.receipt_id AND r.received_at = l.created_at
+LEFT JOIN LATERAL (
+    SELECT * FROM alerts a WHERE a.fingerprint = l.fingerprint AND a.starts_at = l.starts_at OFFSET 0) a ON true
+LEFT JOIN LATERAL (
+    SELECT * FROM receipts r WHERE r.id = l.receipt_id AND r.received_at = l.created_at OFFSET 0) r ON true
 LEFT JOIN LATERAL (
     SELECT bool_or(d.state = 'delivered') AS was_told,
         (array_agg(d.external_id ORDER BY d.id DESC) FILTER (WHERE d.external_id IS NOT NULL))[1] AS external_id
@@ -85,13 +87,13 @@ _ATTEMPT_LOG = "CASE WHEN jsonb_array_length(q.log) >= 20 THEN q.log - 0 ELSE q.
 
 _SETTLE = f"""
 WITH u AS (
-    SELECT * FROM unnest($1::text[], $2::text[], $3::timestamptz[], $4::text[], $5::text[], $6::timestamptz[])
-        AS u(id, fingerprint, lease_until, state, attempt, settled_at)
+    SELECT * FROM unnest($1::text[], $2::timestamptz[], $3::text[], $4::text[], $5::timestamptz[])
+        AS u(id, lease_until, state, attempt, settled_at)
 ), external AS (
-    SELECT * FROM unnest($1::text[], $7::text[]) AS e(id, external_id)
+    SELECT * FROM unnest($1::text[], $6::text[]) AS e(id, external_id)
 ), done AS (
     DELETE FROM delivery_queue q USING u
-    WHERE q.id = u.id AND q.fingerprint = u.fingerprint AND q.state = 'leased' AND q.lease_until = u.lease_until
+    WHERE q.id = ANY($1) AND q.id = u.id AND q.state || '' = 'leased' AND q.lease_until = u.lease_until
     RETURNING q.*, u.state AS new_state, {_ATTEMPT_LOG} AS new_log, u.settled_at AS now
 )
 INSERT INTO deliveries ({_COLUMNS})
@@ -102,9 +104,8 @@ FROM done d LEFT JOIN external e ON e.id = d.id
 
 _POSTPONE = f"""
 UPDATE delivery_queue q SET state = 'pending', lease_until = NULL, due_at = u.due_at, log = {_ATTEMPT_LOG}
-FROM unnest($1::text[], $2::text[], $3::timestamptz[], $4::timestamptz[], $5::text[])
-    AS u(id, fingerprint, lease_until, due_at, attempt)
-WHERE q.id = u.id AND q.fingerprint = u.fingerprint AND q.state = 'leased' AND q.lease_until = u.lease_until
+FROM unnest($1::text[], $2::timestamptz[], $3::timestamptz[], $4::text[]) AS u(id, lease_until, due_at, attempt)
+WHERE q.id = ANY($1) AND q.id = u.id AND q.state || '' = 'leased' AND q.lease_until = u.lease_until
 """
 
 # So that nobody leases newer of an alert between the look at it and the return of the older to the queue.
@@ -214,9 +215,9 @@ class PostgresOutbox:
         return DeliveryPage(found, found[-1].id if len(rows) > wanted.limit else None)
 
 
-def _whose(lease: Leased) -> tuple[str, str, datetime]:
+def _whose(lease: Leased) -> tuple[str, datetime]:
     """A delivery, and the very lease of it that is ours: one taken after ours ran out ends later."""
-    return lease.id, lease.alert.fingerprint, lease.lease_until
+    return lease.id, lease.lease_until
 
 
 def _json(value: Any) -> str:

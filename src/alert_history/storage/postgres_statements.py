@@ -152,9 +152,10 @@ SELECT DISTINCT ON (a.fingerprint) a.fingerprint, a.starts_at
 FROM alerts a WHERE a.fingerprint = ANY($1::text[]) ORDER BY a.fingerprint, a.starts_at DESC
 """
 
+# By fingerprint, whatever the planner believes of how many are firing: what is concatenated can't be looked up by.
 FIRING_SINCE = """
 SELECT a.fingerprint, max(a.starts_at)
-FROM alerts a WHERE a.fingerprint = ANY($1::text[]) AND a.status = 'firing' GROUP BY a.fingerprint
+FROM alerts a WHERE a.fingerprint = ANY($1::text[]) AND a.status || '' = 'firing' GROUP BY a.fingerprint
 """
 
 TOLD_TARGETS = """

@@ -70,11 +70,13 @@ async def post(
     headers: Mapping[str, str] | None = None,
     secrets: Collection[str] = (),
     method: str = "POST",
+    says_gone: Callable[[Answer], bool] = lambda _: False,
 ) -> Answer:
     """Send `body` (JSON unless `headers` say otherwise); the answer if the target took it.
 
     One attempt, no longer than the client's timeouts together, however slowly the answer drips. Of the errors' texts
-    the URL's own secrets and all of `secrets` are kept out, even where the answer repeats them.
+    the URL's own secrets and all of `secrets` are kept out, even where the answer repeats them. `says_gone` knows the
+    vendor's own words, besides 410, for wanting no message any more.
 
     Raises:
         Retryable: it was not reached, did not answer in time, or asks to be tried again.
@@ -87,7 +89,10 @@ async def post(
     except (httpx.HTTPError, TimeoutError) as error:
         raise Retryable(_why_unreached(error)) from None
     if not httpx.codes.is_success(answer.status):
-        raise refusal(answer, now=utc_now(), secrets=[*secrets, *_secrets_of(url)])
+        refused = refusal(answer, now=utc_now(), secrets=[*secrets, *_secrets_of(url)])
+        if isinstance(refused, Rejected) and says_gone(answer):
+            raise Rejected(str(refused), is_gone=True)
+        raise refused
     return answer
 
 

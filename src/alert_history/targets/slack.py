@@ -38,6 +38,8 @@ from alert_history.targets.wording import (
 _RED, _AMBER, _BLUE, _GREEN = "#d92d20", "#f2a60d", "#2e7de0", "#2eb67d"
 _COLORS = {"critical": _RED, "warning": _AMBER, "info": _BLUE, None: _GREEN}
 
+_GONE = frozenset({"no_service", "no_active_hooks"})
+
 _SECTION_CHARACTERS = 3000
 _BLOCKS_CHARACTERS = 12_500
 _MORE_CHARACTERS = 200  # what the line about the rest takes at most
@@ -81,13 +83,18 @@ class SlackTarget:
     async def send(self, message: Message) -> Sent:
         told = slack_note if is_follow_up(message.alerts) else slack_message
         body = msgspec.json.encode(told(message.alerts))
-        answer = await answers.post(self._client, self._url, body=body)
+        answer = await answers.post(self._client, self._url, body=body, says_gone=_says_gone)
         if answer.text.strip() != "ok":
             raise answers.not_its_own(answer, "Slack", secrets=[self._url, *httpx.URL(self._url).path.split("/")])
         return Sent()
 
     def url_shown(self) -> str:
         return answers.url_shown(self._url)
+
+
+def _says_gone(answer: answers.Answer) -> bool:
+    """The webhook is removed or disabled. A channel that is not found may be found again: only its message is dead."""
+    return answer.status == httpx.codes.NOT_FOUND and answer.text.strip() in _GONE
 
 
 def slack_message(alerts: Sequence[Outgoing]) -> dict[str, Any]:

@@ -116,15 +116,21 @@ class ReplayAnswer(msgspec.Struct, frozen=True):
 
 
 class PublishingApi:
-    """The handlers. `discovery` is None where no targets are looked for."""
+    """The handlers. `discovery` is None where no targets are looked for, and `nobody_is_told` says why."""
 
     def __init__(
-        self, publisher: Publisher, outbox: Outbox, *, discovery: Discovery | None, is_enabled: bool, clock: Clock
+        self,
+        publisher: Publisher,
+        outbox: Outbox,
+        *,
+        discovery: Discovery | None,
+        nobody_is_told: str | None,
+        clock: Clock,
     ) -> None:
         self._publisher = publisher
         self._outbox = outbox
         self._discovery = discovery
-        self._is_enabled = is_enabled
+        self._nobody_is_told = nobody_is_told
         self._clock = clock
 
     def operations(self) -> list[Operation]:
@@ -188,7 +194,7 @@ class PublishingApi:
         """`GET /publishing/mode`."""
         usable = [spec for spec in self._publisher.specs if spec.fault is None and spec.is_enabled]
         state = None if self._discovery is None else self._discovery.state()
-        is_telling = self._is_enabled and bool(usable)
+        is_telling = self._nobody_is_told is None and bool(usable)
         return ModeAnswer(
             mode="intelligent" if is_telling else "metrics_only",
             targets_available=bool(usable),
@@ -272,10 +278,10 @@ class PublishingApi:
         )
 
     def _description(self, usable: int) -> str:
-        if not self._is_enabled:
-            return "PUBLISHING_ENABLED is false: alerts are kept, nobody is told"
+        if self._nobody_is_told is not None:
+            return f"alerts are kept, nobody is told: {self._nobody_is_told}"
         if not usable:
-            return "no usable target was found: alerts are kept, nobody is told"
+            return "alerts are kept, nobody is told: no usable target was found"
         return f"alerts are passed on to {usable} target{'s' if usable > 1 else ''}"
 
 

@@ -1,0 +1,97 @@
+"""What the documents tell a reader to type is there: options, calls, values of the chart.
+
+The deployment guide has tests of its own besides.
+"""
+
+import re
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import yaml
+
+from alert_history.bootstrap import Service
+from alert_history.config import load_settings
+from tests.unit.test_docs import ROOT, documents, links, relative, text
+
+DOCUMENTS_FOLDER = ROOT / "docs"
+CHART = ROOT / "charts" / "alert-history"
+COMMAND = re.compile(r"(?:^|`|-- |&& )alert-history ([a-z]+)((?: [^\s`|;&]+)*)", re.MULTILINE)
+OPTION = re.compile(r"(?<=\s)--?[a-z][a-z-]*")
+CALL = re.compile(r"localhost:8080(/[\w./:{}-]*)")
+SET = re.compile(r"--set(?:-string)? ([\w.\[\]-]+)=")
+WITHOUT_A_DESCRIPTION = {"/docs", "/classifications"}  # pages
+
+
+def whole_lines(document: Path) -> str:
+    """Its text with shell lines that go on in the next one joined."""
+    return re.sub(r" *\\\n *", " ", text(document))
+
+
+@cache
+def options_of(command: str) -> frozenset[str]:
+    done = subprocess.run(
+        [sys.executable, "-m", "alert_history", command, "--help"],
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env={"COLUMNS": "200", "TERM": "dumb"},
+    )
+    return frozenset(OPTION.findall(" " + re.sub(r"[│╭╰(),]", " ", done.stdout)))
+
+
+def test_every_option_that_a_document_tells_to_give_exists() -> None:
+    told = {
+        (relative(document), command, option)
+        for document in documents()
+        for command, words in COMMAND.findall(whole_lines(document))
+        for option in OPTION.findall(words)
+    }
+    assert {command for _, command, _ in told} >= {"archive", "classify", "export", "migrate", "replay", "restore"}
+    assert sorted(each for each in told if each[2] not in options_of(each[1])) == []
+
+
+async def test_every_call_that_a_document_makes_exists() -> None:
+    application: Any = Service(load_settings({"DATABASE_URL": "sqlite:///never-opened.db"})).application
+    transport = httpx.ASGITransport(app=application)
+    async with httpx.AsyncClient(transport=transport, base_url="http://service") as client:
+        described = (await client.get("/openapi.json")).json()["paths"]
+    patterns = [re.sub(r"\\{\w+\\}", "[^/]+", re.escape(path)) for path in described]
+    called = {(relative(d), path) for d in documents() for path in CALL.findall(text(d)) if path != "/"}
+    assert called
+    unknown = {each for each in called if not any(re.fullmatch(pattern, each[1]) for pattern in patterns)}
+    assert sorted(each for each in unknown if each[1] not in WITHOUT_A_DESCRIPTION) == []
+
+
+def test_every_value_of_the_chart_that_a_document_sets_exists() -> None:
+    set_there = {(relative(d), key) for d in documents() for key in SET.findall(whole_lines(d))}
+    assert set_there
+    defaults = yaml.safe_load((CHART / "values.yaml").read_text(encoding="utf-8"))
+    assert sorted((where, key) for where, key in set_there if not is_there(defaults, key)) == []
+
+
+def is_there(values: object, key: str) -> bool:
+    """Whether the chart has it. What stands in a list has no default."""
+    for part in key.split("."):
+        name = part.partition("[")[0]
+        if not isinstance(values, dict) or name not in values:
+            return False
+        values = values[name]
+        if "[" in part:
+            return isinstance(values, list)
+    return True
+
+
+@pytest.mark.parametrize("folder", ["", "reference/targets", "runbooks"])
+def test_an_index_lists_every_page_once(folder: str) -> None:
+    index = DOCUMENTS_FOLDER / folder / "index.md"
+    below = {path.parent for path in index.parent.rglob("index.md")} - {index.parent}
+    pages = [path for path in index.parent.rglob("*.md") if path != index and not below & {*path.parents}]
+    listed = [(index.parent / link.partition("#")[0]).resolve() for link in links(index)]
+    assert pages
+    assert {relative(path): listed.count(path) for path in pages if listed.count(path) != 1} == {}
