@@ -13,7 +13,7 @@ from alert_history.domain.alert import Alert
 from alert_history.domain.delivery import Routing
 from alert_history.domain.receipt import Receipt
 from alert_history.ports import Store
-from alert_history.storage import open_store, postgres_outbox, postgres_upkeep
+from alert_history.storage import open_store, postgres_classifications, postgres_outbox, postgres_upkeep
 from alert_history.storage import postgres_connection as connections
 from alert_history.storage import postgres_statements as statements
 from tests.conformance.samples import NOW, alert, receipt
@@ -165,3 +165,9 @@ async def test_what_was_delivered_is_found_by_its_id(told: Store, postgres_url: 
         await connection.close()
     assert "Index Scan using delivery_queue_pkey" in plan
     assert "Index Cond: (id = ANY ($1))" in plan
+
+
+async def test_who_was_told_what_an_alert_means_is_found_by_the_alert(writer: "asyncpg.Connection[Any]") -> None:
+    plan = await plan_of(writer, postgres_classifications._TO_TELL)  # noqa: SLF001
+    assert "Seq Scan on deliveries" not in plan
+    assert "Seq Scan on delivery_queue" not in plan

@@ -61,10 +61,10 @@ _TO_TELL = """SELECT told.*
     JOIN alerts a ON a.fingerprint = told.fingerprint AND a.starts_at = told.starts_at AND a.status = 'firing'
     WHERE NOT EXISTS (SELECT 1 FROM delivery_queue q WHERE q.fingerprint = told.fingerprint
         AND q.starts_at = told.starts_at AND q.target = told.target
-        AND (q.state = 'pending' OR q.event = 'classified'))
+        AND (q.state = 'pending' OR q.event = 'classified') OFFSET 0)
     AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.fingerprint = told.fingerprint
         AND d.starts_at = told.starts_at AND d.target = told.target AND d.event = 'classified'
-        AND d.state = 'delivered' AND d.created_at >= $4)"""
+        AND d.state = 'delivered' AND d.created_at >= $4 OFFSET 0)"""
 _UNANSWERED = f"""SELECT DISTINCT d.fingerprint, d.starts_at, d.target, a.labels, a.annotations FROM (
         (SELECT {UNANSWERED_COLUMNS} FROM deliveries WHERE id >= $1 AND created_at >= $2 ORDER BY id DESC LIMIT $3)
         UNION ALL
