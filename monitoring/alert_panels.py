@@ -111,8 +111,8 @@ def modes() -> list[Panel]:
             words=MODES,
         ),
         graph(
-            "Published alerts by mode",
-            "Enriched ones wait for a classification, up to the deadline.",
+            "Delivered alerts by enrichment",
+            "What targets took with a classification, and without one.",
             Query(enriched, "enriched"),
             Query(transparent, "transparent"),
             unit="ops",

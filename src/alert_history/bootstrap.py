@@ -70,7 +70,11 @@ class Service:
             router=self._route,
         )
         self.publisher = Publisher(
-            self.store.outbox, make=_target_maker(settings), clock=utc_now, observer=self.metrics.publishing
+            self.store.outbox,
+            make=_target_maker(settings),
+            clock=utc_now,
+            observer=self.metrics.publishing,
+            took=self.metrics.enrichment.told,
         )
         if self.routes is not None:
             self.publisher.routes = self.routes.state().routes
@@ -107,6 +111,7 @@ class Service:
         self.application = self._application()
         self._is_open = asyncio.Event()
         self._are_targets_known = self.discovery is None
+        self._have_targets_come = asyncio.Event()
         self._created_at = utc_now()
         self._committer: asyncio.Task[None] | None = None
         self._background: list[asyncio.Task[None]] = []
@@ -290,6 +295,7 @@ class Service:
         retention = Retention(
             history=timedelta(days=self.settings.retention_days),
             bodies=timedelta(days=self.settings.body_retention_days),
+            serves=timedelta(seconds=self.settings.llm_cache_ttl_seconds),
         )
         await keep_up(self.store.upkeep, retention=retention, clock=utc_now)
 
@@ -299,6 +305,16 @@ class Service:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self.modes.follow())
             tasks.create_task(self.enrichment.run())
+            tasks.create_task(self._take_up_follow_ups())
+
+    async def _take_up_follow_ups(self) -> None:
+        """Once the targets are known: nobody else is owed anything."""
+        await self._have_targets_come.wait()
+        try:
+            await self.modes.refresh()
+            await self.enrichment.recover()
+        except AlertHistoryError as error:
+            _log.warning("follow_ups_not_taken_up", reason=str(error))
 
     async def _watch_sources(self) -> None:
         await self._is_open.wait()
@@ -321,6 +337,7 @@ class Service:
     def _found(self, targets: Sequence[TargetSpec]) -> None:
         self.publisher.found(targets)
         self._are_targets_known = True
+        self._have_targets_come.set()
         self.metrics.publishing.discovered(self.publisher.specs)
         _log.info("targets_found", targets=[target.name for target in targets])
 

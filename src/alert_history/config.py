@@ -209,7 +209,9 @@ class Settings(BaseSettings):
     llm_redact: Annotated[str, AfterValidator(_patterns)] | None = _text(
         None, "regular expressions (RE2), one a line", meaning="What else is blanked before a text leaves for the proxy"
     )
-    retention_days: int = _whole(365, 1, _MAX_DAYS, meaning="How long occurrences and their events are kept")
+    retention_days: int = _whole(
+        365, 1, _MAX_DAYS, meaning="How long occurrences, their events, what was classified and the audit are kept"
+    )
     body_retention_days: int = _whole(7, 1, _MAX_DAYS, meaning="How long raw bodies of requests are kept")
     max_body_bytes: int = _whole(
         10 * _MEBIBYTE, 1024, 1024 * _MEBIBYTE, meaning="The largest body of a request, also when unpacked"

@@ -9,12 +9,13 @@ import msgspec
 
 from alert_history.domain.alert import Alert
 from alert_history.domain.archive import Entry, Row, Shape
-from alert_history.domain.classification import Case, Past, Severity, Verdict
+from alert_history.domain.classification import Case, Past, Usage, Verdict
 from alert_history.domain.delivery import Leased, Routing, Settlement, State
 from alert_history.domain.matching import Query
 from alert_history.domain.occurrence import Event, EventKind
 from alert_history.domain.receipt import Outcome, Receipt
 from alert_history.domain.routes import Routes
+from alert_history.domain.severity import Severity
 from alert_history.domain.target import Message, Sent, TargetSpec
 
 
@@ -160,7 +161,7 @@ class Upkeep(Protocol):
     """How often `prepare` wants to be called."""
 
     forgetting_share: float
-    """How much of the time the steps of `drop_history` and `drop_bodies` may take, while there is something to drop."""
+    """How much of the time the steps of the drops may take, while there is something to drop."""
 
     async def prepare(self, now: datetime) -> None:
         """Make room for what comes (partitions ahead, index backlog)."""
@@ -176,6 +177,14 @@ class Upkeep(Protocol):
 
     async def drop_bodies(self, before: datetime) -> int:
         """Forget one bounded step of raw bodies received before then; rows removed, 0 when done."""
+        ...
+
+    async def drop_classifications(self, before: datetime) -> int:
+        """Forget one bounded step of what was said of shapes, what it took, and the audit; rows seen, 0 when done.
+
+        What serves on stays: the newest word on a shape while the history knows the alert that it was said of, and a
+        person's for good until a person says something else.
+        """
         ...
 
     async def read_setting(self, name: str) -> Any:
@@ -291,8 +300,18 @@ class KeptVerdict(msgspec.Struct, frozen=True):
     verdict: Verdict
 
 
+class Unanswered(msgspec.Struct, frozen=True):
+    """A target that was told of an alert, which still fires, and never of what it means."""
+
+    fingerprint: str
+    starts_at: datetime
+    target: str
+    labels: dict[str, str]
+    annotations: dict[str, str]
+
+
 class Spent(msgspec.Struct, frozen=True):
-    """What classifications used in a span, all replicas together."""
+    """What classifications used in a span, all replicas together, and answers that could not be used."""
 
     calls: int = 0
     tokens: int = 0
@@ -339,7 +358,14 @@ class Classifications(Protocol):
         ...
 
     async def follow_up(self, kept: KeptVerdict, *, told: Sequence[tuple[str, datetime, str]], now: datetime) -> int:
-        """Tell the targets that know of an alert (fingerprint, start, target) what it means: a `classified` event."""
+        """Tell the targets that know of an alert (fingerprint, start, target) what it means: a `classified` event.
+
+        Once, whoever else does: a target that was told of something as new is passed over.
+        """
+        ...
+
+    async def unanswered(self, *, since: datetime) -> list[Unanswered]:
+        """Who was told of an alert since then, without its shape: among the newest 5 000 of each kind of delivery."""
         ...
 
     async def past(self, case: Case) -> Past:
@@ -356,6 +382,10 @@ class Classifications(Protocol):
 
     async def spent(self, *, since: datetime) -> Spent:
         """What was used since then."""
+        ...
+
+    async def keep_unusable(self, usage: Usage, *, model: str, now: datetime) -> None:
+        """Count what answers took that could not be used: it is spent all the same."""
         ...
 
     async def counts(self, *, since: datetime, until: datetime) -> list[ClassifiedCount]:
@@ -387,6 +417,17 @@ class Enricher(Protocol):
             Retryable: not reached, too slow, or over its rate.
             Rejected: it refuses this, or its answer makes no sense.
         """
+        ...
+
+    async def offered(self) -> list[str] | None:
+        """The names of the models that could be asked, as their proxy lists them; None where nobody lists any.
+
+        Raises: Retryable, Rejected.
+        """
+        ...
+
+    def take_unusable(self) -> Usage:
+        """What answers took that could not be used, since this was last asked."""
         ...
 
     async def close(self) -> None:

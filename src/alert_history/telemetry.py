@@ -19,7 +19,7 @@ from alert_history import __version__
 from alert_history.domain.alert import AlertGroup, Source
 from alert_history.domain.classification import MODES, Mode
 from alert_history.domain.receipt import Outcome, Receipt
-from alert_history.domain.target import TargetSpec
+from alert_history.domain.target import Outgoing, TargetSpec
 
 _LATENCY_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
 _BATCH_BUCKETS = (1, 3, 10, 30, 100, 300, 1000, 3000, 10000)
@@ -220,16 +220,16 @@ class EnrichmentMetrics:
         )
         self._enriched = Counter(
             "alert_history_enrichment_enriched_alerts_total",
-            "Alerts published in a mode that classifies.",
+            "Alerts that a target took with a classification.",
             registry=registry,
         )
         self._transparent = Counter(
             "alert_history_enrichment_transparent_alerts_total",
-            "Alerts published in the mode transparent.",
+            "Alerts that a target took without one.",
             registry=registry,
         )
         self._efficiency = _gauge(
-            "enrichment_efficiency", "Classified ÷ asked for, by shape, since the start.", registry
+            "enrichment_efficiency", "Taken with a classification ÷ all taken, since the start.", registry
         )
         self._classified = Counter(
             "alert_history_classification_total",
@@ -261,7 +261,7 @@ class EnrichmentMetrics:
         self._misses = Counter(
             "alert_history_cache_misses_total", "Shapes not known.", ["cache_type"], registry=registry
         )
-        self._ended: PyCounter[bool] = PyCounter()
+        self._told: PyCounter[bool] = PyCounter()
 
     def mode_is(self, mode: Mode) -> None:
         """Set the mode."""
@@ -271,20 +271,21 @@ class EnrichmentMetrics:
         """Count a switch."""
         self._switches.labels(from_mode, to_mode).inc()
 
-    def told(self, *, is_enriched: bool, count: int) -> None:
-        """Count alerts that are published."""
-        (self._enriched if is_enriched else self._transparent).inc(count)
+    def told(self, alert: Outgoing) -> None:
+        """Count an alert that a target took."""
+        is_enriched = alert.classification is not None
+        (self._enriched if is_enriched else self._transparent).inc()
+        self._told[is_enriched] += 1
+        self._efficiency.set(self._told[True] / self._told.total())
 
     def classified(self, severity: str, model: str, seconds: float) -> None:
         """Count a shape that was classified."""
         self._classified.labels(severity, model).inc()
         self._seconds.labels(model).observe(seconds)
-        self._end(is_classified=True)
 
     def failed(self, error_type: str) -> None:
         """Count what came to nothing."""
         self._errors.labels(error_type).inc()
-        self._end(is_classified=False)
 
     def spent(self, prompt: int, completion: int, usd: float) -> None:
         """Count what a call used."""
@@ -295,10 +296,6 @@ class EnrichmentMetrics:
     def cache(self, cache_type: str, *, is_hit: bool) -> None:
         """Count a look into the `memory` or the `database`."""
         (self._hits if is_hit else self._misses).labels(cache_type).inc()
-
-    def _end(self, *, is_classified: bool) -> None:
-        self._ended[is_classified] += 1
-        self._efficiency.set(self._ended[True] / self._ended.total())
 
 
 class StateMetrics:

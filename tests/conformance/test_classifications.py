@@ -7,9 +7,10 @@ import msgspec
 import pytest
 
 from alert_history.domain.alert import Alert
-from alert_history.domain.classification import Classification, ClassifiedBy, Severity, Usage, Verdict, shape_of
+from alert_history.domain.classification import Classification, ClassifiedBy, Usage, Verdict, shape_of
 from alert_history.domain.delivery import Attempt, Awaited, Leased, Routing, Settlement
 from alert_history.domain.occurrence import Event
+from alert_history.domain.severity import Severity
 from alert_history.ports import Accuracy, DeliveryFilter, KeptVerdict, Spent, Store
 from alert_history.storage import open_store
 from alert_history.storage.batch import new_id
@@ -219,6 +220,17 @@ async def test_what_was_used_is_summed_from_a_time_on(store: Store) -> None:
     assert await store.classifications.spent(since=NOW + HOUR) == Spent()
 
 
+async def test_what_unusable_answers_took_is_summed_as_well(store: Store) -> None:
+    await store.classifications.keep([verdict()], now=NOW)
+    for minutes in (0, 2):
+        usage = Usage(1000, 80, 0.02)
+        await store.classifications.keep_unusable(usage, model="gpt-4", now=NOW - minutes * MINUTE)
+    spent = await store.classifications.spent(since=NOW - MINUTE)
+    assert (spent.calls, spent.tokens) == (2, 1200)
+    assert spent.cost_usd == pytest.approx(0.03)
+    assert (await store.classifications.spent(since=NOW - HOUR)).tokens == 2280
+
+
 async def test_people_agree_or_not_with_what_was_said_before(store: Store) -> None:
     await store.classifications.keep(
         [
@@ -250,6 +262,21 @@ async def test_a_target_that_was_told_hears_the_classification_afterwards_once(s
     assert await store.classifications.follow_up(kept, told=told, now=NOW) == 0
     (leased,) = await _lease(store)
     assert (leased.alert.event, leased.alert.classification) == ("classified", kept.verdict.classification)
+
+
+async def test_a_target_that_heard_what_is_new_is_not_told_again_by_another_replica(store: Store, wish: Wish) -> None:
+    wish.awaits = None
+    await _record(store, alert())
+    await _deliver(store, await _lease(store))
+    kept, told = verdict(), [(alert().fingerprint, alert().starts_at, "all")]
+    await store.classifications.keep([kept], now=NOW)
+    await store.classifications.follow_up(kept, told=told, now=NOW)
+    leased = await _lease(store)
+    assert await store.classifications.follow_up(kept, told=told, now=NOW) == 0  # it is being told
+    await _deliver(store, leased)
+    assert await store.classifications.follow_up(kept, told=told, now=NOW) == 0
+    newer = msgspec.structs.replace(verdict(), verdict=verdict(minutes_ago=-1).verdict)
+    assert await store.classifications.follow_up(newer, told=told, now=NOW + MINUTE) == 1
 
 
 async def test_a_follow_up_never_replaces_news(store: Store, wish: Wish) -> None:

@@ -6,9 +6,12 @@ from datetime import UTC, datetime
 
 import pytest
 
-from alert_history.domain.alert import Refused
+from alert_history.domain.alert import Alert, Refused
+from alert_history.domain.classification import Classification, ClassifiedBy, Usage, Verdict
+from alert_history.engine.upkeep import Retention, forget_classifications
 from alert_history.errors import NotFound
-from alert_history.ports import Store
+from alert_history.ports import KeptVerdict, Store
+from alert_history.storage.batch import new_id
 from tests.conformance import raw
 from tests.conformance.conftest import OpenReplica
 from tests.conformance.samples import DAY, MINUTE, NOW, SECOND, alert, everything, id_of, kinds, note, receipt
@@ -162,3 +165,79 @@ async def test_prepare_may_be_called_any_time(store: Store) -> None:
         await store.upkeep.prepare(time)
     await store.recorder.commit([receipt(OLD, YOUNG)])
     assert await names(store) == {"Old", "Young"}
+
+
+# --- What was classified, and the audit -------------------------------------------------------------------------------
+
+KNOWN = alert("Known")
+"""An alert that the history goes on to know; nothing else is."""
+
+
+def word(shape: str, *, days: int, source: ClassifiedBy = "llm", of: Alert = KNOWN) -> KeptVerdict:
+    """What was said of a shape so many days before LATER."""
+    at = LATER - days * DAY
+    told = Classification("warning", 0.9, "c", "s", "p", (), "r", (), source, source, at)
+    return KeptVerdict(new_id(at), shape, of.fingerprint, Verdict(told))
+
+
+async def left_of(store: Store, *words: KeptVerdict) -> set[str]:
+    """The shapes and ages in days of what is left of these when all that is old has been forgotten."""
+    await store.recorder.commit([receipt(KNOWN, at=LATER)])
+    await store.classifications.keep(words, now=LATER)
+    await until_done(store.upkeep.drop_classifications, LIMIT)
+    shapes = {one.shape for one in words}
+    held = [one for shape in shapes for one in await store.classifications.history(shape, limit=1000)]
+    return {f"{one.shape} {(LATER - one.verdict.classification.at) // DAY}" for one in held}
+
+
+async def test_old_classifications_are_forgotten_but_for_the_newest_of_each_shape_in_use(store: Store) -> None:
+    words = [word("a", days=90), word("a", days=60), word("b", days=50), word("b", days=5), word("c", days=29)]
+    assert await left_of(store, *words) == {"a 60", "b 5", "c 29"}
+
+
+async def test_a_classification_of_an_alert_that_is_forgotten_is_forgotten_when_it_is_old(store: Store) -> None:
+    gone = alert("Gone")
+    assert await left_of(store, word("a", days=60, of=gone), word("b", days=29, of=gone)) == {"b 29"}
+
+
+async def test_a_correction_is_kept_until_there_is_another_whatever_a_model_says_later(store: Store) -> None:
+    gone = alert("Gone")
+    words = [
+        word("a", days=90, source="person", of=gone),
+        word("b", days=90, source="person", of=gone),
+        word("b", days=80, of=gone),
+        word("b", days=70, of=KNOWN),
+        word("c", days=90, source="person", of=KNOWN),
+        word("c", days=80, source="person", of=gone),
+    ]
+    assert await left_of(store, *words) == {"a 90", "b 90", "b 70", "c 80"}
+
+
+async def test_classifications_are_forgotten_step_by_step(store: Store) -> None:
+    """However many are kept among those that go, and again at the next turn."""
+    kept = [word(f"k{n}", days=60) for n in range(700)]
+    assert len(await left_of(store, *kept, *(word("a", days=60 + n) for n in range(700)))) == 701
+    assert await until_done(store.upkeep.drop_classifications, LIMIT) <= 5
+    assert len(await left_of(store, word("k0", days=59))) == 1
+
+
+async def test_old_lines_of_the_audit_are_forgotten(store: Store, database_url: str) -> None:
+    for days in (90, 31, 29, 1):
+        await store.classifications.note("switched", actor="ada", detail={"days": days}, now=LATER - days * DAY)
+    await until_done(store.upkeep.drop_classifications, LIMIT)
+    assert await raw.count(database_url, "audit") == 2
+
+
+async def test_what_old_unusable_answers_took_is_forgotten(store: Store, database_url: str) -> None:
+    for days in (90, 31, 29, 1):
+        await store.classifications.keep_unusable(Usage(1, 1, 0.1), model="m", now=LATER - days * DAY)
+    await until_done(store.upkeep.drop_classifications, LIMIT)
+    assert await raw.count(database_url, "unusable_answers") == 2
+
+
+async def test_what_serves_longer_than_history_is_kept_as_long_as_it_serves(store: Store) -> None:
+    gone = alert("Gone")
+    await store.classifications.keep([word("a", days=40, of=gone), word("b", days=60, of=gone)], now=LATER)
+    retention = Retention(history=30 * DAY, bodies=DAY, serves=50 * DAY)
+    await forget_classifications(store.upkeep, retention=retention, now=LATER)
+    assert [len(await store.classifications.history(shape, limit=9)) for shape in "ab"] == [1, 0]

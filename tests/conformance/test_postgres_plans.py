@@ -13,7 +13,7 @@ from alert_history.domain.alert import Alert
 from alert_history.domain.delivery import Routing
 from alert_history.domain.receipt import Receipt
 from alert_history.ports import Store
-from alert_history.storage import open_store, postgres_outbox
+from alert_history.storage import open_store, postgres_classifications, postgres_outbox, postgres_upkeep
 from alert_history.storage import postgres_connection as connections
 from alert_history.storage import postgres_statements as statements
 from tests.conformance.samples import NOW, alert, receipt
@@ -140,6 +140,20 @@ async def test_a_lease_costs_the_same_however_much_waits_and_whenever_it_was_pla
     assert blocks[1] < 5000  # 64 deliveries, each with its alert, its receipt and what it was told before
 
 
+async def test_what_is_old_of_the_classifications_is_found_by_keys_however_many_there_are(
+    writer: "asyncpg.Connection[Any]",
+) -> None:
+    await writer.execute(
+        """INSERT INTO classifications SELECT lpad(n::text, 20, '0'), 's' || n % 500, 'f' || n, now(), 'llm', 'm',
+            'info', 0, 0, '{}' FROM generate_series(1, 5000) n"""
+    )
+    await writer.execute("ANALYZE classifications")
+    plan = await plan_of(writer, postgres_upkeep.OLD_WORDS)
+    assert "Seq Scan" not in plan
+    assert "Index Scan using classifications_pkey" in plan
+    assert "idx_classifications_shape" in plan
+
+
 @pytest.mark.parametrize("name", ["_SETTLE", "_POSTPONE"])
 async def test_what_was_delivered_is_found_by_its_id(told: Store, postgres_url: str, name: str) -> None:
     connection = await asyncpg.connect(postgres_url, server_settings=connections._WRITER_SETTINGS)  # noqa: SLF001
@@ -151,3 +165,9 @@ async def test_what_was_delivered_is_found_by_its_id(told: Store, postgres_url: 
         await connection.close()
     assert "Index Scan using delivery_queue_pkey" in plan
     assert "Index Cond: (id = ANY ($1))" in plan
+
+
+async def test_who_was_told_what_an_alert_means_is_found_by_the_alert(writer: "asyncpg.Connection[Any]") -> None:
+    plan = await plan_of(writer, postgres_classifications._TO_TELL)  # noqa: SLF001
+    assert "Seq Scan on deliveries" not in plan
+    assert "Seq Scan on delivery_queue" not in plan

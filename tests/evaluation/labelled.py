@@ -6,7 +6,8 @@ from pathlib import Path
 import msgspec
 
 from alert_history.domain.alert import fingerprint
-from alert_history.domain.classification import Case, Past, Severity, shape_of
+from alert_history.domain.classification import Case, Past, shape_of
+from alert_history.domain.severity import Severity
 
 DATA = Path(__file__).parents[1] / "data" / "evaluation"
 BEGAN = datetime(2026, 3, 4, 2, 10, tzinfo=UTC)

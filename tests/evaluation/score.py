@@ -4,7 +4,8 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from alert_history.domain.classification import Classification, Severity, Verdict
+from alert_history.domain.classification import Classification, Verdict
+from alert_history.domain.severity import Severity
 from tests.evaluation.labelled import Labelled
 
 SEVERITIES: tuple[Severity, ...] = ("critical", "warning", "info", "noise")

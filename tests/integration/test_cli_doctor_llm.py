@@ -7,7 +7,7 @@ import pytest
 
 from tests.commands import SOURCE_FOLDER
 from tests.integration.test_cli_doctor import Diagnosis, diagnose
-from tests.llm_proxy import DAYS, KEY, LlmProxy, llm_proxy
+from tests.llm_proxy import ALWAYS, DAYS, KEY, LlmProxy, llm_proxy
 from tests.processes import free_port
 from tests.vendors.server import Day, replies
 
@@ -31,6 +31,13 @@ async def test_a_proxy_that_does_not_list_the_model_is_noted(sqlite_url: str) ->
     assert found.states("llm") == ["note"]
     assert found.code == 0, found.output
     assert "llama-3" in found.output
+
+
+async def test_a_proxy_without_a_list_of_models_is_noted(sqlite_url: str) -> None:
+    async with llm_proxy() as proxy:
+        proxy.script(*[replies(404, "no such page")] * ALWAYS)
+        found = await examined(sqlite_url, proxy.url)
+    assert (found.code, found.states("llm")) == (0, ["note"]), found.output
 
 
 @pytest.mark.parametrize("day", [DAYS["hangs"], DAYS["server-error"], DAYS["floods"], replies(200, "<html>")])

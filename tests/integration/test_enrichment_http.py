@@ -11,12 +11,12 @@ import pytest
 
 from tests.conftest import StartService
 from tests.integration.test_publishing import _environment, _send, _write_target, receiver
-from tests.llm_proxy import ALWAYS, KEY, llm_proxy
+from tests.llm_proxy import ALWAYS, DAYS, KEY, LlmProxy, llm_proxy
 from tests.llm_proxy import Server as Proxy
 from tests.payloads import alert, webhook
 from tests.processes import HOST, Server
 from tests.receiving import Receiver
-from tests.vendors.server import hangs
+from tests.vendors.server import hangs, replies
 
 __all__ = ["receiver"]
 
@@ -45,6 +45,15 @@ def client(server: Server) -> httpx.AsyncClient:
     return httpx.AsyncClient(base_url=server.url, trust_env=False, timeout=20)
 
 
+async def until_measured(asked: httpx.AsyncClient, **wanted: float) -> None:
+    """Wait for what the metrics say of alerts that targets took: they are counted after the target's answer."""
+    names = {"enriched": "enriched_alerts_total", "transparent": "transparent_alerts_total", "efficiency": "efficiency"}
+    lines = {f"alert_history_enrichment_{names[name]} {value:.1f}" for name, value in wanted.items()}
+    async with asyncio.timeout(20):
+        while not lines <= set((await asked.get("/metrics")).text.splitlines()):
+            await asyncio.sleep(0.02)
+
+
 async def test_an_alert_reaches_the_target_with_its_classification(
     database_url: str, tmp_path: Path, receiver: Receiver, proxy: Proxy, service: StartService
 ) -> None:
@@ -62,8 +71,77 @@ async def test_an_alert_reaches_the_target_with_its_classification(
         models = (await asked.get("/classification/models")).json()["models"]
         assert [(model["name"], model["is_used"]) for model in models] == [("gpt-4", True), ("rules", False)]
         metrics = (await asked.get("/metrics")).text
+        await until_measured(asked, enriched=1, transparent=0, efficiency=1)
     assert 'alert_history_classification_total{model="gpt-4",severity="' in metrics
     assert 'alert_history_llm_tokens_total{kind="prompt"}' in metrics
+
+
+async def test_a_follow_up_is_given_although_the_process_was_killed_that_owed_it(
+    database_url: str, tmp_path: Path, receiver: Receiver, proxy: Proxy, service: StartService
+) -> None:
+    env = environment(database_url, tmp_path, receiver, proxy) | {"LLM_TIMEOUT_SECONDS": "1"}
+    env["ENRICHMENT_MODE"] = "transparent_with_recommendations"
+    server = service(env)
+    proxy.script(hangs)
+    await _send(server.url, webhook(alert(1)))
+    assert (await told(receiver))["data"]["event"] == "fired"
+    async with client(server) as asked, asyncio.timeout(20):
+        while (await asked.get("/api/v1/deliveries")).json()["deliveries"][0]["state"] != "delivered":
+            await asyncio.sleep(0.01)
+    await asyncio.to_thread(server.kill)
+    service(env)
+    followed = (await told(receiver))["data"]
+    assert (followed["event"], followed["classification"]["model"]) == ("classified", "gpt-4")
+
+
+async def models_of(server: Server) -> Any:
+    async with client(server) as asked:
+        answer = await asked.get("/classification/models")
+    assert answer.status_code == httpx.codes.OK
+    return answer.json()
+
+
+async def test_the_models_that_the_proxy_offers_are_named(
+    sqlite_url: str, tmp_path: Path, receiver: Receiver, service: StartService
+) -> None:
+    names = ["gpt-4", "llama-3", *(f"m{number}-{'x' * 200}" for number in range(1_500))]
+    async with llm_proxy(LlmProxy(models=names)) as proxy:
+        told = await models_of(service(environment(sqlite_url, tmp_path, receiver, proxy)))
+    assert (told["offered"][:2], told["offered_fault"]) == (["gpt-4", "llama-3"], None)
+    assert (len(told["offered"]), max(map(len, told["offered"]))) == (1_000, 128)
+    assert [model["name"] for model in told["models"]] == ["gpt-4", "rules"]
+
+
+@pytest.mark.parametrize("status", [404, 405, 501])
+async def test_a_proxy_without_a_list_of_models_is_no_error(
+    sqlite_url: str, tmp_path: Path, receiver: Receiver, proxy: Proxy, service: StartService, status: int
+) -> None:
+    proxy.script(*[replies(status, "no such page")] * ALWAYS)
+    told = await models_of(service(environment(sqlite_url, tmp_path, receiver, proxy)))
+    assert (told["offered"], told["offered_fault"], told["models"][0]["fault"]) == (None, None, None)
+
+
+@pytest.mark.parametrize(
+    "day, reason", [("hangs", "no answer within 2 s"), ("wrong-key", "LLM_API_KEY"), ("html", "no list of models")]
+)
+async def test_a_list_that_does_not_come_is_a_fault_within_seconds(
+    sqlite_url: str, tmp_path: Path, receiver: Receiver, proxy: Proxy, service: StartService, day: str, reason: str
+) -> None:
+    proxy.script(*[DAYS[day]] * ALWAYS)
+    begin = time.monotonic()
+    told = await models_of(service(environment(sqlite_url, tmp_path, receiver, proxy)))
+    assert told["offered"] is None
+    assert reason in told["offered_fault"]
+    assert KEY not in told["offered_fault"]
+    assert time.monotonic() - begin < 20
+
+
+async def test_without_a_proxy_no_models_are_offered(
+    sqlite_url: str, tmp_path: Path, receiver: Receiver, service: StartService
+) -> None:
+    told = await models_of(service(environment(sqlite_url, tmp_path, receiver)))
+    assert (told["offered"], told["offered_fault"]) == (None, None)
+    assert [model["name"] for model in told["models"]] == ["rules"]
 
 
 async def test_a_hanging_proxy_holds_an_alert_to_the_deadline_and_no_longer(
@@ -75,6 +153,8 @@ async def test_a_hanging_proxy_holds_an_alert_to_the_deadline_and_no_longer(
     await _send(server.url, webhook(alert(1)))
     assert "no classification came in time" in str(await told(receiver))
     assert time.monotonic() - begin >= DEADLINE_SECONDS - 0.5
+    async with client(server) as asked:
+        await until_measured(asked, enriched=0, transparent=1, efficiency=0)
 
 
 async def test_without_a_proxy_the_rules_say_what_it_means(

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from alert_history.domain.classification import MAX_SUMMARY, Case, Past, Similar, Verdict
+from alert_history.domain.classification import MAX_SUMMARY, Case, Past, Similar, Usage, Verdict
 from alert_history.enrichers.llm import LlmEnricher
 from alert_history.enrichers.proxy import MAX_ANSWER_BYTES, llm_available
 from alert_history.errors import Rejected, Retryable
@@ -99,6 +99,60 @@ async def test_odd_usage_spoils_no_answer(proxy: Server, enricher: LlmEnricher) 
     text = msgspec.json.encode({"classifications": [{"id": "a1", "severity": "info", "confidence": 1, "summary": "x"}]})
     proxy.script(says(text.decode(), usage={"prompt_tokens": -5, "completion_tokens": "many"}))
     assert (await one(enricher, case())).usage.prompt_tokens > 0
+
+
+@pytest.mark.parametrize("name", ["malformed", "cut-short", "content-filter"])
+async def test_what_an_unusable_answer_took_is_counted_once(proxy: Server, enricher: LlmEnricher, name: str) -> None:
+    text, finish_reason = {
+        "malformed": ("{", "stop"),
+        "cut-short": ("{", "length"),
+        "content-filter": ("", "content_filter"),
+    }[name]
+    proxy.script(
+        *[says(text, finish_reason=finish_reason, usage={"prompt_tokens": 700, "completion_tokens": 8000})] * 3
+    )
+    with pytest.raises(Rejected):
+        await enricher.classify([case()])
+    used, answers_given = enricher.take_unusable(), len(proxy.requests)
+    assert (used.prompt_tokens, used.completion_tokens) == (700 * answers_given, 8000 * answers_given)
+    assert used.cost_usd == pytest.approx(answers_given * (700 * 2.5 + 8000 * 10) / 1e6)
+    assert enricher.take_unusable() == Usage()
+
+
+async def test_of_a_call_in_parts_the_unusable_part_is_counted(proxy: Server, enricher: LlmEnricher) -> None:
+    await one(enricher, case())
+    proxy.script(twisted(severity="catastrophic"))
+    verdicts = await enricher.classify([case("A", annotations={"summary": ORDER}), case("B")])
+    unusable = enricher.take_unusable()
+    assert sorted(verdict is None for verdict in verdicts) == [False, True]
+    assert unusable.prompt_tokens > 500
+    assert unusable.cost_usd > 0
+
+
+async def test_an_unusable_answer_without_a_count_is_estimated(proxy: Server, enricher: LlmEnricher) -> None:
+    proxy.script(says("x" * 3_000, finish_reason="length"))
+    with pytest.raises(Rejected):
+        await enricher.classify([case()])
+    used = enricher.take_unusable()
+    assert used.prompt_tokens > 500
+    assert 1_000 <= used.completion_tokens < 1_100
+
+
+@pytest.mark.parametrize("name", ["html", "server-error", "wrong-key", "resets", "busy"])
+async def test_what_no_model_wrote_costs_nothing(proxy: Server, enricher: LlmEnricher, name: str) -> None:
+    proxy.script(*[DAYS[name]] * 3)
+    with pytest.raises((Rejected, Retryable)):
+        await enricher.classify([case()])
+    assert enricher.take_unusable() == Usage()
+
+
+async def test_finding_the_form_that_a_lax_proxy_knows_is_counted() -> None:
+    async with llm_proxy(LlmProxy(takes="tools", is_lax=True)) as proxy, enricher_of(proxy) as enricher:
+        told = await one(enricher, case())
+        assert enricher.take_unusable().prompt_tokens > 500
+        again = await one(enricher, case())
+        assert enricher.take_unusable() == Usage()
+    assert told.usage == again.usage
 
 
 # --- Which form the proxy takes ---------------------------------------------------------------------------------------

@@ -10,7 +10,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from alert_history.domain.classification import Classification, Severity, Verdict
+from alert_history.domain.classification import Classification, Verdict
+from alert_history.domain.severity import Severity
 from alert_history.enrichers.rules import RulesEnricher
 from tests.evaluation.labelled import Labelled, held_out_alerts, known_alerts
 from tests.evaluation.score import (

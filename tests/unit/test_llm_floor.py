@@ -4,8 +4,10 @@ from itertools import product
 
 import pytest
 
-from alert_history.domain.classification import MAX_TEXT, Classification, Past, Severity
-from alert_history.enrichers.floor import SUSPICIOUS_TAG, held_up, is_suspicious, supports_noise
+from alert_history.domain.classification import MAX_TEXT, Classification, Past
+from alert_history.domain.past import supports_noise
+from alert_history.domain.severity import Severity
+from alert_history.enrichers.floor import SUSPICIOUS_TAG, held_up, is_suspicious
 from tests.llm_cases import BEGAN, NOISY, RARE, case
 
 QUIETEST_FIRST: list[Severity] = ["noise", "info", "warning", "critical"]
@@ -22,6 +24,7 @@ def said(severity: Severity, *, confidence: float = 0.4, reasoning: str = "Becau
         ("critical", "info", "warning"),
         ("critical", "warning", "warning"),
         ("page", "noise", "warning"),
+        ("sev1", "noise", "warning"),
         ("warning", "noise", "info"),
         ("warning", "info", "info"),
         ("", "noise", "info"),

@@ -1,26 +1,29 @@
 """Who is told of an event, and why the others are not."""
 
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alert_history.domain.classification import Classification
+from alert_history.domain.classification import Classification, ClassifiedBy
 from alert_history.domain.delivery import Leased, Routing
 from alert_history.domain.matching import parse_query
 from alert_history.domain.occurrence import EventKind
 from alert_history.domain.quiet_hours import QuietHours
 from alert_history.domain.routes import Destination, Route
 from alert_history.domain.routing import NO_TARGETS, News, reason_to_withhold, reason_told, regrouped, route
+from alert_history.domain.severity import Severity
 from alert_history.domain.target import Outgoing, TargetSpec
 
 NOW = datetime(2026, 3, 4, 12, 0, tzinfo=UTC)
 LABELS = {"alertname": "DiskFull", "severity": "critical"}
 ALL = TargetSpec("all", "webhook", {})
 HOUR = timedelta(hours=1)
+CHOOSY = msgspec.structs.replace(ALL, min_confidence=0.8, excludes_noise=True)
+DOUBTFUL = Classification("info", 0.01, "", "", "", (), "", (), "llm", "gpt-4", NOW)
 
 
 def _news(event: EventKind) -> News:
@@ -28,6 +31,13 @@ def _news(event: EventKind) -> News:
 
 
 NEWS = _news("fired")
+
+
+def _leased(severity: str, classification: Classification | None) -> Leased:
+    """The delivery of an alert whose label says so."""
+    labels = {**LABELS, "severity": severity}
+    alert = Outgoing("id", "0" * 16, "firing", "fired", labels, {}, NOW, None, NOW, classification=classification)
+    return Leased("1", "all", 1, NOW, NOW, alert)
 
 
 def _reason(**change: object) -> str:
@@ -74,10 +84,38 @@ def test_a_target_that_wants_sure_classifications_is_told_of_those_and_of_what_i
     classification = None
     if told is not None:
         classification = Classification("info", told, "", "", "", (), "", (), "llm", "gpt-4", NOW)
-    alert = Outgoing("id", "0" * 16, "firing", "fired", LABELS, {}, NOW, None, NOW, classification=classification)
-    leased = Leased("1", "all", 1, NOW, NOW, alert, was_told)
+    leased = msgspec.structs.replace(_leased("warning", classification), was_told=was_told)
     reason = reason_to_withhold(msgspec.structs.replace(ALL, min_confidence=0.8), leased)
     assert (reason is not None) == is_withheld
+
+
+@pytest.mark.parametrize("word", ["critical", "Page", " p1 ", "sev1", "fatal", "high"])
+@pytest.mark.parametrize("severity", get_args(Severity))
+@pytest.mark.parametrize("source", ["llm", "rules"])
+def test_no_word_of_a_model_or_of_rules_keeps_an_alert_labelled_critical_from_a_target(
+    word: str, severity: Severity, source: ClassifiedBy
+) -> None:
+    told = msgspec.structs.replace(DOUBTFUL, severity=severity, source=source)
+    assert reason_to_withhold(CHOOSY, _leased(word, told)) is None
+
+
+@pytest.mark.parametrize("word", ["warning", "none", "odd", ""])
+def test_other_alerts_are_withheld_for_a_doubt_and_as_noise(word: str) -> None:
+    noise = msgspec.structs.replace(DOUBTFUL, severity="noise", confidence=0.9)
+    assert reason_to_withhold(CHOOSY, _leased(word, DOUBTFUL)) == (
+        "classified with a confidence of 0.01 by gpt-4, under the 0.8 it asks for"
+    )
+    assert reason_to_withhold(CHOOSY, _leased(word, noise)) == "classified as noise with a confidence of 0.90 by gpt-4"
+
+
+@pytest.mark.parametrize(
+    "changes", [{"source": "person", "model": "ada"}, {"is_noise_by_history": True}], ids=["a person", "the history"]
+)
+def test_what_is_labelled_critical_is_withheld_as_noise_if_that_says_so(changes: dict[str, Any]) -> None:
+    noise = msgspec.structs.replace(DOUBTFUL, severity="noise", **changes)
+    assert "classified as noise" in str(reason_to_withhold(CHOOSY, _leased("critical", noise)))
+    unsure_only = msgspec.structs.replace(CHOOSY, excludes_noise=False)
+    assert reason_to_withhold(unsure_only, _leased("critical", noise)) is None
 
 
 @pytest.mark.parametrize("event", ["silenced", "inhibited", "notified", "grouped"])

@@ -5,14 +5,14 @@ from datetime import UTC, datetime
 import msgspec
 import pytest
 
-from alert_history.domain.classification import Case, Past, Severity, shape_of, stable_labels, withholds
+from alert_history.domain.classification import Case, Past, shape_of, stable_labels, withholds
 from alert_history.domain.flapping import FlapRule, is_flapping
+from alert_history.domain.severity import WORDS, Severity
 from alert_history.enrichers.families import FAMILIES, UNKNOWN
 from alert_history.enrichers.known_alerts import DATA, KNOWN, MONITORING, family_of
 from alert_history.enrichers.known_cluster_alerts import KUBERNETES, NODES
 from alert_history.enrichers.places import place_for_tests
 from alert_history.enrichers.rules import classify_by_rules
-from alert_history.enrichers.words import WORDS
 
 NOW = datetime(2026, 3, 4, 12, 0, tzinfo=UTC)
 
@@ -209,6 +209,8 @@ def test_pods_of_a_workload_share_a_shape_and_namespaces_do_not() -> None:
     one, other = ({"alertname": "X", "pod": f"web-{n}", "deployment": "web-7d9f8b6c5d-x2x4v"} for n in range(2))
     assert shape_of(one) == shape_of(other)
     assert shape_of(one) != shape_of({**one, "namespace": "shop"})
+    assert shape_of({**one, "severity": "p1"}) != shape_of({**one, "severity": "p4"})
+    assert stable_labels({"severity": "17", "priority": "P1"}) == {"severity": "#", "priority": "P1"}
     assert stable_labels({"job": "node-17", "trace": "deadbeef01", "pod": "x"}) == {"job": "node-#", "trace": "#"}
 
 
@@ -220,10 +222,10 @@ def test_flapping_is_many_changes_in_a_short_time() -> None:
 
 def test_a_target_that_wants_no_noise_is_told_what_nobody_classified() -> None:
     told = classify_by_rules(case("Watchdog", severity="none"), now=NOW)
-    assert withholds(None, min_confidence=0.9, excludes_noise=True) is None
-    assert withholds(told, min_confidence=None, excludes_noise=True) == (
+    assert withholds(None, {}, min_confidence=0.9, excludes_noise=True) is None
+    assert withholds(told, {}, min_confidence=None, excludes_noise=True) == (
         "classified as noise with a confidence of 0.96 by rules"
     )
     doubtful = classify_by_rules(case("Unheard"), now=NOW)
-    assert "under the 0.9 it asks for" in str(withholds(doubtful, min_confidence=0.9, excludes_noise=False))
-    assert withholds(doubtful, min_confidence=0.1, excludes_noise=True) is None
+    assert "under the 0.9 it asks for" in str(withholds(doubtful, {}, min_confidence=0.9, excludes_noise=False))
+    assert withholds(doubtful, {}, min_confidence=0.1, excludes_noise=True) is None

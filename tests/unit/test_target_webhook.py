@@ -94,6 +94,7 @@ async def test_body_says_what_the_alert_means(sent: Sent) -> None:
         "source": "llm",
         "model": "gpt-4",
         "at": "2026-11-24T12:00:00.123456Z",
+        "is_noise_by_history": False,
     }
 
 

@@ -19,6 +19,7 @@ from alert_history.config import Settings, load_settings, masked_url, near_misse
 from alert_history.domain.routes import everywhere
 from alert_history.enrichers.proxy import Proxy, llm_available
 from alert_history.errors import AlertHistoryError, ConfigurationError, Rejected, Retryable
+from alert_history.signals.redis import probe as probe_redis
 from alert_history.storage import is_sqlite
 from alert_history.storage.probe import Probe, probe, sqlite_path
 
@@ -65,6 +66,7 @@ async def _examine(environ: Mapping[str, str]) -> list[Finding]:
     findings += _examine_routes(settings)
     findings += [finding async for finding in _examine_database(settings)]
     findings += _examine_disk(settings)
+    findings += await _examine_cache(settings)
     findings += await _examine_llm(settings)
     findings.append(await _examine_service(settings))
     return findings
@@ -157,6 +159,17 @@ def _judge_space(folder: Path, free_bytes: int) -> Finding:
     return Finding("disk", "fault", found, "make room, or lower RETENTION_DAYS")
 
 
+async def _examine_cache(settings: Settings) -> list[Finding]:
+    """Nothing to say where none is asked for."""
+    if settings.redis_url is None:
+        return []
+    shown = masked_url(settings.redis_url)
+    if (fault := await probe_redis(settings.redis_url)) is None:
+        return [Finding("cache", "ok", f"replicas hear each other through {shown}")]
+    advice = "see that it runs, and that address, user and network are right, or unset REDIS_URL"
+    return [Finding("cache", "fault", f"{shown}: {fault}", advice)]
+
+
 async def _examine_llm(settings: Settings) -> list[Finding]:
     """Nothing to say where none is asked for. No alert is sent, and nothing that costs money."""
     if settings.llm_proxy_url is None:
@@ -177,7 +190,10 @@ async def _examine_llm(settings: Settings) -> list[Finding]:
     return [_judge_model(shown, settings.llm_model, models)]
 
 
-def _judge_model(shown: str, model: str, models: Sequence[str]) -> Finding:
+def _judge_model(shown: str, model: str, models: Sequence[str] | None) -> Finding:
+    if models is None:
+        found = f"{shown} answers, and has no list of models"
+        return Finding("llm", "note", found, "see that LLM_PROXY_URL is right, unless you know that it has none")
     if model in models:
         return Finding("llm", "ok", f"{model} at {shown}")
     listed = ", ".join(name[:_NAME_SHOWN] for name in models[:_MODELS_SHOWN])

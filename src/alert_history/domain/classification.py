@@ -7,12 +7,13 @@ import re
 from collections.abc import Mapping
 from datetime import datetime
 from hashlib import blake2b
-from typing import Literal
+from typing import Literal, Self
 
 import msgspec
 
+from alert_history.domain.severity import Severity, is_severity, labelled_severity
+
 Mode = Literal["transparent", "enriched", "transparent_with_recommendations"]
-Severity = Literal["critical", "warning", "info", "noise"]
 ClassifiedBy = Literal["llm", "rules", "person"]
 
 MODES: tuple[Mode, ...] = ("transparent", "enriched", "transparent_with_recommendations")
@@ -36,7 +37,10 @@ _HEX = re.compile(r"\b(?=[0-9a-f]*\d)[0-9a-f]{8,}\b", re.IGNORECASE)
 
 
 class Classification(msgspec.Struct, frozen=True):
-    """What an alert means. `confidence` is from 0 to 1; `model` is the LLM's name, `rules`, or who corrected it."""
+    """What an alert means. `confidence` is from 0 to 1; `model` is the LLM's name, `rules`, or who corrected it.
+
+    `is_noise_by_history`: when it was said, the history alone showed that nobody needs to hear of such alerts.
+    """
 
     severity: Severity
     confidence: float
@@ -49,6 +53,7 @@ class Classification(msgspec.Struct, frozen=True):
     source: ClassifiedBy
     model: str
     at: datetime
+    is_noise_by_history: bool = False
 
 
 class Similar(msgspec.Struct, frozen=True):
@@ -102,6 +107,13 @@ class Usage(msgspec.Struct, frozen=True):
     completion_tokens: int = 0
     cost_usd: float = 0.0
 
+    def __add__(self, other: Self) -> Self:
+        return type(self)(
+            self.prompt_tokens + other.prompt_tokens,
+            self.completion_tokens + other.completion_tokens,
+            self.cost_usd + other.cost_usd,
+        )
+
 
 class Verdict(msgspec.Struct, frozen=True):
     """A classification with what it took. `sent` is what left this house for it, redacted; None if nothing did."""
@@ -112,11 +124,16 @@ class Verdict(msgspec.Struct, frozen=True):
 
 
 def stable_labels(labels: Mapping[str, str]) -> dict[str, str]:
-    """The labels that alerts of one shape share: none that names a single pod or host, and no counting numbers."""
-    return {name: _stable(value) for name, value in sorted(labels.items()) if name.lower() not in _VOLATILE}
+    """The labels that alerts of one shape share: none that names a single pod or host, and no counting numbers.
+
+    How serious a label says it is counts as it stands: p1 and p4 are two shapes.
+    """
+    return {name: _stable(name, value) for name, value in sorted(labels.items()) if name.lower() not in _VOLATILE}
 
 
-def _stable(value: str) -> str:
+def _stable(name: str, value: str) -> str:
+    if is_severity(name, value):
+        return value
     value = _POD_SUFFIX.sub("", _UUID.sub("#", value))
     return _NUMBERS.sub("#", _HEX.sub("#", value))
 
@@ -127,15 +144,25 @@ def shape_of(labels: Mapping[str, str]) -> str:
 
 
 def withholds(
-    classification: Classification | None, *, min_confidence: float | None, excludes_noise: bool
+    classification: Classification | None,
+    labels: Mapping[str, str],
+    *,
+    min_confidence: float | None,
+    excludes_noise: bool,
 ) -> str | None:
-    """Why a target with these wishes isn't told; None to tell it. What nobody classified is told: better loud."""
+    """Why a target with these wishes isn't told; None to tell it. What nobody classified is told: better loud.
+
+    An alert may be written by an attacker, and its labels by the rule's owner. So what is labelled critical is never
+    withheld for a doubt, and as noise only if a person said so, or the history showed it.
+    """
     if classification is None:
         return None
+    is_critical = labelled_severity(labels).severity == "critical"
+    is_sound = not is_critical or classification.source == "person" or classification.is_noise_by_history
     sure = f"with a confidence of {classification.confidence:.2f} by {classification.model}"
-    if excludes_noise and classification.severity == "noise":
+    if excludes_noise and classification.severity == "noise" and is_sound:
         return f"classified as noise {sure}"
-    if min_confidence is not None and classification.confidence < min_confidence:
+    if min_confidence is not None and classification.confidence < min_confidence and not is_critical:
         return f"classified {sure}, under the {min_confidence:g} it asks for"
     return None
 

@@ -23,6 +23,10 @@ LATE = timedelta(minutes=5)
 """How much later than it began an alert may be received and still count as around: groups wait."""
 
 
+_ENOUGH_TO_JUDGE = 5
+_MOST = 0.8
+
+
 class Earlier(msgspec.Struct, frozen=True):
     """One earlier occurrence; `ends_at` is None while it fires."""
 
@@ -73,6 +77,14 @@ def similar_of(earlier: Sequence[Earlier], told: tuple[str, tuple[str, ...]] | N
         Similar(one.starts_at, (one.ends_at - one.starts_at).total_seconds(), severity, advice)  # type: ignore[operator, arg-type]  # over
         for one in ended
     ]
+
+
+def supports_noise(past: Past) -> bool:
+    """Whether the history alone says that nobody needs to hear of it: flapping, over in a minute, or a daily habit."""
+    if past.month < _ENOUGH_TO_JUDGE:
+        return False
+    is_habit = past.same_hour >= _MOST * past.month and past.days_seen >= _ENOUGH_TO_JUDGE
+    return past.is_flapping or past.brief >= _MOST * past.month or is_habit
 
 
 def _since(earlier: Sequence[Earlier], time: datetime) -> int:

@@ -93,15 +93,20 @@ def reason_told(routing: Routing, target: str) -> str:
 def reason_to_withhold(target: TargetSpec, leased: Leased) -> str | None:
     """Why a delivery is not made after all, now that it is known what the alert means; None to make it.
 
-    What nobody classified is told: better loud. The end of an alert is told to whom its beginning was, whatever it
-    means by now, and to no one else.
+    What nobody classified is told: better loud. What its labels call critical is hardly ever withheld: `withholds`
+    says when. The end of an alert is told to whom its beginning was, whatever it means by now, and to no one else.
     """
     if target.min_confidence is None and not target.excludes_noise:
         return None
     if leased.was_told:
         return None
-    told = leased.alert.classification
-    return withholds(told, min_confidence=target.min_confidence, excludes_noise=target.excludes_noise)
+    alert = leased.alert
+    return withholds(
+        alert.classification,
+        alert.labels,
+        min_confidence=target.min_confidence,
+        excludes_noise=target.excludes_noise,
+    )
 
 
 def choices_of(taken: Sequence[Route], news: News) -> list[Choice]:

@@ -4,14 +4,8 @@ from datetime import datetime
 
 import msgspec
 
-from alert_history.domain.classification import (
-    Case,
-    Classification,
-    Severity,
-    Verdict,
-    capped,
-    shape_of,
-)
+from alert_history.domain.classification import Case, Classification, Verdict, capped, shape_of
+from alert_history.domain.severity import Severity
 from alert_history.engine.enrich import Enrichment, MakeId
 from alert_history.errors import NotFound
 from alert_history.ports import (

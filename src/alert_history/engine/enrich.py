@@ -21,12 +21,13 @@ import msgspec
 import structlog
 
 from alert_history.domain.alert import Alert
-from alert_history.domain.classification import Case, Mode, Usage, Verdict, shape_of
+from alert_history.domain.classification import Case, Mode, Past, Usage, Verdict, shape_of
 from alert_history.domain.delivery import Awaited, Routing
 from alert_history.domain.occurrence import Event
+from alert_history.domain.past import supports_noise
 from alert_history.engine.breaker import Breaker
 from alert_history.errors import AlertHistoryError, Rejected, Retryable
-from alert_history.ports import Classifications, Clock, Enricher, KeptVerdict, Spent
+from alert_history.ports import Classifications, Clock, Enricher, KeptVerdict, Spent, Unanswered
 
 MAX_WAITING_SHAPES = 2_000
 """More than these are let go at their deadline, unenriched: a storm of thousands of *different* alerts."""
@@ -38,6 +39,7 @@ _POLL_SECONDS = 0.25  # for what another replica is asking
 _RETRY_SECONDS = 1.0
 _STORE_RETRY_SECONDS = 1.0
 _CLAIM_GRACE = timedelta(seconds=5)
+_OWED_SINCE = timedelta(minutes=10)
 _OVER = frozenset({"resolved", "expired"})
 
 _log = structlog.get_logger()
@@ -52,10 +54,6 @@ MakeId = Callable[[datetime], str]
 
 class EnrichmentObserver(Protocol):
     """Who counts what happens."""
-
-    def told(self, *, is_enriched: bool, count: int) -> None:
-        """So many alerts went out with, or without, a classification or the hope for one."""
-        ...
 
     def classified(self, severity: str, model: str, seconds: float) -> None:
         """One shape was classified."""
@@ -135,6 +133,7 @@ class Enrichment:
         self._fresh: dict[str, datetime] = {}
         self._arrived: deque[_Arrival] = deque(maxlen=50_000)
         self._waiting: dict[str, _Waiting] = {}
+        self._unaccounted = Usage()
         self._wake = asyncio.Event()
         self._calls = asyncio.Semaphore(_CALLS_AT_ONCE)
         self.breaker = Breaker(failures=5, pause=timedelta(seconds=30), clock=clock)
@@ -143,12 +142,10 @@ class Enrichment:
         """What the mode makes of a routing. Called in the ingest transaction, in whichever thread that runs."""
         mode = self.mode
         if mode == "transparent" or not routing.told:
-            self._observer.told(is_enriched=False, count=1)
             return routing
         shape = shape_of(alert.labels)
         is_known = self._known.get(shape, event.at) > event.at
         self._observer.cache("memory", is_hit=is_known)
-        self._observer.told(is_enriched=True, count=1)
         if is_known or event.kind in _OVER:
             return msgspec.structs.replace(routing, awaits=Awaited(shape))
         deadline = event.at + self.policy.deadline
@@ -181,6 +178,28 @@ class Enrichment:
                 except AlertHistoryError as error:
                     _log.warning("enrichment_waits", reason=str(error))
                     await asyncio.sleep(_STORE_RETRY_SECONDS)
+
+    async def recover(self) -> None:
+        """Take up what a process that died owed to targets: to be called once, when mode and targets are known.
+
+        It knew in memory alone whom it would tell what an alert means. Whoever else is about to tell them, does it.
+        """
+        if self.mode != "transparent_with_recommendations":
+            return
+        now = self._clock()
+        owed: dict[tuple[str, datetime], list[Unanswered]] = {}
+        for one in await self._store.unanswered(since=now - _OWED_SINCE):
+            if self._takes_follow_ups(one.target):
+                owed.setdefault((one.fingerprint, one.starts_at), []).append(one)
+        until = now + self.policy.call_timeout + _CLAIM_GRACE + self.policy.deadline  # the dead one's claim runs out
+        for (fingerprint, starts_at), those in owed.items():
+            alert = Alert(fingerprint, "firing", those[0].labels, those[0].annotations, starts_at)
+            targets = tuple(one.target for one in those)
+            shape = shape_of(alert.labels)
+            self._arrived.append(_Arrival(shape, alert, starts_at, targets, until))
+        if owed:
+            _log.info("follow_ups_taken_up", alerts=len(owed))
+            self.wake()
 
     def fault(self) -> str | None:
         """Why nobody is asked at the moment; None if somebody is."""
@@ -315,8 +334,18 @@ class Enrichment:
         await self._check_budget(len(cases))
         begin = perf_counter()
         try:
+            verdicts = await self._asked(cases)
+        finally:
+            await self._account()
+        self.breaker.succeeded()
+        self._count(verdicts, perf_counter() - begin)
+        return [verdict and _held_against(case.past, verdict) for case, verdict in zip(cases, verdicts, strict=True)]
+
+    async def _asked(self, cases: Sequence[Case]) -> list[Verdict | None]:
+        """What the enricher says within its time. Raises Retryable or Rejected, which are counted."""
+        try:
             async with asyncio.timeout(self.policy.call_timeout.total_seconds()):
-                verdicts = await self.enricher.classify(cases)
+                return await self.enricher.classify(cases)
         except TimeoutError:
             error = Retryable(f"{self.enricher.name} did not answer in {self.policy.call_timeout.total_seconds():g} s")
             self._note_failure("timeout", error)
@@ -327,9 +356,20 @@ class Enrichment:
         except Rejected:
             self._observer.failed("rejected")
             raise
-        self.breaker.succeeded()
-        self._count(verdicts, perf_counter() - begin)
-        return verdicts
+
+    async def _account(self) -> None:
+        """Count what unusable answers took. What can't be kept is kept with the next; the answer matters more."""
+        used = self.enricher.take_unusable()
+        self._observer.spent(used.prompt_tokens, used.completion_tokens, used.cost_usd)
+        self._unaccounted += used
+        owed, self._unaccounted = self._unaccounted, Usage()
+        if owed == Usage():
+            return
+        try:
+            await self._store.keep_unusable(owed, model=self.enricher.name, now=self._clock())
+        except AlertHistoryError as error:
+            self._unaccounted += owed
+            _log.warning("usage_not_kept", reason=str(error))
 
     async def _check_budget(self, cases: int) -> None:
         now = self._clock()
@@ -378,6 +418,12 @@ class Enrichment:
 def _case(arrival: _Arrival) -> Case:
     alert = arrival.alert
     return Case(arrival.shape, alert.fingerprint, dict(alert.labels), dict(alert.annotations), arrival.starts_at)
+
+
+def _held_against(past: Past, verdict: Verdict) -> Verdict:
+    """The verdict, with what the history says by itself: no enricher's own word on that counts."""
+    told = msgspec.structs.replace(verdict.classification, is_noise_by_history=supports_noise(past))
+    return msgspec.structs.replace(verdict, classification=told)
 
 
 def _calls(cases: Sequence[Case], *, most: int) -> Iterator[list[Case]]:

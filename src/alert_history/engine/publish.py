@@ -23,9 +23,21 @@ MakeTarget = Callable[[TargetSpec], Target]
 
 
 class Publisher:
-    """All targets and their workers. `found` is what discovery calls; `route` is the recorder's router."""
+    """All targets and their workers. `found` is what discovery calls; `route` is the recorder's router.
 
-    def __init__(self, outbox: Outbox, *, make: MakeTarget, clock: Clock, observer: PublishingObserver) -> None:
+    `took` is called with each alert that a target took.
+    """
+
+    def __init__(
+        self,
+        outbox: Outbox,
+        *,
+        make: MakeTarget,
+        clock: Clock,
+        observer: PublishingObserver,
+        took: Callable[[Outgoing], None] = lambda _: None,
+    ) -> None:
+        self._took = took
         self._outbox = outbox
         self._make = make
         self._clock = clock
@@ -104,6 +116,7 @@ class Publisher:
             observer=self._observer,
             turns=self._turns,
             regroup=self._regroup,
+            took=self._took,
         )
         task = asyncio.create_task(worker.run(), name=f"target {spec.name}")
         self._workers[spec.name] = (spec, worker, task)

@@ -14,6 +14,7 @@ from alert_history.ports import Clock, Upkeep
 
 _EXPIRE_SECONDS = 5.0
 _FORGET_SECONDS = 60.0
+_FORGET_CLASSIFICATIONS_SECONDS = 3600.0  # each time, what serves on is looked at again
 _SHORTEST_REST_SECONDS = 0.05  # between two steps of forgetting: ingest has the database to itself meanwhile
 _LONGEST_REST_SECONDS = 5.0
 _EXPIRE_LIMIT = 500
@@ -23,11 +24,12 @@ _log = structlog.get_logger()
 
 
 class Retention:
-    """How long what is kept."""
+    """How long what is kept. What was classified is kept as long as history, or longer if it `serves` longer."""
 
-    def __init__(self, *, history: timedelta, bodies: timedelta) -> None:
+    def __init__(self, *, history: timedelta, bodies: timedelta, serves: timedelta = timedelta()) -> None:
         self.history = history
         self.bodies = bodies
+        self.classifications = max(history, serves)
 
 
 class Hold(msgspec.Struct, frozen=True):
@@ -57,6 +59,8 @@ async def keep_up(upkeep: Upkeep, *, retention: Retention, clock: Clock) -> None
         tasks.create_task(_every(_EXPIRE_SECONDS, "expire", lambda: expire_all(upkeep, clock())))
         forget_old = lambda: forget(upkeep, retention=retention, now=clock())  # noqa: E731  # two words, used once
         tasks.create_task(_every(_FORGET_SECONDS, "forget", forget_old))
+        forget_words = lambda: forget_classifications(upkeep, retention=retention, now=clock())  # noqa: E731  # as above
+        tasks.create_task(_every(_FORGET_CLASSIFICATIONS_SECONDS, "forget_classifications", forget_words))
 
 
 async def expire_all(upkeep: Upkeep, now: datetime) -> int:
@@ -80,6 +84,12 @@ async def forget(upkeep: Upkeep, *, retention: Retention, now: datetime) -> int:
     if total:
         _log.info("history_forgotten", rows=total)
     return total
+
+
+async def forget_classifications(upkeep: Upkeep, *, retention: Retention, now: datetime) -> None:
+    """Remove what was classified, and what the audit holds, past its retention; in steps as well."""
+    before = now - retention.classifications
+    await _until_done(upkeep.drop_classifications, before, share=upkeep.forgetting_share)
 
 
 async def _until_done(drop: Callable[[datetime], Awaitable[int]], before: datetime, *, share: float) -> int:

@@ -75,9 +75,9 @@ class TargetHealth(msgspec.Struct):
 
 
 class TargetWorker:
-    """One target's. `turns` are shared by all workers: who may lease next."""
+    """One target's. `turns` are shared by all workers: who may lease next. `took` is called with what it took."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # it joins the target, the outbox and who counts
         self,
         spec: TargetSpec,
         target: Target,
@@ -87,7 +87,9 @@ class TargetWorker:
         observer: PublishingObserver,
         turns: Turns,
         regroup: Regroup,
+        took: Callable[[Outgoing], None] = lambda _: None,
     ) -> None:
+        self._took = took
         self.target = target
         self.health = TargetHealth()
         self._spec = spec
@@ -228,6 +230,8 @@ class TargetWorker:
             self._settle(one, settlement)
             status = {"delivered": "success", "dead": "dead", "pending": "failure"}[settlement.state]
             self._observer.attempted(self._name, status, seconds)
+            if settlement.state == "delivered":
+                self._took(one.alert)
 
     def _is_put_off(self, leased: Sequence[Leased]) -> bool:
         """Give back what must not be sent now: the target asked to wait, or the lease might end before the answer."""

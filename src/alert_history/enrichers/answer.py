@@ -10,7 +10,8 @@ from typing import Annotated, Any, NamedTuple
 
 import msgspec
 
-from alert_history.domain.classification import MAX_RECOMMENDATIONS, MAX_TAGS, Severity
+from alert_history.domain.classification import MAX_RECOMMENDATIONS, MAX_TAGS
+from alert_history.domain.severity import Severity
 from alert_history.errors import Rejected
 
 NAME = "classifications"
@@ -117,6 +118,11 @@ class _Completion(msgspec.Struct):
     usage: msgspec.Raw = msgspec.Raw(b"null")
 
 
+class _Billed(msgspec.Struct):
+    choices: list[msgspec.Raw] = []
+    usage: msgspec.Raw = msgspec.Raw(b"null")
+
+
 class _Document(msgspec.Struct):
     classifications: Annotated[list[msgspec.Raw], msgspec.Meta(max_length=_MOST_LISTED)]
 
@@ -189,6 +195,17 @@ def _one(parts: list[msgspec.Raw]) -> Said | None:
         return None
     lists_fit = len(said.recommendations) <= 10 * MAX_RECOMMENDATIONS and len(said.tags) <= 10 * MAX_TAGS
     return said if lists_fit and said.summary.strip() else None
+
+
+def tokens_of_unusable(body: bytes) -> tuple[Tokens, int] | None:
+    """What an answer took that can't be used, and how many characters a model wrote; None if no model wrote it."""
+    try:
+        completion = msgspec.json.decode(body, type=_Billed)
+    except (msgspec.DecodeError, RecursionError):
+        return None
+    tokens = _tokens(completion.usage)
+    is_written = bool(completion.choices) or tokens != Tokens(None, None)
+    return (tokens, sum(len(bytes(choice)) for choice in completion.choices)) if is_written else None
 
 
 def _tokens(usage: msgspec.Raw) -> Tokens:

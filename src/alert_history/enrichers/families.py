@@ -6,7 +6,7 @@ The first family whose pattern is found in the alertname is meant.
 import re
 from typing import NamedTuple
 
-from alert_history.domain.classification import Severity
+from alert_history.domain.severity import Severity
 
 
 class Family(NamedTuple):

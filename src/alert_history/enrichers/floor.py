@@ -10,17 +10,14 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 
-from alert_history.domain.classification import MAX_TAGS, MAX_TEXT, Case, Classification, Past, Severity
+from alert_history.domain.classification import MAX_TAGS, MAX_TEXT, Case, Classification, Past
+from alert_history.domain.past import supports_noise
+from alert_history.domain.severity import QUIETEST_FIRST, Severity, labelled_severity
 from alert_history.enrichers.redaction import hides_something, visible
 
 SUSPICIOUS_TAG = "suspicious-text"
 
-_QUIETEST_FIRST: tuple[Severity, ...] = ("noise", "info", "warning", "critical")
-_CRITICAL = frozenset({"critical", "crit", "page", "error", "high", "emergency", "fatal", "disaster", "p1", "p2"})
-_INFO = frozenset({"info", "information", "informational", "notice", "none", "low", "debug", "ok", "p4", "p5"})
 _EXAMINED_CHARACTERS = 8_000
-_ENOUGH_TO_JUDGE = 5
-_MOST = 0.8
 
 _ORDERS = re.compile(
     r"\b(?:ignor|disregard|forget|overrid|bypass)\w*\b.{0,60}?\b(?:instruct|previous|prior|above|prompt|rules?\b|order)"
@@ -48,9 +45,9 @@ def held_up(said: Classification, case: Case, *, is_suspected: bool) -> Classifi
     At most one step below the label, unless the history shows that the alert is noise. If its text is suspicious,
     nothing below the label, and no doubt either: a doubt would keep it from targets that ask for confidence.
     """
-    label = labelled(case.labels)
+    label = labelled_severity(case.labels).severity or "warning"
     least = label if is_suspected else _least(label, case.past)
-    stands = max(said.severity, least, key=_QUIETEST_FIRST.index)
+    stands = max(said.severity, least, key=QUIETEST_FIRST.index)
     notes = list(_notes(said.severity, stands, label, is_suspected=is_suspected))
     is_changed = stands != said.severity
     return msgspec.structs.replace(
@@ -62,26 +59,10 @@ def held_up(said: Classification, case: Case, *, is_suspected: bool) -> Classifi
     )
 
 
-def labelled(labels: dict[str, str]) -> Severity:
-    """What the labels say. A word nobody knows, or none, is a warning."""
-    word = labels.get("severity", labels.get("priority", "")).strip().lower()
-    if word in _CRITICAL:
-        return "critical"
-    return "info" if word in _INFO else "warning"
-
-
-def supports_noise(past: Past) -> bool:
-    """Whether the history alone says that nobody needs to hear of it: flapping, over in a minute, or a daily habit."""
-    if past.month < _ENOUGH_TO_JUDGE:
-        return False
-    is_habit = past.same_hour >= _MOST * past.month and past.days_seen >= _ENOUGH_TO_JUDGE
-    return past.is_flapping or past.brief >= _MOST * past.month or is_habit
-
-
 def _least(label: Severity, past: Past) -> Severity:
     if supports_noise(past):
         return "noise"
-    return _QUIETEST_FIRST[max(_QUIETEST_FIRST.index(label) - 1, 0)]
+    return QUIETEST_FIRST[max(QUIETEST_FIRST.index(label) - 1, 0)]
 
 
 def _notes(said: Severity, stands: Severity, label: Severity, *, is_suspected: bool) -> Iterator[str]:
@@ -89,7 +70,7 @@ def _notes(said: Severity, stands: Severity, label: Severity, *, is_suspected: b
         yield "Its text reads like an order to the model, so it counts no lower than its labels say."
     if stands != said:
         yield f"The model said {said}; raised to {stands}: the labels say {label}, and the history does not contradict."
-    elif _QUIETEST_FIRST.index(stands) < _QUIETEST_FIRST.index(label):
+    elif QUIETEST_FIRST.index(stands) < QUIETEST_FIRST.index(label):
         yield f"Lower than its labels say ({label})."
 
 

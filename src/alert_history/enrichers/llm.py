@@ -14,7 +14,7 @@ import structlog
 
 from alert_history.config import Settings
 from alert_history.domain.classification import Case, Classification, Usage, Verdict, capped
-from alert_history.enrichers.answer import Reply, Said, read_classifications
+from alert_history.enrichers.answer import Reply, Said, Tokens, read_classifications, tokens_of_unusable
 from alert_history.enrichers.budget import priced, shares
 from alert_history.enrichers.floor import held_up, is_suspicious
 from alert_history.enrichers.prompt import Prompt, prompt
@@ -52,9 +52,10 @@ class LlmEnricher:
         self.name = settings.llm_model
         self._settings = settings
         self._clock = clock
-        self._proxy = Proxy(settings, http_client)
+        self._proxy = Proxy(settings, http_client, unusable=self._note_unusable)
         self._redactor = Redactor(settings.llm_redact)
         self._senseless = 0
+        self._unusable = Usage()
 
     async def classify(self, cases: Sequence[Case]) -> list[Verdict | None]:
         """See `ports.Enricher`. Cases whose text is suspicious are asked about alone, so it can't speak for others.
@@ -73,6 +74,15 @@ class LlmEnricher:
                     verdicts[number] = verdict
         _raise_if_all([answer for answer in answers if not isinstance(answer, list)], len(parts))
         return verdicts
+
+    async def offered(self) -> list[str] | None:
+        """See `ports.Enricher.offered`."""
+        return await self._proxy.models()
+
+    def take_unusable(self) -> Usage:
+        """See `ports.Enricher.take_unusable`."""
+        taken, self._unusable = self._unusable, Usage()
+        return taken
 
     async def close(self) -> None:
         """Close the connections."""
@@ -108,11 +118,19 @@ class LlmEnricher:
         ]
 
     def _usage(self, asked: Prompt, reply: Reply) -> Usage:
-        """By the proxy's own count; where it has none, by the length of the texts."""
-        told = reply.tokens
-        prompt_tokens = asked.tokens if told.prompt is None else told.prompt
-        guessed = reply.characters // _CHARACTERS_A_TOKEN + 1
-        return priced(prompt_tokens, guessed if told.completion is None else told.completion, self._settings)
+        return self._priced(reply.tokens, prompt=asked.tokens, written=_guessed(reply.characters))
+
+    def _note_unusable(self, body: bytes, question: str) -> None:
+        """It has to be paid for all the same."""
+        found = tokens_of_unusable(body)
+        if found is not None:
+            tokens, characters = found
+            self._unusable += self._priced(tokens, prompt=_guessed(len(question)), written=_guessed(characters))
+
+    def _priced(self, tokens: Tokens, *, prompt: int, written: int) -> Usage:
+        """By the proxy's own count; where it has none, by what the texts seem to take."""
+        prompt = prompt if tokens.prompt is None else tokens.prompt
+        return priced(prompt, written if tokens.completion is None else tokens.completion, self._settings)
 
     def _stands(self, said: Said, case: Case, *, is_suspected: bool) -> Classification:
         """What the model said, cut to what we keep and held against labels and history."""
@@ -130,6 +148,11 @@ class LlmEnricher:
             self._clock(),
         )
         return capped(held_up(capped(classification), case, is_suspected=is_suspected))
+
+
+def _guessed(characters: int) -> int:
+    """The tokens that a text of that length takes, about."""
+    return characters // _CHARACTERS_A_TOKEN + 1
 
 
 def _suspected(cases: Sequence[Case]) -> list[int]:

@@ -99,10 +99,20 @@ def base_url(url: str) -> str:
 
 
 class Proxy:
-    """The proxy of LLM_PROXY_URL. Remembers which way of asking it understands. To be closed."""
+    """The proxy of LLM_PROXY_URL. Remembers which way of asking it understands. To be closed.
 
-    def __init__(self, settings: Settings, http_client: "httpx2.AsyncClient | None" = None) -> None:
+    `unusable` is told of each answer that is none to the question: its body, and what was asked.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        http_client: "httpx2.AsyncClient | None" = None,
+        *,
+        unusable: Callable[[bytes, str], None] = lambda _body, _question: None,
+    ) -> None:
         self._settings = settings
+        self._unusable = unusable
         self._http_client = http_client
         self._client: openai.AsyncOpenAI | None = None
         self._connecting = asyncio.Lock()
@@ -129,12 +139,15 @@ class Proxy:
                     return answer
             raise Rejected(str(first))
 
-    async def models(self) -> list[str]:
-        """The names of the models that it lists. Raises: Retryable, Rejected."""
+    async def models(self) -> list[str] | None:
+        """The names of the models that it lists; None if it has no list. Raises: Retryable, Rejected."""
         async with self._in_time():
             client = await self._connected()
-            with _as_ours():
-                answer = await client.models.with_raw_response.list(extra_headers=self._login())
+            try:
+                with _as_ours():
+                    answer = await client.models.with_raw_response.list(extra_headers=self._login())
+            except _WrongForm:
+                return None
         try:
             return [model.id for model in msgspec.json.decode(answer.content, type=_Models).data]
         except (msgspec.DecodeError, RecursionError):
@@ -161,8 +174,12 @@ class Proxy:
             answer = await client.chat.completions.with_raw_response.create(
                 model=self._settings.llm_model, messages=messages, extra_headers=self._login(), **options
             )
-        reply = read_reply(answer.content)
-        return reply, read(reply)
+        try:
+            reply = read_reply(answer.content)
+            return reply, read(reply)
+        except Rejected:
+            self._unusable(answer.content, system + way.words + user)
+            raise
 
     def _login(self) -> Any:
         """The client sends the key by itself; that there is none, it wants to be told with each request."""

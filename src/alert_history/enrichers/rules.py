@@ -14,17 +14,16 @@ from alert_history.domain.classification import (
     MAX_RECOMMENDATIONS,
     Case,
     Classification,
-    Severity,
+    Usage,
     Verdict,
     capped,
     stable_labels,
 )
+from alert_history.domain.severity import QUIETEST_FIRST, Severity, labelled_severity
 from alert_history.enrichers.families import Family
 from alert_history.enrichers.known_alerts import family_of
 from alert_history.enrichers.places import place_for_tests
-from alert_history.enrichers.words import labelled_severity
 
-_QUIETEST_FIRST: tuple[Severity, ...] = ("noise", "info", "warning", "critical")
 _ENOUGH = 5  # occurrences before a habit is one
 _MOSTLY = 0.8
 _CHRONIC_DAYS = 20
@@ -57,6 +56,13 @@ class RulesEnricher:
         """A verdict for every case; never raises."""
         now = self._clock()
         return [Verdict(classify_by_rules(case, now=now)) for case in cases]
+
+    async def offered(self) -> None:
+        """See `ports.Enricher`: there are no others."""
+
+    def take_unusable(self) -> Usage:
+        """See `ports.Enricher`: rules use nothing."""
+        return Usage()
 
     async def close(self) -> None:
         """There is nothing to give back."""
@@ -118,14 +124,14 @@ def _by_label(case: Case, family: Family) -> Evidence:
 
 def _by_knowledge(family: Family, said: Severity, *, is_elsewhere: bool) -> Iterator[Evidence]:
     """What is known of such alerts, whatever the label says: down by one step at most, and not up where tests are."""
-    level = _QUIETEST_FIRST.index
+    level = QUIETEST_FIRST.index
     if is_elsewhere and family.at_least is not None:
         is_raised = level(family.at_least) > level(said)
         weight = 0.9 if family.at_least == "critical" else 0.78
         if is_raised or family.at_least == "critical":
             yield Evidence(family.at_least, weight, f"It means that {family.what}")
     if family.at_most is not None and level(said) > level(family.at_most):
-        lowered = max(family.at_most, _QUIETEST_FIRST[level(said) - 1], key=level)
+        lowered = max(family.at_most, QUIETEST_FIRST[level(said) - 1], key=level)
         yield Evidence(lowered, 0.78, f"Such an alert is rarely more than {family.at_most}: {family.what}")
 
 

@@ -19,9 +19,39 @@ _CONNECT_SECONDS = 2.0
 _FIRST_PAUSE_SECONDS = 0.25
 _LONGEST_PAUSE_SECONDS = 5.0
 _LISTEN_SECONDS = 5.0
+_NOBODY_MINDS = "probe"
 _UNKNOWN = "not connected yet"
 
 _log = structlog.get_logger()
+
+
+async def probe(url: str) -> str | None:
+    """None if a word that is sent there comes back within a few seconds; else what is wrong, without secrets."""
+    from redis.exceptions import AuthenticationError, NoPermissionError
+
+    try:
+        async with asyncio.timeout(2 * _CONNECT_SECONDS), _client(url) as client, client.pubsub() as channel:
+            await channel.subscribe(_CHANNEL)
+            await client.publish(_CHANNEL, _NOBODY_MINDS)
+            while (await channel.get_message(ignore_subscribe_messages=True, timeout=_CONNECT_SECONDS)) is None:
+                pass  # the answer to the subscription, or nothing yet
+    except AuthenticationError:
+        return "it refuses the user or the password"
+    except NoPermissionError:
+        return f"this user may not publish and subscribe to {_CHANNEL}"
+    except Exception as error:  # noqa: BLE001  # what a client of a foreign server may raise is no closed list
+        return f"no answer ({type(error).__name__})"
+    return None
+
+
+def _client(url: str) -> "Redis":
+    from redis.asyncio import Redis
+    from redis.asyncio.retry import Retry
+    from redis.backoff import NoBackoff
+
+    return Redis.from_url(
+        url, socket_connect_timeout=_CONNECT_SECONDS, retry=Retry(NoBackoff(), 0), client_name="alert-history"
+    )
 
 
 class RedisSignals:
@@ -76,16 +106,7 @@ class RedisSignals:
 
     def _connected(self) -> "Redis":
         if self._client is None:
-            from redis.asyncio import Redis
-            from redis.asyncio.retry import Retry
-            from redis.backoff import NoBackoff
-
-            self._client = Redis.from_url(
-                self._url,
-                socket_connect_timeout=_CONNECT_SECONDS,
-                retry=Retry(NoBackoff(), 0),
-                client_name="alert-history",
-            )
+            self._client = _client(self._url)
         return self._client
 
     async def _disconnect(self) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from alert_history.domain.alert import Alert, Note, Refused, Silence
-from alert_history.domain.classification import Severity, Verdict
+from alert_history.domain.classification import Verdict
 from alert_history.domain.delivery import Routing
 from alert_history.domain.occurrence import (
     Event,
@@ -21,12 +21,27 @@ from alert_history.domain.occurrence import (
     note_key,
 )
 from alert_history.domain.receipt import RANDOM_ID_BYTES, Outcome, Receipt, time_ordered_id
+from alert_history.domain.severity import Severity
 from alert_history.ports import Accuracy, KeptVerdict, Router
+from alert_history.storage.tables import to_microseconds
 
 Key = tuple[str, datetime]
 
 AWAITED = "awaited"
 """What `enrichment` is of a delivery that waits for its classification."""
+
+MOST_UNANSWERED = 5_000
+UNANSWERED_COLUMNS = "fingerprint, starts_at, target, event, state, shape"
+IS_UNANSWERED = """d.shape IS NULL AND d.event IN ('fired', 'refired', 'annotations_changed')
+    AND d.state IN ('pending', 'leased', 'delivered')""" + "".join(
+    f""" AND NOT EXISTS (SELECT 1 FROM {table} c WHERE c.starts_at = d.starts_at AND c.fingerprint = d.fingerprint
+        AND c.target = d.target AND c.event = 'classified' LIMIT 1 OFFSET 0)"""
+    for table in ("deliveries", "delivery_queue")
+)
+"""Of a delivery `d` that may still be made, or was: its target never hears what the alert means.
+
+With an OFFSET no join is made of it, so PostgreSQL looks up by the alert, whatever it believes of the tables' sizes.
+"""
 
 NOT_IN_TIME = "no classification came in time"
 
@@ -291,6 +306,12 @@ def is_same_repeat(sightings: Sequence[Sighting]) -> bool:
 def new_id(time: datetime) -> str:
     """A new id that sorts by that time."""
     return time_ordered_id(time, randomness=os.urandom(RANDOM_ID_BYTES))
+
+
+def lowest_uuid7(time: datetime) -> str:
+    """Sorts before every UUIDv7 made at or after that time, and after all made before its millisecond."""
+    milliseconds = f"{max(to_microseconds(time), 0) // 1000:012x}"
+    return f"{milliseconds[:8]}-{milliseconds[8:]}-7000-8000-000000000000"
 
 
 def json_or_none(value: Any) -> str | None:

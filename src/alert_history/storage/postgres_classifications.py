@@ -6,14 +6,19 @@ from typing import Any
 
 import msgspec
 
-from alert_history.domain.classification import Case, Past, Severity, Verdict
-from alert_history.ports import Accuracy, ClassifiedCount, KeptVerdict, Spent
+from alert_history.domain.classification import Case, Past, Usage, Verdict
+from alert_history.domain.severity import Severity
+from alert_history.ports import Accuracy, ClassifiedCount, KeptVerdict, Spent, Unanswered
 from alert_history.storage import postgres_statements as sql
 from alert_history.storage.batch import (
     AWAITED,
+    IS_UNANSWERED,
+    MOST_UNANSWERED,
+    UNANSWERED_COLUMNS,
     classified_event,
     encode_json,
     follow_up_delivery,
+    lowest_uuid7,
     new_id,
     right_by_day,
     said,
@@ -39,7 +44,9 @@ _INSERT = """INSERT INTO classifications
 _UNCLAIM = "DELETE FROM classification_claims WHERE shape = ANY($1::text[])"
 _LET_GO = f"""UPDATE delivery_queue SET enrichment = $2, due_at = least(due_at, $3)
     WHERE shape = ANY($1::text[]) AND enrichment = '{AWAITED}'"""
-_SPENT = "SELECT count(*), coalesce(sum(tokens), 0), coalesce(sum(cost_usd), 0) FROM classifications WHERE at >= $1"
+_SPENT = """SELECT count(*), coalesce(sum(tokens), 0)::bigint, coalesce(sum(cost_usd), 0) FROM (
+        SELECT tokens, cost_usd FROM classifications WHERE at >= $1
+        UNION ALL SELECT tokens, cost_usd FROM unusable_answers WHERE id >= $2) used"""
 _COUNTS = """SELECT model, severity, count(*) FROM classifications WHERE at >= $1 AND at < $2
     GROUP BY model, severity ORDER BY model, severity"""
 _REVIEWED = """SELECT p.at, p.severity, m.model, m.severity FROM classifications p
@@ -53,7 +60,18 @@ _TO_TELL = """SELECT told.*
     FROM unnest($1::text[], $2::timestamptz[], $3::text[]) AS told(fingerprint, starts_at, target)
     JOIN alerts a ON a.fingerprint = told.fingerprint AND a.starts_at = told.starts_at AND a.status = 'firing'
     WHERE NOT EXISTS (SELECT 1 FROM delivery_queue q WHERE q.fingerprint = told.fingerprint
-        AND q.starts_at = told.starts_at AND q.target = told.target AND q.state = 'pending')"""
+        AND q.starts_at = told.starts_at AND q.target = told.target
+        AND (q.state = 'pending' OR q.event = 'classified') OFFSET 0)
+    AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.fingerprint = told.fingerprint
+        AND d.starts_at = told.starts_at AND d.target = told.target AND d.event = 'classified'
+        AND d.state = 'delivered' AND d.created_at >= $4 OFFSET 0)"""
+_UNANSWERED = f"""SELECT DISTINCT d.fingerprint, d.starts_at, d.target, a.labels, a.annotations FROM (
+        (SELECT {UNANSWERED_COLUMNS} FROM deliveries WHERE id >= $1 AND created_at >= $2 ORDER BY id DESC LIMIT $3)
+        UNION ALL
+        (SELECT {UNANSWERED_COLUMNS} FROM delivery_queue WHERE id >= $1 ORDER BY id DESC LIMIT $3)
+    ) d
+    JOIN alerts a ON a.fingerprint = d.fingerprint AND a.starts_at = d.starts_at AND a.status = 'firing'
+    WHERE {IS_UNANSWERED}"""
 
 
 class PostgresClassifications:
@@ -98,7 +116,8 @@ class PostgresClassifications:
         with storage_errors():
             async with self._connections.deliverer() as connection, connection.transaction():
                 await connection.execute(_TAKE_ALONG, kept.shape, *columns)
-                tell = [tuple(row) for row in await connection.fetch(_TO_TELL, *columns)]
+                since = kept.verdict.classification.at
+                tell = [tuple(row) for row in await connection.fetch(_TO_TELL, *columns, since)]
                 events = {
                     (fingerprint, starts_at): classified_event(
                         kept, fingerprint=fingerprint, starts_at=starts_at, now=now
@@ -111,6 +130,16 @@ class PostgresClassifications:
                     queue = [follow_up_delivery(events[f, s], target, shape=kept.shape) for f, s, target in tell]
                     await copy(connection, "delivery_queue", map(queue_row, queue), columns=sql.QUEUE_COLUMNS)
                 return len(tell)
+
+    async def unanswered(self, *, since: datetime) -> list[Unanswered]:
+        """See `ports.Classifications.unanswered`. Asks the primary: a replica may not know yet."""
+        with storage_errors():
+            async with self._connections.deliverer() as connection:
+                rows = await connection.fetch(_UNANSWERED, lowest_uuid7(since), since, MOST_UNANSWERED)
+        return [
+            Unanswered(fingerprint, starts_at, target, msgspec.json.decode(labels), msgspec.json.decode(annotations))
+            for fingerprint, starts_at, target, labels, annotations in rows
+        ]
 
     async def past(self, case: Case) -> Past:
         """See `ports.Classifications.past`."""
@@ -127,8 +156,16 @@ class PostgresClassifications:
 
     async def spent(self, *, since: datetime) -> Spent:
         """See `ports.Classifications.spent`."""
-        (row,) = await self._read(_SPENT, since)
+        (row,) = await self._read(_SPENT, since, lowest_uuid7(since))
         return Spent(*row)
+
+    async def keep_unusable(self, usage: Usage, *, model: str, now: datetime) -> None:
+        """See `ports.Classifications.keep_unusable`."""
+        tokens = usage.prompt_tokens + usage.completion_tokens
+        statement = "INSERT INTO unusable_answers VALUES ($1, $2, $3, $4, $5)"
+        with storage_errors():
+            async with self._connections.deliverer() as connection:
+                await connection.execute(statement, new_id(now), now, model, tokens, usage.cost_usd)
 
     async def counts(self, *, since: datetime, until: datetime) -> list[ClassifiedCount]:
         """See `ports.Classifications.counts`."""

@@ -9,7 +9,7 @@ statement gets after five runs took 400 ms at a million rows where this takes a 
 from collections.abc import Sequence
 from typing import Any
 
-from alert_history.domain.classification import Case, Past, Severity
+from alert_history.domain.classification import Case, Past
 from alert_history.domain.past import (
     AROUND,
     LATE,
@@ -23,6 +23,7 @@ from alert_history.domain.past import (
     past_of,
     similar_of,
 )
+from alert_history.domain.severity import Severity
 from alert_history.storage.postgres_connection import Connections, storage_errors
 
 _EARLIER = """WITH same AS MATERIALIZED (

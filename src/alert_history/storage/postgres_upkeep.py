@@ -10,7 +10,7 @@ import msgspec
 from alert_history.domain.occurrence import Event, expire
 from alert_history.ports import Router
 from alert_history.storage import postgres_statements as sql
-from alert_history.storage.batch import Enqueued, Key, encode_json, enqueue_expiry, expired_alert
+from alert_history.storage.batch import Enqueued, Key, encode_json, enqueue_expiry, expired_alert, lowest_uuid7
 from alert_history.storage.postgres_connection import (
     Connection,
     Connections,
@@ -30,6 +30,14 @@ _AHEAD = timedelta(days=14)
 _LOOK_EVERY = timedelta(hours=1)
 _PENDING_BYTES = 64 * 1024
 _STEP_ROWS = 5_000
+_STEP_WORDS = 500
+OLD_WORDS = """SELECT c.id, replaced.id IS NOT NULL OR (c.source <> 'person' AND known.fingerprint IS NULL) AS is_gone
+    FROM classifications c
+    LEFT JOIN LATERAL (SELECT n.id FROM classifications n WHERE n.shape = c.shape AND n.id > c.id
+        AND (c.source <> 'person' OR n.source = 'person') LIMIT 1) replaced ON true
+    LEFT JOIN LATERAL (SELECT a.fingerprint FROM alerts a
+        WHERE a.fingerprint = c.fingerprint AND replaced.id IS NULL LIMIT 1) known ON true
+    WHERE c.id > $1 AND c.id < $2 ORDER BY c.id LIMIT $3"""
 _LOCK_TIMEOUT = "SET LOCAL lock_timeout = '200ms'"
 
 
@@ -60,6 +68,7 @@ class PostgresUpkeep:
         self._connections = connections
         self._router = router
         self._look_again_at: datetime | None = None
+        self._read_words_up_to = ""
 
     async def prepare(self, now: datetime) -> None:
         """Partitions ahead (looked at once an hour), and the pending lists of the label indexes."""
@@ -97,6 +106,20 @@ class PostgresUpkeep:
                 for partition in await _partitions(connection, "receipt_bodies", older_than=before):
                     return await _drop_partition(connection, "receipt_bodies", partition)
                 return await _delete(connection, "receipt_bodies_default", "received_on < $1", before)
+
+    async def drop_classifications(self, before: datetime) -> int:
+        """See `ports.Upkeep.drop_classifications`. Ids follow the time, so the key finds what is old."""
+        limit = lowest_uuid7(before)
+        with storage_errors():
+            async with self._connections.single() as connection:
+                removed = await _delete(connection, "audit", "id < $1", limit)
+                if removed := removed + await _delete(connection, "unusable_answers", "id < $1", limit):
+                    return removed
+                old = await connection.fetch(OLD_WORDS, self._read_words_up_to, limit, _STEP_WORDS)
+                gone = [row["id"] for row in old if row["is_gone"]]
+                await connection.execute("DELETE FROM classifications WHERE id = ANY($1::text[])", gone)
+                self._read_words_up_to = old[-1]["id"] if old else ""
+                return len(old)
 
     async def read_setting(self, name: str) -> Any:
         """See `ports.Upkeep.read_setting`."""
@@ -299,7 +322,7 @@ async def _delete_strays(connection: Connection, before: datetime) -> int:
     return removed + await _delete(connection, "quarantine", "received_at < $1", before)
 
 
-async def _delete(connection: Connection, table: str, condition: str, before: datetime) -> int:
+async def _delete(connection: Connection, table: str, condition: str, before: datetime | str) -> int:
     done = await connection.execute(
         f"DELETE FROM {table} WHERE ctid = ANY(ARRAY(SELECT ctid FROM {table} WHERE {condition} LIMIT {_STEP_ROWS}))",
         before,

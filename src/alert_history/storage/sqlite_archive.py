@@ -14,9 +14,9 @@ import msgspec
 from alert_history.domain.archive import ALERTS, BODIES, EVENTS, Entry, Kind, Row, Shape
 from alert_history.errors import Busy, QueryTimeout
 from alert_history.storage import sqlite_rows as sql
-from alert_history.storage.batch import encode_json
+from alert_history.storage.batch import encode_json, lowest_uuid7
 from alert_history.storage.sqlite_connection import Connections
-from alert_history.storage.sqlite_upkeep import FORGET_TERMS, lowest_uuid7
+from alert_history.storage.sqlite_upkeep import FORGET_TERMS
 from alert_history.storage.tables import from_microseconds, to_microseconds
 from alert_history.zstd import compress, decompress
 

@@ -7,14 +7,19 @@ from typing import Any
 
 import msgspec
 
-from alert_history.domain.classification import Case, Past, Severity, Verdict
-from alert_history.ports import Accuracy, ClassifiedCount, KeptVerdict, Spent
+from alert_history.domain.classification import Case, Past, Usage, Verdict
+from alert_history.domain.severity import Severity
+from alert_history.ports import Accuracy, ClassifiedCount, KeptVerdict, Spent, Unanswered
 from alert_history.storage import sqlite_rows as sql
 from alert_history.storage.batch import (
     AWAITED,
+    IS_UNANSWERED,
+    MOST_UNANSWERED,
+    UNANSWERED_COLUMNS,
     classified_event,
     encode_json,
     follow_up_delivery,
+    lowest_uuid7,
     new_id,
     right_by_day,
     said,
@@ -37,7 +42,9 @@ _LET_GO = f"""UPDATE delivery_queue SET enrichment = ?, due_at = min(due_at, ?)
     WHERE shape = ? AND enrichment = '{AWAITED}'"""
 _IS_HELD = f"""SELECT EXISTS (SELECT 1 FROM classification_claims WHERE shape = :shape)
     OR EXISTS (SELECT 1 FROM delivery_queue WHERE shape = :shape AND enrichment = '{AWAITED}')"""
-_SPENT = "SELECT count(*), coalesce(sum(tokens), 0), coalesce(sum(cost_usd), 0) FROM classifications WHERE at >= ?"
+_SPENT = """SELECT count(*), coalesce(sum(tokens), 0), coalesce(sum(cost_usd), 0) FROM (
+        SELECT tokens, cost_usd FROM classifications WHERE at >= ?
+        UNION ALL SELECT tokens, cost_usd FROM unusable_answers WHERE id >= ?)"""
 _COUNTS = """SELECT model, severity, count(*) FROM classifications WHERE at >= ? AND at < ?
     GROUP BY model, severity ORDER BY model, severity"""
 _REVIEWED = """SELECT p.at, p.severity, m.model, m.severity FROM classifications p
@@ -47,7 +54,17 @@ _REVIEWED = """SELECT p.at, p.severity, m.model, m.severity FROM classifications
 _IS_FIRING = "SELECT id FROM alerts WHERE starts_at = ? AND fingerprint = ? AND status = 'firing'"
 _TAKE_ALONG = """UPDATE delivery_queue SET shape = ? WHERE starts_at = ? AND fingerprint = ? AND target = ?"""
 _IS_PENDING = """SELECT 1 FROM delivery_queue
-    WHERE starts_at = ? AND fingerprint = ? AND target = ? AND state = 'pending'"""
+    WHERE starts_at = ? AND fingerprint = ? AND target = ? AND (state = 'pending' OR event = 'classified')"""
+
+_IS_TOLD = """SELECT 1 FROM deliveries WHERE starts_at = ? AND fingerprint = ? AND target = ? AND event = 'classified'
+    AND state = 'delivered' AND created_at >= ?"""
+_UNANSWERED = f"""SELECT DISTINCT d.fingerprint, d.starts_at, d.target, a.labels, a.annotations FROM (
+        SELECT * FROM (SELECT {UNANSWERED_COLUMNS} FROM deliveries WHERE id >= :since ORDER BY id DESC LIMIT :limit)
+        UNION ALL
+        SELECT * FROM (SELECT {UNANSWERED_COLUMNS} FROM delivery_queue WHERE id >= :since ORDER BY id DESC LIMIT :limit)
+    ) d
+    JOIN alerts a ON a.starts_at = d.starts_at AND a.fingerprint = d.fingerprint AND a.status = 'firing'
+    WHERE {IS_UNANSWERED}"""
 
 
 class SqliteClassifications:
@@ -82,6 +99,21 @@ class SqliteClassifications:
             return 0
         return await self._connections.write(_follow_up, kept, told=told, now=now)
 
+    async def unanswered(self, *, since: datetime) -> list[Unanswered]:
+        """See `ports.Classifications.unanswered`."""
+        wanted = {"since": lowest_uuid7(since), "limit": MOST_UNANSWERED}
+        rows = await self._connections.read(_named_rows, _UNANSWERED, wanted)
+        return [
+            Unanswered(
+                row["fingerprint"],
+                from_microseconds(row["starts_at"]),
+                row["target"],
+                msgspec.json.decode(row["labels"]),
+                msgspec.json.decode(row["annotations"]),
+            )
+            for row in rows
+        ]
+
     async def past(self, case: Case) -> Past:
         """See `ports.Classifications.past`."""
         told = await self.history(case.shape, limit=1)
@@ -98,8 +130,14 @@ class SqliteClassifications:
 
     async def spent(self, *, since: datetime) -> Spent:
         """See `ports.Classifications.spent`."""
-        (row,) = await self._connections.read(_rows, _SPENT, to_microseconds(since))
+        (row,) = await self._connections.read(_rows, _SPENT, to_microseconds(since), lowest_uuid7(since))
         return Spent(*row)
+
+    async def keep_unusable(self, usage: Usage, *, model: str, now: datetime) -> None:
+        """See `ports.Classifications.keep_unusable`."""
+        tokens = usage.prompt_tokens + usage.completion_tokens
+        row = (new_id(now), to_microseconds(now), model, tokens, usage.cost_usd)
+        await self._connections.write(_execute, "INSERT INTO unusable_answers VALUES (?, ?, ?, ?, ?)", row)
 
     async def counts(self, *, since: datetime, until: datetime) -> list[ClassifiedCount]:
         """See `ports.Classifications.counts`."""
@@ -118,6 +156,10 @@ class SqliteClassifications:
 
 
 def _rows(connection: sqlite3.Connection, statement: str, *values: Any) -> list[Any]:
+    return connection.execute(statement, values).fetchall()
+
+
+def _named_rows(connection: sqlite3.Connection, statement: str, values: dict[str, Any]) -> list[Any]:
     return connection.execute(statement, values).fetchall()
 
 
@@ -179,6 +221,8 @@ def _follow_up(
         connection.execute(_TAKE_ALONG, (kept.shape, *key, target))
         alert = connection.execute(_IS_FIRING, key).fetchone()
         if alert is None or connection.execute(_IS_PENDING, (*key, target)).fetchone():
+            continue
+        if connection.execute(_IS_TOLD, (*key, target, to_microseconds(kept.verdict.classification.at))).fetchone():
             continue
         event = classified_event(kept, fingerprint=fingerprint, starts_at=starts_at, now=now)
         connection.execute(sql.INSERT_NOTE, sql.event_row(alert["id"], event)).fetchall()

@@ -8,7 +8,7 @@ import sqlite3
 from collections.abc import Sequence
 from datetime import datetime
 
-from alert_history.domain.classification import Case, Past, Severity
+from alert_history.domain.classification import Case, Past
 from alert_history.domain.past import (
     AROUND,
     LATE,
@@ -22,6 +22,7 @@ from alert_history.domain.past import (
     past_of,
     similar_of,
 )
+from alert_history.domain.severity import Severity
 from alert_history.storage import sqlite_rows as sql
 from alert_history.storage.reads import time_of
 from alert_history.storage.sqlite_connection import Connections

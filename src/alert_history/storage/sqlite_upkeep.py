@@ -9,7 +9,7 @@ import msgspec
 from alert_history.domain.occurrence import expire
 from alert_history.ports import Router
 from alert_history.storage import sqlite_rows as sql
-from alert_history.storage.batch import encode_json, enqueue_expiry, expired_alert
+from alert_history.storage.batch import encode_json, enqueue_expiry, expired_alert, lowest_uuid7
 from alert_history.storage.sqlite_connection import Connections
 from alert_history.storage.tables import from_microseconds, to_microseconds
 
@@ -24,12 +24,18 @@ _EXPIRED = """SELECT fingerprint, starts_at, id, status, content_hash, annotatio
 _OLD = """SELECT id, fingerprint, labels, last_received_at FROM alerts WHERE id > ? AND id < ? ORDER BY id LIMIT ?"""
 _TOLD_TARGETS = """SELECT target FROM deliveries WHERE starts_at = ? AND fingerprint = ?
     UNION SELECT target FROM delivery_queue WHERE starts_at = ? AND fingerprint = ?"""
+_OLD_WORDS = """SELECT id, fingerprint,
+        EXISTS (SELECT 1 FROM classifications n WHERE n.shape = c.shape AND n.id > c.id
+            AND (c.source <> 'person' OR n.source = 'person')) AS is_replaced,
+        c.source = 'person' AS is_correction
+    FROM classifications c WHERE id > ? AND id < ? ORDER BY id LIMIT ?"""
+_IS_KNOWN = "SELECT 1 FROM alert_terms WHERE alert_terms MATCH ? LIMIT 1"
 FORGET_TERMS = "INSERT INTO alert_terms (alert_terms, rowid, terms) VALUES ('delete', ?, ?)"
 """Takes what was indexed, exactly: the index keeps no copy of it."""
 
 
 class SqliteUpkeep:
-    """See `ports.Upkeep`. Remembers how far `drop_history` has read, so that survivors are not read again."""
+    """See `ports.Upkeep`. Remembers how far the drops have read, so that survivors are not read again."""
 
     prepare_every = timedelta(seconds=0.25)
     forgetting_share = 0.05
@@ -38,6 +44,7 @@ class SqliteUpkeep:
         self._connections = connections
         self._router = router
         self._read_up_to = -1
+        self._read_words_up_to = ""
 
     async def prepare(self, now: datetime) -> None:  # noqa: ARG002  # the port's shape
         """Move the write-ahead log into the file and merge the index of terms, rather than in somebody's commit.
@@ -63,6 +70,10 @@ class SqliteUpkeep:
         return await self._connections.write(
             _delete, "receipt_bodies", "rowid", "received_on < ?", to_microseconds(before)
         )
+
+    async def drop_classifications(self, before: datetime) -> int:
+        """See `ports.Upkeep.drop_classifications`. Ids follow the time, so the key finds what is old."""
+        return await self._connections.write(self._drop_classifications, lowest_uuid7(before))
 
     async def read_setting(self, name: str) -> Any:
         """See `ports.Upkeep.read_setting`."""
@@ -90,6 +101,23 @@ class SqliteUpkeep:
         removed += _delete(connection, "deliveries", "id", "id < ?", oldest_kept)
         return removed + _delete(connection, "quarantine", "id", "id < ?", oldest_kept)
 
+    def _drop_classifications(self, connection: sqlite3.Connection, id_limit: str) -> int:
+        removed = _delete(connection, "audit", "id", "id < ?", id_limit)
+        if removed := removed + _delete(connection, "unusable_answers", "id", "id < ?", id_limit):
+            return removed
+        old = connection.execute(_OLD_WORDS, (self._read_words_up_to, id_limit, _STEP_ROWS)).fetchall()
+        gone = [(row["id"],) for row in old if row["is_replaced"] or not _is_in_use(connection, row)]
+        connection.executemany("DELETE FROM classifications WHERE id = ?", gone)
+        self._read_words_up_to = old[-1]["id"] if old else ""
+        return len(old)
+
+
+def _is_in_use(connection: sqlite3.Connection, row: Any) -> bool:
+    """Whether the newest word on a shape is a person's, or said of an alert that the history knows."""
+    if row["is_correction"]:
+        return True
+    return connection.execute(_IS_KNOWN, (sql.fingerprint_term(row["fingerprint"]),)).fetchone() is not None
+
 
 def _merge_terms(connection: sqlite3.Connection) -> bool:
     """Merge some pages of the index's runs; whether there was anything to merge (as FTS5 documents it: ≥ 2 changes)."""
@@ -111,12 +139,6 @@ def _expire(connection: sqlite3.Connection, now: datetime, *, limit: int, router
         connection.execute(sql.INSERT_EVENT, sql.event_row(row["id"], event))
         connection.executemany(sql.INSERT_QUEUE, map(sql.queue_row, queue))
     return len(rows)
-
-
-def lowest_uuid7(time: datetime) -> str:
-    """Sorts before every UUIDv7 made at or after that time, and after all made before its millisecond."""
-    milliseconds = f"{max(to_microseconds(time), 0) // 1000:012x}"
-    return f"{milliseconds[:8]}-{milliseconds[8:]}-7000-8000-000000000000"
 
 
 def _delete(connection: sqlite3.Connection, table: str, key: str, condition: str, before: int | str) -> int:

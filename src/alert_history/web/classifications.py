@@ -19,7 +19,8 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from alert_history import __version__
-from alert_history.domain.classification import Classification, Mode, Severity
+from alert_history.domain.classification import Classification, Mode
+from alert_history.domain.severity import Severity
 from alert_history.engine.classify import Classifying, Correction, Entry, Figures
 from alert_history.engine.modes import Modes
 from alert_history.errors import AlertHistoryError, InvalidBody

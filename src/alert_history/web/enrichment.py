@@ -1,5 +1,6 @@
 """Enrichment over HTTP: the mode, classifications, corrections, figures."""
 
+import asyncio
 from datetime import datetime, timedelta
 from typing import Annotated, Literal, Protocol
 
@@ -7,16 +8,20 @@ import msgspec
 from msgspec import Meta
 from starlette.requests import Request
 
-from alert_history.domain.classification import MAX_RECOMMENDATIONS, Classification, Mode, Severity
+from alert_history.domain.classification import MAX_RECOMMENDATIONS, Classification, Mode
+from alert_history.domain.severity import Severity
 from alert_history.engine.classify import Classified, Classifying, Correction
 from alert_history.engine.modes import Modes
-from alert_history.errors import InvalidQuery
+from alert_history.errors import InvalidQuery, Rejected, Retryable
 from alert_history.ports import Accuracy, ClassifiedCount, Clock, Enricher, KeptVerdict, Spent
 from alert_history.web.routes import Operation, read_body
 
 _TAG = "Enrichment"
 _DEFAULT_SPAN = timedelta(days=30)
 _LONGEST_SPAN = timedelta(days=366)
+_LIST_SECONDS = 2.0
+_MOST_LISTED = 1_000
+_NAME = 128
 _ANONYMOUS = "anonymous"
 
 Name = Annotated[str, Meta(min_length=1, max_length=100)]
@@ -132,9 +137,15 @@ class ModelAnswer(msgspec.Struct, frozen=True):
 
 
 class ModelsAnswer(msgspec.Struct, frozen=True):
-    """All that could classify."""
+    """Who classifies, and which names the proxy would take for LLM_MODEL.
+
+    `offered` is the proxy's own list, at most 1000 names of it; null if there is no proxy, it has no list, or it gave
+    none just now: then `offered_fault` says why.
+    """
 
     models: list[ModelAnswer]
+    offered: list[str] | None = None
+    offered_fault: str | None = None
 
 
 class EnrichmentState(Protocol):
@@ -198,7 +209,7 @@ class EnrichmentApi:
                 handle=self.models,
                 answer=ModelsAnswer,
                 tag=_TAG,
-                description="The model behind the proxy, and the rules that need no network.",
+                description="The model behind the proxy, the rules, which need no network, and what the proxy offers.",
             ),
             Operation(
                 method="POST",
@@ -278,7 +289,15 @@ class EnrichmentApi:
         rules = ModelAnswer("rules", "rules", used == "rules", None)
         if used == "rules":
             return ModelsAnswer([rules])
-        return ModelsAnswer([ModelAnswer(used, "llm", is_used=True, fault=self._state.fault()), rules])
+        models = [ModelAnswer(used, "llm", is_used=True, fault=self._state.fault()), rules]
+        try:
+            async with asyncio.timeout(_LIST_SECONDS):
+                offered = await self._state.enricher.offered()
+        except TimeoutError:
+            return ModelsAnswer(models, offered_fault=f"no answer within {_LIST_SECONDS:g} s")
+        except (Retryable, Rejected) as error:
+            return ModelsAnswer(models, offered_fault=str(error))
+        return ModelsAnswer(models, None if offered is None else [name[:_NAME] for name in offered[:_MOST_LISTED]])
 
     async def _answer(self, found: Classified) -> ClassificationAnswer:
         entries = [_entry(kept) for kept in found.said]

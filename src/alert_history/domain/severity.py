@@ -1,9 +1,14 @@
-"""The words that people use for how serious an alert is, and what they mean."""
+"""How serious an alert is: our four words for it, and what people's words in its labels mean. The only list of them.
+
+Targets have lists of their own for the words of their vendor; whatever decides by a label decides by this one.
+"""
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
-from alert_history.domain.classification import Severity
+Severity = Literal["critical", "warning", "info", "noise"]
+
+QUIETEST_FIRST: tuple[Severity, ...] = ("noise", "info", "warning", "critical")
 
 LABELS = ("severity", "priority", "sloth_severity", "level")
 """Where it stands; the first that is there counts."""
@@ -29,3 +34,8 @@ def labelled_severity(labels: Mapping[str, str]) -> Labelled:
     """How serious the labels say that an alert is."""
     word = next((labels[name].strip().lower() for name in LABELS if labels.get(name, "").strip()), "")
     return Labelled(word, SEVERITY_OF.get(word))
+
+
+def is_severity(name: str, value: str) -> bool:
+    """Whether a label says how serious the alert is, in a word that is known."""
+    return name in LABELS and value.strip().lower() in SEVERITY_OF
