@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from alert_history.domain.classification import Case, Past, Usage, Verdict
+from alert_history.domain.classification import Case, Past, Usage
 from alert_history.domain.severity import Severity
 from alert_history.ports import Accuracy, ClassifiedCount, KeptVerdict, Spent, Unanswered
 from alert_history.storage import postgres_statements as sql
@@ -23,6 +23,7 @@ from alert_history.storage.batch import (
     right_by_day,
     said,
 )
+from alert_history.storage.classification_rows import kept_of, row_of
 from alert_history.storage.postgres_connection import Connection, Connections, storage_errors
 from alert_history.storage.postgres_past import past
 from alert_history.storage.postgres_rows import copy, event_row, queue_row
@@ -85,7 +86,7 @@ class PostgresClassifications:
         with storage_errors():
             async with self._connections.deliverer() as connection:
                 rows = await connection.fetch(_NEWEST, list(shapes), since)
-        return {row["shape"]: _kept(row) for row in rows}
+        return {row["shape"]: kept_of(row) for row in rows}
 
     async def claim(self, shapes: Sequence[str], *, owner: str, now: datetime, until: datetime) -> list[str]:
         """See `ports.Classifications.claim`."""
@@ -99,7 +100,9 @@ class PostgresClassifications:
             return 0
         with storage_errors():
             async with self._connections.deliverer() as connection, connection.transaction():
-                await connection.execute(_INSERT, *zip(*map(_row, kept), strict=True))
+                await connection.execute(
+                    _INSERT, *zip(*(row_of(one, at=one.verdict.classification.at) for one in kept), strict=True)
+                )
                 return await _let_go(connection, [one.shape for one in kept], unenriched=None, now=now)
 
     async def let_go(self, shapes: Sequence[str], *, unenriched: str | None, now: datetime) -> int:
@@ -148,11 +151,11 @@ class PostgresClassifications:
 
     async def history(self, shape: str, *, limit: int) -> list[KeptVerdict]:
         """See `ports.Classifications.history`."""
-        return [_kept(row) for row in await self._read(_HISTORY, shape, limit)]
+        return [kept_of(row) for row in await self._read(_HISTORY, shape, limit)]
 
     async def recent(self, *, limit: int, severity: Severity | None) -> list[KeptVerdict]:
         """See `ports.Classifications.recent`."""
-        return [_kept(row) for row in await self._read(_RECENT, severity, limit)]
+        return [kept_of(row) for row in await self._read(_RECENT, severity, limit)]
 
     async def spent(self, *, since: datetime) -> Spent:
         """See `ports.Classifications.spent`."""
@@ -187,18 +190,6 @@ class PostgresClassifications:
             async with self._connections.reader() as connection:
                 rows: list[Any] = await connection.fetch(statement, *values)
                 return rows
-
-
-def _kept(row: Any) -> KeptVerdict:
-    verdict = msgspec.json.decode(row["verdict"], type=Verdict)
-    return KeptVerdict(row["id"], row["shape"], row["fingerprint"], verdict)
-
-
-def _row(kept: KeptVerdict) -> tuple[Any, ...]:
-    told, usage = kept.verdict.classification, kept.verdict.usage
-    tokens = usage.prompt_tokens + usage.completion_tokens
-    head = (kept.id, kept.shape, kept.fingerprint, told.at, told.source, told.model, told.severity)
-    return (*head, tokens, usage.cost_usd, encode_json(kept.verdict).decode())
 
 
 async def _let_go(connection: Connection, shapes: Sequence[str], *, unenriched: str | None, now: datetime) -> int:

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from alert_history.domain.classification import Case, Past, Usage, Verdict
+from alert_history.domain.classification import Case, Past, Usage
 from alert_history.domain.severity import Severity
 from alert_history.ports import Accuracy, ClassifiedCount, KeptVerdict, Spent, Unanswered
 from alert_history.storage import sqlite_rows as sql
@@ -24,6 +24,7 @@ from alert_history.storage.batch import (
     right_by_day,
     said,
 )
+from alert_history.storage.classification_rows import kept_of, row_of
 from alert_history.storage.sqlite_connection import Connections
 from alert_history.storage.sqlite_past import past
 from alert_history.storage.tables import from_microseconds, to_microseconds
@@ -122,11 +123,11 @@ class SqliteClassifications:
     async def history(self, shape: str, *, limit: int) -> list[KeptVerdict]:
         """See `ports.Classifications.history`."""
         rows = await self._connections.read(_rows, _HISTORY, shape, limit)
-        return [_kept(row) for row in rows]
+        return [kept_of(row) for row in rows]
 
     async def recent(self, *, limit: int, severity: Severity | None) -> list[KeptVerdict]:
         """See `ports.Classifications.recent`."""
-        return [_kept(row) for row in await self._connections.read(_rows, _RECENT, severity, severity, limit)]
+        return [kept_of(row) for row in await self._connections.read(_rows, _RECENT, severity, severity, limit)]
 
     async def spent(self, *, since: datetime) -> Spent:
         """See `ports.Classifications.spent`."""
@@ -167,17 +168,12 @@ def _execute(connection: sqlite3.Connection, statement: str, values: tuple[Any, 
     connection.execute(statement, values)
 
 
-def _kept(row: Any) -> KeptVerdict:
-    verdict = msgspec.json.decode(row["verdict"], type=Verdict)
-    return KeptVerdict(row["id"], row["shape"], row["fingerprint"], verdict)
-
-
 def _newest(connection: sqlite3.Connection, shapes: Sequence[str], *, since: datetime) -> dict[str, KeptVerdict]:
     found = {}
     for shape in shapes:
         row = connection.execute(_NEWEST, (shape, to_microseconds(since))).fetchone()
         if row is not None:
-            found[shape] = _kept(row)
+            found[shape] = kept_of(row)
     return found
 
 
@@ -189,15 +185,8 @@ def _claim(
 
 
 def _keep(connection: sqlite3.Connection, kept: Sequence[KeptVerdict], *, now: datetime) -> int:
-    connection.executemany(_INSERT, [_row(one) for one in kept])
+    connection.executemany(_INSERT, [row_of(one, at=to_microseconds(one.verdict.classification.at)) for one in kept])
     return _let_go(connection, [one.shape for one in kept], unenriched=None, now=now)
-
-
-def _row(kept: KeptVerdict) -> tuple[Any, ...]:
-    told, usage = kept.verdict.classification, kept.verdict.usage
-    tokens = usage.prompt_tokens + usage.completion_tokens
-    head = (kept.id, kept.shape, kept.fingerprint, to_microseconds(told.at), told.source, told.model, told.severity)
-    return (*head, tokens, usage.cost_usd, encode_json(kept.verdict).decode())
 
 
 def _is_any_held(connection: sqlite3.Connection, shapes: Sequence[str]) -> bool:

@@ -84,14 +84,14 @@ def read_parameters(request: Request, kind: type[T]) -> T:
         raise errors.InvalidQuery(_named(str(error))) from None
 
 
-async def read_body(request: Request, kind: type[T], *, name: str = "body") -> T:
+async def read_body(request: Request, kind: type[T]) -> T:
     """A small JSON body as that struct. Raises InvalidBody naming the field and what is allowed.
 
     It must be called JSON: that a page of another site can't send without being asked whether it may.
     """
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
-        raise errors.UnsupportedMedia(f"the {name} must be application/json")
-    content = await read_small(request, name=name)
+        raise errors.UnsupportedMedia("the body must be application/json")
+    content = await read_small(request)
     try:
         return msgspec.json.decode(content, type=kind)
     except msgspec.ValidationError as error:

@@ -1,0 +1,71 @@
+"""What the engine needs of the outside, as Protocols: stores, targets, enrichers, discovery, time.
+
+Failure and order are promised in the docstrings.
+"""
+
+from alert_history.ports.archive import Archivable, RowFormat, Shelf
+from alert_history.ports.classifications import (
+    Accuracy,
+    Classifications,
+    ClassifiedCount,
+    Enricher,
+    KeptVerdict,
+    Spent,
+    Unanswered,
+)
+from alert_history.ports.clock import Clock
+from alert_history.ports.history import (
+    History,
+    HistoryFilter,
+    HistoryPage,
+    PageRequest,
+    QuarantinedAlert,
+    QuarantinePage,
+    StoredAlert,
+    StoredEvent,
+)
+from alert_history.ports.outbox import DeliveryFilter, DeliveryPage, Outbox, QueueDepth, StoredDelivery
+from alert_history.ports.recording import Recorder, Router
+from alert_history.ports.signals import Signals
+from alert_history.ports.store import Lifecycle, Store
+from alert_history.ports.targets import Discovery, DiscoveryState, RoutesSource, RoutesState, Target, TargetsFound
+from alert_history.ports.upkeep import Upkeep
+
+__all__ = [
+    "Accuracy",
+    "Archivable",
+    "Classifications",
+    "ClassifiedCount",
+    "Clock",
+    "DeliveryFilter",
+    "DeliveryPage",
+    "Discovery",
+    "DiscoveryState",
+    "Enricher",
+    "History",
+    "HistoryFilter",
+    "HistoryPage",
+    "KeptVerdict",
+    "Lifecycle",
+    "Outbox",
+    "PageRequest",
+    "QuarantinePage",
+    "QuarantinedAlert",
+    "QueueDepth",
+    "Recorder",
+    "Router",
+    "RoutesSource",
+    "RoutesState",
+    "RowFormat",
+    "Shelf",
+    "Signals",
+    "Spent",
+    "Store",
+    "StoredAlert",
+    "StoredDelivery",
+    "StoredEvent",
+    "Target",
+    "TargetsFound",
+    "Unanswered",
+    "Upkeep",
+]

@@ -1,0 +1,128 @@
+"""The read side of a store: occurrences, timelines, the quarantine."""
+
+from collections.abc import AsyncIterator
+from datetime import datetime
+from typing import Any, Protocol
+
+import msgspec
+
+from alert_history.domain.matching import Query
+from alert_history.domain.occurrence import EventKind
+
+
+class StoredAlert(msgspec.Struct, frozen=True):
+    """One occurrence as the HTTP API shows it. `id` is `<fingerprint>-<startsAt in µs since 1970>`; times are UTC."""
+
+    id: str
+    fingerprint: str
+    alertname: str
+    namespace: str
+    severity: str
+    status: str
+    labels: dict[str, str]
+    annotations: dict[str, str]
+    starts_at: datetime
+    ends_at: datetime | None
+    expires_at: datetime | None
+    timestamp: datetime
+    last_received_at: datetime
+    repeat_count: int
+    generator_url: str
+    source: str
+    receiver: str
+    details: dict[str, Any] | None = None
+
+
+class StoredEvent(msgspec.Struct, frozen=True):
+    """One event of a timeline. `receiver` and `source` are those of the receipt that brought it, if one did.
+
+    `number` counts the changes of state from 1 and is null for notes. `is_published` says whether the receipt was to be
+    passed on (`/webhook/proxy`), where there is one still.
+    """
+
+    kind: EventKind
+    at: datetime
+    receipt_id: str | None
+    source: str | None
+    receiver: str | None
+    detail: dict[str, Any] | None
+    number: int | None = None
+    is_published: bool | None = None
+
+
+class QuarantinedAlert(msgspec.Struct, frozen=True):
+    """An alert that was refused inside an accepted request. `raw` is its JSON as sent, undecodable bytes replaced."""
+
+    id: str
+    received_at: datetime
+    receipt_id: str
+    position: int
+    reason: str
+    source: str
+    receiver: str
+    raw: str
+
+
+class HistoryFilter(msgspec.Struct, frozen=True):
+    """Which occurrences: all conditions must hold. `since` ≤ `timestamp` < `until`."""
+
+    query: Query = Query((), ())
+    alertname: str | None = None
+    status: str | None = None
+    severity: str | None = None
+    namespace: str | None = None
+    fingerprint: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+class PageRequest(msgspec.Struct, frozen=True):
+    """Which page. `sort` is a column, `-` before it for descending; `cursor` a `next_cursor` of the same sort."""
+
+    limit: int = 50
+    offset: int = 0
+    cursor: str | None = None
+    sort: str = "-timestamp"
+    wants_exact_total: bool = False
+
+
+class HistoryPage(msgspec.Struct, frozen=True):
+    """A page. `total` counts all that match; it is a lower bound where `is_total_exact` is false."""
+
+    alerts: list[StoredAlert]
+    total: int
+    is_total_exact: bool
+    next_cursor: str | None
+
+
+class QuarantinePage(msgspec.Struct, frozen=True):
+    """Newest first; `next_cursor` is None on the last page. `total` is a lower bound if `is_total_exact` is false."""
+
+    quarantine: list[QuarantinedAlert]
+    total: int
+    is_total_exact: bool
+    next_cursor: str | None
+
+
+class History(Protocol):
+    """The read side. Every call may raise StorageUnavailable, QueryTimeout or InvalidQuery."""
+
+    async def page(self, wanted: HistoryFilter, page: PageRequest) -> HistoryPage:
+        """One page of occurrences; its cost does not grow with what lies outside the page and the count's bound."""
+        ...
+
+    async def find(self, occurrence_id: str) -> StoredAlert:
+        """One occurrence. Raises NotFound."""
+        ...
+
+    async def timeline(self, occurrence_id: str, *, newest: int = 10_000) -> list[StoredEvent]:
+        """Its newest so many events, oldest first. Empty if there is no such occurrence."""
+        ...
+
+    async def quarantine(self, *, limit: int, cursor: str | None) -> QuarantinePage:
+        """What was refused, newest first."""
+        ...
+
+    def export(self, wanted: HistoryFilter, *, batch_size: int = 1000) -> AsyncIterator[list[StoredAlert]]:
+        """Everything that matches, oldest first, in batches; memory does not grow with the result."""
+        ...

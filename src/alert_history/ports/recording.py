@@ -1,0 +1,34 @@
+"""The write side of a store, and who is asked whom to tell while it writes."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from alert_history.domain.alert import Alert
+from alert_history.domain.delivery import Routing
+from alert_history.domain.occurrence import Event
+from alert_history.domain.receipt import Outcome, Receipt
+
+
+class Router(Protocol):
+    """Who decides, inside the ingest transaction, which targets are told of an event."""
+
+    def __call__(self, alert: Alert, event: Event) -> Routing | None:
+        """The decision for all targets; None if there is nothing to decide. Pure and quick."""
+        ...
+
+
+class Recorder(Protocol):
+    """The write side."""
+
+    async def commit(self, receipts: Sequence[Receipt]) -> list[Outcome]:
+        """Keep all of it in one transaction; return after the commit, one outcome a receipt, in order.
+
+        Sightings of one occurrence are taken in the order given. It may be called again before it returns, with
+        other fingerprints. Whoever retries after an error changes
+        nothing twice, except that repeats are counted again.
+
+        Raises:
+            StorageUnavailable: nothing was kept, or it is not known whether it was.
+            UnstorableReceipt: the database refused the data itself; nothing was kept.
+        """
+        ...

@@ -1,0 +1,40 @@
+"""A whole store, by what is asked of it."""
+
+from typing import Protocol
+
+import msgspec
+
+from alert_history.ports.archive import Archivable
+from alert_history.ports.classifications import Classifications
+from alert_history.ports.history import History
+from alert_history.ports.outbox import Outbox
+from alert_history.ports.recording import Recorder
+from alert_history.ports.upkeep import Upkeep
+
+
+class Lifecycle(Protocol):
+    """Opening, checking and closing a store."""
+
+    async def open(self) -> None:
+        """Bring the schema to head and get ready. Raises StorageUnavailable; may be called again then."""
+        ...
+
+    async def check(self) -> dict[str, str]:
+        """`{"database": "ok"|fault, "schema": "ok"|fault}`; answers within 2 s and never raises."""
+        ...
+
+    async def close(self) -> None:
+        """Give connections and threads back."""
+        ...
+
+
+class Store(msgspec.Struct, frozen=True):
+    """A whole store, by what is asked of it: PostgreSQL or SQLite."""
+
+    recorder: Recorder
+    history: History
+    upkeep: Upkeep
+    lifecycle: Lifecycle
+    outbox: Outbox
+    archivable: Archivable
+    classifications: Classifications
