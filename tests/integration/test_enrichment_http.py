@@ -176,6 +176,7 @@ async def test_a_switch_of_the_mode_outlives_a_restart_and_is_counted(
         assert (switched.status_code, switched.json()["mode"]) == (200, "transparent")
         wrong = await asked.post("/enrichment/mode", json={"mode": "loud"})
         assert (wrong.status_code, wrong.headers["content-type"]) == (422, "application/problem+json")
+        assert "allowed: transparent, enriched, transparent_with_recommendations" in wrong.json()["detail"]
         metrics = (await asked.get("/metrics")).text
     assert "alert_history_enrichment_mode_status 0.0" in metrics
     switch = 'alert_history_enrichment_mode_switches_total{from_mode="enriched",to_mode="transparent"} 1.0'

@@ -6,7 +6,7 @@ the OpenAPI document. (Litestar does all this too, but its dependencies take 45 
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from http import HTTPStatus
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args, get_type_hints
 
 import msgspec
 from starlette.requests import Request
@@ -81,7 +81,7 @@ def read_parameters(request: Request, kind: type[T]) -> T:
     try:
         return msgspec.convert(given, kind, strict=False)
     except msgspec.ValidationError as error:
-        raise errors.InvalidQuery(_named(str(error))) from None
+        raise errors.InvalidQuery(_named(str(error), kind)) from None
 
 
 async def read_body(request: Request, kind: type[T]) -> T:
@@ -95,7 +95,7 @@ async def read_body(request: Request, kind: type[T]) -> T:
     try:
         return msgspec.json.decode(content, type=kind)
     except msgspec.ValidationError as error:
-        raise errors.InvalidBody(_named(str(error))) from None
+        raise errors.InvalidBody(_named(str(error), kind)) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise errors.MalformedPayload(f"not JSON: {error}") from None
 
@@ -110,10 +110,15 @@ async def read_small(request: Request, *, name: str = "body") -> bytes:
     return bytes(content)
 
 
-def _named(message: str) -> str:
-    """The message `… - at `$.limit`` as `limit: …`."""
+def _named(message: str, kind: type) -> str:
+    """The message `… - at `$.limit`` as `limit: …`, with the words that are allowed where there is a list of them."""
     text, _, path = message.partition(" - at `$.")
-    return f"{path.rstrip('`')}: {text}" if path else text
+    name = path.rstrip("`")
+    if text.startswith("Invalid enum value"):
+        hint = get_type_hints(kind).get(name)
+        words = [word for part in (hint, *get_args(hint)) for word in get_args(part) if isinstance(word, str)]
+        text += f"; allowed: {', '.join(words)}" if words else ""
+    return f"{name}: {text}" if name else text
 
 
 def openapi(
