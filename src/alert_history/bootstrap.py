@@ -362,10 +362,12 @@ def reason_for_nobody(settings: Settings) -> str | None:
 
 def make_discovery(settings: Settings) -> Discovery | None:
     """Where targets are looked for; None if nobody is to be told. Imported when needed: most start without."""
+    if reason_for_nobody(settings) is not None:
+        return None
     from alert_history.discovery.several import SeveralDiscoveries
 
     discoveries: list[Discovery] = []
-    if settings.publishing_enabled and settings.target_discovery_enabled:
+    if settings.target_discovery_enabled:
         from alert_history.discovery.kubernetes import KubernetesDiscovery
 
         kubeconfig = settings.target_discovery_kubeconfig
@@ -376,11 +378,11 @@ def make_discovery(settings: Settings) -> Discovery | None:
                 kubeconfig=None if kubeconfig is None else Path(kubeconfig),
             )
         )
-    if settings.publishing_enabled and settings.targets_dir is not None:
+    if settings.targets_dir is not None:
         from alert_history.discovery.directory import DirectoryDiscovery
 
         discoveries.append(DirectoryDiscovery(Path(settings.targets_dir), clock=utc_now))
-    return SeveralDiscoveries(discoveries) if discoveries else None
+    return SeveralDiscoveries(discoveries)
 
 
 def _target_maker(settings: Settings) -> Callable[[TargetSpec], Target]:

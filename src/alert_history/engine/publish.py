@@ -51,7 +51,7 @@ class Publisher:
     @property
     def specs(self) -> list[TargetSpec]:
         """All targets, broken ones too, by priority and name."""
-        return sorted(self._specs.values(), key=lambda spec: (-spec.priority, spec.name))
+        return list(self._specs.values())
 
     def health(self, name: str) -> TargetHealth:
         """How a target fares."""
@@ -79,16 +79,17 @@ class Publisher:
             wanted[spec.name] = self._with_worker(spec)
         for name in [name for name in self._workers if name not in wanted]:
             self._stop_worker(name)
-        self._specs = wanted
+        # In order once and for all: every event asks for them.
+        self._specs = dict(sorted(wanted.items(), key=lambda item: (-item[1].priority, item[0])))
 
     def wake(self, told: Collection[str] | None = None) -> None:
         """There may be new work for these targets, by name; for all of them if it is not known for which.
 
         Those of higher priority are woken first.
         """
-        for spec, worker, _ in sorted(self._workers.values(), key=lambda held: -held[0].priority):
-            if told is None or spec.name in told:
-                worker.wake()
+        for name in self._specs:
+            if name in self._workers and (told is None or name in told):
+                self._workers[name][1].wake()
 
     async def stop(self) -> None:
         """Stop all workers; what they hold goes back to the outbox."""

@@ -87,19 +87,18 @@ _ATTEMPT_LOG = "CASE WHEN jsonb_array_length(q.log) >= 20 THEN q.log - 0 ELSE q.
 
 _SETTLE = f"""
 WITH u AS (
-    SELECT * FROM unnest($1::text[], $2::timestamptz[], $3::text[], $4::text[], $5::timestamptz[])
-        AS u(id, lease_until, state, attempt, settled_at)
-), external AS (
-    SELECT * FROM unnest($1::text[], $6::text[]) AS e(id, external_id)
+    SELECT * FROM unnest($1::text[], $2::timestamptz[], $3::text[], $4::text[], $5::timestamptz[], $6::text[])
+        AS u(id, lease_until, state, attempt, settled_at, external_id)
 ), done AS (
     DELETE FROM delivery_queue q USING u
     WHERE q.id = ANY($1) AND q.id = u.id AND q.state || '' = 'leased' AND q.lease_until = u.lease_until
-    RETURNING q.*, u.state AS new_state, {_ATTEMPT_LOG} AS new_log, u.settled_at AS now
+    RETURNING q.*, u.state AS new_state, {_ATTEMPT_LOG} AS new_log, u.settled_at AS now,
+        u.external_id AS new_external_id
 )
 INSERT INTO deliveries ({_COLUMNS})
 SELECT d.id, d.fingerprint, d.starts_at, d.target, d.event_key, d.event, d.receipt_id, d.new_state, d.created_at,
-    d.due_at, NULL, d.attempts, d.new_log, coalesce(e.external_id, d.external_id), d.now, d.shape, d.enrichment
-FROM done d LEFT JOIN external e ON e.id = d.id
+    d.due_at, NULL, d.attempts, d.new_log, coalesce(d.new_external_id, d.external_id), d.now, d.shape, d.enrichment
+FROM done d
 """
 
 _POSTPONE = f"""
