@@ -28,7 +28,7 @@ class OpenReplica(Protocol):
 def prepared_postgres(postgres_server: PostgresServer) -> Iterator[str]:
     """The URL of a migrated and prepared database, without rows when a test starts."""
     url = postgres_server.create_database()
-    asyncio.run(_prepare(url))
+    asyncio.run(prepare(url))
     yield url
     postgres_server.drop_database(url)
 
@@ -37,7 +37,7 @@ def prepared_postgres(postgres_server: PostgresServer) -> Iterator[str]:
 def prepared_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A migrated file; tests take copies."""
     path = tmp_path_factory.mktemp("prepared") / "alert_history.db"
-    asyncio.run(_prepare(f"sqlite:///{path}"))
+    asyncio.run(prepare(f"sqlite:///{path}"))
     return path
 
 
@@ -77,7 +77,8 @@ async def store(open_replica: OpenReplica) -> Store:
     return await open_replica()
 
 
-async def _prepare(url: str) -> None:
+async def prepare(url: str) -> None:
+    """Migrates an empty database and makes its partitions for NOW."""
     store = open_store(url)
     await store.lifecycle.open()
     await store.upkeep.prepare(NOW)

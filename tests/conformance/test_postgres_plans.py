@@ -1,7 +1,8 @@
 """The statements of the hot path find rows by their keys, even on a database nobody has ever analysed."""
 
+import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -16,7 +17,9 @@ from alert_history.ports import Store
 from alert_history.storage import open_store, postgres_classifications, postgres_outbox, postgres_upkeep
 from alert_history.storage import postgres_connection as connections
 from alert_history.storage import postgres_statements as statements
+from tests.conformance.conftest import prepare
 from tests.conformance.samples import NOW, alert, receipt
+from tests.servers import PostgresServer
 
 HOT = [
     "COUNT_REPEATS",
@@ -27,6 +30,30 @@ HOT = [
     "NEWEST_STARTS",
     "FIRING_SINCE",
 ]
+
+
+_KEEP_AUTOVACUUM_AWAY = """DO $$ DECLARE name regclass; BEGIN
+    FOR name IN SELECT oid FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'r' LOOP
+        EXECUTE format('ALTER TABLE %s SET (autovacuum_enabled = false)', name);
+    END LOOP;
+END $$"""
+
+
+@pytest.fixture
+def postgres_url(postgres_server: PostgresServer) -> Iterator[str]:
+    """A database that knows nothing of the rows of other tests: what the planner learnt of a table outlives them."""
+    url = postgres_server.create_database()
+    asyncio.run(prepare(url))
+    asyncio.run(_keep_autovacuum_away(url))
+    yield url
+    postgres_server.drop_database(url)
+
+
+async def _keep_autovacuum_away(url: str) -> None:
+    """On a slow machine it comes by in the middle of a test and analyses the tables."""
+    connection = await asyncpg.connect(url)
+    await connection.execute(_KEEP_AUTOVACUUM_AWAY)
+    await connection.close()
 
 
 @pytest.fixture
@@ -51,19 +78,11 @@ async def writer(store: Store, postgres_url: str) -> AsyncIterator["asyncpg.Conn
     """A connection with the settings of the one that writes, to a database with rows but without statistics."""
     connection = await asyncpg.connect(postgres_url, server_settings=connections._WRITER_SETTINGS)  # noqa: SLF001
     try:
-        await _keep_autovacuum_away(connection)
         await store.recorder.commit([receipt(*(alert(f"A{n}") for n in range(500)), body=b"")])
         assert await connection.fetchval("SELECT count(*) FROM pg_stats WHERE tablename LIKE 'alerts%'") == 0
         yield connection
     finally:
         await connection.close()
-
-
-async def _keep_autovacuum_away(connection: "asyncpg.Connection[Any]") -> None:
-    """On a slow machine it comes by in the middle of a test and analyses the tables."""
-    tables = "SELECT relname FROM pg_class WHERE relkind = 'r' AND relname LIKE 'alerts%'"
-    for (table,) in await connection.fetch(tables):
-        await connection.execute(f"ALTER TABLE {table} SET (autovacuum_enabled = false)")
 
 
 async def plan_of(connection: "asyncpg.Connection[Any]", statement: str) -> str:
