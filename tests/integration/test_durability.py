@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from itertools import count
+from pathlib import Path
+from resource import RLIM_INFINITY, RLIMIT_FSIZE, prlimit
 
 import httpx
 
@@ -145,6 +147,26 @@ async def test_a_database_that_hangs_is_answered_503_within_five_seconds(
     assert (answer.status_code, int(answer.headers["retry-after"]) > 0) == (503, True)
     assert seconds < 5  # the contract's bound, not a measure of speed
     assert again.status_code == httpx.codes.OK
+
+
+async def test_a_full_disk_refuses_what_is_new_keeps_what_is_there_and_is_over_when_there_is_room(
+    sqlite_url: str, service: StartService
+) -> None:
+    server = service({"DATABASE_URL": sqlite_url})
+
+    async def fill() -> None:
+        largest = max(path.stat().st_size for path in Path(sqlite_url.removeprefix("sqlite:///")).parent.iterdir())
+        prlimit(server.pid, RLIMIT_FSIZE, (largest, RLIM_INFINITY))  # no file may grow any more
+
+    senders = await _under_load(server, fill)
+    read_when_full = await _stored_numbers(server.url)
+    prlimit(server.pid, RLIMIT_FSIZE, (RLIM_INFINITY, RLIM_INFINITY))
+    async with httpx.AsyncClient(base_url=server.url, trust_env=False, timeout=30) as client:
+        again = await client.post("/webhook", content=webhook(alert(-1)), headers=_JSON)
+    assert set(senders.refused) == {503}
+    assert _expected(senders) == read_when_full
+    assert again.status_code == httpx.codes.OK
+    assert await _stored_numbers(server.url) == read_when_full | {-1}
 
 
 async def test_a_service_started_without_its_database_recovers_by_itself(
