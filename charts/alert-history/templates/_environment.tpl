@@ -128,7 +128,7 @@
 {{- end }}
 {{- if and (include "alert-history.discovers" .) (not (contains " TARGET_DISCOVERY_NAMESPACE " $given)) }}
 - name: TARGET_DISCOVERY_NAMESPACE
-  value: {{ include "alert-history.targetNamespace" . }}
+  value: {{ include "alert-history.targetNamespace" . | quote }}
 {{- end }}
 {{- if and (include "alert-history.routesConfigMap" .) (not (contains " ROUTES " $given)) }}
 - name: ROUTES_FILE
