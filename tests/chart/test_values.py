@@ -314,11 +314,17 @@ def test_comments_after_a_setting_of_redis_are_removed(given: str, kept: str) ->
     assert text.splitlines() == ["dir /data", "maxmemory 1mb", kept, "port 6379"]
 
 
-def test_a_password_of_redis_is_in_the_url_by_reference_only() -> None:
-    rendered = render({"redis": {"auth": {"enabled": True}}})
+def test_a_password_of_redis_stands_apart_from_the_url_so_that_it_may_hold_any_character() -> None:
+    rendered = render({"redis": {"auth": {"enabled": True, "existingSecret": "ours"}}})
     env = rendered.env()
-    assert env["REDIS_URL"]["value"] == "redis://:$(REDIS_PASSWORD)@alert-history-redis-master:6379/0"
-    assert list(env).index("REDIS_PASSWORD") < list(env).index("REDIS_URL")  # or Kubernetes would not replace it
+    assert env["REDIS_URL"]["value"] == "redis://alert-history-redis-master:6379/0"
+    assert env["REDIS_PASSWORD"]["valueFrom"]["secretKeyRef"] == {"name": "ours", "key": "redis-password"}
+
+
+def test_passwords_in_env_go_before_those_of_the_chart() -> None:
+    given = [{"name": name, "value": "mine"} for name in ("PGPASSWORD", "REDIS_PASSWORD")]
+    env = render({"env": given, "redis": {"auth": {"enabled": True}}}).env()
+    assert (env["PGPASSWORD"], env["REDIS_PASSWORD"]) == (given[0], given[1])
 
 
 # --- what is refused --------------------------------------------------------------------------------------------------

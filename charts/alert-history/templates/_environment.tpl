@@ -48,11 +48,13 @@
 {{/* The chart's own database: the password stands apart from the URL, so that it may hold any character. */}}
 {{- define "alert-history.ownDatabase" -}}
 {{- $auth := .Values.postgresql.auth -}}
+{{- if not (contains " PGPASSWORD " (include "alert-history.given" .)) }}
 - name: PGPASSWORD
   valueFrom:
     secretKeyRef:
       name: {{ include "alert-history.postgresqlSecret" . }}
       key: {{ $auth.secretKeys.userPasswordKey }}
+{{- end }}
 - name: DATABASE_URL
   value: postgresql://{{ $auth.username }}@{{ include "alert-history.postgresqlName" . }}:5432/{{ $auth.database }}
 {{- end -}}
@@ -95,13 +97,15 @@
 {{- $host := printf "%s:6379/0" (include "alert-history.redisName" .) -}}
 {{- if contains " REDIS_URL " (include "alert-history.given" .) -}}
 {{- else if and .Values.redis.enabled .Values.redis.auth.enabled -}}
+{{- if not (contains " REDIS_PASSWORD " (include "alert-history.given" .)) }}
 - name: REDIS_PASSWORD
   valueFrom:
     secretKeyRef:
       name: {{ include "alert-history.redisSecret" . }}
       key: {{ .Values.redis.auth.existingSecretPasswordKey }}
+{{- end }}
 - name: REDIS_URL
-  value: redis://:$(REDIS_PASSWORD)@{{ $host }}
+  value: redis://{{ $host }}
 {{- else if .Values.redis.enabled -}}
 - name: REDIS_URL
   value: redis://{{ $host }}
