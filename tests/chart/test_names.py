@@ -1,5 +1,6 @@
 """Whatever names a user gives, Kubernetes takes the objects, and the rules find them."""
 
+import json
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -67,3 +68,16 @@ def test_the_job_is_that_of_the_rules_whatever_the_names(values: Object) -> None
     found = [each["metadata"]["labels"] for each in rendered.of("Service")]
     selected = [held for held in found if selector <= held.items()]
     assert [held[monitor["spec"]["jobLabel"]] for held in selected] == ["alert-history"]
+
+
+@pytest.mark.parametrize("values", [{}, {"fullnameOverride": "recorder", "backup": {"name": "nightly"}}])
+def test_rules_and_dashboard_look_for_what_there_is(values: Object) -> None:
+    on = {"prometheusRule": {"enabled": True}, "dashboard": {"enabled": True}}
+    rendered = render({**values, "autoscaling": {"enabled": True}, "monitoring": on})
+    told = json.dumps([each["spec"] for each in rendered.of("PrometheusRule")])
+    told += "".join(text for each in rendered.of("ConfigMap") for text in each["data"].values() if '"panels"' in text)
+    asked = set(re.findall(r'(horizontalpodautoscaler|persistentvolumeclaim|cronjob)=~\\+"([^"\\]*)', told))
+    names = {(each["kind"].lower(), each["metadata"]["name"]) for each in rendered.objects}
+    assert {kind for kind, _ in asked} == {"horizontalpodautoscaler", "persistentvolumeclaim", "cronjob"}
+    for kind, pattern in asked:
+        assert any(re.fullmatch(pattern, name) for held, name in names if held == kind), (kind, pattern)

@@ -50,6 +50,7 @@ kube_horizontalpodautoscaler_status_desired_replicas{{namespace="ops",horizontal
 kube_horizontalpodautoscaler_spec_min_replicas{{namespace="ops",horizontalpodautoscaler="alert-history"}} 3
 kube_horizontalpodautoscaler_spec_max_replicas{{namespace="ops",horizontalpodautoscaler="alert-history"}} 10
 kube_cronjob_status_last_successful_time{{namespace="ops",cronjob="postgresql-backup"}} 1.8e9
+kube_cronjob_created{{namespace="ops",cronjob="postgresql-backup"}} 1.7e9
 kubelet_volume_stats_available_bytes{{namespace="ops",persistentvolumeclaim="alert-history-postgresql"}} 5e9
 kubelet_volume_stats_capacity_bytes{{namespace="ops",persistentvolumeclaim="alert-history-postgresql"}} 2e10
 """

@@ -77,6 +77,13 @@ app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 {{ include "alert-history.labelsOf" (dict "root" . "name" "postgresql-backup" "component" "backup") }}
 {{- end -}}
 
+{{/* (dict "root" $ "path" path): rules or a dashboard that find this release's autoscaler, volumes and backup. */}}
+{{- define "alert-history.watched" -}}
+{{- $own := printf ".*%s.*" (include "alert-history.fullname" .root) -}}
+{{- $backup := printf ".*%s\"" .root.Values.backup.name -}}
+{{- .root.Files.Get .path | replace ".*alert-history.*" $own | replace ".*postgresql-backup\"" $backup -}}
+{{- end -}}
+
 {{/* (dict "image" .Values.image "tag" "used where none is given") */}}
 {{- define "alert-history.image" -}}
 {{- if .image.digest -}}
