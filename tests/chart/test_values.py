@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from alert_history.discovery.routes_document import read_routes
+from alert_history.storage import postgres_connection as connections
 from tests.chart.rendering import BASIC_SETS, REDIS_TUNING, ROOT, Object, Rendered, guide_values, render, set_values
 
 # --- the guide's values for production --------------------------------------------------------------------------------
@@ -95,6 +96,16 @@ def test_the_guides_postgresql(guide: Any) -> None:
     assert claim["storageClassName"] == "fast-ssd"
     assert claim["resources"]["requests"]["storage"] == "20Gi"
     assert [each["metadata"]["name"] for each in guide.of("Secret")] == []
+
+
+def test_the_guides_postgresql_has_a_connection_for_all_that_its_pods_may_ask_for(guide: Any) -> None:
+    deployment = guide.named("Deployment", "alert-history-postgresql")
+    args = deployment["spec"]["template"]["spec"]["containers"][0]["args"]
+    (most,) = [int(found[1]) for arg in args if (found := re.fullmatch(r"max_connections=(\d+)", arg))]
+    of_a_pod = connections._WRITERS + connections._READERS + 1 + 3  # noqa: SLF001  # who delivers, and slow work
+    pods = guide_values()["autoscaling"]["maxReplicas"] + 1  # one more while they are replaced
+    assert of_a_pod <= 12  # as the values' table says
+    assert pods * of_a_pod + 10 <= most  # the superuser's, and dumps
 
 
 def test_the_guides_redis(guide: Any) -> None:
