@@ -369,6 +369,8 @@ def test_a_wrong_value_is_refused_where_it_stands(expression: str, told: str) ->
     "values, told",
     [
         ({"postgresql": {"enabled": False}}, "There is no database"),
+        ({"externalDatabase": {"existingSecret": "ours"}}, "There are two databases: set postgresql.enabled=false"),
+        ({"externalRedis": {"url": "redis://ours"}}, "There are two caches: set redis.enabled=false"),
         ({"ingress": {"enabled": True}}, "needs at least one host"),
         ({"routes": {"routes": [ROUTE]}, "existingRoutesConfigMap": "ours"}, "Routes come from one place"),
     ],

@@ -83,6 +83,8 @@
 {{- define "alert-history.databaseEnv" -}}
 {{- $external := .Values.externalDatabase -}}
 {{- if contains " DATABASE_URL " (include "alert-history.given" .) -}}
+{{- else if and .Values.postgresql.enabled (or $external.url $external.existingSecret) -}}
+{{- fail "There are two databases: set postgresql.enabled=false to use externalDatabase" -}}
 {{- else if .Values.postgresql.enabled -}}
 {{ include "alert-history.ownDatabase" . }}
 {{- else if or $external.url $external.existingSecret -}}
@@ -96,6 +98,8 @@
 {{- $external := .Values.externalRedis -}}
 {{- $host := printf "%s:6379/0" (include "alert-history.redisName" .) -}}
 {{- if contains " REDIS_URL " (include "alert-history.given" .) -}}
+{{- else if and .Values.redis.enabled (or $external.url $external.existingSecret) -}}
+{{- fail "There are two caches: set redis.enabled=false to use externalRedis" -}}
 {{- else if and .Values.redis.enabled .Values.redis.auth.enabled -}}
 {{- if not (contains " REDIS_PASSWORD " (include "alert-history.given" .)) }}
 - name: REDIS_PASSWORD
