@@ -141,6 +141,14 @@ def test_a_full_cache_that_the_kernel_would_end_is_noted(guide: Any) -> None:
     assert "maxmemory (" not in render().notes
 
 
+def test_an_ingress_that_refuses_large_groups_is_noted(guide: Any) -> None:
+    ingress = guide_values()["ingress"]
+    size = {"nginx.ingress.kubernetes.io/proxy-body-size": "10m"}
+    assert "answers 413" in guide.notes
+    assert "413" not in render({"ingress": {**ingress, "annotations": size}}).notes
+    assert "413" not in render({"ingress": {**ingress, "className": "traefik"}}).notes
+
+
 def test_the_guides_cluster_role_comes_by_value() -> None:
     rendered = render({**guide_values(), "rbac": {"clusterWide": True}})
     binding = rendered.named("ClusterRoleBinding", "alert-history-target-discovery")
