@@ -199,9 +199,8 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
         yield Scene(service, stack.enter_context(servers.prometheus_server(config)))
 
 
-# What is not there in this scene: the database and the model are well.
+# What is not there in this scene: the model is well.
 NOT_HERE = {
-    'alert_history_webhook_errors_total{reason=~"overloaded|slow-body|storage-unavailable"}',
     'alert_history_classification_errors_total{error_type!="budget"}',
 }
 
