@@ -78,7 +78,9 @@ class Service:
         )
         if self.routes is not None:
             self.publisher.routes = self.routes.state().routes
-        self.signals: Signals | None = RedisSignals(settings.redis_url) if settings.redis_url else None
+        self.signals: Signals | None = (
+            RedisSignals(settings.redis_url, settings.redis_password) if settings.redis_url else None
+        )
         self.enrichment = self._enrichment()
         self.classifying = Classifying(
             self.enrichment,

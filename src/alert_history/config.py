@@ -46,6 +46,7 @@ _REDIS_URL = re.compile(
 )
 _MODEL = re.compile(r"[\w.:/-]{1,128}", re.ASCII)
 _TOKEN = re.compile(r"[!-~]{1,4096}", re.ASCII)
+_PASSWORD = re.compile(r"[^\0\r\n]{1,4096}")
 _PRICES = re.compile(r"\d{1,6}(?:\.\d{1,6})?/\d{1,6}(?:\.\d{1,6})?", re.ASCII)
 _A_POSTGRES_URL = "postgresql://user:password@host:5432/database, special characters in the password percent-encoded"
 
@@ -132,6 +133,9 @@ class Settings(BaseSettings):
         None,
         "redis://, rediss:// or unix:// and what follows",
         meaning="Where replicas call out to each other (optional): without it they find out a second later",
+    )
+    redis_password: Annotated[str, _matching(_PASSWORD)] | None = _text(
+        None, "a line of text, as it is", meaning="The password, if it is not in `REDIS_URL`"
     )
     host: Annotated[str, _matching(_ADDRESS)] = _text(
         "0.0.0.0",  # noqa: S104  # a container that listens on loopback can't be reached at all
@@ -243,7 +247,7 @@ class Settings(BaseSettings):
     def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
         """What repr, str and rich show."""
         for name, value in super().__repr_args__():
-            yield name, masked_url(value) if _is_secret(str(name)) and value is not None else value
+            yield name, _shown(str(name), value) if value is not None else value
 
 
 def variables() -> list[Variable]:
@@ -345,7 +349,7 @@ def _validated(values: Mapping[str, Any]) -> tuple[Settings | None, dict[str, st
 
 
 def _fault(name: str, given: str) -> str:
-    shown = masked_url(given) if _is_secret(name) else given
+    shown = _shown(name, given)
     shown = shown if len(shown) <= _SHOWN_CHARACTERS else f"{shown[:_SHOWN_CHARACTERS]}…"
     return f"{name.upper()}={shown!r} is not allowed; give {_allowed(name)}"
 
@@ -354,5 +358,8 @@ def _allowed(name: str) -> str:
     return next(variable.allowed for variable in variables() if variable.name == name.upper())
 
 
-def _is_secret(name: str) -> bool:
-    return name.endswith(("database_url", "redis_url", "llm_proxy_url", "llm_api_key"))
+def _shown(name: str, value: Any) -> Any:
+    """The value as it may be read by everybody."""
+    if name in {"llm_api_key", "redis_password"}:
+        return _MASK
+    return masked_url(value) if name in {"database_url", "read_database_url", "redis_url", "llm_proxy_url"} else value

@@ -6,6 +6,7 @@ import platform
 import sys
 from collections import Counter as PyCounter
 from collections.abc import Sequence
+from itertools import permutations
 from typing import Any, Literal, get_args
 
 import structlog
@@ -24,6 +25,15 @@ from alert_history.domain.target import Outgoing, TargetSpec
 _LATENCY_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
 _BATCH_BUCKETS = (1, 3, 10, 30, 100, 300, 1000, 3000, 10000)
 _CALL_BUCKETS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60)
+_REFUSALS = (
+    "malformed-payload",
+    "payload-too-large",
+    "unsupported-media-type",
+    "unstorable",
+    "overloaded",
+    "slow-body",
+    "storage-unavailable",
+)
 _MULTIPROCESS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 
 
@@ -109,6 +119,8 @@ class IngestMetrics:
         )
         for source in get_args(Source):  # from 0, so that the first one is an increase
             self._events.labels("quarantined", source)
+        for reason in _REFUSALS:
+            self._errors.labels(reason)
 
     def accepted(self, group: AlertGroup, outcome: Outcome) -> None:
         """Count a request that was committed."""
@@ -218,6 +230,8 @@ class EnrichmentMetrics:
             ["from_mode", "to_mode"],
             registry=registry,
         )
+        for one, other in permutations(MODES, 2):
+            self._switches.labels(one, other)
         self._enriched = Counter(
             "alert_history_enrichment_enriched_alerts_total",
             "Alerts that a target took with a classification.",

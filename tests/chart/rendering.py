@@ -94,10 +94,10 @@ def set_values(*expressions: str) -> Object:
     return helm_python.parse_set_string(",".join(expressions))
 
 
-def render(values: Mapping[str, Any] | None = None, *, release: str = RELEASE) -> Rendered:
+def render(values: Mapping[str, Any] | None = None, *, release: str = RELEASE, namespace: str = NAMESPACE) -> Rendered:
     """Render offline. Raises: helm_python.HelmError."""
     with helm_python.Chart.load(CHART) as chart:
-        texts = chart.render(dict(values or {}), name=release, namespace=NAMESPACE)
+        texts = chart.render(dict(values or {}), name=release, namespace=namespace)
     return parsed(texts)
 
 

@@ -96,7 +96,16 @@ CUSTOM: dict[str, Object] = {
                     "minItems": 1,
                     "items": _strict(
                         ["port"],
-                        {"port": _TEXT, "path": _TEXT, "interval": _DURATION, "scrapeTimeout": _DURATION},
+                        {
+                            "port": _TEXT,
+                            "path": _TEXT,
+                            "interval": _DURATION,
+                            "scrapeTimeout": _DURATION,
+                            "relabelings": {
+                                "type": "array",
+                                "items": _strict(["action"], {"action": {"const": "labeldrop"}, "regex": _TEXT}),
+                            },
+                        },
                     ),
                 },
             },

@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from alert_history.discovery.routes_document import read_routes
+from alert_history.storage import postgres_connection as connections
 from tests.chart.rendering import BASIC_SETS, REDIS_TUNING, ROOT, Object, Rendered, guide_values, render, set_values
 
 # --- the guide's values for production --------------------------------------------------------------------------------
@@ -97,6 +98,16 @@ def test_the_guides_postgresql(guide: Any) -> None:
     assert [each["metadata"]["name"] for each in guide.of("Secret")] == []
 
 
+def test_the_guides_postgresql_has_a_connection_for_all_that_its_pods_may_ask_for(guide: Any) -> None:
+    deployment = guide.named("Deployment", "alert-history-postgresql")
+    args = deployment["spec"]["template"]["spec"]["containers"][0]["args"]
+    (most,) = [int(found[1]) for arg in args if (found := re.fullmatch(r"max_connections=(\d+)", arg))]
+    of_a_pod = connections._WRITERS + connections._READERS + 1 + 3  # noqa: SLF001  # who delivers, and slow work
+    pods = guide_values()["autoscaling"]["maxReplicas"] + 1  # one more while they are replaced
+    assert of_a_pod <= 12  # as the values' table says
+    assert pods * of_a_pod + 10 <= most  # the superuser's, and dumps
+
+
 def test_the_guides_redis(guide: Any) -> None:
     values = guide_values()["redis"]["master"]
     pod = guide.named("Deployment", "alert-history-redis-master")["spec"]["template"]["spec"]
@@ -128,6 +139,14 @@ def test_the_guides_service_monitor(guide: Any) -> None:
 def test_a_full_cache_that_the_kernel_would_end_is_noted(guide: Any) -> None:
     assert "(512Mi) is not more than its maxmemory (512mb)" in guide.notes
     assert "maxmemory (" not in render().notes
+
+
+def test_an_ingress_that_refuses_large_groups_is_noted(guide: Any) -> None:
+    ingress = guide_values()["ingress"]
+    size = {"nginx.ingress.kubernetes.io/proxy-body-size": "10m"}
+    assert "answers 413" in guide.notes
+    assert "413" not in render({"ingress": {**ingress, "annotations": size}}).notes
+    assert "413" not in render({"ingress": {**ingress, "className": "traefik"}}).notes
 
 
 def test_the_guides_cluster_role_comes_by_value() -> None:
@@ -314,11 +333,17 @@ def test_comments_after_a_setting_of_redis_are_removed(given: str, kept: str) ->
     assert text.splitlines() == ["dir /data", "maxmemory 1mb", kept, "port 6379"]
 
 
-def test_a_password_of_redis_is_in_the_url_by_reference_only() -> None:
-    rendered = render({"redis": {"auth": {"enabled": True}}})
+def test_a_password_of_redis_stands_apart_from_the_url_so_that_it_may_hold_any_character() -> None:
+    rendered = render({"redis": {"auth": {"enabled": True, "existingSecret": "ours"}}})
     env = rendered.env()
-    assert env["REDIS_URL"]["value"] == "redis://:$(REDIS_PASSWORD)@alert-history-redis-master:6379/0"
-    assert list(env).index("REDIS_PASSWORD") < list(env).index("REDIS_URL")  # or Kubernetes would not replace it
+    assert env["REDIS_URL"]["value"] == "redis://alert-history-redis-master:6379/0"
+    assert env["REDIS_PASSWORD"]["valueFrom"]["secretKeyRef"] == {"name": "ours", "key": "redis-password"}
+
+
+def test_passwords_in_env_go_before_those_of_the_chart() -> None:
+    given = [{"name": name, "value": "mine"} for name in ("PGPASSWORD", "REDIS_PASSWORD")]
+    env = render({"env": given, "redis": {"auth": {"enabled": True}}}).env()
+    assert (env["PGPASSWORD"], env["REDIS_PASSWORD"]) == (given[0], given[1])
 
 
 # --- what is refused --------------------------------------------------------------------------------------------------
@@ -352,6 +377,8 @@ def test_a_wrong_value_is_refused_where_it_stands(expression: str, told: str) ->
     "values, told",
     [
         ({"postgresql": {"enabled": False}}, "There is no database"),
+        ({"externalDatabase": {"existingSecret": "ours"}}, "There are two databases: set postgresql.enabled=false"),
+        ({"externalRedis": {"url": "redis://ours"}}, "There are two caches: set redis.enabled=false"),
         ({"ingress": {"enabled": True}}, "needs at least one host"),
         ({"routes": {"routes": [ROUTE]}, "existingRoutesConfigMap": "ours"}, "Routes come from one place"),
     ],

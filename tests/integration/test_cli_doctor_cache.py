@@ -10,6 +10,8 @@ from tests.integration.test_cli_doctor import diagnose
 from tests.processes import HOST, Server, free_port
 from tests.servers import redis_server
 
+ODD = "p@ss/w0rd#1:%"
+
 
 @pytest.fixture(scope="module")
 def redis() -> Iterator[Server]:
@@ -17,6 +19,7 @@ def redis() -> Iterator[Server]:
     with redis_server() as server, Redis(host=HOST, port=server.port) as client:
         client.execute_command("ACL", "SETUSER", "ada", "on", ">s3cret", "allchannels", "+@all")
         client.execute_command("ACL", "SETUSER", "bob", "on", ">s3cret", "resetchannels", "+@connection", "+subscribe")
+        client.execute_command("ACL", "SETUSER", "eve", "on", f">{ODD}", "allchannels", "+@all")
         yield server
 
 
@@ -33,6 +36,14 @@ def test_a_redis_that_answers_is_well(sqlite_url: str, redis: Server, login: str
     assert found.states("cache") == ["ok"]
     assert found.code == 0, found.output
     assert "s3cret" not in found.output
+
+
+def test_a_password_apart_from_the_url_may_hold_any_character(sqlite_url: str, redis: Server) -> None:
+    url = f"redis://eve@{HOST}:{redis.port}/0"
+    assert diagnose(DATABASE_URL=sqlite_url, REDIS_URL=url).states("cache") == ["fault"]
+    found = diagnose(DATABASE_URL=sqlite_url, REDIS_URL=url, REDIS_PASSWORD=ODD)
+    assert found.states("cache") == ["ok"]
+    assert ODD not in found.output
 
 
 def test_without_redis_nothing_is_said_of_it(sqlite_url: str) -> None:

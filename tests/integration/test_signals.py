@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
 
 import pytest
+from redis import Redis
 
 from alert_history.signals.redis import RedisSignals
 from tests.processes import HOST, Server, free_port
@@ -48,6 +49,15 @@ async def test_a_word_reaches_every_replica(redis: Server) -> None:
         await one.send("mode")
         async with asyncio.timeout(WITHIN_SECONDS):
             assert [await heard_by_one.get(), await heard_by_other.get()] == ["mode", "mode"]
+
+
+async def test_a_password_apart_from_the_url_is_given_too(redis: Server) -> None:
+    with Redis(host=HOST, port=redis.port) as client:
+        client.execute_command("ACL", "SETUSER", "eve", "on", ">p@ss/w0rd#1", "allchannels", "+@all")
+    url = f"redis://eve@{HOST}:{redis.port}/0"
+    one, locked_out = RedisSignals(url, "p@ss/w0rd#1"), RedisSignals(url)
+    async with following(one), following(locked_out):
+        await until(lambda: one.state() == "ok" and locked_out.state().startswith("no answer"))
 
 
 async def test_nobody_there_is_no_error_and_says_so() -> None:

@@ -209,6 +209,14 @@ def test_github_takes_the_workflows() -> None:
     assert schema_faults("vendor.github-workflows", *workflows) == ""
 
 
+def test_a_release_holds_the_dashboard_that_the_guide_takes_from_it() -> None:
+    steps = load(ROOT / ".github" / "workflows" / "release.yml")["jobs"]["image"]["steps"]
+    (upload,) = [step["run"] for step in steps if "gh release upload" in step.get("run", "")]
+    given = re.findall(r"monitoring/\S+", upload)
+    assert f"monitoring/{dashboard.PATH.name}" in given
+    assert all(list(ROOT.glob(pattern)) for pattern in given)
+
+
 def test_it_is_written_as_compose_reads_it() -> None:
     """YAML 1.1 and 1.2 differ in words such as no and off: none stands unquoted where a text is meant."""
     for service in SERVICES.values():

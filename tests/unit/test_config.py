@@ -35,6 +35,7 @@ def test_every_variable_is_read() -> None:
         "DATABASE_URL": POSTGRES,
         "READ_DATABASE_URL": "postgresql://replica/alerts",
         "REDIS_URL": "rediss://:pw@cache:6380/1",
+        "REDIS_PASSWORD": "p@ss/wörd#1 :",
         "ENRICHMENT_MODE": "enriched",
         "ENRICHMENT_DEADLINE_SECONDS": "5",
         "LLM_PROXY_URL": "http://llm-proxy.llm-namespace:8080",
@@ -202,8 +203,15 @@ def test_settings_do_not_change() -> None:
 
 @pytest.mark.parametrize("show", [repr, str])
 def test_settings_show_no_password(show: type) -> None:
-    settings = load_settings({"DATABASE_URL": POSTGRES, "READ_DATABASE_URL": POSTGRES})
+    like_a_url = f"redis://{SECRET}"
+    given = {"READ_DATABASE_URL": POSTGRES, "REDIS_PASSWORD": like_a_url, "LLM_API_KEY": like_a_url}
+    settings = load_settings({"DATABASE_URL": POSTGRES, **given})
     assert SECRET not in show(settings)
+
+
+@pytest.mark.parametrize("name", ["REDIS_PASSWORD", "LLM_API_KEY"])
+def test_a_fault_shows_nothing_of_what_is_a_secret_as_a_whole(name: str) -> None:
+    assert SECRET not in fault(**{name: f"redis://{SECRET}\nmore"})
 
 
 @pytest.mark.parametrize(

@@ -97,7 +97,9 @@ def test_what_alerts_are_raised_on_is_counted_from_nothing() -> None:
         _value(metrics, "webhook_events_total", status="quarantined", source="grafana"),
         _value(metrics, "publishing_total", target="slack", status="dead"),
         _value(metrics, "classification_errors_total", error_type="budget"),
-    ) == (0, 0, 0)
+        _value(metrics, "webhook_errors_total", reason="storage-unavailable"),
+        _value(metrics, "enrichment_mode_switches_total", from_mode="enriched", to_mode="transparent"),
+    ) == (0, 0, 0, 0, 0)
     assert (_value(metrics, "publishing_targets_discovered"), _value(metrics, "publishing_targets_broken")) == (2, 1)
 
 

@@ -48,11 +48,13 @@
 {{/* The chart's own database: the password stands apart from the URL, so that it may hold any character. */}}
 {{- define "alert-history.ownDatabase" -}}
 {{- $auth := .Values.postgresql.auth -}}
+{{- if not (contains " PGPASSWORD " (include "alert-history.given" .)) }}
 - name: PGPASSWORD
   valueFrom:
     secretKeyRef:
       name: {{ include "alert-history.postgresqlSecret" . }}
       key: {{ $auth.secretKeys.userPasswordKey }}
+{{- end }}
 - name: DATABASE_URL
   value: postgresql://{{ $auth.username }}@{{ include "alert-history.postgresqlName" . }}:5432/{{ $auth.database }}
 {{- end -}}
@@ -81,6 +83,8 @@
 {{- define "alert-history.databaseEnv" -}}
 {{- $external := .Values.externalDatabase -}}
 {{- if contains " DATABASE_URL " (include "alert-history.given" .) -}}
+{{- else if and .Values.postgresql.enabled (or $external.url $external.existingSecret) -}}
+{{- fail "There are two databases: set postgresql.enabled=false to use externalDatabase" -}}
 {{- else if .Values.postgresql.enabled -}}
 {{ include "alert-history.ownDatabase" . }}
 {{- else if or $external.url $external.existingSecret -}}
@@ -94,14 +98,18 @@
 {{- $external := .Values.externalRedis -}}
 {{- $host := printf "%s:6379/0" (include "alert-history.redisName" .) -}}
 {{- if contains " REDIS_URL " (include "alert-history.given" .) -}}
+{{- else if and .Values.redis.enabled (or $external.url $external.existingSecret) -}}
+{{- fail "There are two caches: set redis.enabled=false to use externalRedis" -}}
 {{- else if and .Values.redis.enabled .Values.redis.auth.enabled -}}
+{{- if not (contains " REDIS_PASSWORD " (include "alert-history.given" .)) }}
 - name: REDIS_PASSWORD
   valueFrom:
     secretKeyRef:
       name: {{ include "alert-history.redisSecret" . }}
       key: {{ .Values.redis.auth.existingSecretPasswordKey }}
+{{- end }}
 - name: REDIS_URL
-  value: redis://:$(REDIS_PASSWORD)@{{ $host }}
+  value: redis://{{ $host }}
 {{- else if .Values.redis.enabled -}}
 - name: REDIS_URL
   value: redis://{{ $host }}
@@ -128,7 +136,7 @@
 {{- end }}
 {{- if and (include "alert-history.discovers" .) (not (contains " TARGET_DISCOVERY_NAMESPACE " $given)) }}
 - name: TARGET_DISCOVERY_NAMESPACE
-  value: {{ include "alert-history.targetNamespace" . }}
+  value: {{ include "alert-history.targetNamespace" . | quote }}
 {{- end }}
 {{- if and (include "alert-history.routesConfigMap" .) (not (contains " ROUTES " $given)) }}
 - name: ROUTES_FILE

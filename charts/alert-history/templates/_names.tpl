@@ -4,11 +4,11 @@
 {{- default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" -}}
 {{- end -}}
 
-{{/* 45 characters, so that there is room for "-redis-master" and the like. */}}
+{{/* 45 characters, so that there is room for "-redis-master" and the like. A release may have dots, a Service may not. */}}
 {{- define "alert-history.fullname" -}}
 {{- $name := include "alert-history.name" . -}}
 {{- $full := ternary .Release.Name (printf "%s-%s" .Release.Name $name) (contains $name .Release.Name) -}}
-{{- default $full .Values.fullnameOverride | trunc 45 | trimSuffix "-" -}}
+{{- default $full .Values.fullnameOverride | replace "." "-" | trunc 45 | trimSuffix "-" -}}
 {{- end -}}
 
 {{- define "alert-history.postgresqlName" -}}{{ include "alert-history.fullname" . }}-postgresql{{- end -}}
@@ -19,10 +19,10 @@
 {{- default $made .Values.serviceAccount.name -}}
 {{- end -}}
 
-{{/* (dict "root" $ "name" "postgresql"): what selects pods; never changes. */}}
+{{/* (dict "root" $ "name" "postgresql"): what selects pods; never changes. Quoted, because a name may be a number. */}}
 {{- define "alert-history.selectorOf" -}}
-app.kubernetes.io/name: {{ .name }}
-app.kubernetes.io/instance: {{ .root.Release.Name }}
+app.kubernetes.io/name: {{ .name | quote }}
+app.kubernetes.io/instance: {{ .root.Release.Name | quote }}
 {{- end -}}
 
 {{/* (dict "root" $ "name" "postgresql" "component" "database"): of pods; without versions, which would restart them. */}}
@@ -77,6 +77,13 @@ app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 {{ include "alert-history.labelsOf" (dict "root" . "name" "postgresql-backup" "component" "backup") }}
 {{- end -}}
 
+{{/* (dict "root" $ "path" path): rules or a dashboard that find this release's autoscaler, volumes and backup. */}}
+{{- define "alert-history.watched" -}}
+{{- $own := printf ".*%s.*" (include "alert-history.fullname" .root) -}}
+{{- $backup := printf ".*%s\"" .root.Values.backup.name -}}
+{{- .root.Files.Get .path | replace ".*alert-history.*" $own | replace ".*postgresql-backup\"" $backup -}}
+{{- end -}}
+
 {{/* (dict "image" .Values.image "tag" "used where none is given") */}}
 {{- define "alert-history.image" -}}
 {{- if .image.digest -}}
@@ -117,7 +124,7 @@ apiVersion: v1
 kind: PersistentVolumeClaim
 metadata:
   name: {{ .name }}
-  namespace: {{ .root.Release.Namespace }}
+  namespace: {{ .root.Release.Namespace | quote }}
   labels:
     {{- .labels | nindent 4 }}
   {{- if .claim.keep }}

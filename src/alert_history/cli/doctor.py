@@ -164,7 +164,7 @@ async def _examine_cache(settings: Settings) -> list[Finding]:
     if settings.redis_url is None:
         return []
     shown = masked_url(settings.redis_url)
-    if (fault := await probe_redis(settings.redis_url)) is None:
+    if (fault := await probe_redis(settings.redis_url, settings.redis_password)) is None:
         return [Finding("cache", "ok", f"replicas hear each other through {shown}")]
     advice = "see that it runs, and that address, user and network are right, or unset REDIS_URL"
     return [Finding("cache", "fault", f"{shown}: {fault}", advice)]

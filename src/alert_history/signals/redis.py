@@ -25,12 +25,12 @@ _UNKNOWN = "not connected yet"
 _log = structlog.get_logger()
 
 
-async def probe(url: str) -> str | None:
+async def probe(url: str, password: str | None = None) -> str | None:
     """None if a word that is sent there comes back within a few seconds; else what is wrong, without secrets."""
     from redis.exceptions import AuthenticationError, NoPermissionError
 
     try:
-        async with asyncio.timeout(2 * _CONNECT_SECONDS), _client(url) as client, client.pubsub() as channel:
+        async with asyncio.timeout(2 * _CONNECT_SECONDS), _client(url, password) as client, client.pubsub() as channel:
             await channel.subscribe(_CHANNEL)
             await client.publish(_CHANNEL, _NOBODY_MINDS)
             while (await channel.get_message(ignore_subscribe_messages=True, timeout=_CONNECT_SECONDS)) is None:
@@ -44,21 +44,26 @@ async def probe(url: str) -> str | None:
     return None
 
 
-def _client(url: str) -> "Redis":
+def _client(url: str, password: str | None) -> "Redis":
     from redis.asyncio import Redis
     from redis.asyncio.retry import Retry
     from redis.backoff import NoBackoff
 
     return Redis.from_url(
-        url, socket_connect_timeout=_CONNECT_SECONDS, retry=Retry(NoBackoff(), 0), client_name="alert-history"
+        url,
+        password=password,  # that of the URL goes before it
+        socket_connect_timeout=_CONNECT_SECONDS,
+        retry=Retry(NoBackoff(), 0),
+        client_name="alert-history",
     )
 
 
 class RedisSignals:
-    """See `ports.Signals`. `url` is a `redis://`, `rediss://` or `unix://` URL."""
+    """See `ports.Signals`. `url` is a `redis://`, `rediss://` or `unix://` URL; `password` counts if it holds none."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, password: str | None = None) -> None:
         self._url = url
+        self._password = password
         self._fault: str | None = _UNKNOWN
         self._client: Redis | None = None
 
@@ -106,7 +111,7 @@ class RedisSignals:
 
     def _connected(self) -> "Redis":
         if self._client is None:
-            self._client = _client(self._url)
+            self._client = _client(self._url, self._password)
         return self._client
 
     async def _disconnect(self) -> None:
