@@ -33,7 +33,11 @@ async def look_once(
 
 async def _look(place: Discovery, *, timeout_seconds: float) -> tuple[DiscoveryState, Sequence[TargetSpec]]:
     told: list[Sequence[TargetSpec]] = []
-    watching = asyncio.create_task(place.watch(told.append))
+
+    def found(targets: Sequence[TargetSpec]) -> None:
+        told.append(targets)
+
+    watching = asyncio.create_task(place.watch(found))
     try:
         async with asyncio.timeout(timeout_seconds):
             while not (place.state().fault or (told and place.state().is_available)):  # noqa: ASYNC110  # a state announces nothing
