@@ -6,6 +6,7 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import httpx
 import structlog
@@ -42,6 +43,9 @@ from alert_history.web.health import HealthApi
 from alert_history.web.publishing import PublishingApi
 from alert_history.web.routing import RoutingApi
 from alert_history.web.webhook import Webhook
+
+if TYPE_CHECKING:
+    from alert_history.discovery.once import Found
 
 _OPEN_RETRY_SECONDS = 1.0
 _WAIT_FOR_TARGETS = timedelta(seconds=15)
@@ -368,6 +372,19 @@ def make_discovery(settings: Settings) -> Discovery | None:
         return None
     from alert_history.discovery.several import SeveralDiscoveries
 
+    return SeveralDiscoveries(_places_of_targets(settings))
+
+
+async def find_targets(settings: Settings, *, timeout_seconds: float) -> "Found | None":
+    """Look for targets once, without telling them anything; None if nobody is to be told."""
+    if reason_for_nobody(settings) is not None:
+        return None
+    from alert_history.discovery.once import look_once
+
+    return await look_once(_places_of_targets(settings), make=_target_maker(settings), timeout_seconds=timeout_seconds)
+
+
+def _places_of_targets(settings: Settings) -> list[Discovery]:
     discoveries: list[Discovery] = []
     if settings.target_discovery_enabled:
         from alert_history.discovery.kubernetes import KubernetesDiscovery
@@ -384,7 +401,7 @@ def make_discovery(settings: Settings) -> Discovery | None:
         from alert_history.discovery.directory import DirectoryDiscovery
 
         discoveries.append(DirectoryDiscovery(Path(settings.targets_dir), clock=utc_now))
-    return SeveralDiscoveries(discoveries)
+    return discoveries
 
 
 def _target_maker(settings: Settings) -> Callable[[TargetSpec], Target]:

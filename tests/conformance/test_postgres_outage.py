@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import timedelta
 from time import perf_counter
 
 import pytest
@@ -24,8 +25,11 @@ CALLS: dict[str, Callable[[Store], Awaitable[object]]] = {
     "drop_history": lambda store: store.upkeep.drop_history(NOW),
     "prepare": lambda store: store.upkeep.prepare(NOW),
     "read_setting": lambda store: store.upkeep.read_setting("x"),
+    "lease": lambda store: store.outbox.lease("ops", now=NOW, limit=1, lease_for=timedelta(seconds=25)),
+    "note": lambda store: store.classifications.note("tested", actor="ada", detail={}, now=NOW),
 }
 READS = ("page", "find")
+DELIVERER = ("read_setting", "lease", "note")
 
 
 @pytest.fixture
@@ -130,6 +134,22 @@ async def test_read_from_a_frozen_database_is_given_up(
     with pytest.raises((StorageUnavailable, QueryTimeout)):
         await asyncio.wait_for(CALLS[name](store), SECONDS_TO_GIVE_UP)
     assert perf_counter() - begin < SECONDS_TO_SAY_SO
+
+
+@pytest.mark.parametrize("name", DELIVERER)
+async def test_a_frozen_database_holds_up_no_delivery_for_ever(
+    store: Store, postgres_server: PostgresServer, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await CALLS[name](store)  # so that the connection is open
+    monkeypatch.setattr(postgres_connection, "DELIVER_TIMEOUT_SECONDS", 0.3)
+    postgres_server.pause()
+    calls = [asyncio.ensure_future(CALLS[name](store)) for _ in range(3)]
+    done, waiting = await asyncio.wait(calls, timeout=SECONDS_TO_SAY_SO)
+    assert not waiting
+    assert {type(call.exception()) for call in done} == {StorageUnavailable}
+    postgres_server.resume()
+    monkeypatch.undo()
+    await CALLS[name](store)
 
 
 async def test_commit_to_a_frozen_database_can_be_given_up(store: Store, postgres_server: PostgresServer) -> None:

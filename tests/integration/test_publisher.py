@@ -129,6 +129,45 @@ async def test_a_group_is_one_message_to_a_target_that_speaks_of_groups(scene: S
     assert [len(message.alerts) for message in scene.targets["slack"].messages] == [3]
 
 
+async def test_a_group_is_one_message_however_slow_the_target_and_large_the_group(scene: Scene) -> None:
+    slack = FakeTarget(takes, speaks_of_groups=True)
+    slack.default_rate_per_minute = 60.0
+    scene.with_targets(slack=slack)
+    await scene.record(*(alert(f"A{number}") for number in range(75)))
+    await scene.record(*(alert(f"B{number}") for number in range(25)))
+    await scene.until("slack", ["delivered"] * 100)
+    assert [len(message.alerts) for message in slack.messages] == [75, 25]
+
+
+async def test_alerts_that_are_leased_later_join_their_group_while_it_waits(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "_BATCH_SECONDS", 1)
+    slack = FakeTarget(takes, speaks_of_groups=True)
+    slack.default_rate_per_minute = 600.0
+    scene.with_targets(slack=slack)
+    for name in "ABCDEFGH":  # more groups than may wait, so that the last of them is leased in parts
+        await scene.record(*(alert(f"{name}{number}") for number in range(12)))
+    await scene.until("slack", ["delivered"] * 96)
+    assert [len(message.alerts) for message in slack.messages] == [12] * 8
+
+
+async def test_a_group_that_failed_is_one_message_again_under_the_same_key(scene: Scene) -> None:
+    answers = iter([Retryable("busy")])
+
+    async def fails_once(_: Message) -> Sent:
+        for error in answers:
+            raise error
+        return Sent()
+
+    slack = FakeTarget(fails_once, speaks_of_groups=True)
+    scene.with_targets(slack=slack)
+    await scene.record(*(alert(f"A{number}") for number in range(20)))
+    await scene.until("slack", ["delivered"] * 20)
+    assert [len(message.alerts) for message in slack.messages] == [20, 20]
+    assert slack.messages[0].idempotency_key == slack.messages[1].idempotency_key
+
+
 async def test_a_group_of_the_routes_is_one_message_whatever_receipts_it_came_in(scene: Scene) -> None:
     scene.with_targets(slack=FakeTarget(hangs, speaks_of_groups=True))
     scene.publisher.routes = (Route("ops", destinations=(Destination("*"),), group_by=("namespace",)),)

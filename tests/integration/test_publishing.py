@@ -149,3 +149,27 @@ async def test_an_alert_says_why_nobody_was_told_of_it(sqlite_url: str, tmp_path
     (line,) = unmatched["events"][0]["targets"]
     assert (line["fate"], line["target"]) == ("not_told", "team-hook")
     assert line["reason"] == 'it does not match {severity="none"}'
+
+
+async def test_where_targets_cannot_be_looked_for_is_listed_while_the_known_ones_stay(
+    sqlite_url: str, tmp_path: Path, receiver: Receiver, service: StartService
+) -> None:
+    folder = tmp_path / "targets"
+    folder.mkdir()
+    _write_target(folder, url=receiver.url)
+    server = service(_environment(sqlite_url, folder))
+    async with asyncio.timeout(10), httpx.AsyncClient(base_url=server.url, trust_env=False) as client:
+
+        async def listed() -> dict[str, str | None]:
+            return {target["name"]: target["fault"] for target in (await client.get("/publishing/targets")).json()}
+
+        while await listed() != {"team-hook": None}:
+            await asyncio.sleep(0.05)
+        folder.rename(tmp_path / "away")
+        while "(discovery)" not in (found := await listed()):
+            await asyncio.sleep(0.05)
+        assert found == {"team-hook": None, "(discovery)": "TARGETS_DIR can't be read: No such file or directory"}
+        assert (await client.get("/publishing/mode")).json()["targets_count"] == 1
+        (tmp_path / "away").rename(folder)
+        while await listed() != {"team-hook": None}:
+            await asyncio.sleep(0.05)

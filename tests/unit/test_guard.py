@@ -16,6 +16,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from alert_history import __version__
 from alert_history.errors import Rejected
 from alert_history.targets.addresses import why_forbidden
 from alert_history.targets.guard import MAX_ANSWER_BYTES, ForbiddenAddress, guarded_client
@@ -182,6 +183,12 @@ async def test_the_host_header_is_the_name() -> None:
     async with listening() as listener, guarded_client(allow_private=True, resolve=resolving(HOST)) as client:
         await client.get(f"http://{NAME}:{listener.port}/")
     assert f"Host: {NAME}:{listener.port}\r\n".encode() in listener.received[0]
+
+
+async def test_it_says_who_calls() -> None:
+    async with listening() as listener, guarded_client(allow_private=True, resolve=resolving(HOST)) as client:
+        await client.get(f"http://{NAME}:{listener.port}/")
+    assert f"User-Agent: alert-history/{__version__}\r\n".encode() in listener.received[0]
 
 
 async def test_of_several_addresses_the_forbidden_are_left_out() -> None:

@@ -205,6 +205,11 @@ def test_a_name_tells_the_family(name: str, category: str) -> None:
     assert family_of(name).category == category
 
 
+@pytest.mark.parametrize("one, other", [("Http404", "Http500"), ("Disk80PercentFull", "Disk95PercentFull")])
+def test_rules_whose_names_differ_by_a_number_are_two_shapes(one: str, other: str) -> None:
+    assert shape_of({"alertname": one, "job": "web"}) != shape_of({"alertname": other, "job": "web"})
+
+
 def test_pods_of_a_workload_share_a_shape_and_namespaces_do_not() -> None:
     one, other = ({"alertname": "X", "pod": f"web-{n}", "deployment": "web-7d9f8b6c5d-x2x4v"} for n in range(2))
     assert shape_of(one) == shape_of(other)

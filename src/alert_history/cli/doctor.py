@@ -12,13 +12,15 @@ import httpx
 from rich.table import Table
 from rich.text import Text
 
-from alert_history.bootstrap import make_routes
+from alert_history.bootstrap import find_targets, make_routes
 from alert_history.cli.console import output_console
 from alert_history.cli.store import using_store
 from alert_history.config import Settings, load_settings, masked_url, near_misses
 from alert_history.domain.routes import everywhere
+from alert_history.domain.target import TargetSpec
 from alert_history.enrichers.proxy import Proxy, llm_available
 from alert_history.errors import AlertHistoryError, ConfigurationError, Rejected, Retryable
+from alert_history.ports import DiscoveryState
 from alert_history.signals.redis import probe as probe_redis
 from alert_history.storage import is_sqlite
 from alert_history.storage.probe import Probe, probe, sqlite_path
@@ -29,6 +31,7 @@ _PROBE_TIMEOUT_SECONDS = 10
 _SERVICE_TIMEOUT_SECONDS = 5
 _MODELS_SHOWN = 5
 _NAME_SHOWN = 60
+_TARGETS_SHOWN = 10
 _STYLES = {"ok": "green", "note": "yellow", "fault": "bold red"}
 _LISTENS_EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104  # compared, not listened on
 
@@ -64,6 +67,7 @@ async def _examine(environ: Mapping[str, str]) -> list[Finding]:
         return [*faults, *findings]
     findings.insert(0, Finding("configuration", "ok", f"environment {settings.environment}"))
     findings += _examine_routes(settings)
+    findings += await _examine_targets(settings)
     findings += [finding async for finding in _examine_database(settings)]
     findings += _examine_disk(settings)
     findings += await _examine_cache(settings)
@@ -81,6 +85,39 @@ def _examine_routes(settings: Settings) -> list[Finding]:
         return []
     count = sum(1 for _ in everywhere(routes.state().routes))
     return [Finding("routes", "ok", f"{count} in {settings.routes_file}")]
+
+
+async def _examine_targets(settings: Settings) -> list[Finding]:
+    """Nothing to say where nobody is to be told. No target is called: it would wake somebody."""
+    found = await find_targets(settings, timeout_seconds=_PROBE_TIMEOUT_SECONDS)
+    if found is None:
+        return []
+    places = [_judge_place(state) for state in found.states]
+    broken = [spec for spec in found.targets if spec.fault is not None]
+    faults = [
+        Finding("targets", "fault", f"{spec.name}: {spec.fault}", "correct its Secret or files") for spec in broken
+    ]
+    if not found.targets and any(place.state == "fault" for place in places):
+        return places  # who there is can't be known
+    return [*places, *faults, _judge_targets([spec for spec in found.targets if spec.fault is None])]
+
+
+def _judge_place(state: DiscoveryState) -> Finding:
+    subject = {"kubernetes": "kubernetes", "directory": "folder"}[state.kind]
+    if state.fault is None:
+        return Finding(subject, "ok", "targets can be read there")
+    return Finding(subject, "fault", state.fault, "mend what it names")
+
+
+def _judge_targets(usable: Sequence[TargetSpec]) -> Finding:
+    told = [spec.name for spec in usable if spec.is_enabled]
+    if not told:
+        return Finding(
+            "targets", "note", "nobody is told: no usable target was found", "see Publish alerts in the docs"
+        )
+    shown = ", ".join(name[:_NAME_SHOWN] for name in told[:_TARGETS_SHOWN])
+    more = f" and {len(told) - _TARGETS_SHOWN} more" if len(told) > _TARGETS_SHOWN else ""
+    return Finding("targets", "ok", f"{shown}{more}")
 
 
 async def _examine_database(settings: Settings) -> AsyncIterator[Finding]:

@@ -126,13 +126,14 @@ class Verdict(msgspec.Struct, frozen=True):
 def stable_labels(labels: Mapping[str, str]) -> dict[str, str]:
     """The labels that alerts of one shape share: none that names a single pod or host, and no counting numbers.
 
-    How serious a label says it is counts as it stands: p1 and p4 are two shapes.
+    How serious a label says it is counts as it stands: p1 and p4 are two shapes. So does the alertname, which names a
+    rule: whoever calls Http404 noise has said nothing of Http500.
     """
     return {name: _stable(name, value) for name, value in sorted(labels.items()) if name.lower() not in _VOLATILE}
 
 
 def _stable(name: str, value: str) -> str:
-    if is_severity(name, value):
+    if name == "alertname" or is_severity(name, value):
         return value
     value = _POD_SUFFIX.sub("", _UUID.sub("#", value))
     return _NUMBERS.sub("#", _HEX.sub("#", value))

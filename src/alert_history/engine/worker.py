@@ -37,8 +37,10 @@ SENDS_AT_ONCE = 16
 
 _SEND_SECONDS = 10.0  # one attempt
 _BATCH_SECONDS = 10  # no more is held than the rate allows in this time, so that leases outlive it
-_MAX_BATCH = 64
+_MAX_BATCH = 64  # messages
 _MAX_HELD = 4 * _MAX_BATCH  # with what could not be settled yet
+_MAX_HELD_OF_GROUPS = 16 * _MAX_BATCH  # so many alerts can be one message
+_GATHER_SECONDS = 2.0  # for all of a group, so that what is leased first does not wait too long for what is last
 _POLL_SECONDS = 1.0  # for what other replicas queued, and what becomes due
 _BREAKER_FAILURES = 5
 _BREAKER_SECONDS = 15.0
@@ -46,6 +48,8 @@ _LONGEST_PAUSE_SECONDS = 3600.0
 
 _log = structlog.get_logger()
 
+
+GroupKey = tuple[str, str, datetime | None]
 
 Regroup = Callable[[TargetSpec, Outgoing], Outgoing | None]
 """An alert in the group that the routes put it into for a target; None where its own group stays."""
@@ -57,6 +61,13 @@ class PublishingObserver(Protocol):
     def attempted(self, target: str, status: str, seconds: float | None) -> None:
         """One delivery came to `success`, `failure`, `dead` or `superseded`."""
         ...
+
+
+class Waiting(msgspec.Struct):
+    """A message that has not been sent yet. What is of the group `key` may join it until it is; None: nothing may."""
+
+    key: GroupKey | None
+    leased: list[Leased]
 
 
 class TargetHealth(msgspec.Struct):
@@ -108,8 +119,11 @@ class TargetWorker:
         self._wake = asyncio.Event()
         self._held: dict[str, Leased] = {}
         self._taking: asyncio.Task[tuple[list[Leased], int]] | None = None
+        self._max_held = _MAX_HELD_OF_GROUPS if target.speaks_of_groups else _MAX_HELD
         self._unsent = 0
-        self._messages: asyncio.Queue[list[Leased]] = asyncio.Queue()
+        self._messages: asyncio.Queue[Waiting] = asyncio.Queue()
+        self._groups: dict[GroupKey, Waiting] = {}
+        self._unfinished: list[Waiting] = []
         self._settlements: list[tuple[Leased, Settlement]] = []
         self._has_settlements = asyncio.Event()
 
@@ -145,18 +159,36 @@ class TargetWorker:
 
     async def _lease(self) -> bool:
         """Take what there is room for; whether there may be more, and room for it."""
-        room = self._room()
-        if not room:
+        if not self._room():
             return False
+        messages, self._unfinished = self._unfinished, []
+        may_have_more = True
+        gathered_at = asyncio.get_running_loop().time() + _GATHER_SECONDS
+        try:
+            may_have_more = await self._lease_into(messages)
+            # A group is one message: none of it is sent before all of it is here.
+            while self.target.speaks_of_groups and may_have_more and self._room():
+                if asyncio.get_running_loop().time() > gathered_at:
+                    break
+                may_have_more = await self._lease_into(messages)
+        finally:
+            if self.target.speaks_of_groups and may_have_more and len(messages) > 1:
+                self._unfinished = [messages.pop()]  # its turn comes after the others, and then there is room again
+            for message in messages:
+                self._messages.put_nowait(message)
+        return may_have_more and self._room() > 0
+
+    async def _lease_into(self, messages: list[Waiting]) -> bool:
+        """Take some, and add the messages that they begin; whether there may be more."""
+        room = self._room()
         async with self._turns.turn(self._spec.priority):
             leased, superseded = await self._take(room)
         for _ in range(superseded):
             self._observer.attempted(self._name, "superseded", None)
-        wanted = self._wanted(leased)
-        self._unsent += len(wanted)
-        for message in self._in_messages(wanted):
-            self._messages.put_nowait(message)
-        return len(leased) + superseded >= room and self._room() > 0
+        further = self._in_messages(self._wanted(leased))
+        self._unsent += len(further)
+        messages += further
+        return len(leased) + superseded >= room
 
     async def _take(self, room: int) -> tuple[list[Leased], int]:
         """Lease, and hold what is leased even if this worker is stopped meanwhile: the store doesn't stop with it."""
@@ -170,10 +202,10 @@ class TargetWorker:
         return await asyncio.shield(self._taking)
 
     def _room(self) -> int:
-        """How many to lease: none before half of what may wait has been sent, so that they come in batches."""
+        """How many messages to begin: none before half of what may wait has been sent, so that they come in batches."""
         if self.health.is_paused_until is not None and self._clock() < self.health.is_paused_until:
             return 0
-        if self._unsent > self._batch // 2 or len(self._held) > _MAX_HELD:
+        if self._unsent > self._batch // 2 or len(self._held) > self._max_held:
             return 0
         return self._batch - self._unsent
 
@@ -189,33 +221,45 @@ class TargetWorker:
                 self._observer.attempted(self._name, "superseded", None)
         return wanted
 
-    def _in_messages(self, leased: Sequence[Leased]) -> list[list[Leased]]:
-        """What is sent at once where the target speaks of groups; else each alone.
+    def _in_messages(self, leased: Sequence[Leased]) -> list[Waiting]:
+        """What is sent at once where the target speaks of groups, else each alone; what joins a message is left out.
 
         Alertmanager's group is what one receipt holds of it; a group of the routes is all of it that is due.
         """
         if not self.target.speaks_of_groups:
-            return [[one] for one in leased]
-        groups: dict[tuple[str, str, datetime | None], list[Leased]] = {}
-        for one in sorted(leased, key=lambda one: one.id):  # so that the same alerts have the same key again
-            alert = self._regroup(self._spec, one.alert)
-            if alert is None:
-                groups.setdefault((one.alert.group_key, one.alert.receiver, one.created_at), []).append(one)
-            else:
-                regrouped = msgspec.structs.replace(one, alert=alert)
-                groups.setdefault((alert.group_key, alert.receiver, None), []).append(regrouped)
-        return list(groups.values())
+            return [Waiting(None, [one]) for one in leased]
+        begun: list[Waiting] = []
+        for one in leased:
+            key, told = self._grouped(one)
+            if (message := self._groups.get(key)) is None:
+                message = self._groups[key] = Waiting(key, [])
+                begun.append(message)
+            message.leased.append(told)
+        return begun
+
+    def _grouped(self, one: Leased) -> tuple[GroupKey, Leased]:
+        alert = self._regroup(self._spec, one.alert)
+        if alert is None:
+            return (one.alert.group_key, one.alert.receiver, one.created_at), one
+        return (alert.group_key, alert.receiver, None), msgspec.structs.replace(one, alert=alert)
+
+    def _close(self, message: Waiting) -> list[Leased]:
+        """Nothing may join it any more. In an order that gives the same alerts the same key again."""
+        if message.key is not None:
+            del self._groups[message.key]
+        return sorted(message.leased, key=lambda one: one.id)
 
     # --- Sending ------------------------------------------------------------------------------------------------------
 
     async def _keep_sending(self) -> None:
         while True:
-            leased = await self._messages.get()
-            await self._deliver(leased)
+            message = await self._messages.get()
+            await self._deliver(message)
 
-    async def _deliver(self, leased: Sequence[Leased]) -> None:
+    async def _deliver(self, message: Waiting) -> None:
         async with self._limiter:
-            self._unsent -= len(leased)
+            leased = self._close(message)
+            self._unsent -= 1
             if self._unsent <= self._batch // 2:
                 self._wake.set()
             if self._is_put_off(leased):
@@ -225,8 +269,9 @@ class TargetWorker:
             seconds = perf_counter() - begin
         now = self._clock()
         self._note(result, now=now)
+        due_at = _retry_at(leased, result, now=now)
         for one in leased:
-            settlement = _settlement(one, result, now=now, milliseconds=round(seconds * 1000))
+            settlement = _settlement(one, result, now=now, milliseconds=round(seconds * 1000), due_at=due_at)
             self._settle(one, settlement)
             status = {"delivered": "success", "dead": "dead", "pending": "failure"}[settlement.state]
             self._observer.attempted(self._name, status, seconds)
@@ -326,12 +371,19 @@ def _limiter(rate_per_minute: float) -> AsyncLimiter:
     return AsyncLimiter(max(a_second, 1), max(1.0, 1 / a_second))
 
 
-def _settlement(leased: Leased, result: Sent | Exception, *, now: datetime, milliseconds: int) -> Settlement:
+def _retry_at(leased: Sequence[Leased], result: Sent | Exception, *, now: datetime) -> datetime:
+    """When to try again: all of a message at one time, so that it is one message again."""
+    after = result.after_seconds if isinstance(result, Retryable) else None
+    attempt = max(one.attempt for one in leased)
+    return retry_at(now, attempt=attempt, randomness=random.random(), at_least=after)  # noqa: S311  # jitter
+
+
+def _settlement(
+    leased: Leased, result: Sent | Exception, *, now: datetime, milliseconds: int, due_at: datetime
+) -> Settlement:
     if isinstance(result, Sent):
         attempt = Attempt(now, "delivered", "", milliseconds)
         return Settlement(leased.id, "delivered", attempt, external_id=result.external_id)
     if isinstance(result, Rejected) or is_given_up(now, created_at=leased.created_at, attempt=leased.attempt):
         return Settlement(leased.id, "dead", Attempt(now, "dead", str(result), milliseconds))
-    after = result.after_seconds if isinstance(result, Retryable) else None
-    due_at = retry_at(now, attempt=leased.attempt, randomness=random.random(), at_least=after)  # noqa: S311  # jitter
     return Settlement(leased.id, "pending", Attempt(now, "retried", str(result), milliseconds), due_at=due_at)

@@ -14,6 +14,7 @@ Connection: TypeAlias = "asyncpg.Connection[Any]"
 
 CONNECT_TIMEOUT_SECONDS = 3
 READ_TIMEOUT_SECONDS = 5
+DELIVER_TIMEOUT_SECONDS = 10  # less than a lease, and far more than its statements take
 _GRACE_SECONDS = 1
 _SLOW_SECONDS = 300  # so that a job whose server vanished without a word does not wait for it for hours
 _READERS = 6
@@ -69,8 +70,12 @@ class Connections:
 
     @asynccontextmanager
     async def deliverer(self) -> AsyncIterator[Connection]:
-        """The connection that leases and settles deliveries; one user at a time, so it never crowds out ingest."""
-        async with self._delivering:
+        """The connection that leases and settles deliveries; one user at a time, so it never crowds out ingest.
+
+        A server that says nothing is given up after `DELIVER_TIMEOUT_SECONDS`, waiting for the connection included: one
+        that vanished without a word would hold up every target for as long as the network takes to notice.
+        """
+        async with asyncio.timeout(DELIVER_TIMEOUT_SECONDS), self._delivering:
             if self._deliverer is None or self._deliverer.is_closed():
                 self._deliverer = await self._connect(_WRITER_SETTINGS)
             try:

@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 import httpx
 
+from alert_history import __version__
 from alert_history.errors import Rejected
 from alert_history.targets.addresses import Address, why_forbidden
 from alert_history.targets.exchange import Connection, written
@@ -55,7 +56,10 @@ def guarded_client(
         timeout=timeout,
         follow_redirects=False,
         trust_env=False,
-        headers={"Accept-Encoding": "identity"},  # so that no small answer can become a large one
+        headers={
+            "Accept-Encoding": "identity",  # so that no small answer can become a large one
+            "User-Agent": f"alert-history/{__version__}",
+        },
         event_hooks={"response": [_refuse_redirect]},
     )
     client.allow_private = allow_private

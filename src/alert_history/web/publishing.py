@@ -22,7 +22,10 @@ _TAG = "Publishing"
 
 
 class TargetAnswer(msgspec.Struct, frozen=True):
-    """One target. `url` is masked; the counts are this process's since it started; `fault` says why it is not told."""
+    """One target. `url` is masked; the counts are this process's since it started; `fault` says why it is not told.
+
+    While targets can't be looked for, the last is `(discovery)`, and its `fault` says why.
+    """
 
     name: str
     format: str
@@ -188,7 +191,12 @@ class PublishingApi:
     async def targets(self, _: Request, __: None) -> list[TargetAnswer]:
         """`GET /publishing/targets`."""
         depth = await self._outbox.depth()
-        return [self._answer(spec, depth.get(spec.name)) for spec in self._publisher.specs]
+        answers = [self._answer(spec, depth.get(spec.name)) for spec in self._publisher.specs]
+        fault = None if self._discovery is None else self._discovery.state().fault
+        if fault is not None:  # or who looks here would take the list for complete
+            place = TargetSpec(_DISCOVERY, format="", fields={}, fault=fault)
+            answers.append(self._answer(place, None))
+        return answers
 
     async def mode(self, _: Request, __: None) -> ModeAnswer:
         """`GET /publishing/mode`."""
@@ -285,6 +293,7 @@ class PublishingApi:
         return f"alerts are passed on to {usable} target{'s' if usable > 1 else ''}"
 
 
+_DISCOVERY = "(discovery)"  # no Secret can be called so
 _UNHEALTHY_FAILURES = 5
 
 

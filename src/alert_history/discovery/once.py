@@ -1,0 +1,61 @@
+"""One look at all places where targets are found, for who does not want to follow them. Must not call a target."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from msgspec.structs import replace
+
+from alert_history.domain.target import TargetSpec
+from alert_history.ports import Discovery, DiscoveryState, Target
+
+_POLL_SECONDS = 0.05
+
+
+class Found(NamedTuple):
+    """How each place fares, and all targets by name, broken ones with their fault."""
+
+    states: list[DiscoveryState]
+    targets: list[TargetSpec]
+
+
+async def look_once(
+    places: Sequence[Discovery], *, make: Callable[[TargetSpec], Target], timeout_seconds: float
+) -> Found:
+    """Look at all places at once. One that has no answer in time has that as its fault.
+
+    Of two targets of the same name that of the first place counts, as it does where targets are followed.
+    """
+    looks = await asyncio.gather(*(_look(place, timeout_seconds=timeout_seconds) for place in places))
+    targets = {spec.name: spec for _, held in reversed(looks) for spec in held}
+    return Found([state for state, _ in looks], [_tried(spec, make) for _, spec in sorted(targets.items())])
+
+
+async def _look(place: Discovery, *, timeout_seconds: float) -> tuple[DiscoveryState, Sequence[TargetSpec]]:
+    told: list[Sequence[TargetSpec]] = []
+
+    def found(targets: Sequence[TargetSpec]) -> None:
+        told.append(targets)
+
+    watching = asyncio.create_task(place.watch(found))
+    try:
+        async with asyncio.timeout(timeout_seconds):
+            while not (place.state().fault or (told and place.state().is_available)):  # noqa: ASYNC110  # a state announces nothing
+                await asyncio.sleep(_POLL_SECONDS)
+    except TimeoutError:
+        return replace(place.state(), fault="no answer in time"), ()
+    finally:
+        watching.cancel()
+        await asyncio.gather(watching, return_exceptions=True)
+    return place.state(), told[-1] if told else ()
+
+
+def _tried(spec: TargetSpec, make: Callable[[TargetSpec], Target]) -> TargetSpec:
+    """With the fault that shows only when it is made."""
+    if spec.fault is not None:
+        return spec
+    try:
+        make(spec)
+    except ValueError as error:
+        return replace(spec, fault=str(error))
+    return spec
