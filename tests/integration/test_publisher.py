@@ -152,6 +152,18 @@ async def test_alerts_that_are_leased_later_join_their_group_while_it_waits(
     assert [len(message.alerts) for message in slack.messages] == [12] * 8
 
 
+async def test_a_group_larger_than_what_may_be_held_does_not_wait_for_room_that_it_takes_itself(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "_MAX_HELD_OF_GROUPS", 16)
+    slack = FakeTarget(takes, speaks_of_groups=True)
+    scene.with_targets(slack=slack)
+    await scene.record(alert("Before"))
+    await scene.record(*(alert(f"A{number}") for number in range(99)))
+    await scene.until("slack", ["delivered"] * 100)
+    assert sum(len(message.alerts) for message in slack.messages) == 100
+
+
 async def test_a_group_that_failed_is_one_message_again_under_the_same_key(scene: Scene) -> None:
     answers = iter([Retryable("busy")])
 

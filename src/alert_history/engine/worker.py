@@ -172,8 +172,9 @@ class TargetWorker:
                     break
                 may_have_more = await self._lease_into(messages)
         finally:
-            if self.target.speaks_of_groups and may_have_more and len(messages) > 1:
-                self._unfinished = [messages.pop()]  # its turn comes after the others, and then there is room again
+            # Its turn comes after the others, and then there is room again, unless it takes all of that itself.
+            if may_have_more and len(messages) > 1 and self._may_grow(messages[-1]):
+                self._unfinished = [messages.pop()]
             for message in messages:
                 self._messages.put_nowait(message)
         return may_have_more and self._room() > 0
@@ -208,6 +209,9 @@ class TargetWorker:
         if self._unsent > self._batch // 2 or len(self._held) > self._max_held:
             return 0
         return self._batch - self._unsent
+
+    def _may_grow(self, message: Waiting) -> bool:
+        return self.target.speaks_of_groups and len(message.leased) < self._max_held
 
     def _wanted(self, leased: Sequence[Leased]) -> list[Leased]:
         """What the target wants to hear, now that it is classified; the rest is settled with the reason."""
