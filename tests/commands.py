@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import alert_history
@@ -28,10 +28,11 @@ def run(
     env: Mapping[str, str] | None = None,
     folder: Path | None = None,
     stdin: bytes = b"",
+    under: Sequence[str] = (),
 ) -> subprocess.CompletedProcess[bytes]:
-    """Run one command to its end, in `folder`, whatever its exit code."""
+    """Run one command to its end, in `folder`, by the words of `under`, whatever its exit code."""
     return subprocess.run(
-        command(*args),
+        [*under, *command(*args)],
         env=environment(env),
         cwd=folder,
         input=stdin,

@@ -117,9 +117,23 @@ async def test_total_above_the_bound_is_exact_or_says_it_is_not(
 ) -> None:
     monkeypatch.setattr(reads, "COUNT_BOUND", 20)
     monkeypatch.setattr(reads, "COUNT_BUDGET_MS", 1)
+    monkeypatch.setattr(reads, "SMALL_STORE_ROWS", 100)
+    monkeypatch.setattr(reads, "SMALL_STORE_BYTES", 100)
     await store.recorder.commit([receipt(*(alert(f"A{n}", labels={"pod": "web"}) for n in range(5000)), body=b"")])
     page = await store.history.page(HistoryFilter(parse_query(query)), PageRequest(limit=1))
     assert (page.total, page.is_total_exact) in {(5000, True), (20, False)}
+
+
+@pytest.mark.parametrize("query", ["", '{pod="web"}', '{pod=~"w.+"}', "no space"])
+async def test_total_of_a_small_store_is_exact_however_busy_the_machine(
+    store: Store, query: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reads, "COUNT_BOUND", 20)
+    monkeypatch.setattr(reads, "COUNT_SOME_MS", 1)
+    monkeypatch.setattr(reads, "COUNT_BUDGET_MS", 0.001)
+    await store.recorder.commit([receipt(*(alert(f"A{n}", labels={"pod": "web"}) for n in range(5000)), body=b"")])
+    page = await store.history.page(HistoryFilter(parse_query(query)), PageRequest(limit=1))
+    assert (page.total, page.is_total_exact) == (5000, True)
 
 
 async def test_exact_total_is_counted_to_the_end(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

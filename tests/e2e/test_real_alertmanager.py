@@ -165,6 +165,14 @@ def test_alert_that_amtool_adds_is_stored(service: StartService, database_url: s
     assert alert["annotations"] == {"summary": "None since Sunday"}
 
 
+def test_amtool_shows_why_an_alert_was_refused(service: StartService, database_url: str) -> None:
+    history = service({"DATABASE_URL": database_url})
+    done = _run_amtool(
+        "alert", "add", "BackupLate", "--start=2026-11-24T12:00:00Z", "--end=2026-11-24T11:00:00Z", to=history
+    )
+    assert (done.returncode, "endsAt is before startsAt" in done.stderr) == (1, True), done.stderr
+
+
 def _play(stack: ExitStack, history: Server, *, alerted: Server) -> Story:
     """Lets the alert fire, be repeated and be resolved; Prometheus sends to `alerted`."""
     disk = Gauge('disk_free_ratio{node="db-1"}', 0.03)
@@ -207,10 +215,14 @@ def _get(server: Server, path: str, **parameters: str) -> Any:
 
 
 def _amtool(*words: str, to: Server) -> None:
+    done = _run_amtool(*words, to=to)
+    assert done.returncode == 0, done.stderr
+
+
+def _run_amtool(*words: str, to: Server) -> subprocess.CompletedProcess[str]:
     program = find_program("amtool", package="prometheus-alertmanager")
     command = [program, *words, f"--alertmanager.url={to.url}"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
-    assert done.returncode == 0, done.stderr
+    return subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
 
 
 def _time(text: str) -> datetime:

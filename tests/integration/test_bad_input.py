@@ -333,3 +333,25 @@ def test_of_duplicate_keys_the_last_counts(client: httpx.Client, name: str, is_o
     one = f'{{"startsAt":"2026-11-24T07:39:06Z","labels":{{"alertname":"other","alertname":"{name}"}},'
     answer = _post(client, f'{{"alerts":[{one}"annotations":{{"a":"{text}"}}}}]}}'.encode())
     assert (answer.status_code, _kept(client, name)) == (200, 1)
+
+
+@pytest.mark.parametrize(
+    "accept,media",
+    [
+        ("application/json", "application/json"),
+        ("application/json;q=0.9", "application/json"),
+        ("application/json, application/problem+json", "application/problem+json"),
+        ("application/json, */*", "application/problem+json"),
+        ("", "application/problem+json"),
+    ],
+)
+def test_callers_of_alertmanagers_api_get_errors_they_accept(client: httpx.Client, *, accept: str, media: str) -> None:
+    for body in (b"{}", b'[{"labels": {}}]'):
+        answer = _post(client, body, {**_JSON, "Accept": accept}, path="/api/v2/alerts")
+        assert (answer.status_code, answer.headers["content-type"]) == (400, media)
+        assert isinstance(answer.json(), str) == (media == "application/json")
+
+
+def test_only_alertmanagers_api_sends_errors_as_text(client: httpx.Client) -> None:
+    answer = _post(client, b"{}", {**_JSON, "Accept": "application/json"})
+    assert (answer.status_code, answer.headers["content-type"]) == (400, "application/problem+json")

@@ -1,17 +1,19 @@
 """`alert-history doctor`: each fault is found, and what is well is not called a fault."""
 
+import os
 import re
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import NamedTuple
 
 import pytest
 
+from alert_history.storage.probe import sqlite_path
 from tests.commands import lines, run
 from tests.conftest import StartService
-from tests.processes import free_port
+from tests.processes import find_program, free_port
 from tests.servers import PostgresServer
 
 
@@ -42,8 +44,8 @@ def stranger() -> Iterator[int]:
         thread.join()
 
 
-def diagnose(**env: str) -> Diagnosis:
-    done = run("doctor", env={"PORT": str(free_port()), **env})
+def diagnose(*, under: Sequence[str] = (), **env: str) -> Diagnosis:
+    done = run("doctor", env={"PORT": str(free_port()), **env}, under=under)
     rows = [[cell.strip() for cell in line.split("│")] for line in lines(done.stdout)]
     return Diagnosis(done.returncode, [Row(*row) for row in rows if len(row) == 4 and row[1]], done.stdout.decode())
 
@@ -85,6 +87,15 @@ def test_a_read_only_database_is_a_fault(postgres_url: str, postgres_server: Pos
     postgres_server.execute(f'ALTER DATABASE "{name}" SET default_transaction_read_only = on')
     found = diagnose(DATABASE_URL=postgres_url)
     assert found.code == 1
+    assert found.states("writing") == ["fault"]
+
+
+def test_a_file_that_may_only_be_read_is_a_fault(sqlite_url: str) -> None:
+    run("migrate", env={"DATABASE_URL": sqlite_url})
+    sqlite_path(sqlite_url).chmod(0o444)
+    without_powers = [find_program("setpriv", package="util-linux"), "--bounding-set=-all"]  # root writes to any file
+    found = diagnose(DATABASE_URL=sqlite_url, under=without_powers if os.geteuid() == 0 else ())
+    assert found.code == 1, found.output
     assert found.states("writing") == ["fault"]
 
 

@@ -105,6 +105,13 @@ def test_the_receipt_of_each_payload_is_printed(listener: Listener, tmp_path: Pa
     assert lines(done.stdout) == [f"{file}: 3 received, 2 stored, 1 repeated, 0 quarantined (receipt r-1)"] * 2
 
 
+def test_a_name_that_the_terminal_has_no_letters_for_is_escaped(listener: Listener, tmp_path: Path) -> None:
+    write(tmp_path, "größe.json", GROUP)
+    done = run("send", "größe.json", "--to", listener.url, env={"PYTHONIOENCODING": "ascii"}, folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(rb"gr\xf6\xdfe.json: 3 received")
+
+
 @pytest.mark.parametrize(
     "payload,path",
     [

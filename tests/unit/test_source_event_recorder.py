@@ -1,6 +1,7 @@
 """Alertmanager's event recorder: each type of event, singly and in batches."""
 
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,25 @@ def event(name: str) -> Any:
 def decode(*events: Any, max_alerts: int = 20) -> AlertGroup:
     body = msgspec.json.encode(events[0] if len(events) == 1 else events)
     return decode_webhook(body, received_at=NOW, max_alerts=max_alerts)
+
+
+def in_schema_v2(said: Any, details: dict[str, Any]) -> Any:
+    """The same in Alertmanager's schema `events/v2`. `details` are of alerts that come as a hash alone."""
+    if isinstance(said, list):
+        return [in_schema_v2(item, details) for item in said]
+    if not isinstance(said, dict):
+        return said
+    if "hash" in said:
+        return in_schema_v2(said.get("details") or details.get(said["hash"], {"fingerprint": said["hash"]}), details)
+    if isinstance(said.get("labels"), list):
+        return {pair["key"]: pair["value"] for pair in said["labels"]}
+    return {name: in_schema_v2(value, details) for name, value in said.items()}
+
+
+def hashed(notification: dict[str, Any]) -> dict[str, Any]:
+    """The alerts that a notification names by a hash, in one list or another."""
+    lists = [notification.get(name, []) for name in ("alerts", "firingAlerts", "resolvedAlerts", "mutedAlerts")]
+    return {said["hash"]: said["details"] for said in chain(*lists) if "details" in said}
 
 
 def note(name: str) -> Note:
@@ -301,3 +321,17 @@ def test_refused_event_is_kept_as_it_came() -> None:
 def test_more_notes_than_allowed_are_too_large() -> None:
     with pytest.raises(PayloadTooLarge):
         decode(event("notification"), max_alerts=1)
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in DATA.glob("*.json")))
+def test_both_schemas_say_the_same(name: str) -> None:
+    sent = event(name)
+    events = sent if isinstance(sent, list) else [sent]
+    said = [in_schema_v2(one, hashed(one["data"].get("notification", {}))) for one in events]
+    assert decode(*said) == decode(*events)
+
+
+def test_alert_may_have_a_label_named_labels() -> None:
+    created = in_schema_v2(event("alert-created"), {})
+    created["data"]["alertCreated"]["alert"]["labels"] = {"alertname": "A", "labels": "B"}
+    assert decode(created).alerts[0].labels == {"alertname": "A", "labels": "B"}

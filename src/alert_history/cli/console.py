@@ -1,6 +1,7 @@
 """What commands print: results on standard output, everything about the work itself on standard error."""
 
 import sys
+from io import TextIOWrapper
 
 from rich.console import Console
 from rich.text import Text
@@ -9,7 +10,9 @@ _PIPED_COLUMNS = 200  # a table in a log is wider than rich's guess of 80
 
 
 def output_console() -> Console:
-    """Standard output, for results."""
+    """Standard output, for results. What its encoding has no letter for is escaped, as on standard error."""
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
     return Console(highlight=False, width=None if sys.stdout.isatty() else _PIPED_COLUMNS)
 
 

@@ -147,12 +147,12 @@ def _alert_created(event: _Event) -> Iterator[Thing]:
 
 
 def _alert_resolved(event: _Event) -> Iterator[Thing]:
-    details = protojson.message(protojson.message(event.payload, "alert"), "details")
+    details = protojson.grouped(protojson.message(event.payload, "alert"))
     yield protojson.alert(details, at=event.at, is_resolved=True)
 
 
 def _alert_grouped(event: _Event) -> Iterator[Thing]:
-    details = protojson.message(protojson.message(event.payload, "alert"), "details")
+    details = protojson.grouped(protojson.message(event.payload, "alert"))
     yield _note_of_alert(event, "grouped", details, detail=_group_detail(event.payload))
 
 
@@ -169,10 +169,10 @@ def _notification(event: _Event) -> Iterator[Thing]:
     }
     roles = _roles(payload)
     faults: Counter[str] = Counter()
-    for grouped in protojson.messages(payload, "alerts"):
+    for said in protojson.messages(payload, "alerts"):
         try:
-            details = protojson.message(grouped, "details")
-            role = roles.get(protojson.unsigned(grouped.get("hash"))) or _own_role(details)
+            details = protojson.grouped(said)
+            role = roles.get(protojson.mark(said)) or _own_role(details)
             yield _note_of_alert(event, "notified", details, detail=detail | {"role": role})
         except Fault as fault:
             faults[str(fault)] += 1
@@ -183,13 +183,9 @@ def _notification(event: _Event) -> Iterator[Thing]:
 
 
 def _roles(payload: dict[str, Any]) -> dict[int | None, str]:
-    """What the notification said of each alert, by its hash: firing, resolved, or muted."""
+    """What the notification said of each alert, by its mark: firing, resolved, or muted."""
     lists = {"firingAlerts": "firing", "resolvedAlerts": "resolved", "mutedAlerts": "muted"}
-    return {
-        protojson.unsigned(grouped.get("hash")): role
-        for name, role in lists.items()
-        for grouped in protojson.messages(payload, name)
-    }
+    return {protojson.mark(said): role for name, role in lists.items() for said in protojson.messages(payload, name)}
 
 
 def _own_role(details: dict[str, Any]) -> str:

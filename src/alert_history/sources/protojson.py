@@ -1,7 +1,9 @@
 """The messages inside the event recorder's events, as protojson writes them.
 
 Fields of default value are left out, a uint64 is a decimal string (or a number), an enum a name (or a number).
-Must not know which event a message came in. Source: `eventrecorder.proto` of prometheus/alertmanager.
+Must not know which event a message came in. After 0.34 Alertmanager writes labels as plain mappings, and an alert of
+a group as the alert itself (its schema `events/v2`); both ways are read. Source: `eventrecorder.proto` and
+`events/v2/events.proto` of prometheus/alertmanager.
 """
 
 from datetime import datetime
@@ -104,9 +106,21 @@ def alert(said: dict[str, Any], *, at: datetime, is_resolved: bool = False) -> A
 
 
 def _pairs(said: dict[str, Any], name: str) -> dict[str, Any]:
-    """A LabelSet as a mapping."""
-    pairs = messages(message(said, name, is_optional=True), "labels")
-    return {_text(pair, "key"): pair.get("value", "") for pair in pairs}
+    """Labels as a mapping: as which they come, or as a LabelSet, whose one field is an array. Raises Fault."""
+    labels = message(said, name, is_optional=True)
+    if not isinstance(labels.get("labels"), list):
+        return labels
+    return {_text(pair, "key"): pair.get("value", "") for pair in messages(labels, "labels")}
+
+
+def grouped(said: dict[str, Any]) -> dict[str, Any]:
+    """The Alert of a GroupedAlert, or the Alert that came instead of one. Raises Fault."""
+    return said if "labels" in said else message(said, "details")
+
+
+def mark(said: dict[str, Any]) -> int | None:
+    """What an event names an alert of a group by: a GroupedAlert's hash, or an Alert's fingerprint. Raises Fault."""
+    return unsigned(said.get("hash", said.get("fingerprint")))
 
 
 def silence(said: dict[str, Any], *, at: datetime) -> Silence:

@@ -35,6 +35,7 @@ from alert_history.storage.postgres_search import (
     find_newest,
     find_rows,
     is_label_search,
+    is_small_store,
     try_to_count_all,
 )
 from alert_history.storage.tables import alerts, from_microseconds, quarantine, to_microseconds
@@ -100,11 +101,12 @@ class PostgresHistory:
         if exact:
             return await self._read(count_all, wanted), True
         counted = counted if counted is not None else await self._read(count_some, wanted)
-        if counted is None:
-            return 0, False
-        if counted <= bound_of(wanted):
+        if counted is not None and counted <= bound_of(wanted):
             return counted, True
-        return await self._read(try_to_count_all, wanted)
+        total, is_exact = (0, False) if counted is None else await self._read(try_to_count_all, wanted)
+        if is_exact or not await self._read(is_small_store):
+            return total, is_exact
+        return await self._read(count_all, wanted), True
 
     async def _read(
         self, work: Callable[Concatenate[Connection, P], Awaitable[T]], *args: P.args, **kwargs: P.kwargs

@@ -63,9 +63,14 @@ def _probe_sqlite(path: Path) -> Probe:
 
 
 def _sqlite_write_fault(connection: sqlite3.Connection) -> str:
-    """Takes the write lock and gives it back."""
+    """Takes the write lock, writes what is there already, and gives both back.
+
+    The lock alone says nothing: SQLite gives it for a file that may only be read, too.
+    """
     try:
         connection.execute("BEGIN IMMEDIATE")
+        version = connection.execute("PRAGMA user_version").fetchone()[0]
+        connection.execute(f"PRAGMA user_version = {version}")
         connection.execute("ROLLBACK")
     except sqlite3.OperationalError as error:
         return str(error)

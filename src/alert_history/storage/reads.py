@@ -33,7 +33,13 @@ from alert_history.storage.tables import alerts, from_microseconds
 COUNT_BOUND = 10_000
 """Totals up to here are exact unless even that takes longer than `COUNT_SOME_MS` (a word that hardly anything holds);
 above, they are if counting on takes no longer than `COUNT_BUDGET_MS`. What is not exact is a lower bound, and says so.
+A small store is counted to the end all the same, so that a total there doesn't depend on how busy the machine is.
 """
+
+SMALL_STORE_ROWS = 50_000
+"""Counting so many takes half a second where the query has to look at each of them (measured: words, regexes)."""
+SMALL_STORE_BYTES = 32 * 1024 * 1024
+"""About as many, where the size of a table is known and the number of its rows is not."""
 
 COUNT_QUARANTINE = f"SELECT count(*) FROM (SELECT 1 FROM quarantine LIMIT {COUNT_BOUND + 1}) AS counted"
 """Its cost does not grow with what is there; for `bounded`."""

@@ -236,8 +236,20 @@ def _query_conditions(query: Query) -> list[ColumnElement[bool]]:
 def _total(connection: sqlite3.Connection, wanted: HistoryFilter, *, exact: bool, seen: int) -> tuple[int, bool]:
     """The count, and whether it is exact: see `reads.COUNT_BOUND`. At least `seen` rows are known to match."""
     matching = _matching(select(literal(1).label("one")), wanted)
-    if exact:
-        return _fetch(connection, _count(matching))[0][0], True
+    counted, is_exact = (0, False) if exact else _total_in_time(connection, matching, seen=seen)
+    if is_exact or not (exact or _is_small(connection)):
+        return counted, is_exact
+    return _fetch(connection, _count(matching))[0][0], True
+
+
+def _is_small(connection: sqlite3.Connection) -> bool:
+    """Whether counting all there is costs little."""
+    some = select(literal(1).label("one")).select_from(alerts).limit(reads.SMALL_STORE_ROWS + 1)
+    return bool(_fetch(connection, _count(some))[0][0] <= reads.SMALL_STORE_ROWS)
+
+
+def _total_in_time(connection: sqlite3.Connection, matching: Select[Any], *, seen: int) -> tuple[int, bool]:
+    """The count as far as the budgets allow."""
     some = _count_within(connection, matching.limit(reads.COUNT_BOUND + 1), milliseconds=reads.COUNT_SOME_MS)
     if some is None:
         return seen, False

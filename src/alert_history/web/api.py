@@ -1,7 +1,7 @@
 """The read API: history, occurrences, timelines, quarantine."""
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 from uuid import UUID
 
 import msgspec
@@ -43,6 +43,9 @@ Limit = Annotated[int, Meta(ge=1, le=1000)]
 
 class SearchParameters(msgspec.Struct, frozen=True):
     """What `/history` takes. All conditions must hold; `since` ≤ `timestamp` < `until`."""
+
+    EMPTY_MEANS_EMPTY: ClassVar = frozenset({"alertname", "severity", "namespace", "fingerprint"})
+    """A label that is missing counts as empty, here as in a query."""
 
     query: Annotated[str, Meta(description=_QUERY)] = ""
     alertname: str | None = None

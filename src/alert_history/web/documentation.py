@@ -60,7 +60,8 @@ def ingest_paths() -> dict[str, Any]:
             "Record alerts as Alertmanager's API does",
             schema=_ALERTS_SCHEMA,
             example=[_ALERT],
-            description="For Prometheus and amtool. Valid alerts are kept even when the answer is 400.",
+            description="For Prometheus and amtool. Valid alerts are kept even when the answer is 400. An error "
+            "is a problem, or for callers that accept `application/json` alone its text, as Alertmanager sends it.",
         ),
     }
 

@@ -68,7 +68,11 @@ def json_response(answer: Any, *, status: int = 200, media_type: str = "applicat
 
 
 def read_parameters(request: Request, kind: type[T]) -> T:
-    """Path and query parameters as that struct. Raises InvalidQuery naming the parameter."""
+    """Path and query parameters as that struct. Raises InvalidQuery naming the parameter.
+
+    A query parameter without a value counts as not given, unless the struct names it in `EMPTY_MEANS_EMPTY`: forms
+    and some HTTP clients send all that they know.
+    """
     given = dict(request.query_params) | request.path_params
     allowed = kind.__struct_fields__
     for name in given:
@@ -78,8 +82,10 @@ def read_parameters(request: Request, kind: type[T]) -> T:
     for name in given:
         if names.count(name) > 1:
             raise errors.InvalidQuery(f"{name}: it is given more than once")
+    kept = {*request.path_params, *getattr(kind, "EMPTY_MEANS_EMPTY", ())}
+    said = {name: text for name, text in given.items() if text or name in kept}
     try:
-        return msgspec.convert(given, kind, strict=False)
+        return msgspec.convert(said, kind, strict=False)
     except msgspec.ValidationError as error:
         raise errors.InvalidQuery(_named(str(error), kind)) from None
 

@@ -31,10 +31,11 @@ Receive = Callable[[], Any]
 Send = Callable[[dict[str, Any]], Any]
 Decode = Callable[..., AlertGroup]
 
+_ALERTMANAGER_PATH = "/api/v2/alerts"
 ROUTES: dict[str, tuple[Decode, bool]] = {
     "/webhook/proxy": (decode_webhook, True),
     "/webhook": (decode_webhook, False),
-    "/api/v2/alerts": (decode_prometheus, True),
+    _ALERTMANAGER_PATH: (decode_prometheus, True),
 }
 """Path → (decoder, whether its alerts are to be passed on)."""
 
@@ -95,10 +96,10 @@ class Webhook:
             self._metrics.failed("disconnected")
             return
         except Exception as error:  # noqa: BLE001  # every fault gets an answer
-            await self._answer_error(send, error, path=path, request_id=request_id)
+            await self._answer_error(send, error, scope=scope, request_id=request_id)
         else:
             self._metrics.accepted(group, outcome)
-            await _answer(send, path=path, group=group, outcome=outcome, request_id=request_id)
+            await _answer(send, scope=scope, group=group, outcome=outcome, request_id=request_id)
         self._metrics.answered(path, perf_counter() - begin)
 
     def receipt(self, path: str, content: bytes, *, received_at: datetime, id_: str | None = None) -> Receipt:
@@ -182,16 +183,17 @@ class Webhook:
     def _too_large(self) -> str:
         return f"the body is larger than MAX_BODY_BYTES, {self._max_body_bytes}"
 
-    async def _answer_error(self, send: Send, error: Exception, *, path: str, request_id: str) -> None:
+    async def _answer_error(self, send: Send, error: Exception, *, scope: Scope, request_id: str) -> None:
         answer = problem_of(error, request_id=request_id)
         self._metrics.failed(answer.type.rsplit(":", 1)[1])
-        log = _log.bind(request_id=request_id, path=path, status=answer.status)
+        log = _log.bind(request_id=request_id, path=scope["path"], status=answer.status)
         if answer.status == HTTPStatus.INTERNAL_SERVER_ERROR:
             log.error("webhook_failed", exc_info=error)
         else:
             log.warning("webhook_refused", reason=answer.detail)
         is_unread = isinstance(error, errors.PayloadTooLarge | errors.UnsupportedMedia | errors.SlowBody)
-        await send_problem(send, answer, retry_after=retry_after(error), closes=is_unread)
+        is_plain = _wants_plain_errors(scope)
+        await send_problem(send, answer, retry_after=retry_after(error), closes=is_unread, is_plain=is_plain)
 
 
 def _check_headers(headers: dict[bytes, bytes]) -> bytes | None:
@@ -209,10 +211,21 @@ def _check_headers(headers: dict[bytes, bytes]) -> bytes | None:
     return encoding
 
 
-async def _answer(send: Send, *, path: str, group: AlertGroup, outcome: Outcome, request_id: str) -> None:
+def _wants_plain_errors(scope: Scope) -> bool:
+    """Whether a caller of Alertmanager's API takes errors only as Alertmanager sends them.
+
+    Clients made from its specification, amtool among them, accept JSON alone and show nothing of a problem.
+    """
+    accepted = b",".join(value for name, value in scope["headers"] if name == b"accept")
+    media = {part.split(b";", 1)[0].strip().lower() for part in accepted.split(b",")}
+    return scope["path"] == _ALERTMANAGER_PATH and media == {b"application/json"}
+
+
+async def _answer(send: Send, *, scope: Scope, group: AlertGroup, outcome: Outcome, request_id: str) -> None:
     """200; or 400 on the Alertmanager API where an alert was refused, as Alertmanager does. The rest is kept."""
-    if group.refused and path == "/api/v2/alerts":
-        await send_problem(send, _refusals(group, outcome, request_id=request_id))
+    if group.refused and scope["path"] == _ALERTMANAGER_PATH:
+        answer = _refusals(group, outcome, request_id=request_id)
+        await send_problem(send, answer, is_plain=_wants_plain_errors(scope))
         return
     accepted = Accepted(
         "success",
@@ -239,16 +252,18 @@ def _refusals(group: AlertGroup, outcome: Outcome, *, request_id: str) -> Proble
     return msgspec.structs.replace(answer, errors=shown)
 
 
-async def send_problem(send: Send, answer: Problem, *, retry_after: int | None = None, closes: bool = False) -> None:
-    """Send an error; `closes` the connection where a body may have been left unread."""
+async def send_problem(
+    send: Send, answer: Problem, *, retry_after: int | None = None, closes: bool = False, is_plain: bool = False
+) -> None:
+    """Send an error, or only its text if `is_plain`; `closes` the connection where a body may have been left unread."""
     extra = [] if retry_after is None else [(b"retry-after", str(retry_after).encode())]
     if closes:
         extra.append((b"connection", b"close"))
     await _send(
         send,
         answer.status,
-        _encode(answer),
-        content_type=CONTENT_TYPE.encode(),
+        _encode(answer.detail if is_plain else answer),
+        content_type=b"application/json" if is_plain else CONTENT_TYPE.encode(),
         request_id=answer.request_id,
         extra=extra,
     )
