@@ -307,6 +307,11 @@ def test_reading_takes_no_other_method(client: httpx.Client, path: str, method: 
     assert (answer.status_code, set(answer.headers["allow"].split(", "))) == (405, {"GET", "HEAD"})
 
 
+def test_a_path_with_several_methods_names_them_all(client: httpx.Client) -> None:
+    answer = client.delete("/enrichment/mode")
+    assert (answer.status_code, answer.headers["allow"]) == (405, "GET, HEAD, POST")
+
+
 def test_head_is_get_without_the_body(client: httpx.Client, namespace: str) -> None:
     answers = [client.request(method, "/history", params={"namespace": namespace}) for method in ("GET", "HEAD")]
     lengths = [answer.headers["content-length"] for answer in answers]

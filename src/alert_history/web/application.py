@@ -14,7 +14,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
-from starlette.routing import Route
+from starlette.routing import Match, Route
 
 from alert_history import __version__
 from alert_history.errors import AlertHistoryError
@@ -188,7 +188,16 @@ async def _http_error(request: Request, error: Exception) -> Response:
         detail=f"{request.method} {request.scope['path']}",
         request_id=request.state.request_id,
     )
-    return _problem_response(answer, headers=dict(error.headers or {}))
+    headers = dict(error.headers or {})
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        headers["Allow"] = _allowed(request)
+    return _problem_response(answer, headers=headers)
+
+
+def _allowed(request: Request) -> str:
+    """The methods of a path, of all its routes: the router knows only those of the first."""
+    routes = [route for route in request.app.routes if route.matches(request.scope)[0] is not Match.NONE]
+    return ", ".join(sorted({method for route in routes for method in route.methods}))
 
 
 async def _unknown_error(request: Request, error: Exception) -> Response:
