@@ -164,6 +164,28 @@ async def test_a_group_larger_than_what_may_be_held_does_not_wait_for_room_that_
     assert sum(len(message.alerts) for message in slack.messages) == 100
 
 
+async def test_replicas_keep_the_rate_of_a_target_together(postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker, "_BATCH_SECONDS", 1)  # so that neither takes all there is
+    pair = [Scene(postgres_url), Scene(postgres_url)]
+    for scene in pair:
+        await scene.store.lifecycle.open()
+        pager = FakeTarget(takes)
+        pager.default_rate_per_minute = 240.0  # four at once, then four a second
+        scene.with_targets(pager=pager)
+    begin = asyncio.get_running_loop().time()
+    await pair[0].record(*(alert(f"A{number}") for number in range(16)))
+    pair[1].publisher.wake()
+    await pair[0].until("pager", ["delivered"] * 16)
+    seconds = asyncio.get_running_loop().time() - begin
+    for scene in pair:
+        await scene.publisher.stop()
+        await scene.store.lifecycle.close()
+    assert all(scene.targets["pager"].messages for scene in pair)
+    assert (
+        seconds >= 3 - 0.25
+    )  # what one replica alone would take; two without a common rate take two thirds of it at most
+
+
 async def test_a_group_that_failed_is_one_message_again_under_the_same_key(scene: Scene) -> None:
     answers = iter([Retryable("busy")])
 

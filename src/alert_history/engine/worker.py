@@ -41,6 +41,8 @@ _MAX_BATCH = 64  # messages
 _MAX_HELD = 4 * _MAX_BATCH  # with what could not be settled yet
 _MAX_HELD_OF_GROUPS = 16 * _MAX_BATCH  # so many alerts can be one message
 _GATHER_SECONDS = 2.0  # for all of a group, so that what is leased first does not wait too long for what is last
+_SHARED_PER_MINUTE = 600  # up to here all replicas together keep a rate; above, asking for each turn costs too much
+_TURN_WITHIN = timedelta(seconds=5)
 _POLL_SECONDS = 1.0  # for what other replicas queued, and what becomes due
 _BREAKER_FAILURES = 5
 _BREAKER_SECONDS = 15.0
@@ -112,6 +114,8 @@ class TargetWorker:
         self._regroup = regroup
         rate = spec.rate_limit_per_minute or target.default_rate_per_minute
         self._limiter = _limiter(rate)
+        self._turn_every = timedelta(minutes=1) / rate if rate <= _SHARED_PER_MINUTE else None
+        self._turns_at_once = max(1, int(rate / 60))
         self._batch = max(1, min(_MAX_BATCH, int(rate / 60 * _BATCH_SECONDS)))
         self._breakers = AsyncCircuitBreakerFactory(
             default_threshold=_BREAKER_FAILURES, default_ttl=_BREAKER_SECONDS, exclude=[Rejected]
@@ -262,6 +266,7 @@ class TargetWorker:
 
     async def _deliver(self, message: Waiting) -> None:
         async with self._limiter:
+            await self._wait_for_turn(message)
             leased = self._close(message)
             self._unsent -= 1
             if self._unsent <= self._batch // 2:
@@ -282,12 +287,32 @@ class TargetWorker:
             if settlement.state == "delivered":
                 self._took(one.alert)
 
+    async def _wait_for_turn(self, message: Waiting) -> None:
+        """Until the rate that all replicas share allows it, or the lease ends."""
+        if self._turn_every is None:
+            return
+        while not self._is_late(message.leased):
+            try:
+                wait = await self._outbox.reserve(
+                    self._name, every=self._turn_every, burst=self._turns_at_once, within=_TURN_WITHIN
+                )
+            except AlertHistoryError:
+                return  # the rate of this process holds all the same
+            if wait is not None:
+                await asyncio.sleep(wait.total_seconds())
+                return
+            await asyncio.sleep(random.uniform(0, _TURN_WITHIN.total_seconds()))  # noqa: S311  # jitter
+
+    def _is_late(self, leased: Sequence[Leased]) -> bool:
+        """Whether the lease might end before an answer."""
+        return self._clock() + timedelta(seconds=_SEND_SECONDS) > min(one.lease_until for one in leased)
+
     def _is_put_off(self, leased: Sequence[Leased]) -> bool:
         """Give back what must not be sent now: the target asked to wait, or the lease might end before the answer."""
         now, until = self._clock(), self.health.is_paused_until
         if until is not None and now < until:
             due_at, reason = until, "the target asked to wait"
-        elif now + timedelta(seconds=_SEND_SECONDS) > min(one.lease_until for one in leased):
+        elif self._is_late(leased):
             due_at, reason = now, "it waited for its turn as long as it was ours"
         else:
             return False

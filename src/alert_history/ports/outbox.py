@@ -69,6 +69,15 @@ class Outbox(Protocol):
         """
         ...
 
+    async def reserve(self, target: str, *, every: timedelta, burst: int, within: timedelta) -> timedelta | None:
+        """Take the next turn to send to a target, of all replicas; how long it is till then.
+
+        Turns come `every` so often, up to `burst` of them at once after a rest. None, and no turn is taken, if it would
+        not come `within` that time, which must be the same for all calls. An SQLite file has one process, which keeps
+        the rate by itself: the turn is always now.
+        """
+        ...
+
     async def settle(self, settlements: Sequence[tuple[Leased, Settlement]]) -> None:
         """Keep what became of leased deliveries, in one transaction.
 

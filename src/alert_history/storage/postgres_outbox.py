@@ -83,6 +83,17 @@ LEFT JOIN LATERAL (
 ORDER BY l.id
 """
 
+# The bucket of the generic cell rate algorithm, by the database's clock, which is one for all. What is further ahead
+# than turns are given out is from before that clock was set back, or the rate raised, and counts for nothing.
+_RESERVE = """
+INSERT INTO target_turns AS t (target, free_at) VALUES ($1, clock_timestamp() + $2)
+ON CONFLICT (target) DO UPDATE SET free_at = $2 + CASE
+    WHEN t.free_at > clock_timestamp() + $3 + 2 * $2 THEN clock_timestamp()
+    ELSE greatest(t.free_at, clock_timestamp()) END
+WHERE t.free_at <= clock_timestamp() + $3 OR t.free_at > clock_timestamp() + $3 + 2 * $2
+RETURNING free_at - $2 - clock_timestamp()
+"""
+
 _ATTEMPT_LOG = "CASE WHEN jsonb_array_length(q.log) >= 20 THEN q.log - 0 ELSE q.log END || u.attempt::jsonb"
 
 _SETTLE = f"""
@@ -157,6 +168,14 @@ class PostgresOutbox:
                 rows = await connection.fetch(_LEASE, target, now, limit, until)
         leased = [_leased(row, target=target, until=until) for row in rows]
         return leased, rows[0]["superseded"] if rows else 0
+
+    async def reserve(self, target: str, *, every: timedelta, burst: int, within: timedelta) -> timedelta | None:
+        """See `ports.Outbox.reserve`."""
+        at_once = every * (burst - 1)
+        with storage_errors():
+            async with self._connections.deliverer() as connection:
+                till: timedelta | None = await connection.fetchval(_RESERVE, target, every, within + at_once)
+        return None if till is None else max(till - at_once, timedelta())
 
     async def settle(self, settlements: Sequence[tuple[Leased, Settlement]]) -> None:
         """See `ports.Outbox.settle`."""

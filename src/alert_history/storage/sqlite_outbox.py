@@ -63,6 +63,10 @@ class SqliteOutbox:
             return [], 0
         return await self._connections.write(_lease, target, now=now, limit=limit, until=now + lease_for)
 
+    async def reserve(self, target: str, *, every: timedelta, burst: int, within: timedelta) -> timedelta | None:  # noqa: ARG002  # the port's shape
+        """See `ports.Outbox.reserve`."""
+        return timedelta()
+
     async def settle(self, settlements: Sequence[tuple[Leased, Settlement]]) -> None:
         """See `ports.Outbox.settle`."""
         await self._connections.write(_settle, settlements)
