@@ -86,6 +86,9 @@ class Replica:
             "lease", lambda: self.store.outbox.lease(target, now=now, limit=limit, lease_for=lease_for)
         )
 
+    async def reserve(self, target: str, *, every: timedelta, burst: int, within: timedelta) -> timedelta | None:
+        raise AssertionError(target, every, burst, within)  # the rate is too high to be shared
+
     async def settle(self, settlements: Sequence[tuple[Leased, Settlement]]) -> None:
         await self._at_gate("settle", lambda: self.store.outbox.settle(settlements))
 
