@@ -93,3 +93,10 @@ def test_what_is_no_notification_is_one_line(tmp_path: Path) -> None:
     file.write_text("not json")
     done = run("classify", file)
     assert (done.returncode, len(lines(done.stderr))) == (2, 1)
+    assert done.stderr.startswith(f"error: {file}: ".encode())
+
+
+def test_the_line_that_is_no_notification_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "sent.jsonl"
+    file.write_bytes(webhook(sent_alert(1)) + b"\n{}\n")
+    assert run("classify", file).stderr.startswith(f"error: {file}:2: ".encode())
