@@ -68,6 +68,8 @@ def test_a_saved_notification_is_classified_by_the_rules(tmp_path: Path) -> None
     done = run("classify", file, "--json")
     said = [json.loads(line) for line in lines(done.stdout)]
     assert [one["classification"]["model"] for one in said] == ["rules", "rules"]
+    assert "30 days" not in done.stdout.decode()  # nobody looked
+    assert "first-seen" not in done.stdout.decode()
     assert run("classify", file).returncode == 0
 
 

@@ -16,7 +16,7 @@ from alert_history.cli.payloads import read_payloads
 from alert_history.cli.store import faults_of, using_store
 from alert_history.config import Settings, load_settings
 from alert_history.domain.alert import Alert
-from alert_history.domain.classification import Case, Verdict, shape_of
+from alert_history.domain.classification import Case, Past, Verdict, shape_of
 from alert_history.enrichers import make_enricher
 from alert_history.errors import ConfigurationError, InvalidRequest
 from alert_history.ports import Enricher
@@ -62,7 +62,14 @@ def _alerts(file: str, settings: Settings) -> Sequence[Alert]:
 
 
 def _case(alert: Alert) -> Case:
-    return Case(shape_of(alert.labels), alert.fingerprint, alert.labels, alert.annotations, alert.starts_at)
+    return Case(
+        shape_of(alert.labels),
+        alert.fingerprint,
+        alert.labels,
+        alert.annotations,
+        alert.starts_at,
+        past=Past(is_known=False),
+    )
 
 
 async def _classify(settings: Settings, cases: Sequence[Case], *, has_history: bool) -> list[Verdict | None]:
