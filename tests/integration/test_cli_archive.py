@@ -254,7 +254,7 @@ def test_without_pyarrow_it_says_how_to_install_it(sqlite_url: str, tmp_path: Pa
     done = run("archive", "--before", "-1d", "--to", tmp_path / "archive", env=env)
     assert (done.returncode, lines(done.stderr)) == (
         2,
-        ["error: an archive needs the package pyarrow: pip install 'alert-history[parquet]'"],
+        ["error: an archive needs the package pyarrow: pip install 'pyarrow>=22'"],
     )
 
 
