@@ -149,9 +149,56 @@ def test_what_alerts_say_is_not_run(browser: Browser, server: Server) -> None:
     assert page.locator("h2", has_text="<script>").count() == 1
 
 
-def test_without_classifications_it_says_how_there_come_to_be_some(browser: Browser, empty: Server) -> None:
-    page = opened(browser, empty)
-    assert "Nothing is classified yet." in page.get_by_role("main").inner_text()
+@pytest.mark.parametrize(
+    "mode, way",
+    [
+        ("transparent", "POST /enrichment/mode"),
+        ("enriched", "/webhook/proxy"),
+        ("transparent_with_recommendations", "/webhook/proxy"),
+    ],
+)
+def test_without_classifications_it_says_what_is_still_lacking(
+    browser: Browser, empty: Server, mode: str, way: str
+) -> None:
+    post(empty, "/enrichment/mode", {"mode": mode})
+    said = opened(browser, empty).get_by_role("main").inner_text()
+    assert "Nothing is classified yet." in said
+    assert [each for each in ("POST /enrichment/mode", "/webhook/proxy") if each in said] == [way]
+
+
+def test_an_alert_that_shares_with_none_and_one_without_a_name_are_shown_too(browser: Browser, empty: Server) -> None:
+    post(empty, "/webhook", webhook({**alert(1), "labels": {"instance": "db-1"}}))
+    (found,) = httpx.get(f"{empty.url}/history", trust_env=False).json()["alerts"]
+    post(empty, "/classification/classify", {"fingerprint": found["fingerprint"]})
+    card = opened(browser, empty).get_by_role("article", name="An alert without a name")
+    card.get_by_text("The alert", exact=True).click()
+    assert "instance=db-1" in card.locator(".alike").inner_text()
+
+
+def test_a_correction_that_the_filter_no_longer_shows_is_confirmed_all_the_same(
+    browser: Browser, server: Server
+) -> None:
+    page = opened(browser, server, java_script_enabled=False)
+    page.get_by_role("navigation").get_by_role("link", name="critical").click()
+    card = page.get_by_role("article")
+    card.get_by_text("Correct it").click()
+    card.get_by_label("noise").check()
+    card.get_by_label("Your name").fill("Ada")
+    card.get_by_role("button", name="Save").click()
+    assert page.locator(".badge").all_inner_texts() == []
+    assert page.get_by_role("status").inner_text() == "Your correction is kept. Show it"
+    page.get_by_role("status").get_by_role("link").click()
+    assert page.get_by_role("article", name="NodeFilesystemSpaceFillingUp").locator(".badge").inner_text() == "noise"
+
+
+def test_who_sent_a_form_that_is_wrong_finds_the_way_back(browser: Browser, server: Server) -> None:
+    page = opened(browser, server, java_script_enabled=False)
+    page.get_by_text("Correct it").first.click()
+    page.get_by_label("Your name").first.fill("  ")
+    page.get_by_role("button", name="Save").first.click()
+    assert "Your name: from 1 to 100 characters." in page.get_by_role("main").inner_text()
+    page.get_by_role("link", name="Back to the classifications").click()
+    assert page.url == f"{server.url}/classifications"
 
 
 # --- What is no browser, or not our page ------------------------------------------------------------------------------
@@ -189,12 +236,15 @@ def test_a_page_of_another_site_can_not_send_json_either(server: Server) -> None
     assert httpx.get(f"{server.url}/enrichment/mode", trust_env=False).json()["mode"] == "transparent"
 
 
-def test_what_is_wrong_in_a_form_is_named(server: Server) -> None:
+def test_what_is_wrong_in_a_form_is_named_as_on_the_form(server: Server) -> None:
     for fields, name in [
-        ({"severity": "loud"}, "severity"),
-        ({"by": ""}, "by"),
-        ({"by": "x" * 101}, "by"),
-        ({"recommendations": "a\n" * 6}, "recommendations"),
+        ({"severity": "loud"}, "It is"),
+        ({"by": ""}, "Your name"),
+        ({"by": "x" * 101}, "Your name"),
+        ({"summary": "x" * 301}, "Summary"),
+        ({"recommendations": "a\n" * 6}, "What to do"),
+        ({"recommendations": "x" * 301}, "What to do"),
+        ({"comment": "x" * 1001}, "Why"),
     ]:
         answer = send(server, fields)
         assert answer.status_code == 422

@@ -1,6 +1,7 @@
 """The command line as a whole: help, version, and how errors end."""
 
 import re
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -64,6 +65,30 @@ def test_a_wrong_configuration_is_a_line_for_each_fault_and_exit_2(name: str, tm
     assert done.returncode == 2
     assert [line.split("=")[0] for line in lines(done.stderr)] == ["error: PORT", "error: AUTH_MODE"]
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_port_that_is_taken_is_one_line(tmp_path: Path, workers: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = run("serve", "--host", "127.0.0.1", "--port", str(port), "--workers", workers, folder=tmp_path)
+    assert done.returncode == 1
+    assert lines(done.stderr) == [f"error: 127.0.0.1:{port}: Address already in use"]
+
+
+@pytest.mark.parametrize("host", ["203.0.113.9", "nowhere.invalid"])
+def test_a_host_that_is_not_ours_is_one_line(tmp_path: Path, host: str) -> None:
+    done = run("serve", "--host", host, folder=tmp_path)
+    assert done.returncode == 2
+    assert [line.partition(" is no address")[0] for line in lines(done.stderr)] == [f"error: HOST={host!r}"]
+
+
+@pytest.mark.parametrize("command", [["migrate"], ["migrate", "--check"], ["export"], ["replay", "--dead-letters"]])
+def test_a_database_that_is_away_is_named(tmp_path: Path, command: list[str]) -> None:
+    url = f"sqlite:///{tmp_path}/none/history.db"
+    done = run(*command, env={"DATABASE_URL": url}, folder=tmp_path)
+    assert done.returncode == 1
+    assert [line.startswith(f"error: {url}: ") for line in lines(done.stderr)] == [True]
 
 
 def test_an_option_that_is_not_allowed_is_told_as_its_variable(tmp_path: Path) -> None:

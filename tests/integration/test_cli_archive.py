@@ -243,6 +243,7 @@ def test_an_archive_that_is_none_is_told_in_a_line(sqlite_url: str, tmp_path: Pa
     record(sqlite_url)
     done = run("restore", tmp_path / "nowhere", env={"DATABASE_URL": sqlite_url})
     assert (done.returncode, len(lines(done.stderr))) == (2, 1)
+    assert f"{tmp_path}/nowhere".encode() in done.stderr
 
 
 def test_without_pyarrow_it_says_how_to_install_it(sqlite_url: str, tmp_path: Path) -> None:
@@ -253,7 +254,7 @@ def test_without_pyarrow_it_says_how_to_install_it(sqlite_url: str, tmp_path: Pa
     done = run("archive", "--before", "-1d", "--to", tmp_path / "archive", env=env)
     assert (done.returncode, lines(done.stderr)) == (
         2,
-        ["error: an archive needs the package pyarrow: pip install 'alert-history[parquet]'"],
+        ["error: an archive needs the package pyarrow: pip install 'pyarrow>=22'"],
     )
 
 

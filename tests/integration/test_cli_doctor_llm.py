@@ -67,7 +67,7 @@ async def test_a_missing_client_is_a_fault_that_says_how_to_install_it(sqlite_ur
     tmp_path.joinpath("sitecustomize.py").write_text("import sys\nsys.modules['openai'] = None\n")
     found = await examined(sqlite_url, "http://127.0.0.1:9", PYTHONPATH=f"{tmp_path}:{SOURCE_FOLDER}")
     assert found.states("llm") == ["fault"]
-    assert "alert-history[llm]" in "".join(found.output.split())
+    assert "openai>=3" in "".join(found.output.split())
 
 
 def test_without_a_proxy_nothing_is_said(sqlite_url: str) -> None:

@@ -213,7 +213,7 @@ def test_without_pyarrow_it_says_how_to_install_it(sqlite_url: str, tmp_path: Pa
     done = run("export", "--format", "parquet", env={"DATABASE_URL": sqlite_url, "PYTHONPATH": path})
     assert done.returncode == 2
     assert lines(done.stderr) == [
-        "error: Parquet needs the package pyarrow: pip install 'alert-history[parquet]'",
+        "error: Parquet needs the package pyarrow: pip install 'pyarrow>=22'",
     ]
 
 

@@ -68,6 +68,8 @@ def test_a_saved_notification_is_classified_by_the_rules(tmp_path: Path) -> None
     done = run("classify", file, "--json")
     said = [json.loads(line) for line in lines(done.stdout)]
     assert [one["classification"]["model"] for one in said] == ["rules", "rules"]
+    assert "30 days" not in done.stdout.decode()  # nobody looked
+    assert "first-seen" not in done.stdout.decode()
     assert run("classify", file).returncode == 0
 
 
@@ -93,3 +95,10 @@ def test_what_is_no_notification_is_one_line(tmp_path: Path) -> None:
     file.write_text("not json")
     done = run("classify", file)
     assert (done.returncode, len(lines(done.stderr))) == (2, 1)
+    assert done.stderr.startswith(f"error: {file}: ".encode())
+
+
+def test_the_line_that_is_no_notification_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "sent.jsonl"
+    file.write_bytes(webhook(sent_alert(1)) + b"\n{}\n")
+    assert run("classify", file).stderr.startswith(f"error: {file}:2: ".encode())

@@ -340,7 +340,7 @@ async def test_a_missing_client_is_told_by_the_name_of_the_extra(
 ) -> None:
     assert llm_available() is None
     monkeypatch.setitem(sys.modules, "openai", None)
-    assert "pip install 'alert-history[llm]'" in str(llm_available())
+    assert "pip install 'openai>=3'" in str(llm_available())
     with pytest.raises(Rejected, match="pip install"):
         await enricher.classify([case()])
 

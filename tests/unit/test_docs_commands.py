@@ -6,6 +6,7 @@ The deployment guide has tests of its own besides.
 import re
 import subprocess
 import sys
+import tomllib
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ import yaml
 
 from alert_history.bootstrap import Service
 from alert_history.config import load_settings
-from tests.unit.test_docs import ROOT, documents, links, relative, text
+from tests.unit.test_docs import ROOT, documents, links, relative, repository_files, text
 
 DOCUMENTS_FOLDER = ROOT / "docs"
 CHART = ROOT / "charts" / "alert-history"
@@ -30,6 +31,17 @@ WITHOUT_A_DESCRIPTION = {"/docs", "/classifications"}  # pages
 def whole_lines(document: Path) -> str:
     """Its text with shell lines that go on in the next one joined."""
     return re.sub(r" *\\\n *", " ", text(document))
+
+
+HINT = re.compile(r"pip install '([^']+)'")
+
+
+def test_what_is_to_be_installed_is_a_requirement_of_ours_by_the_name_an_index_has() -> None:
+    """We are on no package index ourselves, so `alert-history[parquet]` would be nobody's package, or a stranger's."""
+    extras = tomllib.loads(text(ROOT / "pyproject.toml"))["project"]["optional-dependencies"]
+    files = [path for path in repository_files() if path.suffix in {".md", ".py"} and "tests" not in path.parts]
+    hints = {hint for path in files for hint in HINT.findall(text(path))}
+    assert hints == {requirement for extra in extras.values() for requirement in extra}
 
 
 @cache

@@ -50,6 +50,11 @@ def test_the_history_is_told() -> None:
     }
 
 
+def test_a_history_that_nobody_looked_at_is_not_told_as_an_empty_one() -> None:
+    (entry,) = entries(asked(case(past=Past(is_known=False))))
+    assert entry["history"] == {"is_known": False}
+
+
 def test_every_case_has_an_id_of_its_own_and_its_document_is_what_was_sent() -> None:
     made = asked(case("A"), case("B"))
     assert [entry["id"] for entry in entries(made)] == list(made.ids) == ["a1", "a2"]

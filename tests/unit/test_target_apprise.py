@@ -284,7 +284,7 @@ def test_missing_key_is_named() -> None:
 def test_it_says_what_to_install_where_apprise_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "apprise", None)
     apprise_target._library.cache_clear()  # noqa: SLF001  # what a fresh process would find
-    with pytest.raises(ValueError, match=r"pip install 'alert-history\[apprise\]'"):
+    with pytest.raises(ValueError, match=r"pip install 'apprise>=2\.3'"):
         target("ntfy://ntfy.example/topic")
     apprise_target._library.cache_clear()  # noqa: SLF001
 

@@ -13,14 +13,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from alert_history import __version__
 from alert_history.cli.console import error_console, print_line
-from alert_history.cli.store import faults_of, using_store
+from alert_history.cli.store import require, using_store
 from alert_history.config import Settings, load_settings
 from alert_history.domain.archive import BODIES, SHAPES, Manifest, Shape
 from alert_history.domain.times import parse_time
 from alert_history.engine.archive import Archiver, Observer
 from alert_history.engine.restore import Restorer
-from alert_history.errors import StorageUnavailable
-from alert_history.ports import Store
+from alert_history.errors import NotFound
 from alert_history.storage import is_sqlite
 from alert_history.storage.archive_parquet import ParquetFormat
 from alert_history.storage.archive_shelf import open_shelf
@@ -78,7 +77,7 @@ def restore(
 async def _archive(settings: Settings, before: datetime, *, to: str, with_bodies: bool) -> Manifest:
     shelf, format_ = open_shelf(to, os.environ), ParquetFormat()
     async with using_store(settings) as store:
-        await _check(store)
+        await require(store, settings)
         totals = {shape.name: await store.archivable.count(shape, before=before) for shape in SHAPES}
         with _progress("archiving", totals) as observe:
             archiver = Archiver(store.archivable, shelf, format_=format_, clock=_now, observe=observe)
@@ -96,7 +95,7 @@ async def _restore(
 ) -> dict[str, tuple[int, int]]:
     shelf, format_ = open_shelf(place, os.environ), ParquetFormat()
     async with using_store(settings) as store:
-        await _check(store)
+        await require(store, settings)
 
         def restorer(observe: Observer) -> Restorer:
             return Restorer(
@@ -111,13 +110,10 @@ async def _restore(
         totals = await restorer(lambda _shape, _rows: None).rows(start=start, end=end)
         with _progress("restoring", totals) as observe:
             retention = timedelta(days=settings.retention_days)
-            return await restorer(observe).run(start=start, end=end, retention=retention, keep=keep)
-
-
-async def _check(store: Store) -> None:
-    faults = await faults_of(store)
-    if faults:
-        raise StorageUnavailable("; ".join(faults))
+            try:
+                return await restorer(observe).run(start=start, end=end, retention=retention, keep=keep)
+            except NotFound as error:
+                raise NotFound(f"{_shown(place)}: {error}") from None
 
 
 def _sentence(manifest: Manifest, table: str) -> str:

@@ -2,10 +2,8 @@
 
 import asyncio
 import os
-import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Annotated
 
 import msgspec
@@ -14,12 +12,13 @@ from rich.table import Table
 from rich.text import Text
 
 from alert_history.cli.console import output_console, print_line
+from alert_history.cli.payloads import read_payloads
 from alert_history.cli.store import faults_of, using_store
 from alert_history.config import Settings, load_settings
 from alert_history.domain.alert import Alert
-from alert_history.domain.classification import Case, Verdict, shape_of
+from alert_history.domain.classification import Case, Past, Verdict, shape_of
 from alert_history.enrichers import make_enricher
-from alert_history.errors import ConfigurationError
+from alert_history.errors import ConfigurationError, InvalidRequest
 from alert_history.ports import Enricher
 from alert_history.sources import decode_prometheus, decode_webhook
 
@@ -50,28 +49,27 @@ def classify(
 
 
 def _alerts(file: str, settings: Settings) -> Sequence[Alert]:
-    """Raises OSError or MalformedPayload."""
+    """Raises OSError, or ConfigurationError naming the payload that is none."""
     found: list[Alert] = []
-    for body in _bodies(file):
+    for name, body in read_payloads(file):
         decode = decode_prometheus if body.lstrip()[:1] == b"[" else decode_webhook
-        group = decode(body, received_at=datetime.now(UTC), max_alerts=settings.max_alerts_per_request)
+        try:
+            group = decode(body, received_at=datetime.now(UTC), max_alerts=settings.max_alerts_per_request)
+        except InvalidRequest as error:
+            raise ConfigurationError([f"{name}: {error}"]) from None
         found += group.alerts
     return found
 
 
-def _bodies(file: str) -> Iterator[bytes]:
-    """Raises OSError."""
-    if file == "-":
-        yield sys.stdin.buffer.read()
-    elif file.endswith(".jsonl"):
-        with Path(file).open("rb") as lines:
-            yield from (line for line in lines if line.strip())
-    else:
-        yield Path(file).read_bytes()
-
-
 def _case(alert: Alert) -> Case:
-    return Case(shape_of(alert.labels), alert.fingerprint, alert.labels, alert.annotations, alert.starts_at)
+    return Case(
+        shape_of(alert.labels),
+        alert.fingerprint,
+        alert.labels,
+        alert.annotations,
+        alert.starts_at,
+        past=Past(is_known=False),
+    )
 
 
 async def _classify(settings: Settings, cases: Sequence[Case], *, has_history: bool) -> list[Verdict | None]:
@@ -93,7 +91,7 @@ async def _ask(enricher: Enricher, cases: Sequence[Case]) -> list[Verdict | None
 
 async def _with_past(settings: Settings, cases: Sequence[Case]) -> list[Case]:
     async with using_store(settings) as store:
-        if faults := await faults_of(store):
+        if faults := await faults_of(store, settings):
             raise ConfigurationError(faults)
         return [msgspec.structs.replace(case, past=await store.classifications.past(case)) for case in cases]
 

@@ -15,11 +15,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from alert_history.cli.console import error_console
 from alert_history.cli.export_formats import FormatName, open_writer
-from alert_history.cli.store import faults_of, using_store
+from alert_history.cli.store import require, using_store
 from alert_history.config import Settings, load_settings
 from alert_history.domain.matching import parse_query
 from alert_history.domain.times import parse_time
-from alert_history.errors import AlertHistoryError, ConfigurationError, StorageUnavailable
+from alert_history.errors import AlertHistoryError, ConfigurationError
 from alert_history.ports import HistoryFilter, PageRequest, Store
 
 _STANDARD_OUTPUT = "-"
@@ -65,9 +65,7 @@ def export(
 async def _export(settings: Settings, wanted: HistoryFilter, *, format_: FormatName, output: str) -> int:
     """How many occurrences were written."""
     async with using_store(settings) as store:
-        faults = await faults_of(store)
-        if faults:
-            raise StorageUnavailable("; ".join(faults))
+        await require(store, settings)
         with _destination(output) as file, open_writer(format_, file) as writer, _progress() as progress:
             count = 0
             task = progress.add_task(

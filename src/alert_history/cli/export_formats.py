@@ -95,7 +95,7 @@ class Parquet:
             import pyarrow as pa
             import pyarrow.parquet as pq
         except ImportError:
-            fault = "Parquet needs the package pyarrow: pip install 'alert-history[parquet]'"
+            fault = "Parquet needs the package pyarrow: pip install 'pyarrow>=22'"
             raise ConfigurationError([fault]) from None
         self._pyarrow = pa
         self._schema = _parquet_schema(pa)

@@ -33,8 +33,8 @@ def migrate(
 async def _migrate(settings: Settings, *, only_check: bool, wait_seconds: int) -> int:
     async with using_store(settings) as store:
         if not only_check:
-            await _open(store, wait_seconds=wait_seconds)
-        faults = await faults_of(store)
+            await _open(store, settings, wait_seconds=wait_seconds)
+        faults = await faults_of(store, settings)
     for fault in faults:
         print_error(fault)
     if not faults:
@@ -42,7 +42,7 @@ async def _migrate(settings: Settings, *, only_check: bool, wait_seconds: int) -
     return int(bool(faults))
 
 
-async def _open(store: Store, *, wait_seconds: int) -> None:
+async def _open(store: Store, settings: Settings, *, wait_seconds: int) -> None:
     """Bring it to head; a database that starts beside us is waited for. Raises: StorageUnavailable."""
     loop = asyncio.get_running_loop()
     ends_at = loop.time() + wait_seconds
@@ -50,9 +50,10 @@ async def _open(store: Store, *, wait_seconds: int) -> None:
         try:
             await store.lifecycle.open()
         except StorageUnavailable as error:
+            text = f"{masked_url(settings.database_url)}: {str(error).removeprefix('database: ')}"
             if loop.time() + _RETRY_SECONDS > ends_at:
-                raise
-            print_error(f"{error}; trying again")
+                raise StorageUnavailable(text) from error
+            print_error(f"{text}; trying again")
             await asyncio.sleep(_RETRY_SECONDS)
         else:
             return

@@ -8,9 +8,9 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from alert_history.cli.console import print_line
-from alert_history.cli.store import faults_of, using_store
+from alert_history.cli.store import require, using_store
 from alert_history.config import Settings, load_settings
-from alert_history.errors import ConfigurationError, StorageUnavailable
+from alert_history.errors import ConfigurationError
 
 
 def replay(
@@ -28,6 +28,5 @@ def replay(
 
 async def _replay(settings: Settings, target: str | None) -> int:
     async with using_store(settings) as store:
-        if faults := await faults_of(store):
-            raise StorageUnavailable("; ".join(faults))
+        await require(store, settings)
         return await store.outbox.replay(now=datetime.now(UTC), target=target)

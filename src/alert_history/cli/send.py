@@ -1,11 +1,8 @@
 """`alert-history send`: saved payloads, posted as Alertmanager would."""
 
 import random
-import sys
 import time
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 import httpx
@@ -14,6 +11,7 @@ from cyclopts import Parameter
 
 from alert_history import __version__
 from alert_history.cli.console import print_error, print_line
+from alert_history.cli.payloads import Payload, read_payloads
 from alert_history.errors import ConfigurationError
 
 _HEADERS = {"Content-Type": "application/json", "User-Agent": f"Alertmanager/0.28.1 (alert-history/{__version__})"}
@@ -26,13 +24,6 @@ _ATTEMPTS = 6
 _FIRST_PAUSE_SECONDS = 0.1
 _LONGEST_PAUSE_SECONDS = 10.0
 _SHOWN_CHARACTERS = 300
-
-
-class Payload(NamedTuple):
-    """One body, and what to call it when its receipt is shown."""
-
-    name: str
-    body: bytes
 
 
 class Failure(Exception):
@@ -71,7 +62,7 @@ def _send_file(client: httpx.Client, file: str, *, to: str) -> bool:
     """Whether all of it was taken."""
     is_complete = True
     try:
-        for payload in _payloads(file):
+        for payload in read_payloads(file):
             is_complete &= _send_payload(client, payload, to=to)
     except OSError as error:
         print_error(f"{file}: {error.strerror}")
@@ -87,19 +78,6 @@ def _send_payload(client: httpx.Client, payload: Payload, *, to: str) -> bool:
         return False
     print_line(f"{payload.name}: {_receipt(answer)}")
     return True
-
-
-def _payloads(file: str) -> Iterator[Payload]:
-    """Raises OSError."""
-    if file == "-":
-        yield Payload("standard input", sys.stdin.buffer.read())
-    elif file.endswith(".jsonl"):
-        with Path(file).open("rb") as lines:
-            for number, line in enumerate(lines, 1):
-                if line.strip():
-                    yield Payload(f"{file}:{number}", line.strip())
-    else:
-        yield Payload(file, Path(file).read_bytes())
 
 
 def _url(to: str, body: bytes) -> str:

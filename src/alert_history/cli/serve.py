@@ -1,8 +1,10 @@
 """`alert-history serve`: run the service until SIGTERM or SIGINT."""
 
 import asyncio
+import errno
 import os
 import signal
+import socket
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,11 +16,14 @@ import uvloop
 
 from alert_history.bootstrap import Service, make_routes
 from alert_history.config import Settings, load_settings
+from alert_history.errors import ConfigurationError
 from alert_history.telemetry import configure_logging
 from alert_history.web.application import Application
 
 _BACKLOG = 2048
 _KEEP_ALIVE_SECONDS = 75  # over Go's 90 s would be safer still, but idle connections cost memory
+
+_NOT_TO_HAVE = {errno.EADDRINUSE, errno.EACCES}
 
 _log = structlog.get_logger()
 
@@ -43,7 +48,11 @@ class _Server(uvicorn.Server):
 
 
 def serve(settings: Settings, *, is_demo: bool) -> None:
-    """Serve in this process, or in `WORKERS` of them. Returns after a graceful stop."""
+    """Serve in this process, or in `WORKERS` of them. Returns after a graceful stop.
+
+    Raises: ConfigurationError or OSError where nobody may listen.
+    """
+    _try_address(settings)
     if settings.workers == 1:
         uvloop.run(_serve(settings, is_demo=is_demo))
         return
@@ -64,6 +73,32 @@ def worker() -> Application:
     settings = load_settings(os.environ)
     _configure_logging(settings)
     return Service(settings).application
+
+
+def _try_address(settings: Settings) -> None:
+    """Told here in a line; uvicorn would tell it in the middle of its log, and end the process by itself."""
+    host, port = settings.host, settings.port
+    try:
+        addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except (OSError, UnicodeError):
+        raise ConfigurationError([f"HOST={host!r} is no address or host name of this machine"]) from None
+    faults = [fault for address in addresses if (fault := _fault_of(address)) is not None]
+    for fault in faults:
+        if fault.errno in _NOT_TO_HAVE:
+            raise OSError(fault.errno, os.strerror(fault.errno), f"{host}:{port}")
+    if len(faults) == len(addresses):
+        raise ConfigurationError([f"HOST={host!r} is no address of this machine: {faults[0].strerror}"])
+
+
+def _fault_of(address: tuple[Any, ...]) -> OSError | None:
+    family, kind, protocol, _, place = address
+    try:
+        with socket.socket(family, kind, protocol) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(place)
+    except OSError as error:
+        return error
+    return None
 
 
 async def _serve(settings: Settings, *, is_demo: bool) -> None:

@@ -3,7 +3,8 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from alert_history.config import Settings
+from alert_history.config import Settings, masked_url
+from alert_history.errors import StorageUnavailable
 from alert_history.ports import Store
 from alert_history.storage import open_store
 from alert_history.telemetry import configure_logging
@@ -23,9 +24,16 @@ async def using_store(settings: Settings) -> AsyncIterator[Store]:
         await store.lifecycle.close()
 
 
-async def faults_of(store: Store) -> list[str]:
-    """What keeps the store from being used, a line each; empty if nothing does."""
+async def faults_of(store: Store, settings: Settings) -> list[str]:
+    """What keeps the store from being used, a line each, with the database's name; empty if nothing does."""
     checks = await store.lifecycle.check()
+    shown = masked_url(settings.database_url)
     if checks["database"] != "ok":
-        return [f"database: {checks['database'].removeprefix('database: ')}"]
-    return [] if checks["schema"] == "ok" else [f"schema: {checks['schema']}"]
+        return [f"{shown}: {checks['database'].removeprefix('database: ')}"]
+    return [] if checks["schema"] == "ok" else [f"{shown}: schema: {checks['schema']}"]
+
+
+async def require(store: Store, settings: Settings) -> None:
+    """Raises StorageUnavailable with all faults, if there are any."""
+    if faults := await faults_of(store, settings):
+        raise StorageUnavailable("; ".join(faults))

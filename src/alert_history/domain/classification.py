@@ -72,7 +72,7 @@ class Past(msgspec.Struct, frozen=True):
     among the newest 2 000 of the alertname: where that fires more often, they are a sample of the last days.
     `brief` are those that ended by themselves within a minute; `same_hour` those that began in the same hour
     of the day (UTC). `flaps` counts its own changes in the last hour. `around` names what else began within
-    five minutes of it, at most ten.
+    five minutes of it, at most ten. Where nobody looked, `is_known` is false and the rest says nothing.
     """
 
     day: int = 0
@@ -86,6 +86,7 @@ class Past(msgspec.Struct, frozen=True):
     is_flapping: bool = False
     around: tuple[str, ...] = ()
     similar: tuple[Similar, ...] = ()
+    is_known: bool = True
 
 
 class Case(msgspec.Struct, frozen=True):

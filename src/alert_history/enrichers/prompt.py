@@ -97,6 +97,8 @@ def document(case: Case, redaction: Redaction) -> dict[str, Any]:
 
 
 def _history(past: Past, redaction: Redaction) -> dict[str, Any]:
+    if not past.is_known:
+        return {"is_known": False}
     return {
         "fired_before": {"last_24_hours": past.day, "last_7_days": past.week, "last_30_days": past.month},
         "over_by_itself_within_a_minute": past.brief,

@@ -88,7 +88,7 @@ def llm_available() -> str | None:
     """None if the `openai` package is there; else what is missing and how to get it. Imports nothing."""
     if find_spec("openai") is not None:
         return None
-    return "the openai package is not installed: pip install 'alert-history[llm]'"
+    return "the openai package is not installed: pip install 'openai>=3'"
 
 
 def base_url(url: str) -> str:

@@ -161,7 +161,7 @@ def _habits(case: Case) -> Iterator[str]:
 
 def _by_novelty(case: Case, family: Family, said: Severity) -> Iterator[Evidence]:
     past = case.past
-    if past.month > 0:
+    if past.month > 0 or not past.is_known:
         return
     if not family.is_unknown:
         yield Evidence(family.usual, 0.4, "It was not seen in the last 30 days")
@@ -174,7 +174,8 @@ def _summary(case: Case, family: Family) -> str:
     where = case.labels.get("namespace") or case.labels.get("job") or case.labels.get("service")
     of = f" in {where}" if where else ""
     at_once = f", {case.waiting} at once" if case.waiting >= _MANY_AT_ONCE else ""
-    return f"{name}{of}: {family.what}{at_once}; {_habit(case)}."
+    habit = f"; {_habit(case)}" if case.past.is_known else ""
+    return f"{name}{of}: {family.what}{at_once}{habit}."
 
 
 def _habit(case: Case) -> str:
@@ -222,7 +223,7 @@ def _tags(case: Case, family: Family) -> Iterator[str]:
     yield family.category
     if case.past.is_flapping:
         yield "flapping"
-    if case.past.month == 0:
+    if case.past.month == 0 and case.past.is_known:
         yield "first-seen"
     if case.waiting >= _MANY_AT_ONCE:
         yield "many-at-once"

@@ -73,7 +73,7 @@ def require_pyarrow() -> ModuleType:
     try:
         import pyarrow as pa
     except ImportError:
-        fault = "an archive needs the package pyarrow: pip install 'alert-history[parquet]'"
+        fault = "an archive needs the package pyarrow: pip install 'pyarrow>=22'"
         raise ConfigurationError([fault]) from None
     module: ModuleType = pa
     return module

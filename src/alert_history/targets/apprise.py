@@ -238,7 +238,7 @@ def _library() -> ModuleType:
     try:
         import apprise
     except ImportError:
-        raise ValueError("format apprise needs more: pip install 'alert-history[apprise]'") from None
+        raise ValueError("format apprise needs more: pip install 'apprise>=2.3'") from None
     sys.addaudithook(_audit)
     return apprise
 

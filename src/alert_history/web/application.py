@@ -28,7 +28,7 @@ from alert_history.web.webhook import ROUTES, Receive, Scope, Send, Webhook, new
 Lifespan = Callable[[], Awaitable[None]]
 
 _TITLE = "Alert History"
-_DESCRIPTION = "The flight recorder of alerting: every alert, kept for good and queryable."
+_DESCRIPTION = "The flight recorder of alerting: it keeps every alert it is sent, and finds it again."
 _SECURITY_HEADERS = [
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),

@@ -19,7 +19,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from alert_history import __version__
-from alert_history.domain.classification import Classification, Mode
+from alert_history.domain.classification import MAX_RECOMMENDATIONS, Classification, Mode
 from alert_history.domain.severity import Severity
 from alert_history.engine.classify import Classifying, Correction, Entry, Figures
 from alert_history.engine.modes import Modes
@@ -42,6 +42,15 @@ _MODES: dict[Mode, str] = {
     "transparent": "alerts go out as they came",
     "enriched": "alerts wait shortly for their classification",
     "transparent_with_recommendations": "alerts go out at once, their classification follows",
+}
+
+# By the names on the form, as people read it.
+_FAULTS = {
+    "severity": f"It is: choose one of {', '.join(_SEVERITIES)}.",
+    "by": "Your name: from 1 to 100 characters.",
+    "summary": "Summary: at most 300 characters.",
+    "recommendations": f"What to do: at most {MAX_RECOMMENDATIONS} lines, of at most 300 characters each.",
+    "comment": "Why: at most 1000 characters.",
 }
 
 
@@ -91,12 +100,16 @@ class ClassificationsPage:
         """`POST /classifications/{fingerprint}/correction`: a form of our own page, and of no other."""
         request.state.endpoint = _CORRECTION
         if not is_same_origin(request.headers):
-            return _message(HTTPStatus.FORBIDDEN, "Not from here", "This form was sent by a page of another site.")
+            return _message(
+                HTTPStatus.FORBIDDEN, "Not from here", "This form was sent by a page of another site.", up="../../"
+            )
         try:
             correction, shown = _form(await read_small(request, name="form"))
             found = await self._classifying.correct(request.path_params["fingerprint"], correction)
+        except InvalidBody as error:
+            return _message(HTTPStatus.UNPROCESSABLE_ENTITY, "This can't be saved", str(error), up="../../")
         except AlertHistoryError as error:
-            return _apology(error)
+            return _apology(error, up="../../")
         fingerprint = found.alert.fingerprint
         query = urlencode({"severity": shown, "corrected": fingerprint} if shown else {"corrected": fingerprint})
         # Relative, as a proxy may serve us below a path of its own.
@@ -141,7 +154,8 @@ def _form(content: bytes) -> tuple[Correction, str]:
     try:
         body = msgspec.convert(asked, CorrectionBody)
     except msgspec.ValidationError as error:
-        raise InvalidBody(re.sub(r"(.*) - at `\$\.(\w+).*", r"\2: \1", str(error))) from None
+        wrong = re.search(r"`\$\.(\w+)", str(error))
+        raise InvalidBody(_FAULTS[wrong[1]] if wrong else str(error)) from None
     correction = Correction(body.severity, body.by, body.summary, tuple(body.recommendations or ()), body.comment)
     return correction, shown if shown in _SEVERITIES else ""
 
@@ -153,17 +167,18 @@ def _pairs(content: bytes) -> dict[str, list[str]]:
         raise InvalidBody("the form can't be read") from None
 
 
-def _apology(error: AlertHistoryError) -> Response:
+def _apology(error: AlertHistoryError, *, up: str = "") -> Response:
     """What people see when something went wrong; an error that is not theirs says when to come back."""
     answer = problem_of(error)
-    response = _message(HTTPStatus(answer.status), answer.title, answer.detail)
+    response = _message(HTTPStatus(answer.status), answer.title, answer.detail, up=up)
     if (seconds := retry_after(error)) is not None:
         response.headers["retry-after"] = str(seconds)
     return response
 
 
-def _message(status: HTTPStatus, title: str, text: str) -> Response:
-    return _html("message.html.jinja", status=status, title=title, text=text)
+def _message(status: HTTPStatus, title: str, text: str, *, up: str) -> Response:
+    """A page that says one thing; `up` leads from its path to where the classifications are."""
+    return _html("message.html.jinja", status=status, title=title, text=text, up=up)
 
 
 def _html(template: str, *, status: HTTPStatus = HTTPStatus.OK, **values: object) -> Response:

@@ -20,7 +20,7 @@ _KINDS: dict[type[Exception], tuple[int, str, str]] = {
     errors.UnsupportedMedia: (415, "unsupported-media-type", "This content type is not read here"),
     errors.Overloaded: (503, "overloaded", "Too much at once; try again"),
     errors.SlowBody: (503, "slow-body", "The body took too long; try again"),
-    errors.StorageUnavailable: (503, "storage-unavailable", "The database can't commit; try again"),
+    errors.StorageUnavailable: (503, "storage-unavailable", "It can't be kept or read now; try again"),
     errors.QueryTimeout: (503, "query-timeout", "The query took too long"),
 }
 _RETRY_SECONDS = 5
