@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import httpx
 import structlog
 
-from alert_history.config import Settings
+from alert_history.config import Settings, masked_url
 from alert_history.demo.replay import incident
 from alert_history.domain.alert import Alert
 from alert_history.domain.classification import Mode
@@ -296,7 +296,7 @@ class Service:
                 self._is_open.set()
                 _log.info("ready")
             except AlertHistoryError as error:
-                _log.warning("database_unavailable", reason=str(error))
+                _log.warning("database_unavailable", reason=str(error), database=masked_url(self.settings.database_url))
                 await asyncio.sleep(_OPEN_RETRY_SECONDS)
         retention = Retention(
             history=timedelta(days=self.settings.retention_days),

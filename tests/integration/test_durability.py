@@ -179,11 +179,13 @@ async def test_a_service_started_without_its_database_recovers_by_itself(
         async with httpx.AsyncClient(base_url=server.url, trust_env=False, timeout=10) as client:
             ready = await client.get("/readyz")
             refused = await client.post("/webhook", content=webhook(alert(1)), headers=_JSON)
+            log = server.log()
             postgres_server.start()  # in this thread: the server dies with the thread that started it
             await _until_ready(server.url)
             accepted = await client.post("/webhook", content=webhook(alert(1)), headers=_JSON)
     assert (ready.status_code, refused.status_code, accepted.status_code) == (503, 503, 200)
     assert "database" in ready.json()["checks"]
+    assert f'"database": "{postgres_url}"' in log
 
 
 async def _until_alive(url: str) -> None:
