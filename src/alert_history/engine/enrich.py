@@ -26,6 +26,7 @@ from alert_history.domain.delivery import Awaited, Routing
 from alert_history.domain.occurrence import Event
 from alert_history.domain.past import supports_noise
 from alert_history.engine.breaker import Breaker
+from alert_history.engine.storms import Storms
 from alert_history.errors import AlertHistoryError, Rejected, Retryable
 from alert_history.ports import Classifications, Clock, Enricher, KeptVerdict, Spent, Unanswered
 
@@ -128,6 +129,7 @@ class Enrichment:
         self._on_let_go = let_go
         self._clock = clock
         self._observer = observer
+        self._storms = Storms(enricher.most_of_a_rule)
         self._owner = str(uuid4())
         self._known: dict[str, datetime] = {}
         self._fresh: dict[str, datetime] = {}
@@ -153,7 +155,7 @@ class Enrichment:
         self._arrived.append(_Arrival(shape, alert, event.starts_at, targets, deadline))
         if mode == "transparent_with_recommendations":
             return routing
-        if (reason := self.breaker.reason) is not None:
+        if (reason := self.breaker.reason) is not None and not self.breaker.is_over_by(deadline):
             return msgspec.structs.replace(routing, awaits=Awaited(shape, unenriched=reason))
         return msgspec.structs.replace(routing, awaits=Awaited(shape, deadline))
 
@@ -273,6 +275,7 @@ class Enrichment:
         if found:
             await self._tell_known(found)
         unknown = [shape for shape in shapes if shape in self._waiting and shape not in found]
+        unknown = await self._without_storms(unknown)
         until = now + self.policy.call_timeout + _CLAIM_GRACE
         mine = await self._store.claim(unknown, owner=self._owner, now=now, until=until) if unknown else []
         found = await self._store.newest(mine, since=now - self.policy.serves_for) if mine else {}
@@ -281,7 +284,21 @@ class Enrichment:
             mine = [shape for shape in mine if shape not in found]
         for shape in mine:
             self._waiting[shape].is_asked = True
-        return list(_calls([self._waiting[shape].case for shape in mine], most=self.enricher.most_cases))
+        cases = [self._waiting[shape].case for shape in mine]
+        self._storms.ask(cases, now)
+        return list(_calls(cases, most=self.enricher.most_cases))
+
+    async def _without_storms(self, shapes: Sequence[str]) -> list[str]:
+        """Those of them that may be asked about; the others need not wait."""
+        now = self._clock()
+        beyond = set(self._storms.beyond((self._waiting[shape].case for shape in shapes), now))
+        if beyond:
+            await self._store.let_go(sorted(beyond), unenriched=self._storms.reason, now=now)
+            for shape in beyond:
+                del self._waiting[shape]
+                self._observer.failed("storm")
+            self._on_let_go()
+        return [shape for shape in shapes if shape not in beyond]
 
     async def _tell_known(self, found: Mapping[str, KeptVerdict]) -> None:
         now = self._clock()
@@ -321,9 +338,10 @@ class Enrichment:
             except Rejected as error:
                 return none, str(error)
             except Retryable as error:
-                wait = error.after_seconds or _RETRY_SECONDS
+                wait = max(error.after_seconds or _RETRY_SECONDS, self.breaker.seconds_left)
                 is_worth_waiting = self._clock() + timedelta(seconds=wait) < deadline
-                if self.breaker.reason is not None or not is_worth_waiting:
+                is_down = self.breaker.reason is not None and not self.breaker.is_over_by(deadline)
+                if is_down or not is_worth_waiting:
                     return none, str(error)
                 await asyncio.sleep(wait)
 
