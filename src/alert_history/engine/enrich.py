@@ -222,6 +222,8 @@ class Enrichment:
         if verdicts[0] is None:
             raise Rejected(f"{self.enricher.name} gave no answer for it")
         kept = self._kept(case, verdicts[0])
+        if corrected := await self._corrected([case.shape]):
+            return corrected[case.shape]
         await self._store.keep([kept], now=self._clock())
         self.learn(kept)
         return kept
@@ -305,7 +307,9 @@ class Enrichment:
         await self._store.let_go(list(found), unenriched=None, now=now)
         for shape, kept in found.items():
             self.learn(kept)
-            await self._store.follow_up(kept, told=self._waiting.pop(shape).told, now=now)
+            held = self._waiting.pop(shape, None)
+            if held is not None:
+                await self._store.follow_up(kept, told=held.told, now=now)
         self._on_let_go()
 
     async def _ask(self, cases: Sequence[Case]) -> None:
@@ -413,6 +417,9 @@ class Enrichment:
     async def _keep(self, cases: Sequence[Case], verdicts: Sequence[Verdict | None]) -> None:
         now = self._clock()
         kept = [self._kept(case, verdict) for case, verdict in zip(cases, verdicts, strict=True) if verdict]
+        if corrected := await self._corrected([one.shape for one in kept]):
+            await self._tell_known(corrected)
+            kept = [one for one in kept if one.shape not in corrected]
         await self._store.keep(kept, now=now)
         for one in kept:
             self.learn(one)
@@ -420,6 +427,11 @@ class Enrichment:
             if held is not None:
                 self._collect()
                 await self._store.follow_up(one, told=held.told, now=now)
+
+    async def _corrected(self, shapes: Sequence[str]) -> dict[str, KeptVerdict]:
+        """What persons said of these, perhaps while the question was on its way: no answer may take its place."""
+        found = await self._store.newest(shapes, since=self._clock()) if shapes else {}
+        return {shape: kept for shape, kept in found.items() if kept.verdict.classification.source == "person"}
 
     async def _with_past(self, case: Case) -> Case:
         """The case with what the history knows, if it answers: without, the alert itself must do."""
