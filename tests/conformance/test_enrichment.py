@@ -104,6 +104,7 @@ class Replica:
         self.model = model or Model()
         self.observer = Counted()
         self.refusal: Retryable | None = None
+        self.under_way: list[list[int]] = []
         self.was_let_go = asyncio.Event()
         self.store: Store = open_store(database_url, router=self._route)
         self.enrichment = Enrichment(
@@ -122,8 +123,12 @@ class Replica:
     def _route(self, alert: Alert, event: Event) -> Routing:
         return self.enrichment(Routing(("pager", "log"), {}), alert, event)
 
-    def _allow(self, minute: Spent, day: Spent, cases: int, now: datetime) -> Retryable | None:
+    def _allow(
+        self, minute: Spent, day: Spent, cases: int, under_way: Sequence[int], now: datetime
+    ) -> Retryable | None:
         del minute, day, cases, now
+        if under_way:
+            self.under_way.append(list(under_way))
         return self.refusal
 
     async def record(self, *alerts: Alert) -> None:
@@ -349,6 +354,21 @@ async def test_beyond_the_budget_nobody_is_asked(database_url: str) -> None:
         (leased,) = await replica.lease()
         assert leased.alert.unenriched == "the budget of the day is used up"
         assert replica.model.calls == []
+
+
+async def test_calls_under_way_count_on_the_budget_until_their_usage_is_kept(database_url: str) -> None:
+    async with running(database_url) as replica:
+        replica.model.hangs.clear()
+        await replica.record(alert(), alert("Other", labels={"team": "a"}), alert("Other", labels={"team": "b"}))
+        while len(replica.model.calls) < 2:  # the timeout of the test bounds it
+            await asyncio.sleep(0.01)
+        replica.model.hangs.set()
+        while len(await replica.store.classifications.recent(limit=9, severity=None)) < 3:
+            await asyncio.sleep(0.01)
+        replica.was_let_go.clear()
+        await replica.record(alert("Third"))
+        await replica.let_go()
+        assert replica.under_way in ([[1]], [[2]])
 
 
 async def test_a_short_outage_is_tried_again_within_the_deadline(database_url: str) -> None:

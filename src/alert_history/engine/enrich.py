@@ -45,8 +45,9 @@ _OVER = frozenset({"resolved", "expired"})
 
 _log = structlog.get_logger()
 
-Allowance = Callable[[Spent, Spent, int, datetime], Retryable | None]
-"""Whether another call is within the budget: used in the last minute, used today, cases, now. The refusal if not."""
+Allowance = Callable[[Spent, Spent, int, Sequence[int], datetime], Retryable | None]
+"""Whether another call is within the budget: used in the last minute, used today, its cases, the cases of each call
+that is under way, now. The refusal if not."""
 
 
 MakeId = Callable[[datetime], str]
@@ -136,6 +137,7 @@ class Enrichment:
         self._arrived: deque[_Arrival] = deque(maxlen=50_000)
         self._waiting: dict[str, _Waiting] = {}
         self._unaccounted = Usage()
+        self._under_way: dict[str, int] = {}  # cases of a call whose usage is not kept yet, by its first shape
         self._wake = asyncio.Event()
         self._calls = asyncio.Semaphore(_CALLS_AT_ONCE)
         self.breaker = Breaker(failures=5, pause=timedelta(seconds=30), clock=clock)
@@ -218,13 +220,16 @@ class Enrichment:
 
     async def classify(self, case: Case) -> KeptVerdict:
         """Classify one now, whatever is known, and keep it. Raises Retryable or Rejected."""
-        verdicts = await self._call([await self._with_past(case)])
-        if verdicts[0] is None:
-            raise Rejected(f"{self.enricher.name} gave no answer for it")
-        kept = self._kept(case, verdicts[0])
-        if corrected := await self._corrected([case.shape]):
-            return corrected[case.shape]
-        await self._store.keep([kept], now=self._clock())
+        try:
+            verdicts = await self._call([await self._with_past(case)])
+            if verdicts[0] is None:
+                raise Rejected(f"{self.enricher.name} gave no answer for it")
+            kept = self._kept(case, verdicts[0])
+            if corrected := await self._corrected([case.shape]):
+                return corrected[case.shape]
+            await self._store.keep([kept], now=self._clock())
+        finally:
+            self._under_way.pop(case.shape, None)
         self.learn(kept)
         return kept
 
@@ -326,6 +331,7 @@ class Enrichment:
         except Exception:  # noqa: BLE001  # an enricher's bug must not end the service that records
             _log.exception("classification_failed")
         finally:
+            self._under_way.pop(shapes[0], None)
             for shape in shapes:
                 self._waiting.pop(shape, None)
             self._on_let_go()
@@ -353,10 +359,13 @@ class Enrichment:
         """One call within budget, breaker and timeout. Raises Retryable or Rejected."""
         if (reason := self.breaker.reason) is not None:
             raise Retryable(reason, after_seconds=self.breaker.seconds_left)
-        await self._check_budget(len(cases))
+        await self._reserve(cases)
         begin = perf_counter()
         try:
             verdicts = await self._asked(cases)
+        except AlertHistoryError:
+            self._under_way.pop(cases[0].shape, None)
+            raise
         finally:
             await self._account()
         self.breaker.succeeded()
@@ -393,13 +402,17 @@ class Enrichment:
             self._unaccounted += owed
             _log.warning("usage_not_kept", reason=str(error))
 
-    async def _check_budget(self, cases: int) -> None:
+    async def _reserve(self, cases: Sequence[Case]) -> None:
+        """Take from the budget what the call is likely to use, until it is known what it did. Raises Retryable."""
         now = self._clock()
         minute = await self._store.spent(since=now - timedelta(minutes=1))
         day = await self._store.spent(since=now.replace(hour=0, minute=0, second=0, microsecond=0))
-        if (refusal := self._allowance(minute, day, cases, now)) is not None:
+        if (refusal := self._allowance(minute, day, len(cases), [], now)) is not None:
             self._observer.failed("budget")
             raise refusal
+        if self._allowance(minute, day, len(cases), [*self._under_way.values()], now) is not None:
+            raise Retryable("calls that are under way may use up the budget", after_seconds=_RETRY_SECONDS)
+        self._under_way[cases[0].shape] = len(cases)
 
     def _note_failure(self, error_type: str, error: Retryable) -> None:
         self._observer.failed(error_type)
