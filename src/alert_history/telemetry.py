@@ -275,6 +275,9 @@ class EnrichmentMetrics:
         self._misses = Counter(
             "alert_history_cache_misses_total", "Shapes not known.", ["cache_type"], registry=registry
         )
+        for cache_type in ("memory", "database"):
+            self._hits.labels(cache_type)
+            self._misses.labels(cache_type)
         self._told: PyCounter[bool] = PyCounter()
 
     def mode_is(self, mode: Mode) -> None:

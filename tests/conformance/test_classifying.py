@@ -1,8 +1,10 @@
 """What people ask of classifications: what is known, a new answer, a correction that serves from then on."""
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
+import msgspec
 import pytest
 
 from alert_history.domain.classification import Case, Verdict, shape_of
@@ -52,6 +54,33 @@ async def test_what_is_known_is_asked_for_again_only_by_force(database_url: str)
         replica.clock.now = NOW + SECOND
         assert len((await classifying.classify(FINGERPRINT, force=True)).said) == 2
         assert len(replica.model.calls) == 2
+
+
+async def test_no_model_speaks_after_a_person(database_url: str) -> None:
+    async with asked(database_url) as (classifying, replica):
+        replica.clock.now = NOW + SECOND
+        await classifying.correct(FINGERPRINT, Correction("noise", "ada"))
+        replica.clock.now = NOW + 2 * SECOND
+        told = (await classifying.classify(FINGERPRINT, force=True)).said
+        assert [kept.verdict.classification.source for kept in told] == ["person", "llm"]
+        assert len(replica.model.calls) == 1
+
+
+async def test_an_answer_that_comes_after_a_correction_does_not_take_its_place(database_url: str) -> None:
+    async with running(database_url) as replica:
+        replica.model.hangs.clear()
+        await replica.record(alert())
+        while not replica.model.calls:  # the timeout of the test bounds it
+            await asyncio.sleep(0.01)
+        told = msgspec.structs.replace(verdict().classification, severity="noise", source="person", model="ada")
+        corrected = KeptVerdict(new_id(NOW), shape_of(alert().labels), FINGERPRINT, Verdict(told))
+        await replica.store.classifications.keep([corrected], now=NOW)
+        replica.clock.now = NOW + SECOND
+        replica.model.hangs.set()
+        await replica.let_go()
+        assert await replica.store.classifications.history(corrected.shape, limit=9) == [corrected]
+        (leased,) = await replica.lease()
+        assert leased.alert.classification == told
 
 
 async def test_an_answer_that_makes_no_sense_is_an_error_and_is_not_kept(database_url: str) -> None:

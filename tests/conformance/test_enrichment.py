@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime, timedelta
+from time import perf_counter
 
 import msgspec
 import pytest
@@ -12,8 +13,10 @@ from alert_history.domain.alert import Alert
 from alert_history.domain.classification import Case, Classification, Mode, Usage, Verdict
 from alert_history.domain.delivery import Attempt, Leased, Routing, Settlement
 from alert_history.domain.occurrence import Event
+from alert_history.engine.breaker import Breaker
 from alert_history.engine.enrich import Enrichment, EnrichmentPolicy
 from alert_history.engine.modes import Modes
+from alert_history.engine.storms import WINDOW
 from alert_history.errors import Rejected, Retryable, StorageUnavailable
 from alert_history.ports import Spent, Store
 from alert_history.storage import open_store
@@ -36,6 +39,7 @@ class Model:
 
     name = "gpt-4"
     most_cases = 4
+    most_of_a_rule: int | None = 8
 
     def __init__(self) -> None:
         self.calls: list[list[Case]] = []
@@ -100,6 +104,7 @@ class Replica:
         self.model = model or Model()
         self.observer = Counted()
         self.refusal: Retryable | None = None
+        self.under_way: list[list[int]] = []
         self.was_let_go = asyncio.Event()
         self.store: Store = open_store(database_url, router=self._route)
         self.enrichment = Enrichment(
@@ -118,8 +123,12 @@ class Replica:
     def _route(self, alert: Alert, event: Event) -> Routing:
         return self.enrichment(Routing(("pager", "log"), {}), alert, event)
 
-    def _allow(self, minute: Spent, day: Spent, cases: int, now: datetime) -> Retryable | None:
+    def _allow(
+        self, minute: Spent, day: Spent, cases: int, under_way: Sequence[int], now: datetime
+    ) -> Retryable | None:
         del minute, day, cases, now
+        if under_way:
+            self.under_way.append(list(under_way))
         return self.refusal
 
     async def record(self, *alerts: Alert) -> None:
@@ -194,6 +203,22 @@ async def test_a_storm_of_one_rule_is_one_question(database_url: str) -> None:
         await replica.let_go()
         assert len(replica.model.calls) == 1
         assert len(await replica.lease()) == 100
+
+
+async def test_a_storm_whose_alerts_all_differ_costs_a_few_questions_and_holds_nobody_up(database_url: str) -> None:
+    async with running(database_url) as replica:
+        await replica.record(*[alert(labels={"customer": "x" * length}) for length in range(100)], alert("Other"))
+        while len(replica.model.calls) < 3:  # the timeout of the test bounds it
+            await asyncio.sleep(0.01)
+        assert sorted(len(cases) for cases in replica.model.calls) == [1, 4, 4]
+        told = [one.alert.unenriched for one in await replica.lease() if one.alert.classification is None]
+        assert set(told) == {"a storm: 8 kinds of alerts of its rule were asked about within 5 min"}
+        assert replica.observer.failures == ["storm"] * 92
+        replica.clock.now += WINDOW
+        replica.was_let_go.clear()
+        await replica.record(alert(labels={"customer": "later"}))
+        await replica.let_go()
+        assert len(replica.model.calls) == 4
 
 
 async def test_a_known_shape_does_not_wait_and_asks_nobody(database_url: str) -> None:
@@ -293,6 +318,34 @@ async def test_while_the_breaker_is_open_nobody_waits(database_url: str) -> None
         assert len(replica.model.calls) == 1
 
 
+async def test_a_limited_proxy_is_asked_again_when_it_says_so_if_that_is_before_the_deadline(database_url: str) -> None:
+    answers: list[Callable[[], Sequence[Verdict | None]]] = []
+
+    def limited() -> list[Verdict | None]:
+        raise Retryable("gpt-4 is over its rate", after_seconds=0.2)
+
+    def answer(cases: Sequence[Case]) -> Sequence[Verdict | None]:
+        return answers.pop()() if answers else [verdict()] * len(cases)
+
+    begin = perf_counter()
+    async with running(database_url) as replica:
+        replica.enrichment.breaker = Breaker(failures=5, pause=MINUTE, clock=lambda: since(begin))
+        replica.model.answer = answer
+        answers.append(limited)
+        await replica.record(alert())
+        while not replica.observer.failures:  # the timeout of the test bounds it
+            await asyncio.sleep(0.01)
+        await replica.record(alert("Other"))
+        while len(await replica.store.classifications.recent(limit=9, severity=None)) < 2:
+            await asyncio.sleep(0.01)
+        assert perf_counter() - begin >= 0.2
+        assert [one.alert.unenriched for one in await replica.lease()] == [None, None]
+
+
+def since(begin: float) -> datetime:
+    return NOW + timedelta(seconds=perf_counter() - begin)
+
+
 async def test_beyond_the_budget_nobody_is_asked(database_url: str) -> None:
     async with running(database_url) as replica:
         replica.refusal = Retryable("the budget of the day is used up", after_seconds=3600)
@@ -301,6 +354,21 @@ async def test_beyond_the_budget_nobody_is_asked(database_url: str) -> None:
         (leased,) = await replica.lease()
         assert leased.alert.unenriched == "the budget of the day is used up"
         assert replica.model.calls == []
+
+
+async def test_calls_under_way_count_on_the_budget_until_their_usage_is_kept(database_url: str) -> None:
+    async with running(database_url) as replica:
+        replica.model.hangs.clear()
+        await replica.record(alert(), alert("Other", labels={"team": "a"}), alert("Other", labels={"team": "b"}))
+        while len(replica.model.calls) < 2:  # the timeout of the test bounds it
+            await asyncio.sleep(0.01)
+        replica.model.hangs.set()
+        while len(await replica.store.classifications.recent(limit=9, severity=None)) < 3:
+            await asyncio.sleep(0.01)
+        replica.was_let_go.clear()
+        await replica.record(alert("Third"))
+        await replica.let_go()
+        assert replica.under_way in ([[1]], [[2]])
 
 
 async def test_a_short_outage_is_tried_again_within_the_deadline(database_url: str) -> None:

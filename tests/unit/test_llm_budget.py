@@ -72,8 +72,11 @@ def test_shares_add_up_to_the_whole() -> None:
 
 def test_rules_have_no_budget() -> None:
     decide = make_allowance(llm_settings(URL, llm_proxy_url=None))
-    assert decide(Spent(9, 10**9, 10**6), Spent(9, 10**9, 10**6), 500, NOW) is None
+    assert decide(Spent(9, 10**9, 10**6), Spent(9, 10**9, 10**6), 500, [500], NOW) is None
 
 
 def test_a_model_has_one() -> None:
-    assert make_allowance(llm_settings(URL))(NOTHING, Spent(9, 1, 10.0), 1, NOW) is not None
+    assert make_allowance(llm_settings(URL))(NOTHING, Spent(9, 1, 10.0), 1, [], NOW) is not None
+    assert make_allowance(llm_settings(URL))(NOTHING, Spent(9, 1, 9.9), 1, [], NOW) is None
+    assert make_allowance(llm_settings(URL))(NOTHING, Spent(9, 1, 9.9), 1, [8, 8, 8], NOW) is not None
+    assert make_allowance(llm_settings(URL))(NOTHING, NOTHING, 1, [60], NOW) is not None

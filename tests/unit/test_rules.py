@@ -71,7 +71,9 @@ def test_evidence_that_disagrees_makes_it_less_sure_and_evidence_that_agrees_sur
     assert classify_by_rules(case("Unheard"), now=NOW).confidence < 0.4
 
 
-@pytest.mark.parametrize("word, severity", [(" Page ", "critical"), ("ticket", "warning"), ("P5", "info")])
+@pytest.mark.parametrize(
+    "word, severity", [(" Page ", "critical"), ("ticket", "warning"), ("P5", "info"), ("SEV-1", "critical")]
+)
 def test_a_severity_is_understood_however_it_is_spelt(word: str, severity: Severity) -> None:
     assert classify_by_rules(case(severity=word), now=NOW).severity == severity
     assert classify_by_rules(case(priority=word), now=NOW).severity == severity
@@ -198,6 +200,10 @@ def test_no_alert_is_known_twice() -> None:
         ("CephPoolFull", "storage"),
         ("CassandraReadFailure", "data"),
         ("PipelineDeadManSwitch", "self-test"),
+        ("DeadMansSwitchMissing", "monitoring"),
+        ("TestAlertDeliveryFailed", "other"),
+        ("ServerRoomHumidity", "other"),
+        ("ContainerOOMKilled", "memory"),
         ("Whatever", "other"),
     ],
 )

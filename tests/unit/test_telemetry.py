@@ -99,7 +99,8 @@ def test_what_alerts_are_raised_on_is_counted_from_nothing() -> None:
         _value(metrics, "classification_errors_total", error_type="budget"),
         _value(metrics, "webhook_errors_total", reason="storage-unavailable"),
         _value(metrics, "enrichment_mode_switches_total", from_mode="enriched", to_mode="transparent"),
-    ) == (0, 0, 0, 0, 0)
+        _value(metrics, "cache_hits_total", cache_type="database"),
+    ) == (0, 0, 0, 0, 0, 0)
     assert (_value(metrics, "publishing_targets_discovered"), _value(metrics, "publishing_targets_broken")) == (2, 1)
 
 

@@ -22,6 +22,8 @@ WORDS: tuple[tuple[Severity, str], ...] = (
 )
 SEVERITY_OF: Mapping[str, Severity] = {word: severity for severity, words in WORDS for word in words.split()}
 
+_BETWEEN = str.maketrans("", "", "-_ ")
+
 
 class Labelled(NamedTuple):
     """What a label says: the word as it was found ('' without one), and what it means if it is known."""
@@ -33,9 +35,14 @@ class Labelled(NamedTuple):
 def labelled_severity(labels: Mapping[str, str]) -> Labelled:
     """How serious the labels say that an alert is."""
     word = next((labels[name].strip().lower() for name in LABELS if labels.get(name, "").strip()), "")
-    return Labelled(word, SEVERITY_OF.get(word))
+    return Labelled(word, SEVERITY_OF.get(_plain(word)))
 
 
 def is_severity(name: str, value: str) -> bool:
     """Whether a label says how serious the alert is, in a word that is known."""
-    return name in LABELS and value.strip().lower() in SEVERITY_OF
+    return name in LABELS and _plain(value.strip().lower()) in SEVERITY_OF
+
+
+def _plain(word: str) -> str:
+    """Without what stands between: SEV-1 is sev1."""
+    return word.translate(_BETWEEN)

@@ -118,19 +118,19 @@ class Classifying:
         return Entry(kept, alert, await self.alike(alert))
 
     async def classify(self, fingerprint: str, *, force: bool) -> Classified:
-        """Classify it now; without `force` what is known and not too old will do.
+        """Classify it now; without `force` what is known and not too old will do. What a person said always does.
 
         Raises Retryable: not reached, over its rate or over budget. Raises Rejected: no sensible answer.
         """
         found = await self.find(fingerprint)
         since = self._clock() - self._enrichment.policy.serves_for
         known = await self._store.newest([found.shape], since=since)
-        if found.shape in known and not force:
+        if found.shape in known and (not force or known[found.shape].verdict.classification.source == "person"):
             return found
         alert = found.alert
         case = Case(found.shape, fingerprint, alert.labels, alert.annotations, alert.starts_at)
         kept = await self._enrichment.classify(case)
-        return msgspec.structs.replace(found, said=[kept, *found.said])
+        return msgspec.structs.replace(found, said=[kept, *(one for one in found.said if one.id != kept.id)])
 
     async def correct(self, fingerprint: str, correction: Correction) -> Classified:
         """Keep what a person says; it serves all alerts of the shape from now on, and never ages."""

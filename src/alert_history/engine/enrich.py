@@ -26,6 +26,7 @@ from alert_history.domain.delivery import Awaited, Routing
 from alert_history.domain.occurrence import Event
 from alert_history.domain.past import supports_noise
 from alert_history.engine.breaker import Breaker
+from alert_history.engine.storms import Storms
 from alert_history.errors import AlertHistoryError, Rejected, Retryable
 from alert_history.ports import Classifications, Clock, Enricher, KeptVerdict, Spent, Unanswered
 
@@ -44,8 +45,9 @@ _OVER = frozenset({"resolved", "expired"})
 
 _log = structlog.get_logger()
 
-Allowance = Callable[[Spent, Spent, int, datetime], Retryable | None]
-"""Whether another call is within the budget: used in the last minute, used today, cases, now. The refusal if not."""
+Allowance = Callable[[Spent, Spent, int, Sequence[int], datetime], Retryable | None]
+"""Whether another call is within the budget: used in the last minute, used today, its cases, the cases of each call
+that is under way, now. The refusal if not."""
 
 
 MakeId = Callable[[datetime], str]
@@ -128,12 +130,14 @@ class Enrichment:
         self._on_let_go = let_go
         self._clock = clock
         self._observer = observer
+        self._storms = Storms(enricher.most_of_a_rule)
         self._owner = str(uuid4())
         self._known: dict[str, datetime] = {}
         self._fresh: dict[str, datetime] = {}
         self._arrived: deque[_Arrival] = deque(maxlen=50_000)
         self._waiting: dict[str, _Waiting] = {}
         self._unaccounted = Usage()
+        self._under_way: dict[str, int] = {}  # cases of a call whose usage is not kept yet, by its first shape
         self._wake = asyncio.Event()
         self._calls = asyncio.Semaphore(_CALLS_AT_ONCE)
         self.breaker = Breaker(failures=5, pause=timedelta(seconds=30), clock=clock)
@@ -153,7 +157,7 @@ class Enrichment:
         self._arrived.append(_Arrival(shape, alert, event.starts_at, targets, deadline))
         if mode == "transparent_with_recommendations":
             return routing
-        if (reason := self.breaker.reason) is not None:
+        if (reason := self.breaker.reason) is not None and not self.breaker.is_over_by(deadline):
             return msgspec.structs.replace(routing, awaits=Awaited(shape, unenriched=reason))
         return msgspec.structs.replace(routing, awaits=Awaited(shape, deadline))
 
@@ -216,11 +220,16 @@ class Enrichment:
 
     async def classify(self, case: Case) -> KeptVerdict:
         """Classify one now, whatever is known, and keep it. Raises Retryable or Rejected."""
-        verdicts = await self._call([await self._with_past(case)])
-        if verdicts[0] is None:
-            raise Rejected(f"{self.enricher.name} gave no answer for it")
-        kept = self._kept(case, verdicts[0])
-        await self._store.keep([kept], now=self._clock())
+        try:
+            verdicts = await self._call([await self._with_past(case)])
+            if verdicts[0] is None:
+                raise Rejected(f"{self.enricher.name} gave no answer for it")
+            kept = self._kept(case, verdicts[0])
+            if corrected := await self._corrected([case.shape]):
+                return corrected[case.shape]
+            await self._store.keep([kept], now=self._clock())
+        finally:
+            self._under_way.pop(case.shape, None)
         self.learn(kept)
         return kept
 
@@ -273,6 +282,7 @@ class Enrichment:
         if found:
             await self._tell_known(found)
         unknown = [shape for shape in shapes if shape in self._waiting and shape not in found]
+        unknown = await self._without_storms(unknown)
         until = now + self.policy.call_timeout + _CLAIM_GRACE
         mine = await self._store.claim(unknown, owner=self._owner, now=now, until=until) if unknown else []
         found = await self._store.newest(mine, since=now - self.policy.serves_for) if mine else {}
@@ -281,14 +291,30 @@ class Enrichment:
             mine = [shape for shape in mine if shape not in found]
         for shape in mine:
             self._waiting[shape].is_asked = True
-        return list(_calls([self._waiting[shape].case for shape in mine], most=self.enricher.most_cases))
+        cases = [self._waiting[shape].case for shape in mine]
+        self._storms.ask(cases, now)
+        return list(_calls(cases, most=self.enricher.most_cases))
+
+    async def _without_storms(self, shapes: Sequence[str]) -> list[str]:
+        """Those of them that may be asked about; the others need not wait."""
+        now = self._clock()
+        beyond = set(self._storms.beyond((self._waiting[shape].case for shape in shapes), now))
+        if beyond:
+            await self._store.let_go(sorted(beyond), unenriched=self._storms.reason, now=now)
+            for shape in beyond:
+                del self._waiting[shape]
+                self._observer.failed("storm")
+            self._on_let_go()
+        return [shape for shape in shapes if shape not in beyond]
 
     async def _tell_known(self, found: Mapping[str, KeptVerdict]) -> None:
         now = self._clock()
         await self._store.let_go(list(found), unenriched=None, now=now)
         for shape, kept in found.items():
             self.learn(kept)
-            await self._store.follow_up(kept, told=self._waiting.pop(shape).told, now=now)
+            held = self._waiting.pop(shape, None)
+            if held is not None:
+                await self._store.follow_up(kept, told=held.told, now=now)
         self._on_let_go()
 
     async def _ask(self, cases: Sequence[Case]) -> None:
@@ -305,6 +331,7 @@ class Enrichment:
         except Exception:  # noqa: BLE001  # an enricher's bug must not end the service that records
             _log.exception("classification_failed")
         finally:
+            self._under_way.pop(shapes[0], None)
             for shape in shapes:
                 self._waiting.pop(shape, None)
             self._on_let_go()
@@ -321,9 +348,10 @@ class Enrichment:
             except Rejected as error:
                 return none, str(error)
             except Retryable as error:
-                wait = error.after_seconds or _RETRY_SECONDS
+                wait = max(error.after_seconds or _RETRY_SECONDS, self.breaker.seconds_left)
                 is_worth_waiting = self._clock() + timedelta(seconds=wait) < deadline
-                if self.breaker.reason is not None or not is_worth_waiting:
+                is_down = self.breaker.reason is not None and not self.breaker.is_over_by(deadline)
+                if is_down or not is_worth_waiting:
                     return none, str(error)
                 await asyncio.sleep(wait)
 
@@ -331,10 +359,13 @@ class Enrichment:
         """One call within budget, breaker and timeout. Raises Retryable or Rejected."""
         if (reason := self.breaker.reason) is not None:
             raise Retryable(reason, after_seconds=self.breaker.seconds_left)
-        await self._check_budget(len(cases))
+        await self._reserve(cases)
         begin = perf_counter()
         try:
             verdicts = await self._asked(cases)
+        except AlertHistoryError:
+            self._under_way.pop(cases[0].shape, None)
+            raise
         finally:
             await self._account()
         self.breaker.succeeded()
@@ -371,13 +402,17 @@ class Enrichment:
             self._unaccounted += owed
             _log.warning("usage_not_kept", reason=str(error))
 
-    async def _check_budget(self, cases: int) -> None:
+    async def _reserve(self, cases: Sequence[Case]) -> None:
+        """Take from the budget what the call is likely to use, until it is known what it did. Raises Retryable."""
         now = self._clock()
         minute = await self._store.spent(since=now - timedelta(minutes=1))
         day = await self._store.spent(since=now.replace(hour=0, minute=0, second=0, microsecond=0))
-        if (refusal := self._allowance(minute, day, cases, now)) is not None:
+        if (refusal := self._allowance(minute, day, len(cases), [], now)) is not None:
             self._observer.failed("budget")
             raise refusal
+        if self._allowance(minute, day, len(cases), [*self._under_way.values()], now) is not None:
+            raise Retryable("calls that are under way may use up the budget", after_seconds=_RETRY_SECONDS)
+        self._under_way[cases[0].shape] = len(cases)
 
     def _note_failure(self, error_type: str, error: Retryable) -> None:
         self._observer.failed(error_type)
@@ -395,6 +430,9 @@ class Enrichment:
     async def _keep(self, cases: Sequence[Case], verdicts: Sequence[Verdict | None]) -> None:
         now = self._clock()
         kept = [self._kept(case, verdict) for case, verdict in zip(cases, verdicts, strict=True) if verdict]
+        if corrected := await self._corrected([one.shape for one in kept]):
+            await self._tell_known(corrected)
+            kept = [one for one in kept if one.shape not in corrected]
         await self._store.keep(kept, now=now)
         for one in kept:
             self.learn(one)
@@ -402,6 +440,11 @@ class Enrichment:
             if held is not None:
                 self._collect()
                 await self._store.follow_up(one, told=held.told, now=now)
+
+    async def _corrected(self, shapes: Sequence[str]) -> dict[str, KeptVerdict]:
+        """What persons said of these, perhaps while the question was on its way: no answer may take its place."""
+        found = await self._store.newest(shapes, since=self._clock()) if shapes else {}
+        return {shape: kept for shape, kept in found.items() if kept.verdict.classification.source == "person"}
 
     async def _with_past(self, case: Case) -> Case:
         """The case with what the history knows, if it answers: without, the alert itself must do."""

@@ -3,7 +3,7 @@
 Decides from what was spent; who counts that, and who waits, is not known here.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 from alert_history.config import Settings
@@ -11,8 +11,9 @@ from alert_history.domain.classification import Usage
 from alert_history.errors import Retryable
 from alert_history.ports import Spent
 
-Allowance = Callable[[Spent, Spent, int, datetime], Retryable | None]
-"""Used in the last minute, used today (UTC), how many cases, now; the refusal, or None for a call within budget."""
+Allowance = Callable[[Spent, Spent, int, Sequence[int], datetime], Retryable | None]
+"""Used in the last minute, used today (UTC), how many cases, those of each call that is under way, now; the refusal, or
+None for a call within budget."""
 
 INSTRUCTION_TOKENS = 900
 CASE_TOKENS = 700
@@ -25,9 +26,12 @@ _MILLION = 1_000_000
 def make_allowance(settings: Settings) -> Allowance:
     """The decision by these settings. Rules cost nothing: without LLM_PROXY_URL any call may go."""
 
-    def decide(minute: Spent, today: Spent, cases: int, now: datetime) -> Retryable | None:
+    def decide(minute: Spent, today: Spent, cases: int, under_way: Sequence[int], now: datetime) -> Retryable | None:
         if settings.llm_proxy_url is None:
             return None
+        for asked in under_way:
+            likely = estimated(asked, settings)
+            minute, today = _with(minute, likely), _with(today, likely)
         return allowance(minute, today, settings, estimate=estimated(cases, settings), now=now)
 
     return decide
@@ -69,6 +73,11 @@ def shares(usage: Usage, count: int) -> list[Usage]:
     prompt = _parts(usage.prompt_tokens, count)
     completion = _parts(usage.completion_tokens, count)
     return [Usage(p, c, usage.cost_usd / count) for p, c in zip(prompt, completion, strict=True)]
+
+
+def _with(spent: Spent, usage: Usage) -> Spent:
+    tokens = spent.tokens + usage.prompt_tokens + usage.completion_tokens
+    return Spent(spent.calls + 1, tokens, spent.cost_usd + usage.cost_usd)
 
 
 def _parts(total: int, count: int) -> list[int]:

@@ -50,6 +50,12 @@ _BROKEN = re.compile(
 )
 _NOT_DOING = re.compile(r"Not[A-Z][a-z]+ing|No[A-Z][a-z]+")
 
+_ON_PURPOSE = (
+    r"((watchdog|heartbeat|deadmans?s?switch|deadmanssnitch|(.*[_ -])?test_?alert.*)$|.*dead_?mans?_?s?_?switch)"
+)
+_SILENT = "missing|absent|fail|lost|stopp|silent|down|broken|gone|late$|overdue|expired|not_?[a-z]+ing"
+"""What is said of them when they do not fire: then alerting is broken."""
+
 UNKNOWN = Family(
     "other",
     "warning",
@@ -68,8 +74,23 @@ SELF_TEST = Family(
 
 FAMILIES: tuple[tuple[re.Pattern[str], Family], ...] = (
     _named_like(
-        r"^(watchdog|heartbeat|deadmans?s?switch|deadmanssnitch|(.*[_ -])?test_?alert.*)$|dead_?mans?_?s?_?switch",
+        rf"^(?!.*({_SILENT})){_ON_PURPOSE}",
         SELF_TEST,
+    ),
+    _named_like(
+        rf"(watchdog|dead_?mans?_?s?_?switch).*({_SILENT})",
+        Family(
+            "monitoring",
+            "critical",
+            "what fires always, to show that alerting works, does not",
+            "Prometheus or Alertmanager is down, or their way out is broken: nobody may be told of anything.",
+            (
+                "Check that Prometheus and Alertmanager run and reach each other.",
+                "Send an alert by hand and see whether it arrives: amtool alert add.",
+                "Do not take silence for health until it is mended.",
+            ),
+            is_fault=True,
+        ),
     ),
     _named_like(
         r"backup|snapshot|restore|velero",
@@ -186,7 +207,7 @@ FAMILIES: tuple[tuple[re.Pattern[str], Family], ...] = (
         ),
     ),
     _named_like(
-        r"oom|outofmemory|memory|swap|heap",
+        r"(?-i:(?<![A-Z])OOM|Oom|(?<![A-Za-z])oom)|outofmemory|memory|swap|heap",
         Family(
             "memory",
             "warning",

@@ -20,7 +20,8 @@ SUSPICIOUS_TAG = "suspicious-text"
 _EXAMINED_CHARACTERS = 8_000
 
 _ORDERS = re.compile(
-    r"\b(?:ignor|disregard|forget|overrid|bypass)\w*\b.{0,60}?\b(?:instruct|previous|prior|above|prompt|rules?\b|order)"
+    r"\b(?:ignor|disregard|forget|overrid|bypass)\w*\b.{0,60}?\b(?:instru[ck]|previous|prior|above|prompt|rules?\b|order)"
+    r"|\b(?:ignorier|missacht|vergiss|befolge)\w*\b|\bschweregrad\b|игнорир|забудь|инструкци|серь[её]зност|\bnoise\b"
     r"|\bsystem\s+(?:prompt|message|note|override|instruction)|\bdeveloper\s+(?:message|mode)|\bjailbreak"
     r"|\byou\s+(?:are|must|should|will)\b.{0,60}?\b(?:assistant|model|classif|respond|answer|severity)"
     r"|\b(?:classif|mark|treat|rate|report|label)\w*\b.{0,60}?\b(?:noise|info|harmless|benign|low)\b"

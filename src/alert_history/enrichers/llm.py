@@ -41,6 +41,7 @@ class LlmEnricher:
     """See `ports.Enricher`. Named by its model. To be closed."""
 
     most_cases = 8
+    most_of_a_rule: int | None = 32
 
     def __init__(
         self,

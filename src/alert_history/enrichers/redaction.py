@@ -23,8 +23,9 @@ _INVISIBLE = (
     r"\x{2028}-\x{202e}\x{2060}-\x{206f}\x{feff}\x{fff9}-\x{fffb}\x{e0000}-\x{e007f}]"
 )
 _KEY_WORDS = (
-    r"pass(?:word|wd|phrase|code)?|pwd|secret|token|api[_.-]?key|access[_.-]?key|account[_.-]?key|private[_.-]?key"
-    r"|signing[_.-]?key|encryption[_.-]?key|shared[_.-]?key|credentials?|client[_.-]?secret|session[_.-]?id|sig|signature"
+    r"pass(?:word|wort|wd|phrase|code)?|pwd|secret|token|api[_.-]?key|access[_.-]?key|account[_.-]?key|private[_.-]?key"
+    r"|secret[_.-]?(?:access[_.-]?)?key|signing[_.-]?key|encryption[_.-]?key|shared[_.-]?key|credentials?"
+    r"|client[_.-]?secret|session[_.-]?id|sig|signature"
 )
 _KEY = rf"(?:[\w.-]*[_.-])?(?:{_KEY_WORDS}|\w*(?:password|passwd|secret|token|apikey))(?:[_.-][\w.-]*)?"
 _VALUE = r"""\[secret\]|\\*"(?:[^"\\]|\\[^"])*\\*"?|\\*'[^']*'?|[^\s"',;&|)}\]]+"""
@@ -165,6 +166,11 @@ def _ip(found: _Match, redaction: Redaction) -> str:
     return text[:start] + redaction.name("ip", str(address)) + text[end:]
 
 
+def _ip_in_a_name(found: _Match, redaction: Redaction) -> str:
+    """As EC2 names its hosts: `ip-10-0-0-1`. The same name as for the address itself."""
+    return redaction.name("ip", found.group().removeprefix("ip-").replace("-", "."))
+
+
 # --- Patterns ---------------------------------------------------------------------------------------------------------
 
 
@@ -198,7 +204,7 @@ _TOKENS = (
     r"\bxox[a-z]-[\w-]{8,}|\bxapp-[\w-]{8,}|\bhooks\.slack\.com/(?:services|workflows|triggers)/[\w/-]+",  # Slack
     r"\bgh[a-z]_\w{16,}|\bgithub_pat_\w{16,}|\bglpat-[\w-]{16,}|\bglsa_\w{16,}",  # GitHub, GitLab, Grafana
     r"\b[rs]k[-_][\w-]{16,}|\bnpm_\w{30,}|\bpypi-[\w-]{20,}|\bhvs\.[\w-]{16,}|\bSG\.[\w-]{16,}\.[\w-]{16,}",
-    r"\b\d{8,10}:[\w-]{35}",  # Telegram
+    r"\b\d{8,10}:[\w-]{35}|\bhf_\w{30,}|\bSK[0-9a-f]{32}\b",  # Telegram, Hugging Face, Twilio
 )
 _PATTERNS: tuple[tuple[str, Callable[[_Match, Redaction], str]], ...] = (
     (r"(?s)-----BEGIN [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----.*?(?:-----END [A-Z0-9 ]*-----|\z)", _secret),
@@ -206,12 +212,16 @@ _PATTERNS: tuple[tuple[str, Callable[[_Match, Redaction], str]], ...] = (
     (r"(?i)(\b(?:bearer|basic)\s+)[A-Za-z0-9._~+/=-]{16,}", _value_only),
     ("|".join(_TOKENS), _secret),
     (r"""(?i)(\b[a-z][a-z0-9+.-]{1,20}://)(?:[^\s/:@"'<>]*:[^\s"'<>]*|[^\s/@"'<>]+)@""", _login),
-    (rf"""(?i)(--?{_KEY}(?:\s+|=))(?:{_VALUE})""", _value_only),
-    (rf"""(?i)(\b{_KEY}\\*["']?\s*(?:=>|:=|=~|[:=])\s*)(?:{_VALUE})""", _value_only),
+    (rf"""(?i)(--?{_KEY}(?:\s+|=|\\*["']\s*,\s*))(?:{_VALUE})""", _value_only),
+    (r"""((?:^|\s)(?:-u|--user|--proxy-user)(?:\s+|=)["']?[^\s:"']+:)[^\s"']+""", _value_only),
+    (rf"""(?i)(\b{_KEY}\\*["']?\s*(?:=>|:=|=~|[:=]|%3d)\s*)(?:{_VALUE})""", _value_only),
+    (rf"(?i)(<(?:[\w-]+:)?{_KEY}(?:\s[^<>]*)?>)[^<]+", _value_only),
+    (rf"""(?i)((?:парол|токен|секрет)\S{{0,8}}\s*[:=]\s*)(?:{_VALUE})""", _value_only),
     (r"[A-Za-z0-9_-]{40,}", _if_random),
     (r"[\pL\pN._%+-]+@[\pL\pN-]+(?:\.[\pL\pN-]+)+", _email),
     (r"\b\d(?:[ -]?\d){12,18}\b", _card),
     (r"[0-9A-Fa-f:]*:[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*", _ip),
     (r"(?:\d{1,3}\.){3}\d{1,3}", _ip),
+    (r"\bip-(?:\d{1,3}-){3}\d{1,3}\b", _ip_in_a_name),
     (r"\+\d[\d ().-]{6,17}\d|\(\d{3}\) ?\d{3}[ .-]\d{4}\b|\b\d{3}[ .-]\d{3}[ .-]\d{4}\b", _phone),
 )

@@ -48,6 +48,7 @@ class RulesEnricher:
 
     name = "rules"
     most_cases = 500
+    most_of_a_rule: int | None = None
 
     def __init__(self, clock: Callable[[], datetime]) -> None:
         self._clock = clock

@@ -129,6 +129,9 @@ class Enricher(Protocol):
     most_cases: int
     """How many cases it takes in one call."""
 
+    most_of_a_rule: int | None
+    """How many shapes of one alertname it is asked about in five minutes; None where asking costs nothing."""
+
     async def classify(self, cases: Sequence[Case]) -> list[Verdict | None]:
         """One verdict a case, in order; None where it has none. One attempt.
 

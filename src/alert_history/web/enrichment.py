@@ -88,7 +88,7 @@ class FingerprintParameters(msgspec.Struct, frozen=True):
 
 
 class ClassifyBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Which alert; `force` asks anew although something is known."""
+    """Which alert; `force` asks anew although something is known, unless a person said it."""
 
     fingerprint: Fingerprint
     force: bool = False
