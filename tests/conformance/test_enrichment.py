@@ -215,10 +215,9 @@ async def test_a_storm_whose_alerts_all_differ_costs_a_few_questions_and_holds_n
         assert set(told) == {"a storm: 8 kinds of alerts of its rule were asked about within 5 min"}
         assert replica.observer.failures == ["storm"] * 92
         replica.clock.now += WINDOW
-        replica.was_let_go.clear()
         await replica.record(alert(labels={"customer": "later"}))
-        await replica.let_go()
-        assert len(replica.model.calls) == 4
+        while len(replica.model.calls) < 4:  # the timeout of the test bounds it
+            await asyncio.sleep(0.01)
 
 
 async def test_a_known_shape_does_not_wait_and_asks_nobody(database_url: str) -> None:
