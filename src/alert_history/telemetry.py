@@ -218,7 +218,7 @@ class PublishingMetrics:
 
 
 class EnrichmentMetrics:
-    """What enrichment counts: see `engine.enrich.EnrichmentObserver`. Models are the operator's own names."""
+    """What enrichment counts: see `engine.questions.EnrichmentObserver`. Models are the operator's own names."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._mode = _gauge(

@@ -328,7 +328,7 @@ async def test_a_limited_proxy_is_asked_again_when_it_says_so_if_that_is_before_
 
     begin = perf_counter()
     async with running(database_url) as replica:
-        replica.enrichment.breaker = Breaker(failures=5, pause=MINUTE, clock=lambda: since(begin))
+        replica.enrichment.questions.breaker = Breaker(failures=5, pause=MINUTE, clock=lambda: since(begin))
         replica.model.answer = answer
         answers.append(limited)
         await replica.record(alert())

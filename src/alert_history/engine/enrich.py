@@ -13,22 +13,20 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from itertools import groupby
-from time import perf_counter
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 from uuid import uuid4
 
 import msgspec
 import structlog
 
 from alert_history.domain.alert import Alert
-from alert_history.domain.classification import Case, Mode, Past, Usage, Verdict, shape_of
+from alert_history.domain.classification import Case, Mode, Verdict, shape_of
 from alert_history.domain.delivery import Awaited, Routing
 from alert_history.domain.occurrence import Event
-from alert_history.domain.past import supports_noise
-from alert_history.engine.breaker import Breaker
+from alert_history.engine.questions import Allowance, EnrichmentObserver, Questions
 from alert_history.engine.storms import Storms
 from alert_history.errors import AlertHistoryError, Rejected, Retryable
-from alert_history.ports import Classifications, Clock, Enricher, KeptVerdict, Spent, Unanswered
+from alert_history.ports import Classifications, Clock, Enricher, KeptVerdict, Unanswered
 
 MAX_WAITING_SHAPES = 2_000
 """More than these are let go at their deadline, unenriched: a storm of thousands of *different* alerts."""
@@ -45,33 +43,8 @@ _OVER = frozenset({"resolved", "expired"})
 
 _log = structlog.get_logger()
 
-Allowance = Callable[[Spent, Spent, int, Sequence[int], datetime], Retryable | None]
-"""Whether another call is within the budget: used in the last minute, used today, its cases, the cases of each call
-that is under way, now. The refusal if not."""
-
-
 MakeId = Callable[[datetime], str]
 """Makes an id that sorts by that time."""
-
-
-class EnrichmentObserver(Protocol):
-    """Who counts what happens."""
-
-    def classified(self, severity: str, model: str, seconds: float) -> None:
-        """One shape was classified."""
-        ...
-
-    def failed(self, error_type: str) -> None:
-        """A call came to nothing."""
-        ...
-
-    def spent(self, prompt: int, completion: int, usd: float) -> None:
-        """What a call used."""
-        ...
-
-    def cache(self, cache_type: str, *, is_hit: bool) -> None:
-        """A shape was looked up in `memory` or the `database`."""
-        ...
 
 
 class EnrichmentPolicy(msgspec.Struct, frozen=True):
@@ -125,7 +98,6 @@ class Enrichment:
         self._store = classifications
         self.enricher = enricher
         self.policy = policy
-        self._allowance = allowance
         self._takes_follow_ups = takes_follow_ups
         self._on_let_go = let_go
         self._clock = clock
@@ -136,11 +108,16 @@ class Enrichment:
         self._fresh: dict[str, datetime] = {}
         self._arrived: deque[_Arrival] = deque(maxlen=50_000)
         self._waiting: dict[str, _Waiting] = {}
-        self._unaccounted = Usage()
-        self._under_way: dict[str, int] = {}  # cases of a call whose usage is not kept yet, by its first shape
         self._wake = asyncio.Event()
         self._calls = asyncio.Semaphore(_CALLS_AT_ONCE)
-        self.breaker = Breaker(failures=5, pause=timedelta(seconds=30), clock=clock)
+        self.questions = Questions(
+            enricher,
+            classifications=classifications,
+            allowance=allowance,
+            timeout=policy.call_timeout,
+            clock=clock,
+            observer=observer,
+        )
 
     def __call__(self, routing: Routing, alert: Alert, event: Event) -> Routing:
         """What the mode makes of a routing. Called in the ingest transaction, in whichever thread that runs."""
@@ -157,7 +134,7 @@ class Enrichment:
         self._arrived.append(_Arrival(shape, alert, event.starts_at, targets, deadline))
         if mode == "transparent_with_recommendations":
             return routing
-        if (reason := self.breaker.reason) is not None and not self.breaker.is_over_by(deadline):
+        if (reason := self.questions.breaker.reason) is not None and not self.questions.breaker.is_over_by(deadline):
             return msgspec.structs.replace(routing, awaits=Awaited(shape, unenriched=reason))
         return msgspec.structs.replace(routing, awaits=Awaited(shape, deadline))
 
@@ -207,7 +184,7 @@ class Enrichment:
 
     def fault(self) -> str | None:
         """Why nobody is asked at the moment; None if somebody is."""
-        return self.breaker.reason
+        return self.questions.breaker.reason
 
     def waiting(self) -> int:
         """Shapes that wait for an answer."""
@@ -221,7 +198,7 @@ class Enrichment:
     async def classify(self, case: Case) -> KeptVerdict:
         """Classify one now, whatever is known, and keep it. Raises Retryable or Rejected."""
         try:
-            verdicts = await self._call([await self._with_past(case)])
+            verdicts = await self.questions.ask([await self._with_past(case)])
             if verdicts[0] is None:
                 raise Rejected(f"{self.enricher.name} gave no answer for it")
             kept = self._kept(case, verdicts[0])
@@ -229,7 +206,7 @@ class Enrichment:
                 return corrected[case.shape]
             await self._store.keep([kept], now=self._clock())
         finally:
-            self._under_way.pop(case.shape, None)
+            self.questions.kept([case])
         self.learn(kept)
         return kept
 
@@ -331,7 +308,7 @@ class Enrichment:
         except Exception:  # noqa: BLE001  # an enricher's bug must not end the service that records
             _log.exception("classification_failed")
         finally:
-            self._under_way.pop(shapes[0], None)
+            self.questions.kept(cases)
             for shape in shapes:
                 self._waiting.pop(shape, None)
             self._on_let_go()
@@ -344,88 +321,16 @@ class Enrichment:
         while True:
             try:
                 async with self._calls:
-                    return await self._call(cases), f"{self.enricher.name} gave no answer for it"
+                    return await self.questions.ask(cases), f"{self.enricher.name} gave no answer for it"
             except Rejected as error:
                 return none, str(error)
             except Retryable as error:
-                wait = max(error.after_seconds or _RETRY_SECONDS, self.breaker.seconds_left)
+                wait = max(error.after_seconds or _RETRY_SECONDS, self.questions.breaker.seconds_left)
                 is_worth_waiting = self._clock() + timedelta(seconds=wait) < deadline
-                is_down = self.breaker.reason is not None and not self.breaker.is_over_by(deadline)
+                is_down = self.questions.breaker.reason is not None and not self.questions.breaker.is_over_by(deadline)
                 if is_down or not is_worth_waiting:
                     return none, str(error)
                 await asyncio.sleep(wait)
-
-    async def _call(self, cases: Sequence[Case]) -> list[Verdict | None]:
-        """One call within budget, breaker and timeout. Raises Retryable or Rejected."""
-        if (reason := self.breaker.reason) is not None:
-            raise Retryable(reason, after_seconds=self.breaker.seconds_left)
-        await self._reserve(cases)
-        begin = perf_counter()
-        try:
-            verdicts = await self._asked(cases)
-        except AlertHistoryError:
-            self._under_way.pop(cases[0].shape, None)
-            raise
-        finally:
-            await self._account()
-        self.breaker.succeeded()
-        self._count(verdicts, perf_counter() - begin)
-        return [verdict and _held_against(case.past, verdict) for case, verdict in zip(cases, verdicts, strict=True)]
-
-    async def _asked(self, cases: Sequence[Case]) -> list[Verdict | None]:
-        """What the enricher says within its time. Raises Retryable or Rejected, which are counted."""
-        try:
-            async with asyncio.timeout(self.policy.call_timeout.total_seconds()):
-                return await self.enricher.classify(cases)
-        except TimeoutError:
-            error = Retryable(f"{self.enricher.name} did not answer in {self.policy.call_timeout.total_seconds():g} s")
-            self._note_failure("timeout", error)
-            raise error from None
-        except Retryable as error:
-            self._note_failure("unavailable", error)
-            raise
-        except Rejected:
-            self._observer.failed("rejected")
-            raise
-
-    async def _account(self) -> None:
-        """Count what unusable answers took. What can't be kept is kept with the next; the answer matters more."""
-        used = self.enricher.take_unusable()
-        self._observer.spent(used.prompt_tokens, used.completion_tokens, used.cost_usd)
-        self._unaccounted += used
-        owed, self._unaccounted = self._unaccounted, Usage()
-        if owed == Usage():
-            return
-        try:
-            await self._store.keep_unusable(owed, model=self.enricher.name, now=self._clock())
-        except AlertHistoryError as error:
-            self._unaccounted += owed
-            _log.warning("usage_not_kept", reason=str(error))
-
-    async def _reserve(self, cases: Sequence[Case]) -> None:
-        """Take from the budget what the call is likely to use, until it is known what it did. Raises Retryable."""
-        now = self._clock()
-        minute = await self._store.spent(since=now - timedelta(minutes=1))
-        day = await self._store.spent(since=now.replace(hour=0, minute=0, second=0, microsecond=0))
-        if (refusal := self._allowance(minute, day, len(cases), [], now)) is not None:
-            self._observer.failed("budget")
-            raise refusal
-        if self._allowance(minute, day, len(cases), [*self._under_way.values()], now) is not None:
-            raise Retryable("calls that are under way may use up the budget", after_seconds=_RETRY_SECONDS)
-        self._under_way[cases[0].shape] = len(cases)
-
-    def _note_failure(self, error_type: str, error: Retryable) -> None:
-        self._observer.failed(error_type)
-        self.breaker.failed(str(error), after_seconds=error.after_seconds)
-
-    def _count(self, verdicts: Sequence[Verdict | None], seconds: float) -> None:
-        for verdict in verdicts:
-            if verdict is None:
-                self._observer.failed("no_answer")
-            else:
-                self._observer.classified(verdict.classification.severity, self.enricher.name, seconds)
-                usage: Usage = verdict.usage
-                self._observer.spent(usage.prompt_tokens, usage.completion_tokens, usage.cost_usd)
 
     async def _keep(self, cases: Sequence[Case], verdicts: Sequence[Verdict | None]) -> None:
         now = self._clock()
@@ -461,12 +366,6 @@ class Enrichment:
 def _case(arrival: _Arrival) -> Case:
     alert = arrival.alert
     return Case(arrival.shape, alert.fingerprint, dict(alert.labels), dict(alert.annotations), arrival.starts_at)
-
-
-def _held_against(past: Past, verdict: Verdict) -> Verdict:
-    """The verdict, with what the history says by itself: no enricher's own word on that counts."""
-    told = msgspec.structs.replace(verdict.classification, is_noise_by_history=supports_noise(past))
-    return msgspec.structs.replace(verdict, classification=told)
 
 
 def _calls(cases: Sequence[Case], *, most: int) -> Iterator[list[Case]]:
