@@ -19,6 +19,7 @@ from alert_history.config import Settings, load_settings
 from alert_history.errors import ConfigurationError
 from alert_history.telemetry import configure_logging
 from alert_history.web.application import Application
+from alert_history.web.connection import Connection
 
 _BACKLOG = 2048
 _KEEP_ALIVE_SECONDS = 75  # over Go's 90 s would be safer still, but idle connections cost memory
@@ -128,7 +129,7 @@ def _options(settings: Settings) -> dict[str, Any]:
         "date_header": False,
         "proxy_headers": False,
         "loop": "uvloop",
-        "http": "httptools",
+        "http": Connection,
         "ws": "none",
         "lifespan": "on",
         "timeout_keep_alive": _KEEP_ALIVE_SECONDS,

@@ -4,6 +4,7 @@ Starlette routes the requests; msgspec reads the parameters and writes both the 
 the OpenAPI document. (Litestar does all this too, but its dependencies take 45 MB of a 120 MB install.)
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, TypeVar, get_args, get_type_hints
@@ -18,6 +19,8 @@ from alert_history import errors
 T = TypeVar("T", bound=msgspec.Struct)
 
 _MAX_BODY_BYTES = 64 * 1024
+_READ_SECONDS = 30
+_BUSY_SECONDS = 5
 _REF_TEMPLATE = "#/components/schemas/{name}"
 
 Handle = Callable[[Request, Any], Awaitable[Any]]
@@ -107,12 +110,18 @@ async def read_body(request: Request, kind: type[T]) -> T:
 
 
 async def read_small(request: Request, *, name: str = "body") -> bytes:
-    """A body of at most 64 KiB. Raises PayloadTooLarge."""
+    """A body of at most 64 KiB. Raises PayloadTooLarge or SlowBody."""
     content = bytearray()
-    async for chunk in request.stream():
-        content += chunk
-        if len(content) > _MAX_BODY_BYTES:
-            raise errors.PayloadTooLarge(f"the {name} has more than {_MAX_BODY_BYTES} bytes")
+    try:
+        async with asyncio.timeout(_READ_SECONDS):
+            async for chunk in request.stream():
+                content += chunk
+                if len(content) > _MAX_BODY_BYTES:
+                    raise errors.PayloadTooLarge(f"the {name} has more than {_MAX_BODY_BYTES} bytes")
+    except TimeoutError:
+        raise errors.SlowBody(
+            f"the {name} did not arrive within {_READ_SECONDS} s", after_seconds=_BUSY_SECONDS
+        ) from None
     return bytes(content)
 
 
