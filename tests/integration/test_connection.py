@@ -37,8 +37,9 @@ class _Application:
         await receive()
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await send({"type": "http.response.body", "body": self._answer, "more_body": True})
-        self.is_done.set()
+        await asyncio.sleep(0)  # uvloop writes, and learns that it can't, only now
         await send({"type": "http.response.body"})
+        self.is_done.set()
 
 
 @asynccontextmanager

@@ -15,6 +15,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from alert_history import errors
+from alert_history.web.same_origin import is_cross_site
 
 T = TypeVar("T", bound=msgspec.Struct)
 
@@ -53,11 +54,18 @@ class Operation(msgspec.Struct, frozen=True):
         words = self.path.replace("{", "").replace("}", "").strip("/").replace("/", "_")
         return f"{self.method.lower()}_{words}"
 
+    @property
+    def is_open_to_other_sites(self) -> bool:
+        """Whether a browser would send it for any page without asking us: it changes something and has no JSON body."""
+        return self.method != "GET" and self.body is None
+
     def route(self) -> Route:
         """It as a Starlette route."""
 
         async def endpoint(request: Request) -> Response:
             request.state.endpoint = self.path  # for the metrics: the route, never what a caller put into it
+            if self.is_open_to_other_sites and is_cross_site(request.headers):
+                raise errors.CrossSite("a page of another site may not ask for this on a visitor's behalf")
             parameters = read_parameters(request, self.parameters) if self.parameters else None
             answer = await self.handle(request, parameters)
             return answer if isinstance(answer, Response) else json_response(answer)
@@ -174,7 +182,8 @@ def _operation(operation: Operation) -> dict[str, Any]:
         "responses": {str(status): answer for status in (200, *operation.same_answers)},
     }
     unread = () if operation.body is None else (415,)
-    for status in sorted({*operation.failures, *unread}):
+    foreign = (403,) if operation.is_open_to_other_sites else ()
+    for status in sorted({*operation.failures, *unread, *foreign}):
         made["responses"][str(status)] = problem_response(status)
     if operation.body is not None:
         content = {"application/json": {"schema": schema_ref(operation.body)}}
