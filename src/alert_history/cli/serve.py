@@ -38,6 +38,8 @@ class _Server(uvicorn.Server):
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGTERM, self._stop)
         loop.add_signal_handler(signal.SIGINT, self._interrupt)
+        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup's
+            loop.add_signal_handler(signal.SIGHUP, self._stop)
         yield
 
     def _stop(self) -> None:
