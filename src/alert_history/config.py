@@ -31,6 +31,7 @@ _UNBUILT_SECRET = "webhook_hmac_secret"  # noqa: S105  # its name, not its value
 # What follows the first colon is a password up to the last @; without an @ it is one unless it is a port.
 _USER_AND_PASSWORD = re.compile(r"(?<=://)(?P<user>[^:/?#@\[]*):(?:.*@|(?!\d{1,5}(?:[/?,]|$)).*)", re.DOTALL)
 _PASSWORD_OPTION = re.compile(r"(?P<name>\w*password=)[^&]*", re.IGNORECASE)
+_WEB_KEY = re.compile(r"(?<=://)[^:/?#@]+(?=@)|(?<=\?).*", re.DOTALL)  # a user alone, or a query, is often a key
 _WORD = re.compile(r"[\w.-]{1,64}", re.ASCII)
 _NAMESPACE = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
 _PATH = re.compile(r"[^\0]{1,4096}", re.DOTALL)
@@ -64,7 +65,8 @@ def masked_url(url: str) -> str:
     """The URL without its password; what is no URL is not shown at all, because it may be one."""
     if "://" not in url:
         return _MASK
-    return _PASSWORD_OPTION.sub(rf"\g<name>{_MASK}", _USER_AND_PASSWORD.sub(rf"\g<user>:{_MASK}@", url))
+    shown = _PASSWORD_OPTION.sub(rf"\g<name>{_MASK}", _USER_AND_PASSWORD.sub(rf"\g<user>:{_MASK}@", url))
+    return _WEB_KEY.sub(_MASK, shown) if url.lower().startswith("http") else shown
 
 
 def _matching(pattern: re.Pattern[str]) -> AfterValidator:

@@ -41,6 +41,10 @@ class UnsupportedMedia(InvalidRequest):
     """A content type or content encoding that ingest does not read."""
 
 
+class CrossSite(InvalidRequest):
+    """A browser sends it for a page of another site."""
+
+
 class InvalidQuery(InvalidRequest):
     """A query, time, sort or cursor that can't be read."""
 

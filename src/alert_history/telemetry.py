@@ -1,5 +1,6 @@
 """Logs and metrics. An alert's own labels never become metric labels."""
 
+import json
 import logging
 import os
 import platform
@@ -19,6 +20,7 @@ from structlog.tracebacks import ExceptionDictTransformer
 from alert_history import __version__
 from alert_history.domain.alert import AlertGroup, Source
 from alert_history.domain.classification import MODES, Mode
+from alert_history.domain.printable import printable
 from alert_history.domain.receipt import Outcome, Receipt
 from alert_history.domain.target import Outgoing, TargetSpec
 
@@ -49,10 +51,10 @@ def configure_logging(*, level: str, is_json: bool) -> None:
             structlog.processors.ExceptionRenderer(
                 ExceptionDictTransformer(show_locals=False)
             ),  # locals may be secrets
-            structlog.processors.JSONRenderer(ensure_ascii=False),
+            structlog.processors.JSONRenderer(serializer=_one_json_line),
         ]
     else:
-        render = [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+        render = [_printable_values, structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
     structlog.configure(
         processors=[*shared, *render],
         wrapper_class=structlog.make_filtering_bound_logger(level),
@@ -69,6 +71,16 @@ def configure_logging(*, level: str, is_json: bool) -> None:
     logging.getLogger("alembic").setLevel(logging.WARNING)  # a migration is one event of our own
     for name in ("httpx", "httpcore"):  # below that they log whole URLs, and targets' are secret
         logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def _one_json_line(event: Any, **options: Any) -> str:
+    """JSON leaves some control characters as they are; inside its strings they may be escaped like the others."""
+    return printable(json.dumps(event, ensure_ascii=False, **options))
+
+
+def _printable_values(_: Any, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """A path or an id that a caller made up can neither colour a log for people nor add a line to it."""
+    return {name: printable(value) if isinstance(value, str) else value for name, value in event.items()}
 
 
 class IngestMetrics:

@@ -1,8 +1,10 @@
 """Bad input over HTTP: it gets its answer or goes to quarantine, nothing else is lost, and the service goes on."""
 
 import gzip
+import select
 import zlib
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -249,6 +251,45 @@ def test_declared_body_over_the_bound_is_refused_before_it_is_sent(live: Server)
 )
 def test_request_of_no_clear_length_is_a_bad_request(live: Server, headers: list[str]) -> None:
     assert send_raw(live, post_head("/webhook", *headers) + b"{}\r\n").status == 400
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        [b"GET /healthz?", b"a" * 20_000],
+        [b"GET /healthz HTTP/1.1\r\nHost: test\r\nX-Endless: ", b"a" * 65_536],
+        [b"GET /healthz HTTP/1.1\r\nHost: test\r\n", b"X-Many: a\r\n" * 1000],
+        [b"GET /healthz HTTP/1.1\r\nHost: test\r\n", b"a" * 65_536],
+        [post_head("/webhook", "Transfer-Encoding: chunked") + b"2\r\n{}\r\n0\r\nX-Trailer: ", b"a" * 65_536],
+    ],
+    ids=["address", "value", "headers", "name", "trailer"],
+)
+def test_head_without_end_is_refused_early(live: Server, head: list[bytes]) -> None:
+    begin, more = head
+    answer = b""
+    with connection(live) as made, suppress(ConnectionError):
+        made.sendall(begin)
+        for _ in range(1000):
+            made.sendall(more)
+            if select.select([made], [], [], 0)[0]:
+                answer = made.recv(_MEBIBYTE)
+                break
+    # The rest of the head may overtake the answer, and then the system ends the connection before it is read.
+    assert answer == b"" or answer.startswith((b"HTTP/1.1 431 ", b"HTTP/1.1 400 "))
+    assert psutil.Process(live.pid).memory_info().rss < 400 * _MEBIBYTE
+
+
+def test_head_that_is_too_large_is_a_problem(live: Server) -> None:
+    headers = [f"X-{number}: {'a' * 1000}" for number in range(150)]
+    answer = send_raw(live, post_head("/webhook", *headers))
+    assert (answer.status, answer.headers["connection"]) == (431, "close")
+    assert msgspec.json.decode(answer.body)["type"] == "urn:alert-history:problem:head-too-large"
+
+
+def test_what_is_no_http_is_a_problem(live: Server) -> None:
+    answer = send_raw(live, b"what is this\r\n\r\n")
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert msgspec.json.decode(answer.body)["status"] == answer.status == 400
 
 
 def test_bytes_after_the_declared_length_are_no_part_of_the_body(live: Server) -> None:

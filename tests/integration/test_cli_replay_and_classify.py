@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import msgspec
+import pytest
 
 from alert_history.domain.alert import Alert
 from alert_history.domain.delivery import Attempt, Routing, Settlement
@@ -71,6 +72,15 @@ def test_a_saved_notification_is_classified_by_the_rules(tmp_path: Path) -> None
     assert "30 days" not in done.stdout.decode()  # nobody looked
     assert "first-seen" not in done.stdout.decode()
     assert run("classify", file).returncode == 0
+
+
+@pytest.mark.parametrize("options", [[], ["--json"]], ids=["table", "json"])
+def test_the_name_of_an_alert_can_not_command_a_terminal(tmp_path: Path, options: list[str]) -> None:
+    file = tmp_path / "sent.json"
+    file.write_bytes(webhook(sent_alert(1, alertname="\x1b[2J\x9b31mEvil")))
+    shown = run("classify", file, *options).stdout.decode()
+    assert "Evil" in shown
+    assert not {"\x1b", "\x9b"} & set(shown)
 
 
 def test_a_file_of_lines_holds_a_notification_a_line(tmp_path: Path) -> None:

@@ -1,7 +1,9 @@
 """Probes, metrics and logs of a running service."""
 
 import json
+import os
 import re
+import signal
 import subprocess
 from typing import Any
 from uuid import uuid4
@@ -295,3 +297,9 @@ def test_documentation_needs_no_other_host(client: httpx.Client) -> None:
 def test_root_leads_to_a_page(client: httpx.Client) -> None:
     answer = client.get("/", follow_redirects=True)
     assert (answer.status_code, answer.headers["content-type"]) == (200, "text/html; charset=utf-8")
+
+
+def test_a_terminal_that_closes_stops_the_service_as_sigterm_does(sqlite_url: str, service: StartService) -> None:
+    server = service({"DATABASE_URL": sqlite_url})
+    os.kill(server.pid, signal.SIGHUP)
+    assert server.wait() == 0

@@ -173,3 +173,18 @@ async def test_where_targets_cannot_be_looked_for_is_listed_while_the_known_ones
         (tmp_path / "away").rename(folder)
         while await listed() != {"team-hook": None}:
             await asyncio.sleep(0.05)
+
+
+async def test_no_page_of_another_site_makes_a_browser_tell_somebody(
+    sqlite_url: str, tmp_path: Path, receiver: Receiver, service: StartService
+) -> None:
+    _write_target(tmp_path, url=receiver.url)
+    server = service(_environment(sqlite_url, tmp_path))
+    paths = ["/publishing/test/team-hook", "/publishing/targets/refresh", "/api/v1/deliveries/1/replay"]
+    async with httpx.AsyncClient(base_url=server.url, trust_env=False) as client:
+        answers = [await client.post(path, headers={"Origin": "https://evil.example"}) for path in paths]
+        asked = await client.post(paths[0])
+    assert [answer.status_code for answer in answers] == [403, 403, 403]
+    assert answers[0].json()["type"] == "urn:alert-history:problem:cross-site"
+    assert asked.status_code == httpx.codes.OK
+    assert receiver.requests.qsize() == 1

@@ -2,7 +2,7 @@
 
 import pytest
 
-from alert_history.web.same_origin import is_same_origin
+from alert_history.web.same_origin import is_cross_site, is_same_origin
 
 
 @pytest.mark.parametrize(
@@ -20,6 +20,7 @@ from alert_history.web.same_origin import is_same_origin
         ({"origin": "http://alerts.example.evil.example", "host": "alerts.example"}, False),
         ({"origin": "http://alerts.example@evil.example", "host": "alerts.example"}, False),
         ({"origin": "null", "host": "alerts.example"}, False),
+        ({"origin": "http://[", "host": "alerts.example"}, False),
         ({"origin": "", "host": ""}, False),
         ({"host": "alerts.example"}, False),
         ({}, False),
@@ -28,3 +29,19 @@ from alert_history.web.same_origin import is_same_origin
 )
 def test_a_form_is_ours_or_not(headers: dict[str, str], *, expected: bool) -> None:
     assert is_same_origin(headers) is expected
+
+
+@pytest.mark.parametrize(
+    "headers, expected",
+    [
+        ({"host": "a"}, False),
+        ({"host": "a", "origin": "http://a"}, False),
+        ({"host": "a", "sec-fetch-site": "same-origin"}, False),
+        ({"host": "a", "sec-fetch-site": "cross-site"}, True),
+        ({"host": "a", "origin": "http://evil.example"}, True),
+        ({"host": "a", "origin": "null"}, True),
+    ],
+    ids=str,
+)
+def test_only_a_browser_on_another_page_is_cross_site(headers: dict[str, str], *, expected: bool) -> None:
+    assert is_cross_site(headers) is expected

@@ -185,6 +185,19 @@ def test_hostile_text_can_not_break_the_log() -> None:
     assert [event["event"] for event in events] == ["a", "b"]
 
 
+@pytest.mark.parametrize("is_json", [True, False], ids=["json", "console"])
+def test_hostile_text_can_not_command_a_terminal(is_json: bool) -> None:  # noqa: FBT001  # a parameter
+    hostile = "\x1b[2J\x9b31m\x7f\u202e"
+    program = f"log.info('a', path={hostile!r}); logging.getLogger('x').warning('%s', {hostile!r})"
+    text = _logged(program, is_json=is_json)
+    assert text.count("\\u001b[2J\\u009b31m\\u007f\\u202e") == 2
+    assert not set(hostile) & set("\x1b\x9b\x7f\u202e") & set(text)
+
+
+def test_hostile_text_adds_no_line_to_a_log_for_people() -> None:
+    assert _logged('log.info("a", path="/a\\nready")', is_json=False).count("\n") == 1
+
+
 def test_exception_is_told_without_the_values_of_variables() -> None:
     program = """
 def fail(password):

@@ -9,9 +9,8 @@ from typing import Annotated
 import msgspec
 from cyclopts import Parameter
 from rich.table import Table
-from rich.text import Text
 
-from alert_history.cli.console import output_console, print_line
+from alert_history.cli.console import cell, output_console, print_line
 from alert_history.cli.payloads import read_payloads
 from alert_history.cli.store import faults_of, using_store
 from alert_history.config import Settings, load_settings
@@ -99,10 +98,10 @@ async def _with_past(settings: Settings, cases: Sequence[Case]) -> list[Case]:
 def _table(cases: Sequence[Case], verdicts: Sequence[Verdict | None]) -> Table:
     table = Table("alert", "severity", "sure", "what it means", "why", show_edge=False)
     for case, verdict in zip(cases, verdicts, strict=True):
-        name = Text(case.labels.get("alertname", case.fingerprint))
+        name = cell(case.labels.get("alertname", case.fingerprint))
         if verdict is None:
             table.add_row(name, "", "", "no answer", "")
             continue
         told = verdict.classification
-        table.add_row(name, told.severity, f"{told.confidence:.0%}", Text(told.summary), Text(told.reasoning))
+        table.add_row(name, told.severity, f"{told.confidence:.0%}", cell(told.summary), cell(told.reasoning))
     return table

@@ -6,6 +6,8 @@ from io import TextIOWrapper
 from rich.console import Console
 from rich.text import Text
 
+from alert_history.domain.printable import printable
+
 _PIPED_COLUMNS = 200  # a table in a log is wider than rich's guess of 80
 
 
@@ -31,5 +33,10 @@ def print_error(text: str) -> None:
     error_console().print(Text.assemble(("error: ", "bold red"), _one_line(text)), soft_wrap=True)
 
 
+def cell(text: str) -> Text:
+    """Text of others in a table, never obeyed."""
+    return Text("\n".join(map(printable, text.split("\n"))))
+
+
 def _one_line(text: str) -> str:
-    return " ".join(text.split("\n")).strip()
+    return printable(" ".join(text.split("\n")).strip())

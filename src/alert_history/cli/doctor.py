@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from alert_history.bootstrap import find_targets, make_routes
-from alert_history.cli.console import output_console
+from alert_history.cli.console import cell, output_console
 from alert_history.cli.store import using_store
 from alert_history.config import Settings, load_settings, masked_url, near_misses
 from alert_history.domain.routes import everywhere
@@ -53,7 +53,7 @@ def doctor() -> int:
     table = Table("check", "state", "found", "what to do", title_justify="left", show_edge=False)
     for finding in findings:
         state = Text(finding.state, style=_STYLES[finding.state])
-        table.add_row(finding.subject, state, Text(finding.found), Text(finding.advice))
+        table.add_row(finding.subject, state, cell(finding.found), cell(finding.advice))
     output_console().print(table)
     return int(any(finding.state == "fault" for finding in findings))
 

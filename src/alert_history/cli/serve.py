@@ -19,6 +19,7 @@ from alert_history.config import Settings, load_settings
 from alert_history.errors import ConfigurationError
 from alert_history.telemetry import configure_logging
 from alert_history.web.application import Application
+from alert_history.web.connection import Connection
 
 _BACKLOG = 2048
 _KEEP_ALIVE_SECONDS = 75  # over Go's 90 s would be safer still, but idle connections cost memory
@@ -37,6 +38,8 @@ class _Server(uvicorn.Server):
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGTERM, self._stop)
         loop.add_signal_handler(signal.SIGINT, self._interrupt)
+        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup's
+            loop.add_signal_handler(signal.SIGHUP, self._stop)
         yield
 
     def _stop(self) -> None:
@@ -128,7 +131,7 @@ def _options(settings: Settings) -> dict[str, Any]:
         "date_header": False,
         "proxy_headers": False,
         "loop": "uvloop",
-        "http": "httptools",
+        "http": Connection,
         "ws": "none",
         "lifespan": "on",
         "timeout_keep_alive": _KEEP_ALIVE_SECONDS,

@@ -11,6 +11,7 @@ CONTENT_TYPE = "application/problem+json"
 _KINDS: dict[type[Exception], tuple[int, str, str]] = {
     errors.MalformedPayload: (400, "malformed-payload", "The body can't be read"),
     errors.UnstorableReceipt: (400, "unstorable", "The database refuses this data"),
+    errors.CrossSite: (403, "cross-site", "Another site may not ask for this"),
     errors.InvalidQuery: (400, "invalid-query", "The query can't be read"),
     errors.InvalidBody: (422, "invalid-body", "The body says something that is not allowed"),
     errors.Rejected: (502, "no-classification", "The model gave no sensible answer"),

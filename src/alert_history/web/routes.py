@@ -4,6 +4,7 @@ Starlette routes the requests; msgspec reads the parameters and writes both the 
 the OpenAPI document. (Litestar does all this too, but its dependencies take 45 MB of a 120 MB install.)
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, TypeVar, get_args, get_type_hints
@@ -14,10 +15,13 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from alert_history import errors
+from alert_history.web.same_origin import is_cross_site
 
 T = TypeVar("T", bound=msgspec.Struct)
 
 _MAX_BODY_BYTES = 64 * 1024
+_READ_SECONDS = 30
+_BUSY_SECONDS = 5
 _REF_TEMPLATE = "#/components/schemas/{name}"
 
 Handle = Callable[[Request, Any], Awaitable[Any]]
@@ -50,11 +54,18 @@ class Operation(msgspec.Struct, frozen=True):
         words = self.path.replace("{", "").replace("}", "").strip("/").replace("/", "_")
         return f"{self.method.lower()}_{words}"
 
+    @property
+    def is_open_to_other_sites(self) -> bool:
+        """Whether a browser would send it for any page without asking us: it changes something and has no JSON body."""
+        return self.method != "GET" and self.body is None
+
     def route(self) -> Route:
         """It as a Starlette route."""
 
         async def endpoint(request: Request) -> Response:
             request.state.endpoint = self.path  # for the metrics: the route, never what a caller put into it
+            if self.is_open_to_other_sites and is_cross_site(request.headers):
+                raise errors.CrossSite("a page of another site may not ask for this on a visitor's behalf")
             parameters = read_parameters(request, self.parameters) if self.parameters else None
             answer = await self.handle(request, parameters)
             return answer if isinstance(answer, Response) else json_response(answer)
@@ -107,12 +118,18 @@ async def read_body(request: Request, kind: type[T]) -> T:
 
 
 async def read_small(request: Request, *, name: str = "body") -> bytes:
-    """A body of at most 64 KiB. Raises PayloadTooLarge."""
+    """A body of at most 64 KiB. Raises PayloadTooLarge or SlowBody."""
     content = bytearray()
-    async for chunk in request.stream():
-        content += chunk
-        if len(content) > _MAX_BODY_BYTES:
-            raise errors.PayloadTooLarge(f"the {name} has more than {_MAX_BODY_BYTES} bytes")
+    try:
+        async with asyncio.timeout(_READ_SECONDS):
+            async for chunk in request.stream():
+                content += chunk
+                if len(content) > _MAX_BODY_BYTES:
+                    raise errors.PayloadTooLarge(f"the {name} has more than {_MAX_BODY_BYTES} bytes")
+    except TimeoutError:
+        raise errors.SlowBody(
+            f"the {name} did not arrive within {_READ_SECONDS} s", after_seconds=_BUSY_SECONDS
+        ) from None
     return bytes(content)
 
 
@@ -165,7 +182,8 @@ def _operation(operation: Operation) -> dict[str, Any]:
         "responses": {str(status): answer for status in (200, *operation.same_answers)},
     }
     unread = () if operation.body is None else (415,)
-    for status in sorted({*operation.failures, *unread}):
+    foreign = (403,) if operation.is_open_to_other_sites else ()
+    for status in sorted({*operation.failures, *unread, *foreign}):
         made["responses"][str(status)] = problem_response(status)
     if operation.body is not None:
         content = {"application/json": {"schema": schema_ref(operation.body)}}

@@ -1,6 +1,7 @@
 """Whether a browser sends a form from our own page, or from another site's on a visitor's behalf."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from urllib.parse import urlsplit
 
 _OURS = frozenset({"same-origin", "none"})
@@ -17,4 +18,12 @@ def is_same_origin(headers: Mapping[str, str]) -> bool:
     if site is not None:
         return site in _OURS
     origin, host = headers.get("origin", ""), headers.get("host", "")
-    return bool(host) and urlsplit(origin).netloc.lower() == host.lower()
+    with suppress(ValueError):  # "http://[" is no address
+        return bool(host) and urlsplit(origin).netloc.lower() == host.lower()
+    return False
+
+
+def is_cross_site(headers: Mapping[str, str]) -> bool:
+    """Whether a browser sends it for a page that is not ours. Programs, which send neither header, are not browsers."""
+    is_of_a_browser = "sec-fetch-site" in headers or "origin" in headers
+    return is_of_a_browser and not is_same_origin(headers)
