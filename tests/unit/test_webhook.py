@@ -155,7 +155,7 @@ async def test_memory_claimed_for_a_body_is_given_back(
     ends: str,
     status: int,
 ) -> None:
-    monkeypatch.setattr(web, "_READ_SECONDS", 0.02)
+    monkeypatch.setattr(web, "READ_SECONDS", 0.02)
     answer = await door.post(body, headers, ends=ends)
     assert (answer.status, door.ingest.pending_bytes) == (status, 0)
 
@@ -215,13 +215,13 @@ async def test_body_that_waits_for_its_commit_is_counted_in_full(
 
 
 async def test_sender_of_a_body_that_never_comes_may_try_again(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(web, "_READ_SECONDS", 0.02)
+    monkeypatch.setattr(web, "READ_SECONDS", 0.02)
     answer = await door.post([_GOOD[:20]], declared(len(_GOOD)), ends="silent")
     assert (answer.status, answer.problem, answer.headers[b"retry-after"]) == (503, "slow-body", b"5")
 
 
 async def test_connection_is_closed_on_a_body_that_never_comes(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(web, "_READ_SECONDS", 0.02)
+    monkeypatch.setattr(web, "READ_SECONDS", 0.02)
     answer = await door.post(ends="silent")
     assert answer.headers[b"connection"] == b"close"
 

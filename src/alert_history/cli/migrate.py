@@ -8,7 +8,7 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from alert_history.cli.console import print_error, print_line
-from alert_history.cli.store import faults_of, using_store
+from alert_history.cli.store import faults_of, named, using_store
 from alert_history.config import Settings, load_settings, masked_url
 from alert_history.errors import StorageUnavailable
 from alert_history.ports import Store
@@ -50,7 +50,7 @@ async def _open(store: Store, settings: Settings, *, wait_seconds: int) -> None:
         try:
             await store.lifecycle.open()
         except StorageUnavailable as error:
-            text = f"{masked_url(settings.database_url)}: {str(error).removeprefix('database: ')}"
+            text = named(str(error), settings)
             if loop.time() + _RETRY_SECONDS > ends_at:
                 raise StorageUnavailable(text) from error
             print_error(f"{text}; trying again")

@@ -27,10 +27,14 @@ async def using_store(settings: Settings) -> AsyncIterator[Store]:
 async def faults_of(store: Store, settings: Settings) -> list[str]:
     """What keeps the store from being used, a line each, with the database's name; empty if nothing does."""
     checks = await store.lifecycle.check()
-    shown = masked_url(settings.database_url)
     if checks["database"] != "ok":
-        return [f"{shown}: {checks['database'].removeprefix('database: ')}"]
-    return [] if checks["schema"] == "ok" else [f"{shown}: schema: {checks['schema']}"]
+        return [named(checks["database"], settings)]
+    return [] if checks["schema"] == "ok" else [named(f"schema: {checks['schema']}", settings)]
+
+
+def named(fault: str, settings: Settings) -> str:
+    """A fault of the database, with which one it is."""
+    return f"{masked_url(settings.database_url)}: {fault.removeprefix('database: ')}"
 
 
 async def require(store: Store, settings: Settings) -> None:

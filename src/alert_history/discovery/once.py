@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
+from alert_history.discovery.several import merged
 from alert_history.domain.target import TargetSpec
 from alert_history.ports import Discovery, DiscoveryState, Target
 
@@ -27,8 +28,8 @@ async def look_once(
     Of two targets of the same name that of the first place counts, as it does where targets are followed.
     """
     looks = await asyncio.gather(*(_look(place, timeout_seconds=timeout_seconds) for place in places))
-    targets = {spec.name: spec for _, held in reversed(looks) for spec in held}
-    return Found([state for state, _ in looks], [_tried(spec, make) for _, spec in sorted(targets.items())])
+    targets = sorted(merged([held for _, held in looks]), key=lambda spec: spec.name)
+    return Found([state for state, _ in looks], [_tried(spec, make) for spec in targets])
 
 
 async def _look(place: Discovery, *, timeout_seconds: float) -> tuple[DiscoveryState, Sequence[TargetSpec]]:

@@ -64,15 +64,18 @@ class SeveralDiscoveries:
         if self._is_told or self._is_incomplete():
             return
         self._is_told = True
-        merged: dict[str, TargetSpec] = {}
-        for _, held in sorted(self._held.items(), reverse=True):
-            merged.update({spec.name: spec for spec in held})
-        found(list(merged.values()))
+        found(merged([held for _, held in sorted(self._held.items())]))
 
     async def _tell_late(self, found: TargetsFound) -> None:
         """Places that work may have told all they have while another was waited for; they won't tell it again."""
         await asyncio.sleep(self._patience_seconds)
         self._is_patient = False
-        while True:
-            self._tell(found)
+        self._tell(found)
+        while len(self._held) < len(self._discoveries):
             await asyncio.sleep(_LOOK_SECONDS)
+            self._tell(found)
+
+
+def merged(places: Sequence[Sequence[TargetSpec]]) -> list[TargetSpec]:
+    """The targets of all places; of those of one name, that of the first place."""
+    return list({spec.name: spec for held in reversed(places) for spec in held}.values())

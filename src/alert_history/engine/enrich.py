@@ -23,10 +23,10 @@ from alert_history.domain.alert import Alert
 from alert_history.domain.classification import Case, Mode, Verdict, shape_of
 from alert_history.domain.delivery import Awaited, Routing
 from alert_history.domain.occurrence import Event
-from alert_history.engine.questions import Allowance, EnrichmentObserver, Questions
-from alert_history.engine.storms import Storms
+from alert_history.engine.questions import EnrichmentObserver, Questions
+from alert_history.engine.storms import Storms, rule_of
 from alert_history.errors import AlertHistoryError, Rejected, Retryable
-from alert_history.ports import Classifications, Clock, Enricher, KeptVerdict, Unanswered
+from alert_history.ports import Allowance, Classifications, Clock, Enricher, KeptVerdict, Unanswered
 
 MAX_WAITING_SHAPES = 2_000
 """More than these are let go at their deadline, unenriched: a storm of thousands of *different* alerts."""
@@ -370,11 +370,7 @@ def _case(arrival: _Arrival) -> Case:
 
 def _calls(cases: Sequence[Case], *, most: int) -> Iterator[list[Case]]:
     """Cases of one alertname together, at most so many."""
-
-    def name(case: Case) -> str:
-        return case.labels.get("alertname", "")
-
-    for _, alike in groupby(sorted(cases, key=name), key=name):
+    for _, alike in groupby(sorted(cases, key=rule_of), key=rule_of):
         group = list(alike)
         for start in range(0, len(group), most):
             yield group[start : start + most]

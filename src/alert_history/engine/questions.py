@@ -1,8 +1,8 @@
 """Ask an enricher: within the budget, its time and a circuit breaker, and count what it used."""
 
 import asyncio
-from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Sequence
+from datetime import timedelta
 from time import perf_counter
 from typing import Protocol
 
@@ -13,15 +13,11 @@ from alert_history.domain.classification import Case, Past, Usage, Verdict
 from alert_history.domain.past import supports_noise
 from alert_history.engine.breaker import Breaker
 from alert_history.errors import AlertHistoryError, Rejected, Retryable
-from alert_history.ports import Classifications, Clock, Enricher, Spent
+from alert_history.ports import Allowance, Classifications, Clock, Enricher
 
 _RETRY_SECONDS = 1.0
 
 _log = structlog.get_logger()
-
-Allowance = Callable[[Spent, Spent, int, Sequence[int], datetime], Retryable | None]
-"""Whether another call is within the budget: used in the last minute, used today, its cases, the cases of each call
-that is under way, now. The refusal if not."""
 
 
 class EnrichmentObserver(Protocol):

@@ -33,7 +33,7 @@ class Storms:
         room: dict[str, int] = {}
         found: list[str] = []
         for case in cases:
-            name = _rule(case)
+            name = rule_of(case)
             left = room[name] = room.get(name, self._room(name, now)) - 1
             if left < 0:
                 found.append(case.shape)
@@ -46,7 +46,7 @@ class Storms:
         if len(self._asked) > _MAX_RULES:
             self._asked.clear()
         for case in cases:
-            self._asked[_rule(case)].append(now)
+            self._asked[rule_of(case)].append(now)
 
     def _room(self, name: str, now: datetime) -> int:
         times = self._asked.get(name, deque())
@@ -55,5 +55,6 @@ class Storms:
         return (self._most or 0) - len(times)
 
 
-def _rule(case: Case) -> str:
+def rule_of(case: Case) -> str:
+    """The rule a case is of, by its alertname."""
     return case.labels.get("alertname", "")

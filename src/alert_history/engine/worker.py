@@ -167,13 +167,12 @@ class TargetWorker:
             return False
         messages, self._unfinished = self._unfinished, []
         may_have_more = True
-        gathered_at = asyncio.get_running_loop().time() + _GATHER_SECONDS
+        loop = asyncio.get_running_loop()
+        gathered_at = loop.time() + _GATHER_SECONDS
         try:
             may_have_more = await self._lease_into(messages)
             # A group is one message: none of it is sent before all of it is here.
-            while self.target.speaks_of_groups and may_have_more and self._room():
-                if asyncio.get_running_loop().time() > gathered_at:
-                    break
+            while self.target.speaks_of_groups and may_have_more and self._room() and loop.time() <= gathered_at:
                 may_have_more = await self._lease_into(messages)
         finally:
             # Its turn comes after the others, and then there is room again, unless it takes all of that itself.

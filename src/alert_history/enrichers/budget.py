@@ -3,17 +3,13 @@
 Decides from what was spent; who counts that, and who waits, is not known here.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from alert_history.config import Settings
 from alert_history.domain.classification import Usage
 from alert_history.errors import Retryable
-from alert_history.ports import Spent
-
-Allowance = Callable[[Spent, Spent, int, Sequence[int], datetime], Retryable | None]
-"""Used in the last minute, used today (UTC), how many cases, those of each call that is under way, now; the refusal, or
-None for a call within budget."""
+from alert_history.ports import Allowance, Spent
 
 INSTRUCTION_TOKENS = 900
 CASE_TOKENS = 700

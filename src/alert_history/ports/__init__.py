@@ -6,6 +6,7 @@ Failure and order are promised in the docstrings.
 from alert_history.ports.archive import Archivable, RowFormat, Shelf
 from alert_history.ports.classifications import (
     Accuracy,
+    Allowance,
     Classifications,
     ClassifiedCount,
     Enricher,
@@ -33,6 +34,7 @@ from alert_history.ports.upkeep import Upkeep
 
 __all__ = [
     "Accuracy",
+    "Allowance",
     "Archivable",
     "Classifications",
     "ClassifiedCount",

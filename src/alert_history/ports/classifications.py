@@ -1,6 +1,6 @@
 """What alerts mean: who says it, and where it is kept."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -8,6 +8,7 @@ import msgspec
 
 from alert_history.domain.classification import Case, Past, Usage, Verdict
 from alert_history.domain.severity import Severity
+from alert_history.errors import Retryable
 
 
 class KeptVerdict(msgspec.Struct, frozen=True):
@@ -35,6 +36,11 @@ class Spent(msgspec.Struct, frozen=True):
     calls: int = 0
     tokens: int = 0
     cost_usd: float = 0.0
+
+
+Allowance = Callable[[Spent, Spent, int, Sequence[int], datetime], Retryable | None]
+"""Whether another call is within the budget: used in the last minute, used today (UTC), its cases, the cases of each
+call that is under way, now. The refusal if it is not."""
 
 
 class ClassifiedCount(msgspec.Struct, frozen=True):

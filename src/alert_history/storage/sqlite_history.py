@@ -236,9 +236,10 @@ def _query_conditions(query: Query) -> list[ColumnElement[bool]]:
 def _total(connection: sqlite3.Connection, wanted: HistoryFilter, *, exact: bool, seen: int) -> tuple[int, bool]:
     """The count, and whether it is exact: see `reads.COUNT_BOUND`. At least `seen` rows are known to match."""
     matching = _matching(select(literal(1).label("one")), wanted)
-    counted, is_exact = (0, False) if exact else _total_in_time(connection, matching, seen=seen)
-    if is_exact or not (exact or _is_small(connection)):
-        return counted, is_exact
+    if not exact:
+        counted, is_exact = _total_in_time(connection, matching, seen=seen)
+        if is_exact or not _is_small(connection):
+            return counted, is_exact
     return _fetch(connection, _count(matching))[0][0], True
 
 

@@ -16,12 +16,11 @@ from starlette.routing import Route
 
 from alert_history import errors
 from alert_history.web.same_origin import is_cross_site
+from alert_history.web.slow_body import READ_SECONDS, slow_body
 
 T = TypeVar("T", bound=msgspec.Struct)
 
 _MAX_BODY_BYTES = 64 * 1024
-_READ_SECONDS = 30
-_BUSY_SECONDS = 5
 _REF_TEMPLATE = "#/components/schemas/{name}"
 
 Handle = Callable[[Request, Any], Awaitable[Any]]
@@ -121,15 +120,13 @@ async def read_small(request: Request, *, name: str = "body") -> bytes:
     """A body of at most 64 KiB. Raises PayloadTooLarge or SlowBody."""
     content = bytearray()
     try:
-        async with asyncio.timeout(_READ_SECONDS):
+        async with asyncio.timeout(READ_SECONDS):
             async for chunk in request.stream():
                 content += chunk
                 if len(content) > _MAX_BODY_BYTES:
                     raise errors.PayloadTooLarge(f"the {name} has more than {_MAX_BODY_BYTES} bytes")
     except TimeoutError:
-        raise errors.SlowBody(
-            f"the {name} did not arrive within {_READ_SECONDS} s", after_seconds=_BUSY_SECONDS
-        ) from None
+        raise slow_body(name, seconds=READ_SECONDS) from None
     return bytes(content)
 
 

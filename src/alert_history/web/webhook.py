@@ -25,6 +25,7 @@ from alert_history.ports import Clock
 from alert_history.sources import decode_prometheus, decode_webhook
 from alert_history.telemetry import IngestMetrics
 from alert_history.web.problem import CONTENT_TYPE, Problem, problem, problem_of, retry_after
+from alert_history.web.slow_body import READ_SECONDS, slow_body
 
 Scope = dict[str, Any]
 Receive = Callable[[], Any]
@@ -39,11 +40,9 @@ ROUTES: dict[str, tuple[Decode, bool]] = {
 }
 """Path → (decoder, whether its alerts are to be passed on)."""
 
-_READ_SECONDS = 30
 _CHUNK_BYTES = 64 * 1024
 _SHOWN_REFUSALS = 20
 _MAX_REQUEST_ID = 128
-_BUSY_SECONDS = 5
 
 _log = structlog.get_logger()
 _encode = msgspec.json.Encoder().encode
@@ -130,11 +129,10 @@ class Webhook:
 
     async def _content(self, receive: Receive, *, declared: int, encoding: bytes | None) -> bytes:
         try:
-            async with asyncio.timeout(_READ_SECONDS):
+            async with asyncio.timeout(READ_SECONDS):
                 body = await self._read(receive, declared=declared)
         except TimeoutError:
-            reason = f"the body did not arrive within {_READ_SECONDS} s"
-            raise errors.SlowBody(reason, after_seconds=_BUSY_SECONDS) from None
+            raise slow_body("body", seconds=READ_SECONDS) from None
         return body if encoding is None else self._inflate(body)
 
     async def _read(self, receive: Receive, *, declared: int) -> bytes:
