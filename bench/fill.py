@@ -105,6 +105,7 @@ def _alert_line(one: Occurrence) -> str:
         "alertmanager",
         "alert-history",
         "\\N",
+        "true",
     )
     return "\t".join(fields) + "\n"
 
@@ -169,6 +170,7 @@ def _alert_row(one: Occurrence) -> tuple[Any, ...]:
         "alertmanager",
         "alert-history",
         None,
+        True,
     )
 
 

@@ -415,9 +415,14 @@ async def test_a_restore_that_breaks_off_anywhere_can_be_done_again(store: Store
 
 
 async def test_an_archive_has_every_column_of_the_database(store: Store, database_url: str) -> None:
-    """So a migration that adds one must say what becomes of it."""
+    """So a migration that adds one must say what becomes of it.
+
+    Whether an occurrence was published matters while it fires: what comes back from an archive pages nobody.
+    """
     await store.lifecycle.check()
-    own = {"alerts": {"id"}, "events": {"alert_id"}} if database_url.startswith("sqlite") else {}
+    own = {"alerts": {"is_published"}}
+    if database_url.startswith("sqlite"):
+        own = {"alerts": {"id", "is_published"}, "events": {"alert_id"}}
     for shape in (*SHAPES, BODIES):
         there = await columns(database_url, shape.table)
         assert there - own.get(shape.table, set()) == {column.name for column in shape.stored}, shape.name

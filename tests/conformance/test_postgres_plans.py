@@ -186,6 +186,17 @@ async def test_what_was_delivered_is_found_by_its_id(told: Store, postgres_url: 
     assert "Index Cond: (id = ANY ($1))" in plan
 
 
+async def test_who_was_told_of_an_alert_is_found_by_the_alert(told: Store, postgres_url: str) -> None:
+    connection = await asyncpg.connect(postgres_url, server_settings=connections._WRITER_SETTINGS)  # noqa: SLF001
+    try:
+        await _empty_queue(told, connection)
+        plan = await plan_of(connection, statements.TOLD_TARGETS)
+    finally:
+        await connection.close()
+    assert "Seq Scan" not in plan
+    assert plan.count("Index Cond: ((fingerprint = u.fingerprint) AND (starts_at = u.starts_at))") > 1
+
+
 async def test_who_was_told_what_an_alert_means_is_found_by_the_alert(writer: "asyncpg.Connection[Any]") -> None:
     plan = await plan_of(writer, postgres_classifications._TO_TELL)  # noqa: SLF001
     assert "Seq Scan on deliveries" not in plan

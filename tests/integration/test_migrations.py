@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import asyncpg
+import msgspec
 import pytest
 from alembic import command
 from alembic.config import Config
@@ -15,6 +16,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, create_engine, inspect
 from sqlalchemy.ext.asyncio import create_async_engine
 
+from alert_history.domain.delivery import Routing
 from alert_history.errors import StorageUnavailable
 from alert_history.ports import Store
 from alert_history.storage import is_sqlite, migrations, open_store
@@ -51,10 +53,10 @@ async def migrate(url: str, work: Callable[[Connection], None]) -> None:
     await async_engine.dispose()
 
 
-def downgraded(connection: Connection) -> None:
+def downgraded(connection: Connection, to: str = "base") -> None:
     config = alembic_config()
     config.attributes["connection"] = connection
-    command.downgrade(config, "base")
+    command.downgrade(config, to)
 
 
 async def execute(url: str, sql: str) -> None:
@@ -95,6 +97,20 @@ async def test_opening_again_changes_nothing(database_url: str) -> None:
     await store.lifecycle.open()
     assert len(await everything(store)) == 1
     await store.lifecycle.close()
+
+
+async def test_what_was_stored_before_the_upgrade_is_not_published_anew(database_url: str) -> None:
+    async def deliveries(*, publish: bool) -> int:
+        store = open_store(database_url, router=lambda _, __: Routing(("pager",), {}))
+        await store.lifecycle.open()
+        sent = msgspec.structs.replace(receipt(alert()), publish=publish)
+        (outcome,) = await store.recorder.commit([sent])
+        await store.lifecycle.close()
+        return outcome.deliveries
+
+    assert await deliveries(publish=False) == 0
+    await migrate(database_url, lambda connection: downgraded(connection, "0006"))
+    assert await deliveries(publish=True) == 0
 
 
 async def test_processes_that_start_at_once_all_find_the_schema(database_url: str) -> None:

@@ -16,7 +16,9 @@ GIVES_UP_AFTER = timedelta(hours=24)
 FEWEST_ATTEMPTS = 30  # two hours of them, about
 MAX_LOGGED_ATTEMPTS = 20
 
-TOLD_EVENTS: frozenset[EventKind] = frozenset({"fired", "resolved", "refired", "annotations_changed", "expired"})
+TOLD_EVENTS: frozenset[EventKind] = frozenset(
+    {"fired", "resolved", "refired", "published", "annotations_changed", "expired"}
+)
 """Events that targets are told of; the others are notes about an alert, not news of it."""
 
 

@@ -16,6 +16,7 @@ EventKind = Literal[
     "fired",
     "resolved",
     "refired",
+    "published",
     "annotations_changed",
     "expired",
     "silenced",
@@ -26,12 +27,18 @@ EventKind = Literal[
     "classified",
 ]
 
+Audience = Literal["nobody", "routed", "told_before"]
+"""Whom an event is news for: nobody, whom the routes choose, or whoever was told of the occurrence before."""
+
 _encode_sorted = msgspec.json.Encoder(order="sorted").encode
 _CONTENT_KEY_BIT = 1 << 62  # keys of notes lie above it, those of state changes (1, 2, 3, …) below
 
 
 class Sighting(msgspec.Struct, frozen=True, gc=False):
-    """One alert of one accepted request; `content_hash` and `annotations_json` are of its annotations, keys sorted."""
+    """One alert of one accepted request; `content_hash` and `annotations_json` are of its annotations, keys sorted.
+
+    `is_to_publish`: the request asked for its alerts to be passed on, not only kept.
+    """
 
     alert: Alert
     content_hash: int
@@ -40,12 +47,14 @@ class Sighting(msgspec.Struct, frozen=True, gc=False):
     receiver: str
     receipt_id: str
     received_at: datetime
+    is_to_publish: bool
 
 
 class Occurrence(msgspec.Struct, gc=False):
     """What is decided about one occurrence. A store keeps it beside what the first sighting said of it.
 
     `event_count` is the key of its newest state change; `repeat_count` counts sightings that changed nothing.
+    `is_published`: since it last began to fire, a firing sighting came that was to be published.
     """
 
     status: Status
@@ -56,10 +65,15 @@ class Occurrence(msgspec.Struct, gc=False):
     last_received_at: datetime
     repeat_count: int
     event_count: int
+    generator_url: str
+    is_published: bool
 
 
 class Event(msgspec.Struct, frozen=True, gc=False):
-    """An immutable change. Its `key` in the occurrence is 1, 2, 3, … for state changes, a content hash for notes."""
+    """An immutable change. Its `key` in the occurrence is 1, 2, 3, … for state changes, a content hash for notes.
+
+    Its `audience` is not kept: who is told is decided with it.
+    """
 
     fingerprint: str
     starts_at: datetime
@@ -68,12 +82,15 @@ class Event(msgspec.Struct, frozen=True, gc=False):
     at: datetime
     receipt_id: str | None
     detail: dict[str, Any] | None = None
+    audience: Audience = "nobody"
 
 
-def sight(alert: Alert, *, source: Source, receiver: str, receipt_id: str, received_at: datetime) -> Sighting:
+def sight(
+    alert: Alert, *, source: Source, receiver: str, receipt_id: str, received_at: datetime, is_to_publish: bool
+) -> Sighting:
     """An alert as it stands in an accepted request, with its content hashed once."""
     content = _encode_sorted(alert.annotations)
-    return Sighting(alert, content_hash(content), content, source, receiver, receipt_id, received_at)
+    return Sighting(alert, content_hash(content), content, source, receiver, receipt_id, received_at, is_to_publish)
 
 
 def content_hash(content: bytes) -> int:
@@ -84,9 +101,13 @@ def content_hash(content: bytes) -> int:
 def is_plain_repeat(occurrence: Occurrence, sighting: Sighting) -> bool:
     """Whether it says nothing new: then only `last_received_at`, `repeat_count` and `expires_at` move.
 
-    The stores' fast path states the same rule in SQL; the conformance suite holds the two together.
+    The first firing sighting that is to be published is news, if only to the targets. The stores' fast path states
+    the same rule in SQL; the conformance suite holds the two together.
     """
-    return occurrence.status == sighting.alert.status and occurrence.content_hash == sighting.content_hash
+    status = sighting.alert.status
+    if occurrence.status != status or occurrence.content_hash != sighting.content_hash:
+        return False
+    return status == "resolved" or occurrence.is_published or not sighting.is_to_publish
 
 
 def first(sighting: Sighting) -> tuple[Occurrence, Event]:
@@ -101,9 +122,11 @@ def first(sighting: Sighting) -> tuple[Occurrence, Event]:
         last_received_at=sighting.received_at,
         repeat_count=0,
         event_count=1,
+        generator_url=alert.generator_url,
+        is_published=sighting.is_to_publish and alert.status == "firing",
     )
     kind: EventKind = "fired" if alert.status == "firing" else "resolved"
-    return occurrence, _event(sighting, key=1, kind=kind)
+    return occurrence, _event(sighting, key=1, kind=kind, audience="routed" if sighting.is_to_publish else "nobody")
 
 
 def advance(occurrence: Occurrence, sighting: Sighting) -> Event | None:
@@ -111,6 +134,7 @@ def advance(occurrence: Occurrence, sighting: Sighting) -> Event | None:
 
     A firing after a resolve is `refired`: Alertmanager sends the same `startsAt` again when an alert that
     timed out comes back. The first `ends_at` of a resolve stands; peers of a cluster differ by milliseconds.
+    A firing that was only recorded so far is `published` by the first sighting that is to be published.
     """
     alert = sighting.alert
     occurrence.last_received_at = max(occurrence.last_received_at, sighting.received_at)
@@ -119,14 +143,18 @@ def advance(occurrence: Occurrence, sighting: Sighting) -> Event | None:
         occurrence.expires_at = alert.expires_at or occurrence.expires_at
         return None
     kind, detail = _change(occurrence, sighting)
+    audience = _audience(occurrence, sighting, kind)
+    if alert.status == "firing":
+        occurrence.is_published = sighting.is_to_publish or (occurrence.is_published and kind != "refired")
     if occurrence.status != alert.status or alert.status == "firing":
         occurrence.ends_at = alert.ends_at
     occurrence.status = alert.status
     occurrence.expires_at = alert.expires_at
     occurrence.content_hash = sighting.content_hash
     occurrence.annotations = alert.annotations
+    occurrence.generator_url = occurrence.generator_url or alert.generator_url
     occurrence.event_count += 1
-    return _event(sighting, key=occurrence.event_count, kind=kind, detail=detail)
+    return _event(sighting, key=occurrence.event_count, kind=kind, detail=detail, audience=audience)
 
 
 def follow(occurrence: Occurrence | None, sightings: Sequence[Sighting]) -> tuple[Occurrence, list[Event]]:
@@ -152,7 +180,8 @@ def expire(occurrence: Occurrence, *, fingerprint: str, starts_at: datetime, now
     occurrence.expires_at = None
     occurrence.event_count += 1
     detail = {"ends_at": lapsed_at.isoformat()}
-    return Event(fingerprint, starts_at, occurrence.event_count, "expired", now, None, detail)
+    audience: Audience = "told_before" if occurrence.is_published else "nobody"
+    return Event(fingerprint, starts_at, occurrence.event_count, "expired", now, None, detail, audience)
 
 
 def note_event(note: Note, *, starts_at: datetime, receipt_id: str) -> Event:
@@ -181,10 +210,18 @@ def number_of(key: int) -> int | None:
 def _change(occurrence: Occurrence, sighting: Sighting) -> tuple[EventKind, dict[str, Any] | None]:
     changed = _changed_annotations(occurrence.annotations, sighting.alert.annotations)
     if occurrence.status == sighting.alert.status:
-        return "annotations_changed", changed
+        is_same = occurrence.content_hash == sighting.content_hash
+        return ("published", None) if is_same else ("annotations_changed", changed)
     if sighting.alert.status == "resolved":
         return "resolved", changed
     return "refired", changed
+
+
+def _audience(occurrence: Occurrence, sighting: Sighting, kind: EventKind) -> Audience:
+    """Whom a change is news for: whoever was notified of a firing hears of its end, also if that is only recorded."""
+    if sighting.is_to_publish:
+        return "routed"
+    return "told_before" if kind == "resolved" and occurrence.is_published else "nobody"
 
 
 def _changed_annotations(before: dict[str, str], after: dict[str, str]) -> dict[str, Any] | None:
@@ -197,7 +234,9 @@ def _changed_annotations(before: dict[str, str], after: dict[str, str]) -> dict[
     }
 
 
-def _event(sighting: Sighting, *, key: int, kind: EventKind, detail: dict[str, Any] | None = None) -> Event:
+def _event(
+    sighting: Sighting, *, key: int, kind: EventKind, audience: Audience, detail: dict[str, Any] | None = None
+) -> Event:
     alert = sighting.alert
     if alert.ends_at is not None:
         detail = {"ends_at": alert.ends_at.isoformat(), **(detail or {})}
@@ -209,4 +248,5 @@ def _event(sighting: Sighting, *, key: int, kind: EventKind, detail: dict[str, A
         sighting.received_at,
         sighting.receipt_id,
         detail,
+        audience,
     )

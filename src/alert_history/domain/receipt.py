@@ -49,6 +49,7 @@ class Receipt(msgspec.Struct, frozen=True, dict=True):
                 receiver=group.receiver,
                 receipt_id=self.id,
                 received_at=self.received_at,
+                is_to_publish=self.publish,
             )
             for alert in group.alerts
         ]

@@ -152,7 +152,8 @@ def _steps_of_state(event: StoredEvent) -> Iterator[LedgerStep]:
         return
     origin = " ".join(word for word in (event.source, event.receiver and f"(receiver {event.receiver})") if word)
     yield LedgerStep("received", event.at, f"from {origin}" if origin else "its receipt is no longer kept")
-    yield LedgerStep("recorded", event.at, f"as change {event.number} of the occurrence, with its receipt")
+    handed_on = ", the first that is to be published" if event.kind == "published" else ""
+    yield LedgerStep("recorded", event.at, f"as change {event.number} of the occurrence, with its receipt{handed_on}")
 
 
 def _enrichment(deliveries: Sequence[StoredDelivery]) -> str | None:

@@ -13,7 +13,10 @@ class Router(Protocol):
     """Who decides, inside the ingest transaction, which targets are told of an event."""
 
     def __call__(self, alert: Alert, event: Event) -> Routing | None:
-        """The decision for all targets; None if there is nothing to decide. Pure and quick."""
+        """The decision for all targets; None if there is nothing to decide. Pure and quick.
+
+        Raises: StorageUnavailable while the targets are not known yet.
+        """
         ...
 
 

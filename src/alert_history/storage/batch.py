@@ -22,6 +22,7 @@ from alert_history.domain.occurrence import (
 )
 from alert_history.domain.receipt import RANDOM_ID_BYTES, Outcome, Receipt, time_ordered_id
 from alert_history.domain.severity import Severity
+from alert_history.errors import StorageUnavailable
 from alert_history.ports import Accuracy, KeptVerdict, Router
 from alert_history.storage.tables import to_microseconds
 
@@ -32,7 +33,7 @@ AWAITED = "awaited"
 
 MOST_UNANSWERED = 5_000
 UNANSWERED_COLUMNS = "fingerprint, starts_at, target, event, state, shape"
-IS_UNANSWERED = """d.shape IS NULL AND d.event IN ('fired', 'refired', 'annotations_changed')
+IS_UNANSWERED = """d.shape IS NULL AND d.event IN ('fired', 'refired', 'published', 'annotations_changed')
     AND d.state IN ('pending', 'leased', 'delivered')""" + "".join(
     f""" AND NOT EXISTS (SELECT 1 FROM {table} c WHERE c.starts_at = d.starts_at AND c.fingerprint = d.fingerprint
         AND c.target = d.target AND c.event = 'classified' LIMIT 1 OFFSET 0)"""
@@ -123,39 +124,58 @@ class Enqueued(msgspec.Struct, frozen=True):
     enrichment: str | None = None
 
 
+def ends_to_tell(events: Iterable[Event]) -> list[Key]:
+    """The occurrences whose end whoever was told of them before is told of: who that is has to be looked up."""
+    return sorted({(event.fingerprint, event.starts_at) for event in events if event.audience == "told_before"})
+
+
 def enqueue(
-    receipts: Iterable[Receipt],
+    events: Sequence[Event],
     *,
     groups: Mapping[Key, Sequence[Sighting]],
-    events: Sequence[Event],
+    told_before: Mapping[Key, Iterable[str]],
     router: Router | None,
 ) -> tuple[list[Event], list[Enqueued]]:
-    """Decide who is told of these events. The decision is kept in the detail of its event, as `routing`."""
-    published = {receipt.id for receipt in receipts if receipt.publish}
-    if router is None or not published:
+    """Decide who is told of these events. The decision is kept in the detail of its event, as `routing`.
+
+    `told_before` holds the targets that were told of `ends_to_tell` before this batch.
+    """
+    if router is None:
         return list(events), []
     kept: list[Event] = []
     queue: list[Enqueued] = []
+    told = {key: dict.fromkeys(targets) for key, targets in told_before.items()}
     for event in events:
-        routing = None
-        if event.receipt_id in published:
-            routing = router(groups[event.fingerprint, event.starts_at][-1].alert, event)
-        if routing is None:
-            kept.append(event)
-            continue
-        kept.append(_with_routing(event, routing))
-        queue += _queue(event, routing)
+        key = (event.fingerprint, event.starts_at)
+        decided, enqueued = _enqueue(event, groups[key][-1].alert, told_before=told.get(key, ()), router=router)
+        kept.append(decided)
+        queue += enqueued
+        if key in told:
+            told[key] |= dict.fromkeys(each.target for each in enqueued)
     return kept, queue
 
 
-def enqueue_expiry(
+def _enqueue(event: Event, alert: Alert, *, told_before: Iterable[str], router: Router) -> tuple[Event, list[Enqueued]]:
+    if event.audience == "routed":
+        routing = router(alert, event)
+        return (event, []) if routing is None else (_with_routing(event, routing), _queue(event, routing))
+    if event.audience == "nobody":
+        return event, []
+    try:
+        return enqueue_end(event, alert, told_before=told_before, router=router)
+    except StorageUnavailable:  # whoever only records does not wait until the targets are known
+        return enqueue_end(event, alert, told_before=told_before, router=None)
+
+
+def enqueue_end(
     event: Event, alert: Alert, *, told_before: Iterable[str], router: Router | None
 ) -> tuple[Event, list[Enqueued]]:
-    """Tell of an expiry whoever was told of the occurrence, and nobody else; quiet hours count. As `enqueue`."""
+    """Tell of an end whoever was told of the occurrence, and nobody else; quiet hours count. As `enqueue`."""
     told = tuple(told_before)
     decided = None if router is None else router(alert, event)
     if decided is None:
-        return event, _queue(event, Routing(told, {}))
+        routing = Routing(told, {})
+        return _with_routing(event, routing) if told else event, _queue(event, routing)
     not_told = dict.fromkeys(decided.told, "it was not told of the alert before") | decided.not_told
     routing = Routing(
         told,

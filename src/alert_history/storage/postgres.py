@@ -20,6 +20,7 @@ from alert_history.storage.batch import (
     PlacedNotes,
     by_key,
     decide,
+    ends_to_tell,
     enqueue,
     is_same_repeat,
     join_firing,
@@ -48,6 +49,7 @@ from alert_history.storage.postgres_rows import (
     receipt_row,
     repeat_row,
     silence_row,
+    told_targets,
     update_occurrences,
 )
 from alert_history.storage.postgres_upkeep import PostgresUpkeep
@@ -123,7 +125,8 @@ class PostgresRecorder:
                 async with connection.transaction():
                     groups = await _join_firing(connection, groups)
                     events = await self._keep_alerts(connection, groups, in_order=attempt > 0)
-                    events, queue = enqueue(receipts, groups=groups, events=events, router=self._router)
+                    told = await told_targets(connection, ends_to_tell(events))
+                    events, queue = enqueue(events, groups=groups, told_before=told, router=self._router)
                     await _insert_events(connection, events)
                     await _insert_queue(connection, queue)
                     placed = await _keep_notes(connection, receipts)

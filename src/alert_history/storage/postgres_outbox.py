@@ -64,7 +64,7 @@ WITH due AS (
 )
 SELECT l.id, l.attempts, l.created_at, l.event, l.fingerprint, l.starts_at,
     coalesce(a.labels, '{{}}') AS labels, coalesce(a.annotations, '{{}}') AS annotations, a.ends_at,
-    coalesce(a.generator_url, '') AS generator_url, coalesce(a.receiver, '') AS receiver,
+    coalesce(a.generator_url, '') AS generator_url, coalesce(nullif(r.receiver, ''), a.receiver, '') AS receiver,
     r.group_key, r.external_url, r.details, d.external_id, coalesce(d.was_told, false) AS was_told,
     (SELECT c.verdict FROM classifications c WHERE c.shape = l.shape ORDER BY c.id DESC LIMIT 1) AS verdict,
     l.enrichment,

@@ -24,6 +24,8 @@ def read_occurrence(row: Any) -> Occurrence:
         last_received_at=row["last_received_at"],
         repeat_count=row["repeat_count"],
         event_count=row["event_count"],
+        generator_url=row["generator_url"],
+        is_published=row["is_published"],
     )
 
 
@@ -42,10 +44,21 @@ async def update_occurrences(connection: Connection, occurrences: dict[Key, Occu
             now.last_received_at,
             now.repeat_count,
             now.event_count,
+            now.generator_url,
+            now.is_published,
         )
         for key, now in occurrences.items()
     ]
     await connection.execute(sql.UPDATE_ALERTS, *zip(*rows, strict=True))
+
+
+async def told_targets(connection: Connection, keys: Sequence[Key]) -> dict[Key, list[str]]:
+    """The targets that have deliveries of each of these occurrences, whatever became of them."""
+    told: dict[Key, list[str]] = {key: [] for key in keys}
+    if keys:
+        for fingerprint, starts_at, target in await connection.fetch(sql.TOLD_TARGETS, *zip(*keys, strict=True)):
+            told[fingerprint, starts_at].append(target)
+    return told
 
 
 def event_row(event: Event) -> tuple[Any, ...]:
@@ -85,10 +98,11 @@ def alert_row(decision: Decision) -> tuple[Any, ...]:
         now.repeat_count,
         now.event_count,
         now.content_hash,
-        alert.generator_url,
+        now.generator_url,
         sighting.source,
         sighting.receiver,
         json_or_none(alert.details),
+        now.is_published,
     )
 
 
@@ -116,7 +130,8 @@ def repeat_row(key: Key, sightings: Sequence[Sighting]) -> tuple[Any, ...]:
     last = sightings[-1]
     expires_at = next((s.alert.expires_at for s in reversed(sightings) if s.alert.expires_at), None)
     received_at = max(s.received_at for s in sightings)
-    return (*key, last.alert.status, last.content_hash, received_at, expires_at, len(sightings))
+    is_to_publish = any(s.is_to_publish for s in sightings)
+    return (*key, last.alert.status, last.content_hash, received_at, expires_at, len(sightings), is_to_publish)
 
 
 def receipt_row(receipt: Receipt, outcome: Outcome) -> tuple[Any, ...]:

@@ -20,6 +20,7 @@ ALERT_COLUMNS = {
     "source": "text",
     "receiver": "text",
     "details": "jsonb",
+    "is_published": "bool",
 }
 EVENT_COLUMNS = {
     "fingerprint": "text",
@@ -114,16 +115,18 @@ UPDATE alerts a SET
     last_received_at = greatest(a.last_received_at, u.received_at),
     repeat_count = a.repeat_count + u.repeats,
     expires_at = coalesce(u.expires_at, a.expires_at)
-FROM unnest($1::text[], $2::timestamptz[], $3::text[], $4::bigint[], $5::timestamptz[], $6::timestamptz[], $7::int[])
-    AS u(fingerprint, starts_at, status, content_hash, received_at, expires_at, repeats)
+FROM unnest($1::text[], $2::timestamptz[], $3::text[], $4::bigint[], $5::timestamptz[], $6::timestamptz[], $7::int[],
+        $8::bool[])
+    AS u(fingerprint, starts_at, status, content_hash, received_at, expires_at, repeats, is_to_publish)
 WHERE a.fingerprint = u.fingerprint AND a.starts_at = u.starts_at
     AND a.status = u.status AND a.content_hash = u.content_hash
+    AND (u.status = 'resolved' OR a.is_published OR NOT u.is_to_publish)
 RETURNING a.fingerprint, a.starts_at
 """
 
 LOCK_ALERTS = """
 SELECT a.fingerprint, a.starts_at, a.status, a.content_hash, a.annotations, a.ends_at, a.expires_at,
-    a.last_received_at, a.repeat_count, a.event_count
+    a.last_received_at, a.repeat_count, a.event_count, a.generator_url, a.is_published
 FROM alerts a JOIN unnest($1::text[], $2::timestamptz[]) AS u(fingerprint, starts_at)
     ON a.fingerprint = u.fingerprint AND a.starts_at = u.starts_at
 FOR UPDATE OF a
@@ -133,11 +136,12 @@ LOCK_ALERTS_NOWAIT = f"{LOCK_ALERTS} NOWAIT"
 UPDATE_ALERTS = """
 UPDATE alerts a SET status = u.status, content_hash = u.content_hash, annotations = u.annotations::jsonb,
     ends_at = u.ends_at, expires_at = u.expires_at, last_received_at = u.last_received_at,
-    repeat_count = u.repeat_count, event_count = u.event_count
+    repeat_count = u.repeat_count, event_count = u.event_count, generator_url = u.generator_url,
+    is_published = u.is_published
 FROM unnest($1::text[], $2::timestamptz[], $3::text[], $4::bigint[], $5::text[], $6::timestamptz[],
-        $7::timestamptz[], $8::timestamptz[], $9::int[], $10::int[])
+        $7::timestamptz[], $8::timestamptz[], $9::int[], $10::int[], $11::text[], $12::bool[])
     AS u(fingerprint, starts_at, status, content_hash, annotations, ends_at, expires_at, last_received_at,
-        repeat_count, event_count)
+        repeat_count, event_count, generator_url, is_published)
 WHERE a.fingerprint = u.fingerprint AND a.starts_at = u.starts_at
 """
 
@@ -172,7 +176,7 @@ JOIN LATERAL (
 
 LOCK_EXPIRED = """
 SELECT a.fingerprint, a.starts_at, a.status, a.content_hash, a.annotations, a.ends_at, a.expires_at,
-    a.last_received_at, a.repeat_count, a.event_count, a.labels
+    a.last_received_at, a.repeat_count, a.event_count, a.generator_url, a.is_published, a.labels
 FROM alerts a WHERE a.status = 'firing' AND a.expires_at <= $1
 ORDER BY a.expires_at LIMIT $2 FOR UPDATE SKIP LOCKED
 """

@@ -10,7 +10,14 @@ import msgspec
 from alert_history.domain.occurrence import Event, expire
 from alert_history.ports import Router
 from alert_history.storage import postgres_statements as sql
-from alert_history.storage.batch import Enqueued, Key, encode_json, enqueue_expiry, expired_alert, lowest_uuid7
+from alert_history.storage.batch import (
+    Enqueued,
+    encode_json,
+    ends_to_tell,
+    enqueue_end,
+    expired_alert,
+    lowest_uuid7,
+)
 from alert_history.storage.postgres_connection import (
     Connection,
     Connections,
@@ -21,6 +28,7 @@ from alert_history.storage.postgres_rows import (
     event_row,
     queue_row,
     read_occurrence,
+    told_targets,
     update_occurrences,
 )
 
@@ -143,17 +151,15 @@ class PostgresUpkeep:
 async def _end(connection: Connection, rows: Sequence[Any], *, now: datetime, router: Router | None) -> None:
     """End these occurrences, and queue the news for the targets that were told of them, and for no others."""
     ended = {(row["fingerprint"], row["starts_at"]): read_occurrence(row) for row in rows}
-    told: dict[Key, list[str]] = {key: [] for key in ended}
-    for fingerprint, starts_at, target in await connection.fetch(sql.TOLD_TARGETS, *zip(*ended, strict=True)):
-        told[fingerprint, starts_at].append(target)
+    expired = [expire(ended[key], fingerprint=key[0], starts_at=key[1], now=now) for key in ended]
+    told = await told_targets(connection, ends_to_tell(expired))
     events: list[Event] = []
     queue: list[Enqueued] = []
-    for row in rows:
-        key = (row["fingerprint"], row["starts_at"])
-        event = expire(ended[key], fingerprint=key[0], starts_at=key[1], now=now)
+    for row, event in zip(rows, expired, strict=True):
+        key = (event.fingerprint, event.starts_at)
         alert = expired_alert(event, ended[key], labels=msgspec.json.decode(row["labels"]))
-        event, enqueued = enqueue_expiry(event, alert, told_before=told[key], router=router)
-        events.append(event)
+        decided, enqueued = enqueue_end(event, alert, told_before=told.get(key, ()), router=router)
+        events.append(decided)
         queue += enqueued
     await update_occurrences(connection, dict(sorted(ended.items())))
     await connection.execute(sql.INSERT_EVENTS, *zip(*map(event_row, events), strict=True))

@@ -20,6 +20,7 @@ from alert_history.storage.batch import (
     PlacedNotes,
     by_key,
     decide,
+    ends_to_tell,
     enqueue,
     join_firing,
     newest_silences,
@@ -78,7 +79,8 @@ class SqliteRecorder:
     ) -> list[Outcome]:
         groups = _join_firing(connection, groups)
         events, ids = _keep_alerts(connection, groups)
-        events, queue = enqueue(receipts, groups=groups, events=events, router=self._router)
+        told = sql.told_targets(connection, ends_to_tell(events))
+        events, queue = enqueue(events, groups=groups, told_before=told, router=self._router)
         connection.executemany(sql.INSERT_EVENT, [sql.event_row(ids[e.fingerprint, e.starts_at], e) for e in events])
         connection.executemany(sql.INSERT_QUEUE, map(sql.queue_row, queue))
         placed = _keep_notes(connection, receipts)

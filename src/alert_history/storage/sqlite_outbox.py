@@ -37,8 +37,8 @@ _NEWER = """n.fingerprint = deliveries.fingerprint AND n.target = deliveries.tar
 _IS_NEWEST = f"""NOT EXISTS (SELECT 1 FROM delivery_queue n WHERE {_NEWER})
     AND NOT EXISTS (SELECT 1 FROM deliveries n WHERE {_NEWER} AND n.state = 'delivered')"""
 _LOG = f"INSERT INTO deliveries ({_COLUMNS}) SELECT {_COLUMNS} FROM delivery_queue WHERE id = ?"
-_LEASED = """SELECT q.*, a.labels, a.annotations, a.ends_at, a.generator_url, a.receiver,
-        r.group_key, r.external_url, r.details, (
+_LEASED = """SELECT q.*, a.labels, a.annotations, a.ends_at, a.generator_url,
+        coalesce(nullif(r.receiver, ''), a.receiver) AS receiver, r.group_key, r.external_url, r.details, (
             SELECT d.external_id FROM deliveries d WHERE d.starts_at = q.starts_at AND d.fingerprint = q.fingerprint
             AND d.target = q.target AND d.external_id IS NOT NULL ORDER BY d.id DESC LIMIT 1) AS known_as,
         EXISTS (SELECT 1 FROM deliveries d WHERE d.starts_at = q.starts_at AND d.fingerprint = q.fingerprint

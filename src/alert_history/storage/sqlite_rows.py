@@ -13,7 +13,7 @@ from alert_history.domain.alert import Refused, Silence
 from alert_history.domain.occurrence import Event, Occurrence
 from alert_history.domain.receipt import Outcome, Receipt
 from alert_history.storage import tables
-from alert_history.storage.batch import Decision, Enqueued, encode_json, json_or_none, new_id
+from alert_history.storage.batch import Decision, Enqueued, Key, encode_json, json_or_none, new_id
 from alert_history.storage.reads import time_of
 from alert_history.storage.tables import from_microseconds, to_microseconds
 
@@ -47,10 +47,12 @@ UPSERT_SILENCE = _insert(
     comment = excluded.comment WHERE silences.updated_at < excluded.updated_at""",
 )
 FIND_ALERT = """SELECT id, status, content_hash, annotations, ends_at, expires_at, last_received_at,
-    repeat_count, event_count FROM alerts WHERE starts_at = ? AND fingerprint = ?"""
+    repeat_count, event_count, generator_url, is_published FROM alerts WHERE starts_at = ? AND fingerprint = ?"""
 UPDATE_ALERT = """UPDATE alerts SET status = ?, content_hash = ?, annotations = ?, ends_at = ?, expires_at = ?,
-    last_received_at = ?, repeat_count = ?, event_count = ? WHERE id = ?"""
+    last_received_at = ?, repeat_count = ?, event_count = ?, generator_url = ?, is_published = ? WHERE id = ?"""
 COUNT_REPEAT = """UPDATE alerts SET expires_at = ?, last_received_at = ?, repeat_count = ? WHERE id = ?"""
+_TOLD_TARGETS = """SELECT target FROM deliveries WHERE starts_at = ? AND fingerprint = ?
+    UNION SELECT target FROM delivery_queue WHERE starts_at = ? AND fingerprint = ?"""
 HIGHEST_ID = "SELECT max(id) FROM alerts WHERE id >= ? AND id < ?"
 FIRING_SINCE = """SELECT max(a.starts_at) FROM alert_terms t JOIN alerts a ON a.id = t.rowid
     WHERE t.alert_terms MATCH ? AND a.fingerprint = ? AND a.status = 'firing'"""
@@ -72,6 +74,15 @@ def new_ids(connection: sqlite3.Connection, times: Sequence[datetime]) -> list[i
         ids[time] = iter(range(free, free + count))
         free += count
     return [next(ids[time]) for time in times]
+
+
+def told_targets(connection: sqlite3.Connection, keys: Iterable[Key]) -> dict[Key, list[str]]:
+    """The targets that have deliveries of each of these occurrences, whatever became of them."""
+    told: dict[Key, list[str]] = {}
+    for fingerprint, starts_at in keys:
+        key = (to_microseconds(starts_at), fingerprint)
+        told[fingerprint, starts_at] = [target for (target,) in connection.execute(_TOLD_TARGETS, key * 2)]
+    return told
 
 
 def terms_of(fingerprint: str, labels: Mapping[str, str]) -> str:
@@ -111,10 +122,11 @@ def alert_row(alert_id: int, decision: Decision) -> tuple[Any, ...]:
         now.repeat_count,
         now.event_count,
         now.content_hash,
-        alert.generator_url,
+        now.generator_url,
         sighting.source,
         sighting.receiver,
         json_or_none(alert.details),
+        now.is_published,
     )
 
 
@@ -129,6 +141,8 @@ def read_occurrence(row: sqlite3.Row) -> Occurrence:
         last_received_at=from_microseconds(row["last_received_at"]),
         repeat_count=row["repeat_count"],
         event_count=row["event_count"],
+        generator_url=row["generator_url"],
+        is_published=bool(row["is_published"]),
     )
 
 
@@ -143,6 +157,8 @@ def update_row(alert_id: int, now: Occurrence) -> tuple[Any, ...]:
         to_microseconds(now.last_received_at),
         now.repeat_count,
         now.event_count,
+        now.generator_url,
+        now.is_published,
         alert_id,
     )
 

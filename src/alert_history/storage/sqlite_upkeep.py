@@ -9,7 +9,7 @@ import msgspec
 from alert_history.domain.occurrence import expire
 from alert_history.ports import Router
 from alert_history.storage import sqlite_rows as sql
-from alert_history.storage.batch import encode_json, enqueue_expiry, expired_alert, lowest_uuid7
+from alert_history.storage.batch import encode_json, ends_to_tell, enqueue_end, expired_alert, lowest_uuid7
 from alert_history.storage.sqlite_connection import Connections
 from alert_history.storage.tables import from_microseconds, to_microseconds
 
@@ -19,11 +19,10 @@ _MERGE_PAGES = 64
 _LONG_LOG_BYTES = 64 * 1024 * 1024
 
 _EXPIRED = """SELECT fingerprint, starts_at, id, status, content_hash, annotations, ends_at, expires_at,
-    last_received_at, repeat_count, event_count, labels FROM alerts INDEXED BY idx_alerts_expires_at
+    last_received_at, repeat_count, event_count, generator_url, is_published, labels
+    FROM alerts INDEXED BY idx_alerts_expires_at
     WHERE status = 'firing' AND expires_at IS NOT NULL AND expires_at <= ? ORDER BY expires_at LIMIT ?"""
 _OLD = """SELECT id, fingerprint, labels, last_received_at FROM alerts WHERE id > ? AND id < ? ORDER BY id LIMIT ?"""
-_TOLD_TARGETS = """SELECT target FROM deliveries WHERE starts_at = ? AND fingerprint = ?
-    UNION SELECT target FROM delivery_queue WHERE starts_at = ? AND fingerprint = ?"""
 _OLD_WORDS = """SELECT id, fingerprint,
         EXISTS (SELECT 1 FROM classifications n WHERE n.shape = c.shape AND n.id > c.id
             AND (c.source <> 'person' OR n.source = 'person')) AS is_replaced,
@@ -133,9 +132,10 @@ def _expire(connection: sqlite3.Connection, now: datetime, *, limit: int, router
         starts_at = from_microseconds(row["starts_at"])
         event = expire(occurrence, fingerprint=row["fingerprint"], starts_at=starts_at, now=now)
         connection.execute(sql.UPDATE_ALERT, sql.update_row(row["id"], occurrence))
-        told = [target for (target,) in connection.execute(_TOLD_TARGETS, (row["starts_at"], row["fingerprint"]) * 2)]
+        told = sql.told_targets(connection, ends_to_tell([event]))
         alert = expired_alert(event, occurrence, labels=msgspec.json.decode(row["labels"]))
-        event, queue = enqueue_expiry(event, alert, told_before=told, router=router)
+        told_before = told.get((event.fingerprint, event.starts_at), ())
+        event, queue = enqueue_end(event, alert, told_before=told_before, router=router)
         connection.execute(sql.INSERT_EVENT, sql.event_row(row["id"], event))
         connection.executemany(sql.INSERT_QUEUE, map(sql.queue_row, queue))
     return len(rows)
