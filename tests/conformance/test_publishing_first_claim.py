@@ -6,7 +6,7 @@ published, and either may come first.
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import timedelta
 from itertools import count
 from typing import Literal
@@ -183,6 +183,13 @@ async def test_an_end_is_told_once_whoever_says_it_first(service: Service, *, is
     heard = [await service.take(end) for end in (ends if is_recorder_first else ends[::-1])]
     assert told(*heard) == RESOLVED_ONCE
     assert told(heard[0]) == RESOLVED_ONCE
+
+
+@pytest.mark.parametrize("sent", [recorded, sent_by_webhook])
+async def test_an_end_in_other_words_pages_nobody(service: Service, sent: Callable[[Alert], Receipt]) -> None:
+    await service.take(sent_by_webhook(FIRING))
+    await service.take(sent_by_webhook(RESOLVED))
+    assert await service.take(sent(alert(status="resolved", annotations={"summary": "2 % are left"}))) == []
 
 
 async def test_an_end_in_the_batch_of_its_firing_is_queued_for_the_same_targets(service: Service) -> None:

@@ -70,6 +70,14 @@ def test_an_alert_that_is_passed_on_later_than_it_was_recorded_says_so() -> None
     assert told.steps[2].step == "routed"
 
 
+def test_an_end_in_other_words_was_told_to_nobody_because_the_alert_was_over() -> None:
+    reworded = msgspec.structs.replace(
+        event(3, "annotations_changed", routing=None), detail={"ends_at": NOW.isoformat()}
+    )
+    (told,) = made(reworded).events
+    assert (told.steps[-1].step, told.steps[-1].reason) == ("routed", "the alert was over already, so nobody is told")
+
+
 def test_a_target_that_was_not_told_has_the_reason_it_had_then() -> None:
     (told,) = made(event()).events
     assert LedgerLine("boss", "not_told", "no route takes the alert") in told.targets

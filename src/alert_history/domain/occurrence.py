@@ -218,7 +218,12 @@ def _change(occurrence: Occurrence, sighting: Sighting) -> tuple[EventKind, dict
 
 
 def _audience(occurrence: Occurrence, sighting: Sighting, kind: EventKind) -> Audience:
-    """Whom a change is news for: whoever was notified of a firing hears of its end, also if that is only recorded."""
+    """Whom a change is news for: whoever was notified of a firing hears of its end, also if that is only recorded.
+
+    What is said of the end later in other words, by a peer of a cluster, is news for nobody.
+    """
+    if occurrence.status == sighting.alert.status == "resolved":
+        return "nobody"
     if sighting.is_to_publish:
         return "routed"
     return "told_before" if kind == "resolved" and occurrence.is_published else "nobody"

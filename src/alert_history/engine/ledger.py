@@ -181,8 +181,7 @@ def _classification(classified: KeptVerdict | None) -> LedgerStep | None:
 def _decision(event: StoredEvent) -> str:
     routing = _routing(event)
     if routing is None:
-        is_kept_only = event.is_published is False
-        return "it was sent to be recorded only, so nobody is told" if is_kept_only else "no decision is on record"
+        return _undecided(event)
     if routing.reason is not None:
         return routing.reason
     parts = []
@@ -191,6 +190,15 @@ def _decision(event: StoredEvent) -> str:
     if routing.not_told:
         parts.append(f"not told: {', '.join(routing.not_told)}")
     return "; ".join(parts)
+
+
+def _undecided(event: StoredEvent) -> str:
+    """Why nobody was asked who is told."""
+    if event.is_published is False:
+        return "it was sent to be recorded only, so nobody is told"
+    if event.kind == "annotations_changed" and "ends_at" in (event.detail or {}):
+        return "the alert was over already, so nobody is told"
+    return "no decision is on record"
 
 
 def _delivered(deliveries: Sequence[StoredDelivery]) -> LedgerStep:
