@@ -183,13 +183,14 @@ def prometheus_server(config: str, rules: str = "", *, args: Sequence[str] = ())
 
 
 @contextmanager
-def alertmanager_server(config: str, *, args: Sequence[str] = ()) -> Iterator[Server]:
-    """A single Alertmanager with this `alertmanager.yml`."""
+def alertmanager_server(config: str, *, args: Sequence[str] = (), cluster_address: str = "") -> Iterator[Server]:
+    """An Alertmanager with this `alertmanager.yml`; a single one unless it has an address for peers."""
     program = find_program("prometheus-alertmanager", "alertmanager", package="prometheus-alertmanager")
     with _own_folder("alertmanager") as folder:
         (folder / "alertmanager.yml").write_text(config)
         words = [f"--config.file={folder / 'alertmanager.yml'}", f"--storage.path={folder / 'data'}"]
-        server = _web_server("alertmanager", [program, *words, "--cluster.listen-address=", *args], folder=folder)
+        words.append(f"--cluster.listen-address={cluster_address}")
+        server = _web_server("alertmanager", [program, *words, *args], folder=folder)
         with _running(server):
             yield server
 
@@ -205,6 +206,40 @@ def _web_server(name: str, command: Sequence[str], *, folder: Path) -> Server:
         port=port,
         url=url,
         is_ready=lambda: _answers_ok(f"{url}/-/ready"),
+    )
+
+
+@contextmanager
+def victoria_metrics_server() -> Iterator[Server]:
+    """An empty VictoriaMetrics, for vmalert to ask."""
+    program = find_program("victoria-metrics", package="victoria-metrics")
+    with _own_folder("victoria-metrics") as folder:
+        server = _victoria_server("victoria-metrics", [program, f"-storageDataPath={folder / 'data'}"], folder=folder)
+        with _running(server):
+            yield server
+
+
+@contextmanager
+def vmalert_server(rules: str, *, args: Sequence[str] = ()) -> Iterator[Server]:
+    """A vmalert with these rules; `args` name its `-datasource.url` and `-notifier.url`."""
+    program = find_program("vmalert", package="victoria-metrics")
+    with _own_folder("vmalert") as folder:
+        (folder / "rules.yml").write_text(rules)
+        server = _victoria_server("vmalert", [program, "-rule=rules.yml", *args], folder=folder)
+        with _running(server):
+            yield server
+
+
+def _victoria_server(name: str, command: Sequence[str], *, folder: Path) -> Server:
+    port = free_port()
+    url = f"http://{HOST}:{port}"
+    return Server(
+        name=name,
+        command=[*command, f"-httpListenAddr={HOST}:{port}"],
+        folder=folder,
+        port=port,
+        url=url,
+        is_ready=lambda: _answers_ok(f"{url}/health"),
     )
 
 

@@ -16,6 +16,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from alert_history.domain.classification import Mode
+from alert_history.domain.origin import parse_origins
 from alert_history.errors import ConfigurationError
 
 LogFormat = Literal["json", "console"]
@@ -23,6 +24,7 @@ LogFormat = Literal["json", "console"]
 _MEBIBYTE = 1024 * 1024
 _MAX_DAYS = 36_500  # a hundred years; many more, and there is no date that long ago
 _MAX_FILE_BYTES = 64 * 1024
+_YEAR_SECONDS = 31_536_000
 _SHOWN_CHARACTERS = 80
 _LIKENESS = 0.85
 _MASK = "***"
@@ -32,6 +34,8 @@ _UNBUILT_SECRET = "webhook_hmac_secret"  # noqa: S105  # its name, not its value
 _USER_AND_PASSWORD = re.compile(r"(?<=://)(?P<user>[^:/?#@\[]*):(?:.*@|(?!\d{1,5}(?:[/?,]|$)).*)", re.DOTALL)
 _PASSWORD_OPTION = re.compile(r"(?P<name>\w*password=)[^&]*", re.IGNORECASE)
 _WEB_KEY = re.compile(r"(?<=://)[^:/?#@]+(?=@)|(?<=\?).*", re.DOTALL)  # a user alone, or a query, is often a key
+_BETWEEN_URLS = re.compile(r",(?=\s*(?:[^,=:/?#@]*=)?\s*https?://)", re.IGNORECASE)
+_NAME_OF_URL = re.compile(r"(?P<name>\s*(?:[^,=:/?#@]*=)?)(?P<url>.*)", re.DOTALL)
 _WORD = re.compile(r"[\w.-]{1,64}", re.ASCII)
 _NAMESPACE = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
 _PATH = re.compile(r"[^\0]{1,4096}", re.DOTALL)
@@ -49,6 +53,8 @@ _MODEL = re.compile(r"[\w.:/-]{1,128}", re.ASCII)
 _TOKEN = re.compile(r"[!-~]{1,4096}", re.ASCII)
 _PASSWORD = re.compile(r"[^\0\r\n]{1,4096}")
 _PRICES = re.compile(r"\d{1,6}(?:\.\d{1,6})?/\d{1,6}(?:\.\d{1,6})?", re.ASCII)
+_ORIGIN_LISTS = frozenset({"alertmanager_urls", "prometheus_urls"})
+_ORIGINS = "http or https URLs with commas between, `NAME=URL` to name one; special characters percent-encoded"
 _A_POSTGRES_URL = "postgresql://user:password@host:5432/database, special characters in the password percent-encoded"
 
 
@@ -69,6 +75,17 @@ def masked_url(url: str) -> str:
     return _WEB_KEY.sub(_MASK, shown) if url.lower().startswith("http") else shown
 
 
+def masked_urls(text: str) -> str:
+    """A comma-separated list of URLs without passwords, `NAME=` kept; what is no URL is not shown at all."""
+    return ",".join(map(_masked_item, _BETWEEN_URLS.split(text)))
+
+
+def _masked_item(item: str) -> str:
+    match = _NAME_OF_URL.fullmatch(item)
+    shown = masked_url(match["url"]) if match else _MASK
+    return f"{match['name']}{shown}" if match and shown != _MASK else _MASK
+
+
 def _matching(pattern: re.Pattern[str]) -> AfterValidator:
     def check(text: str) -> str:
         if not pattern.fullmatch(text):
@@ -76,6 +93,11 @@ def _matching(pattern: re.Pattern[str]) -> AfterValidator:
         return text
 
     return AfterValidator(check)
+
+
+def _origins(text: str) -> str:
+    parse_origins(text)
+    return text
 
 
 def _lower(text: Any) -> Any:
@@ -86,7 +108,7 @@ def _log_format() -> LogFormat:
     return "console" if sys.stderr.isatty() else "json"
 
 
-def _whole(default: int, low: int, high: int, *, meaning: str) -> Any:
+def _whole(default: int | None, low: int, high: int, *, meaning: str) -> Any:
     allowed = f"a whole number from {low} to {high}"
     return Field(default, ge=low, le=high, description=meaning, json_schema_extra={"allowed": allowed})
 
@@ -201,7 +223,7 @@ class Settings(BaseSettings):
     )
     llm_timeout_seconds: int = _whole(30, 1, 600, meaning="How long one call to the proxy may take")
     llm_cache_ttl_seconds: int = _whole(
-        86_400, 1, 31_536_000, meaning="How long a classification serves further alerts of the same shape"
+        86_400, 1, _YEAR_SECONDS, meaning="How long a classification serves further alerts of the same shape"
     )
     llm_max_tokens_per_minute: int = _whole(
         60_000, 1, 1_000_000_000, meaning="Tokens a minute, all replicas together, before calls wait"
@@ -214,6 +236,31 @@ class Settings(BaseSettings):
     )
     llm_redact: Annotated[str, AfterValidator(_patterns)] | None = _text(
         None, "regular expressions (RE2), one a line", meaning="What else is blanked before a text leaves for the proxy"
+    )
+    alertmanager_urls: Annotated[str, AfterValidator(_origins)] | None = _text(
+        None, _ORIGINS, meaning="Alertmanagers to compare history with; peers of a cluster under one name"
+    )
+    prometheus_urls: Annotated[str, AfterValidator(_origins)] | None = _text(
+        None, _ORIGINS, meaning="Prometheus servers to compare history with; replicas under one name"
+    )
+    reconcile_interval_seconds: int = _whole(30, 5, 3600, meaning="How often they are asked")
+    reconcile_publishes: bool = _flag(
+        default=False, meaning="Whether targets hear of alerts that were found firing there, and that nobody sent"
+    )
+    stale_after_seconds: int | None = _whole(
+        None,
+        60,
+        _YEAR_SECONDS,
+        meaning="How long an alert fires without a sign before it is called unconfirmed; unset: learnt from its sender",
+    )
+    stale_ends_after_seconds: int = _whole(
+        604_800, 0, _YEAR_SECONDS, meaning="How long an alert stays unconfirmed before it is ended; 0: for ever"
+    )
+    expire_after_seconds: int = _whole(
+        900,
+        1,
+        _YEAR_SECONDS,
+        meaning="How long an alert that its sender must send again, and does not, fires before it is ended",
     )
     retention_days: int = _whole(
         365, 1, _MAX_DAYS, meaning="How long occurrences, their events, what was classified and the audit are kept"
@@ -342,18 +389,19 @@ def _validated(values: Mapping[str, Any]) -> tuple[Settings | None, dict[str, st
     try:
         settings = Settings(**values)
     except ValidationError as error:
-        wrong = {str(fault["loc"][0]) for fault in error.errors(include_url=False)}
-        return None, {name: _fault(name, values[name]) for name in wrong}
+        wrong = {str(fault["loc"][0]): fault.get("ctx", {}).get("error") for fault in error.errors(include_url=False)}
+        return None, {name: _fault(name, values[name], reason=reason) for name, reason in wrong.items()}
     if settings.read_database_url and settings.database_url.startswith("sqlite:"):
         fault = "READ_DATABASE_URL is set, but DATABASE_URL is not PostgreSQL; unset one of them"
         return settings, {"read_database_url": fault}
     return settings, {}
 
 
-def _fault(name: str, given: str) -> str:
+def _fault(name: str, given: str, *, reason: Exception | None) -> str:
     shown = _shown(name, given)
     shown = shown if len(shown) <= _SHOWN_CHARACTERS else f"{shown[:_SHOWN_CHARACTERS]}…"
-    return f"{name.upper()}={shown!r} is not allowed; give {_allowed(name)}"
+    why = f", because {reason}" if name in _ORIGIN_LISTS else ""
+    return f"{name.upper()}={shown!r} is not allowed{why}; give {_allowed(name)}"
 
 
 def _allowed(name: str) -> str:
@@ -364,4 +412,6 @@ def _shown(name: str, value: Any) -> Any:
     """The value as it may be read by everybody."""
     if name in {"llm_api_key", "redis_password"}:
         return _MASK
+    if name in _ORIGIN_LISTS:
+        return masked_urls(value)
     return masked_url(value) if name in {"database_url", "read_database_url", "redis_url", "llm_proxy_url"} else value

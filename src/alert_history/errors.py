@@ -15,6 +15,7 @@ AlertHistoryError
 │   ├── SlowBody            the body of a request did not arrive in time
 │   ├── StorageUnavailable  the database can't be reached or can't commit
 │   ├── QueryTimeout        a read took longer than it may
+│   ├── OriginUnavailable   who was asked what fires is down, or answers in part
 │   └── Busy                somebody else is at the same work
 ├── ArchiveFault            the archive, or the place it is kept at, must be mended first
 └── ConfigurationError      the operator must change the environment; lists every fault
@@ -87,6 +88,10 @@ class StorageUnavailable(Unavailable):
 
 class QueryTimeout(Unavailable):
     """A read took longer than it may; a narrower time range is likely to work."""
+
+
+class OriginUnavailable(Unavailable):
+    """An Alertmanager or Prometheus that was asked gave no whole answer. The message says why and holds no secret."""
 
 
 class Busy(Unavailable):

@@ -118,6 +118,11 @@ def test_targets_the_llm_proxy_and_the_api_server_can_be_reached() -> None:
     assert {"cidr": "0.0.0.0/0", "except": ["169.254.0.0/16"]} in [each.get("ipBlock") for each in targets]
 
 
+def test_prometheus_and_alertmanager_can_be_asked() -> None:
+    (opened,) = (ports(rule) for rule in policy()["egress"] if 8080 in ports(rule))
+    assert opened >= {9090, 9093}
+
+
 def test_without_targets_in_secrets_the_api_server_is_not_reached() -> None:
     everywhere = [ports(rule) for rule in policy()["egress"] if "to" not in rule]
     assert everywhere == [{53}]

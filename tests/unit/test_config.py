@@ -1,4 +1,4 @@
-"""The configuration: what is allowed, how faults are told, and that no password shows."""
+"""The configuration: what is allowed, how faults are message, and that no password shows."""
 
 import re
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from alert_history.config import Settings, load_settings, masked_url, near_misses, variables
+from alert_history.config import Settings, load_settings, masked_url, masked_urls, near_misses, variables
 from alert_history.errors import ConfigurationError
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "configuration.md"
@@ -60,6 +60,13 @@ def test_every_variable_is_read() -> None:
         "TARGETS_DIR": "/etc/alert-history/targets",
         "ROUTES_FILE": "/etc/alert-history/routes.yml",
         "ALLOW_PRIVATE_TARGETS": "true",
+        "ALERTMANAGER_URLS": "am=http://a:9093,am=http://b:9093,http://c:9093",
+        "PROMETHEUS_URLS": "https://ada:p%40ss@prometheus/eu",
+        "RECONCILE_INTERVAL_SECONDS": "60",
+        "RECONCILE_PUBLISHES": "true",
+        "STALE_AFTER_SECONDS": "7200",
+        "STALE_ENDS_AFTER_SECONDS": "0",
+        "EXPIRE_AFTER_SECONDS": "600",
         "RETENTION_DAYS": "30",
         "BODY_RETENTION_DAYS": "3",
         "MAX_BODY_BYTES": "2048",
@@ -126,6 +133,13 @@ def test_other_database_urls_stop_the_start(url: str) -> None:
         *(("PORT", "0"), ("PORT", "65536"), ("PORT", "http"), ("PORT", "80.5"), ("WORKERS", "0"), ("WORKERS", "many")),
         *(("RETENTION_DAYS", "0"), ("RETENTION_DAYS", "99999999999"), ("BODY_RETENTION_DAYS", "-1")),
         *(("MAX_BODY_BYTES", "10MB"), ("MAX_ALERTS_PER_REQUEST", "0"), ("MAX_PENDING_BYTES", "1")),
+        *(
+            ("RECONCILE_INTERVAL_SECONDS", "4"),
+            ("RECONCILE_INTERVAL_SECONDS", "3601"),
+            ("RECONCILE_PUBLISHES", "maybe"),
+        ),
+        *(("STALE_AFTER_SECONDS", "59"), ("STALE_AFTER_SECONDS", "learnt"), ("STALE_AFTER_SECONDS", "31536001")),
+        *(("STALE_ENDS_AFTER_SECONDS", "-1"), ("EXPIRE_AFTER_SECONDS", "0")),
         *(("SHUTDOWN_GRACE_SECONDS", "0"), ("LOG_LEVEL", "loud"), ("LOG_FORMAT", "xml"), ("HOST", "a b")),
         *(("ENVIRONMENT", "a b"), ("AUTH_MODE", "token"), ("AUTH_MODE", "oidc"), ("AUTH_MODE", "basic")),
     ],
@@ -141,8 +155,8 @@ def test_log_level_is_read_in_any_case(level: str) -> None:
 
 
 def test_all_faults_are_told_at_once_in_the_order_of_the_page() -> None:
-    told = faults(WORKERS="x", PORT="y", WEBHOOK_HMAC_SECRET=SECRET, HOST="", LOG_LEVEL_FILE="/nonexistent")
-    assert [line.split("=")[0].split()[0] for line in told] == [
+    message = faults(WORKERS="x", PORT="y", WEBHOOK_HMAC_SECRET=SECRET, HOST="", LOG_LEVEL_FILE="/nonexistent")
+    assert [line.split("=")[0].split()[0] for line in message] == [
         "HOST",
         "PORT",
         "WORKERS",
@@ -152,9 +166,9 @@ def test_all_faults_are_told_at_once_in_the_order_of_the_page() -> None:
 
 
 def test_signatures_that_are_asked_for_are_not_left_out_in_silence() -> None:
-    told = fault(WEBHOOK_HMAC_SECRET=SECRET)
-    assert "not checked yet" in told
-    assert SECRET not in told
+    message = fault(WEBHOOK_HMAC_SECRET=SECRET)
+    assert "not checked yet" in message
+    assert SECRET not in message
 
 
 @pytest.mark.parametrize("name", [variable.name for variable in variables()])
@@ -205,6 +219,7 @@ def test_settings_do_not_change() -> None:
 def test_settings_show_no_password(show: type) -> None:
     like_a_url = f"redis://{SECRET}"
     given = {"READ_DATABASE_URL": POSTGRES, "REDIS_PASSWORD": like_a_url, "LLM_API_KEY": like_a_url}
+    given |= {"ALERTMANAGER_URLS": f"http://a,am=http://ada:{SECRET}@b", "PROMETHEUS_URLS": f"http://{SECRET}@p"}
     settings = load_settings({"DATABASE_URL": POSTGRES, **given})
     assert SECRET not in show(settings)
 
@@ -250,6 +265,47 @@ def test_a_fault_shows_no_password(url: str) -> None:
 )
 def test_a_masked_url_keeps_all_but_the_password(url: str, shown: str) -> None:
     assert masked_url(url) == shown
+
+
+@pytest.mark.parametrize("name", ["ALERTMANAGER_URLS", "PROMETHEUS_URLS"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"am=http://ada:{SECRET}@a:9093,http://b:9093?x=1",
+        f"http://ada:{SECRET},{SECRET}@a",
+        f"http://ada:12,{SECRET}@a:9093",
+        f"http://ada:{SECRET}/=x@a,http://b",
+        f"http://ada:x, http://{SECRET}@a b",
+        f"{SECRET}=x@a:9093,http://b",
+        f"{SECRET}",
+        f"HTTP://ada:{SECRET}@a",
+    ],
+)
+def test_a_fault_in_a_list_of_urls_shows_no_password(name: str, text: str) -> None:
+    message = fault(**{name: text})
+    assert message.startswith(f"{name}=")
+    assert SECRET not in message
+
+
+def test_a_fault_in_a_list_of_urls_says_which_and_why() -> None:
+    message = fault(PROMETHEUS_URLS="p=http://ada:pw@a:9090,q=http://a:9090/")
+    assert message.startswith(
+        "PROMETHEUS_URLS='p=http://ada:***@a:9090,q=http://a:9090/' is not allowed, because URL 2 "
+    )
+    assert "(http://a:9090) is there twice; give http or https URLs" in message
+
+
+@pytest.mark.parametrize(
+    "text,shown",
+    [
+        ("am=http://ada:pw@a:9093,http://b:9093", "am=http://ada:***@a:9093,http://b:9093"),
+        ("am=http://key@a", "am=http://***@a"),
+        ("http://a, b = https://x:y@c/p", "http://a, b = https://x:***@c/p"),
+        ("am=a:9093,http://b", "***,http://b"),
+    ],
+)
+def test_masked_urls_keep_names_and_all_but_passwords(text: str, shown: str) -> None:
+    assert masked_urls(text) == shown
 
 
 def test_a_misspelt_variable_is_noticed() -> None:

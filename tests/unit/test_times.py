@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alert_history.domain.times import parse_time
+from alert_history.domain.times import parse_duration, parse_time
 from alert_history.errors import InvalidQuery
 
 NOW = datetime(2026, 3, 4, 12, 30, 15, 250_000, tzinfo=UTC)
@@ -102,3 +102,17 @@ def test_the_fault_stays_short() -> None:
     with pytest.raises(InvalidQuery) as caught:
         parse_time("x" * 10_000, NOW)
     assert len(str(caught.value)) < 300
+
+
+@pytest.mark.parametrize(
+    "text,seconds",
+    [("1m", 60), ("0s", 0), ("1h30m", 5400), ("1d12h", 129_600), ("500ms", 0.5), ("1y2w", 366 * 86_400 + 13 * 86_400)],
+)
+def test_durations_are_read_as_prometheus_writes_them(text: str, seconds: float) -> None:
+    assert parse_duration(text) == timedelta(seconds=seconds)
+
+
+@pytest.mark.parametrize("text", ["", "60", "-1m", "now", "1m1h", "1 m", "1.5m", "forever"])
+def test_what_is_no_duration_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="duration"):
+        parse_duration(text)

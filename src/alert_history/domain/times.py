@@ -1,6 +1,6 @@
 """How people and programs write a time: the texts `since`, `until`, `--start` and `--end` take.
 
-Holds the reading of them, given what now is. Must not ask a clock.
+Holds the reading of them, given what now is, and of durations. Must not ask a clock.
 """
 
 import re
@@ -21,11 +21,12 @@ _DATE_TIME = re.compile(
 )
 _UNIX_SECONDS = re.compile(r"(?P<whole>\d+)(?:\.(?P<fraction>\d+))?", re.ASCII)
 # Units as Prometheus writes durations: each at most once, the largest first.
-_AGO = re.compile(
-    r"(?:now)?-?(?=\d)(?:(?P<years>\d+)y)?(?:(?P<weeks>\d+)w)?(?:(?P<days>\d+)d)?(?:(?P<hours>\d+)h)?"
+_DURATION = re.compile(
+    r"(?=\d)(?:(?P<years>\d+)y)?(?:(?P<weeks>\d+)w)?(?:(?P<days>\d+)d)?(?:(?P<hours>\d+)h)?"
     r"(?:(?P<minutes>\d+)m)?(?:(?P<seconds>\d+)s)?(?:(?P<milliseconds>\d+)ms)?",
     re.ASCII,
 )
+_AGO = re.compile(rf"(?:now)?-?{_DURATION.pattern}", re.ASCII)
 _DAYS_A_YEAR = 365
 
 
@@ -48,6 +49,14 @@ def parse_time(text: str, now: datetime) -> datetime:
             f"now, or how long ago (-24h, -1h30m)"
         )
     return time
+
+
+def parse_duration(text: str) -> timedelta:
+    """How long it is: `1h30m`, `15s`; a year is 365 days. Raises: ValueError on anything else."""
+    found = _DURATION.fullmatch(text)
+    if found is None:
+        raise ValueError("no duration as Prometheus writes it")
+    return _duration(found)
 
 
 def _read(text: str, now: datetime) -> datetime | None:

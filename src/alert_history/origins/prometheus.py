@@ -1,0 +1,232 @@
+"""A Prometheus that is asked: the alerts of its rules, how far its word goes, and which labels it sends them with.
+
+`/api/v1/status/runtimeinfo` is asked first and last: a restart or a reload in between would make one answer of two
+servers. vmalert has alerts and rules too, but no `/api/v1/status`. Source: `web/api/v1` of prometheus/prometheus.
+"""
+
+import asyncio
+from collections.abc import Collection
+from datetime import datetime, timedelta
+from typing import Generic, TypeVar
+
+import httpx
+import msgspec
+
+from alert_history.domain.origin import Origin, Server
+from alert_history.domain.poll import PolledRuleAlert, PrometheusPoll, RuleAlertState
+from alert_history.domain.times import parse_duration
+from alert_history.errors import OriginUnavailable
+from alert_history.origins.asking import POLL_SECONDS, Answer, Connection, deadline
+from alert_history.origins.prometheus_config import Naming, read_config, unknown
+from alert_history.origins.wire import read_time, without_empty
+from alert_history.ports.clock import Clock
+
+_ALERTS = "/api/v1/alerts"
+_RULES = "/api/v1/rules?type=alert"
+_RUNTIME = "/api/v1/status/runtimeinfo"
+_BUILD = "/api/v1/status/buildinfo"
+_FLAGS = "/api/v1/status/flags"
+_CONFIG = "/api/v1/status/config"
+
+_RESEND_DELAY = timedelta(minutes=1)
+_RESEND_FLAG = "rules.alert.resend-delay"
+_FEATURES_FLAG = "enable-feature"
+_HEALTHY = "ok"
+
+T = TypeVar("T")
+
+
+class _Envelope(msgspec.Struct, Generic[T]):
+    """How every answer is wrapped. With warnings, it is an answer in part (Thanos)."""
+
+    status: str
+    data: T | None = None
+    warnings: list[str] | None = None
+
+
+class _Alert(msgspec.Struct, rename="camel"):
+    labels: dict[str, str]
+    state: RuleAlertState
+    active_at: str
+    value: str = ""
+    annotations: dict[str, str] | None = None
+
+
+class _Alerts(msgspec.Struct):
+    alerts: list[_Alert]
+
+
+class _Rule(msgspec.Struct):
+    type: str
+    name: str
+    duration: float = 0.0
+    health: str = _HEALTHY
+
+
+class _Group(msgspec.Struct):
+    rules: list[_Rule] | None = None
+    interval: float = 0.0
+
+
+class _Groups(msgspec.Struct):
+    groups: list[_Group]
+
+
+class _Runtime(msgspec.Struct, rename="camel"):
+    start_time: str
+    last_config_time: str | None = None
+
+
+class _Build(msgspec.Struct):
+    version: str = ""
+
+
+class _Config(msgspec.Struct):
+    yaml: str
+
+
+class _Answers(msgspec.Struct, frozen=True):
+    """What it answered, and when it was asked. What it has not is None."""
+
+    asked_at: datetime
+    runtime: Answer | None
+    build: Answer | None
+    config: Answer | None
+    flags: Answer | None
+    rules: Answer
+    alerts: Answer
+    runtime_after: Answer | None
+
+
+async def poll_prometheus(
+    origin: Origin, client: httpx.AsyncClient, *, clock: Clock, seconds: float = POLL_SECONDS
+) -> list[PrometheusPoll]:
+    """What the replicas that answer within `seconds` say, each for itself: an alert is over when it is at none.
+
+    Raises: OriginUnavailable where no replica answers whole and well, with the reason of each.
+    """
+    asking = [_poll_server(origin.name, server, client, clock=clock, seconds=seconds) for server in origin.servers]
+    answers = await asyncio.gather(*asking)
+    polls = [answer for answer in answers if isinstance(answer, PrometheusPoll)]
+    if not polls:
+        raise OriginUnavailable("; ".join(map(str, answers)))
+    return polls
+
+
+async def _poll_server(
+    name: str, server: Server, client: httpx.AsyncClient, *, clock: Clock, seconds: float
+) -> PrometheusPoll | OriginUnavailable:
+    connection = Connection(server, client, clock=clock)
+    try:
+        async with deadline(server, seconds):
+            answers = await _ask(connection, clock)
+            return await asyncio.to_thread(_read, answers, name=name, server=server)
+    except OriginUnavailable as error:
+        return error
+
+
+async def _ask(connection: Connection, clock: Clock) -> _Answers:
+    asked_at = clock()
+    return _Answers(
+        asked_at=asked_at,
+        runtime=await _if_there(connection, _RUNTIME),
+        build=await _if_there(connection, _BUILD),
+        config=await _if_there(connection, _CONFIG),
+        flags=await _if_there(connection, _FLAGS),
+        rules=await connection.get(_RULES),
+        alerts=await connection.get(_ALERTS),
+        runtime_after=await _if_there(connection, _RUNTIME),
+    )
+
+
+async def _if_there(connection: Connection, path: str) -> Answer | None:
+    """Its answer; None where it has no such thing, or does not show it to us. Raises: OriginUnavailable."""
+    answer = await connection.get_if_there(path)
+    return answer if answer.is_ok else None
+
+
+def _read(answers: _Answers, *, name: str, server: Server) -> PrometheusPoll:
+    """Raises: OriginUnavailable."""
+    try:
+        return _poll(answers, name=name, server=server)
+    except (ValueError, OverflowError, RecursionError):  # msgspec.DecodeError is a ValueError
+        reason = "its answer is not what a Prometheus answers"
+    except _InPart as error:
+        reason = str(error)
+    raise OriginUnavailable(f"{server.url}: {reason}") from None
+
+
+class _InPart(Exception):
+    """It did not answer all that it was asked, or not as one."""
+
+
+def _poll(answers: _Answers, *, name: str, server: Server) -> PrometheusPoll:
+    started_at, reloaded_at = _times(answers)
+    groups = [group for group in _data(answers.rules, _Groups).groups if _alerting(group)]
+    rules = [rule for group in groups for rule in _alerting(group)]
+    flags = _data(answers.flags, dict[str, object]) if answers.flags else {}
+    version = _data(answers.build, _Build).version if answers.build else ""
+    naming = _naming(answers.config, version=version, features=str(flags.get(_FEATURES_FLAG, "")).split(","))
+    return PrometheusPoll(
+        name=name,
+        server=server.url,
+        asked_at=answers.asked_at,
+        started_at=started_at,
+        reloaded_at=reloaded_at,
+        version=version,
+        alerts=list(map(_alert, _data(answers.alerts, _Alerts).alerts)),
+        faulty_rules=frozenset(rule.name for rule in rules if rule.health != _HEALTHY),
+        longest_for=timedelta(seconds=max((rule.duration for rule in rules), default=0.0)),
+        longest_interval=timedelta(seconds=max((group.interval for group in groups), default=0.0)),
+        resend_delay=_resend_delay(flags.get(_RESEND_FLAG)),
+        external_labels=naming.external_labels,
+        alert_relabel_configs=naming.relabel_configs,
+        unnamed_because=naming.unnamed_because,
+    )
+
+
+def _data(answer: Answer, kind: type[T]) -> T:
+    """Raises: msgspec.DecodeError, _InPart."""
+    envelope: _Envelope[T] = msgspec.json.decode(answer.body, type=_Envelope[kind])  # type: ignore[valid-type]
+    if envelope.warnings:
+        raise _InPart("it answers in part, with warnings")
+    if envelope.status != "success" or envelope.data is None:
+        raise _InPart("it answers with an error")
+    return envelope.data
+
+
+def _times(answers: _Answers) -> tuple[datetime | None, datetime | None]:
+    """When it started and was last reloaded, by our clock. Raises: _InPart where that changed while it was asked."""
+    before, after = (_data(answer, _Runtime) if answer else None for answer in (answers.runtime, answers.runtime_after))
+    if before != after:
+        raise _InPart("it was restarted or reloaded while it was asked")
+    if answers.runtime_after is None or after is None:
+        return None, None
+    our_time = answers.runtime_after.our_time
+    reloaded_at = our_time(read_time(after.last_config_time)) if after.last_config_time else None
+    return our_time(read_time(after.start_time)), reloaded_at
+
+
+def _alerting(group: _Group) -> list[_Rule]:
+    return [rule for rule in group.rules or [] if rule.type == "alerting"]
+
+
+def _naming(config: Answer | None, *, version: str, features: Collection[str]) -> Naming:
+    if config is None:
+        return unknown("it does not show its configuration")
+    return read_config(_data(config, _Config).yaml, version=version, features=features)
+
+
+def _resend_delay(text: object) -> timedelta:
+    """Raises: ValueError."""
+    return _RESEND_DELAY if text is None else parse_duration(str(text))
+
+
+def _alert(wire: _Alert) -> PolledRuleAlert:
+    return PolledRuleAlert(
+        labels=without_empty(wire.labels),
+        annotations=wire.annotations or {},
+        state=wire.state,
+        active_at=read_time(wire.active_at),
+        value=wire.value,
+    )
