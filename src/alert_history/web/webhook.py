@@ -48,6 +48,17 @@ _log = structlog.get_logger()
 _encode = msgspec.json.Encoder().encode
 
 
+def route_of(path: str) -> str | None:
+    """The one of `ROUTES` that a sender means by a path: slashes too many, inside or at the end, change nothing.
+
+    Senders join a prefix and a path as they like (`http://host/` and `/api/v2/alerts`). None where it means no route.
+    """
+    if path in ROUTES:
+        return path
+    plain = "/" + "/".join(filter(None, path.split("/")))
+    return plain if plain in ROUTES else None
+
+
 class _Disconnected(Exception):
     """The sender went away before its body was whole: there is nobody to answer."""
 
@@ -83,7 +94,7 @@ class Webhook:
         self._max_alerts = max_alerts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """One POST to one of `ROUTES`."""
+        """One POST to one of `ROUTES`; the path in its scope is spelled as there."""
         begin = perf_counter()
         path = scope["path"]
         received_at = self._clock()
