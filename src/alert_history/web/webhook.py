@@ -42,7 +42,7 @@ ROUTES: dict[str, tuple[Decode, bool]] = {
 
 _CHUNK_BYTES = 64 * 1024
 _SHOWN_REFUSALS = 20
-_MAX_REQUEST_ID = 128
+MAX_REQUEST_ID_CHARACTERS = 128
 
 _log = structlog.get_logger()
 _encode = msgspec.json.Encoder().encode
@@ -300,7 +300,7 @@ async def _send(
 def sane_request_id(headers: Iterable[tuple[bytes, bytes]]) -> str | None:
     """The id that the caller gave its request, if logs and headers can hold it: short and printable ASCII."""
     for name, value in headers:
-        if name == b"x-request-id" and 0 < len(value) <= _MAX_REQUEST_ID:
+        if name == b"x-request-id" and 0 < len(value) <= MAX_REQUEST_ID_CHARACTERS:
             text = value.decode("latin-1")
             return text if text.isascii() and text.isprintable() else None
     return None
