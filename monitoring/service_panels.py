@@ -100,6 +100,14 @@ def traffic() -> list[Panel]:
             colors={"firing": RED, "resolved": GREEN, "quarantined": ORANGE},
         ),
         graph(
+            "Quarantined",
+            "What was wrong with alerts that could not be kept as they were: /api/v1/quarantine shows them. Those of "
+            "`annotations_cut` are recorded and told all the same.",
+            Query(rate("quarantined_total", by="reason"), "{{reason}}"),
+            unit="ops",
+            is_stacked=True,
+        ),
+        graph(
             "Silence",
             "How long ago each source was last heard, by any process, also over restarts. "
             "An Alertmanager with an alert that always fires stays under its repeat_interval.",

@@ -25,6 +25,7 @@ from alert_history.engine.enrich import Enrichment, EnrichmentPolicy
 from alert_history.engine.gauges import PublishingGauges, follow_checks
 from alert_history.engine.ingest import Ingest
 from alert_history.engine.modes import Modes
+from alert_history.engine.opening import Opening
 from alert_history.engine.publish import Publisher
 from alert_history.engine.upkeep import Retention, keep_up
 from alert_history.engine.watchdog import Watchdog
@@ -47,7 +48,7 @@ from alert_history.web.webhook import Webhook
 if TYPE_CHECKING:
     from alert_history.discovery.once import Found
 
-_OPEN_RETRY_SECONDS = 1.0
+_CANCEL_SECONDS = 2.0
 _WAIT_FOR_TARGETS = timedelta(seconds=15)
 _DEMO_SETTING = "demo_replayed_at"
 
@@ -101,8 +102,9 @@ class Service:
             changed=self._take_up_mode,
             switched=self._switched,
         )
+        self.opening = Opening(self.store, database=masked_url(settings.database_url), clock=utc_now)
         self.ingest = Ingest(
-            self.store.recorder,
+            self.opening,
             max_pending_bytes=settings.max_pending_bytes,
             observe=self._committed,
         )
@@ -115,7 +117,6 @@ class Service:
         )
         self.watchdog = Watchdog(self.store.upkeep, observer=self.metrics.state, clock=utc_now)
         self.application = self._application()
-        self._is_open = asyncio.Event()
         self._are_targets_known = self.discovery is None
         self._have_targets_come = asyncio.Event()
         self._created_at = utc_now()
@@ -126,7 +127,7 @@ class Service:
     async def start(self) -> None:
         """Start committing, and open the store in the background: a database that is down delays only readiness."""
         self._committer = asyncio.create_task(self.ingest.run(), name="ingest")
-        self._background = [asyncio.create_task(self._open(), name="upkeep")]
+        self._background = [asyncio.create_task(self._keep_up(), name="upkeep")]
         self._background.append(asyncio.create_task(self._enrich(), name="enrichment"))
         self._background.append(asyncio.create_task(follow_checks(self.checks, self.metrics.state), name="checks"))
         self._background.append(asyncio.create_task(self._watch_sources(), name="watchdog"))
@@ -144,10 +145,12 @@ class Service:
             async with asyncio.timeout(self.settings.shutdown_grace_seconds):
                 if self._committer is not None:
                     await self._committer
-        for task in self._background:
-            task.cancel()
-        await asyncio.gather(*self._background, return_exceptions=True)
-        await self.publisher.stop()
+        async with self.store.lifecycle.quiet():
+            for task in self._background:
+                task.cancel()
+            handing_back = asyncio.create_task(self.publisher.stop())
+            await asyncio.wait(self._background, timeout=_CANCEL_SECONDS)
+        await asyncio.gather(*self._background, handing_back, return_exceptions=True)
         await self.enrichment.enricher.close()
         await self.store.lifecycle.close()
         _log.info("stopped")
@@ -155,7 +158,7 @@ class Service:
     async def checks(self) -> dict[str, str]:
         """See `web.health.Readiness`."""
         checks = await self.store.lifecycle.check()
-        if not self._is_open.is_set():
+        if not self.opening.is_open.is_set():
             checks["startup"] = "not finished"
         elif self._is_waiting_for_targets():
             checks["startup"] = "the targets are not known yet"
@@ -171,7 +174,7 @@ class Service:
 
     async def replay_demo(self) -> None:
         """Fill the history with the recorded incident, through the door of everything else, and explain it; once."""
-        await self._is_open.wait()
+        await self.opening.is_open.wait()
         if await self.store.upkeep.read_setting(_DEMO_SETTING) is not None:
             return
         fingerprints: dict[str, None] = {}
@@ -288,16 +291,8 @@ class Service:
             self.enrichment.look()
             self.publisher.wake()
 
-    async def _open(self) -> None:
-        while not self._is_open.is_set():
-            try:
-                await self.store.lifecycle.open()
-                await self.store.upkeep.prepare(utc_now())
-                self._is_open.set()
-                _log.info("ready")
-            except AlertHistoryError as error:
-                _log.warning("database_unavailable", reason=str(error), database=masked_url(self.settings.database_url))
-                await asyncio.sleep(_OPEN_RETRY_SECONDS)
+    async def _keep_up(self) -> None:
+        await self.opening.run()
         retention = Retention(
             history=timedelta(days=self.settings.retention_days),
             bodies=timedelta(days=self.settings.body_retention_days),
@@ -307,7 +302,7 @@ class Service:
 
     async def _enrich(self) -> None:
         """Follow the mode and classify, once there is a store."""
-        await self._is_open.wait()
+        await self.opening.is_open.wait()
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self.modes.follow())
             tasks.create_task(self.enrichment.run())
@@ -323,12 +318,12 @@ class Service:
             _log.warning("follow_ups_not_taken_up", reason=str(error))
 
     async def _watch_sources(self) -> None:
-        await self._is_open.wait()
+        await self.opening.is_open.wait()
         await self.watchdog.run()
 
     async def _publish(self, discovery: Discovery) -> None:
         """Follow the targets, once there is a store to take deliveries from."""
-        await self._is_open.wait()
+        await self.opening.is_open.wait()
         from alert_history.targets.preparation import Preparation
 
         prepared = Preparation(self._found)

@@ -18,7 +18,7 @@ from prometheus_client.openmetrics import exposition as openmetrics
 from structlog.tracebacks import ExceptionDictTransformer
 
 from alert_history import __version__
-from alert_history.domain.alert import AlertGroup, Source
+from alert_history.domain.alert import AlertGroup, Cause, Source
 from alert_history.domain.classification import MODES, Mode
 from alert_history.domain.printable import printable
 from alert_history.domain.receipt import Outcome, Receipt
@@ -118,6 +118,12 @@ class IngestMetrics:
             buckets=_BATCH_BUCKETS,
             registry=registry,
         )
+        self._quarantined = Counter(
+            "alert_history_quarantined_total",
+            "Alerts that could not be kept as they were, each time they came, by what was wrong with them.",
+            ["reason"],
+            registry=registry,
+        )
         self._stored = Counter(
             "alert_history_alerts_stored_total",
             "Alerts that changed the history: new occurrences and new events.",
@@ -131,6 +137,8 @@ class IngestMetrics:
         )
         for source in get_args(Source):  # from 0, so that the first one is an increase
             self._events.labels("quarantined", source)
+        for cause in get_args(Cause):
+            self._quarantined.labels(cause)
         for reason in _REFUSALS:
             self._errors.labels(reason)
 
@@ -144,7 +152,15 @@ class IngestMetrics:
             self._events.labels("resolved", group.source).inc(resolved)
         if outcome.quarantined:
             self._events.labels("quarantined", group.source).inc(outcome.quarantined)
+        if outcome.quarantined or group.cut:
+            self._count_causes(group, orphans=outcome.quarantined - len(group.refused))
         self._stored.inc(outcome.stored)
+
+    def _count_causes(self, group: AlertGroup, *, orphans: int) -> None:
+        causes = PyCounter[Cause](refused.cause for refused in group.refused)
+        causes.update({"annotations_cut": len(group.cut), "unknown_occurrence": orphans})
+        for cause, count in causes.items():
+            self._quarantined.labels(cause).inc(count)
 
     def failed(self, reason: str) -> None:
         """Count a request that was refused or could not be kept."""

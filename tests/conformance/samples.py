@@ -7,6 +7,7 @@ from hashlib import sha256
 from alert_history.domain.alert import (
     Alert,
     AlertGroup,
+    Cut,
     Note,
     NoteKind,
     Refused,
@@ -53,12 +54,21 @@ def receipt(
     refused: Sequence[Refused] = (),
     notes: Sequence[Note] = (),
     silences: Sequence[Silence] = (),
+    cut: Sequence[Cut] = (),
     body: bytes | None = None,
     source: Source = "alertmanager",
 ) -> Receipt:
     """An accepted request that holds all this."""
     group = AlertGroup(
-        source, "team-x", "{}:{}", "http://alertmanager", list(alerts), list(refused), list(notes), list(silences)
+        source,
+        "team-x",
+        "{}:{}",
+        "http://alertmanager",
+        list(alerts),
+        list(refused),
+        list(notes),
+        list(silences),
+        cut=list(cut),
     )
     sent = repr(group).encode("utf-8", "surrogatepass") if body is None else body
     return Receipt(new_id(at), at, "/webhook", False, group, sent, sha256(sent).digest())

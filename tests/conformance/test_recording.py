@@ -2,7 +2,8 @@
 
 import pytest
 
-from alert_history.domain.alert import Refused
+from alert_history.domain.alert import Alert, Cut, Refused
+from alert_history.domain.receipt import Receipt
 from alert_history.ports import Store
 from tests.conformance import raw
 from tests.conformance.conftest import OpenReplica
@@ -185,6 +186,35 @@ async def test_outcome_adds_up(store: Store) -> None:
     )
     outcome = (await store.recorder.commit([mixed]))[0]
     assert (outcome.received, outcome.stored, outcome.repeated, outcome.quarantined) == (8, 4, 2, 2)
+
+
+def shortened(one: Alert, *, raw: bytes = b"{}") -> Receipt:
+    """A request whose one alert had to be cut; `raw` is how it came."""
+    return receipt(one, cut=[Cut(one.fingerprint, Refused(0, "too much: cut", raw, "annotations_cut"))])
+
+
+async def test_alert_that_was_cut_is_stored_and_in_quarantine_as_it_came(store: Store) -> None:
+    outcome = (await store.recorder.commit([shortened(FIRING, raw=b"all of it")]))[0]
+    assert (outcome.received, outcome.stored, outcome.quarantined) == (1, 1, 0)
+    (held,) = (await store.history.quarantine(limit=10, cursor=None)).quarantine
+    assert (held.receipt_id, held.reason, held.raw) == (outcome.receipt_id, "too much: cut", "all of it")
+
+
+async def test_alert_that_was_cut_and_is_sent_again_is_in_quarantine_once(
+    store: Store, database_url: str, open_replica: OpenReplica
+) -> None:
+    await store.recorder.commit([shortened(FIRING), shortened(FIRING)])
+    await store.recorder.commit([shortened(FIRING)])
+    await (await open_replica()).recorder.commit([shortened(FIRING)])
+    assert await raw.count(database_url, "quarantine") == 1
+
+
+async def test_alert_that_was_cut_and_says_something_new_is_in_quarantine_again(
+    store: Store, database_url: str
+) -> None:
+    await store.recorder.commit([shortened(FIRING)])
+    await store.recorder.commit([shortened(REWORDED)])
+    assert await raw.count(database_url, "quarantine") == 2
 
 
 async def test_events_are_numbered_without_gaps(store: Store, database_url: str) -> None:

@@ -21,7 +21,7 @@ from alert_history.targets.guard import guarded_client
 from alert_history.targets.registry import make_target
 from tests.processes import free_port
 from tests.vendors import alertmanager_receiver, pagerduty, rootly, server, slack, webhook
-from tests.vendors.messages import HOSTILE, classification, classified, message, outgoing, resolved
+from tests.vendors.messages import BLANK, HOSTILE, classification, classified, message, outgoing, resolved
 from tests.vendors.server import Day, Request, VendorServer, replies, serving
 
 TIMEOUT_SECONDS = 5.0
@@ -70,6 +70,10 @@ FORMATS = {
     "slack": Format(slack.Slack, slack.fields, slack.wrong_fields, slack.SECRETS, ("webhook_url",)),
     "webhook": Format(webhook.Webhook, webhook.fields, webhook.wrong_fields, webhook.SECRETS, ("url",)),
 }
+
+
+FOR_PEOPLE = ("pagerduty", "rootly", "slack")
+"""Those that write what people read. The others pass the labels on as they are."""
 
 
 @dataclass(frozen=True)
@@ -198,6 +202,14 @@ async def test_vendor_takes_hostile_alerts(place: Place, kind: str) -> None:
     await place.target.send(message(HOSTILE[kind]))
     assert place.vendor.refusals == []
     assert place.vendor.taken
+
+
+@pytest.mark.parametrize("place", FOR_PEOPLE, indirect=True)
+@pytest.mark.parametrize("name", BLANK)
+async def test_people_are_told_of_an_alert_without_a_name(place: Place, name: str) -> None:
+    await place.target.send(message(outgoing(labels={"alertname": name, "instance": name, "node": "n1"})))
+    assert place.vendor.refusals == []
+    assert b"alert without a name" in place.server.requests[-1].body
 
 
 @pytest.mark.parametrize("kind", HOSTILE)

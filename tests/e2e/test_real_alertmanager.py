@@ -157,19 +157,21 @@ def test_prometheus_alone_is_named_as_the_source(straight_from_prometheus: Story
     assert straight_from_prometheus.alert["source"] == "prometheus"
 
 
-def test_alert_that_amtool_adds_is_stored(service: StartService, database_url: str) -> None:
-    history = service({"DATABASE_URL": database_url})
-    _amtool("alert", "add", "BackupLate", "severity=warning", "--annotation=summary=None since Sunday", to=history)
+@pytest.mark.parametrize("prefix", ["", "/", "//"])
+def test_alert_that_amtool_adds_is_stored(service: StartService, sqlite_url: str, prefix: str) -> None:
+    history = service({"DATABASE_URL": sqlite_url})
+    added = ["BackupLate", "severity=warning", "--annotation=summary=None since Sunday"]
+    _amtool("alert", "add", *added, to=history.url + prefix)
     (alert,) = _history(history, "BackupLate")
     assert alert["labels"] == {"alertname": "BackupLate", "severity": "warning"}
     assert alert["annotations"] == {"summary": "None since Sunday"}
 
 
-def test_amtool_shows_why_an_alert_was_refused(service: StartService, database_url: str) -> None:
-    history = service({"DATABASE_URL": database_url})
-    done = _run_amtool(
-        "alert", "add", "BackupLate", "--start=2026-11-24T12:00:00Z", "--end=2026-11-24T11:00:00Z", to=history
-    )
+@pytest.mark.parametrize("prefix", ["", "/"])
+def test_amtool_shows_why_an_alert_was_refused(service: StartService, sqlite_url: str, prefix: str) -> None:
+    history = service({"DATABASE_URL": sqlite_url})
+    times = ["--start=2026-11-24T12:00:00Z", "--end=2026-11-24T11:00:00Z"]
+    done = _run_amtool("alert", "add", "BackupLate", *times, to=history.url + prefix)
     assert (done.returncode, "endsAt is before startsAt" in done.stderr) == (1, True), done.stderr
 
 
@@ -214,14 +216,14 @@ def _get(server: Server, path: str, **parameters: str) -> Any:
     return answer.json()
 
 
-def _amtool(*words: str, to: Server) -> None:
+def _amtool(*words: str, to: str) -> None:
     done = _run_amtool(*words, to=to)
     assert done.returncode == 0, done.stderr
 
 
-def _run_amtool(*words: str, to: Server) -> subprocess.CompletedProcess[str]:
+def _run_amtool(*words: str, to: str) -> subprocess.CompletedProcess[str]:
     program = find_program("amtool", package="prometheus-alertmanager")
-    command = [program, *words, f"--alertmanager.url={to.url}"]
+    command = [program, *words, f"--alertmanager.url={to}"]
     return subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
 
 

@@ -1,8 +1,10 @@
 """Bad input over HTTP: it gets its answer or goes to quarantine, nothing else is lost, and the service goes on."""
 
 import gzip
+import re
 import select
 import zlib
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -103,6 +105,46 @@ def test_bad_alert_is_quarantined_and_its_neighbours_are_kept(
     assert (answer.status_code, counts) == (200, {"received": 3, "stored": 2, "repeated": 0, "quarantined": 1})
     ((position, told),) = _quarantined(client, answer.json()["receipt_id"])
     assert (position, told.startswith(reason), _kept(client, name)) == (1, True, 2)
+
+
+_CUT = "its annotations have 1048596 bytes together, more than 262144: cut"
+
+
+@pytest.mark.parametrize("path", ["/webhook", "/api/v2/alerts"])
+def test_alert_with_1_mb_of_annotations_is_kept_cut_and_is_whole_in_quarantine(
+    client: httpx.Client, name: str, path: str
+) -> None:
+    one = alert(1, alertname=name) | {"annotations": {"summary": "no space", "text": "x" * _MEBIBYTE, "a": ""}}
+    before = _causes(client)
+    answer = _post(client, webhook(one) if path == "/webhook" else msgspec.json.encode([one]), path=path)
+    counts = {key: answer.json().get(key) for key in ("received", "stored", "repeated", "quarantined")}
+    assert (answer.status_code, counts) == (200, {"received": 1, "stored": 1, "repeated": 0, "quarantined": 0})
+    (kept,) = client.get("/history", params={"alertname": name}).json()["alerts"]
+    assert kept["annotations"]["summary"] == "no space"
+    assert kept["annotations"]["text"].endswith(" bytes)")
+    assert _quarantined(client, answer.json()["receipt_id"]) == [(0, _CUT)]
+    assert _causes(client) - before == {"annotations_cut": 1}
+
+
+def test_alert_with_1_mb_of_annotations_that_is_sent_again_is_a_repeat(client: httpx.Client, name: str) -> None:
+    one = alert(1, alertname=name) | {"annotations": {"summary": "no space", "text": "x" * _MEBIBYTE}}
+    answers = [_post(client, webhook(one)).json() for _ in range(3)]
+    assert [(answer["stored"], answer["repeated"]) for answer in answers] == [(1, 0), (0, 1), (0, 1)]
+    assert [len(_quarantined(client, answer["receipt_id"])) for answer in answers] == [1, 0, 0]
+
+
+def test_what_is_quarantined_is_counted_by_what_is_wrong_with_it(client: httpx.Client) -> None:
+    bad = [_BAD_ALERTS[name][0] for name in ("no labels", "label of 1 MB", "startsAt in the year 1", "a number")]
+    before = _causes(client)
+    _post(client, b'{"alerts":[' + b",".join(bad) + b"]}")
+    assert _causes(client) - before == {"labels": 2, "times": 1, "shape": 1}
+
+
+def _causes(client: httpx.Client) -> Counter[str]:
+    """How many alerts were quarantined, by why."""
+    counter = re.compile(r'^alert_history_quarantined_total{reason="(\w+)"} (\S+)', re.MULTILINE)
+    found = counter.findall(client.get("/metrics").text)
+    return Counter({cause: int(float(count)) for cause, count in found})
 
 
 _AS_PROMETHEUS = {

@@ -91,10 +91,17 @@ def test_head_of_an_ingest_path_says_what_is_allowed(client: httpx.Client) -> No
     assert (answer.status_code, answer.headers["allow"], answer.content) == (405, "POST", b"")
 
 
-@pytest.mark.parametrize("path", ["/webhooks", "/webhook/", "/WEBHOOK", "/webhook/other", "/api/v2"])
+@pytest.mark.parametrize("path", ["/webhooks", "/webhook/other/", "/WEBHOOK", "/webhook/other", "/api/v2"])
 def test_post_to_an_unknown_path_is_not_found(client: httpx.Client, path: str) -> None:
     answer = _post(client, webhook(), path=path)
     assert (answer.status_code, answer.json()["type"]) == (404, "urn:alert-history:problem:no-such-path")
+
+
+@pytest.mark.parametrize("path", ["/api/v2/alerts/", "//api/v2/alerts", "/webhook//proxy/", "/webhook%2f"])
+def test_slashes_too_many_change_nothing(live: Server, name: str, path: str) -> None:
+    body = _body("/api/v2/alerts" if "api" in path else "/webhook", alert(1, alertname=name))
+    answer = send_raw(live, post_head(path, f"Content-Length: {len(body)}") + body)
+    assert (answer.status, msgspec.json.decode(answer.body)["stored"]) == (200, 1)
 
 
 def test_query_string_changes_nothing(client: httpx.Client) -> None:

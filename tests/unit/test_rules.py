@@ -13,6 +13,7 @@ from alert_history.enrichers.known_alerts import DATA, KNOWN, MONITORING, family
 from alert_history.enrichers.known_cluster_alerts import KUBERNETES, NODES
 from alert_history.enrichers.places import place_for_tests
 from alert_history.enrichers.rules import classify_by_rules
+from tests.vendors.messages import BLANK
 
 NOW = datetime(2026, 3, 4, 12, 0, tzinfo=UTC)
 
@@ -59,6 +60,13 @@ def test_it_says_what_speaks_for_it_and_what_to_do() -> None:
     assert told.recommendations[0] == "Follow the runbook: https://runbooks.example/x"
     assert "Look at what began around it: NodeDown." in told.recommendations
     assert (told.source, told.model, told.at) == ("rules", "rules", NOW)
+
+
+@pytest.mark.parametrize("name", BLANK)
+def test_an_alert_with_a_blank_name_has_none(name: str) -> None:
+    told = classify_by_rules(case(name, Past(month=1, around=(" ",)), namespace=" ", job="node"), now=NOW)
+    assert told.summary.startswith("An alert without a name in node: ")
+    assert [text for text in told.recommendations if text.startswith("Look at")] == []
 
 
 def test_evidence_that_disagrees_makes_it_less_sure_and_evidence_that_agrees_surer() -> None:

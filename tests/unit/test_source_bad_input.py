@@ -111,7 +111,6 @@ def test_alert_that_is_no_object_is_refused_alone(alert: bytes, reason: str) -> 
         ({"labels": {"alertname": "é" * 513}}, "the value of label 'alertname' has 1026 bytes, more than 1024"),
         ({"labels": {"namespace": "x" * 1025}}, "the value of label 'namespace' has 1025 bytes, more than 1024"),
         ({"labels": {"severity": "x" * 1025}}, "the value of label 'severity' has 1025 bytes, more than 1024"),
-        ({"annotations": {"a": "é" * 131072}}, "its annotations have 262145 bytes together, more than 262144"),
         ({"annotations": {"a": ["b"]}}, "an annotation is an array, not a string"),
         ({"annotations": "text"}, "annotations are a string, not an object"),
         ({"startsAt": None}, "startsAt is not set"),
@@ -153,10 +152,6 @@ def test_refused_alert_is_kept_as_it_came() -> None:
 )
 def test_label_at_the_bound_is_kept(labels: dict[str, str]) -> None:
     assert len(with_fields(labels=labels).alerts) == 3
-
-
-def test_annotations_at_the_bound_are_kept() -> None:
-    assert len(with_fields(annotations={"ab": "é" * 131071}).alerts) == 3
 
 
 @pytest.mark.parametrize("text", [rb"\ud800", rb"x\udc00y", rb"\ud83d\ud83d", b"\xff", b"\xed\xa0\x80"], ids=repr)

@@ -17,7 +17,7 @@ from alert_history.sources import decode_webhook
 from alert_history.targets.alertmanager import FIRES_AT_MOST, forwarded_group, make, posted_alerts
 from tests.processes import Server, find_program, wait_until
 from tests.servers import alertmanager_server
-from tests.vendors.messages import ENDED, HOSTILE, STARTED, classification, message, outgoing, resolved
+from tests.vendors.messages import BLANK, ENDED, HOSTILE, STARTED, classification, message, outgoing, resolved
 
 DATA = Path(__file__).parents[1] / "data"
 NOW = datetime(2026, 11, 24, 12, 30, tzinfo=UTC)
@@ -194,6 +194,12 @@ def held(alertmanager: Server, alertname: str) -> list[dict[str, Any]]:
     return alerts
 
 
+def everything(alertmanager: Server) -> list[dict[str, Any]]:
+    """All that Alertmanager holds."""
+    alerts: list[dict[str, Any]] = httpx.get(f"{alertmanager.url}/api/v2/alerts", trust_env=False).json()
+    return alerts
+
+
 def now(**changes: Any) -> Outgoing:
     """A firing alert of the last minute."""
     at = datetime.now(UTC)
@@ -223,7 +229,14 @@ async def test_real_alertmanager_drops_what_is_resolved(alertmanager: Server) ->
 
 async def test_what_a_real_alertmanager_refuses_is_rejected(alertmanager: Server) -> None:
     with pytest.raises(Rejected, match="answered 400"):
-        await send(alertmanager, now(labels={}))
+        await send(alertmanager, now(labels={"a-name-of-later-versions": "x"}))
+
+
+@pytest.mark.parametrize("name", BLANK)
+async def test_real_alertmanager_takes_an_alert_without_a_name(alertmanager: Server, name: str) -> None:
+    before = len(everything(alertmanager))
+    await send(alertmanager, now(labels={"alertname": name}))
+    wait_until(lambda: len(everything(alertmanager)) > before, "the alert is held")
 
 
 async def test_user_and_password_of_the_url_are_sent_as_such() -> None:

@@ -19,7 +19,7 @@ from alert_history.targets.guard import guarded_client
 from tests.processes import free_port
 from tests.vendors import gotify, server
 from tests.vendors.gotify import Gotify
-from tests.vendors.messages import HOSTILE, classification, message, outgoing, resolved
+from tests.vendors.messages import BLANK, HOSTILE, classification, message, outgoing, resolved
 from tests.vendors.server import Day, VendorServer, replies, serving
 
 pytestmark = pytest.mark.filterwarnings("ignore:'imghdr' is deprecated")  # one of apprise's plug-ins
@@ -79,6 +79,11 @@ async def test_group_is_one_message(vendor: VendorServer) -> None:
 async def test_service_takes_hostile_alerts(vendor: VendorServer, kind: str) -> None:
     await target(gotify.url(vendor.url)).send(message(HOSTILE[kind]))
     assert len(shown(vendor)) == 1
+
+
+@pytest.mark.parametrize("name", BLANK)
+def test_title_says_that_a_blank_name_is_none(name: str) -> None:
+    assert text_of([outgoing(labels={"alertname": name})]).title == "🔴 FIRING · alert without a name"
 
 
 @pytest.mark.parametrize(

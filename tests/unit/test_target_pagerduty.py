@@ -149,6 +149,22 @@ def test_an_alert_without_a_summary_says_what_and_where_it_is() -> None:
     assert "db-1:9100" in told
 
 
+def test_what_nobody_can_see_is_passed_over() -> None:
+    blank = outgoing(
+        labels={"alertname": " ", "instance": "\t", "node": "n1", "namespace": " ", "team": "db"},
+        annotations={
+            "summary": " ",
+            "message": "it burns",
+            "runbook_url": " ",
+            "runbook": "https://runbooks.example/x",
+        },
+    )
+    payload = event(blank)["payload"]
+    where = {name: payload.get(name) for name in ("source", "group", "class", "summary")}
+    assert where == {"source": "n1", "group": "db", "class": None, "summary": "alert without a name: it burns"}
+    assert event(blank)["links"][0] == {"href": "https://runbooks.example/x", "text": "Runbook"}
+
+
 def test_links_lead_to_the_runbook_and_the_source() -> None:
     told = event(outgoing())
     assert [link["text"] for link in told["links"]] == ["Runbook", "Source"]

@@ -176,6 +176,11 @@ def test_labels_and_description_say_what_the_alert_means() -> None:
     )
 
 
+def test_labels_that_show_nothing_are_left_out() -> None:
+    alert = outgoing(labels={"alertname": " ", "severity": "warning", " ": "x", "empty": ""})
+    assert new_alert(alert, service_ids=(), organization_id="")["labels"] == [{"key": "severity", "value": "warning"}]
+
+
 def test_a_label_of_the_alert_itself_is_kept() -> None:
     alert = outgoing(labels={"classification_severity": "mine"}, classification=classification())
     labels = new_alert(alert, service_ids=(), organization_id="")["labels"]

@@ -72,6 +72,11 @@ def test_headline_says_what_fires_how_badly_where_and_what_is_wrong() -> None:
     )
 
 
+def test_headline_leaves_out_what_nobody_can_see() -> None:
+    labels = {"alertname": " ", "severity": " ", "cluster": "\u200b", "namespace": " ", "job": "node"}
+    assert headline([outgoing(labels=labels, annotations={})]) == "🔴 *FIRING* · *alert without a name* · node"
+
+
 def test_headline_counts_what_fires_and_what_is_over() -> None:
     alerts = [*group(2), resolved(labels=labelled(instance="db-9"))]
     assert headline(alerts).startswith("🔴 *2 FIRING, 1 RESOLVED* · *DiskFull* · critical · shop\n")

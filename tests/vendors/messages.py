@@ -79,9 +79,18 @@ def message(alert: Outgoing | None = None, *, key: str = "01936a3c-fired") -> Me
     return Message(idempotency_key=key, alerts=(alert or outgoing(),))
 
 
+BLANK = ("", " ", "\t\n", "\u200b\u2060", "\u3164", "\x00")
+"""Names that nobody can see."""
+
 HOSTILE: dict[str, Outgoing] = {
     "bare": outgoing(
         labels={}, annotations={}, generator_url="", external_url="", receiver="", group_key="", details={}
+    ),
+    "blank": outgoing(
+        labels=dict.fromkeys(("alertname", "severity", "namespace", "instance", "job", "empty"), " \t") | {"empty": ""},
+        annotations=dict.fromkeys(("summary", "description", "runbook_url", "dashboard"), " "),
+        receiver=" ",
+        group_key=" ",
     ),
     "large": outgoing(
         labels={"alertname": "A" * 5000} | {f"label_{i}": "v" * 2000 for i in range(300)},

@@ -85,9 +85,9 @@ def _payload_faults(payload: Any) -> list[str]:
     if not isinstance(payload, dict):
         return ["'payload' is missing or blank"]
     wrong = {
-        "'payload.summary' is missing or blank": not payload.get("summary"),
+        "'payload.summary' is missing or blank": not payload.get("summary", "").strip(),
         "'payload.summary' is too long": len(payload.get("summary", "")) > 1024,
-        "'payload.source' is missing or blank": not payload.get("source"),
+        "'payload.source' is missing or blank": not payload.get("source", "").strip(),
         "'payload.severity' is invalid": payload.get("severity") not in _SEVERITIES,
         "'payload.timestamp' is invalid": not _is_time(payload.get("timestamp")),
         "unknown fields of the payload": bool(set(payload) - _PAYLOAD),

@@ -113,9 +113,12 @@ def _is_sound(name: str, value: Any) -> bool:
         return datetime.fromisoformat(value).tzinfo is not None
     if name == "labels":
         return all(
-            set(label) == {"key", "value"} and all(isinstance(v, str) for v in label.values()) for label in value
+            set(label) == {"key", "value"} and all(isinstance(v, str) and v.strip() for v in label.values())
+            for label in value
         )
     if name == "service_ids":
         return all(isinstance(service_id, str) for service_id in value)
     allowed: set[Any] | None = {"source": _SOURCES, "status": {"open", "triggered"}}.get(name)
-    return value in allowed if allowed else isinstance(value, dict if name == "data" else str)
+    if allowed is not None:
+        return value in allowed
+    return isinstance(value, dict) if name == "data" else isinstance(value, str) and bool(value.strip())

@@ -90,7 +90,7 @@ def faults(message: Mapping[str, Any]) -> Iterator[str]:
     """What Slack would say against a message, or show otherwise than it was meant."""
     if set(message) - _MESSAGE:
         yield f"invalid_payload: {set(message) - _MESSAGE}"
-    if not message.get("text"):
+    if not message.get("text", "").strip():
         yield "no_text"
     if len(message["text"]) > MAX_TEXT_CHARACTERS:
         yield "msg_too_long"
@@ -116,7 +116,7 @@ def _texts(value: Any) -> Iterator[str]:
 
 
 def _attachment_faults(attachment: Mapping[str, Any]) -> Iterator[str]:
-    if set(attachment) - _ATTACHMENT or not _COLOR.fullmatch(attachment["color"]) or not attachment["fallback"]:
+    if set(attachment) - _ATTACHMENT or not _COLOR.fullmatch(attachment["color"]) or not attachment["fallback"].strip():
         yield "invalid_attachments"
     blocks = attachment["blocks"]
     if not 1 <= len(blocks) <= MAX_BLOCKS:
@@ -144,7 +144,7 @@ def _block_faults(block: Mapping[str, Any]) -> Iterator[str]:
 def _text_faults(text: Mapping[str, Any]) -> Iterator[str]:
     if text.get("type") != "mrkdwn" or set(text) - {"type", "text", "verbatim"}:
         yield f"invalid_blocks: {text}"
-    if not 1 <= len(text["text"]) <= MAX_SECTION_CHARACTERS:
+    if not 1 <= len(text["text"].strip()) <= len(text["text"]) <= MAX_SECTION_CHARACTERS:
         yield f"invalid_blocks: {len(text['text'])} characters"
     yield from _markup_faults(text["text"])
 

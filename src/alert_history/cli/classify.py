@@ -16,6 +16,7 @@ from alert_history.cli.store import faults_of, using_store
 from alert_history.config import Settings, load_settings
 from alert_history.domain.alert import Alert
 from alert_history.domain.classification import Case, Past, Verdict, shape_of
+from alert_history.domain.visible import first_visible
 from alert_history.enrichers import make_enricher
 from alert_history.errors import ConfigurationError, InvalidRequest
 from alert_history.ports import Enricher
@@ -98,7 +99,7 @@ async def _with_past(settings: Settings, cases: Sequence[Case]) -> list[Case]:
 def _table(cases: Sequence[Case], verdicts: Sequence[Verdict | None]) -> Table:
     table = Table("alert", "severity", "sure", "what it means", "why", show_edge=False)
     for case, verdict in zip(cases, verdicts, strict=True):
-        name = cell(case.labels.get("alertname", case.fingerprint))
+        name = cell(first_visible(case.labels, "alertname") or case.fingerprint)
         if verdict is None:
             table.add_row(name, "", "", "no answer", "")
             continue

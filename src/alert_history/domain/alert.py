@@ -14,6 +14,9 @@ Source = Literal["alertmanager", "grafana", "prometheus", "event_recorder"]
 Status = Literal["firing", "resolved"]
 NoteKind = Literal["silenced", "unsilenced", "inhibited", "notified", "grouped"]
 
+Cause = Literal["labels", "annotations", "annotations_cut", "times", "shape", "unknown_occurrence"]
+"""What was wrong with what went to quarantine, in one word."""
+
 _FNV_OFFSET = 0xCBF29CE484222325
 _FNV_PRIME = 0x100000001B3
 _FNV_MASK = 0xFFFFFFFFFFFFFFFF
@@ -47,11 +50,19 @@ class Alert(msgspec.Struct, frozen=True, gc=False):
 
 
 class Refused(msgspec.Struct, frozen=True, gc=False):
-    """An alert that can't be kept, why, and its JSON as it came (position from 0 in its request)."""
+    """An alert that can't be kept as it is, why, and its JSON as it came (position from 0 in its request)."""
 
     position: int
     reason: str
     raw: bytes
+    cause: Cause = "shape"
+
+
+class Cut(msgspec.Struct, frozen=True, gc=False):
+    """An alert that is kept with less than was sent. `whole` is how it came, and goes to quarantine once."""
+
+    fingerprint: str
+    whole: Refused
 
 
 class Note(msgspec.Struct, frozen=True, gc=False):
@@ -83,7 +94,10 @@ class Silence(msgspec.Struct, frozen=True, gc=False):
 
 
 class AlertGroup(msgspec.Struct, frozen=True, gc=False):
-    """All that one request says. `details` holds its group-level fields (groupLabels, version, orgId, …) as sent."""
+    """All that one request says. `details` holds its group-level fields (groupLabels, version, orgId, …) as sent.
+
+    Those of `cut` are among `alerts` too.
+    """
 
     source: Source
     receiver: str
@@ -95,6 +109,7 @@ class AlertGroup(msgspec.Struct, frozen=True, gc=False):
     silences: list[Silence] = []
     truncated_alerts: int = 0
     details: dict[str, Any] = {}
+    cut: list[Cut] = []
 
     @property
     def received(self) -> int:

@@ -20,6 +20,7 @@ from alert_history.domain.classification import (
     stable_labels,
 )
 from alert_history.domain.severity import QUIETEST_FIRST, Severity, labelled_severity
+from alert_history.domain.visible import NAMELESS, first_visible, visible
 from alert_history.enrichers.families import Family
 from alert_history.enrichers.known_alerts import family_of
 from alert_history.enrichers.places import place_for_tests
@@ -171,8 +172,8 @@ def _by_novelty(case: Case, family: Family, said: Severity) -> Iterator[Evidence
 
 
 def _summary(case: Case, family: Family) -> str:
-    name = case.labels.get("alertname", "An alert without a name")
-    where = case.labels.get("namespace") or case.labels.get("job") or case.labels.get("service")
+    name = first_visible(case.labels, "alertname") or f"An {NAMELESS}"
+    where = first_visible(case.labels, "namespace", "job", "service")
     of = f" in {where}" if where else ""
     at_once = f", {case.waiting} at once" if case.waiting >= _MANY_AT_ONCE else ""
     habit = f"; {_habit(case)}" if case.past.is_known else ""
@@ -196,15 +197,14 @@ def _duration(seconds: float) -> str:
 
 
 def _advice(case: Case, family: Family, severity: Severity) -> Iterator[str]:
-    runbook = case.annotations.get("runbook_url") or case.annotations.get("runbook")
-    if runbook:
+    if runbook := first_visible(case.annotations, "runbook_url", "runbook"):
         yield f"Follow the runbook: {runbook}"
     if severity == "noise" and family.category != "self-test":
         yield "Lengthen the rule's `for:` or raise its threshold; nobody should be woken by this."
     if case.past.is_flapping and severity != "noise":
         yield "It comes and goes: look for what comes and goes with it, and do not wait until it stays."
-    if case.past.around:
-        yield f"Look at what began around it: {', '.join(case.past.around[:5])}."
+    if around := list(filter(visible, case.past.around)):
+        yield f"Look at what began around it: {', '.join(around[:5])}."
     yield from (_filled(text, case) for text in family.advice)
 
 

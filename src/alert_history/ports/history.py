@@ -51,7 +51,10 @@ class StoredEvent(msgspec.Struct, frozen=True):
 
 
 class QuarantinedAlert(msgspec.Struct, frozen=True):
-    """An alert that was refused inside an accepted request. `raw` is its JSON as sent, undecodable bytes replaced."""
+    """An alert that was refused inside an accepted request, or kept with its annotations cut.
+
+    `raw` is its JSON as sent, undecodable bytes replaced.
+    """
 
     id: str
     received_at: datetime

@@ -1,5 +1,6 @@
 """A whole store, by what is asked of it."""
 
+from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
 import msgspec
@@ -21,6 +22,13 @@ class Lifecycle(Protocol):
 
     async def check(self) -> dict[str, str]:
         """`{"database": "ok"|fault, "schema": "ok"|fault}`; answers within 2 s and never raises."""
+        ...
+
+    def quiet(self) -> AbstractAsyncContextManager[None]:
+        """Inside it nothing is asked of the database: what was has ended, or took too long; what comes waits.
+
+        Whoever is cancelled inside is not in the middle of a statement, which a server would log as an error.
+        """
         ...
 
     async def close(self) -> None:

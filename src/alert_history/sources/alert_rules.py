@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from alert_history.domain.alert import Cause
 from alert_history.sources.json_document import TOO_DEEP
 
 LABEL_NAME_BYTES = 1024
@@ -16,8 +17,6 @@ LABEL_VALUE_BYTES = 64 * 1024
 INDEXED_VALUE_BYTES = 1024
 """Of a value that a database index holds: PostgreSQL takes 2704 bytes, with all else that is in the entry."""
 INDEXED_LABELS = frozenset({"alertname", "namespace", "severity"})
-ANNOTATIONS_BYTES = 256 * 1024
-"""Of all names and values of one alert's annotations together."""
 UNCHECKED_CHARACTERS = 256
 """A label name or value up to this long is within every bound above, whatever its characters."""
 
@@ -33,14 +32,18 @@ _surrogate = re.compile("[\ud800-\udfff]")
 class Fault(Exception):
     """Why one alert, or one event, can't be kept. The message is the reason shown in quarantine."""
 
+    def __init__(self, reason: str, cause: Cause = "shape") -> None:
+        super().__init__(reason)
+        self.cause = cause
+
 
 def read_labels(value: Any) -> dict[str, str]:
     """Labels of any JSON value. Raises Fault."""
     if not isinstance(value, dict):
-        raise Fault(f"labels are {kind(value)}, not an object")
+        raise Fault(f"labels are {kind(value)}, not an object", "labels")
     for name, text in value.items():
         if not isinstance(text, str):
-            raise Fault(f"the value of label {shown(name)} is {kind(text)}, not a string")
+            raise Fault(f"the value of label {shown(name)} is {kind(text)}, not a string", "labels")
     check_labels(value)
     return value
 
@@ -48,24 +51,24 @@ def read_labels(value: Any) -> dict[str, str]:
 def check_labels(labels: dict[str, str]) -> None:
     """Refuse labels that can't name an alert or can't be stored. Raises Fault."""
     if not labels:
-        raise Fault("it has no labels")
+        raise Fault("it has no labels", "labels")
     for name, value in labels.items():
         if not name:
-            raise Fault("a label has an empty name")
-        check_identity(name, of=f"the name of label {shown(name)}", max_bytes=LABEL_NAME_BYTES)
+            raise Fault("a label has an empty name", "labels")
+        check_identity(name, of=f"the name of label {shown(name)}", max_bytes=LABEL_NAME_BYTES, cause="labels")
         max_bytes = INDEXED_VALUE_BYTES if name in INDEXED_LABELS else LABEL_VALUE_BYTES
-        check_identity(value, of=f"the value of label {shown(name)}", max_bytes=max_bytes)
+        check_identity(value, of=f"the value of label {shown(name)}", max_bytes=max_bytes, cause="labels")
 
 
-def check_identity(text: str, *, of: str, max_bytes: int) -> None:
+def check_identity(text: str, *, of: str, max_bytes: int, cause: Cause = "shape") -> None:
     """Refuse a text that names something and can't be stored as it is. Raises Fault."""
     if "\0" in text:
-        raise Fault(f"{of} holds a NUL character")
+        raise Fault(f"{of} holds a NUL character", cause)
     if _surrogate.search(text):
-        raise Fault(f"{of} is no Unicode text: it holds a lone surrogate or bytes that are not UTF-8")
+        raise Fault(f"{of} is no Unicode text: it holds a lone surrogate or bytes that are not UTF-8", cause)
     size = len(text.encode())
     if size > max_bytes:
-        raise Fault(f"{of} has {size} bytes, more than {max_bytes}")
+        raise Fault(f"{of} has {size} bytes, more than {max_bytes}", cause)
 
 
 def read_annotations(value: Any) -> dict[str, str]:
@@ -73,28 +76,16 @@ def read_annotations(value: Any) -> dict[str, str]:
     if value is None:
         return {}
     if not isinstance(value, dict):
-        raise Fault(f"annotations are {kind(value)}, not an object")
-    annotations = {clean(name): _annotation(text) for name, text in value.items()}
-    check_annotations(annotations)
-    return annotations
+        raise Fault(f"annotations are {kind(value)}, not an object", "annotations")
+    return {clean(name): _annotation(text) for name, text in value.items()}
 
 
 def _annotation(value: Any) -> str:
     if isinstance(value, str):
         return clean(value)
     if isinstance(value, dict | list):
-        raise Fault(f"an annotation is {kind(value)}, not a string")
+        raise Fault(f"an annotation is {kind(value)}, not a string", "annotations")
     return "" if value is None else msgspec.json.encode(value).decode()
-
-
-def check_annotations(annotations: dict[str, str]) -> None:
-    """Refuse annotations that are too large together. Raises Fault."""
-    characters = sum(map(len, annotations)) + sum(map(len, annotations.values()))
-    if characters * 4 <= ANNOTATIONS_BYTES:
-        return
-    size = sum(len(text.encode()) for pair in annotations.items() for text in pair)
-    if size > ANNOTATIONS_BYTES:
-        raise Fault(f"its annotations have {size} bytes together, more than {ANNOTATIONS_BYTES}")
 
 
 def read_time(value: Any, *, of: str) -> datetime | None:
@@ -102,7 +93,7 @@ def read_time(value: Any, *, of: str) -> datetime | None:
     if value is None or value == "":
         return None
     if not isinstance(value, str):
-        raise Fault(f"{of} is {kind(value)}, not an RFC 3339 time")
+        raise Fault(f"{of} is {kind(value)}, not an RFC 3339 time", "times")
     try:
         time = msgspec.convert(value, datetime)
     except ValueError:
@@ -116,13 +107,13 @@ def _time_at_the_edge(text: str, *, of: str) -> datetime | None:
         return None
     if text.startswith("9999-12-31T23:59:59."):
         return _LAST
-    raise Fault(f"{of} is {shown(text)}, not an RFC 3339 time")
+    raise Fault(f"{of} is {shown(text)}, not an RFC 3339 time", "times")
 
 
 def to_utc(time: datetime, *, of: str) -> datetime | None:
     """The same instant in UTC; None for the year 1, which is how Go writes a time that is not set. Raises Fault."""
     if time.tzinfo is None:
-        raise Fault(f"{of} has no time zone")
+        raise Fault(f"{of} has no time zone", "times")
     if time.year == 1:
         return None
     try:
@@ -134,7 +125,7 @@ def to_utc(time: datetime, *, of: str) -> datetime | None:
 def check_order(starts_at: datetime, ends_at: datetime) -> None:
     """Refuse an end before the start. Raises Fault."""
     if ends_at < starts_at:
-        raise Fault("endsAt is before startsAt")
+        raise Fault("endsAt is before startsAt", "times")
 
 
 def is_fingerprint(text: str) -> bool:

@@ -11,13 +11,14 @@ from typing import Any
 
 import msgspec
 
-from alert_history.domain.alert import Alert, AlertGroup, Refused, fingerprint
+from alert_history.domain.alert import Alert, AlertGroup, fingerprint
 from alert_history.sources import grafana
 from alert_history.sources.alert_rules import Fault, check_order, clean, is_fingerprint, shown, text_of
 from alert_history.sources.json_document import Document, too_many
 from alert_history.sources.wire import (
     NUL_ESCAPE,
     Build,
+    Built,
     WireAlert,
     build_each,
     build_sound,
@@ -70,7 +71,7 @@ def decode_sound(body: bytes, *, received_at: datetime, max_alerts: int) -> Aler
     if len(wires) > max_alerts:
         raise too_many(max_alerts)
     alerts = build_sound(body, wires, build=_builder(notification), received_at=received_at)
-    return None if alerts is None else _group(notification, alerts)
+    return None if alerts is None else _group(notification, Built(alerts, [], []))
 
 
 def is_notification(document: Document) -> bool:
@@ -79,10 +80,10 @@ def is_notification(document: Document) -> bool:
 
 
 def decode_each(document: Document, *, received_at: datetime) -> AlertGroup:
-    """The group with the alerts that can be kept, and the others as refused."""
+    """The group with the alerts that can be kept, and the others as refused. What has to be cut is."""
     notification = _read_notification(document.fields)
-    alerts, refused = build_each(document.items or [], build=_builder(notification), received_at=received_at)
-    return _group(notification, alerts, refused=refused)
+    built = build_each(document.items or [], build=_builder(notification), received_at=received_at)
+    return _group(notification, built)
 
 
 def _read_notification(fields: dict[str, Any]) -> _Notification:
@@ -136,7 +137,7 @@ def _alert(wire: WireAlert, received_at: datetime, details: dict[str, Any] | Non
     labels = labels_of(wire)
     starts_at = starts_at_of(wire)
     if starts_at is None:
-        raise Fault("startsAt is not set")
+        raise Fault("startsAt is not set", "times")
     ends_at = ends_at_of(wire)
     status = wire.status or ("resolved" if ends_at and ends_at <= received_at else "firing")
     identity = wire.fingerprint
@@ -158,7 +159,7 @@ def _usable_fingerprint(sent: str, labels: dict[str, str]) -> str:
     return lowered if is_fingerprint(lowered) else fingerprint(labels)
 
 
-def _group(notification: _Notification, alerts: list[Alert], *, refused: list[Refused] | None = None) -> AlertGroup:
+def _group(notification: _Notification, built: Built) -> AlertGroup:
     said = notification
     receiver = said.receiver
     if "\\" in receiver:
@@ -168,10 +169,11 @@ def _group(notification: _Notification, alerts: list[Alert], *, refused: list[Re
         receiver,
         said.group_key,
         said.external_url,
-        alerts,
-        refused or [],
+        built.alerts,
+        built.refused,
         truncated_alerts=min(max(said.truncated_alerts, 0), _MAX_COUNT),
         details=_details(said),
+        cut=built.cut,
     )
 
 

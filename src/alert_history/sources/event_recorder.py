@@ -12,9 +12,10 @@ from typing import Any
 
 import msgspec
 
-from alert_history.domain.alert import Alert, AlertGroup, Note, NoteKind, Refused, Silence
+from alert_history.domain.alert import Alert, AlertGroup, Cut, Note, NoteKind, Refused, Silence
 from alert_history.sources import protojson
 from alert_history.sources.alert_rules import Fault, kind, read_time, shown, text_of
+from alert_history.sources.annotation_limit import within_limit
 from alert_history.sources.json_document import Document, Item, too_many
 
 _REASONS = (
@@ -46,6 +47,7 @@ class _Said(msgspec.Struct):
     notes: list[Note] = []
     silences: list[Silence] = []
     refused: list[Refused] = []
+    cut: list[Cut] = []
     lifecycle: list[dict[str, str]] = []
 
     @property
@@ -90,6 +92,7 @@ def decode_events(document: Document, *, max_things: int) -> AlertGroup:
         said.notes,
         said.silences,
         details={"lifecycle": said.lifecycle} if said.lifecycle else {},
+        cut=said.cut,
     )
 
 
@@ -103,13 +106,19 @@ def _add(said: _Said, item: Item, *, position: int) -> None:
         for thing in _reader(event.type)(event):
             match thing:
                 case Alert():
-                    said.alerts.append(thing)
+                    _add_alert(said, thing, position=position, raw=item.raw)
                 case Note():
                     said.notes.append(thing)
                 case Silence():
                     said.silences.append(thing)
     except Fault as fault:
-        said.refused.append(Refused(position, str(fault), item.raw))
+        said.refused.append(Refused(position, str(fault), item.raw, fault.cause))
+
+
+def _add_alert(said: _Said, alert: Alert, *, position: int, raw: bytes) -> None:
+    kept, cut = within_limit(alert, position=position, raw=raw)
+    said.alerts.append(kept)
+    said.cut += [] if cut is None else [cut]
 
 
 def _read_event(value: Any, position: int) -> _Event:
@@ -117,7 +126,7 @@ def _read_event(value: Any, position: int) -> _Event:
         raise Fault(f"an event is an object; this is {kind(value)}")
     at = read_time(value.get("@timestamp"), of="@timestamp")
     if at is None:
-        raise Fault("@timestamp is not set")
+        raise Fault("@timestamp is not set", "times")
     data = protojson.message(value, "data")
     name = next((name for name in data if name in _READERS or name in _LIFECYCLE), None) or next(iter(data), None)
     if name is None:

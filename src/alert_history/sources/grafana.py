@@ -11,7 +11,7 @@ from alert_history.sources.wire import WireAlert
 VERSION = "1"
 """What Grafana writes where Alertmanager writes "4"."""
 
-_MAX_CHARACTERS = 4096
+TEXT_CHARACTERS = 4096
 
 
 def alert_details(wire: WireAlert) -> dict[str, Any] | None:
@@ -40,4 +40,4 @@ def _is_plain(value: Any) -> bool:
 
 
 def _shortened(text: str) -> str:
-    return text if len(text) <= _MAX_CHARACTERS else text[:_MAX_CHARACTERS] + "…"
+    return text if len(text) <= TEXT_CHARACTERS else text[:TEXT_CHARACTERS] + "…"

@@ -8,12 +8,13 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from alert_history.domain.alert import Alert, AlertGroup, Refused, fingerprint
+from alert_history.domain.alert import Alert, AlertGroup, fingerprint
 from alert_history.errors import MalformedPayload
 from alert_history.sources.alert_rules import Fault, check_order
 from alert_history.sources.json_document import read_document, too_many
 from alert_history.sources.wire import (
     NUL_ESCAPE,
+    Built,
     WireAlert,
     build_each,
     build_sound,
@@ -50,20 +51,19 @@ def decode_sound(body: bytes, *, received_at: datetime, max_alerts: int) -> Aler
     if len(wires) > max_alerts:
         raise too_many(max_alerts)
     alerts = build_sound(body, wires, build=_alert, received_at=received_at)
-    return None if alerts is None else _group(alerts, [])
+    return None if alerts is None else _group(Built(alerts, [], []))
 
 
 def decode_each(body: bytes, *, received_at: datetime, max_alerts: int) -> AlertGroup:
-    """The group with the alerts that can be kept, and the others as refused."""
+    """The group with the alerts that can be kept, and the others as refused. What has to be cut is."""
     document = read_document(body, max_items=max_alerts)
     if not document.is_array or document.items is None:
         raise MalformedPayload("$ is an object; expected an array of alerts")
-    alerts, refused = build_each(document.items, build=_alert, received_at=received_at)
-    return _group(alerts, refused)
+    return _group(build_each(document.items, build=_alert, received_at=received_at))
 
 
-def _group(alerts: list[Alert], refused: list[Refused]) -> AlertGroup:
-    return AlertGroup("prometheus", "", "", "", alerts, refused)
+def _group(built: Built) -> AlertGroup:
+    return AlertGroup("prometheus", "", "", "", built.alerts, built.refused, cut=built.cut)
 
 
 def _alert(wire: WireAlert, received_at: datetime) -> Alert:
@@ -72,7 +72,7 @@ def _alert(wire: WireAlert, received_at: datetime) -> Alert:
     if "" in labels.values():
         labels = {name: value for name, value in labels.items() if value}
         if not labels:
-            raise Fault("it has no labels with a value")
+            raise Fault("it has no labels with a value", "labels")
     ends_at = ends_at_of(wire)
     given = starts_at_of(wire)
     starts_at = given or ends_at or received_at

@@ -23,8 +23,8 @@ from alert_history.sources.alert_rules import (
 )
 
 _UINT64_DIGITS = 20
-_SILENCE_ID_BYTES = 1024
-_PATTERN_BYTES = 64 * 1024
+SILENCE_ID_BYTES = 1024
+PATTERN_BYTES = 64 * 1024
 _OPERATORS = {
     "TYPE_EQUAL": "=",
     "TYPE_REGEXP": "=~",
@@ -95,7 +95,7 @@ def alert(said: dict[str, Any], *, at: datetime, is_resolved: bool = False) -> A
     annotations = read_annotations(_pairs(said, "annotations"))
     starts_at = read_time(said.get("startsAt"), of="startsAt")
     if starts_at is None:
-        raise Fault("startsAt is not set")
+        raise Fault("startsAt is not set", "times")
     ends_at = read_time(said.get("endsAt"), of="endsAt")
     identity = fingerprint_of(said)
     if not (is_resolved or said.get("resolved") is True or (ends_at and ends_at <= at)):
@@ -126,12 +126,12 @@ def mark(said: dict[str, Any]) -> int | None:
 def silence(said: dict[str, Any], *, at: datetime) -> Silence:
     """A Silence. Times that are left out are those of the event; its end may not be. Raises Fault."""
     silence_id = _text(said, "id")
-    check_identity(silence_id, of="the silence's id", max_bytes=_SILENCE_ID_BYTES)
+    check_identity(silence_id, of="the silence's id", max_bytes=SILENCE_ID_BYTES)
     if not silence_id:
         raise Fault("the silence has no id")
     ends_at = read_time(said.get("endsAt"), of="the silence's endsAt")
     if ends_at is None:
-        raise Fault("the silence's endsAt is not set")
+        raise Fault("the silence's endsAt is not set", "times")
     return Silence(
         silence_id,
         _matcher_sets(said),
@@ -152,8 +152,8 @@ def _matcher_sets(said: dict[str, Any]) -> list[list[dict[str, str]]]:
 def _matcher(said: dict[str, Any]) -> dict[str, str]:
     """`{"name", "op", "value"}`, the operator as PromQL writes it. Raises Fault."""
     name, value = _text(said, "name"), _text(said, "pattern")
-    check_identity(name, of="a matcher's name", max_bytes=_PATTERN_BYTES)
-    check_identity(value, of="a matcher's pattern", max_bytes=_PATTERN_BYTES)
+    check_identity(name, of="a matcher's name", max_bytes=PATTERN_BYTES)
+    check_identity(value, of="a matcher's pattern", max_bytes=PATTERN_BYTES)
     type_ = said.get("type")
     operator = _OPERATORS.get(type_) if isinstance(type_, str | int) else None
     if operator is None:

@@ -6,16 +6,14 @@ if it can be kept at all.
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
-from alert_history.domain.alert import Alert, Refused
+from alert_history.domain.alert import Alert, Cut, Refused
 from alert_history.sources.alert_rules import (
-    ANNOTATIONS_BYTES,
     UNCHECKED_CHARACTERS,
     Fault,
-    check_annotations,
     check_labels,
     kind,
     read_annotations,
@@ -24,6 +22,7 @@ from alert_history.sources.alert_rules import (
     text_of,
     to_utc,
 )
+from alert_history.sources.annotation_limit import ANNOTATIONS_BYTES, is_over_limit, within_limit
 from alert_history.sources.json_document import TOO_DEEP, Item
 
 NUL_ESCAPE = b"\\u0000"
@@ -52,28 +51,40 @@ Build = Callable[[WireAlert, datetime], Alert]
 
 
 def build_sound(body: bytes, wires: Sequence[WireAlert], *, build: Build, received_at: datetime) -> list[Alert] | None:
-    """All alerts of a body that was decoded strictly; None if one of them can't be kept.
+    """All alerts of a body that was decoded strictly; None if one of them can't be kept as it is.
 
     No NUL may be in it: a body that holds NUL_ESCAPE has to be read item by item.
     """
+    if len(body) > ANNOTATIONS_BYTES and any(is_over_limit(wire.annotations or {}) for wire in wires):
+        return None
     try:
-        if len(body) > ANNOTATIONS_BYTES:
-            for wire in wires:
-                check_annotations(wire.annotations or {})
         return [build(wire, received_at) for wire in wires]
     except Fault:
         return None
 
 
-def build_each(items: Sequence[Item], *, build: Build, received_at: datetime) -> tuple[list[Alert], list[Refused]]:
-    """The alerts that can be kept, and the others with the reason why not."""
-    alerts, refused = [], []
+class Built(NamedTuple):
+    """The alerts that can be kept, those of them that had to be cut, and the others with the reason why not."""
+
+    alerts: list[Alert]
+    refused: list[Refused]
+    cut: list[Cut]
+
+
+def build_each(items: Sequence[Item], *, build: Build, received_at: datetime) -> Built:
+    """Each alert on its own."""
+    built = Built([], [], [])
     for position, item in enumerate(items):
         try:
-            alerts.append(build(read_alert(item.value), received_at))
+            alert = build(read_alert(item.value), received_at)
         except Fault as fault:
-            refused.append(Refused(position, str(fault), item.raw))
-    return alerts, refused
+            built.refused.append(Refused(position, str(fault), item.raw, fault.cause))
+            continue
+        kept, cut = within_limit(alert, position=position, raw=item.raw)
+        built.alerts.append(kept)
+        if cut is not None:
+            built.cut.append(cut)
+    return built
 
 
 def read_alert(value: Any) -> WireAlert:

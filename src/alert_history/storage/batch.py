@@ -274,7 +274,7 @@ def place_notes(
         starts_at = note.starts_at or newest.get(note.fingerprint)
         if starts_at is None or (note.starts_at and (note.fingerprint, starts_at) not in known):
             reason = f"{note.kind}: no such occurrence of {note.fingerprint} is known"
-            placed.orphans.append((receipt, Refused(note.position, reason, encode_json(note))))
+            placed.orphans.append((receipt, Refused(note.position, reason, encode_json(note), "unknown_occurrence")))
         else:
             placed.events.append(note_event(note, starts_at=starts_at, receipt_id=receipt.id))
     placed.events.sort(key=lambda event: (event.fingerprint, event.starts_at, event.key))
@@ -309,6 +309,21 @@ def outcomes(
         )
         for receipt in receipts
     ]
+
+
+def quarantined(
+    receipts: Iterable[Receipt], *, events: Iterable[Event], placed: PlacedNotes
+) -> list[tuple[Receipt, Refused]]:
+    """What goes to quarantine: what can't be kept, and how alerts came that were cut.
+
+    Of those only what says something new, so that an alert that is sent every minute is there once.
+    """
+    news = {(event.receipt_id, event.fingerprint) for event in events}
+    made: list[tuple[Receipt, Refused]] = []
+    for receipt in receipts:
+        made += [(receipt, refused) for refused in receipt.group.refused]
+        made += [(receipt, cut.whole) for cut in receipt.group.cut if (receipt.id, cut.fingerprint) in news]
+    return made + placed.orphans
 
 
 def _outcome(receipt: Receipt, *, stored: int, quarantined: int, told: Sequence[str]) -> Outcome:

@@ -27,6 +27,7 @@ from alert_history.storage.batch import (
     newest_silences,
     outcomes,
     place_notes,
+    quarantined,
     unstarted,
 )
 from alert_history.storage.postgres_archive import PostgresArchivable
@@ -132,7 +133,7 @@ class PostgresRecorder:
                     placed = await _keep_notes(connection, receipts)
                     kept = outcomes(receipts, events=events, placed=placed, queue=queue)
                     await _keep_receipts(connection, receipts, outcomes=kept, bodies=bodies)
-                    await _keep_refused(connection, receipts, orphans=placed.orphans)
+                    await _keep_refused(connection, quarantined(receipts, events=events, placed=placed))
                     await _keep_silences(connection, receipts)
                     return kept
             except _TRANSIENT:
@@ -296,14 +297,8 @@ async def _keep_receipts(
         await connection.execute(sql.INSERT_BODIES, *zip(*body_rows, strict=True))
 
 
-async def _keep_refused(
-    connection: Connection,
-    receipts: Sequence[Receipt],
-    *,
-    orphans: Sequence[tuple[Receipt, Refused]],
-) -> None:
-    rows = [quarantine_row(r, refused) for r in receipts for refused in r.group.refused]
-    rows += starmap(quarantine_row, orphans)
+async def _keep_refused(connection: Connection, refused: Iterable[tuple[Receipt, Refused]]) -> None:
+    rows = list(starmap(quarantine_row, refused))
     if rows:
         await connection.execute(sql.INSERT_QUARANTINE, *zip(*rows, strict=True))
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeAlias
 
@@ -40,6 +40,42 @@ _READER_SETTINGS = {
 }
 
 
+class _Gate:
+    """Counts who uses a connection, and can hold back whoever comes until all have ended."""
+
+    def __init__(self) -> None:
+        self._users = 0
+        self._is_idle = asyncio.Event()
+        self._is_idle.set()
+        self._is_open = asyncio.Event()
+        self._is_open.set()
+
+    @asynccontextmanager
+    async def pass_through(self) -> AsyncIterator[None]:
+        """Use a connection inside."""
+        await self._is_open.wait()
+        self._users += 1
+        self._is_idle.clear()
+        try:
+            yield
+        finally:
+            self._users -= 1
+            if self._users == 0:
+                self._is_idle.set()
+
+    @asynccontextmanager
+    async def closed(self, *, within_seconds: float) -> AsyncIterator[None]:
+        """Nobody begins to use one until the end; those who do have ended, unless that took too long."""
+        self._is_open.clear()
+        try:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(within_seconds):
+                    await self._is_idle.wait()
+            yield
+        finally:
+            self._is_open.set()
+
+
 class Connections:
     """Opens connections when they are first needed, and anew after they broke. Bound to one event loop."""
 
@@ -51,11 +87,12 @@ class Connections:
         self._delivering = asyncio.Lock()
         self._deliverer: Connection | None = None
         self._pool: asyncpg.Pool[Any] | None = None
+        self.gate = _Gate()
 
     @asynccontextmanager
     async def writer(self) -> AsyncIterator[Connection]:
         """One of the connections that ingest commits on. It is dropped if its user fails in an unknown state."""
-        async with self._writers:
+        async with self._writers, self.gate.pass_through():
             connection = await self._idle_writer()
             try:
                 yield connection
@@ -75,7 +112,7 @@ class Connections:
         A server that says nothing is given up after `DELIVER_TIMEOUT_SECONDS`, waiting for the connection included: one
         that vanished without a word would hold up every target for as long as the network takes to notice.
         """
-        async with asyncio.timeout(DELIVER_TIMEOUT_SECONDS), self._delivering:
+        async with asyncio.timeout(DELIVER_TIMEOUT_SECONDS), self._delivering, self.gate.pass_through():
             if self._deliverer is None or self._deliverer.is_closed():
                 self._deliverer = await self._connect(_WRITER_SETTINGS)
             try:
@@ -110,7 +147,7 @@ class Connections:
                 init=_keep_times_exact,
             )
             await self._pool
-        async with self._pool.acquire(timeout=READ_TIMEOUT_SECONDS) as connection:
+        async with self.gate.pass_through(), self._pool.acquire(timeout=READ_TIMEOUT_SECONDS) as connection:
             try:
                 async with asyncio.timeout(READ_TIMEOUT_SECONDS + _GRACE_SECONDS):
                     yield connection  # type: ignore[misc]  # a proxy with the connection's own methods
@@ -123,11 +160,12 @@ class Connections:
         """A connection of one's own for slow work, closed at the end; to the replica, if there is one, for reading."""
         settings = {"application_name": "alert-history upkeep", "timezone": "UTC"}
         dsn = self._read_dsn if is_reading else self.dsn
-        connection = await self._connect(settings, dsn=dsn, command_seconds=_SLOW_SECONDS)
-        try:
-            yield connection
-        finally:
-            connection.terminate()
+        async with self.gate.pass_through():
+            connection = await self._connect(settings, dsn=dsn, command_seconds=_SLOW_SECONDS)
+            try:
+                yield connection
+            finally:
+                connection.terminate()
 
     async def close(self) -> None:
         """Close all of them; does not wait for a server that is gone."""

@@ -1,6 +1,7 @@
 """PostgreSQL: opening, checking, closing."""
 
 import asyncio
+from contextlib import AbstractAsyncContextManager
 
 import structlog
 
@@ -9,6 +10,7 @@ from alert_history.storage.postgres_connection import Connections, storage_error
 from alert_history.storage.tables import SCHEMA_HEAD
 
 _CHECK_TIMEOUT_SECONDS = 2
+_QUIET_WITHIN_SECONDS = 2
 
 _log = structlog.get_logger()
 
@@ -42,6 +44,10 @@ class PostgresLifecycle:
         if version < SCHEMA_HEAD:
             return {"database": "ok", "schema": f"{version} is behind {SCHEMA_HEAD}"}
         return {"database": "ok", "schema": "ok"}
+
+    def quiet(self) -> AbstractAsyncContextManager[None]:
+        """See `ports.Lifecycle.quiet`."""
+        return self._connections.gate.closed(within_seconds=_QUIET_WITHIN_SECONDS)
 
     async def close(self) -> None:
         """See `ports.Lifecycle.close`."""

@@ -1,6 +1,6 @@
 """PostgreSQL: what the background jobs do. Every step is short, and gives way when it would have to wait."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -47,6 +47,17 @@ OLD_WORDS = """SELECT c.id, replaced.id IS NOT NULL OR (c.source <> 'person' AND
         WHERE a.fingerprint = c.fingerprint AND replaced.id IS NULL LIMIT 1) known ON true
     WHERE c.id > $1 AND c.id < $2 ORDER BY c.id LIMIT $3"""
 _LOCK_TIMEOUT = "SET LOCAL lock_timeout = '200ms'"
+
+# One replica at a time changes which partitions there are: whoever is second looks again, so that PostgreSQL's log
+# holds no error of normal work.
+_PARTITIONS = "hashtextextended('alert-history partitions', 0)"
+_LOCK_PARTITIONS = f"SELECT pg_advisory_xact_lock({_PARTITIONS})"
+_TRY_PARTITIONS = f"SELECT pg_try_advisory_xact_lock({_PARTITIONS})"
+_IS_HELD = """SELECT EXISTS (SELECT 1 FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid
+    WHERE l.relation = ANY($1::text[]::regclass[]) AND l.granted AND a.pid <> pg_backend_pid()
+    AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+    AND a.xact_start < clock_timestamp() - interval '200 ms')"""
+"""Whether somebody has one of these tables for longer than `_LOCK_TIMEOUT`: waiting would end in an error."""
 
 
 class Partitioning(msgspec.Struct, frozen=True):
@@ -197,12 +208,17 @@ async def _create_partition(connection: Connection, table: str, *, start: dateti
     It is filled before it is attached. False if it gave up because ingest holds the lock for long.
     """
     name = f"{table}_p{start:%Y%m%d}"
-    if await connection.fetchval("SELECT to_regclass($1)", name) is not None:
+    if await _exists(connection, name):
         return True
     column, end = PARTITIONED[table].column, start + PARTITIONED[table].length
     span = f"{column} >= '{start.isoformat()}' AND {column} < '{end.isoformat()}'"
     try:
         async with connection.transaction():
+            await connection.execute(_LOCK_PARTITIONS)
+            if await _exists(connection, name):  # another replica made it
+                return True
+            if await connection.fetchval(_IS_HELD, [f"{table}_default"]):
+                return False
             await connection.execute(_LOCK_TIMEOUT)
             await connection.execute(f"LOCK TABLE {table}_default IN ACCESS EXCLUSIVE MODE")
             await connection.execute(
@@ -218,9 +234,26 @@ async def _create_partition(connection: Connection, table: str, *, start: dateti
             )
     except (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError):
         return False
-    except asyncpg.DuplicateTableError:  # another replica made it
-        return True
     return True
+
+
+async def _exists(connection: Connection, table: str) -> bool:
+    """Whether it is there at this moment: `to_regclass` may remember that it was not, also behind an advisory lock."""
+    find = "SELECT 1 FROM pg_class WHERE relname = $1 AND relnamespace = current_schema()::regnamespace"
+    return await connection.fetchval(find, table) is not None
+
+
+async def _may_drop(connection: Connection, partitions: Mapping[str, str]) -> bool:
+    """Whether they, by their tables, are there, and nobody else changes partitions or holds one of all these for long.
+
+    It holds until the end of the transaction that asks.
+    """
+    names = [name for table, partition in partitions.items() for name in (table, f"{table}_default", partition)]
+    return (
+        await connection.fetchval(_TRY_PARTITIONS)
+        and all([await _exists(connection, partition) for partition in partitions.values()])
+        and not await connection.fetchval(_IS_HELD, names)
+    )
 
 
 async def _merge_pending_lists(connection: Connection) -> None:
@@ -230,8 +263,8 @@ async def _merge_pending_lists(connection: Connection) -> None:
         WHERE i.inhparent = 'idx_alerts_labels'::regclass AND pg_relation_size(c.oid) > $1""",
         _PENDING_BYTES,
     )
-    for (index,) in indexes:
-        await connection.execute("SELECT gin_clean_pending_list($1::text::regclass)", index)
+    for (index,) in indexes:  # one whose partition was dropped meanwhile is passed over
+        await connection.execute("SELECT gin_clean_pending_list(i) FROM to_regclass($1) i WHERE i IS NOT NULL", index)
 
 
 async def _partitions(connection: Connection, table: str, *, older_than: datetime) -> list[str]:
@@ -255,14 +288,12 @@ async def _drop_partition(connection: Connection, table: str, partition: str) ->
     rows = await _estimated_rows(connection, partition)
     try:
         async with connection.transaction():
+            if not await _may_drop(connection, {table: partition}):
+                return 0
             await connection.execute(_LOCK_TIMEOUT)
             await connection.execute(f"ALTER TABLE {table} DETACH PARTITION {partition}")
             await connection.execute(f"DROP TABLE {partition}")
-    except (
-        asyncpg.LockNotAvailableError,
-        asyncpg.DeadlockDetectedError,
-        asyncpg.UndefinedTableError,
-    ):
+    except (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError):
         return 0
     return max(rows, 1)
 
@@ -284,6 +315,8 @@ async def _drop_occurrences(connection: Connection, partition: str, *, before: d
     keep = f"SELECT fingerprint, starts_at FROM {partition} WHERE last_received_at >= $1"
     try:
         async with connection.transaction():
+            if not await _may_drop(connection, {"alerts": partition, "events": events}):
+                return 0
             await connection.execute(_LOCK_TIMEOUT)
             await connection.execute(f"LOCK TABLE {partition}, {events} IN EXCLUSIVE MODE")
             has_kept = await connection.fetchval(f"SELECT EXISTS ({keep})", before)
@@ -298,11 +331,7 @@ async def _drop_occurrences(connection: Connection, partition: str, *, before: d
                     before,
                 )
             await connection.execute(f"DROP TABLE {partition}, {events}")
-    except (
-        asyncpg.LockNotAvailableError,
-        asyncpg.DeadlockDetectedError,
-        asyncpg.UndefinedTableError,
-    ):
+    except (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError):
         return 0
     return max(rows, 1)
 

@@ -9,6 +9,7 @@ that of `timestamp`, also for history that is imported later.
 import sqlite3
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from itertools import starmap
 
 from alert_history.domain.occurrence import Event, Sighting
 from alert_history.domain.receipt import Outcome, Receipt
@@ -26,6 +27,7 @@ from alert_history.storage.batch import (
     newest_silences,
     outcomes,
     place_notes,
+    quarantined,
     unstarted,
 )
 from alert_history.storage.sqlite_archive import SqliteArchivable
@@ -88,9 +90,8 @@ class SqliteRecorder:
         rows = [sql.receipt_row(*pair) for pair in zip(receipts, kept, strict=True)]
         connection.executemany(sql.INSERT_RECEIPT, rows)
         self._keep_bodies(connection, receipts)
-        refused = [sql.quarantine_row(r, refused) for r in receipts for refused in r.group.refused]
-        refused += [sql.quarantine_row(*orphan) for orphan in placed.orphans]
-        connection.executemany(sql.INSERT_QUARANTINE, refused)
+        refused = quarantined(receipts, events=events, placed=placed)
+        connection.executemany(sql.INSERT_QUARANTINE, starmap(sql.quarantine_row, refused))
         _keep_silences(connection, receipts)
         return kept
 

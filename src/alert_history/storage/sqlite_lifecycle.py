@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+from contextlib import AbstractAsyncContextManager, nullcontext
 from pathlib import Path
 
 import structlog
@@ -42,6 +43,10 @@ class SqliteLifecycle:
         if version < SCHEMA_HEAD:
             return {"database": "ok", "schema": f"{version} is behind {SCHEMA_HEAD}"}
         return {"database": "ok", "schema": "ok"}
+
+    def quiet(self) -> AbstractAsyncContextManager[None]:
+        """See `ports.Lifecycle.quiet`: there is no server, and what a thread has begun it ends."""
+        return nullcontext()
 
     async def close(self) -> None:
         """See `ports.Lifecycle.close`."""

@@ -15,6 +15,7 @@ import msgspec
 
 from alert_history.domain.alert import Status
 from alert_history.domain.target import Message, Outgoing, Sent, TargetSpec
+from alert_history.domain.visible import NAMELESS
 from alert_history.targets import answers, explaining
 from alert_history.targets.wording import shared
 
@@ -117,7 +118,9 @@ def posted_alerts(alerts: Sequence[Outgoing]) -> list[PostedAlert]:
     Nobody refreshes them until something changes, so one that fires gets an end far ahead; its resolve overrides it.
     """
     return [
-        PostedAlert(alert.labels, _annotations(alert), alert.starts_at, _posted_end(alert), alert.generator_url)
+        PostedAlert(
+            _posted_labels(alert), _annotations(alert), alert.starts_at, _posted_end(alert), alert.generator_url
+        )
         for alert in alerts
     ]
 
@@ -136,6 +139,11 @@ def _forwarded(alert: Outgoing) -> ForwardedAlert:
 
 def _labels(alert: Outgoing) -> dict[str, str]:
     return alert.labels | explaining.labels(alert)
+
+
+def _posted_labels(alert: Outgoing) -> dict[str, str]:
+    """Its labels; an Alertmanager refuses an alert of which none has a value."""
+    return alert.labels if any(alert.labels.values()) else {"alertname": NAMELESS}
 
 
 def _annotations(alert: Outgoing) -> dict[str, str]:

@@ -12,9 +12,17 @@ import httpx
 import msgspec
 
 from alert_history.domain.target import Message, Outgoing, Sent, TargetSpec
+from alert_history.domain.visible import first_visible
 from alert_history.targets import answers, explaining
 from alert_history.targets.fitting import clipped, fitted, sound_url
-from alert_history.targets.wording import name_words, place_words, summary, urgency
+from alert_history.targets.wording import (
+    annotated_urls,
+    description_of,
+    name_words,
+    place_words,
+    summary,
+    urgency,
+)
 
 Severity = Literal["critical", "error", "warning", "info"]
 
@@ -29,8 +37,6 @@ _CRITICAL = frozenset({"critical", "crit", "fatal", "emergency", "emerg", "disas
 _SOURCES = ("instance", "node", "host", "pod", "service", "job", "cluster")
 _COMPONENTS = ("component", "service", "container", "app", "job")
 _GROUPS = ("namespace", "cluster", "environment", "env", "team")
-_RUNBOOKS = ("runbook_url", "runbook")
-_DASHBOARDS = ("dashboard_url", "dashboard", "dashboardURL")
 
 
 def make(spec: TargetSpec, client: httpx.AsyncClient) -> "PagerDutyTarget":
@@ -107,21 +113,20 @@ def _payload(alert: Outgoing) -> dict[str, Any]:
         "timestamp": alert.starts_at,
         "component": _first(alert.labels, _COMPONENTS),
         "group": _first(alert.labels, _GROUPS),
-        "class": clipped(alert.labels.get("alertname", ""), _FIELD_CHARACTERS),
+        "class": _first(alert.labels, ("alertname",)),
         "custom_details": _details(alert),
     }
     return {name: value for name, value in payload.items() if value}
 
 
 def _headline(alert: Outgoing) -> str:
-    said = summary(alert.annotations) or alert.annotations.get("description", "").strip()
+    said = summary(alert.annotations) or description_of(alert.annotations)
     name = name_words([alert])
     return f"{name}: {said}" if said else " · ".join([name, *place_words([alert])])
 
 
 def _first(labels: Mapping[str, str], names: tuple[str, ...]) -> str:
-    found = next((labels[name] for name in names if labels.get(name)), "")
-    return clipped(found, _FIELD_CHARACTERS)
+    return clipped(first_visible(labels, *names), _FIELD_CHARACTERS)
 
 
 def _details(alert: Outgoing) -> dict[str, Any]:
@@ -144,13 +149,8 @@ def _classification(alert: Outgoing) -> dict[str, Any]:
 
 
 def _links(alert: Outgoing) -> list[dict[str, str]]:
-    annotations = alert.annotations
-    wanted = [
-        (next((annotations[name] for name in _RUNBOOKS if annotations.get(name)), ""), "Runbook"),
-        (next((annotations[name] for name in _DASHBOARDS if annotations.get(name)), ""), "Dashboard"),
-        (alert.generator_url, "Source"),
-    ]
-    return [{"href": sound_url(url), "text": words} for url, words in wanted if sound_url(url)]
+    wanted = annotated_urls(alert.annotations) | {"Source": alert.generator_url}
+    return [{"href": sound_url(url), "text": words} for words, url in wanted.items() if sound_url(url)]
 
 
 def _is_taken(answer: answers.Answer) -> bool:

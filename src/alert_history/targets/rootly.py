@@ -13,9 +13,10 @@ import httpx
 import msgspec
 
 from alert_history.domain.target import Message, Outgoing, Sent, TargetSpec
+from alert_history.domain.visible import visible
 from alert_history.targets import answers, explaining
 from alert_history.targets.fitting import clipped, fitted, sound_url
-from alert_history.targets.wording import calling_nobody, name_words, place_words, summary
+from alert_history.targets.wording import calling_nobody, description_of, name_words, place_words, summary
 
 DEFAULT_URL = "https://api.rootly.com"
 
@@ -152,7 +153,7 @@ def _texts(alert: Outgoing) -> dict[str, str]:
     texts = {"summary": clipped(headline, _SUMMARY_CHARACTERS)}
     explanation = calling_nobody(explaining.plain_text([alert]))
     room = _DESCRIPTION_CHARACTERS - len(explanation) - 2
-    description = alert.annotations.get("description", "").strip()
+    description = description_of(alert.annotations)
     if len(description) > room:
         description = description[: room - 1] + "…"
     whole = "\n\n".join(filter(None, [description, explanation]))
@@ -160,7 +161,9 @@ def _texts(alert: Outgoing) -> dict[str, str]:
 
 
 def _labels(alert: Outgoing) -> list[dict[str, str]]:
-    labels = explaining.labels(alert) | alert.labels
+    """Its labels, but for those that show nothing."""
+    held = explaining.labels(alert) | alert.labels
+    labels = {name: value for name, value in held.items() if visible(name) and visible(value)}
     return [{"key": name, "value": value} for name, value in fitted(labels, max_bytes=_LABELS_BYTES).items()]
 
 

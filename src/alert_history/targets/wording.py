@@ -10,6 +10,7 @@ from functools import reduce
 from typing import Literal
 
 from alert_history.domain.target import Outgoing
+from alert_history.domain.visible import alert_name, first_visible
 
 Urgency = Literal["critical", "warning", "info"]
 
@@ -80,7 +81,7 @@ def status_words(alerts: Sequence[Outgoing]) -> str:
 
 def name_words(alerts: Sequence[Outgoing]) -> str:
     """The names of the alerts, a few of them where there are many: `DiskFull, HighLatency and 3 more`."""
-    names = list(dict.fromkeys(alert.labels.get("alertname") or "alert without a name" for alert in alerts))
+    names = list(dict.fromkeys(alert_name(alert.labels) for alert in alerts))
     shown, rest = names[:_NAMES_SHOWN], len(names) - _NAMES_SHOWN
     return ", ".join(shown) + (f" and {rest} more" if rest > 0 else "")
 
@@ -88,25 +89,24 @@ def name_words(alerts: Sequence[Outgoing]) -> str:
 def place_words(alerts: Sequence[Outgoing]) -> list[str]:
     """Their severity, if they share one, and where they are, by the few labels that say it best."""
     common = shared(alert.labels for alert in alerts)
-    places = [common[label] for label in _PLACES if common.get(label)] or [common.get("job", "")]
-    severity = common.get("severity")
-    return ([severity] if severity else []) + list(dict.fromkeys(filter(None, places)))[:_PLACES_SHOWN]
+    places = list(filter(None, (first_visible(common, label) for label in _PLACES))) or [first_visible(common, "job")]
+    return list(filter(None, [first_visible(common, "severity"), *list(dict.fromkeys(places))[:_PLACES_SHOWN]]))
 
 
 def summary(annotations: Mapping[str, str]) -> str:
     """The one line that says what is wrong; empty if there is none."""
-    return (annotations.get("summary") or annotations.get("message") or annotations.get("title") or "").strip()
+    return first_visible(annotations, "summary", "message", "title")
 
 
 def description_of(annotations: Mapping[str, str]) -> str:
     """The text that says more than the summary; empty if there is none."""
-    return annotations.get("description", "").strip()
+    return first_visible(annotations, "description")
 
 
 def annotated_urls(annotations: Mapping[str, str]) -> dict[str, str]:
     """Where people can read on, as the rule's author says: unchecked URLs by the word for each."""
     wanted = {"Runbook": _RUNBOOKS, "Dashboard": _DASHBOARDS}
-    found = {words: next((annotations[n] for n in names if annotations.get(n)), "") for words, names in wanted.items()}
+    found = {words: first_visible(annotations, *names) for words, names in wanted.items()}
     return {words: url for words, url in found.items() if url}
 
 

@@ -159,13 +159,14 @@ class HistoryApi:
             ),
             Operation(
                 path="/api/v1/quarantine",
-                summary="What was refused, and why",
+                summary="What was refused or cut, and why",
                 handle=self.quarantine,
                 answer=QuarantineAnswer,
                 tag=_TAG,
                 parameters=QuarantineParameters,
                 failures=(400, 503),
-                description="Alerts refused inside requests that were otherwise accepted, newest first.",
+                description="Alerts refused inside requests that were otherwise accepted, and how those came whose "
+                "annotations were cut; newest first.",
             ),
         ]
 

@@ -23,7 +23,7 @@ from alert_history.web.documentation import ingest_paths, ingest_types
 from alert_history.web.problem import CONTENT_TYPE, Problem, problem, problem_of, retry_after
 from alert_history.web.reference import policy_of, render_reference
 from alert_history.web.routes import Operation, json_response, openapi
-from alert_history.web.webhook import ROUTES, Receive, Scope, Send, Webhook, new_id, sane_request_id
+from alert_history.web.webhook import ROUTES, Receive, Scope, Send, Webhook, new_id, route_of, sane_request_id
 
 Lifespan = Callable[[], Awaitable[None]]
 
@@ -69,12 +69,18 @@ class Application:
         if scope["type"] == "lifespan":
             await self._live(receive, send)
         elif scope["type"] == "http":
-            if scope["method"] == "POST" and scope["path"] in ROUTES:
-                await self._webhook(scope, receive, send)
-            else:
-                await self._route(scope, receive, send)
+            await self._serve(scope, receive, send)
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1000})
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request. However an ingest route is spelled, everything behind this sees its one path."""
+        route = route_of(scope["path"])
+        if route is None:
+            await self._route(scope, receive, send)
+            return
+        serve = self._webhook if scope["method"] == "POST" else self._route
+        await serve(scope if route == scope["path"] else {**scope, "path": route}, receive, send)
 
     async def _route(self, scope: Scope, receive: Receive, send: Send) -> None:
         begin = perf_counter()
@@ -157,7 +163,8 @@ def _router(
             Exception: _unknown_error,
         },
     )
-    router.router.redirect_slashes = False  # it would send callers to whatever host their request names
+    # A redirect would send callers to whatever host their request names, and Prometheus takes one for a delivery.
+    router.router.redirect_slashes = False
     return router
 
 

@@ -21,6 +21,7 @@ from starlette.routing import Route
 from alert_history import __version__
 from alert_history.domain.classification import MAX_RECOMMENDATIONS, Classification, Mode
 from alert_history.domain.severity import Severity
+from alert_history.domain.visible import visible
 from alert_history.engine.classify import Classifying, Correction, Entry, Figures
 from alert_history.engine.modes import Modes
 from alert_history.errors import AlertHistoryError, InvalidBody
@@ -189,13 +190,15 @@ def _html(template: str, *, status: HTTPStatus = HTTPStatus.OK, **values: object
 
 @cache
 def _environment() -> Environment:
-    return Environment(
+    environment = Environment(
         loader=PackageLoader("alert_history.web"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["visible"] = visible
+    return environment
 
 
 def _by_words(classification: Classification) -> str:

@@ -11,7 +11,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from alert_history.web.problem import CONTENT_TYPE, problem
 
-_MAX_HEAD_BYTES = 128 * 1024
+MAX_HEAD_BYTES = 128 * 1024
 _HEADER_OVERHEAD_BYTES = 32  # what a header costs beside its letters, as HTTP/2 counts it (RFC 9113, 6.5.2)
 _HEAD_SECONDS = 30.0
 _STALL_SECONDS = 30.0
@@ -45,7 +45,7 @@ class Connection(HttpToolsProtocol):
         if self.transport.is_closing():
             return
         self._silent_bytes = 0 if self._is_heard else self._silent_bytes + len(data)
-        if self._silent_bytes > _MAX_HEAD_BYTES:
+        if self._silent_bytes > MAX_HEAD_BYTES:
             self._is_too_large = True
             self.send_400_response("")
         elif self._head_deadline is None and self._is_unoccupied():
@@ -99,7 +99,7 @@ class Connection(HttpToolsProtocol):
         if self.transport.is_closing():
             return
         if self._is_too_large:
-            detail = f"the request line and headers have more than {_MAX_HEAD_BYTES} bytes"
+            detail = f"the request line and headers have more than {MAX_HEAD_BYTES} bytes"
             answer = problem("head-too-large", title="The headers are too large", status=431, detail=detail)
         else:
             answer = problem("malformed-request", title="This is no HTTP request", status=400, detail=msg)
@@ -111,7 +111,7 @@ class Connection(HttpToolsProtocol):
     def _count(self, size: int) -> None:
         self._is_heard = True
         self._head_bytes += size
-        if self._head_bytes > _MAX_HEAD_BYTES:
+        if self._head_bytes > MAX_HEAD_BYTES:
             self._is_too_large = True
             raise ValueError("the head is too large")  # the parser stops, and `send_400_response` says why
 

@@ -48,7 +48,8 @@ def ingest_paths() -> dict[str, Any]:
             schema=_WEBHOOK_SCHEMA,
             example=_WEBHOOK,
             description="For Alertmanager, Grafana and Alertmanager's event recorder. 200 is sent after the commit. "
-            "An alert that can't be kept goes to the quarantine; the others are kept.",
+            "An alert that can't be kept goes to the quarantine; the others are kept. So does the whole of one whose "
+            "annotations were too large and are cut.",
         ),
         "/webhook": _path(
             "Record alerts only",

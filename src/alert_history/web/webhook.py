@@ -42,10 +42,21 @@ ROUTES: dict[str, tuple[Decode, bool]] = {
 
 _CHUNK_BYTES = 64 * 1024
 _SHOWN_REFUSALS = 20
-_MAX_REQUEST_ID = 128
+MAX_REQUEST_ID_CHARACTERS = 128
 
 _log = structlog.get_logger()
 _encode = msgspec.json.Encoder().encode
+
+
+def route_of(path: str) -> str | None:
+    """The one of `ROUTES` that a sender means by a path: slashes too many, inside or at the end, change nothing.
+
+    Senders join a prefix and a path as they like (`http://host/` and `/api/v2/alerts`). None where it means no route.
+    """
+    if path in ROUTES:
+        return path
+    plain = "/" + "/".join(filter(None, path.split("/")))
+    return plain if plain in ROUTES else None
 
 
 class _Disconnected(Exception):
@@ -83,7 +94,7 @@ class Webhook:
         self._max_alerts = max_alerts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """One POST to one of `ROUTES`."""
+        """One POST to one of `ROUTES`; the path in its scope is spelled as there."""
         begin = perf_counter()
         path = scope["path"]
         received_at = self._clock()
@@ -289,7 +300,7 @@ async def _send(
 def sane_request_id(headers: Iterable[tuple[bytes, bytes]]) -> str | None:
     """The id that the caller gave its request, if logs and headers can hold it: short and printable ASCII."""
     for name, value in headers:
-        if name == b"x-request-id" and 0 < len(value) <= _MAX_REQUEST_ID:
+        if name == b"x-request-id" and 0 < len(value) <= MAX_REQUEST_ID_CHARACTERS:
             text = value.decode("latin-1")
             return text if text.isascii() and text.isprintable() else None
     return None

@@ -1,0 +1,59 @@
+"""The first steps of a store: its schema is brought up to date and room is made, before anything is written to it."""
+
+import asyncio
+from collections.abc import Sequence
+
+import structlog
+
+from alert_history.domain.receipt import Outcome, Receipt
+from alert_history.errors import AlertHistoryError, StorageUnavailable
+from alert_history.ports import Clock, Store
+
+_RETRY_SECONDS = 1.0
+
+_log = structlog.get_logger()
+
+
+class Opening:
+    """Opens a store, as often as it takes. `database` is how the log names it.
+
+    It is a `ports.Recorder` as well, which waits for the first try: a commit that is ahead of the schema would be an
+    error in the database's log, and one that is ahead of its partitions would have to be moved.
+    """
+
+    def __init__(self, store: Store, *, database: str, clock: Clock) -> None:
+        self._store = store
+        self._database = database
+        self._clock = clock
+        self._was_tried = asyncio.Event()
+        self._has_schema = False
+        self._fault = ""
+        self.is_open = asyncio.Event()
+
+    async def run(self) -> None:
+        """Try until it is open."""
+        while not self.is_open.is_set():
+            try:
+                await self._open()
+            except AlertHistoryError as error:
+                self._fault = str(error)
+                _log.warning("database_unavailable", reason=self._fault, database=self._database)
+            self._was_tried.set()
+            if not self.is_open.is_set():
+                await asyncio.sleep(_RETRY_SECONDS)
+
+    async def commit(self, receipts: Sequence[Receipt]) -> list[Outcome]:
+        """See `ports.Recorder.commit`. StorageUnavailable, too, as long as the schema is not known to be there."""
+        await self._was_tried.wait()
+        if not self._has_schema:
+            raise StorageUnavailable(self._fault)
+        return await self._store.recorder.commit(receipts)
+
+    async def _open(self) -> None:
+        await self._store.lifecycle.open()
+        try:
+            await self._store.upkeep.prepare(self._clock())
+        finally:
+            self._has_schema = True  # without partitions of their own, rows lie in the default ones
+        self.is_open.set()
+        _log.info("ready")
