@@ -4,13 +4,12 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypeAlias
+from typing import Any
 
 import asyncpg
 
 from alert_history.errors import QueryTimeout, StorageUnavailable, UnstorableReceipt
-
-Connection: TypeAlias = "asyncpg.Connection[Any]"
+from alert_history.storage.postgres_dialer import Connection, Dialer, reason_of
 
 CONNECT_TIMEOUT_SECONDS = 3
 READ_TIMEOUT_SECONDS = 5
@@ -43,9 +42,9 @@ _READER_SETTINGS = {
 class Connections:
     """Opens connections when they are first needed, and anew after they broke. Bound to one event loop."""
 
-    def __init__(self, dsn: str, *, read_dsn: str | None = None) -> None:
-        self.dsn = dsn
-        self._read_dsn = read_dsn or dsn
+    def __init__(self, dialer: Dialer, *, read_dialer: Dialer | None = None) -> None:
+        self.dialer = dialer
+        self._read_dialer = read_dialer or dialer
         self._writers = asyncio.Semaphore(_WRITERS)
         self._idle_writers: list[Connection] = []
         self._delivering = asyncio.Lock()
@@ -101,13 +100,10 @@ class Connections:
         """
         if self._pool is None:
             self._pool = asyncpg.create_pool(
-                self._read_dsn,
+                connect=self._connect_reader,
                 min_size=0,
                 max_size=_READERS,
-                timeout=CONNECT_TIMEOUT_SECONDS,
-                server_settings=_READER_SETTINGS,
                 reset=_keep_session,
-                init=_keep_times_exact,
             )
             await self._pool
         async with self._pool.acquire(timeout=READ_TIMEOUT_SECONDS) as connection:
@@ -122,8 +118,8 @@ class Connections:
     async def single(self, *, is_reading: bool = False) -> AsyncIterator[Connection]:
         """A connection of one's own for slow work, closed at the end; to the replica, if there is one, for reading."""
         settings = {"application_name": "alert-history upkeep", "timezone": "UTC"}
-        dsn = self._read_dsn if is_reading else self.dsn
-        connection = await self._connect(settings, dsn=dsn, command_seconds=_SLOW_SECONDS)
+        dialer = self._read_dialer if is_reading else self.dialer
+        connection = await self._connect(settings, dialer=dialer, command_seconds=_SLOW_SECONDS)
         try:
             yield connection
         finally:
@@ -139,14 +135,15 @@ class Connections:
             self._pool.terminate()
             self._pool = None
 
+    async def _connect_reader(self, *_: Any, **__: Any) -> Connection:
+        """What the pool calls, with arguments of its own that are known here already."""
+        return await self._connect(_READER_SETTINGS, dialer=self._read_dialer)
+
     async def _connect(
-        self, settings: dict[str, str], *, dsn: str | None = None, command_seconds: float | None = None
+        self, settings: dict[str, str], *, dialer: Dialer | None = None, command_seconds: float | None = None
     ) -> Connection:
-        connection = await asyncpg.connect(
-            dsn or self.dsn,
-            timeout=CONNECT_TIMEOUT_SECONDS,
-            command_timeout=command_seconds,
-            server_settings=settings,
+        connection = await (dialer or self.dialer).connect(
+            settings, timeout_seconds=CONNECT_TIMEOUT_SECONDS, command_seconds=command_seconds
         )
         await _keep_times_exact(connection)
         return connection
@@ -189,4 +186,4 @@ def storage_errors() -> Iterator[None]:
             raise UnstorableReceipt(str(error)) from error
         raise StorageUnavailable(f"database: {error}") from error
     except (OSError, TimeoutError, asyncpg.InterfaceError) as error:
-        raise StorageUnavailable(f"database: {str(error) or type(error).__name__}") from error
+        raise StorageUnavailable(f"database: {reason_of(error)}") from error

@@ -11,11 +11,8 @@ from alert_history.domain.occurrence import Event, expire
 from alert_history.ports import Router
 from alert_history.storage import postgres_statements as sql
 from alert_history.storage.batch import Enqueued, Key, encode_json, enqueue_expiry, expired_alert, lowest_uuid7
-from alert_history.storage.postgres_connection import (
-    Connection,
-    Connections,
-    storage_errors,
-)
+from alert_history.storage.postgres_connection import Connections, storage_errors
+from alert_history.storage.postgres_dialer import Connection
 from alert_history.storage.postgres_rows import (
     copy,
     event_row,
