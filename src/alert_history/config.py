@@ -17,10 +17,9 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from alert_history.domain.classification import Mode
 from alert_history.errors import ConfigurationError
-from alert_history.urls.files import check_certificates, check_user
+from alert_history.urls.files import check_postgres, check_redis
 from alert_history.urls.masking import MASK, masked_url, masked_wrong_url
 from alert_history.urls.postgres import read_postgres_url
-from alert_history.urls.redis import CERTIFICATES as REDIS_CERTIFICATES
 from alert_history.urls.redis import read_redis_url
 from alert_history.urls.url import UrlFault
 from alert_history.urls.web import read_web_url
@@ -87,12 +86,11 @@ def _check_sqlite(text: str) -> None:
 
 
 def _check_postgres(text: str) -> None:
-    if read_postgres_url(text).user is None:
-        check_user()
+    check_postgres(read_postgres_url(text))
 
 
 def _check_redis(text: str) -> None:
-    check_certificates(read_redis_url(text).arguments, REDIS_CERTIFICATES)
+    check_redis(read_redis_url(text))
 
 
 def _check_web(text: str) -> None:

@@ -1,6 +1,7 @@
 """Passwords in URLs, in real processes and before real servers: any of them works, and none of them shows."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from urllib.parse import quote
 
 import httpx
@@ -52,6 +53,15 @@ def test_any_password_percent_encoded_lets_in(guarded: PostgresServer) -> None:
     found = diagnose(DATABASE_URL=url(guarded), READ_DATABASE_URL=url(guarded))
     assert (found.code, found.states("database")) == (0, ["ok"]), found.output
     assert run("migrate", env={"DATABASE_URL": url(guarded)}).returncode == 0
+
+
+def test_a_password_may_be_in_a_file_of_its_own(guarded: PostgresServer, tmp_path: Path) -> None:
+    file = tmp_path / "pgpass"
+    guarded.execute("CREATE ROLE bob SUPERUSER LOGIN PASSWORD 'sesame'")
+    file.write_text("*:*:*:bob:sesame\n")
+    file.chmod(0o600)
+    env = {"DATABASE_URL": f"postgresql://bob@{HOST}:{guarded.port}/postgres?passfile={file}"}
+    assert run("migrate", env=env).returncode == 0
 
 
 def test_a_wrong_password_is_said_by_every_command_and_not_shown(guarded: PostgresServer) -> None:

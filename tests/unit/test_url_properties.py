@@ -21,7 +21,7 @@ from alert_history.enrichers.proxy import base_url
 from alert_history.errors import AlertHistoryError, ConfigurationError
 from alert_history.signals import redis as signals
 from alert_history.storage import open_store
-from alert_history.storage.postgres_dialer import driver_arguments
+from alert_history.storage.postgres_dialer import Dialer
 from alert_history.storage.probe import probe
 from alert_history.urls.masking import masked_url, masked_wrong_url
 from alert_history.urls.postgres import read_postgres_url
@@ -49,6 +49,17 @@ PATHS = mostly("", "/", "/1", odd="/a /a/b /a[b /é // /%00 /%ff")
 QUERIES = mostly(
     "", odd="? ?x ?= ?& ?a=b ?port=1 ?port=x ?port=1,2 ?host=c ?host=/run ?host=::1 ?host=, ?dbname=b ?db=1"
 )
+LIBPQ = st.lists(
+    mostly(
+        *("sslmode=disable", "sslmode=require", "ssl=true", "target_session_attrs=read-write", "connect_timeout=10"),
+        *("keepalives=1", "keepalives_idle=30", "gssencmode=prefer", "channel_binding=prefer", "application_name=a"),
+        odd="sslmode=parse sslmode=verify-full sslrootcert=/no sslcert=/no sslkey=/no sslcrl=/no sslrootcert=system "
+        "sslnegotiation=direct sslnegotiation=x ssl_min_protocol_version=TLSv1.3 ssl_max_protocol_version=TLSv1.2 "
+        "ssl_min_protocol_version=SSLv3 target_session_attrs=x gsslib=x krbsrvname=x service=x passfile=/no port=1 a=b",
+    ),
+    min_size=1,
+    max_size=4,
+).map(lambda each: f"?{'&'.join(each)}")
 REDIS_QUERIES = mostly(
     "", "?protocol=3&socket_timeout=1", odd="?db=1 ?db=x ?protocol=9 ?decode_responses=1 ?retry=1 ?a=b"
 )
@@ -76,15 +87,15 @@ def accepted(**environ: str) -> Settings | None:
         return None
 
 
-@given(urls(QUERIES))
+@given(urls(st.one_of(QUERIES, LIBPQ)))
 def test_the_driver_takes_every_postgres_url_that_is_accepted(rest: str) -> None:
     if accepted(DATABASE_URL=f"postgresql://{rest}") is None:
         return
     url = read_postgres_url(f"postgresql://{rest}")
-    names = "passfile command_timeout ssl direct_tls server_settings target_session_attrs krbsrvname gsslib service"
-    options: Any = dict.fromkeys([*names.split(), "servicefile"])
+    names = "command_timeout direct_tls server_settings target_session_attrs krbsrvname gsslib service servicefile"
+    options: Any = dict.fromkeys(names.split())
     sizes = {"statement_cache_size": 1, "max_cached_statement_lifetime": 1, "max_cacheable_statement_size": 1}
-    places, login, _ = _parse_connect_arguments(**options, **sizes, **driver_arguments(url))
+    places, login, _ = _parse_connect_arguments(**options, **sizes, **Dialer(url).arguments())
     assert (login.password, login.database) == (url.password, url.database or login.user)
     assert len(places) == len(url.hosts) or not url.hosts
     for place, host in zip(places, url.hosts, strict=False):

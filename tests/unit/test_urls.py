@@ -1,16 +1,18 @@
 """URLs are read in one way, or refused with a reason that holds nothing of them."""
 
+import re
 from pathlib import Path
 
 import pytest
 
-from alert_history.urls.files import CertificateNames, check_certificates, check_user
+from alert_history.urls.files import CertificateNames, check_certificates, check_postgres, check_user
+from alert_history.urls.libpq import NAMES
 from alert_history.urls.postgres import read_postgres_url
 from alert_history.urls.redis import read_redis_url
 from alert_history.urls.url import Host, UrlFault, read_url
 from alert_history.urls.web import read_web_url
 
-NAMES = CertificateNames("sslrootcert", "sslcrl", "sslcert", "sslkey")
+FILES = CertificateNames("sslrootcert", "sslcrl", "sslcert", "sslkey")
 
 
 def test_all_parts_are_read_and_decoded() -> None:
@@ -108,7 +110,7 @@ def test_postgres_is_found_at_every_place_a_url_can_name(url: str, hosts: tuple[
 @pytest.mark.parametrize("given", ["ada:s3cret@db/alerts", "db?user=ada&password=s3cret&dbname=alerts"])
 def test_a_login_counts_before_and_after_the_question_mark(given: str) -> None:
     url = read_postgres_url(f"postgresql://{given}")
-    assert (url.user, url.password, url.database, dict(url.parameters)) == ("ada", "s3cret", "alerts", {})
+    assert (url.user, url.password, url.database) == ("ada", "s3cret", "alerts")
 
 
 @pytest.mark.parametrize(
@@ -130,6 +132,80 @@ def test_a_login_counts_before_and_after_the_question_mark(given: str) -> None:
 def test_a_postgres_url_that_says_two_things_is_refused(url: str, reason: str) -> None:
     with pytest.raises(UrlFault, match=reason):
         read_postgres_url(url)
+
+
+@pytest.mark.parametrize(
+    "query, reason",
+    [
+        ("channel_binding=require", "channel_binding can only be disable, prefer or left out"),
+        ("gssencmode=require", "gssencmode can only be disable, prefer or left out"),
+        ("sslcompression=1", "sslcompression can only be 0"),
+        ("sslsni=0", "sslsni can only be 1"),
+        ("sslcertmode=require", "sslcertmode can only be allow"),
+        ("load_balance_hosts=random", "load_balance_hosts can only be disable"),
+        ("client_encoding=latin1", "client_encoding can only be utf8"),
+        ("replication=database", "replication can only be false"),
+        ("max_protocol_version=3.2", "max_protocol_version can only be"),
+        ("connect_timeout=0", "connect_timeout is a whole number from 1 to 300"),
+        ("connect_timeout=10s", "connect_timeout is a whole number from 1 to 300"),
+        ("keepalives=2", "keepalives is a whole number from 0 to 1"),
+        ("keepalives_idle=32768", "keepalives_idle is a whole number from 0 to 32767"),
+        ("keepalives_count=128", "keepalives_count is a whole number from 0 to 127"),
+        ("tcp_user_timeout=-1", "tcp_user_timeout is a whole number"),
+        ("sslmode=parse", "sslmode is one of disable, allow, prefer, require, verify-ca, verify-full"),
+        ("ssl=maybe", "ssl is one of true, disable"),
+        ("ssl=true&sslmode=require", "both ssl and sslmode"),
+        ("sslnegotiation=direct", "sslnegotiation=direct needs sslmode"),
+        ("sslnegotiation=direct&sslmode=prefer", "sslnegotiation=direct needs sslmode"),
+        ("sslrootcert=system&sslmode=require", "sslrootcert=system needs sslmode=verify-full"),
+        ("ssl_min_protocol_version=TLSv1.1", "ssl_min_protocol_version is one of TLSv1.2, TLSv1.3"),
+        ("ssl_min_protocol_version=TLSv1.3&ssl_max_protocol_version=TLSv1.2", "is above"),
+        ("target_session_attrs=master", "target_session_attrs is one of any, primary"),
+        ("hostaddr=127.0.0.1", "hostaddr is not taken: give the address in place of the host"),
+        ("service=x", "service is not taken"),
+        ("requiressl=1", "requiressl is not taken: give sslmode=require"),
+        ("require_auth=scram-sha-256", "require_auth is not taken: the driver can't do it"),
+        ("krbsrvname=postgres", "krbsrvname is not taken: the driver can't do it"),
+        ("statement_timeout=5", "statement_timeout is not known; write a setting of the server as options="),
+        ("pgbouncer=true", "pgbouncer is not known"),
+        ("sslpassword=x&pgbouncer=true", "one of its parameters is not known"),
+        ("p%C3%A9=true", "one of its parameters is not known"),
+    ],
+)
+def test_a_parameter_that_can_not_be_kept_is_refused_by_name(query: str, reason: str) -> None:
+    with pytest.raises(UrlFault) as caught:
+        read_postgres_url(f"postgresql://ada@db/alerts?{query}")
+    assert reason in str(caught.value)
+
+
+def test_all_parameters_that_can_not_be_kept_are_told_at_once() -> None:
+    with pytest.raises(UrlFault) as caught:
+        read_postgres_url("postgresql://db/alerts?channel_binding=require&connect_timeout=no&service=x&sslmode=no")
+    assert [fault.split()[0] for fault in str(caught.value).split("; ")] == [
+        *("channel_binding", "connect_timeout", "service", "sslmode")
+    ]
+
+
+def test_what_may_be_a_piece_of_a_password_is_not_taken_for_a_name() -> None:
+    with pytest.raises(UrlFault) as caught:
+        read_postgres_url("postgresql://db/alerts?password=x&cret=y")
+    assert "cret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("word, mode", [("true", "require"), ("require", "require"), ("disable", "disable")])
+def test_ssl_is_another_name_of_sslmode(word: str, mode: str) -> None:
+    assert read_postgres_url(f"postgresql+asyncpg://db?ssl={word}").parameters.driver == {"sslmode": mode}
+
+
+def test_the_authorities_of_the_system_mean_that_the_name_is_checked() -> None:
+    driver = read_postgres_url("postgresql://db?sslrootcert=system").parameters.driver
+    assert driver == {"sslrootcert": "system", "sslmode": "verify-full"}
+
+
+def test_the_page_on_postgresql_tells_of_every_parameter() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "how-to" / "use-postgresql.md").read_text()
+    told = {name for row in re.findall(r"^\| (`.+?) \|", page, re.MULTILINE) for name in re.findall(r"`(\w+)`", row)}
+    assert told >= {*NAMES, "ssl"}
 
 
 # --- Redis ------------------------------------------------------------------------------------------------------------
@@ -196,7 +272,7 @@ def test_a_web_url_with_another_shape_is_refused(url: str) -> None:
 
 def test_a_file_that_is_not_there_is_named_by_its_parameter(tmp_path: Path) -> None:
     with pytest.raises(UrlFault, match="its sslrootcert can't be read: No such file or directory"):
-        check_certificates({"sslrootcert": str(tmp_path / "ca.pem")}, NAMES)
+        check_certificates({"sslrootcert": str(tmp_path / "ca.pem")}, FILES)
 
 
 @pytest.mark.parametrize("name", ["sslrootcert", "sslcrl", "sslcert"])
@@ -204,14 +280,49 @@ def test_a_file_that_holds_no_certificate_is_refused(tmp_path: Path, name: str) 
     file = tmp_path / "text"
     file.write_text("no certificate")
     with pytest.raises(UrlFault, match=name):
-        check_certificates({name: str(file)}, NAMES)
+        check_certificates({name: str(file)}, FILES)
 
 
 def test_a_key_without_its_certificate_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "key"
     file.touch()
     with pytest.raises(UrlFault, match="sslkey without sslcert"):
-        check_certificates({"sslkey": str(file)}, NAMES)
+        check_certificates({"sslkey": str(file)}, FILES)
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home without anything, and no variables of libpq."""
+    monkeypatch.setattr("os.environ", {"HOME": str(tmp_path)})
+    return tmp_path
+
+
+def test_a_mode_that_checks_the_server_needs_authorities(home: Path) -> None:
+    url = read_postgres_url("postgresql://ada@db?sslmode=verify-full")
+    with pytest.raises(UrlFault, match="sslmode=verify-full needs sslrootcert"):
+        check_postgres(url)
+    (home / ".postgresql").mkdir()
+    (home / ".postgresql" / "root.crt").touch()
+    check_postgres(url)
+
+
+@pytest.mark.parametrize("mode", ["disable", "prefer"])
+def test_a_file_that_is_not_used_need_not_be_there(home: Path, mode: str) -> None:
+    check_postgres(read_postgres_url(f"postgresql://ada@db?sslmode={mode}&sslrootcert={home}/none&sslcrl={home}/none"))
+
+
+def test_a_file_of_passwords_that_others_may_read_is_refused(home: Path) -> None:
+    file = home / "pgpass"
+    url = read_postgres_url(f"postgresql://ada@db?passfile={file}")
+    with pytest.raises(UrlFault, match="its passfile can't be read: No such file"):
+        check_postgres(url)
+    file.touch(mode=0o644)
+    with pytest.raises(UrlFault, match="mode 0600"):
+        check_postgres(url)
+    file.chmod(0o600)
+    check_postgres(url)
+    with pytest.raises(UrlFault, match="its passfile can't be read: Is a directory"):
+        check_postgres(read_postgres_url(f"postgresql://ada@db?passfile={home}"))
 
 
 def test_a_process_without_a_name_needs_a_user_in_the_url(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,7 +23,6 @@ _WRITERS = 2
 # The statements of the hot path probe by key. A plan made once and kept saves 3 ms of planning over the
 # partitions on every commit, and no statistics, however stale, can turn the probes into scans.
 _WRITER_SETTINGS = {
-    "application_name": "alert-history ingest",
     "plan_cache_mode": "force_generic_plan",
     "enable_seqscan": "off",
     "enable_hashjoin": "off",
@@ -32,7 +31,6 @@ _WRITER_SETTINGS = {
     "timezone": "UTC",
 }
 _READER_SETTINGS = {
-    "application_name": "alert-history read",
     "statement_timeout": str(READ_TIMEOUT_SECONDS * 1000),
     "jit": "off",
     "timezone": "UTC",
@@ -76,7 +74,7 @@ class Connections:
         """
         async with asyncio.timeout(DELIVER_TIMEOUT_SECONDS), self._delivering:
             if self._deliverer is None or self._deliverer.is_closed():
-                self._deliverer = await self._connect(_WRITER_SETTINGS)
+                self._deliverer = await self._connect_writer()
             try:
                 yield self._deliverer
             except (asyncpg.PostgresError, asyncpg.DataError, ValueError):
@@ -90,7 +88,7 @@ class Connections:
             connection = self._idle_writers.pop()
             if not connection.is_closed():
                 return connection
-        return await self._connect(_WRITER_SETTINGS)
+        return await self._connect_writer()
 
     @asynccontextmanager
     async def reader(self) -> AsyncIterator[Connection]:
@@ -117,9 +115,8 @@ class Connections:
     @asynccontextmanager
     async def single(self, *, is_reading: bool = False) -> AsyncIterator[Connection]:
         """A connection of one's own for slow work, closed at the end; to the replica, if there is one, for reading."""
-        settings = {"application_name": "alert-history upkeep", "timezone": "UTC"}
         dialer = self._read_dialer if is_reading else self.dialer
-        connection = await self._connect(settings, dialer=dialer, command_seconds=_SLOW_SECONDS)
+        connection = await _connect(dialer, {"timezone": "UTC"}, work="upkeep", command_seconds=_SLOW_SECONDS)
         try:
             yield connection
         finally:
@@ -135,18 +132,22 @@ class Connections:
             self._pool.terminate()
             self._pool = None
 
+    async def _connect_writer(self) -> Connection:
+        return await _connect(self.dialer, _WRITER_SETTINGS, work="ingest")
+
     async def _connect_reader(self, *_: Any, **__: Any) -> Connection:
         """What the pool calls, with arguments of its own that are known here already."""
-        return await self._connect(_READER_SETTINGS, dialer=self._read_dialer)
+        return await _connect(self._read_dialer, _READER_SETTINGS, work="read")
 
-    async def _connect(
-        self, settings: dict[str, str], *, dialer: Dialer | None = None, command_seconds: float | None = None
-    ) -> Connection:
-        connection = await (dialer or self.dialer).connect(
-            settings, timeout_seconds=CONNECT_TIMEOUT_SECONDS, command_seconds=command_seconds
-        )
-        await _keep_times_exact(connection)
-        return connection
+
+async def _connect(
+    dialer: Dialer, settings: dict[str, str], *, work: str, command_seconds: float | None = None
+) -> Connection:
+    connection = await dialer.connect(
+        settings, work=work, timeout_seconds=CONNECT_TIMEOUT_SECONDS, command_seconds=command_seconds
+    )
+    await _keep_times_exact(connection)
+    return connection
 
 
 async def _keep_times_exact(connection: Connection) -> None:

@@ -4,24 +4,39 @@ So no error of the driver or of Python can hold a URL, and what an error says of
 no more than what the server said.
 """
 
+import asyncio
 import os
 import re
 import socket
 import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import cached_property
 from typing import Any, TypeAlias
 from urllib.parse import urlencode
 
 import asyncpg
 
 from alert_history.errors import StorageUnavailable
+from alert_history.urls.libpq import SYSTEM
 from alert_history.urls.postgres import PostgresUrl
 
 Connection: TypeAlias = "asyncpg.Connection[Any]"
 
 # asyncio makes the errors of several addresses one, which has their numbers in its text alone.
 _NUMBER = re.compile(r"\[Errno (\d{1,5})\]", re.ASCII)
+_VERSIONS = {"TLSv1.2": ssl.TLSVersion.TLSv1_2, "TLSv1.3": ssl.TLSVersion.TLSv1_3}
+_TCP_OPTIONS = {
+    name: getattr(socket, option)
+    for name, option in (
+        ("keepalives_idle", "TCP_KEEPIDLE"),
+        ("keepalives_interval", "TCP_KEEPINTVL"),
+        ("keepalives_count", "TCP_KEEPCNT"),
+        ("tcp_user_timeout", "TCP_USER_TIMEOUT"),
+    )
+    if hasattr(socket, option)  # Linux has them all
+}
+_SYSTEM = ("sslrootcert", SYSTEM)
 _REFUSES_TLS = "rejected SSL upgrade"  # asyncpg's words
 
 
@@ -29,33 +44,85 @@ class Dialer:
     """Connects to where one URL points. Bound to no event loop."""
 
     def __init__(self, url: PostgresUrl) -> None:
-        self._arguments = driver_arguments(url)
+        self._url = url
+        self._parameters = url.parameters
 
     async def connect(
-        self, settings: Mapping[str, str], *, timeout_seconds: float, command_seconds: float | None = None
+        self,
+        settings: Mapping[str, str],
+        *,
+        work: str,
+        timeout_seconds: float,
+        command_seconds: float | None = None,
     ) -> Connection:
-        """A connection with these settings of the server. Raises: StorageUnavailable."""
+        """A connection with these settings of the server, for some work, by which people know it there.
+
+        `timeout_seconds` counts unless the URL has a `connect_timeout`. Raises: StorageUnavailable.
+        """
+        name = f"{self._parameters.application_name or 'alert-history'} {work}"
         with _told_without_url():
             connection: Connection = await asyncpg.connect(
-                **self._arguments,
-                timeout=timeout_seconds,
+                **self.arguments(),
+                timeout=self._parameters.numbers.get("connect_timeout", timeout_seconds),
                 command_timeout=command_seconds,
-                server_settings=dict(settings),
+                server_settings={**self._parameters.server, **settings, "application_name": name},
             )
+            _set_socket(socket_of(connection), self._parameters.numbers)
             return connection
 
+    def arguments(self) -> dict[str, Any]:
+        """Place, login and TLS as asyncpg takes them: some of TLS in a URL only, which holds nothing else.
 
-def driver_arguments(url: PostgresUrl) -> dict[str, Any]:
-    """What asyncpg takes. Its parameters go the only way there is for some of them, in a URL without all the rest."""
-    ports = [host.port for host in url.hosts]
-    return {
-        "dsn": f"postgresql://?{urlencode(url.parameters)}",
-        "host": [host.name for host in url.hosts] or None,
-        "port": (ports if all(ports) else None) if ports else url.port,
-        "user": url.user,
-        "password": url.password,
-        "database": url.database,
-    }
+        Raises: OSError where a file of TLS is gone.
+        """
+        ports = [host.port for host in self._url.hosts]
+        driver = {name: value for name, value in self._parameters.driver.items() if (name, value) != _SYSTEM}
+        return {
+            "dsn": f"postgresql://?{urlencode(driver)}",
+            "host": [host.name for host in self._url.hosts] or None,
+            "port": (ports if all(ports) else None) if ports else self._url.port,
+            "user": self._url.user,
+            "password": self._url.password,
+            "database": self._url.database,
+            "passfile": self._parameters.passfile,
+            "ssl": self._system_tls if _SYSTEM in self._parameters.driver.items() else None,
+        }
+
+    @cached_property
+    def _system_tls(self) -> ssl.SSLContext:
+        """Made here, because asyncpg takes `system` for the name of a file."""
+        driver = self._parameters.driver
+        context = ssl.create_default_context()
+        context.minimum_version = _VERSIONS[driver.get("ssl_min_protocol_version", "TLSv1.2")]
+        context.maximum_version = _VERSIONS[driver.get("ssl_max_protocol_version", "TLSv1.3")]
+        context.set_alpn_protocols(["postgresql"])
+        if "sslcrl" in driver:
+            context.load_verify_locations(cafile=driver["sslcrl"])
+            context.verify_flags |= ssl.VERIFY_CRL_CHECK_CHAIN
+        if "sslcert" in driver:
+            password = driver.get("sslpassword", "")
+            context.load_cert_chain(driver["sslcert"], driver.get("sslkey"), password=lambda: password)
+        return context
+
+
+def socket_of(connection: Connection) -> socket.socket:
+    """Its socket, which is the event loop's own."""
+    transport: asyncio.Transport = connection._transport  # type: ignore[attr-defined]  # noqa: SLF001  # no other way
+    found: socket.socket = transport.get_extra_info("socket")
+    return found
+
+
+def _set_socket(connection: socket.socket, numbers: Mapping[str, int]) -> None:
+    """As libpq does it: what `keepalives_…` says counts unless `keepalives=0`, and 0 is the system's default."""
+    if connection.family == socket.AF_UNIX:
+        return
+    given = {name: number for name, number in numbers.items() if name in _TCP_OPTIONS and number}
+    if not numbers.get("keepalives", any(name.startswith("keepalives") for name in given)):
+        given = {name: number for name, number in given.items() if not name.startswith("keepalives")}
+    else:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, number in given.items():
+        connection.setsockopt(socket.IPPROTO_TCP, _TCP_OPTIONS[name], number)
 
 
 @contextmanager

@@ -1,8 +1,8 @@
 """What a URL of PostgreSQL says. Pure: it is read here and nowhere else, for the settings and for all who connect."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
+from alert_history.urls.libpq import Parameters, read_parameters
 from alert_history.urls.url import Host, Url, UrlFault, read_host, read_port, read_url
 
 _SCHEMES = ("postgresql", "postgres", "postgresql+asyncpg", "postgres+asyncpg")
@@ -18,14 +18,14 @@ class PostgresUrl:
     user: str | None
     password: str | None
     database: str | None
-    parameters: Mapping[str, str]
-    """What goes on to the driver."""
+    parameters: Parameters
 
 
 def read_postgres_url(text: str) -> PostgresUrl:
     """`postgresql://user:password@host:5432/database`. Raises: UrlFault."""
     url = read_url(text, _SCHEMES)
     parameters = dict(url.parameters)
+    may_name = not {"password", "sslpassword"} & parameters.keys()  # a piece of them may look like a name
     hosts, port = _places(url, parameters.pop("host", None), port=parameters.pop("port", None))
     return PostgresUrl(
         hosts=hosts,
@@ -33,7 +33,7 @@ def read_postgres_url(text: str) -> PostgresUrl:
         user=_either(url.user, parameters, "user"),
         password=_either(url.password, parameters, "password"),
         database=_either(url.path[1:] or None, parameters, "dbname", "database"),
-        parameters=parameters,
+        parameters=read_parameters(parameters, may_name=may_name),
     )
 
 

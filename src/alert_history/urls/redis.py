@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from alert_history.urls.files import CertificateNames
 from alert_history.urls.url import Url, UrlFault, check_socket, only_host, read_url, read_whole
 
 _MAX_DATABASE = 2**31 - 1
@@ -15,8 +14,6 @@ _SECONDS = re.compile(r"\d{1,4}(?:\.\d{1,3})?", re.ASCII)
 _CLIENT_NAME = re.compile(r"[!-~]{1,64}", re.ASCII)
 _FEWEST_CONNECTIONS = 4  # one listens, others send and look whether it is there
 _TLS = "ssl_"
-
-CERTIFICATES = CertificateNames("ssl_ca_certs", "", "ssl_certfile", "ssl_keyfile")
 
 
 @dataclass(frozen=True, repr=False)

@@ -61,7 +61,7 @@ def upgrade_postgres(dialer: Dialer) -> None:
 
 async def _upgrade_postgres(dialer: Dialer) -> None:
     async def connect() -> Any:
-        return await dialer.connect({}, timeout_seconds=_CONNECT_TIMEOUT_SECONDS)
+        return await dialer.connect({}, work="migrate", timeout_seconds=_CONNECT_TIMEOUT_SECONDS)
 
     engine = create_async_engine("postgresql+asyncpg://", async_creator=connect, poolclass=NullPool)
     try:
