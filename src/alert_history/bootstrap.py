@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import httpx
 import structlog
 
-from alert_history.config import Settings, masked_url
+from alert_history.config import Settings
 from alert_history.demo.replay import incident
 from alert_history.domain.alert import Alert
 from alert_history.domain.classification import Mode
@@ -36,6 +36,7 @@ from alert_history.signals.redis import RedisSignals
 from alert_history.storage import open_store
 from alert_history.storage.batch import new_id
 from alert_history.telemetry import Metrics
+from alert_history.urls.masking import masked_url
 from alert_history.web.api import HistoryApi
 from alert_history.web.application import Application
 from alert_history.web.classifications import ClassificationsPage

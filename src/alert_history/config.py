@@ -7,7 +7,7 @@ Must not connect to anything. For operators: docs/reference/configuration.md, wh
 import errno
 import re
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
@@ -18,6 +18,12 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from alert_history.domain.classification import Mode
 from alert_history.domain.origin import parse_origins
 from alert_history.errors import ConfigurationError
+from alert_history.urls.files import check_postgres, check_redis
+from alert_history.urls.masking import MASK, masked_url, masked_urls, masked_wrong_url
+from alert_history.urls.postgres import read_postgres_url
+from alert_history.urls.redis import read_redis_url
+from alert_history.urls.url import UrlFault
+from alert_history.urls.web import read_web_url
 
 LogFormat = Literal["json", "console"]
 
@@ -27,28 +33,15 @@ _MAX_FILE_BYTES = 64 * 1024
 _YEAR_SECONDS = 31_536_000
 _SHOWN_CHARACTERS = 80
 _LIKENESS = 0.85
-_MASK = "***"
+_SECRETS = frozenset({"llm_api_key", "redis_password"})
+_URLS = frozenset({"database_url", "read_database_url", "redis_url", "llm_proxy_url"})
 _UNBUILT_SECRET = "webhook_hmac_secret"  # noqa: S105  # its name, not its value
 
-# What follows the first colon is a password up to the last @; without an @ it is one unless it is a port.
-_USER_AND_PASSWORD = re.compile(r"(?<=://)(?P<user>[^:/?#@\[]*):(?:.*@|(?!\d{1,5}(?:[/?,]|$)).*)", re.DOTALL)
-_PASSWORD_OPTION = re.compile(r"(?P<name>\w*password=)[^&]*", re.IGNORECASE)
-_WEB_KEY = re.compile(r"(?<=://)[^:/?#@]+(?=@)|(?<=\?).*", re.DOTALL)  # a user alone, or a query, is often a key
-_BETWEEN_URLS = re.compile(r",(?=\s*(?:[^,=:/?#@]*=)?\s*https?://)", re.IGNORECASE)
-_NAME_OF_URL = re.compile(r"(?P<name>\s*(?:[^,=:/?#@]*=)?)(?P<url>.*)", re.DOTALL)
 _WORD = re.compile(r"[\w.-]{1,64}", re.ASCII)
 _NAMESPACE = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
 _PATH = re.compile(r"[^\0]{1,4096}", re.DOTALL)
 _ADDRESS = re.compile(r"[\w.:%-]{1,255}", re.ASCII)
-_HOST = r"(?:\[[\w.:%]+\]|[^\s:/?#,@\[\]]*)(?::\d{1,5})?"
-_POSTGRES_URL = re.compile(
-    rf"postgres(?:ql)?(?:\+asyncpg)?://(?:[^\s/?#@]*@)?{_HOST}(?:,{_HOST})*(?:/[^\s?#]*)?(?:\?[^\s#]*)?", re.ASCII
-)
-_DATABASE_URL = re.compile(rf"sqlite:///(?!:memory:$)[^?]+|{_POSTGRES_URL.pattern}", re.ASCII)
-_HTTP_URL = re.compile(rf"https?://(?:[^\s/?#@]*@)?(?!:|/|$){_HOST}(?:/[^\s?#]*)?", re.ASCII)
-_REDIS_URL = re.compile(
-    rf"(?:rediss?://(?:[^\s/?#@]*@)?(?!:|/|$){_HOST}(?:/\d*)?|unix://[^\s?#]+)(?:\?[^\s#]*)?", re.ASCII
-)
+_SQLITE_URL = re.compile(r"sqlite:///(?!:memory:$)[^?\0\ud800-\udfff]+")
 _MODEL = re.compile(r"[\w.:/-]{1,128}", re.ASCII)
 _TOKEN = re.compile(r"[!-~]{1,4096}", re.ASCII)
 _PASSWORD = re.compile(r"[^\0\r\n]{1,4096}")
@@ -67,25 +60,6 @@ class Variable(NamedTuple):
     meaning: str
 
 
-def masked_url(url: str) -> str:
-    """The URL without its password; what is no URL is not shown at all, because it may be one."""
-    if "://" not in url:
-        return _MASK
-    shown = _PASSWORD_OPTION.sub(rf"\g<name>{_MASK}", _USER_AND_PASSWORD.sub(rf"\g<user>:{_MASK}@", url))
-    return _WEB_KEY.sub(_MASK, shown) if url.lower().startswith("http") else shown
-
-
-def masked_urls(text: str) -> str:
-    """A comma-separated list of URLs without passwords, `NAME=` kept; what is no URL is not shown at all."""
-    return ",".join(map(_masked_item, _BETWEEN_URLS.split(text)))
-
-
-def _masked_item(item: str) -> str:
-    match = _NAME_OF_URL.fullmatch(item)
-    shown = masked_url(match["url"]) if match else _MASK
-    return f"{match['name']}{shown}" if match and shown != _MASK else _MASK
-
-
 def _matching(pattern: re.Pattern[str]) -> AfterValidator:
     def check(text: str) -> str:
         if not pattern.fullmatch(text):
@@ -98,6 +72,38 @@ def _matching(pattern: re.Pattern[str]) -> AfterValidator:
 def _origins(text: str) -> str:
     parse_origins(text)
     return text
+
+
+def _url(check: Callable[[str], None]) -> AfterValidator:
+    def checked(text: str) -> str:
+        check(text)
+        return text
+
+    return AfterValidator(checked)
+
+
+def _check_database(text: str) -> None:
+    if text.startswith("sqlite:"):
+        _check_sqlite(text)
+    else:
+        _check_postgres(text)
+
+
+def _check_sqlite(text: str) -> None:
+    if not _SQLITE_URL.fullmatch(text):
+        raise UrlFault("a file is sqlite:///path, without ?, and :memory: is none")
+
+
+def _check_postgres(text: str) -> None:
+    check_postgres(read_postgres_url(text))
+
+
+def _check_redis(text: str) -> None:
+    check_redis(read_redis_url(text))
+
+
+def _check_web(text: str) -> None:
+    read_web_url(text)
 
 
 def _lower(text: Any) -> Any:
@@ -143,19 +149,19 @@ def _text(default: str | None, allowed: str, *, meaning: str) -> Any:
 class Settings(BaseSettings):
     """The configuration of one process. Made by `load_settings`; its text forms show no password."""
 
-    model_config = SettingsConfigDict(frozen=True, extra="forbid")
+    model_config = SettingsConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
-    database_url: Annotated[str, _matching(_DATABASE_URL)] = _text(
+    database_url: Annotated[str, _url(_check_database)] = _text(
         "sqlite:///alert_history.db",
         f"{_A_POSTGRES_URL}, or sqlite:///path (four slashes: an absolute path)",
         meaning="Where history is kept",
     )
-    read_database_url: Annotated[str, _matching(_POSTGRES_URL)] | None = _text(
+    read_database_url: Annotated[str, _url(_check_postgres)] | None = _text(
         None, _A_POSTGRES_URL, meaning="A replica of a PostgreSQL `DATABASE_URL`, to read from"
     )
-    redis_url: Annotated[str, _matching(_REDIS_URL)] | None = _text(
+    redis_url: Annotated[str, _url(_check_redis)] | None = _text(
         None,
-        "redis://, rediss:// or unix:// and what follows",
+        "redis://user:password@host:6379/0, rediss:// for TLS, or unix:///path; special characters percent-encoded",
         meaning="Where replicas call out to each other (optional): without it they find out a second later",
     )
     redis_password: Annotated[str, _matching(_PASSWORD)] | None = _text(
@@ -212,8 +218,10 @@ class Settings(BaseSettings):
     enrichment_deadline_seconds: int = _whole(
         10, 1, 300, meaning="How long an alert waits for its classification before it goes out without"
     )
-    llm_proxy_url: Annotated[str, _matching(_HTTP_URL)] | None = _text(
-        None, "an http or https URL", meaning="An OpenAI-compatible proxy; unset: alerts are classified by rules"
+    llm_proxy_url: Annotated[str, _url(_check_web)] | None = _text(
+        None,
+        "an http or https URL without a query",
+        meaning="An OpenAI-compatible proxy; unset: alerts are classified by rules",
     )
     llm_model: Annotated[str, _matching(_MODEL)] = _text(
         "gpt-4", "the name of a model: letters, digits, `.`, `_`, `:`, `/`, `-`", meaning="The model to ask"
@@ -364,7 +372,8 @@ def _value(environ: Mapping[str, str], name: str) -> str | None:
         fault = "is not UTF-8 text"
     except OSError as error:
         fault = f"can't be read: {error.strerror}"
-    raise ValueError(f"{name}_FILE={path!r} {fault}")
+    is_secret = name.lower() in _SECRETS | _URLS  # which is easily put where the path belongs
+    raise ValueError(f"{name}_FILE names a file that {fault}" if is_secret else f"{name}_FILE={path!r} {fault}")
 
 
 def _read_file(path: Path) -> str:
@@ -389,18 +398,20 @@ def _validated(values: Mapping[str, Any]) -> tuple[Settings | None, dict[str, st
     try:
         settings = Settings(**values)
     except ValidationError as error:
-        wrong = {str(fault["loc"][0]): fault.get("ctx", {}).get("error") for fault in error.errors(include_url=False)}
-        return None, {name: _fault(name, values[name], reason=reason) for name, reason in wrong.items()}
+        faults = {str(each["loc"][0]): each.get("ctx", {}).get("error") for each in error.errors(include_url=False)}
+        return None, {name: _fault(name, values[name], fault) for name, fault in faults.items()}
     if settings.read_database_url and settings.database_url.startswith("sqlite:"):
         fault = "READ_DATABASE_URL is set, but DATABASE_URL is not PostgreSQL; unset one of them"
         return settings, {"read_database_url": fault}
     return settings, {}
 
 
-def _fault(name: str, given: str, *, reason: Exception | None) -> str:
+def _fault(name: str, given: str, error: Exception | None) -> str:
+    if isinstance(error, UrlFault):
+        return f"{name.upper()}={masked_wrong_url(given)!r} is not allowed: {error}; give {_allowed(name)}"
     shown = _shown(name, given)
     shown = shown if len(shown) <= _SHOWN_CHARACTERS else f"{shown[:_SHOWN_CHARACTERS]}…"
-    why = f", because {reason}" if name in _ORIGIN_LISTS else ""
+    why = f", because {error}" if name in _ORIGIN_LISTS else ""
     return f"{name.upper()}={shown!r} is not allowed{why}; give {_allowed(name)}"
 
 
@@ -410,8 +421,8 @@ def _allowed(name: str) -> str:
 
 def _shown(name: str, value: Any) -> Any:
     """The value as it may be read by everybody."""
-    if name in {"llm_api_key", "redis_password"}:
-        return _MASK
+    if name in _SECRETS:
+        return MASK
     if name in _ORIGIN_LISTS:
         return masked_urls(value)
-    return masked_url(value) if name in {"database_url", "read_database_url", "redis_url", "llm_proxy_url"} else value
+    return masked_url(value) if name in _URLS else value

@@ -54,7 +54,11 @@ def configure_logging(*, level: str, is_json: bool) -> None:
             structlog.processors.JSONRenderer(serializer=_one_json_line),
         ]
     else:
-        render = [_printable_values, structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+        console = structlog.dev.ConsoleRenderer(
+            colors=sys.stderr.isatty(),
+            exception_formatter=structlog.dev.plain_traceback,  # rich's shows locals
+        )
+        render = [_printable_values, console]
     structlog.configure(
         processors=[*shared, *render],
         wrapper_class=structlog.make_filtering_bound_logger(level),

@@ -198,7 +198,9 @@ def test_an_s3_server_that_is_away_is_told_in_a_line(recorded: str) -> None:
         ["--before", "-1h", "--to", "archive"],
         ["--before", "tomorrow", "--to", "archive"],
         ["--before", "-1d", "--to", "ftp://host/x"],
-        ["--before", "-1d", "--to", "s3://bucket/x?secret=1"],
+        ["--before", "-1d", "--to", "s3://bucket/x?secret=s3cret"],
+        ["--before", "-1d", "--to", "s3://key:s3cret@bucket/x"],
+        ["--before", "-1d", "--to", "s3://[s3cret/x"],
         ["--before", "-1d"],
     ],
 )
@@ -206,6 +208,7 @@ def test_wrong_usage_is_told_in_a_line_and_moves_nothing(sqlite_url: str, tmp_pa
     record(sqlite_url, [alert(1)])
     done = run("archive", *args, env={"DATABASE_URL": sqlite_url}, folder=tmp_path)
     assert (done.returncode, len(lines(done.stderr))) == (2, 1)
+    assert b"s3cret" not in done.stderr
     assert len(occurrences(sqlite_url)) == 1
 
 

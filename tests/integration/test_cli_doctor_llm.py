@@ -72,3 +72,10 @@ async def test_a_missing_client_is_a_fault_that_says_how_to_install_it(sqlite_ur
 
 def test_without_a_proxy_nothing_is_said(sqlite_url: str) -> None:
     assert diagnose(DATABASE_URL=sqlite_url).states("llm") == []
+
+
+async def test_a_way_out_that_can_not_be_used_is_a_fault_without_its_password(sqlite_url: str) -> None:
+    found = await examined(sqlite_url, "http://proxy", HTTP_PROXY="ftp://ada:s3cret@way-out", COLUMNS="300")
+    assert (found.code, found.states("llm")) == (1, ["fault"])
+    assert "HTTPS_PROXY" in found.output
+    assert "s3cret" not in found.output

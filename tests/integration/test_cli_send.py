@@ -195,6 +195,20 @@ def test_a_url_that_is_none_is_wrong_usage(url: str) -> None:
     assert run("send", "-", "--to", url).returncode == 2
 
 
+@pytest.mark.parametrize("login", ["ada:s3[cret", "ada:s3/cret", "ada:s3%cret"])
+def test_a_url_that_can_not_be_read_shows_no_password(login: str) -> None:
+    done = run("send", "-", "--to", f"http://{login}@localhost:8080")
+    assert (done.returncode, len(lines(done.stderr))) == (2, 1)
+    assert not {b"s3", b"cret"} & {done.stderr[at : at + size] for size in (2, 4) for at in range(len(done.stderr))}
+
+
+def test_a_service_that_is_away_is_told_without_the_password(tmp_path: Path) -> None:
+    url = f"http://ada:s3cret@127.0.0.1:{free_port()}"
+    done = run("send", write(tmp_path, "group.json", GROUP), "--to", url)
+    assert done.returncode == 1
+    assert b"s3cret" not in done.stderr
+
+
 def test_a_misspelt_option_is_not_taken_for_a_file(listener: Listener) -> None:
     assert run("send", "--too", listener.url).returncode == 2
     assert listener.requests == []

@@ -15,7 +15,9 @@ import pytest
 from alert_history.ports import Store
 from alert_history.storage import open_store
 from alert_history.storage.postgres_connection import Connections
+from alert_history.storage.postgres_dialer import Dialer
 from alert_history.storage.postgres_lifecycle import PostgresLifecycle
+from alert_history.urls.postgres import read_postgres_url
 from tests import servers
 from tests.commands import run
 from tests.conformance.samples import DAY, NOW, alert, receipt
@@ -227,7 +229,7 @@ async def test_stops_amid_deliveries_leave_none(url: str, log: Log, receiver: Re
 
 
 async def test_job_that_is_cancelled_in_the_quiet_leaves_none(url: str, log: Log) -> None:
-    connections = Connections(url)
+    connections = Connections(Dialer(read_postgres_url(url)))
     lifecycle = PostgresLifecycle(connections)
     has_begun = asyncio.Event()
 
@@ -247,7 +249,7 @@ async def test_job_that_is_cancelled_in_the_quiet_leaves_none(url: str, log: Log
 
 
 async def test_after_the_quiet_the_database_is_asked_again(url: str) -> None:
-    lifecycle = PostgresLifecycle(Connections(url))
+    lifecycle = PostgresLifecycle(Connections(Dialer(read_postgres_url(url))))
     async with lifecycle.quiet():
         waiting = asyncio.create_task(lifecycle.check())
     assert (await waiting)["database"] == "ok"

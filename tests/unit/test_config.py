@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from alert_history.config import Settings, load_settings, masked_url, masked_urls, near_misses, variables
+from alert_history.config import Settings, load_settings, near_misses, variables
 from alert_history.errors import ConfigurationError
+from alert_history.urls.masking import masked_url, masked_urls
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "configuration.md"
 POSTGRES = "postgresql://ada:s3cret@db.example.com/alerts"
@@ -245,6 +246,33 @@ def test_a_fault_shows_no_password(url: str) -> None:
     assert SECRET not in fault(DATABASE_URL=url)
 
 
+@pytest.mark.parametrize("name", ["DATABASE_URL", "READ_DATABASE_URL", "REDIS_URL", "LLM_PROXY_URL"])
+def test_a_url_that_can_not_be_read_is_told_with_the_reason_alone(name: str) -> None:
+    allowed = {variable.name: variable.allowed for variable in variables()}
+    scheme = {"REDIS_URL": "rediss", "LLM_PROXY_URL": "https"}.get(name, "postgresql")
+    reason = "a [ or ] stands for itself only around an IPv6 address; in a password they are written %5B and %5D"
+    assert fault(**{name: f"{scheme}://ada:[{SECRET}@db"}) == (
+        f"{name}='{scheme}://***' is not allowed: {reason}; give {allowed[name]}"
+    )
+
+
+@pytest.mark.parametrize("name", ["DATABASE_URL", "REDIS_URL", "REDIS_PASSWORD", "LLM_API_KEY"])
+def test_a_secret_where_the_path_of_its_file_belongs_is_not_shown(name: str) -> None:
+    told = fault(**{f"{name}_FILE": f"postgresql://ada:{SECRET}@db"})
+    assert told == f"{name}_FILE names a file that can't be read: No such file or directory"
+
+
+def test_an_error_of_the_settings_themselves_shows_no_password() -> None:
+    with pytest.raises(ValidationError) as caught:
+        Settings(database_url=f"postgresql://ada:{SECRET}#@db")
+    assert SECRET not in str(caught.value)
+
+
+def test_files_of_tls_are_looked_at_once(tmp_path: Path) -> None:
+    file = tmp_path / "ca.pem"
+    assert "its ssl_ca_certs can't be read" in fault(REDIS_URL=f"rediss://cache?ssl_ca_certs={file}")
+
+
 @pytest.mark.parametrize(
     "url,shown",
     [
@@ -259,7 +287,16 @@ def test_a_fault_shows_no_password(url: str) -> None:
         ("https://sk-x@proxy/v1", "https://***@proxy/v1"),
         ("https://u:p@proxy:1/v1?key=x", "https://u:***@proxy:1/v1?***"),
         ("https://proxy:1/v1", "https://proxy:1/v1"),
+        ("postgresql://a[da:s3cret@db/alerts", "postgresql://a[da:***@db/alerts"),
+        ("postgresql://a@b:s3cret@db/alerts", "postgresql://***@db/alerts"),
+        ("postgresql://db:5432/a?password=s3@cret", "postgresql://***"),
+        ("postgresql://db/a?pass%77ord=x&options=y", "postgresql://db/a?pass%77ord=***&options=y"),
+        ("postgresql://ada:s3cret", "postgresql://***"),
+        ("postgresql://one:1,[::1]:2/a", "postgresql://one:1,[::1]:2/a"),
+        ("redis://s3cret@cache/0", "redis://***@cache/0"),
+        ("redis://ada:x@cache/0?password=y", "redis://ada:***@cache/0?***"),
         ("sqlite:////var/lib/a.db", "sqlite:////var/lib/a.db"),
+        ("sqlite:///a@b.db", "sqlite:///a@b.db"),
         ("nonsense", "***"),
     ],
 )

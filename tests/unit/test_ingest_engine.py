@@ -233,6 +233,14 @@ async def test_a_commit_that_fails_fails_its_own_requests(stage: Stage, error: E
     assert (await later).receipt_id == "later"
 
 
+async def test_an_unknown_error_is_answered_without_its_text(stage: Stage) -> None:
+    failed = stage.send(receipt("a"))
+    (await stage.next_commit()).fail(ValueError("netloc 'ada:s3cret@db' is no URL"))
+    with pytest.raises(StorageUnavailable) as caught:
+        await failed
+    assert str(caught.value) == "a fault of ours, which is in the log"
+
+
 async def test_request_whose_commit_hangs_is_told_to_come_back(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine, "ANSWER_SECONDS", 0.02)
     with pytest.raises(StorageUnavailable, match=r"not committed within 0\.02 s") as caught:

@@ -198,7 +198,8 @@ def test_hostile_text_adds_no_line_to_a_log_for_people() -> None:
     assert _logged('log.info("a", path="/a\\nready")', is_json=False).count("\n") == 1
 
 
-def test_exception_is_told_without_the_values_of_variables() -> None:
+@pytest.mark.parametrize("is_json", [True, False], ids=["json", "console"])
+def test_exception_is_told_without_the_values_of_variables(is_json: bool) -> None:  # noqa: FBT001  # a parameter
     program = """
 def fail(password):
     raise ValueError("it broke")
@@ -207,7 +208,7 @@ try:
 except ValueError:
     log.exception("failed")
 """
-    text = _logged(program)
+    text = _logged(program, is_json=is_json)
     assert "it broke" in text
     assert "hunter2" not in text
 

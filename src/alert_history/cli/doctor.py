@@ -15,7 +15,7 @@ from rich.text import Text
 from alert_history.bootstrap import find_targets, make_routes
 from alert_history.cli.console import cell, output_console
 from alert_history.cli.store import using_store
-from alert_history.config import Settings, load_settings, masked_url, near_misses
+from alert_history.config import Settings, load_settings, near_misses
 from alert_history.domain.routes import everywhere
 from alert_history.domain.target import TargetSpec
 from alert_history.enrichers.proxy import Proxy, llm_available
@@ -24,6 +24,7 @@ from alert_history.ports import DiscoveryState
 from alert_history.signals.redis import probe as probe_redis
 from alert_history.storage import is_sqlite
 from alert_history.storage.probe import Probe, probe, sqlite_path
+from alert_history.urls.masking import masked_url
 
 _ENOUGH_FREE_BYTES = 512 * 1024 * 1024
 _CLOCK_TOLERANCE = timedelta(seconds=5)

@@ -9,9 +9,10 @@ from cyclopts.validators import Number
 
 from alert_history.cli.console import print_error, print_line
 from alert_history.cli.store import faults_of, named, using_store
-from alert_history.config import Settings, load_settings, masked_url
+from alert_history.config import Settings, load_settings
 from alert_history.errors import StorageUnavailable
 from alert_history.ports import Store
+from alert_history.urls.masking import masked_url
 
 _RETRY_SECONDS = 1.0
 

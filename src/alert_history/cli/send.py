@@ -3,7 +3,6 @@
 import random
 import time
 from typing import Annotated, Any
-from urllib.parse import urlsplit
 
 import httpx
 import msgspec
@@ -13,6 +12,9 @@ from alert_history import __version__
 from alert_history.cli.console import print_error, print_line
 from alert_history.cli.payloads import Payload, read_payloads
 from alert_history.errors import ConfigurationError
+from alert_history.urls.masking import masked_url, masked_wrong_url
+from alert_history.urls.url import UrlFault, only_host
+from alert_history.urls.web import read_web_url
 
 _HEADERS = {"Content-Type": "application/json", "User-Agent": f"Alertmanager/0.28.1 (alert-history/{__version__})"}
 _WEBHOOK_PATH = "/webhook/proxy"
@@ -48,11 +50,13 @@ def send(
         raise ConfigurationError(["send needs a FILE, or - for standard input"])
     if unknown := [file for file in files if file.startswith("--")]:
         raise ConfigurationError([f"send has no option {unknown[0]}; a file of that name is ./{unknown[0]}"])
-    target = urlsplit(to)
-    if target.scheme not in {"http", "https"} or not target.hostname:
-        raise ConfigurationError([f"--to {to!r} is not allowed; give http://host:port"])
+    try:
+        host = only_host(read_web_url(to))
+    except UrlFault as fault:
+        shown = masked_wrong_url(to)
+        raise ConfigurationError([f"--to {shown} is not allowed: {fault}; give http://host:port"]) from None
     is_complete = True
-    with httpx.Client(trust_env=target.hostname not in _LOOPBACK, timeout=_TIMEOUT_SECONDS, headers=_HEADERS) as client:
+    with httpx.Client(trust_env=host.name not in _LOOPBACK, timeout=_TIMEOUT_SECONDS, headers=_HEADERS) as client:
         for file in files:
             is_complete &= _send_file(client, file, to=to.rstrip("/"))
     return int(not is_complete)
@@ -103,11 +107,11 @@ def _post(client: httpx.Client, url: str, *, body: bytes) -> httpx.Response:
         try:
             answer = client.post(url, content=body)
         except httpx.TransportError as error:
-            failure = Failure(f"{url}: {str(error) or type(error).__name__}")
+            failure = Failure(f"{masked_url(url)}: {str(error) or type(error).__name__}")
         else:
             if answer.is_success:
                 return answer
-            failure = Failure(f"{url} answered {answer.status_code}: {_detail(answer)}")
+            failure = Failure(f"{masked_url(url)} answered {answer.status_code}: {_detail(answer)}")
             if not answer.is_server_error:
                 break
             pause_seconds = max(pause_seconds, _retry_after(answer))

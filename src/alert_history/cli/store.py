@@ -3,11 +3,12 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from alert_history.config import Settings, masked_url
+from alert_history.config import Settings
 from alert_history.errors import StorageUnavailable
 from alert_history.ports import Store
 from alert_history.storage import open_store
 from alert_history.telemetry import configure_logging
+from alert_history.urls.masking import masked_url
 
 
 @asynccontextmanager

@@ -34,6 +34,8 @@ _BATCH_REQUESTS = 256
 _RETRY_AFTER_SECONDS = 5
 _REQUEST_OVERHEAD_BYTES = 2_048
 
+_FAULT_OF_OURS = "a fault of ours, which is in the log"  # its own text may hold anything
+
 _log = structlog.get_logger()
 
 Observe = Callable[[Sequence[Receipt], float, Sequence[Outcome] | None], None]
@@ -167,9 +169,9 @@ class Ingest:
         except AlertHistoryError as error:
             _log.warning("commit_failed", requests=len(batch), reason=str(error))
             _fail(batch, error)
-        except Exception as error:  # noqa: BLE001  # whatever it is, the next batch deserves its try
+        except Exception:  # noqa: BLE001  # whatever it is, the next batch deserves its try
             _log.exception("commit_failed", requests=len(batch))
-            _fail(batch, StorageUnavailable(str(error), after_seconds=_RETRY_AFTER_SECONDS))
+            _fail(batch, StorageUnavailable(_FAULT_OF_OURS, after_seconds=_RETRY_AFTER_SECONDS))
         else:
             for waiting, outcome in zip(batch, outcomes, strict=True):
                 with suppress(asyncio.InvalidStateError):  # it gave up while the commit ran

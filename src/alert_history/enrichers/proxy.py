@@ -214,15 +214,18 @@ def _client(settings: Settings, http_client: "httpx2.AsyncClient | None") -> "op
     for name in ("httpx2", "httpcore2", "openai"):
         logging.getLogger(name).setLevel(logging.WARNING)  # below that they log URLs and whole requests
     unsaid: Any = dict.fromkeys(("OpenAI-Organization", "OpenAI-Project"), openai.omit)
-    return openai.AsyncOpenAI(
-        api_key=settings.llm_api_key or "",
-        admin_api_key="",
-        base_url=base_url(str(settings.llm_proxy_url)),
-        max_retries=0,
-        timeout=httpx2.Timeout(settings.llm_timeout_seconds, connect=_CONNECT_SECONDS),
-        default_headers={"User-Agent": "alert-history", **unsaid},
-        http_client=http_client or bounded_client(),
-    )
+    try:
+        return openai.AsyncOpenAI(
+            api_key=settings.llm_api_key or "",
+            admin_api_key="",
+            base_url=base_url(str(settings.llm_proxy_url)),
+            max_retries=0,
+            timeout=httpx2.Timeout(settings.llm_timeout_seconds, connect=_CONNECT_SECONDS),
+            default_headers={"User-Agent": "alert-history", **unsaid},
+            http_client=http_client or bounded_client(),
+        )
+    except (httpx2.InvalidURL, ValueError):  # whose text may hold the URL
+        raise Rejected("the URL of the proxy, or one in HTTPS_PROXY and the like, can't be used") from None
 
 
 def bounded_client() -> "httpx2.AsyncClient":

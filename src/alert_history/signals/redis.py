@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from alert_history.urls.redis import read_redis_url
+
 if TYPE_CHECKING:
     from redis.asyncio import Redis
 
@@ -30,7 +32,11 @@ async def probe(url: str, password: str | None = None) -> str | None:
     from redis.exceptions import AuthenticationError, NoPermissionError
 
     try:
-        async with asyncio.timeout(2 * _CONNECT_SECONDS), _client(url, password) as client, client.pubsub() as channel:
+        async with (
+            asyncio.timeout(2 * _CONNECT_SECONDS),
+            make_client(url, password) as client,
+            client.pubsub() as channel,
+        ):
             await channel.subscribe(_CHANNEL)
             await client.publish(_CHANNEL, _NOBODY_MINDS)
             while (await channel.get_message(ignore_subscribe_messages=True, timeout=_CONNECT_SECONDS)) is None:
@@ -44,17 +50,19 @@ async def probe(url: str, password: str | None = None) -> str | None:
     return None
 
 
-def _client(url: str, password: str | None) -> "Redis":
+def make_client(url: str, password: str | None) -> "Redis":
+    """A client of what the URL names, with `password` if it holds none. Connects when it is used. Raises: UrlFault."""
     from redis.asyncio import Redis
     from redis.asyncio.retry import Retry
     from redis.backoff import NoBackoff
 
+    parts = read_redis_url(url)
+    options = {"socket_connect_timeout": _CONNECT_SECONDS, "client_name": "alert-history", **parts.arguments}
     return Redis.from_url(
-        url,
-        password=password,  # that of the URL goes before it
-        socket_connect_timeout=_CONNECT_SECONDS,
+        f"{parts.scheme}://",  # the parts, because errors about a URL may show it
+        password=parts.password or password,
         retry=Retry(NoBackoff(), 0),
-        client_name="alert-history",
+        **options,
     )
 
 
@@ -111,7 +119,7 @@ class RedisSignals:
 
     def _connected(self) -> "Redis":
         if self._client is None:
-            self._client = _client(self._url, self._password)
+            self._client = make_client(self._url, self._password)
         return self._client
 
     async def _disconnect(self) -> None:

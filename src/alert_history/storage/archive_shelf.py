@@ -5,6 +5,7 @@ In a folder a file is whole and on the disk before it has its name. S3 shows an 
 
 import asyncio
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ from alert_history.storage.archive_parquet import require_pyarrow
 
 _CONNECT_TIMEOUT_SECONDS = 5
 _REQUEST_TIMEOUT_SECONDS = 60
+_S3_URL = re.compile(r"s3://[\w.-]+(?:[/?]|$)", re.ASCII)
 _OPTIONS = ("endpoint_override", "region", "scheme")
 _ADVICE = {
     "NO_SUCH_BUCKET": "there is no such bucket; create it first",
@@ -114,11 +116,12 @@ class S3Shelf:
         require_pyarrow()
         from pyarrow import fs
 
+        if not _S3_URL.match(url):  # a key in it would be shown with each file
+            raise ConfigurationError(["give s3://bucket/prefix; for keys see AWS_ACCESS_KEY_ID"])
         parts = urlsplit(url)
         options = dict(parse_qsl(parts.query, keep_blank_values=True))
-        unknown = sorted(options.keys() - set(_OPTIONS))
-        if unknown or not parts.netloc:
-            raise ConfigurationError([f"{url}: give s3://bucket/prefix, with {', '.join(_OPTIONS)} after ? at most"])
+        if options.keys() - set(_OPTIONS):
+            raise ConfigurationError([f"give s3://bucket/prefix, with {', '.join(_OPTIONS)} after ? at most"])
         self._root = "/".join(part for part in (parts.netloc, parts.path.strip("/")) if part)
         self._url = f"s3://{self._root}"
         endpoint = (

@@ -32,11 +32,8 @@ from alert_history.storage.batch import (
 )
 from alert_history.storage.postgres_archive import PostgresArchivable
 from alert_history.storage.postgres_classifications import PostgresClassifications
-from alert_history.storage.postgres_connection import (
-    Connection,
-    Connections,
-    storage_errors,
-)
+from alert_history.storage.postgres_connection import Connections, storage_errors
+from alert_history.storage.postgres_dialer import Connection, Dialer
 from alert_history.storage.postgres_history import PostgresHistory
 from alert_history.storage.postgres_lifecycle import PostgresLifecycle
 from alert_history.storage.postgres_outbox import PostgresOutbox
@@ -54,6 +51,7 @@ from alert_history.storage.postgres_rows import (
     update_occurrences,
 )
 from alert_history.storage.postgres_upkeep import PostgresUpkeep
+from alert_history.urls.postgres import read_postgres_url
 from alert_history.zstd import ZstdCompressor
 
 _ROUNDS = 4
@@ -69,10 +67,10 @@ _KNOWN_KEYS = 20_000
 _KNOWN_BODIES = 5_000
 
 
-def postgres_store(dsn: str, *, read_database_url: str | None = None, router: Router | None = None) -> Store:
+def postgres_store(database_url: str, *, read_database_url: str | None = None, router: Router | None = None) -> Store:
     """A store on PostgreSQL; connects when it is opened. `read_database_url` may name a replica."""
-    dsn = plain_dsn(dsn)
-    connections = Connections(dsn, read_dsn=read_database_url and plain_dsn(read_database_url))
+    reader = Dialer(read_postgres_url(read_database_url)) if read_database_url else None
+    connections = Connections(Dialer(read_postgres_url(database_url)), read_dialer=reader)
     return Store(
         recorder=PostgresRecorder(connections, router=router),
         history=PostgresHistory(connections),
@@ -82,12 +80,6 @@ def postgres_store(dsn: str, *, read_database_url: str | None = None, router: Ro
         archivable=PostgresArchivable(connections),
         classifications=PostgresClassifications(connections),
     )
-
-
-def plain_dsn(database_url: str) -> str:
-    """The URL without a driver's name in its scheme, which only SQLAlchemy understands."""
-    scheme, separator, rest = database_url.partition("://")
-    return scheme.split("+", 1)[0] + separator + rest
 
 
 class PostgresRecorder:

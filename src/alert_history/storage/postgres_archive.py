@@ -11,7 +11,8 @@ import msgspec
 from alert_history.domain.archive import ALERTS, BODIES, EVENTS, Column, Entry, Kind, Row, Shape
 from alert_history.errors import Busy, QueryTimeout
 from alert_history.storage.batch import encode_json
-from alert_history.storage.postgres_connection import Connection, Connections, storage_errors
+from alert_history.storage.postgres_connection import Connections, storage_errors
+from alert_history.storage.postgres_dialer import Connection
 from alert_history.storage.postgres_upkeep import PARTITIONED, create_partitions
 from alert_history.zstd import compress, decompress
 

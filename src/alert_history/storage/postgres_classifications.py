@@ -24,7 +24,8 @@ from alert_history.storage.batch import (
     said,
 )
 from alert_history.storage.classification_rows import kept_of, row_of
-from alert_history.storage.postgres_connection import Connection, Connections, storage_errors
+from alert_history.storage.postgres_connection import Connections, storage_errors
+from alert_history.storage.postgres_dialer import Connection
 from alert_history.storage.postgres_past import past
 from alert_history.storage.postgres_rows import copy, event_row, queue_row
 

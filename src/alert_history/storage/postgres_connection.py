@@ -4,13 +4,12 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypeAlias
+from typing import Any
 
 import asyncpg
 
 from alert_history.errors import QueryTimeout, StorageUnavailable, UnstorableReceipt
-
-Connection: TypeAlias = "asyncpg.Connection[Any]"
+from alert_history.storage.postgres_dialer import Connection, Dialer, reason_of
 
 CONNECT_TIMEOUT_SECONDS = 3
 READ_TIMEOUT_SECONDS = 5
@@ -24,7 +23,6 @@ _WRITERS = 2
 # The statements of the hot path probe by key. A plan made once and kept saves 3 ms of planning over the
 # partitions on every commit, and no statistics, however stale, can turn the probes into scans.
 _WRITER_SETTINGS = {
-    "application_name": "alert-history ingest",
     "plan_cache_mode": "force_generic_plan",
     "enable_seqscan": "off",
     "enable_hashjoin": "off",
@@ -33,7 +31,6 @@ _WRITER_SETTINGS = {
     "timezone": "UTC",
 }
 _READER_SETTINGS = {
-    "application_name": "alert-history read",
     "statement_timeout": str(READ_TIMEOUT_SECONDS * 1000),
     "jit": "off",
     "timezone": "UTC",
@@ -79,9 +76,9 @@ class _Gate:
 class Connections:
     """Opens connections when they are first needed, and anew after they broke. Bound to one event loop."""
 
-    def __init__(self, dsn: str, *, read_dsn: str | None = None) -> None:
-        self.dsn = dsn
-        self._read_dsn = read_dsn or dsn
+    def __init__(self, dialer: Dialer, *, read_dialer: Dialer | None = None) -> None:
+        self.dialer = dialer
+        self._read_dialer = read_dialer or dialer
         self._writers = asyncio.Semaphore(_WRITERS)
         self._idle_writers: list[Connection] = []
         self._delivering = asyncio.Lock()
@@ -114,7 +111,7 @@ class Connections:
         """
         async with asyncio.timeout(DELIVER_TIMEOUT_SECONDS), self._delivering, self.gate.pass_through():
             if self._deliverer is None or self._deliverer.is_closed():
-                self._deliverer = await self._connect(_WRITER_SETTINGS)
+                self._deliverer = await self._connect_writer()
             try:
                 yield self._deliverer
             except (asyncpg.PostgresError, asyncpg.DataError, ValueError):
@@ -128,7 +125,7 @@ class Connections:
             connection = self._idle_writers.pop()
             if not connection.is_closed():
                 return connection
-        return await self._connect(_WRITER_SETTINGS)
+        return await self._connect_writer()
 
     @asynccontextmanager
     async def reader(self) -> AsyncIterator[Connection]:
@@ -138,13 +135,10 @@ class Connections:
         """
         if self._pool is None:
             self._pool = asyncpg.create_pool(
-                self._read_dsn,
+                connect=self._connect_reader,
                 min_size=0,
                 max_size=_READERS,
-                timeout=CONNECT_TIMEOUT_SECONDS,
-                server_settings=_READER_SETTINGS,
                 reset=_keep_session,
-                init=_keep_times_exact,
             )
             await self._pool
         async with self.gate.pass_through(), self._pool.acquire(timeout=READ_TIMEOUT_SECONDS) as connection:
@@ -158,10 +152,9 @@ class Connections:
     @asynccontextmanager
     async def single(self, *, is_reading: bool = False) -> AsyncIterator[Connection]:
         """A connection of one's own for slow work, closed at the end; to the replica, if there is one, for reading."""
-        settings = {"application_name": "alert-history upkeep", "timezone": "UTC"}
-        dsn = self._read_dsn if is_reading else self.dsn
+        dialer = self._read_dialer if is_reading else self.dialer
         async with self.gate.pass_through():
-            connection = await self._connect(settings, dsn=dsn, command_seconds=_SLOW_SECONDS)
+            connection = await _connect(dialer, {"timezone": "UTC"}, work="upkeep", command_seconds=_SLOW_SECONDS)
             try:
                 yield connection
             finally:
@@ -177,17 +170,22 @@ class Connections:
             self._pool.terminate()
             self._pool = None
 
-    async def _connect(
-        self, settings: dict[str, str], *, dsn: str | None = None, command_seconds: float | None = None
-    ) -> Connection:
-        connection = await asyncpg.connect(
-            dsn or self.dsn,
-            timeout=CONNECT_TIMEOUT_SECONDS,
-            command_timeout=command_seconds,
-            server_settings=settings,
-        )
-        await _keep_times_exact(connection)
-        return connection
+    async def _connect_writer(self) -> Connection:
+        return await _connect(self.dialer, _WRITER_SETTINGS, work="ingest")
+
+    async def _connect_reader(self, *_: Any, **__: Any) -> Connection:
+        """What the pool calls, with arguments of its own that are known here already."""
+        return await _connect(self._read_dialer, _READER_SETTINGS, work="read")
+
+
+async def _connect(
+    dialer: Dialer, settings: dict[str, str], *, work: str, command_seconds: float | None = None
+) -> Connection:
+    connection = await dialer.connect(
+        settings, work=work, timeout_seconds=CONNECT_TIMEOUT_SECONDS, command_seconds=command_seconds
+    )
+    await _keep_times_exact(connection)
+    return connection
 
 
 async def _keep_times_exact(connection: Connection) -> None:
@@ -227,4 +225,4 @@ def storage_errors() -> Iterator[None]:
             raise UnstorableReceipt(str(error)) from error
         raise StorageUnavailable(f"database: {error}") from error
     except (OSError, TimeoutError, asyncpg.InterfaceError) as error:
-        raise StorageUnavailable(f"database: {str(error) or type(error).__name__}") from error
+        raise StorageUnavailable(f"database: {reason_of(error)}") from error

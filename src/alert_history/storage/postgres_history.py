@@ -21,7 +21,8 @@ from alert_history.ports import (
 )
 from alert_history.storage import reads
 from alert_history.storage.batch import occurrence_id, split_occurrence_id
-from alert_history.storage.postgres_connection import Connection, Connections, storage_errors
+from alert_history.storage.postgres_connection import Connections, storage_errors
+from alert_history.storage.postgres_dialer import Connection
 from alert_history.storage.postgres_search import (
     DIALECT,
     FEW_MATCHES,

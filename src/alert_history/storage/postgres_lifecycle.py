@@ -67,6 +67,6 @@ class PostgresLifecycle:
 
         try:
             with storage_errors():
-                await asyncio.to_thread(upgrade_postgres, self._connections.dsn)
+                await asyncio.to_thread(upgrade_postgres, self._connections.dialer)
         except DBAPIError as error:
             raise StorageUnavailable(f"migration: {error.orig}") from error

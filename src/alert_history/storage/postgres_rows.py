@@ -10,7 +10,7 @@ from alert_history.domain.occurrence import Event, Occurrence, Sighting
 from alert_history.domain.receipt import Outcome, Receipt
 from alert_history.storage import postgres_statements as sql
 from alert_history.storage.batch import Decision, Enqueued, Key, encode_json, json_or_none, new_id
-from alert_history.storage.postgres_connection import Connection
+from alert_history.storage.postgres_dialer import Connection
 
 
 def read_occurrence(row: Any) -> Occurrence:

@@ -38,7 +38,7 @@ from sqlalchemy.dialects.postgresql import asyncpg as dialects
 from alert_history.domain.matching import Matcher, literal_alternatives, to_postgres_regex
 from alert_history.ports import HistoryFilter, PageRequest
 from alert_history.storage import reads
-from alert_history.storage.postgres_connection import Connection
+from alert_history.storage.postgres_dialer import Connection
 from alert_history.storage.tables import UtcTime, alerts
 
 DIALECT = dialects.dialect()  # type: ignore[no-untyped-call]

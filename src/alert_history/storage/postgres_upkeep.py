@@ -18,11 +18,8 @@ from alert_history.storage.batch import (
     expired_alert,
     lowest_uuid7,
 )
-from alert_history.storage.postgres_connection import (
-    Connection,
-    Connections,
-    storage_errors,
-)
+from alert_history.storage.postgres_connection import Connections, storage_errors
+from alert_history.storage.postgres_dialer import Connection
 from alert_history.storage.postgres_rows import (
     copy,
     event_row,

@@ -10,8 +10,8 @@ from pathlib import Path
 import msgspec
 
 from alert_history.storage import is_sqlite
-from alert_history.storage.postgres import plain_dsn
 from alert_history.storage.sqlite_connection import open_connection, storage_errors
+from alert_history.urls.postgres import PostgresUrl, read_postgres_url
 
 _CACHE_KIB = 1024
 _POSTGRES_FACTS = """
@@ -47,7 +47,7 @@ async def probe(database_url: str) -> Probe:
     if is_sqlite(database_url):
         with storage_errors():
             return await asyncio.to_thread(_probe_sqlite, sqlite_path(database_url))
-    return await _probe_postgres(plain_dsn(database_url))
+    return await _probe_postgres(read_postgres_url(database_url))
 
 
 def _probe_sqlite(path: Path) -> Probe:
@@ -77,11 +77,12 @@ def _sqlite_write_fault(connection: sqlite3.Connection) -> str:
     return ""
 
 
-async def _probe_postgres(dsn: str) -> Probe:
+async def _probe_postgres(url: PostgresUrl) -> Probe:
     from alert_history.storage.postgres_connection import Connections
     from alert_history.storage.postgres_connection import storage_errors as postgres_errors
+    from alert_history.storage.postgres_dialer import Dialer
 
-    connections = Connections(dsn)
+    connections = Connections(Dialer(url))
     with postgres_errors():
         async with connections.single() as connection:
             facts = await connection.fetchrow(_POSTGRES_FACTS)

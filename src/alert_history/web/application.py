@@ -117,7 +117,7 @@ class Application:
             await self._start()
         except Exception as error:  # noqa: BLE001  # uvicorn wants a message, not a traceback
             _log.exception("start_failed")
-            await send({"type": "lifespan.startup.failed", "message": str(error)})
+            await send({"type": "lifespan.startup.failed", "message": type(error).__name__})
             return
         await send({"type": "lifespan.startup.complete"})
         await receive()

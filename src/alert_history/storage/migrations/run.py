@@ -11,11 +11,13 @@ import time
 from pathlib import Path
 from typing import Any
 
-import asyncpg
 from sqlalchemy import Connection, create_engine
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
+from alert_history.storage.postgres_dialer import Dialer
+
+_CONNECT_TIMEOUT_SECONDS = 10
 _LOCK = 0x616C657274  # "alert"
 _LOCK_TIMEOUT_SECONDS = 300
 _LOCK_POLL_SECONDS = 0.01
@@ -52,14 +54,14 @@ def _keep_log(connection: sqlite3.Connection) -> None:
             return
 
 
-def upgrade_postgres(dsn: str) -> None:
-    """Bring the database to head. Raises OSError, asyncpg's errors or sqlalchemy's DBAPIError."""
-    asyncio.run(_upgrade_postgres(dsn))
+def upgrade_postgres(dialer: Dialer) -> None:
+    """Bring the database to head. Raises StorageUnavailable, OSError, asyncpg's errors or sqlalchemy's DBAPIError."""
+    asyncio.run(_upgrade_postgres(dialer))
 
 
-async def _upgrade_postgres(dsn: str) -> None:
+async def _upgrade_postgres(dialer: Dialer) -> None:
     async def connect() -> Any:
-        return await asyncpg.connect(dsn, timeout=10)
+        return await dialer.connect({}, work="migrate", timeout_seconds=_CONNECT_TIMEOUT_SECONDS)
 
     engine = create_async_engine("postgresql+asyncpg://", async_creator=connect, poolclass=NullPool)
     try:

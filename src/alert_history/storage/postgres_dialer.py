@@ -1,0 +1,159 @@
+"""How PostgreSQL is connected to: by everything of ours, and with parts of a URL, never with the URL itself.
+
+So no error of the driver or of Python can hold a URL, and what an error says of a connection is told in words that hold
+no more than what the server said.
+"""
+
+import asyncio
+import os
+import re
+import socket
+import ssl
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import cached_property
+from typing import Any, TypeAlias
+from urllib.parse import urlencode
+
+import asyncpg
+
+from alert_history.errors import StorageUnavailable
+from alert_history.urls.libpq import SYSTEM
+from alert_history.urls.postgres import PostgresUrl
+
+Connection: TypeAlias = "asyncpg.Connection[Any]"
+
+# asyncio makes the errors of several addresses one, which has their numbers in its text alone.
+_NUMBER = re.compile(r"\[Errno (\d{1,5})\]", re.ASCII)
+_VERSIONS = {"TLSv1.2": ssl.TLSVersion.TLSv1_2, "TLSv1.3": ssl.TLSVersion.TLSv1_3}
+_TCP_OPTIONS = {
+    name: getattr(socket, option)
+    for name, option in (
+        ("keepalives_idle", "TCP_KEEPIDLE"),
+        ("keepalives_interval", "TCP_KEEPINTVL"),
+        ("keepalives_count", "TCP_KEEPCNT"),
+        ("tcp_user_timeout", "TCP_USER_TIMEOUT"),
+    )
+    if hasattr(socket, option)  # Linux has them all
+}
+_SYSTEM = ("sslrootcert", SYSTEM)
+_REFUSES_TLS = "rejected SSL upgrade"  # asyncpg's words
+
+
+class Dialer:
+    """Connects to where one URL points. Bound to no event loop."""
+
+    def __init__(self, url: PostgresUrl) -> None:
+        self._url = url
+        self._parameters = url.parameters
+
+    async def connect(
+        self,
+        settings: Mapping[str, str],
+        *,
+        work: str,
+        timeout_seconds: float,
+        command_seconds: float | None = None,
+    ) -> Connection:
+        """A connection with these settings of the server, for some work, by which people know it there.
+
+        `timeout_seconds` counts unless the URL has a `connect_timeout`. Raises: StorageUnavailable.
+        """
+        name = f"{self._parameters.application_name or 'alert-history'} {work}"
+        with _told_without_url():
+            connection: Connection = await asyncpg.connect(
+                **self.arguments(),
+                timeout=self._parameters.numbers.get("connect_timeout", timeout_seconds),
+                command_timeout=command_seconds,
+                server_settings={**self._parameters.server, **settings, "application_name": name},
+            )
+            _set_socket(socket_of(connection), self._parameters.numbers)
+            return connection
+
+    def arguments(self) -> dict[str, Any]:
+        """Place, login and TLS as asyncpg takes them: some of TLS in a URL only, which holds nothing else.
+
+        Raises: OSError where a file of TLS is gone.
+        """
+        ports = [host.port for host in self._url.hosts]
+        driver = {name: value for name, value in self._parameters.driver.items() if (name, value) != _SYSTEM}
+        return {
+            "dsn": f"postgresql://?{urlencode(driver)}",
+            "host": [host.name for host in self._url.hosts] or None,
+            "port": (ports if all(ports) else None) if ports else self._url.port,
+            "user": self._url.user,
+            "password": self._url.password,
+            "database": self._url.database,
+            "passfile": self._parameters.passfile,
+            "ssl": self._system_tls if _SYSTEM in self._parameters.driver.items() else None,
+        }
+
+    @cached_property
+    def _system_tls(self) -> ssl.SSLContext:
+        """Made here, because asyncpg takes `system` for the name of a file."""
+        driver = self._parameters.driver
+        context = ssl.create_default_context()
+        context.minimum_version = _VERSIONS[driver.get("ssl_min_protocol_version", "TLSv1.2")]
+        context.maximum_version = _VERSIONS[driver.get("ssl_max_protocol_version", "TLSv1.3")]
+        context.set_alpn_protocols(["postgresql"])
+        if "sslcrl" in driver:
+            context.load_verify_locations(cafile=driver["sslcrl"])
+            context.verify_flags |= ssl.VERIFY_CRL_CHECK_CHAIN
+        if "sslcert" in driver:
+            password = driver.get("sslpassword", "")
+            context.load_cert_chain(driver["sslcert"], driver.get("sslkey"), password=lambda: password)
+        return context
+
+
+def socket_of(connection: Connection) -> socket.socket:
+    """Its socket, which is the event loop's own."""
+    transport: asyncio.Transport = connection._transport  # type: ignore[attr-defined]  # noqa: SLF001  # no other way
+    found: socket.socket = transport.get_extra_info("socket")
+    return found
+
+
+def _set_socket(connection: socket.socket, numbers: Mapping[str, int]) -> None:
+    """As libpq does it: what `keepalives_…` says counts unless `keepalives=0`, and 0 is the system's default."""
+    if connection.family == socket.AF_UNIX:
+        return
+    given = {name: number for name, number in numbers.items() if name in _TCP_OPTIONS and number}
+    if not numbers.get("keepalives", any(name.startswith("keepalives") for name in given)):
+        given = {name: number for name, number in given.items() if not name.startswith("keepalives")}
+    else:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, number in given.items():
+        connection.setsockopt(socket.IPPROTO_TCP, _TCP_OPTIONS[name], number)
+
+
+@contextmanager
+def _told_without_url() -> Iterator[None]:
+    """Whatever goes wrong on the way to a connection: none of it is the fault of what was to be stored."""
+    try:
+        yield
+    except asyncpg.PostgresError as error:
+        raise StorageUnavailable(f"database: {error}") from error
+    except Exception as error:  # noqa: BLE001  # its text may be about any part of the URL
+        raise StorageUnavailable(f"database: {reason_of(error)}") from None
+
+
+def reason_of(error: Exception) -> str:
+    """Why there is no connection, or none any more, without the text of an error that may be about the URL."""
+    if isinstance(error, OSError):
+        return _network_reason(error)
+    if isinstance(error, asyncpg.TargetServerAttributeNotMatched):
+        return "no host is what target_session_attrs asks for"
+    if isinstance(error, asyncpg.InterfaceError) and not isinstance(error, ValueError):
+        return str(error)
+    return f"the driver refuses it ({type(error).__name__})"
+
+
+def _network_reason(error: OSError) -> str:
+    if isinstance(error, TimeoutError):
+        return "no answer in time"
+    if isinstance(error, ssl.SSLError):
+        return f"TLS: {getattr(error, 'verify_message', None) or error.reason or type(error).__name__}"
+    if isinstance(error, socket.gaierror):
+        return str(error.strerror)
+    if error.errno or (numbers := _NUMBER.findall(str(error))):
+        return os.strerror(error.errno or int(numbers[0]))
+    return "the server speaks no TLS" if _REFUSES_TLS in str(error) else "the connection could not be made, or broke"
