@@ -1,5 +1,6 @@
 """Passwords in URLs, in real processes and before real servers: any of them works, and none of them shows."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
@@ -39,6 +40,9 @@ def guarded() -> Iterator[PostgresServer]:
         rules.write_text("host all postgres all trust\nhost all all all scram-sha-256\n")
         server.execute("SELECT pg_reload_conf()")
         yield server
+
+
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z")
 
 
 def literal(text: str) -> str:
@@ -103,7 +107,7 @@ def test_neither_an_answer_nor_a_log_shows_the_password_of_a_database_that_is_aw
         wait_until(lambda: "database_unavailable" in server.log(), "the log says so")
         told = server.log() + "".join(answer.text for answer in answers)
     assert answers[0].status_code == 503
-    assert shown_pieces(told) == []
+    assert shown_pieces(_TIME.sub("", told)) == []  # a time may end as a piece of the password does
 
 
 def _is_listening(client: httpx.Client) -> bool:

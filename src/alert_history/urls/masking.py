@@ -9,7 +9,7 @@ _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*", re.ASCII)
 _HOST = r"(?:[^:\[\]]*|\[[^\[\]]*\])(?::\d{1,5})?"
 _HOSTS = re.compile(rf"{_HOST}(?:,{_HOST})*", re.ASCII)
 _BETWEEN_URLS = re.compile(r",(?=\s*(?:[^,=:/?#@]*=)?\s*https?://)", re.IGNORECASE)
-_NAME_OF_URL = re.compile(r"(?P<name>\s*(?:[^,=:/?#@]*=)?)(?P<url>.*)", re.DOTALL)
+_NAME_OF_URL = re.compile(r"(?P<name>\s*(?:[^,=:/?#@]*=)?\s*)(?P<url>.*)", re.DOTALL)
 _SECRET_NAME = re.compile(r"pass|secret|token|key", re.IGNORECASE)
 _KNOWN_SCHEMES = ("postgresql", "postgres", "postgresql+asyncpg", "sqlite", "redis", "rediss", "unix", "http", "https")
 
