@@ -1,5 +1,6 @@
 """Puts a year of history into a database, as if the service had recorded it: occurrences and their two events each.
 
+Those that fire have no claim yet: the service takes them up when it starts, as it does after an upgrade.
 On PostgreSQL by COPY, week by week into partitions that are indexed when they are full; on SQLite by the store's own
 statements in large transactions. Neither waits for the disk meanwhile: what is measured comes later.
 """
@@ -106,6 +107,11 @@ def _alert_line(one: Occurrence) -> str:
         "alert-history",
         "\\N",
         "true",
+        "\\N",
+        "\\N" if one.ends_at is None else "resolved",
+        ends_at,
+        "\\N",
+        "\\N" if one.ends_at is None else "0",
     )
     return "\t".join(fields) + "\n"
 
@@ -171,6 +177,11 @@ def _alert_row(one: Occurrence) -> tuple[Any, ...]:
         "alert-history",
         None,
         True,
+        None,
+        None if one.ends_at is None else "resolved",
+        one.ends_at,
+        None,
+        None if one.ends_at is None else 0,
     )
 
 

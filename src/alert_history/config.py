@@ -9,6 +9,7 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
@@ -71,6 +72,13 @@ def _matching(pattern: re.Pattern[str]) -> AfterValidator:
 
 def _origins(text: str) -> str:
     parse_origins(text)
+    return text
+
+
+def _networks(text: str) -> str:
+    """Refuses what is no list of addresses and networks."""
+    for part in text.split(","):
+        ip_network(part.strip(), strict=False)
     return text
 
 
@@ -257,7 +265,7 @@ class Settings(BaseSettings):
     )
     stale_after_seconds: int | None = _whole(
         None,
-        60,
+        1,
         _YEAR_SECONDS,
         meaning="How long an alert fires without a sign before it is called unconfirmed; unset: learnt from its sender",
     )
@@ -266,9 +274,14 @@ class Settings(BaseSettings):
     )
     expire_after_seconds: int = _whole(
         900,
-        1,
+        0,
         _YEAR_SECONDS,
-        meaning="How long an alert that its sender must send again, and does not, fires before it is ended",
+        meaning="How long an alert stays unconfirmed that its sender has to send again, before it is ended",
+    )
+    trusted_proxies: Annotated[str, AfterValidator(_networks)] | None = _text(
+        None,
+        "addresses and networks, separated by commas: 10.0.0.0/8,192.168.1.7",
+        meaning="Proxies whose `X-Forwarded-For` tells who sent a request; unset: the caller's own address does",
     )
     retention_days: int = _whole(
         365, 1, _MAX_DAYS, meaning="How long occurrences, their events, what was classified and the audit are kept"

@@ -6,7 +6,8 @@ import os
 import platform
 import sys
 from collections import Counter as PyCounter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from itertools import permutations
 from typing import Any, Literal, get_args
 
@@ -362,6 +363,22 @@ class StateMetrics:
             of_workers="livemin",
         )
 
+        self._open = _gauge(
+            "occurrences_open", "Occurrences that are not over, by state.", registry, ["state"], of_workers="livemax"
+        )
+        self._conflicts = _gauge(
+            "claims_in_conflict",
+            "Label sets of which two senders contradicted each other within the last day.",
+            registry,
+            of_workers="livemax",
+        )
+
+    def open_are(self, counts: Mapping[str, int]) -> None:
+        """Set how many occurrences are open, by state, and how many label sets are in conflict."""
+        for state in ("firing", "unconfirmed"):
+            self._open.labels(state).set(counts.get(state, 0))
+        self._conflicts.set(counts.get("conflict", 0))
+
     def checked(self, check: str, *, is_ok: bool) -> None:
         """Set what a check says."""
         self._checks.labels(check).set(is_ok)
@@ -369,6 +386,33 @@ class StateMetrics:
     def silent(self, source: str, *, seconds: float) -> None:
         """Set how long a source has been silent."""
         self._silent.labels(source).set(seconds)
+
+
+class ReconcileMetrics:
+    """What reconcile counts. An origin's name is the operator's own, so it may be a label."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._corrections = Counter(
+            "alert_history_corrections_total",
+            "What was set right on the word of an Alertmanager or a Prometheus that was asked.",
+            ["source", "kind"],
+            registry=registry,
+        )
+        self._answered = _gauge(
+            "origin_answered_timestamp_seconds",
+            "When that Alertmanager or Prometheus last answered, whichever replica asked.",
+            registry,
+            ["source"],
+            of_workers="livemax",
+        )
+
+    def corrected(self, source: str, kind: str, count: int) -> None:
+        """Count what was set right; with 0 it is counted from nothing, so that the first one is an increase."""
+        self._corrections.labels(source, kind).inc(count)
+
+    def answered(self, source: str, at: datetime) -> None:
+        """Set when an origin last answered."""
+        self._answered.labels(source).set(at.timestamp())
 
 
 def _gauge(
@@ -392,6 +436,7 @@ class Metrics:
         self.publishing = PublishingMetrics(self.registry)
         self.enrichment = EnrichmentMetrics(self.registry)
         self.state = StateMetrics(self.registry)
+        self.reconcile = ReconcileMetrics(self.registry)
         ProcessCollector(registry=self.registry)  # of one process: with several workers it is left out
         self.pending_bytes = Gauge(
             "alert_history_ingest_pending_bytes",

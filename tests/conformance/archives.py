@@ -2,16 +2,30 @@
 
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from alert_history.domain.alert import Alert, Refused
-from alert_history.domain.archive import BODIES, EVENTS, SHAPES, Entry, Kind, Manifest, Row, Shape
+from alert_history.domain.archive import (
+    ALERTS,
+    BODIES,
+    EVENTS,
+    MANIFESTS,
+    SHAPES,
+    Entry,
+    FileNote,
+    Kind,
+    Manifest,
+    Row,
+    Shape,
+    rows_digest,
+)
 from alert_history.domain.delivery import Attempt, Routing, Settlement
 from alert_history.domain.occurrence import Event
-from alert_history.engine.archive import Archiver
+from alert_history.engine.archive import Archiver, encode_manifest, read_manifests
 from alert_history.engine.restore import Restorer
 from alert_history.ports import Shelf, Store
 from alert_history.storage.archive_parquet import ParquetFormat
@@ -33,15 +47,20 @@ def publish(alert: Alert, event: Event) -> Routing | None:
     return Routing(("ops",), {})
 
 
+def over(firing: Alert) -> Alert:
+    """What says that it ended, four minutes after it began."""
+    return msgspec.structs.replace(firing, status="resolved", ends_at=firing.starts_at + 4 * MINUTE)
+
+
 async def record_old(store: Store, *, is_delivered: bool = True) -> None:
     """Two days of history that is old once it is LATER, delivered to `ops` if there is a router; and a young alert."""
     await store.upkeep.prepare(NOW)
     notes, refused = [note(DISK)], [Refused(0, "bad", b'{"x":"\xff"}')]
     first = receipt(*OLD, at=NOW, notes=notes, refused=refused, body=b'{"first":1}')
-    resolved = receipt(
-        alert("Disk", "resolved", labels=DISK.labels, annotations={"summary": "ok"}), at=NOW + MINUTE, body=b"second"
-    )
-    for sent in (first, resolved, receipt(*NEXT_DAY, at=NOW + DAY)):
+    reworded = msgspec.structs.replace(over(DISK), annotations={"summary": "ok"})
+    resolved = receipt(reworded, *map(over, OLD[1:]), at=NOW + MINUTE, body=b"second")
+    next_day = receipt(*NEXT_DAY, *map(over, NEXT_DAY), at=NOW + DAY + 5 * MINUTE)
+    for sent in (first, resolved, next_day):
         await store.recorder.commit([msgspec.structs.replace(sent, publish=True)])
     while is_delivered:
         leased, _ = await store.outbox.lease("ops", now=NOW + 2 * DAY, limit=99, lease_for=timedelta(seconds=30))
@@ -77,6 +96,39 @@ def restorer(store: Store, shelf: Shelf) -> Restorer:
 
 async def restore(store: Store, shelf: Shelf) -> dict[str, tuple[int, int]]:
     return await restorer(store, shelf).run(start=None, end=None, retention=RETENTION, keep=None)
+
+
+_NEW_COLUMNS = {"began_at", "ended_by", "confirmed_at", "unconfirmed", "joined_into"}
+_EARLIER_ALERTS = msgspec.structs.replace(
+    ALERTS, columns=tuple(column for column in ALERTS.columns if column.name not in _NEW_COLUMNS)
+)
+
+
+async def as_an_earlier_release_wrote_it(shelf: Shelf, *, firing: Alert | None = None) -> None:
+    """Rewrite an archive as a release wrote it that did not know how ends are known, and archived what still fired."""
+    for manifest in await read_manifests(shelf):
+        manifest.files = [await _earlier(shelf, each, firing=firing) for each in manifest.files]
+        await shelf.write(f"{MANIFESTS}/{manifest.run}.json", encode_manifest(manifest))
+
+
+async def _earlier(shelf: Shelf, held: FileNote, *, firing: Alert | None) -> FileNote:
+    shape = {"alerts": _EARLIER_ALERTS, "events": EVENTS}.get(held.table)
+    if shape is None:
+        return held
+    format_, fingerprint = ParquetFormat(), None if firing is None else firing.fingerprint
+    rows = list(format_.decode(shape, await shelf.read(held.path)))
+    if shape is EVENTS:
+        rows = [row for row in rows if (row[0], row[EVENTS.places["kind"]]) != (fingerprint, "resolved")]
+    else:
+        rows = [_firing(row) if row[0] == fingerprint else row for row in rows]
+    written = format_.encode(shape, rows)
+    await shelf.write(held.path, written)
+    return FileNote(held.path, held.table, len(rows), len(written), sha256(written).hexdigest(), rows_digest(rows))
+
+
+def _firing(row: Row) -> Row:
+    said = dict(zip(_EARLIER_ALERTS.places, row, strict=True))
+    return tuple((said | {"status": "firing", "ends_at": None, "event_count": 1, "events": 1}).values())
 
 
 async def contents(store: Store) -> dict[str, list[tuple[Row, tuple[Row, ...]]]]:

@@ -16,9 +16,10 @@ from alert_history.domain.alert import (
     Status,
     fingerprint,
 )
+from alert_history.domain.occurrence import occurrence_id
 from alert_history.domain.receipt import Receipt
 from alert_history.ports import HistoryFilter, PageRequest, Store, StoredAlert
-from alert_history.storage.batch import new_id, occurrence_id
+from alert_history.storage.batch import new_id
 from alert_history.storage.tables import to_microseconds
 
 NOW = datetime(2026, 3, 4, 12, 0, tzinfo=UTC)

@@ -11,6 +11,7 @@ import pytest
 
 from alert_history.domain.archive import BODIES, SHAPES
 from alert_history.engine.archive import read_manifests
+from alert_history.engine.lapse import pass_all
 from alert_history.engine.upkeep import Retention, forget
 from alert_history.errors import ArchiveFault, Busy, InvalidQuery, NotFound, WouldBeForgotten
 from alert_history.ports import HistoryFilter, Shelf, Store
@@ -32,8 +33,10 @@ from tests.conformance.archives import (
     Fuse,
     archive,
     archiver,
+    as_an_earlier_release_wrote_it,
     contents,
     files,
+    over,
     publish,
     record_old,
     restore,
@@ -44,6 +47,7 @@ from tests.conformance.samples import DAY, MINUTE, NOW, alert, everything, id_of
 from tests.servers import PostgresServer
 
 _STEPS = 400
+_OTHERS = {"receipts": (3, 3), "quarantine": (1, 1)}
 
 
 @pytest.fixture
@@ -105,7 +109,7 @@ async def names(store: Store) -> set[str]:
 async def test_old_history_leaves_the_database(store: Store, any_shelf: Shelf) -> None:
     manifest = await archive(store, any_shelf)
     assert await names(store) == {"Young"}
-    assert manifest.removed == {"alerts": 8, "deliveries": 9, "receipts": 3, "quarantine": 1}
+    assert manifest.removed == {"alerts": 8, "deliveries": 16, "receipts": 3, "quarantine": 1}
     assert manifest.left == {"alerts": 0, "deliveries": 0, "receipts": 0, "quarantine": 0}
 
 
@@ -148,24 +152,33 @@ async def test_a_manifest_tells_every_file_truly(store: Store, any_shelf: Shelf)
         data = await any_shelf.read(each.path)
         assert len(data) == each.file_bytes
         rows[each.table] = rows.get(each.table, 0) + each.rows
-    assert rows == {"alerts": 8, "events": 10, "deliveries": 9, "receipts": 3, "quarantine": 1}
+    assert rows == {"alerts": 8, "events": 17, "deliveries": 16, "receipts": 3, "quarantine": 1}
 
 
 async def test_what_is_still_to_be_told_stays(store: Store, shelf: Shelf, database_url: str) -> None:
-    await store.recorder.commit([msgspec.structs.replace(receipt(alert("Waiting"), at=NOW), publish=True)])
+    waiting = alert("Waiting")
+    await store.recorder.commit([msgspec.structs.replace(receipt(waiting, over(waiting), at=NOW), publish=True)])
     await archive(store, shelf)
     assert await names(store) == {"Young", "Waiting"}
-    assert await raw.count(database_url, "delivery_queue") == 1
+    assert await raw.count(database_url, "delivery_queue") == 2
+
+
+async def test_what_still_fires_stays(store: Store, shelf: Shelf) -> None:
+    await store.recorder.commit([receipt(alert("Open"), at=NOW)])
+    await archive(store, shelf)
+    assert await names(store) == {"Young", "Open"}
+    await store.recorder.commit([receipt(alert("Open", "resolved"), at=LATER)])
+    assert await kinds(store, alert("Open")) == ["fired", "resolved"]
 
 
 async def test_what_is_still_received_stays_with_its_events_and_deliveries(
     store: Store, shelf: Shelf, database_url: str
 ) -> None:
-    await store.recorder.commit([receipt(OLD[1], at=LATER)])
+    await store.recorder.commit([receipt(over(OLD[1]), at=LATER)])
     await archive(store, shelf)
     assert await names(store) == {"Young", "Cpu"}
-    assert await kinds(store, OLD[1]) == ["fired"]
-    assert await raw.fetch(database_url, "SELECT fingerprint FROM deliveries") == [(OLD[1].fingerprint,)]
+    assert await kinds(store, OLD[1]) == ["fired", "resolved"]
+    assert await raw.fetch(database_url, "SELECT fingerprint FROM deliveries") == [(OLD[1].fingerprint,)] * 2
 
 
 async def test_bodies_come_along_when_asked_for(store: Store, any_shelf: Shelf, database_url: str) -> None:
@@ -210,7 +223,7 @@ class Changed:
     async def drop(self, *args: object) -> int:
         if not self.is_done:
             self.is_done = True
-            await self._store.recorder.commit([receipt(OLD[1], at=LATER)])
+            await self._store.recorder.commit([receipt(over(OLD[1]), at=LATER)])
             await self._store.recorder.commit([receipt(notes=[note(OLD[2])], at=LATER)])
         return await self.drop_(*args)  # type: ignore[arg-type]
 
@@ -220,7 +233,7 @@ async def test_what_changes_meanwhile_stays(store: Store, folder: Path) -> None:
     manifest = await archive(changed, FolderShelf(folder))
     assert manifest.left["alerts"] == 2
     assert await names(store) == {"Young", "Cpu", "Net"}
-    assert await kinds(store, OLD[2]) == ["fired", "silenced"]
+    assert await kinds(store, OLD[2]) == ["fired", "silenced", "resolved"]
 
 
 # --- moving back ---
@@ -277,7 +290,7 @@ async def test_what_the_database_knows_better_stays(store: Store, shelf: Shelf) 
 async def test_the_newest_copy_of_what_was_archived_twice_comes_back(store: Store, shelf: Shelf) -> None:
     await archive(store, shelf)
     await restore(store, shelf)
-    await store.recorder.commit([receipt(OLD[1], at=NOW + 3 * DAY)])
+    await store.recorder.commit([receipt(over(OLD[1]), at=NOW + 3 * DAY)])
     await archive(store, shelf, at=LATER + MINUTE)
     await restore(store, shelf)
     assert (await store.history.find(id_of(OLD[1]))).repeat_count == 1
@@ -307,6 +320,38 @@ async def test_an_archive_of_one_database_is_restored_to_the_other(
     by_id = {each.id: each for each in await everything(other)}
     assert by_id == {each.id: each for each in wanted}
     await other.lifecycle.close()
+
+
+async def test_an_archive_of_a_release_that_knew_less_comes_back(store: Store, shelf: Shelf) -> None:
+    before = await everything(store)
+    await archive(store, shelf)
+    await as_an_earlier_release_wrote_it(shelf)
+    assert await restore(store, shelf) == {"alerts": (8, 8), "deliveries": (16, 16)} | _OTHERS
+    by_id = {found.id: found for found in await everything(store)}
+    assert {found.id: (found.ends_at, found.ended_by) for found in before if found.alertname != "Cpu"} == {
+        found.id: (found.ends_at, found.ended_by) for found in by_id.values() if found.alertname != "Cpu"
+    }
+
+
+async def test_what_an_earlier_release_archived_while_it_fired_comes_back_as_over(store: Store, shelf: Shelf) -> None:
+    await archive(store, shelf)
+    await as_an_earlier_release_wrote_it(shelf, firing=OLD[1])
+    await restore(store, shelf)
+    found = await store.history.find(id_of(OLD[1]))
+    assert (found.status, found.ended_by, found.ends_at) == ("resolved", "inferred", NOW + MINUTE)
+    *_, event = await store.history.timeline(id_of(OLD[1]))
+    assert (event.kind, event.at, await kinds(store, OLD[1])) == ("inferred", LATER, ["fired", "inferred"])
+
+
+async def test_what_an_earlier_release_archived_while_it_fired_is_told_to_nobody_and_looked_at_no_more(
+    store: Store, shelf: Shelf, database_url: str
+) -> None:
+    await archive(store, shelf)
+    await as_an_earlier_release_wrote_it(shelf, firing=OLD[1])
+    await restore(store, shelf)
+    assert (await store.standings.adopt(LATER), await pass_all(store.standings, LATER)) == (0, 0)
+    assert await store.standings.count() == {"firing": 1, "unconfirmed": 0, "conflict": 0}
+    assert await raw.count(database_url, "delivery_queue") == 0
 
 
 async def test_a_damaged_file_is_refused(store: Store, folder: Path) -> None:
@@ -380,7 +425,7 @@ async def test_a_run_that_breaks_off_anywhere_loses_nothing_and_doubles_nothing(
         folder = tmp_path / f"archive-{length}"
         has_crashed = await crash_at(length, store, folder)
         await archive(store, FolderShelf(folder))
-        assert (count_in(folder, "alerts"), count_in(folder, "events")) == ((8, 8), (10, 10)), length
+        assert (count_in(folder, "alerts"), count_in(folder, "events")) == ((8, 8), (17, 17)), length
         assert not list(folder.rglob("*.partial")), length
         manifests = await read_manifests(FolderShelf(folder))
         told = sorted(each.path for manifest in manifests for each in manifest.files)
@@ -417,12 +462,12 @@ async def test_a_restore_that_breaks_off_anywhere_can_be_done_again(store: Store
 async def test_an_archive_has_every_column_of_the_database(store: Store, database_url: str) -> None:
     """So a migration that adds one must say what becomes of it.
 
-    Whether an occurrence was published matters while it fires: what comes back from an archive pages nobody.
+    Whether an occurrence was published, and who claims it, matters while it fires: what comes back is over.
     """
     await store.lifecycle.check()
-    own = {"alerts": {"is_published"}}
+    own = {"alerts": {"is_published", "claim"}}
     if database_url.startswith("sqlite"):
-        own = {"alerts": {"id", "is_published"}, "events": {"alert_id"}}
+        own = {"alerts": {"id", "is_published", "claim"}, "events": {"alert_id"}}
     for shape in (*SHAPES, BODIES):
         there = await columns(database_url, shape.table)
         assert there - own.get(shape.table, set()) == {column.name for column in shape.stored}, shape.name

@@ -91,13 +91,35 @@ async def test_alert_without_labels_is_stored(store: Store) -> None:
     assert (await store.history.find(id_of(sent))).labels == {}
 
 
-@pytest.mark.parametrize("year", [1, 1969, 1970, 9999])
-async def test_times_of_any_year_come_back_to_the_microsecond(store: Store, year: int) -> None:
-    time = datetime(year, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)
-    sent = alert(status="resolved", starts_at=time, ends_at=time, expires_at=time)
+def _last_moment_of(year: int) -> datetime:
+    return datetime(year, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("year", [1, 1969, 1970])
+async def test_starts_and_ends_of_any_year_come_back_to_the_microsecond(store: Store, year: int) -> None:
+    time = _last_moment_of(year)
+    sent = alert(status="resolved", starts_at=time, ends_at=time)
     await store.recorder.commit([receipt(sent)])
     found = await store.history.find(id_of(sent))
-    assert (found.starts_at, found.ends_at, found.expires_at) == (time, time, time)
+    assert (found.starts_at, found.ends_at) == (time, time)
+
+
+@pytest.mark.parametrize("year", [1, 1969, 1970, 9999])
+async def test_a_lapse_of_any_year_comes_back_to_the_microsecond(store: Store, year: int) -> None:
+    time = _last_moment_of(year)
+    sent = alert(expires_at=time)
+    await store.recorder.commit([receipt(sent, source="prometheus")])
+    assert (await store.history.find(id_of(sent))).expires_at == time
+
+
+async def test_starts_and_ends_in_the_future_are_shown_no_later_than_their_receipt(store: Store) -> None:
+    time = _last_moment_of(9999)
+    sent = [alert("Begun", starts_at=time), alert("Over", "resolved", starts_at=time, ends_at=time)]
+    await store.recorder.commit([receipt(*sent)])
+    assert {found.alertname: (found.starts_at, found.ends_at) for found in await everything(store)} == {
+        "Begun": (NOW, None),
+        "Over": (NOW, NOW),
+    }
 
 
 async def test_first_moment_of_all_is_a_time_too(store: Store) -> None:

@@ -12,6 +12,9 @@ from tests.conformance.conftest import OpenReplica
 from tests.conformance.samples import MINUTE, NOW, SECOND, alert, id_of, kinds, note, receipt, silence
 
 FIRING = alert()
+RESOLVED = alert(status="resolved")
+NEWEST = alert(starts_at=NOW)
+BEFORE = FIRING.starts_at - MINUTE
 BAD = Refused(2, "startsAt: not a time", b'{"startsAt": "\xff"}')
 
 
@@ -72,17 +75,21 @@ async def test_quarantine_refuses_a_limit_it_cannot_keep(store: Store, limit: in
 
 
 async def test_note_is_an_event_of_the_newest_occurrence(store: Store) -> None:
-    newest = alert(starts_at=NOW)
-    await store.recorder.commit([receipt(FIRING, newest)])
+    await store.recorder.commit([receipt(FIRING, RESOLVED, NEWEST)])
     await store.recorder.commit([receipt(notes=[note(FIRING)])])
-    assert (await kinds(store, FIRING), await kinds(store, newest)) == (["fired"], ["fired", "silenced"])
+    assert (await kinds(store, FIRING), await kinds(store, NEWEST)) == (["fired", "resolved"], ["fired", "silenced"])
 
 
 async def test_note_is_an_event_of_the_occurrence_it_names(store: Store) -> None:
-    newest = alert(starts_at=NOW)
-    await store.recorder.commit([receipt(FIRING, newest)])
+    await store.recorder.commit([receipt(FIRING, RESOLVED, NEWEST)])
     await store.recorder.commit([receipt(notes=[note(FIRING, starts_at=FIRING.starts_at)])])
-    assert (await kinds(store, FIRING), await kinds(store, newest)) == (["fired", "silenced"], ["fired"])
+    assert (await kinds(store, FIRING), await kinds(store, NEWEST)) == (["fired", "resolved", "silenced"], ["fired"])
+
+
+async def test_note_on_a_later_start_than_that_of_what_fires_is_an_event_of_it(store: Store) -> None:
+    await store.recorder.commit([receipt(FIRING)])
+    await store.recorder.commit([receipt(notes=[note(FIRING, starts_at=FIRING.starts_at + MINUTE)])])
+    assert await kinds(store, FIRING) == ["fired", "silenced"]
 
 
 async def test_note_says_who_and_what(store: Store) -> None:
@@ -103,15 +110,21 @@ async def test_note_on_an_unknown_alert_is_in_quarantine(store: Store) -> None:
     assert (outcome.quarantined, FIRING.fingerprint in held.reason, FIRING.fingerprint in held.raw) == (1, True, True)
 
 
-async def test_note_on_an_unknown_start_is_in_quarantine(store: Store) -> None:
+async def test_note_on_a_start_before_all_that_is_known_is_in_quarantine(store: Store) -> None:
     await store.recorder.commit([receipt(FIRING)])
-    outcome = (await store.recorder.commit([receipt(notes=[note(FIRING, starts_at=NOW + MINUTE)])]))[0]
+    outcome = (await store.recorder.commit([receipt(notes=[note(FIRING, starts_at=BEFORE)])]))[0]
     assert (outcome.quarantined, await kinds(store, FIRING)) == (1, ["fired"])
+
+
+async def test_note_on_a_start_after_the_end_is_in_quarantine(store: Store) -> None:
+    await store.recorder.commit([receipt(FIRING, RESOLVED)])
+    outcome = (await store.recorder.commit([receipt(notes=[note(FIRING, starts_at=NOW)])]))[0]
+    assert (outcome.quarantined, await kinds(store, FIRING)) == (1, ["fired", "resolved"])
 
 
 async def test_note_on_an_unknown_start_leads_no_other_note_astray(store: Store) -> None:
     await store.recorder.commit([receipt(FIRING)])
-    notes = [note(FIRING, starts_at=NOW + MINUTE), note(FIRING, "inhibited")]
+    notes = [note(FIRING, starts_at=BEFORE), note(FIRING, "inhibited")]
     outcome = (await store.recorder.commit([receipt(notes=notes)]))[0]
     assert (outcome.quarantined, await kinds(store, FIRING)) == (1, ["fired", "inhibited"])
 

@@ -7,7 +7,7 @@ from typing import Literal
 import msgspec
 import pytest
 
-from alert_history.domain.alert import Alert, Status
+from alert_history.domain.alert import Alert, Source, Status
 from alert_history.domain.delivery import Attempt, Leased, Routing, Settlement
 from alert_history.domain.matching import parse_query
 from alert_history.domain.occurrence import Event
@@ -15,10 +15,11 @@ from alert_history.domain.quiet_hours import QuietHours
 from alert_history.domain.routes import Destination, Route, Routes
 from alert_history.domain.routing import news_of, route
 from alert_history.domain.target import TargetSpec
+from alert_history.engine.lapse import pass_all
 from alert_history.errors import NotFound
 from alert_history.ports import DeliveryFilter, Router, Store, StoredDelivery
 from alert_history.storage import open_store
-from tests.conformance.samples import MINUTE, NOW, SECOND, alert, id_of, receipt
+from tests.conformance.samples import DAY, MINUTE, NOW, SECOND, alert, id_of, receipt
 
 LEASE = timedelta(seconds=30)
 ALL = TargetSpec("all", "webhook", {})
@@ -39,8 +40,8 @@ async def store(database_url: str) -> AsyncIterator[Store]:
     await opened.lifecycle.close()
 
 
-async def _record(store: Store, *alerts: Alert, at: datetime = NOW) -> int:
-    sent = msgspec.structs.replace(receipt(*alerts, at=at), publish=True)
+async def _record(store: Store, *alerts: Alert, at: datetime = NOW, source: Source = "alertmanager") -> int:
+    sent = msgspec.structs.replace(receipt(*alerts, at=at, source=source), publish=True)
     return (await store.recorder.commit([sent]))[0].deliveries
 
 
@@ -225,11 +226,45 @@ async def test_what_a_target_called_it_comes_with_the_next_event(store: Store) -
 
 
 async def test_an_expiry_is_told_to_whom_the_firing_was(store: Store) -> None:
-    await _record(store, alert(expires_at=NOW + MINUTE))
+    await _record(store, alert(expires_at=NOW + MINUTE), source="prometheus")
     await _settle(store, await _lease(store), "delivered")
-    await store.upkeep.expire(NOW + 2 * MINUTE)
-    (told,) = await _lease(store, now=NOW + 2 * MINUTE)
-    assert (told.alert.event, told.alert.status) == ("expired", "resolved")
+    await pass_all(store.standings, NOW + 16 * MINUTE)
+    (told,) = await _lease(store, now=NOW + 16 * MINUTE)
+    assert (told.alert.event, told.alert.status, told.alert.ends_at) == ("expired", "resolved", NOW + MINUTE)
+    assert (told.alert.reason, told.alert.confirmed_at) == ("its sender fell silent", NOW)
+
+
+async def test_an_inferred_end_is_told_with_its_reason(store: Store) -> None:
+    await _record(store, alert())
+    await _settle(store, await _lease(store), "delivered")
+    await pass_all(store.standings, NOW + 26 * 60 * MINUTE, stale_after={})
+    await pass_all(store.standings, NOW + 9 * DAY, stale_after={})
+    (told,) = await _lease(store, now=NOW + 9 * DAY)
+    assert (told.alert.ended_by, told.alert.reason) == ("inferred", "there was no sign of it for 25 h 0 min")
+
+
+async def test_what_a_sender_ended_by_word_has_no_reason(store: Store) -> None:
+    await _record(store, alert())
+    await _settle(store, await _lease(store), "delivered")
+    await _record(store, alert(status="resolved"), at=NOW + SECOND)
+    (told,) = await _lease(store, now=NOW + SECOND)
+    assert (told.alert.ended_by, told.alert.reason) == ("resolved", "")
+
+
+async def test_targets_see_a_fingerprint_apart_from_its_scope(store: Store) -> None:
+    scoped = receipt(alert())
+    await store.recorder.commit([msgspec.structs.replace(scoped, publish=True, scope="eu-1")])
+    (told,) = await _lease(store)
+    assert (told.alert.fingerprint, told.alert.scope) == (alert().fingerprint, "eu-1")
+
+
+async def test_nobody_is_told_that_an_alert_is_unconfirmed(store: Store) -> None:
+    await _record(store, alert(expires_at=NOW + MINUTE), source="prometheus")
+    await _settle(store, await _lease(store), "delivered")
+    await pass_all(store.standings, NOW + MINUTE)
+    await _record(store, alert(expires_at=NOW + 9 * MINUTE), source="prometheus", at=NOW + 2 * MINUTE)
+    events = [event.kind for event in await store.history.timeline(id_of(alert()))]
+    assert (events, await _states(store)) == (["fired", "unconfirmed", "confirmed"], ["fired delivered"])
 
 
 async def test_the_decision_and_its_reason_are_in_the_timeline(database_url: str) -> None:
@@ -294,9 +329,9 @@ async def test_of_what_was_held_the_newest_is_told_when_quiet_hours_end(quiet_st
 
 
 async def test_an_expiry_in_quiet_hours_waits_for_their_end(quiet_store: Store) -> None:
-    await _record(quiet_store, alert(expires_at=QUIET))
+    await _record(quiet_store, alert(expires_at=QUIET), source="prometheus")
     await _settle(quiet_store, await _lease(quiet_store), "delivered")
-    await quiet_store.upkeep.expire(QUIET)
+    await pass_all(quiet_store.standings, QUIET + 15 * MINUTE)
     assert await _lease(quiet_store, now=LOUD - SECOND) == []
     (told,) = await _lease(quiet_store, now=LOUD)
     assert told.alert.event == "expired"

@@ -29,10 +29,12 @@ def case_of(one: Alert) -> Case:
 
 
 async def _fire(store: Store, *ago: timedelta, lasting: timedelta, name: str = "DiskFull", **labels: str) -> None:
+    """Record that it fired so long ago for so long; nobody told of it before it was over."""
     for one in ago:
-        start = NOW - one
-        over = alert(name, "resolved", starts_at=start, ends_at=start + lasting, labels=labels)
-        await store.recorder.commit([receipt(over, at=start)])
+        start, end = NOW - one, NOW - one + lasting
+        await store.recorder.commit(
+            [receipt(alert(name, "resolved", starts_at=start, ends_at=end, labels=labels), at=end)]
+        )
 
 
 NEW = alert(starts_at=NOW)

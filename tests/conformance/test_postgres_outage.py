@@ -7,8 +7,9 @@ from time import perf_counter
 
 import pytest
 
+from alert_history.domain.group import SeenGroup
 from alert_history.errors import QueryTimeout, StorageUnavailable
-from alert_history.ports import HistoryFilter, PageRequest, Store
+from alert_history.ports import HistoryFilter, Left, PageRequest, Store
 from alert_history.storage import open_store, postgres_connection
 from tests.conformance.samples import NOW, alert, everything, receipt
 from tests.servers import PostgresServer
@@ -21,7 +22,13 @@ CALLS: dict[str, Callable[[Store], Awaitable[object]]] = {
     "page": lambda store: store.history.page(HistoryFilter(), PageRequest()),
     "find": lambda store: store.history.find("0123456789abcdef-1"),
     "export": everything,
-    "expire": lambda store: store.upkeep.expire(NOW),
+    "adopt": lambda store: store.standings.adopt(NOW),
+    "let_pass": lambda store: store.standings.let_pass(NOW, stale_after={}),
+    "leave": lambda store: store.standings.leave([Left("0123456789abcdef", "am", 1)], NOW),
+    "save_groups": lambda store: store.standings.save_groups([SeenGroup("g", "team-x", "am", 1, frozenset())]),
+    "load_groups": lambda store: store.standings.load_groups(),
+    "forget": lambda store: store.standings.forget(NOW),
+    "count": lambda store: store.standings.count(),
     "drop_history": lambda store: store.upkeep.drop_history(NOW),
     "prepare": lambda store: store.upkeep.prepare(NOW),
     "read_setting": lambda store: store.upkeep.read_setting("x"),

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
 from typing import Any
@@ -14,24 +15,54 @@ from alert_history.domain.alert import Alert
 from alert_history.domain.delivery import Routing
 from alert_history.domain.receipt import Receipt
 from alert_history.ports import Store
-from alert_history.storage import open_store, postgres_classifications, postgres_outbox, postgres_upkeep
+from alert_history.storage import (
+    open_store,
+    postgres_classifications,
+    postgres_outbox,
+    postgres_standings,
+    postgres_upkeep,
+)
 from alert_history.storage import postgres_connection as connections
 from alert_history.storage import postgres_statements as statements
+from alert_history.storage.postgres_dialer import Dialer
+from alert_history.urls.postgres import read_postgres_url
 from tests.conformance.conftest import prepare
 from tests.conformance.samples import NOW, alert, receipt
 from tests.servers import PostgresServer
 
-HOT = [
-    "COUNT_REPEATS",
-    "LOCK_ALERTS",
-    "LOCK_ALERTS_NOWAIT",
-    "UPDATE_ALERTS",
-    "KNOWN_KEYS",
-    "NEWEST_STARTS",
-    "FIRING_SINCE",
-]
-
-
+HOT = {
+    name: getattr(module, name)
+    for module, names in {
+        statements: (
+            "COUNT_REPEATS",
+            "LOCK_STANDINGS",
+            "LOCK_STANDINGS_NOWAIT",
+            "LOCK_ALERTS",
+            "LOCK_ALERTS_NOWAIT",
+            "WHOLE_ALERTS",
+            "NEWEST_ALERTS",
+            "UPDATE_ALERTS",
+            "KNOWN_KEYS",
+            "NEWEST_STARTS",
+        ),
+        postgres_standings: ("_TRY_STANDINGS", "_OCCURRENCES", "_JOIN", "_OLD_STANDINGS", "_FORGET"),
+    }.items()
+    for name in names
+}
+"""What runs for each batch, or every second."""
+LOOKED_FOR = {
+    "_UNCLAIMED": "idx_alerts_unclaimed",
+    "_DUE": "idx_alerts_expires_at",
+    "_SILENT": "idx_alerts_firing",
+    "_COUNT": "idx_alerts_firing",
+    "_CONFLICTS": "idx_standings_conflict",
+}
+"""What is looked for all the time, by an index that holds little else."""
+_WHOLE_INDEXES = """SELECT DISTINCT coalesce(i.inhparent, c.oid)::regclass::text
+    FROM pg_class c LEFT JOIN pg_inherits i ON i.inhrelid = c.oid WHERE c.relname = ANY($1::text[])"""
+_KEEPERS = """SELECT pid FROM pg_stat_activity
+    WHERE application_name = 'alert-history keeper' AND datname = current_database()"""
+_PROBES = {"plan_cache_mode": "force_generic_plan", "enable_seqscan": "off", "enable_hashjoin": "off"}
 _KEEP_AUTOVACUUM_AWAY = """DO $$ DECLARE name regclass; BEGIN
     FOR name IN SELECT oid FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'r' LOOP
         EXECUTE format('ALTER TABLE %s SET (autovacuum_enabled = false)', name);
@@ -90,31 +121,55 @@ async def plan_of(connection: "asyncpg.Connection[Any]", statement: str) -> str:
     prepared = await connection.prepare(statement)
     nulls = ", ".join(["NULL"] * len(prepared.get_parameters()))
     await connection.execute(f"PREPARE hot AS {statement}")
-    rows = await connection.fetch(f"EXPLAIN EXECUTE hot({nulls})")
+    rows = await connection.fetch(f"EXPLAIN EXECUTE hot({nulls})" if nulls else "EXPLAIN EXECUTE hot")
     return "\n".join(row[0] for row in rows)
 
 
 @pytest.mark.parametrize("name", HOT)
 async def test_hot_statement_reads_no_table_from_end_to_end(writer: "asyncpg.Connection[Any]", name: str) -> None:
-    assert "Seq Scan" not in await plan_of(writer, getattr(statements, name))
+    assert "Seq Scan" not in await plan_of(writer, HOT[name])
 
 
 @pytest.mark.parametrize("name", HOT)
 async def test_hot_statement_looks_rows_up_by_key(writer: "asyncpg.Connection[Any]", name: str) -> None:
-    plan = await plan_of(writer, getattr(statements, name))
+    plan = await plan_of(writer, HOT[name])
     assert "_pkey" in plan
     assert "Index Cond: (" in plan
 
 
-async def test_lapsed_alerts_are_found_by_their_own_index(store: Store, postgres_url: str) -> None:
-    await store.recorder.commit([receipt(*(alert(f"A{n}") for n in range(500)), body=b"")])
+@pytest.mark.parametrize("name", LOOKED_FOR)
+async def test_what_time_changes_is_found_by_an_index_of_its_own(writer: "asyncpg.Connection[Any]", name: str) -> None:
+    plan = await plan_of(writer, getattr(postgres_standings, name))
+    assert "Seq Scan" not in plan
+    assert await _indexes(writer, plan) == {LOOKED_FOR[name]}
+
+
+async def _indexes(connection: "asyncpg.Connection[Any]", plan: str) -> set[str]:
+    """The indexes that a plan uses; those of partitions by the name of the whole."""
+    used = re.findall(r"(?:using|Bitmap Index Scan on) (\S+)", plan)
+    rows = await connection.fetch(_WHOLE_INDEXES, used)
+    return {row[0] for row in rows}
+
+
+async def test_time_passes_on_one_connection(store: Store, postgres_url: str) -> None:
     connection = await asyncpg.connect(postgres_url)
+    pids = []
     try:
-        plan = await plan_of(connection, statements.LOCK_EXPIRED)
+        for _ in range(2):
+            await store.standings.let_pass(NOW, stale_after={})
+            pids.append([row[0] for row in await connection.fetch(_KEEPERS)])
     finally:
         await connection.close()
-    assert "expires_at" in plan
-    assert "Seq Scan" not in plan
+    assert pids[0] == pids[1]
+    assert len(pids[0]) == 1
+
+
+async def test_the_connection_that_lets_time_pass_probes_by_key(postgres_url: str) -> None:
+    opened = connections.Connections(Dialer(read_postgres_url(postgres_url)))
+    async with opened.keeper() as keeper:
+        settings = {name: await keeper.fetchval(f"SHOW {name}") for name in _PROBES}
+    await opened.close()
+    assert settings == _PROBES
 
 
 async def _lease_blocks(connection: "asyncpg.Connection[Any]") -> int:

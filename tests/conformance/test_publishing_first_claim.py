@@ -7,7 +7,7 @@ published, and either may come first.
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import count
 from typing import Literal
 
@@ -23,10 +23,11 @@ from alert_history.domain.occurrence import Event
 from alert_history.domain.receipt import Receipt
 from alert_history.domain.routing import news_of, route
 from alert_history.domain.target import TargetSpec
+from alert_history.engine.lapse import pass_all
 from alert_history.errors import StorageUnavailable
 from alert_history.ports import Router, Store
 from alert_history.storage import open_store
-from tests.conformance.samples import MINUTE, NOW, SECOND, alert, receipt
+from tests.conformance.samples import MINUTE, NOW, alert, id_of, receipt
 
 Message = Literal["recorder fires", "webhook fires", "recorder resolves", "webhook resolves"]
 
@@ -56,6 +57,7 @@ class Service:
     async def take(self, *receipts: Receipt, replica: int = 0) -> list[Leased]:
         """Commit them as one batch; what the targets hear then."""
         await self.stores[replica].recorder.commit(receipts)
+        self._now = max(self._now, *(one.received_at for one in receipts))
         return await self.heard()
 
     async def heard(self) -> list[Leased]:
@@ -85,19 +87,23 @@ async def service(database_url: str) -> AsyncIterator[Service]:
         await store.lifecycle.close()
 
 
-def recorded(of: Alert) -> Receipt:
+def recorded(of: Alert, *, at: datetime = NOW) -> Receipt:
     """As the event recorder says it, to `/webhook`: it has neither a group nor a source link."""
-    sent = receipt(of, source="event_recorder")
+    sent = receipt(of, source="event_recorder", at=at)
     group = msgspec.structs.replace(sent.group, receiver="", group_key="", external_url="")
     return msgspec.structs.replace(sent, group=group)
 
 
-def sent_by_webhook(of: Alert) -> Receipt:
+def sent_by_webhook(of: Alert, *, at: datetime = NOW) -> Receipt:
     """As Alertmanager's receiver says it, to `/webhook/proxy`."""
     linked = msgspec.structs.replace(of, generator_url="http://prometheus/graph")
-    sent = receipt(linked)
+    sent = receipt(linked, at=at)
     group = msgspec.structs.replace(sent.group, group_key=GROUP_KEY)
     return msgspec.structs.replace(sent, path="/webhook/proxy", publish=True, group=group)
+
+
+async def _status(service: Service) -> str:
+    return (await service.stores[0].history.find(id_of(FIRING))).status
 
 
 def told(*batches: Sequence[Leased]) -> Counter[tuple[str, str]]:
@@ -107,6 +113,9 @@ def told(*batches: Sequence[Leased]) -> Counter[tuple[str, str]]:
 
 FIRING = alert()
 RESOLVED = alert(status="resolved")
+LATER = NOW + 5 * MINUTE
+"""A `group_interval` after a resolve: what fires then with the start of before fires again."""
+OVER_AGAIN = alert(status="resolved", ends_at=LATER + MINUTE)
 
 
 async def test_the_recorder_first_and_the_webhook_notifies(service: Service) -> None:
@@ -212,9 +221,16 @@ async def test_an_end_says_until_when_the_alert_fired(service: Service) -> None:
 async def test_an_alert_that_fires_again_pages_at_the_next_claim_that_is_to_be_published(service: Service) -> None:
     await service.take(sent_by_webhook(FIRING))
     await service.take(recorded(RESOLVED))
-    assert await service.take(recorded(FIRING)) == []
-    assert told(await service.take(sent_by_webhook(FIRING))) == FIRED_ONCE
-    assert told(await service.take(recorded(RESOLVED))) == RESOLVED_ONCE
+    assert await service.take(recorded(FIRING, at=LATER)) == []
+    assert told(await service.take(sent_by_webhook(FIRING, at=LATER))) == FIRED_ONCE
+    assert told(await service.take(recorded(OVER_AGAIN, at=LATER + MINUTE))) == RESOLVED_ONCE
+
+
+async def test_a_firing_that_was_over_before_it_could_be_published_pages_nobody(service: Service) -> None:
+    await service.take(recorded(FIRING))
+    await service.take(recorded(RESOLVED))
+    assert await service.take(sent_by_webhook(FIRING)) == []
+    assert await service.take(sent_by_webhook(RESOLVED)) == []
 
 
 async def test_who_was_told_of_the_end_is_not_told_of_the_end_of_a_firing_that_was_recorded_only(
@@ -222,15 +238,19 @@ async def test_who_was_told_of_the_end_is_not_told_of_the_end_of_a_firing_that_w
 ) -> None:
     await service.take(sent_by_webhook(FIRING))
     await service.take(sent_by_webhook(RESOLVED))
-    assert await service.take(recorded(FIRING)) == []
-    assert await service.take(recorded(RESOLVED)) == []
+    assert await service.take(recorded(FIRING, at=LATER)) == []
+    assert await _status(service) == "firing"
+    assert await service.take(recorded(OVER_AGAIN, at=LATER + MINUTE)) == []
+    assert await _status(service) == "resolved"
 
 
 async def test_an_expiry_of_a_firing_that_was_recorded_only_is_told_to_nobody(service: Service) -> None:
     await service.take(sent_by_webhook(FIRING))
     await service.take(sent_by_webhook(RESOLVED))
-    await service.take(recorded(alert(expires_at=NOW)))
-    assert await service.stores[0].upkeep.expire(NOW + SECOND) == 1
+    await service.take(receipt(alert(expires_at=LATER), source="prometheus"))
+    assert await _status(service) == "firing"
+    await pass_all(service.stores[0].standings, LATER + 15 * MINUTE)
+    assert await _status(service) == "resolved"
     assert await service.heard() == []
 
 
@@ -288,8 +308,13 @@ def _receipt(message: Message, alertname: str) -> Receipt:
 
 
 def _wanted(messages: Sequence[Message]) -> dict[tuple[str, str], int]:
-    """One firing once the webhook said so, and one end once anybody did after it."""
+    """One firing once the webhook said so, and one end once anybody did after it.
+
+    What the recorder said is over by then nobody may publish any more: nobody is paged.
+    """
     if "webhook fires" not in messages:
+        return {}
+    if "recorder resolves" in messages[: messages.index("webhook fires")]:
         return {}
     after = messages[messages.index("webhook fires") :]
     is_over = "recorder resolves" in after or "webhook resolves" in after

@@ -22,6 +22,8 @@ from tests.conformance.samples import (
 
 FIRING = alert()
 RESOLVED = alert(status="resolved")
+AGAIN = alert(starts_at=NOW)
+GROUP_INTERVAL = 5 * MINUTE
 REWORDED = alert(annotations={"summary": "still no space", "runbook": "https://runbooks/disk"})
 
 
@@ -106,15 +108,22 @@ async def test_resolve_ends_the_occurrence(store: Store) -> None:
     assert (found.status, found.ends_at) == ("resolved", NOW - MINUTE)
 
 
-async def test_firing_after_a_resolve_is_refired_and_open_again(store: Store) -> None:
-    for sent in (FIRING, RESOLVED, FIRING):
-        await store.recorder.commit([receipt(sent)])
+async def test_firing_a_group_interval_after_a_resolve_is_refired_and_open_again(store: Store) -> None:
+    for n, sent in enumerate((FIRING, RESOLVED, FIRING)):
+        await store.recorder.commit([receipt(sent, at=NOW + n * GROUP_INTERVAL)])
     found = await store.history.find(id_of(FIRING))
     assert (await kinds(store, FIRING), found.status, found.ends_at) == (
         ["fired", "resolved", "refired"],
         "firing",
         None,
     )
+
+
+async def test_firing_with_the_same_start_right_after_its_resolve_is_a_late_double(store: Store) -> None:
+    for n, sent in enumerate((FIRING, RESOLVED, FIRING)):
+        await store.recorder.commit([receipt(sent, at=NOW + n * MINUTE)])
+    found = await store.history.find(id_of(FIRING))
+    assert (await kinds(store, FIRING), found.status, found.repeat_count) == (["fired", "resolved"], "resolved", 1)
 
 
 async def test_resolve_of_an_alert_nobody_saw_firing_is_kept(store: Store) -> None:
@@ -125,38 +134,75 @@ async def test_resolve_of_an_alert_nobody_saw_firing_is_kept(store: Store) -> No
     )
 
 
+def _in_order() -> list[Receipt]:
+    """What fires, is over, fires again a while later, is over again and fires with a new start, which ends as well."""
+    later = NOW + GROUP_INTERVAL
+    over_again = alert(status="resolved", ends_at=later + MINUTE)
+    anew = alert(starts_at=later + 2 * MINUTE)
+    return [
+        receipt(FIRING),
+        receipt(RESOLVED),
+        receipt(FIRING, at=later),
+        receipt(over_again, anew, at=later + 2 * MINUTE),
+        receipt(alert(status="resolved", starts_at=anew.starts_at, ends_at=later + 3 * MINUTE), at=later + 3 * MINUTE),
+    ]
+
+
 async def test_sightings_of_one_batch_are_taken_in_order(store: Store) -> None:
-    await store.recorder.commit([receipt(FIRING), receipt(RESOLVED, FIRING), receipt(RESOLVED)])
+    batch = _in_order()
+    await store.recorder.commit(batch)
     assert await kinds(store, FIRING) == ["fired", "resolved", "refired", "resolved"]
+    assert await kinds(store, batch[-1].group.alerts[0]) == ["fired", "resolved"]
 
 
 async def test_sightings_of_one_batch_are_taken_in_order_when_the_alert_is_known(store: Store) -> None:
+    batch = _in_order()
     await store.recorder.commit([receipt(FIRING)])
-    await store.recorder.commit([receipt(FIRING), receipt(RESOLVED, FIRING), receipt(RESOLVED)])
+    await store.recorder.commit(batch)
     assert await kinds(store, FIRING) == ["fired", "resolved", "refired", "resolved"]
+    assert await kinds(store, batch[-1].group.alerts[0]) == ["fired", "resolved"]
 
 
-async def test_new_start_of_the_same_labels_is_another_occurrence(store: Store) -> None:
-    again = alert(starts_at=NOW)
-    await store.recorder.commit([receipt(FIRING, again)])
-    assert {found.id for found in await everything(store)} == {id_of(FIRING), id_of(again)}
+async def test_new_start_after_the_end_is_another_occurrence(store: Store) -> None:
+    await store.recorder.commit([receipt(FIRING), receipt(RESOLVED, AGAIN)])
+    assert {found.id for found in await everything(store)} == {id_of(FIRING), id_of(AGAIN)}
 
 
-async def test_starts_a_microsecond_apart_are_two_occurrences(store: Store) -> None:
-    again = alert(starts_at=FIRING.starts_at.replace(microsecond=1))
+async def test_new_start_of_what_fires_is_the_same_occurrence_with_the_earliest_start(store: Store) -> None:
+    earlier = alert(starts_at=FIRING.starts_at - MINUTE)
+    for sent in (FIRING, AGAIN, earlier):
+        await store.recorder.commit([receipt(sent)])
+    (found,) = await everything(store)
+    assert (found.id, found.starts_at) == (id_of(FIRING), earlier.starts_at)
+    assert await kinds(store, FIRING) == ["fired", "start_moved", "start_moved"]
+
+
+async def test_new_start_a_group_interval_after_the_last_sign_ends_what_fired_before_it(store: Store) -> None:
+    anew = alert(starts_at=NOW + GROUP_INTERVAL + SECOND)
+    await store.recorder.commit([receipt(FIRING)])
+    await store.recorder.commit([receipt(anew, at=anew.starts_at)])
+    assert (await kinds(store, FIRING), await kinds(store, anew)) == (["fired", "inferred"], ["fired"])
+    found = await store.history.find(id_of(FIRING))
+    assert (found.status, found.ended_by, found.ends_at) == ("resolved", "inferred", NOW)
+
+
+async def test_starts_within_one_millisecond_are_one_start(store: Store) -> None:
+    again = alert(starts_at=FIRING.starts_at.replace(microsecond=999))
     await store.recorder.commit([receipt(FIRING)])
     await store.recorder.commit([receipt(again)])
-    assert len(await everything(store)) == 2
+    (found,) = await everything(store)
+    assert (found.repeat_count, await kinds(store, FIRING)) == (1, ["fired"])
 
 
 async def test_refresh_moves_when_the_alert_lapses(store: Store) -> None:
-    await store.recorder.commit([receipt(alert(expires_at=NOW + MINUTE))])
-    await store.recorder.commit([receipt(alert(expires_at=NOW + 2 * MINUTE))])
+    await store.recorder.commit([receipt(alert(expires_at=NOW + MINUTE), source="prometheus")])
+    later = receipt(alert(expires_at=NOW + 2 * MINUTE), source="prometheus", at=NOW + MINUTE)
+    await store.recorder.commit([later])
     assert (await store.history.find(id_of(FIRING))).expires_at == NOW + 2 * MINUTE
 
 
 async def test_repeat_that_promises_no_refresh_leaves_the_lapse_alone(store: Store, open_replica: OpenReplica) -> None:
-    await store.recorder.commit([receipt(alert(expires_at=NOW + MINUTE))])
+    await store.recorder.commit([receipt(alert(expires_at=NOW + MINUTE), source="prometheus")])
     for one in (store, await open_replica()):
         await one.recorder.commit([receipt(FIRING)])
     assert (await store.history.find(id_of(FIRING))).expires_at == NOW + MINUTE
@@ -218,8 +264,8 @@ async def test_alert_that_was_cut_and_says_something_new_is_in_quarantine_again(
 
 
 async def test_events_are_numbered_without_gaps(store: Store, database_url: str) -> None:
-    for sent in (FIRING, REWORDED, RESOLVED, FIRING):
-        await store.recorder.commit([receipt(sent), receipt(sent)])
+    for n, sent in enumerate((FIRING, REWORDED, RESOLVED, FIRING)):
+        await store.recorder.commit([receipt(sent, at=NOW + n * GROUP_INTERVAL) for _ in range(2)])
     assert await raw.state_keys(database_url) == {FIRING.fingerprint: [1, 2, 3, 4]}
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from alert_history.domain.alert import Alert
 from alert_history.domain.receipt import Receipt
+from alert_history.engine.lapse import pass_all
 from alert_history.ports import Store
 from tests.conformance import raw
 from tests.conformance.conftest import OpenReplica
@@ -128,8 +129,10 @@ async def test_silences_of_two_replicas_end_at_the_newest(pair: list[Store], dat
     assert await raw.fetch(database_url, "SELECT comment FROM silences") == [(str(2 * _ROUNDS - 1),)]
 
 
-async def test_lapsed_alerts_end_once_whoever_looks(pair: list[Store], database_url: str) -> None:
+async def test_lapsed_alerts_are_unconfirmed_and_end_once_whoever_looks(pair: list[Store], database_url: str) -> None:
     group = [alert(f"A{n}", expires_at=NOW) for n in range(50)]
-    await pair[0].recorder.commit([receipt(*group)])
-    ended = await asyncio.gather(*(one.upkeep.expire(NOW + SECOND) for one in (*pair, *pair)))
-    assert (sum(ended), await raw.count(database_url, "events")) == (50, 100)
+    await pair[0].recorder.commit([receipt(*group, source="prometheus")])
+    for kind, now in (("unconfirmed", NOW + SECOND), ("expired", NOW + 16 * MINUTE)):
+        await asyncio.gather(*(pass_all(one.standings, now) for one in (*pair, *pair)))
+        assert {(await kinds(pair[0], one))[-1] for one in group} == {kind}
+    assert await raw.count(database_url, "events") == 150

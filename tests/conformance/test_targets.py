@@ -11,6 +11,7 @@ from email.utils import format_datetime
 from typing import Protocol
 
 import httpx
+import msgspec
 import pytest
 
 from alert_history.domain.alert import Status
@@ -21,7 +22,7 @@ from alert_history.targets.guard import guarded_client
 from alert_history.targets.registry import make_target
 from tests.processes import free_port
 from tests.vendors import alertmanager_receiver, pagerduty, rootly, server, slack, webhook
-from tests.vendors.messages import BLANK, HOSTILE, classification, classified, message, outgoing, resolved
+from tests.vendors.messages import BLANK, HOSTILE, STARTED, classification, classified, message, outgoing, resolved
 from tests.vendors.server import Day, Request, VendorServer, replies, serving
 
 TIMEOUT_SECONDS = 5.0
@@ -130,6 +131,17 @@ async def reason_given(place: Place, day: Day) -> str:
 
 
 # --- Good days --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["expired", "inferred", "reconciled"])
+async def test_vendor_is_told_why_an_end_that_no_sender_said_is_one(place: Place, kind: str) -> None:
+    sent = await place.target.send(message())
+    end = resolved(event=kind, reason="its sender fell silent", confirmed_at=STARTED, external_id=sent.external_id)
+    await place.target.send(message(end, key="01936a3c-ended"))
+    assert (place.vendor.refusals, place.vendor.taken) == ([], 2)
+    assert b"its sender fell silent" in place.server.requests[-1].body
+    await place.target.send(message(msgspec.structs.replace(end, event="resolved", reason=""), key="01936a3c-resolved"))
+    assert b"silent" not in place.server.requests[-1].body
 
 
 async def test_vendor_takes_a_firing_and_its_resolve(place: Place) -> None:

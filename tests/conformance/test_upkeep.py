@@ -1,61 +1,97 @@
-"""What the background jobs keep in order: alerts that lapse, and settings."""
+"""What the background jobs keep in order: alerts whose sender fell silent, and settings."""
 
 import pytest
 
-from alert_history.domain.alert import Alert
+from alert_history.domain.alert import Alert, Source
+from alert_history.engine.lapse import pass_all
 from alert_history.ports import Store
 from tests.conformance.conftest import OpenReplica
-from tests.conformance.samples import DAY, MINUTE, NOW, alert, id_of, kinds, receipt
+from tests.conformance.samples import DAY, MINUTE, NOW, SECOND, alert, id_of, kinds, receipt
 
 LAPSING = alert(expires_at=NOW + MINUTE)
+LAPSE = NOW + MINUTE
+EXPIRY = LAPSE + 15 * MINUTE
 
 
-async def test_lapsed_alert_ends_when_it_had_promised_to(store: Store) -> None:
-    await store.recorder.commit([receipt(LAPSING)])
-    await store.upkeep.expire(NOW + 5 * MINUTE)
+async def test_lapsed_alert_is_unconfirmed_and_says_why(store: Store) -> None:
+    await store.recorder.commit([receipt(LAPSING, source="prometheus")])
+    await pass_all(store.standings, LAPSE)
     held = await store.history.find(id_of(LAPSING))
-    assert (held.status, held.ends_at, held.expires_at) == ("resolved", NOW + MINUTE, None)
-
-
-async def test_lapse_is_an_event_of_no_receipt(store: Store) -> None:
-    await store.recorder.commit([receipt(LAPSING)])
-    await store.upkeep.expire(NOW + 5 * MINUTE)
-    event = (await store.history.timeline(id_of(LAPSING)))[-1]
-    assert (event.kind, event.at, event.receipt_id, event.receiver) == ("expired", NOW + 5 * MINUTE, None, None)
-
-
-async def test_lapsed_alert_ends_once(store: Store) -> None:
-    await store.recorder.commit([receipt(LAPSING)])
-    assert [await store.upkeep.expire(NOW + n * MINUTE) for n in (0, 1, 2)] == [0, 1, 0]
-
-
-@pytest.mark.parametrize(
-    "sent", [alert(), alert(status="resolved"), alert(expires_at=NOW + DAY)], ids=["no lapse", "over", "later"]
-)
-async def test_what_has_not_lapsed_goes_on(store: Store, sent: Alert) -> None:
-    await store.recorder.commit([receipt(sent)])
-    assert (await store.upkeep.expire(NOW + 5 * MINUTE), (await store.history.find(id_of(sent))).status) == (
-        0,
-        sent.status,
+    assert (held.status, held.state, held.state_reason, held.ends_at, held.confirmed_at) == (
+        "firing",
+        "unconfirmed",
+        "its sender fell silent",
+        None,
+        NOW,
     )
 
 
+async def test_lapsed_alert_ends_a_quarter_of_an_hour_later_when_it_had_promised_to(store: Store) -> None:
+    await store.recorder.commit([receipt(LAPSING, source="prometheus")])
+    await pass_all(store.standings, EXPIRY - SECOND)
+    assert (await store.history.find(id_of(LAPSING))).status == "firing"
+    await pass_all(store.standings, EXPIRY)
+    held = await store.history.find(id_of(LAPSING))
+    assert (held.status, held.ended_by, held.ends_at, held.expires_at) == ("resolved", "expired", LAPSE, None)
+
+
+async def test_lapse_is_an_event_of_no_receipt(store: Store) -> None:
+    await store.recorder.commit([receipt(LAPSING, source="prometheus")])
+    for now in (LAPSE + SECOND, EXPIRY + SECOND):
+        await pass_all(store.standings, now)
+    _, *events = await store.history.timeline(id_of(LAPSING))
+    assert [(event.kind, event.at, event.receipt_id, event.receiver) for event in events] == [
+        ("unconfirmed", LAPSE + SECOND, None, None),
+        ("expired", EXPIRY + SECOND, None, None),
+    ]
+
+
+async def test_lapsed_alert_is_looked_at_when_it_lapses_and_when_it_ends(store: Store) -> None:
+    await store.recorder.commit([receipt(LAPSING, source="prometheus")])
+    assert [await pass_all(store.standings, NOW + n * MINUTE) for n in (0, 1, 2, 15, 16, 17)] == [0, 1, 0, 0, 1, 0]
+
+
+@pytest.mark.parametrize(
+    "sent, source",
+    [(alert(), "alertmanager"), (alert(status="resolved"), "prometheus"), (alert(expires_at=NOW + DAY), "prometheus")],
+    ids=["no lapse", "over", "later"],
+)
+async def test_what_has_not_lapsed_goes_on(store: Store, sent: Alert, source: Source) -> None:
+    await store.recorder.commit([receipt(sent, source=source)])
+    looks = await pass_all(store.standings, NOW + 20 * MINUTE)
+    held = await store.history.find(id_of(sent))
+    assert (looks, held.status, held.state) == (0, sent.status, sent.status)
+
+
 async def test_refreshed_alert_does_not_lapse(store: Store) -> None:
-    await store.recorder.commit([receipt(LAPSING)])
-    await store.recorder.commit([receipt(alert(expires_at=NOW + 9 * MINUTE))])
-    assert await store.upkeep.expire(NOW + 5 * MINUTE) == 0
+    await store.recorder.commit([receipt(LAPSING, source="prometheus")])
+    await store.recorder.commit([receipt(alert(expires_at=NOW + 9 * MINUTE), source="prometheus", at=LAPSE)])
+    assert await pass_all(store.standings, NOW + 5 * MINUTE) == 0
 
 
-async def test_lapsed_alert_that_comes_back_is_refired(store: Store) -> None:
-    await store.recorder.commit([receipt(LAPSING)])
-    await store.upkeep.expire(NOW + 5 * MINUTE)
-    await store.recorder.commit([receipt(alert(expires_at=NOW + 9 * MINUTE), at=NOW + 6 * MINUTE)])
-    assert await kinds(store, LAPSING) == ["fired", "expired", "refired"]
+async def test_lapsed_alert_that_comes_back_in_time_is_confirmed(store: Store) -> None:
+    await store.recorder.commit([receipt(LAPSING, source="prometheus")])
+    await pass_all(store.standings, EXPIRY - MINUTE)
+    again = alert(expires_at=EXPIRY + MINUTE)
+    await store.recorder.commit([receipt(again, source="prometheus", at=EXPIRY - MINUTE)])
+    assert await kinds(store, LAPSING) == ["fired", "unconfirmed", "confirmed"]
+    assert (await store.history.find(id_of(LAPSING))).state == "firing"
 
 
-async def test_lapsed_alerts_end_in_steps(store: Store) -> None:
-    await store.recorder.commit([receipt(*(alert(f"A{n}", expires_at=NOW) for n in range(7)))])
-    assert [await store.upkeep.expire(NOW, limit=3) for _ in range(3)] == [3, 3, 1]
+async def test_expired_alert_that_comes_back_is_refired(store: Store) -> None:
+    await store.recorder.commit([receipt(LAPSING, source="prometheus")])
+    await pass_all(store.standings, EXPIRY)
+    again = alert(expires_at=EXPIRY + 9 * MINUTE)
+    await store.recorder.commit([receipt(again, source="prometheus", at=EXPIRY + MINUTE)])
+    assert await kinds(store, LAPSING) == ["fired", "unconfirmed", "expired", "refired"]
+
+
+async def test_lapsed_alerts_are_looked_at_in_steps(store: Store) -> None:
+    lapsing = [alert(f"A{n}", expires_at=NOW) for n in range(7)]
+    await store.recorder.commit([receipt(*lapsing, source="prometheus")])
+    looks = [await store.standings.let_pass(NOW, stale_after={}, limit=3) for _ in range(4)]
+    assert looks == [3, 3, 1, 0]
+    assert [(await store.history.find(id_of(one))).state for one in lapsing] == ["unconfirmed"] * 7
 
 
 async def test_setting_nobody_wrote_is_none(store: Store) -> None:

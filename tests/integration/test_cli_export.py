@@ -17,6 +17,7 @@ import pytest
 
 from alert_history.domain.alert import Alert, AlertGroup, fingerprint
 from alert_history.domain.receipt import Receipt
+from alert_history.domain.speaker import grafana_scope
 from alert_history.storage import open_store
 from alert_history.storage.batch import new_id
 from tests.commands import TIMEOUT_SECONDS, command, environment, lines, run
@@ -26,6 +27,7 @@ HOUR = timedelta(hours=1)
 MANY = 50_000
 PER_RECEIPT = 1000
 GROWTH_LIMIT_KIB = 8 * 1024
+SCOPE = grafana_scope("", "http://grafana", "")
 FORMATS = ["jsonl", "csv", "parquet"]
 
 
@@ -78,7 +80,8 @@ def test_jsonl_holds_what_the_api_shows(hourly: str) -> None:
     first = exported(hourly)[0]
     assert first["labels"] == alert().labels
     assert first["annotations"] == alert().annotations
-    assert first["timestamp"] == "2026-03-04T12:00:00Z"
+    assert first["timestamp"] == first["confirmed_at"] == "2026-03-04T12:00:00Z"
+    assert (first["state"], first["ended_by"], first["scope"]) == ("firing", None, SCOPE)
     assert first["details"] == {"values": {"A": 0}}
 
 
@@ -133,6 +136,7 @@ def test_parquet_has_times_and_maps(hourly: str, tmp_path: Path) -> None:
     first = table.to_pylist()[0]
     assert dict(first["labels"]) == alert().labels
     assert (first["starts_at"], first["ends_at"]) == (NOW, None)
+    assert (first["state"], first["ended_by"], first["confirmed_at"], first["scope"]) == ("firing", None, NOW, SCOPE)
     assert json.loads(first["details"]) == {"values": {"A": 0}}
 
 

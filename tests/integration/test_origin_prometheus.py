@@ -72,10 +72,11 @@ RESEND_OFTEN = ["--rules.alert.resend-delay=1s"]
 
 @dataclass
 class Posted:
-    """What was posted to an Alertmanager: a label set by its alertname."""
+    """What was posted to an Alertmanager: label sets and starts by alertname."""
 
     place: str = ""
     labels: dict[str, dict[str, str]] = field(default_factory=dict)
+    starts: dict[str, datetime] = field(default_factory=dict)
 
 
 @pytest.fixture(scope="module")
@@ -87,6 +88,7 @@ def posted() -> Iterator[Posted]:
         def do_POST(self) -> None:
             for alert in json.loads(self.rfile.read(int(self.headers["content-length"]))):
                 taken.labels[alert["labels"]["alertname"]] = alert["labels"]
+                taken.starts[alert["labels"]["alertname"]] = datetime.fromisoformat(alert["startsAt"])
             self.send_response(200)
             self.end_headers()
 
@@ -161,6 +163,26 @@ async def test_it_says_how_long_it_needs_to_know_all_that_fires(poll: Prometheus
     assert poll.longest_interval == timedelta(milliseconds=400)
     assert poll.resend_delay == timedelta(seconds=1)
     assert poll.version.startswith("2.")
+
+
+async def test_it_does_not_say_its_external_url_unless_that_is_set(poll: PrometheusPoll) -> None:
+    """Before 3.0 it tells neither the URL that it makes of its host's name nor that name."""
+    assert poll.external_url is None
+    with servers.prometheus_server(
+        "", args=["--web.external-url=https://prometheus.example.com/eu/", "--web.route-prefix=/"]
+    ) as server:
+        (other,) = await ask_prometheus(server.url)
+    assert other.external_url == "https://prometheus.example.com/eu"
+
+
+async def test_it_tells_since_when_an_alert_fires(prometheus: Server, posted: Posted) -> None:
+    """As it posts it: when it began to pend, and the whole intervals of its rule's `for`."""
+    (poll,) = await ask_prometheus(prometheus.url)
+    (slow,) = (alert for alert in poll.alerts if alert.labels["alertname"] == "Slow")
+    (pending,) = (alert for alert in poll.alerts if alert.labels["alertname"] == "Pending")
+    assert slow.fires_since is not None
+    assert abs(slow.fires_since - posted.starts["Slow"]) < timedelta(milliseconds=2)
+    assert pending.fires_since is None
 
 
 async def test_one_that_has_just_started_may_not_correct(poll: PrometheusPoll) -> None:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from alert_history.domain.alert import AlertGroup
 from alert_history.domain.occurrence import sight
+from alert_history.domain.speaker import Speaker
 from alert_history.sources import decode_prometheus, decode_webhook
 from alert_history.sources.annotation_limit import ANNOTATIONS_BYTES, LEFT_OUT, cut
 
@@ -145,5 +146,5 @@ def test_same_annotations_in_any_order_are_the_same_content(annotations: dict[st
 def _content_hash(annotations: dict[str, str]) -> int:
     alert = msgspec.structs.replace(as_prometheus(sent()).alerts[0], annotations=annotations)
     return sight(
-        alert, source="prometheus", receiver="", receipt_id="1", received_at=NOW, is_to_publish=False
+        alert, source="prometheus", receiver="", receipt_id="1", received_at=NOW, speaker=Speaker("witness", "")
     ).content_hash

@@ -32,7 +32,7 @@ def test_every_alert_of_the_paced_load_is_sound_and_new() -> None:
     notifications = Notifications("/webhook", alerts=10, seed=1)
     groups = [decode_webhook(notifications.body().encode(), received_at=NOW, max_alerts=10) for _ in range(20)]
     assert not [refused for group in groups for refused in group.refused]
-    assert len({alert.key for group in groups for alert in group.alerts}) == 200
+    assert len({(alert.fingerprint, alert.starts_at) for group in groups for alert in group.alerts}) == 200
 
 
 def test_an_alert_whose_start_is_to_be_known_begins_when_its_request_is_due() -> None:

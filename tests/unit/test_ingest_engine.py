@@ -11,6 +11,7 @@ import pytest
 
 from alert_history.domain.alert import Alert, AlertGroup, Note, Status, fingerprint
 from alert_history.domain.receipt import Outcome, Receipt
+from alert_history.domain.standing import Witnesses
 from alert_history.engine import ingest as engine
 from alert_history.engine.ingest import Ingest
 from alert_history.errors import Overloaded, StorageUnavailable, UnstorableReceipt
@@ -41,6 +42,7 @@ class StagedRecorder:
     def __init__(self) -> None:
         self.begun: asyncio.Queue[Commit] = asyncio.Queue()
         self.is_staged = True
+        self.witnesses = Witnesses()
 
     async def commit(self, receipts: Sequence[Receipt]) -> list[Outcome]:
         commit = Commit(receipts)

@@ -66,7 +66,9 @@ def test_an_event_is_received_recorded_routed_and_delivered() -> None:
 
 def test_an_alert_that_is_passed_on_later_than_it_was_recorded_says_so() -> None:
     (told,) = made(event(2, "published")).events
-    assert told.steps[1].reason == "as change 2 of the occurrence, with its receipt, the first that is to be published"
+    assert told.steps[1].reason.endswith(
+        "with its receipt: the first request that is to be published says that it fires"
+    )
     assert told.steps[2].step == "routed"
 
 

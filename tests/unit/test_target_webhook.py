@@ -11,7 +11,7 @@ import pytest
 
 from alert_history.domain.target import TargetSpec
 from alert_history.targets.webhook import WebhookTarget, make, sign
-from tests.vendors.messages import ENDED, classification, classified, message, outgoing, resolved
+from tests.vendors.messages import ENDED, STARTED, classification, classified, message, outgoing, resolved
 
 
 class Sent:
@@ -75,8 +75,19 @@ async def test_body_says_all_that_is_known_of_a_firing(sent: Sent) -> None:
             "details": alert.details,
             "classification": None,
             "enrichment": {"status": "transparent", "reason": None},
+            "scope": "",
+            "ended_by": None,
+            "confirmed_at": None,
+            "reason": "",
         },
     }
+
+
+async def test_body_says_how_an_end_is_known(sent: Sent) -> None:
+    told = await body(sent, resolved(event="inferred", reason="its group goes on without it", confirmed_at=STARTED))
+    assert told["data"]["ended_by"] == "inferred"
+    assert told["data"]["reason"] == "its group goes on without it"
+    assert told["data"]["confirmed_at"] == "2026-11-24T12:00:00.123456Z"
 
 
 async def test_body_says_what_the_alert_means(sent: Sent) -> None:

@@ -11,6 +11,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from alert_history.domain.receipt import Outcome, Receipt
+from alert_history.domain.standing import Witnesses
 from alert_history.engine import ingest as engine
 from alert_history.engine.ingest import Ingest
 from alert_history.errors import StorageUnavailable, UnstorableReceipt
@@ -36,6 +37,7 @@ class Recorder:
         self.gate = asyncio.Event()
         self.gate.set()
         self.has_begun = asyncio.Event()
+        self.witnesses = Witnesses()
 
     async def commit(self, receipts: Sequence[Receipt]) -> list[Outcome]:
         self.has_begun.set()

@@ -68,8 +68,8 @@ app.command(
     "alert_history.cli.doctor:doctor",
     help="""Show what works and what does not.
 
-    Checks the configuration, the database and its schema, disk space, clocks, and the service if it runs here. Changes
-    nothing. Exits with 1 if there is a fault; a note is none.
+    Checks the configuration, the database and its schema, disk space, clocks, who is asked what fires, and the service
+    if it runs here. Changes nothing but with --repair. Exits with 1 if there is a fault; a note is none.
     """,
 )
 app.command(
@@ -110,6 +110,15 @@ app.command(
 
     The running service makes them, with the same idempotency keys. Say --dead-letters, so that nobody is told twice by
     a slip.
+    """,
+)
+app.command(
+    "alert_history.cli.reconcile:reconcile",
+    help="""Compare history with what fires, and repair what was missed.
+
+    Asks Alertmanagers and Prometheus servers twice, some seconds apart. What they end, open, confirm or mute is an
+    event each, and is told to targets as if it had been sent. Prints what was done, and what could not be; exits with
+    1 if one could not be asked.
     """,
 )
 app.command(

@@ -6,14 +6,18 @@ import shutil
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Annotated, Any
 
 import httpx
+from cyclopts import Parameter
 from rich.table import Table
 from rich.text import Text
 
 from alert_history.bootstrap import find_targets, make_routes
 from alert_history.cli.console import cell, output_console
+from alert_history.cli.doctor_history import examine_history, print_repairs
+from alert_history.cli.doctor_origins import examine_origins
+from alert_history.cli.finding import Finding
 from alert_history.cli.store import using_store
 from alert_history.config import Settings, load_settings, near_misses
 from alert_history.domain.routes import everywhere
@@ -36,26 +40,25 @@ _TARGETS_SHOWN = 10
 _STYLES = {"ok": "green", "note": "yellow", "fault": "bold red"}
 _LISTENS_EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104  # compared, not listened on
 
-State = Literal["ok", "note", "fault"]
 
-
-class Finding(NamedTuple):
-    """One line of the table. `advice` says what to do, and is empty where all is well."""
-
-    subject: str
-    state: State
-    found: str
-    advice: str = ""
-
-
-def doctor() -> int:
-    """Print a table of findings; exit code 1 if one is a fault."""
+def doctor(
+    *,
+    repair: Annotated[
+        bool, Parameter(negative="", help="Join doubles and close ghosts that older releases left.")
+    ] = False,
+    dry_run: Annotated[bool, Parameter(negative="", help="Say what --repair would do, and change nothing.")] = False,
+) -> int:
+    """Print a table of findings; exit code 1 if one is a fault. Raises: ConfigurationError on wrong usage."""
+    if dry_run and not repair:
+        raise ConfigurationError(["--dry-run is for --repair; without it nothing is changed anyway"])
     findings = asyncio.run(_examine(os.environ))
     table = Table("check", "state", "found", "what to do", title_justify="left", show_edge=False)
     for finding in findings:
         state = Text(finding.state, style=_STYLES[finding.state])
         table.add_row(finding.subject, state, cell(finding.found), cell(finding.advice))
     output_console().print(table)
+    if repair and not any(finding.subject == "configuration" and finding.state == "fault" for finding in findings):
+        print_repairs(load_settings(os.environ), is_dry_run=dry_run)
     return int(any(finding.state == "fault" for finding in findings))
 
 
@@ -70,9 +73,11 @@ async def _examine(environ: Mapping[str, str]) -> list[Finding]:
     findings += _examine_routes(settings)
     findings += await _examine_targets(settings)
     findings += [finding async for finding in _examine_database(settings)]
+    findings += await examine_history(settings)
     findings += _examine_disk(settings)
     findings += await _examine_cache(settings)
     findings += await _examine_llm(settings)
+    findings += await examine_origins(settings)
     findings.append(await _examine_service(settings))
     return findings
 

@@ -144,6 +144,7 @@ def _parquet_schema(pa: Any) -> Any:
         "expires_at": time,
         "timestamp": time,
         "last_received_at": time,
+        "confirmed_at": time,
         "repeat_count": pa.int64(),
     }
     return pa.schema([(name, special.get(name, pa.string())) for name in _COLUMNS])

@@ -4,21 +4,30 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from alert_history.config import Settings
+from alert_history.domain.standing import DEFAULT_RULES, Rules
 from alert_history.errors import StorageUnavailable
-from alert_history.ports import Store
+from alert_history.ports import Router, Store
 from alert_history.storage import open_store
 from alert_history.telemetry import configure_logging
 from alert_history.urls.masking import masked_url
 
 
 @asynccontextmanager
-async def using_store(settings: Settings) -> AsyncIterator[Store]:
+async def using_store(
+    settings: Settings, *, router: Router | None = None, rules: Rules = DEFAULT_RULES
+) -> AsyncIterator[Store]:
     """The store of this configuration, closed at the end. Nothing is created or migrated.
 
+    `router` decides who is told of what the command changes; without one nobody is. `rules` are those of its claims.
     What is logged meanwhile goes to standard error: standard output is for results.
     """
     configure_logging(level=settings.log_level, is_json=settings.log_format == "json")
-    store = open_store(settings.database_url, read_database_url=settings.read_database_url)
+    store = open_store(
+        settings.database_url,
+        read_database_url=settings.read_database_url,
+        router=router,
+        rules=rules,
+    )
     try:
         yield store
     finally:

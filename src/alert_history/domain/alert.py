@@ -14,6 +14,8 @@ Source = Literal["alertmanager", "grafana", "prometheus", "event_recorder"]
 Status = Literal["firing", "resolved"]
 NoteKind = Literal["silenced", "unsilenced", "inhibited", "notified", "grouped"]
 
+_HEX = "0123456789abcdef"
+_FINGERPRINT_DIGITS = 16
 Cause = Literal["labels", "annotations", "annotations_cut", "times", "shape", "unknown_occurrence"]
 """What was wrong with what went to quarantine, in one word."""
 
@@ -29,7 +31,8 @@ class Alert(msgspec.Struct, frozen=True, gc=False):
     `ends_at` is set when it is resolved and only then; `expires_at` is set on a firing alert
     that its sender must refresh (Prometheus) and is when it lapses if nobody does.
     `details` holds what one source alone says (Grafana's values and links), or None. Where `is_start_given` is
-    false, `starts_at` is when it was received, and it belongs to the occurrence that is firing, if one is.
+    false, `starts_at` is when it was received, and it belongs to the occurrence that is firing, if one is. `reporter`
+    is who says it, where one request holds what several say (the event recorder's instances).
     """
 
     fingerprint: str
@@ -42,11 +45,7 @@ class Alert(msgspec.Struct, frozen=True, gc=False):
     generator_url: str = ""
     details: dict[str, Any] | None = None
     is_start_given: bool = True
-
-    @property
-    def key(self) -> tuple[str, datetime]:
-        """What names the occurrence: `(fingerprint, starts_at)`."""
-        return (self.fingerprint, self.starts_at)
+    reporter: str = ""
 
 
 class Refused(msgspec.Struct, frozen=True, gc=False):
@@ -123,6 +122,11 @@ def fingerprint(labels: dict[str, str]) -> str:
     Source: `LabelSet.Fingerprint` of prometheus/common. Empty values count here: remove them first.
     """
     return _fnv1a(tuple(sorted(labels.items(), key=_by_bytes)))
+
+
+def is_fingerprint(text: str) -> bool:
+    """Whether it is 16 lower-case hex digits."""
+    return len(text) == _FINGERPRINT_DIGITS and not text.strip(_HEX)
 
 
 def _by_bytes(pair: tuple[str, str]) -> bytes:

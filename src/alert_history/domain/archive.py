@@ -23,6 +23,7 @@ MANIFESTS = "_manifests"
 INCOMPLETE = "_incomplete"
 PARTIAL = ".partial"
 _RUN_DIGITS = 8
+_STILL_FIRED = "it still fired when it was archived; what became of it since is not known"
 _DAY_FOLDER = re.compile(r"year=(\d{1,4})/month=(\d{1,2})/day=(\d{1,2})", re.ASCII)
 _encode_exactly = msgspec.json.Encoder(order="deterministic").encode
 
@@ -152,6 +153,11 @@ ALERTS = Shape(
         Column("source", "text"),
         Column("receiver", "text"),
         Column("details", "json", is_nullable=True),
+        Column("began_at", "time", is_nullable=True),
+        Column("ended_by", "text", is_nullable=True),
+        Column("confirmed_at", "time", is_nullable=True),
+        Column("unconfirmed", "text", is_nullable=True),
+        Column("joined_into", "time", is_nullable=True),
         Column("events", "integer", is_counted=True),
     ),
     time="timestamp",
@@ -275,6 +281,24 @@ def rows_digest(rows: Iterable[Row]) -> str:
         digest.update(_encode_exactly(row))
         digest.update(b"\n")
     return digest.hexdigest()
+
+
+def ended_at_last_sign(entry: Entry, now: datetime) -> Entry:
+    """An occurrence as it comes back: one that still fired when it was archived is over since its last sign.
+
+    Archives of releases that took such ones along hold them. Its end is an event of its own, at `now`.
+    """
+    held = dict(zip(ALERTS.places, entry.row, strict=True))
+    if held["status"] != "firing":
+        return entry
+    ends_at = max(held["last_received_at"], held["began_at"] or held["starts_at"])
+    number = held["event_count"] + 1
+    detail = msgspec.json.encode({"ends_at": ends_at.isoformat(), "reason": _STILL_FIRED}).decode()
+    event = (held["fingerprint"], held["starts_at"], number, "inferred", now, None, detail)
+    held |= {"status": "resolved", "ended_by": "inferred", "ends_at": ends_at, "expires_at": None, "unconfirmed": None}
+    held |= {"confirmed_at": held["confirmed_at"] or held["last_received_at"]}
+    held |= {"event_count": number, "events": held["events"] + 1}
+    return Entry(tuple(held.values()), (*entry.events, event))
 
 
 def weight(entry: Entry) -> int:

@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from alert_history.domain.occurrence import EventKind
+from alert_history.domain.occurrence import ENDINGS, EventKind
 from alert_history.domain.target import Outgoing
 
 State = Literal["pending", "leased", "delivered", "superseded", "dead"]
@@ -16,9 +16,7 @@ GIVES_UP_AFTER = timedelta(hours=24)
 FEWEST_ATTEMPTS = 30  # two hours of them, about
 MAX_LOGGED_ATTEMPTS = 20
 
-TOLD_EVENTS: frozenset[EventKind] = frozenset(
-    {"fired", "resolved", "refired", "published", "annotations_changed", "expired"}
-)
+TOLD_EVENTS: frozenset[EventKind] = ENDINGS | {"fired", "refired", "published", "annotations_changed"}
 """Events that targets are told of; the others are notes about an alert, not news of it."""
 
 

@@ -1,9 +1,10 @@
-"""An occurrence: one firing of one alert, and the rule by which a new sighting changes it.
+"""An occurrence: one firing of one alert, the sightings of it, and the events that change it.
 
-Holds the decision every store takes for every alert it is given. Must not know how a store keeps it.
+Which sighting is of which firing, and what it changes, is decided in `hearing`; what that makes of an occurrence stands
+in `decision`. Must not know how a store keeps it.
 """
 
-from collections.abc import Iterable, Sequence
+import re
 from datetime import datetime
 from hashlib import blake2b
 from typing import Any, Literal
@@ -11,6 +12,9 @@ from typing import Any, Literal
 import msgspec
 
 from alert_history.domain.alert import Alert, Note, Source, Status
+from alert_history.domain.claim import Word, claim_hash
+from alert_history.domain.speaker import Speaker, scoped, to_us
+from alert_history.domain.standing import EndedBy
 
 EventKind = Literal[
     "fired",
@@ -19,6 +23,14 @@ EventKind = Literal[
     "published",
     "annotations_changed",
     "expired",
+    "inferred",
+    "reconciled",
+    "start_moved",
+    "left",
+    "unconfirmed",
+    "confirmed",
+    "conflict",
+    "joined",
     "silenced",
     "unsilenced",
     "inhibited",
@@ -27,17 +39,27 @@ EventKind = Literal[
     "classified",
 ]
 
-Audience = Literal["nobody", "routed", "told_before"]
-"""Whom an event is news for: nobody, whom the routes choose, or whoever was told of the occurrence before."""
+Telling = Literal["routed", "notified"]
+
+ENDED_BY: dict[EventKind, EndedBy] = {
+    "resolved": "resolved",
+    "expired": "expired",
+    "inferred": "inferred",
+    "reconciled": "reconciled",
+}
+"""Events after which an occurrence is over, and how its end is known."""
+
+ENDINGS = frozenset(ENDED_BY)
 
 _encode_sorted = msgspec.json.Encoder(order="sorted").encode
+_id = re.compile(r"([0-9a-f]{16}(?:@[\w.-]{1,96})?)-(0|-?[1-9][0-9]{0,18})", re.ASCII)
 _CONTENT_KEY_BIT = 1 << 62  # keys of notes lie above it, those of state changes (1, 2, 3, …) below
 
 
 class Sighting(msgspec.Struct, frozen=True, gc=False):
     """One alert of one accepted request; `content_hash` and `annotations_json` are of its annotations, keys sorted.
 
-    `is_to_publish`: the request asked for its alerts to be passed on, not only kept.
+    `alert.fingerprint` is that of its scope. `word` is what it claims, and `claim` names that claim in a number.
     """
 
     alert: Alert
@@ -47,14 +69,19 @@ class Sighting(msgspec.Struct, frozen=True, gc=False):
     receiver: str
     receipt_id: str
     received_at: datetime
-    is_to_publish: bool
+    word: Word
+    claim: int
+    speaker: Speaker | None = None
 
 
 class Occurrence(msgspec.Struct, gc=False):
     """What is decided about one occurrence. A store keeps it beside what the first sighting said of it.
 
     `event_count` is the key of its newest state change; `repeat_count` counts sightings that changed nothing.
-    `is_published`: since it last began to fire, a firing sighting came that was to be published.
+    `began_at` is the start to be shown where that is not its key. `confirmed_at` is when somebody last said that it
+    fires, None where that is `last_received_at`; `unconfirmed` why nobody says so now. `claim` names the one claim that
+    holds it open, or the word that ended it; 0 where each word has to be thought about. `expires_at` is when to look at
+    it again.
     """
 
     status: Status
@@ -65,14 +92,20 @@ class Occurrence(msgspec.Struct, gc=False):
     last_received_at: datetime
     repeat_count: int
     event_count: int
-    generator_url: str
-    is_published: bool
+    began_at: datetime | None = None
+    ended_by: EndedBy | None = None
+    confirmed_at: datetime | None = None
+    unconfirmed: str | None = None
+    is_published: bool = False
+    claim: int = 0
+    receiver: str = ""
+    generator_url: str = ""
 
 
 class Event(msgspec.Struct, frozen=True, gc=False):
     """An immutable change. Its `key` in the occurrence is 1, 2, 3, … for state changes, a content hash for notes.
 
-    Its `audience` is not kept: who is told is decided with it.
+    `telling` says whom it may be told to: whomever routing names, or who was `notified` of the firing; None: nobody.
     """
 
     fingerprint: str
@@ -82,106 +115,42 @@ class Event(msgspec.Struct, frozen=True, gc=False):
     at: datetime
     receipt_id: str | None
     detail: dict[str, Any] | None = None
-    audience: Audience = "nobody"
+    telling: Telling | None = None
 
 
 def sight(
-    alert: Alert, *, source: Source, receiver: str, receipt_id: str, received_at: datetime, is_to_publish: bool
+    alert: Alert,
+    *,
+    source: Source,
+    receiver: str,
+    receipt_id: str,
+    received_at: datetime,
+    speaker: Speaker,
+    at_us: int | None = None,
 ) -> Sighting:
-    """An alert as it stands in an accepted request, with its content hashed once."""
+    """An alert as it stands in an accepted request, with its content and its claim hashed once."""
     content = _encode_sorted(alert.annotations)
-    return Sighting(alert, content_hash(content), content, source, receiver, receipt_id, received_at, is_to_publish)
+    hashed = content_hash(content)
+    word = speaker.word(alert, at_us=to_us(received_at) if at_us is None else at_us, content=hashed)
+    if speaker.scope:
+        alert = msgspec.structs.replace(alert, fingerprint=scoped(alert.fingerprint, speaker.scope))
+    return Sighting(
+        alert,
+        hashed,
+        content,
+        source,
+        receiver,
+        receipt_id,
+        received_at,
+        word,
+        claim_hash(word.sender, word.start_us, word.end_us),
+        speaker,
+    )
 
 
 def content_hash(content: bytes) -> int:
     """A signed 64-bit hash, the same on every machine and in every release."""
     return int.from_bytes(blake2b(content, digest_size=8).digest(), signed=True)
-
-
-def is_plain_repeat(occurrence: Occurrence, sighting: Sighting) -> bool:
-    """Whether it says nothing new: then only `last_received_at`, `repeat_count` and `expires_at` move.
-
-    The first firing sighting that is to be published is news, if only to the targets. The stores' fast path states
-    the same rule in SQL; the conformance suite holds the two together.
-    """
-    status = sighting.alert.status
-    if occurrence.status != status or occurrence.content_hash != sighting.content_hash:
-        return False
-    return status == "resolved" or occurrence.is_published or not sighting.is_to_publish
-
-
-def first(sighting: Sighting) -> tuple[Occurrence, Event]:
-    """An occurrence nobody knew, and the event that tells of it: `fired`, or `resolved` if its start was missed."""
-    alert = sighting.alert
-    occurrence = Occurrence(
-        status=alert.status,
-        content_hash=sighting.content_hash,
-        annotations=alert.annotations,
-        ends_at=alert.ends_at,
-        expires_at=alert.expires_at,
-        last_received_at=sighting.received_at,
-        repeat_count=0,
-        event_count=1,
-        generator_url=alert.generator_url,
-        is_published=sighting.is_to_publish and alert.status == "firing",
-    )
-    kind: EventKind = "fired" if alert.status == "firing" else "resolved"
-    return occurrence, _event(sighting, key=1, kind=kind, audience="routed" if sighting.is_to_publish else "nobody")
-
-
-def advance(occurrence: Occurrence, sighting: Sighting) -> Event | None:
-    """Move a known occurrence by one sighting; the event that makes, or None for a plain repeat.
-
-    A firing after a resolve is `refired`: Alertmanager sends the same `startsAt` again when an alert that
-    timed out comes back. The first `ends_at` of a resolve stands; peers of a cluster differ by milliseconds.
-    A firing that was only recorded so far is `published` by the first sighting that is to be published.
-    """
-    alert = sighting.alert
-    occurrence.last_received_at = max(occurrence.last_received_at, sighting.received_at)
-    if is_plain_repeat(occurrence, sighting):
-        occurrence.repeat_count += 1
-        occurrence.expires_at = alert.expires_at or occurrence.expires_at
-        return None
-    kind, detail = _change(occurrence, sighting)
-    audience = _audience(occurrence, sighting, kind)
-    if alert.status == "firing":
-        occurrence.is_published = sighting.is_to_publish or (occurrence.is_published and kind != "refired")
-    if occurrence.status != alert.status or alert.status == "firing":
-        occurrence.ends_at = alert.ends_at
-    occurrence.status = alert.status
-    occurrence.expires_at = alert.expires_at
-    occurrence.content_hash = sighting.content_hash
-    occurrence.annotations = alert.annotations
-    occurrence.generator_url = occurrence.generator_url or alert.generator_url
-    occurrence.event_count += 1
-    return _event(sighting, key=occurrence.event_count, kind=kind, detail=detail, audience=audience)
-
-
-def follow(occurrence: Occurrence | None, sightings: Sequence[Sighting]) -> tuple[Occurrence, list[Event]]:
-    """Take sightings of one occurrence in the order they came; where it stands after them, and the events they made."""
-    events = []
-    rest: Iterable[Sighting] = sightings
-    if occurrence is None:
-        occurrence, event = first(sightings[0])
-        events.append(event)
-        rest = sightings[1:]
-    for sighting in rest:
-        made = advance(occurrence, sighting)
-        if made is not None:
-            events.append(made)
-    return occurrence, events
-
-
-def expire(occurrence: Occurrence, *, fingerprint: str, starts_at: datetime, now: datetime) -> Event:
-    """End a firing occurrence whose sender stopped refreshing it, at the time it had promised to."""
-    lapsed_at = occurrence.expires_at or now
-    occurrence.status = "resolved"
-    occurrence.ends_at = lapsed_at
-    occurrence.expires_at = None
-    occurrence.event_count += 1
-    detail = {"ends_at": lapsed_at.isoformat()}
-    audience: Audience = "told_before" if occurrence.is_published else "nobody"
-    return Event(fingerprint, starts_at, occurrence.event_count, "expired", now, None, detail, audience)
 
 
 def note_event(note: Note, *, starts_at: datetime, receipt_id: str) -> Event:
@@ -207,29 +176,8 @@ def number_of(key: int) -> int | None:
     return key if key < _CONTENT_KEY_BIT else None
 
 
-def _change(occurrence: Occurrence, sighting: Sighting) -> tuple[EventKind, dict[str, Any] | None]:
-    changed = _changed_annotations(occurrence.annotations, sighting.alert.annotations)
-    if occurrence.status == sighting.alert.status:
-        is_same = occurrence.content_hash == sighting.content_hash
-        return ("published", None) if is_same else ("annotations_changed", changed)
-    if sighting.alert.status == "resolved":
-        return "resolved", changed
-    return "refired", changed
-
-
-def _audience(occurrence: Occurrence, sighting: Sighting, kind: EventKind) -> Audience:
-    """Whom a change is news for: whoever was notified of a firing hears of its end, also if that is only recorded.
-
-    What is said of the end later in other words, by a peer of a cluster, is news for nobody.
-    """
-    if occurrence.status == sighting.alert.status == "resolved":
-        return "nobody"
-    if sighting.is_to_publish:
-        return "routed"
-    return "told_before" if kind == "resolved" and occurrence.is_published else "nobody"
-
-
-def _changed_annotations(before: dict[str, str], after: dict[str, str]) -> dict[str, Any] | None:
+def changed_annotations(before: dict[str, str], after: dict[str, str]) -> dict[str, Any] | None:
+    """What is different, as it was and as it is; None if nothing is."""
     names = sorted(n for n in before.keys() | after.keys() if before.get(n) != after.get(n))
     if not names:
         return None
@@ -239,19 +187,12 @@ def _changed_annotations(before: dict[str, str], after: dict[str, str]) -> dict[
     }
 
 
-def _event(
-    sighting: Sighting, *, key: int, kind: EventKind, audience: Audience, detail: dict[str, Any] | None = None
-) -> Event:
-    alert = sighting.alert
-    if alert.ends_at is not None:
-        detail = {"ends_at": alert.ends_at.isoformat(), **(detail or {})}
-    return Event(
-        alert.fingerprint,
-        alert.starts_at,
-        key,
-        kind,
-        sighting.received_at,
-        sighting.receipt_id,
-        detail,
-        audience,
-    )
+def occurrence_id(fingerprint: str, key_us: int) -> str:
+    """The id of an occurrence in the API; opaque to callers."""
+    return f"{fingerprint}-{key_us}"
+
+
+def split_occurrence_id(text: str) -> tuple[str, int] | None:
+    """The fingerprint, with its scope, and the key in microseconds that an id names; None if it is not one."""
+    parts = _id.fullmatch(text)
+    return (parts[1], int(parts[2])) if parts else None

@@ -71,7 +71,8 @@ class AlertmanagerPoll(msgspec.Struct, frozen=True, gc=False):
 class PolledRuleAlert(msgspec.Struct, frozen=True, gc=False):
     """An alert of a rule of Prometheus, before external labels and relabelling (see `relabelling.sent_labels`).
 
-    `active_at` is when it began to pend. `value` is text, as Prometheus writes it. Labels that are empty are left out.
+    `active_at` is when it began to pend, `fires_since` when it began to fire; None where that can't be told. `value` is
+    text, as Prometheus writes it. Labels that are empty are left out.
     """
 
     labels: dict[str, str]
@@ -79,15 +80,16 @@ class PolledRuleAlert(msgspec.Struct, frozen=True, gc=False):
     state: RuleAlertState
     active_at: datetime
     value: str
+    fires_since: datetime | None = None
 
 
 class PrometheusPoll(msgspec.Struct, frozen=True, gc=False):
     """What one Prometheus says. `server` is its URL, without credentials.
 
-    `asked_at` is before the first request. `started_at` and `reloaded_at` are by our clock, None where it does not
-    say. `external_labels` is None where it does not say what it sends; `unnamed_because` says why, or is None.
-    `faulty_rules` are alertnames of which at least one rule was not evaluated, or failed: of their alerts it knows
-    nothing now.
+    `external_url` is the one that its alerts link to, None where it does not say. `asked_at` is before the first
+    request. `started_at` and `reloaded_at` are by our clock, None where it does not say. `external_labels` is None
+    where it does not say what it sends; `unnamed_because` says why, or is None. `faulty_rules` are alertnames of which
+    at least one rule was not evaluated, or failed: of their alerts it knows nothing now.
     """
 
     name: str
@@ -104,6 +106,7 @@ class PrometheusPoll(msgspec.Struct, frozen=True, gc=False):
     external_labels: dict[str, str] | None
     alert_relabel_configs: list[RelabelRule]
     unnamed_because: str | None
+    external_url: str | None = None
 
     @property
     def can_name(self) -> bool:

@@ -12,7 +12,7 @@ from typing import Literal
 import msgspec
 
 from alert_history.domain.matching import Query
-from alert_history.domain.occurrence import EventKind
+from alert_history.domain.occurrence import ENDINGS, EventKind
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 MINUTES_A_DAY = 24 * 60
@@ -20,7 +20,6 @@ MINUTES_A_DAY = 24 * 60
 _DAY = timedelta(days=1)
 _SECOND = timedelta(seconds=1)
 _LONGEST = timedelta(days=8)  # what is quiet for longer than a week is quiet for ever
-_ENDINGS: frozenset[EventKind] = frozenset({"resolved", "expired"})
 
 
 class Period(msgspec.Struct, frozen=True):
@@ -89,7 +88,7 @@ def quieten(hours: Sequence[QuietHours], *, event: EventKind, at: datetime, star
     if not now:
         return None
     for each, period in now:
-        if each.then == "drop" and (event not in _ENDINGS or starts_at >= period.begin):
+        if each.then == "drop" and (event not in ENDINGS or starts_at >= period.begin):
             return Quiet(each, None)
     return Quiet(now[0][0], end_of_quiet(hours, at) or at + _LONGEST)
 

@@ -7,6 +7,7 @@ import msgspec
 
 from alert_history.domain.alert import AlertGroup
 from alert_history.domain.occurrence import Sighting, sight
+from alert_history.domain.speaker import Speaker, speaker_of, to_us
 
 RANDOM_ID_BYTES = 10
 
@@ -27,7 +28,9 @@ def time_ordered_id(time: datetime, *, randomness: bytes) -> str:
 class Receipt(msgspec.Struct, frozen=True, dict=True):
     """One accepted request. `id` is a UUIDv7, so ids sort by time; `body` is what was sent, uncompressed.
 
-    `publish` is true where its alerts are to be passed on (`/webhook/proxy`), false where they are only kept.
+    `publish` is true where its alerts are to be passed on (`/webhook/proxy`), false where they are only kept. `client`
+    is the address it came from, `scope` the one that its URL names, `group_interval_us` how often its group is looked
+    at, None where that is not known.
     """
 
     id: str
@@ -37,11 +40,25 @@ class Receipt(msgspec.Struct, frozen=True, dict=True):
     group: AlertGroup
     body: bytes
     body_sha256: bytes
+    client: str = ""
+    scope: str = ""
+    group_interval_us: int | None = None
+
+    @cached_property
+    def speaker(self) -> Speaker:
+        """Who sent it."""
+        return speaker_of(
+            self.group,
+            client=self.client,
+            scope=self.scope,
+            is_to_publish=self.publish,
+            group_interval_us=self.group_interval_us,
+        )
 
     @cached_property
     def sightings(self) -> list[Sighting]:
         """Its alerts in the order sent."""
-        group = self.group
+        group, at_us = self.group, to_us(self.received_at)
         return [
             sight(
                 alert,
@@ -49,7 +66,8 @@ class Receipt(msgspec.Struct, frozen=True, dict=True):
                 receiver=group.receiver,
                 receipt_id=self.id,
                 received_at=self.received_at,
-                is_to_publish=self.publish,
+                speaker=self.speaker,
+                at_us=at_us,
             )
             for alert in group.alerts
         ]

@@ -45,7 +45,7 @@ class Choice(msgspec.Struct, frozen=True):
 
 def news_of(alert: Alert, event: Event) -> News:
     """What an event of an alert has to tell."""
-    return News(event.kind, alert.labels, alert.annotations, event.at, event.starts_at)
+    return News(event.kind, alert.labels, alert.annotations, event.at, alert.starts_at)
 
 
 def route(targets: Iterable[TargetSpec], news: News, *, routes: Routes | None = None) -> Routing | None:

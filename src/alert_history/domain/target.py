@@ -8,7 +8,8 @@ import msgspec
 from alert_history.domain.alert import Status
 from alert_history.domain.classification import Classification
 from alert_history.domain.matching import Query
-from alert_history.domain.occurrence import EventKind
+from alert_history.domain.occurrence import ENDED_BY, EventKind
+from alert_history.domain.standing import EndedBy
 
 
 class TargetSpec(msgspec.Struct, frozen=True):
@@ -36,7 +37,9 @@ class Outgoing(msgspec.Struct, frozen=True):
 
     `external_id` is what the target called it when it was told of the same occurrence before, if it said so.
     `details` holds group-level fields of the receipt (groupLabels, …). `unenriched` says why there is no
-    classification where there should be one; both are None in the mode `transparent`.
+    classification where there should be one; both are None in the mode `transparent`. `scope` keeps apart what has the
+    same fingerprint. `confirmed_at` is when a sender last said that it fires, `reason` why it is taken as over where no
+    sender said so.
     """
 
     occurrence_id: str
@@ -56,6 +59,14 @@ class Outgoing(msgspec.Struct, frozen=True):
     external_id: str | None = None
     classification: Classification | None = None
     unenriched: str | None = None
+    scope: str = ""
+    confirmed_at: datetime | None = None
+    reason: str = ""
+
+    @property
+    def ended_by(self) -> EndedBy | None:
+        """How its end is known; None where this is no news of an end."""
+        return ENDED_BY.get(self.event)
 
 
 class Message(msgspec.Struct, frozen=True):

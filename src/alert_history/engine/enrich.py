@@ -22,7 +22,7 @@ import structlog
 from alert_history.domain.alert import Alert
 from alert_history.domain.classification import Case, Mode, Verdict, shape_of
 from alert_history.domain.delivery import Awaited, Routing
-from alert_history.domain.occurrence import Event
+from alert_history.domain.occurrence import ENDINGS, Event
 from alert_history.engine.questions import EnrichmentObserver, Questions
 from alert_history.engine.storms import Storms, rule_of
 from alert_history.errors import AlertHistoryError, Rejected, Retryable
@@ -39,7 +39,6 @@ _RETRY_SECONDS = 1.0
 _STORE_RETRY_SECONDS = 1.0
 _CLAIM_GRACE = timedelta(seconds=5)
 _OWED_SINCE = timedelta(minutes=10)
-_OVER = frozenset({"resolved", "expired"})
 
 _log = structlog.get_logger()
 
@@ -127,7 +126,7 @@ class Enrichment:
         shape = shape_of(alert.labels)
         is_known = self._known.get(shape, event.at) > event.at
         self._observer.cache("memory", is_hit=is_known)
-        if is_known or event.kind in _OVER:
+        if is_known or event.kind in ENDINGS:
             return msgspec.structs.replace(routing, awaits=Awaited(shape))
         deadline = event.at + self.policy.deadline
         targets = routing.told if mode == "transparent_with_recommendations" else ()

@@ -11,6 +11,7 @@ from typing import Literal
 
 import msgspec
 
+from alert_history.domain.change_text import change_text
 from alert_history.domain.delivery import TOLD_EVENTS, Attempt, Routing
 from alert_history.domain.note_text import note_text
 from alert_history.domain.occurrence import EventKind
@@ -146,14 +147,14 @@ def _steps(event: StoredEvent, deliveries: Sequence[StoredDelivery]) -> Iterator
 
 
 def _steps_of_state(event: StoredEvent) -> Iterator[LedgerStep]:
+    said = change_text(event.kind, event.detail or {})
     if event.receipt_id is None:
-        reason = "nobody refreshed the alert in time" if event.kind == "expired" else "by this service itself"
-        yield LedgerStep("recorded", event.at, reason)
+        yield LedgerStep("recorded", event.at, _clipped(said or "by this service itself"))
         return
     origin = " ".join(word for word in (event.source, event.receiver and f"(receiver {event.receiver})") if word)
     yield LedgerStep("received", event.at, f"from {origin}" if origin else "its receipt is no longer kept")
-    handed_on = ", the first that is to be published" if event.kind == "published" else ""
-    yield LedgerStep("recorded", event.at, f"as change {event.number} of the occurrence, with its receipt{handed_on}")
+    text = f"as change {event.number} of the occurrence, with its receipt"
+    yield LedgerStep("recorded", event.at, _clipped(f"{text}: {said}" if said else text))
 
 
 def _enrichment(deliveries: Sequence[StoredDelivery]) -> str | None:
@@ -194,6 +195,8 @@ def _decision(event: StoredEvent) -> str:
 
 def _undecided(event: StoredEvent) -> str:
     """Why nobody was asked who is told."""
+    if event.kind in {"fired", "refired"} and "asked" in (event.detail or {}):
+        return "nobody sent it, and RECONCILE_PUBLISHES is not set, so nobody is told"
     if event.is_published is False:
         return "it was sent to be recorded only, so nobody is told"
     if event.kind == "annotations_changed" and "ends_at" in (event.detail or {}):

@@ -19,6 +19,7 @@ from alert_history.domain.archive import (
     Shape,
     day_folder,
     day_of_path,
+    ended_at_last_sign,
 )
 from alert_history.engine.archive import REST_SECONDS, Observer, read_manifests
 from alert_history.engine.upkeep import Hold
@@ -120,6 +121,8 @@ class Restorer:
             for name in names:
                 for entries in _batches(await self._entries(shape, name)):
                     wanted = [entry for entry in entries if _is_within(_time(shape, entry), start, end)]
+                    if shape is ALERTS:
+                        wanted = [ended_at_last_sign(entry, self._clock()) for entry in wanted]
                     new += await self._store.put(shape, wanted)
                     read += len(wanted)
                     self._observe(shape, len(entries))

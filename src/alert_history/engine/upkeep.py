@@ -1,4 +1,4 @@
-"""The background jobs: expire what lapsed, forget what is old, make room for what comes."""
+"""The background jobs: forget what is old, make room for what comes."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -12,12 +12,10 @@ import structlog
 from alert_history.errors import AlertHistoryError
 from alert_history.ports import Clock, Upkeep
 
-_EXPIRE_SECONDS = 5.0
 _FORGET_SECONDS = 60.0
 _FORGET_CLASSIFICATIONS_SECONDS = 3600.0  # each time, what serves on is looked at again
 _SHORTEST_REST_SECONDS = 0.05  # between two steps of forgetting: ingest has the database to itself meanwhile
 _LONGEST_REST_SECONDS = 5.0
-_EXPIRE_LIMIT = 500
 _HOLD_SETTING = "retention_hold"
 
 _log = structlog.get_logger()
@@ -55,22 +53,11 @@ class Hold(msgspec.Struct, frozen=True):
 async def keep_up(upkeep: Upkeep, *, retention: Retention, clock: Clock) -> None:
     """Run all jobs until cancelled. A job that fails is logged and tried again at its next turn."""
     async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(_every(upkeep.prepare_every.total_seconds(), "prepare", lambda: upkeep.prepare(clock())))
-        tasks.create_task(_every(_EXPIRE_SECONDS, "expire", lambda: expire_all(upkeep, clock())))
+        tasks.create_task(every(upkeep.prepare_every.total_seconds(), "prepare", lambda: upkeep.prepare(clock())))
         forget_old = lambda: forget(upkeep, retention=retention, now=clock())  # noqa: E731  # two words, used once
-        tasks.create_task(_every(_FORGET_SECONDS, "forget", forget_old))
+        tasks.create_task(every(_FORGET_SECONDS, "forget", forget_old))
         forget_words = lambda: forget_classifications(upkeep, retention=retention, now=clock())  # noqa: E731  # as above
-        tasks.create_task(_every(_FORGET_CLASSIFICATIONS_SECONDS, "forget_classifications", forget_words))
-
-
-async def expire_all(upkeep: Upkeep, now: datetime) -> int:
-    """End every occurrence that lapsed; how many."""
-    total = 0
-    while True:
-        ended = await upkeep.expire(now, limit=_EXPIRE_LIMIT)
-        total += ended
-        if ended < _EXPIRE_LIMIT:
-            return total
+        tasks.create_task(every(_FORGET_CLASSIFICATIONS_SECONDS, "forget_classifications", forget_words))
 
 
 async def forget(upkeep: Upkeep, *, retention: Retention, now: datetime) -> int:
@@ -104,7 +91,8 @@ async def _until_done(drop: Callable[[datetime], Awaitable[int]], before: dateti
     return total
 
 
-async def _every(seconds: float, job: str, work: Callable[[], Awaitable[object]]) -> None:
+async def every(seconds: float, job: str, work: Callable[[], Awaitable[object]]) -> None:
+    """Do it again and again, with so long a rest between. What fails is logged and tried again at its next turn."""
     while True:
         try:
             await work()

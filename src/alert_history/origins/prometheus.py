@@ -5,7 +5,9 @@ servers. vmalert has alerts and rules too, but no `/api/v1/status`. Source: `web
 """
 
 import asyncio
-from collections.abc import Collection
+import math
+import re
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Generic, TypeVar
 
@@ -31,7 +33,10 @@ _CONFIG = "/api/v1/status/config"
 _RESEND_DELAY = timedelta(minutes=1)
 _RESEND_FLAG = "rules.alert.resend-delay"
 _FEATURES_FLAG = "enable-feature"
+_EXTERNAL_URL_FLAG = "web.external-url"
+_LISTEN_FLAG = "web.listen-address"
 _HEALTHY = "ok"
+_PORT = re.compile(r":(\d{1,5})\]?$", re.ASCII)
 
 T = TypeVar("T")
 
@@ -75,6 +80,7 @@ class _Groups(msgspec.Struct):
 class _Runtime(msgspec.Struct, rename="camel"):
     start_time: str
     last_config_time: str | None = None
+    hostname: str = ""
 
 
 class _Build(msgspec.Struct):
@@ -164,6 +170,7 @@ def _poll(answers: _Answers, *, name: str, server: Server) -> PrometheusPoll:
     started_at, reloaded_at = _times(answers)
     groups = [group for group in _data(answers.rules, _Groups).groups if _alerting(group)]
     rules = [rule for group in groups for rule in _alerting(group)]
+    waits = _waits(groups)
     flags = _data(answers.flags, dict[str, object]) if answers.flags else {}
     version = _data(answers.build, _Build).version if answers.build else ""
     naming = _naming(answers.config, version=version, features=str(flags.get(_FEATURES_FLAG, "")).split(","))
@@ -174,7 +181,7 @@ def _poll(answers: _Answers, *, name: str, server: Server) -> PrometheusPoll:
         started_at=started_at,
         reloaded_at=reloaded_at,
         version=version,
-        alerts=list(map(_alert, _data(answers.alerts, _Alerts).alerts)),
+        alerts=[_alert(alert, waits) for alert in _data(answers.alerts, _Alerts).alerts],
         faulty_rules=frozenset(rule.name for rule in rules if rule.health != _HEALTHY),
         longest_for=timedelta(seconds=max((rule.duration for rule in rules), default=0.0)),
         longest_interval=timedelta(seconds=max((group.interval for group in groups), default=0.0)),
@@ -182,6 +189,7 @@ def _poll(answers: _Answers, *, name: str, server: Server) -> PrometheusPoll:
         external_labels=naming.external_labels,
         alert_relabel_configs=naming.relabel_configs,
         unnamed_because=naming.unnamed_because,
+        external_url=_external_url(flags, answers.runtime),
     )
 
 
@@ -222,11 +230,33 @@ def _resend_delay(text: object) -> timedelta:
     return _RESEND_DELAY if text is None else parse_duration(str(text))
 
 
-def _alert(wire: _Alert) -> PolledRuleAlert:
+def _external_url(flags: Mapping[str, object], runtime: Answer | None) -> str | None:
+    """What its alerts link to. Where that is not set, it makes it of its host's name, which 3.0 and newer tell."""
+    if url := str(flags.get(_EXTERNAL_URL_FLAG) or "").rstrip("/"):
+        return url
+    port = _PORT.search(str(flags.get(_LISTEN_FLAG) or ""))
+    hostname = "" if runtime is None else _data(runtime, _Runtime).hostname
+    return f"http://{hostname}:{port[1]}" if port and hostname else None
+
+
+def _waits(groups: Iterable[_Group]) -> dict[str, timedelta | None]:
+    """How long an alert pends, by the name of its rule: whole intervals. None where rules of one name differ."""
+    waits: dict[str, timedelta | None] = {}
+    for group in groups:
+        for rule in _alerting(group):
+            intervals = math.ceil(rule.duration / group.interval) if group.interval > 0 else 0
+            wait = timedelta(seconds=max(rule.duration, intervals * group.interval))
+            waits[rule.name] = wait if waits.get(rule.name, wait) == wait else None
+    return waits
+
+
+def _alert(wire: _Alert, waits: Mapping[str, timedelta | None]) -> PolledRuleAlert:
+    active_at, wait = read_time(wire.active_at), waits.get(wire.labels.get("alertname", ""))
     return PolledRuleAlert(
         labels=without_empty(wire.labels),
         annotations=wire.annotations or {},
         state=wire.state,
-        active_at=read_time(wire.active_at),
+        active_at=active_at,
         value=wire.value,
+        fires_since=active_at + wait if wait is not None and wire.state == "firing" else None,
     )

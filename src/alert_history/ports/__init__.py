@@ -26,8 +26,10 @@ from alert_history.ports.history import (
     StoredEvent,
 )
 from alert_history.ports.outbox import DeliveryFilter, DeliveryPage, Outbox, QueueDepth, StoredDelivery
-from alert_history.ports.recording import Recorder, Router
+from alert_history.ports.reconciling import Conflict, Reconciling
+from alert_history.ports.recording import ClaimRecorder, Recorder, Router
 from alert_history.ports.signals import Signals
+from alert_history.ports.standings import Left, Standings
 from alert_history.ports.store import Lifecycle, Store
 from alert_history.ports.targets import Discovery, DiscoveryState, RoutesSource, RoutesState, Target, TargetsFound
 from alert_history.ports.upkeep import Upkeep
@@ -36,9 +38,11 @@ __all__ = [
     "Accuracy",
     "Allowance",
     "Archivable",
+    "ClaimRecorder",
     "Classifications",
     "ClassifiedCount",
     "Clock",
+    "Conflict",
     "DeliveryFilter",
     "DeliveryPage",
     "Discovery",
@@ -48,12 +52,14 @@ __all__ = [
     "HistoryFilter",
     "HistoryPage",
     "KeptVerdict",
+    "Left",
     "Lifecycle",
     "Outbox",
     "PageRequest",
     "QuarantinePage",
     "QuarantinedAlert",
     "QueueDepth",
+    "Reconciling",
     "Recorder",
     "Router",
     "RoutesSource",
@@ -62,6 +68,7 @@ __all__ = [
     "Shelf",
     "Signals",
     "Spent",
+    "Standings",
     "Store",
     "StoredAlert",
     "StoredDelivery",

@@ -2,16 +2,24 @@
 
 from collections.abc import AsyncIterator
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import msgspec
 
 from alert_history.domain.matching import Query
 from alert_history.domain.occurrence import EventKind
+from alert_history.domain.standing import EndedBy
 
 
 class StoredAlert(msgspec.Struct, frozen=True):
-    """One occurrence as the HTTP API shows it. `id` is `<fingerprint>-<startsAt in µs since 1970>`; times are UTC."""
+    """One occurrence as the HTTP API shows it; times are UTC. `id` is opaque.
+
+    `starts_at` is the earliest start that a sender claimed. `status` is `firing` as long as it is open; `state` tells
+    the open ones that somebody confirms, `firing`, from those that nobody does any more, `unconfirmed`, and
+    `state_reason` why. `ended_by` is how its end is known: resolved (a sender said so), expired (who had to repeat it
+    fell silent), inferred (later words imply it), reconciled (a poll showed it). `confirmed_at` is when a sender last
+    said that it fires; null if none ever did.
+    """
 
     id: str
     fingerprint: str
@@ -31,6 +39,11 @@ class StoredAlert(msgspec.Struct, frozen=True):
     source: str
     receiver: str
     details: dict[str, Any] | None = None
+    scope: str = ""
+    state: Literal["firing", "unconfirmed", "resolved"] = "resolved"
+    state_reason: str | None = None
+    ended_by: EndedBy | None = None
+    confirmed_at: datetime | None = None
 
 
 class StoredEvent(msgspec.Struct, frozen=True):

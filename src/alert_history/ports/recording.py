@@ -7,6 +7,7 @@ from alert_history.domain.alert import Alert
 from alert_history.domain.delivery import Routing
 from alert_history.domain.occurrence import Event
 from alert_history.domain.receipt import Outcome, Receipt
+from alert_history.domain.standing import Witnesses
 
 
 class Router(Protocol):
@@ -35,3 +36,9 @@ class Recorder(Protocol):
             UnstorableReceipt: the database refused the data itself; nothing was kept.
         """
         ...
+
+
+class ClaimRecorder(Recorder, Protocol):
+    """The write side that joins claims. `witnesses` is what is known of them; whoever learns more may set it."""
+
+    witnesses: Witnesses

@@ -9,7 +9,9 @@ from alert_history.ports.archive import Archivable
 from alert_history.ports.classifications import Classifications
 from alert_history.ports.history import History
 from alert_history.ports.outbox import Outbox
-from alert_history.ports.recording import Recorder
+from alert_history.ports.reconciling import Reconciling
+from alert_history.ports.recording import ClaimRecorder
+from alert_history.ports.standings import Standings
 from alert_history.ports.upkeep import Upkeep
 
 
@@ -39,9 +41,11 @@ class Lifecycle(Protocol):
 class Store(msgspec.Struct, frozen=True):
     """A whole store, by what is asked of it: PostgreSQL or SQLite."""
 
-    recorder: Recorder
+    recorder: ClaimRecorder
     history: History
     upkeep: Upkeep
+    standings: Standings
+    reconciling: Reconciling
     lifecycle: Lifecycle
     outbox: Outbox
     archivable: Archivable

@@ -17,10 +17,6 @@ class Upkeep(Protocol):
         """Make room for what comes (partitions ahead, index backlog)."""
         ...
 
-    async def expire(self, now: datetime, *, limit: int = 500) -> int:
-        """End firing occurrences whose `expires_at` has passed; how many. Fewer than `limit`: none are left."""
-        ...
-
     async def drop_history(self, before: datetime) -> int:
         """Forget one bounded step of occurrences last received before then; rows removed, 0 when done."""
         ...

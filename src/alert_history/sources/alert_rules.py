@@ -21,8 +21,6 @@ UNCHECKED_CHARACTERS = 256
 """A label name or value up to this long is within every bound above, whatever its characters."""
 
 _LAST = datetime.max.replace(tzinfo=UTC)
-_HEX = "0123456789abcdef"
-_FINGERPRINT_DIGITS = 16
 _SHOWN_CHARACTERS = 60
 
 _unstorable = re.compile("[\0\ud800-\udfff]")
@@ -126,11 +124,6 @@ def check_order(starts_at: datetime, ends_at: datetime) -> None:
     """Refuse an end before the start. Raises Fault."""
     if ends_at < starts_at:
         raise Fault("endsAt is before startsAt", "times")
-
-
-def is_fingerprint(text: str) -> bool:
-    """Whether it is 16 lower-case hex digits."""
-    return len(text) == _FINGERPRINT_DIGITS and not text.strip(_HEX)
 
 
 def clean(text: str) -> str:

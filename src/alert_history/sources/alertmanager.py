@@ -11,9 +11,9 @@ from typing import Any
 
 import msgspec
 
-from alert_history.domain.alert import Alert, AlertGroup, fingerprint
+from alert_history.domain.alert import Alert, AlertGroup, fingerprint, is_fingerprint
 from alert_history.sources import grafana
-from alert_history.sources.alert_rules import Fault, check_order, clean, is_fingerprint, shown, text_of
+from alert_history.sources.alert_rules import Fault, check_order, clean, shown, text_of
 from alert_history.sources.json_document import Document, too_many
 from alert_history.sources.wire import (
     NUL_ESCAPE,

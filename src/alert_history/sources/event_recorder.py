@@ -152,12 +152,14 @@ def _lifecycle(event: _Event) -> dict[str, str]:
 
 
 def _alert_created(event: _Event) -> Iterator[Thing]:
-    yield protojson.alert(protojson.message(event.payload, "alert"), at=event.at)
+    alert = protojson.alert(protojson.message(event.payload, "alert"), at=event.at)
+    yield msgspec.structs.replace(alert, reporter=event.instance)
 
 
 def _alert_resolved(event: _Event) -> Iterator[Thing]:
     details = protojson.grouped(protojson.message(event.payload, "alert"))
-    yield protojson.alert(details, at=event.at, is_resolved=True)
+    alert = protojson.alert(details, at=event.at, is_resolved=True)
+    yield msgspec.structs.replace(alert, reporter=event.instance)
 
 
 def _alert_grouped(event: _Event) -> Iterator[Thing]:

@@ -1,20 +1,28 @@
 """Where history is kept: PostgreSQL or SQLite, behind the ports. SQL lives here and nowhere else."""
 
+from alert_history.domain.standing import DEFAULT_RULES, Rules
 from alert_history.ports import Router, Store
 
 
-def open_store(database_url: str, *, read_database_url: str | None = None, router: Router | None = None) -> Store:
+def open_store(
+    database_url: str,
+    *,
+    read_database_url: str | None = None,
+    router: Router | None = None,
+    rules: Rules = DEFAULT_RULES,
+) -> Store:
     """The store a `DATABASE_URL` names; nothing is connected yet. Raises ValueError on another scheme.
 
-    `router` decides who is told of what is recorded; without one nobody is.
+    `router` decides who is told of what is recorded; without one nobody is. `rules` say when whoever fell silent is
+    believed no more.
     """
     if is_sqlite(database_url):
         from alert_history.storage.sqlite import sqlite_store
 
-        return sqlite_store(database_url, router=router)
+        return sqlite_store(database_url, router=router, rules=rules)
     from alert_history.storage.postgres import postgres_store
 
-    return postgres_store(database_url, read_database_url=read_database_url, router=router)
+    return postgres_store(database_url, read_database_url=read_database_url, router=router, rules=rules)
 
 
 def is_sqlite(database_url: str) -> bool:

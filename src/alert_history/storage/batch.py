@@ -1,27 +1,23 @@
 """What both stores do with a batch before and after the database has spoken. No SQL, no connection."""
 
 import os
-import re
 from collections import Counter
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
 import msgspec
 
-from alert_history.domain.alert import Alert, Note, Refused, Silence
+from alert_history.domain.alert import Alert, Note, Refused, Silence, Source
+from alert_history.domain.claim import Word
 from alert_history.domain.classification import Verdict
+from alert_history.domain.decision import Decision
 from alert_history.domain.delivery import Routing
-from alert_history.domain.occurrence import (
-    Event,
-    Occurrence,
-    Sighting,
-    follow,
-    note_event,
-    note_key,
-)
+from alert_history.domain.occurrence import Event, Occurrence, Sighting, note_event, note_key
 from alert_history.domain.receipt import RANDOM_ID_BYTES, Outcome, Receipt, time_ordered_id
 from alert_history.domain.severity import Severity
+from alert_history.domain.speaker import scoped
+from alert_history.domain.standing import Firing, Muted, Past, Standing, Witnesses, key_at
 from alert_history.errors import StorageUnavailable
 from alert_history.ports import Accuracy, KeptVerdict, Router
 from alert_history.storage.tables import to_microseconds
@@ -44,70 +40,24 @@ IS_UNANSWERED = """d.shape IS NULL AND d.event IN ('fired', 'refired', 'publishe
 With an OFFSET no join is made of it, so PostgreSQL looks up by the alert, whatever it believes of the tables' sizes.
 """
 
+TURN_SETTING = "reconcile_turn"
+"""Whose turn it is to ask what fires, and until when."""
+
 NOT_IN_TIME = "no classification came in time"
+
+_ANY_TIME_US = 10**15
+_HALF_RESENDS_PROMISED = 8  # Prometheus and vmalert promise four resend delays ahead
 
 encode_json = msgspec.json.Encoder().encode
 
-_occurrence_id = re.compile(r"([0-9a-f]{16})-(0|-?[1-9][0-9]{0,18})")
 
-
-class Decision(msgspec.Struct, frozen=True, gc=False):
-    """One occurrence after a batch: where it stands, what was first said of it, and the events to keep."""
-
-    first: Sighting
-    occurrence: Occurrence
-    events: list[Event]
-
-
-def by_key(receipts: Iterable[Receipt]) -> dict[Key, list[Sighting]]:
-    """The sightings of each occurrence in the order they came; keys sorted, so that two replicas lock alike."""
-    groups: dict[Key, list[Sighting]] = {}
+def by_fingerprint(receipts: Iterable[Receipt]) -> dict[str, list[Sighting]]:
+    """The sightings of each label set in the order they came; sorted, so that two replicas lock alike."""
+    groups: dict[str, list[Sighting]] = {}
     for receipt in receipts:
         for sighting in receipt.sightings:
-            alert = sighting.alert
-            groups.setdefault((alert.fingerprint, alert.starts_at), []).append(sighting)
+            groups.setdefault(sighting.alert.fingerprint, []).append(sighting)
     return dict(sorted(groups.items()))
-
-
-def unstarted(groups: Mapping[Key, Sequence[Sighting]]) -> list[str]:
-    """The fingerprints of alerts whose sender did not say when they started."""
-    return sorted({key[0] for key, sightings in groups.items() if not sightings[0].alert.is_start_given})
-
-
-def join_firing(groups: dict[Key, list[Sighting]], firing_since: Mapping[str, datetime]) -> dict[Key, list[Sighting]]:
-    """Move alerts without a start of their own to the occurrence that is firing, as Alertmanager merges them.
-
-    What the batch itself starts and ends counts, as if each of its receipts had been committed on its own.
-    """
-    since = dict(firing_since)
-    joined: dict[Key, list[Sighting]] = {}
-    for (fingerprint, starts_at), sightings in groups.items():
-        is_start_given = sightings[0].alert.is_start_given
-        known = starts_at if is_start_given else min(since.get(fingerprint, starts_at), starts_at)
-        if not is_start_given:
-            sightings = [_moved(sighting, known) for sighting in sightings]  # noqa: PLW2901
-        if sightings[-1].alert.status == "firing":
-            since[fingerprint] = max(since.get(fingerprint, known), known)
-        elif since.get(fingerprint) == known:
-            del since[fingerprint]
-        before = joined.get((fingerprint, known))
-        joined[fingerprint, known] = _merged(before, sightings) if before else sightings
-    return dict(sorted(joined.items()))
-
-
-def _merged(one: Sequence[Sighting], other: Sequence[Sighting]) -> list[Sighting]:
-    return sorted([*one, *other], key=lambda sighting: sighting.received_at)
-
-
-def _moved(sighting: Sighting, starts_at: datetime) -> Sighting:
-    alert = msgspec.structs.replace(sighting.alert, starts_at=starts_at)
-    return msgspec.structs.replace(sighting, alert=alert)
-
-
-def decide(occurrence: Occurrence | None, sightings: Sequence[Sighting]) -> Decision:
-    """What a batch makes of one occurrence."""
-    after, events = follow(occurrence, sightings)
-    return Decision(sightings[0], after, events)
 
 
 class Enqueued(msgspec.Struct, frozen=True):
@@ -124,58 +74,73 @@ class Enqueued(msgspec.Struct, frozen=True):
     enrichment: str | None = None
 
 
-def ends_to_tell(events: Iterable[Event]) -> list[Key]:
-    """The occurrences whose end whoever was told of them before is told of: who that is has to be looked up."""
-    return sorted({(event.fingerprint, event.starts_at) for event in events if event.audience == "told_before"})
-
-
-def enqueue(
-    events: Sequence[Event],
-    *,
-    groups: Mapping[Key, Sequence[Sighting]],
-    told_before: Mapping[Key, Iterable[str]],
-    router: Router | None,
+def tell(
+    decisions: Iterable[Decision], router: Router | None, *, published: Container[str | None] = ()
 ) -> tuple[list[Event], list[Enqueued]]:
-    """Decide who is told of these events. The decision is kept in the detail of its event, as `routing`.
+    """Decide who is told of all events. What was decided is kept in the detail of each, as `routing`.
 
-    `told_before` holds the targets that were told of `ends_to_tell` before this batch.
+    Whoever is told of a firing is remembered in the standing, to be told of its end. `published` are the receipts that
+    are to be published: only of their ends it is kept why nobody is told.
     """
-    if router is None:
-        return list(events), []
-    kept: list[Event] = []
+    events: list[Event] = []
     queue: list[Enqueued] = []
-    told = {key: dict.fromkeys(targets) for key, targets in told_before.items()}
-    for event in events:
-        key = (event.fingerprint, event.starts_at)
-        decided, enqueued = _enqueue(event, groups[key][-1].alert, told_before=told.get(key, ()), router=router)
-        kept.append(decided)
-        queue += enqueued
-        if key in told:
-            told[key] |= dict.fromkeys(each.target for each in enqueued)
-    return kept, queue
+    for decision in decisions:
+        if router is None:
+            events += decision.events
+            continue
+        for event, alert in zip(decision.events, decision.alerts, strict=True):
+            is_published = event.receipt_id in published
+            routed, enqueued = _tell(decision.standing, event, alert, router=router, is_published=is_published)
+            events.append(routed)
+            queue += enqueued
+    return events, queue
 
 
-def _enqueue(event: Event, alert: Alert, *, told_before: Iterable[str], router: Router) -> tuple[Event, list[Enqueued]]:
-    if event.audience == "routed":
-        routing = router(alert, event)
-        return (event, []) if routing is None else (_with_routing(event, routing), _queue(event, routing))
-    if event.audience == "nobody":
-        return event, []
-    try:
-        return enqueue_end(event, alert, told_before=told_before, router=router)
-    except StorageUnavailable:  # whoever only records does not wait until the targets are known
-        return enqueue_end(event, alert, told_before=told_before, router=None)
-
-
-def enqueue_end(
-    event: Event, alert: Alert, *, told_before: Iterable[str], router: Router | None
+def _tell(
+    standing: Standing, event: Event, alert: Alert, *, router: Router, is_published: bool
 ) -> tuple[Event, list[Enqueued]]:
-    """Tell of an end whoever was told of the occurrence, and nobody else; quiet hours count. As `enqueue`."""
-    told = tuple(told_before)
-    decided = None if router is None else router(alert, event)
+    if event.telling == "notified":
+        notified = notified_of(standing, event)
+        if not notified and not is_published:
+            return event, []
+        return tell_end(event, alert, notified=notified, router=router)
+    routing = None if event.telling is None else router(alert, event)
+    if routing is None:
+        return event, []
+    _notify(standing, event, routing.told)
+    return _with_routing(event, routing), _queue(event, routing)
+
+
+def notified_of(standing: Standing, event: Event) -> tuple[str, ...]:
+    """The targets that were told of the firing which an event is of."""
+    holder = _holder(standing, event)
+    return () if holder is None else holder.notified
+
+
+def _notify(standing: Standing, event: Event, targets: Iterable[str]) -> None:
+    """Remember that these are told of a firing."""
+    holder = _holder(standing, event)
+    if holder is not None:
+        holder.notified = tuple(dict.fromkeys([*holder.notified, *targets]))
+
+
+def _holder(standing: Standing, event: Event) -> Firing | Past | None:
+    """What the standing remembers of the firing that an event is of."""
+    key_us = to_microseconds(event.starts_at)
+    if standing.firing is not None and standing.firing.key_us == key_us:
+        return standing.firing
+    return next((past for past in standing.past if past.key_us == key_us), None)
+
+
+def tell_end(event: Event, alert: Alert, *, notified: Iterable[str], router: Router) -> tuple[Event, list[Enqueued]]:
+    """Tell of an end whoever was told of the firing, and nobody else; quiet hours count. As `tell`."""
+    told = tuple(notified)
+    try:
+        decided = router(alert, event)
+    except StorageUnavailable:  # the targets are not known yet, and need not be
+        decided = None
     if decided is None:
-        routing = Routing(told, {})
-        return _with_routing(event, routing) if told else event, _queue(event, routing)
+        return event, _queue(event, Routing(told, {}))
     not_told = dict.fromkeys(decided.told, "it was not told of the alert before") | decided.not_told
     routing = Routing(
         told,
@@ -186,12 +151,6 @@ def enqueue_end(
         awaits=decided.awaits,
     )
     return _with_routing(event, routing), _queue(event, routing)
-
-
-def expired_alert(event: Event, occurrence: Occurrence, *, labels: dict[str, str]) -> Alert:
-    """An occurrence that expired, as the router wants to see it."""
-    starts_at, ends_at = event.starts_at, occurrence.ends_at
-    return Alert(event.fingerprint, "resolved", labels, occurrence.annotations, starts_at, ends_at)
 
 
 def _with_routing(event: Event, routing: Routing) -> Event:
@@ -262,23 +221,51 @@ class PlacedNotes(msgspec.Struct, frozen=True):
     stored: Counter[str] = msgspec.field(default_factory=Counter)
 
 
-def place_notes(
-    notes: Iterable[tuple[Receipt, Note]], *, known: Container[Key], newest: dict[str, datetime]
-) -> PlacedNotes:
-    """Find each note its occurrence: the one it names if that is `known`, else the newest of its fingerprint.
+NotePlace = tuple[Receipt, Note, datetime | None]
+"""A note, and the key of the occurrence that it is about; None where nobody knows it."""
 
-    The events are sorted by key, so that two replicas lock alike.
-    """
+
+def scoped_notes(receipt: Receipt) -> Iterable[Note]:
+    """The notes of a request, each about an alert of its scope."""
+    scope = receipt.speaker.scope
+    for note in receipt.group.notes:
+        yield msgspec.structs.replace(note, fingerprint=scoped(note.fingerprint, scope)) if scope else note
+
+
+def key_of_note(standing: Standing, note: Note) -> int | None:
+    """The key of the occurrence that a note is about; None if the standing remembers none such."""
+    return key_at(standing, None if note.starts_at is None else to_microseconds(note.starts_at))
+
+
+def place_notes(places: Iterable[NotePlace]) -> PlacedNotes:
+    """Make each note an event of its occurrence. The events are sorted by key, so that two replicas lock alike."""
     placed = PlacedNotes()
-    for receipt, note in notes:
-        starts_at = note.starts_at or newest.get(note.fingerprint)
-        if starts_at is None or (note.starts_at and (note.fingerprint, starts_at) not in known):
+    for receipt, note, starts_at in places:
+        if starts_at is None:
             reason = f"{note.kind}: no such occurrence of {note.fingerprint} is known"
             placed.orphans.append((receipt, Refused(note.position, reason, encode_json(note), "unknown_occurrence")))
         else:
             placed.events.append(note_event(note, starts_at=starts_at, receipt_id=receipt.id))
     placed.events.sort(key=lambda event: (event.fingerprint, event.starts_at, event.key))
     return placed
+
+
+def muting(events: Iterable[Event]) -> list[tuple[Event, Muted | None]]:
+    """The events that say that an alert is muted, and by what; None where it is not any more."""
+    return [(event, _muted_by(event)) for event in events if event.kind in {"silenced", "unsilenced", "inhibited"}]
+
+
+def _muted_by(event: Event) -> Muted | None:
+    detail = event.detail or {}
+    match event.kind:
+        case "silenced":
+            until = detail.get("ends_at")
+            until_us = to_microseconds(datetime.fromisoformat(until)) if until else None
+            return Muted("silenced", str(detail.get("silence_id", "")), until_us)
+        case "inhibited":
+            return Muted("inhibited", ", ".join(map(str, detail.get("inhibited_by", []))))
+        case _:
+            return None
 
 
 def newest_silences(receipts: Iterable[Receipt]) -> list[Silence]:
@@ -292,10 +279,10 @@ def newest_silences(receipts: Iterable[Receipt]) -> list[Silence]:
 
 
 def outcomes(
-    receipts: Sequence[Receipt], *, events: Iterable[Event], placed: PlacedNotes, queue: Iterable[Enqueued]
+    receipts: Sequence[Receipt], *, decisions: Iterable[Decision], placed: PlacedNotes, queue: Iterable[Enqueued]
 ) -> list[Outcome]:
     """What to answer each request."""
-    stored = Counter(event.receipt_id for event in events)
+    stored = Counter(receipt_id for decision in decisions for receipt_id in decision.stored)
     told: dict[str | None, list[str]] = {}
     for enqueued in queue:
         told.setdefault(enqueued.event.receipt_id, []).append(enqueued.target)
@@ -322,7 +309,8 @@ def quarantined(
     made: list[tuple[Receipt, Refused]] = []
     for receipt in receipts:
         made += [(receipt, refused) for refused in receipt.group.refused]
-        made += [(receipt, cut.whole) for cut in receipt.group.cut if (receipt.id, cut.fingerprint) in news]
+        scope = receipt.speaker.scope if receipt.group.cut else ""
+        made += [(receipt, c.whole) for c in receipt.group.cut if (receipt.id, scoped(c.fingerprint, scope)) in news]
     return made + placed.orphans
 
 
@@ -332,10 +320,58 @@ def _outcome(receipt: Receipt, *, stored: int, quarantined: int, told: Sequence[
     return Outcome(receipt.id, received, stored, repeated, quarantined, len(told), frozenset(told))
 
 
-def is_same_repeat(sightings: Sequence[Sighting]) -> bool:
-    """Whether all say the same, so that one statement can count them if the store already knows it."""
+def with_peers(witnesses: Witnesses, decisions: Iterable[Decision]) -> Witnesses:
+    """What is known of witnesses after these decisions."""
+    for decision in decisions:
+        for sender, peer in decision.peers:
+            witnesses = witnesses.joined(sender, peer)
+    return witnesses
+
+
+def is_same_word(sightings: Sequence[Sighting]) -> bool:
+    """Whether all say the same, so that one statement can count them; of a first-hand sender only one may."""
     one = sightings[0]
-    return all(s.content_hash == one.content_hash and s.alert.status == one.alert.status for s in sightings[1:])
+    if len(sightings) == 1:
+        return True
+    return not (one.word.is_firing and one.word.kind == "first_hand") and all(
+        s.claim == one.claim
+        and s.content_hash == one.content_hash
+        and s.alert.status == one.alert.status
+        and s.word.is_to_publish == one.word.is_to_publish
+        for s in sightings[1:]
+    )
+
+
+def stored_sighting(  # the columns of a row
+    fingerprint: str,
+    starts_at: datetime,
+    *,
+    labels: dict[str, str],
+    occurrence: Occurrence,
+    generator_url: str,
+    source: Source,
+    received_at: datetime,
+) -> Sighting:
+    """What is kept of an occurrence, as if it were said now; of what was claimed nothing is known."""
+    alert = Alert(
+        fingerprint, occurrence.status, labels, occurrence.annotations, starts_at, generator_url=generator_url
+    )
+    word = Word("", "witness", is_firing=True, start_us=to_microseconds(starts_at), at_us=0, content=0)
+    content = encode_json(occurrence.annotations)
+    receiver = occurrence.receiver
+    return Sighting(alert, occurrence.content_hash, content, source, receiver, "", received_at, word, 0)
+
+
+def shortest_wait_us(word: Word) -> int:
+    """How long after the last sign a word may be a plain repeat: sooner, two first-hand senders may speak as one."""
+    if word.kind == "witness" or word.until_us is None:
+        return -_ANY_TIME_US
+    return max(word.until_us - word.at_us, 0) // _HALF_RESENDS_PROMISED
+
+
+def closed_us(standing: Standing) -> int | None:
+    """When the last firing of a label set was over; None where one is open."""
+    return None if standing.firing is not None else standing.last_end_us
 
 
 def new_id(time: datetime) -> str:
@@ -352,14 +388,3 @@ def lowest_uuid7(time: datetime) -> str:
 def json_or_none(value: Any) -> str | None:
     """A value as JSON text; None stays NULL."""
     return None if value is None else encode_json(value).decode()
-
-
-def occurrence_id(fingerprint: str, starts_at_microseconds: int) -> str:
-    """The id of an occurrence in the API."""
-    return f"{fingerprint}-{starts_at_microseconds}"
-
-
-def split_occurrence_id(occurrence_id: str) -> tuple[str, int] | None:
-    """The fingerprint and microseconds of an id; None if it is not one."""
-    found = _occurrence_id.fullmatch(occurrence_id)
-    return (found[1], int(found[2])) if found else None

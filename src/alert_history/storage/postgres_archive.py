@@ -35,7 +35,7 @@ _ALIVE = "SELECT FROM alerts a WHERE a.fingerprint = t.fingerprint AND a.starts_
 _QUEUED = "SELECT FROM delivery_queue q WHERE q.fingerprint = t.fingerprint AND q.starts_at = t.starts_at"
 _EVENT_COUNT = "(SELECT count(*) FROM events e WHERE e.fingerprint = t.fingerprint AND e.starts_at = t.starts_at)"
 _AGE = {
-    "alerts": f't."timestamp" < $1 AND t.last_received_at < $1 AND NOT EXISTS ({_QUEUED})',
+    "alerts": f"""t."timestamp" < $1 AND t.last_received_at < $1 AND t.status <> 'firing' AND NOT EXISTS ({_QUEUED})""",
     "deliveries": f"t.created_at < $1 AND NOT EXISTS ({_ALIVE})",
 }
 

@@ -83,6 +83,8 @@ class Connections:
         self._idle_writers: list[Connection] = []
         self._delivering = asyncio.Lock()
         self._deliverer: Connection | None = None
+        self._keeping = asyncio.Lock()
+        self._keeper: Connection | None = None
         self._pool: asyncpg.Pool[Any] | None = None
         self.gate = _Gate()
 
@@ -118,6 +120,23 @@ class Connections:
                 raise
             except BaseException:
                 self._deliverer.terminate()
+                raise
+
+    @asynccontextmanager
+    async def keeper(self) -> AsyncIterator[Connection]:
+        """The connection of the jobs that run every second; one user at a time. It probes by key, as ingest does.
+
+        It is given up as the deliverer's is.
+        """
+        async with asyncio.timeout(DELIVER_TIMEOUT_SECONDS), self._keeping, self.gate.pass_through():
+            if self._keeper is None or self._keeper.is_closed():
+                self._keeper = await _connect(self.dialer, _WRITER_SETTINGS, work="keeper")
+            try:
+                yield self._keeper
+            except (asyncpg.PostgresError, asyncpg.DataError, ValueError):
+                raise
+            except BaseException:
+                self._keeper.terminate()
                 raise
 
     async def _idle_writer(self) -> Connection:
@@ -164,8 +183,9 @@ class Connections:
         """Close all of them; does not wait for a server that is gone."""
         while self._idle_writers:
             self._idle_writers.pop().terminate()
-        if self._deliverer is not None:
-            self._deliverer.terminate()
+        for connection in (self._deliverer, self._keeper):
+            if connection is not None:
+                connection.terminate()
         if self._pool is not None:
             self._pool.terminate()
             self._pool = None

@@ -8,7 +8,8 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 import msgspec
 from sqlalchemy import and_, select, true
 
-from alert_history.domain.occurrence import number_of
+from alert_history.domain.occurrence import number_of, occurrence_id, split_occurrence_id
+from alert_history.domain.speaker import split_scope
 from alert_history.errors import NotFound
 from alert_history.ports import (
     HistoryFilter,
@@ -20,7 +21,6 @@ from alert_history.ports import (
     StoredEvent,
 )
 from alert_history.storage import reads
-from alert_history.storage.batch import occurrence_id, split_occurrence_id
 from alert_history.storage.postgres_connection import Connections, storage_errors
 from alert_history.storage.postgres_dialer import Connection
 from alert_history.storage.postgres_search import (
@@ -39,6 +39,7 @@ from alert_history.storage.postgres_search import (
     is_small_store,
     try_to_count_all,
 )
+from alert_history.storage.reads import confirmed_of, ended_by_of, state_of
 from alert_history.storage.tables import alerts, from_microseconds, quarantine, to_microseconds
 
 P = ParamSpec("P")
@@ -47,6 +48,7 @@ T = TypeVar("T")
 _read_labels = msgspec.json.Decoder(dict[str, str]).decode
 _read_details = msgspec.json.Decoder().decode
 
+_FIND = "SELECT * FROM alerts WHERE fingerprint = $1 AND starts_at = $2"
 _TIMELINE = """
 SELECT e.kind, e.at, e.receipt_id, r.source, r.receiver, e.detail, e.key, r.publish
 FROM events e LEFT JOIN receipts r ON r.id = e.receipt_id
@@ -120,11 +122,9 @@ class PostgresHistory:
         fingerprint, starts_at = _key_of(occurrence_id)
         with storage_errors():
             async with self._connections.reader() as connection:
-                row = await connection.fetchrow(
-                    "SELECT * FROM alerts WHERE fingerprint = $1 AND starts_at = $2",
-                    fingerprint,
-                    starts_at,
-                )
+                row = await connection.fetchrow(_FIND, fingerprint, starts_at)
+                if row is not None and row["joined_into"] is not None:  # it turned out to be part of another
+                    row = await connection.fetchrow(_FIND, fingerprint, row["joined_into"]) or row
         if row is None:
             raise NotFound(f"no occurrence {occurrence_id!r}")
         return read_alert(row)
@@ -194,16 +194,17 @@ def _key_of(occurrence_id: str) -> tuple[str, datetime]:
 
 def read_alert(row: Any) -> StoredAlert:
     """An occurrence from a row of `alerts`."""
+    fingerprint, scope = split_scope(row["fingerprint"])
     return StoredAlert(
         id=occurrence_id(row["fingerprint"], to_microseconds(row["starts_at"])),
-        fingerprint=row["fingerprint"],
+        fingerprint=fingerprint,
         alertname=row["alertname"],
         namespace=row["namespace"],
         severity=row["severity"],
         status=row["status"],
         labels=_read_labels(row["labels"]),
         annotations=_read_labels(row["annotations"]),
-        starts_at=row["starts_at"],
+        starts_at=row["began_at"] or row["starts_at"],
         ends_at=row["ends_at"],
         expires_at=row["expires_at"],
         timestamp=row["timestamp"],
@@ -213,6 +214,11 @@ def read_alert(row: Any) -> StoredAlert:
         source=row["source"],
         receiver=row["receiver"],
         details=None if row["details"] is None else _read_details(row["details"]),
+        scope=scope,
+        state=state_of(row["status"], row["unconfirmed"]),
+        state_reason=row["unconfirmed"],
+        ended_by=ended_by_of(row["status"], row["ended_by"]),
+        confirmed_at=confirmed_of(row["status"], row["confirmed_at"], row["last_received_at"]),
     )
 
 

@@ -11,11 +11,14 @@ from typing import Any
 
 import msgspec
 
+from alert_history.domain.change_text import end_reason
 from alert_history.domain.delivery import Leased, Settlement
+from alert_history.domain.occurrence import ENDINGS, occurrence_id
+from alert_history.domain.speaker import split_scope
 from alert_history.domain.target import Outgoing
 from alert_history.errors import NotFound
 from alert_history.ports import DeliveryFilter, DeliveryPage, QueueDepth, StoredDelivery
-from alert_history.storage.batch import encode_json, meaning, occurrence_id
+from alert_history.storage.batch import encode_json, meaning
 from alert_history.storage.postgres_connection import Connections, storage_errors
 from alert_history.storage.tables import to_microseconds
 
@@ -31,6 +34,8 @@ UPDATE delivery_queue SET state = 'pending', lease_until = NULL, due_at = $2
 WHERE target = $1 AND state = 'leased' AND lease_until < $2
 """
 
+# Of each occurrence its newest delivery goes out and the older ones are superseded. An older occurrence that the target
+# was told of goes before a newer one, so that its end is told, too. One that it never heard of is superseded whole.
 # A queue is mostly empty, so the planner mostly believes that it holds nothing and that reading it from end to end is
 # free. These statements leave it no choice: rows are found by an array of ids, or under OFFSET 0, of which no join is
 # made, and nothing can be looked up by what is concatenated. So they cost the same when a million have just come in.
@@ -41,17 +46,27 @@ WITH due AS (
         SELECT 1 FROM delivery_queue l
         WHERE l.target = q.target AND l.fingerprint = q.fingerprint AND l.state = 'leased' OFFSET 0)
     ORDER BY q.due_at LIMIT $3
-), waiting AS MATERIALIZED (
-    SELECT w.id,
-        row_number() OVER (PARTITION BY w.fingerprint ORDER BY w.starts_at DESC, w.event_key DESC, w.due_at) AS place
+), reached AS MATERIALIZED (
+    SELECT w.*, row_number() OVER (
+        PARTITION BY w.fingerprint, w.starts_at ORDER BY w.event_key DESC, w.due_at) AS place
     FROM (SELECT DISTINCT fingerprint FROM due) a CROSS JOIN LATERAL (
         SELECT q.id, q.fingerprint, q.starts_at, q.event_key, q.due_at,
-            bool_or(q.due_at <= $2) OVER (ORDER BY q.starts_at DESC, q.event_key DESC) AS is_reached
+            bool_or(q.due_at <= $2) OVER (ORDER BY q.starts_at DESC, q.event_key DESC) AS is_reached,
+            q.starts_at = max(q.starts_at) OVER () AS is_newest
         FROM delivery_queue q
         WHERE q.fingerprint = a.fingerprint AND q.target || '' = $1 AND q.state || '' = 'pending') w
     WHERE w.is_reached  -- a newer one that is held stays
+), kept AS MATERIALIZED (
+    SELECT r.id, row_number() OVER (PARTITION BY r.fingerprint ORDER BY r.starts_at) AS turn
+    FROM reached r
+    WHERE r.place = 1 AND (r.is_newest OR EXISTS (
+        SELECT 1 FROM deliveries d
+        WHERE d.fingerprint = r.fingerprint AND d.starts_at = r.starts_at AND d.target || '' = $1
+            AND d.state || '' = 'delivered' AND d.created_at > r.starts_at - interval '1 day' OFFSET 0))
+), waiting AS MATERIALIZED (
+    SELECT r.id, k.turn FROM reached r LEFT JOIN kept k ON k.id = r.id
 ), older AS (
-    DELETE FROM delivery_queue q WHERE q.id = ANY(ARRAY(SELECT id FROM waiting WHERE place > 1))
+    DELETE FROM delivery_queue q WHERE q.id = ANY(ARRAY(SELECT id FROM waiting WHERE turn IS NULL))
     RETURNING q.*
 ), superseded AS (
     INSERT INTO deliveries ({_COLUMNS})
@@ -59,15 +74,20 @@ WITH due AS (
         attempts, log, external_id, $2, shape, enrichment FROM older
 ), leased AS (
     UPDATE delivery_queue q SET state = 'leased', lease_until = $4, attempts = q.attempts + 1
-    WHERE q.id = ANY(ARRAY(SELECT id FROM waiting WHERE place = 1))
+    WHERE q.id = ANY(ARRAY(SELECT id FROM waiting WHERE turn = 1))
     RETURNING q.*
 )
 SELECT l.id, l.attempts, l.created_at, l.event, l.fingerprint, l.starts_at,
-    coalesce(a.labels, '{{}}') AS labels, coalesce(a.annotations, '{{}}') AS annotations, a.ends_at,
+    a.began_at, a.ends_at, a.confirmed_at,
+    coalesce(a.labels, '{{}}') AS labels, coalesce(a.annotations, '{{}}') AS annotations,
     coalesce(a.generator_url, '') AS generator_url, coalesce(nullif(r.receiver, ''), a.receiver, '') AS receiver,
     r.group_key, r.external_url, r.details, d.external_id, coalesce(d.was_told, false) AS was_told,
     (SELECT c.verdict FROM classifications c WHERE c.shape = l.shape ORDER BY c.id DESC LIMIT 1) AS verdict,
     l.enrichment,
+    CASE WHEN l.event IN ('expired', 'inferred', 'reconciled') THEN (
+        SELECT e.detail ->> 'reason' FROM events e
+        WHERE e.fingerprint = l.fingerprint AND e.starts_at = l.starts_at AND e.key = l.event_key OFFSET 0
+    ) END AS reason,
     (SELECT count(*) FROM older) AS superseded
 FROM leased l
 LEFT JOIN LATERAL (
@@ -243,15 +263,16 @@ def _json(value: Any) -> str:
 
 
 def _leased(row: Any, *, target: str, until: datetime) -> Leased:
-    status = "resolved" if row["event"] in {"resolved", "expired"} else "firing"
+    status = "resolved" if row["event"] in ENDINGS else "firing"
+    fingerprint, scope = split_scope(row["fingerprint"])
     alert = Outgoing(
         occurrence_id=occurrence_id(row["fingerprint"], to_microseconds(row["starts_at"])),
-        fingerprint=row["fingerprint"],
+        fingerprint=fingerprint,
         status=status,  # type: ignore[arg-type]  # one of the two above
         event=row["event"],
         labels=_read(row["labels"]),
         annotations=_read(row["annotations"]),
-        starts_at=row["starts_at"],
+        starts_at=row["began_at"] or row["starts_at"],
         ends_at=row["ends_at"] if status == "resolved" else None,
         at=row["created_at"],
         generator_url=row["generator_url"],
@@ -260,6 +281,9 @@ def _leased(row: Any, *, target: str, until: datetime) -> Leased:
         external_url=row["external_url"] or "",
         details=_read(row["details"]) if row["details"] else {},
         external_id=row["external_id"],
+        scope=scope,
+        confirmed_at=row["confirmed_at"] if status == "resolved" else None,
+        reason=end_reason(row["event"], row["reason"]),
         **meaning(row["verdict"], row["enrichment"]),
     )
     return Leased(row["id"], target, row["attempts"], row["created_at"], until, alert, row["was_told"])
@@ -269,7 +293,7 @@ def _stored(row: Any) -> StoredDelivery:
     return StoredDelivery(
         id=row["id"],
         occurrence_id=occurrence_id(row["fingerprint"], to_microseconds(row["starts_at"])),
-        fingerprint=row["fingerprint"],
+        fingerprint=split_scope(row["fingerprint"])[0],
         target=row["target"],
         event=row["event"],
         state=row["state"],

@@ -1,16 +1,30 @@
 """PostgreSQL: domain values as rows, and back."""
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import Any
 
 import msgspec
 
+from alert_history.domain.adopting import Kept
 from alert_history.domain.alert import Refused, Silence
+from alert_history.domain.decision import Entry
 from alert_history.domain.occurrence import Event, Occurrence, Sighting
 from alert_history.domain.receipt import Outcome, Receipt
+from alert_history.domain.standing import Standing
 from alert_history.storage import postgres_statements as sql
-from alert_history.storage.batch import Decision, Enqueued, Key, encode_json, json_or_none, new_id
+from alert_history.storage.batch import (
+    Enqueued,
+    Key,
+    closed_us,
+    encode_json,
+    json_or_none,
+    new_id,
+    shortest_wait_us,
+    stored_sighting,
+)
 from alert_history.storage.postgres_dialer import Connection
+from alert_history.storage.tables import from_microseconds, to_microseconds
 
 
 def read_occurrence(row: Any) -> Occurrence:
@@ -24,9 +38,34 @@ def read_occurrence(row: Any) -> Occurrence:
         last_received_at=row["last_received_at"],
         repeat_count=row["repeat_count"],
         event_count=row["event_count"],
-        generator_url=row["generator_url"],
+        began_at=row["began_at"],
+        ended_by=row["ended_by"],
+        confirmed_at=row["confirmed_at"],
+        unconfirmed=row["unconfirmed"],
         is_published=row["is_published"],
+        claim=row["claim"] or 0,
+        receiver=row["receiver"],
+        generator_url=row["generator_url"],
     )
+
+
+def first_sighting(row: Any, *, received_at: datetime) -> Sighting:
+    """What was first said of an occurrence, as a sighting, from a whole row of `alerts`."""
+    return stored_sighting(
+        row["fingerprint"],
+        row["starts_at"],
+        labels=msgspec.json.decode(row["labels"], type=dict[str, str]),
+        occurrence=read_occurrence(row),
+        generator_url=row["generator_url"],
+        source=row["source"],
+        received_at=received_at,
+    )
+
+
+def read_kept(row: Any, *, notified: list[str]) -> Kept:
+    """An occurrence from a whole row of `alerts`."""
+    first = first_sighting(row, received_at=row["timestamp"])
+    return Kept(to_microseconds(row["starts_at"]), read_occurrence(row), first, notified)
 
 
 async def update_occurrences(connection: Connection, occurrences: dict[Key, Occurrence]) -> None:
@@ -44,21 +83,18 @@ async def update_occurrences(connection: Connection, occurrences: dict[Key, Occu
             now.last_received_at,
             now.repeat_count,
             now.event_count,
-            now.generator_url,
             now.is_published,
+            now.began_at,
+            now.ended_by,
+            now.confirmed_at,
+            now.unconfirmed,
+            now.claim,
+            now.receiver,
+            now.generator_url,
         )
         for key, now in occurrences.items()
     ]
     await connection.execute(sql.UPDATE_ALERTS, *zip(*rows, strict=True))
-
-
-async def told_targets(connection: Connection, keys: Sequence[Key]) -> dict[Key, list[str]]:
-    """The targets that have deliveries of each of these occurrences, whatever became of them."""
-    told: dict[Key, list[str]] = {key: [] for key in keys}
-    if keys:
-        for fingerprint, starts_at, target in await connection.fetch(sql.TOLD_TARGETS, *zip(*keys, strict=True)):
-            told[fingerprint, starts_at].append(target)
-    return told
 
 
 def event_row(event: Event) -> tuple[Any, ...]:
@@ -74,9 +110,20 @@ def event_row(event: Event) -> tuple[Any, ...]:
     )
 
 
-def alert_row(decision: Decision) -> tuple[Any, ...]:
-    """A row of `postgres_statements.ALERT_COLUMNS`."""
-    sighting, now = decision.first, decision.occurrence
+def standing_row(fingerprint: str, standing: Standing) -> tuple[Any, ...]:
+    """A row of `postgres_statements.STANDING_COLUMNS`."""
+    closed, conflict = closed_us(standing), standing.conflict_us
+    return (
+        fingerprint,
+        encode_json(standing).decode(),
+        None if closed is None else from_microseconds(closed),
+        None if conflict is None else from_microseconds(conflict),
+    )
+
+
+def alert_row(sighting: Sighting, entry: Entry) -> tuple[Any, ...]:
+    """A row of `postgres_statements.ALERT_COLUMNS`; `sighting` began it."""
+    now = entry.occurrence
     alert = sighting.alert
     labels = alert.labels
     annotations = (
@@ -84,7 +131,7 @@ def alert_row(decision: Decision) -> tuple[Any, ...]:
     )
     return (
         alert.fingerprint,
-        alert.starts_at,
+        entry.starts_at,
         sighting.received_at,
         labels.get("alertname", ""),
         labels.get("namespace", ""),
@@ -100,9 +147,14 @@ def alert_row(decision: Decision) -> tuple[Any, ...]:
         now.content_hash,
         now.generator_url,
         sighting.source,
-        sighting.receiver,
+        now.receiver,
         json_or_none(alert.details),
         now.is_published,
+        now.began_at,
+        now.ended_by,
+        now.confirmed_at,
+        now.unconfirmed,
+        now.claim,
     )
 
 
@@ -128,10 +180,19 @@ def queue_row(enqueued: Enqueued) -> tuple[Any, ...]:
 def repeat_row(key: Key, sightings: Sequence[Sighting]) -> tuple[Any, ...]:
     """A row for COUNT_REPEATS: sightings of one occurrence that all say the same."""
     last = sightings[-1]
-    expires_at = next((s.alert.expires_at for s in reversed(sightings) if s.alert.expires_at), None)
-    received_at = max(s.received_at for s in sightings)
-    is_to_publish = any(s.is_to_publish for s in sightings)
-    return (*key, last.alert.status, last.content_hash, received_at, expires_at, len(sightings), is_to_publish)
+    word = last.word
+    received_at = max(sighting.received_at for sighting in sightings)
+    return (
+        *key,
+        last.alert.status,
+        last.claim,
+        last.content_hash,
+        received_at,
+        None if word.until_us is None else from_microseconds(word.until_us),
+        len(sightings),
+        word.is_firing and word.is_to_publish,
+        from_microseconds(to_microseconds(received_at) - shortest_wait_us(word)),
+    )
 
 
 def receipt_row(receipt: Receipt, outcome: Outcome) -> tuple[Any, ...]:

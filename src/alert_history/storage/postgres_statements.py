@@ -21,6 +21,17 @@ ALERT_COLUMNS = {
     "receiver": "text",
     "details": "jsonb",
     "is_published": "bool",
+    "began_at": "timestamptz",
+    "ended_by": "text",
+    "confirmed_at": "timestamptz",
+    "unconfirmed": "text",
+    "claim": "bigint",
+}
+STANDING_COLUMNS = {
+    "fingerprint": "text",
+    "standing": "text",
+    "closed_at": "timestamptz",
+    "conflict_at": "timestamptz",
 }
 EVENT_COLUMNS = {
     "fingerprint": "text",
@@ -92,11 +103,14 @@ def _insert(table: str, columns: dict[str, str], end: str = "") -> str:
     return f"INSERT INTO {table} ({names}) SELECT {picked} FROM unnest({arrays}) AS u({names}) {end}"
 
 
-INSERT_ALERTS = _insert(
-    "alerts",
-    ALERT_COLUMNS,
-    "ON CONFLICT (fingerprint, starts_at) DO NOTHING RETURNING fingerprint, starts_at",
+UPSERT_STANDINGS = _insert(
+    "standings",
+    STANDING_COLUMNS,
+    """ON CONFLICT (fingerprint) DO UPDATE SET standing = excluded.standing, closed_at = excluded.closed_at,
+    conflict_at = excluded.conflict_at""",
 )
+NEW_STANDING_COLUMNS = {name: STANDING_COLUMNS[name] for name in ("fingerprint", "standing", "closed_at")}
+INSERT_STANDINGS = _insert("standings", NEW_STANDING_COLUMNS, "ON CONFLICT DO NOTHING RETURNING fingerprint")
 INSERT_EVENTS = _insert("events", EVENT_COLUMNS)
 INSERT_NOTES = _insert("events", EVENT_COLUMNS, "ON CONFLICT DO NOTHING RETURNING receipt_id")
 INSERT_BODIES = _insert("receipt_bodies", BODY_COLUMNS, "ON CONFLICT DO NOTHING")
@@ -109,39 +123,66 @@ UPSERT_SILENCES = _insert(
     comment = excluded.comment WHERE silences.updated_at < excluded.updated_at""",
 )
 
-# The rule of `domain.occurrence.is_plain_repeat`, so that a repeat costs one narrow statement and no read.
+# A repeat of the one claim that holds it open, or of the word that ended it, says nothing that has to be thought about:
+# it costs one narrow statement and no read. Of a first-hand sender not sooner than half a resend delay after the last:
+# else two senders may be one.
 COUNT_REPEATS = """
 UPDATE alerts a SET
     last_received_at = greatest(a.last_received_at, u.received_at),
     repeat_count = a.repeat_count + u.repeats,
-    expires_at = coalesce(u.expires_at, a.expires_at)
-FROM unnest($1::text[], $2::timestamptz[], $3::text[], $4::bigint[], $5::timestamptz[], $6::timestamptz[], $7::int[],
-        $8::bool[])
-    AS u(fingerprint, starts_at, status, content_hash, received_at, expires_at, repeats, is_to_publish)
+    expires_at = greatest(a.expires_at, u.expires_at),
+    confirmed_at = CASE WHEN a.status = 'firing' THEN NULL ELSE a.confirmed_at END
+FROM unnest($1::text[], $2::timestamptz[], $3::text[], $4::bigint[], $5::bigint[], $6::timestamptz[],
+        $7::timestamptz[], $8::int[], $9::bool[], $10::timestamptz[])
+    AS u(fingerprint, starts_at, status, claim, content_hash, received_at, expires_at, repeats, is_to_publish,
+        not_since)
 WHERE a.fingerprint = u.fingerprint AND a.starts_at = u.starts_at
-    AND a.status = u.status AND a.content_hash = u.content_hash
-    AND (u.status = 'resolved' OR a.is_published OR NOT u.is_to_publish)
-RETURNING a.fingerprint, a.starts_at
+    AND a.status = u.status AND a.claim = u.claim AND a.content_hash = u.content_hash
+    AND (a.is_published OR NOT u.is_to_publish) AND a.last_received_at <= u.not_since
+RETURNING a.fingerprint
 """
+
+LOCK_STANDINGS = """
+SELECT s.fingerprint, s.standing FROM standings s JOIN unnest($1::text[]) AS u(fingerprint)
+    ON s.fingerprint = u.fingerprint
+FOR UPDATE OF s
+"""
+LOCK_STANDINGS_NOWAIT = f"{LOCK_STANDINGS} NOWAIT"
 
 LOCK_ALERTS = """
 SELECT a.fingerprint, a.starts_at, a.status, a.content_hash, a.annotations, a.ends_at, a.expires_at,
-    a.last_received_at, a.repeat_count, a.event_count, a.generator_url, a.is_published
+    a.last_received_at, a.repeat_count, a.event_count, a.is_published, a.began_at, a.ended_by, a.confirmed_at,
+    a.unconfirmed, a.claim, a.receiver, a.generator_url
 FROM alerts a JOIN unnest($1::text[], $2::timestamptz[]) AS u(fingerprint, starts_at)
     ON a.fingerprint = u.fingerprint AND a.starts_at = u.starts_at
 FOR UPDATE OF a
 """
+
 LOCK_ALERTS_NOWAIT = f"{LOCK_ALERTS} NOWAIT"
+
+WHOLE_ALERTS = """
+SELECT a.* FROM alerts a JOIN unnest($1::text[], $2::timestamptz[]) AS u(fingerprint, starts_at)
+    ON a.fingerprint = u.fingerprint AND a.starts_at = u.starts_at
+"""
+
+NEWEST_ALERTS = """
+SELECT n.* FROM unnest($1::text[]) AS u(fingerprint) CROSS JOIN LATERAL (
+    SELECT * FROM alerts a WHERE a.fingerprint = u.fingerprint ORDER BY a.starts_at DESC LIMIT 4) n
+ORDER BY n.fingerprint, n.starts_at
+"""
 
 UPDATE_ALERTS = """
 UPDATE alerts a SET status = u.status, content_hash = u.content_hash, annotations = u.annotations::jsonb,
     ends_at = u.ends_at, expires_at = u.expires_at, last_received_at = u.last_received_at,
-    repeat_count = u.repeat_count, event_count = u.event_count, generator_url = u.generator_url,
-    is_published = u.is_published
+    repeat_count = u.repeat_count, event_count = u.event_count, is_published = u.is_published, began_at = u.began_at,
+    ended_by = u.ended_by, confirmed_at = u.confirmed_at, unconfirmed = u.unconfirmed, claim = u.claim,
+    receiver = u.receiver, generator_url = u.generator_url
 FROM unnest($1::text[], $2::timestamptz[], $3::text[], $4::bigint[], $5::text[], $6::timestamptz[],
-        $7::timestamptz[], $8::timestamptz[], $9::int[], $10::int[], $11::text[], $12::bool[])
+        $7::timestamptz[], $8::timestamptz[], $9::int[], $10::int[], $11::bool[], $12::timestamptz[], $13::text[],
+        $14::timestamptz[], $15::text[], $16::bigint[], $17::text[], $18::text[])
     AS u(fingerprint, starts_at, status, content_hash, annotations, ends_at, expires_at, last_received_at,
-        repeat_count, event_count, generator_url, is_published)
+        repeat_count, event_count, is_published, began_at, ended_by, confirmed_at, unconfirmed, claim, receiver,
+        generator_url)
 WHERE a.fingerprint = u.fingerprint AND a.starts_at = u.starts_at
 """
 
@@ -156,12 +197,6 @@ SELECT DISTINCT ON (a.fingerprint) a.fingerprint, a.starts_at
 FROM alerts a WHERE a.fingerprint = ANY($1::text[]) ORDER BY a.fingerprint, a.starts_at DESC
 """
 
-# By fingerprint, whatever the planner believes of how many are firing: what is concatenated can't be looked up by.
-FIRING_SINCE = """
-SELECT a.fingerprint, max(a.starts_at)
-FROM alerts a WHERE a.fingerprint = ANY($1::text[]) AND a.status || '' = 'firing' GROUP BY a.fingerprint
-"""
-
 TOLD_TARGETS = """
 SELECT DISTINCT d.fingerprint, d.starts_at, d.target
 FROM unnest($1::text[], $2::timestamptz[]) AS u(fingerprint, starts_at)
@@ -172,11 +207,4 @@ JOIN LATERAL (
     SELECT q.fingerprint, q.starts_at, q.target FROM delivery_queue q
     WHERE q.fingerprint = u.fingerprint AND q.starts_at = u.starts_at
 ) d ON true
-"""
-
-LOCK_EXPIRED = """
-SELECT a.fingerprint, a.starts_at, a.status, a.content_hash, a.annotations, a.ends_at, a.expires_at,
-    a.last_received_at, a.repeat_count, a.event_count, a.generator_url, a.is_published, a.labels
-FROM alerts a WHERE a.status = 'firing' AND a.expires_at <= $1
-ORDER BY a.expires_at LIMIT $2 FOR UPDATE SKIP LOCKED
 """

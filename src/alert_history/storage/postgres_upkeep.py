@@ -1,33 +1,15 @@
 """PostgreSQL: what the background jobs do. Every step is short, and gives way when it would have to wait."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import asyncpg
 import msgspec
 
-from alert_history.domain.occurrence import Event, expire
-from alert_history.ports import Router
-from alert_history.storage import postgres_statements as sql
-from alert_history.storage.batch import (
-    Enqueued,
-    encode_json,
-    ends_to_tell,
-    enqueue_end,
-    expired_alert,
-    lowest_uuid7,
-)
+from alert_history.storage.batch import encode_json, lowest_uuid7
 from alert_history.storage.postgres_connection import Connections, storage_errors
 from alert_history.storage.postgres_dialer import Connection
-from alert_history.storage.postgres_rows import (
-    copy,
-    event_row,
-    queue_row,
-    read_occurrence,
-    told_targets,
-    update_occurrences,
-)
 
 _DAY = timedelta(days=1)
 _WEEK = timedelta(days=7)
@@ -80,9 +62,8 @@ class PostgresUpkeep:
     prepare_every = timedelta(seconds=1)
     forgetting_share = 0.02
 
-    def __init__(self, connections: Connections, *, router: Router | None = None) -> None:
+    def __init__(self, connections: Connections) -> None:
         self._connections = connections
-        self._router = router
         self._look_again_at: datetime | None = None
         self._read_words_up_to = ""
 
@@ -94,15 +75,6 @@ class PostgresUpkeep:
                 if is_due and await _create_due_partitions(connection, now):
                     self._look_again_at = now + _LOOK_EVERY
                 await _merge_pending_lists(connection)
-
-    async def expire(self, now: datetime, *, limit: int = 500) -> int:
-        """See `ports.Upkeep.expire`. Rows another replica holds are skipped: it is ending them."""
-        with storage_errors():
-            async with self._connections.single() as connection, connection.transaction():
-                rows = await connection.fetch(sql.LOCK_EXPIRED, now, limit)
-                if rows:
-                    await _end(connection, rows, now=now, router=self._router)
-                return len(rows)
 
     async def drop_history(self, before: datetime) -> int:
         """Drop whole partitions first; then what lies in partitions that live on, by small deletes."""
@@ -154,25 +126,6 @@ class PostgresUpkeep:
                     name,
                     encode_json(value).decode(),
                 )
-
-
-async def _end(connection: Connection, rows: Sequence[Any], *, now: datetime, router: Router | None) -> None:
-    """End these occurrences, and queue the news for the targets that were told of them, and for no others."""
-    ended = {(row["fingerprint"], row["starts_at"]): read_occurrence(row) for row in rows}
-    expired = [expire(ended[key], fingerprint=key[0], starts_at=key[1], now=now) for key in ended]
-    told = await told_targets(connection, ends_to_tell(expired))
-    events: list[Event] = []
-    queue: list[Enqueued] = []
-    for row, event in zip(rows, expired, strict=True):
-        key = (event.fingerprint, event.starts_at)
-        alert = expired_alert(event, ended[key], labels=msgspec.json.decode(row["labels"]))
-        decided, enqueued = enqueue_end(event, alert, told_before=told.get(key, ()), router=router)
-        events.append(decided)
-        queue += enqueued
-    await update_occurrences(connection, dict(sorted(ended.items())))
-    await connection.execute(sql.INSERT_EVENTS, *zip(*map(event_row, events), strict=True))
-    if queue:
-        await copy(connection, "delivery_queue", map(queue_row, queue), columns=sql.QUEUE_COLUMNS)
 
 
 def _starts(since: datetime, until: datetime, *, length: timedelta) -> Iterator[datetime]:

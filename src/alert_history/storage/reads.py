@@ -9,7 +9,7 @@ import binascii
 import re
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from sqlalchemy import (
@@ -26,6 +26,9 @@ from sqlalchemy import (
     tuple_,
 )
 
+from alert_history.domain.alert import is_fingerprint
+from alert_history.domain.speaker import SCOPE_MARK
+from alert_history.domain.standing import EndedBy
 from alert_history.errors import InvalidQuery
 from alert_history.ports import HistoryFilter, PageRequest
 from alert_history.storage.tables import alerts, from_microseconds
@@ -139,8 +142,11 @@ def promoted(name: str, rows: FromClause) -> ColumnElement[str] | None:
 
 def column_conditions(wanted: HistoryFilter, rows: FromClause) -> list[ColumnElement[bool]]:
     """The conditions on columns of their own; the query's labels and words are the stores' matter."""
-    equal = {name: getattr(wanted, name) for name in ("alertname", "severity", "namespace", "fingerprint")}
+    equal = {name: getattr(wanted, name) for name in ("alertname", "severity", "namespace")}
     conditions: list[ColumnElement[bool]] = [rows.c[name] == v for name, v in equal.items() if v is not None]
+    conditions.append(rows.c.joined_into.is_(None))
+    if wanted.fingerprint is not None:
+        conditions += _of_any_scope(wanted.fingerprint, rows)
     if wanted.status is not None:
         conditions.append(rows.c.status == _status_literal(wanted.status))
     if wanted.since is not None:
@@ -148,6 +154,30 @@ def column_conditions(wanted: HistoryFilter, rows: FromClause) -> list[ColumnEle
     if wanted.until is not None:
         conditions.append(rows.c.timestamp < wanted.until)
     return conditions
+
+
+def _of_any_scope(fingerprint: str, rows: FromClause) -> list[ColumnElement[bool]]:
+    """A fingerprint is kept with its scope behind an `@`, which sorts right behind the bare one."""
+    if not is_fingerprint(fingerprint):
+        return [rows.c.fingerprint == fingerprint]
+    return [rows.c.fingerprint >= fingerprint, rows.c.fingerprint < fingerprint + chr(ord(SCOPE_MARK) + 1)]
+
+
+def state_of(status: str, unconfirmed: str | None) -> Literal["firing", "unconfirmed", "resolved"]:
+    """See `ports.StoredAlert`."""
+    if status != "firing":
+        return "resolved"
+    return "firing" if unconfirmed is None else "unconfirmed"
+
+
+def ended_by_of(status: str, ended_by: Any) -> EndedBy | None:
+    """How the end is known; what a release before ours wrote says nothing of it, and its ends were resolves."""
+    return None if status == "firing" else ended_by or "resolved"
+
+
+def confirmed_of(status: str, confirmed_at: datetime | None, last_received_at: datetime) -> datetime | None:
+    """When a sender last said that it fires: of an open one with its last word, unless something else is written."""
+    return confirmed_at or (last_received_at if status == "firing" else None)
 
 
 def _status_literal(status: str) -> ColumnElement[str]:

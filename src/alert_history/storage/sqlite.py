@@ -7,50 +7,62 @@ that of `timestamp`, also for history that is imported later.
 """
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from itertools import starmap
+from itertools import islice, starmap
 
-from alert_history.domain.occurrence import Event, Sighting
+from alert_history.domain.alert import Note
+from alert_history.domain.decision import Decision, decide
+from alert_history.domain.occurrence import Sighting
 from alert_history.domain.receipt import Outcome, Receipt
+from alert_history.domain.standing import DEFAULT_RULES, Rules, Witnesses
+from alert_history.errors import UnstorableReceipt
 from alert_history.ports import Router, Store
 from alert_history.storage import sqlite_rows as sql
 from alert_history.storage.batch import (
-    Decision,
     Key,
+    NotePlace,
     PlacedNotes,
-    by_key,
-    decide,
-    ends_to_tell,
-    enqueue,
-    join_firing,
+    by_fingerprint,
+    is_same_word,
+    key_of_note,
     newest_silences,
     outcomes,
     place_notes,
     quarantined,
-    unstarted,
+    scoped_notes,
+    tell,
+    with_peers,
 )
 from alert_history.storage.sqlite_archive import SqliteArchivable
 from alert_history.storage.sqlite_classifications import SqliteClassifications
 from alert_history.storage.sqlite_connection import Connections, storage_errors
+from alert_history.storage.sqlite_deciding import find_known, mute, recall, write_decisions
 from alert_history.storage.sqlite_history import SqliteHistory
 from alert_history.storage.sqlite_lifecycle import SqliteLifecycle
 from alert_history.storage.sqlite_outbox import SqliteOutbox
+from alert_history.storage.sqlite_reconciling import SqliteReconciling
+from alert_history.storage.sqlite_standing_log import StandingLog
+from alert_history.storage.sqlite_standings import SqliteStandings
 from alert_history.storage.sqlite_upkeep import SqliteUpkeep
 from alert_history.storage.tables import from_microseconds, to_microseconds
 from alert_history.zstd import ZstdCompressor
 
+_SEEN = 20_000
 _DAY = 86_400_000_000
 
 
-def sqlite_store(database_url: str, *, router: Router | None = None) -> Store:
+def sqlite_store(database_url: str, *, router: Router | None = None, rules: Rules = DEFAULT_RULES) -> Store:
     """A store in the file a `sqlite:///path` URL names (four slashes for an absolute path)."""
     path = database_url.partition("://")[2].removeprefix("/").partition("?")[0]
     connections = Connections(path)
+    log = StandingLog()
     return Store(
-        recorder=SqliteRecorder(connections, router=router),
+        recorder=SqliteRecorder(connections, log, router=router, rules=rules),
         history=SqliteHistory(connections),
-        upkeep=SqliteUpkeep(connections, router=router),
+        upkeep=SqliteUpkeep(connections, log),
+        standings=SqliteStandings(connections, log, router=router, rules=rules),
+        reconciling=SqliteReconciling(connections, log, router=router, rules=rules),
         lifecycle=SqliteLifecycle(connections),
         outbox=SqliteOutbox(connections),
         archivable=SqliteArchivable(connections),
@@ -59,34 +71,44 @@ def sqlite_store(database_url: str, *, router: Router | None = None) -> Store:
 
 
 class SqliteRecorder:
-    """See `ports.Recorder`."""
+    """See `ports.Recorder`. Remembers which alerts it has seen lately, as a hint what to try first, never as truth."""
 
-    def __init__(self, connections: Connections, *, router: Router | None) -> None:
+    def __init__(self, connections: Connections, log: StandingLog, *, router: Router | None, rules: Rules) -> None:
         self._connections = connections
+        self._log = log
         self._router = router
+        self._rules = rules
+        self.witnesses = Witnesses()
+        self._seen: dict[str, int] = {}
         self._compressor = ZstdCompressor(level=1)
 
     async def commit(self, receipts: Sequence[Receipt]) -> list[Outcome]:
         """See `ports.Recorder.commit`."""
         with storage_errors():
-            groups = by_key(receipts)
-        return await self._connections.write(self._commit, receipts, groups=groups)
+            groups = by_fingerprint(receipts)
+        try:
+            return await self._connections.write(self._commit, receipts, groups=groups, recalls=False)
+        except UnstorableReceipt:  # or an occurrence is there whose standing is not
+            return await self._connections.write(self._commit, receipts, groups=groups, recalls=True)
 
     def _commit(
         self,
         connection: sqlite3.Connection,
         receipts: Sequence[Receipt],
         *,
-        groups: dict[Key, list[Sighting]],
+        groups: dict[str, list[Sighting]],
+        recalls: bool,
     ) -> list[Outcome]:
-        groups = _join_firing(connection, groups)
-        events, ids = _keep_alerts(connection, groups)
-        told = sql.told_targets(connection, ends_to_tell(events))
-        events, queue = enqueue(events, groups=groups, told_before=told, router=self._router)
+        self._log.catch_up(connection)
+        left = {f: s for f, s in groups.items() if not self._count_repeats(connection, f, s)}
+        decisions = [self._decide(connection, *pair, recalls=recalls) for pair in left.items()]
+        events, queue = tell(decisions, self._router, published={r.id for r in receipts if r.publish})
+        ids = write_decisions(connection, decisions, self._log)
         connection.executemany(sql.INSERT_EVENT, [sql.event_row(ids[e.fingerprint, e.starts_at], e) for e in events])
         connection.executemany(sql.INSERT_QUEUE, map(sql.queue_row, queue))
-        placed = _keep_notes(connection, receipts)
-        kept = outcomes(receipts, events=events, placed=placed, queue=queue)
+        self._see(decisions, ids)
+        placed = _keep_notes(connection, receipts, self._log)
+        kept = outcomes(receipts, decisions=decisions, placed=placed, queue=queue)
         rows = [sql.receipt_row(*pair) for pair in zip(receipts, kept, strict=True)]
         connection.executemany(sql.INSERT_RECEIPT, rows)
         self._keep_bodies(connection, receipts)
@@ -94,6 +116,32 @@ class SqliteRecorder:
         connection.executemany(sql.INSERT_QUARANTINE, starmap(sql.quarantine_row, refused))
         _keep_silences(connection, receipts)
         return kept
+
+    def _count_repeats(self, connection: sqlite3.Connection, fingerprint: str, sightings: Sequence[Sighting]) -> bool:
+        """Count them if they are plain repeats of an alert seen lately; whether they were."""
+        alert_id = self._seen.get(fingerprint)
+        if alert_id is None or not is_same_word(sightings):
+            return False
+        counted = connection.execute(sql.COUNT_PLAIN_REPEATS, sql.plain_repeats(alert_id, sightings))
+        return counted.rowcount == 1
+
+    def _decide(
+        self, connection: sqlite3.Connection, fingerprint: str, sightings: Sequence[Sighting], *, recalls: bool
+    ) -> Decision:
+        """Decide by what is known. Of an end whose firing is not remembered, the whole history is asked."""
+        known = find_known(connection, fingerprint, self._log)
+        if known is None and (recalls or not sightings[0].word.is_firing):
+            known = recall(connection, fingerprint)
+        return decide(known, sightings, rules=self._rules, witnesses=self.witnesses)
+
+    def _see(self, decisions: Sequence[Decision], ids: Mapping[Key, int]) -> None:
+        self.witnesses = with_peers(self.witnesses, decisions)
+        for decision in decisions:
+            newest = decision.newest
+            if newest is not None:
+                self._seen[decision.fingerprint] = ids[decision.fingerprint, newest.starts_at]
+        if len(self._seen) > 2 * _SEEN:
+            self._seen = dict(islice(self._seen.items(), len(self._seen) - _SEEN, None))
 
     def _keep_bodies(self, connection: sqlite3.Connection, receipts: Iterable[Receipt]) -> None:
         for receipt in receipts:
@@ -104,73 +152,40 @@ class SqliteRecorder:
                 connection.execute(sql.INSERT_BODY, (day, receipt.body_sha256, body))
 
 
-def _keep_alerts(
-    connection: sqlite3.Connection, groups: dict[Key, list[Sighting]]
-) -> tuple[list[Event], dict[Key, int]]:
-    """Look each key up, decide, write; the events, and the ids of the alerts that have some."""
-    new: list[Decision] = []
-    changed: list[tuple[int, Decision]] = []
-    repeated: list[tuple[int, Decision]] = []
-    find = connection.cursor().execute
-    for (fingerprint, starts_at), sightings in groups.items():
-        row = find(sql.FIND_ALERT, (to_microseconds(starts_at), fingerprint)).fetchone()
-        if row is None:
-            new.append(decide(None, sightings))
-        else:
-            decision = decide(sql.read_occurrence(row), sightings)
-            (changed if decision.events else repeated).append((row["id"], decision))
-    ids = sql.new_ids(connection, [decision.first.received_at for decision in new])
-    _insert(connection, list(zip(ids, new, strict=True)))
-    connection.executemany(sql.UPDATE_ALERT, [sql.update_row(id_, d.occurrence) for id_, d in changed])
-    connection.executemany(sql.COUNT_REPEAT, [sql.repeat_row(id_, d.occurrence) for id_, d in repeated])
-    decided = [*zip(ids, new, strict=True), *changed]
-    events = [event for _, decision in decided for event in decision.events]
-    return events, {decision.first.alert.key: id_ for id_, decision in decided}
-
-
-def _insert(connection: sqlite3.Connection, decisions: Sequence[tuple[int, Decision]]) -> None:
-    connection.executemany(sql.INSERT_ALERT, [sql.alert_row(*pair) for pair in decisions])
-    terms = [(id_, sql.terms_of(d.first.alert.fingerprint, d.first.alert.labels)) for id_, d in decisions]
-    connection.executemany(sql.INSERT_TERMS, terms)
-
-
 def _keep_silences(connection: sqlite3.Connection, receipts: Sequence[Receipt]) -> None:
     silences = newest_silences(receipts)
     connection.executemany(sql.UPSERT_SILENCE, map(sql.silence_row, silences))
 
 
-def _join_firing(connection: sqlite3.Connection, groups: dict[Key, list[Sighting]]) -> dict[Key, list[Sighting]]:
-    fingerprints = unstarted(groups)
-    if not fingerprints:
-        return groups
-    firing_since = {}
-    for fingerprint in fingerprints:
-        row = connection.execute(sql.FIRING_SINCE, (sql.fingerprint_term(fingerprint), fingerprint)).fetchone()
-        if row[0] is not None:
-            firing_since[fingerprint] = from_microseconds(row[0])
-    return join_firing(groups, firing_since)
-
-
-def _keep_notes(connection: sqlite3.Connection, receipts: Sequence[Receipt]) -> PlacedNotes:
+def _keep_notes(connection: sqlite3.Connection, receipts: Sequence[Receipt], log: StandingLog) -> PlacedNotes:
     """Keep the notes as events of their occurrences; those whose alert nobody knows are orphans."""
-    notes = [(receipt, note) for receipt in receipts for note in receipt.group.notes]
+    notes = [(receipt, note) for receipt in receipts for note in scoped_notes(receipt)]
     ids: dict[Key, int] = {}
-    newest: dict[str, datetime] = {}
-    for _, note in notes:
-        starts_at = note.starts_at or _newest_start(connection, note.fingerprint)
-        if starts_at is None:
-            continue
-        row = connection.execute(sql.FIND_ALERT, (to_microseconds(starts_at), note.fingerprint)).fetchone()
-        if row is not None:
-            ids[note.fingerprint, starts_at] = row["id"]
-        if note.starts_at is None:
-            newest[note.fingerprint] = starts_at
-    placed = place_notes(notes, known=ids, newest=newest)
+    places: list[NotePlace] = []
+    for receipt, note in notes:
+        starts_at = _occurrence_of(connection, note, log)
+        row = None
+        if starts_at is not None:
+            row = connection.execute(sql.FIND_ID, (to_microseconds(starts_at), note.fingerprint)).fetchone()
+        if row is not None and starts_at is not None:
+            ids[note.fingerprint, starts_at] = row[0]
+        places.append((receipt, note, None if row is None else starts_at))
+    placed = place_notes(places)
     for event in placed.events:
         row_values = sql.event_row(ids[event.fingerprint, event.starts_at], event)
         inserted = connection.execute(sql.INSERT_NOTE, row_values).fetchall()
         placed.stored.update(row[0] for row in inserted)
+    mute(connection, placed.events, log)
     return placed
+
+
+def _occurrence_of(connection: sqlite3.Connection, note: Note, log: StandingLog) -> datetime | None:
+    """The key of the occurrence that a note is about; None if there is none, as far as we remember."""
+    text = log.find(connection, note.fingerprint)
+    key_us = None if text is None else key_of_note(sql.read_standing(text), note)
+    if key_us is not None:
+        return from_microseconds(key_us)
+    return note.starts_at or _newest_start(connection, note.fingerprint)
 
 
 def _newest_start(connection: sqlite3.Connection, fingerprint: str) -> datetime | None:

@@ -80,7 +80,8 @@ def _age(shape: Shape, before: datetime) -> tuple[str, list[Any]]:
     """The condition that a row is old, and its arguments; the key's own order bounds what is looked at."""
     limit = to_microseconds(before)
     if shape is ALERTS:
-        return f"t.id < ? AND t.last_received_at < ? AND NOT EXISTS ({_QUEUED})", [limit * sql.IDS_A_MICROSECOND, limit]
+        age = f"t.id < ? AND t.last_received_at < ? AND t.status <> 'firing' AND NOT EXISTS ({_QUEUED})"
+        return age, [limit * sql.IDS_A_MICROSECOND, limit]
     if shape is BODIES:
         return "t.received_on < ?", [limit]
     age = f"t.id < ? AND t.{shape.time} < ?"

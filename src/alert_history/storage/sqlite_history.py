@@ -28,7 +28,8 @@ from sqlalchemy import (
 from sqlalchemy.dialects import sqlite as dialects
 
 from alert_history.domain.matching import Query
-from alert_history.domain.occurrence import number_of
+from alert_history.domain.occurrence import number_of, occurrence_id, split_occurrence_id
+from alert_history.domain.speaker import split_scope
 from alert_history.errors import NotFound
 from alert_history.ports import (
     HistoryFilter,
@@ -41,8 +42,7 @@ from alert_history.ports import (
 )
 from alert_history.storage import reads
 from alert_history.storage import sqlite_rows as sql
-from alert_history.storage.batch import occurrence_id, split_occurrence_id
-from alert_history.storage.reads import time_of
+from alert_history.storage.reads import confirmed_of, ended_by_of, state_of, time_of
 from alert_history.storage.sqlite_connection import (
     Connections,
     is_interrupted,
@@ -79,7 +79,7 @@ class SqliteHistory:
 
     async def find(self, occurrence_id: str) -> StoredAlert:
         """See `ports.History.find`."""
-        row = await self._connections.read(_fetch_one, _FIND, _key_of(occurrence_id))
+        row = await self._connections.read(_find, _key_of(occurrence_id))
         if row is None:
             raise NotFound(f"no occurrence {occurrence_id!r}")
         return read_alert(row)
@@ -131,6 +131,14 @@ def _key_of(occurrence_id: str) -> tuple[int, str]:
     if parts is None or abs(parts[1]) >= 2**63:
         raise NotFound(f"{occurrence_id!r} is no id of an occurrence")
     return parts[1], parts[0]
+
+
+def _find(connection: sqlite3.Connection, key: tuple[int, str]) -> Any:
+    """The occurrence with that key, or the one that it turned out to be part of."""
+    row = connection.execute(_FIND, key).fetchone()
+    if row is None or row["joined_into"] is None:
+        return row
+    return connection.execute(_FIND, (row["joined_into"], key[1])).fetchone() or row
 
 
 def _fetch_one(connection: sqlite3.Connection, sql_text: str, arguments: Sequence[Any]) -> Any:
@@ -277,25 +285,32 @@ def _count_within(connection: sqlite3.Connection, rows: Select[Any], *, millisec
 
 def read_alert(row: sqlite3.Row) -> StoredAlert:
     """An occurrence from a row of `alerts`."""
+    fingerprint, scope = split_scope(row["fingerprint"])
+    last_received_at = from_microseconds(row["last_received_at"])
     return StoredAlert(
         id=occurrence_id(row["fingerprint"], row["starts_at"]),
-        fingerprint=row["fingerprint"],
+        fingerprint=fingerprint,
         alertname=row["alertname"],
         namespace=row["namespace"],
         severity=row["severity"],
         status=row["status"],
         labels=_read_texts(row["labels"]),
         annotations=_read_texts(row["annotations"]),
-        starts_at=from_microseconds(row["starts_at"]),
+        starts_at=time_of(row["began_at"]) or from_microseconds(row["starts_at"]),
         ends_at=time_of(row["ends_at"]),
         expires_at=time_of(row["expires_at"]),
         timestamp=from_microseconds(row["timestamp"]),
-        last_received_at=from_microseconds(row["last_received_at"]),
+        last_received_at=last_received_at,
         repeat_count=row["repeat_count"],
         generator_url=row["generator_url"],
         source=row["source"],
         receiver=row["receiver"],
         details=None if row["details"] is None else _read_any(row["details"]),
+        scope=scope,
+        state=state_of(row["status"], row["unconfirmed"]),
+        state_reason=row["unconfirmed"],
+        ended_by=ended_by_of(row["status"], row["ended_by"]),
+        confirmed_at=confirmed_of(row["status"], time_of(row["confirmed_at"]), last_received_at),
     )
 
 

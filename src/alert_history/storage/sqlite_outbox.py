@@ -7,11 +7,14 @@ from itertools import dropwhile
 
 import msgspec
 
+from alert_history.domain.change_text import end_reason
 from alert_history.domain.delivery import MAX_LOGGED_ATTEMPTS, Leased, Settlement
+from alert_history.domain.occurrence import ENDINGS, occurrence_id
+from alert_history.domain.speaker import split_scope
 from alert_history.domain.target import Outgoing
 from alert_history.errors import NotFound
 from alert_history.ports import DeliveryFilter, DeliveryPage, QueueDepth, StoredDelivery
-from alert_history.storage.batch import encode_json, meaning, occurrence_id
+from alert_history.storage.batch import encode_json, meaning
 from alert_history.storage.reads import time_of
 from alert_history.storage.sqlite_connection import Connections
 from alert_history.storage.tables import from_microseconds, to_microseconds
@@ -29,15 +32,20 @@ _DUE = """SELECT DISTINCT fingerprint FROM (
         SELECT 1 FROM delivery_queue l
         WHERE l.target = q.target AND l.fingerprint = q.fingerprint AND l.state = 'leased')
     ORDER BY q.due_at LIMIT :limit)"""
-_PENDING = """SELECT id, due_at FROM delivery_queue
+_PENDING = """SELECT id, due_at, starts_at FROM delivery_queue
     WHERE target = ? AND fingerprint = ? AND state = 'pending'
     ORDER BY starts_at DESC, event_key DESC"""
+_IS_TOLD = """SELECT 1 FROM deliveries WHERE starts_at = ? AND fingerprint = ? AND target = ? AND state = 'delivered'
+    LIMIT 1"""
 _NEWER = """n.fingerprint = deliveries.fingerprint AND n.target = deliveries.target
     AND (n.starts_at, n.event_key) > (deliveries.starts_at, deliveries.event_key)"""
 _IS_NEWEST = f"""NOT EXISTS (SELECT 1 FROM delivery_queue n WHERE {_NEWER})
     AND NOT EXISTS (SELECT 1 FROM deliveries n WHERE {_NEWER} AND n.state = 'delivered')"""
 _LOG = f"INSERT INTO deliveries ({_COLUMNS}) SELECT {_COLUMNS} FROM delivery_queue WHERE id = ?"
-_LEASED = """SELECT q.*, a.labels, a.annotations, a.ends_at, a.generator_url,
+_LEASED = """SELECT q.*, a.began_at, a.labels, a.annotations, a.ends_at, a.confirmed_at, a.generator_url,
+        CASE WHEN q.event IN ('expired', 'inferred', 'reconciled') THEN (
+            SELECT e.detail ->> '$.reason' FROM events e WHERE e.alert_id = a.id AND e.key = q.event_key
+        ) END AS reason,
         coalesce(nullif(r.receiver, ''), a.receiver) AS receiver, r.group_key, r.external_url, r.details, (
             SELECT d.external_id FROM deliveries d WHERE d.starts_at = q.starts_at AND d.fingerprint = q.fingerprint
             AND d.target = q.target AND d.external_id IS NOT NULL ORDER BY d.id DESC LIMIT 1) AS known_as,
@@ -109,8 +117,8 @@ def _lease(
     superseded = 0
     for (fingerprint,) in connection.execute(_DUE, known).fetchall():
         pending = connection.execute(_PENDING, (target, fingerprint))
-        due = dropwhile(lambda row: row["due_at"] > at, pending)  # a newer one that is held stays
-        newest, *older = [row["id"] for row in due]
+        due = list(dropwhile(lambda row: row["due_at"] > at, pending))  # a newer one that is held stays
+        newest, older = _next_of(connection, due, target=target, fingerprint=fingerprint)
         for delivery_id in older:
             _move(connection, delivery_id, state="superseded", now=now)
         take = "UPDATE delivery_queue SET state = 'leased', lease_until = ?, attempts = attempts + 1 WHERE id = ?"
@@ -118,6 +126,25 @@ def _lease(
         leased.append(_leased(connection.execute(_LEASED, (newest,)).fetchone(), until=until))
         superseded += len(older)
     return leased, superseded
+
+
+def _next_of(
+    connection: sqlite3.Connection, due: Sequence[sqlite3.Row], *, target: str, fingerprint: str
+) -> tuple[str, list[str]]:
+    """Of what is due for an alert, the newest first: what goes out now, and what is superseded.
+
+    Of each occurrence the newest goes out. An older occurrence that the target was told of goes before a newer one, so
+    that its end is told, too; one that it never heard of is superseded as a whole.
+    """
+    heads = {row["starts_at"]: row["id"] for row in reversed(due)}
+    newest = due[0]["starts_at"]
+    kept = {
+        starts_at: delivery_id
+        for starts_at, delivery_id in heads.items()
+        if starts_at == newest or connection.execute(_IS_TOLD, (starts_at, fingerprint, target)).fetchone()
+    }
+    older = [row["id"] for row in due if row["id"] not in kept.values()]
+    return kept[min(kept)], older
 
 
 def _move(
@@ -191,16 +218,17 @@ def _deliveries(connection: sqlite3.Connection, wanted: DeliveryFilter) -> list[
 
 
 def _leased(row: sqlite3.Row, *, until: datetime) -> Leased:
-    is_resolved = row["event"] in {"resolved", "expired"}
+    is_resolved = row["event"] in ENDINGS
+    fingerprint, scope = split_scope(row["fingerprint"])
     created_at = from_microseconds(row["created_at"])
     alert = Outgoing(
         occurrence_id=occurrence_id(row["fingerprint"], row["starts_at"]),
-        fingerprint=row["fingerprint"],
+        fingerprint=fingerprint,
         status="resolved" if is_resolved else "firing",
         event=row["event"],
         labels=_read(row["labels"] or "{}"),
         annotations=_read(row["annotations"] or "{}"),
-        starts_at=from_microseconds(row["starts_at"]),
+        starts_at=time_of(row["began_at"]) or from_microseconds(row["starts_at"]),
         ends_at=time_of(row["ends_at"]) if is_resolved else None,
         at=created_at,
         generator_url=row["generator_url"] or "",
@@ -209,6 +237,9 @@ def _leased(row: sqlite3.Row, *, until: datetime) -> Leased:
         external_url=row["external_url"] or "",
         details=_read(row["details"] or "{}"),
         external_id=row["known_as"],
+        scope=scope,
+        confirmed_at=time_of(row["confirmed_at"]) if is_resolved else None,
+        reason=end_reason(row["event"], row["reason"]),
         **meaning(row["verdict"], row["enrichment"]),
     )
     return Leased(row["id"], row["target"], row["attempts"], created_at, until, alert, bool(row["was_told"]))
@@ -218,7 +249,7 @@ def _stored(row: sqlite3.Row) -> StoredDelivery:
     return StoredDelivery(
         id=row["id"],
         occurrence_id=occurrence_id(row["fingerprint"], row["starts_at"]),
-        fingerprint=row["fingerprint"],
+        fingerprint=split_scope(row["fingerprint"])[0],
         target=row["target"],
         event=row["event"],
         state=row["state"],

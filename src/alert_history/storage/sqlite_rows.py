@@ -5,15 +5,28 @@ from binascii import crc32
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 import msgspec
 
+from alert_history.domain.adopting import Kept
 from alert_history.domain.alert import Refused, Silence
-from alert_history.domain.occurrence import Event, Occurrence
+from alert_history.domain.decision import Entry
+from alert_history.domain.occurrence import Event, Occurrence, Sighting
 from alert_history.domain.receipt import Outcome, Receipt
+from alert_history.domain.speaker import SCOPE_MARK, split_scope
+from alert_history.domain.standing import Standing
 from alert_history.storage import tables
-from alert_history.storage.batch import Decision, Enqueued, Key, encode_json, json_or_none, new_id
+from alert_history.storage.batch import (
+    Enqueued,
+    closed_us,
+    encode_json,
+    json_or_none,
+    new_id,
+    shortest_wait_us,
+    stored_sighting,
+)
 from alert_history.storage.reads import time_of
 from alert_history.storage.tables import from_microseconds, to_microseconds
 
@@ -30,7 +43,8 @@ def _insert(table: str, columns: Iterable[str], end: str = "") -> str:
 _EVENT_COLUMNS = ("alert_id", "key", "kind", "at", "receipt_id", "detail")
 _SILENCE_COLUMNS = ("id", "matchers", "starts_at", "ends_at", "updated_at", "created_by", "comment")
 
-INSERT_ALERT = _insert("alerts", ["id", *tables.alerts.c.keys()])
+_ALERT_COLUMNS = [name for name in tables.alerts.c.keys() if name != "joined_into"]  # noqa: SIM118  # no dict
+INSERT_ALERT = _insert("alerts", ["id", *_ALERT_COLUMNS])
 INSERT_TERMS = "INSERT INTO alert_terms (rowid, terms) VALUES (?, ?)"
 INSERT_EVENT = _insert("events", _EVENT_COLUMNS)
 INSERT_NOTE = _insert("events", _EVENT_COLUMNS, "ON CONFLICT DO NOTHING RETURNING receipt_id")
@@ -46,19 +60,36 @@ UPSERT_SILENCE = _insert(
     ends_at = excluded.ends_at, updated_at = excluded.updated_at, created_by = excluded.created_by,
     comment = excluded.comment WHERE silences.updated_at < excluded.updated_at""",
 )
-FIND_ALERT = """SELECT id, status, content_hash, annotations, ends_at, expires_at, last_received_at,
-    repeat_count, event_count, generator_url, is_published FROM alerts WHERE starts_at = ? AND fingerprint = ?"""
-UPDATE_ALERT = """UPDATE alerts SET status = ?, content_hash = ?, annotations = ?, ends_at = ?, expires_at = ?,
-    last_received_at = ?, repeat_count = ?, event_count = ?, generator_url = ?, is_published = ? WHERE id = ?"""
-COUNT_REPEAT = """UPDATE alerts SET expires_at = ?, last_received_at = ?, repeat_count = ? WHERE id = ?"""
-_TOLD_TARGETS = """SELECT target FROM deliveries WHERE starts_at = ? AND fingerprint = ?
+FIND_ALERT = """SELECT id, status, content_hash, annotations, ends_at, expires_at, last_received_at, repeat_count,
+    event_count, is_published, began_at, ended_by, confirmed_at, unconfirmed, claim, receiver, generator_url
+    FROM alerts WHERE starts_at = ? AND fingerprint = ?"""
+FIND_WHOLE = "SELECT * FROM alerts WHERE starts_at = ? AND fingerprint = ?"
+FIND_ID = "SELECT id FROM alerts WHERE starts_at = ? AND fingerprint = ?"
+NOTIFIED = """SELECT target FROM deliveries WHERE starts_at = ? AND fingerprint = ?
     UNION SELECT target FROM delivery_queue WHERE starts_at = ? AND fingerprint = ?"""
+UPSERT_STANDING = """INSERT INTO standings (fingerprint, standing, closed_at, conflict_at) VALUES (?, ?, ?, ?)
+    ON CONFLICT (fingerprint) DO UPDATE SET standing = excluded.standing, closed_at = excluded.closed_at,
+    conflict_at = excluded.conflict_at"""
+UPDATE_ALERT = """UPDATE alerts SET status = ?, content_hash = ?, annotations = ?, ends_at = ?, expires_at = ?,
+    last_received_at = ?, repeat_count = ?, event_count = ?, is_published = ?, began_at = ?, ended_by = ?,
+    confirmed_at = ?, unconfirmed = ?, claim = ?, receiver = ?, generator_url = ? WHERE id = ?"""
+COUNT_REPEAT = (
+    """UPDATE alerts SET expires_at = ?, last_received_at = ?, repeat_count = ?, confirmed_at = ? WHERE id = ?"""
+)
+# A repeat of the one claim that holds it open, or of the word that ended it: it says nothing that has to be thought
+# about. Of a first-hand sender not sooner than half a resend delay after the last: else two senders may be one.
+COUNT_PLAIN_REPEATS = """UPDATE alerts SET last_received_at = max(last_received_at, :received_at),
+    repeat_count = repeat_count + :repeats, expires_at = coalesce(max(expires_at, :expires_at), expires_at),
+    confirmed_at = iif(status = 'firing', NULL, confirmed_at)
+    WHERE id = :id AND fingerprint = :fingerprint AND status = :status AND claim = :claim
+    AND content_hash = :content_hash AND (is_published OR NOT :is_to_publish) AND last_received_at <= :not_since"""
 HIGHEST_ID = "SELECT max(id) FROM alerts WHERE id >= ? AND id < ?"
-FIRING_SINCE = """SELECT max(a.starts_at) FROM alert_terms t JOIN alerts a ON a.id = t.rowid
-    WHERE t.alert_terms MATCH ? AND a.fingerprint = ? AND a.status = 'firing'"""
+NEWEST = """SELECT a.* FROM alert_terms t JOIN alerts a ON a.id = t.rowid
+    WHERE t.alert_terms MATCH ? AND a.fingerprint = ? ORDER BY a.starts_at DESC LIMIT 4"""
 NEWEST_START = """SELECT a.starts_at FROM alert_terms t JOIN alerts a ON a.id = t.rowid
     WHERE t.alert_terms MATCH ? AND a.fingerprint = ? ORDER BY a.starts_at DESC LIMIT 1"""
 
+read_standing = msgspec.json.Decoder(Standing).decode
 _read_texts = msgspec.json.Decoder(dict[str, str]).decode
 
 
@@ -76,39 +107,33 @@ def new_ids(connection: sqlite3.Connection, times: Sequence[datetime]) -> list[i
     return [next(ids[time]) for time in times]
 
 
-def told_targets(connection: sqlite3.Connection, keys: Iterable[Key]) -> dict[Key, list[str]]:
-    """The targets that have deliveries of each of these occurrences, whatever became of them."""
-    told: dict[Key, list[str]] = {}
-    for fingerprint, starts_at in keys:
-        key = (to_microseconds(starts_at), fingerprint)
-        told[fingerprint, starts_at] = [target for (target,) in connection.execute(_TOLD_TARGETS, key * 2)]
-    return told
-
-
 def terms_of(fingerprint: str, labels: Mapping[str, str]) -> str:
     """What an alert can be found by in `alert_terms`: its fingerprint and a hash of each label."""
     return " ".join([fingerprint_term(fingerprint), *(label_term(*pair) for pair in labels.items())])
 
 
 def fingerprint_term(fingerprint: str) -> str:
-    """A fingerprint as a term: one word to FTS5, whatever somebody asks for."""
+    """A fingerprint as a term, whatever its scope: one word to FTS5, whatever somebody asks for."""
+    if SCOPE_MARK in fingerprint:
+        fingerprint, _ = split_scope(fingerprint)
     is_word = fingerprint.isascii() and fingerprint.isalnum()
     return f"f{fingerprint}" if is_word else f"f{crc32(fingerprint.encode()):x}"
 
 
+@lru_cache(maxsize=16_384)  # most labels of an alert are those of others
 def label_term(name: str, value: str) -> str:
     """A label as a term. 32 bits: whoever finds by it must look at the label too."""
     return f"l{crc32(f'{name}={value}'.encode()):x}"
 
 
-def alert_row(alert_id: int, decision: Decision) -> tuple[Any, ...]:
-    """The arguments of INSERT_ALERT."""
-    sighting, now = decision.first, decision.occurrence
+def alert_row(alert_id: int, sighting: Sighting, entry: Entry) -> tuple[Any, ...]:
+    """The arguments of INSERT_ALERT; `sighting` began it."""
+    now = entry.occurrence
     alert, labels = sighting.alert, sighting.alert.labels
     return (
         alert_id,
         alert.fingerprint,
-        to_microseconds(alert.starts_at),
+        to_microseconds(entry.starts_at),
         to_microseconds(sighting.received_at),
         labels.get("alertname", ""),
         labels.get("namespace", ""),
@@ -124,9 +149,14 @@ def alert_row(alert_id: int, decision: Decision) -> tuple[Any, ...]:
         now.content_hash,
         now.generator_url,
         sighting.source,
-        sighting.receiver,
+        now.receiver,
         json_or_none(alert.details),
         now.is_published,
+        _microseconds(now.began_at),
+        now.ended_by,
+        _microseconds(now.confirmed_at),
+        now.unconfirmed,
+        now.claim,
     )
 
 
@@ -141,9 +171,40 @@ def read_occurrence(row: sqlite3.Row) -> Occurrence:
         last_received_at=from_microseconds(row["last_received_at"]),
         repeat_count=row["repeat_count"],
         event_count=row["event_count"],
-        generator_url=row["generator_url"],
+        began_at=time_of(row["began_at"]),
+        ended_by=row["ended_by"],
+        confirmed_at=time_of(row["confirmed_at"]),
+        unconfirmed=row["unconfirmed"],
         is_published=bool(row["is_published"]),
+        claim=row["claim"] or 0,
+        receiver=row["receiver"],
+        generator_url=row["generator_url"],
     )
+
+
+def first_sighting(row: sqlite3.Row, *, received_at: datetime) -> Sighting:
+    """What was first said of an occurrence, as a sighting, from a whole row of `alerts`."""
+    return stored_sighting(
+        row["fingerprint"],
+        from_microseconds(row["starts_at"]),
+        labels=_read_texts(row["labels"]),
+        occurrence=read_occurrence(row),
+        generator_url=row["generator_url"],
+        source=row["source"],
+        received_at=received_at,
+    )
+
+
+def read_kept(row: sqlite3.Row, *, notified: list[str]) -> Kept:
+    """An occurrence from a whole row of `alerts`."""
+    first = first_sighting(row, received_at=from_microseconds(row["timestamp"]))
+    return Kept(row["starts_at"], read_occurrence(row), first, notified)
+
+
+def notified(connection: sqlite3.Connection, row: sqlite3.Row) -> list[str]:
+    """The targets that were told of an occurrence, or are about to be."""
+    key = (row["starts_at"], row["fingerprint"])
+    return [target for (target,) in connection.execute(NOTIFIED, key * 2)]
 
 
 def update_row(alert_id: int, now: Occurrence) -> tuple[Any, ...]:
@@ -157,8 +218,14 @@ def update_row(alert_id: int, now: Occurrence) -> tuple[Any, ...]:
         to_microseconds(now.last_received_at),
         now.repeat_count,
         now.event_count,
-        now.generator_url,
         now.is_published,
+        _microseconds(now.began_at),
+        now.ended_by,
+        _microseconds(now.confirmed_at),
+        now.unconfirmed,
+        now.claim,
+        now.receiver,
+        now.generator_url,
         alert_id,
     )
 
@@ -166,7 +233,30 @@ def update_row(alert_id: int, now: Occurrence) -> tuple[Any, ...]:
 def repeat_row(alert_id: int, now: Occurrence) -> tuple[Any, ...]:
     """The arguments of COUNT_REPEAT."""
     last = to_microseconds(now.last_received_at)
-    return (_microseconds(now.expires_at), last, now.repeat_count, alert_id)
+    return (_microseconds(now.expires_at), last, now.repeat_count, _microseconds(now.confirmed_at), alert_id)
+
+
+def plain_repeats(alert_id: int, sightings: Sequence[Sighting]) -> dict[str, Any]:
+    """The arguments of COUNT_PLAIN_REPEATS, for sightings that all say the same."""
+    last = sightings[-1]
+    received_at = to_microseconds(max(sighting.received_at for sighting in sightings))
+    return {
+        "id": alert_id,
+        "fingerprint": last.alert.fingerprint,
+        "status": last.alert.status,
+        "claim": last.claim,
+        "content_hash": last.content_hash,
+        "received_at": received_at,
+        "repeats": len(sightings),
+        "expires_at": last.word.until_us,
+        "is_to_publish": last.word.is_firing and last.word.is_to_publish,
+        "not_since": received_at - shortest_wait_us(last.word),
+    }
+
+
+def standing_row(fingerprint: str, standing: Standing) -> tuple[Any, ...]:
+    """The arguments of UPSERT_STANDING."""
+    return (fingerprint, encode_json(standing).decode(), closed_us(standing), standing.conflict_us)
 
 
 def queue_row(enqueued: Enqueued) -> tuple[Any, ...]:

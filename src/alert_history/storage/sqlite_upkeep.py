@@ -6,22 +6,17 @@ from typing import Any
 
 import msgspec
 
-from alert_history.domain.occurrence import expire
-from alert_history.ports import Router
 from alert_history.storage import sqlite_rows as sql
-from alert_history.storage.batch import encode_json, ends_to_tell, enqueue_end, expired_alert, lowest_uuid7
+from alert_history.storage.batch import encode_json, lowest_uuid7
 from alert_history.storage.sqlite_connection import Connections
-from alert_history.storage.tables import from_microseconds, to_microseconds
+from alert_history.storage.sqlite_standing_log import StandingLog
+from alert_history.storage.tables import to_microseconds
 
 _STEP_ROWS = 200
 _MERGES = 2
 _MERGE_PAGES = 64
 _LONG_LOG_BYTES = 64 * 1024 * 1024
 
-_EXPIRED = """SELECT fingerprint, starts_at, id, status, content_hash, annotations, ends_at, expires_at,
-    last_received_at, repeat_count, event_count, generator_url, is_published, labels
-    FROM alerts INDEXED BY idx_alerts_expires_at
-    WHERE status = 'firing' AND expires_at IS NOT NULL AND expires_at <= ? ORDER BY expires_at LIMIT ?"""
 _OLD = """SELECT id, fingerprint, labels, last_received_at FROM alerts WHERE id > ? AND id < ? ORDER BY id LIMIT ?"""
 _OLD_WORDS = """SELECT id, fingerprint,
         EXISTS (SELECT 1 FROM classifications n WHERE n.shape = c.shape AND n.id > c.id
@@ -39,9 +34,9 @@ class SqliteUpkeep:
     prepare_every = timedelta(seconds=0.25)
     forgetting_share = 0.05
 
-    def __init__(self, connections: Connections, *, router: Router | None = None) -> None:
+    def __init__(self, connections: Connections, log: StandingLog) -> None:
         self._connections = connections
-        self._router = router
+        self._log = log
         self._read_up_to = -1
         self._read_words_up_to = ""
 
@@ -52,13 +47,10 @@ class SqliteUpkeep:
         the answers is 25 ms, where it was 120 ms with a step a second.
         """
         await self._connections.checkpoint(restart_above_bytes=_LONG_LOG_BYTES)
+        await self._connections.write(self._log.move)
         for _ in range(_MERGES):
             if not await self._connections.write(_merge_terms):
                 return
-
-    async def expire(self, now: datetime, *, limit: int = 500) -> int:
-        """See `ports.Upkeep.expire`."""
-        return await self._connections.write(_expire, now, limit=limit, router=self._router)
 
     async def drop_history(self, before: datetime) -> int:
         """See `ports.Upkeep.drop_history`."""
@@ -76,12 +68,12 @@ class SqliteUpkeep:
 
     async def read_setting(self, name: str) -> Any:
         """See `ports.Upkeep.read_setting`."""
-        text = await self._connections.read(_read_setting, name)
+        text = await self._connections.read(read_setting, name)
         return None if text is None else msgspec.json.decode(text)
 
     async def write_setting(self, name: str, value: Any) -> None:
         """See `ports.Upkeep.write_setting`."""
-        await self._connections.write(_write_setting, name, encode_json(value).decode())
+        await self._connections.write(write_setting, name, encode_json(value).decode())
 
     def _drop_history(self, connection: sqlite3.Connection, before: datetime) -> int:
         limit = to_microseconds(before)
@@ -125,34 +117,20 @@ def _merge_terms(connection: sqlite3.Connection) -> bool:
     return connection.total_changes - before > 1
 
 
-def _expire(connection: sqlite3.Connection, now: datetime, *, limit: int, router: Router | None) -> int:
-    rows = connection.execute(_EXPIRED, (to_microseconds(now), limit)).fetchall()
-    for row in rows:
-        occurrence = sql.read_occurrence(row)
-        starts_at = from_microseconds(row["starts_at"])
-        event = expire(occurrence, fingerprint=row["fingerprint"], starts_at=starts_at, now=now)
-        connection.execute(sql.UPDATE_ALERT, sql.update_row(row["id"], occurrence))
-        told = sql.told_targets(connection, ends_to_tell([event]))
-        alert = expired_alert(event, occurrence, labels=msgspec.json.decode(row["labels"]))
-        told_before = told.get((event.fingerprint, event.starts_at), ())
-        event, queue = enqueue_end(event, alert, told_before=told_before, router=router)
-        connection.execute(sql.INSERT_EVENT, sql.event_row(row["id"], event))
-        connection.executemany(sql.INSERT_QUEUE, map(sql.queue_row, queue))
-    return len(rows)
-
-
 def _delete(connection: sqlite3.Connection, table: str, key: str, condition: str, before: int | str) -> int:
     """A step of deletes; the condition is on an indexed column."""
     some = f"SELECT {key} FROM {table} WHERE {condition} LIMIT {_STEP_ROWS}"
     return connection.execute(f"DELETE FROM {table} WHERE {key} IN ({some})", (before,)).rowcount
 
 
-def _read_setting(connection: sqlite3.Connection, name: str) -> str | None:
+def read_setting(connection: sqlite3.Connection, name: str) -> str | None:
+    """A setting as JSON text, or None."""
     row = connection.execute("SELECT value FROM settings WHERE name = ?", (name,)).fetchone()
     return None if row is None else row[0]
 
 
-def _write_setting(connection: sqlite3.Connection, name: str, value: str) -> None:
+def write_setting(connection: sqlite3.Connection, name: str, value: str) -> None:
+    """Keep a setting, as JSON text."""
     connection.execute(
         "INSERT INTO settings (name, value, updated_at) VALUES (?, ?, strftime('%s', 'now') * 1000000) "
         "ON CONFLICT (name) DO UPDATE SET value = excluded.value, updated_at = excluded.updated_at",

@@ -17,7 +17,7 @@ from alert_history.domain.alert import Status
 from alert_history.domain.target import Message, Outgoing, Sent, TargetSpec
 from alert_history.domain.visible import NAMELESS
 from alert_history.targets import answers, explaining
-from alert_history.targets.wording import shared
+from alert_history.targets.wording import shared, unsaid_words
 
 FIRES_AT_MOST = timedelta(days=30)
 
@@ -147,7 +147,9 @@ def _posted_labels(alert: Outgoing) -> dict[str, str]:
 
 
 def _annotations(alert: Outgoing) -> dict[str, str]:
-    return alert.annotations | explaining.annotations(alert)
+    unsaid = unsaid_words(alert, lambda time: f"{time:%Y-%m-%dT%H:%M:%SZ}")
+    ended = {"ended": unsaid} if unsaid and "ended" not in alert.annotations else {}
+    return alert.annotations | explaining.annotations(alert) | ended
 
 
 def _posted_end(alert: Outgoing) -> datetime:

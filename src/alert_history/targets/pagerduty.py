@@ -21,6 +21,7 @@ from alert_history.targets.wording import (
     name_words,
     place_words,
     summary,
+    unsaid_words,
     urgency,
 )
 
@@ -76,7 +77,7 @@ def event(alert: Outgoing) -> dict[str, Any]:
     A classification that follows when the alert is over is a resolve too: a trigger would open a new alert.
     """
     if alert.status == "resolved":
-        return {"event_action": "resolve", "dedup_key": dedup_key(alert)}
+        return {"event_action": "resolve", "dedup_key": dedup_key(alert)} | _unsaid(alert)
     told = {
         "event_action": "trigger",
         "dedup_key": dedup_key(alert),
@@ -86,6 +87,17 @@ def event(alert: Outgoing) -> dict[str, Any]:
         "payload": _payload(alert),
     }
     return {name: value for name, value in told.items() if value}
+
+
+def _unsaid(alert: Outgoing) -> dict[str, Any]:
+    """What PagerDuty logs of an end that no sender said; a resolve needs no payload otherwise."""
+    words = unsaid_words(alert, lambda time: f"{time:%Y-%m-%d %H:%M} UTC")
+    payload = {"severity": severity(alert), "source": _first(alert.labels, _SOURCES) or "unknown"}
+    return (
+        {"payload": {"summary": clipped(f"{name_words([alert])}: {words}", _SUMMARY_CHARACTERS), **payload}}
+        if words
+        else {}
+    )
 
 
 def dedup_key(alert: Outgoing) -> str:

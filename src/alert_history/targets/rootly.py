@@ -6,6 +6,7 @@ document, which allows no attribute it does not name, and `open` and `triggered`
 
 import re
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any, Literal
 from urllib.parse import quote
 
@@ -16,7 +17,14 @@ from alert_history.domain.target import Message, Outgoing, Sent, TargetSpec
 from alert_history.domain.visible import visible
 from alert_history.targets import answers, explaining
 from alert_history.targets.fitting import clipped, fitted, sound_url
-from alert_history.targets.wording import calling_nobody, description_of, name_words, place_words, summary
+from alert_history.targets.wording import (
+    calling_nobody,
+    description_of,
+    name_words,
+    place_words,
+    summary,
+    unsaid_words,
+)
 
 DEFAULT_URL = "https://api.rootly.com"
 
@@ -182,6 +190,9 @@ def _path(alert_id: str) -> str:
 
 
 def _resolution(alert: Outgoing) -> str:
-    if alert.event == "expired":
-        return "Taken as resolved: its sender fell silent"
-    return f"Resolved at {alert.ends_at:%Y-%m-%dT%H:%M:%SZ}" if alert.ends_at else "Resolved"
+    resolved = f"Resolved at {_time(alert.ends_at)}" if alert.ends_at else "Resolved"
+    return unsaid_words(alert, _time) or resolved
+
+
+def _time(time: datetime) -> str:
+    return f"{time:%Y-%m-%dT%H:%M:%SZ}"

@@ -19,6 +19,7 @@ import msgspec
 from alert_history.domain.alert import Status
 from alert_history.domain.classification import Classification, capped
 from alert_history.domain.occurrence import EventKind
+from alert_history.domain.standing import EndedBy
 from alert_history.domain.target import Message, Outgoing, Sent, TargetSpec
 from alert_history.targets import answers
 
@@ -55,7 +56,11 @@ class Enrichment(msgspec.Struct, frozen=True):
 
 
 class WebhookAlert(msgspec.Struct, frozen=True):
-    """`data` of the body: the alert as it is now. `occurrence_id` names this firing, from `starts_at` to `ends_at`."""
+    """`data` of the body: the alert as it is now. `occurrence_id` names this firing, from `starts_at` to `ends_at`.
+
+    `ended_by` is how its end is known, null where this is no news of one; `reason` why it is taken as over where no
+    sender said so.
+    """
 
     occurrence_id: str
     fingerprint: str
@@ -73,6 +78,10 @@ class WebhookAlert(msgspec.Struct, frozen=True):
     details: dict[str, Any]
     classification: Classification | None
     enrichment: Enrichment
+    scope: str
+    ended_by: EndedBy | None
+    confirmed_at: datetime | None
+    reason: str
 
 
 class WebhookBody(msgspec.Struct, frozen=True):
@@ -160,6 +169,10 @@ def webhook_body(alert: Outgoing, *, idempotency_key: str) -> WebhookBody:
             details=alert.details,
             classification=None if alert.classification is None else capped(alert.classification),
             enrichment=_enrichment(alert),
+            scope=alert.scope,
+            ended_by=alert.ended_by,
+            confirmed_at=alert.confirmed_at,
+            reason=alert.reason,
         ),
     )
 

@@ -9,8 +9,11 @@ from datetime import datetime, timedelta
 from functools import reduce
 from typing import Literal
 
+from alert_history.domain.change_text import end_reason
+from alert_history.domain.standing import EndedBy
 from alert_history.domain.target import Outgoing
 from alert_history.domain.visible import alert_name, first_visible
+from alert_history.targets.fitting import clipped
 
 Urgency = Literal["critical", "warning", "info"]
 
@@ -23,9 +26,11 @@ _LOUDEST_FIRST: tuple[Urgency, ...] = ("critical", "warning", "info")
 _PLACES = ("cluster", "namespace", "service", "deployment", "pod", "instance", "node", "host")
 _PLACES_SHOWN = 3
 _NAMES_SHOWN = 3
+_REASON_CHARACTERS = 300
 _RUNBOOKS = ("runbook_url", "runbook")
 _DASHBOARDS = ("dashboard_url", "dashboard", "dashboardURL")
 _CALL = re.compile(r"@(?=(?:channel|here|everyone|group|all)\b)|<(?=[@!#])", re.IGNORECASE)
+_UNSAID: tuple[EndedBy, ...] = ("expired", "inferred", "reconciled")
 _WORTH_SAYING = timedelta(minutes=1)
 _WORD_JOINER = "\u2060"
 
@@ -71,12 +76,21 @@ def is_follow_up(alerts: Sequence[Outgoing]) -> bool:
 
 
 def status_words(alerts: Sequence[Outgoing]) -> str:
-    """`FIRING`, `RESOLVED`, or with counts where there are several: `2 FIRING, 1 RESOLVED`."""
-    firing = sum(alert.status == "firing" for alert in alerts)
-    counts = {"FIRING": firing, "RESOLVED": len(alerts) - firing}
+    """`FIRING`, `RESOLVED`, or with counts where there are several: `2 FIRING, 1 RESOLVED`.
+
+    What no sender said to be over is `ENDED`.
+    """
+    words = [_state_word(alert) for alert in alerts]
+    counts = {word: words.count(word) for word in ("FIRING", "RESOLVED", "ENDED")}
     if len(alerts) == 1:
         return next(word for word, count in counts.items() if count)
     return ", ".join(f"{count} {word}" for word, count in counts.items() if count)
+
+
+def _state_word(alert: Outgoing) -> str:
+    if alert.status == "firing":
+        return "FIRING"
+    return "ENDED" if alert.ended_by in _UNSAID else "RESOLVED"
 
 
 def name_words(alerts: Sequence[Outgoing]) -> str:
@@ -122,9 +136,17 @@ def lasting_words(alert: Outgoing, time_words: Callable[[datetime], str]) -> str
         told_late = f" ({duration_words(so_far)} so far)" if so_far >= _WORTH_SAYING else ""
         return f"Firing since {time_words(alert.starts_at)}{told_late}"
     lasted = duration_words(alert.ends_at - alert.starts_at)
-    if alert.event == "expired":
-        return f"Taken as resolved after {lasted}, {time_words(alert.ends_at)}: its sender fell silent"
-    return f"Resolved after {lasted}, {time_words(alert.ends_at)}"
+    unsaid = unsaid_words(alert, time_words)
+    return f"{unsaid} (after {lasted})" if unsaid else f"Resolved after {lasted}, {time_words(alert.ends_at)}"
+
+
+def unsaid_words(alert: Outgoing, time_words: Callable[[datetime], str]) -> str:
+    """Why it is taken as over where no sender said so; empty where one did, or where it fires."""
+    if alert.ended_by not in _UNSAID:
+        return ""
+    heard_at = alert.confirmed_at or alert.ends_at or alert.at
+    reason = clipped(end_reason(alert.event, alert.reason), _REASON_CHARACTERS)
+    return f"Not heard of since {time_words(heard_at)}; ended, as {reason}"
 
 
 def duration_words(duration: timedelta) -> str:

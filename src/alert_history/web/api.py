@@ -1,18 +1,22 @@
 """The read API: history, occurrences, timelines, quarantine."""
 
 from datetime import datetime
+from http import HTTPStatus
 from typing import Annotated, ClassVar, Literal
 from uuid import UUID
 
 import msgspec
 from msgspec import Meta
 from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
 
 from alert_history.domain.classification import shape_of
 from alert_history.domain.matching import parse_query
+from alert_history.domain.occurrence import split_occurrence_id
+from alert_history.domain.speaker import from_us
 from alert_history.domain.times import parse_time
 from alert_history.engine.ledger import MOST_DELIVERIES, MOST_EVENTS, Ledger, ledger
-from alert_history.errors import InvalidQuery
+from alert_history.errors import InvalidQuery, NotFound
 from alert_history.ports import (
     Classifications,
     Clock,
@@ -49,7 +53,7 @@ class SearchParameters(msgspec.Struct, frozen=True):
 
     query: Annotated[str, Meta(description=_QUERY)] = ""
     alertname: str | None = None
-    status: Literal["firing", "resolved"] | None = None
+    status: Annotated[Literal["firing", "resolved"], Meta(description="`firing` includes unconfirmed")] | None = None
     severity: str | None = None
     namespace: str | None = None
     fingerprint: str | None = None
@@ -146,6 +150,7 @@ class HistoryApi:
                 failures=(404, 503),
                 description="With its ledger: received, recorded, enriched, routed, delivered; each step with its time "
                 "and reason. Routing is told as it was decided then; deliveries as they stand now.",
+                moved="The id is of a double that was joined to another occurrence; it leads there",
             ),
             Operation(
                 path="/api/v1/alerts/{id}/timeline",
@@ -196,11 +201,14 @@ class HistoryApi:
             found.next_cursor,
         )
 
-    async def find(self, _: Request, asked: OccurrenceParameters) -> TracedAlert:
+    async def find(self, _: Request, asked: OccurrenceParameters) -> TracedAlert | Response:
         """`GET /api/v1/alerts/{id}`."""
         alert = await self._history.find(asked.id)
+        if alert.id != asked.id:  # it turned out to be part of that one
+            return RedirectResponse(alert.id, HTTPStatus.PERMANENT_REDIRECT)
         events = await self._history.timeline(asked.id, newest=MOST_EVENTS + 1)
-        wanted = DeliveryFilter(fingerprint=alert.fingerprint, starts_at=alert.starts_at, limit=MOST_DELIVERIES + 1)
+        fingerprint, starts_at = key_of(alert.id)
+        wanted = DeliveryFilter(fingerprint=fingerprint, starts_at=starts_at, limit=MOST_DELIVERIES + 1)
         page = await self._outbox.deliveries(wanted)
         said = await self._classifications.history(shape_of(alert.labels), limit=1)
         told = ledger(events, page.deliveries, classified=said[0] if said else None, now=self._clock())
@@ -216,6 +224,14 @@ class HistoryApi:
             limit=asked.limit, cursor=None if asked.cursor is None else str(asked.cursor)
         )
         return QuarantineAnswer(page.quarantine, page.total, page.is_total_exact, asked.limit, page.next_cursor)
+
+
+def key_of(occurrence_id: str) -> tuple[str, datetime]:
+    """The fingerprint with its scope, and the key, of an occurrence that was found."""
+    parts = split_occurrence_id(occurrence_id)
+    if parts is None:
+        raise NotFound(f"{occurrence_id!r} is no id of an occurrence")
+    return parts[0], from_us(parts[1])
 
 
 def _time(text: str | None, now: datetime, *, of: str) -> datetime | None:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from alert_history.domain.speaker import SCOPE_PATTERN
 from alert_history.web.routes import problem_response, schema_ref
 from alert_history.web.webhook import Accepted
 
@@ -37,6 +38,15 @@ _ALERTS_SCHEMA = {
             "generatorURL": {"type": "string"},
         },
     },
+}
+
+
+_SCOPE = {
+    "name": "scope",
+    "in": "query",
+    "description": "Keeps apart label sets that only look alike, as of clusters without a label of their own.",
+    "schema": {"type": "string", "pattern": f"^{SCOPE_PATTERN}$"},
+    "example": "eu-1",
 }
 
 
@@ -80,6 +90,7 @@ def _path(summary: str, *, schema: Any, example: Any, description: str) -> dict[
             "summary": summary,
             "description": description,
             "tags": ["Ingest"],
+            "parameters": [_SCOPE],
             "requestBody": {
                 "required": True,
                 "content": {"application/json": {"schema": schema, "example": example}},

@@ -31,7 +31,8 @@ class Operation(msgspec.Struct, frozen=True):
 
     `parameters` is a struct read from path and query, `body` one that the handler reads with `read_body`. `handle`
     gets the request and the parameters and returns an `answer`, or a Starlette Response of its own. `failures` are
-    the problems it may answer with, by status; `same_answers` the statuses, besides 200, that come with an `answer`.
+    the problems it may answer with, by status; `same_answers` the statuses, besides 200, that come with an `answer`;
+    `moved` says when it leads elsewhere with 308, empty: never.
     """
 
     path: str
@@ -44,6 +45,7 @@ class Operation(msgspec.Struct, frozen=True):
     method: str = "GET"
     failures: tuple[int, ...] = ()
     same_answers: tuple[int, ...] = ()
+    moved: str = ""
     description: str = ""
     media_type: str = "application/json"
 
@@ -178,6 +180,9 @@ def _operation(operation: Operation) -> dict[str, Any]:
         "tags": [operation.tag],
         "responses": {str(status): answer for status in (200, *operation.same_answers)},
     }
+    if operation.moved:
+        location = {"description": "Where it is", "schema": {"type": "string"}}
+        made["responses"]["308"] = {"description": operation.moved, "headers": {"Location": location}}
     unread = () if operation.body is None else (415,)
     foreign = (403,) if operation.is_open_to_other_sites else ()
     for status in sorted({*operation.failures, *unread, *foreign}):

@@ -61,7 +61,9 @@ class ExplainParameters(msgspec.Struct, frozen=True):
     labels: Annotated[str, Meta(description=f"The alert's labels. {_PAIRS}")]
     annotations: Annotated[str, Meta(description="Its annotations, in the same way")] = ""
     event: Annotated[
-        Literal["fired", "resolved", "refired", "published", "annotations_changed", "expired"],
+        Literal[
+            "fired", "resolved", "refired", "published", "annotations_changed", "expired", "inferred", "reconciled"
+        ],
         Meta(description="What happens to it"),
     ] = "fired"
     at: Annotated[str, Meta(description="When: RFC 3339, unix seconds, or relative to now")] = "now"

@@ -24,6 +24,7 @@ from alert_history.engine.ingest import Ingest
 from alert_history.ports import Clock
 from alert_history.sources import decode_prometheus, decode_webhook
 from alert_history.telemetry import IngestMetrics
+from alert_history.web.client import Network, client_address, scope_of
 from alert_history.web.problem import CONTENT_TYPE, Problem, problem, problem_of, retry_after
 from alert_history.web.slow_body import READ_SECONDS, slow_body
 
@@ -76,7 +77,10 @@ class Accepted(msgspec.Struct, frozen=True):
 
 
 class Webhook:
-    """The three ingest routes. `max_body_bytes` bounds a body before and after decompression."""
+    """The three ingest routes. `max_body_bytes` bounds a body before and after decompression.
+
+    `trusted` are proxies that tell who sent a request; `interval_of` says how often a payload's group is looked at.
+    """
 
     def __init__(
         self,
@@ -86,12 +90,16 @@ class Webhook:
         metrics: IngestMetrics,
         max_body_bytes: int,
         max_alerts: int,
+        trusted: tuple[Network, ...] = (),
+        interval_of: Callable[[Receipt], int | None] = lambda _: None,
     ) -> None:
         self._ingest = ingest
         self._clock = clock
         self._metrics = metrics
         self._max_body_bytes = max_body_bytes
         self._max_alerts = max_alerts
+        self._trusted = trusted
+        self._interval_of = interval_of
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One POST to one of `ROUTES`; the path in its scope is spelled as there."""
@@ -112,17 +120,29 @@ class Webhook:
             await _answer(send, scope=scope, group=group, outcome=outcome, request_id=request_id)
         self._metrics.answered(path, perf_counter() - begin)
 
-    def receipt(self, path: str, content: bytes, *, received_at: datetime, id_: str | None = None) -> Receipt:
-        """A body sent to one of `ROUTES`, decoded. Raises MalformedPayload or PayloadTooLarge."""
+    def receipt(
+        self,
+        path: str,
+        content: bytes,
+        *,
+        received_at: datetime,
+        id_: str | None = None,
+        client: str = "",
+        scope: str = "",
+    ) -> Receipt:
+        """A body sent to one of `ROUTES` from that address, decoded. Raises MalformedPayload or PayloadTooLarge."""
         decode, publish = ROUTES[path]
         group = decode(content, received_at=received_at, max_alerts=self._max_alerts)
         receipt_id = id_ or new_id(received_at)
         digest = sha256(content).digest()
-        return Receipt(receipt_id, received_at, path, publish, group, content, digest)
+        receipt = Receipt(receipt_id, received_at, path, publish, group, content, digest, client, scope)
+        interval_us = self._interval_of(receipt)
+        return receipt if interval_us is None else msgspec.structs.replace(receipt, group_interval_us=interval_us)
 
     async def _accept(
         self, scope: Scope, receive: Receive, *, received_at: datetime, receipt_id: str
     ) -> tuple[Outcome, AlertGroup]:
+        name = scope_of(scope.get("query_string", b""))
         headers = dict(scope["headers"])
         encoding = _check_headers(headers)
         declared = int(headers.get(b"content-length", b"0") or b"0")
@@ -133,7 +153,14 @@ class Webhook:
             content = await self._content(receive, declared=declared, encoding=encoding)
             if len(content) > declared:  # it came undeclared (chunked), or packed
                 claim = self._ingest.resize(claim, len(content))
-            receipt = self.receipt(scope["path"], content, received_at=received_at, id_=receipt_id)
+            receipt = self.receipt(
+                scope["path"],
+                content,
+                received_at=received_at,
+                id_=receipt_id,
+                client=client_address(scope, self._trusted),
+                scope=name,
+            )
             return await self._ingest.submit(receipt), receipt.group
         finally:
             self._ingest.release(claim)

@@ -1,0 +1,49 @@
+"""`alert-history doctor`, of who is asked what fires: whether each answers, and how far its word goes."""
+
+from datetime import UTC, datetime
+
+from alert_history.cli.finding import Finding
+from alert_history.cli.store import faults_of, using_store
+from alert_history.config import Settings
+from alert_history.domain.standing import Witnesses
+from alert_history.engine.asking import Asked, Asking, Origins
+from alert_history.engine.witnesses import KnownWitnesses
+
+_ADVICE = {
+    "alertmanager": "see that it runs, and that ALERTMANAGER_URLS is right",
+    "prometheus": "see that it runs, and that PROMETHEUS_URLS is right",
+}
+
+
+async def examine_origins(settings: Settings) -> list[Finding]:
+    """Nothing to say where nobody is to be asked."""
+    origins = Origins.read(settings.alertmanager_urls, settings.prometheus_urls)
+    if origins.is_empty:
+        return []
+    asking = Asking(origins, clock=lambda: datetime.now(UTC), is_publishing=False)
+    return _judge(await asking.ask(await _known(settings)))
+
+
+async def _known(settings: Settings) -> Witnesses:
+    """What is known of senders, if that can be read."""
+    async with using_store(settings) as store:
+        if not await faults_of(store, settings):
+            await KnownWitnesses(store.recorder, store.upkeep).refresh(is_writing=False)
+        return store.recorder.witnesses
+
+
+def _judge(asked: Asked) -> list[Finding]:
+    faults = [
+        Finding("origins", "fault", f"{source}: {fault}", _ADVICE[source.partition("/")[0]])
+        for source, fault in sorted(asked.faults.items())
+    ]
+    found = []
+    for said in asked.said:
+        text = f"{said.asked.source} lists {len(said.listed)} alerts"
+        if said.hindrance is None:
+            found.append(Finding("origins", "ok", text))
+        else:
+            found.append(
+                Finding("origins", "note", f"{text}, and only confirms: {said.hindrance}", "mend what it names")
+            )
+    return [*faults, *found]

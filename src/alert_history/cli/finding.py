@@ -1,0 +1,14 @@
+"""A finding of `alert-history doctor`."""
+
+from typing import Literal, NamedTuple
+
+State = Literal["ok", "note", "fault"]
+
+
+class Finding(NamedTuple):
+    """One line of the table. `advice` says what to do, and is empty where all is well."""
+
+    subject: str
+    state: State
+    found: str
+    advice: str = ""

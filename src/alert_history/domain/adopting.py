@@ -1,0 +1,182 @@
+"""Adopting: the standing of a label set of which only occurrences are kept, as a release before ours left them.
+
+That release took each start for an occurrence of its own: so one firing may be kept as several, of which one fires for
+ever. They are joined, and what is over is ended, by the rules of `hearing`. Each change is an event. Pure.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import msgspec
+
+from alert_history.domain.claim import UNKNOWN_SENDER, Claim
+from alert_history.domain.decision import Decision, Entry, Known, settle, take_steps
+from alert_history.domain.hearing import Step
+from alert_history.domain.occurrence import Occurrence, Sighting
+from alert_history.domain.speaker import from_us, to_us
+from alert_history.domain.standing import DEFAULT_GROUP_INTERVAL_US, Firing, Past, Rules, Standing, add_past, close
+
+_JOINED = "it is the same firing as an older occurrence: its sender named another start"
+
+
+class Kept(msgspec.Struct):
+    """An occurrence as it is kept, the targets that were told of it, and what was first said of it."""
+
+    key_us: int
+    occurrence: Occurrence
+    first: Sighting
+    notified: list[str] = []
+
+
+class Adoption(msgspec.Struct):
+    """What is to be written. `joined` are occurrences that turned out to be part of another: key → key."""
+
+    decision: Decision
+    now: datetime
+    joined: dict[int, int] = {}
+
+
+def adopt(
+    fingerprint: str, occurrences: Sequence[Kept], *, rules: Rules, now: datetime, known: Standing | None = None
+) -> Adoption:
+    """Make a standing of these occurrences of one label set, in the order of their keys.
+
+    `known` is the standing that is there already: what it knows of them, and of others, stays known.
+    """
+    known = Standing() if known is None else known
+    keys = {kept.key_us for kept in occurrences}
+    past = tuple(past for past in known.past if past.key_us not in keys)
+    adoption = Adoption(Decision(fingerprint, Standing(None, past, known.splits, known.conflict_us), {}), now)
+    for kept in _survivor_first(occurrences, known.firing):
+        adoption.decision.entries[kept.key_us] = Entry(from_us(kept.key_us), kept.occurrence)
+        _take_in(adoption, kept, known, rules=rules)
+    decision = adoption.decision
+    settle(decision)
+    for kept in occurrences:
+        decision.entries[kept.key_us].is_changed = True
+    decision.is_standing_changed = True
+    return adoption
+
+
+def _survivor_first(occurrences: Sequence[Kept], firing: Firing | None) -> list[Kept]:
+    """In the order of their keys, but the one that is known to be open before all: the others are doubles of it."""
+    return sorted(occurrences, key=lambda kept: (firing is None or kept.key_us != firing.key_us, kept.key_us))
+
+
+def _take_in(adoption: Adoption, kept: Kept, known: Standing, *, rules: Rules) -> None:
+    standing = adoption.decision.standing
+    is_open = kept.occurrence.status == "firing"
+    past = next((past for past in known.past if past.key_us == kept.key_us), None)
+    if past is not None and not is_open:
+        add_past(standing, past)
+    elif is_open and known.firing is not None and known.firing.key_us == kept.key_us:
+        standing.firing = _refreshed(known.firing, kept.occurrence)
+    elif standing.firing is None:
+        _begin(standing, kept)
+    elif _is_apart(standing.firing, kept, rules=rules):
+        _end(adoption, standing.firing, kept, end_us=standing.firing.last_sign_us)
+        _begin(standing, kept)
+    else:
+        _join(adoption, standing.firing, kept)
+
+
+def _refreshed(firing: Firing, occurrence: Occurrence) -> Firing:
+    """With the repeats that were counted on the occurrence alone."""
+    if len(firing.claims) == 1:
+        _extend(firing.claims[0], occurrence)
+    return firing
+
+
+def _extend(claim: Claim, occurrence: Occurrence) -> None:
+    """A claim as it stands after the repeats of an occurrence."""
+    claim.last_us = max(claim.last_us, to_us(occurrence.last_received_at))
+    if occurrence.expires_at is not None and claim.until_us is not None:
+        claim.until_us = max(claim.until_us, to_us(occurrence.expires_at))
+
+
+def recalled(occurrences: Sequence[Kept]) -> Standing:
+    """The standing that a few newest occurrences of a label set speak for, in the order of their keys."""
+    standing = Standing()
+    for kept in occurrences:
+        if standing.firing is not None:
+            close(standing, kept.key_us, "inferred")
+        _begin(standing, kept)
+    return standing
+
+
+def _begin(standing: Standing, kept: Kept) -> None:
+    occurrence = kept.occurrence
+    start_us = to_us(occurrence.began_at) if occurrence.began_at else kept.key_us
+    if occurrence.status == "firing":
+        until_us = None if occurrence.expires_at is None else to_us(occurrence.expires_at)
+        last_us = to_us(occurrence.last_received_at)
+        claim = Claim(UNKNOWN_SENDER, start_us, until_us, start_us, last_us, occurrence.content_hash)
+        is_published = occurrence.is_published
+        standing.firing = Firing(
+            kept.key_us,
+            start_us,
+            [claim],
+            is_published=is_published,
+            notified=tuple(kept.notified),
+            receiver=occurrence.receiver,
+        )
+    else:
+        end_us = max(to_us(occurrence.ends_at or occurrence.last_received_at), start_us)
+        ended_by = occurrence.ended_by or "resolved"
+        add_past(standing, Past(kept.key_us, start_us, end_us, ended_by, notified=tuple(kept.notified)))
+
+
+def _is_apart(firing: Firing, kept: Kept, *, rules: Rules) -> bool:
+    """Whether a gap lies between what is open and the next start."""
+    return all(kept.key_us > _reach_us(claim, rules) for claim in firing.claims)
+
+
+def _reach_us(claim: Claim, rules: Rules) -> int:
+    if claim.until_us is not None:
+        return max(claim.until_us, claim.last_us) + rules.expire_after_us
+    return claim.last_us + DEFAULT_GROUP_INTERVAL_US
+
+
+def _end(adoption: Adoption, firing: Firing, kept: Kept, *, end_us: int) -> None:
+    """What is open ended before the next start."""
+    standing = adoption.decision.standing
+    end_us = max(end_us, firing.start_us)
+    standing.firing = None
+    add_past(standing, Past(firing.key_us, firing.start_us, end_us, "inferred", firing.ended, firing.notified))
+    bounds_us = (end_us, kept.key_us)
+    _take(adoption, kept, Step("ended", firing.key_us, firing.start_us, end_us, "inferred", bounds_us))
+
+
+def _join(adoption: Adoption, firing: Firing, kept: Kept) -> None:
+    """The next occurrence is part of what is open: it is told as over where it fires, and its end is that of both."""
+    standing, occurrence = adoption.decision.standing, kept.occurrence
+    adoption.joined[kept.key_us] = firing.key_us
+    _take(adoption, kept, Step("joined", firing.key_us, firing.start_us, reason=_JOINED))
+    if occurrence.status == "firing":
+        _end_double(adoption, firing, kept)
+        return
+    end_us = max(to_us(occurrence.ends_at or occurrence.last_received_at), firing.start_us)
+    ended_by = occurrence.ended_by or "resolved"
+    standing.firing = None
+    add_past(standing, Past(firing.key_us, firing.start_us, end_us, ended_by, firing.ended, firing.notified))
+    _take(adoption, kept, Step("ended", firing.key_us, firing.start_us, end_us, ended_by, reason=_JOINED))
+
+
+def _end_double(adoption: Adoption, firing: Firing, kept: Kept) -> None:
+    """What fires twice goes on once; whoever was told of the double alone is told of what goes on."""
+    standing, occurrence = adoption.decision.standing, kept.occurrence
+    last_us = to_us(occurrence.last_received_at)
+    add_past(standing, Past(kept.key_us, kept.key_us, kept.key_us, "inferred", notified=tuple(kept.notified)))
+    ended = Step("ended", kept.key_us, kept.key_us, max(last_us, kept.key_us), "inferred", reason=_JOINED)
+    _take(adoption, kept, ended)
+    firing.start_us = min(firing.start_us, kept.key_us)
+    if firing.claims:
+        _extend(max(firing.claims, key=lambda claim: claim.last_us), occurrence)
+    if occurrence.is_published and not firing.is_published:
+        firing.is_published = True
+        _take(adoption, kept, Step("published", firing.key_us, firing.start_us, reason=_JOINED))
+
+
+def _take(adoption: Adoption, kept: Kept, step: Step) -> None:
+    known = Known(adoption.decision.standing, first=kept.first)
+    take_steps(adoption.decision, [step], known, at=adoption.now)

@@ -1,0 +1,499 @@
+"""Hearing: what one more word of a sender changes in the standing of its label set.
+
+The rules in the order in which they are asked; `docs/explanation/senders.md` tells them to users, and why. A step is
+one change of one occurrence, to become an event. Pure: the standing is changed in place.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import msgspec
+
+from alert_history.domain.claim import MINUTE_US, UNKNOWN_SENDER, Claim, Ended, Word, is_same_start
+from alert_history.domain.standing import (
+    EndedBy,
+    Firing,
+    Held,
+    Past,
+    Rules,
+    Standing,
+    Witnesses,
+    add_past,
+    close,
+    find_claim,
+    group_interval,
+    is_known_end,
+    is_said,
+    is_superseded,
+    live_claims,
+    remembered,
+    witness_claims,
+)
+
+StepKind = Literal[
+    "opened",
+    "reopened",
+    "recorded_over",
+    "repeated",
+    "start_moved",
+    "published",
+    "confirmed",
+    "unconfirmed",
+    "left",
+    "ended",
+    "conflict",
+    "reworded",
+    "peers",
+    "joined",
+    "silenced",
+    "inhibited",
+    "unsilenced",
+]
+
+_CLOCK_US = 5 * MINUTE_US
+"""How far the clock may be off of who names no start."""
+_LATE_US = 2 * MINUTE_US
+"""How much further what was sent before an end may promise than what came before it: the posts between may be lost."""
+_EARLY_PART = 10
+"""A payload may be underway for longer than the next: that comes too early by a tenth at most."""
+_SPLIT_LASTS_US = 10 * MINUTE_US
+_SPLITS = 3
+_SPLITS_WITHIN_US = 60 * MINUTE_US
+_TOLD_AGAIN_US = 24 * 60 * MINUTE_US
+
+
+class Step(msgspec.Struct, frozen=True):
+    """One change of the occurrence named by `key_us`.
+
+    `start_us` and `end_us` are what it has after it; `bounds_us` is between what an inferred end lies. `reason` says
+    why, for people. `peer` is the other of two senders that turned out to be one witness. `details` says more, as the
+    event is to show it.
+    """
+
+    kind: StepKind
+    key_us: int
+    start_us: int
+    end_us: int | None = None
+    ended_by: EndedBy | None = None
+    bounds_us: tuple[int, int] | None = None
+    reason: str = ""
+    sender: str = ""
+    peer: str = ""
+    details: Mapping[str, Any] = {}
+
+
+def hear(standing: Standing, word: Word, *, rules: Rules, witnesses: Witnesses) -> list[Step]:
+    """Take one word; the steps it makes, in order. Without one it changes nothing: it repeats what is known."""
+    sender = witnesses.of(word.sender)
+    if standing.firing is not None:
+        _take_over(standing.firing, word, sender)
+    steps = []
+    if word.kind == "witness":
+        if standing.firing is not None:
+            _merge_peers(standing.firing, witnesses)
+        peer = _peer(standing, sender, word)
+        if peer is not None:
+            witnesses = witnesses.joined(sender, peer)
+            steps.append(Step("peers", 0, 0, sender=sender, peer=peer))
+            sender = witnesses.of(peer)
+            _rename(standing, witnesses)
+    word = msgspec.structs.replace(word, sender=sender)
+    if word.is_firing:
+        return steps + _hear_firing(standing, word, rules=rules, witnesses=witnesses)
+    return steps + _hear_end(standing, word)
+
+
+def _take_over(firing: Firing, word: Word, sender: str) -> None:
+    """A claim that a release before ours kept without its sender is that of the first who may have made it."""
+    for claim in firing.claims:
+        if claim.sender == UNKNOWN_SENDER and claim.is_first_hand == (word.kind == "first_hand"):
+            claim.sender = sender
+
+
+def _rename(standing: Standing, witnesses: Witnesses) -> None:
+    """Let what is remembered of peers be that of one witness."""
+    words = [*(standing.firing.ended if standing.firing else ()), *(w for past in standing.past for w in past.words)]
+    for word in words:
+        if not word.is_first_hand:
+            word.sender = witnesses.of(word.sender)
+    if standing.firing is not None:
+        _merge_peers(standing.firing, witnesses)
+
+
+def _merge_peers(firing: Firing, witnesses: Witnesses) -> None:
+    """Let claims of peers be one witness's, if that was not known yet when they were made: the latest word stands."""
+    latest: dict[str, Claim] = {}
+    for claim in firing.claims:
+        if not claim.is_first_hand:
+            claim.sender = witnesses.of(claim.sender)
+            if claim.sender not in latest or claim.last_us >= latest[claim.sender].last_us:
+                latest[claim.sender] = claim
+    firing.claims = [c for c in firing.claims if c.is_first_hand or latest[c.sender] is c]
+
+
+def _peer(standing: Standing, sender: str, word: Word) -> str | None:
+    """Another witness that names the same start, now or of the last firing: it is the same one."""
+    if not word.is_start_given or word.end_us == word.start_us:
+        return None
+    said: list[Claim | Ended] = []
+    if standing.firing is not None:
+        said = [*standing.firing.claims, *standing.firing.ended]
+    elif standing.past:
+        said = [*standing.past[-1].words]
+    peers = [one.sender for one in said if not one.is_first_hand and is_same_start(one.start_us, word.start_us)]
+    return peers[0] if peers and sender not in peers else None
+
+
+# --- It fires ---------------------------------------------------------------------------------------------------------
+
+
+def _hear_firing(standing: Standing, word: Word, *, rules: Rules, witnesses: Witnesses) -> list[Step]:
+    if standing.firing is None:
+        return _fires_anew(standing, word)
+    if _is_late(standing, word):
+        return []
+    firing = standing.firing
+    if firing.held is not None and firing.held.word.sender == word.sender:
+        if is_same_start(firing.held.word.start_us, word.start_us):
+            held, firing.held = firing.held, None
+            open_waiting(standing, held)
+        elif word.start_us > firing.held.word.end_us:
+            _wait(firing.held, word)
+            return []
+    if _lies_after_a_gap(firing, word, rules=rules, witnesses=witnesses):
+        ended = end_firing(
+            standing, firing.last_sign_us, "inferred", bounds_us=(firing.last_sign_us, _shown_start(word))
+        )
+        return [ended, *_open(standing, word)]
+    return _join(standing, word)
+
+
+def _fires_anew(standing: Standing, word: Word) -> list[Step]:
+    """Nothing is open: new after every known end; else late, or the last one again."""
+    last_end_us = standing.last_end_us
+    if last_end_us is None or _shown_start(word) >= last_end_us:
+        return _open(standing, word)
+    if _is_late(standing, word) or not _may_reopen(standing.past[-1], word):
+        return []
+    return reopen(standing, word)
+
+
+def _is_late(standing: Standing, word: Word) -> bool:
+    """Whether the first-hand sender has resolved this start, or a later one, after it sent this.
+
+    What it sent before promises no more than it had promised by then. What promises more was sent since: a script that
+    fires again with the start of before.
+    """
+    if word.kind == "witness":
+        return False
+    words = [*(standing.firing.ended if standing.firing else ()), *(w for past in standing.past for w in past.words)]
+    return any(
+        w.sender == word.sender
+        and (is_same_start(w.start_us, word.start_us) or w.start_us > word.start_us)
+        and w.end_us > word.start_us
+        and (word.until_us or 0) <= (w.until_us or 0) + _LATE_US
+        for w in words
+    )
+
+
+def _may_reopen(past: Past, word: Word) -> bool:
+    """Whether a start before a known end speaks against that end."""
+    if word.kind == "first_hand":
+        return True
+    if past.is_ended_first_hand:
+        return False
+    own = [w for w in past.words if w.sender == word.sender]
+    if not own:
+        return True
+    interval_us = group_interval(word)
+    return word.at_us - own[-1].at_us >= interval_us - interval_us // _EARLY_PART
+
+
+def _lies_after_a_gap(firing: Firing, word: Word, *, rules: Rules, witnesses: Witnesses) -> bool:
+    """Whether its start lies after all that holds the open one."""
+    start_us = _shown_start(word)
+    if not firing.claims or start_us <= firing.start_us:
+        return False
+    if word.kind == "witness":
+        restarted_us = witnesses.restarted_us.get(word.sender, 0)
+        if firing.last_sign_us < restarted_us <= word.at_us:
+            return False
+    if word.kind == "first_hand" and firing.unconfirmed is None and witness_claims(firing):
+        return False  # what a witness says does not lapse
+    interval_us = group_interval(word)
+    return all(start_us > _reach_us(claim, interval_us=interval_us, rules=rules) for claim in firing.claims)
+
+
+def _reach_us(claim: Claim, *, interval_us: int, rules: Rules) -> int:
+    """Until when a claim holds its firing open, without a further sign."""
+    if claim.until_us is not None:
+        return max(claim.until_us, claim.last_us) + rules.expire_after_us
+    return claim.last_us + interval_us
+
+
+def _shown_start(word: Word) -> int:
+    """A start in the future is shown no later than its receipt."""
+    return min(word.start_us, word.at_us)
+
+
+def _open(standing: Standing, word: Word) -> list[Step]:
+    start_us = _shown_start(word)
+    newest_us = standing.newest_key_us
+    key_us = start_us if newest_us is None else max(start_us, newest_us + 1)
+    standing.firing = Firing(key_us, start_us, [_claim(word)], is_published=word.is_to_publish)
+    return [Step("opened", key_us, start_us, sender=word.sender)]
+
+
+def reopen(standing: Standing, word: Word) -> list[Step]:
+    """The last firing goes on after all."""
+    *earlier, past = standing.past
+    standing.past = tuple(earlier)
+    floor_us = standing.last_end_us
+    start_us = min(past.start_us, _shown_start(word))
+    if floor_us is not None:
+        start_us = max(start_us, floor_us)
+    standing.firing = Firing(past.key_us, start_us, [_claim(word)], ended=past.words, is_published=word.is_to_publish)
+    return [Step("reopened", past.key_us, start_us, sender=word.sender)]
+
+
+def _claim(word: Word) -> Claim:
+    until_us = word.until_us if word.kind == "first_hand" else None
+    return Claim(word.sender, word.start_us, until_us, word.at_us, word.at_us, word.content)
+
+
+def _wait(held: Held, word: Word) -> None:
+    """Let a later start wait until it is known whether the one before it has ended."""
+    held.is_to_publish = held.is_to_publish or word.is_to_publish
+    known = find_claim(held.waiting, word.sender, word.start_us)
+    if known is None:
+        held.waiting = (*held.waiting, _claim(word))
+    else:
+        known.last_us, known.until_us = word.at_us, word.until_us
+
+
+def open_waiting(standing: Standing, held: Held) -> list[Step]:
+    """What waited for the outcome of an end: it joins what is open after all, or it is a firing of its own."""
+    steps: list[Step] = []
+    for claim in sorted(held.waiting, key=lambda claim: claim.start_us):
+        if standing.firing is not None:
+            standing.firing.claims.append(claim)
+            continue
+        key_us = _free_key(standing, claim.start_us)
+        standing.firing = Firing(key_us, claim.start_us, [claim], is_published=held.is_to_publish)
+        steps.append(Step("opened", key_us, claim.start_us, sender=claim.sender))
+    return steps
+
+
+def _join(standing: Standing, word: Word) -> list[Step]:
+    """One more word of what is open."""
+    firing = standing.firing
+    if firing is None:
+        raise ValueError("nothing is open")
+    if not word.is_start_given:
+        word = msgspec.structs.replace(word, start_us=_meant_start(firing, word))
+    steps = confirm(firing, word.sender)
+    if word.is_listed:
+        firing.muted = None
+    steps += _take_claim(standing, firing, word)
+    if word.is_to_publish and not firing.is_published:
+        firing.is_published = True
+        steps.append(Step("published", firing.key_us, firing.start_us, sender=word.sender))
+    steps += _split_lasts(standing, firing, word)
+    return steps
+
+
+def _meant_start(firing: Firing, word: Word) -> int:
+    """The start that its sender means by naming none: that of its own claim, or of what is open."""
+    own = [claim.start_us for claim in firing.claims if claim.sender == word.sender]
+    return max(own, default=firing.start_us)
+
+
+def confirm(firing: Firing, sender: str) -> list[Step]:
+    """Somebody says again that it fires."""
+    if firing.unconfirmed is None:
+        return []
+    firing.unconfirmed = firing.unconfirmed_us = None
+    return [Step("confirmed", firing.key_us, firing.start_us, sender=sender)]
+
+
+def _take_claim(standing: Standing, firing: Firing, word: Word) -> list[Step]:
+    own = find_claim(firing.claims, word.sender, word.start_us)
+    if own is not None:
+        return _repeat_claim(firing, own, word)
+    is_known_content = any(claim.content == word.content for claim in firing.claims)
+    had_claims = any(claim.sender == word.sender for claim in firing.claims)
+    if word.kind == "witness":  # it has one claim, its latest word
+        firing.claims = [c for c in firing.claims if c.sender != word.sender]
+    firing.claims.append(_claim(word))
+    steps = _move_start(standing, firing, word)
+    if had_claims and not is_known_content:
+        steps.append(Step("reworded", firing.key_us, firing.start_us, sender=word.sender))
+    return steps
+
+
+def _repeat_claim(firing: Firing, own: Claim, word: Word) -> list[Step]:
+    if own.is_first_hand and 0 <= word.at_us - own.last_us < own.resend_us // 2 and own.content == word.content:
+        own.is_doubled = True
+    if word.at_us >= own.last_us:
+        own.until_us = word.until_us if own.is_first_hand else None
+    own.last_us = max(own.last_us, word.at_us)
+    own.missed_us, own.has_left = None, False
+    if own.content == word.content:
+        return []
+    own.content = word.content
+    return [Step("reworded", firing.key_us, firing.start_us, sender=word.sender)]
+
+
+def _move_start(standing: Standing, firing: Firing, word: Word) -> list[Step]:
+    """The earliest start that was claimed is shown; it never reaches back into a firing that is over."""
+    claimed_us = _shown_start(word)
+    if is_same_start(claimed_us, firing.start_us):
+        return []
+    was_us = firing.start_us
+    firing.start_us = min(was_us, max(claimed_us, standing.last_end_us or claimed_us))
+    return [Step("start_moved", firing.key_us, firing.start_us, bounds_us=(was_us, word.start_us), sender=word.sender)]
+
+
+# --- It is over -------------------------------------------------------------------------------------------------------
+
+
+def _hear_end(standing: Standing, word: Word) -> list[Step]:
+    firing = standing.firing
+    end_us = min(word.end_us if word.end_us is not None else word.at_us, word.at_us)
+    if firing is None:
+        return _ends_unheard(standing, word, end_us)
+    own = find_claim(firing.claims, word.sender, word.start_us)
+    if is_known_end(standing, firing, word, own=own):
+        return []
+    if not word.is_start_given:
+        return _ends_open(standing, firing, word, end_us)
+    if own is None and _lies_before(word, end_us, firing.start_us):
+        return _ends_unheard(standing, word, end_us)
+    steps = _move_start(standing, firing, word) if word.start_us < min(firing.start_us, end_us) else []
+    return steps + _end_claims(standing, firing, word, own=own, end_us=end_us)
+
+
+def _lies_before(word: Word, end_us: int, start_us: int) -> bool:
+    """Whether what ended lies wholly before a start; what has no length of its own may end at it."""
+    if is_same_start(end_us, start_us):
+        return word.start_us < end_us
+    return end_us < start_us
+
+
+def _end_claims(standing: Standing, firing: Firing, word: Word, *, own: Claim | None, end_us: int) -> list[Step]:
+    """End the claim that is meant, or all of this sender where none is named; and the firing, if nobody holds it."""
+    ended = _ended(word, end_us, claims=firing.claims if own is None else [own])
+    if own is not None and own.is_doubled:
+        if firing.held is None or ended.end_us > firing.held.word.end_us:
+            waiting = () if firing.held is None else firing.held.waiting
+            firing.held = Held(ended, word.at_us + own.resend_us, waiting)
+        return []
+    return take_end(standing, firing, ended, own=own)
+
+
+def _ended(word: Word, end_us: int, *, claims: Sequence[Claim] = ()) -> Ended:
+    promises = [c.until_us for c in claims if c.sender == word.sender and c.until_us is not None]
+    until_us = max([*promises, word.at_us]) if word.kind == "first_hand" else None
+    return Ended(word.sender, word.start_us, end_us, word.at_us, until_us)
+
+
+def take_end(standing: Standing, firing: Firing, ended: Ended, *, own: Claim | None) -> list[Step]:
+    """Let a word of end count; also for one that was held back. What it superseded by then holds nothing, either."""
+    gone = [own] if own is not None else [c for c in firing.claims if c.sender == ended.sender]
+    gone += [c for c in firing.claims if c.sender == ended.sender and is_superseded(c, firing.claims)]
+    firing.claims = [claim for claim in firing.claims if claim not in gone]
+    firing.ended = remembered(firing.ended, ended)
+    others = live_claims(firing, ended.at_us)
+    if not others and own is not None and not ended.is_first_hand:
+        others = witness_claims(firing)
+    if others:
+        return _split(standing, firing, ended)
+    return [end_firing(standing, _latest_end(firing), "resolved", sender=ended.sender)]
+
+
+def _latest_end(firing: Firing) -> int:
+    """The end of a firing is that of its last claim."""
+    return max(word.end_us for word in firing.ended if word.end_us >= firing.start_us or word is firing.ended[-1])
+
+
+def _ends_open(standing: Standing, firing: Firing, word: Word, end_us: int) -> list[Step]:
+    """Without a start the open one is meant, whoever claims it."""
+    if end_us < firing.start_us - _CLOCK_US:
+        return _ends_unheard(standing, word, end_us)
+    end_us = max(end_us, firing.start_us)
+    firing.ended = remembered(firing.ended, _ended(word, end_us, claims=firing.claims))
+    return [end_firing(standing, end_us, "resolved", sender=word.sender)]
+
+
+def _ends_unheard(standing: Standing, word: Word, end_us: int) -> list[Step]:
+    """The end of what is not open: known, or a firing that nobody told of while it was."""
+    start_us = min(word.start_us, end_us)
+    for past in reversed(standing.past):
+        slack_us = 0 if word.is_start_given else _CLOCK_US
+        if start_us <= past.end_us + slack_us and end_us >= past.start_us - slack_us:
+            if not is_said(past.words, word, word.sender):
+                past.words = remembered(past.words, _ended(word, end_us))
+            return []
+    key_us = _free_key(standing, start_us)
+    add_past(standing, Past(key_us, start_us, end_us, "resolved", (_ended(word, end_us),)))
+    return [Step("recorded_over", key_us, start_us, end_us=end_us, ended_by="resolved", sender=word.sender)]
+
+
+def _free_key(standing: Standing, key_us: int) -> int:
+    """That key, or the next one that no occurrence of the label set has."""
+    keys = {past.key_us for past in standing.past}
+    if standing.firing is not None:
+        keys.add(standing.firing.key_us)
+    while key_us in keys:
+        key_us += 1
+    return key_us
+
+
+def end_firing(
+    standing: Standing,
+    end_us: int,
+    ended_by: EndedBy,
+    *,
+    bounds_us: tuple[int, int] | None = None,
+    sender: str = "",
+    reason: str = "",
+) -> Step:
+    """End what is open."""
+    past = close(standing, end_us, ended_by)
+    return Step(
+        "ended",
+        past.key_us,
+        past.start_us,
+        end_us=past.end_us,
+        ended_by=ended_by,
+        bounds_us=bounds_us,
+        reason=reason,
+        sender=sender,
+    )
+
+
+# --- Two senders that contradict each other ---------------------------------------------------------------------------
+
+
+def _split(standing: Standing, firing: Firing, ended: Ended) -> list[Step]:
+    """One sender's claim ended while another's goes on: remember when; often is a conflict."""
+    recent = [at_us for at_us in standing.splits if at_us > ended.at_us - _SPLITS_WITHIN_US]
+    standing.splits = (*recent, ended.at_us)[-_SPLITS:]
+    return _conflict(standing, firing, ended.at_us) if len(standing.splits) == _SPLITS else []
+
+
+def _split_lasts(standing: Standing, firing: Firing, word: Word) -> list[Step]:
+    """Whether what one sender ended long ago, another still says."""
+    if not firing.ended or word.at_us - firing.ended[-1].at_us < _SPLIT_LASTS_US:
+        return []
+    if firing.ended[-1].sender == word.sender or not standing.splits:
+        return []
+    return _conflict(standing, firing, word.at_us)
+
+
+def _conflict(standing: Standing, firing: Firing, now_us: int) -> list[Step]:
+    if standing.conflict_us is not None and now_us - standing.conflict_us < _TOLD_AGAIN_US:
+        return []
+    standing.conflict_us = now_us
+    reason = "two senders contradict each other about one label set: add a cluster label, or a scope"
+    return [Step("conflict", firing.key_us, firing.start_us, reason=reason)]

@@ -1,0 +1,284 @@
+"""A standing: all that is claimed of one label set now, and how its last firings ended.
+
+There is one for each scope and fingerprint, and it holds at most one open firing. Holds what can be read off it; what
+changes it stands in `hearing` (somebody says something), `lapsing` (nobody does) and `reconciling` (a poll does).
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Literal
+
+import msgspec
+
+from alert_history.domain.claim import MILLISECOND_US, MINUTE_US, Claim, Ended, Word, is_same_start
+
+EndedBy = Literal["resolved", "expired", "inferred", "reconciled"]
+
+_REMEMBERED_FIRINGS = 8
+_REMEMBERED_WORDS = 16
+_REMEMBERED_POSTERS = 1_000
+DEFAULT_GROUP_INTERVAL_US = 5 * MINUTE_US
+"""Alertmanager's own default, taken where nothing was seen of it."""
+
+
+class Rules(msgspec.Struct, frozen=True):
+    """What is set for all: how long who fell silent may come back, and how long nobody may hear of a witness's word.
+
+    `stale_after_us` is None where it is learnt. 0 for `stale_ends_after_us`: never. `retention_us` is how long history
+    is kept, None for ever: what has no sign for three quarters of it ends before it is dropped.
+    """
+
+    expire_after_us: int = 15 * MINUTE_US
+    stale_after_us: int | None = None
+    stale_ends_after_us: int = 7 * 24 * 60 * MINUTE_US
+    retention_us: int | None = None
+
+    def ends_unheard_us(self, last_sign_us: int) -> int | None:
+        """When a firing without a further sign ends, whoever holds it: before its history is dropped."""
+        return None if self.retention_us is None else last_sign_us + self.retention_us * 3 // 4
+
+    def silence_us(self, learnt_us: int | None, unseen_us: int) -> int:
+        """How long a witness may be silent: as set, else as learnt, else `unseen_us`; within what retention allows."""
+        silence_us = self.stale_after_us or learnt_us or unseen_us
+        return silence_us if self.retention_us is None else min(silence_us, self.retention_us // 2)
+
+
+DEFAULT_RULES = Rules()
+
+
+class Witnesses(msgspec.Struct, frozen=True):
+    """Which peers are one witness (sender id → id of the whole), and when each was last known to start anew.
+
+    `posters` are the first-hand senders that posted to us (sender id → the origin that their alerts name).
+    """
+
+    clusters: Mapping[str, str] = {}
+    restarted_us: Mapping[str, int] = {}
+    posters: Mapping[str, str] = {}
+
+    def of(self, sender: str) -> str:
+        """The id under which a sender's claims stand."""
+        return self.clusters.get(sender, sender)
+
+    def joined(self, one: str, other: str) -> "Witnesses":
+        """These, and that the two are peers."""
+        gone, stays = sorted([self.of(one), self.of(other)], reverse=True)
+        if gone == stays:
+            return self
+        moved = {sender: stays for sender, cluster in self.clusters.items() if cluster == gone}
+        restarted = {stays if sender == gone else sender: at for sender, at in sorted(self.restarted_us.items())}
+        return Witnesses({**self.clusters, **moved, gone: stays}, restarted, self.posters)
+
+    def restarted(self, sender: str, at_us: int) -> "Witnesses":
+        """These, and that the one began anew then."""
+        whole = self.of(sender)
+        if self.restarted_us.get(whole, 0) >= at_us:
+            return self
+        return Witnesses(self.clusters, {**self.restarted_us, whole: at_us}, self.posters)
+
+    def posted(self, sender: str, origin: str) -> "Witnesses":
+        """These, and that the first-hand sender posts for that origin; who came long before is forgotten."""
+        if self.posters.get(sender) == origin:
+            return self
+        kept = list(self.posters.items())[1 - _REMEMBERED_POSTERS :]
+        return Witnesses(self.clusters, self.restarted_us, dict([*kept, (sender, origin)]))
+
+    def posters_of(self, origins: Collection[str]) -> list[str]:
+        """The first-hand senders that post for one of these origins, the newest last."""
+        return [sender for sender, origin in self.posters.items() if origin in origins]
+
+    def merged(self, others: "Witnesses") -> "Witnesses":
+        """What both know."""
+        merged = self
+        for sender, cluster in others.clusters.items():
+            merged = merged.joined(sender, cluster)
+        for sender, at_us in others.restarted_us.items():
+            merged = merged.restarted(sender, at_us)
+        for sender, origin in others.posters.items():
+            merged = merged.posted(sender, origin)
+        return merged
+
+
+class Held(msgspec.Struct, array_like=True, gc=False):
+    """A word of end that waits until `due_us`: its sender can't be told apart from another that may fire on.
+
+    `waiting` are starts after that end, which wait for the outcome.
+    """
+
+    word: Ended
+    due_us: int
+    waiting: tuple[Claim, ...] = ()
+    is_to_publish: bool = False
+
+
+class Muted(msgspec.Struct, array_like=True, gc=False):
+    """Why a witness says nothing of what fires: `kind` is silenced or inhibited; None for `until_us`: not known."""
+
+    kind: str
+    by: str
+    until_us: int | None = None
+
+
+class Firing(msgspec.Struct, array_like=True, gc=False):
+    """The open firing. `key_us` names its occurrence and never changes; `start_us` is the earliest claimed.
+
+    `notified` are the targets that were told of it. `unconfirmed` is why nobody confirms it any more, since
+    `unconfirmed_us`; None where somebody does. `is_found`: nobody sent it; whoever was asked said that it fires.
+    """
+
+    key_us: int
+    start_us: int
+    claims: list[Claim]
+    ended: tuple[Ended, ...] = ()
+    is_published: bool = False
+    notified: tuple[str, ...] = ()
+    unconfirmed: str | None = None
+    unconfirmed_us: int | None = None
+    held: Held | None = None
+    muted: Muted | None = None
+    receiver: str = ""
+    is_found: bool = False
+
+    @property
+    def last_sign_us(self) -> int:
+        """When somebody last said that it fires."""
+        return max((claim.last_us for claim in self.claims), default=self.key_us)
+
+
+class Past(msgspec.Struct, array_like=True, gc=False):
+    """A firing that is over; `words` are the ends that its senders told, the newest last."""
+
+    key_us: int
+    start_us: int
+    end_us: int
+    ended_by: EndedBy
+    words: tuple[Ended, ...] = ()
+    notified: tuple[str, ...] = ()
+
+    @property
+    def is_ended_first_hand(self) -> bool:
+        """Whether a first-hand sender said that it ended."""
+        return any(word.is_first_hand for word in self.words)
+
+
+class Standing(msgspec.Struct, array_like=True, gc=False):
+    """Of one scope and fingerprint. `past` holds its last firings, the newest last.
+
+    `splits` are when one sender's claim ended by word while another's went on; `conflict_us` is when that was last
+    told as a conflict.
+    """
+
+    firing: Firing | None = None
+    past: tuple[Past, ...] = ()
+    splits: tuple[int, ...] = ()
+    conflict_us: int | None = None
+
+    @property
+    def newest_key_us(self) -> int | None:
+        """The key of its newest occurrence; None if it never had one."""
+        if self.firing is not None:
+            return self.firing.key_us
+        return self.past[-1].key_us if self.past else None
+
+    @property
+    def last_end_us(self) -> int | None:
+        """The latest end of all that are over; None where none is remembered."""
+        return max((past.end_us for past in self.past), default=None)
+
+
+def key_at(standing: Standing, start_us: int | None) -> int | None:
+    """The key of the occurrence that somebody means who names that start, or none: the newest one then."""
+    if start_us is None:
+        return standing.newest_key_us
+    firing = standing.firing
+    if firing is not None and (start_us >= firing.start_us or find_start(firing, start_us)):
+        return firing.key_us
+    meant = [
+        p for p in standing.past if p.start_us // MILLISECOND_US <= start_us // MILLISECOND_US and start_us <= p.end_us
+    ]
+    return meant[-1].key_us if meant else None
+
+
+def find_start(firing: Firing, start_us: int) -> bool:
+    """Whether somebody claims or claimed that start for it."""
+    starts = [firing.key_us, firing.start_us, *(c.start_us for c in firing.claims), *(w.start_us for w in firing.ended)]
+    return any(is_same_start(start, start_us) for start in starts)
+
+
+def live_claims(firing: Firing, now_us: int, *, but: str | None = None) -> list[Claim]:
+    """First-hand claims that have not lapsed and were not superseded; `but` leaves out those of one sender."""
+    return [
+        claim
+        for claim in firing.claims
+        if claim.until_us is not None
+        and claim.until_us > now_us
+        and claim.sender != but
+        and not is_superseded(claim, firing.claims)
+    ]
+
+
+def is_superseded(claim: Claim, claims: Sequence[Claim]) -> bool:
+    """Whether its sender claimed a later start, and has not repeated this one since."""
+    return any(
+        other.sender == claim.sender and other.start_us > claim.start_us and other.first_us > claim.last_us
+        for other in claims
+    )
+
+
+def witness_claims(firing: Firing, *, but: str | None = None) -> list[Claim]:
+    """The claims of witnesses that still list it."""
+    return [c for c in firing.claims if c.until_us is None and not c.has_left and c.sender != but]
+
+
+def find_claim(claims: Sequence[Claim], sender: str, start_us: int) -> Claim | None:
+    """A sender's claim with that start."""
+    return next((c for c in claims if c.sender == sender and is_same_start(c.start_us, start_us)), None)
+
+
+def find_ended(words: Sequence[Ended], sender: str, start_us: int) -> Ended | None:
+    """The newest word of end of a sender about that start."""
+    return next((w for w in reversed(words) if w.sender == sender and is_same_start(w.start_us, start_us)), None)
+
+
+def is_said(words: Sequence[Ended], word: Word, sender: str) -> bool:
+    """Whether the sender has told this very end before, whatever start it named."""
+    end_us = word.end_us if word.end_us is not None else word.at_us
+    return any(w.sender == sender and is_same_start(w.end_us, end_us) for w in words)
+
+
+def is_known_end(standing: Standing, firing: Firing, word: Word, *, own: Claim | None) -> bool:
+    """Whether its sender has told this end before. A witness that claims it again since then tells it anew."""
+    end_us = word.end_us if word.end_us is not None else word.at_us
+    if own is not None and not own.is_first_hand and word.start_us < end_us:
+        return False
+    return is_said([*(w for past in standing.past for w in past.words), *firing.ended], word, word.sender)
+
+
+def group_interval(word: Word) -> int:
+    """How often the group of a word is looked at: no more than five minutes where the shortest gap seen is longer.
+
+    That gap may be between repeats alone.
+    """
+    return min(word.group_interval_us or DEFAULT_GROUP_INTERVAL_US, DEFAULT_GROUP_INTERVAL_US)
+
+
+def remembered(words: tuple[Ended, ...], word: Ended) -> tuple[Ended, ...]:
+    """These words of end and one more, and no more than the last few."""
+    return (*words, word)[-_REMEMBERED_WORDS:]
+
+
+def add_past(standing: Standing, past: Past) -> None:
+    """Remember a firing that is over, in the order of the ends, and no more than the last few."""
+    ordered = sorted((*standing.past, past), key=lambda one: one.end_us)
+    standing.past = tuple(ordered[-_REMEMBERED_FIRINGS:])
+
+
+def close(standing: Standing, end_us: int, ended_by: EndedBy) -> Past:
+    """Move the open firing to what is over; its end is never before its start."""
+    firing = standing.firing
+    if firing is None:
+        raise ValueError("nothing is open")
+    end_us = max(end_us, firing.start_us)
+    past = Past(firing.key_us, firing.start_us, end_us, ended_by, firing.ended, firing.notified)
+    standing.firing = None
+    add_past(standing, past)
+    return past

@@ -1,0 +1,129 @@
+"""Asking: all origins at once, and what is remembered of who answered.
+
+Must not decide what an answer changes (that is `reconcile` and `domain.reconciling`).
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Self
+
+import httpx
+import msgspec
+
+from alert_history.domain.origin import Origin, parse_origins
+from alert_history.domain.poll import PrometheusPoll
+from alert_history.domain.speaker import sender_id
+from alert_history.domain.standing import Witnesses
+from alert_history.engine.said import Said, api_sender, said_by_alertmanager, said_by_prometheus
+from alert_history.errors import OriginUnavailable
+from alert_history.origins.alertmanager import poll_alertmanager
+from alert_history.origins.asking import origin_client
+from alert_history.origins.prometheus import poll_prometheus
+from alert_history.ports import Clock
+
+
+class Origins(msgspec.Struct, frozen=True):
+    """Who is asked."""
+
+    alertmanagers: Sequence[Origin] = ()
+    prometheuses: Sequence[Origin] = ()
+
+    @classmethod
+    def read(cls, alertmanager_urls: str | None, prometheus_urls: str | None) -> Self:
+        """Of two comma-separated lists of URLs. Raises: ValueError, which says what is wrong."""
+        return cls(*(parse_origins(urls) if urls else [] for urls in (alertmanager_urls, prometheus_urls)))
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nobody is asked."""
+        return not self.alertmanagers and not self.prometheuses
+
+    def witnesses(self) -> Witnesses:
+        """Who is a peer of a cluster's API by configuration: whoever calls itself by the URL that is asked."""
+        known = Witnesses()
+        for origin in self.alertmanagers:
+            for server in origin.servers:
+                known = known.joined(api_sender(origin.name), sender_id("witness", server.url, ""))
+        return known
+
+
+class Asked(msgspec.Struct, frozen=True):
+    """What came of asking all: what was said, and why others did not answer, by source."""
+
+    said: list[Said]
+    faults: dict[str, str]
+
+
+class Asking:
+    """Asks, and remembers which external URL each server has: one that is silent may share it with another."""
+
+    def __init__(self, origins: Origins, *, clock: Clock, is_publishing: bool) -> None:
+        self.origins = origins
+        self._clock = clock
+        self._is_publishing = is_publishing
+        self._urls: dict[str, str] = {}
+
+    async def ask(self, witnesses: Witnesses) -> Asked:
+        """Ask all at once. Who does not answer is a fault, and raises nothing."""
+        faults: dict[str, str] = {}
+        async with origin_client() as client:
+            asking = [self._ask_alertmanager(origin, client, faults) for origin in self.origins.alertmanagers]
+            asking += [self._ask_prometheus(origin, client, faults, witnesses) for origin in self.origins.prometheuses]
+            said = [one for each in await asyncio.gather(*asking) for one in each]
+        return Asked(sorted(said, key=lambda one: one.asked.asked_us), faults)
+
+    async def _ask_alertmanager(self, origin: Origin, client: httpx.AsyncClient, faults: dict[str, str]) -> list[Said]:
+        try:
+            poll = await poll_alertmanager(origin, client, clock=self._clock)
+        except OriginUnavailable as error:
+            faults[f"alertmanager/{origin.name}"] = str(error)
+            return []
+        now = self._clock()
+        return [await asyncio.to_thread(said_by_alertmanager, poll, now, is_publishing=self._is_publishing)]
+
+    async def _ask_prometheus(
+        self, origin: Origin, client: httpx.AsyncClient, faults: dict[str, str], witnesses: Witnesses
+    ) -> list[Said]:
+        try:
+            polls = await poll_prometheus(origin, client, clock=self._clock)
+        except OriginUnavailable as error:
+            faults[f"prometheus/{origin.name}"] = str(error)
+            return []
+        return await asyncio.to_thread(self._read_prometheus, origin, polls, witnesses)
+
+    def _read_prometheus(self, origin: Origin, polls: Sequence[PrometheusPoll], witnesses: Witnesses) -> list[Said]:
+        self._urls |= {poll.server: poll.external_url or poll.server for poll in polls}
+        return said_by_prometheus(
+            polls,
+            self._clock(),
+            silent=self._silent(origin, polls),
+            witnesses=witnesses,
+            is_publishing=self._is_publishing,
+        )
+
+    def _silent(self, origin: Origin, polls: Sequence[PrometheusPoll]) -> str | None:
+        """Why one that may have the external URL of another did not answer; None if there is none."""
+        answered = {poll.server for poll in polls}
+        shared = {poll.external_url or poll.server for poll in polls}
+        for server in origin.servers:
+            if server.url not in answered and self._urls.get(server.url) in {None, *shared}:
+                return f"its replica at {server.url} does not answer"
+        return None
+
+
+class OriginState(msgspec.Struct, frozen=True):
+    """When an origin last answered, and why it does not now; None: never, and it does."""
+
+    answered_at: datetime | None = None
+    fault: str | None = None
+
+
+def states_after(asked: Asked, before: Mapping[str, OriginState], now: datetime) -> dict[str, OriginState]:
+    """How the origins fare after they were asked, by source."""
+    answered = {one.asked.source: OriginState(now) for one in asked.said}
+    silent = {
+        source: OriginState(before[source].answered_at if source in before else None, fault)
+        for source, fault in asked.faults.items()
+    }
+    return answered | silent

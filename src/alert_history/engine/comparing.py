@@ -1,0 +1,212 @@
+"""Comparing: which label sets the answers of origins are about, and which of these answers have to be thought about.
+
+Holds the reading of what is open, page by page. Pure. Must not decide what an answer changes.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+
+import msgspec
+
+from alert_history.domain.claim import is_same_start
+from alert_history.domain.correcting import OpenLabelSet, Sign, weigh
+from alert_history.domain.reconciling import Answer, Asked, Lacked, own_claims
+from alert_history.domain.speaker import scoped, split_scope
+from alert_history.domain.standing import Witnesses
+from alert_history.engine.said import Said
+
+_GRAFANA = "grafana-"
+
+Answers = dict[str, list[Answer]]
+"""By the fingerprint with its scope, in the order in which they were asked for."""
+
+
+class Voice(msgspec.Struct):
+    """One origin over all rounds: what it said each time, the oldest first.
+
+    Clusters that turned out to be one witness are one voice. `seen` is what it listed when it was asked before, and
+    when that was.
+    """
+
+    said: list[Said]
+    seen_us: int | None = None
+    seen: frozenset[str] = frozenset()
+
+    @property
+    def asked(self) -> Asked:
+        """How it was asked last."""
+        return self.said[-1].asked
+
+    def lists(self, fingerprint: str) -> bool:
+        """Whether it listed it at least once."""
+        return any(fingerprint in one.listed for one in self.said)
+
+    def answers(self, fingerprint: str, alertname: str) -> list[Answer]:
+        """What it says of a label set, by its fingerprint without a scope: of what it knows nothing of, nothing."""
+        seen_us = self.seen_us if fingerprint in self.seen else None
+        return [
+            one.listed[fingerprint] if fingerprint in one.listed else Lacked(one.asked, seen_us)
+            for one in self.said
+            if fingerprint in one.listed or alertname not in one.unknown
+        ]
+
+
+def voices(rounds: Sequence[Sequence[Said]], witnesses: Witnesses, faults: Mapping[str, str]) -> list[Voice]:
+    """The voices of these rounds. `faults` are why clusters did not answer, by the sender of their API."""
+    by_witness: dict[object, Voice] = {}
+    for said in rounds:
+        together: dict[object, list[Said]] = defaultdict(list)
+        for one in said:
+            together[_voice_key(one.asked, witnesses)].append(one)
+        for key, each in together.items():
+            silent = [fault for sender, fault in faults.items() if witnesses.of(sender) == key]
+            by_witness.setdefault(key, Voice([])).said.append(_merged(each, silent))
+    return sorted(by_witness.values(), key=lambda voice: voice.said[0].asked.asked_us)
+
+
+def _voice_key(asked: Asked, witnesses: Witnesses) -> object:
+    return witnesses.of(asked.sender) if asked.kind == "witness" else (asked.name, asked.senders)
+
+
+def _merged(said: Sequence[Said], silent: Sequence[str]) -> Said:
+    """What clusters that are one witness said in one round: what one lists is listed, and none may end it alone."""
+    if len(said) == 1 and not silent:
+        return said[0]
+    reasons = [one.asked.no_end for one in said if one.asked.no_end is not None]
+    asked = msgspec.structs.replace(
+        said[0].asked, no_end=next(iter([*reasons, *silent]), None), asked_us=min(one.asked.asked_us for one in said)
+    )
+    listed = {name: each for one in reversed(said) for name, each in one.listed.items()}
+    return msgspec.structs.replace(said[0], asked=asked, listed=listed)
+
+
+class Comparison:
+    """Takes pages of what is open; then says what has to be thought about, who lacks what, and what is new.
+
+    `open` are how many label sets were compared; `strange` those, in the end, that nobody who was asked claims.
+    """
+
+    def __init__(self, heard: Sequence[Voice], witnesses: Witnesses, *, sign_every_us: int) -> None:
+        self._voices = heard
+        self._witnesses = witnesses
+        self._sign_every_us = sign_every_us
+        self.signs: list[Sign] = []
+        self.open = 0
+        self.strange: set[str] = set()
+        self._own: Answers = {}
+        self._taken: list[set[str]] = [set() for _ in heard]
+        self._homes: list[Counter[str]] = [Counter() for _ in heard]
+        self._others: dict[str, list[OpenLabelSet]] = defaultdict(list)
+        self._lacked: Answers = {}
+        self._held: dict[str, list[tuple[str, str]]] = defaultdict(list)
+        self._listed = {name for voice in heard for one in voice.said for name in one.listed}
+
+    def take(self, page: Iterable[OpenLabelSet]) -> None:
+        """Compare some of what is open."""
+        for label_set in page:
+            self.open += 1
+            fingerprint, scope = split_scope(label_set.fingerprint)
+            self.strange.add(label_set.fingerprint)
+            for position, voice in enumerate(self._voices):
+                if self._is_own(label_set, voice.asked):
+                    self._homes[position][scope] += 1
+                    self._taken[position].add(fingerprint)
+                    self.strange.discard(label_set.fingerprint)
+                    self._take_own(label_set, voice, fingerprint)
+            if fingerprint in self._listed:
+                self._others[fingerprint].append(label_set)
+            self._remember(label_set)
+
+    def listed(self) -> Answers:
+        """The answers about what is listed: by who claims it, by who may turn out to, and about what is not open."""
+        answers = {name: list(its) for name, its in self._own.items()}
+        for voice, taken, homes in zip(self._voices, self._taken, self._homes, strict=True):
+            listed = dict.fromkeys(name for one in voice.said for name in one.listed if name not in taken)
+            places = {name: self._place_of_peers(voice, name) for name in listed}
+            homes.update(split_scope(place)[1] for place in places.values() if place is not None)
+            home = homes.most_common(1)[0][0] if homes else ""
+            for name, place in places.items():
+                kept_as = place or self._place(voice, name, home)
+                if kept_as is not None:
+                    self.strange.discard(kept_as)
+                    answers.setdefault(kept_as, []).extend(voice.answers(name, ""))
+        return _in_order(answers)
+
+    def lacked(self, witnesses: Witnesses) -> Answers:
+        """The answers about what is claimed and not listed, by what is known of witnesses after `listed`."""
+        answers = {name: list(its) for name, its in self._lacked.items()}
+        for voice in self._voices:
+            if voice.asked.kind != "witness":
+                continue
+            cluster = witnesses.of(voice.asked.sender)
+            for sender, held in self._held.items():
+                if witnesses.of(sender) == cluster:
+                    for name, alertname in held:
+                        self.strange.discard(name)
+                        answers.setdefault(name, []).extend(_ending(voice, name, alertname))
+        return _in_order(answers)
+
+    def _is_own(self, label_set: OpenLabelSet, asked: Asked) -> bool:
+        firing = label_set.standing.firing
+        return firing is not None and bool(own_claims(firing, asked, self._witnesses))
+
+    def _take_own(self, label_set: OpenLabelSet, voice: Voice, fingerprint: str) -> None:
+        if not voice.lists(fingerprint):
+            if voice.asked.kind == "first_hand":
+                lacked = _ending(voice, label_set.fingerprint, label_set.alertname)
+                self._lacked.setdefault(label_set.fingerprint, []).extend(lacked)
+            return
+        answers = voice.answers(fingerprint, label_set.alertname)
+        weights = {
+            weigh(label_set, answer, witnesses=self._witnesses, sign_every_us=self._sign_every_us) for answer in answers
+        }
+        firing = label_set.standing.firing
+        if "thought" in weights:
+            self._own.setdefault(label_set.fingerprint, []).extend(answers)
+        elif "sign" in weights and firing is not None:
+            at_us = max(answer.asked.asked_us for answer in answers)
+            self.signs.append(Sign(label_set.fingerprint, firing.key_us, label_set.claim, at_us))
+
+    def _remember(self, label_set: OpenLabelSet) -> None:
+        """Remember who claims what some voice does not list: peers may show only later."""
+        firing = label_set.standing.firing
+        claims = [] if firing is None else [claim for claim in firing.claims if not claim.is_first_hand]
+        for claim in claims:
+            self._held[claim.sender].append((label_set.fingerprint, label_set.alertname))
+
+    def _place_of_peers(self, voice: Voice, fingerprint: str) -> str | None:
+        """Under which fingerprint another witness claims what it lists, with the same start: then they are peers."""
+        if voice.asked.kind != "witness":
+            return None
+        others = self._others.get(fingerprint, [])
+        return next((one.fingerprint for one in others if _names_same_start(one, voice, fingerprint)), None)
+
+    def _place(self, voice: Voice, fingerprint: str, home: str) -> str | None:
+        """Under which fingerprint something is kept that is listed and that nobody claims yet.
+
+        None: not at all, because others claim it, and who was asked adds nothing to that.
+        """
+        is_open = any(one.scope == home for one in self._others.get(fingerprint, []))
+        return None if is_open and voice.asked.kind == "first_hand" else scoped(fingerprint, home)
+
+
+def _names_same_start(label_set: OpenLabelSet, voice: Voice, fingerprint: str) -> bool:
+    """Whether another witness claims it with the start that this one names; a Grafana is none of its peers."""
+    firing = label_set.standing.firing
+    if firing is None or _GRAFANA in label_set.scope:
+        return False
+    starts = [one.listed[fingerprint].sighting.word.start_us for one in voice.said if fingerprint in one.listed]
+    claims = [claim for claim in firing.claims if not claim.is_first_hand]
+    return any(is_same_start(claim.start_us, start_us) for claim in claims for start_us in starts)
+
+
+def _ending(voice: Voice, fingerprint: str, alertname: str) -> list[Answer]:
+    """What it says of what it may end, if it lists it at no time."""
+    plain, _ = split_scope(fingerprint)
+    if voice.lists(plain):
+        return []
+    return [answer for answer in voice.answers(plain, alertname) if answer.asked.no_end is None]
+
+
+def _in_order(answers: Mapping[str, Sequence[Answer]]) -> Answers:
+    return {name: sorted(its, key=lambda answer: answer.asked.asked_us) for name, its in sorted(answers.items()) if its}

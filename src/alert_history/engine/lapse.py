@@ -1,0 +1,196 @@
+"""What becomes of claims that nobody repeats: let time pass, follow groups, take up what other releases wrote.
+
+Each replica follows the groups whose payloads it receives, in memory, and exchanges what it has seen with the others
+once in a while. An alert that a payload lacks is looked up before that counts: another replica may have received a
+later one.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from alert_history.domain.group import Payload, SeenGroup, group_id, see, stale_after
+from alert_history.domain.receipt import Receipt
+from alert_history.domain.speaker import scoped, sender_id, to_us
+from alert_history.domain.standing import Witnesses
+from alert_history.engine.upkeep import every
+from alert_history.ports import Clock, Left, Standings
+
+_PASS_SECONDS = 1.0
+_STALE_SECONDS = 10.0
+_LEAVE_SECONDS = 1.0
+_EXCHANGE_SECONDS = 10.0
+_EXCHANGE_OVERLAP = timedelta(seconds=30)  # what another replica received before this one asked may be kept after it
+_FORGET_SECONDS = 60.0
+_COUNT_SECONDS = 15.0
+_LIMIT = 200
+_STEPS = 5  # a second, so that ingest never waits for long where thousands lapse at once
+_REST_SECONDS = 0.05
+_LEAVE_LIMIT = 100
+_MOST_WAITING = 10_000
+_MOST_GROUPS = 20_000
+_REMEMBER = timedelta(days=7)
+"""How long after its last firing a label set is known without a look at its history."""
+
+
+class OpenObserver(Protocol):
+    """Who shows how many occurrences are open."""
+
+    def open_are(self, counts: Mapping[str, int]) -> None:
+        """By state: firing, unconfirmed; and label sets in conflict."""
+        ...
+
+
+class Groups:
+    """The groups of Alertmanager as their payloads show them. `heard` is called with every committed receipt."""
+
+    def __init__(self, witnesses: Callable[[], Witnesses] = Witnesses) -> None:
+        self._witnesses = witnesses
+        self._groups: dict[str, SeenGroup] = {}
+        self._changed: dict[str, None] = {}
+        self._left: dict[str, Left] = {}
+
+    def heard(self, receipt: Receipt) -> None:
+        """Take up a payload; what is no payload of a group says nothing."""
+        payload = payload_of(receipt, self._witnesses())
+        if payload is None:
+            return
+        after, left = see(self._groups.pop(payload.id, None), payload)
+        self._groups[payload.id] = after
+        self._changed[payload.id] = None
+        for fingerprint, missed_us in left.items():
+            if len(self._left) < _MOST_WAITING:
+                self._left[fingerprint] = Left(fingerprint, payload.sender, missed_us)
+        if len(self._groups) > _MOST_GROUPS:
+            del self._groups[next(iter(self._groups))]
+
+    def interval_us(self, receipt: Receipt) -> int | None:
+        """How often the group of a payload is looked at, as far as is known."""
+        seen = self._groups.get(_group_id(receipt))
+        return None if seen is None else seen.interval_us
+
+    def stale_after(self) -> Mapping[str, int]:
+        """See `domain.group.stale_after`."""
+        return stale_after(self._groups.values())
+
+    def take_left(self, limit: int) -> list[Left]:
+        """Some of those that have left, which are then no longer remembered here."""
+        names = list(self._left)[:limit]
+        return [self._left.pop(name) for name in names]
+
+    def take_changed(self) -> list[SeenGroup]:
+        """What changed since it was last asked for."""
+        changed, self._changed = self._changed, {}
+        return [self._groups[name] for name in changed if name in self._groups]
+
+    def load(self, groups: Sequence[SeenGroup]) -> None:
+        """Take up what was kept, unless something later was heard of a group."""
+        for group in sorted(groups, key=lambda group: group.last_us)[-_MOST_GROUPS:]:
+            own = self._groups.get(group.id)
+            if own is None or own.last_us < group.last_us:
+                self._groups[group.id] = group
+
+
+def payload_of(receipt: Receipt, witnesses: Witnesses) -> Payload | None:
+    """What a receipt says of its group; None where it is no group's payload."""
+    group, speaker = receipt.group, receipt.speaker
+    if not speaker.is_listing:
+        return None
+    names = [(scoped(alert.fingerprint, speaker.scope), alert.status) for alert in group.alerts]
+    sender = witnesses.of(sender_id("witness", speaker.origin, ""))
+    return Payload(
+        _group_id(receipt),
+        group.receiver,
+        sender,
+        to_us(receipt.received_at),
+        frozenset(name for name, status in names if status == "firing"),
+        frozenset(name for name, status in names if status != "firing"),
+        is_truncated=group.truncated_alerts > 0 or bool(group.refused),
+        restarted_us=witnesses.restarted_us.get(sender),
+    )
+
+
+def _group_id(receipt: Receipt) -> str:
+    group = receipt.group
+    return group_id(receipt.speaker.scope, group.external_url, group.receiver, group.group_key)
+
+
+class Lapsing:
+    """The jobs that let time pass for what is claimed."""
+
+    def __init__(self, standings: Standings, groups: Groups, *, clock: Clock, observer: OpenObserver) -> None:
+        self._standings = standings
+        self._groups = groups
+        self._clock = clock
+        self._observer = observer
+        self._exchanged_at: datetime | None = None
+
+    async def open(self) -> None:
+        """Take up what is there: open occurrences without a standing, and what was seen of groups."""
+        await self.adopt()
+        await self.exchange()
+
+    async def run(self) -> None:
+        """All jobs, until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(every(_PASS_SECONDS, "let_pass", self.let_pass))
+            tasks.create_task(every(_STALE_SECONDS, "find_stale", self.find_stale))
+            tasks.create_task(every(_LEAVE_SECONDS, "leave_groups", self.leave))
+            tasks.create_task(every(_EXCHANGE_SECONDS, "exchange_groups", self.exchange))
+            tasks.create_task(every(_FORGET_SECONDS, "forget_standings", self.forget))
+            tasks.create_task(every(_COUNT_SECONDS, "count_open", self.count))
+
+    async def adopt(self) -> None:
+        """Give most of what has none a standing; the rest gets one in the course of time, or with its next word."""
+        for _ in range(_STEPS):
+            if await self._standings.adopt(self._clock(), limit=_LIMIT) < _LIMIT:
+                return
+
+    async def let_pass(self) -> None:
+        """Look at what lapsed by now."""
+        await self._pass(None)
+
+    async def find_stale(self) -> None:
+        """Look at what its witness has not spoken of for long, and take up what releases before ours write."""
+        await self._standings.adopt(self._clock(), limit=_LIMIT)
+        await self._pass(self._groups.stale_after())
+
+    async def _pass(self, stale_after: Mapping[str, int] | None) -> None:
+        for _ in range(_STEPS):
+            if await self._standings.let_pass(self._clock(), stale_after=stale_after, limit=_LIMIT) < _LIMIT:
+                return
+            await asyncio.sleep(_REST_SECONDS)
+
+    async def leave(self) -> None:
+        """Take up some of those that have left their groups: never so many that ingest would wait."""
+        left = self._groups.take_left(_LEAVE_LIMIT)
+        if left:
+            await self._standings.leave(left, self._clock())
+
+    async def exchange(self) -> None:
+        """Keep what was seen of groups, and take up what other replicas have: of two payloads each may hear one."""
+        now = self._clock()
+        changed = self._groups.take_changed()
+        for begin in range(0, len(changed), _LIMIT):
+            await self._standings.save_groups(changed[begin : begin + _LIMIT])
+        self._groups.load(await self._standings.load_groups(self._exchanged_at))
+        self._exchanged_at = now - _EXCHANGE_OVERLAP
+
+    async def forget(self) -> None:
+        """Forget standings whose firings are long over: one step a turn, from the first to the last and again."""
+        await self._standings.forget(self._clock() - _REMEMBER)
+
+    async def count(self) -> None:
+        """Count what is open."""
+        self._observer.open_are(await self._standings.count())
+
+
+async def pass_all(standings: Standings, now: datetime, *, stale_after: Mapping[str, int] | None = None) -> int:
+    """Look at all that lapsed or went stale by now; how many looks."""
+    total = 0
+    while looks := await standings.let_pass(now, stale_after=stale_after or {}, limit=_LIMIT):
+        total += looks
+        if looks < _LIMIT:
+            break
+    return total

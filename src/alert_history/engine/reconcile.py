@@ -1,0 +1,223 @@
+"""Reconcile: history is compared with what fires by those who are asked, and set right where both differ.
+
+One replica asks at a time; the others show what it found. Two rounds in a row end what is over, so one of them does
+not; see `domain.reconciling` for the rules.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Protocol
+
+import msgspec
+import structlog
+
+from alert_history.domain.alert import Silence
+from alert_history.domain.claim import MINUTE_US, SECOND_US
+from alert_history.domain.correcting import CORRECTION_KINDS, Correction, corrections
+from alert_history.domain.decision import Decision
+from alert_history.domain.standing import Rules, Witnesses
+from alert_history.engine.asking import Asked, Asking, OriginState, states_after
+from alert_history.engine.comparing import Answers, Comparison, Voice, voices
+from alert_history.engine.said import Said, api_sender
+from alert_history.engine.upkeep import every
+from alert_history.ports import ClaimRecorder, Clock, Reconciling, Store
+
+_STEP_LABEL_SETS = 100
+_STEP_SIGNS = 500
+_REST_SECONDS = 0.02  # between two steps: ingest has the database to itself meanwhile
+_SIGN_EVERY_US = MINUTE_US
+_SIGNS_A_BOUND = 4
+_RESTART_SLACK_US = 10 * SECOND_US  # a start is told by a clock of theirs, and moves by a little each time
+_SETTING = "origins"
+_TURN_LASTS = timedelta(seconds=30)
+
+_log = structlog.get_logger()
+
+
+class ReconcileObserver(Protocol):
+    """Who counts what was set right, and shows when each origin last answered."""
+
+    def corrected(self, source: str, kind: str, count: int) -> None:
+        """So many things of that kind were set right on the word of that source; 0 makes it known."""
+        ...
+
+    def answered(self, source: str, at: datetime) -> None:
+        """That source last answered then, whichever replica asked."""
+        ...
+
+
+class Report(msgspec.Struct, frozen=True):
+    """What a comparison came to: what was set right, and how many signs were plain.
+
+    `open` label sets were compared; `strange` of them nobody who was asked claims, so nobody could correct them.
+    """
+
+    corrections: list[Correction]
+    signs: int
+    open: int
+    strange: int
+
+
+class Comparing:
+    """Compares answers with what is open in a store. `remember` makes what an origin listed known to the next time."""
+
+    def __init__(self, reconciling: Reconciling, recorder: ClaimRecorder, *, clock: Clock, rules: Rules) -> None:
+        self._reconciling = reconciling
+        self._recorder = recorder
+        self._clock = clock
+        stale_us = rules.stale_after_us
+        self._sign_every_us = _SIGN_EVERY_US if stale_us is None else min(_SIGN_EVERY_US, stale_us // _SIGNS_A_BOUND)
+        self._silences: dict[str, Silence] = {}
+        self._seen: dict[str, tuple[int, frozenset[str]]] = {}
+
+    async def compare(self, rounds: Sequence[Asked], *, is_dry_run: bool = False) -> Report:
+        """Compare what was said in these rounds, the oldest first, and set right what differs.
+
+        Raises: StorageUnavailable; what was set right until then stays.
+        """
+        witnesses = _with_restarts(self._recorder.witnesses, [one for asked in rounds for one in asked.said])
+        faults = {api_sender(source.partition("/")[2]): fault for source, fault in _silent(rounds[-1]).items()}
+        heard = voices([asked.said for asked in rounds], witnesses, faults)
+        for voice in heard:
+            voice.seen_us, voice.seen = self._seen.get(voice.asked.source, (None, frozenset()))
+        comparison = Comparison(heard, witnesses, sign_every_us=self._sign_every_us)
+        async for page in self._reconciling.read_open():
+            comparison.take(page)
+        decisions, witnesses = await self._answer(comparison.listed(), witnesses, is_dry_run=is_dry_run)
+        more, witnesses = await self._answer(comparison.lacked(witnesses), witnesses, is_dry_run=is_dry_run)
+        if not is_dry_run:
+            await self._confirm(comparison)
+            await self._keep_silences(heard)
+            self._recorder.witnesses = self._recorder.witnesses.merged(witnesses)
+            self._remember(heard)
+        made = [correction for decision in (*decisions, *more) for correction in corrections(decision)]
+        return Report(made, len(comparison.signs), comparison.open, len(comparison.strange))
+
+    async def _answer(
+        self, answers: Answers, witnesses: Witnesses, *, is_dry_run: bool
+    ) -> tuple[list[Decision], Witnesses]:
+        """Take answers in steps; what they came to, and what is known of witnesses then."""
+        decisions: list[Decision] = []
+        names = list(answers)
+        for begin in range(0, len(names), _STEP_LABEL_SETS):
+            step = {name: answers[name] for name in names[begin : begin + _STEP_LABEL_SETS]}
+            made = await self._reconciling.answer(step, self._clock(), witnesses=witnesses, is_dry_run=is_dry_run)
+            for decision in made:
+                for sender, peer in decision.peers:
+                    witnesses = witnesses.joined(sender, peer)
+            decisions += [decision for decision in made if decision.events]
+            await asyncio.sleep(_REST_SECONDS)
+        return decisions, witnesses
+
+    async def _confirm(self, comparison: Comparison) -> None:
+        signs = comparison.signs
+        for begin in range(0, len(signs), _STEP_SIGNS):
+            await self._reconciling.confirm(signs[begin : begin + _STEP_SIGNS])
+            await asyncio.sleep(_REST_SECONDS)
+
+    async def _keep_silences(self, heard: Sequence[Voice]) -> None:
+        """Keep those that are new, or have changed since this process last kept them."""
+        listed = {silence.id: silence for voice in heard for one in voice.said for silence in one.silences}
+        news = [silence for name, silence in listed.items() if self._silences.get(name) != silence]
+        for begin in range(0, len(news), _STEP_SIGNS):
+            await self._reconciling.keep_silences(news[begin : begin + _STEP_SIGNS])
+        if listed:
+            self._silences = listed
+
+    def _remember(self, heard: Sequence[Voice]) -> None:
+        for voice in heard:
+            last = voice.said[-1]
+            self._seen[voice.asked.source] = (last.asked.asked_us, frozenset(last.listed))
+
+
+def _silent(asked: Asked) -> dict[str, str]:
+    return {source: fault for source, fault in asked.faults.items() if source.startswith("alertmanager/")}
+
+
+def _with_restarts(witnesses: Witnesses, said: Sequence[Said]) -> Witnesses:
+    """What is known of witnesses, and when each cluster that was asked began."""
+    for one in said:
+        sender, began_us = one.asked.sender, one.asked.began_us
+        if one.asked.kind == "witness" and began_us is not None:
+            known_us = witnesses.restarted_us.get(witnesses.of(sender), 0)
+            if began_us > known_us + _RESTART_SLACK_US:
+                witnesses = witnesses.restarted(sender, began_us)
+    return witnesses
+
+
+class Reconcile:
+    """The job that compares in the background. `holder` names this process; nobody else has its name.
+
+    `state` is how each origin fares, as far as this process knows.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        asking: Asking,
+        comparing: Comparing,
+        *,
+        holder: str,
+        interval: timedelta,
+        clock: Clock,
+        observer: ReconcileObserver,
+    ) -> None:
+        self._store = store
+        self._asking = asking
+        self._comparing = comparing
+        self._holder = holder
+        self._interval = interval
+        self._clock = clock
+        self._observer = observer
+        self.state: Mapping[str, OriginState] = {}
+
+    def fault(self) -> str | None:
+        """Which origins do not answer, and why; None if all do."""
+        faults = [f"{source}: {state.fault}" for source, state in self.state.items() if state.fault is not None]
+        return "; ".join(sorted(faults)) or None
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        for source in self._sources():
+            for kind in CORRECTION_KINDS:
+                self._observer.corrected(source, kind, 0)
+        await every(self._interval.total_seconds(), "reconcile", self.round)
+
+    async def round(self) -> Report | None:
+        """Ask and compare once, if it is the turn of this process; what that came to."""
+        lasts = 2 * self._interval + _TURN_LASTS
+        is_ours = await self._store.reconciling.take_turn(self._holder, self._clock(), lasts=lasts)
+        if not is_ours:
+            kept = await self._store.upkeep.read_setting(_SETTING)
+            self._show({} if kept is None else msgspec.convert(kept, dict[str, OriginState]))
+            return None
+        recorder = self._store.recorder
+        recorder.witnesses = recorder.witnesses.merged(self._asking.origins.witnesses())
+        asked = await self._asking.ask(recorder.witnesses)
+        self._show(states_after(asked, self.state, self._clock()))
+        await self._store.upkeep.write_setting(_SETTING, msgspec.to_builtins(self.state))
+        report = await self._comparing.compare([asked])
+        self._count(report)
+        return report
+
+    def _sources(self) -> list[str]:
+        origins = self._asking.origins
+        return [
+            *(f"alertmanager/{origin.name}" for origin in origins.alertmanagers),
+            *(f"prometheus/{origin.name}" for origin in origins.prometheuses),
+        ]
+
+    def _show(self, state: Mapping[str, OriginState]) -> None:
+        self.state = {source: state.get(source, OriginState()) for source in self._sources()}
+        for source, one in self.state.items():
+            if one.answered_at is not None:
+                self._observer.answered(source, one.answered_at)
+
+    def _count(self, report: Report) -> None:
+        counted = Counter((correction.source, correction.kind) for correction in report.corrections)
+        for (source, kind), count in counted.items():
+            self._observer.corrected(source, kind, count)
+        if counted:
+            _log.info("reconciled", **{f"{source} {kind}": count for (source, kind), count in counted.items()})

@@ -1,0 +1,71 @@
+"""Who sent a request: the address behind the proxies that are trusted, and the scope that the URL names."""
+
+from collections.abc import Sequence
+from functools import lru_cache
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from typing import Any
+from urllib.parse import parse_qs
+
+from alert_history.domain.speaker import MAX_SCOPE_CHARACTERS, is_scope
+from alert_history.errors import MalformedPayload
+
+Network = IPv4Network | IPv6Network
+
+_FORWARDED = b"x-forwarded-for"
+
+
+def networks_of(text: str | None) -> tuple[Network, ...]:
+    """The networks and addresses of `TRUSTED_PROXIES`. Raises ValueError."""
+    return tuple(ip_network(part.strip(), strict=False) for part in (text or "").split(",") if part.strip())
+
+
+def client_address(scope: dict[str, Any], trusted: Sequence[Network]) -> str:
+    """The address of whoever is in front of the proxies that are trusted; empty where it is not known.
+
+    Each proxy adds the address it was called from at the end of `X-Forwarded-For`, so the last one that is no trusted
+    proxy counts. What stands before it may be made up.
+    """
+    client = scope.get("client")
+    address = client[0] if client else ""
+    if not trusted or not is_within(address, trusted):
+        return address
+    forwarded = b",".join(value for name, value in scope["headers"] if name == _FORWARDED)
+    for hop in reversed(forwarded.decode("latin-1").split(",")):
+        hop = hop.strip()  # noqa: PLW2901
+        if not is_address(hop):
+            return address
+        address = hop
+        if not is_within(hop, trusted):
+            return address
+    return address
+
+
+@lru_cache(maxsize=4096)
+def is_address(text: str) -> bool:
+    """Whether it is an IP address."""
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+@lru_cache(maxsize=4096)
+def is_within(text: str, networks: tuple[Network, ...]) -> bool:
+    """Whether it is an address of one of these networks."""
+    if not is_address(text):
+        return False
+    address = ip_address(text)
+    return any(address in network for network in networks)
+
+
+def scope_of(query: bytes) -> str:
+    """The scope that the query of an ingest URL names; empty for none. Raises MalformedPayload."""
+    if not query:
+        return ""
+    names = parse_qs(query.decode("latin-1"), keep_blank_values=True).get("scope", [""])
+    if len(names) > 1 or (names[0] and not is_scope(names[0])):
+        raise MalformedPayload(
+            f"scope: one name of up to {MAX_SCOPE_CHARACTERS} letters, digits, '.', '_' and '-' in the URL"
+        )
+    return names[0]

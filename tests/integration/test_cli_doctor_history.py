@@ -1,0 +1,99 @@
+"""`alert-history doctor` on what is kept: what older releases left is repaired, contradictions are told."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+import pytest
+
+from alert_history.domain.alert import Alert, fingerprint
+from alert_history.domain.occurrence import occurrence_id
+from alert_history.storage.tables import to_microseconds
+from tests.commands import run
+from tests.conftest import StartService
+from tests.legacy import double, forget_claims
+from tests.processes import Server, free_port, wait_until
+
+LABELS = {"alertname": "DiskFull", "instance": "db-1"}
+STARTS_AT = datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=9)
+SECOND_START = STARTS_AT + timedelta(minutes=1)
+FIRING = Alert(fingerprint(LABELS), "firing", LABELS, {}, STARTS_AT)
+DOUBLE = occurrence_id(FIRING.fingerprint, to_microseconds(SECOND_START))
+SURVIVOR = occurrence_id(FIRING.fingerprint, to_microseconds(STARTS_AT))
+
+
+def doctor(database_url: str, *args: str) -> tuple[int, str, str]:
+    done = run("doctor", *args, env={"DATABASE_URL": database_url, "PORT": str(free_port())})
+    return done.returncode, done.stdout.decode(), done.stderr.decode()
+
+
+def post(server: Server, client: str, *, starts_at: datetime = STARTS_AT, is_over: bool = False) -> None:
+    alert: dict[str, Any] = {"labels": LABELS, "generatorURL": f"http://{client}/graph"}
+    alert["startsAt"] = starts_at.isoformat()
+    if is_over:
+        alert["endsAt"] = datetime.now(UTC).isoformat()
+    httpx.post(f"{server.url}/api/v2/alerts", json=[alert], trust_env=False).raise_for_status()
+
+
+@pytest.fixture
+def left_over(database_url: str, service: StartService) -> str:
+    """The URL of a database in which a release before claims left a double."""
+    server = service({"DATABASE_URL": database_url})
+    post(server, "prometheus-0:9090")
+    server.terminate()
+    asyncio.run(double(database_url, FIRING, starts_at=SECOND_START))
+    asyncio.run(forget_claims(database_url))
+    return database_url
+
+
+def test_a_dry_run_of_a_repair_shows_doubles_and_leaves_them(left_over: str) -> None:
+    for _ in range(2):
+        code, output, _ = doctor(left_over, "--repair", "--dry-run")
+        assert code == 0, output
+        assert "1 doubles would be joined, 1 occurrences would be ended" in output
+
+
+def test_a_repair_joins_doubles_and_shows_each_event(left_over: str) -> None:
+    code, output, _ = doctor(left_over, "--repair")
+    assert code == 0, output
+    assert "1 doubles were joined, 1 occurrences were ended" in output
+    assert f"joined   │ {SURVIVOR}" in output
+    assert f"inferred │ {DOUBLE}" in output
+    assert "0 doubles were joined" in doctor(left_over, "--repair")[1]
+
+
+def test_the_id_of_a_double_that_was_joined_leads_to_its_occurrence(left_over: str, service: StartService) -> None:
+    server = service({"DATABASE_URL": left_over})
+    wait_until(lambda: _get(server, DOUBLE).status_code == httpx.codes.PERMANENT_REDIRECT, "it is joined")
+    answer = _get(server, DOUBLE, follow_redirects=True)
+    assert (answer.status_code, answer.json()["id"]) == (200, SURVIVOR)
+
+
+def _get(server: Server, occurrence: str, *, follow_redirects: bool = False) -> httpx.Response:
+    url = f"{server.url}/api/v1/alerts/{occurrence}"
+    return httpx.get(url, trust_env=False, follow_redirects=follow_redirects)
+
+
+def test_a_dry_run_without_a_repair_is_wrong_usage(sqlite_url: str) -> None:
+    code, _, errors = doctor(sqlite_url, "--dry-run")
+    assert (code, "--dry-run is for --repair" in errors) == (2, True)
+
+
+def test_a_repair_of_a_database_that_is_not_there_is_an_error(sqlite_url: str) -> None:
+    code, _, errors = doctor(sqlite_url, "--repair")
+    assert code == 1
+    assert "unable to open database file" in errors
+
+
+def test_a_label_set_in_conflict_is_told_with_what_to_do(database_url: str, service: StartService) -> None:
+    server = service({"DATABASE_URL": database_url})
+    post(server, "prometheus-0:9090")
+    for _ in range(3):
+        starts_at = datetime.now(UTC)
+        post(server, "prometheus-1:9090", starts_at=starts_at)
+        post(server, "prometheus-1:9090", starts_at=starts_at, is_over=True)
+    code, output, _ = doctor(database_url)
+    assert code == 0
+    assert "two senders contradict each other about {alertname=DiskFull, instance=db-1}" in output
+    assert "add a cluster label or a scope" in output

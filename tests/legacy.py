@@ -1,0 +1,55 @@
+"""A database as a release before claims left it, or still writes to it: occurrences without a claim, and doubles."""
+
+import sqlite3
+from datetime import datetime
+
+import asyncpg
+
+from alert_history.domain.alert import Alert
+from alert_history.storage import is_sqlite, tables
+from alert_history.storage.sqlite_rows import terms_of
+from alert_history.storage.tables import to_microseconds
+
+_COLUMNS = [name for name in tables.alerts.c.keys() if name not in {"starts_at", "claim"}]  # noqa: SIM118  # no dict
+_NAMES = ", ".join(f'"{name}"' for name in _COLUMNS)
+
+
+async def forget_claims(url: str) -> None:
+    """Nobody claims anything: so it is after an upgrade. Open no store before."""
+    if is_sqlite(url):
+        with sqlite3.connect(url.removeprefix("sqlite:///")) as file:
+            file.executescript("DELETE FROM standings; DELETE FROM standings_new; UPDATE alerts SET claim = NULL")
+        file.close()
+        return
+    connection = await asyncpg.connect(url)
+    await connection.execute("DELETE FROM standings; UPDATE alerts SET claim = NULL")
+    await connection.close()
+
+
+async def double(url: str, of: Alert, *, starts_at: datetime) -> None:
+    """One more occurrence of the alert as it stands now, with another start and no claim."""
+    if is_sqlite(url):
+        with sqlite3.connect(url.removeprefix("sqlite:///")) as file:
+            _double(file, of, to_microseconds(starts_at))
+        file.close()
+        return
+    connection = await asyncpg.connect(url)
+    await connection.execute(
+        f"INSERT INTO alerts (starts_at, {_NAMES}) SELECT $1, {_NAMES} FROM alerts"  # names of ours
+        " WHERE fingerprint = $2 AND starts_at = $3",
+        starts_at,
+        of.fingerprint,
+        of.starts_at,
+    )
+    await connection.close()
+
+
+def _double(file: sqlite3.Connection, of: Alert, starts_at: int) -> None:
+    (highest,) = file.execute("SELECT max(id) FROM alerts").fetchone()
+    file.execute(
+        f"INSERT INTO alerts (id, starts_at, {_NAMES}) SELECT ?, ?, {_NAMES} FROM alerts"  # as above
+        " WHERE fingerprint = ? AND starts_at = ?",
+        (highest + 1, starts_at, of.fingerprint, to_microseconds(of.starts_at)),
+    )
+    terms = terms_of(of.fingerprint, of.labels)
+    file.execute("INSERT INTO alert_terms (rowid, terms) VALUES (?, ?)", (highest + 1, terms))
