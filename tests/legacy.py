@@ -5,7 +5,7 @@ from datetime import datetime
 
 import asyncpg
 
-from alert_history.domain.alert import Alert
+from alert_history.domain.alert import Alert, Source
 from alert_history.storage import is_sqlite, tables
 from alert_history.storage.sqlite_rows import terms_of
 from alert_history.storage.tables import to_microseconds
@@ -14,15 +14,16 @@ _COLUMNS = [name for name in tables.alerts.c.keys() if name not in {"starts_at",
 _NAMES = ", ".join(f'"{name}"' for name in _COLUMNS)
 
 
-async def forget_claims(url: str) -> None:
-    """Nobody claims anything: so it is after an upgrade. Open no store before."""
+async def forget_claims(url: str, *, source: Source = "alertmanager") -> None:
+    """Nobody claims anything: so it is after an upgrade. Open no store before. `source` is who sent all there is."""
+    forget = f"UPDATE alerts SET claim = NULL, source = '{source}'; DELETE FROM standings"
     if is_sqlite(url):
         with sqlite3.connect(url.removeprefix("sqlite:///")) as file:
-            file.executescript("DELETE FROM standings; DELETE FROM standings_new; UPDATE alerts SET claim = NULL")
+            file.executescript(f"{forget}; DELETE FROM standings_new")
         file.close()
         return
     connection = await asyncpg.connect(url)
-    await connection.execute("DELETE FROM standings; UPDATE alerts SET claim = NULL")
+    await connection.execute(forget)
     await connection.close()
 
 

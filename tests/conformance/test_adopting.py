@@ -191,3 +191,28 @@ def posted(of: Alert, *, client: str, at: datetime = NOW) -> Receipt:
     made = receipt(of, at=at)
     group = AlertGroup("prometheus", "", "", "", [linked])
     return msgspec.structs.replace(made, path="/api/v2/alerts", publish=True, group=group, client=client)
+
+
+def _by_grafana(one: Alert, at: datetime) -> Receipt:
+    """One alert as a Grafana sends it, to be published."""
+    details = {"orgId": 1}
+    group = AlertGroup("grafana", "team-x", "{}:{}", "http://grafana", [one], details=details)
+    return msgspec.structs.replace(sent(at=at), group=group)
+
+
+async def test_an_alert_of_a_grafana_that_was_open_before_scopes_goes_on_until_it_is_over(
+    database_url: str, opened: OpenStore
+) -> None:
+    before = await opened()
+    await before.recorder.commit([sent(FIRING)])
+    assert await told(before) == ["firing"]
+    await before.lifecycle.close()
+    await forget_claims(database_url, source="grafana")
+    store = await opened()
+    await store.recorder.commit([_by_grafana(FIRING, NOW + MINUTE)])
+    assert [one.scope for one in await everything(store)] == [""]
+    resolved = alert(status="resolved", ends_at=NOW + MINUTE)
+    await store.recorder.commit([_by_grafana(resolved, NOW + 2 * MINUTE)])
+    assert await told(store) == ["resolved"]
+    await store.recorder.commit([_by_grafana(alert(starts_at=NOW + 3 * MINUTE), NOW + 4 * MINUTE)])
+    assert {bool(one.scope): one.status for one in await everything(store)} == {False: "resolved", True: "firing"}

@@ -44,6 +44,7 @@ HOT = {
             "UPDATE_ALERTS",
             "KNOWN_KEYS",
             "NEWEST_STARTS",
+            "OPEN_GRAFANA",
         ),
         postgres_standings: ("_TRY_STANDINGS", "_OCCURRENCES", "_JOIN", "_OLD_STANDINGS", "_FORGET"),
     }.items()

@@ -24,6 +24,7 @@ SCOPE_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
 _SCOPE = re.compile(SCOPE_PATTERN, re.ASCII)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+_GRAFANA_MARK = ".grafana-"
 _RECORDER = "event recorder of "
 
 
@@ -141,6 +142,13 @@ def is_scope(text: str) -> bool:
 def scoped(fingerprint: str, scope: str) -> str:
     """The fingerprint under which an alert of that scope is kept."""
     return f"{fingerprint}{SCOPE_MARK}{scope}" if scope else fingerprint
+
+
+def without_grafana(fingerprint: str) -> str | None:
+    """Under which a release before ours kept an alert of a Grafana, which it gave no scope; None for other alerts."""
+    plain, scope = split_scope(fingerprint)
+    outer, mark, _ = f".{scope}".rpartition(_GRAFANA_MARK)
+    return scoped(plain, outer.removeprefix(".")) if mark else None
 
 
 def split_scope(fingerprint: str) -> tuple[str, str]:

@@ -2,7 +2,7 @@
 
 import os
 from collections import Counter
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -16,7 +16,7 @@ from alert_history.domain.delivery import Routing
 from alert_history.domain.occurrence import Event, Occurrence, Sighting, note_event, note_key
 from alert_history.domain.receipt import RANDOM_ID_BYTES, Outcome, Receipt, time_ordered_id
 from alert_history.domain.severity import Severity
-from alert_history.domain.speaker import scoped
+from alert_history.domain.speaker import scoped, without_grafana
 from alert_history.domain.standing import Firing, Muted, Past, Standing, Witnesses, key_at
 from alert_history.errors import StorageUnavailable
 from alert_history.ports import Accuracy, KeptVerdict, Router
@@ -326,6 +326,31 @@ def with_peers(witnesses: Witnesses, decisions: Iterable[Decision]) -> Witnesses
         for sender, peer in decision.peers:
             witnesses = witnesses.joined(sender, peer)
     return witnesses
+
+
+def from_grafana(groups: Mapping[str, Sequence[Sighting]], seen: Container[str]) -> dict[str, str]:
+    """The alerts of a Grafana that were not seen lately, and under which fingerprint an older release kept each."""
+    older = {f: without_grafana(f) for f, s in groups.items() if s[0].source == "grafana" and f not in seen}
+    return {fingerprint: before for fingerprint, before in older.items() if before is not None}
+
+
+def renamed(groups: Mapping[str, list[Sighting]], names: Mapping[str, str]) -> dict[str, list[Sighting]]:
+    """The sightings, those of some label sets under another fingerprint, which goes on until it is over."""
+    if not names:
+        return dict(groups)
+    moved: dict[str, list[Sighting]] = {}
+    for fingerprint, sightings in groups.items():
+        name = names.get(fingerprint, fingerprint)
+        moved.setdefault(name, []).extend(sightings if name == fingerprint else map(_named(name), sightings))
+    return dict(sorted(moved.items()))
+
+
+def _named(fingerprint: str) -> Callable[[Sighting], Sighting]:
+    def rename(sighting: Sighting) -> Sighting:
+        alert = msgspec.structs.replace(sighting.alert, fingerprint=fingerprint)
+        return msgspec.structs.replace(sighting, alert=alert)
+
+    return rename
 
 
 def is_same_word(sightings: Sequence[Sighting]) -> bool:

@@ -19,11 +19,13 @@ from alert_history.storage.batch import (
     NotePlace,
     PlacedNotes,
     by_fingerprint,
+    from_grafana,
     key_of_note,
     newest_silences,
     outcomes,
     place_notes,
     quarantined,
+    renamed,
     scoped_notes,
     with_peers,
 )
@@ -31,7 +33,7 @@ from alert_history.storage.postgres_archive import PostgresArchivable
 from alert_history.storage.postgres_batch import Batch
 from alert_history.storage.postgres_classifications import PostgresClassifications
 from alert_history.storage.postgres_connection import Connections, storage_errors
-from alert_history.storage.postgres_deciding import lock_known, mute, write_events
+from alert_history.storage.postgres_deciding import lock_known, mute, open_before, write_events
 from alert_history.storage.postgres_dialer import Connection, Dialer
 from alert_history.storage.postgres_history import PostgresHistory
 from alert_history.storage.postgres_lifecycle import PostgresLifecycle
@@ -120,6 +122,7 @@ class PostgresRecorder:
         for attempt in range(_ROUNDS):
             try:
                 async with connection.transaction():
+                    groups = renamed(groups, await open_before(connection, from_grafana(groups, self._seen)))
                     batch = Batch(groups, self._router, self._rules, self.witnesses)
                     batch.published = published
                     await batch.keep(connection, {} if attempt else self._seen)

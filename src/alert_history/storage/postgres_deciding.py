@@ -64,6 +64,14 @@ async def recall(connection: Connection, fingerprints: Sequence[str]) -> dict[st
     return {f: Known(recalled(kept), kept[-1].occurrence, kept[-1].first) for f, kept in known.items()}
 
 
+async def open_before(connection: Connection, older: Mapping[str, str]) -> dict[str, str]:
+    """Of alerts of a Grafana those that a release before ours left open, under the fingerprint that it gave them."""
+    if not older:
+        return {}
+    found = {row[0] for row in await connection.fetch(sql.OPEN_GRAFANA, sorted(set(older.values())))}
+    return {fingerprint: before for fingerprint, before in older.items() if before in found}
+
+
 async def fetch_kept(connection: Connection, statement: str, fingerprints: Sequence[str]) -> list[Kept]:
     """Occurrences as they are kept, by fingerprint and key, each with the targets that were told of it."""
     rows = await connection.fetch(statement, sorted(fingerprints))

@@ -171,6 +171,12 @@ SELECT n.* FROM unnest($1::text[]) AS u(fingerprint) CROSS JOIN LATERAL (
 ORDER BY n.fingerprint, n.starts_at
 """
 
+# By fingerprint, whatever the planner believes of how many are firing: what is concatenated can't be looked up by.
+OPEN_GRAFANA = """
+SELECT DISTINCT a.fingerprint FROM alerts a
+WHERE a.fingerprint = ANY($1::text[]) AND a.status || '' = 'firing' AND a.source = 'grafana'
+"""
+
 UPDATE_ALERTS = """
 UPDATE alerts a SET status = u.status, content_hash = u.content_hash, annotations = u.annotations::jsonb,
     ends_at = u.ends_at, expires_at = u.expires_at, last_received_at = u.last_received_at,

@@ -24,12 +24,14 @@ from alert_history.storage.batch import (
     NotePlace,
     PlacedNotes,
     by_fingerprint,
+    from_grafana,
     is_same_word,
     key_of_note,
     newest_silences,
     outcomes,
     place_notes,
     quarantined,
+    renamed,
     scoped_notes,
     tell,
     with_peers,
@@ -100,6 +102,7 @@ class SqliteRecorder:
         recalls: bool,
     ) -> list[Outcome]:
         self._log.catch_up(connection)
+        groups = renamed(groups, _open_before(connection, from_grafana(groups, self._seen)))
         left = {f: s for f, s in groups.items() if not self._count_repeats(connection, f, s)}
         decisions = [self._decide(connection, *pair, recalls=recalls) for pair in left.items()]
         events, queue = tell(decisions, self._router, published={r.id for r in receipts if r.publish})
@@ -150,6 +153,16 @@ class SqliteRecorder:
             if connection.execute(is_held, (day, receipt.body_sha256)).fetchone() is None:
                 body = self._compressor.compress(receipt.body, ZstdCompressor.FLUSH_FRAME)
                 connection.execute(sql.INSERT_BODY, (day, receipt.body_sha256, body))
+
+
+def _open_before(connection: sqlite3.Connection, older: Mapping[str, str]) -> dict[str, str]:
+    """Of alerts of a Grafana those that a release before ours left open, under the fingerprint that it gave them."""
+    names = {}
+    for fingerprint, before in older.items():
+        rows = connection.execute(sql.NEWEST, (sql.fingerprint_term(before), before)).fetchall()
+        if any(row["status"] == "firing" and row["source"] == "grafana" for row in rows):
+            names[fingerprint] = before
+    return names
 
 
 def _keep_silences(connection: sqlite3.Connection, receipts: Sequence[Receipt]) -> None:
