@@ -18,6 +18,40 @@ from monitoring.limits import AGE, ENDS, LEVELS, MODES, PAUSES, SHARE_IS_GOOD
 from monitoring.queries import TARGET, TRIED, gain, metric, quantile, rate, share, worst
 
 
+def open_alerts() -> list[Panel]:
+    """What fires, and what was set right because somebody was asked."""
+    return [
+        graph(
+            "Open occurrences",
+            "Of unconfirmed ones nobody says any more that they fire.",
+            Query(worst("occurrences_open", by="state"), "{{state}}"),
+            is_stacked=True,
+            colors={"firing": RED, "unconfirmed": GREY},
+        ),
+        graph(
+            "Label sets in conflict",
+            "Two senders contradicted each other about one label set within the last day: alert-history doctor names "
+            "them. Add a cluster label or a scope.",
+            Query(f"max({metric('claims_in_conflict')})", "in conflict"),
+        ),
+        graph(
+            "Corrections",
+            "What was set right because an Alertmanager or a Prometheus was asked. Many ends: resolves are lost on the "
+            "way. Many openings: notifications are.",
+            Query(rate("corrections_total", by="source, kind"), "{{source}} {{kind}}"),
+            unit="ops",
+            is_stacked=True,
+        ),
+        graph(
+            "Since an origin answered",
+            "How long ago each Alertmanager and Prometheus that is asked last answered any process.",
+            Query(f"time() - {worst('origin_answered_timestamp_seconds', by='source')}", "{{source}}"),
+            unit="s",
+            limits=AGE,
+        ),
+    ]
+
+
 def publishing() -> list[Panel]:
     """Who is told, and who is not."""
     success = share(

@@ -31,6 +31,7 @@ def dashboard() -> Json:
                 "At a glance": service_panels.at_a_glance(),
                 "Traffic": service_panels.traffic(),
                 "Recording": [*service_panels.answering(), *service_panels.committing()],
+                "What fires": alert_panels.open_alerts(),
                 "Publishing": [*alert_panels.publishing(), *alert_panels.queues()],
                 "Enrichment": [
                     *alert_panels.modes(),

@@ -14,7 +14,7 @@ from tests.monitoring.test_rules import OURS, RECORDS, exposed
 HELD: dict[str, Any] = json.loads(dashboard.PATH.read_text(encoding="utf-8"))
 PANELS = [panel for panel in HELD["panels"] if panel["type"] != "row"]
 BY_TITLE = pytest.mark.parametrize("panel", PANELS, ids=lambda panel: panel["title"])
-SUBJECTS = {"At a glance", "Traffic", "Recording", "Publishing", "Enrichment", "Noise", "Resources"}
+SUBJECTS = {"At a glance", "Traffic", "Recording", "What fires", "Publishing", "Enrichment", "Noise", "Resources"}
 BUILT_IN = {"__rate_interval", "__all"}
 
 

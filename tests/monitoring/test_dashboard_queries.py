@@ -26,6 +26,7 @@ from tests.payloads import alert, webhook
 from tests.processes import HOST, Server, wait_until
 
 TIMEOUT_SECONDS = 90
+ALERTMANAGER = "{route: {receiver: nobody}, receivers: [{name: nobody}]}"
 CONFIG = """
 global: {{scrape_interval: 500ms, evaluation_interval: 500ms}}
 rule_files: ['{rules}/*.yaml']
@@ -191,6 +192,8 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
             "ENRICHMENT_MODE": "enriched",
             "LLM_PROXY_URL": stack.enter_context(proxy()),
             "LLM_API_KEY": llm_proxy.KEY,
+            "ALERTMANAGER_URLS": stack.enter_context(servers.alertmanager_server(ALERTMANAGER)).url,
+            "RECONCILE_INTERVAL_SECONDS": "5",
         }
         service = stack.enter_context(servers.service(environment))
         cluster = stack.enter_context(exporter(lambda _: CLUSTER.format(n=next(scrapes))))
