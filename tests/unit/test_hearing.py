@@ -335,12 +335,23 @@ def doubled(*, until: int = 120) -> Story:
     return story
 
 
-def test_resolve_of_a_pair_that_cant_be_told_apart_is_held_for_one_resend_delay() -> None:
+def test_resolve_of_a_pair_that_cant_be_told_apart_is_held_until_the_other_must_have_sent_again() -> None:
     story = doubled()
     assert story.hears(resolved(PROM_A, 150, since=0)) == []
-    assert story.waits(200) == []
-    assert story.waits(211) == ["ended"]
+    assert story.waits(280) == []
+    assert story.waits(286) == ["ended"]
     assert story.ends == [(150, "resolved")]
+
+
+def test_replica_that_sends_again_after_two_minutes_withdraws_the_resolve_of_the_other() -> None:
+    """With a rule interval of a minute Prometheus sends every other: it waits for more than the delay of a minute."""
+    story = Story()
+    for at in (0, 0.2, 120, 120.2):
+        story.hears(fires(PROM_A, at, since=0))
+    story.hears(resolved(PROM_A, 120.3, since=0, end=120))
+    assert story.waits(240.1) == []
+    assert story.hears(fires(PROM_A, 240.2, since=0)) == []
+    assert story.waits(400) == []
 
 
 def test_firing_of_the_same_start_withdraws_a_resolve_that_is_held() -> None:
@@ -355,7 +366,7 @@ def test_later_start_waits_for_the_outcome_of_a_resolve_that_is_held() -> None:
     story = doubled()
     story.hears(resolved(PROM_A, 150, since=0))
     assert story.hears(fires(PROM_A, 160)) == []
-    assert story.waits(215) == ["ended", "opened"]
+    assert story.waits(286) == ["ended", "opened"]
     assert second(story.firing.start_us) == 160
 
 

@@ -97,6 +97,14 @@ class Claim(msgspec.Struct, array_like=True, gc=False):
         promised = (self.until_us or self.last_us) - self.last_us
         return min(max(promised // _RESENDS_PROMISED, _SHORTEST_RESEND_US), _LONGEST_RESEND_US)
 
+    @property
+    def sends_within_us(self) -> int:
+        """By when its sender must have said the same again.
+
+        Prometheus looks at each evaluation whether more than a resend delay has passed: that may be two of them.
+        """
+        return self.resend_us * 9 // 4
+
 
 class Ended(msgspec.Struct, array_like=True, gc=False):
     """A word of end: which sender said that its claim since `start_us` ended, received at `at_us`.

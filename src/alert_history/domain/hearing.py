@@ -386,7 +386,7 @@ def _end_claims(standing: Standing, firing: Firing, word: Word, *, own: Claim | 
     if own is not None and own.is_doubled:
         if firing.held is None or ended.end_us > firing.held.word.end_us:
             waiting = () if firing.held is None else firing.held.waiting
-            firing.held = Held(ended, word.at_us + own.resend_us, waiting)
+            firing.held = Held(ended, word.at_us + own.sends_within_us, waiting)
         return []
     return take_end(standing, firing, ended, own=own)
 
