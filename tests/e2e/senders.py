@@ -30,13 +30,13 @@ SENDS_TO = {
 }
 """Each Prometheus, and whom it tells: our services are one name."""
 
-EXTERNAL_NAMES = {"twin-a": "twin", "twin-b": "twin"}
-"""The two that can't be told apart; others are known by their own name."""
+TWINS = ("twin-a", "twin-b")
+"""Two that can't be told apart: of one external URL, and as they have one rules file, they evaluate it in step."""
 
 RESEND_OFTEN = ["--rules.alert.resend-delay=1s"]
 EVERY_SECOND = """
 global: {{scrape_interval: 500ms, scrape_timeout: 500ms, evaluation_interval: 1s}}
-rule_files: [rules.yml]
+rule_files: ["{rules}"]
 scrape_configs:
   - job_name: node
     metrics_path: '{path}'
@@ -55,24 +55,31 @@ Urls = Callable[[str], list[str]]
 
 @dataclass(frozen=True)
 class Rule:
-    """An alerting rule: `alertname` fires while the condition of that name holds, for each of its members."""
+    """An alerting rule: `alertname` fires while the condition of that name holds, for each of its members.
+
+    `is_by_clock`: it fires from a moment on that all who evaluate it share, for `db-1`, until the condition holds.
+    """
 
     alertname: str
     labels: Mapping[str, str] = field(default_factory=dict)
     pending: str = "0s"
+    is_by_clock: bool = False
 
-    def text(self) -> str:
-        """As it stands in a rules file."""
+    def text(self, begins_at: float) -> str:
+        """As it stands in a rules file; `begins_at` is that moment."""
         labels = ", ".join(f"{name}: {value}" for name, value in self.labels.items())
         expression = f'condition{{name="{self.alertname}"}} > 0'
+        if self.is_by_clock:
+            clock = f'label_replace(vector(time() >= bool {begins_at:.0f}), "member", "db-1", "", "")'
+            expression = f"{clock} > 0 unless on (member) {expression}"
         rest = f"for: {self.pending}, labels: {{{labels}}}, annotations: {{summary: '{{{{ $labels.member }}}} has it'}}"
         return f"      - {{alert: {self.alertname}, expr: '{expression}', {rest}}}\n"
 
 
-def rules_file(rules: Iterable[Rule]) -> str:
+def rules_file(rules: Iterable[Rule], *, begins_at: float = 0.0) -> str:
     """One group that is evaluated every second."""
     head = "groups:\n  - name: scenes\n    interval: 1s\n    rules:\n"
-    return head + "".join(rule.text() for rule in rules)
+    return head + "".join(rule.text(begins_at) for rule in rules)
 
 
 def documented(page: str, key: str, *, nth: int = 0) -> dict[str, Any]:
@@ -83,17 +90,17 @@ def documented(page: str, key: str, *, nth: int = 0) -> dict[str, Any]:
 
 
 @contextmanager
-def prometheus(name: str, rules: Sequence[Rule], *, scraped: str, alerted: Sequence[Server]) -> Iterator[Server]:
-    """A Prometheus that scrapes the path of its name; it evaluates every second, and sends as often.
+def prometheus(name: str, rules: Path, *, scraped: str, alerted: Sequence[Server]) -> Iterator[Server]:
+    """A Prometheus that scrapes the path of its name; it evaluates every second, and sends every other.
 
     Whom it tells is written as docs/how-to/connect-sources.md has it.
     """
     alerting = documented("connect-sources.md", "alerting")
     hosts = [urlsplit(server.url).netloc for server in alerted]
     alerting["alerting"]["alertmanagers"][0]["static_configs"] = [{"targets": hosts}]
-    config = EVERY_SECOND.format(path=f"/{name}", scraped=scraped) + yaml.safe_dump(alerting)
-    args = [*RESEND_OFTEN, f"--web.external-url=http://{EXTERNAL_NAMES.get(name, name)}.example.com"]
-    with servers.prometheus_server(config, rules_file(rules), args=args) as server:
+    config = EVERY_SECOND.format(path=f"/{name}", scraped=scraped, rules=rules) + yaml.safe_dump(alerting)
+    args = [*RESEND_OFTEN, f"--web.external-url=http://{'twin' if name in TWINS else name}.example.com"]
+    with servers.prometheus_server(config, args=args) as server:
         yield server
 
 

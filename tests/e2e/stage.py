@@ -5,6 +5,7 @@ played, the stories of their alerts are there to be checked. Must not know any s
 """
 
 import subprocess
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -20,7 +21,7 @@ from tests.e2e import senders
 from tests.e2e.audience import audiences
 from tests.e2e.exporter import exporter
 from tests.e2e.history import History, Story, watched
-from tests.e2e.senders import Rule
+from tests.e2e.senders import Rule, rules_file
 from tests.processes import Server, find_program, wait_until
 
 SETTINGS = {
@@ -33,6 +34,7 @@ SETTINGS = {
 
 SCENE_SECONDS = 120.0
 _ASKED_SECONDS = 10.0
+_UNTIL_ALL_RUN_SECONDS = 12.0
 
 
 class Conditions:
@@ -72,9 +74,9 @@ class Conditions:
         if path in self._held:
             return None
         values = dict(self._values)
-        for (behind, _), old in list(self._behind.items()):
+        for (behind, name), old in list(self._behind.items()):
             if behind == path:
-                values |= old
+                values = {key: value for key, value in values.items() if key[0] != name} | old
         return "".join(f'condition{{name="{n}",member="{m}"}} {value}\n' for (n, m), value in values.items())
 
 
@@ -213,18 +215,26 @@ def _stage(
     am_0, am_1 = stack.enter_context(senders.cluster(stage.urls))
     stage.senders |= {"am-0": am_0, "am-1": am_1}
     ours = [history.server for history in histories]
-    stage.senders |= _started(
-        stack,
-        pool,
-        {
-            name: senders.prometheus(name, rules.get(name, []), scraped=scraped, alerted=_alerted(stage, names))
-            for name, names in senders.SENDS_TO.items()
-        },
-    )
+    files = _rules_files(rules, folder)
+    makers = {
+        name: senders.prometheus(name, files[name], scraped=scraped, alerted=_alerted(stage, names))
+        for name, names in senders.SENDS_TO.items()
+    }
+    stage.senders |= _started(stack, pool, makers)
     asked = stage.senders["prometheus-c"]
     maker = senders.vmalert(rules.get("vmalert", []), asked=asked, alerted=ours)
     stage.senders["vmalert"] = stack.enter_context(maker)
     return stage
+
+
+def _rules_files(rules: Mapping[str, Sequence[Rule]], folder: Path) -> dict[str, Path]:
+    """The file of each Prometheus; twins have one."""
+    begins_at = time.time() + _UNTIL_ALL_RUN_SECONDS
+    files = {}
+    for name in senders.SENDS_TO:
+        files[name] = folder / f"{senders.TWINS[0] if name in senders.TWINS else name}.yml"
+        files[name].write_text(rules_file(rules.get(name, []), begins_at=begins_at))
+    return files
 
 
 def _alerted(stage: Stage, names: Sequence[str]) -> list[Server]:
