@@ -3,9 +3,10 @@
 from typing import Any
 
 from alert_history.domain.claim import SECOND_US, Sender, SenderKind, Word
-from alert_history.domain.hearing import Step, hear
+from alert_history.domain.hearing import hear
 from alert_history.domain.lapsing import leave_group, pass_time
 from alert_history.domain.standing import DEFAULT_RULES, Firing, Past, Rules, Standing, Witnesses
+from alert_history.domain.step import Step
 
 BASE_US = 1_772_625_600 * SECOND_US
 """Second 0 of every story."""
@@ -102,4 +103,7 @@ class Story:
 
     def _took(self, steps: list[Step]) -> list[str]:
         self.steps += steps
+        for step in steps:
+            if step.kind == "peers":
+                self._witnesses = self._witnesses.joined(step.sender, step.peer)
         return [step.kind for step in steps]

@@ -8,12 +8,13 @@ import pytest
 
 from alert_history.domain.alert import Alert, fingerprint
 from alert_history.domain.claim import MINUTE_US, SECOND_US, Claim, Ended, Word
-from alert_history.domain.hearing import Step, hear
+from alert_history.domain.hearing import hear
 from alert_history.domain.lapsing import leave_group, pass_time
 from alert_history.domain.occurrence import Sighting
 from alert_history.domain.reconciling import Asked, Lacked, Listed, reconcile
 from alert_history.domain.speaker import from_us, to_us
 from alert_history.domain.standing import DEFAULT_RULES, Firing, Muted, Past, Standing, Witnesses
+from alert_history.domain.step import Step
 
 T0 = to_us(datetime(2026, 3, 4, 12, 0, tzinfo=UTC))
 HOUR_US = 60 * MINUTE_US

@@ -12,7 +12,7 @@ import msgspec
 
 from alert_history.domain.alert import Alert
 from alert_history.domain.claim import UNKNOWN_SENDER, Claim
-from alert_history.domain.hearing import Step, hear
+from alert_history.domain.hearing import hear
 from alert_history.domain.lapsing import leave_group, pass_time
 from alert_history.domain.occurrence import (
     Event,
@@ -33,6 +33,7 @@ from alert_history.domain.standing import (
     close,
     live_claims,
 )
+from alert_history.domain.step import Step
 
 _encode = msgspec.json.Encoder().encode
 

@@ -52,9 +52,9 @@ class Payload(msgspec.Struct, frozen=True):
     restarted_us: int | None = None
 
 
-def group_id(scope: str, external_url: str, receiver: str, group_key: str) -> str:
-    """What names a group, the same in every process."""
-    text = f"{scope}\0{external_url}\0{receiver}\0{group_key}"
+def group_id(scope: str, sender: str, receiver: str, group_key: str) -> str:
+    """What names a group of a witness, the same in every process."""
+    text = f"{scope}\0{sender}\0{receiver}\0{group_key}"
     return blake2b(text.encode("utf-8", "replace"), digest_size=12).hexdigest()
 
 

@@ -4,12 +4,13 @@ The rules in the order in which they are asked; `docs/explanation/senders.md` te
 one change of one occurrence, to become an event. Pure: the standing is changed in place.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from collections.abc import Sequence
 
 import msgspec
 
-from alert_history.domain.claim import MINUTE_US, UNKNOWN_SENDER, Claim, Ended, Word, is_same_start
+from alert_history.domain.claim import MINUTE_US, Claim, Ended, Word, is_same_start
+from alert_history.domain.conflict import watch_split
+from alert_history.domain.peers import find_peer, merge_peers, rename_peers, take_over
 from alert_history.domain.standing import (
     EndedBy,
     Firing,
@@ -21,6 +22,7 @@ from alert_history.domain.standing import (
     add_past,
     close,
     find_claim,
+    find_ended,
     group_interval,
     is_known_end,
     is_said,
@@ -29,119 +31,33 @@ from alert_history.domain.standing import (
     remembered,
     witness_claims,
 )
-
-StepKind = Literal[
-    "opened",
-    "reopened",
-    "recorded_over",
-    "repeated",
-    "start_moved",
-    "published",
-    "confirmed",
-    "unconfirmed",
-    "left",
-    "ended",
-    "conflict",
-    "reworded",
-    "peers",
-    "joined",
-    "silenced",
-    "inhibited",
-    "unsilenced",
-]
+from alert_history.domain.step import Step
 
 _CLOCK_US = 5 * MINUTE_US
 """How far the clock may be off of who names no start."""
 _LATE_US = 2 * MINUTE_US
 """How much further what was sent before an end may promise than what came before it: the posts between may be lost."""
-_EARLY_PART = 10
-"""A payload may be underway for longer than the next: that comes too early by a tenth at most."""
-_SPLIT_LASTS_US = 10 * MINUTE_US
-_SPLITS = 3
-_SPLITS_WITHIN_US = 60 * MINUTE_US
-_TOLD_AGAIN_US = 24 * 60 * MINUTE_US
-
-
-class Step(msgspec.Struct, frozen=True):
-    """One change of the occurrence named by `key_us`.
-
-    `start_us` and `end_us` are what it has after it; `bounds_us` is between what an inferred end lies. `reason` says
-    why, for people. `peer` is the other of two senders that turned out to be one witness. `details` says more, as the
-    event is to show it.
-    """
-
-    kind: StepKind
-    key_us: int
-    start_us: int
-    end_us: int | None = None
-    ended_by: EndedBy | None = None
-    bounds_us: tuple[int, int] | None = None
-    reason: str = ""
-    sender: str = ""
-    peer: str = ""
-    details: Mapping[str, Any] = {}
 
 
 def hear(standing: Standing, word: Word, *, rules: Rules, witnesses: Witnesses) -> list[Step]:
     """Take one word; the steps it makes, in order. Without one it changes nothing: it repeats what is known."""
     sender = witnesses.of(word.sender)
     if standing.firing is not None:
-        _take_over(standing.firing, word, sender)
+        take_over(standing.firing, word, sender)
     steps = []
     if word.kind == "witness":
         if standing.firing is not None:
-            _merge_peers(standing.firing, witnesses)
-        peer = _peer(standing, sender, word)
+            merge_peers(standing.firing, witnesses)
+        peer = find_peer(standing, sender, word)
         if peer is not None:
             witnesses = witnesses.joined(sender, peer)
             steps.append(Step("peers", 0, 0, sender=sender, peer=peer))
             sender = witnesses.of(peer)
-            _rename(standing, witnesses)
+            rename_peers(standing, witnesses)
     word = msgspec.structs.replace(word, sender=sender)
     if word.is_firing:
         return steps + _hear_firing(standing, word, rules=rules, witnesses=witnesses)
     return steps + _hear_end(standing, word)
-
-
-def _take_over(firing: Firing, word: Word, sender: str) -> None:
-    """A claim that a release before ours kept without its sender is that of the first who may have made it."""
-    for claim in firing.claims:
-        if claim.sender == UNKNOWN_SENDER and claim.is_first_hand == (word.kind == "first_hand"):
-            claim.sender = sender
-
-
-def _rename(standing: Standing, witnesses: Witnesses) -> None:
-    """Let what is remembered of peers be that of one witness."""
-    words = [*(standing.firing.ended if standing.firing else ()), *(w for past in standing.past for w in past.words)]
-    for word in words:
-        if not word.is_first_hand:
-            word.sender = witnesses.of(word.sender)
-    if standing.firing is not None:
-        _merge_peers(standing.firing, witnesses)
-
-
-def _merge_peers(firing: Firing, witnesses: Witnesses) -> None:
-    """Let claims of peers be one witness's, if that was not known yet when they were made: the latest word stands."""
-    latest: dict[str, Claim] = {}
-    for claim in firing.claims:
-        if not claim.is_first_hand:
-            claim.sender = witnesses.of(claim.sender)
-            if claim.sender not in latest or claim.last_us >= latest[claim.sender].last_us:
-                latest[claim.sender] = claim
-    firing.claims = [c for c in firing.claims if c.is_first_hand or latest[c.sender] is c]
-
-
-def _peer(standing: Standing, sender: str, word: Word) -> str | None:
-    """Another witness that names the same start, now or of the last firing: it is the same one."""
-    if not word.is_start_given or word.end_us == word.start_us:
-        return None
-    said: list[Claim | Ended] = []
-    if standing.firing is not None:
-        said = [*standing.firing.claims, *standing.firing.ended]
-    elif standing.past:
-        said = [*standing.past[-1].words]
-    peers = [one.sender for one in said if not one.is_first_hand and is_same_start(one.start_us, word.start_us)]
-    return peers[0] if peers and sender not in peers else None
 
 
 # --- It fires ---------------------------------------------------------------------------------------------------------
@@ -153,19 +69,19 @@ def _hear_firing(standing: Standing, word: Word, *, rules: Rules, witnesses: Wit
     if _is_late(standing, word):
         return []
     firing = standing.firing
-    if firing.held is not None and firing.held.word.sender == word.sender:
-        if is_same_start(firing.held.word.start_us, word.start_us):
-            held, firing.held = firing.held, None
-            open_waiting(standing, held)
-        elif word.start_us > firing.held.word.end_us:
+    steps: list[Step] = []
+    if firing.held is not None:
+        if find_ended(firing.held.words, word.sender, word.start_us):
+            steps = _withdraw(firing, firing.held, word)
+        elif _has_to_wait(firing, firing.held, word):
             _wait(firing.held, word)
             return []
     if _lies_after_a_gap(firing, word, rules=rules, witnesses=witnesses):
         ended = end_firing(
             standing, firing.last_sign_us, "inferred", bounds_us=(firing.last_sign_us, _shown_start(word))
         )
-        return [ended, *_open(standing, word)]
-    return _join(standing, word)
+        return [*steps, ended, *_open(standing, word)]
+    return steps + _join(standing, word)
 
 
 def _fires_anew(standing: Standing, word: Word) -> list[Step]:
@@ -197,7 +113,11 @@ def _is_late(standing: Standing, word: Word) -> bool:
 
 
 def _may_reopen(past: Past, word: Word) -> bool:
-    """Whether a start before a known end speaks against that end."""
+    """Whether a start before a known end speaks against that end.
+
+    A peer that waits for its turn may tell a moment late what it saw before another told the end. Half a group interval
+    after it, the group has been looked at again.
+    """
     if word.kind == "first_hand":
         return True
     if past.is_ended_first_hand:
@@ -205,8 +125,7 @@ def _may_reopen(past: Past, word: Word) -> bool:
     own = [w for w in past.words if w.sender == word.sender]
     if not own:
         return True
-    interval_us = group_interval(word)
-    return word.at_us - own[-1].at_us >= interval_us - interval_us // _EARLY_PART
+    return word.at_us - own[-1].at_us >= group_interval(word) // 2
 
 
 def _lies_after_a_gap(firing: Firing, word: Word, *, rules: Rules, witnesses: Witnesses) -> bool:
@@ -238,10 +157,15 @@ def _shown_start(word: Word) -> int:
 
 def _open(standing: Standing, word: Word) -> list[Step]:
     start_us = _shown_start(word)
-    newest_us = standing.newest_key_us
-    key_us = start_us if newest_us is None else max(start_us, newest_us + 1)
+    key_us = _next_key(standing, start_us)
     standing.firing = Firing(key_us, start_us, [_claim(word)], is_published=word.is_to_publish)
     return [Step("opened", key_us, start_us, sender=word.sender)]
+
+
+def _next_key(standing: Standing, start_us: int) -> int:
+    """The key of a firing that begins then, after all that the label set has."""
+    newest_us = standing.newest_key_us
+    return start_us if newest_us is None else max(start_us, newest_us + 1)
 
 
 def reopen(standing: Standing, word: Word) -> list[Step]:
@@ -261,6 +185,27 @@ def _claim(word: Word) -> Claim:
     return Claim(word.sender, word.start_us, until_us, word.at_us, word.at_us, word.content)
 
 
+def _withdraw(firing: Firing, held: Held, word: Word) -> list[Step]:
+    """A firing of the start that ended by word shows that it goes on: what waited is part of what is open."""
+    gone = find_ended(held.words, word.sender, word.start_us)
+    words = tuple(one for one in held.words if one is not gone)
+    firing.claims = [*firing.claims, *held.waiting]
+    firing.held = msgspec.structs.replace(held, words=words, waiting=()) if words else None
+    if firing.is_published or not held.is_to_publish:
+        return []
+    firing.is_published = True
+    return [Step("published", firing.key_us, firing.start_us, sender=word.sender)]
+
+
+def _has_to_wait(firing: Firing, held: Held, word: Word) -> bool:
+    """Whether it is not known yet if a later start is of what is open: whoever else claims that says that it is."""
+    if word.start_us <= max(one.end_us for one in held.words):
+        return False
+    if find_claim(firing.claims, word.sender, word.start_us) is not None:
+        return False
+    return all(find_ended(held.words, claim.sender, claim.start_us) for claim in live_claims(firing, word.at_us))
+
+
 def _wait(held: Held, word: Word) -> None:
     """Let a later start wait until it is known whether the one before it has ended."""
     held.is_to_publish = held.is_to_publish or word.is_to_publish
@@ -271,16 +216,22 @@ def _wait(held: Held, word: Word) -> None:
         known.last_us, known.until_us = word.at_us, word.until_us
 
 
-def open_waiting(standing: Standing, held: Held) -> list[Step]:
-    """What waited for the outcome of an end: it joins what is open after all, or it is a firing of its own."""
+def take_held(standing: Standing, firing: Firing, held: Held) -> list[Step]:
+    """Let words of end count that were held back: nobody took them back. What waited is a firing of its own."""
+    firing.held = None
     steps: list[Step] = []
-    for claim in sorted(held.waiting, key=lambda claim: claim.start_us):
-        if standing.firing is not None:
-            standing.firing.claims.append(claim)
-            continue
-        key_us = _free_key(standing, claim.start_us)
-        standing.firing = Firing(key_us, claim.start_us, [claim], is_published=held.is_to_publish)
-        steps.append(Step("opened", key_us, claim.start_us, sender=claim.sender))
+    for word in held.words:
+        if standing.firing is firing:
+            steps += take_end(standing, firing, word, own=find_claim(firing.claims, word.sender, word.start_us))
+    waiting = sorted(held.waiting, key=lambda claim: claim.start_us)
+    if standing.firing is not None:
+        firing.claims = [*firing.claims, *waiting]
+    elif waiting:
+        first = waiting[0]
+        start_us = min(first.start_us, first.first_us)
+        key_us = _next_key(standing, start_us)
+        standing.firing = Firing(key_us, start_us, waiting, is_published=held.is_to_publish)
+        steps.append(Step("opened", key_us, start_us, sender=first.sender))
     return steps
 
 
@@ -298,7 +249,7 @@ def _join(standing: Standing, word: Word) -> list[Step]:
     if word.is_to_publish and not firing.is_published:
         firing.is_published = True
         steps.append(Step("published", firing.key_us, firing.start_us, sender=word.sender))
-    steps += _split_lasts(standing, firing, word)
+    steps += watch_split(standing, firing, word)
     return steps
 
 
@@ -332,8 +283,7 @@ def _take_claim(standing: Standing, firing: Firing, word: Word) -> list[Step]:
 
 
 def _repeat_claim(firing: Firing, own: Claim, word: Word) -> list[Step]:
-    if own.is_first_hand and 0 <= word.at_us - own.last_us < own.resend_us // 2 and own.content == word.content:
-        own.is_doubled = True
+    own.is_doubled = own.is_doubled or _comes_twice(own, word)
     if word.at_us >= own.last_us:
         own.until_us = word.until_us if own.is_first_hand else None
     own.last_us = max(own.last_us, word.at_us)
@@ -342,6 +292,17 @@ def _repeat_claim(firing: Firing, own: Claim, word: Word) -> list[Step]:
         return []
     own.content = word.content
     return [Step("reworded", firing.key_us, firing.start_us, sender=word.sender)]
+
+
+def _comes_twice(own: Claim, word: Word) -> bool:
+    """Whether two senders say the same: it came sooner than one would say it again, and promises as much.
+
+    A promise that is much shorter is an end by a clock that is ahead.
+    """
+    if own.until_us is None or word.until_us is None or own.content != word.content:
+        return False
+    is_too_soon = 0 <= word.at_us - own.last_us < own.resend_us // 2
+    return is_too_soon and word.until_us - word.at_us >= (own.until_us - own.last_us) // 2
 
 
 def _move_start(standing: Standing, firing: Firing, word: Word) -> list[Step]:
@@ -362,15 +323,41 @@ def _hear_end(standing: Standing, word: Word) -> list[Step]:
     end_us = min(word.end_us if word.end_us is not None else word.at_us, word.at_us)
     if firing is None:
         return _ends_unheard(standing, word, end_us)
+    if firing.held is not None and _means_waiting(firing.held, word):
+        return [*take_held(standing, firing, firing.held), *_hear_end(standing, word)]
     own = find_claim(firing.claims, word.sender, word.start_us)
     if is_known_end(standing, firing, word, own=own):
-        return []
+        return _lists_as_over(standing, firing, word)
     if not word.is_start_given:
         return _ends_open(standing, firing, word, end_us)
     if own is None and _lies_before(word, end_us, firing.start_us):
-        return _ends_unheard(standing, word, end_us)
+        return [*_ends_unheard(standing, word, end_us), *_lists_as_over(standing, firing, word)]
     steps = _move_start(standing, firing, word) if word.start_us < min(firing.start_us, end_us) else []
     return steps + _end_claims(standing, firing, word, own=own, end_us=end_us)
+
+
+def _lists_as_over(standing: Standing, firing: Firing, word: Word) -> list[Step]:
+    """A payload that names an earlier end says, too, that what its witness claimed since is over; but not when.
+
+    A peer that waits for its turn may tell a moment late what it saw before.
+    """
+    own = next((claim for claim in firing.claims if claim.sender == word.sender), None)
+    if own is None or own.is_first_hand or not word.is_listed:
+        return []
+    if word.at_us - own.last_us < group_interval(word) // 2:
+        return []
+    sign_us = firing.last_sign_us
+    firing.claims = [claim for claim in firing.claims if claim is not own]
+    if live_claims(firing, word.at_us) or witness_claims(firing):
+        return []
+    reason = "its Alertmanager lists it as over, without its end"
+    bounds_us = (sign_us, word.at_us)
+    return [end_firing(standing, sign_us, "inferred", bounds_us=bounds_us, sender=word.sender, reason=reason)]
+
+
+def _means_waiting(held: Held, word: Word) -> bool:
+    """Whether the end is that of a later start, so that the one before it has ended, too."""
+    return any(is_same_start(claim.start_us, word.start_us) or not word.is_start_given for claim in held.waiting)
 
 
 def _lies_before(word: Word, end_us: int, start_us: int) -> bool:
@@ -384,11 +371,18 @@ def _end_claims(standing: Standing, firing: Firing, word: Word, *, own: Claim | 
     """End the claim that is meant, or all of this sender where none is named; and the firing, if nobody holds it."""
     ended = _ended(word, end_us, claims=firing.claims if own is None else [own])
     if own is not None and own.is_doubled:
-        if firing.held is None or ended.end_us > firing.held.word.end_us:
-            waiting = () if firing.held is None else firing.held.waiting
-            firing.held = Held(ended, word.at_us + own.sends_within_us, waiting)
+        _hold(firing, ended, due_us=word.at_us + own.sends_within_us)
         return []
     return take_end(standing, firing, ended, own=own)
+
+
+def _hold(firing: Firing, ended: Ended, *, due_us: int) -> None:
+    """Hold a word of end back; the same again, or an earlier end, changes nothing."""
+    held = firing.held or Held((), 0)
+    known = find_ended(held.words, ended.sender, ended.start_us)
+    if known is None or ended.end_us > known.end_us:
+        words = tuple(one for one in held.words if one is not known)
+        firing.held = msgspec.structs.replace(held, words=(*words, ended), due_us=due_us)
 
 
 def _ended(word: Word, end_us: int, *, claims: Sequence[Claim] = ()) -> Ended:
@@ -407,7 +401,7 @@ def take_end(standing: Standing, firing: Firing, ended: Ended, *, own: Claim | N
     if not others and own is not None and not ended.is_first_hand:
         others = witness_claims(firing)
     if others:
-        return _split(standing, firing, ended)
+        return []
     return [end_firing(standing, _latest_end(firing), "resolved", sender=ended.sender)]
 
 
@@ -470,30 +464,3 @@ def end_firing(
         reason=reason,
         sender=sender,
     )
-
-
-# --- Two senders that contradict each other ---------------------------------------------------------------------------
-
-
-def _split(standing: Standing, firing: Firing, ended: Ended) -> list[Step]:
-    """One sender's claim ended while another's goes on: remember when; often is a conflict."""
-    recent = [at_us for at_us in standing.splits if at_us > ended.at_us - _SPLITS_WITHIN_US]
-    standing.splits = (*recent, ended.at_us)[-_SPLITS:]
-    return _conflict(standing, firing, ended.at_us) if len(standing.splits) == _SPLITS else []
-
-
-def _split_lasts(standing: Standing, firing: Firing, word: Word) -> list[Step]:
-    """Whether what one sender ended long ago, another still says."""
-    if not firing.ended or word.at_us - firing.ended[-1].at_us < _SPLIT_LASTS_US:
-        return []
-    if firing.ended[-1].sender == word.sender or not standing.splits:
-        return []
-    return _conflict(standing, firing, word.at_us)
-
-
-def _conflict(standing: Standing, firing: Firing, now_us: int) -> list[Step]:
-    if standing.conflict_us is not None and now_us - standing.conflict_us < _TOLD_AGAIN_US:
-        return []
-    standing.conflict_us = now_us
-    reason = "two senders contradict each other about one label set: add a cluster label, or a scope"
-    return [Step("conflict", firing.key_us, firing.start_us, reason=reason)]

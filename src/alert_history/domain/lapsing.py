@@ -6,16 +6,16 @@ changed in place.
 
 import msgspec
 
-from alert_history.domain.claim import MINUTE_US, Ended
-from alert_history.domain.hearing import Step, end_firing, open_waiting, take_end
+from alert_history.domain.claim import MINUTE_US
+from alert_history.domain.hearing import end_firing, take_held
 from alert_history.domain.standing import (
     Firing,
     Rules,
     Standing,
-    find_claim,
     live_claims,
     witness_claims,
 )
+from alert_history.domain.step import Step
 
 UNSEEN_STALE_AFTER_US = 25 * 60 * MINUTE_US
 """How long a witness may say nothing whose repeats were never seen: a day is the longest repeat that people set."""
@@ -48,7 +48,8 @@ def pass_time(standing: Standing, now_us: int, *, rules: Rules, stale_after_us: 
     steps += _unconfirm(firing, holds_until_us, reason)
     ends_us = _ends_at(firing, rules)
     if ends_us is None or ends_us > now_us:
-        return Passed(steps, last_us if ends_us is None else min(ends_us, last_us or ends_us))
+        held_us = None if firing.held is None else firing.held.due_us
+        return Passed(steps, min((at for at in (ends_us, last_us, held_us) if at is not None), default=None))
     return Passed([*steps, _give_up(standing, firing)], None)
 
 
@@ -73,10 +74,7 @@ def _take_held(standing: Standing, now_us: int) -> list[Step]:
     firing = standing.firing
     if firing is None or firing.held is None or firing.held.due_us > now_us:
         return []
-    held, firing.held = firing.held, None
-    ended: Ended = held.word
-    steps = take_end(standing, firing, ended, own=find_claim(firing.claims, ended.sender, ended.start_us))
-    return [*steps, *open_waiting(standing, held)]
+    return take_held(standing, firing, firing.held)
 
 
 def _is_muted(firing: Firing, now_us: int) -> bool:

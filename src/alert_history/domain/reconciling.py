@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from alert_history.domain.claim import SECOND_US, Claim, SenderKind, Word, is_same_start
-from alert_history.domain.hearing import Step, StepKind, confirm, end_firing, hear, reopen
+from alert_history.domain.hearing import confirm, end_firing, hear, reopen
 from alert_history.domain.occurrence import Sighting
 from alert_history.domain.standing import (
     Firing,
@@ -23,6 +23,7 @@ from alert_history.domain.standing import (
     live_claims,
     witness_claims,
 )
+from alert_history.domain.step import Step, StepKind
 
 ASKED = "asked"
 """Under which the detail of an event names who was asked."""
@@ -105,7 +106,7 @@ def is_heard_since(standing: Standing, at_us: int) -> bool:
     firing = standing.firing
     words = [word for past in standing.past for word in past.words]
     if firing is not None:
-        words += firing.ended if firing.held is None else (*firing.ended, firing.held.word)
+        words += firing.ended if firing.held is None else (*firing.ended, *firing.held.words)
     claims = firing.claims if firing is not None else []
     return any(word.at_us > at_us for word in words) or any(claim.last_us > at_us for claim in claims)
 

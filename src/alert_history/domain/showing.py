@@ -7,6 +7,7 @@ when to look again. Pure.
 from datetime import datetime
 
 from alert_history.domain.claim import Claim, claim_hash
+from alert_history.domain.conflict import is_split
 from alert_history.domain.occurrence import Occurrence
 from alert_history.domain.speaker import from_us, to_us
 from alert_history.domain.standing import Firing, Past, live_claims, witness_claims
@@ -42,6 +43,8 @@ def _look_at(firing: Firing, now_us: int) -> datetime | None:
 def _plain_claim(firing: Firing, occurrence: Occurrence) -> Claim | None:
     """The claim whose repeats change nothing else; None where each word has to be thought about."""
     if len(firing.claims) != 1 or firing.held is not None or firing.unconfirmed is not None or firing.muted is not None:
+        return None
+    if is_split(firing):
         return None
     claim = firing.claims[0]
     if claim.is_doubled or claim.has_left or claim.missed_us is not None or claim.content != occurrence.content_hash:

@@ -99,12 +99,12 @@ class Witnesses(msgspec.Struct, frozen=True):
 
 
 class Held(msgspec.Struct, array_like=True, gc=False):
-    """A word of end that waits until `due_us`: its sender can't be told apart from another that may fire on.
+    """Words of end that wait until `due_us`: who says so can't be told apart from another that may fire on.
 
-    `waiting` are starts after that end, which wait for the outcome.
+    `waiting` are starts after those ends, which wait for the outcome.
     """
 
-    word: Ended
+    words: tuple[Ended, ...]
     due_us: int
     waiting: tuple[Claim, ...] = ()
     is_to_publish: bool = False
@@ -163,8 +163,8 @@ class Past(msgspec.Struct, array_like=True, gc=False):
 class Standing(msgspec.Struct, array_like=True, gc=False):
     """Of one scope and fingerprint. `past` holds its last firings, the newest last.
 
-    `splits` are when one sender's claim ended by word while another's went on; `conflict_us` is when that was last
-    told as a conflict.
+    `splits` are when words came that ended one sender's claim while another's went on; `conflict_us` is when that was
+    last told as a conflict.
     """
 
     firing: Firing | None = None

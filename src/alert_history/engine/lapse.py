@@ -67,7 +67,7 @@ class Groups:
 
     def interval_us(self, receipt: Receipt) -> int | None:
         """How often the group of a payload is looked at, as far as is known."""
-        seen = self._groups.get(_group_id(receipt))
+        seen = self._groups.get(_group_id(receipt, self._witnesses()))
         return None if seen is None else seen.interval_us
 
     def stale_after(self) -> Mapping[str, int]:
@@ -100,7 +100,7 @@ def payload_of(receipt: Receipt, witnesses: Witnesses) -> Payload | None:
     names = [(scoped(alert.fingerprint, speaker.scope), alert.status) for alert in group.alerts]
     sender = witnesses.of(sender_id("witness", speaker.origin, ""))
     return Payload(
-        _group_id(receipt),
+        _group_id(receipt, witnesses),
         group.receiver,
         sender,
         to_us(receipt.received_at),
@@ -111,9 +111,11 @@ def payload_of(receipt: Receipt, witnesses: Witnesses) -> Payload | None:
     )
 
 
-def _group_id(receipt: Receipt) -> str:
-    group = receipt.group
-    return group_id(receipt.speaker.scope, group.external_url, group.receiver, group.group_key)
+def _group_id(receipt: Receipt, witnesses: Witnesses) -> str:
+    """Peers of one cluster tell of one group, by turns."""
+    group, speaker = receipt.group, receipt.speaker
+    sender = witnesses.of(sender_id("witness", speaker.origin, ""))
+    return group_id(speaker.scope, sender, group.receiver, group.group_key)
 
 
 class Lapsing:
