@@ -91,7 +91,8 @@ def _holds_until(firing: Firing, now_us: int, *, stale_after_us: int) -> tuple[i
     if witnesses:
         if firing.muted is not None and _is_muted(firing, now_us):
             return firing.muted.until_us or now_us + stale_after_us, FELL_SILENT
-        silent_since_us = max(claim.last_us for claim in witnesses)
+        muted_until_us = (firing.muted.until_us or 0) if firing.muted is not None else 0
+        silent_since_us = max(muted_until_us, *(claim.last_us for claim in witnesses))
         return silent_since_us + stale_after_us, f"there was no sign of it for {_span(stale_after_us)}"
     lapsed = [claim.until_us for claim in firing.claims if claim.until_us is not None]
     if lapsed:
@@ -108,9 +109,9 @@ def _unconfirm(firing: Firing, since_us: int, reason: str) -> list[Step]:
 
 def _ends_at(firing: Firing, rules: Rules) -> int | None:
     """When an unconfirmed one is taken as over; None: never."""
-    lapsed = [claim.until_us for claim in firing.claims if claim.until_us is not None]
-    if lapsed:
-        return max(lapsed) + rules.expire_after_us
+    lapsed_us = _lapsed_us(firing)
+    if lapsed_us is not None:
+        return max(lapsed_us, firing.unconfirmed_us or 0) + rules.expire_after_us
     if rules.stale_ends_after_us == 0 or firing.unconfirmed_us is None:
         return None
     return firing.unconfirmed_us + rules.stale_ends_after_us
@@ -118,13 +119,19 @@ def _ends_at(firing: Firing, rules: Rules) -> int | None:
 
 def _give_up(standing: Standing, firing: Firing) -> Step:
     """End it as lapsed where its first-hand senders fell silent, else as inferred at its last sign."""
-    lapsed = [claim.until_us for claim in firing.claims if claim.until_us is not None]
-    if lapsed:
-        return end_firing(standing, max(lapsed), "expired", reason=FELL_SILENT)
+    lapsed_us = _lapsed_us(firing)
+    if lapsed_us is not None:
+        return end_firing(standing, lapsed_us, "expired", reason=FELL_SILENT)
     sign_us = firing.last_sign_us
     reason = firing.unconfirmed or FELL_SILENT
     bounds_us = (sign_us, firing.unconfirmed_us or sign_us)
     return end_firing(standing, sign_us, "inferred", bounds_us=bounds_us, reason=reason)
+
+
+def _lapsed_us(firing: Firing) -> int | None:
+    """When its last first-hand claim lapsed; None if there is none, or if a witness has listed it since."""
+    lapsed_us = max((claim.until_us for claim in firing.claims if claim.until_us is not None), default=None)
+    return None if lapsed_us is None or firing.last_sign_us > lapsed_us else lapsed_us
 
 
 def _sooner(time_us: int, firing: Firing) -> int:
