@@ -38,7 +38,7 @@ HOT = [
     *((statements, name) for name in ("LOCK_ALERTS_NOWAIT", "WHOLE_ALERTS", "NEWEST_ALERTS", "UPDATE_ALERTS")),
     *((statements, name) for name in ("KNOWN_KEYS", "NEWEST_STARTS", "OPEN_GRAFANA")),
     *((postgres_standings, name) for name in ("_TRY_STANDINGS", "_OCCURRENCES", "_JOIN", "_OLD_STANDINGS", "_FORGET")),
-    *((postgres_reconciling, name) for name in ("_OPEN", "_CONFIRM")),
+    *((postgres_reconciling, name) for name in ("_OPEN", "_FREE", "_CONFIRM")),
 ]
 """What runs for each batch, every second, or for each answer of an Alertmanager."""
 LOOKED_FOR = {

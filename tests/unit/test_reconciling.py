@@ -315,6 +315,12 @@ def test_a_later_start_of_another_peer_is_the_same_firing(claimed: Standing) -> 
     assert "opened" not in kinds(answer(claimed, listed(asked(T0 + 2 * MINUTE_US), start_us=T0 + 30 * SECOND_US)))
 
 
+def test_when_it_was_listed_last_counts_as_a_sign(claimed: Standing) -> None:
+    """Signs are written down only now and then, and a peer that was restarted knows a later start."""
+    later = listed(asked(T0 + 2 * MINUTE_US), start_us=T0 + 30 * SECOND_US)
+    assert "opened" not in kinds(answer(claimed, msgspec.structs.replace(later, seen_us=T0 + MINUTE_US)))
+
+
 def test_a_later_start_after_a_restart_is_the_same_firing(claimed: Standing) -> None:
     at_us = T0 + 10 * MINUTE_US
     anew = msgspec.structs.replace(asked(at_us, is_alone=True), began_us=T0 + 2 * MINUTE_US)

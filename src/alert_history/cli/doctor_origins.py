@@ -1,5 +1,6 @@
 """`alert-history doctor`, of who is asked what fires: whether each answers, and how far its word goes."""
 
+from contextlib import aclosing
 from datetime import UTC, datetime
 
 from alert_history.cli.finding import Finding
@@ -20,8 +21,8 @@ async def examine_origins(settings: Settings) -> list[Finding]:
     origins = Origins.read(settings.alertmanager_urls, settings.prometheus_urls)
     if origins.is_empty:
         return []
-    asking = Asking(origins, clock=lambda: datetime.now(UTC), is_publishing=False)
-    return _judge(await asking.ask(await _known(settings)))
+    async with aclosing(Asking(origins, clock=lambda: datetime.now(UTC), is_publishing=False)) as asking:
+        return _judge(await asking.ask(await _known(settings)))
 
 
 async def _known(settings: Settings) -> Witnesses:

@@ -3,6 +3,7 @@
 import asyncio
 import os
 from collections.abc import Sequence
+from contextlib import aclosing
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -69,11 +70,11 @@ async def _reconcile(settings: Settings, origins: Origins, *, is_dry_run: bool) 
         await require(store, settings)
         await KnownWitnesses(store.recorder, store.upkeep).refresh(is_writing=False)
         store.recorder.witnesses = store.recorder.witnesses.merged(origins.witnesses())
-        asking = Asking(origins, clock=_now, is_publishing=settings.reconcile_publishes)
-        rounds = [await asking.ask(store.recorder.witnesses)]
-        error_console().print(f"asked; asking again in {_PAUSE_SECONDS:g} s", highlight=False)
-        await asyncio.sleep(_PAUSE_SECONDS)  # what is over is lacked twice
-        rounds.append(await asking.ask(store.recorder.witnesses))
+        async with aclosing(Asking(origins, clock=_now, is_publishing=settings.reconcile_publishes)) as asking:
+            rounds = [await asking.ask(store.recorder.witnesses)]
+            error_console().print(f"asked; asking again in {_PAUSE_SECONDS:g} s", highlight=False)
+            await asyncio.sleep(_PAUSE_SECONDS)  # what is over is lacked twice
+            rounds.append(await asking.ask(store.recorder.witnesses))
         comparing = Comparing(store.reconciling, store.recorder, clock=_now, rules=rules_of(settings))
         report = await comparing.compare(rounds, is_dry_run=is_dry_run)
         if not is_dry_run:

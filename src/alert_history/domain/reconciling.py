@@ -59,12 +59,16 @@ class Asked(msgspec.Struct, frozen=True):
 
 
 class Listed(msgspec.Struct, frozen=True):
-    """It lists an alert, as `sighting` has it. `muted` is why its Alertmanager tells nobody; `details` says more."""
+    """It lists an alert, as `sighting` has it. `muted` is why its Alertmanager tells nobody; `details` says more.
+
+    `seen_us` is when it was last asked and listed it, too; None where that is not remembered.
+    """
 
     asked: Asked
     sighting: Sighting
     muted: Muted | None = None
     details: Mapping[str, Any] = {}
+    seen_us: int | None = None
 
 
 class Lacked(msgspec.Struct, frozen=True):
@@ -148,7 +152,7 @@ def _list_open(standing: Standing, firing: Firing, listed: Listed, *, rules: Rul
     """An Alertmanager lists what is open, or a later firing of it."""
     asked, word = listed.asked, _word(listed, firing=firing)
     steps: list[Step] = []
-    if _has_begun_anew(firing, word, asked, witnesses):
+    if _has_begun_anew(firing, word, listed, witnesses):
         if asked.no_opening is not None:
             return []
         sign_us = firing.last_sign_us
@@ -189,19 +193,20 @@ def _word(listed: Listed, *, firing: Firing | None = None) -> Word:
     return msgspec.structs.replace(listed.sighting.word, is_to_publish=is_told, group_interval_us=gap_us)
 
 
-def _has_begun_anew(firing: Firing, word: Word, asked: Asked, witnesses: Witnesses) -> bool:
+def _has_begun_anew(firing: Firing, word: Word, listed: Listed, witnesses: Witnesses) -> bool:
     """Whether what its Alertmanager claimed is over, and it lists another firing.
 
     It keeps the earliest start as long as it knows of an alert: a later one says that the alert was over in between.
     Not so where it began anew itself, or where its peers know different starts.
     """
-    own = own_claims(firing, asked, witnesses)
+    asked, own = listed.asked, own_claims(firing, listed.asked, witnesses)
     if not own or find_start(firing, word.start_us) or word.start_us <= own[-1].start_us:
         return False
     others = [c for c in firing.claims if c not in own and (not c.is_first_hand or (c.until_us or 0) > word.at_us)]
     if others or (asked.began_us is not None and asked.began_us >= own[-1].last_us):
         return False
     missed_us = own[-1].missed_us
+    own[-1].last_us = max(own[-1].last_us, listed.seen_us or 0)
     return (
         asked.is_alone or word.start_us > firing.last_sign_us or (missed_us is not None and word.start_us > missed_us)
     )

@@ -63,14 +63,21 @@ class Asking:
         self._clock = clock
         self._is_publishing = is_publishing
         self._urls: dict[str, str] = {}
+        self._client: httpx.AsyncClient | None = None
+
+    async def aclose(self) -> None:
+        """Close its connections; it may ask again."""
+        if self._client is not None:
+            await self._client.aclose()
+            self._client = None
 
     async def ask(self, witnesses: Witnesses) -> Asked:
         """Ask all at once. Who does not answer is a fault, and raises nothing."""
         faults: dict[str, str] = {}
-        async with origin_client() as client:
-            asking = [self._ask_alertmanager(origin, client, faults) for origin in self.origins.alertmanagers]
-            asking += [self._ask_prometheus(origin, client, faults, witnesses) for origin in self.origins.prometheuses]
-            said = [one for each in await asyncio.gather(*asking) for one in each]
+        client = self._client = self._client or origin_client()
+        asking = [self._ask_alertmanager(origin, client, faults) for origin in self.origins.alertmanagers]
+        asking += [self._ask_prometheus(origin, client, faults, witnesses) for origin in self.origins.prometheuses]
+        said = [one for each in await asyncio.gather(*asking) for one in each]
         return Asked(sorted(said, key=lambda one: one.asked.asked_us), faults)
 
     async def _ask_alertmanager(self, origin: Origin, client: httpx.AsyncClient, faults: dict[str, str]) -> list[Said]:

@@ -45,7 +45,9 @@ class Voice(msgspec.Struct):
         """What it says of a label set, by its fingerprint without a scope: of what it knows nothing of, nothing."""
         seen_us = self.seen_us if fingerprint in self.seen else None
         return [
-            one.listed[fingerprint] if fingerprint in one.listed else Lacked(one.asked, seen_us)
+            msgspec.structs.replace(one.listed[fingerprint], seen_us=seen_us)
+            if fingerprint in one.listed
+            else Lacked(one.asked, seen_us)
             for one in self.said
             if fingerprint in one.listed or alertname not in one.unknown
         ]

@@ -7,6 +7,7 @@ not; see `domain.reconciling` for the rules.
 import asyncio
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import aclosing
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -183,7 +184,8 @@ class Reconcile:
         for source in self._sources():
             for kind in CORRECTION_KINDS:
                 self._observer.corrected(source, kind, 0)
-        await every(self._interval.total_seconds(), "reconcile", self.round)
+        async with aclosing(self._asking):
+            await every(self._interval.total_seconds(), "reconcile", self.round)
 
     async def round(self) -> Report | None:
         """Ask and compare once, if it is the turn of this process; what that came to."""

@@ -30,15 +30,18 @@ FROM alerts a JOIN standings s ON s.fingerprint = a.fingerprint
 WHERE a.status = 'firing' AND (a."timestamp", a.fingerprint) > ($1, $2)
 ORDER BY a."timestamp", a.fingerprint LIMIT $3
 """
-# Nobody is waited for: whoever holds an occurrence is about to say more of it.
+# Nobody is waited for: whoever holds an occurrence is about to say more of it. The state is an argument: with a
+# constant the plan would read all that is open for each row.
+_FREE = """
+SELECT a.fingerprint, a.starts_at, u.at
+FROM unnest($1::text[], $2::timestamptz[], $3::bigint[], $4::timestamptz[]) AS u(fingerprint, starts_at, claim, at)
+JOIN alerts a ON a.fingerprint = u.fingerprint AND a.starts_at = u.starts_at
+WHERE a.status = $5 AND a.claim = u.claim FOR UPDATE OF a SKIP LOCKED
+"""
 _CONFIRM = """
-WITH free AS (
-    SELECT a.fingerprint, a.starts_at, u.at
-    FROM unnest($1::text[], $2::timestamptz[], $3::bigint[], $4::timestamptz[]) AS u(fingerprint, starts_at, claim, at)
-    JOIN alerts a ON a.fingerprint = u.fingerprint AND a.starts_at = u.starts_at
-    WHERE a.status = 'firing' AND a.claim = u.claim FOR UPDATE OF a SKIP LOCKED)
-UPDATE alerts a SET last_received_at = greatest(a.last_received_at, f.at), confirmed_at = NULL
-FROM free f WHERE a.fingerprint = f.fingerprint AND a.starts_at = f.starts_at
+UPDATE alerts a SET last_received_at = greatest(a.last_received_at, u.at), confirmed_at = NULL
+FROM unnest($1::text[], $2::timestamptz[], $3::timestamptz[]) AS u(fingerprint, starts_at, at)
+WHERE a.fingerprint = u.fingerprint AND a.starts_at = u.starts_at
 """
 _TAKE_TURN = """
 INSERT INTO settings (name, value) VALUES ($1, jsonb_build_object('holder', $2::text, 'until', $4::timestamptz))
@@ -85,8 +88,10 @@ class PostgresReconciling:
         rows = [(s.fingerprint, from_microseconds(s.key_us), s.claim, from_microseconds(s.at_us)) for s in signs]
         if rows:
             with storage_errors():
-                async with self._connections.keeper() as connection:
-                    await connection.execute(_CONFIRM, *zip(*sorted(rows), strict=True))
+                async with self._connections.keeper() as connection, connection.transaction():
+                    free = await connection.fetch(_FREE, *zip(*sorted(rows), strict=True), "firing")
+                    if free:
+                        await connection.execute(_CONFIRM, *zip(*free, strict=True))
 
     async def answer(
         self,
