@@ -15,7 +15,7 @@ import structlog
 from alert_history.config import Settings
 from alert_history.demo.replay import incident
 from alert_history.domain.alert import Alert
-from alert_history.domain.claim import SECOND_US
+from alert_history.domain.claim import MINUTE_US, SECOND_US
 from alert_history.domain.classification import Mode
 from alert_history.domain.delivery import TOLD_EVENTS, Routing
 from alert_history.domain.occurrence import Event
@@ -409,7 +409,12 @@ def make_reconcile(settings: Settings, store: Store, *, observer: "ReconcileObse
     comparing = Comparing(store.reconciling, store.recorder, clock=utc_now, rules=rules_of(settings))
     return Reconcile(
         store,
-        Asking(origins, clock=utc_now, is_publishing=settings.reconcile_publishes),
+        Asking(
+            origins,
+            clock=utc_now,
+            is_publishing=settings.reconcile_publishes,
+            apart_us=min(2 * settings.reconcile_interval_seconds * SECOND_US, MINUTE_US),
+        ),
         comparing,
         holder=new_id(utc_now()),
         interval=timedelta(seconds=settings.reconcile_interval_seconds),

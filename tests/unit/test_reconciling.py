@@ -119,6 +119,13 @@ def test_two_answers_at_the_same_time_are_one(claimed: Standing) -> None:
     assert claimed.firing is not None
 
 
+def test_how_long_an_alertmanager_has_to_lack_it_may_be_set(claimed: Standing) -> None:
+    """Of a pair of Prometheus it drops what the first one resolves, until the second sends it again."""
+    times = [T0 + MINUTE_US + n * 30 * SECOND_US for n in range(3)]
+    steps = [kinds(answer(claimed, Lacked(asked(at_us, apart_us=MINUTE_US)))) for at_us in times]
+    assert steps == [[], [], ["ended"]]
+
+
 @pytest.mark.parametrize("by", ["webhook", "api"])
 def test_a_sign_between_two_answers_makes_the_second_one_the_first(claimed: Standing, by: str) -> None:
     answer(claimed, Lacked(asked(T0 + MINUTE_US)))

@@ -42,6 +42,7 @@ class Asked(msgspec.Struct, frozen=True):
     `senders` are those whose claims are its own; of a cluster they are known by its `sender`. `began_us` is when it
     started or was last reloaded. `no_end` and `no_opening` say why it must not end or open anything; None where it may.
     `is_publishing`: what it opens is told. `is_alone`: it is one server. `servers` are how many answered as one.
+    `apart_us` is how long it has to lack an alert before that is over.
     """
 
     source: str
@@ -56,6 +57,7 @@ class Asked(msgspec.Struct, frozen=True):
     is_publishing: bool = False
     is_alone: bool = False
     servers: int = 1
+    apart_us: int = APART_US
 
 
 class Listed(msgspec.Struct, frozen=True):
@@ -257,7 +259,7 @@ def _lack(standing: Standing, lacked: Lacked, witnesses: Witnesses) -> list[Step
         for claim in own:
             claim.missed_us = asked.asked_us
         return []
-    if asked.asked_us - missed_us < APART_US:
+    if asked.asked_us - missed_us < asked.apart_us:
         return []
     return _end_claims(standing, firing, own, asked=asked, missed_us=missed_us)
 

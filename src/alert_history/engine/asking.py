@@ -12,7 +12,8 @@ import httpx
 import msgspec
 
 from alert_history.domain.origin import Origin, parse_origins
-from alert_history.domain.poll import PrometheusPoll
+from alert_history.domain.poll import AlertmanagerPoll, PrometheusPoll
+from alert_history.domain.reconciling import APART_US
 from alert_history.domain.speaker import sender_id
 from alert_history.domain.standing import Witnesses
 from alert_history.engine.said import Said, api_sender, said_by_alertmanager, said_by_prometheus
@@ -56,10 +57,14 @@ class Asked(msgspec.Struct, frozen=True):
 
 
 class Asking:
-    """Asks, and remembers which external URL each server has: one that is silent may share it with another."""
+    """Asks, and remembers which external URL each server has: one that is silent may share it with another.
 
-    def __init__(self, origins: Origins, *, clock: Clock, is_publishing: bool) -> None:
+    `apart_us` is for how long an Alertmanager has to lack an alert before that is over.
+    """
+
+    def __init__(self, origins: Origins, *, clock: Clock, is_publishing: bool, apart_us: int = APART_US) -> None:
         self.origins = origins
+        self._apart_us = apart_us
         self._clock = clock
         self._is_publishing = is_publishing
         self._urls: dict[str, str] = {}
@@ -86,8 +91,7 @@ class Asking:
         except OriginUnavailable as error:
             faults[f"alertmanager/{origin.name}"] = str(error)
             return []
-        now = self._clock()
-        return [await asyncio.to_thread(said_by_alertmanager, poll, now, is_publishing=self._is_publishing)]
+        return [await asyncio.to_thread(self._read_alertmanager, poll)]
 
     async def _ask_prometheus(
         self, origin: Origin, client: httpx.AsyncClient, faults: dict[str, str], witnesses: Witnesses
@@ -98,6 +102,9 @@ class Asking:
             faults[f"prometheus/{origin.name}"] = str(error)
             return []
         return await asyncio.to_thread(self._read_prometheus, origin, polls, witnesses)
+
+    def _read_alertmanager(self, poll: AlertmanagerPoll) -> Said:
+        return said_by_alertmanager(poll, self._clock(), is_publishing=self._is_publishing, apart_us=self._apart_us)
 
     def _read_prometheus(self, origin: Origin, polls: Sequence[PrometheusPoll], witnesses: Witnesses) -> list[Said]:
         self._urls |= {poll.server: poll.external_url or poll.server for poll in polls}

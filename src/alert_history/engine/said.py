@@ -13,7 +13,7 @@ from alert_history.domain.alert import Alert, Silence, Source, fingerprint, is_f
 from alert_history.domain.claim import Word, claim_hash
 from alert_history.domain.occurrence import Sighting, content_hash
 from alert_history.domain.poll import AlertmanagerPoll, PolledAlert, PolledRuleAlert, PrometheusPoll, may_correct
-from alert_history.domain.reconciling import Asked, Listed
+from alert_history.domain.reconciling import APART_US, Asked, Listed
 from alert_history.domain.relabelling import sent_labels
 from alert_history.domain.speaker import from_us, sender_id, to_us
 from alert_history.domain.standing import Muted, Witnesses
@@ -54,8 +54,14 @@ def api_sender(name: str) -> str:
 # --- Alertmanager -----------------------------------------------------------------------------------------------------
 
 
-def said_by_alertmanager(poll: AlertmanagerPoll, now: datetime, *, is_publishing: bool) -> Said:
-    """What a cluster said when it was polled."""
+def said_by_alertmanager(
+    poll: AlertmanagerPoll, now: datetime, *, is_publishing: bool, apart_us: int = APART_US
+) -> Said:
+    """What a cluster said when it was polled.
+
+    It drops an alert of a pair of Prometheus with the resolve of the first, until the second sends it again: what is
+    lacked for less than `apart_us` is not over.
+    """
     reason = may_correct(poll, now)
     asked = Asked(
         source=f"alertmanager/{poll.name}",
@@ -67,6 +73,7 @@ def said_by_alertmanager(poll: AlertmanagerPoll, now: datetime, *, is_publishing
         no_end=reason or _silent(poll.silent),
         no_opening=reason,
         is_publishing=is_publishing,
+        apart_us=apart_us,
         is_alone=len(poll.answered) == 1 and not poll.silent and len(poll.cluster_peers) <= 1,
     )
     silences = {silence.id: silence for silence in poll.silences}
