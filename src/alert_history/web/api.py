@@ -214,9 +214,12 @@ class HistoryApi:
         told = ledger(events, page.deliveries, classified=said[0] if said else None, now=self._clock())
         return TracedAlert(**msgspec.structs.asdict(alert), ledger=told)
 
-    async def timeline(self, _: Request, asked: OccurrenceParameters) -> Timeline:
+    async def timeline(self, _: Request, asked: OccurrenceParameters) -> Timeline | Response:
         """`GET /api/v1/alerts/{id}/timeline`."""
-        return Timeline(await self._history.find(asked.id), await self._history.timeline(asked.id))
+        alert = await self._history.find(asked.id)
+        if alert.id != asked.id:  # as above
+            return RedirectResponse(f"../{alert.id}/timeline", HTTPStatus.PERMANENT_REDIRECT)
+        return Timeline(alert, await self._history.timeline(asked.id))
 
     async def quarantine(self, _: Request, asked: QuarantineParameters) -> QuarantineAnswer:
         """`GET /api/v1/quarantine`."""

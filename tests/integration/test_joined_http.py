@@ -1,0 +1,43 @@
+"""An id that somebody kept of an occurrence that turned out to be part of another one leads to that one."""
+
+import asyncio
+from datetime import timedelta
+
+import httpx
+import pytest
+
+from alert_history.domain.occurrence import occurrence_id
+from alert_history.storage import open_store
+from alert_history.storage.tables import to_microseconds
+from tests.conformance.samples import MINUTE, STARTS_AT, alert, id_of, receipt
+from tests.conftest import StartService
+from tests.legacy import double, forget_claims
+
+FIRING = alert()
+SECOND_START = STARTS_AT + timedelta(minutes=2)
+DOUBLE = occurrence_id(FIRING.fingerprint, to_microseconds(SECOND_START))
+
+
+async def _record(url: str) -> None:
+    store = open_store(url)
+    await store.lifecycle.open()
+    await store.recorder.commit([receipt(FIRING, at=SECOND_START + MINUTE)])
+    await store.lifecycle.close()
+    await double(url, FIRING, starts_at=SECOND_START)
+    await forget_claims(url)
+
+
+@pytest.fixture
+def upgraded(database_url: str, service: StartService) -> str:
+    """The URL of a service on a database where a release before kept one firing as two occurrences."""
+    asyncio.run(_record(database_url))
+    return service({"DATABASE_URL": database_url}).url
+
+
+@pytest.mark.parametrize("page", ["", "/timeline"])
+def test_the_id_of_a_joined_double_redirects_to_what_it_is_part_of(upgraded: str, page: str) -> None:
+    url = f"{upgraded}/api/v1/alerts"
+    answer = httpx.get(f"{url}/{DOUBLE}{page}", trust_env=False)
+    assert answer.status_code == httpx.codes.PERMANENT_REDIRECT
+    followed = httpx.get(f"{url}/{DOUBLE}{page}", trust_env=False, follow_redirects=True)
+    assert (followed.status_code, str(followed.url)) == (httpx.codes.OK, f"{url}/{id_of(FIRING)}{page}")
