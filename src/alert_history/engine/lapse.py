@@ -127,6 +127,7 @@ class Lapsing:
         self._clock = clock
         self._observer = observer
         self._exchanged_at: datetime | None = None
+        self._has_unclaimed = False
 
     async def open(self) -> None:
         """Take up what is there: open occurrences without a standing, and what was seen of groups."""
@@ -144,18 +145,25 @@ class Lapsing:
             tasks.create_task(every(_COUNT_SECONDS, "count_open", self.count))
 
     async def adopt(self) -> None:
-        """Give most of what has none a standing; the rest gets one in the course of time, or with its next word."""
+        """Give most of what has none a standing; the rest gets one in the next seconds, or with its next word."""
         for _ in range(_STEPS):
-            if await self._standings.adopt(self._clock(), limit=_LIMIT) < _LIMIT:
+            await self._adopt_some()
+            if not self._has_unclaimed:
                 return
 
+    async def _adopt_some(self) -> None:
+        adopted = await self._standings.adopt(self._clock(), limit=_LIMIT)
+        self._has_unclaimed = adopted == _LIMIT
+
     async def let_pass(self) -> None:
-        """Look at what lapsed by now."""
+        """Look at what lapsed by now, and take up more of what an upgrade found, while there is some."""
+        if self._has_unclaimed:
+            await self._adopt_some()
         await self._pass(None)
 
     async def find_stale(self) -> None:
         """Look at what its witness has not spoken of for long, and take up what releases before ours write."""
-        await self._standings.adopt(self._clock(), limit=_LIMIT)
+        await self._adopt_some()
         await self._pass(self._groups.stale_after())
 
     async def _pass(self, stale_after: Mapping[str, int] | None) -> None:

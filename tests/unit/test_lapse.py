@@ -1,0 +1,78 @@
+"""The jobs that let time pass: what an upgrade found is taken up step by step, never so much that ingest waits."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+
+from alert_history.domain.group import SeenGroup
+from alert_history.engine.lapse import Groups, Lapsing
+from alert_history.ports import Left
+
+NOW = datetime(2026, 3, 4, 12, tzinfo=UTC)
+
+
+class Unclaimed:
+    """Standings of which so many open occurrences have none yet."""
+
+    def __init__(self, count: int) -> None:
+        self.left = count
+        self.adoptions = 0
+
+    async def adopt(self, now: datetime, *, limit: int = 500) -> int:
+        assert now == NOW
+        self.adoptions += 1
+        adopted = min(self.left, limit)
+        self.left -= adopted
+        return adopted
+
+    async def let_pass(self, now: datetime, *, stale_after: Mapping[str, int] | None, limit: int = 500) -> int:
+        assert (now, bool(stale_after), limit > 0) == (NOW, False, True)
+        return 0
+
+    async def leave(self, left: Sequence[Left], now: datetime) -> int:
+        raise AssertionError((left, now))
+
+    async def save_groups(self, groups: Sequence[SeenGroup]) -> None:
+        raise AssertionError(groups)
+
+    async def load_groups(self, since: datetime | None = None) -> list[SeenGroup]:
+        assert since is None
+        return []
+
+    async def forget(self, before: datetime) -> int:
+        raise AssertionError(before)
+
+    async def count(self) -> dict[str, int]:
+        return {}
+
+    def open_are(self, counts: Mapping[str, int]) -> None:
+        assert counts == {}
+
+
+def lapsing(standings: Unclaimed) -> Lapsing:
+    return Lapsing(standings, Groups(), clock=lambda: NOW, observer=standings)
+
+
+async def test_much_that_an_upgrade_found_does_not_hold_up_the_start() -> None:
+    standings = Unclaimed(1_000_000)
+    await lapsing(standings).open()
+    assert standings.left > 900_000
+
+
+async def test_what_the_start_left_is_taken_up_in_the_next_seconds() -> None:
+    standings = Unclaimed(2_345)
+    jobs = lapsing(standings)
+    await jobs.open()
+    seconds = 0
+    while standings.left:
+        await jobs.let_pass()
+        seconds += 1
+    assert 0 < seconds < 60
+
+
+async def test_nobody_looks_each_second_for_what_is_not_there() -> None:
+    standings = Unclaimed(0)
+    jobs = lapsing(standings)
+    await jobs.open()
+    adoptions = standings.adoptions
+    await jobs.let_pass()
+    assert standings.adoptions == adoptions
