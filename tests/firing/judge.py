@@ -1,0 +1,246 @@
+"""A judge: given what is true and all that arrived, whether what became of it is right.
+
+It knows nothing of the rules' own state: it judges by what each sender said last, in words that it keeps itself.
+"""
+
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+
+import msgspec
+
+from alert_history.domain.claim import SECOND_US, Word
+from alert_history.domain.occurrence import ENDINGS, Event
+from alert_history.domain.speaker import to_us
+from tests.senders.network import START, Arrival
+from tests.senders.prometheus import PHANTOM
+from tests.senders.world import Firing
+
+EXPIRE_SECONDS = 900.0
+DEFAULT_INTERVAL_SECONDS = 300.0
+_HALF_MILLISECOND = 0.0005
+SECOND = timedelta(seconds=1)
+TRIGGERS = frozenset({"fired", "refired", "published"})
+
+
+class Sign(msgspec.Struct, frozen=True):
+    """One word about a label set as it arrived; seconds of the story. `number` is the true firing it is about."""
+
+    at: float
+    word: Word
+    number: int
+    receipt_id: str
+
+    @property
+    def start(self) -> float:
+        """Since when it fires, as its sender says."""
+        return second(self.word.start_us)
+
+    @property
+    def until(self) -> float | None:
+        """Until when it promises that it fires; None for a witness, or an end."""
+        return None if self.word.until_us is None else second(self.word.until_us)
+
+
+class Telling(msgspec.Struct, frozen=True):
+    """One thing that a target is told: of which occurrence, and when."""
+
+    at: float
+    fingerprint: str
+    key_us: int
+    kind: str
+    receipt_id: str | None
+
+
+def second(time_us: int) -> float:
+    """A time as a second of the story."""
+    return (time_us - to_us(START)) / SECOND_US
+
+
+def second_of(time: datetime) -> float:
+    """A time as a second of the story."""
+    return second(to_us(time))
+
+
+def restarts_of(arrivals: Sequence[Arrival]) -> list[float]:
+    """When a recorder said that its Alertmanager has started."""
+    return [arrival.at for arrival in arrivals if arrival.receipt.group.details.get("lifecycle")]
+
+
+def signs_of(arrivals: Sequence[Arrival]) -> dict[str, list[Sign]]:
+    """All words, by label set, in the order in which they arrived."""
+    signs: dict[str, list[Sign]] = {}
+    for arrival in arrivals:
+        for sighting in arrival.receipt.sightings:
+            name = sighting.alert.fingerprint
+            sign = Sign(arrival.at, sighting.word, arrival.numbers[name], arrival.receipt.id)
+            signs.setdefault(name, []).append(sign)
+    return signs
+
+
+class Verdict:
+    """What is wrong with what became of one label set; nothing if `faults` is empty."""
+
+    def __init__(
+        self,
+        fingerprint: str,
+        truth: Sequence[Firing],
+        signs: Sequence[Sign],
+        *,
+        events: Sequence[Event],
+        restarts: Sequence[float] = (),
+    ) -> None:
+        self.faults: list[str] = []
+        self._name = fingerprint
+        self._truth = sorted(truth, key=lambda one: one.begin)
+        self._signs = signs
+        self._restarts = restarts
+        self._times = [sign.at for sign in signs]
+        self._events = [event for event in events if event.fingerprint == fingerprint]
+        self._places = {sign.receipt_id: place for place, sign in enumerate(signs)}
+        self._by_receipt = {sign.receipt_id: sign for sign in signs}
+
+    def check_story(self, told: Sequence[Telling]) -> None:
+        """Each target hears one story: a trigger, then its end with the same key, and never two at once."""
+        open_key: int | None = None
+        for one in told:
+            if one.kind in TRIGGERS:
+                if open_key is not None:
+                    self._fault(one.at, f"{one.kind} is told while {second(open_key)} is still open")
+                open_key = one.key_us
+            elif one.kind in ENDINGS:
+                if open_key != one.key_us:
+                    self._fault(one.at, f"{one.kind} is told of {second(one.key_us)}, which was not told, or is over")
+                open_key = None
+        if open_key is not None:
+            self._fault(float("inf"), f"{second(open_key)} is never told to be over")
+
+    def check_ends(self) -> None:
+        """Nothing ends by word while a sender that can be told apart still holds it by its own."""
+        for event in self._events:
+            if event.kind == "resolved":
+                holds = [sign for sign in self._last_words(event) if self._is_held(sign, event)]
+                if holds:
+                    self._fault(second_of(event.at), f"resolved, though {holds[0].word.sender} fires")
+            elif event.kind == "expired":
+                at = second_of(event.at)
+                holds = [s for s in self._last_words(event) if s.until is not None and s.until + EXPIRE_SECONDS > at]
+                if holds:
+                    self._fault(at, f"expired, though {holds[0].word.sender} fires")
+
+    def check_pages(self, told: Sequence[Telling], *, is_calm: bool) -> None:
+        """No firing is paged twice unless a sender said that it was over, or nobody knew it any more."""
+        last: dict[int, Telling] = {}
+        ended: Telling | None = None
+        for one in told:
+            if one.kind in ENDINGS:
+                ended = one
+            if one.kind not in TRIGGERS:
+                continue
+            number = self._number_of(one)
+            if number == PHANTOM:
+                continue
+            before = last.get(number)
+            if before is not None and (ended is None or not self._may_end(ended, before.at, is_calm=is_calm)):
+                self._fault(one.at, f"firing {number} is paged again after {before.at}, {ended and ended.kind}")
+            last[number] = one
+
+    def check_missed(self, told: Sequence[Telling]) -> None:
+        """A firing of which a distinguishable sign came is paged."""
+        paged = {self._number_of(one) for one in told if one.kind in TRIGGERS}
+        for number in range(len(self._truth)):
+            first = next((s for s in self._signs if s.number == number and _is_publishable(s)), None)
+            if first is None or number in paged or self._is_known(first) or self._is_over_when_known(number):
+                continue
+            held = self._holder(first)
+            if held is None:
+                self._fault(first.at, f"firing {number} is not paged, though nothing that was before holds it")
+
+    def check_bound(self, states: Sequence[tuple[float, str | None]], *, until: float) -> None:
+        """Nothing is plainly firing for longer than anybody's word reaches."""
+        for (begin, state), (end, _) in zip(states, [*states[1:], (until, None)], strict=True):
+            if state == "firing" and end > self._reach(end) + 1:
+                self._fault(end, f"firing since {begin}, and nobody has said so since {self._reach(end)}")
+
+    # --- What was said ------------------------------------------------------------------------------------------------
+
+    def _before(self, at: float) -> Sequence[Sign]:
+        return self._signs[: bisect_right(self._times, at + _HALF_MILLISECOND)]
+
+    def _heard(self, event: Event) -> Sequence[Sign]:
+        """All words until an event came about."""
+        if event.receipt_id is None:
+            return self._before(second_of(event.at) - 0.001)
+        return self._signs[: self._places[event.receipt_id] + 1]
+
+    def _last_words(self, event: Event) -> Iterator[Sign]:
+        """The last word of each sender when an event came about; not of a start that its sender superseded."""
+        last: dict[str, Sign] = {}
+        over: set[tuple[str, float]] = set()
+        for sign in self._heard(event):
+            claim = (sign.word.sender, sign.start)
+            if not sign.word.is_firing:
+                over.add(claim)
+            if not sign.word.is_firing or claim not in over:  # what comes after its own end is late
+                last[sign.word.sender] = sign
+        return iter(last.values())
+
+    def _is_held(self, sign: Sign, event: Event) -> bool:
+        """Whether a word holds what an event says to be over; what began after that is a firing of its own."""
+        ended = second_of(datetime.fromisoformat((event.detail or {})["ends_at"]))
+        is_live = sign.until is not None and sign.until > second_of(event.at)
+        return sign.word.is_firing and is_live and sign.start <= ended
+
+    def _reach(self, at: float) -> float:
+        """Until when anybody's word reaches."""
+        reach = float("-inf")
+        for sign in self._before(at):
+            if sign.word.is_firing:
+                reach = max(reach, sign.at + 25 * 3600 if sign.until is None else sign.until)
+        return reach
+
+    def _number_of(self, one: Telling) -> int:
+        sign = self._by_receipt.get(one.receipt_id or "")
+        if sign is not None:
+            return sign.number
+        begun = [number for number, firing in enumerate(self._truth) if firing.begin - 30 <= second(one.key_us)]
+        return begun[-1] if begun else 0
+
+    def _may_end(self, ended: Telling, since: float, *, is_calm: bool) -> bool:
+        """Whether a firing that goes on may have been told to be over: an Alertmanager may have said so since."""
+        if ended.kind != "resolved":
+            return not is_calm
+        words = [sign.word for sign in self._before(ended.at) if sign.at >= since]
+        return any(word.kind == "witness" and not word.is_firing for word in words)
+
+    def _is_known(self, first: Sign) -> bool:
+        """Whether somebody had said before that this firing is over, or has fired without being published."""
+        return any(s.number == first.number and not s.word.is_firing for s in self._before(first.at))
+
+    def _is_over_when_known(self, number: int) -> bool:
+        """Whether the word that makes it known also ends it: a pair that can't be told apart held it back."""
+        made_known = [self._by_receipt.get(e.receipt_id or "") for e in self._events if e.kind == "fired"]
+        return any(sign.number == number and not sign.word.is_firing for sign in made_known if sign is not None)
+
+    def _holder(self, first: Sign) -> Sign | None:
+        """Whose last word about an earlier firing may still hold when the first sign of a later one comes."""
+        last: dict[tuple[str, float], Sign] = {}
+        for sign in self._before(first.at):
+            if sign.number < first.number or sign.start < first.start:
+                last[sign.word.sender, sign.start] = sign
+        return next((sign for sign in last.values() if sign.word.is_firing and self._reaches(sign, first)), None)
+
+    def _reaches(self, sign: Sign, first: Sign) -> bool:
+        """Whether a word may still hold at the start that a later one names."""
+        if sign.until is not None:
+            return sign.until + EXPIRE_SECONDS >= first.start
+        if first.word.kind == "first_hand" or any(sign.at < at <= first.at for at in self._restarts):
+            return True
+        return sign.at + DEFAULT_INTERVAL_SECONDS >= first.start
+
+    def _fault(self, at: float, text: str) -> None:
+        self.faults.append(f"{self._name} at {at}: {text}")
+
+
+def _is_publishable(sign: Sign) -> bool:
+    return sign.word.is_firing and sign.word.is_to_publish

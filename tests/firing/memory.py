@@ -1,0 +1,251 @@
+"""The domain's rules run without a database: all that is decided stays in memory.
+
+It keeps no more than a store does: a standing only where a decision says that it changed, and of a plain repeat only
+that it came.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+
+from alert_history.domain.decision import Decision, Known, decide, let_leave, let_mute, let_pass
+from alert_history.domain.lapsing import UNSEEN_STALE_AFTER_US
+from alert_history.domain.occurrence import Event, Occurrence, Sighting
+from alert_history.domain.receipt import Receipt
+from alert_history.domain.speaker import recorder_id, to_us
+from alert_history.domain.standing import DEFAULT_RULES, Rules, Standing, Witnesses
+from alert_history.engine.lapse import Groups
+from alert_history.ports import Left, Router
+from alert_history.storage.batch import (
+    Enqueued,
+    by_fingerprint,
+    is_same_word,
+    key_of_note,
+    muting,
+    place_notes,
+    scoped_notes,
+    shortest_wait_us,
+    stored_sighting,
+    tell,
+    with_peers,
+)
+from alert_history.storage.tables import from_microseconds
+
+_SECOND = timedelta(seconds=1)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MOST_LOOKS = 100
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(Standing).decode
+
+Key = tuple[str, int]
+
+
+class Memory:
+    """Takes batches, lets time pass, and keeps every event and every telling."""
+
+    def __init__(self, now: datetime, *, router: Router, rules: Rules = DEFAULT_RULES) -> None:
+        self.now = now
+        self.occurrences: dict[Key, Occurrence] = {}
+        self.events: list[Event] = []
+        self.told: list[Enqueued] = []
+        self.looks: list[datetime] = []
+        self._router = router
+        self._rules = rules
+        self._witnesses = Witnesses()
+        self._groups = Groups(lambda: self._witnesses)
+        self._left: list[Left] = []
+        self._standings: dict[str, bytes] = {}
+        self._firsts: dict[Key, Sighting] = {}
+
+    def standing(self, fingerprint: str) -> Standing:
+        """What is claimed of a label set."""
+        return _decode(self._standings[fingerprint])
+
+    @property
+    def fingerprints(self) -> list[str]:
+        """All label sets."""
+        return sorted(self._standings)
+
+    def state(self, fingerprint: str) -> str | None:
+        """`firing` or `unconfirmed`; None where nothing is open."""
+        for occurrence in self._open(fingerprint):
+            return "firing" if occurrence.unconfirmed is None else "unconfirmed"
+        return None
+
+    def take(self, receipts: Sequence[Receipt]) -> None:
+        """Let seconds pass until they are received, and commit them as one batch."""
+        self.pass_to(receipts[0].received_at)
+        self.now = max(self.now, receipts[-1].received_at)
+        known = [msgspec.structs.replace(one, group_interval_us=self._groups.interval_us(one)) for one in receipts]
+        pairs = [pair for pair in by_fingerprint(known).items() if not self._count(*pair)]
+        self._write(
+            [decide(self._known(f), s, rules=self._rules, witnesses=self._witnesses) for f, s in pairs],
+            published={receipt.id for receipt in known if receipt.publish},
+        )
+        self._note(known)
+        for receipt in known:
+            self._groups.heard(receipt)
+            for event in receipt.group.details.get("lifecycle", ()):
+                self._restarted(event)
+
+    def pass_to(self, time: datetime) -> None:
+        """Look at what lapsed, each second in which something may have."""
+        looks = 0
+        while (due := self._due()) is not None:
+            tick = max(_second_from(due), _second_from(self.now))
+            if tick > time:
+                break
+            looks += 1
+            assert looks < _MOST_LOOKS, "it looks again and again, and nothing changes"
+            if self._look(tick):
+                looks = 0
+        self.now = max(self.now, time)
+
+    # --- Reading ------------------------------------------------------------------------------------------------------
+
+    def _known(self, fingerprint: str, *, now: datetime | None = None) -> Known | None:
+        if fingerprint not in self._standings:
+            return None
+        standing = self.standing(fingerprint)
+        if standing.newest_key_us is None:
+            return Known(standing)
+        key = (fingerprint, standing.newest_key_us)
+        newest = msgspec.structs.replace(self.occurrences[key])
+        known = Known(standing, newest)
+        if now is not None:
+            first = self._firsts[key]
+            known.first = stored_sighting(
+                fingerprint,
+                from_microseconds(key[1]),
+                labels=first.alert.labels,
+                occurrence=newest,
+                generator_url=newest.generator_url,
+                source=first.source,
+                received_at=now,
+            )
+        return known
+
+    def _open(self, fingerprint: str) -> list[Occurrence]:
+        return [one for key, one in self.occurrences.items() if key[0] == fingerprint and one.status == "firing"]
+
+    # --- Writing ------------------------------------------------------------------------------------------------------
+
+    def _write(self, decisions: Sequence[Decision], *, published: Iterable[str] = ()) -> None:
+        events, queue = tell(decisions, self._router, published=set(published))
+        self.events += events
+        self.told += queue
+        self._witnesses = with_peers(self._witnesses, decisions)
+        for decision in decisions:
+            if decision.is_standing_changed:
+                self._standings[decision.fingerprint] = _encode(decision.standing)
+            for key_us, entry in decision.entries.items():
+                key = (decision.fingerprint, key_us)
+                if entry.first is not None:
+                    assert key not in self.occurrences, "two occurrences have one key"
+                    self._firsts[key] = entry.first
+                if entry.first is not None or entry.is_changed:
+                    self.occurrences[key] = msgspec.structs.replace(entry.occurrence)
+                else:
+                    _count_repeat(self.occurrences[key], entry.occurrence)
+            assert len(self._open(decision.fingerprint)) <= 1, "two are open"
+
+    def _count(self, fingerprint: str, sightings: Sequence[Sighting]) -> bool:
+        """Count plain repeats as the stores' one statement does; whether they were."""
+        standing = self._standings.get(fingerprint)
+        newest_us = None if standing is None else _decode(standing).newest_key_us
+        if newest_us is None or not is_same_word(sightings):
+            return False
+        held, last = self.occurrences[fingerprint, newest_us], sightings[-1]
+        received_at = max(sighting.received_at for sighting in sightings)
+        is_to_publish = last.word.is_firing and last.word.is_to_publish
+        is_plain = (
+            held.status == last.alert.status
+            and held.claim == last.claim
+            and held.content_hash == last.content_hash
+            and (held.is_published or not is_to_publish)
+            and to_us(held.last_received_at) <= to_us(received_at) - shortest_wait_us(last.word)
+        )
+        if is_plain:
+            held.last_received_at = max(held.last_received_at, received_at)
+            held.repeat_count += len(sightings)
+            if held.expires_at is not None and last.word.until_us is not None:
+                held.expires_at = max(held.expires_at, from_microseconds(last.word.until_us))
+            if held.status == "firing":
+                held.confirmed_at = None
+        return is_plain
+
+    def _note(self, receipts: Sequence[Receipt]) -> None:
+        """Take up what is said about alerts beside their state."""
+        places = []
+        for receipt in receipts:
+            for note in scoped_notes(receipt):
+                held = self._standings.get(note.fingerprint)
+                key_us = None if held is None else key_of_note(_decode(held), note)
+                places.append((receipt, note, None if key_us is None else from_microseconds(key_us)))
+        for event, muted in muting(place_notes(places).events):
+            known = self._known(event.fingerprint)
+            decision = known and let_mute(event.fingerprint, known, starts_at=event.starts_at, muted=muted)
+            if decision:
+                self._write([decision])
+
+    def _restarted(self, event: dict[str, Any]) -> None:
+        if event.get("event") == "alertmanagerStartupEvent":
+            at_us = to_us(datetime.fromisoformat(event["at"]))
+            self._witnesses = self._witnesses.restarted(recorder_id(event["instance"]), at_us)
+
+    # --- Time ---------------------------------------------------------------------------------------------------------
+
+    def _due(self) -> datetime | None:
+        """When there is something to look at, by what the stores look for."""
+        self._left = self._left or self._groups.take_left(100)
+        if self._left:
+            return self.now
+        bounds = self._groups.stale_after()
+        dues = [self._due_of(one, bounds) for one in self.occurrences.values() if one.status == "firing"]
+        return min((due for due in dues if due is not None), default=None)
+
+    def _due_of(self, occurrence: Occurrence, bounds: Mapping[str, int]) -> datetime | None:
+        if occurrence.expires_at is not None:
+            return occurrence.expires_at
+        if occurrence.unconfirmed is not None:
+            return None
+        unseen_us = self._rules.stale_after_us or UNSEEN_STALE_AFTER_US
+        sign = occurrence.confirmed_at or occurrence.last_received_at
+        return sign + timedelta(microseconds=bounds.get(occurrence.receiver, unseen_us))
+
+    def _look(self, now: datetime) -> bool:
+        """Take up who has left, and look at what is due; whether that was news."""
+        self.now = now
+        self.looks.append(now)
+        before = len(self.events)
+        left, self._left = self._left, []
+        for one in left:
+            known = self._known(one.fingerprint, now=now)
+            if known is not None and known.newest is not None:
+                decision = let_leave(one.fingerprint, known, now, sender=one.sender, missed_us=one.missed_us)
+                if decision.events:
+                    self._write([decision])
+        bounds = self._groups.stale_after()
+        for (fingerprint, _), occurrence in list(self.occurrences.items()):
+            due = self._due_of(occurrence, bounds) if occurrence.status == "firing" else None
+            known = self._known(fingerprint, now=now)
+            if due is None or due > now or known is None or known.newest is None:
+                continue
+            bound_us = bounds.get(known.newest.receiver)
+            self._write([let_pass(fingerprint, known, now, rules=self._rules, stale_after_us=bound_us)])
+        return len(self.events) > before or bool(left)
+
+
+def _count_repeat(held: Occurrence, now: Occurrence) -> None:
+    held.expires_at = now.expires_at
+    held.last_received_at = now.last_received_at
+    held.repeat_count = now.repeat_count
+    held.confirmed_at = now.confirmed_at
+
+
+def _second_from(time: datetime) -> datetime:
+    """The first whole second from that time on."""
+    rest = (time - _EPOCH) % _SECOND
+    return time if not rest else time + _SECOND - rest

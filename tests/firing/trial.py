@@ -1,0 +1,135 @@
+"""A trial: a scenario is played to the rules alone, and judged."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+from alert_history.domain.alert import Alert
+from alert_history.domain.delivery import Routing
+from alert_history.domain.matching import Query
+from alert_history.domain.occurrence import Event
+from alert_history.domain.routing import news_of, route
+from alert_history.domain.speaker import to_us
+from alert_history.domain.target import TargetSpec
+from alert_history.storage.batch import Enqueued
+from tests.firing.judge import Sign, Telling, Verdict, restarts_of, second, second_of, signs_of
+from tests.firing.memory import Memory
+from tests.senders.network import START, moment
+from tests.senders.scenario import Scenario, play
+
+PAGER = TargetSpec("pager", "webhook", {}, match=Query((), ()))
+LONG_AFTER = timedelta(days=9)
+HOUR = 3_600.0
+
+
+def route_all(alert: Alert, event: Event) -> Routing | None:
+    """Tell the pager of everything."""
+    return route([PAGER], news_of(alert, event))
+
+
+class Trial:
+    """A scenario played to the end, and long after it."""
+
+    def __init__(self, scenario: Scenario) -> None:
+        self.scenario = scenario
+        self.played = play(scenario)
+        self.memory = Memory(START, router=route_all)
+        for arrival in self.played.arrivals:
+            self.memory.take([arrival.receipt])
+        self.memory.pass_to(moment(scenario.settles_at))
+        self.settled = {name: self.memory.state(name) for name in self.played.truth}
+        self.memory.pass_to(moment(scenario.settles_at) + LONG_AFTER)
+
+    def faults(self, *, is_calm: bool = False) -> list[str]:
+        """All that is wrong."""
+        signs = signs_of(self.played.arrivals)
+        restarts = restarts_of(self.played.arrivals)
+        faults: list[str] = []
+        for name, truth in self.played.truth.items():
+            verdict = Verdict(name, truth, signs.get(name, []), events=self.memory.events, restarts=restarts)
+            told = [telling_of(one) for one in self.memory.told if one.event.fingerprint == name]
+            verdict.check_story(told)
+            verdict.check_ends()
+            verdict.check_pages(told, is_calm=is_calm)
+            verdict.check_missed(told)
+            verdict.check_bound(self._states(name), until=second_of(self.memory.now))
+            faults += verdict.faults
+            if self.settled[name] not in self._expected(name, is_calm=is_calm):
+                faults.append(f"{name} is {self.settled[name]} when all has settled")
+            if self.memory.state(name) is not None:
+                faults.append(f"{name} is still {self.memory.state(name)}")
+        return faults
+
+    def _states(self, name: str) -> list[tuple[float, str | None]]:
+        """Since when it was in which state."""
+        states: list[tuple[float, str | None]] = [(0.0, None)]
+        states += [
+            (second_of(event.at), _BEGIN[event.kind])
+            for event in self.memory.events
+            if event.fingerprint == name and event.kind in _BEGIN
+        ]
+        return states
+
+    def _expected(self, name: str, *, is_calm: bool) -> set[str | None]:
+        """In which states it may be when everybody has said all that there is to say."""
+        is_firing = any(firing.end == float("inf") for firing in self.played.truth[name])
+        alerting = [site.alerting for site in self.scenario.sites if site.alerting]
+        is_told_all = all(a.receivers[0].sends_resolved and not a.receivers[0].max_alerts for a in alerting)
+        if any(site.is_direct for site in self.scenario.sites):
+            return {"firing"} if is_firing else {None} if is_calm or not alerting else {"firing", "unconfirmed", None}
+        if is_firing:
+            return {"firing", "unconfirmed"} if is_told_all else {"firing", "unconfirmed", None}
+        is_plain = is_calm and is_told_all and not any(one.silences for one in alerting)
+        return {None} if is_plain else {"firing", "unconfirmed", None}
+
+
+_BEGIN: dict[str, str | None] = {
+    "fired": "firing",
+    "refired": "firing",
+    "confirmed": "firing",
+    "unconfirmed": "unconfirmed",
+    "resolved": None,
+    "expired": None,
+    "inferred": None,
+}
+"""What state an event begins."""
+
+
+def telling_of(one: Enqueued) -> Telling:
+    """What a target is told, for the judge."""
+    event = one.event
+    return Telling(second_of(event.at), event.fingerprint, to_us(event.starts_at), event.kind, event.receipt_id)
+
+
+def describe(trial: Trial) -> str:
+    """All that arrived and what became of it, in time, for people."""
+    lines = []
+    for name, signs in signs_of(trial.played.arrivals).items():
+        lines.append(f"{name} {trial.played.truth[name]}")
+        rows = [*_heard(signs), *_became(trial.memory, name, signs)]
+        lines += [f"{at:10.3f} {text}" for at, _, text in sorted(rows, key=lambda row: row[:2])]
+    return "\n".join(lines)
+
+
+def _heard(signs: list[Sign]) -> Iterator[tuple[float, float, str]]:
+    """What arrived; of words that say the same again, one an hour."""
+    lately: dict[object, float] = {}
+    for place, sign in enumerate(signs):
+        word = sign.word
+        said = (word.sender, word.is_firing, sign.start, word.end_us)
+        if sign.at - lately.get(said, -HOUR) >= HOUR:
+            end = None if word.end_us is None else second(word.end_us)
+            text = f"{word.kind} {word.sender} {'fires' if word.is_firing else 'resolved'}"
+            yield sign.at, place, f"   {text} since {sign.start} until {sign.until} end {end} #{sign.number}"
+        lately[said] = sign.at
+
+
+def _became(memory: Memory, name: str, signs: list[Sign]) -> Iterator[tuple[float, float, str]]:
+    """What became of it."""
+    places = {sign.receipt_id: place for place, sign in enumerate(signs)}
+    told = {(one.event.starts_at, one.event.key) for one in memory.told if one.event.fingerprint == name}
+    for event in memory.events:
+        if event.fingerprint == name:
+            is_told = (event.starts_at, event.key) in told
+            detail = {key: value for key, value in (event.detail or {}).items() if key != "routing"}
+            text = f" * {event.kind} {second_of(event.starts_at)} {'TOLD' if is_told else ''} {detail}"
+            yield second_of(event.at), places.get(event.receipt_id or "", -1) + 0.5, text
