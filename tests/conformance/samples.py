@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 
+import msgspec
+
 from alert_history.domain.alert import (
     Alert,
     AlertGroup,
@@ -111,3 +113,13 @@ async def all_pages(store: Store, wanted: HistoryFilter, *, sort: str, limit: in
         page = await store.history.page(wanted, PageRequest(limit=limit, sort=sort, cursor=page.next_cursor))
         seen += page.alerts
     return seen
+
+
+def posted(of: Alert, *, client: str, at: datetime = NOW) -> Receipt:
+    """A post of a Prometheus."""
+    linked = msgspec.structs.replace(of, generator_url=f"http://{client}:9090/graph?x")
+    if of.status == "firing":
+        linked = msgspec.structs.replace(linked, expires_at=at + 4 * MINUTE)
+    made = receipt(of, at=at)
+    group = AlertGroup("prometheus", "", "", "", [linked])
+    return msgspec.structs.replace(made, path="/api/v2/alerts", publish=True, group=group, client=client)

@@ -16,7 +16,7 @@ from alert_history.ports import Store
 from alert_history.storage import is_sqlite, open_store
 from alert_history.storage.tables import to_microseconds
 from tests.conformance.raw import fetch
-from tests.conformance.samples import MINUTE, NOW, SECOND, STARTS_AT, alert, everything, id_of, receipt
+from tests.conformance.samples import MINUTE, NOW, SECOND, STARTS_AT, alert, everything, id_of, posted, receipt
 from tests.legacy import double, forget_claims
 
 TARGETS = (TargetSpec("pager", "webhook", {}),)
@@ -183,16 +183,6 @@ async def test_conflicts_are_listed_with_their_labels(opened: OpenStore) -> None
     (conflict,) = await store.reconciling.conflicts(NOW, limit=10)
     assert (conflict.labels, conflict.at) == (FIRING.labels, NOW + 11 * MINUTE)
     assert await store.reconciling.conflicts(NOW + 12 * MINUTE, limit=10) == []
-
-
-def posted(of: Alert, *, client: str, at: datetime = NOW) -> Receipt:
-    """A post of a Prometheus."""
-    linked = msgspec.structs.replace(of, generator_url=f"http://{client}:9090/graph?x")
-    if of.status == "firing":
-        linked = msgspec.structs.replace(linked, expires_at=at + 4 * MINUTE)
-    made = receipt(of, at=at)
-    group = AlertGroup("prometheus", "", "", "", [linked])
-    return msgspec.structs.replace(made, path="/api/v2/alerts", publish=True, group=group, client=client)
 
 
 def _by_grafana(one: Alert, at: datetime) -> Receipt:

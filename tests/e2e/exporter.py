@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from tests.processes import HOST
@@ -31,7 +31,8 @@ def _handler(render: Render) -> type[BaseHTTPRequestHandler]:
             self.send_response(503 if text is None else 200)
             self.send_header("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
             self.end_headers()
-            self.wfile.write((text or "").encode())
+            with suppress(ConnectionError):  # whoever scrapes has given up: nothing that a test has to hear of
+                self.wfile.write((text or "").encode())
 
         def log_message(self, *_: object) -> None:
             """Says nothing: a test's output is its own."""

@@ -205,9 +205,9 @@ def two_clusters_contradict_each_other(stage: Stage) -> None:
         stage.until_repeated("TwoClusters", 2)
 
 
-def test_two_clusters_with_one_label_set_are_told_of_as_a_conflict(story: Tell) -> None:
+def test_two_clusters_with_one_label_set_are_one_occurrence(story: Tell) -> None:
     alert = story(two_clusters_contradict_each_other, "TwoClusters")
-    assert "scope" in alert.detail("conflict")["reason"]
+    assert (alert.only["state"], alert.actions) == ("firing", ["trigger"])
 
 
 @scene()

@@ -2,15 +2,16 @@
 
 import asyncio
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import httpx
 import pytest
 
 from alert_history.domain.alert import Alert, fingerprint
 from alert_history.domain.occurrence import occurrence_id
+from alert_history.storage import open_store
 from alert_history.storage.tables import to_microseconds
 from tests.commands import run
+from tests.conformance.samples import SECOND, posted
 from tests.conftest import StartService
 from tests.legacy import double, forget_claims
 from tests.processes import Server, free_port, wait_until
@@ -28,11 +29,8 @@ def doctor(database_url: str, *args: str) -> tuple[int, str, str]:
     return done.returncode, done.stdout.decode(), done.stderr.decode()
 
 
-def post(server: Server, client: str, *, starts_at: datetime = STARTS_AT, is_over: bool = False) -> None:
-    alert: dict[str, Any] = {"labels": LABELS, "generatorURL": f"http://{client}/graph"}
-    alert["startsAt"] = starts_at.isoformat()
-    if is_over:
-        alert["endsAt"] = datetime.now(UTC).isoformat()
+def post(server: Server, client: str) -> None:
+    alert = {"labels": LABELS, "generatorURL": f"http://{client}/graph", "startsAt": STARTS_AT.isoformat()}
     httpx.post(f"{server.url}/api/v2/alerts", json=[alert], trust_env=False).raise_for_status()
 
 
@@ -87,13 +85,22 @@ def test_a_repair_of_a_database_that_is_not_there_is_an_error(sqlite_url: str) -
 
 
 def test_a_label_set_in_conflict_is_told_with_what_to_do(database_url: str, service: StartService) -> None:
-    server = service({"DATABASE_URL": database_url})
-    post(server, "prometheus-0:9090")
-    for _ in range(3):
-        starts_at = datetime.now(UTC)
-        post(server, "prometheus-1:9090", starts_at=starts_at)
-        post(server, "prometheus-1:9090", starts_at=starts_at, is_over=True)
+    service({"DATABASE_URL": database_url})
+    asyncio.run(_contradict(database_url))
     code, output, _ = doctor(database_url)
     assert code == 0
     assert "two senders contradict each other about {alertname=DiskFull, instance=db-1}" in output
     assert "add a cluster label or a scope" in output
+
+
+async def _contradict(database_url: str) -> None:
+    """One sender ended it eleven minutes ago; the other goes on."""
+    before, now = datetime.now(UTC) - timedelta(minutes=11), datetime.now(UTC)
+    over = Alert(FIRING.fingerprint, "resolved", LABELS, {}, STARTS_AT, before)
+    store = open_store(database_url)
+    await store.lifecycle.open()
+    for client in ("10.0.0.1", "10.0.0.2"):
+        await store.recorder.commit([posted(FIRING, client=client, at=before)])
+    await store.recorder.commit([posted(over, client="10.0.0.1", at=before + SECOND)])
+    await store.recorder.commit([posted(FIRING, client="10.0.0.2", at=now)])
+    await store.lifecycle.close()
