@@ -108,7 +108,7 @@ def prometheus(name: str, rules: Path, *, scraped: str, alerted: Sequence[Server
 def vmalert(rules: Sequence[Rule], *, asked: Server, alerted: Sequence[Server]) -> Iterator[Server]:
     """A vmalert that asks a Prometheus every second."""
     args = [f"-datasource.url={asked.url}", "-external.url=http://vmalert.example.com", "-datasource.lookback=2s"]
-    args += [f"-notifier.url={server.url}/" for server in alerted]  # so it posts to //api/v2/alerts
+    args += [f"-notifier.url={server.url}" for server in alerted]
     with servers.vmalert_server(rules_file(rules), args=args) as server:
         yield server
 
