@@ -6,9 +6,9 @@ from datetime import datetime
 import asyncpg
 
 from alert_history.domain.alert import Alert, Source
+from alert_history.domain.microseconds import to_us
 from alert_history.storage import is_sqlite, tables
 from alert_history.storage.sqlite_rows import terms_of
-from alert_history.storage.tables import to_microseconds
 
 _COLUMNS = [name for name in tables.alerts.c.keys() if name not in {"starts_at", "claim"}]  # noqa: SIM118  # no dict
 _NAMES = ", ".join(f'"{name}"' for name in _COLUMNS)
@@ -31,7 +31,7 @@ async def double(url: str, of: Alert, *, starts_at: datetime) -> None:
     """One more occurrence of the alert as it stands now, with another start and no claim."""
     if is_sqlite(url):
         with sqlite3.connect(url.removeprefix("sqlite:///")) as file:
-            _double(file, of, to_microseconds(starts_at))
+            _double(file, of, to_us(starts_at))
         file.close()
         return
     connection = await asyncpg.connect(url)
@@ -50,7 +50,7 @@ def _double(file: sqlite3.Connection, of: Alert, starts_at: int) -> None:
     file.execute(
         f"INSERT INTO alerts (id, starts_at, {_NAMES}) SELECT ?, ?, {_NAMES} FROM alerts"  # as above
         " WHERE fingerprint = ? AND starts_at = ?",
-        (highest + 1, starts_at, of.fingerprint, to_microseconds(of.starts_at)),
+        (highest + 1, starts_at, of.fingerprint, to_us(of.starts_at)),
     )
     terms = terms_of(of.fingerprint, of.labels)
     file.execute("INSERT INTO alert_terms (rowid, terms) VALUES (?, ?)", (highest + 1, terms))

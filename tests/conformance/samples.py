@@ -18,11 +18,11 @@ from alert_history.domain.alert import (
     Status,
     fingerprint,
 )
+from alert_history.domain.microseconds import to_us
 from alert_history.domain.occurrence import occurrence_id
 from alert_history.domain.receipt import Receipt
 from alert_history.ports import HistoryFilter, PageRequest, Store, StoredAlert
 from alert_history.storage.batch import new_id
-from alert_history.storage.tables import to_microseconds
 
 NOW = datetime(2026, 3, 4, 12, 0, tzinfo=UTC)
 """When the tests' stores were prepared: a Wednesday."""
@@ -90,7 +90,7 @@ def silence(silence_id: str = "s-1", *, updated_at: datetime = NOW, comment: str
 
 def id_of(of: Alert) -> str:
     """The id of the alert's occurrence."""
-    return occurrence_id(of.fingerprint, to_microseconds(of.starts_at))
+    return occurrence_id(of.fingerprint, to_us(of.starts_at))
 
 
 async def kinds(store: Store, of: Alert) -> list[str]:

@@ -8,13 +8,13 @@ import pytest
 
 from alert_history.domain.alert import Alert, AlertGroup
 from alert_history.domain.delivery import Attempt, Routing, Settlement
+from alert_history.domain.microseconds import to_us
 from alert_history.domain.occurrence import Event, occurrence_id
 from alert_history.domain.receipt import Receipt
 from alert_history.domain.routing import news_of, route
 from alert_history.domain.target import TargetSpec
 from alert_history.ports import Store
 from alert_history.storage import is_sqlite, open_store
-from alert_history.storage.tables import to_microseconds
 from tests.conformance.raw import fetch
 from tests.conformance.samples import MINUTE, NOW, SECOND, STARTS_AT, alert, everything, id_of, posted, receipt
 from tests.legacy import double, forget_claims
@@ -51,7 +51,7 @@ def sent(*alerts: Alert, at: datetime = NOW) -> Receipt:
 
 
 def id_at(starts_at: datetime) -> str:
-    return occurrence_id(FIRING.fingerprint, to_microseconds(starts_at))
+    return occurrence_id(FIRING.fingerprint, to_us(starts_at))
 
 
 async def kinds_at(store: Store, starts_at: datetime) -> list[str]:
@@ -124,7 +124,7 @@ async def test_who_was_told_of_the_double_alone_is_told_of_what_goes_on(database
 
 async def _publish(url: str, starts_at: datetime) -> None:
     if is_sqlite(url):
-        await fetch(url, "UPDATE alerts SET is_published = 1 WHERE starts_at = ?", to_microseconds(starts_at))
+        await fetch(url, "UPDATE alerts SET is_published = 1 WHERE starts_at = ?", to_us(starts_at))
     else:
         await fetch(url, "UPDATE alerts SET is_published = true WHERE starts_at = $1", starts_at)
 

@@ -8,9 +8,9 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from alert_history.domain.microseconds import from_us
 from alert_history.ports import Store, StoredAlert
 from alert_history.storage import open_store
-from alert_history.storage.tables import from_microseconds
 from tests.conformance.replaying import Replayer, route_all
 from tests.conformance.samples import SECOND, everything
 from tests.firing.memory import Memory
@@ -82,6 +82,6 @@ def _of_store(one: StoredAlert) -> Ended:
 
 def _of_memory(memory: Memory) -> list[Ended]:
     return [
-        (fingerprint, one.began_at or from_microseconds(key_us), one.ended_by or "", one.ends_at or START)
+        (fingerprint, one.began_at or from_us(key_us), one.ended_by or "", one.ends_at or START)
         for (fingerprint, key_us), one in memory.occurrences.items()
     ]

@@ -10,8 +10,8 @@ from datetime import datetime, timedelta
 import msgspec
 
 from alert_history.domain.claim import SECOND_US, Word
+from alert_history.domain.microseconds import to_us
 from alert_history.domain.occurrence import ENDINGS, Event
-from alert_history.domain.speaker import to_us
 from tests.senders.network import START, Arrival
 from tests.senders.prometheus import PHANTOM
 from tests.senders.world import Firing

@@ -12,9 +12,10 @@ import msgspec
 
 from alert_history.domain.decision import Decision, Known, decide, let_leave, let_mute, let_pass
 from alert_history.domain.lapsing import UNSEEN_STALE_AFTER_US
+from alert_history.domain.microseconds import from_us, to_us
 from alert_history.domain.occurrence import Event, Occurrence, Sighting
 from alert_history.domain.receipt import Receipt
-from alert_history.domain.speaker import recorder_id, to_us
+from alert_history.domain.speaker import recorder_id
 from alert_history.domain.standing import DEFAULT_RULES, Rules, Standing, Witnesses
 from alert_history.engine.lapse import Groups
 from alert_history.ports import Left, Router
@@ -31,7 +32,6 @@ from alert_history.storage.batch import (
     tell,
     with_peers,
 )
-from alert_history.storage.tables import from_microseconds
 
 _SECOND = timedelta(seconds=1)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -118,7 +118,7 @@ class Memory:
             first = self._firsts[key]
             known.first = stored_sighting(
                 fingerprint,
-                from_microseconds(key[1]),
+                from_us(key[1]),
                 labels=first.alert.labels,
                 occurrence=newest,
                 generator_url=newest.generator_url,
@@ -171,7 +171,7 @@ class Memory:
             held.last_received_at = max(held.last_received_at, received_at)
             held.repeat_count += len(sightings)
             if held.expires_at is not None and last.word.until_us is not None:
-                held.expires_at = max(held.expires_at, from_microseconds(last.word.until_us))
+                held.expires_at = max(held.expires_at, from_us(last.word.until_us))
             if held.status == "firing":
                 held.confirmed_at = None
         return is_plain
@@ -183,7 +183,7 @@ class Memory:
             for note in scoped_notes(receipt):
                 held = self._standings.get(note.fingerprint)
                 key_us = None if held is None else key_of_note(_decode(held), note)
-                places.append((receipt, note, None if key_us is None else from_microseconds(key_us)))
+                places.append((receipt, note, None if key_us is None else from_us(key_us)))
         for event, muted in muting(place_notes(places).events):
             known = self._known(event.fingerprint)
             decision = known and let_mute(event.fingerprint, known, starts_at=event.starts_at, muted=muted)

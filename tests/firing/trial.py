@@ -6,9 +6,9 @@ from datetime import timedelta
 from alert_history.domain.alert import Alert
 from alert_history.domain.delivery import Routing
 from alert_history.domain.matching import Query
+from alert_history.domain.microseconds import to_us
 from alert_history.domain.occurrence import Event
 from alert_history.domain.routing import news_of, route
-from alert_history.domain.speaker import to_us
 from alert_history.domain.target import TargetSpec
 from alert_history.storage.batch import Enqueued
 from tests.firing.judge import Sign, Telling, Verdict, restarts_of, second, second_of, signs_of

@@ -7,9 +7,9 @@ import httpx
 import pytest
 
 from alert_history.domain.alert import Alert, fingerprint
+from alert_history.domain.microseconds import to_us
 from alert_history.domain.occurrence import occurrence_id
 from alert_history.storage import open_store
-from alert_history.storage.tables import to_microseconds
 from tests.commands import run
 from tests.conformance.samples import SECOND, posted
 from tests.conftest import StartService
@@ -20,8 +20,8 @@ LABELS = {"alertname": "DiskFull", "instance": "db-1"}
 STARTS_AT = datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=9)
 SECOND_START = STARTS_AT + timedelta(minutes=1)
 FIRING = Alert(fingerprint(LABELS), "firing", LABELS, {}, STARTS_AT)
-DOUBLE = occurrence_id(FIRING.fingerprint, to_microseconds(SECOND_START))
-SURVIVOR = occurrence_id(FIRING.fingerprint, to_microseconds(STARTS_AT))
+DOUBLE = occurrence_id(FIRING.fingerprint, to_us(SECOND_START))
+SURVIVOR = occurrence_id(FIRING.fingerprint, to_us(STARTS_AT))
 
 
 def doctor(database_url: str, *args: str) -> tuple[int, str, str]:

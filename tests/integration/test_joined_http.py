@@ -6,16 +6,16 @@ from datetime import timedelta
 import httpx
 import pytest
 
+from alert_history.domain.microseconds import to_us
 from alert_history.domain.occurrence import occurrence_id
 from alert_history.storage import open_store
-from alert_history.storage.tables import to_microseconds
 from tests.conformance.samples import MINUTE, STARTS_AT, alert, id_of, receipt
 from tests.conftest import StartService
 from tests.legacy import double, forget_claims
 
 FIRING = alert()
 SECOND_START = STARTS_AT + timedelta(minutes=2)
-DOUBLE = occurrence_id(FIRING.fingerprint, to_microseconds(SECOND_START))
+DOUBLE = occurrence_id(FIRING.fingerprint, to_us(SECOND_START))
 
 
 async def _record(url: str) -> None:

@@ -10,9 +10,9 @@ from alert_history.domain.alert import Alert, fingerprint
 from alert_history.domain.claim import MINUTE_US, SECOND_US, Claim, Ended, Word
 from alert_history.domain.hearing import hear
 from alert_history.domain.lapsing import leave_group, pass_time
+from alert_history.domain.microseconds import from_us, to_us
 from alert_history.domain.occurrence import Sighting
 from alert_history.domain.reconciling import Asked, Lacked, Listed, reconcile
-from alert_history.domain.speaker import from_us, to_us
 from alert_history.domain.standing import DEFAULT_RULES, Firing, Muted, Past, Standing, Witnesses
 from alert_history.domain.step import Step
 

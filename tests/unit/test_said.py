@@ -8,9 +8,10 @@ import pytest
 
 from alert_history.domain.alert import Alert, Silence, fingerprint
 from alert_history.domain.claim import MINUTE_US
+from alert_history.domain.microseconds import to_us
 from alert_history.domain.origin import Origin, Server
 from alert_history.domain.poll import PrometheusPoll
-from alert_history.domain.speaker import sender_id, to_us
+from alert_history.domain.speaker import sender_id
 from alert_history.domain.standing import Muted, Witnesses
 from alert_history.engine.asking import Origins
 from alert_history.engine.said import Said, api_sender, said_by_alertmanager, said_by_prometheus

@@ -13,8 +13,8 @@ from alert_history.cli.store import faults_of, require, using_store
 from alert_history.cli.telling import look_for_router
 from alert_history.config import Settings
 from alert_history.domain.decision import Decision
+from alert_history.domain.microseconds import to_us
 from alert_history.domain.occurrence import ENDINGS, occurrence_id
-from alert_history.domain.speaker import to_us
 from alert_history.ports import Conflict, Store
 
 _CONFLICT_LASTS = timedelta(days=1)

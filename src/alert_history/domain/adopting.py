@@ -11,8 +11,8 @@ import msgspec
 
 from alert_history.domain.claim import UNKNOWN_SENDER, Claim
 from alert_history.domain.decision import Decision, Entry, Known, settle, take_steps
+from alert_history.domain.microseconds import from_us, to_us
 from alert_history.domain.occurrence import Occurrence, Sighting
-from alert_history.domain.speaker import from_us, to_us
 from alert_history.domain.standing import DEFAULT_GROUP_INTERVAL_US, Firing, Past, Rules, Standing, add_past, close
 from alert_history.domain.step import Step
 

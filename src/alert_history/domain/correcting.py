@@ -12,6 +12,7 @@ import msgspec
 from alert_history.domain.alert import Alert
 from alert_history.domain.claim import Claim
 from alert_history.domain.decision import Decision, Known, begin, settle, take_steps
+from alert_history.domain.microseconds import from_us, to_us
 from alert_history.domain.note_text import note_text
 from alert_history.domain.occurrence import Event, EventKind, occurrence_id
 from alert_history.domain.reconciling import (
@@ -25,7 +26,7 @@ from alert_history.domain.reconciling import (
     own_claims,
     reconcile,
 )
-from alert_history.domain.speaker import from_us, split_scope, to_us
+from alert_history.domain.speaker import split_scope
 from alert_history.domain.standing import Firing, Rules, Standing, Witnesses
 
 CorrectionKind = Literal[

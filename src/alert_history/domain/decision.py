@@ -14,6 +14,7 @@ from alert_history.domain.alert import Alert
 from alert_history.domain.claim import UNKNOWN_SENDER, Claim
 from alert_history.domain.hearing import hear
 from alert_history.domain.lapsing import leave_group, pass_time
+from alert_history.domain.microseconds import from_us, to_us
 from alert_history.domain.occurrence import (
     Event,
     EventKind,
@@ -23,7 +24,6 @@ from alert_history.domain.occurrence import (
     changed_annotations,
 )
 from alert_history.domain.showing import hash_of, show_firing, show_past, shown_start
-from alert_history.domain.speaker import from_us, to_us
 from alert_history.domain.standing import (
     Firing,
     Muted,

@@ -13,7 +13,8 @@ import msgspec
 
 from alert_history.domain.alert import Alert, Note, Source, Status
 from alert_history.domain.claim import Word, claim_hash
-from alert_history.domain.speaker import Speaker, scoped, to_us
+from alert_history.domain.microseconds import to_us
+from alert_history.domain.speaker import Speaker, scoped
 from alert_history.domain.standing import EndedBy
 
 EventKind = Literal[

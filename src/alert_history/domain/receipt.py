@@ -6,8 +6,9 @@ from functools import cached_property
 import msgspec
 
 from alert_history.domain.alert import AlertGroup
+from alert_history.domain.microseconds import to_us
 from alert_history.domain.occurrence import Sighting, sight
-from alert_history.domain.speaker import Speaker, speaker_of, to_us
+from alert_history.domain.speaker import Speaker, speaker_of
 
 RANDOM_ID_BYTES = 10
 

@@ -8,8 +8,8 @@ from datetime import datetime
 
 from alert_history.domain.claim import Claim, claim_hash
 from alert_history.domain.conflict import is_split
+from alert_history.domain.microseconds import from_us, to_us
 from alert_history.domain.occurrence import Occurrence
-from alert_history.domain.speaker import from_us, to_us
 from alert_history.domain.standing import Firing, Past, live_claims, witness_claims
 
 

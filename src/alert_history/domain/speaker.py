@@ -5,7 +5,6 @@ an `@`; what people see and ask for is the part before it.
 """
 
 import re
-from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from hashlib import blake2b
 from typing import TYPE_CHECKING
@@ -14,6 +13,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from alert_history.domain.claim import Sender, SenderKind, Word
+from alert_history.domain.microseconds import to_us
 
 if TYPE_CHECKING:
     from alert_history.domain.alert import Alert, AlertGroup
@@ -22,8 +22,6 @@ MAX_SCOPE_CHARACTERS = 64
 SCOPE_MARK = "@"
 SCOPE_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
 _SCOPE = re.compile(SCOPE_PATTERN, re.ASCII)
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 _GRAFANA_MARK = ".grafana-"
 _RECORDER = "event recorder of "
 
@@ -155,13 +153,3 @@ def split_scope(fingerprint: str) -> tuple[str, str]:
     """A kept fingerprint as people know it, and its scope; empty for none."""
     plain, _, scope = fingerprint.partition(SCOPE_MARK)
     return plain, scope
-
-
-def to_us(time: datetime) -> int:
-    """Microseconds since 1970."""
-    return (time - _EPOCH) // _MICROSECOND
-
-
-def from_us(value: int) -> datetime:
-    """The aware UTC time of `to_us`."""
-    return _EPOCH + timedelta(microseconds=value)

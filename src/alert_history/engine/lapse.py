@@ -11,8 +11,9 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from alert_history.domain.group import Payload, SeenGroup, group_id, see, stale_after
+from alert_history.domain.microseconds import to_us
 from alert_history.domain.receipt import Receipt
-from alert_history.domain.speaker import scoped, sender_id, to_us
+from alert_history.domain.speaker import scoped, sender_id
 from alert_history.domain.standing import Witnesses
 from alert_history.engine.upkeep import every
 from alert_history.ports import Clock, Left, Standings

@@ -11,11 +11,12 @@ import msgspec
 
 from alert_history.domain.alert import Alert, Silence, Source, fingerprint, is_fingerprint
 from alert_history.domain.claim import Word, claim_hash
+from alert_history.domain.microseconds import from_us, to_us
 from alert_history.domain.occurrence import Sighting, content_hash
 from alert_history.domain.poll import AlertmanagerPoll, PolledAlert, PolledRuleAlert, PrometheusPoll, may_correct
 from alert_history.domain.reconciling import APART_US, Asked, Listed
 from alert_history.domain.relabelling import sent_labels
-from alert_history.domain.speaker import from_us, sender_id, to_us
+from alert_history.domain.speaker import sender_id
 from alert_history.domain.standing import Muted, Witnesses
 from alert_history.sources.alert_rules import Fault, check_labels, clean, read_annotations
 from alert_history.sources.annotation_limit import cut, is_over_limit

@@ -4,8 +4,9 @@ from datetime import datetime
 
 import msgspec
 
+from alert_history.domain.microseconds import to_us
 from alert_history.domain.receipt import Receipt
-from alert_history.domain.speaker import origin_of, recorder_id, to_us
+from alert_history.domain.speaker import origin_of, recorder_id
 from alert_history.domain.standing import Witnesses
 from alert_history.engine.upkeep import every
 from alert_history.ports import ClaimRecorder, Upkeep

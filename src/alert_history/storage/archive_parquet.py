@@ -6,8 +6,8 @@ from types import ModuleType
 from typing import Any
 
 from alert_history.domain.archive import Column, Kind, Row, Shape
+from alert_history.domain.microseconds import from_us
 from alert_history.errors import ArchiveFault, ConfigurationError
-from alert_history.storage.tables import from_microseconds
 
 _BATCH_ROWS = 500
 
@@ -63,7 +63,7 @@ class ParquetFormat:
 
     def _values(self, array: Any, column: Column) -> list[Any]:
         if column.kind == "time":  # by the number, because Python's own conversion needs a time zone database
-            return [None if us is None else from_microseconds(us) for us in array.cast("int64").to_pylist()]
+            return [None if us is None else from_us(us) for us in array.cast("int64").to_pylist()]
         values: list[Any] = array.to_pylist()
         return [dict(value) for value in values] if column.kind == "texts" else values
 

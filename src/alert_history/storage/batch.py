@@ -13,6 +13,7 @@ from alert_history.domain.claim import Word
 from alert_history.domain.classification import Verdict
 from alert_history.domain.decision import Decision
 from alert_history.domain.delivery import Routing
+from alert_history.domain.microseconds import to_us
 from alert_history.domain.occurrence import Event, Occurrence, Sighting, note_event, note_key
 from alert_history.domain.receipt import RANDOM_ID_BYTES, Outcome, Receipt, time_ordered_id
 from alert_history.domain.severity import Severity
@@ -20,7 +21,6 @@ from alert_history.domain.speaker import scoped, without_grafana
 from alert_history.domain.standing import Firing, Muted, Past, Standing, Witnesses, key_at
 from alert_history.errors import StorageUnavailable
 from alert_history.ports import Accuracy, KeptVerdict, Router
-from alert_history.storage.tables import to_microseconds
 
 Key = tuple[str, datetime]
 
@@ -126,7 +126,7 @@ def _notify(standing: Standing, event: Event, targets: Iterable[str]) -> None:
 
 def _holder(standing: Standing, event: Event) -> Firing | Past | None:
     """What the standing remembers of the firing that an event is of."""
-    key_us = to_microseconds(event.starts_at)
+    key_us = to_us(event.starts_at)
     if standing.firing is not None and standing.firing.key_us == key_us:
         return standing.firing
     return next((past for past in standing.past if past.key_us == key_us), None)
@@ -234,7 +234,7 @@ def scoped_notes(receipt: Receipt) -> Iterable[Note]:
 
 def key_of_note(standing: Standing, note: Note) -> int | None:
     """The key of the occurrence that a note is about; None if the standing remembers none such."""
-    return key_at(standing, None if note.starts_at is None else to_microseconds(note.starts_at))
+    return key_at(standing, None if note.starts_at is None else to_us(note.starts_at))
 
 
 def place_notes(places: Iterable[NotePlace]) -> PlacedNotes:
@@ -260,7 +260,7 @@ def _muted_by(event: Event) -> Muted | None:
     match event.kind:
         case "silenced":
             until = detail.get("ends_at")
-            until_us = to_microseconds(datetime.fromisoformat(until)) if until else None
+            until_us = to_us(datetime.fromisoformat(until)) if until else None
             return Muted("silenced", str(detail.get("silence_id", "")), until_us)
         case "inhibited":
             return Muted("inhibited", ", ".join(map(str, detail.get("inhibited_by", []))))
@@ -381,7 +381,7 @@ def stored_sighting(  # the columns of a row
     alert = Alert(
         fingerprint, occurrence.status, labels, occurrence.annotations, starts_at, generator_url=generator_url
     )
-    word = Word("", "witness", is_firing=True, start_us=to_microseconds(starts_at), at_us=0, content=0)
+    word = Word("", "witness", is_firing=True, start_us=to_us(starts_at), at_us=0, content=0)
     content = encode_json(occurrence.annotations)
     receiver = occurrence.receiver
     return Sighting(alert, occurrence.content_hash, content, source, receiver, "", received_at, word, 0)
@@ -406,7 +406,7 @@ def new_id(time: datetime) -> str:
 
 def lowest_uuid7(time: datetime) -> str:
     """Sorts before every UUIDv7 made at or after that time, and after all made before its millisecond."""
-    milliseconds = f"{max(to_microseconds(time), 0) // 1000:012x}"
+    milliseconds = f"{max(to_us(time), 0) // 1000:012x}"
     return f"{milliseconds[:8]}-{milliseconds[8:]}-7000-8000-000000000000"
 
 

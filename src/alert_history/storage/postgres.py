@@ -9,6 +9,7 @@ import asyncpg
 
 from alert_history.domain.alert import Note, Refused
 from alert_history.domain.decision import Decision, Known
+from alert_history.domain.microseconds import from_us
 from alert_history.domain.occurrence import Sighting
 from alert_history.domain.receipt import Outcome, Receipt
 from alert_history.domain.standing import DEFAULT_RULES, Rules, Witnesses
@@ -48,7 +49,6 @@ from alert_history.storage.postgres_rows import (
 )
 from alert_history.storage.postgres_standings import PostgresStandings
 from alert_history.storage.postgres_upkeep import PostgresUpkeep
-from alert_history.storage.tables import from_microseconds
 from alert_history.urls.postgres import read_postgres_url
 from alert_history.zstd import ZstdCompressor
 
@@ -228,7 +228,7 @@ def _key_of(known: Mapping[str, Known], note: Note) -> datetime | None:
     """The key of the occurrence that a note is about, as the standings or the note itself say; None: the newest."""
     one = known.get(note.fingerprint)
     key_us = None if one is None else key_of_note(one.standing, note)
-    return note.starts_at if key_us is None else from_microseconds(key_us)
+    return note.starts_at if key_us is None else from_us(key_us)
 
 
 async def _fetch_keys(connection: Connection, statement: str, keys: Sequence[Key]) -> list[Any]:

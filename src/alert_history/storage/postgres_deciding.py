@@ -7,6 +7,7 @@ import msgspec
 
 from alert_history.domain.adopting import Kept, recalled
 from alert_history.domain.decision import Decision, Known, let_mute
+from alert_history.domain.microseconds import from_us
 from alert_history.domain.occurrence import Event
 from alert_history.domain.standing import Standing
 from alert_history.storage import postgres_statements as sql
@@ -22,7 +23,6 @@ from alert_history.storage.postgres_rows import (
     standing_row,
     update_occurrences,
 )
-from alert_history.storage.tables import from_microseconds
 
 _read_standing = msgspec.json.Decoder(Standing).decode
 
@@ -43,7 +43,7 @@ async def lock_known(connection: Connection, fingerprints: Sequence[str], *, may
 
 async def _newest(connection: Connection, standings: Mapping[str, Standing], *, may_wait: bool) -> dict[str, Any]:
     keys = [
-        (fingerprint, from_microseconds(standing.newest_key_us))
+        (fingerprint, from_us(standing.newest_key_us))
         for fingerprint, standing in sorted(standings.items())
         if standing.newest_key_us is not None
     ]

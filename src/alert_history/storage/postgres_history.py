@@ -8,6 +8,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 import msgspec
 from sqlalchemy import and_, select, true
 
+from alert_history.domain.microseconds import from_us, to_us
 from alert_history.domain.occurrence import number_of, occurrence_id, split_occurrence_id
 from alert_history.domain.speaker import split_scope
 from alert_history.errors import NotFound
@@ -40,7 +41,7 @@ from alert_history.storage.postgres_search import (
     try_to_count_all,
 )
 from alert_history.storage.reads import confirmed_of, ended_by_of, state_of
-from alert_history.storage.tables import alerts, from_microseconds, quarantine, to_microseconds
+from alert_history.storage.tables import alerts, quarantine
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -186,7 +187,7 @@ def _key_of(occurrence_id: str) -> tuple[str, datetime]:
     parts = split_occurrence_id(occurrence_id)
     try:
         if parts is not None:
-            return parts[0], from_microseconds(parts[1])
+            return parts[0], from_us(parts[1])
     except OverflowError:
         pass
     raise NotFound(f"{occurrence_id!r} is no id of an occurrence")
@@ -196,7 +197,7 @@ def read_alert(row: Any) -> StoredAlert:
     """An occurrence from a row of `alerts`."""
     fingerprint, scope = split_scope(row["fingerprint"])
     return StoredAlert(
-        id=occurrence_id(row["fingerprint"], to_microseconds(row["starts_at"])),
+        id=occurrence_id(row["fingerprint"], to_us(row["starts_at"])),
         fingerprint=fingerprint,
         alertname=row["alertname"],
         namespace=row["namespace"],

@@ -13,6 +13,7 @@ import msgspec
 
 from alert_history.domain.change_text import end_reason
 from alert_history.domain.delivery import Leased, Settlement
+from alert_history.domain.microseconds import to_us
 from alert_history.domain.occurrence import ENDINGS, occurrence_id
 from alert_history.domain.speaker import split_scope
 from alert_history.domain.target import Outgoing
@@ -20,7 +21,6 @@ from alert_history.errors import NotFound
 from alert_history.ports import DeliveryFilter, DeliveryPage, QueueDepth, StoredDelivery
 from alert_history.storage.batch import encode_json, meaning
 from alert_history.storage.postgres_connection import Connections, storage_errors
-from alert_history.storage.tables import to_microseconds
 
 _COLUMNS = (
     "id, fingerprint, starts_at, target, event_key, event, receipt_id, state, created_at, due_at, lease_until, "
@@ -266,7 +266,7 @@ def _leased(row: Any, *, target: str, until: datetime) -> Leased:
     status = "resolved" if row["event"] in ENDINGS else "firing"
     fingerprint, scope = split_scope(row["fingerprint"])
     alert = Outgoing(
-        occurrence_id=occurrence_id(row["fingerprint"], to_microseconds(row["starts_at"])),
+        occurrence_id=occurrence_id(row["fingerprint"], to_us(row["starts_at"])),
         fingerprint=fingerprint,
         status=status,  # type: ignore[arg-type]  # one of the two above
         event=row["event"],
@@ -292,7 +292,7 @@ def _leased(row: Any, *, target: str, until: datetime) -> Leased:
 def _stored(row: Any) -> StoredDelivery:
     return StoredDelivery(
         id=row["id"],
-        occurrence_id=occurrence_id(row["fingerprint"], to_microseconds(row["starts_at"])),
+        occurrence_id=occurrence_id(row["fingerprint"], to_us(row["starts_at"])),
         fingerprint=split_scope(row["fingerprint"])[0],
         target=row["target"],
         event=row["event"],

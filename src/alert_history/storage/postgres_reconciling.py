@@ -9,6 +9,7 @@ import msgspec
 from alert_history.domain.alert import Silence
 from alert_history.domain.correcting import OpenLabelSet, Sign, let_answer
 from alert_history.domain.decision import Decision, Known
+from alert_history.domain.microseconds import from_us, to_us
 from alert_history.domain.occurrence import occurrence_id
 from alert_history.domain.reconciling import Answer, Listed
 from alert_history.domain.standing import Rules, Standing, Witnesses
@@ -20,7 +21,6 @@ from alert_history.storage.postgres_deciding import lock_known, recall, write_de
 from alert_history.storage.postgres_dialer import Connection
 from alert_history.storage.postgres_rows import silence_row
 from alert_history.storage.postgres_standings import INSERT_STANDING, add_first, adopt_one
-from alert_history.storage.tables import from_microseconds, to_microseconds
 
 _PAGE_ROWS = 2_000
 
@@ -73,7 +73,7 @@ class PostgresReconciling:
 
     async def read_open(self) -> AsyncIterator[list[OpenLabelSet]]:
         """See `ports.Reconciling.read_open`. By when they were first received, which an index has in order."""
-        after: tuple[datetime, str] = (from_microseconds(0), "")
+        after: tuple[datetime, str] = (from_us(0), "")
         while rows := await self._read_open(after):
             after = (rows[-1]["timestamp"], rows[-1]["fingerprint"])
             yield list(map(_open_label_set, rows))
@@ -85,7 +85,7 @@ class PostgresReconciling:
 
     async def confirm(self, signs: Sequence[Sign]) -> None:
         """See `ports.Reconciling.confirm`."""
-        rows = [(s.fingerprint, from_microseconds(s.key_us), s.claim, from_microseconds(s.at_us)) for s in signs]
+        rows = [(s.fingerprint, from_us(s.key_us), s.claim, from_us(s.at_us)) for s in signs]
         if rows:
             with storage_errors():
                 async with self._connections.keeper() as connection, connection.transaction():
@@ -172,7 +172,7 @@ class PostgresReconciling:
                 rows = await connection.fetch(_CONFLICTS, since, limit)
         return [
             Conflict(
-                occurrence_id(row["fingerprint"], to_microseconds(row["starts_at"])),
+                occurrence_id(row["fingerprint"], to_us(row["starts_at"])),
                 _read_labels(row["labels"]),
                 row["conflict_at"],
             )
@@ -193,5 +193,5 @@ async def _begun(connection: Connection, fingerprint: str, *, now: datetime, is_
 
 
 def _open_label_set(row: Any) -> OpenLabelSet:
-    standing, last_us = _read_standing(row["standing"]), to_microseconds(row["last_received_at"])
+    standing, last_us = _read_standing(row["standing"]), to_us(row["last_received_at"])
     return OpenLabelSet(row["fingerprint"], row["alertname"], standing, row["claim"] or 0, last_us)

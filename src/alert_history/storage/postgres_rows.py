@@ -9,6 +9,7 @@ import msgspec
 from alert_history.domain.adopting import Kept
 from alert_history.domain.alert import Refused, Silence
 from alert_history.domain.decision import Entry
+from alert_history.domain.microseconds import from_us, to_us
 from alert_history.domain.occurrence import Event, Occurrence, Sighting
 from alert_history.domain.receipt import Outcome, Receipt
 from alert_history.domain.standing import Standing
@@ -24,7 +25,6 @@ from alert_history.storage.batch import (
     stored_sighting,
 )
 from alert_history.storage.postgres_dialer import Connection
-from alert_history.storage.tables import from_microseconds, to_microseconds
 
 
 def read_occurrence(row: Any) -> Occurrence:
@@ -65,7 +65,7 @@ def first_sighting(row: Any, *, received_at: datetime) -> Sighting:
 def read_kept(row: Any, *, notified: list[str]) -> Kept:
     """An occurrence from a whole row of `alerts`."""
     first = first_sighting(row, received_at=row["timestamp"])
-    return Kept(to_microseconds(row["starts_at"]), read_occurrence(row), first, notified)
+    return Kept(to_us(row["starts_at"]), read_occurrence(row), first, notified)
 
 
 async def update_occurrences(connection: Connection, occurrences: dict[Key, Occurrence]) -> None:
@@ -116,8 +116,8 @@ def standing_row(fingerprint: str, standing: Standing) -> tuple[Any, ...]:
     return (
         fingerprint,
         encode_json(standing).decode(),
-        None if closed is None else from_microseconds(closed),
-        None if conflict is None else from_microseconds(conflict),
+        None if closed is None else from_us(closed),
+        None if conflict is None else from_us(conflict),
     )
 
 
@@ -188,10 +188,10 @@ def repeat_row(key: Key, sightings: Sequence[Sighting]) -> tuple[Any, ...]:
         last.claim,
         last.content_hash,
         received_at,
-        None if word.until_us is None else from_microseconds(word.until_us),
+        None if word.until_us is None else from_us(word.until_us),
         len(sightings),
         word.is_firing and word.is_to_publish,
-        from_microseconds(to_microseconds(received_at) - shortest_wait_us(word)),
+        from_us(to_us(received_at) - shortest_wait_us(word)),
     )
 
 

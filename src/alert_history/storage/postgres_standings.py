@@ -1,7 +1,7 @@
 """PostgreSQL: what the passing of time does to what is claimed. What another replica holds is left to it."""
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import msgspec
 
@@ -9,6 +9,7 @@ from alert_history.domain.adopting import Kept, adopt
 from alert_history.domain.decision import Decision, Known, let_leave, let_pass
 from alert_history.domain.group import SeenGroup
 from alert_history.domain.lapsing import UNSEEN_STALE_AFTER_US
+from alert_history.domain.microseconds import from_us
 from alert_history.domain.standing import Rules
 from alert_history.ports import Left, Router
 from alert_history.storage import postgres_statements as sql
@@ -17,7 +18,6 @@ from alert_history.storage.postgres_connection import Connections, storage_error
 from alert_history.storage.postgres_deciding import fetch_kept, lock_known, write_decisions, write_events
 from alert_history.storage.postgres_dialer import Connection
 from alert_history.storage.postgres_rows import first_sighting
-from alert_history.storage.tables import from_microseconds
 
 _FORGET_GROUPS_AFTER = timedelta(days=30)
 _CONFLICT_LASTS = timedelta(days=1)
@@ -53,7 +53,7 @@ ON CONFLICT (id) DO UPDATE SET last_at = excluded.last_at, seen = excluded.seen
 WHERE groups_seen.last_at < excluded.last_at
 """
 _LOAD_GROUPS = "SELECT seen FROM groups_seen WHERE last_at > $1 ORDER BY id"
-_LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
+_LONG_AGO = from_us(0)
 INSERT_STANDING = "INSERT INTO standings (fingerprint, standing) VALUES ($1, '[]') ON CONFLICT DO NOTHING"
 _JOIN = """
 UPDATE alerts a SET joined_into = u.joined_into
@@ -123,7 +123,7 @@ class PostgresStandings:
 
     async def save_groups(self, groups: Sequence[SeenGroup]) -> None:
         """See `ports.Standings.save_groups`."""
-        rows = sorted((group.id, from_microseconds(group.last_us), encode_json(group).decode()) for group in groups)
+        rows = sorted((group.id, from_us(group.last_us), encode_json(group).decode()) for group in groups)
         if rows:
             with storage_errors():
                 async with self._connections.keeper() as connection:
@@ -201,7 +201,7 @@ async def adopt_one(
     await write_decisions(connection, [adoption.decision])
     await write_events(connection, events, queue)
     if adoption.joined:
-        rows = [(fingerprint, from_microseconds(k), from_microseconds(i)) for k, i in adoption.joined.items()]
+        rows = [(fingerprint, from_us(k), from_us(i)) for k, i in adoption.joined.items()]
         await connection.execute(_JOIN, *zip(*rows, strict=True))
     return adoption.decision
 
@@ -209,7 +209,7 @@ async def adopt_one(
 async def add_first(connection: Connection, known: Mapping[str, Known], *, now: datetime) -> None:
     """Add what was first said of the newest occurrence of each."""
     keys = [
-        (fingerprint, from_microseconds(one.standing.newest_key_us))
+        (fingerprint, from_us(one.standing.newest_key_us))
         for fingerprint, one in sorted(known.items())
         if one.newest is not None and one.standing.newest_key_us is not None
     ]

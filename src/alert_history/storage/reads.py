@@ -27,11 +27,12 @@ from sqlalchemy import (
 )
 
 from alert_history.domain.alert import is_fingerprint
+from alert_history.domain.microseconds import from_us
 from alert_history.domain.speaker import SCOPE_MARK
 from alert_history.domain.standing import EndedBy
 from alert_history.errors import InvalidQuery
 from alert_history.ports import HistoryFilter, PageRequest
-from alert_history.storage.tables import alerts, from_microseconds
+from alert_history.storage.tables import alerts
 
 COUNT_BOUND = 10_000
 """Totals up to here are exact unless even that takes longer than `COUNT_SOME_MS` (a word that hardly anything holds);
@@ -238,7 +239,7 @@ def compiled(statement: Select[Any], dialect: Dialect) -> tuple[str, list[Any]]:
 
 def time_of(value: Any) -> datetime | None:
     """A stored time, whichever database it came from."""
-    return from_microseconds(value) if isinstance(value, int) else value
+    return from_us(value) if isinstance(value, int) else value
 
 
 def bounded(counted: int) -> tuple[int, bool]:

@@ -13,6 +13,7 @@ from itertools import islice, starmap
 
 from alert_history.domain.alert import Note
 from alert_history.domain.decision import Decision, decide
+from alert_history.domain.microseconds import from_us, to_us
 from alert_history.domain.occurrence import Sighting
 from alert_history.domain.receipt import Outcome, Receipt
 from alert_history.domain.standing import DEFAULT_RULES, Rules, Witnesses
@@ -47,7 +48,6 @@ from alert_history.storage.sqlite_reconciling import SqliteReconciling
 from alert_history.storage.sqlite_standing_log import StandingLog
 from alert_history.storage.sqlite_standings import SqliteStandings
 from alert_history.storage.sqlite_upkeep import SqliteUpkeep
-from alert_history.storage.tables import from_microseconds, to_microseconds
 from alert_history.zstd import ZstdCompressor
 
 _SEEN = 20_000
@@ -148,7 +148,7 @@ class SqliteRecorder:
 
     def _keep_bodies(self, connection: sqlite3.Connection, receipts: Iterable[Receipt]) -> None:
         for receipt in receipts:
-            day = to_microseconds(receipt.received_at) // _DAY * _DAY
+            day = to_us(receipt.received_at) // _DAY * _DAY
             is_held = "SELECT 1 FROM receipt_bodies WHERE received_on = ? AND sha256 = ?"
             if connection.execute(is_held, (day, receipt.body_sha256)).fetchone() is None:
                 body = self._compressor.compress(receipt.body, ZstdCompressor.FLUSH_FRAME)
@@ -179,7 +179,7 @@ def _keep_notes(connection: sqlite3.Connection, receipts: Sequence[Receipt], log
         starts_at = _occurrence_of(connection, note, log)
         row = None
         if starts_at is not None:
-            row = connection.execute(sql.FIND_ID, (to_microseconds(starts_at), note.fingerprint)).fetchone()
+            row = connection.execute(sql.FIND_ID, (to_us(starts_at), note.fingerprint)).fetchone()
         if row is not None and starts_at is not None:
             ids[note.fingerprint, starts_at] = row[0]
         places.append((receipt, note, None if row is None else starts_at))
@@ -197,11 +197,11 @@ def _occurrence_of(connection: sqlite3.Connection, note: Note, log: StandingLog)
     text = log.find(connection, note.fingerprint)
     key_us = None if text is None else key_of_note(sql.read_standing(text), note)
     if key_us is not None:
-        return from_microseconds(key_us)
+        return from_us(key_us)
     return note.starts_at or _newest_start(connection, note.fingerprint)
 
 
 def _newest_start(connection: sqlite3.Connection, fingerprint: str) -> datetime | None:
     arguments = (sql.fingerprint_term(fingerprint), fingerprint)
     row = connection.execute(sql.NEWEST_START, arguments).fetchone()
-    return None if row is None else from_microseconds(row[0])
+    return None if row is None else from_us(row[0])

@@ -12,12 +12,12 @@ from typing import Any
 import msgspec
 
 from alert_history.domain.archive import ALERTS, BODIES, EVENTS, Entry, Kind, Row, Shape
+from alert_history.domain.microseconds import from_us, to_us
 from alert_history.errors import Busy, QueryTimeout
 from alert_history.storage import sqlite_rows as sql
 from alert_history.storage.batch import encode_json, lowest_uuid7
 from alert_history.storage.sqlite_connection import Connections
 from alert_history.storage.sqlite_upkeep import FORGET_TERMS
-from alert_history.storage.tables import from_microseconds, to_microseconds
 from alert_history.zstd import compress, decompress
 
 _BODY_LEVEL = 1
@@ -78,7 +78,7 @@ def _lock(path: Path) -> Iterator[None]:
 
 def _age(shape: Shape, before: datetime) -> tuple[str, list[Any]]:
     """The condition that a row is old, and its arguments; the key's own order bounds what is looked at."""
-    limit = to_microseconds(before)
+    limit = to_us(before)
     if shape is ALERTS:
         age = f"t.id < ? AND t.last_received_at < ? AND t.status <> 'firing' AND NOT EXISTS ({_QUEUED})"
         return age, [limit * sql.IDS_A_MICROSECOND, limit]
@@ -131,7 +131,7 @@ def _from_file(value: Any, kind: Kind) -> Any:
     if value is None:
         return None
     if kind == "time":
-        return from_microseconds(value)
+        return from_us(value)
     if kind == "texts":
         return _read_texts(value)
     return bool(value) if kind == "truth" else value
@@ -141,7 +141,7 @@ def _to_file(value: Any, kind: Kind) -> Any:
     if value is None:
         return None
     if kind == "time":
-        return to_microseconds(value)
+        return to_us(value)
     return encode_json(value).decode() if kind == "texts" else value
 
 
@@ -160,7 +160,7 @@ def _drop_occurrence(connection: sqlite3.Connection, entry: Entry) -> bool:
     found = connection.execute(
         """SELECT t.*, (SELECT count(*) FROM events e WHERE e.alert_id = t.id) AS events
         FROM alerts t WHERE t.starts_at = ? AND t.fingerprint = ?""",
-        (to_microseconds(key[0]), key[1]),
+        (to_us(key[0]), key[1]),
     ).fetchone()
     if found is None or _version_in(found) != ALERTS.values(entry.row, ALERTS.version):
         return False
@@ -198,7 +198,7 @@ def _put_occurrences(connection: sqlite3.Connection, entries: Sequence[Entry]) -
     new: dict[Row, Entry] = {}
     for entry in entries:
         fingerprint, starts_at = ALERTS.values(entry.row, ALERTS.key)
-        if connection.execute(held, (to_microseconds(starts_at), fingerprint)).fetchone() is None:
+        if connection.execute(held, (to_us(starts_at), fingerprint)).fetchone() is None:
             new.setdefault((fingerprint, starts_at), entry)
     ids = sql.new_ids(connection, [entry.row[ALERTS.places["timestamp"]] for entry in new.values()])
     for alert_id, entry in zip(ids, new.values(), strict=True):

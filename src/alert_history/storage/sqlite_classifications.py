@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from alert_history.domain.classification import Case, Past, Usage
+from alert_history.domain.microseconds import from_us, to_us
 from alert_history.domain.severity import Severity
 from alert_history.ports import Accuracy, ClassifiedCount, KeptVerdict, Spent, Unanswered
 from alert_history.storage import sqlite_rows as sql
@@ -27,7 +28,6 @@ from alert_history.storage.batch import (
 from alert_history.storage.classification_rows import kept_of, row_of
 from alert_history.storage.sqlite_connection import Connections
 from alert_history.storage.sqlite_past import past
-from alert_history.storage.tables import from_microseconds, to_microseconds
 
 _NEWEST = """SELECT id, shape, fingerprint, verdict FROM classifications
     WHERE shape = ? AND (at >= ? OR source = 'person') ORDER BY id DESC LIMIT 1"""
@@ -107,7 +107,7 @@ class SqliteClassifications:
         return [
             Unanswered(
                 row["fingerprint"],
-                from_microseconds(row["starts_at"]),
+                from_us(row["starts_at"]),
                 row["target"],
                 msgspec.json.decode(row["labels"]),
                 msgspec.json.decode(row["annotations"]),
@@ -131,28 +131,28 @@ class SqliteClassifications:
 
     async def spent(self, *, since: datetime) -> Spent:
         """See `ports.Classifications.spent`."""
-        (row,) = await self._connections.read(_rows, _SPENT, to_microseconds(since), lowest_uuid7(since))
+        (row,) = await self._connections.read(_rows, _SPENT, to_us(since), lowest_uuid7(since))
         return Spent(*row)
 
     async def keep_unusable(self, usage: Usage, *, model: str, now: datetime) -> None:
         """See `ports.Classifications.keep_unusable`."""
         tokens = usage.prompt_tokens + usage.completion_tokens
-        row = (new_id(now), to_microseconds(now), model, tokens, usage.cost_usd)
+        row = (new_id(now), to_us(now), model, tokens, usage.cost_usd)
         await self._connections.write(_execute, "INSERT INTO unusable_answers VALUES (?, ?, ?, ?, ?)", row)
 
     async def counts(self, *, since: datetime, until: datetime) -> list[ClassifiedCount]:
         """See `ports.Classifications.counts`."""
-        rows = await self._connections.read(_rows, _COUNTS, to_microseconds(since), to_microseconds(until))
+        rows = await self._connections.read(_rows, _COUNTS, to_us(since), to_us(until))
         return [ClassifiedCount(*row) for row in rows]
 
     async def accuracy(self, *, since: datetime, until: datetime) -> list[Accuracy]:
         """See `ports.Classifications.accuracy`."""
-        rows = await self._connections.read(_rows, _REVIEWED, to_microseconds(since), to_microseconds(until))
-        return right_by_day((from_microseconds(row[0]), *row[1:]) for row in rows)
+        rows = await self._connections.read(_rows, _REVIEWED, to_us(since), to_us(until))
+        return right_by_day((from_us(row[0]), *row[1:]) for row in rows)
 
     async def note(self, action: str, *, actor: str, detail: dict[str, Any], now: datetime) -> None:
         """See `ports.Classifications.note`."""
-        row = (new_id(now), to_microseconds(now), actor, action, encode_json(detail).decode())
+        row = (new_id(now), to_us(now), actor, action, encode_json(detail).decode())
         await self._connections.write(_execute, "INSERT INTO audit VALUES (?, ?, ?, ?, ?)", row)
 
 
@@ -171,7 +171,7 @@ def _execute(connection: sqlite3.Connection, statement: str, values: tuple[Any, 
 def _newest(connection: sqlite3.Connection, shapes: Sequence[str], *, since: datetime) -> dict[str, KeptVerdict]:
     found = {}
     for shape in shapes:
-        row = connection.execute(_NEWEST, (shape, to_microseconds(since))).fetchone()
+        row = connection.execute(_NEWEST, (shape, to_us(since))).fetchone()
         if row is not None:
             found[shape] = kept_of(row)
     return found
@@ -180,12 +180,12 @@ def _newest(connection: sqlite3.Connection, shapes: Sequence[str], *, since: dat
 def _claim(
     connection: sqlite3.Connection, shapes: Sequence[str], *, owner: str, now: datetime, until: datetime
 ) -> list[str]:
-    times = to_microseconds(until), to_microseconds(now)
+    times = to_us(until), to_us(now)
     return [shape for shape in shapes if connection.execute(_CLAIM, (shape, owner, *times)).rowcount]
 
 
 def _keep(connection: sqlite3.Connection, kept: Sequence[KeptVerdict], *, now: datetime) -> int:
-    connection.executemany(_INSERT, [row_of(one, at=to_microseconds(one.verdict.classification.at)) for one in kept])
+    connection.executemany(_INSERT, [row_of(one, at=to_us(one.verdict.classification.at)) for one in kept])
     return _let_go(connection, [one.shape for one in kept], unenriched=None, now=now)
 
 
@@ -195,7 +195,7 @@ def _is_any_held(connection: sqlite3.Connection, shapes: Sequence[str]) -> bool:
 
 
 def _let_go(connection: sqlite3.Connection, shapes: Sequence[str], *, unenriched: str | None, now: datetime) -> int:
-    due_at = to_microseconds(now)
+    due_at = to_us(now)
     connection.executemany("DELETE FROM classification_claims WHERE shape = ?", [(shape,) for shape in shapes])
     went = connection.executemany(_LET_GO, [(unenriched, due_at, shape) for shape in shapes]).rowcount
     return max(went, 0)
@@ -206,12 +206,12 @@ def _follow_up(
 ) -> int:
     queued = 0
     for fingerprint, starts_at, target in told:
-        key = (to_microseconds(starts_at), fingerprint)
+        key = (to_us(starts_at), fingerprint)
         connection.execute(_TAKE_ALONG, (kept.shape, *key, target))
         alert = connection.execute(_IS_FIRING, key).fetchone()
         if alert is None or connection.execute(_IS_PENDING, (*key, target)).fetchone():
             continue
-        if connection.execute(_IS_TOLD, (*key, target, to_microseconds(kept.verdict.classification.at))).fetchone():
+        if connection.execute(_IS_TOLD, (*key, target, to_us(kept.verdict.classification.at))).fetchone():
             continue
         event = classified_event(kept, fingerprint=fingerprint, starts_at=starts_at, now=now)
         connection.execute(sql.INSERT_NOTE, sql.event_row(alert["id"], event)).fetchall()

@@ -5,11 +5,11 @@ from collections.abc import Iterable, Sequence
 
 from alert_history.domain.adopting import recalled
 from alert_history.domain.decision import Decision, Entry, Known, let_mute
+from alert_history.domain.microseconds import to_us
 from alert_history.domain.occurrence import Event
 from alert_history.storage import sqlite_rows as sql
 from alert_history.storage.batch import Key, muting
 from alert_history.storage.sqlite_standing_log import StandingLog
-from alert_history.storage.tables import to_microseconds
 
 
 def find_known(connection: sqlite3.Connection, fingerprint: str, log: StandingLog) -> Known | None:
@@ -55,7 +55,7 @@ def write_decisions(connection: sqlite3.Connection, decisions: Sequence[Decision
 
 def _update(connection: sqlite3.Connection, fingerprint: str, entry: Entry) -> int:
     """Write what became of a known occurrence; its id."""
-    key = (to_microseconds(entry.starts_at), fingerprint)
+    key = (to_us(entry.starts_at), fingerprint)
     alert_id: int = connection.execute(sql.FIND_ID, key).fetchone()[0]
     if entry.is_changed:
         connection.execute(sql.UPDATE_ALERT, sql.update_row(alert_id, entry.occurrence))

@@ -28,6 +28,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import sqlite as dialects
 
 from alert_history.domain.matching import Query
+from alert_history.domain.microseconds import from_us, to_us
 from alert_history.domain.occurrence import number_of, occurrence_id, split_occurrence_id
 from alert_history.domain.speaker import split_scope
 from alert_history.errors import NotFound
@@ -48,7 +49,7 @@ from alert_history.storage.sqlite_connection import (
     is_interrupted,
     time_limit,
 )
-from alert_history.storage.tables import alerts, from_microseconds, quarantine, to_microseconds
+from alert_history.storage.tables import alerts, quarantine
 
 _DIALECT = dialects.dialect(paramstyle="qmark")
 _alert_id: ColumnElement[int] = literal_column("alerts.id", BigInteger)
@@ -90,7 +91,7 @@ class SqliteHistory:
         return [
             StoredEvent(
                 kind=row["kind"],
-                at=from_microseconds(row["at"]),
+                at=from_us(row["at"]),
                 receipt_id=row["receipt_id"],
                 source=row["source"],
                 receiver=row["receiver"],
@@ -224,7 +225,7 @@ def _id_range(wanted: HistoryFilter, own_id: ColumnElement[int]) -> list[ColumnE
 
 def _id_at(time: datetime, *, slack: int = 0) -> int:
     lowest, highest = 0, 2**63 - 1
-    return min(max((to_microseconds(time) + slack) * sql.IDS_A_MICROSECOND, lowest), highest)
+    return min(max((to_us(time) + slack) * sql.IDS_A_MICROSECOND, lowest), highest)
 
 
 def _query_conditions(query: Query) -> list[ColumnElement[bool]]:
@@ -286,7 +287,7 @@ def _count_within(connection: sqlite3.Connection, rows: Select[Any], *, millisec
 def read_alert(row: sqlite3.Row) -> StoredAlert:
     """An occurrence from a row of `alerts`."""
     fingerprint, scope = split_scope(row["fingerprint"])
-    last_received_at = from_microseconds(row["last_received_at"])
+    last_received_at = from_us(row["last_received_at"])
     return StoredAlert(
         id=occurrence_id(row["fingerprint"], row["starts_at"]),
         fingerprint=fingerprint,
@@ -296,10 +297,10 @@ def read_alert(row: sqlite3.Row) -> StoredAlert:
         status=row["status"],
         labels=_read_texts(row["labels"]),
         annotations=_read_texts(row["annotations"]),
-        starts_at=time_of(row["began_at"]) or from_microseconds(row["starts_at"]),
+        starts_at=time_of(row["began_at"]) or from_us(row["starts_at"]),
         ends_at=time_of(row["ends_at"]),
         expires_at=time_of(row["expires_at"]),
-        timestamp=from_microseconds(row["timestamp"]),
+        timestamp=from_us(row["timestamp"]),
         last_received_at=last_received_at,
         repeat_count=row["repeat_count"],
         generator_url=row["generator_url"],
@@ -318,7 +319,7 @@ def read_quarantined(row: sqlite3.Row) -> QuarantinedAlert:
     """A row of `quarantine`."""
     return QuarantinedAlert(
         id=row["id"],
-        received_at=from_microseconds(row["received_at"]),
+        received_at=from_us(row["received_at"]),
         receipt_id=row["receipt_id"],
         position=row["position"],
         reason=row["reason"],

@@ -9,6 +9,7 @@ import msgspec
 
 from alert_history.domain.change_text import end_reason
 from alert_history.domain.delivery import MAX_LOGGED_ATTEMPTS, Leased, Settlement
+from alert_history.domain.microseconds import from_us, to_us
 from alert_history.domain.occurrence import ENDINGS, occurrence_id
 from alert_history.domain.speaker import split_scope
 from alert_history.domain.target import Outgoing
@@ -17,7 +18,6 @@ from alert_history.ports import DeliveryFilter, DeliveryPage, QueueDepth, Stored
 from alert_history.storage.batch import encode_json, meaning
 from alert_history.storage.reads import time_of
 from alert_history.storage.sqlite_connection import Connections
-from alert_history.storage.tables import from_microseconds, to_microseconds
 
 _COLUMNS = (
     "id, fingerprint, starts_at, target, event_key, event, receipt_id, state, created_at, due_at, lease_until, "
@@ -105,13 +105,13 @@ def _has_work(connection: sqlite3.Connection, target: str, now: datetime) -> boo
     query = """SELECT EXISTS (SELECT 1 FROM delivery_queue
             WHERE target = :target AND state = 'pending' AND due_at <= :now)
         OR EXISTS (SELECT 1 FROM delivery_queue WHERE target = :target AND state = 'leased' AND lease_until < :now)"""
-    return bool(connection.execute(query, {"target": target, "now": to_microseconds(now)}).fetchone()[0])
+    return bool(connection.execute(query, {"target": target, "now": to_us(now)}).fetchone()[0])
 
 
 def _lease(
     connection: sqlite3.Connection, target: str, *, now: datetime, limit: int, until: datetime
 ) -> tuple[list[Leased], int]:
-    known = {"target": target, "now": (at := to_microseconds(now)), "limit": limit}
+    known = {"target": target, "now": (at := to_us(now)), "limit": limit}
     connection.execute(_TAKE_BACK, known)
     leased: list[Leased] = []
     superseded = 0
@@ -122,7 +122,7 @@ def _lease(
         for delivery_id in older:
             _move(connection, delivery_id, state="superseded", now=now)
         take = "UPDATE delivery_queue SET state = 'leased', lease_until = ?, attempts = attempts + 1 WHERE id = ?"
-        connection.execute(take, (to_microseconds(until), newest))
+        connection.execute(take, (to_us(until), newest))
         leased.append(_leased(connection.execute(_LEASED, (newest,)).fetchone(), until=until))
         superseded += len(older)
     return leased, superseded
@@ -154,7 +154,7 @@ def _move(
     connection.execute(
         "UPDATE delivery_queue SET state = ?, settled_at = ?, lease_until = NULL, "
         "external_id = coalesce(?, external_id) WHERE id = ?",
-        (state, to_microseconds(now), external_id, delivery_id),
+        (state, to_us(now), external_id, delivery_id),
     )
     connection.execute(_LOG, (delivery_id,))
     connection.execute("DELETE FROM delivery_queue WHERE id = ?", (delivery_id,))
@@ -163,7 +163,7 @@ def _move(
 def _settle(connection: sqlite3.Connection, settlements: Sequence[tuple[Leased, Settlement]]) -> None:
     for leased, settlement in settlements:
         query = "SELECT log FROM delivery_queue WHERE id = ? AND state = 'leased' AND lease_until = ?"
-        row = connection.execute(query, (settlement.id, to_microseconds(leased.lease_until))).fetchone()
+        row = connection.execute(query, (settlement.id, to_us(leased.lease_until))).fetchone()
         if row is None:
             continue  # the lease was lost
         log = [*_read(row[0]), settlement.attempt][-MAX_LOGGED_ATTEMPTS:]
@@ -174,7 +174,7 @@ def _settle(connection: sqlite3.Connection, settlements: Sequence[tuple[Leased, 
             _move(connection, settlement.id, state=settlement.state, now=now, external_id=external_id)
         else:
             back = "UPDATE delivery_queue SET state = 'pending', lease_until = NULL, due_at = ? WHERE id = ?"
-            connection.execute(back, (to_microseconds(settlement.due_at), settlement.id))
+            connection.execute(back, (to_us(settlement.due_at), settlement.id))
 
 
 def _dead(connection: sqlite3.Connection) -> dict[str, int]:
@@ -184,13 +184,13 @@ def _dead(connection: sqlite3.Connection) -> dict[str, int]:
 def _depth(connection: sqlite3.Connection) -> dict[str, QueueDepth]:
     since = "min(CASE WHEN attempts = 0 THEN due_at ELSE created_at END)"
     rows = connection.execute(f"SELECT target, count(*), {since} FROM delivery_queue GROUP BY target")
-    return {row[0]: QueueDepth(row[1], from_microseconds(row[2])) for row in rows}
+    return {row[0]: QueueDepth(row[1], from_us(row[2])) for row in rows}
 
 
 def _replay(connection: sqlite3.Connection, now: datetime, *, delivery_id: str | None, target: str | None) -> int:
     which = f"state = 'dead' AND (:id IS NULL OR id = :id) AND (:target IS NULL OR target = :target) AND {_IS_NEWEST}"
     found = connection.execute(f"SELECT id FROM deliveries WHERE {which}", {"id": delivery_id, "target": target})
-    dead = [{"id": row[0], "now": to_microseconds(now)} for row in found]
+    dead = [{"id": row[0], "now": to_us(now)} for row in found]
     revived = "id, fingerprint, starts_at, target, event_key, event, receipt_id, 'pending', :now, :now, NULL, 0, log"
     kept = "external_id, NULL, shape, enrichment"
     connection.executemany(
@@ -202,7 +202,7 @@ def _replay(connection: sqlite3.Connection, now: datetime, *, delivery_id: str |
 
 def _deliveries(connection: sqlite3.Connection, wanted: DeliveryFilter) -> list[sqlite3.Row]:
     given = msgspec.structs.asdict(wanted) | {
-        "starts_at": None if wanted.starts_at is None else to_microseconds(wanted.starts_at),
+        "starts_at": None if wanted.starts_at is None else to_us(wanted.starts_at),
         "limit": wanted.limit + 1,
     }
     conditions = [
@@ -220,7 +220,7 @@ def _deliveries(connection: sqlite3.Connection, wanted: DeliveryFilter) -> list[
 def _leased(row: sqlite3.Row, *, until: datetime) -> Leased:
     is_resolved = row["event"] in ENDINGS
     fingerprint, scope = split_scope(row["fingerprint"])
-    created_at = from_microseconds(row["created_at"])
+    created_at = from_us(row["created_at"])
     alert = Outgoing(
         occurrence_id=occurrence_id(row["fingerprint"], row["starts_at"]),
         fingerprint=fingerprint,
@@ -228,7 +228,7 @@ def _leased(row: sqlite3.Row, *, until: datetime) -> Leased:
         event=row["event"],
         labels=_read(row["labels"] or "{}"),
         annotations=_read(row["annotations"] or "{}"),
-        starts_at=time_of(row["began_at"]) or from_microseconds(row["starts_at"]),
+        starts_at=time_of(row["began_at"]) or from_us(row["starts_at"]),
         ends_at=time_of(row["ends_at"]) if is_resolved else None,
         at=created_at,
         generator_url=row["generator_url"] or "",
@@ -253,8 +253,8 @@ def _stored(row: sqlite3.Row) -> StoredDelivery:
         target=row["target"],
         event=row["event"],
         state=row["state"],
-        created_at=from_microseconds(row["created_at"]),
-        due_at=from_microseconds(row["due_at"]) if row["state"] in {"pending", "leased"} else None,
+        created_at=from_us(row["created_at"]),
+        due_at=from_us(row["due_at"]) if row["state"] in {"pending", "leased"} else None,
         settled_at=time_of(row["settled_at"]),
         attempts=row["attempts"],
         log=_read(row["log"]),

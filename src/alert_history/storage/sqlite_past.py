@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from alert_history.domain.classification import Case, Past
+from alert_history.domain.microseconds import from_us, to_us
 from alert_history.domain.past import (
     AROUND,
     LATE,
@@ -26,7 +27,6 @@ from alert_history.domain.severity import Severity
 from alert_history.storage import sqlite_rows as sql
 from alert_history.storage.reads import time_of
 from alert_history.storage.sqlite_connection import Connections
-from alert_history.storage.tables import from_microseconds, to_microseconds
 
 _EARLIER = """SELECT fingerprint, starts_at, ends_at FROM (
         SELECT fingerprint, starts_at, ends_at, namespace FROM alerts
@@ -58,15 +58,15 @@ def _read(connection: sqlite3.Connection, case: Case) -> tuple[list[Earlier], li
     month = (start - LOOKS_BACK, start)
     found = connection.execute(
         _EARLIER,
-        (name, _id_at(month[0]), received, *map(to_microseconds, month), MOST_OF_A_NAME, namespace, MOST_OCCURRENCES),
+        (name, _id_at(month[0]), received, *map(to_us, month), MOST_OF_A_NAME, namespace, MOST_OCCURRENCES),
     )
-    earlier = [Earlier(row[0], from_microseconds(row[1]), time_of(row[2])) for row in found]
+    earlier = [Earlier(row[0], from_us(row[1]), time_of(row[2])) for row in found]
     minutes = (start - AROUND, start + AROUND)
     others = connection.execute(
-        _AROUND, (_id_at(minutes[0]), received, *map(to_microseconds, minutes), MOST_BEGAN, name, MOST_AROUND)
+        _AROUND, (_id_at(minutes[0]), received, *map(to_us, minutes), MOST_BEGAN, name, MOST_AROUND)
     )
     return earlier, [row[0] for row in others]
 
 
 def _id_at(time: datetime) -> int:
-    return max(to_microseconds(time), 0) * sql.IDS_A_MICROSECOND
+    return max(to_us(time), 0) * sql.IDS_A_MICROSECOND

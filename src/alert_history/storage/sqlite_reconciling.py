@@ -13,6 +13,7 @@ import msgspec
 from alert_history.domain.alert import Silence
 from alert_history.domain.correcting import OpenLabelSet, Sign, let_answer
 from alert_history.domain.decision import Decision, Known
+from alert_history.domain.microseconds import from_us, to_us
 from alert_history.domain.occurrence import occurrence_id
 from alert_history.domain.reconciling import Answer, Listed
 from alert_history.domain.standing import Rules, Witnesses
@@ -24,7 +25,6 @@ from alert_history.storage.sqlite_deciding import find_known, recall
 from alert_history.storage.sqlite_standing_log import StandingLog
 from alert_history.storage.sqlite_standings import adopt_one, known_with_first, write
 from alert_history.storage.sqlite_upkeep import read_setting, write_setting
-from alert_history.storage.tables import from_microseconds, to_microseconds
 
 _PAGE_ROWS = 300
 
@@ -155,14 +155,14 @@ class SqliteReconciling:
     def _conflicts(self, connection: sqlite3.Connection, since: datetime, *, limit: int) -> list[Conflict]:
         self._log.catch_up(connection)
         found = []
-        for row in connection.execute(_CONFLICTS, (to_microseconds(since), limit)).fetchall():
+        for row in connection.execute(_CONFLICTS, (to_us(since), limit)).fetchall():
             known = find_known(connection, row["fingerprint"], self._log)
             key_us = None if known is None else known.standing.newest_key_us
             alert = connection.execute(sql.FIND_WHOLE, (key_us, row["fingerprint"])).fetchone()
             if alert is not None and key_us is not None:
                 labels = msgspec.json.decode(alert["labels"], type=dict[str, str])
                 identity = occurrence_id(row["fingerprint"], key_us)
-                found.append(Conflict(identity, labels, from_microseconds(row["conflict_at"])))
+                found.append(Conflict(identity, labels, from_us(row["conflict_at"])))
         return found
 
 

@@ -13,6 +13,7 @@ import msgspec
 from alert_history.domain.adopting import Kept
 from alert_history.domain.alert import Refused, Silence
 from alert_history.domain.decision import Entry
+from alert_history.domain.microseconds import from_us, to_us
 from alert_history.domain.occurrence import Event, Occurrence, Sighting
 from alert_history.domain.receipt import Outcome, Receipt
 from alert_history.domain.speaker import SCOPE_MARK, split_scope
@@ -28,7 +29,6 @@ from alert_history.storage.batch import (
     stored_sighting,
 )
 from alert_history.storage.reads import time_of
-from alert_history.storage.tables import from_microseconds, to_microseconds
 
 IDS_A_MICROSECOND = 256
 """How many ids of `alerts` a microsecond of `timestamp` has."""
@@ -99,7 +99,7 @@ def new_ids(connection: sqlite3.Connection, times: Sequence[datetime]) -> list[i
     ids: dict[datetime, Iterator[int]] = {}
     free = 0
     for time, count in sorted(counts.items()):
-        free = max(free, to_microseconds(time) * IDS_A_MICROSECOND)
+        free = max(free, to_us(time) * IDS_A_MICROSECOND)
         while held := connection.execute(HIGHEST_ID, (free, free + count)).fetchone()[0]:
             free = held + 1
         ids[time] = iter(range(free, free + count))
@@ -133,8 +133,8 @@ def alert_row(alert_id: int, sighting: Sighting, entry: Entry) -> tuple[Any, ...
     return (
         alert_id,
         alert.fingerprint,
-        to_microseconds(entry.starts_at),
-        to_microseconds(sighting.received_at),
+        to_us(entry.starts_at),
+        to_us(sighting.received_at),
         labels.get("alertname", ""),
         labels.get("namespace", ""),
         labels.get("severity", ""),
@@ -143,7 +143,7 @@ def alert_row(alert_id: int, sighting: Sighting, entry: Entry) -> tuple[Any, ...
         encode_json(now.annotations).decode(),
         _microseconds(now.ends_at),
         _microseconds(now.expires_at),
-        to_microseconds(now.last_received_at),
+        to_us(now.last_received_at),
         now.repeat_count,
         now.event_count,
         now.content_hash,
@@ -168,7 +168,7 @@ def read_occurrence(row: sqlite3.Row) -> Occurrence:
         annotations=_read_texts(row["annotations"]),
         ends_at=time_of(row["ends_at"]),
         expires_at=time_of(row["expires_at"]),
-        last_received_at=from_microseconds(row["last_received_at"]),
+        last_received_at=from_us(row["last_received_at"]),
         repeat_count=row["repeat_count"],
         event_count=row["event_count"],
         began_at=time_of(row["began_at"]),
@@ -186,7 +186,7 @@ def first_sighting(row: sqlite3.Row, *, received_at: datetime) -> Sighting:
     """What was first said of an occurrence, as a sighting, from a whole row of `alerts`."""
     return stored_sighting(
         row["fingerprint"],
-        from_microseconds(row["starts_at"]),
+        from_us(row["starts_at"]),
         labels=_read_texts(row["labels"]),
         occurrence=read_occurrence(row),
         generator_url=row["generator_url"],
@@ -197,7 +197,7 @@ def first_sighting(row: sqlite3.Row, *, received_at: datetime) -> Sighting:
 
 def read_kept(row: sqlite3.Row, *, notified: list[str]) -> Kept:
     """An occurrence from a whole row of `alerts`."""
-    first = first_sighting(row, received_at=from_microseconds(row["timestamp"]))
+    first = first_sighting(row, received_at=from_us(row["timestamp"]))
     return Kept(row["starts_at"], read_occurrence(row), first, notified)
 
 
@@ -215,7 +215,7 @@ def update_row(alert_id: int, now: Occurrence) -> tuple[Any, ...]:
         encode_json(now.annotations).decode(),
         _microseconds(now.ends_at),
         _microseconds(now.expires_at),
-        to_microseconds(now.last_received_at),
+        to_us(now.last_received_at),
         now.repeat_count,
         now.event_count,
         now.is_published,
@@ -232,14 +232,14 @@ def update_row(alert_id: int, now: Occurrence) -> tuple[Any, ...]:
 
 def repeat_row(alert_id: int, now: Occurrence) -> tuple[Any, ...]:
     """The arguments of COUNT_REPEAT."""
-    last = to_microseconds(now.last_received_at)
+    last = to_us(now.last_received_at)
     return (_microseconds(now.expires_at), last, now.repeat_count, _microseconds(now.confirmed_at), alert_id)
 
 
 def plain_repeats(alert_id: int, sightings: Sequence[Sighting]) -> dict[str, Any]:
     """The arguments of COUNT_PLAIN_REPEATS, for sightings that all say the same."""
     last = sightings[-1]
-    received_at = to_microseconds(max(sighting.received_at for sighting in sightings))
+    received_at = to_us(max(sighting.received_at for sighting in sightings))
     return {
         "id": alert_id,
         "fingerprint": last.alert.fingerprint,
@@ -265,13 +265,13 @@ def queue_row(enqueued: Enqueued) -> tuple[Any, ...]:
     return (
         enqueued.id,
         event.fingerprint,
-        to_microseconds(event.starts_at),
+        to_us(event.starts_at),
         enqueued.target,
         event.key,
         event.kind,
         event.receipt_id,
-        to_microseconds(event.at),
-        to_microseconds(enqueued.due_at or event.at),
+        to_us(event.at),
+        to_us(enqueued.due_at or event.at),
         enqueued.shape,
         enqueued.enrichment,
     )
@@ -279,12 +279,12 @@ def queue_row(enqueued: Enqueued) -> tuple[Any, ...]:
 
 def event_row(alert_id: int, event: Event) -> tuple[Any, ...]:
     """The arguments of INSERT_EVENT."""
-    at = to_microseconds(event.at)
+    at = to_us(event.at)
     return (alert_id, event.key, event.kind, at, event.receipt_id, json_or_none(event.detail))
 
 
 def _microseconds(time: datetime | None) -> int | None:
-    return None if time is None else to_microseconds(time)
+    return None if time is None else to_us(time)
 
 
 def receipt_row(receipt: Receipt, outcome: Outcome) -> tuple[Any, ...]:
@@ -292,7 +292,7 @@ def receipt_row(receipt: Receipt, outcome: Outcome) -> tuple[Any, ...]:
     group = receipt.group
     return (
         receipt.id,
-        to_microseconds(receipt.received_at),
+        to_us(receipt.received_at),
         receipt.path,
         receipt.publish,
         group.source,
@@ -312,7 +312,7 @@ def quarantine_row(receipt: Receipt, refused: Refused) -> tuple[Any, ...]:
     """The arguments of INSERT_QUARANTINE."""
     return (
         new_id(receipt.received_at),
-        to_microseconds(receipt.received_at),
+        to_us(receipt.received_at),
         receipt.id,
         refused.position,
         refused.reason,
@@ -327,9 +327,9 @@ def silence_row(silence: Silence) -> tuple[Any, ...]:
     return (
         silence.id,
         encode_json(silence.matchers).decode(),
-        to_microseconds(silence.starts_at),
-        to_microseconds(silence.ends_at),
-        to_microseconds(silence.updated_at),
+        to_us(silence.starts_at),
+        to_us(silence.ends_at),
+        to_us(silence.updated_at),
         silence.created_by,
         silence.comment,
     )

@@ -10,6 +10,7 @@ from alert_history.domain.adopting import adopt
 from alert_history.domain.decision import Decision, Known, let_leave, let_pass
 from alert_history.domain.group import SeenGroup
 from alert_history.domain.lapsing import UNSEEN_STALE_AFTER_US
+from alert_history.domain.microseconds import to_us
 from alert_history.domain.occurrence import Event
 from alert_history.domain.standing import Rules
 from alert_history.ports import Left, Router
@@ -18,7 +19,6 @@ from alert_history.storage.batch import Enqueued, Key, encode_json, tell
 from alert_history.storage.sqlite_connection import Connections
 from alert_history.storage.sqlite_deciding import find_known, write_decisions
 from alert_history.storage.sqlite_standing_log import StandingLog
-from alert_history.storage.tables import to_microseconds
 
 _FORGET_GROUPS_AFTER = timedelta(days=30)
 _CONFLICT_LASTS = timedelta(days=1)
@@ -81,7 +81,7 @@ class SqliteStandings:
 
     async def load_groups(self, since: datetime | None = None) -> list[SeenGroup]:
         """See `ports.Standings.load_groups`."""
-        return await self._connections.read(_load_groups, 0 if since is None else to_microseconds(since))
+        return await self._connections.read(_load_groups, 0 if since is None else to_us(since))
 
     async def forget(self, before: datetime) -> int:
         """See `ports.Standings.forget`."""
@@ -102,7 +102,7 @@ class SqliteStandings:
         self, connection: sqlite3.Connection, now: datetime, *, stale_after: Mapping[str, int] | None, limit: int
     ) -> int:
         self._log.catch_up(connection)
-        at = to_microseconds(now)
+        at = to_us(now)
         unseen = self._rules.silence_us(None, UNSEEN_STALE_AFTER_US)
         bounds = {} if self._rules.stale_after_us else dict(stale_after or {})
         due: dict[str, int | None] = {row[0]: None for row in connection.execute(_DUE, (at, limit))}
@@ -132,9 +132,9 @@ class SqliteStandings:
 
     def _forget(self, connection: sqlite3.Connection, before: datetime) -> int:
         groups = "DELETE FROM groups_seen WHERE last_at < ?"
-        connection.execute(groups, (to_microseconds(before - _FORGET_GROUPS_AFTER),))
+        connection.execute(groups, (to_us(before - _FORGET_GROUPS_AFTER),))
         rows = connection.execute(_OLD_STANDINGS, (self._read_up_to, _STEP_ROWS)).fetchall()
-        limit = to_microseconds(before)
+        limit = to_us(before)
         gone = [(row["fingerprint"],) for row in rows if row["closed_at"] is not None and row["closed_at"] < limit]
         connection.executemany("DELETE FROM standings WHERE fingerprint = ?", gone)
         self._read_up_to = rows[-1]["fingerprint"] if rows else ""
@@ -142,7 +142,7 @@ class SqliteStandings:
 
 
 def _is_due(connection: sqlite3.Connection, now: datetime) -> bool:
-    return connection.execute(_DUE, (to_microseconds(now), 1)).fetchone() is not None
+    return connection.execute(_DUE, (to_us(now), 1)).fetchone() is not None
 
 
 def known_with_first(
@@ -210,6 +210,6 @@ def _load_groups(connection: sqlite3.Connection, since: int) -> list[SeenGroup]:
 
 def _count(connection: sqlite3.Connection) -> dict[str, int]:
     counted = {bool(row[0]): row[1] for row in connection.execute(_COUNT)}
-    since = to_microseconds(datetime.now(UTC) - _CONFLICT_LASTS)
+    since = to_us(datetime.now(UTC) - _CONFLICT_LASTS)
     conflicts = connection.execute(_CONFLICTS, (since,)).fetchone()[0]
     return {"firing": counted.get(False, 0), "unconfirmed": counted.get(True, 0), "conflict": conflicts}

@@ -6,11 +6,11 @@ from typing import Any
 
 import msgspec
 
+from alert_history.domain.microseconds import to_us
 from alert_history.storage import sqlite_rows as sql
 from alert_history.storage.batch import encode_json, lowest_uuid7
 from alert_history.storage.sqlite_connection import Connections
 from alert_history.storage.sqlite_standing_log import StandingLog
-from alert_history.storage.tables import to_microseconds
 
 _STEP_ROWS = 200
 _MERGES = 2
@@ -58,9 +58,7 @@ class SqliteUpkeep:
 
     async def drop_bodies(self, before: datetime) -> int:
         """See `ports.Upkeep.drop_bodies`."""
-        return await self._connections.write(
-            _delete, "receipt_bodies", "rowid", "received_on < ?", to_microseconds(before)
-        )
+        return await self._connections.write(_delete, "receipt_bodies", "rowid", "received_on < ?", to_us(before))
 
     async def drop_classifications(self, before: datetime) -> int:
         """See `ports.Upkeep.drop_classifications`. Ids follow the time, so the key finds what is old."""
@@ -76,7 +74,7 @@ class SqliteUpkeep:
         await self._connections.write(write_setting, name, encode_json(value).decode())
 
     def _drop_history(self, connection: sqlite3.Connection, before: datetime) -> int:
-        limit = to_microseconds(before)
+        limit = to_us(before)
         id_limit = limit * sql.IDS_A_MICROSECOND
         old = connection.execute(_OLD, (self._read_up_to, id_limit, _STEP_ROWS)).fetchall()
         gone = [row for row in old if row["last_received_at"] < limit]

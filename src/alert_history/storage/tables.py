@@ -5,7 +5,7 @@ Both databases have the same tables and columns, with two differences: SQLite ke
 as key, whose order is that of `timestamp`, so that new rows always land on the same few pages.
 """
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
@@ -22,21 +22,10 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.types import DateTime, TypeDecorator, TypeEngine
 
+from alert_history.domain.microseconds import to_us
+
 SCHEMA_HEAD = "0008"
 """The newest migration; a test holds it to what Alembic finds. Kept here because importing Alembic takes 150 ms."""
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
-
-
-def to_microseconds(time: datetime) -> int:
-    """Microseconds since 1970; exact for every year a datetime can hold."""
-    return (time - _EPOCH) // _MICROSECOND
-
-
-def from_microseconds(value: int) -> datetime:
-    """The aware UTC time of `to_microseconds`."""
-    return _EPOCH + timedelta(microseconds=value)
 
 
 class UtcTime(TypeDecorator[datetime]):
@@ -55,7 +44,7 @@ class UtcTime(TypeDecorator[datetime]):
         """A time as the database wants it."""
         if value is None or dialect.name != "sqlite":
             return value
-        return to_microseconds(value)
+        return to_us(value)
 
 
 _JSON = JSONB().with_variant(Text(), "sqlite")

@@ -12,8 +12,8 @@ from starlette.responses import RedirectResponse, Response
 
 from alert_history.domain.classification import shape_of
 from alert_history.domain.matching import parse_query
+from alert_history.domain.microseconds import from_us
 from alert_history.domain.occurrence import split_occurrence_id
-from alert_history.domain.speaker import from_us
 from alert_history.domain.times import parse_time
 from alert_history.engine.ledger import MOST_DELIVERIES, MOST_EVENTS, Ledger, ledger
 from alert_history.errors import InvalidQuery, NotFound
