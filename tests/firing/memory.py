@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from alert_history.domain.decision import Decision, Known, decide, let_leave, let_mute, let_pass
+from alert_history.domain.decision import Decision, Known, decide, let_leave, let_mute, let_pass, with_peers
 from alert_history.domain.lapsing import UNSEEN_STALE_AFTER_US
 from alert_history.domain.microseconds import from_us, to_us
 from alert_history.domain.occurrence import Event, Occurrence, Sighting
@@ -30,7 +30,6 @@ from alert_history.storage.batch import (
     shortest_wait_us,
     stored_sighting,
     tell,
-    with_peers,
 )
 
 _SECOND = timedelta(seconds=1)

@@ -9,11 +9,21 @@ from datetime import datetime
 
 import msgspec
 
-from alert_history.domain.claim import UNKNOWN_SENDER, Claim
-from alert_history.domain.decision import Decision, Entry, Known, settle, take_steps
+from alert_history.domain.claim import Claim
+from alert_history.domain.decision import Decision, Entry, Known, claim_of_kept, settle, take_steps
+from alert_history.domain.hearing import end_firing
 from alert_history.domain.microseconds import from_us, to_us
 from alert_history.domain.occurrence import Occurrence, Sighting
-from alert_history.domain.standing import DEFAULT_GROUP_INTERVAL_US, Firing, Past, Rules, Standing, add_past, close
+from alert_history.domain.standing import (
+    DEFAULT_GROUP_INTERVAL_US,
+    Firing,
+    Past,
+    Rules,
+    Standing,
+    add_past,
+    close,
+    reach_us,
+)
 from alert_history.domain.step import Step
 
 _JOINED = "it is the same firing as an older occurrence: its sender named another start"
@@ -108,15 +118,11 @@ def _begin(standing: Standing, kept: Kept) -> None:
     occurrence = kept.occurrence
     start_us = to_us(occurrence.began_at) if occurrence.began_at else kept.key_us
     if occurrence.status == "firing":
-        until_us = None if occurrence.expires_at is None else to_us(occurrence.expires_at)
-        last_us = to_us(occurrence.last_received_at)
-        claim = Claim(UNKNOWN_SENDER, start_us, until_us, start_us, last_us, occurrence.content_hash)
-        is_published = occurrence.is_published
         standing.firing = Firing(
             kept.key_us,
             start_us,
-            [claim],
-            is_published=is_published,
+            [claim_of_kept(occurrence, start_us)],
+            is_published=occurrence.is_published,
             notified=tuple(kept.notified),
             receiver=occurrence.receiver,
         )
@@ -128,38 +134,27 @@ def _begin(standing: Standing, kept: Kept) -> None:
 
 def _is_apart(firing: Firing, kept: Kept, *, rules: Rules) -> bool:
     """Whether a gap lies between what is open and the next start."""
-    return all(kept.key_us > _reach_us(claim, rules) for claim in firing.claims)
-
-
-def _reach_us(claim: Claim, rules: Rules) -> int:
-    if claim.until_us is not None:
-        return max(claim.until_us, claim.last_us) + rules.expire_after_us
-    return claim.last_us + DEFAULT_GROUP_INTERVAL_US
+    reaches = [reach_us(claim, interval_us=DEFAULT_GROUP_INTERVAL_US, rules=rules) for claim in firing.claims]
+    return all(kept.key_us > reach for reach in reaches)
 
 
 def _end(adoption: Adoption, firing: Firing, kept: Kept, *, end_us: int) -> None:
     """What is open ended before the next start."""
-    standing = adoption.decision.standing
     end_us = max(end_us, firing.start_us)
-    standing.firing = None
-    add_past(standing, Past(firing.key_us, firing.start_us, end_us, "inferred", firing.ended, firing.notified))
     bounds_us = (end_us, kept.key_us)
-    _take(adoption, kept, Step("ended", firing.key_us, firing.start_us, end_us, "inferred", bounds_us))
+    _take(adoption, kept, end_firing(adoption.decision.standing, end_us, "inferred", bounds_us=bounds_us))
 
 
 def _join(adoption: Adoption, firing: Firing, kept: Kept) -> None:
     """The next occurrence is part of what is open: it is told as over where it fires, and its end is that of both."""
-    standing, occurrence = adoption.decision.standing, kept.occurrence
+    occurrence = kept.occurrence
     adoption.joined[kept.key_us] = firing.key_us
     _take(adoption, kept, Step("joined", firing.key_us, firing.start_us, reason=_JOINED))
     if occurrence.status == "firing":
         _end_double(adoption, firing, kept)
         return
-    end_us = max(to_us(occurrence.ends_at or occurrence.last_received_at), firing.start_us)
-    ended_by = occurrence.ended_by or "resolved"
-    standing.firing = None
-    add_past(standing, Past(firing.key_us, firing.start_us, end_us, ended_by, firing.ended, firing.notified))
-    _take(adoption, kept, Step("ended", firing.key_us, firing.start_us, end_us, ended_by, reason=_JOINED))
+    end_us, ended_by = to_us(occurrence.ends_at or occurrence.last_received_at), occurrence.ended_by or "resolved"
+    _take(adoption, kept, end_firing(adoption.decision.standing, end_us, ended_by, reason=_JOINED))
 
 
 def _end_double(adoption: Adoption, firing: Firing, kept: Kept) -> None:

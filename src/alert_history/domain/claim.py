@@ -19,7 +19,9 @@ UNKNOWN_SENDER = ""
 MILLISECOND_US = 1_000
 SECOND_US = 1_000_000
 MINUTE_US = 60 * SECOND_US
-_RESENDS_PROMISED = 4  # Prometheus and vmalert promise four resend delays ahead
+RESENDS_PROMISED = 4
+"""How many resend delays ahead Prometheus and vmalert promise."""
+
 _SHORTEST_RESEND_US = SECOND_US
 _LONGEST_RESEND_US = 5 * MINUTE_US
 _HASH_BITS = 63
@@ -67,6 +69,11 @@ class Word(msgspec.Struct, frozen=True, gc=False):
     is_listed: bool = False
     group_interval_us: int | None = None
 
+    @property
+    def told_end_us(self) -> int:
+        """The end that it tells; where it names none, its receipt."""
+        return self.at_us if self.end_us is None else self.end_us
+
 
 class Claim(msgspec.Struct, array_like=True, gc=False):
     """That it fires since `start_us`, as one sender says.
@@ -95,7 +102,7 @@ class Claim(msgspec.Struct, array_like=True, gc=False):
     def resend_us(self) -> int:
         """How long its first-hand sender waits before it says the same again, by what it promises."""
         promised = (self.until_us or self.last_us) - self.last_us
-        return min(max(promised // _RESENDS_PROMISED, _SHORTEST_RESEND_US), _LONGEST_RESEND_US)
+        return min(max(promised // RESENDS_PROMISED, _SHORTEST_RESEND_US), _LONGEST_RESEND_US)
 
     @property
     def sends_within_us(self) -> int:

@@ -5,13 +5,13 @@ Joins the rules of `reconciling` with the occurrences they are about, as `decisi
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Literal
+from typing import Literal, get_args
 
 import msgspec
 
 from alert_history.domain.alert import Alert
 from alert_history.domain.claim import Claim
-from alert_history.domain.decision import Decision, Known, begin, settle, take_steps
+from alert_history.domain.decision import Decision, Known, begin, settle, take_peers, take_steps, with_peers
 from alert_history.domain.microseconds import from_us, to_us
 from alert_history.domain.note_text import note_text
 from alert_history.domain.occurrence import Event, EventKind, occurrence_id
@@ -32,17 +32,7 @@ from alert_history.domain.standing import Firing, Rules, Standing, Witnesses
 CorrectionKind = Literal[
     "ended", "opened", "reopened", "confirmed", "start_moved", "published", "silenced", "inhibited", "unsilenced"
 ]
-CORRECTION_KINDS: tuple[CorrectionKind, ...] = (
-    "ended",
-    "opened",
-    "reopened",
-    "confirmed",
-    "start_moved",
-    "published",
-    "silenced",
-    "inhibited",
-    "unsilenced",
-)
+CORRECTION_KINDS: tuple[CorrectionKind, ...] = get_args(CorrectionKind)
 
 _KINDS: Mapping[EventKind, CorrectionKind] = {
     "reconciled": "ended",
@@ -168,11 +158,8 @@ def let_answer(
         if isinstance(answer, Listed):
             before = msgspec.structs.replace(before, first=answer.sighting)
         steps = reconcile(decision.standing, answer, rules=rules, witnesses=witnesses)
-        for step in steps:
-            if step.kind == "peers":
-                decision.peers += ((step.sender, step.peer),)
-                witnesses = witnesses.joined(step.sender, step.peer)
-        take_steps(decision, [step for step in steps if step.kind != "peers"], before, at=now)
+        take_steps(decision, take_peers(decision, steps), before, at=now)
+        witnesses = with_peers(witnesses, [decision])
         _note_sign(decision, answer.asked)
     settle(decision)
     decision.is_standing_changed = True

@@ -212,9 +212,7 @@ def begin(fingerprint: str, known: Known | None) -> Decision:
 
 def _forget_newest(standing: Standing) -> None:
     """The history holds the newest occurrence no more, so nothing can join it or open it again."""
-    if standing.firing is not None:
-        standing.firing = None
-    standing.past = ()
+    standing.firing, standing.past = None, ()
 
 
 def _heed(standing: Standing, newest: Occurrence) -> None:
@@ -223,12 +221,17 @@ def _heed(standing: Standing, newest: Occurrence) -> None:
         close(standing, to_us(newest.ends_at or newest.last_received_at), "resolved")
     elif standing.firing is None and standing.past and newest.status == "firing":
         *earlier, past = standing.past
-        until_us = None if newest.expires_at is None else to_us(newest.expires_at)
-        last_us = to_us(newest.last_received_at)
-        claim = Claim(UNKNOWN_SENDER, past.start_us, until_us, past.start_us, last_us, newest.content_hash)
+        claim = claim_of_kept(newest, past.start_us)
         standing.past = tuple(earlier)
         is_published, notified = newest.is_published, past.notified
         standing.firing = Firing(past.key_us, past.start_us, [claim], past.words, is_published, notified)
+
+
+def claim_of_kept(occurrence: Occurrence, start_us: int) -> Claim:
+    """The claim that holds open what a release before ours kept: it did not keep who made it."""
+    until_us = None if occurrence.expires_at is None else to_us(occurrence.expires_at)
+    last_us = to_us(occurrence.last_received_at)
+    return Claim(UNKNOWN_SENDER, start_us, until_us, start_us, last_us, occurrence.content_hash)
 
 
 def _refresh(standing: Standing, newest: Occurrence) -> None:
@@ -244,16 +247,28 @@ def _refresh(standing: Standing, newest: Occurrence) -> None:
 
 def _take(decision: Decision, steps: Sequence[Step], sighting: Sighting) -> None:
     """The steps that one sighting makes, or that it repeats what is known."""
-    decision.peers += tuple((step.sender, step.peer) for step in steps if step.kind == "peers")
-    steps = [step for step in steps if step.kind != "peers"]
+    steps = take_peers(decision, steps)
     is_published = any(step.kind == "published" for step in steps)
     for step in steps:
-        _take_step(decision, step, _entry(decision, step, sighting), sighting=sighting, is_published=is_published)
+        _take_step(decision, step, sighting, at=sighting.received_at, sighting=sighting, is_published=is_published)
     if steps:
-        decision.is_standing_changed = True
         decision.stored += (sighting.receipt_id,)
     if decision.newest is not None:
         _count(decision.newest, sighting, is_repeat=not steps)
+
+
+def take_peers(decision: Decision, steps: Sequence[Step]) -> list[Step]:
+    """Take up who turned out to be peers; the other steps."""
+    decision.peers += tuple((step.sender, step.peer) for step in steps if step.kind == "peers")
+    return [step for step in steps if step.kind != "peers"]
+
+
+def with_peers(witnesses: Witnesses, decisions: Iterable[Decision]) -> Witnesses:
+    """What is known of witnesses after these decisions."""
+    for decision in decisions:
+        for sender, peer in decision.peers:
+            witnesses = witnesses.joined(sender, peer)
+    return witnesses
 
 
 def _count(newest: Entry, sighting: Sighting, *, is_repeat: bool) -> None:
@@ -268,46 +283,42 @@ def _count(newest: Entry, sighting: Sighting, *, is_repeat: bool) -> None:
         newest.is_changed = True
 
 
-def _take_step(decision: Decision, step: Step, entry: Entry, *, sighting: Sighting, is_published: bool) -> None:
-    occurrence, alert = entry.occurrence, sighting.alert
+def take_steps(decision: Decision, steps: Iterable[Step], known: Known, *, at: datetime) -> None:
+    """The steps that time makes; nobody said anything."""
+    for step in steps:
+        _take_step(decision, step, known.first, at=at)
+
+
+def _take_step(
+    decision: Decision,
+    step: Step,
+    about: Sighting | None,
+    *,
+    at: datetime,
+    sighting: Sighting | None = None,
+    is_published: bool = False,
+) -> None:
+    """One step: an event, and what it makes of its occurrence. `about` says which alert that is, if it is known."""
+    entry = _entry(decision, step, about)
+    occurrence = entry.occurrence
     occurrence.event_count += 1
-    entry.is_changed = True
-    telling = _telling(decision, step, is_published=is_published)
-    detail = _detail(step, occurrence, sighting)
+    entry.is_changed = decision.is_standing_changed = True
+    said = sighting or entry.first
     decision.events.append(
         Event(
             decision.fingerprint,
             entry.starts_at,
             occurrence.event_count,
             _kind(step),
-            sighting.received_at,
-            sighting.receipt_id,
-            detail,
-            telling,
+            at,
+            (said.receipt_id or None) if said is not None else None,
+            _detail(step, occurrence, sighting),
+            _telling(decision, step, is_published=is_published),
         )
     )
     _apply(occurrence, step, sighting)
-    decision.alerts.append(_alert_of(step, occurrence, alert))
-
-
-def take_steps(decision: Decision, steps: Iterable[Step], known: Known, *, at: datetime) -> None:
-    """The steps that time makes; nobody said anything."""
-    for step in steps:
-        decision.is_standing_changed = True
-        entry = decision.entries.get(step.key_us) or _next_entry(decision, step, known)
-        occurrence = entry.occurrence
-        occurrence.event_count += 1
-        entry.is_changed = True
-        telling = _telling(decision, step, is_published=False)
-        detail = _detail(step, occurrence, None)
-        event_kind, number = _kind(step), occurrence.event_count
-        receipt_id = (entry.first.receipt_id or None) if entry.first is not None else None
-        decision.events.append(
-            Event(decision.fingerprint, entry.starts_at, number, event_kind, at, receipt_id, detail, telling)
-        )
-        _apply(occurrence, step, None)
-        if known.first is not None:
-            decision.alerts.append(_alert_of(step, occurrence, known.first.alert))
+    if about is not None:
+        decision.alerts.append(_alert_of(step, occurrence, about.alert))
 
 
 def _alert_of(step: Step, occurrence: Occurrence, alert: Alert) -> Alert:
@@ -321,19 +332,13 @@ def _alert_of(step: Step, occurrence: Occurrence, alert: Alert) -> Alert:
     )
 
 
-def _entry(decision: Decision, step: Step, sighting: Sighting) -> Entry:
-    """The occurrence of a step; a new one where it begins one."""
+def _entry(decision: Decision, step: Step, first: Sighting | None) -> Entry:
+    """The occurrence of a step; a new one, of which that was first said, where it begins one."""
     entry = decision.entries.get(step.key_us)
     if entry is None:
-        entry = decision.entries[step.key_us] = Entry(from_us(step.key_us), _begun(sighting), sighting)
-    return entry
-
-
-def _next_entry(decision: Decision, step: Step, known: Known) -> Entry:
-    """A new occurrence of what is known, for a start that had waited until the one before it was over."""
-    if known.first is None:
-        raise ValueError("what was first said is not known")
-    entry = decision.entries[step.key_us] = Entry(from_us(step.key_us), _begun(known.first), known.first)
+        if first is None:
+            raise ValueError("what was first said is not known")
+        entry = decision.entries[step.key_us] = Entry(from_us(step.key_us), _begun(first), first)
     return entry
 
 

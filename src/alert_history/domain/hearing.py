@@ -28,6 +28,7 @@ from alert_history.domain.standing import (
     is_said,
     is_superseded,
     live_claims,
+    reach_us,
     remembered,
     witness_claims,
 )
@@ -102,13 +103,12 @@ def _is_late(standing: Standing, word: Word) -> bool:
     """
     if word.kind == "witness":
         return False
-    words = [*(standing.firing.ended if standing.firing else ()), *(w for past in standing.past for w in past.words)]
     return any(
         w.sender == word.sender
         and (is_same_start(w.start_us, word.start_us) or w.start_us > word.start_us)
         and w.end_us > word.start_us
         and (word.until_us or 0) <= (w.until_us or 0) + _LATE_US
-        for w in words
+        for w in standing.told_ends
     )
 
 
@@ -140,14 +140,7 @@ def _lies_after_a_gap(firing: Firing, word: Word, *, rules: Rules, witnesses: Wi
     if word.kind == "first_hand" and firing.unconfirmed is None and witness_claims(firing):
         return False  # what a witness says does not lapse
     interval_us = group_interval(word)
-    return all(start_us > _reach_us(claim, interval_us=interval_us, rules=rules) for claim in firing.claims)
-
-
-def _reach_us(claim: Claim, *, interval_us: int, rules: Rules) -> int:
-    """Until when a claim holds its firing open, without a further sign."""
-    if claim.until_us is not None:
-        return max(claim.until_us, claim.last_us) + rules.expire_after_us
-    return claim.last_us + interval_us
+    return all(start_us > reach_us(claim, interval_us=interval_us, rules=rules) for claim in firing.claims)
 
 
 def _shown_start(word: Word) -> int:
@@ -320,13 +313,13 @@ def _move_start(standing: Standing, firing: Firing, word: Word) -> list[Step]:
 
 def _hear_end(standing: Standing, word: Word) -> list[Step]:
     firing = standing.firing
-    end_us = min(word.end_us if word.end_us is not None else word.at_us, word.at_us)
+    end_us = min(word.told_end_us, word.at_us)
     if firing is None:
         return _ends_unheard(standing, word, end_us)
     if firing.held is not None and _means_waiting(firing.held, word):
         return [*take_held(standing, firing, firing.held), *_hear_end(standing, word)]
     own = find_claim(firing.claims, word.sender, word.start_us)
-    if is_known_end(standing, firing, word, own=own):
+    if is_known_end(standing, word, own=own):
         return _lists_as_over(standing, firing, word)
     if not word.is_start_given:
         return _ends_open(standing, firing, word, end_us)

@@ -3,9 +3,9 @@
 Holds the values of one poll, and the decisions made of them alone. Must not ask anybody, and must not know the wire.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import Literal, TypeVar
 
 import msgspec
 
@@ -39,6 +39,9 @@ class PolledAlert(msgspec.Struct, frozen=True, gc=False):
     silenced_by: list[str]
     inhibited_by: list[str]
     muted_by: list[str]
+
+
+_Updated = TypeVar("_Updated", PolledAlert, Silence)
 
 
 class ClusterPeer(msgspec.Struct, frozen=True, order=True, gc=False):
@@ -152,26 +155,18 @@ def merged(polls: list[AlertmanagerPoll], silent: Mapping[str, str]) -> Alertman
         oldest,
         asked_at=min(poll.asked_at for poll in polls),
         cluster_peers=sorted({peer for poll in polls for peer in poll.cluster_peers}),
-        alerts=_newest_alerts(alert for poll in polls for alert in poll.alerts),
-        silences=_newest_silences(silence for poll in polls for silence in poll.silences),
+        alerts=_newest((alert for poll in polls for alert in poll.alerts), key=lambda alert: alert.fingerprint),
+        silences=_newest((silence for poll in polls for silence in poll.silences), key=lambda silence: silence.id),
         answered=[server for poll in polls for server in poll.answered],
         silent=dict(silent),
     )
 
 
-def _newest_alerts(alerts: Iterable[PolledAlert]) -> list[PolledAlert]:
-    newest: dict[str, PolledAlert] = {}
-    for alert in alerts:
-        known = newest.get(alert.fingerprint)
-        if known is None or alert.updated_at > known.updated_at:
-            newest[alert.fingerprint] = alert
-    return list(newest.values())
-
-
-def _newest_silences(silences: Iterable[Silence]) -> list[Silence]:
-    newest: dict[str, Silence] = {}
-    for silence in silences:
-        known = newest.get(silence.id)
-        if known is None or silence.updated_at > known.updated_at:
-            newest[silence.id] = silence
+def _newest(updated: Iterable[_Updated], *, key: Callable[[_Updated], str]) -> list[_Updated]:
+    """Of those with one key the one that was updated last; of equals the first."""
+    newest: dict[str, _Updated] = {}
+    for one in updated:
+        known = newest.get(key(one))
+        if known is None or one.updated_at > known.updated_at:
+            newest[key(one)] = one
     return list(newest.values())

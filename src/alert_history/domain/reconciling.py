@@ -110,9 +110,8 @@ def _explained(step: Step, asked: Asked) -> Step:
 def is_heard_since(standing: Standing, at_us: int) -> bool:
     """Whether somebody said something of it after that."""
     firing = standing.firing
-    words = [word for past in standing.past for word in past.words]
-    if firing is not None:
-        words += firing.ended if firing.held is None else (*firing.ended, *firing.held.words)
+    held = firing.held.words if firing is not None and firing.held is not None else ()
+    words = [*standing.told_ends, *held]
     claims = firing.claims if firing is not None else []
     return any(word.at_us > at_us for word in words) or any(claim.last_us > at_us for claim in claims)
 

@@ -180,6 +180,12 @@ class Standing(msgspec.Struct, array_like=True, gc=False):
         return self.past[-1].key_us if self.past else None
 
     @property
+    def told_ends(self) -> list[Ended]:
+        """All words of end that are remembered, but for those that are held back."""
+        past = [word for one in self.past for word in one.words]
+        return past if self.firing is None else [*past, *self.firing.ended]
+
+    @property
     def last_end_us(self) -> int | None:
         """The latest end of all that are over; None where none is remembered."""
         return max((past.end_us for past in self.past), default=None)
@@ -204,15 +210,12 @@ def find_start(firing: Firing, start_us: int) -> bool:
     return any(is_same_start(start, start_us) for start in starts)
 
 
-def live_claims(firing: Firing, now_us: int, *, but: str | None = None) -> list[Claim]:
-    """First-hand claims that have not lapsed and were not superseded; `but` leaves out those of one sender."""
+def live_claims(firing: Firing, now_us: int) -> list[Claim]:
+    """First-hand claims that have not lapsed and were not superseded."""
     return [
         claim
         for claim in firing.claims
-        if claim.until_us is not None
-        and claim.until_us > now_us
-        and claim.sender != but
-        and not is_superseded(claim, firing.claims)
+        if claim.until_us is not None and claim.until_us > now_us and not is_superseded(claim, firing.claims)
     ]
 
 
@@ -224,9 +227,9 @@ def is_superseded(claim: Claim, claims: Sequence[Claim]) -> bool:
     )
 
 
-def witness_claims(firing: Firing, *, but: str | None = None) -> list[Claim]:
+def witness_claims(firing: Firing) -> list[Claim]:
     """The claims of witnesses that still list it."""
-    return [c for c in firing.claims if c.until_us is None and not c.has_left and c.sender != but]
+    return [c for c in firing.claims if c.until_us is None and not c.has_left]
 
 
 def find_claim(claims: Sequence[Claim], sender: str, start_us: int) -> Claim | None:
@@ -241,16 +244,21 @@ def find_ended(words: Sequence[Ended], sender: str, start_us: int) -> Ended | No
 
 def is_said(words: Sequence[Ended], word: Word, sender: str) -> bool:
     """Whether the sender has told this very end before, whatever start it named."""
-    end_us = word.end_us if word.end_us is not None else word.at_us
-    return any(w.sender == sender and is_same_start(w.end_us, end_us) for w in words)
+    return any(w.sender == sender and is_same_start(w.end_us, word.told_end_us) for w in words)
 
 
-def is_known_end(standing: Standing, firing: Firing, word: Word, *, own: Claim | None) -> bool:
+def is_known_end(standing: Standing, word: Word, *, own: Claim | None) -> bool:
     """Whether its sender has told this end before. A witness that claims it again since then tells it anew."""
-    end_us = word.end_us if word.end_us is not None else word.at_us
-    if own is not None and not own.is_first_hand and word.start_us < end_us:
+    if own is not None and not own.is_first_hand and word.start_us < word.told_end_us:
         return False
-    return is_said([*(w for past in standing.past for w in past.words), *firing.ended], word, word.sender)
+    return is_said(standing.told_ends, word, word.sender)
+
+
+def reach_us(claim: Claim, *, interval_us: int, rules: Rules) -> int:
+    """Until when a claim holds its firing open, without a further sign."""
+    if claim.until_us is not None:
+        return max(claim.until_us, claim.last_us) + rules.expire_after_us
+    return claim.last_us + interval_us
 
 
 def group_interval(word: Word) -> int:

@@ -11,7 +11,6 @@ StepKind = Literal[
     "opened",
     "reopened",
     "recorded_over",
-    "repeated",
     "start_moved",
     "published",
     "confirmed",

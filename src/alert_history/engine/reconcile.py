@@ -17,7 +17,7 @@ import structlog
 from alert_history.domain.alert import Silence
 from alert_history.domain.claim import MINUTE_US, SECOND_US
 from alert_history.domain.correcting import CORRECTION_KINDS, Correction, corrections
-from alert_history.domain.decision import Decision
+from alert_history.domain.decision import Decision, with_peers
 from alert_history.domain.standing import Rules, Witnesses
 from alert_history.engine.asking import Asked, Asking, OriginState, states_after
 from alert_history.engine.comparing import Answers, Comparison, Voice, voices
@@ -105,9 +105,7 @@ class Comparing:
         for begin in range(0, len(names), _STEP_LABEL_SETS):
             step = {name: answers[name] for name in names[begin : begin + _STEP_LABEL_SETS]}
             made = await self._reconciling.answer(step, self._clock(), witnesses=witnesses, is_dry_run=is_dry_run)
-            for decision in made:
-                for sender, peer in decision.peers:
-                    witnesses = witnesses.joined(sender, peer)
+            witnesses = with_peers(witnesses, made)
             decisions += [decision for decision in made if decision.events]
             await asyncio.sleep(_REST_SECONDS)
         return decisions, witnesses

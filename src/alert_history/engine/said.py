@@ -10,7 +10,7 @@ from datetime import datetime
 import msgspec
 
 from alert_history.domain.alert import Alert, Silence, Source, fingerprint, is_fingerprint
-from alert_history.domain.claim import Word, claim_hash
+from alert_history.domain.claim import RESENDS_PROMISED, Word, claim_hash
 from alert_history.domain.microseconds import from_us, to_us
 from alert_history.domain.occurrence import Sighting, content_hash
 from alert_history.domain.poll import AlertmanagerPoll, PolledAlert, PolledRuleAlert, PrometheusPoll, may_correct
@@ -21,7 +21,6 @@ from alert_history.domain.standing import Muted, Witnesses
 from alert_history.sources.alert_rules import Fault, check_labels, clean, read_annotations
 from alert_history.sources.annotation_limit import cut, is_over_limit
 
-_RESENDS_PROMISED = 4
 _UNKNOWN_URL = "it does not say its external URL, by which its alerts are known; set --web.external-url"
 _NEVER_POSTED = "it has sent us nothing yet"
 
@@ -208,7 +207,7 @@ def _listed_by_prometheus(polled: PolledRuleAlert, asked: Asked, poll: Prometheu
         starts_at=polled.fires_since or poll.asked_at,
         generator_url=f"{poll.external_url or poll.server}/graph",
     )
-    promised = _RESENDS_PROMISED * max(poll.resend_delay, poll.longest_interval)
+    promised = RESENDS_PROMISED * max(poll.resend_delay, poll.longest_interval)
     until_us = to_us(from_us(asked.asked_us) + promised)
     word = msgspec.structs.replace(sighting.word, until_us=until_us)
     return Listed(asked, msgspec.structs.replace(sighting, word=word))

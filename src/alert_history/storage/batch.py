@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from alert_history.domain.alert import Alert, Note, Refused, Silence, Source
-from alert_history.domain.claim import Word
+from alert_history.domain.claim import RESENDS_PROMISED, Word
 from alert_history.domain.classification import Verdict
 from alert_history.domain.decision import Decision
 from alert_history.domain.delivery import Routing
@@ -18,7 +18,7 @@ from alert_history.domain.occurrence import Event, Occurrence, Sighting, note_ev
 from alert_history.domain.receipt import RANDOM_ID_BYTES, Outcome, Receipt, time_ordered_id
 from alert_history.domain.severity import Severity
 from alert_history.domain.speaker import scoped, without_grafana
-from alert_history.domain.standing import Firing, Muted, Past, Standing, Witnesses, key_at
+from alert_history.domain.standing import Firing, Muted, Past, Standing, key_at
 from alert_history.errors import StorageUnavailable
 from alert_history.ports import Accuracy, KeptVerdict, Router
 
@@ -46,7 +46,6 @@ TURN_SETTING = "reconcile_turn"
 NOT_IN_TIME = "no classification came in time"
 
 _ANY_TIME_US = 10**15
-_HALF_RESENDS_PROMISED = 8  # Prometheus and vmalert promise four resend delays ahead
 
 encode_json = msgspec.json.Encoder().encode
 
@@ -320,14 +319,6 @@ def _outcome(receipt: Receipt, *, stored: int, quarantined: int, told: Sequence[
     return Outcome(receipt.id, received, stored, repeated, quarantined, len(told), frozenset(told))
 
 
-def with_peers(witnesses: Witnesses, decisions: Iterable[Decision]) -> Witnesses:
-    """What is known of witnesses after these decisions."""
-    for decision in decisions:
-        for sender, peer in decision.peers:
-            witnesses = witnesses.joined(sender, peer)
-    return witnesses
-
-
 def from_grafana(groups: Mapping[str, Sequence[Sighting]], seen: Container[str]) -> dict[str, str]:
     """The alerts of a Grafana that were not seen lately, and under which fingerprint an older release kept each."""
     older = {f: without_grafana(f) for f, s in groups.items() if s[0].source == "grafana" and f not in seen}
@@ -391,7 +382,7 @@ def shortest_wait_us(word: Word) -> int:
     """How long after the last sign a word may be a plain repeat: sooner, two first-hand senders may speak as one."""
     if word.kind == "witness" or word.until_us is None:
         return -_ANY_TIME_US
-    return max(word.until_us - word.at_us, 0) // _HALF_RESENDS_PROMISED
+    return max(word.until_us - word.at_us, 0) // (2 * RESENDS_PROMISED)
 
 
 def closed_us(standing: Standing) -> int | None:

@@ -8,7 +8,7 @@ from typing import Any
 import asyncpg
 
 from alert_history.domain.alert import Note, Refused
-from alert_history.domain.decision import Decision, Known
+from alert_history.domain.decision import Decision, Known, with_peers
 from alert_history.domain.microseconds import from_us
 from alert_history.domain.occurrence import Sighting
 from alert_history.domain.receipt import Outcome, Receipt
@@ -28,7 +28,6 @@ from alert_history.storage.batch import (
     quarantined,
     renamed,
     scoped_notes,
-    with_peers,
 )
 from alert_history.storage.postgres_archive import PostgresArchivable
 from alert_history.storage.postgres_batch import Batch

@@ -12,7 +12,7 @@ from datetime import datetime
 from itertools import islice, starmap
 
 from alert_history.domain.alert import Note
-from alert_history.domain.decision import Decision, decide
+from alert_history.domain.decision import Decision, decide, with_peers
 from alert_history.domain.microseconds import from_us, to_us
 from alert_history.domain.occurrence import Sighting
 from alert_history.domain.receipt import Outcome, Receipt
@@ -35,7 +35,6 @@ from alert_history.storage.batch import (
     renamed,
     scoped_notes,
     tell,
-    with_peers,
 )
 from alert_history.storage.sqlite_archive import SqliteArchivable
 from alert_history.storage.sqlite_classifications import SqliteClassifications
