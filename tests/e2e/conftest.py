@@ -1,4 +1,7 @@
-"""One performance for the whole run: the scenes of all modules that are run, played at once on one set of servers."""
+"""One performance for all of e2e: the scenes of all modules that are run, played at once on one set of servers.
+
+Its servers are gone before the next folder's tests, which stop the database that they all share.
+"""
 
 from collections.abc import Iterator
 from functools import partial
@@ -11,7 +14,7 @@ from tests.e2e.stage import Played, Scene, played
 from tests.servers import PostgresServer
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def performance(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, postgres_server: PostgresServer
 ) -> Iterator[Played]:
