@@ -15,6 +15,7 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from importlib.util import find_spec
 from itertools import count
 from pathlib import Path
@@ -195,18 +196,28 @@ def alertmanager_server(config: str, *, args: Sequence[str] = (), cluster_addres
             yield server
 
 
-def _web_server(name: str, command: Sequence[str], *, folder: Path) -> Server:
-    """Prometheus and its relatives: they take `--web.listen-address` and answer `/-/ready`."""
+def _web_server(
+    name: str,
+    command: Sequence[str],
+    *,
+    folder: Path,
+    listens_by: str = "--web.listen-address",
+    ready: str = "/-/ready",
+) -> Server:
+    """Prometheus and its relatives: they take an address by `listens_by` and answer `ready`."""
     port = free_port()
     url = f"http://{HOST}:{port}"
     return Server(
         name=name,
-        command=[*command, f"--web.listen-address={HOST}:{port}"],
+        command=[*command, f"{listens_by}={HOST}:{port}"],
         folder=folder,
         port=port,
         url=url,
-        is_ready=lambda: _answers_ok(f"{url}/-/ready"),
+        is_ready=lambda: _answers_ok(f"{url}{ready}"),
     )
+
+
+_victoria_server = partial(_web_server, listens_by="-httpListenAddr", ready="/health")
 
 
 @contextmanager
@@ -228,19 +239,6 @@ def vmalert_server(rules: str, *, args: Sequence[str] = ()) -> Iterator[Server]:
         server = _victoria_server("vmalert", [program, "-rule=rules.yml", *args], folder=folder)
         with _running(server):
             yield server
-
-
-def _victoria_server(name: str, command: Sequence[str], *, folder: Path) -> Server:
-    port = free_port()
-    url = f"http://{HOST}:{port}"
-    return Server(
-        name=name,
-        command=[*command, f"-httpListenAddr={HOST}:{port}"],
-        folder=folder,
-        port=port,
-        url=url,
-        is_ready=lambda: _answers_ok(f"{url}/health"),
-    )
 
 
 # --- S3 ---------------------------------------------------------------------------------------------------------------

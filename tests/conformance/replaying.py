@@ -8,27 +8,19 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from alert_history.domain.alert import Alert
-from alert_history.domain.delivery import Attempt, Routing, Settlement
-from alert_history.domain.occurrence import Event
+from alert_history.domain.delivery import Attempt, Settlement
 from alert_history.domain.receipt import Receipt
-from alert_history.domain.routing import news_of, route
-from alert_history.domain.target import Outgoing, TargetSpec
-from alert_history.engine.lapse import Groups, Lapsing, pass_all
+from alert_history.domain.target import Outgoing
+from alert_history.engine.lapse import Groups, Lapsing
 from alert_history.engine.witnesses import KnownWitnesses
 from alert_history.ports import Clock, Store
 from tests.conformance.samples import SECOND
-
-PAGER = TargetSpec("pager", "webhook", {})
+from tests.lapsing import pass_all
+from tests.pager import PAGER
 
 _LEFT_A_TURN = 100
 _LEASE = timedelta(seconds=30)
 _EXCHANGE_EVERY = timedelta(seconds=10)
-
-
-def route_all(alert: Alert, event: Event) -> Routing | None:
-    """Tell the pager of everything."""
-    return route([PAGER], news_of(alert, event))
 
 
 class Replica:

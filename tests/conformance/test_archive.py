@@ -11,7 +11,6 @@ import pytest
 
 from alert_history.domain.archive import BODIES, SHAPES
 from alert_history.engine.archive import read_manifests
-from alert_history.engine.lapse import pass_all
 from alert_history.engine.upkeep import Retention, forget
 from alert_history.errors import ArchiveFault, Busy, InvalidQuery, NotFound, WouldBeForgotten
 from alert_history.ports import HistoryFilter, Shelf, Store
@@ -44,6 +43,7 @@ from tests.conformance.archives import (
 )
 from tests.conformance.conftest import OpenReplica
 from tests.conformance.samples import DAY, MINUTE, NOW, alert, everything, id_of, kinds, note, receipt
+from tests.lapsing import pass_all
 from tests.servers import PostgresServer
 
 _STEPS = 400

@@ -11,10 +11,11 @@ import pytest
 from alert_history.domain.microseconds import from_us
 from alert_history.ports import Store, StoredAlert
 from alert_history.storage import open_store
-from tests.conformance.replaying import Replayer, route_all
+from tests.conformance.replaying import Replayer
 from tests.conformance.samples import SECOND, everything
 from tests.firing.memory import Memory
 from tests.firing.trial import LONG_AFTER, Trial
+from tests.pager import route_all
 from tests.senders.alertmanager import Receiver, Silencing, Timing
 from tests.senders.network import START, Trouble
 from tests.senders.scenario import Alerting, Outage, Scenario, Site, Watcher

@@ -15,11 +15,11 @@ from alert_history.domain.quiet_hours import QuietHours
 from alert_history.domain.routes import Destination, Route, Routes
 from alert_history.domain.routing import news_of, route
 from alert_history.domain.target import TargetSpec
-from alert_history.engine.lapse import pass_all
 from alert_history.errors import NotFound
 from alert_history.ports import DeliveryFilter, Router, Store, StoredDelivery
 from alert_history.storage import open_store
 from tests.conformance.samples import DAY, MINUTE, NOW, SECOND, alert, id_of, receipt
+from tests.lapsing import pass_all
 
 LEASE = timedelta(seconds=30)
 ALL = TargetSpec("all", "webhook", {})

@@ -23,11 +23,11 @@ from alert_history.domain.occurrence import Event
 from alert_history.domain.receipt import Receipt
 from alert_history.domain.routing import news_of, route
 from alert_history.domain.target import TargetSpec
-from alert_history.engine.lapse import pass_all
 from alert_history.errors import StorageUnavailable
 from alert_history.ports import Router, Store
 from alert_history.storage import open_store
 from tests.conformance.samples import MINUTE, NOW, alert, id_of, receipt
+from tests.lapsing import pass_all
 
 Message = Literal["recorder fires", "webhook fires", "recorder resolves", "webhook resolves"]
 

@@ -10,11 +10,11 @@ import pytest
 
 from alert_history.domain.alert import Alert
 from alert_history.domain.receipt import Receipt
-from alert_history.engine.lapse import pass_all
 from alert_history.ports import Store
 from tests.conformance import raw
 from tests.conformance.conftest import OpenReplica
 from tests.conformance.samples import MINUTE, NOW, SECOND, alert, everything, kinds, note, receipt, silence
+from tests.lapsing import pass_all
 
 _ROUNDS = 25
 

@@ -12,9 +12,10 @@ import pytest
 from alert_history.ports import Store, StoredAlert
 from alert_history.storage import open_store
 from tests.conformance import sequences
-from tests.conformance.replaying import Replayer, route_all
+from tests.conformance.replaying import Replayer
 from tests.conformance.samples import DAY, MINUTE, SECOND, everything
 from tests.conformance.sequences import Sequence, Truth
+from tests.pager import route_all
 
 BEAT = 5 * SECOND
 SETTLED = 45 * SECOND

@@ -5,9 +5,9 @@ from datetime import timedelta
 import msgspec
 
 from alert_history.domain.receipt import Receipt
-from alert_history.engine.lapse import pass_all
 from alert_history.ports import Store
 from tests.conformance.samples import MINUTE, NOW, SECOND, alert, everything, receipt
+from tests.lapsing import pass_all
 
 STALE_AFTER = {"team-x": 5 * MINUTE // timedelta(microseconds=1)}
 

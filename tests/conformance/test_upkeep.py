@@ -3,10 +3,10 @@
 import pytest
 
 from alert_history.domain.alert import Alert, Source
-from alert_history.engine.lapse import pass_all
 from alert_history.ports import Store
 from tests.conformance.conftest import OpenReplica
 from tests.conformance.samples import DAY, MINUTE, NOW, SECOND, alert, id_of, kinds, receipt
+from tests.lapsing import pass_all
 
 LAPSING = alert(expires_at=NOW + MINUTE)
 LAPSE = NOW + MINUTE

@@ -3,27 +3,16 @@
 from collections.abc import Iterator
 from datetime import timedelta
 
-from alert_history.domain.alert import Alert
-from alert_history.domain.delivery import Routing
-from alert_history.domain.matching import Query
 from alert_history.domain.microseconds import to_us
-from alert_history.domain.occurrence import Event
-from alert_history.domain.routing import news_of, route
-from alert_history.domain.target import TargetSpec
 from alert_history.storage.batch import Enqueued
 from tests.firing.judge import Sign, Telling, Verdict, restarts_of, second, second_of, signs_of
 from tests.firing.memory import Memory
+from tests.pager import route_all
 from tests.senders.network import START, moment
 from tests.senders.scenario import Scenario, play
 
-PAGER = TargetSpec("pager", "webhook", {}, match=Query((), ()))
 LONG_AFTER = timedelta(days=9)
 HOUR = 3_600.0
-
-
-def route_all(alert: Alert, event: Event) -> Routing | None:
-    """Tell the pager of everything."""
-    return route([PAGER], news_of(alert, event))
 
 
 class Trial:
