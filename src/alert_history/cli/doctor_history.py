@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from rich.table import Table
 
@@ -12,12 +12,12 @@ from alert_history.cli.finding import Finding
 from alert_history.cli.store import faults_of, require, using_store
 from alert_history.cli.telling import look_for_router
 from alert_history.config import Settings
+from alert_history.domain.conflict import CONFLICT_LASTS
 from alert_history.domain.decision import Decision
 from alert_history.domain.microseconds import to_us
 from alert_history.domain.occurrence import ENDINGS, occurrence_id
 from alert_history.ports import Conflict, Store
 
-_CONFLICT_LASTS = timedelta(days=1)
 _MOST_CONFLICTS = 10
 _LABELS_SHOWN = 6
 _FEW_UNCONFIRMED = 10
@@ -32,7 +32,7 @@ async def examine_history(settings: Settings) -> list[Finding]:
     async with using_store(settings) as store:
         if await faults_of(store, settings):
             return []
-        since = datetime.now(UTC) - _CONFLICT_LASTS
+        since = datetime.now(UTC) - CONFLICT_LASTS
         conflicts = await store.reconciling.conflicts(since, limit=_MOST_CONFLICTS)
         counts = await store.standings.count()
     return [*map(_judge_conflict, conflicts), *_judge_unconfirmed(counts["firing"], counts["unconfirmed"])]

@@ -1,5 +1,7 @@
 """Conflicts: two senders that contradict each other for long, or often, about one label set."""
 
+from datetime import timedelta
+
 from alert_history.domain.claim import MINUTE_US, Word
 from alert_history.domain.standing import Firing, Standing
 from alert_history.domain.step import Step
@@ -9,7 +11,10 @@ _SPLIT_BEGINS_US = 2 * MINUTE_US
 _SPLIT_LASTS_US = 10 * MINUTE_US
 _SPLITS = 3
 _SPLITS_WITHIN_US = 60 * MINUTE_US
-_TOLD_AGAIN_US = 24 * 60 * MINUTE_US
+CONFLICT_LASTS = timedelta(days=1)
+"""How long a label set is shown as in conflict; then it is told again."""
+
+_TOLD_AGAIN_US = CONFLICT_LASTS // timedelta(microseconds=1)
 
 
 def watch_split(standing: Standing, firing: Firing, word: Word) -> list[Step]:

@@ -3,7 +3,7 @@
 import os
 from collections import Counter
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -13,6 +13,7 @@ from alert_history.domain.claim import RESENDS_PROMISED, Word
 from alert_history.domain.classification import Verdict
 from alert_history.domain.decision import Decision
 from alert_history.domain.delivery import Routing
+from alert_history.domain.group import SeenGroup
 from alert_history.domain.microseconds import to_us
 from alert_history.domain.occurrence import Event, Occurrence, Sighting, note_event, note_key
 from alert_history.domain.receipt import RANDOM_ID_BYTES, Outcome, Receipt, time_ordered_id
@@ -47,7 +48,12 @@ NOT_IN_TIME = "no classification came in time"
 
 _ANY_TIME_US = 10**15
 
+FORGET_GROUPS_AFTER = timedelta(days=30)
+"""How long before standings are forgotten what was seen of groups is."""
+
 encode_json = msgspec.json.Encoder().encode
+read_standing = msgspec.json.Decoder(Standing).decode
+read_group = msgspec.json.Decoder(SeenGroup).decode
 
 
 def by_fingerprint(receipts: Iterable[Receipt]) -> dict[str, list[Sighting]]:

@@ -3,15 +3,14 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-import msgspec
-
 from alert_history.domain.adopting import Kept, recalled
 from alert_history.domain.decision import Decision, Known, let_mute
 from alert_history.domain.microseconds import from_us
 from alert_history.domain.occurrence import Event
 from alert_history.domain.standing import Standing
+from alert_history.ports import Router
 from alert_history.storage import postgres_statements as sql
-from alert_history.storage.batch import Enqueued, Key, muting
+from alert_history.storage.batch import Enqueued, Key, muting, read_standing, tell
 from alert_history.storage.postgres_dialer import Connection
 from alert_history.storage.postgres_rows import (
     alert_row,
@@ -24,8 +23,6 @@ from alert_history.storage.postgres_rows import (
     update_occurrences,
 )
 
-_read_standing = msgspec.json.Decoder(Standing).decode
-
 
 async def lock_known(connection: Connection, fingerprints: Sequence[str], *, may_wait: bool = True) -> dict[str, Known]:
     """What is known of these label sets, their standings locked in order; those without a standing are left out.
@@ -36,7 +33,7 @@ async def lock_known(connection: Connection, fingerprints: Sequence[str], *, may
         return {}
     lock = sql.LOCK_STANDINGS if may_wait else sql.LOCK_STANDINGS_NOWAIT
     rows = await connection.fetch(lock, sorted(fingerprints))
-    standings = {row[0]: _read_standing(row[1]) for row in rows}
+    standings = {row[0]: read_standing(row[1]) for row in rows}
     newest = await _newest(connection, standings, may_wait=may_wait)
     return {fingerprint: Known(standing, newest.get(fingerprint)) for fingerprint, standing in standings.items()}
 
@@ -108,6 +105,13 @@ async def write_events(connection: Connection, events: Iterable[Event], queue: I
     deliveries = list(map(queue_row, queue))
     if deliveries:
         await copy(connection, "delivery_queue", deliveries, columns=sql.QUEUE_COLUMNS)
+
+
+async def write_and_tell(connection: Connection, decisions: Sequence[Decision], router: Router | None) -> None:
+    """Write decisions, their events, and the deliveries that they make."""
+    events, queue = tell(decisions, router)
+    await write_decisions(connection, decisions)
+    await write_events(connection, events, queue)
 
 
 async def mute(connection: Connection, events: Iterable[Event]) -> None:

@@ -15,9 +15,9 @@ from alert_history.domain.reconciling import Answer, Listed
 from alert_history.domain.standing import Rules, Standing, Witnesses
 from alert_history.ports import Conflict, Router
 from alert_history.storage import postgres_statements as sql
-from alert_history.storage.batch import TURN_SETTING, tell
+from alert_history.storage.batch import TURN_SETTING, read_standing
 from alert_history.storage.postgres_connection import Connections, storage_errors
-from alert_history.storage.postgres_deciding import lock_known, recall, write_decisions, write_events
+from alert_history.storage.postgres_deciding import lock_known, recall, write_and_tell
 from alert_history.storage.postgres_dialer import Connection
 from alert_history.storage.postgres_rows import silence_row
 from alert_history.storage.postgres_standings import INSERT_STANDING, add_first, adopt_one
@@ -59,7 +59,6 @@ SELECT s.fingerprint, s.conflict_at, n.starts_at, n.labels FROM standings s CROS
 WHERE s.conflict_at > $1 ORDER BY s.conflict_at DESC LIMIT $2
 """
 
-_read_standing = msgspec.json.Decoder(Standing).decode
 _read_labels = msgspec.json.Decoder(dict[str, str]).decode
 
 
@@ -115,21 +114,16 @@ class PostgresReconciling:
                     known = await lock_known(connection, sorted(answers))
                     await add_first(connection, known, now=now)
                     decisions = decide(known)
-                    await self._write(connection, decisions, is_dry_run=is_dry_run)
+                    if not is_dry_run:
+                        await write_and_tell(connection, decisions, self._router)
                 for name, its in sorted(answers.items()):
                     if name not in known and any(isinstance(answer, Listed) for answer in its):
                         async with connection.transaction():
                             begun = decide({name: await _begun(connection, name, now=now, is_dry_run=is_dry_run)})
-                            await self._write(connection, begun, is_dry_run=is_dry_run)
+                            if not is_dry_run:
+                                await write_and_tell(connection, begun, self._router)
                             decisions += begun
         return decisions
-
-    async def _write(self, connection: Connection, decisions: Sequence[Decision], *, is_dry_run: bool) -> None:
-        if is_dry_run:
-            return
-        events, queue = tell(decisions, self._router)
-        await write_decisions(connection, decisions)
-        await write_events(connection, events, queue)
 
     async def keep_silences(self, silences: Sequence[Silence]) -> None:
         """See `ports.Reconciling.keep_silences`."""
@@ -193,5 +187,5 @@ async def _begun(connection: Connection, fingerprint: str, *, now: datetime, is_
 
 
 def _open_label_set(row: Any) -> OpenLabelSet:
-    standing, last_us = _read_standing(row["standing"]), to_us(row["last_received_at"])
+    standing, last_us = read_standing(row["standing"]), to_us(row["last_received_at"])
     return OpenLabelSet(row["fingerprint"], row["alertname"], standing, row["claim"] or 0, last_us)

@@ -3,9 +3,8 @@
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 
-import msgspec
-
 from alert_history.domain.adopting import Kept, adopt
+from alert_history.domain.conflict import CONFLICT_LASTS
 from alert_history.domain.decision import Decision, Known, let_leave, let_pass
 from alert_history.domain.group import SeenGroup
 from alert_history.domain.lapsing import UNSEEN_STALE_AFTER_US
@@ -13,14 +12,12 @@ from alert_history.domain.microseconds import from_us
 from alert_history.domain.standing import Rules
 from alert_history.ports import Left, Router
 from alert_history.storage import postgres_statements as sql
-from alert_history.storage.batch import encode_json, tell
+from alert_history.storage.batch import FORGET_GROUPS_AFTER, encode_json, read_group
 from alert_history.storage.postgres_connection import Connections, storage_errors
-from alert_history.storage.postgres_deciding import fetch_kept, lock_known, write_decisions, write_events
+from alert_history.storage.postgres_deciding import fetch_kept, lock_known, write_and_tell
 from alert_history.storage.postgres_dialer import Connection
 from alert_history.storage.postgres_rows import first_sighting
 
-_FORGET_GROUPS_AFTER = timedelta(days=30)
-_CONFLICT_LASTS = timedelta(days=1)
 _STEP_ROWS = 2_000
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -66,8 +63,6 @@ SELECT fingerprint, closed_at < $2 AS is_old FROM standings WHERE fingerprint > 
 _FORGET = "DELETE FROM standings WHERE fingerprint = ANY($1::text[]) AND closed_at < $2"
 _COUNT = "SELECT unconfirmed IS NOT NULL, count(*) FROM alerts WHERE status = 'firing' GROUP BY 1"
 _CONFLICTS = "SELECT count(*) FROM standings WHERE conflict_at > now() - $1::interval"
-
-_read_group = msgspec.json.Decoder(SeenGroup).decode
 
 
 class PostgresStandings:
@@ -133,13 +128,13 @@ class PostgresStandings:
         """See `ports.Standings.load_groups`."""
         with storage_errors():
             async with self._connections.single() as connection:
-                return [_read_group(row[0]) for row in await connection.fetch(_LOAD_GROUPS, since or _LONG_AGO)]
+                return [read_group(row[0]) for row in await connection.fetch(_LOAD_GROUPS, since or _LONG_AGO)]
 
     async def forget(self, before: datetime) -> int:
         """See `ports.Standings.forget`."""
         with storage_errors():
             async with self._connections.keeper() as connection:
-                await connection.execute("DELETE FROM groups_seen WHERE last_at < $1", before - _FORGET_GROUPS_AFTER)
+                await connection.execute("DELETE FROM groups_seen WHERE last_at < $1", before - FORGET_GROUPS_AFTER)
                 rows = await connection.fetch(_OLD_STANDINGS, self._read_up_to, before, _STEP_ROWS)
                 old = [row["fingerprint"] for row in rows if row["is_old"]]
                 if old:
@@ -152,7 +147,7 @@ class PostgresStandings:
         with storage_errors():
             async with self._connections.reader() as connection:
                 counted = dict(await connection.fetch(_COUNT))
-                conflicts = await connection.fetchval(_CONFLICTS, _CONFLICT_LASTS)
+                conflicts = await connection.fetchval(_CONFLICTS, CONFLICT_LASTS)
         return {"firing": counted.get(False, 0), "unconfirmed": counted.get(True, 0), "conflict": conflicts}
 
     async def _decide_all(
@@ -171,9 +166,7 @@ class PostgresStandings:
             known = await lock_known(connection, free)
             await add_first(connection, known, now=now)
             decisions = [decide(f, one) for f, one in sorted(known.items()) if one.newest is not None]
-            events, queue = tell(decisions, self._router)
-            await write_decisions(connection, decisions)
-            await write_events(connection, events, queue)
+            await write_and_tell(connection, decisions, self._router)
         return sum(bool(decision.events) for decision in decisions)
 
 
@@ -197,9 +190,7 @@ async def adopt_one(
     adoption = adopt(fingerprint, kept, rules=rules, now=now, known=standing)
     if is_dry_run:
         return adoption.decision
-    events, queue = tell([adoption.decision], router)
-    await write_decisions(connection, [adoption.decision])
-    await write_events(connection, events, queue)
+    await write_and_tell(connection, [adoption.decision], router)
     if adoption.joined:
         rows = [(fingerprint, from_us(k), from_us(i)) for k, i in adoption.joined.items()]
         await connection.execute(_JOIN, *zip(*rows, strict=True))

@@ -32,6 +32,7 @@ from alert_history.storage.batch import (
     outcomes,
     place_notes,
     quarantined,
+    read_standing,
     renamed,
     scoped_notes,
     tell,
@@ -194,7 +195,7 @@ def _keep_notes(connection: sqlite3.Connection, receipts: Sequence[Receipt], log
 def _occurrence_of(connection: sqlite3.Connection, note: Note, log: StandingLog) -> datetime | None:
     """The key of the occurrence that a note is about; None if there is none, as far as we remember."""
     text = log.find(connection, note.fingerprint)
-    key_us = None if text is None else key_of_note(sql.read_standing(text), note)
+    key_us = None if text is None else key_of_note(read_standing(text), note)
     if key_us is not None:
         return from_us(key_us)
     return note.starts_at or _newest_start(connection, note.fingerprint)

@@ -8,7 +8,7 @@ from alert_history.domain.decision import Decision, Entry, Known, let_mute
 from alert_history.domain.microseconds import to_us
 from alert_history.domain.occurrence import Event
 from alert_history.storage import sqlite_rows as sql
-from alert_history.storage.batch import Key, muting
+from alert_history.storage.batch import Key, muting, read_standing
 from alert_history.storage.sqlite_standing_log import StandingLog
 
 
@@ -17,7 +17,7 @@ def find_known(connection: sqlite3.Connection, fingerprint: str, log: StandingLo
     text = log.find(connection, fingerprint)
     if text is None:
         return None
-    standing = sql.read_standing(text)
+    standing = read_standing(text)
     if standing.newest_key_us is None:
         return Known(standing)
     newest = connection.execute(sql.FIND_ALERT, (standing.newest_key_us, fingerprint)).fetchone()

@@ -19,7 +19,7 @@ from alert_history.domain.reconciling import Answer, Listed
 from alert_history.domain.standing import Rules, Witnesses
 from alert_history.ports import Conflict, Router
 from alert_history.storage import sqlite_rows as sql
-from alert_history.storage.batch import TURN_SETTING, encode_json
+from alert_history.storage.batch import TURN_SETTING, encode_json, read_standing
 from alert_history.storage.sqlite_connection import Connections
 from alert_history.storage.sqlite_deciding import find_known, recall
 from alert_history.storage.sqlite_standing_log import StandingLog
@@ -72,8 +72,7 @@ class SqliteReconciling:
         is_dry_run: bool = False,
     ) -> list[Decision]:
         """See `ports.Reconciling.answer`."""
-        work = self._decide if is_dry_run else self._answer
-        return await self._connections.write(work, answers, now, witnesses=witnesses)
+        return await self._connections.write(self._answer, answers, now, witnesses=witnesses, is_dry_run=is_dry_run)
 
     async def keep_silences(self, silences: Sequence[Silence]) -> None:
         """See `ports.Reconciling.keep_silences`."""
@@ -96,7 +95,7 @@ class SqliteReconciling:
         self._log.catch_up(connection)
         rows = connection.execute(_OPEN, (after, _PAGE_ROWS)).fetchall()
         page = [
-            OpenLabelSet(row["fingerprint"], row["alertname"], sql.read_standing(text), row["claim"] or 0, row[4])
+            OpenLabelSet(row["fingerprint"], row["alertname"], read_standing(text), row["claim"] or 0, row[4])
             for row in rows
             if (text := self._log.find(connection, row["fingerprint"])) is not None
         ]
@@ -109,18 +108,7 @@ class SqliteReconciling:
         now: datetime,
         *,
         witnesses: Witnesses,
-    ) -> list[Decision]:
-        decisions = self._decide(connection, answers, now, witnesses=witnesses)
-        write(connection, decisions, self._log, router=self._router)
-        return decisions
-
-    def _decide(
-        self,
-        connection: sqlite3.Connection,
-        answers: Mapping[str, Sequence[Answer]],
-        now: datetime,
-        *,
-        witnesses: Witnesses,
+        is_dry_run: bool,
     ) -> list[Decision]:
         self._log.catch_up(connection)
         decisions = []
@@ -128,6 +116,8 @@ class SqliteReconciling:
             known = self._known(connection, fingerprint, now=now)
             if known is not None or any(isinstance(answer, Listed) for answer in its):
                 decisions.append(let_answer(fingerprint, known, its, now=now, rules=self._rules, witnesses=witnesses))
+        if not is_dry_run:
+            write(connection, decisions, self._log, router=self._router)
         return decisions
 
     def _repair(

@@ -89,7 +89,6 @@ NEWEST = """SELECT a.* FROM alert_terms t JOIN alerts a ON a.id = t.rowid
 NEWEST_START = """SELECT a.starts_at FROM alert_terms t JOIN alerts a ON a.id = t.rowid
     WHERE t.alert_terms MATCH ? AND a.fingerprint = ? ORDER BY a.starts_at DESC LIMIT 1"""
 
-read_standing = msgspec.json.Decoder(Standing).decode
 _read_texts = msgspec.json.Decoder(dict[str, str]).decode
 
 

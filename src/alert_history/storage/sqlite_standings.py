@@ -2,11 +2,10 @@
 
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
-
-import msgspec
+from datetime import UTC, datetime
 
 from alert_history.domain.adopting import adopt
+from alert_history.domain.conflict import CONFLICT_LASTS
 from alert_history.domain.decision import Decision, Known, let_leave, let_pass
 from alert_history.domain.group import SeenGroup
 from alert_history.domain.lapsing import UNSEEN_STALE_AFTER_US
@@ -15,13 +14,11 @@ from alert_history.domain.occurrence import Event
 from alert_history.domain.standing import Rules
 from alert_history.ports import Left, Router
 from alert_history.storage import sqlite_rows as sql
-from alert_history.storage.batch import Enqueued, Key, encode_json, tell
+from alert_history.storage.batch import FORGET_GROUPS_AFTER, Enqueued, Key, encode_json, read_group, tell
 from alert_history.storage.sqlite_connection import Connections
 from alert_history.storage.sqlite_deciding import find_known, write_decisions
 from alert_history.storage.sqlite_standing_log import StandingLog
 
-_FORGET_GROUPS_AFTER = timedelta(days=30)
-_CONFLICT_LASTS = timedelta(days=1)
 _STEP_ROWS = 200
 
 _UNCLAIMED = """SELECT DISTINCT fingerprint FROM alerts INDEXED BY idx_alerts_unclaimed
@@ -47,8 +44,6 @@ _CONFLICTS = """SELECT count(DISTINCT fingerprint) FROM (
     SELECT fingerprint, conflict_at FROM standings WHERE conflict_at IS NOT NULL
     UNION ALL SELECT fingerprint, conflict_at FROM standings_new WHERE conflict_at IS NOT NULL) WHERE conflict_at > ?"""
 _JOIN = "UPDATE alerts SET joined_into = ? WHERE starts_at = ? AND fingerprint = ?"
-
-_read_group = msgspec.json.Decoder(SeenGroup).decode
 
 
 class SqliteStandings:
@@ -132,7 +127,7 @@ class SqliteStandings:
 
     def _forget(self, connection: sqlite3.Connection, before: datetime) -> int:
         groups = "DELETE FROM groups_seen WHERE last_at < ?"
-        connection.execute(groups, (to_us(before - _FORGET_GROUPS_AFTER),))
+        connection.execute(groups, (to_us(before - FORGET_GROUPS_AFTER),))
         rows = connection.execute(_OLD_STANDINGS, (self._read_up_to, _STEP_ROWS)).fetchall()
         limit = to_us(before)
         gone = [(row["fingerprint"],) for row in rows if row["closed_at"] is not None and row["closed_at"] < limit]
@@ -205,11 +200,11 @@ def _save_groups(connection: sqlite3.Connection, groups: Sequence[SeenGroup]) ->
 
 def _load_groups(connection: sqlite3.Connection, since: int) -> list[SeenGroup]:
     query = "SELECT seen FROM groups_seen WHERE last_at > ? ORDER BY id"
-    return [_read_group(row[0]) for row in connection.execute(query, (since,))]
+    return [read_group(row[0]) for row in connection.execute(query, (since,))]
 
 
 def _count(connection: sqlite3.Connection) -> dict[str, int]:
     counted = {bool(row[0]): row[1] for row in connection.execute(_COUNT)}
-    since = to_us(datetime.now(UTC) - _CONFLICT_LASTS)
+    since = to_us(datetime.now(UTC) - CONFLICT_LASTS)
     conflicts = connection.execute(_CONFLICTS, (since,)).fetchone()[0]
     return {"firing": counted.get(False, 0), "unconfirmed": counted.get(True, 0), "conflict": conflicts}
