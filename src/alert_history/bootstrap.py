@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import httpx
 import structlog
 
-from alert_history.config import Settings
+from alert_history.config import Settings, networks_of
 from alert_history.demo.replay import incident
 from alert_history.domain.alert import Alert
 from alert_history.domain.claim import MINUTE_US, SECOND_US
@@ -45,7 +45,6 @@ from alert_history.urls.masking import masked_url
 from alert_history.web.api import HistoryApi
 from alert_history.web.application import Application
 from alert_history.web.classifications import ClassificationsPage
-from alert_history.web.client import networks_of
 from alert_history.web.enrichment import EnrichmentApi
 from alert_history.web.health import HealthApi
 from alert_history.web.publishing import PublishingApi
@@ -131,7 +130,7 @@ class Service:
             metrics=self.metrics.ingest,
             max_body_bytes=settings.max_body_bytes,
             max_alerts=settings.max_alerts_per_request,
-            trusted=networks_of(settings.trusted_proxies),
+            trusted=networks_of(settings.trusted_proxies) if settings.trusted_proxies else (),
             interval_of=self.groups.interval_us,
         )
         self.watchdog = Watchdog(self.store.upkeep, observer=self.metrics.state, clock=utc_now)

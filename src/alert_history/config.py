@@ -9,7 +9,7 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
-from ipaddress import ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
@@ -70,19 +70,14 @@ def _matching(pattern: re.Pattern[str]) -> AfterValidator:
     return AfterValidator(check)
 
 
-def _origins(text: str) -> str:
-    parse_origins(text)
-    return text
+def networks_of(text: str) -> tuple[IPv4Network | IPv6Network, ...]:
+    """The networks and addresses of `TRUSTED_PROXIES`. Raises: ValueError."""
+    return tuple(ip_network(part.strip(), strict=False) for part in text.split(","))
 
 
-def _networks(text: str) -> str:
-    """Refuses what is no list of addresses and networks."""
-    for part in text.split(","):
-        ip_network(part.strip(), strict=False)
-    return text
+def _checked_by(check: Callable[[str], object]) -> AfterValidator:
+    """Whatever `check` does not refuse, as it is."""
 
-
-def _url(check: Callable[[str], None]) -> AfterValidator:
     def checked(text: str) -> str:
         check(text)
         return text
@@ -108,10 +103,6 @@ def _check_postgres(text: str) -> None:
 
 def _check_redis(text: str) -> None:
     check_redis(read_redis_url(text))
-
-
-def _check_web(text: str) -> None:
-    read_web_url(text)
 
 
 def _lower(text: Any) -> Any:
@@ -159,15 +150,15 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
-    database_url: Annotated[str, _url(_check_database)] = _text(
+    database_url: Annotated[str, _checked_by(_check_database)] = _text(
         "sqlite:///alert_history.db",
         f"{_A_POSTGRES_URL}, or sqlite:///path (four slashes: an absolute path)",
         meaning="Where history is kept",
     )
-    read_database_url: Annotated[str, _url(_check_postgres)] | None = _text(
+    read_database_url: Annotated[str, _checked_by(_check_postgres)] | None = _text(
         None, _A_POSTGRES_URL, meaning="A replica of a PostgreSQL `DATABASE_URL`, to read from"
     )
-    redis_url: Annotated[str, _url(_check_redis)] | None = _text(
+    redis_url: Annotated[str, _checked_by(_check_redis)] | None = _text(
         None,
         "redis://user:password@host:6379/0, rediss:// for TLS, or unix:///path; special characters percent-encoded",
         meaning="Where replicas call out to each other (optional): without it they find out a second later",
@@ -226,7 +217,7 @@ class Settings(BaseSettings):
     enrichment_deadline_seconds: int = _whole(
         10, 1, 300, meaning="How long an alert waits for its classification before it goes out without"
     )
-    llm_proxy_url: Annotated[str, _url(_check_web)] | None = _text(
+    llm_proxy_url: Annotated[str, _checked_by(read_web_url)] | None = _text(
         None,
         "an http or https URL without a query",
         meaning="An OpenAI-compatible proxy; unset: alerts are classified by rules",
@@ -253,10 +244,10 @@ class Settings(BaseSettings):
     llm_redact: Annotated[str, AfterValidator(_patterns)] | None = _text(
         None, "regular expressions (RE2), one a line", meaning="What else is blanked before a text leaves for the proxy"
     )
-    alertmanager_urls: Annotated[str, AfterValidator(_origins)] | None = _text(
+    alertmanager_urls: Annotated[str, _checked_by(parse_origins)] | None = _text(
         None, _ORIGINS, meaning="Alertmanagers to compare history with; peers of a cluster under one name"
     )
-    prometheus_urls: Annotated[str, AfterValidator(_origins)] | None = _text(
+    prometheus_urls: Annotated[str, _checked_by(parse_origins)] | None = _text(
         None, _ORIGINS, meaning="Prometheus servers to compare history with; replicas under one name"
     )
     reconcile_interval_seconds: int = _whole(30, 5, 3600, meaning="How often they are asked")
@@ -278,7 +269,7 @@ class Settings(BaseSettings):
         _YEAR_SECONDS,
         meaning="How long an alert stays unconfirmed that its sender has to send again, before it is ended",
     )
-    trusted_proxies: Annotated[str, AfterValidator(_networks)] | None = _text(
+    trusted_proxies: Annotated[str, _checked_by(networks_of)] | None = _text(
         None,
         "addresses and networks, separated by commas: 10.0.0.0/8,192.168.1.7",
         meaning="Proxies whose `X-Forwarded-For` tells who sent a request; unset: the caller's own address does",

@@ -1,8 +1,8 @@
 """`alert-history doctor`, of who is asked what fires: whether each answers, and how far its word goes."""
 
 from contextlib import aclosing
-from datetime import UTC, datetime
 
+from alert_history.bootstrap import utc_now
 from alert_history.cli.finding import Finding
 from alert_history.cli.store import faults_of, using_store
 from alert_history.config import Settings
@@ -21,7 +21,7 @@ async def examine_origins(settings: Settings) -> list[Finding]:
     origins = Origins.read(settings.alertmanager_urls, settings.prometheus_urls)
     if origins.is_empty:
         return []
-    async with aclosing(Asking(origins, clock=lambda: datetime.now(UTC), is_publishing=False)) as asking:
+    async with aclosing(Asking(origins, clock=utc_now, is_publishing=False)) as asking:
         return _judge(await asking.ask(await _known(settings)))
 
 

@@ -4,13 +4,12 @@ import asyncio
 import os
 from collections.abc import Sequence
 from contextlib import aclosing
-from datetime import UTC, datetime
 from typing import Annotated
 
 from cyclopts import Parameter
 from rich.table import Table
 
-from alert_history.bootstrap import rules_of
+from alert_history.bootstrap import rules_of, utc_now
 from alert_history.cli.console import cell, error_console, output_console, print_error, print_line
 from alert_history.cli.store import require, using_store
 from alert_history.cli.telling import look_for_router
@@ -70,20 +69,16 @@ async def _reconcile(settings: Settings, origins: Origins, *, is_dry_run: bool) 
         await require(store, settings)
         await KnownWitnesses(store.recorder, store.upkeep).refresh(is_writing=False)
         store.recorder.witnesses = store.recorder.witnesses.merged(origins.witnesses())
-        async with aclosing(Asking(origins, clock=_now, is_publishing=settings.reconcile_publishes)) as asking:
+        async with aclosing(Asking(origins, clock=utc_now, is_publishing=settings.reconcile_publishes)) as asking:
             rounds = [await asking.ask(store.recorder.witnesses)]
             error_console().print(f"asked; asking again in {_PAUSE_SECONDS:g} s", highlight=False)
             await asyncio.sleep(_PAUSE_SECONDS)  # what is over is lacked twice
             rounds.append(await asking.ask(store.recorder.witnesses))
-        comparing = Comparing(store.reconciling, store.recorder, clock=_now, rules=rules_of(settings))
+        comparing = Comparing(store.reconciling, store.recorder, clock=utc_now, rules=rules_of(settings))
         report = await comparing.compare(rounds, is_dry_run=is_dry_run)
         if not is_dry_run:
             await KnownWitnesses(store.recorder, store.upkeep).refresh()
         return rounds, report
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
 
 
 def _print(report: Report, *, is_dry_run: bool) -> None:

@@ -127,9 +127,14 @@ def sender_id(kind: SenderKind, origin: str, address: str) -> str:
     return Sender(kind, origin, address).id
 
 
+def witness_id(origin: str) -> str:
+    """The id of a witness, by what it calls itself."""
+    return sender_id("witness", origin, "")
+
+
 def recorder_id(instance: str) -> str:
     """The id of the recorder that an Alertmanager's instance is."""
-    return sender_id("witness", _RECORDER + instance, "")
+    return witness_id(_RECORDER + instance)
 
 
 def is_scope(text: str) -> bool:

@@ -14,7 +14,7 @@ import msgspec
 from alert_history.domain.origin import Origin, parse_origins
 from alert_history.domain.poll import AlertmanagerPoll, PrometheusPoll
 from alert_history.domain.reconciling import APART_US
-from alert_history.domain.speaker import sender_id
+from alert_history.domain.speaker import witness_id
 from alert_history.domain.standing import Witnesses
 from alert_history.engine.said import Said, api_sender, said_by_alertmanager, said_by_prometheus
 from alert_history.errors import OriginUnavailable
@@ -45,7 +45,7 @@ class Origins(msgspec.Struct, frozen=True):
         known = Witnesses()
         for origin in self.alertmanagers:
             for server in origin.servers:
-                known = known.joined(api_sender(origin.name), sender_id("witness", server.url, ""))
+                known = known.joined(api_sender(origin.name), witness_id(server.url))
         return known
 
 

@@ -13,7 +13,7 @@ from typing import Protocol
 from alert_history.domain.group import Payload, SeenGroup, group_id, see, stale_after
 from alert_history.domain.microseconds import to_us
 from alert_history.domain.receipt import Receipt
-from alert_history.domain.speaker import scoped, sender_id
+from alert_history.domain.speaker import scoped, witness_id
 from alert_history.domain.standing import Witnesses
 from alert_history.engine.upkeep import every
 from alert_history.ports import Clock, Left, Standings
@@ -99,7 +99,7 @@ def payload_of(receipt: Receipt, witnesses: Witnesses) -> Payload | None:
     if not speaker.is_listing:
         return None
     names = [(scoped(alert.fingerprint, speaker.scope), alert.status) for alert in group.alerts]
-    sender = witnesses.of(sender_id("witness", speaker.origin, ""))
+    sender = witnesses.of(witness_id(speaker.origin))
     return Payload(
         _group_id(receipt, witnesses),
         group.receiver,
@@ -115,7 +115,7 @@ def payload_of(receipt: Receipt, witnesses: Witnesses) -> Payload | None:
 def _group_id(receipt: Receipt, witnesses: Witnesses) -> str:
     """Peers of one cluster tell of one group, by turns."""
     group, speaker = receipt.group, receipt.speaker
-    sender = witnesses.of(sender_id("witness", speaker.origin, ""))
+    sender = witnesses.of(witness_id(speaker.origin))
     return group_id(speaker.scope, sender, group.receiver, group.group_key)
 
 
@@ -195,13 +195,3 @@ class Lapsing:
     async def count(self) -> None:
         """Count what is open."""
         self._observer.open_are(await self._standings.count())
-
-
-async def pass_all(standings: Standings, now: datetime, *, stale_after: Mapping[str, int] | None = None) -> int:
-    """Look at all that lapsed or went stale by now; how many looks."""
-    total = 0
-    while looks := await standings.let_pass(now, stale_after=stale_after or {}, limit=_LIMIT):
-        total += looks
-        if looks < _LIMIT:
-            break
-    return total

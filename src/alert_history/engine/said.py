@@ -16,7 +16,7 @@ from alert_history.domain.occurrence import Sighting, content_hash
 from alert_history.domain.poll import AlertmanagerPoll, PolledAlert, PolledRuleAlert, PrometheusPoll, may_correct
 from alert_history.domain.reconciling import APART_US, Asked, Listed
 from alert_history.domain.relabelling import sent_labels
-from alert_history.domain.speaker import sender_id
+from alert_history.domain.speaker import witness_id
 from alert_history.domain.standing import Muted, Witnesses
 from alert_history.sources.alert_rules import Fault, check_labels, clean, read_annotations
 from alert_history.sources.annotation_limit import cut, is_over_limit
@@ -48,7 +48,7 @@ class Said(msgspec.Struct, frozen=True):
 
 def api_sender(name: str) -> str:
     """The id under which what the API of an Alertmanager cluster lists is claimed."""
-    return sender_id("witness", f"api of {name}", "")
+    return witness_id(f"api of {name}")
 
 
 # --- Alertmanager -----------------------------------------------------------------------------------------------------

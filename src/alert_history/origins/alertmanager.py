@@ -4,8 +4,8 @@ Its peers are asked at once. Alerts are asked for before silences, so that a sil
 status last, so that a restart in between shows. Source: `api/v2/openapi.yaml` of prometheus/alertmanager.
 """
 
-import asyncio
 from datetime import datetime
+from functools import partial
 
 import httpx
 import msgspec
@@ -14,7 +14,7 @@ from alert_history.domain.alert import Silence
 from alert_history.domain.origin import Origin, Server
 from alert_history.domain.poll import AlertmanagerPoll, AlertState, ClusterPeer, PolledAlert, merged
 from alert_history.errors import OriginUnavailable
-from alert_history.origins.asking import POLL_SECONDS, Answer, Connection, deadline
+from alert_history.origins.asking import POLL_SECONDS, Answer, Connection, poll_servers
 from alert_history.origins.wire import read_time, without_empty
 from alert_history.ports.clock import Clock
 
@@ -100,39 +100,19 @@ async def poll_alertmanager(
 
     Raises: OriginUnavailable where no peer answers whole and well, with the reason of each.
     """
-    asking = [_poll_peer(origin.name, server, client, clock=clock, seconds=seconds) for server in origin.servers]
-    answers = await asyncio.gather(*asking)
-    polls = [answer for answer in answers if isinstance(answer, AlertmanagerPoll)]
-    silent = {
-        server.url: str(answer)
-        for server, answer in zip(origin.servers, answers, strict=True)
-        if isinstance(answer, OriginUnavailable)
-    }
-    if not polls:
-        raise OriginUnavailable("; ".join(silent.values()))
-    return merged(polls, silent)
+    read = partial(_read, origin.name)
+    polls, silent = await poll_servers(origin, client, clock=clock, seconds=seconds, ask=_ask, read=read)
+    return merged(polls, {url: str(error) for url, error in silent.items()})
 
 
-async def _poll_peer(
-    name: str, server: Server, client: httpx.AsyncClient, *, clock: Clock, seconds: float
-) -> AlertmanagerPoll | OriginUnavailable:
-    connection = Connection(server, client, clock=clock)
-    try:
-        async with deadline(server, seconds):
-            answers = await _ask(connection, clock)
-            return await asyncio.to_thread(_read, answers, name=name, server=server)
-    except OriginUnavailable as error:
-        return error
-
-
-async def _ask(connection: Connection, clock: Clock) -> _Answers:
-    asked_at = clock()
+async def _ask(connection: Connection) -> _Answers:
+    asked_at = connection.now()
     alerts = await connection.get(_ALERTS)
     silences = await connection.get(_SILENCES)
     return _Answers(asked_at, alerts, silences, await connection.get(_STATUS))
 
 
-def _read(answers: _Answers, *, name: str, server: Server) -> AlertmanagerPoll:
+def _read(name: str, answers: _Answers, server: Server) -> AlertmanagerPoll:
     """Raises: OriginUnavailable."""
     try:
         alerts = msgspec.json.decode(answers.alerts.body, type=list[_Alert])

@@ -5,16 +5,17 @@ Holds what Alertmanager and Prometheus have in common as servers. Must not know 
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from typing import TypeVar
 
 import httpx
 import msgspec
 
 from alert_history import __version__
-from alert_history.domain.origin import Server
+from alert_history.domain.origin import Origin, Server
 from alert_history.errors import OriginUnavailable
 from alert_history.ports.clock import Clock
 
@@ -32,6 +33,9 @@ _ERRORS = (
     (httpx.HTTPError, "the connection broke"),
     (httpx.InvalidURL, "its URL can't be used"),
 )
+
+_Answers = TypeVar("_Answers")
+_Poll = TypeVar("_Poll")
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -72,13 +76,48 @@ def _tls() -> ssl.SSLContext:
 
 
 @asynccontextmanager
-async def deadline(server: Server, seconds: float) -> AsyncIterator[None]:
+async def _deadline(server: Server, seconds: float) -> AsyncIterator[None]:
     """End what is done inside after so long. Raises: OriginUnavailable."""
     try:
         async with asyncio.timeout(seconds):
             yield
     except TimeoutError:
         raise OriginUnavailable(f"{server.url}: no answer within {seconds:g} s") from None
+
+
+async def poll_servers(
+    origin: Origin,
+    client: httpx.AsyncClient,
+    *,
+    clock: Clock,
+    seconds: float,
+    ask: Callable[["Connection"], Awaitable[_Answers]],
+    read: Callable[[_Answers, Server], _Poll],
+) -> tuple[list[_Poll], dict[str, OriginUnavailable]]:
+    """What the servers of an origin say that are asked at once, and why others, by URL, do not answer in time.
+
+    `ask` gets the answers of one, and `read` makes a poll of them, in a thread; both may raise OriginUnavailable.
+
+    Raises: OriginUnavailable where none answers whole and well, with the reason of each.
+    """
+
+    async def poll(server: Server) -> _Poll | OriginUnavailable:
+        try:
+            async with _deadline(server, seconds):
+                return await asyncio.to_thread(read, await ask(Connection(server, client, clock=clock)), server)
+        except OriginUnavailable as error:
+            return error
+
+    polls: list[_Poll] = []
+    silent: dict[str, OriginUnavailable] = {}
+    for server, answer in zip(origin.servers, await asyncio.gather(*map(poll, origin.servers)), strict=True):
+        if isinstance(answer, OriginUnavailable):
+            silent[server.url] = answer
+        else:
+            polls.append(answer)
+    if not polls:
+        raise OriginUnavailable("; ".join(map(str, silent.values())))
+    return polls, silent
 
 
 class Connection:
@@ -88,6 +127,10 @@ class Connection:
         self._server = server
         self._client = client
         self._clock = clock
+
+    def now(self) -> datetime:
+        """What time it is by our clock."""
+        return self._clock()
 
     async def get(self, path: str) -> Answer:
         """Its answer of status 200. Raises: OriginUnavailable."""

@@ -4,11 +4,11 @@
 servers. vmalert has alerts and rules too, but no `/api/v1/status`. Source: `web/api/v1` of prometheus/prometheus.
 """
 
-import asyncio
 import math
 import re
 from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Generic, TypeVar
 
 import httpx
@@ -18,7 +18,7 @@ from alert_history.domain.origin import Origin, Server
 from alert_history.domain.poll import PolledRuleAlert, PrometheusPoll, RuleAlertState
 from alert_history.domain.times import parse_duration
 from alert_history.errors import OriginUnavailable
-from alert_history.origins.asking import POLL_SECONDS, Answer, Connection, deadline
+from alert_history.origins.asking import POLL_SECONDS, Answer, Connection, poll_servers
 from alert_history.origins.prometheus_config import Naming, read_config, unknown
 from alert_history.origins.wire import read_time, without_empty
 from alert_history.ports.clock import Clock
@@ -111,30 +111,14 @@ async def poll_prometheus(
 
     Raises: OriginUnavailable where no replica answers whole and well, with the reason of each.
     """
-    asking = [_poll_server(origin.name, server, client, clock=clock, seconds=seconds) for server in origin.servers]
-    answers = await asyncio.gather(*asking)
-    polls = [answer for answer in answers if isinstance(answer, PrometheusPoll)]
-    if not polls:
-        raise OriginUnavailable("; ".join(map(str, answers)))
+    read = partial(_read, origin.name)
+    polls, _ = await poll_servers(origin, client, clock=clock, seconds=seconds, ask=_ask, read=read)
     return polls
 
 
-async def _poll_server(
-    name: str, server: Server, client: httpx.AsyncClient, *, clock: Clock, seconds: float
-) -> PrometheusPoll | OriginUnavailable:
-    connection = Connection(server, client, clock=clock)
-    try:
-        async with deadline(server, seconds):
-            answers = await _ask(connection, clock)
-            return await asyncio.to_thread(_read, answers, name=name, server=server)
-    except OriginUnavailable as error:
-        return error
-
-
-async def _ask(connection: Connection, clock: Clock) -> _Answers:
-    asked_at = clock()
+async def _ask(connection: Connection) -> _Answers:
     return _Answers(
-        asked_at=asked_at,
+        asked_at=connection.now(),
         runtime=await _if_there(connection, _RUNTIME),
         build=await _if_there(connection, _BUILD),
         config=await _if_there(connection, _CONFIG),
@@ -151,7 +135,7 @@ async def _if_there(connection: Connection, path: str) -> Answer | None:
     return answer if answer.is_ok else None
 
 
-def _read(answers: _Answers, *, name: str, server: Server) -> PrometheusPoll:
+def _read(name: str, answers: _Answers, server: Server) -> PrometheusPoll:
     """Raises: OriginUnavailable."""
     try:
         return _poll(answers, name=name, server=server)

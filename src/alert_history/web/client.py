@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from functools import lru_cache
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_address
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -12,11 +12,6 @@ from alert_history.errors import MalformedPayload
 Network = IPv4Network | IPv6Network
 
 _FORWARDED = b"x-forwarded-for"
-
-
-def networks_of(text: str | None) -> tuple[Network, ...]:
-    """The networks and addresses of `TRUSTED_PROXIES`. Raises ValueError."""
-    return tuple(ip_network(part.strip(), strict=False) for part in (text or "").split(",") if part.strip())
 
 
 def client_address(scope: dict[str, Any], trusted: Sequence[Network]) -> str:
