@@ -50,7 +50,8 @@ def resolved(sender: str, at: float, *, since: float, end: float | None = None, 
 def _word(sender: str, at: float, **given: Any) -> Word:
     is_witness = sender in _WITNESSES
     kind: SenderKind = "witness" if is_witness else "first_hand"
-    usual = {"is_to_publish": True, "is_listed": is_witness, "content": 0}
+    peer = sender if is_witness else ""
+    usual: dict[str, Any] = {"is_to_publish": True, "is_listed": is_witness, "content": 0, "peer": peer}
     return Word(sender, kind, at_us=us(at), **(usual | given))
 
 

@@ -56,9 +56,15 @@ def test_witness_opens_again_what_its_peer_ended_when_it_waited_for_its_turn() -
     assert story.hears(fires(AM_0, 421, since=90)) == ["reopened"]
 
 
-def test_witness_that_fires_sooner_after_its_own_resolve_is_late_and_changes_nothing() -> None:
+def test_peer_that_fires_sooner_after_the_resolve_of_another_is_late_and_changes_nothing() -> None:
+    story = Story(fires(AM_0, 10, since=0), fires(AM_1, 20, since=0), resolved(AM_0, 310, since=0, end=200))
+    assert story.hears(fires(AM_1, 325, since=0)) == []
+
+
+def test_peer_that_fires_again_after_its_own_resolve_opens_it_again_at_once() -> None:
+    """Of a pair of Prometheus one resolves, and the next post of the other makes a new group, which is told at once."""
     story = Story(fires(AM_0, 10, since=0), resolved(AM_0, 310, since=0, end=200))
-    assert story.hears(fires(AM_0, 311, since=0)) == []
+    assert story.hears(fires(AM_0, 320, since=0)) == ["reopened"]
 
 
 def test_group_interval_is_never_taken_for_longer_than_five_minutes() -> None:

@@ -53,7 +53,7 @@ class Word(msgspec.Struct, frozen=True, gc=False):
 
     `until_us` is how long a first-hand sender promises; `at_us` when it was received; `content` the hash of the
     annotations. `is_listed`: it stands in a group's payload, so nothing mutes it; `group_interval_us` is that of the
-    group, None where that is not known.
+    group, None where that is not known. `peer` is which of a witness's peers says so, where `sender` is the whole.
     """
 
     sender: str
@@ -68,6 +68,7 @@ class Word(msgspec.Struct, frozen=True, gc=False):
     is_to_publish: bool = False
     is_listed: bool = False
     group_interval_us: int | None = None
+    peer: str = ""
 
     @property
     def told_end_us(self) -> int:
@@ -116,7 +117,7 @@ class Claim(msgspec.Struct, array_like=True, gc=False):
 class Ended(msgspec.Struct, array_like=True, gc=False):
     """A word of end: which sender said that its claim since `start_us` ended, received at `at_us`.
 
-    `until_us` is how long that claim had been promised; None for a witness.
+    `until_us` is how long that claim had been promised; None for a witness, of which `peer` said so.
     """
 
     sender: str
@@ -124,6 +125,7 @@ class Ended(msgspec.Struct, array_like=True, gc=False):
     end_us: int
     at_us: int
     until_us: int | None = None
+    peer: str = ""
 
     @property
     def is_first_hand(self) -> bool:

@@ -115,8 +115,8 @@ def _is_late(standing: Standing, word: Word) -> bool:
 def _may_reopen(past: Past, word: Word) -> bool:
     """Whether a start before a known end speaks against that end.
 
-    A peer that waits for its turn may tell a moment late what it saw before another told the end. Half a group interval
-    after it, the group has been looked at again.
+    Who told the end knows what has become of it since. Another peer, which waits for its turn, may tell a moment late
+    what it saw before; half a group interval after the end it has looked again.
     """
     if word.kind == "first_hand":
         return True
@@ -125,7 +125,8 @@ def _may_reopen(past: Past, word: Word) -> bool:
     own = [w for w in past.words if w.sender == word.sender]
     if not own:
         return True
-    return word.at_us - own[-1].at_us >= group_interval(word) // 2
+    is_same_peer = word.peer == own[-1].peer != ""
+    return is_same_peer or word.at_us - own[-1].at_us >= group_interval(word) // 2
 
 
 def _lies_after_a_gap(firing: Firing, word: Word, *, rules: Rules, witnesses: Witnesses) -> bool:
@@ -381,7 +382,7 @@ def _hold(firing: Firing, ended: Ended, *, due_us: int) -> None:
 def _ended(word: Word, end_us: int, *, claims: Sequence[Claim] = ()) -> Ended:
     promises = [c.until_us for c in claims if c.sender == word.sender and c.until_us is not None]
     until_us = max([*promises, word.at_us]) if word.kind == "first_hand" else None
-    return Ended(word.sender, word.start_us, end_us, word.at_us, until_us)
+    return Ended(word.sender, word.start_us, end_us, word.at_us, until_us, word.peer)
 
 
 def take_end(standing: Standing, firing: Firing, ended: Ended, *, own: Claim | None) -> list[Step]:

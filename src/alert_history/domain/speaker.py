@@ -49,8 +49,9 @@ class Speaker(msgspec.Struct, frozen=True):
         elif alert.reporter:
             origin = _RECORDER + alert.reporter
         is_firing = alert.status == "firing"
+        sender = sender_id(self.kind, origin, address)
         return Word(
-            sender_id(self.kind, origin, address),
+            sender,
             self.kind,
             is_firing,
             to_us(alert.starts_at),
@@ -62,6 +63,7 @@ class Speaker(msgspec.Struct, frozen=True):
             self.is_to_publish,
             self.is_listing,
             self.group_interval_us,
+            "" if self.kind == "first_hand" else sender,
         )
 
     def _until_us(self, alert: "Alert", at_us: int) -> int | None:
