@@ -125,8 +125,10 @@ def _may_reopen(past: Past, word: Word) -> bool:
     own = [w for w in past.words if w.sender == word.sender]
     if not own:
         return True
-    is_same_peer = word.peer == own[-1].peer != ""
-    return is_same_peer or word.at_us - own[-1].at_us >= group_interval(word) // 2
+    since_us = word.at_us - own[-1].at_us
+    if word.peer == own[-1].peer != "":
+        return since_us > 0
+    return since_us >= group_interval(word) // 2
 
 
 def _lies_after_a_gap(firing: Firing, word: Word, *, rules: Rules, witnesses: Witnesses) -> bool:
