@@ -226,6 +226,25 @@ async def test_an_alert_that_fires_again_pages_at_the_next_claim_that_is_to_be_p
     assert told(await service.take(recorded(OVER_AGAIN, at=LATER + MINUTE))) == RESOLVED_ONCE
 
 
+async def test_a_page_that_the_recorder_alone_closed_is_its_to_open_again(service: Service) -> None:
+    """Alertmanager's receiver says nothing of a flap between two looks at the group, for a whole `repeat_interval`."""
+    await service.take(recorded(FIRING), sent_by_webhook(FIRING))
+    assert told(await service.take(recorded(RESOLVED))) == RESOLVED_ONCE
+    again = alert(starts_at=NOW)
+    assert told(await service.take(recorded(again, at=NOW + MINUTE), replica=1)) == FIRED_ONCE
+    assert await service.take(sent_by_webhook(again, at=NOW + 2 * MINUTE)) == []
+    over = alert(status="resolved", starts_at=NOW, ends_at=NOW + 3 * MINUTE)
+    assert told(await service.take(sent_by_webhook(over, at=NOW + 4 * MINUTE))) == RESOLVED_ONCE
+
+
+async def test_a_page_that_the_receiver_closed_is_not_the_recorders_to_open_again(service: Service) -> None:
+    await service.take(recorded(FIRING), sent_by_webhook(FIRING))
+    assert told(await service.take(sent_by_webhook(RESOLVED))) == RESOLVED_ONCE
+    again = alert(starts_at=NOW)
+    assert await service.take(recorded(again, at=NOW + MINUTE)) == []
+    assert told(await service.take(sent_by_webhook(again, at=NOW + 2 * MINUTE))) == FIRED_ONCE
+
+
 async def test_a_firing_that_was_over_before_it_could_be_published_pages_nobody(service: Service) -> None:
     await service.take(recorded(FIRING))
     await service.take(recorded(RESOLVED))

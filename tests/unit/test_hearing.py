@@ -67,12 +67,6 @@ def test_peer_that_fires_again_after_its_own_resolve_opens_it_again_at_once() ->
     assert story.hears(fires(AM_0, 320, since=0)) == ["reopened"]
 
 
-def test_group_interval_is_never_taken_for_longer_than_five_minutes() -> None:
-    """The shortest gap that was seen between payloads may be a `repeat_interval`."""
-    story = Story(fires(AM_0, 10, since=0), resolved(AM_0, 7_210, since=0, end=7_000))
-    assert story.hears(fires(AM_0, 7_510, since=0, group_interval_us=us(7_200) - BASE_US)) == ["reopened"]
-
-
 def test_payload_that_comes_a_little_early_opens_it_again_too() -> None:
     story = Story(fires(AM_0, 10, since=0), resolved(AM_0, 20, since=0, end=18))
     assert story.hears(fires(AM_0, 29.9, since=0, group_interval_us=us(10) - BASE_US)) == ["reopened"]
@@ -155,16 +149,6 @@ def test_witness_that_names_a_later_start_within_its_group_interval_joins() -> N
 def test_known_group_interval_counts_in_place_of_five_minutes() -> None:
     story = Story(fires(AM_0, 10, since=0))
     assert story.hears(fires(AM_0, 40, since=30, group_interval_us=us(10) - BASE_US)) == ["ended", "opened"]
-
-
-def test_later_start_an_hour_after_the_last_sign_is_a_new_firing_whatever_gaps_were_seen() -> None:
-    story = Story(fires(AM_0, 10, since=0))
-    assert story.hears(fires(AM_0, 7_210, since=3_610, group_interval_us=us(7_200) - BASE_US)) == ["ended", "opened"]
-
-
-def test_group_that_was_only_seen_to_repeat_is_looked_at_every_five_minutes_for_all_we_know() -> None:
-    story = Story(fires(AM_0, 10, since=0))
-    assert story.hears(fires(AM_0, 900, since=800, group_interval_us=us(3_900) - BASE_US)) == ["ended", "opened"]
 
 
 def test_later_start_of_a_witness_that_is_known_to_have_restarted_joins() -> None:

@@ -1,11 +1,15 @@
 """The jobs that let time pass: what an upgrade found is taken up step by step, never so much that ingest waits."""
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
+import pytest
+
+from alert_history.domain.claim import SECOND_US
 from alert_history.domain.group import SeenGroup
 from alert_history.engine.lapse import Groups, Lapsing
 from alert_history.ports import Left
+from tests.conformance.samples import alert, receipt
 
 NOW = datetime(2026, 3, 4, 12, tzinfo=UTC)
 
@@ -76,3 +80,18 @@ async def test_nobody_looks_each_second_for_what_is_not_there() -> None:
     adoptions = standings.adoptions
     await jobs.let_pass()
     assert standings.adoptions == adoptions
+
+
+@pytest.mark.parametrize("gap, interval", [(timedelta(seconds=30), 30), (timedelta(hours=4), 300)])
+def test_a_gap_that_may_be_one_between_repeats_counts_as_five_minutes(gap: timedelta, interval: int) -> None:
+    groups = Groups()
+    payloads = [receipt(alert(), at=NOW + n * gap) for n in range(2)]
+    for payload in payloads:
+        groups.heard(payload)
+    assert groups.interval_us(payloads[-1]) == interval * SECOND_US
+
+
+def test_how_often_a_group_is_looked_at_is_not_known_by_its_first_payload() -> None:
+    groups = Groups()
+    groups.heard(receipt(alert()))
+    assert groups.interval_us(receipt(alert())) is None

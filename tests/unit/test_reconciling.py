@@ -341,6 +341,13 @@ def test_who_must_not_open_anything_opens_no_second_firing(claimed: Standing) ->
     assert "opened" not in kinds(steps)
 
 
+def test_who_must_not_open_anything_opens_no_second_firing_of_what_another_claims() -> None:
+    standing = Standing()
+    say(standing, OTHER)
+    by = asked(T0 + 60 * MINUTE_US, no_opening="its cluster is settling")
+    assert kinds(answer(standing, listed(by, start_us=T0 + 50 * MINUTE_US))) == ["start_moved"]
+
+
 # --- Who mutes it -----------------------------------------------------------------------------------------------------
 
 

@@ -118,6 +118,7 @@ class Ended(msgspec.Struct, array_like=True, gc=False):
     """A word of end: which sender said that its claim since `start_us` ended, received at `at_us`.
 
     `until_us` is how long that claim had been promised; None for a witness, of which `peer` said so.
+    `is_recorded_only`: it came from one whose firings are not published.
     """
 
     sender: str
@@ -126,6 +127,7 @@ class Ended(msgspec.Struct, array_like=True, gc=False):
     at_us: int
     until_us: int | None = None
     peer: str = ""
+    is_recorded_only: bool = False
 
     @property
     def is_first_hand(self) -> bool:

@@ -154,8 +154,23 @@ def _shown_start(word: Word) -> int:
 def _open(standing: Standing, word: Word) -> list[Step]:
     start_us = _shown_start(word)
     key_us = _next_key(standing, start_us)
-    standing.firing = Firing(key_us, start_us, [_claim(word)], is_published=word.is_to_publish)
+    is_published = word.is_to_publish or _takes_back_an_end(standing, word)
+    standing.firing = Firing(key_us, start_us, [_claim(word)], is_published=is_published)
     return [Step("opened", key_us, start_us, sender=word.sender)]
+
+
+def _takes_back_an_end(standing: Standing, word: Word) -> bool:
+    """Whether it fires again a moment after an end that was told though none but a recorder said so.
+
+    Alertmanager's receiver hears of neither where both lie between two looks at the group, and stays silent for a whole
+    repeat: then the page that the recorder's end has closed is the recorder's to open again.
+    """
+    past = standing.past[-1] if standing.past else None
+    if past is None or not past.is_paged or past.ended_by != "resolved" or word.kind != "witness":
+        return False
+    if not all(one.is_recorded_only and one.sender == word.sender for one in past.words):
+        return False
+    return any(word.at_us - one.at_us < group_interval(word) for one in past.words)
 
 
 def _next_key(standing: Standing, start_us: int) -> int:
@@ -166,13 +181,14 @@ def _next_key(standing: Standing, start_us: int) -> int:
 
 def reopen(standing: Standing, word: Word) -> list[Step]:
     """The last firing goes on after all."""
+    is_published = word.is_to_publish or _takes_back_an_end(standing, word)
     *earlier, past = standing.past
     standing.past = tuple(earlier)
     floor_us = standing.last_end_us
     start_us = min(past.start_us, _shown_start(word))
     if floor_us is not None:
         start_us = max(start_us, floor_us)
-    standing.firing = Firing(past.key_us, start_us, [_claim(word)], ended=past.words, is_published=word.is_to_publish)
+    standing.firing = Firing(past.key_us, start_us, [_claim(word)], ended=past.words, is_published=is_published)
     return [Step("reopened", past.key_us, start_us, sender=word.sender)]
 
 
@@ -384,7 +400,9 @@ def _hold(firing: Firing, ended: Ended, *, due_us: int) -> None:
 def _ended(word: Word, end_us: int, *, claims: Sequence[Claim] = ()) -> Ended:
     promises = [c.until_us for c in claims if c.sender == word.sender and c.until_us is not None]
     until_us = max([*promises, word.at_us]) if word.kind == "first_hand" else None
-    return Ended(word.sender, word.start_us, end_us, word.at_us, until_us, word.peer)
+    return Ended(
+        word.sender, word.start_us, end_us, word.at_us, until_us, word.peer, is_recorded_only=not word.is_to_publish
+    )
 
 
 def take_end(standing: Standing, firing: Firing, ended: Ended, *, own: Claim | None) -> list[Step]:

@@ -145,7 +145,10 @@ class Firing(msgspec.Struct, array_like=True, gc=False):
 
 
 class Past(msgspec.Struct, array_like=True, gc=False):
-    """A firing that is over; `words` are the ends that its senders told, the newest last."""
+    """A firing that is over; `words` are the ends that its senders told, the newest last.
+
+    `is_paged`: it was published, and nothing muted it when it ended.
+    """
 
     key_us: int
     start_us: int
@@ -153,6 +156,7 @@ class Past(msgspec.Struct, array_like=True, gc=False):
     ended_by: EndedBy
     words: tuple[Ended, ...] = ()
     notified: tuple[str, ...] = ()
+    is_paged: bool = False
 
     @property
     def is_ended_first_hand(self) -> bool:
@@ -262,11 +266,8 @@ def reach_us(claim: Claim, *, interval_us: int, rules: Rules) -> int:
 
 
 def group_interval(word: Word) -> int:
-    """How often the group of a word is looked at: no more than five minutes where the shortest gap seen is longer.
-
-    That gap may be between repeats alone.
-    """
-    return min(word.group_interval_us or DEFAULT_GROUP_INTERVAL_US, DEFAULT_GROUP_INTERVAL_US)
+    """How often the group of a word is looked at."""
+    return word.group_interval_us or DEFAULT_GROUP_INTERVAL_US
 
 
 def remembered(words: tuple[Ended, ...], word: Ended) -> tuple[Ended, ...]:
@@ -286,7 +287,8 @@ def close(standing: Standing, end_us: int, ended_by: EndedBy) -> Past:
     if firing is None:
         raise ValueError("nothing is open")
     end_us = max(end_us, firing.start_us)
-    past = Past(firing.key_us, firing.start_us, end_us, ended_by, firing.ended, firing.notified)
+    is_paged = firing.is_published and firing.muted is None
+    past = Past(firing.key_us, firing.start_us, end_us, ended_by, firing.ended, firing.notified, is_paged)
     standing.firing = None
     add_past(standing, past)
     return past

@@ -14,7 +14,7 @@ from alert_history.domain.group import Payload, SeenGroup, group_id, see, stale_
 from alert_history.domain.microseconds import to_us
 from alert_history.domain.receipt import Receipt
 from alert_history.domain.speaker import scoped, witness_id
-from alert_history.domain.standing import Witnesses
+from alert_history.domain.standing import DEFAULT_GROUP_INTERVAL_US, Witnesses
 from alert_history.engine.upkeep import every
 from alert_history.ports import Clock, Left, Standings
 
@@ -67,9 +67,14 @@ class Groups:
             del self._groups[next(iter(self._groups))]
 
     def interval_us(self, receipt: Receipt) -> int | None:
-        """How often the group of a payload is looked at, as far as is known."""
+        """How often the group of a payload is looked at, as far as is known.
+
+        A gap longer than Alertmanager's default may be one between repeats alone: it counts as that default.
+        """
         seen = self._groups.get(_group_id(receipt, self._witnesses()))
-        return None if seen is None else seen.interval_us
+        if seen is None or seen.interval_us is None:
+            return None
+        return min(seen.interval_us, DEFAULT_GROUP_INTERVAL_US)
 
     def stale_after(self) -> Mapping[str, int]:
         """See `domain.group.stale_after`."""
