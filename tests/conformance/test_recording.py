@@ -121,7 +121,7 @@ async def test_firing_a_group_interval_after_a_resolve_is_refired_and_open_again
 
 async def test_firing_with_the_same_start_right_after_its_resolve_is_a_late_double(store: Store) -> None:
     for n, sent in enumerate((FIRING, RESOLVED, FIRING)):
-        await store.recorder.commit([receipt(sent, at=NOW + n * MINUTE)])
+        await store.recorder.commit([receipt(sent, at=NOW + n * SECOND)])
     found = await store.history.find(id_of(FIRING))
     assert (await kinds(store, FIRING), found.status, found.repeat_count) == (["fired", "resolved"], "resolved", 1)
 

@@ -61,10 +61,20 @@ def test_peer_that_fires_sooner_after_the_resolve_of_another_is_late_and_changes
     assert story.hears(fires(AM_1, 325, since=0)) == []
 
 
-def test_peer_that_fires_again_after_its_own_resolve_opens_it_again_at_once() -> None:
+def test_peer_that_fires_again_after_its_own_resolve_opens_it_again() -> None:
     """Of a pair of Prometheus one resolves, and the next post of the other makes a new group, which is told at once."""
     story = Story(fires(AM_0, 10, since=0), resolved(AM_0, 310, since=0, end=200))
-    assert story.hears(fires(AM_0, 320, since=0)) == ["reopened"]
+    assert story.hears(fires(AM_0, 325, since=0)) == ["reopened"]
+
+
+def test_firing_that_the_resolve_of_the_same_peer_overtook_is_late_and_changes_nothing() -> None:
+    story = Story(fires(AM_0, 10, since=0), resolved(AM_0, 310, since=0, end=200))
+    assert story.hears(fires(AM_0, 315, since=0)) == []
+
+
+def test_firing_that_comes_after_the_resolve_that_was_heard_first_is_late_and_changes_nothing() -> None:
+    story = Story(resolved(AM_0, 310, since=0, end=200))
+    assert story.hears(fires(AM_0, 370, since=0)) == []
 
 
 def test_payload_that_comes_a_little_early_opens_it_again_too() -> None:

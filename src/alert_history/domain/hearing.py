@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from alert_history.domain.claim import MINUTE_US, Claim, Ended, Word, is_same_start
+from alert_history.domain.claim import MINUTE_US, SECOND_US, Claim, Ended, Word, is_same_start
 from alert_history.domain.conflict import watch_split
 from alert_history.domain.peers import find_peer, merge_peers, rename_peers, take_over
 from alert_history.domain.standing import (
@@ -36,6 +36,8 @@ from alert_history.domain.step import Step
 
 _CLOCK_US = 5 * MINUTE_US
 """How far the clock may be off of who names no start."""
+_OVERTAKEN_US = 10 * SECOND_US
+"""How much later than the next request of its sender one may come: each is answered within half of that."""
 _LATE_US = 2 * MINUTE_US
 """How much further what was sent before an end may promise than what came before it: the posts between may be lost."""
 
@@ -115,8 +117,8 @@ def _is_late(standing: Standing, word: Word) -> bool:
 def _may_reopen(past: Past, word: Word) -> bool:
     """Whether a start before a known end speaks against that end.
 
-    Who told the end knows what has become of it since. Another peer, which waits for its turn, may tell a moment late
-    what it saw before; half a group interval after the end it has looked again.
+    Who told the end knows what has become of it since; only what overtook it is late. Another peer, which waits for its
+    turn, may tell a moment late what it saw before; half a group interval after the end it has looked again.
     """
     if word.kind == "first_hand":
         return True
@@ -125,10 +127,11 @@ def _may_reopen(past: Past, word: Word) -> bool:
     own = [w for w in past.words if w.sender == word.sender]
     if not own:
         return True
-    since_us = word.at_us - own[-1].at_us
-    if word.peer == own[-1].peer != "":
-        return since_us > 0
-    return since_us >= group_interval(word) // 2
+    is_same_peer = word.peer == own[-1].peer != "" and not past.is_unheard
+    late_us = group_interval(word) // 2
+    if is_same_peer:
+        late_us = min(late_us, _OVERTAKEN_US)
+    return word.at_us - own[-1].at_us >= late_us
 
 
 def _lies_after_a_gap(firing: Firing, word: Word, *, rules: Rules, witnesses: Witnesses) -> bool:
@@ -443,7 +446,7 @@ def _ends_unheard(standing: Standing, word: Word, end_us: int) -> list[Step]:
                 past.words = remembered(past.words, _ended(word, end_us))
             return []
     key_us = _free_key(standing, start_us)
-    add_past(standing, Past(key_us, start_us, end_us, "resolved", (_ended(word, end_us),)))
+    add_past(standing, Past(key_us, start_us, end_us, "resolved", (_ended(word, end_us),), is_unheard=True))
     return [Step("recorded_over", key_us, start_us, end_us=end_us, ended_by="resolved", sender=word.sender)]
 
 

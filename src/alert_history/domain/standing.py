@@ -147,7 +147,7 @@ class Firing(msgspec.Struct, array_like=True, gc=False):
 class Past(msgspec.Struct, array_like=True, gc=False):
     """A firing that is over; `words` are the ends that its senders told, the newest last.
 
-    `is_paged`: it was published, and nothing muted it when it ended.
+    `is_paged`: it was published, and nothing muted it when it ended. `is_unheard`: its end was the first that came.
     """
 
     key_us: int
@@ -157,6 +157,7 @@ class Past(msgspec.Struct, array_like=True, gc=False):
     words: tuple[Ended, ...] = ()
     notified: tuple[str, ...] = ()
     is_paged: bool = False
+    is_unheard: bool = False
 
     @property
     def is_ended_first_hand(self) -> bool:
