@@ -124,7 +124,6 @@ def _begin(standing: Standing, kept: Kept) -> None:
             [claim_of_kept(occurrence, start_us)],
             is_published=occurrence.is_published,
             notified=tuple(kept.notified),
-            receiver=occurrence.receiver,
         )
     else:
         end_us = max(to_us(occurrence.ends_at or occurrence.last_received_at), start_us)

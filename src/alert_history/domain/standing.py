@@ -135,7 +135,6 @@ class Firing(msgspec.Struct, array_like=True, gc=False):
     unconfirmed_us: int | None = None
     held: Held | None = None
     muted: Muted | None = None
-    receiver: str = ""
     is_found: bool = False
 
     @property

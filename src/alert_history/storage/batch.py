@@ -52,8 +52,17 @@ FORGET_GROUPS_AFTER = timedelta(days=30)
 """How long before standings are forgotten what was seen of groups is."""
 
 encode_json = msgspec.json.Encoder().encode
+_NOTHING_MORE = b",[],null,null,null,null,false],[],[],null]"
+"""What ends the JSON of a firing without holding, muting and past, as most are: defaults, which need not be kept."""
+
 read_standing = msgspec.json.Decoder(Standing).decode
 read_group = msgspec.json.Decoder(SeenGroup).decode
+
+
+def standing_json(standing: Standing) -> str:
+    """A standing as it is kept, and as `read_standing` takes it."""
+    text = encode_json(standing)
+    return (text[: -len(_NOTHING_MORE)] + b"]]" if text.endswith(_NOTHING_MORE) else text).decode()
 
 
 def by_fingerprint(receipts: Iterable[Receipt]) -> dict[str, list[Sighting]]:

@@ -87,9 +87,10 @@ class Batch:
         decisions = [self._decide(fingerprint, one) for fingerprint, one in sorted(known.items())]
         events, queue = tell(decisions, self._router, published=self.published)
         rows = [standing_row(decision.fingerprint, decision.standing)[:3] for decision in decisions]
-        inserted = await connection.fetch(sql.INSERT_STANDINGS, *zip(*rows, strict=True))
-        begun = {row[0] for row in inserted}
-        if len(begun) < len(decisions):
+        done = await connection.execute(sql.INSERT_STANDINGS, *zip(*rows, strict=True))
+        begun = [decision.fingerprint for decision in decisions]
+        if done != f"INSERT 0 {len(begun)}":
+            begun = [row[0] for row in await connection.fetch(sql.OWN_STANDINGS, begun)]
             decisions = [decision for decision in decisions if decision.fingerprint in begun]
             events = [event for event in events if event.fingerprint in begun]
             queue = [enqueued for enqueued in queue if enqueued.event.fingerprint in begun]
@@ -97,7 +98,7 @@ class Batch:
             decision.is_standing_changed = False
         await write_decisions(connection, decisions)
         self._take(decisions, events, queue)
-        return list(begun)
+        return begun
 
     async def _write(self, connection: Connection, decisions: Sequence[Decision]) -> None:
         events, queue = tell(decisions, self._router, published=self.published)

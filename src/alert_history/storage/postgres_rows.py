@@ -22,6 +22,7 @@ from alert_history.storage.batch import (
     json_or_none,
     new_id,
     shortest_wait_us,
+    standing_json,
     stored_sighting,
 )
 from alert_history.storage.postgres_dialer import Connection
@@ -115,7 +116,7 @@ def standing_row(fingerprint: str, standing: Standing) -> tuple[Any, ...]:
     closed, conflict = closed_us(standing), standing.conflict_us
     return (
         fingerprint,
-        encode_json(standing).decode(),
+        standing_json(standing),
         None if closed is None else from_us(closed),
         None if conflict is None else from_us(conflict),
     )

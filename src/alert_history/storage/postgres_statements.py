@@ -110,7 +110,10 @@ UPSERT_STANDINGS = _insert(
     conflict_at = excluded.conflict_at""",
 )
 NEW_STANDING_COLUMNS = {name: STANDING_COLUMNS[name] for name in ("fingerprint", "standing", "closed_at")}
-INSERT_STANDINGS = _insert("standings", NEW_STANDING_COLUMNS, "ON CONFLICT DO NOTHING RETURNING fingerprint")
+INSERT_STANDINGS = _insert("standings", NEW_STANDING_COLUMNS, "ON CONFLICT DO NOTHING")
+OWN_STANDINGS = (
+    "SELECT fingerprint FROM standings WHERE fingerprint = ANY($1::text[]) AND xmin = pg_current_xact_id()::xid"
+)
 INSERT_EVENTS = _insert("events", EVENT_COLUMNS)
 INSERT_NOTES = _insert("events", EVENT_COLUMNS, "ON CONFLICT DO NOTHING RETURNING receipt_id")
 INSERT_BODIES = _insert("receipt_bodies", BODY_COLUMNS, "ON CONFLICT DO NOTHING")

@@ -26,6 +26,7 @@ from alert_history.storage.batch import (
     json_or_none,
     new_id,
     shortest_wait_us,
+    standing_json,
     stored_sighting,
 )
 from alert_history.storage.reads import time_of
@@ -255,7 +256,7 @@ def plain_repeats(alert_id: int, sightings: Sequence[Sighting]) -> dict[str, Any
 
 def standing_row(fingerprint: str, standing: Standing) -> tuple[Any, ...]:
     """The arguments of UPSERT_STANDING."""
-    return (fingerprint, encode_json(standing).decode(), closed_us(standing), standing.conflict_us)
+    return (fingerprint, standing_json(standing), closed_us(standing), standing.conflict_us)
 
 
 def queue_row(enqueued: Enqueued) -> tuple[Any, ...]:
