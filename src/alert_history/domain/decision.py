@@ -125,14 +125,14 @@ def _decide_first(sighting: Sighting, witnesses: Witnesses) -> Decision:
     claim = Claim(sender, word.start_us, word.until_us, word.at_us, word.at_us, word.content)
     firing = Firing(key_us, key_us, [claim], is_published=word.is_to_publish)
     occurrence = Occurrence(
-        status="firing",
-        content_hash=sighting.content_hash,
-        annotations=alert.annotations,
-        ends_at=None,
-        expires_at=None if word.until_us is None else from_us(word.until_us),
-        last_received_at=sighting.received_at,
-        repeat_count=0,
-        event_count=1,
+        "firing",
+        sighting.content_hash,
+        alert.annotations,
+        None,
+        None if word.until_us is None else from_us(word.until_us),
+        sighting.received_at,
+        0,
+        1,
         is_published=word.is_to_publish,
         claim=sighting.claim if sender == word.sender else hash_of(claim),
         receiver=sighting.receiver,

@@ -52,7 +52,7 @@ FORGET_GROUPS_AFTER = timedelta(days=30)
 """How long before standings are forgotten what was seen of groups is."""
 
 encode_json = msgspec.json.Encoder().encode
-_NOTHING_MORE = b",[],null,null,null,null,false],[],[],null]"
+_NOTHING_MORE = ",[],null,null,null,null,false],[],[],null]"
 """What ends the JSON of a firing without holding, muting and past, as most are: defaults, which need not be kept."""
 
 read_standing = msgspec.json.Decoder(Standing).decode
@@ -61,8 +61,8 @@ read_group = msgspec.json.Decoder(SeenGroup).decode
 
 def standing_json(standing: Standing) -> str:
     """A standing as it is kept, and as `read_standing` takes it."""
-    text = encode_json(standing)
-    return (text[: -len(_NOTHING_MORE)] + b"]]" if text.endswith(_NOTHING_MORE) else text).decode()
+    text = encode_json(standing).decode()
+    return text[: -len(_NOTHING_MORE)] + "]]" if text.endswith(_NOTHING_MORE) else text
 
 
 def by_fingerprint(receipts: Iterable[Receipt]) -> dict[str, list[Sighting]]:
@@ -103,6 +103,9 @@ def tell(
             events += decision.events
             continue
         for event, alert in zip(decision.events, decision.alerts, strict=True):
+            if event.telling is None:
+                events.append(event)
+                continue
             is_published = event.receipt_id in published
             routed, enqueued = _tell(decision.standing, event, alert, router=router, is_published=is_published)
             events.append(routed)

@@ -40,7 +40,6 @@ from alert_history.storage.postgres_lifecycle import PostgresLifecycle
 from alert_history.storage.postgres_outbox import PostgresOutbox
 from alert_history.storage.postgres_reconciling import PostgresReconciling
 from alert_history.storage.postgres_rows import (
-    copy,
     event_row,
     quarantine_row,
     receipt_row,
@@ -178,11 +177,12 @@ async def _keep_receipts(
     outcomes: Sequence[Outcome],
     bodies: dict[tuple[bytes, datetime], bytes],
 ) -> None:
+    if not receipts:
+        return
     rows = [receipt_row(*pair) for pair in zip(receipts, outcomes, strict=True)]
-    await copy(connection, "receipts", rows, columns=sql.RECEIPT_COLUMNS)
-    if bodies:
-        body_rows = [(day, sha256, body) for (sha256, day), body in sorted(bodies.items())]
-        await connection.execute(sql.INSERT_BODIES, *zip(*body_rows, strict=True))
+    body_rows = [(day, sha256, body) for (sha256, day), body in sorted(bodies.items())]
+    body_columns = zip(*body_rows, strict=True) if body_rows else [()] * len(sql.BODY_COLUMNS)
+    await connection.execute(sql.INSERT_RECEIPTS, *zip(*rows, strict=True), *body_columns)
 
 
 async def _keep_refused(connection: Connection, refused: Iterable[tuple[Receipt, Refused]]) -> None:

@@ -94,11 +94,14 @@ SILENCE_COLUMNS = {
 }
 
 
-def _insert(table: str, columns: dict[str, str], end: str = "") -> str:
-    """INSERT … SELECT FROM unnest: JSON goes over the wire as text and is cast by the server."""
+def _insert(table: str, columns: dict[str, str], end: str = "", *, first: int = 1) -> str:
+    """INSERT … SELECT FROM unnest: JSON goes over the wire as text and is cast by the server.
+
+    `first` is the number of its first parameter.
+    """
     names = ", ".join(f'"{name}"' for name in columns)
     wire = ("text" if kind == "jsonb" else kind for kind in columns.values())
-    arrays = ", ".join(f"${place}::{kind}[]" for place, kind in enumerate(wire, start=1))
+    arrays = ", ".join(f"${place}::{kind}[]" for place, kind in enumerate(wire, start=first))
     picked = ", ".join(f'u."{name}"::jsonb' if kind == "jsonb" else f'u."{name}"' for name, kind in columns.items())
     return f"INSERT INTO {table} ({names}) SELECT {picked} FROM unnest({arrays}) AS u({names}) {end}"
 
@@ -116,7 +119,10 @@ OWN_STANDINGS = (
 )
 INSERT_EVENTS = _insert("events", EVENT_COLUMNS)
 INSERT_NOTES = _insert("events", EVENT_COLUMNS, "ON CONFLICT DO NOTHING RETURNING receipt_id")
-INSERT_BODIES = _insert("receipt_bodies", BODY_COLUMNS, "ON CONFLICT DO NOTHING")
+_INSERT_BODIES = _insert("receipt_bodies", BODY_COLUMNS, "ON CONFLICT DO NOTHING", first=1 + len(RECEIPT_COLUMNS))
+INSERT_RECEIPTS = f"WITH bodies AS ({_INSERT_BODIES}) {_insert('receipts', RECEIPT_COLUMNS)}"
+"""Receipts and the bodies that are new, in one statement: each way to the database and back counts."""
+
 INSERT_QUARANTINE = _insert("quarantine", QUARANTINE_COLUMNS)
 UPSERT_SILENCES = _insert(
     "silences",
