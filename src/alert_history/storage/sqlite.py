@@ -12,7 +12,7 @@ from datetime import datetime
 from itertools import islice, starmap
 
 from alert_history.domain.alert import Note
-from alert_history.domain.decision import Decision, decide, with_peers
+from alert_history.domain.decision import Decision, Known, decide, with_peers
 from alert_history.domain.microseconds import from_us, to_us
 from alert_history.domain.occurrence import Sighting
 from alert_history.domain.receipt import Outcome, Receipt
@@ -104,7 +104,7 @@ class SqliteRecorder:
         self._log.catch_up(connection)
         groups = renamed(groups, _open_before(connection, from_grafana(groups, self._seen)))
         left = {f: s for f, s in groups.items() if not self._count_repeats(connection, f, s)}
-        decisions = [self._decide(connection, *pair, recalls=recalls) for pair in left.items()]
+        decisions = self._decide(connection, left, recalls=recalls)
         events, queue = tell(decisions, self._router, published={r.id for r in receipts if r.publish})
         ids = write_decisions(connection, decisions, self._log)
         connection.executemany(sql.INSERT_EVENT, [sql.event_row(ids[e.fingerprint, e.starts_at], e) for e in events])
@@ -129,13 +129,14 @@ class SqliteRecorder:
         return counted.rowcount == 1
 
     def _decide(
-        self, connection: sqlite3.Connection, fingerprint: str, sightings: Sequence[Sighting], *, recalls: bool
-    ) -> Decision:
+        self, connection: sqlite3.Connection, groups: Mapping[str, Sequence[Sighting]], *, recalls: bool
+    ) -> list[Decision]:
         """Decide by what is known. Of an end whose firing is not remembered, the whole history is asked."""
-        known = find_known(connection, fingerprint, self._log)
-        if known is None and (recalls or not sightings[0].word.is_firing):
-            known = recall(connection, fingerprint)
-        return decide(known, sightings, rules=self._rules, witnesses=self.witnesses)
+        known: dict[str, Known | None] = dict(find_known(connection, groups, self._log))
+        for fingerprint, sightings in groups.items():
+            if fingerprint not in known and (recalls or not sightings[0].word.is_firing):
+                known[fingerprint] = recall(connection, fingerprint)
+        return [decide(known.get(f), s, rules=self._rules, witnesses=self.witnesses) for f, s in groups.items()]
 
     def _see(self, decisions: Sequence[Decision], ids: Mapping[Key, int]) -> None:
         self.witnesses = with_peers(self.witnesses, decisions)
@@ -194,7 +195,7 @@ def _keep_notes(connection: sqlite3.Connection, receipts: Sequence[Receipt], log
 
 def _occurrence_of(connection: sqlite3.Connection, note: Note, log: StandingLog) -> datetime | None:
     """The key of the occurrence that a note is about; None if there is none, as far as we remember."""
-    text = log.find(connection, note.fingerprint)
+    text = log.find(connection, [note.fingerprint]).get(note.fingerprint)
     key_us = None if text is None else key_of_note(read_standing(text), note)
     if key_us is not None:
         return from_us(key_us)

@@ -7,17 +7,19 @@ from alert_history.domain.adopting import recalled
 from alert_history.domain.decision import Decision, Entry, Known, let_mute
 from alert_history.domain.microseconds import to_us
 from alert_history.domain.occurrence import Event
+from alert_history.domain.standing import Standing
 from alert_history.storage import sqlite_rows as sql
 from alert_history.storage.batch import Key, muting, read_standing
 from alert_history.storage.sqlite_standing_log import StandingLog
 
 
-def find_known(connection: sqlite3.Connection, fingerprint: str, log: StandingLog) -> Known | None:
-    """What is known of a label set; None if nothing is."""
-    text = log.find(connection, fingerprint)
-    if text is None:
-        return None
-    standing = read_standing(text)
+def find_known(connection: sqlite3.Connection, fingerprints: Iterable[str], log: StandingLog) -> dict[str, Known]:
+    """What is known of label sets, of those of which anything is."""
+    texts = log.find(connection, fingerprints)
+    return {fingerprint: _known(connection, fingerprint, read_standing(text)) for fingerprint, text in texts.items()}
+
+
+def _known(connection: sqlite3.Connection, fingerprint: str, standing: Standing) -> Known:
     if standing.newest_key_us is None:
         return Known(standing)
     newest = connection.execute(sql.FIND_ALERT, (standing.newest_key_us, fingerprint)).fetchone()
@@ -67,7 +69,7 @@ def _update(connection: sqlite3.Connection, fingerprint: str, entry: Entry) -> i
 def mute(connection: sqlite3.Connection, events: Iterable[Event], log: StandingLog) -> None:
     """Remember in the standings what is silenced or inhibited: nobody says anything of it, and still it fires."""
     for event, muted in muting(events):
-        known = find_known(connection, event.fingerprint, log)
+        known = find_known(connection, [event.fingerprint], log).get(event.fingerprint)
         if known is not None:
             decision = let_mute(event.fingerprint, known, starts_at=event.starts_at, muted=muted)
             write_decisions(connection, [] if decision is None else [decision], log)

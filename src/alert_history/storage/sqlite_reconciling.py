@@ -21,7 +21,7 @@ from alert_history.ports import Conflict, Router
 from alert_history.storage import sqlite_rows as sql
 from alert_history.storage.batch import TURN_SETTING, encode_json, read_standing
 from alert_history.storage.sqlite_connection import Connections
-from alert_history.storage.sqlite_deciding import find_known, recall
+from alert_history.storage.sqlite_deciding import recall
 from alert_history.storage.sqlite_standing_log import StandingLog
 from alert_history.storage.sqlite_standings import adopt_one, known_with_first, write
 from alert_history.storage.sqlite_upkeep import read_setting, write_setting
@@ -94,10 +94,11 @@ class SqliteReconciling:
         """A page of what is open and has a standing, and the id after which the next one begins; -1: there is none."""
         self._log.catch_up(connection)
         rows = connection.execute(_OPEN, (after, _PAGE_ROWS)).fetchall()
+        texts = self._log.find(connection, {row["fingerprint"] for row in rows})
         page = [
             OpenLabelSet(row["fingerprint"], row["alertname"], read_standing(text), row["claim"] or 0, row[4])
             for row in rows
-            if (text := self._log.find(connection, row["fingerprint"])) is not None
+            if (text := texts.get(row["fingerprint"])) is not None
         ]
         return page, rows[-1]["id"] if rows else -1
 
@@ -145,9 +146,11 @@ class SqliteReconciling:
     def _conflicts(self, connection: sqlite3.Connection, since: datetime, *, limit: int) -> list[Conflict]:
         self._log.catch_up(connection)
         found = []
-        for row in connection.execute(_CONFLICTS, (to_us(since), limit)).fetchall():
-            known = find_known(connection, row["fingerprint"], self._log)
-            key_us = None if known is None else known.standing.newest_key_us
+        rows = connection.execute(_CONFLICTS, (to_us(since), limit)).fetchall()
+        texts = self._log.find(connection, [row["fingerprint"] for row in rows])
+        for row in rows:
+            text = texts.get(row["fingerprint"])
+            key_us = None if text is None else read_standing(text).newest_key_us
             alert = connection.execute(sql.FIND_WHOLE, (key_us, row["fingerprint"])).fetchone()
             if alert is not None and key_us is not None:
                 labels = msgspec.json.decode(alert["labels"], type=dict[str, str])

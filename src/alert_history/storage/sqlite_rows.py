@@ -130,6 +130,9 @@ def alert_row(alert_id: int, sighting: Sighting, entry: Entry) -> tuple[Any, ...
     """The arguments of INSERT_ALERT; `sighting` began it."""
     now = entry.occurrence
     alert, labels = sighting.alert, sighting.alert.labels
+    annotations = (
+        sighting.annotations_json if now.content_hash == sighting.content_hash else encode_json(now.annotations)
+    )
     return (
         alert_id,
         alert.fingerprint,
@@ -140,7 +143,7 @@ def alert_row(alert_id: int, sighting: Sighting, entry: Entry) -> tuple[Any, ...
         labels.get("severity", ""),
         now.status,
         encode_json(labels).decode(),
-        encode_json(now.annotations).decode(),
+        annotations.decode(),
         _microseconds(now.ends_at),
         _microseconds(now.expires_at),
         to_us(now.last_received_at),

@@ -10,6 +10,7 @@ import sqlite3
 from collections.abc import Iterable
 from typing import Any
 
+from alert_history.storage.batch import encode_json
 from alert_history.storage.sqlite_rows import UPSERT_STANDING
 
 MOVE_FROM = 4_000
@@ -22,7 +23,7 @@ _APPEND = "INSERT INTO standings_new (id, fingerprint, standing, closed_at, conf
 _TAIL = "SELECT id, fingerprint FROM standings_new WHERE id > ? ORDER BY id"
 _IS_THERE = "SELECT 1 FROM standings_new WHERE id = ? AND fingerprint = ?"
 _FIND_NEW = "SELECT standing FROM standings_new WHERE id = ? AND fingerprint = ?"
-_FIND = "SELECT standing FROM standings WHERE fingerprint = ?"
+_FIND = "SELECT s.fingerprint, s.standing FROM json_each(?) AS j CROSS JOIN standings s ON s.fingerprint = j.value"
 _ROW = "SELECT fingerprint, standing, closed_at, conflict_at FROM standings_new WHERE id = ?"
 # The newest row stays, so that ids go on from there whoever opens the file next.
 _DELETE = """DELETE FROM standings_new WHERE id IN (SELECT id FROM standings_new
@@ -47,15 +48,20 @@ class StandingLog:
         for number, fingerprint in connection.execute(_TAIL, (self._read_up_to,)).fetchall():
             self._remember(fingerprint, number)
 
-    def find(self, connection: sqlite3.Connection, fingerprint: str) -> str | None:
-        """The standing of a label set; None if there is none."""
-        number = self._bucket(fingerprint).get(fingerprint)
-        if number is not None:
-            row = connection.execute(_FIND_NEW, (number, fingerprint)).fetchone()
-            if row is not None:
-                return str(row[0])
-        row = connection.execute(_FIND, (fingerprint,)).fetchone()
-        return None if row is None else str(row[0])
+    def find(self, connection: sqlite3.Connection, fingerprints: Iterable[str]) -> dict[str, str]:
+        """The standings of label sets, of those that have one: in the log, else in the table, asked but once."""
+        found: dict[str, str] = {}
+        others: list[str] = []
+        for fingerprint in fingerprints:
+            number = self._bucket(fingerprint).get(fingerprint)
+            row = None if number is None else connection.execute(_FIND_NEW, (number, fingerprint)).fetchone()
+            if row is None:
+                others.append(fingerprint)
+            else:
+                found[fingerprint] = row[0]
+        if others:
+            found |= connection.execute(_FIND, (encode_json(others).decode(),)).fetchall()
+        return found
 
     def write(self, connection: sqlite3.Connection, rows: Iterable[tuple[Any, ...]]) -> None:
         """Append rows of `sqlite_rows.standing_row`, after `catch_up`."""

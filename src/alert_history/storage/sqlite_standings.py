@@ -144,7 +144,7 @@ def known_with_first(
     connection: sqlite3.Connection, fingerprint: str, log: StandingLog, *, now: datetime
 ) -> Known | None:
     """What is known of a label set, with what was first said of its newest occurrence."""
-    known = find_known(connection, fingerprint, log)
+    known = find_known(connection, [fingerprint], log).get(fingerprint)
     if known is None or known.newest is None or known.standing.newest_key_us is None:
         return known
     row = connection.execute(sql.FIND_WHOLE, (known.standing.newest_key_us, fingerprint)).fetchone()
@@ -177,7 +177,7 @@ def adopt_one(
     if not rows:
         return None
     kept = [sql.read_kept(row, notified=sql.notified(connection, row)) for row in rows]
-    known = find_known(connection, fingerprint, log)
+    known = find_known(connection, [fingerprint], log).get(fingerprint)
     adoption = adopt(fingerprint, kept, rules=rules, now=now, known=None if known is None else known.standing)
     if not is_dry_run:
         write(connection, [adoption.decision], log, router=router)
