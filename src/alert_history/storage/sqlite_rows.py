@@ -68,9 +68,6 @@ FIND_WHOLE = "SELECT * FROM alerts WHERE starts_at = ? AND fingerprint = ?"
 FIND_ID = "SELECT id FROM alerts WHERE starts_at = ? AND fingerprint = ?"
 NOTIFIED = """SELECT target FROM deliveries WHERE starts_at = ? AND fingerprint = ?
     UNION SELECT target FROM delivery_queue WHERE starts_at = ? AND fingerprint = ?"""
-UPSERT_STANDING = """INSERT INTO standings (fingerprint, standing, closed_at, conflict_at) VALUES (?, ?, ?, ?)
-    ON CONFLICT (fingerprint) DO UPDATE SET standing = excluded.standing, closed_at = excluded.closed_at,
-    conflict_at = excluded.conflict_at"""
 UPDATE_ALERT = """UPDATE alerts SET status = ?, content_hash = ?, annotations = ?, ends_at = ?, expires_at = ?,
     last_received_at = ?, repeat_count = ?, event_count = ?, is_published = ?, began_at = ?, ended_by = ?,
     confirmed_at = ?, unconfirmed = ?, claim = ?, receiver = ?, generator_url = ? WHERE id = ?"""
@@ -258,7 +255,7 @@ def plain_repeats(alert_id: int, sightings: Sequence[Sighting]) -> dict[str, Any
 
 
 def standing_row(fingerprint: str, standing: Standing) -> tuple[Any, ...]:
-    """The arguments of UPSERT_STANDING."""
+    """A row of `StandingLog.write`."""
     return (fingerprint, standing_json(standing), closed_us(standing), standing.conflict_us)
 
 

@@ -11,7 +11,6 @@ from collections.abc import Iterable
 from typing import Any
 
 from alert_history.storage.batch import encode_json
-from alert_history.storage.sqlite_rows import UPSERT_STANDING
 
 MOVE_FROM = 4_000
 """How many may wait: below that they are not worth moving."""
@@ -24,7 +23,11 @@ _TAIL = "SELECT id, fingerprint FROM standings_new WHERE id > ? ORDER BY id"
 _IS_THERE = "SELECT 1 FROM standings_new WHERE id = ? AND fingerprint = ?"
 _FIND_NEW = "SELECT standing FROM standings_new WHERE id = ? AND fingerprint = ?"
 _FIND = "SELECT s.fingerprint, s.standing FROM json_each(?) AS j CROSS JOIN standings s ON s.fingerprint = j.value"
-_ROW = "SELECT fingerprint, standing, closed_at, conflict_at FROM standings_new WHERE id = ?"
+_MOVE = """INSERT INTO standings (fingerprint, standing, closed_at, conflict_at)
+    SELECT n.fingerprint, n.standing, n.closed_at, n.conflict_at
+    FROM json_each(?) AS j CROSS JOIN standings_new n ON n.id = j.value WHERE true
+    ON CONFLICT (fingerprint) DO UPDATE SET standing = excluded.standing, closed_at = excluded.closed_at,
+        conflict_at = excluded.conflict_at"""
 # The newest row stays, so that ids go on from there whoever opens the file next.
 _DELETE = """DELETE FROM standings_new WHERE id IN (SELECT id FROM standings_new
     WHERE id <= ? AND id < (SELECT max(id) FROM standings_new) ORDER BY id LIMIT ?)"""
@@ -86,8 +89,7 @@ class StandingLog:
     def _move_bucket(self, connection: sqlite3.Connection, bucket: str) -> None:
         ids = self._ids[bucket]
         numbers = [ids[fingerprint] for fingerprint in sorted(ids) if ids[fingerprint] <= self._moving_up_to]
-        rows = [connection.execute(_ROW, (number,)).fetchone() for number in numbers]
-        connection.executemany(UPSERT_STANDING, [tuple(row) for row in rows if row is not None])
+        connection.execute(_MOVE, (encode_json(numbers).decode(),))
         self._ids[bucket] = {name: number for name, number in ids.items() if number > self._moving_up_to}
 
     def _delete(self, connection: sqlite3.Connection) -> bool:
