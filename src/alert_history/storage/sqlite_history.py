@@ -202,12 +202,13 @@ def _matching(statement: Select[Any], wanted: HistoryFilter) -> Select[Any]:
 
 
 def _terms(wanted: HistoryFilter) -> str:
-    """The terms all matching alerts have, for FTS5; empty where a plain index or none is better."""
+    """The terms all matching alerts have, for FTS5; empty where there is none."""
     terms = [
         sql.label_term(matcher.name, matcher.value)
         for matcher in wanted.query.matchers
         if matcher.op == "=" and matcher.value
     ]
+    terms += [sql.label_term(name, value) for name in ("alertname", "namespace") if (value := getattr(wanted, name))]
     if wanted.fingerprint is not None:
         terms.append(sql.fingerprint_term(wanted.fingerprint))
     return " AND ".join(terms)

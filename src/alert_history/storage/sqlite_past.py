@@ -1,7 +1,7 @@
 """SQLite: what the history knows of an alert, at a bounded cost.
 
-Ids follow the time of arrival, so the index of the alertname gives its newest rows first; a `+` keeps the planner from
-walking all of a namespace instead.
+Ids follow the time of arrival, so `alert_terms` gives the newest rows of an alertname first; a `+` keeps the planner from
+another way.
 """
 
 import sqlite3
@@ -29,8 +29,9 @@ from alert_history.storage.reads import time_of
 from alert_history.storage.sqlite_connection import Connections
 
 _EARLIER = """SELECT fingerprint, starts_at, ends_at FROM (
-        SELECT fingerprint, starts_at, ends_at, namespace FROM alerts
-        WHERE alertname = ? AND id >= ? AND id < ? AND +starts_at >= ? AND +starts_at < ? ORDER BY id DESC LIMIT ?)
+        SELECT a.fingerprint, a.starts_at, a.ends_at, a.namespace FROM alert_terms t JOIN alerts a ON a.id = t.rowid
+        WHERE t.alert_terms MATCH ? AND +a.alertname = ? AND t.rowid >= ? AND t.rowid < ?
+            AND +a.starts_at >= ? AND +a.starts_at < ? ORDER BY t.rowid DESC LIMIT ?)
     WHERE +namespace = ? ORDER BY starts_at DESC LIMIT ?"""
 _AROUND = """SELECT DISTINCT alertname FROM (
         SELECT alertname FROM alerts
@@ -58,7 +59,16 @@ def _read(connection: sqlite3.Connection, case: Case) -> tuple[list[Earlier], li
     month = (start - LOOKS_BACK, start)
     found = connection.execute(
         _EARLIER,
-        (name, _id_at(month[0]), received, *map(to_us, month), MOST_OF_A_NAME, namespace, MOST_OCCURRENCES),
+        (
+            sql.label_term("alertname", name),
+            name,
+            _id_at(month[0]),
+            received,
+            *map(to_us, month),
+            MOST_OF_A_NAME,
+            namespace,
+            MOST_OCCURRENCES,
+        ),
     )
     earlier = [Earlier(row[0], from_us(row[1]), time_of(row[2])) for row in found]
     minutes = (start - AROUND, start + AROUND)
