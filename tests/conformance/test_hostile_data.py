@@ -225,11 +225,14 @@ async def test_unstorable_receipt_leaves_nothing_behind(store: Store, case: str,
 
 
 @pytest.mark.parametrize("case", CASES)
-async def test_receipt_after_an_unstorable_one_is_kept(store: Store, case: str) -> None:
+async def test_receipt_after_an_unstorable_one_is_kept_with_its_body(
+    store: Store, case: str, database_url: str
+) -> None:
     with pytest.raises(UnstorableReceipt):
         await store.recorder.commit([receipt(alert()), receipt(unstorable(case))])
     await store.recorder.commit([receipt(alert()), receipt(alert())])
     assert (await kinds(store, alert()), (await store.history.find(id_of(alert()))).repeat_count) == (["fired"], 1)
+    assert await raw.count(database_url, "receipt_bodies") == 1
 
 
 async def test_nul_in_a_label_is_kept_or_unstorable(store: Store) -> None:

@@ -52,17 +52,21 @@ FORGET_GROUPS_AFTER = timedelta(days=30)
 """How long before standings are forgotten what was seen of groups is."""
 
 encode_json = msgspec.json.Encoder().encode
-_NOTHING_MORE = ",[],null,null,null,null,false],[],[],null]"
-"""What ends the JSON of a firing without holding, muting and past, as most are: defaults, which need not be kept."""
+_PLAIN_CLAIM = ",false,null,false]],"
+_PLAIN_FIRING = ",[],null,null,null,null,false],[],[],null]"
+"""What ends the JSON of one claim and of a firing without holding, muting and past, as most are: defaults."""
+_RECORDED_ONLY = f"{_PLAIN_CLAIM}[],false{_PLAIN_FIRING}"
 
 read_standing = msgspec.json.Decoder(Standing).decode
 read_group = msgspec.json.Decoder(SeenGroup).decode
 
 
 def standing_json(standing: Standing) -> str:
-    """A standing as it is kept, and as `read_standing` takes it."""
+    """A standing as it is kept, and as `read_standing` takes it: defaults at its end are left out."""
     text = encode_json(standing).decode()
-    return text[: -len(_NOTHING_MORE)] + "]]" if text.endswith(_NOTHING_MORE) else text
+    if text.endswith(_RECORDED_ONLY):
+        return text[: -len(_RECORDED_ONLY)] + "]]]]"
+    return text[: -len(_PLAIN_FIRING)] + "]]" if text.endswith(_PLAIN_FIRING) else text
 
 
 def by_fingerprint(receipts: Iterable[Receipt]) -> dict[str, list[Sighting]]:

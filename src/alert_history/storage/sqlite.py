@@ -51,6 +51,7 @@ from alert_history.storage.sqlite_upkeep import SqliteUpkeep
 from alert_history.zstd import ZstdCompressor
 
 _SEEN = 20_000
+_KNOWN_BODIES = 5_000
 _DAY = 86_400_000_000
 
 
@@ -82,6 +83,7 @@ class SqliteRecorder:
         self._rules = rules
         self.witnesses = Witnesses()
         self._seen: dict[str, int] = {}
+        self._known_bodies: dict[tuple[int, bytes], None] = {}
         self._compressor = ZstdCompressor(level=1)
 
     async def commit(self, receipts: Sequence[Receipt]) -> list[Outcome]:
@@ -89,9 +91,11 @@ class SqliteRecorder:
         with storage_errors():
             groups = by_fingerprint(receipts)
         try:
-            return await self._connections.write(self._commit, receipts, groups=groups, recalls=False)
+            kept = await self._connections.write(self._commit, receipts, groups=groups, recalls=False)
         except UnstorableReceipt:  # or an occurrence is there whose standing is not
-            return await self._connections.write(self._commit, receipts, groups=groups, recalls=True)
+            kept = await self._connections.write(self._commit, receipts, groups=groups, recalls=True)
+        self._remember_bodies(receipts)
+        return kept
 
     def _commit(
         self,
@@ -148,12 +152,23 @@ class SqliteRecorder:
             self._seen = dict(islice(self._seen.items(), len(self._seen) - _SEEN, None))
 
     def _keep_bodies(self, connection: sqlite3.Connection, receipts: Iterable[Receipt]) -> None:
-        for receipt in receipts:
-            day = to_us(receipt.received_at) // _DAY * _DAY
-            is_held = "SELECT 1 FROM receipt_bodies WHERE received_on = ? AND sha256 = ?"
-            if connection.execute(is_held, (day, receipt.body_sha256)).fetchone() is None:
-                body = self._compressor.compress(receipt.body, ZstdCompressor.FLUSH_FRAME)
-                connection.execute(sql.INSERT_BODY, (day, receipt.body_sha256, body))
+        """Keep the bodies that are not stored yet today: a repeated notification is the same bytes again."""
+        bodies = {_body_key(receipt): receipt.body for receipt in receipts}
+        for key, body in bodies.items():
+            if key not in self._known_bodies:
+                packed = self._compressor.compress(body, ZstdCompressor.FLUSH_FRAME)
+                connection.execute(sql.INSERT_BODY, (*key, packed))
+
+    def _remember_bodies(self, receipts: Iterable[Receipt]) -> None:
+        """Of what is committed, so that a body which was rolled back is written the next time."""
+        self._known_bodies |= dict.fromkeys(map(_body_key, receipts))
+        if len(self._known_bodies) > 2 * _KNOWN_BODIES:
+            newest = islice(self._known_bodies, len(self._known_bodies) - _KNOWN_BODIES, None)
+            self._known_bodies = dict.fromkeys(newest)
+
+
+def _body_key(receipt: Receipt) -> tuple[int, bytes]:
+    return to_us(receipt.received_at) // _DAY * _DAY, receipt.body_sha256
 
 
 def _open_before(connection: sqlite3.Connection, older: Mapping[str, str]) -> dict[str, str]:

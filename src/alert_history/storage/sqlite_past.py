@@ -1,7 +1,7 @@
 """SQLite: what the history knows of an alert, at a bounded cost.
 
-Ids follow the time of arrival, so `alert_terms` gives the newest rows of an alertname first; a `+` keeps the planner from
-another way.
+Ids follow the time of arrival, so `alert_terms` gives the newest rows of an alertname first; a `+` keeps the planner
+from another way. What has no alertname has no past.
 """
 
 import sqlite3

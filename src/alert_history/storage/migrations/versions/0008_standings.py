@@ -2,8 +2,8 @@
 
 Only columns and tables are added, so code of the version before goes on. What it writes has no `claim`: such rows are
 found by `idx_alerts_unclaimed`, and taken up. `alerts.claim` names the claim that holds an occurrence open; it is 0
-where each word has to be thought about. `groups_seen` is what was learnt of Alertmanager's groups. On SQLite two indexes
-go: `alert_terms` finds alertnames and namespaces too, and they cost each new alert an eighth of what it costs at all.
+where each word has to be thought about. `groups_seen` is what was learnt of Alertmanager's groups. On SQLite two
+indexes go: `alert_terms` finds alertnames and namespaces too, and they cost each new alert an eighth of its time.
 """
 
 from alembic import op
