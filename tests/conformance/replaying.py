@@ -74,17 +74,27 @@ class Replayer:
             self.now += every
             await self.look()
 
-    async def look(self) -> None:
-        """Let the replicas look at what lapsed by now, and deliver what is due."""
-        if len(self.replicas) > 1 and self.now - self._exchanged_at >= _EXCHANGE_EVERY:
-            self._exchanged_at = self.now
+    async def look(self, *, first: int = 0) -> None:
+        """Let the replicas look at what lapsed by now, one after the other, and deliver what is due."""
+        await self.exchange_in_time()
+        for replica in self.replicas[first:] + self.replicas[:first]:
+            await replica.look(self.now)
+        await self.deliver()
+
+    async def exchange_in_time(self) -> None:
+        """Let each replica learn what the others have heard, if that is due."""
+        if self.now - self._exchanged_at >= _EXCHANGE_EVERY:
+            await self.exchange()
+
+    async def exchange(self) -> None:
+        """Let each replica learn what the others have heard."""
+        self._exchanged_at = self.now
+        if len(self.replicas) > 1:
             for replica in [*self.replicas, *self.replicas[:-1]]:
                 await replica.exchange()
-        for replica in self.replicas:
-            await replica.look(self.now)
-        await self._deliver()
 
-    async def _deliver(self) -> None:
+    async def deliver(self) -> None:
+        """Tell the pager what it has not heard yet."""
         outbox = self.replicas[0].store.outbox
         while leased := (await outbox.lease(PAGER.name, now=self.now, limit=100, lease_for=_LEASE))[0]:
             self.told += [one.alert for one in leased]

@@ -1,20 +1,25 @@
-"""Simulated senders, told to a store: it decides what the rules without a database decide, which a judge has looked at.
+"""Simulated senders, told to two replicas on one database: a judge looks at what becomes of their firings.
 
-See `tests/unit/test_firing_trials.py` for the judge and for many more stories.
+Which replica hears a request, and which of them looks first at what has lapsed, is drawn with the story. Where each
+replica knows at once what the other has heard, a store also decides as the rules without a database do, to the event.
+See `tests/unit/test_firing_trials.py` for many more stories, without a database.
 """
 
-from collections.abc import AsyncIterator
+import random
+from collections.abc import AsyncIterator, Sequence
 from datetime import datetime, timedelta
 
 import pytest
 
-from alert_history.domain.microseconds import from_us
-from alert_history.ports import Store, StoredAlert
+from alert_history.domain.microseconds import from_us, to_us
+from alert_history.domain.occurrence import Event, occurrence_id, split_occurrence_id
+from alert_history.ports import Store
 from alert_history.storage import open_store
 from tests.conformance.replaying import Replayer
-from tests.conformance.samples import SECOND, everything
-from tests.firing.memory import Memory
-from tests.firing.trial import LONG_AFTER, Trial
+from tests.conformance.samples import everything
+from tests.firing.judge import Became, Telling, second_of
+from tests.firing.stories import drawn, scenarios
+from tests.firing.trial import LONG_AFTER, Trial, describe
 from tests.pager import route_all
 from tests.senders.alertmanager import Receiver, Silencing, Timing
 from tests.senders.network import START, Trouble
@@ -44,45 +49,123 @@ STORIES = {
         (Site("a", FIRINGS, PAIR, outages=(Outage(0, 220, 9_000), Outage(1, 230, 9_000))),), ()
     ),
     "all at once": Scenario((Site("a", FIRINGS, PAIR, alerting=CLUSTER),), TROUBLES),
-}
-BEAT = 5 * SECOND
-AFTERWARDS = timedelta(hours=2)
-
-Ended = tuple[str, datetime, str, datetime]
-"""A fingerprint, since when it fired, how it ended, and when."""
+} | {f"drawn {number}": one for number, one in enumerate(drawn(scenarios(most=2), count=8, apart=15))}
+BEAT = timedelta(seconds=60)
+AFTERWARDS = timedelta(hours=6)
+EXTRA_LOOKS = 0.1
+"""How often a replica looks though nothing is due."""
 
 
 @pytest.fixture
-async def store(database_url: str) -> AsyncIterator[Store]:
-    """A store whose pager is told of everything."""
-    store = open_store(database_url, router=route_all)
-    await store.lifecycle.open()
-    yield store
-    await store.lifecycle.close()
+async def stores(database_url: str) -> AsyncIterator[list[Store]]:
+    """Two replicas of ours, whose pager is told of everything."""
+    stores = [open_store(database_url, router=route_all) for _ in range(2)]
+    for store in stores:
+        await store.lifecycle.open()
+    yield stores
+    for store in stores:
+        await store.lifecycle.close()
 
 
 @pytest.mark.parametrize("story", STORIES)
-async def test_store_decides_as_the_rules_without_a_database(story: str, store: Store) -> None:
+async def test_two_replicas_that_hear_of_each_other_at_once_decide_as_the_rules_alone(
+    story: str, stores: list[Store]
+) -> None:
     trial = Trial(STORIES[story])
-    assert trial.faults() == []
-    replayer = Replayer([store], START)
-    for arrival in trial.played.arrivals:
-        await replayer.pass_to(arrival.receipt.received_at, every=BEAT)
-        await replayer.replicas[0].commit([arrival.receipt])
-    await replayer.pass_to(replayer.now + AFTERWARDS, every=30 * SECOND)
-    await replayer.pass_to(replayer.now + LONG_AFTER, every=timedelta(hours=6))
-    assert sorted(map(_of_store, await everything(store))) == sorted(_of_memory(trial.memory))
-    assert [(one.fingerprint, one.event) for one in replayer.told] == [
-        (one.event.fingerprint, one.event.kind) for one in trial.memory.told
-    ]
+    became = await _replay(trial, stores, story=story, is_at_once=True)
+    assert trial.faults(became) == [], describe(trial)
+    assert list(map(_seen, became.events)) == list(map(_seen, _in_order(trial.became.events)))
+    assert _by_label_set(became.told) == _by_label_set(trial.became.told)
+    assert (became.settled, became.last) == (trial.became.settled, trial.became.last)
 
 
-def _of_store(one: StoredAlert) -> Ended:
-    return one.fingerprint, one.starts_at, one.ended_by or "", one.ends_at or START
+@pytest.mark.parametrize("story", STORIES)
+async def test_two_replicas_that_hear_of_each_other_seconds_later_leave_no_fault(
+    story: str, stores: list[Store]
+) -> None:
+    trial = Trial(STORIES[story])
+    became = await _replay(trial, stores, story=story, is_at_once=False)
+    assert trial.faults(became) == [], describe(trial)
 
 
-def _of_memory(memory: Memory) -> list[Ended]:
-    return [
-        (fingerprint, one.began_at or from_us(key_us), one.ended_by or "", one.ends_at or START)
-        for (fingerprint, key_us), one in memory.occurrences.items()
-    ]
+async def _replay(trial: Trial, stores: list[Store], *, story: str, is_at_once: bool) -> Became:
+    """Do what memory did, in the same order, by one replica or the other."""
+    rng = random.Random(story)
+    replayer = Replayer(stores, START)
+    settled: dict[str, str | None] | None = None
+    for done in trial.memory.done:
+        at = done if isinstance(done, datetime) else done[0].received_at
+        if settled is None and at > trial.settles_at:
+            settled = await _states(trial, stores[0])
+        while not is_at_once and at - replayer.now > BEAT:  # what a replica knows late, it looks for at another time
+            replayer.now += max(BEAT, (at - replayer.now) / 20)
+            await replayer.look(first=rng.randrange(len(stores)))
+        if not isinstance(done, datetime) and rng.random() < EXTRA_LOOKS:
+            await replayer.look(first=rng.randrange(len(stores)))
+        replayer.now = max(replayer.now, at)
+        await replayer.exchange_in_time()
+        if isinstance(done, datetime):
+            await replayer.look(first=rng.randrange(len(stores)))
+        else:
+            await replayer.replicas[rng.randrange(len(stores))].commit(done)
+            if is_at_once and done[0].path != "/api/v2/alerts":
+                await replayer.exchange()
+        await replayer.deliver()
+    while not is_at_once and replayer.now < trial.settles_at + LONG_AFTER:
+        replayer.now += AFTERWARDS
+        await replayer.look(first=rng.randrange(len(stores)))
+    last = await _states(trial, stores[0])
+    events = await _events(stores[0])
+    told = [_telling(one.occurrence_id, one.event, one.at, events) for one in replayer.told]
+    return Became(events, told, settled or last, last, second_of(replayer.now))
+
+
+async def _states(trial: Trial, store: Store) -> dict[str, str | None]:
+    states: dict[str, str | None] = dict.fromkeys(trial.played.truth)
+    for one in await everything(store):
+        if one.status == "firing":
+            states[_key_of(one.id)[0]] = one.state
+    return states
+
+
+async def _events(store: Store) -> list[Event]:
+    events = []
+    for one in await everything(store):
+        fingerprint, key_us = _key_of(one.id)
+        events += [
+            Event(fingerprint, from_us(key_us), event.number, event.kind, event.at, event.receipt_id, event.detail)
+            for event in await store.history.timeline(one.id)
+            if event.number is not None
+        ]
+    return _in_order(events)
+
+
+def _in_order(events: Sequence[Event]) -> list[Event]:
+    return sorted(events, key=lambda event: (event.fingerprint, event.at, event.starts_at, event.key))
+
+
+def _seen(event: Event) -> object:
+    """What has to be the same of an event wherever it is decided."""
+    detail = {key: value for key, value in (event.detail or {}).items() if key != "routing"}
+    return event.fingerprint, event.starts_at, event.key, event.kind, event.at, event.receipt_id, detail
+
+
+def _by_label_set(told: Sequence[Telling]) -> list[Telling]:
+    """What is told of each label set, in order; those of one request come in any."""
+    return sorted(told, key=lambda one: one.fingerprint)
+
+
+def _telling(identity: str, kind: str, at: datetime, events: Sequence[Event]) -> Telling:
+    fingerprint, key_us = _key_of(identity)
+    event = next(
+        event
+        for event in events
+        if (occurrence_id(event.fingerprint, to_us(event.starts_at)), event.kind, event.at) == (identity, kind, at)
+    )
+    return Telling(second_of(at), fingerprint, key_us, kind, event.receipt_id)
+
+
+def _key_of(identity: str) -> tuple[str, int]:
+    key = split_occurrence_id(identity)
+    assert key is not None
+    return key

@@ -4,7 +4,7 @@ It knows nothing of the rules' own state: it judges by what each sender said las
 """
 
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
 import msgspec
@@ -50,6 +50,19 @@ class Telling(msgspec.Struct, frozen=True):
     key_us: int
     kind: str
     receipt_id: str | None
+
+
+class Became(msgspec.Struct, frozen=True):
+    """What became of all label sets by the second `until`: `told` is in the order in which the pager heard it.
+
+    `settled` is the state of each when everybody had said all that there is to say, `last` its state long after that.
+    """
+
+    events: Sequence[Event]
+    told: Sequence[Telling]
+    settled: Mapping[str, str | None]
+    last: Mapping[str, str | None]
+    until: float
 
 
 def second(time_us: int) -> float:

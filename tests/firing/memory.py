@@ -42,14 +42,17 @@ Key = tuple[str, int]
 
 
 class Memory:
-    """Takes batches, lets time pass, and keeps every event and every telling."""
+    """Takes batches, lets time pass, and keeps every event and every telling.
+
+    `done` is what it did, in order, so that a store can do the same: it took receipts, or looked at what was due then.
+    """
 
     def __init__(self, now: datetime, *, router: Router, rules: Rules = DEFAULT_RULES) -> None:
         self.now = now
         self.occurrences: dict[Key, Occurrence] = {}
         self.events: list[Event] = []
         self.told: list[Enqueued] = []
-        self.looks: list[datetime] = []
+        self.done: list[datetime | Sequence[Receipt]] = []
         self._router = router
         self._rules = rules
         self._witnesses = Witnesses()
@@ -77,6 +80,7 @@ class Memory:
         """Let seconds pass until they are received, and commit them as one batch."""
         self.pass_to(receipts[0].received_at)
         self.now = max(self.now, receipts[-1].received_at)
+        self.done.append(receipts)
         known = [msgspec.structs.replace(one, group_interval_us=self._groups.interval_us(one)) for one in receipts]
         pairs = [pair for pair in by_fingerprint(known).items() if not self._count(*pair)]
         self._write(
@@ -217,7 +221,7 @@ class Memory:
     def _look(self, now: datetime) -> bool:
         """Take up who has left, and look at what is due; whether that was news."""
         self.now = now
-        self.looks.append(now)
+        self.done.append(now)
         before = len(self.events)
         left, self._left = self._left, []
         for one in left:

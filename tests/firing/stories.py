@@ -3,8 +3,9 @@
 They shrink towards one Prometheus and no trouble.
 """
 
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from hypothesis.strategies import DrawFn
+from hypothesis.strategies import DrawFn, SearchStrategy
 
 from tests.senders.alertmanager import Receiver, Silencing, Timing
 from tests.senders.network import Trouble
@@ -116,3 +117,25 @@ def troubles(draw: DrawFn) -> tuple[Trouble, ...]:
 def scenarios(draw: DrawFn, *, most: int = 3, is_calm: bool = False) -> Scenario:
     """One site with its troubles."""
     return Scenario((draw(sites(most=most, is_calm=is_calm)),), () if is_calm else draw(troubles()))
+
+
+def drawn(strategy: SearchStrategy[Scenario], *, count: int, apart: int) -> list[Scenario]:
+    """So many of them, the same in every run: for tests that need a database each.
+
+    Those in between are left out: one after the other, they are much alike.
+    """
+    kept: list[Scenario] = []
+
+    @settings(
+        max_examples=count * apart,
+        derandomize=True,
+        database=None,
+        phases=[Phase.generate],
+        suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+    )
+    @given(strategy)
+    def keep(scenario: Scenario) -> None:
+        kept.append(scenario)
+
+    keep()
+    return kept[apart - 1 :: apart]

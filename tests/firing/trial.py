@@ -1,11 +1,11 @@
 """A trial: a scenario is played to the rules alone, and judged."""
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from alert_history.domain.microseconds import to_us
 from alert_history.storage.batch import Enqueued
-from tests.firing.judge import Sign, Telling, Verdict, restarts_of, second, second_of, signs_of
+from tests.firing.judge import Became, Sign, Telling, Verdict, restarts_of, second, second_of, signs_of
 from tests.firing.memory import Memory
 from tests.pager import route_all
 from tests.senders.network import START, moment
@@ -24,39 +24,40 @@ class Trial:
         self.memory = Memory(START, router=route_all)
         for arrival in self.played.arrivals:
             self.memory.take([arrival.receipt])
-        self.memory.pass_to(moment(scenario.settles_at))
-        self.settled = {name: self.memory.state(name) for name in self.played.truth}
-        self.memory.pass_to(moment(scenario.settles_at) + LONG_AFTER)
+        self.memory.pass_to(self.settles_at)
+        settled = self._states()
+        self.memory.pass_to(self.settles_at + LONG_AFTER)
+        told = list(map(telling_of, self.memory.told))
+        self.became = Became(self.memory.events, told, settled, self._states(), second_of(self.memory.now))
 
-    def faults(self, *, is_calm: bool = False) -> list[str]:
-        """All that is wrong."""
+    @property
+    def settles_at(self) -> datetime:
+        """When everybody has said all that there is to say."""
+        return moment(self.scenario.settles_at)
+
+    def faults(self, became: Became | None = None, *, is_calm: bool = False) -> list[str]:
+        """All that is wrong with what became of it, here or in a store."""
+        became = became or self.became
         signs = signs_of(self.played.arrivals)
         restarts = restarts_of(self.played.arrivals)
         faults: list[str] = []
         for name, truth in self.played.truth.items():
-            verdict = Verdict(name, truth, signs.get(name, []), events=self.memory.events, restarts=restarts)
-            told = [telling_of(one) for one in self.memory.told if one.event.fingerprint == name]
+            verdict = Verdict(name, truth, signs.get(name, []), events=became.events, restarts=restarts)
+            told = [one for one in became.told if one.fingerprint == name]
             verdict.check_story(told)
             verdict.check_ends()
             verdict.check_pages(told, is_calm=is_calm)
             verdict.check_missed(told)
-            verdict.check_bound(self._states(name), until=second_of(self.memory.now))
+            verdict.check_bound(_states_of(became, name), until=became.until)
             faults += verdict.faults
-            if self.settled[name] not in self._expected(name, is_calm=is_calm):
-                faults.append(f"{name} is {self.settled[name]} when all has settled")
-            if self.memory.state(name) is not None:
-                faults.append(f"{name} is still {self.memory.state(name)}")
+            if became.settled[name] not in self._expected(name, is_calm=is_calm):
+                faults.append(f"{name} is {became.settled[name]} when all has settled")
+            if became.last[name] is not None:
+                faults.append(f"{name} is still {became.last[name]}")
         return faults
 
-    def _states(self, name: str) -> list[tuple[float, str | None]]:
-        """Since when it was in which state."""
-        states: list[tuple[float, str | None]] = [(0.0, None)]
-        states += [
-            (second_of(event.at), _BEGIN[event.kind])
-            for event in self.memory.events
-            if event.fingerprint == name and event.kind in _BEGIN
-        ]
-        return states
+    def _states(self) -> dict[str, str | None]:
+        return {name: self.memory.state(name) for name in self.played.truth}
 
     def _expected(self, name: str, *, is_calm: bool) -> set[str | None]:
         """In which states it may be when everybody has said all that there is to say."""
@@ -69,6 +70,17 @@ class Trial:
             return {"firing", "unconfirmed"} if is_told_all else {"firing", "unconfirmed", None}
         is_plain = is_calm and is_told_all and not any(one.silences for one in alerting)
         return {None} if is_plain else {"firing", "unconfirmed", None}
+
+
+def _states_of(became: Became, name: str) -> list[tuple[float, str | None]]:
+    """Since when a label set was in which state."""
+    states: list[tuple[float, str | None]] = [(0.0, None)]
+    states += [
+        (second_of(event.at), _BEGIN[event.kind])
+        for event in became.events
+        if event.fingerprint == name and event.kind in _BEGIN
+    ]
+    return states
 
 
 _BEGIN: dict[str, str | None] = {
