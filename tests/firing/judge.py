@@ -6,10 +6,11 @@ It knows nothing of the rules' own state: it judges by what each sender said las
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from itertools import pairwise
 
 import msgspec
 
-from alert_history.domain.claim import SECOND_US, Word
+from alert_history.domain.claim import SECOND_US, Word, is_same_start
 from alert_history.domain.microseconds import to_us
 from alert_history.domain.occurrence import ENDINGS, Event
 from tests.senders.network import START, Arrival
@@ -140,6 +141,19 @@ class Verdict:
                 holds = [s for s in self._last_words(event) if s.until is not None and s.until + EXPIRE_SECONDS > at]
                 if holds:
                     self._fault(at, f"expired, though {holds[0].word.sender} fires")
+
+    def check_starts(self) -> None:
+        """No firing of its own begins with a start that somebody has claimed for the one before it."""
+        begun = [event for event in self._events if event.kind == "fired"]
+        for before, event in pairwise(begun):
+            sign = self._by_receipt.get(event.receipt_id or "")
+            ended = [e for e in self._events if e.receipt_id == event.receipt_id and e.kind == "inferred"]
+            since = second_of(before.at)
+            if sign is None or not ended:
+                continue
+            claimed = [s for s in self._heard(event)[:-1] if s.at >= since and s.word.is_firing]
+            if any(is_same_start(s.word.start_us, sign.word.start_us) for s in claimed):
+                self._fault(sign.at, f"a firing of its own begins at {sign.start}, which was claimed before")
 
     def check_pages(self, told: Sequence[Telling], *, is_calm: bool) -> None:
         """No firing is paged twice unless a sender said that it was over, or nobody knew it any more."""

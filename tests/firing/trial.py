@@ -46,6 +46,7 @@ class Trial:
             told = [one for one in became.told if one.fingerprint == name]
             verdict.check_story(told)
             verdict.check_ends()
+            verdict.check_starts()
             verdict.check_pages(told, is_calm=is_calm)
             verdict.check_missed(told)
             verdict.check_bound(_states_of(became, name), until=became.until)

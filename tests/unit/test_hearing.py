@@ -161,6 +161,11 @@ def test_known_group_interval_counts_in_place_of_five_minutes() -> None:
     assert story.hears(fires(AM_0, 40, since=30, group_interval_us=us(10) - BASE_US)) == ["ended", "opened"]
 
 
+def test_start_that_was_in_the_future_when_it_was_claimed_is_no_later_one() -> None:
+    story = Story(fires(AM_0, 0, since=20, group_interval_us=us(10) - us(0)))
+    assert story.hears(fires(AM_1, 60, since=20, group_interval_us=us(10) - us(0))) == ["peers"]
+
+
 def test_later_start_of_a_witness_that_is_known_to_have_restarted_joins() -> None:
     story = Story(fires(AM_0, 10, since=0), witnesses=Witnesses(restarted_us={AM_0: us(700)}))
     assert story.hears(fires(AM_0, 900, since=800)) == ["start_moved"]

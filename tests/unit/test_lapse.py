@@ -91,6 +91,15 @@ def test_a_gap_that_may_be_one_between_repeats_counts_as_five_minutes(gap: timed
     assert groups.interval_us(payloads[-1]) == interval * SECOND_US
 
 
+def test_a_payload_that_comes_twice_says_nothing_of_how_often_its_group_is_told() -> None:
+    groups = Groups()
+    payloads = [receipt(alert(), at=NOW + timedelta(seconds=at)) for at in (0, 3)]
+    for payload in payloads:
+        groups.heard(payload)
+    assert groups.interval_us(payloads[-1]) is None
+    assert groups.stale_after() == {}
+
+
 def test_how_often_a_group_is_looked_at_is_not_known_by_its_first_payload() -> None:
     groups = Groups()
     groups.heard(receipt(alert()))

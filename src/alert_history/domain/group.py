@@ -17,6 +17,8 @@ MOST_MISSING = 500
 _REMEMBERED_GAPS = 10
 _SHORTEST_STALE_US = 60 * SECOND_US
 _STALE_GAPS = 2
+_DOUBLE_US = 5 * SECOND_US
+"""How long after a payload one that says the same may be that payload once more: an answer was lost, or was slow."""
 _START_LASTS_US = 5 * 60 * SECOND_US
 
 
@@ -74,6 +76,8 @@ def see(group: SeenGroup | None, payload: Payload) -> tuple[SeenGroup, dict[str,
         after.gaps, after.repeats, after.interval_us = group.gaps, group.repeats, group.interval_us
         return after, {}
     is_repeat = payload.firing == group.firing and payload.resolved == group.resolved
+    if is_repeat and gap_us < _DOUBLE_US:
+        return group, {}
     interval_us = min(gap_us, group.interval_us or gap_us)
     missing, left = _missing(group, payload, interval_us=interval_us)
     after = SeenGroup(

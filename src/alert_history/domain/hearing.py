@@ -139,6 +139,8 @@ def _lies_after_a_gap(firing: Firing, word: Word, *, rules: Rules, witnesses: Wi
     start_us = _shown_start(word)
     if not firing.claims or start_us <= firing.start_us:
         return False
+    if any(is_same_start(claim.start_us, word.start_us) for claim in firing.claims):
+        return False  # it was in the future, by a clock that is ahead
     if word.kind == "witness":
         restarted_us = witnesses.restarted_us.get(word.sender, 0)
         if firing.last_sign_us < restarted_us <= word.at_us:
