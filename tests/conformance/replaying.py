@@ -10,8 +10,10 @@ import msgspec
 
 from alert_history.domain.delivery import Attempt, Settlement
 from alert_history.domain.receipt import Receipt
+from alert_history.domain.standing import DEFAULT_RULES
 from alert_history.domain.target import Outgoing
 from alert_history.engine.lapse import Groups, Lapsing
+from alert_history.engine.reconcile import Comparing
 from alert_history.engine.witnesses import KnownWitnesses
 from alert_history.ports import Clock, Store
 from tests.conformance.samples import SECOND
@@ -20,7 +22,7 @@ from tests.pager import PAGER
 
 _LEFT_A_TURN = 100
 _LEASE = timedelta(seconds=30)
-_EXCHANGE_EVERY = timedelta(seconds=10)
+EXCHANGE_EVERY = timedelta(seconds=10)
 
 
 class Replica:
@@ -30,6 +32,7 @@ class Replica:
         self.store = store
         self.groups = Groups(lambda: store.recorder.witnesses)
         self._witnesses = KnownWitnesses(store.recorder, store.upkeep)
+        self.comparing = Comparing(store.reconciling, store.recorder, clock=clock, rules=DEFAULT_RULES, rest_seconds=0)
         self._lapsing = Lapsing(store.standings, self.groups, clock=clock, observer=_NobodyCounts())
 
     async def commit(self, receipts: Sequence[Receipt]) -> None:
@@ -76,15 +79,21 @@ class Replayer:
 
     async def look(self, *, first: int = 0) -> None:
         """Let the replicas look at what lapsed by now, one after the other, and deliver what is due."""
-        await self.exchange_in_time()
+        if self.now - self._exchanged_at >= EXCHANGE_EVERY:
+            await self.exchange()
+        await self.look_alone(first=first)
+
+    async def look_alone(self, *, first: int = 0) -> None:
+        """As `look`, with what each replica knows by now."""
         for replica in self.replicas[first:] + self.replicas[:first]:
             await replica.look(self.now)
         await self.deliver()
 
-    async def exchange_in_time(self) -> None:
-        """Let each replica learn what the others have heard, if that is due."""
-        if self.now - self._exchanged_at >= _EXCHANGE_EVERY:
-            await self.exchange()
+    @property
+    def has_news(self) -> bool:
+        """Whether one replica knows something of witnesses that another does not."""
+        first, *others = self.replicas
+        return any(other.store.recorder.witnesses != first.store.recorder.witnesses for other in others)
 
     async def exchange(self) -> None:
         """Let each replica learn what the others have heard."""

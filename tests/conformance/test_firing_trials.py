@@ -13,17 +13,20 @@ import pytest
 
 from alert_history.domain.microseconds import from_us, to_us
 from alert_history.domain.occurrence import Event, occurrence_id, split_occurrence_id
+from alert_history.domain.receipt import Receipt
 from alert_history.ports import Store
 from alert_history.storage import open_store
-from tests.conformance.replaying import Replayer
+from tests.conformance.replaying import EXCHANGE_EVERY, Replayer
 from tests.conformance.samples import everything
+from tests.firing.asked import read
 from tests.firing.judge import Became, Telling, second_of
 from tests.firing.stories import drawn, scenarios
 from tests.firing.trial import LONG_AFTER, Trial, describe
 from tests.pager import route_all
 from tests.senders.alertmanager import Receiver, Silencing, Timing
-from tests.senders.network import START, Trouble
-from tests.senders.scenario import Alerting, Outage, Scenario, Site, Watcher
+from tests.senders.asking import Answered
+from tests.senders.network import START, Trouble, moment
+from tests.senders.scenario import Alerting, Outage, Scenario, Site, Watcher, play
 from tests.senders.world import Firing
 
 FIRINGS = {"db-1": [Firing(60, 200), Firing(420, 500)], "db-2": [Firing(150, 640)]}
@@ -49,9 +52,14 @@ STORIES = {
         (Site("a", FIRINGS, PAIR, outages=(Outage(0, 220, 9_000), Outage(1, 230, 9_000))),), ()
     ),
     "all at once": Scenario((Site("a", FIRINGS, PAIR, alerting=CLUSTER),), TROUBLES),
-} | {f"drawn {number}": one for number, one in enumerate(drawn(scenarios(most=2), count=8, apart=15))}
-BEAT = timedelta(seconds=60)
-AFTERWARDS = timedelta(hours=6)
+}
+STORIES |= {f"drawn {number}": one for number, one in enumerate(drawn(scenarios(most=2), count=6, sizes=(15, 160)))}
+STORIES |= {
+    f"asked {number}": one
+    for number, one in enumerate(drawn(scenarios(most=2, is_asked=True), count=5, sizes=(60, 200)))
+}
+LONG = timedelta(minutes=5)
+AFTERWARDS = timedelta(hours=12)
 EXTRA_LOOKS = 0.1
 """How often a replica looks though nothing is due."""
 
@@ -71,8 +79,8 @@ async def stores(database_url: str) -> AsyncIterator[list[Store]]:
 async def test_two_replicas_that_hear_of_each_other_at_once_decide_as_the_rules_alone(
     story: str, stores: list[Store]
 ) -> None:
-    trial = Trial(STORIES[story])
-    became = await _replay(trial, stores, story=story, is_at_once=True)
+    trial = Trial(play(STORIES[story]))
+    became = await Replay(trial, stores, story=story, is_at_once=True).became()
     assert trial.faults(became) == [], describe(trial)
     assert list(map(_seen, became.events)) == list(map(_seen, _in_order(trial.became.events)))
     assert _by_label_set(became.told) == _by_label_set(trial.became.told)
@@ -83,49 +91,98 @@ async def test_two_replicas_that_hear_of_each_other_at_once_decide_as_the_rules_
 async def test_two_replicas_that_hear_of_each_other_seconds_later_leave_no_fault(
     story: str, stores: list[Store]
 ) -> None:
-    trial = Trial(STORIES[story])
-    became = await _replay(trial, stores, story=story, is_at_once=False)
+    trial = Trial(play(STORIES[story]))
+    became = await Replay(trial, stores, story=story, is_at_once=False).became()
     assert trial.faults(became) == [], describe(trial)
 
 
-async def _replay(trial: Trial, stores: list[Store], *, story: str, is_at_once: bool) -> Became:
-    """Do what memory did, in the same order, by one replica or the other."""
-    rng = random.Random(story)
-    replayer = Replayer(stores, START)
-    settled: dict[str, str | None] | None = None
-    for done in trial.memory.done:
-        at = done if isinstance(done, datetime) else done[0].received_at
-        if settled is None and at > trial.settles_at:
-            settled = await _states(trial, stores[0])
-        while not is_at_once and at - replayer.now > BEAT:  # what a replica knows late, it looks for at another time
-            replayer.now += max(BEAT, (at - replayer.now) / 20)
-            await replayer.look(first=rng.randrange(len(stores)))
-        if not isinstance(done, datetime) and rng.random() < EXTRA_LOOKS:
-            await replayer.look(first=rng.randrange(len(stores)))
-        replayer.now = max(replayer.now, at)
-        await replayer.exchange_in_time()
+class Replay:
+    """Does what memory did, in the same order, by one replica or the other.
+
+    `is_at_once`: what one hears the other knows at once; else seconds later, and it may look at another time.
+    """
+
+    def __init__(self, trial: Trial, stores: list[Store], *, story: str, is_at_once: bool) -> None:
+        self._trial = trial
+        self._store = stores[0]
+        self._replayer = Replayer(stores, START)
+        self._rng = random.Random(story)
+        self._is_at_once = is_at_once
+        self._is_behind = False
+
+    async def became(self) -> Became:
+        """What became of all."""
+        replayer, settled = self._replayer, None
+        for done in self._trial.memory.done:
+            at = _time_of(done)
+            if settled is None and at > self._trial.settles_at:
+                settled = await self._states()
+            if not self._is_at_once:
+                await self._wait(at)
+            if self._rng.random() < EXTRA_LOOKS:
+                await replayer.look_alone(first=self._either())
+            replayer.now = max(replayer.now, at)
+            await self._do(done)
+            if self._is_behind and self._is_at_once:
+                await self._exchange()
+            await replayer.deliver()
+        while replayer.now < self._trial.settles_at + LONG_AFTER:
+            replayer.now += AFTERWARDS
+            await replayer.look_alone(first=self._either())
+        last = await self._states()
+        events = await _events(self._store)
+        told = [_telling(one.occurrence_id, one.event, one.at, events) for one in replayer.told]
+        return Became(events, told, settled or last, last, second_of(replayer.now))
+
+    async def _do(self, done: datetime | Sequence[Receipt] | Answered) -> None:
+        replayer = self._replayer
         if isinstance(done, datetime):
-            await replayer.look(first=rng.randrange(len(stores)))
+            await replayer.look_alone(first=self._either())
+        elif isinstance(done, Answered):
+            await self._compare(done)
+            self._is_behind = self._is_behind or replayer.has_news
         else:
-            await replayer.replicas[rng.randrange(len(stores))].commit(done)
-            if is_at_once and done[0].path != "/api/v2/alerts":
-                await replayer.exchange()
-        await replayer.deliver()
-    while not is_at_once and replayer.now < trial.settles_at + LONG_AFTER:
-        replayer.now += AFTERWARDS
-        await replayer.look(first=rng.randrange(len(stores)))
-    last = await _states(trial, stores[0])
-    events = await _events(stores[0])
-    told = [_telling(one.occurrence_id, one.event, one.at, events) for one in replayer.told]
-    return Became(events, told, settled or last, last, second_of(replayer.now))
+            await replayer.replicas[self._either()].commit(done)
+            self._is_behind = self._is_behind or done[0].path != "/api/v2/alerts" or replayer.has_news
+
+    async def _compare(self, answered: Answered) -> None:
+        """Let the replica whose turn it is compare an answer."""
+        assert self._trial.scenario.asking is not None
+        replica = self._replayer.replicas[0]
+        recorder = replica.store.recorder
+        for origins in self._trial.origins:
+            recorder.witnesses = recorder.witnesses.merged(origins.witnesses())
+        await replica.comparing.compare([read(answered, self._trial.scenario.asking, recorder.witnesses)])
+
+    async def _wait(self, until: datetime) -> None:
+        """Let the replicas exchange in time, and look where nothing is due as far as memory knows."""
+        replayer = self._replayer
+        if self._is_behind and until - replayer.now >= EXCHANGE_EVERY:
+            replayer.now += EXCHANGE_EVERY
+            await self._exchange()
+        if until - replayer.now > LONG:
+            replayer.now += (until - replayer.now) / 2
+            await replayer.look_alone(first=self._either())
+
+    async def _exchange(self) -> None:
+        await self._replayer.exchange()
+        self._is_behind = False
+
+    def _either(self) -> int:
+        return self._rng.randrange(len(self._replayer.replicas))
+
+    async def _states(self) -> dict[str, str | None]:
+        states: dict[str, str | None] = dict.fromkeys(self._trial.played.truth)
+        for one in await everything(self._store):
+            if one.status == "firing":
+                states[_key_of(one.id)[0]] = one.state
+        return states
 
 
-async def _states(trial: Trial, store: Store) -> dict[str, str | None]:
-    states: dict[str, str | None] = dict.fromkeys(trial.played.truth)
-    for one in await everything(store):
-        if one.status == "firing":
-            states[_key_of(one.id)[0]] = one.state
-    return states
+def _time_of(done: datetime | Sequence[Receipt] | Answered) -> datetime:
+    if isinstance(done, datetime):
+        return done
+    return moment(done.at) if isinstance(done, Answered) else done[0].received_at
 
 
 async def _events(store: Store) -> list[Event]:

@@ -20,17 +20,25 @@ from tests.senders.world import Firing
 EXPIRE_SECONDS = 900.0
 DEFAULT_INTERVAL_SECONDS = 300.0
 _HALF_MILLISECOND = 0.0005
+_CLOCK_SECONDS = 30.0
+"""How far a clock may be off: what a Prometheus promises by its own counts for an answer, too."""
+_ANSWERS = 2
+"""How many answers in a row end what they lack."""
 SECOND = timedelta(seconds=1)
 TRIGGERS = frozenset({"fired", "refired", "published"})
 
 
 class Sign(msgspec.Struct, frozen=True):
-    """One word about a label set as it arrived; seconds of the story. `number` is the true firing it is about."""
+    """One word about a label set as it arrived; seconds of the story. `number` is the true firing it is about.
+
+    `is_asked`: nobody sent it; who was asked listed it.
+    """
 
     at: float
     word: Word
     number: int
     receipt_id: str
+    is_asked: bool = False
 
     @property
     def start(self) -> float:
@@ -41,6 +49,21 @@ class Sign(msgspec.Struct, frozen=True):
     def until(self) -> float | None:
         """Until when it promises that it fires; None for a witness, or an end."""
         return None if self.word.until_us is None else second(self.word.until_us)
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """What an origin said of one label set, taken up at `at`: `listed` is since when it fires, None where it lacks it.
+
+    `may_end` and `may_open` are whether its word goes so far; `senders` whose claims are its own.
+    """
+
+    at: float
+    asked_at: float
+    source: str
+    listed: Word | None
+    may_end: bool
+    may_open: bool
+    senders: frozenset[str]
 
 
 class Telling(msgspec.Struct, frozen=True):
@@ -103,16 +126,18 @@ class Verdict:
         *,
         events: Sequence[Event],
         restarts: Sequence[float] = (),
+        answers: Sequence[Answer] = (),
     ) -> None:
         self.faults: list[str] = []
         self._name = fingerprint
         self._truth = sorted(truth, key=lambda one: one.begin)
         self._signs = signs
         self._restarts = restarts
+        self._answers = answers
         self._times = [sign.at for sign in signs]
         self._events = [event for event in events if event.fingerprint == fingerprint]
-        self._places = {sign.receipt_id: place for place, sign in enumerate(signs)}
-        self._by_receipt = {sign.receipt_id: sign for sign in signs}
+        self._places = {sign.receipt_id: place for place, sign in enumerate(signs) if sign.receipt_id}
+        self._by_receipt = {sign.receipt_id: sign for sign in signs if sign.receipt_id}
 
     def check_story(self, told: Sequence[Telling]) -> None:
         """Each target hears one story: a trigger, then its end with the same key, and never two at once."""
@@ -151,9 +176,27 @@ class Verdict:
             since = second_of(before.at)
             if sign is None or not ended:
                 continue
-            claimed = [s for s in self._heard(event)[:-1] if s.at >= since and s.word.is_firing]
+            claimed = [s for s in self._heard(event)[:-1] if s.at >= since and s.word.is_firing and not s.is_asked]
             if any(is_same_start(s.word.start_us, sign.word.start_us) for s in claimed):
                 self._fault(sign.at, f"a firing of its own begins at {sign.start}, which was claimed before")
+
+    def check_reconciled(self) -> None:
+        """Who was asked ends only what it lacked twice, or lists anew, and only what nobody else holds."""
+        for event in self._events:
+            if event.kind != "reconciled":
+                continue
+            at, source = second_of(event.at), (event.detail or {})["asked"]
+            answers = [one for one in self._answers if one.source == source and one.at <= at + _HALF_MILLISECOND]
+            last = answers[-1]
+            if last.listed is None:
+                if len(answers) < _ANSWERS or any(one.listed or not one.may_end for one in answers[-_ANSWERS:]):
+                    self._fault(at, f"reconciled, though {source} did not lack it twice in a row")
+            elif not last.may_open:
+                self._fault(at, f"reconciled, though {source} lists it and may open nothing")
+            holds = [s for s in self._last_words(event) if s.word.sender not in last.senders]
+            holds = [sign for sign in holds if self._is_held(sign, event)]
+            if holds:
+                self._fault(at, f"reconciled, though {holds[0].word.sender} fires")
 
     def check_pages(self, told: Sequence[Telling], *, is_calm: bool) -> None:
         """No firing is paged twice unless a sender said that it was over, or nobody knew it any more."""
@@ -205,6 +248,8 @@ class Verdict:
         last: dict[str, Sign] = {}
         over: set[tuple[str, float]] = set()
         for sign in self._heard(event):
+            if sign.is_asked:
+                continue
             claim = (sign.word.sender, sign.start)
             if not sign.word.is_firing:
                 over.add(claim)
@@ -223,7 +268,8 @@ class Verdict:
         reach = float("-inf")
         for sign in self._before(at):
             if sign.word.is_firing:
-                reach = max(reach, sign.at + 25 * 3600 if sign.until is None else sign.until)
+                slack = _CLOCK_SECONDS if sign.is_asked else 0.0
+                reach = max(reach, sign.at + 25 * 3600 if sign.until is None else sign.until + slack)
         return reach
 
     def _number_of(self, one: Telling) -> int:

@@ -6,7 +6,6 @@ that it came.
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import msgspec
 
@@ -15,9 +14,11 @@ from alert_history.domain.lapsing import UNSEEN_STALE_AFTER_US
 from alert_history.domain.microseconds import from_us, to_us
 from alert_history.domain.occurrence import Event, Occurrence, Sighting
 from alert_history.domain.receipt import Receipt
-from alert_history.domain.speaker import recorder_id
 from alert_history.domain.standing import DEFAULT_RULES, Rules, Standing, Witnesses
+from alert_history.engine.asking import Asked
 from alert_history.engine.lapse import Groups
+from alert_history.engine.reconcile import Comparing
+from alert_history.engine.witnesses import learn
 from alert_history.ports import Left, Router
 from alert_history.storage.batch import (
     Enqueued,
@@ -31,6 +32,9 @@ from alert_history.storage.batch import (
     stored_sighting,
     tell,
 )
+from tests.firing.asked import MemoryReconciling, read, run
+from tests.senders.asking import Answered, Asking
+from tests.senders.network import moment
 
 _SECOND = timedelta(seconds=1)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -44,7 +48,8 @@ Key = tuple[str, int]
 class Memory:
     """Takes batches, lets time pass, and keeps every event and every telling.
 
-    `done` is what it did, in order, so that a store can do the same: it took receipts, or looked at what was due then.
+    `done` is what it did, in order, so that a store can do the same: it took receipts, looked at what was due
+    then, or compared an answer.
     """
 
     def __init__(self, now: datetime, *, router: Router, rules: Rules = DEFAULT_RULES) -> None:
@@ -52,14 +57,16 @@ class Memory:
         self.occurrences: dict[Key, Occurrence] = {}
         self.events: list[Event] = []
         self.told: list[Enqueued] = []
-        self.done: list[datetime | Sequence[Receipt]] = []
+        self.done: list[datetime | Sequence[Receipt] | Answered] = []
         self._router = router
         self._rules = rules
-        self._witnesses = Witnesses()
-        self._groups = Groups(lambda: self._witnesses)
+        self.witnesses = Witnesses()
+        self._groups = Groups(lambda: self.witnesses)
         self._left: list[Left] = []
         self._standings: dict[str, bytes] = {}
         self._firsts: dict[Key, Sighting] = {}
+        both = MemoryReconciling(self, rules=rules)
+        self._comparing = Comparing(both, both, clock=lambda: self.now, rules=rules, rest_seconds=0)
 
     def standing(self, fingerprint: str) -> Standing:
         """What is claimed of a label set."""
@@ -69,6 +76,10 @@ class Memory:
     def fingerprints(self) -> list[str]:
         """All label sets."""
         return sorted(self._standings)
+
+    def alertname(self, fingerprint: str) -> str:
+        """How its alert is called."""
+        return next(first.alert.labels["alertname"] for key, first in self._firsts.items() if key[0] == fingerprint)
 
     def state(self, fingerprint: str) -> str | None:
         """`firing` or `unconfirmed`; None where nothing is open."""
@@ -83,15 +94,22 @@ class Memory:
         self.done.append(receipts)
         known = [msgspec.structs.replace(one, group_interval_us=self._groups.interval_us(one)) for one in receipts]
         pairs = [pair for pair in by_fingerprint(known).items() if not self._count(*pair)]
-        self._write(
-            [decide(self._known(f), s, rules=self._rules, witnesses=self._witnesses) for f, s in pairs],
+        self.write(
+            [decide(self.known(f), s, rules=self._rules, witnesses=self.witnesses) for f, s in pairs],
             published={receipt.id for receipt in known if receipt.publish},
         )
         self._note(known)
         for receipt in known:
             self._groups.heard(receipt)
-            for event in receipt.group.details.get("lifecycle", ()):
-                self._restarted(event)
+            self.witnesses = learn(self.witnesses, receipt)
+
+    def compare(self, answered: Answered, asking: Asking) -> Asked:
+        """Let seconds pass until an answer is taken up, and compare it; what it says, in the words of the rules."""
+        self.pass_to(moment(answered.at))
+        self.done.append(answered)
+        asked = read(answered, asking, self.witnesses)
+        run(self._comparing.compare([asked]))
+        return asked
 
     def pass_to(self, time: datetime) -> None:
         """Look at what lapsed, each second in which something may have."""
@@ -108,7 +126,7 @@ class Memory:
 
     # --- Reading ------------------------------------------------------------------------------------------------------
 
-    def _known(self, fingerprint: str, *, now: datetime | None = None) -> Known | None:
+    def known(self, fingerprint: str, *, now: datetime | None = None) -> Known | None:
         if fingerprint not in self._standings:
             return None
         standing = self.standing(fingerprint)
@@ -135,11 +153,11 @@ class Memory:
 
     # --- Writing ------------------------------------------------------------------------------------------------------
 
-    def _write(self, decisions: Sequence[Decision], *, published: Iterable[str] = ()) -> None:
+    def write(self, decisions: Sequence[Decision], *, published: Iterable[str] = ()) -> None:
         events, queue = tell(decisions, self._router, published=set(published))
         self.events += events
         self.told += queue
-        self._witnesses = with_peers(self._witnesses, decisions)
+        self.witnesses = with_peers(self.witnesses, decisions)
         for decision in decisions:
             if decision.is_standing_changed:
                 self._standings[decision.fingerprint] = _encode(decision.standing)
@@ -188,15 +206,10 @@ class Memory:
                 key_us = None if held is None else key_of_note(_decode(held), note)
                 places.append((receipt, note, None if key_us is None else from_us(key_us)))
         for event, muted in muting(place_notes(places).events):
-            known = self._known(event.fingerprint)
+            known = self.known(event.fingerprint)
             decision = known and let_mute(event.fingerprint, known, starts_at=event.starts_at, muted=muted)
             if decision:
-                self._write([decision])
-
-    def _restarted(self, event: dict[str, Any]) -> None:
-        if event.get("event") == "alertmanagerStartupEvent":
-            at_us = to_us(datetime.fromisoformat(event["at"]))
-            self._witnesses = self._witnesses.restarted(recorder_id(event["instance"]), at_us)
+                self.write([decision])
 
     # --- Time ---------------------------------------------------------------------------------------------------------
 
@@ -225,19 +238,19 @@ class Memory:
         before = len(self.events)
         left, self._left = self._left, []
         for one in left:
-            known = self._known(one.fingerprint, now=now)
+            known = self.known(one.fingerprint, now=now)
             if known is not None and known.newest is not None:
                 decision = let_leave(one.fingerprint, known, now, sender=one.sender, missed_us=one.missed_us)
                 if decision.events:
-                    self._write([decision])
+                    self.write([decision])
         bounds = self._groups.stale_after()
         for (fingerprint, _), occurrence in list(self.occurrences.items()):
             due = self._due_of(occurrence, bounds) if occurrence.status == "firing" else None
-            known = self._known(fingerprint, now=now)
+            known = self.known(fingerprint, now=now)
             if due is None or due > now or known is None or known.newest is None:
                 continue
             bound_us = bounds.get(known.newest.receiver)
-            self._write([let_pass(fingerprint, known, now, rules=self._rules, stale_after_us=bound_us)])
+            self.write([let_pass(fingerprint, known, now, rules=self._rules, stale_after_us=bound_us)])
         return len(self.events) > before or bool(left)
 
 

@@ -8,16 +8,15 @@ from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy
 
 from tests.senders.alertmanager import Receiver, Silencing, Timing
+from tests.senders.asking import Asking
 from tests.senders.network import Trouble
-from tests.senders.scenario import Alerting, Outage, Scenario, Site, Watcher
-from tests.senders.world import Firing
+from tests.senders.scenario import Alerting, Outage, Scenario, Site, Watcher, play
+from tests.senders.world import FOREVER, Firing
 
 SPANS = st.sampled_from([20, 50, 100, 200, 400, 700, 1_200, 2_000, 4_000]).flatmap(
     lambda span: st.integers(0, span // 2).map(lambda more: float(span + more))
 )
 """How long something lasts, in seconds: from less than an evaluation to more than an hour."""
-
-FOREVER = float("inf")
 
 
 @st.composite
@@ -114,28 +113,51 @@ def troubles(draw: DrawFn) -> tuple[Trouble, ...]:
 
 
 @st.composite
-def scenarios(draw: DrawFn, *, most: int = 3, is_calm: bool = False) -> Scenario:
-    """One site with its troubles."""
-    return Scenario((draw(sites(most=most, is_calm=is_calm)),), () if is_calm else draw(troubles()))
+def askings(draw: DrawFn, *, is_calm: bool) -> Asking:
+    """How often who is asked."""
+    asks = draw(st.sampled_from(["both", "alertmanager", "prometheus"]))
+    return Asking(
+        draw(st.sampled_from([60.0, 300.0, 10.0])),
+        asks_alertmanager=asks != "prometheus",
+        asks_prometheus=asks != "alertmanager",
+        is_publishing=draw(st.booleans()),
+        names_itself=draw(st.booleans()),
+        delay=draw(st.sampled_from([0.0, 0.0, 2.5])),
+        deaf=() if is_calm else tuple(draw(windows(most=1))),
+    )
 
 
-def drawn(strategy: SearchStrategy[Scenario], *, count: int, apart: int) -> list[Scenario]:
-    """So many of them, the same in every run: for tests that need a database each.
+@st.composite
+def scenarios(draw: DrawFn, *, most: int = 3, is_calm: bool = False, is_asked: bool = False) -> Scenario:
+    """One site with its troubles, which is asked or not."""
+    return Scenario(
+        (draw(sites(most=most, is_calm=is_calm)),),
+        () if is_calm else draw(troubles()),
+        draw(askings(is_calm=is_calm)) if is_asked else None,
+    )
 
-    Those in between are left out: one after the other, they are much alike.
+
+def drawn(strategy: SearchStrategy[Scenario], *, count: int, sizes: tuple[int, int]) -> list[Scenario]:
+    """So many of them, the same in every run, in which so much is heard: for tests that need a database each.
+
+    Of those that are much alike one is taken.
     """
-    kept: list[Scenario] = []
+    kept: dict[int, Scenario] = {}
 
     @settings(
-        max_examples=count * apart,
+        max_examples=40 * count,
         derandomize=True,
         database=None,
+        deadline=None,
         phases=[Phase.generate],
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
     )
     @given(strategy)
     def keep(scenario: Scenario) -> None:
-        kept.append(scenario)
+        if len(kept) < count and len(scenario.sites[0].firings) > 1:
+            heard = len(play(scenario).played().heard)
+            if sizes[0] <= heard <= sizes[1]:
+                kept.setdefault(heard // 10, scenario)
 
     keep()
-    return kept[apart - 1 :: apart]
+    return list(kept.values())

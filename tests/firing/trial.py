@@ -1,52 +1,69 @@
 """A trial: a scenario is played to the rules alone, and judged."""
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from alert_history.domain.microseconds import to_us
+from alert_history.domain.speaker import scoped, split_scope
+from alert_history.engine.asking import Asked
 from alert_history.storage.batch import Enqueued
-from tests.firing.judge import Became, Sign, Telling, Verdict, restarts_of, second, second_of, signs_of
+from tests.firing.judge import Answer, Became, Sign, Telling, Verdict, restarts_of, second, second_of, signs_of
 from tests.firing.memory import Memory
 from tests.pager import route_all
-from tests.senders.network import START, moment
-from tests.senders.scenario import Scenario, play
+from tests.senders.asking import Answered
+from tests.senders.network import START, Arrival, moment
+from tests.senders.scenario import Stage
 
 LONG_AFTER = timedelta(days=9)
 HOUR = 3_600.0
 
 
 class Trial:
-    """A scenario played to the end, and long after it."""
+    """What was played, told to the rules without a database, and long after it."""
 
-    def __init__(self, scenario: Scenario) -> None:
-        self.scenario = scenario
-        self.played = play(scenario)
+    def __init__(self, stage: Stage) -> None:
+        self.scenario = stage.scenario
+        self.settles_at = moment(stage.now)
+        self.origins = stage.origins()
+        self.played = stage.played()
         self.memory = Memory(START, router=route_all)
-        for arrival in self.played.arrivals:
-            self.memory.take([arrival.receipt])
+        self.said: list[tuple[Answered, Asked]] = []
+        for origins in self.origins:
+            self.memory.witnesses = self.memory.witnesses.merged(origins.witnesses())
+        for one in self.played.heard:
+            self._hear(one)
         self.memory.pass_to(self.settles_at)
         settled = self._states()
         self.memory.pass_to(self.settles_at + LONG_AFTER)
         told = list(map(telling_of, self.memory.told))
         self.became = Became(self.memory.events, told, settled, self._states(), second_of(self.memory.now))
 
-    @property
-    def settles_at(self) -> datetime:
-        """When everybody has said all that there is to say."""
-        return moment(self.scenario.settles_at)
+    def _hear(self, one: Arrival | Answered) -> None:
+        if isinstance(one, Arrival):
+            self.memory.take([one.receipt])
+        elif self.scenario.asking is not None:
+            self.said.append((one, self.memory.compare(one, self.scenario.asking)))
 
     def faults(self, became: Became | None = None, *, is_calm: bool = False) -> list[str]:
         """All that is wrong with what became of it, here or in a store."""
         became = became or self.became
-        signs = signs_of(self.played.arrivals)
-        restarts = restarts_of(self.played.arrivals)
-        faults: list[str] = []
+        signs = self.signs()
+        restarts = restarts_of(self.played.arrivals) + self._known_starts()
+        faults = [f"nobody knows {name}" for name in {one.fingerprint for one in became.events} - {*self.played.truth}]
         for name, truth in self.played.truth.items():
-            verdict = Verdict(name, truth, signs.get(name, []), events=became.events, restarts=restarts)
+            verdict = Verdict(
+                name,
+                truth,
+                signs.get(name, []),
+                events=became.events,
+                restarts=restarts,
+                answers=self._answers(name),
+            )
             told = [one for one in became.told if one.fingerprint == name]
             verdict.check_story(told)
             verdict.check_ends()
             verdict.check_starts()
+            verdict.check_reconciled()
             verdict.check_pages(told, is_calm=is_calm)
             verdict.check_missed(told)
             verdict.check_bound(_states_of(became, name), until=became.until)
@@ -57,6 +74,42 @@ class Trial:
                 faults.append(f"{name} is still {became.last[name]}")
         return faults
 
+    def signs(self) -> dict[str, list[Sign]]:
+        """All words, by label set, in the order in which they arrived; those of who was asked among them."""
+        signs = signs_of(self.played.arrivals)
+        for answered, asked in self.said:
+            for said in asked.said:
+                numbers = answered.numbers[said.asked.source]
+                for plain, listed in said.listed.items():
+                    sign = Sign(answered.at, listed.sighting.word, numbers[plain], "", is_asked=True)
+                    signs.setdefault(scoped(plain, self._scope_of(said.asked.source)), []).append(sign)
+        return {name: sorted(its, key=lambda sign: sign.at) for name, its in signs.items()}
+
+    def _answers(self, name: str) -> list[Answer]:
+        """What was said of a label set by who was asked."""
+        plain, scope = split_scope(name)
+        return [
+            Answer(
+                answered.at,
+                answered.asked_at,
+                said.asked.source,
+                said.listed[plain].sighting.word if plain in said.listed else None,
+                said.asked.source not in answered.unripe | answered.partial,
+                said.asked.source not in answered.unripe,
+                said.asked.senders,
+            )
+            for answered, asked in self.said
+            for said in asked.said
+            if self._scope_of(said.asked.source) == scope
+        ]
+
+    def _known_starts(self) -> list[float]:
+        """When an Alertmanager that was asked had started."""
+        return [second_of(poll.started_at) for answered, _ in self.said for poll in answered.alertmanagers]
+
+    def _scope_of(self, source: str) -> str:
+        return next(site.scope for site in self.scenario.sites if site.name == source.partition("/")[2])
+
     def _states(self) -> dict[str, str | None]:
         return {name: self.memory.state(name) for name in self.played.truth}
 
@@ -64,6 +117,9 @@ class Trial:
         """In which states it may be when everybody has said all that there is to say."""
         is_firing = any(firing.end == float("inf") for firing in self.played.truth[name])
         alerting = [site.alerting for site in self.scenario.sites if site.alerting]
+        asking = self.scenario.asking
+        if alerting and asking is not None and asking.asks_alertmanager and asking.names_itself:
+            return {"firing"} if is_firing else {None}
         is_told_all = all(a.receivers[0].sends_resolved and not a.receivers[0].max_alerts for a in alerting)
         if any(site.is_direct for site in self.scenario.sites):
             return {"firing"} if is_firing else {None} if is_calm or not alerting else {"firing", "unconfirmed", None}
@@ -92,6 +148,7 @@ _BEGIN: dict[str, str | None] = {
     "resolved": None,
     "expired": None,
     "inferred": None,
+    "reconciled": None,
 }
 """What state an event begins."""
 
@@ -105,7 +162,7 @@ def telling_of(one: Enqueued) -> Telling:
 def describe(trial: Trial) -> str:
     """All that arrived and what became of it, in time, for people."""
     lines = []
-    for name, signs in signs_of(trial.played.arrivals).items():
+    for name, signs in trial.signs().items():
         lines.append(f"{name} {trial.played.truth[name]}")
         rows = [*_heard(signs), *_became(trial.memory, name, signs)]
         lines += [f"{at:10.3f} {text}" for at, _, text in sorted(rows, key=lambda row: row[:2])]
@@ -117,10 +174,11 @@ def _heard(signs: list[Sign]) -> Iterator[tuple[float, float, str]]:
     lately: dict[object, float] = {}
     for place, sign in enumerate(signs):
         word = sign.word
-        said = (word.sender, word.is_firing, sign.start, word.end_us)
+        said = (sign.is_asked, word.sender, word.is_firing, sign.start, word.end_us)
         if sign.at - lately.get(said, -HOUR) >= HOUR:
             end = None if word.end_us is None else second(word.end_us)
-            text = f"{word.kind} {word.sender} {'fires' if word.is_firing else 'resolved'}"
+            asked = "asked " if sign.is_asked else ""
+            text = f"{asked}{word.kind} {word.sender} {'fires' if word.is_firing else 'resolved'}"
             yield sign.at, place, f"   {text} since {sign.start} until {sign.until} end {end} #{sign.number}"
         lately[said] = sign.at
 

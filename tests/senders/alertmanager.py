@@ -39,6 +39,11 @@ class Silencing(msgspec.Struct, frozen=True):
     begin: float
     end: float
 
+    @property
+    def id(self) -> str:
+        """By which Alertmanager names it."""
+        return f"s-{self.member}-{self.begin}"
+
 
 class Listed(msgspec.Struct, frozen=True):
     """An alert in a payload; `end` is None while it fires."""
@@ -60,11 +65,12 @@ class Payload(msgspec.Struct, frozen=True):
 
 
 class Reported(msgspec.Struct, frozen=True):
-    """An event of a peer's recorder: created, resolved, silenced (`end` is that of the silence), or started."""
+    """An event of a peer's recorder: created, resolved, silenced (by `silence`), or started."""
 
     kind: str
     peer: str
     alert: Listed | None = None
+    silence: Silencing | None = None
 
 
 class Sinks(msgspec.Struct, frozen=True):
@@ -81,6 +87,7 @@ class Held(msgspec.Struct):
     end: float
     number: int
     origin: str
+    updated: float
 
 
 class Notified(msgspec.Struct):
@@ -145,6 +152,7 @@ class Peer:
         self._world = cluster.world
         self.name = name
         self.is_up = True
+        self.started: float | None = None
         self._alerts: dict[str, Held] = {}
         self._told_over: set[str] = set()
         self._groups: dict[str, Group] = {}
@@ -158,7 +166,12 @@ class Peer:
     def start(self) -> None:
         """It starts with what it had notified, and without alerts."""
         self.is_up = True
+        self.started = self._world.now
         self._report(Reported("started", self.name))
+
+    def firing(self) -> dict[str, Held]:
+        """What its API lists."""
+        return {member: held for member, held in self._alerts.items() if held.end > self._world.now}
 
     def post(self, posted: Sequence[Posted]) -> None:
         """Take what a Prometheus posts."""
@@ -167,7 +180,7 @@ class Peer:
         now = self._world.now
         for one in posted:
             before = self._alerts.get(one.member)
-            taken = Held(one.start, one.end, one.number, one.origin)
+            taken = Held(one.start, one.end, one.number, one.origin, now)
             held = self._alerts[one.member] = _merged(before, taken, now)
             was_firing = before is not None and before.end > now
             if held.end > now and not was_firing:
@@ -235,7 +248,7 @@ class Peer:
         if silence is None:
             return False
         if one.end is None:
-            self._report(Reported("silenced", self.name, msgspec.structs.replace(one, end=silence.end)))
+            self._report(Reported("silenced", self.name, one, silence))
         return True
 
     def _tell(self, receiver: Receiver, listed: Sequence[Listed]) -> bool:
@@ -278,7 +291,7 @@ def _merged(before: Held | None, taken: Held, now: float) -> Held:
         return taken
     is_latest = taken.end > now or before.end <= now
     end = max(before.end, taken.end) if is_latest else taken.end
-    return Held(min(before.start, taken.start), end, taken.number, taken.origin)
+    return Held(min(before.start, taken.start), end, taken.number, taken.origin, now)
 
 
 def _listed(member: str, held: Held, now: float) -> Listed:

@@ -57,8 +57,16 @@ class Network:
 
     def fingerprint_of(self, member: str) -> str:
         """The fingerprint under which a member is kept."""
-        plain = fingerprint(self.labels_of(member))
+        plain = self.plain_fingerprint_of(member)
         return f"{plain}@{self._scope}" if self._scope else plain
+
+    def plain_fingerprint_of(self, member: str) -> str:
+        """The fingerprint of a member as Alertmanager knows it."""
+        return fingerprint(self.labels_of(member))
+
+    def external_url(self, peer: str) -> str:
+        """What an Alertmanager calls itself."""
+        return f"http://{peer}.{self._name}:9093"
 
     def post(self, posted: Sequence[Posted], *, client: str) -> None:
         """What a Prometheus posts."""
@@ -92,7 +100,7 @@ class Network:
             "receiver": payload.receiver.name,
             "status": "firing" if any(one.end is None for one in payload.alerts) else "resolved",
             "alerts": alerts,
-            "externalURL": f"http://{payload.peer}.{self._name}:9093",
+            "externalURL": self.external_url(payload.peer),
             "version": "4",
             "groupKey": '{}:{alertname="DiskFull"}',
             "truncatedAlerts": payload.truncated,
@@ -120,7 +128,9 @@ class Network:
             case "resolved":
                 return {"alertResolved": {"alert": {"details": details | {"resolved": True}}}}
             case _:
-                silence = {"id": "s-1", "endsAt": time_of(alert.end or 0), "createdBy": "ada", "comment": "later"}
+                silence = {"createdBy": "ada", "comment": "later"}
+                if reported.silence is not None:
+                    silence |= {"id": reported.silence.id, "endsAt": time_of(reported.silence.end)}
                 return {"silenceMutedAlert": {"silence": silence, "mutedAlert": details}}
 
     def _details(self, one: Listed) -> dict[str, Any]:

@@ -57,11 +57,12 @@ class Prometheus:
     ) -> None:
         self._world = world
         self._posts = posts
-        self._origin = origin
-        self._interval = interval
-        self._resend = resend
-        self._skew = skew
-        self._is_up = True
+        self.origin = origin
+        self.interval = interval
+        self.resend = resend
+        self.skew = skew
+        self.is_up = True
+        self.started: float | None = None
         self._deaf_until = 0.0
         self._active: dict[str, Active] = {}
         world.at(offset, self._evaluate)
@@ -69,16 +70,21 @@ class Prometheus:
     @property
     def promise(self) -> float:
         """How far ahead it promises that an alert fires."""
-        return _PROMISED_RESENDS * max(self._interval, self._resend)
+        return _PROMISED_RESENDS * max(self.interval, self.resend)
+
+    def firing(self) -> dict[str, Active]:
+        """What fires, for all it knows."""
+        return {member: active for member, active in self._active.items() if active.resolved is None}
 
     def kill(self) -> None:
         """It is gone, and what it had in memory with it."""
-        self._is_up = False
+        self.is_up = False
         self._active = {}
 
     def start(self) -> None:
         """It starts anew: whatever fires has begun now, for all it knows."""
-        self._is_up = True
+        self.is_up = True
+        self.started = self._world.now
         self._deaf_until = self._world.now + _DEAF_AFTER_START
 
     def see_again(self, member: str) -> None:
@@ -88,13 +94,13 @@ class Prometheus:
         """
         now = self._world.now
         is_recent = any(now - _LOOKBACK < firing.end <= now for firing in self._world.truth[member])
-        if is_recent and self._is_up and self._world.number_of(member, now) is None:
+        if is_recent and self.is_up and self._world.number_of(member, now) is None:
             self._active[member] = Active(now, PHANTOM, sent=now)
 
     def _evaluate(self) -> None:
         now = self._world.now
-        self._world.at(now + self._interval, self._evaluate)
-        if not self._is_up:
+        self._world.at(now + self.interval, self._evaluate)
+        if not self.is_up:
             return
         for member in self._world.truth:
             self._look_at(member, now)
@@ -120,11 +126,11 @@ class Prometheus:
         """Whether it has to be sent now; then it is."""
         now = self._world.now
         is_news = active.sent is None or (active.resolved is not None and active.sent < active.resolved)
-        is_due = is_news or (active.sent is not None and active.sent + self._resend <= now)
+        is_due = is_news or (active.sent is not None and active.sent + self.resend <= now)
         if is_due:
             active.sent = now
         return is_due
 
     def _posted(self, member: str, active: Active, now: float) -> Posted:
         end = now + self.promise if active.resolved is None else active.resolved
-        return Posted(member, active.start + self._skew, end + self._skew, active.number, self._origin)
+        return Posted(member, active.start + self.skew, end + self.skew, active.number, self.origin)

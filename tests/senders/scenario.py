@@ -5,7 +5,9 @@ from functools import partial
 
 import msgspec
 
+from alert_history.engine.asking import Origins
 from tests.senders.alertmanager import Cluster, Receiver, Silencing, Sinks, Timing
+from tests.senders.asking import Answered, Askable, Asking
 from tests.senders.network import Arrival, Network, Trouble
 from tests.senders.prometheus import RESOLVED_FOR, Post, Prometheus
 from tests.senders.world import Firing, World
@@ -57,15 +59,17 @@ class Site(msgspec.Struct, frozen=True):
 
 
 class Scenario(msgspec.Struct, frozen=True):
-    """Sites, and the troubles on the way from them."""
+    """Sites, the troubles on the way from them, and how they are asked, if they are."""
 
     sites: tuple[Site, ...]
     troubles: tuple[Trouble, ...] = ()
+    asking: Asking | None = None
 
     @property
     def calms_at(self) -> float:
         """When the last change and the last trouble are over; a condition that holds for ever counts as its begin."""
         times = [0.0, *(one.end for one in self.troubles)]
+        times += [end for _, end in self.asking.deaf] if self.asking else []
         for site in self.sites:
             outages = [*site.outages, *(site.alerting.outages if site.alerting else ())]
             silences = site.alerting.silences if site.alerting else ()
@@ -84,41 +88,107 @@ class Scenario(msgspec.Struct, frozen=True):
 
 
 class Played(msgspec.Struct, frozen=True):
-    """What arrived, in order, and what is true: fingerprint → firings."""
+    """What arrived and what was answered, in order, and what is true: fingerprint → firings."""
 
-    arrivals: list[Arrival]
+    heard: list[Arrival | Answered]
     truth: dict[str, list[Firing]]
 
-
-def play(scenario: Scenario) -> Played:
-    """All that arrives until everybody has said all that there is to say."""
-    arrivals: list[Arrival] = []
-    truth: dict[str, list[Firing]] = {}
-    for site in scenario.sites:
-        world, network = _build(site, scenario.troubles)
-        world.run(scenario.settles_at)
-        arrivals += network.arrivals
-        for member, firings in site.firings.items():
-            truth.setdefault(network.fingerprint_of(member), []).extend(firings)
-    return Played(sorted(arrivals, key=lambda one: one.at), truth)
+    @property
+    def arrivals(self) -> list[Arrival]:
+        """What arrived."""
+        return [one for one in self.heard if isinstance(one, Arrival)]
 
 
-def _build(site: Site, troubles: Sequence[Trouble]) -> tuple[World, Network]:
-    world = World(site.firings)
-    network = Network(world, troubles, name=site.name, scope=site.scope)
-    cluster = None if site.alerting is None else _cluster(world, network, site.alerting)
-    watchers = [_watcher(world, network, site, number, cluster) for number in range(len(site.watchers))]
+class Scene:
+    """One site as it goes on: its world, and those in it who can be stopped and started."""
+
+    def __init__(self, site: Site, troubles: Sequence[Trouble]) -> None:
+        self.site = site
+        self.world = World(site.firings)
+        self.network = Network(self.world, troubles, name=site.name, scope=site.scope)
+        self.cluster = None if site.alerting is None else _cluster(self.world, self.network, site.alerting)
+        self.watchers = [
+            _watcher(self.world, self.network, site, number, self.cluster) for number in range(len(site.watchers))
+        ]
+        self.askable = Askable(site.name, self.network, self.cluster, self.watchers, site.is_alike)
+
+    @property
+    def truth(self) -> dict[str, list[Firing]]:
+        """What is true by now: fingerprint → firings."""
+        return {self.network.fingerprint_of(member): firings for member, firings in self.world.truth.items()}
+
+
+class Stage:
+    """All sites of a scenario as they go on: some time passes, or somebody is asked."""
+
+    def __init__(self, scenario: Scenario) -> None:
+        self.scenario = scenario
+        self.scenes = [Scene(site, scenario.troubles) for site in scenario.sites]
+        self.now = 0.0
+        self._answered: list[Answered] = []
+
+    def run(self, until: float) -> None:
+        """Let time pass; whoever is to be asked is asked in time."""
+        asking = self.scenario.asking
+        while asking is not None and (next_at := (self.now // asking.every + 1) * asking.every) <= until:
+            self._run(next_at)
+            self.ask(asking)
+        self._run(until)
+
+    def ask(self, asking: Asking) -> None:
+        """Ask all who can be asked."""
+        answered = Answered(self.now + asking.delay, self.now, [], [], {}, {}, set(), set())
+        for scene in self.scenes:
+            scene.askable.answer(asking, answered)
+        self._answered.append(answered)
+
+    def origins(self) -> list[Origins]:
+        """Who is asked, as configured."""
+        asking = self.scenario.asking
+        return [] if asking is None else [scene.askable.origins(asking) for scene in self.scenes]
+
+    def played(self) -> Played:
+        """All that arrived and was answered by now, and what is true. An answer speaks of what had arrived by then."""
+        arrivals = [arrival for scene in self.scenes for arrival in scene.network.arrivals]
+        truth: dict[str, list[Firing]] = {}
+        for scene in self.scenes:
+            for name, firings in scene.truth.items():
+                truth.setdefault(name, []).extend(firings)
+        return Played(sorted([*arrivals, *self._answered], key=lambda one: one.at), truth)
+
+    def _run(self, until: float) -> None:
+        for scene in self.scenes:
+            scene.world.run(until)
+        self.now = until
+
+
+def play(scenario: Scenario) -> Stage:
+    """The stage when everybody has said all that there is to say."""
+    stage = Stage(scenario)
+    for scene in stage.scenes:
+        _plan(scene)
+    stage.run(scenario.settles_at)
+    return stage
+
+
+def _plan(scene: Scene) -> None:
+    """Let what goes wrong in a site go wrong in time."""
+    site, world = scene.site, scene.world
     for outage in site.outages:
-        watcher = watchers[outage.which % len(watchers)]
+        watcher = scene.watchers[outage.which % len(scene.watchers)]
         world.at(outage.begin, watcher.kill)
         world.at(outage.end, watcher.start)
     for which, member, at in site.phantoms:
-        world.at(at, partial(watchers[which % len(watchers)].see_again, member))
-    return world, network
+        world.at(at, partial(scene.watchers[which % len(scene.watchers)].see_again, member))
+    for outage in site.alerting.outages if site.alerting else ():
+        peers = scene.cluster.peers if scene.cluster else []
+        peer = peers[outage.which % len(peers)]
+        world.at(outage.begin, peer.kill)
+        world.at(outage.end, peer.start)
 
 
 def _cluster(world: World, network: Network, alerting: Alerting) -> Cluster:
-    cluster = Cluster(
+    return Cluster(
         world,
         Sinks(network.payload, network.report),
         names=alerting.names,
@@ -127,11 +197,6 @@ def _cluster(world: World, network: Network, alerting: Alerting) -> Cluster:
         silences=alerting.silences,
         has_recorder=alerting.has_recorder,
     )
-    for outage in alerting.outages:
-        peer = cluster.peers[outage.which % len(cluster.peers)]
-        world.at(outage.begin, peer.kill)
-        world.at(outage.end, peer.start)
-    return cluster
 
 
 def _watcher(world: World, network: Network, site: Site, number: int, cluster: Cluster | None) -> Prometheus:

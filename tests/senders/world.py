@@ -6,6 +6,8 @@ from itertools import count
 
 import msgspec
 
+FOREVER = float("inf")
+
 Action = Callable[[], None]
 
 
@@ -31,6 +33,15 @@ class World:
             if firing.begin <= at < firing.end:
                 return number
         return None
+
+    def begin(self, member: str) -> None:
+        """From now on its condition holds."""
+        self.truth[member].append(Firing(self.now, FOREVER))
+
+    def end(self, member: str) -> None:
+        """Its condition holds no more."""
+        last = self.truth[member].pop()
+        self.truth[member].append(Firing(last.begin, self.now))
 
     def at(self, time: float, action: Action) -> None:
         """Do something at that time."""

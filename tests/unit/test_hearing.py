@@ -34,6 +34,13 @@ def test_another_first_hand_sender_that_still_fires_opens_it_again() -> None:
     assert story.hears(fires(PROM_B, 61, since=3)) == ["reopened"]
 
 
+def test_end_by_a_clock_that_is_ahead_does_not_open_again_what_another_ended() -> None:
+    """A replica that was restarted names a start of its own, and says only that it is over, in seven seconds."""
+    story = Story(fires(PROM_A, 0), resolved(PROM_A, 100, since=0))
+    assert story.hears(fires(PROM_B, 106, since=98, promise=7)) == []
+    assert story.hears(fires(PROM_B, 121, since=98)) == ["reopened"]
+
+
 def test_what_is_opened_again_keeps_its_key() -> None:
     story = Story(fires(PROM_A, 0), resolved(PROM_A, 60, since=0), fires(PROM_B, 61, since=3))
     assert second(story.firing.key_us) == 0

@@ -38,6 +38,8 @@ _CLOCK_US = 5 * MINUTE_US
 """How far the clock may be off of who names no start."""
 _OVERTAKEN_US = 10 * SECOND_US
 """How much later than the next request of its sender one may come: each is answered within half of that."""
+_AHEAD_US = MINUTE_US // 2
+"""How far the clock of a first-hand sender may be ahead."""
 _LATE_US = 2 * MINUTE_US
 """How much further what was sent before an end may promise than what came before it: the posts between may be lost."""
 
@@ -121,7 +123,7 @@ def _may_reopen(past: Past, word: Word) -> bool:
     turn, may tell a moment late what it saw before; half a group interval after the end it has looked again.
     """
     if word.kind == "first_hand":
-        return True
+        return not _is_end_by_a_clock_ahead(past, word)
     if past.is_ended_first_hand:
         return False
     own = [w for w in past.words if w.sender == word.sender]
@@ -132,6 +134,16 @@ def _may_reopen(past: Past, word: Word) -> bool:
     if is_same_peer:
         late_us = min(late_us, _OVERTAKEN_US)
     return word.at_us - own[-1].at_us >= late_us
+
+
+def _is_end_by_a_clock_ahead(past: Past, word: Word) -> bool:
+    """Whether it may be an end that lies in our future: it promises little, and no more than who ended it had.
+
+    Whoever still fires promises more with its next post.
+    """
+    until_us = word.until_us or 0
+    promised_us = max((one.until_us or 0 for one in past.words), default=0)
+    return until_us - word.at_us <= _AHEAD_US and until_us <= promised_us
 
 
 def _lies_after_a_gap(firing: Firing, word: Word, *, rules: Rules, witnesses: Witnesses) -> bool:

@@ -62,9 +62,21 @@ class Report(msgspec.Struct, frozen=True):
 
 
 class Comparing:
-    """Compares answers with what is open in a store. `remember` makes what an origin listed known to the next time."""
+    """Compares answers with what is open in a store. It remembers what each origin listed until the next time.
 
-    def __init__(self, reconciling: Reconciling, recorder: ClaimRecorder, *, clock: Clock, rules: Rules) -> None:
+    `rest_seconds` is how long it leaves the database to others between two steps.
+    """
+
+    def __init__(
+        self,
+        reconciling: Reconciling,
+        recorder: ClaimRecorder,
+        *,
+        clock: Clock,
+        rules: Rules,
+        rest_seconds: float = _REST_SECONDS,
+    ) -> None:
+        self._rest_seconds = rest_seconds
         self._reconciling = reconciling
         self._recorder = recorder
         self._clock = clock
@@ -107,14 +119,14 @@ class Comparing:
             made = await self._reconciling.answer(step, self._clock(), witnesses=witnesses, is_dry_run=is_dry_run)
             witnesses = with_peers(witnesses, made)
             decisions += [decision for decision in made if decision.events]
-            await asyncio.sleep(_REST_SECONDS)
+            await asyncio.sleep(self._rest_seconds)
         return decisions, witnesses
 
     async def _confirm(self, comparison: Comparison) -> None:
         signs = comparison.signs
         for begin in range(0, len(signs), _STEP_SIGNS):
             await self._reconciling.confirm(signs[begin : begin + _STEP_SIGNS])
-            await asyncio.sleep(_REST_SECONDS)
+            await asyncio.sleep(self._rest_seconds)
 
     async def _keep_silences(self, heard: Sequence[Voice]) -> None:
         """Keep those that are new, or have changed since this process last kept them."""

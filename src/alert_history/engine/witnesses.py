@@ -25,20 +25,7 @@ class KnownWitnesses:
 
     def heard(self, receipt: Receipt) -> None:
         """Take up that an Alertmanager says that it has started, and which first-hand senders post."""
-        if receipt.group.source == "prometheus":
-            self._heard_posters(receipt)
-        for event in receipt.group.details.get("lifecycle", ()) if receipt.group.source == "event_recorder" else ():
-            if event.get("event") == _START and "at" in event:
-                at_us = to_us(datetime.fromisoformat(event["at"]))
-                sender = recorder_id(event.get("instance", ""))
-                self._recorder.witnesses = self._recorder.witnesses.restarted(sender, at_us)
-
-    def _heard_posters(self, receipt: Receipt) -> None:
-        for sighting in receipt.sightings:
-            if sighting.word.sender not in self._recorder.witnesses.posters:
-                origin = origin_of(sighting.alert.generator_url)
-                if origin:
-                    self._recorder.witnesses = self._recorder.witnesses.posted(sighting.word.sender, origin)
+        self._recorder.witnesses = learn(self._recorder.witnesses, receipt)
 
     async def refresh(self, *, is_writing: bool = True) -> None:
         """Take up what others have learnt, and keep what this replica has, unless it is not to write."""
@@ -51,3 +38,23 @@ class KnownWitnesses:
     async def run(self) -> None:
         """Until cancelled."""
         await every(_REFRESH_SECONDS, "witnesses", self.refresh)
+
+
+def learn(witnesses: Witnesses, receipt: Receipt) -> Witnesses:
+    """What is known of witnesses after a receipt, beside who are peers: that is learnt with the claims."""
+    if receipt.group.source == "prometheus":
+        return _with_posters(witnesses, receipt)
+    for event in receipt.group.details.get("lifecycle", ()) if receipt.group.source == "event_recorder" else ():
+        if event.get("event") == _START and "at" in event:
+            at_us = to_us(datetime.fromisoformat(event["at"]))
+            witnesses = witnesses.restarted(recorder_id(event.get("instance", "")), at_us)
+    return witnesses
+
+
+def _with_posters(witnesses: Witnesses, receipt: Receipt) -> Witnesses:
+    for sighting in receipt.sightings:
+        if sighting.word.sender not in witnesses.posters:
+            origin = origin_of(sighting.alert.generator_url)
+            if origin:
+                witnesses = witnesses.posted(sighting.word.sender, origin)
+    return witnesses
