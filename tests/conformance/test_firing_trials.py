@@ -20,7 +20,7 @@ from tests.conformance.replaying import EXCHANGE_EVERY, Replayer
 from tests.conformance.samples import everything
 from tests.firing.asked import read
 from tests.firing.judge import Became, Telling, second_of
-from tests.firing.stories import drawn, scenarios
+from tests.firing.stories import drawn, scenarios, two_clusters
 from tests.firing.trial import LONG_AFTER, Trial, describe
 from tests.pager import route_all
 from tests.senders.alertmanager import Receiver, Silencing, Timing
@@ -57,6 +57,10 @@ STORIES |= {f"drawn {number}": one for number, one in enumerate(drawn(scenarios(
 STORIES |= {
     f"asked {number}": one
     for number, one in enumerate(drawn(scenarios(most=2, is_asked=True), count=5, sizes=(60, 200)))
+}
+STORIES |= {
+    f"two clusters {number}": one
+    for number, one in enumerate(drawn(two_clusters(is_scoped=False, is_asked=True), count=2, sizes=(60, 250)))
 }
 LONG = timedelta(minutes=5)
 AFTERWARDS = timedelta(hours=12)

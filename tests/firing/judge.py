@@ -15,6 +15,7 @@ from alert_history.domain.microseconds import to_us
 from alert_history.domain.occurrence import ENDINGS, Event
 from tests.senders.network import START, Arrival
 from tests.senders.prometheus import PHANTOM
+from tests.senders.scenario import Played
 from tests.senders.world import Firing
 
 EXPIRE_SECONDS = 900.0
@@ -104,13 +105,14 @@ def restarts_of(arrivals: Sequence[Arrival]) -> list[float]:
     return [arrival.at for arrival in arrivals if arrival.receipt.group.details.get("lifecycle")]
 
 
-def signs_of(arrivals: Sequence[Arrival]) -> dict[str, list[Sign]]:
+def signs_of(played: Played) -> dict[str, list[Sign]]:
     """All words, by label set, in the order in which they arrived."""
     signs: dict[str, list[Sign]] = {}
-    for arrival in arrivals:
+    for arrival in played.arrivals:
         for sighting in arrival.receipt.sightings:
             name = sighting.alert.fingerprint
-            sign = Sign(arrival.at, sighting.word, arrival.numbers[name], arrival.receipt.id)
+            number = played.number(arrival.site, name, arrival.numbers[name])
+            sign = Sign(arrival.at, sighting.word, number, arrival.receipt.id)
             signs.setdefault(name, []).append(sign)
     return signs
 
@@ -127,6 +129,7 @@ class Verdict:
         events: Sequence[Event],
         restarts: Sequence[float] = (),
         answers: Sequence[Answer] = (),
+        is_shared: bool = False,
     ) -> None:
         self.faults: list[str] = []
         self._name = fingerprint
@@ -134,6 +137,7 @@ class Verdict:
         self._signs = signs
         self._restarts = restarts
         self._answers = answers
+        self._is_shared = is_shared
         self._times = [sign.at for sign in signs]
         self._events = [event for event in events if event.fingerprint == fingerprint]
         self._places = {sign.receipt_id: place for place, sign in enumerate(signs) if sign.receipt_id}
@@ -185,7 +189,7 @@ class Verdict:
         for event in self._events:
             if event.kind != "reconciled":
                 continue
-            at, source = second_of(event.at), (event.detail or {})["asked"]
+            at, source = second_of(event.at), (event.detail or {})["sender"]
             answers = [one for one in self._answers if one.source == source and one.at <= at + _HALF_MILLISECOND]
             last = answers[-1]
             if last.listed is None:
@@ -280,11 +284,14 @@ class Verdict:
         return begun[-1] if begun else 0
 
     def _may_end(self, ended: Telling, since: float, *, is_calm: bool) -> bool:
-        """Whether a firing that goes on may have been told to be over: an Alertmanager may have said so since."""
+        """Whether a firing that goes on may have been told to be over: an Alertmanager may have said so since.
+
+        So may a Prometheus, where it goes on in another site of which nobody had spoken yet.
+        """
         if ended.kind != "resolved":
             return not is_calm
         words = [sign.word for sign in self._before(ended.at) if sign.at >= since]
-        return any(word.kind == "witness" and not word.is_firing for word in words)
+        return any((word.kind == "witness" or self._is_shared) and not word.is_firing for word in words)
 
     def _is_known(self, first: Sign) -> bool:
         """Whether somebody had said before that this firing is over, or has fired without being published."""

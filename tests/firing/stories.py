@@ -3,6 +3,7 @@
 They shrink towards one Prometheus and no trouble.
 """
 
+import msgspec
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy
@@ -135,6 +136,16 @@ def scenarios(draw: DrawFn, *, most: int = 3, is_calm: bool = False, is_asked: b
         () if is_calm else draw(troubles()),
         draw(askings(is_calm=is_calm)) if is_asked else None,
     )
+
+
+@st.composite
+def two_clusters(draw: DrawFn, *, is_scoped: bool, is_asked: bool = False) -> Scenario:
+    """Two sites with the same label sets. They evaluate at other moments, so that no two starts are the same."""
+    one = draw(sites(most=2, is_calm=True, scope="eu-1" if is_scoped else ""))
+    other = draw(sites(name="b", most=2, is_calm=True, scope="us-1" if is_scoped else ""))
+    shifted = tuple(msgspec.structs.replace(watcher, offset=watcher.offset + 0.123) for watcher in other.watchers)
+    asking = draw(askings(is_calm=True)) if is_asked else None
+    return Scenario((one, msgspec.structs.replace(other, watchers=shifted)), (), asking)
 
 
 def drawn(strategy: SearchStrategy[Scenario], *, count: int, sizes: tuple[int, int]) -> list[Scenario]:

@@ -1,7 +1,7 @@
 """A trial: a scenario is played to the rules alone, and judged."""
 
-from collections.abc import Iterator
-from datetime import timedelta
+from collections.abc import Container, Iterator
+from datetime import datetime, timedelta
 
 from alert_history.domain.microseconds import to_us
 from alert_history.domain.speaker import scoped, split_scope
@@ -58,6 +58,7 @@ class Trial:
                 events=became.events,
                 restarts=restarts,
                 answers=self._answers(name),
+                is_shared=sum(name in its for its in self.played.sites.values()) > 1,
             )
             told = [one for one in became.told if one.fingerprint == name]
             verdict.check_story(told)
@@ -74,15 +75,22 @@ class Trial:
                 faults.append(f"{name} is still {became.last[name]}")
         return faults
 
+    def events_of(self, names: Container[str], *, until: datetime) -> list[tuple[str, str, datetime, datetime]]:
+        """What became of these label sets: the kind of each event, when it came about, and when its firing began."""
+        events = [event for event in self.became.events if event.fingerprint in names and event.at <= until]
+        return [(event.fingerprint, event.kind, event.at, event.starts_at) for event in events]
+
     def signs(self) -> dict[str, list[Sign]]:
         """All words, by label set, in the order in which they arrived; those of who was asked among them."""
-        signs = signs_of(self.played.arrivals)
+        signs = signs_of(self.played)
         for answered, asked in self.said:
             for said in asked.said:
-                numbers = answered.numbers[said.asked.source]
+                source = said.asked.source
                 for plain, listed in said.listed.items():
-                    sign = Sign(answered.at, listed.sighting.word, numbers[plain], "", is_asked=True)
-                    signs.setdefault(scoped(plain, self._scope_of(said.asked.source)), []).append(sign)
+                    name = scoped(plain, self._scope_of(source))
+                    number = self.played.number(source.partition("/")[2], name, answered.numbers[source][plain])
+                    sign = Sign(answered.at, listed.sighting.word, number, "", is_asked=True)
+                    signs.setdefault(name, []).append(sign)
         return {name: sorted(its, key=lambda sign: sign.at) for name, its in signs.items()}
 
     def _answers(self, name: str) -> list[Answer]:
@@ -92,7 +100,7 @@ class Trial:
             Answer(
                 answered.at,
                 answered.asked_at,
-                said.asked.source,
+                said.asked.name,
                 said.listed[plain].sighting.word if plain in said.listed else None,
                 said.asked.source not in answered.unripe | answered.partial,
                 said.asked.source not in answered.unripe,
@@ -114,14 +122,19 @@ class Trial:
         return {name: self.memory.state(name) for name in self.played.truth}
 
     def _expected(self, name: str, *, is_calm: bool) -> set[str | None]:
-        """In which states it may be when everybody has said all that there is to say."""
+        """In which states it may be when everybody has said all that there is to say.
+
+        Where several sites have a label set, what one of them says holds for all: they may contradict each other.
+        """
         is_firing = any(firing.end == float("inf") for firing in self.played.truth[name])
-        alerting = [site.alerting for site in self.scenario.sites if site.alerting]
+        scope = split_scope(name)[1]
+        sites = [site for site in self.scenario.sites if site.scope == scope]
+        alerting = [site.alerting for site in sites if site.alerting]
         asking = self.scenario.asking
         if alerting and asking is not None and asking.asks_alertmanager and asking.names_itself:
             return {"firing"} if is_firing else {None}
         is_told_all = all(a.receivers[0].sends_resolved and not a.receivers[0].max_alerts for a in alerting)
-        if any(site.is_direct for site in self.scenario.sites):
+        if any(site.is_direct for site in sites):
             return {"firing"} if is_firing else {None} if is_calm or not alerting else {"firing", "unconfirmed", None}
         if is_firing:
             return {"firing", "unconfirmed"} if is_told_all else {"firing", "unconfirmed", None}

@@ -138,6 +138,10 @@ class Cluster:
         """How many peers that are up come before one."""
         return [each for each in self.peers if each.is_up].index(peer)
 
+    def silence(self, member: str, seconds: float) -> None:
+        """Silence a member from now on for so long."""
+        self.silences = [*self.silences, Silencing(member, self.world.now, self.world.now + seconds)]
+
     def silence_of(self, member: str) -> Silencing | None:
         """What silences a member now."""
         now = self.world.now

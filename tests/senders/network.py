@@ -21,23 +21,26 @@ from tests.senders.world import World
 START = datetime(2026, 3, 4, 12, 0, tzinfo=UTC)
 """Second 0 of every story."""
 
+TroubleKind = Literal["lost", "doubled", "late"]
+
 _encode = msgspec.json.Encoder().encode
 
 
 class Trouble(msgspec.Struct, frozen=True):
     """For some time all requests on a path are lost, or come twice, or come late by up to some seconds."""
 
-    kind: Literal["lost", "doubled", "late"]
+    kind: TroubleKind
     begin: float
     end: float
 
 
 class Arrival(msgspec.Struct, frozen=True):
-    """A request as it arrived, and what its alerts are about: fingerprint → which true firing."""
+    """A request as it arrived, and what its alerts are about: fingerprint → which true firing of its site."""
 
     at: float
     receipt: Receipt
     numbers: dict[str, int]
+    site: str
 
 
 class Network:
@@ -50,6 +53,10 @@ class Network:
         self._scope = scope
         self._sent = 0
         self.arrivals: list[Arrival] = []
+
+    def trouble(self, kind: TroubleKind, seconds: float) -> None:
+        """From now on there is trouble for so long."""
+        self._troubles = [*self._troubles, Trouble(kind, self._world.now, self._world.now + seconds)]
 
     def labels_of(self, member: str) -> dict[str, str]:
         """The labels of a member, which are the same in every site."""
@@ -170,7 +177,7 @@ class Network:
         receipt_id = time_ordered_id(received_at, randomness=randomness)
         digest = sha256(content).digest()
         receipt = Receipt(receipt_id, received_at, path, publish, group, content, digest, client, self._scope)
-        return Arrival(at, receipt, numbers)
+        return Arrival(at, receipt, numbers, self._name)
 
 
 def moment(second: float) -> datetime:

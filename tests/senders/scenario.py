@@ -9,7 +9,7 @@ from alert_history.engine.asking import Origins
 from tests.senders.alertmanager import Cluster, Receiver, Silencing, Sinks, Timing
 from tests.senders.asking import Answered, Askable, Asking
 from tests.senders.network import Arrival, Network, Trouble
-from tests.senders.prometheus import RESOLVED_FOR, Post, Prometheus
+from tests.senders.prometheus import PHANTOM, RESOLVED_FOR, Post, Prometheus
 from tests.senders.world import Firing, World
 
 
@@ -82,16 +82,32 @@ class Scenario(msgspec.Struct, frozen=True):
     @property
     def settles_at(self) -> float:
         """When everybody has said all that there is to say."""
+        return self.calms_at + self.settling
+
+    @property
+    def settling(self) -> float:
+        """How long after the last change and the last trouble that is."""
         waits = [site.alerting.timing for site in self.sites if site.alerting]
         longest = max((one.repeat_interval + 3 * one.group_interval for one in waits), default=0.0)
-        return self.calms_at + RESOLVED_FOR + longest + 1_800
+        return RESOLVED_FOR + longest + 1_800
 
 
 class Played(msgspec.Struct, frozen=True):
-    """What arrived and what was answered, in order, and what is true: fingerprint → firings."""
+    """What arrived and what was answered, in order, and what is true: fingerprint → firings.
+
+    Where two sites have a label set, it fires as long as it does in one of them.
+    """
 
     heard: list[Arrival | Answered]
     truth: dict[str, list[Firing]]
+    sites: dict[str, dict[str, list[Firing]]]
+
+    def number(self, site: str, name: str, own: int) -> int:
+        """Which of all firings of a label set one of a site's own is part of."""
+        if own == PHANTOM:
+            return own
+        begin = self.sites[site][name][own].begin
+        return next(number for number, one in enumerate(self.truth[name]) if one.begin <= begin <= one.end)
 
     @property
     def arrivals(self) -> list[Arrival]:
@@ -154,12 +170,25 @@ class Stage:
         for scene in self.scenes:
             for name, firings in scene.truth.items():
                 truth.setdefault(name, []).extend(firings)
-        return Played(sorted([*arrivals, *self._answered], key=lambda one: one.at), truth)
+        whole = {name: _joined(firings) for name, firings in truth.items()}
+        sites = {scene.site.name: scene.truth for scene in self.scenes}
+        return Played(sorted([*arrivals, *self._answered], key=lambda one: one.at), whole, sites)
 
     def _run(self, until: float) -> None:
         for scene in self.scenes:
             scene.world.run(until)
         self.now = until
+
+
+def _joined(firings: Sequence[Firing]) -> list[Firing]:
+    """Those that overlap as one."""
+    joined: list[Firing] = []
+    for one in sorted(firings, key=lambda firing: firing.begin):
+        if joined and one.begin <= joined[-1].end:
+            joined[-1] = Firing(joined[-1].begin, max(joined[-1].end, one.end))
+        else:
+            joined.append(one)
+    return joined
 
 
 def play(scenario: Scenario) -> Stage:
