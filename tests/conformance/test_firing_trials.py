@@ -20,6 +20,7 @@ from tests.conformance.replaying import EXCHANGE_EVERY, Replayer
 from tests.conformance.samples import everything
 from tests.firing.asked import read
 from tests.firing.judge import Became, Telling, second_of
+from tests.firing.model import modelled
 from tests.firing.stories import drawn, scenarios, two_clusters
 from tests.firing.trial import LONG_AFTER, Trial, describe
 from tests.pager import route_all
@@ -53,15 +54,17 @@ STORIES = {
     ),
     "all at once": Scenario((Site("a", FIRINGS, PAIR, alerting=CLUSTER),), TROUBLES),
 }
-STORIES |= {f"drawn {number}": one for number, one in enumerate(drawn(scenarios(most=2), count=6, sizes=(15, 160)))}
+STORIES |= {f"drawn {number}": one for number, one in enumerate(drawn(scenarios(most=2), count=5, sizes=(15, 120)))}
 STORIES |= {
     f"asked {number}": one
-    for number, one in enumerate(drawn(scenarios(most=2, is_asked=True), count=5, sizes=(60, 200)))
+    for number, one in enumerate(drawn(scenarios(most=2, is_asked=True), count=4, sizes=(60, 150)))
 }
 STORIES |= {
     f"two clusters {number}": one
-    for number, one in enumerate(drawn(two_clusters(is_scoped=False, is_asked=True), count=2, sizes=(60, 250)))
+    for number, one in enumerate(drawn(two_clusters(is_scoped=False, is_asked=True), count=2, sizes=(60, 200)))
 }
+STAGES = {name: play(scenario) for name, scenario in STORIES.items()}
+STAGES |= {f"model {number}": one for number, one in enumerate(modelled(count=4, sizes=(40, 150)))}
 LONG = timedelta(minutes=5)
 AFTERWARDS = timedelta(hours=12)
 EXTRA_LOOKS = 0.1
@@ -79,11 +82,11 @@ async def stores(database_url: str) -> AsyncIterator[list[Store]]:
         await store.lifecycle.close()
 
 
-@pytest.mark.parametrize("story", STORIES)
+@pytest.mark.parametrize("story", STAGES)
 async def test_two_replicas_that_hear_of_each_other_at_once_decide_as_the_rules_alone(
     story: str, stores: list[Store]
 ) -> None:
-    trial = Trial(play(STORIES[story]))
+    trial = Trial(STAGES[story])
     became = await Replay(trial, stores, story=story, is_at_once=True).became()
     assert trial.faults(became) == [], describe(trial)
     assert list(map(_seen, became.events)) == list(map(_seen, _in_order(trial.became.events)))
@@ -91,11 +94,11 @@ async def test_two_replicas_that_hear_of_each_other_at_once_decide_as_the_rules_
     assert (became.settled, became.last) == (trial.became.settled, trial.became.last)
 
 
-@pytest.mark.parametrize("story", STORIES)
+@pytest.mark.parametrize("story", STAGES)
 async def test_two_replicas_that_hear_of_each_other_seconds_later_leave_no_fault(
     story: str, stores: list[Store]
 ) -> None:
-    trial = Trial(play(STORIES[story]))
+    trial = Trial(STAGES[story])
     became = await Replay(trial, stores, story=story, is_at_once=False).became()
     assert trial.faults(became) == [], describe(trial)
 

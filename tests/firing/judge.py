@@ -13,6 +13,7 @@ import msgspec
 from alert_history.domain.claim import SECOND_US, Word, is_same_start
 from alert_history.domain.microseconds import to_us
 from alert_history.domain.occurrence import ENDINGS, Event
+from tests.senders.alertmanager import Silencing
 from tests.senders.network import START, Arrival
 from tests.senders.prometheus import PHANTOM
 from tests.senders.scenario import Played
@@ -20,6 +21,7 @@ from tests.senders.world import Firing
 
 EXPIRE_SECONDS = 900.0
 DEFAULT_INTERVAL_SECONDS = 300.0
+UNSEEN_SECONDS = 25 * 3_600.0
 _HALF_MILLISECOND = 0.0005
 _CLOCK_SECONDS = 30.0
 """How far a clock may be off: what a Prometheus promises by its own counts for an answer, too."""
@@ -65,6 +67,18 @@ class Answer(msgspec.Struct, frozen=True):
     may_end: bool
     may_open: bool
     senders: frozenset[str]
+
+
+class Around(msgspec.Struct, frozen=True):
+    """What else is known of a label set: when an Alertmanager of it was known to start, answers and silences.
+
+    `is_shared`: more than one site has it.
+    """
+
+    restarts: Sequence[float]
+    answers: Sequence[Answer]
+    silences: Sequence[Silencing]
+    is_shared: bool
 
 
 class Telling(msgspec.Struct, frozen=True):
@@ -127,17 +141,16 @@ class Verdict:
         signs: Sequence[Sign],
         *,
         events: Sequence[Event],
-        restarts: Sequence[float] = (),
-        answers: Sequence[Answer] = (),
-        is_shared: bool = False,
+        around: Around,
     ) -> None:
         self.faults: list[str] = []
         self._name = fingerprint
         self._truth = sorted(truth, key=lambda one: one.begin)
         self._signs = signs
-        self._restarts = restarts
-        self._answers = answers
-        self._is_shared = is_shared
+        self._restarts = around.restarts
+        self._answers = around.answers
+        self._silences = around.silences
+        self._is_shared = around.is_shared
         self._times = [sign.at for sign in signs]
         self._events = [event for event in events if event.fingerprint == fingerprint]
         self._places = {sign.receipt_id: place for place, sign in enumerate(signs) if sign.receipt_id}
@@ -163,11 +176,13 @@ class Verdict:
         for event in self._events:
             if event.kind == "resolved":
                 holds = [sign for sign in self._last_words(event) if self._is_held(sign, event)]
+                holds = [sign for sign in holds if not self._is_taken_back(sign, second_of(event.at))]
                 if holds:
                     self._fault(second_of(event.at), f"resolved, though {holds[0].word.sender} fires")
             elif event.kind == "expired":
                 at = second_of(event.at)
                 holds = [s for s in self._last_words(event) if s.until is not None and s.until + EXPIRE_SECONDS > at]
+                holds = [sign for sign in holds if not self._is_taken_back(sign, at)]
                 if holds:
                     self._fault(at, f"expired, though {holds[0].word.sender} fires")
 
@@ -267,13 +282,19 @@ class Verdict:
         is_live = sign.until is not None and sign.until > second_of(event.at)
         return sign.word.is_firing and is_live and sign.start <= ended
 
+    def _is_taken_back(self, sign: Sign, at: float) -> bool:
+        """Whether its own sender, when it was asked since, has lacked it as often as ends it."""
+        answers = [one for one in self._answers if sign.at <= one.at <= at and sign.word.sender in one.senders]
+        return len(answers) >= _ANSWERS and all(one.listed is None for one in answers[-_ANSWERS:])
+
     def _reach(self, at: float) -> float:
-        """Until when anybody's word reaches."""
+        """Until when anybody's word reaches; that of a witness as long after the last sign of anybody, or a silence."""
+        signs = [sign for sign in self._before(at) if sign.word.is_firing]
         reach = float("-inf")
-        for sign in self._before(at):
-            if sign.word.is_firing:
-                slack = _CLOCK_SECONDS if sign.is_asked else 0.0
-                reach = max(reach, sign.at + 25 * 3600 if sign.until is None else sign.until + slack)
+        since = max([signs[-1].at if signs else 0.0, *(one.end for one in self._silences if one.begin <= at)])
+        for sign in signs:
+            slack = _CLOCK_SECONDS if sign.is_asked else 0.0
+            reach = max(reach, since + UNSEEN_SECONDS if sign.until is None else sign.until + slack)
         return reach
 
     def _number_of(self, one: Telling) -> int:

@@ -6,8 +6,9 @@ What is true is known at each moment. The senders, the judge and the rules are t
 from functools import partial
 from typing import Literal
 
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
 from tests.firing.stories import SPANS
 from tests.firing.trial import Trial, describe
@@ -129,3 +130,25 @@ class Senders(RuleBasedStateMachine):
 
     def _is_calm_after(self, seconds: float) -> None:
         self.calms_at = max(self.calms_at, self.stage.now + seconds)
+
+
+def modelled(*, count: int, sizes: tuple[int, int]) -> list[Stage]:
+    """Stages of so many runs, the same each time, in which so much is heard: for tests that need a database each."""
+    kept: list[Stage] = []
+
+    class Keeping(Senders):
+        def judge(self) -> None:
+            if len(kept) < count and sizes[0] <= len(self.stage.played().heard) <= sizes[1]:
+                kept.append(self.stage)
+
+    settled = settings(
+        max_examples=20 * count,
+        stateful_step_count=25,
+        derandomize=True,
+        database=None,
+        deadline=None,
+        phases=[Phase.generate],
+        suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+    )
+    run_state_machine_as_test(Keeping, settings=settled)
+    return kept

@@ -7,7 +7,7 @@ from alert_history.domain.microseconds import to_us
 from alert_history.domain.speaker import scoped, split_scope
 from alert_history.engine.asking import Asked
 from alert_history.storage.batch import Enqueued
-from tests.firing.judge import Answer, Became, Sign, Telling, Verdict, restarts_of, second, second_of, signs_of
+from tests.firing.judge import Answer, Around, Became, Sign, Telling, Verdict, restarts_of, second, second_of, signs_of
 from tests.firing.memory import Memory
 from tests.pager import route_all
 from tests.senders.asking import Answered
@@ -25,6 +25,7 @@ class Trial:
         self.scenario = stage.scenario
         self.settles_at = moment(stage.now)
         self.origins = stage.origins()
+        self.silences = stage.silences()
         self.played = stage.played()
         self.memory = Memory(START, router=route_all)
         self.said: list[tuple[Answered, Asked]] = []
@@ -51,15 +52,9 @@ class Trial:
         restarts = restarts_of(self.played.arrivals) + self._known_starts()
         faults = [f"nobody knows {name}" for name in {one.fingerprint for one in became.events} - {*self.played.truth}]
         for name, truth in self.played.truth.items():
-            verdict = Verdict(
-                name,
-                truth,
-                signs.get(name, []),
-                events=became.events,
-                restarts=restarts,
-                answers=self._answers(name),
-                is_shared=sum(name in its for its in self.played.sites.values()) > 1,
-            )
+            is_shared = sum(name in its for its in self.played.sites.values()) > 1
+            around = Around(restarts, self._answers(name), self.silences.get(name, []), is_shared)
+            verdict = Verdict(name, truth, signs.get(name, []), events=became.events, around=around)
             told = [one for one in became.told if one.fingerprint == name]
             verdict.check_story(told)
             verdict.check_ends()

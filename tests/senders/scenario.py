@@ -163,6 +163,14 @@ class Stage:
         asking = self.scenario.asking
         return [] if asking is None else [scene.askable.origins(asking) for scene in self.scenes]
 
+    def silences(self) -> dict[str, list[Silencing]]:
+        """All silences by now, by fingerprint."""
+        silences: dict[str, list[Silencing]] = {}
+        for scene in self.scenes:
+            for one in scene.cluster.silences if scene.cluster else ():
+                silences.setdefault(scene.network.fingerprint_of(one.member), []).append(one)
+        return silences
+
     def played(self) -> Played:
         """All that arrived and was answered by now, and what is true. An answer speaks of what had arrived by then."""
         arrivals = [arrival for scene in self.scenes for arrival in scene.network.arrivals]

@@ -22,7 +22,7 @@ _PLAYED = settings(
     database=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
-_ASKED = settings(_PLAYED, max_examples=50)
+_ASKED = settings(_PLAYED, max_examples=40)
 _STEPPED = settings(_PLAYED, max_examples=60, stateful_step_count=25)
 
 
