@@ -71,8 +71,15 @@ class Trial:
         return faults
 
     def events_of(self, names: Container[str], *, until: datetime) -> list[tuple[str, str, datetime, datetime]]:
-        """What became of these label sets: the kind of each event, when it came about, and when its firing began."""
-        events = [event for event in self.became.events if event.fingerprint in names and event.at <= until]
+        """What became of these label sets: the kind of each event, when it came about, and when its firing began.
+
+        Without who confirms it: how long a witness may be silent is learnt by the name of its receiver, whose it is.
+        """
+        events = [
+            event
+            for event in self.became.events
+            if event.fingerprint in names and event.at <= until and event.kind not in {"unconfirmed", "confirmed"}
+        ]
         return [(event.fingerprint, event.kind, event.at, event.starts_at) for event in events]
 
     def signs(self) -> dict[str, list[Sign]]:
