@@ -15,7 +15,7 @@ EndedBy = Literal["resolved", "expired", "inferred", "reconciled"]
 
 _REMEMBERED_FIRINGS = 8
 _REMEMBERED_WORDS = 16
-_REMEMBERED_POSTERS = 1_000
+_REMEMBERED_SENDERS = 1_000
 DEFAULT_GROUP_INTERVAL_US = 5 * MINUTE_US
 """Alertmanager's own default, taken where nothing was seen of it."""
 
@@ -48,12 +48,14 @@ DEFAULT_RULES = Rules()
 class Witnesses(msgspec.Struct, frozen=True):
     """Which peers are one witness (sender id → id of the whole), and when each was last known to start anew.
 
-    `posters` are the first-hand senders that posted to us (sender id → the origin that their alerts name).
+    `posters` are the first-hand senders that posted to us (sender id → the origin that their alerts name). `scopes` are
+    those that the URLs of senders name (sender id → scope).
     """
 
     clusters: Mapping[str, str] = {}
     restarted_us: Mapping[str, int] = {}
     posters: Mapping[str, str] = {}
+    scopes: Mapping[str, str] = {}
 
     def of(self, sender: str) -> str:
         """The id under which a sender's claims stand."""
@@ -66,21 +68,32 @@ class Witnesses(msgspec.Struct, frozen=True):
             return self
         moved = {sender: stays for sender, cluster in self.clusters.items() if cluster == gone}
         restarted = {stays if sender == gone else sender: at for sender, at in sorted(self.restarted_us.items())}
-        return Witnesses({**self.clusters, **moved, gone: stays}, restarted, self.posters)
+        clusters = {**self.clusters, **moved, gone: stays}
+        return msgspec.structs.replace(self, clusters=clusters, restarted_us=restarted)
 
     def restarted(self, sender: str, at_us: int) -> "Witnesses":
         """These, and that the one began anew then."""
         whole = self.of(sender)
         if self.restarted_us.get(whole, 0) >= at_us:
             return self
-        return Witnesses(self.clusters, {**self.restarted_us, whole: at_us}, self.posters)
+        return msgspec.structs.replace(self, restarted_us={**self.restarted_us, whole: at_us})
 
     def posted(self, sender: str, origin: str) -> "Witnesses":
         """These, and that the first-hand sender posts for that origin; who came long before is forgotten."""
         if self.posters.get(sender) == origin:
             return self
-        kept = list(self.posters.items())[1 - _REMEMBERED_POSTERS :]
-        return Witnesses(self.clusters, self.restarted_us, dict([*kept, (sender, origin)]))
+        return msgspec.structs.replace(self, posters=_with(self.posters, sender, origin))
+
+    def scoped(self, sender: str, scope: str) -> "Witnesses":
+        """These, and that the sender sends to a URL that names that scope; who came long before is forgotten."""
+        if self.scopes.get(sender) == scope:
+            return self
+        return msgspec.structs.replace(self, scopes=_with(self.scopes, sender, scope))
+
+    def scope_of(self, senders: Collection[str]) -> str | None:
+        """The scope that one of these senders, or a peer of it, sends to; None if that is not known."""
+        wholes = {self.of(sender) for sender in senders}
+        return next((scope for sender, scope in self.scopes.items() if self.of(sender) in wholes), None)
 
     def posters_of(self, origins: Collection[str]) -> list[str]:
         """The first-hand senders that post for one of these origins, the newest last."""
@@ -95,7 +108,14 @@ class Witnesses(msgspec.Struct, frozen=True):
             merged = merged.restarted(sender, at_us)
         for sender, origin in others.posters.items():
             merged = merged.posted(sender, origin)
+        for sender, scope in others.scopes.items():
+            merged = merged.scoped(sender, scope)
         return merged
+
+
+def _with(senders: Mapping[str, str], sender: str, said: str) -> dict[str, str]:
+    kept = [(name, text) for name, text in senders.items() if name != sender]
+    return dict([*kept[1 - _REMEMBERED_SENDERS :], (sender, said)])
 
 
 class Held(msgspec.Struct, array_like=True, gc=False):

@@ -126,7 +126,7 @@ class Comparison:
             listed = dict.fromkeys(name for one in voice.said for name in one.listed if name not in taken)
             places = {name: self._place_of_peers(voice, name) for name in listed}
             homes.update(split_scope(place)[1] for place in places.values() if place is not None)
-            home = homes.most_common(1)[0][0] if homes else ""
+            home = homes.most_common(1)[0][0] if homes else self._scope(voice.asked)
             for name, place in places.items():
                 kept_as = place or self._place(voice, name, home)
                 if kept_as is not None:
@@ -183,11 +183,18 @@ class Comparison:
         others = self._others.get(fingerprint, [])
         return next((one.fingerprint for one in others if _names_same_start(one, voice, fingerprint)), None)
 
-    def _place(self, voice: Voice, fingerprint: str, home: str) -> str | None:
+    def _scope(self, asked: Asked) -> str | None:
+        """The scope of who was asked, by what its own senders name; None: others name one, and it is not known."""
+        senders = asked.senders if asked.kind == "first_hand" else {asked.sender}
+        return self._witnesses.scope_of(senders) if self._witnesses.scopes else ""
+
+    def _place(self, voice: Voice, fingerprint: str, home: str | None) -> str | None:
         """Under which fingerprint something is kept that is listed and that nobody claims yet.
 
-        None: not at all, because others claim it, and who was asked adds nothing to that.
+        None: not at all, because others claim it, and who was asked adds nothing to that; or its scope is not known.
         """
+        if home is None:
+            return None
         is_open = any(one.scope == home for one in self._others.get(fingerprint, []))
         return None if is_open and voice.asked.kind == "first_hand" else scoped(fingerprint, home)
 

@@ -42,6 +42,8 @@ class KnownWitnesses:
 
 def learn(witnesses: Witnesses, receipt: Receipt) -> Witnesses:
     """What is known of witnesses after a receipt, beside who are peers: that is learnt with the claims."""
+    if receipt.scope or witnesses.scopes:
+        witnesses = _with_scope(witnesses, receipt)
     if receipt.group.source == "prometheus":
         return _with_posters(witnesses, receipt)
     for event in receipt.group.details.get("lifecycle", ()) if receipt.group.source == "event_recorder" else ():
@@ -57,4 +59,11 @@ def _with_posters(witnesses: Witnesses, receipt: Receipt) -> Witnesses:
             origin = origin_of(sighting.alert.generator_url)
             if origin:
                 witnesses = witnesses.posted(sighting.word.sender, origin)
+    return witnesses
+
+
+def _with_scope(witnesses: Witnesses, receipt: Receipt) -> Witnesses:
+    """Once one sender names a scope, each sender's is remembered, also where it names none."""
+    for sender in {sighting.word.peer or sighting.word.sender for sighting in receipt.sightings}:
+        witnesses = witnesses.scoped(sender, receipt.scope)
     return witnesses
