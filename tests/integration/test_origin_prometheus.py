@@ -149,7 +149,7 @@ async def test_an_alert_has_its_labels_annotations_and_value(poll: PrometheusPol
 
 
 async def test_the_labels_that_are_posted_are_known_without_the_post(poll: PrometheusPoll, posted: Posted) -> None:
-    assert poll.can_name, poll.unnamed_because
+    assert poll.unnamed_because is None
     assert named(poll) == {**{name: posted.labels[name] for name in SENT}, "Dropped": None}
 
 
@@ -207,7 +207,7 @@ async def test_replicas_speak_each_for_itself(prometheus: Server, posted: Posted
 async def test_the_default_resend_delay_and_no_external_labels() -> None:
     with servers.prometheus_server("") as server:
         (poll,) = await ask_prometheus(server.url)
-    assert (poll.resend_delay, poll.external_labels, poll.can_name) == (timedelta(minutes=1), {}, True)
+    assert (poll.resend_delay, poll.external_labels, poll.unnamed_because) == (timedelta(minutes=1), {}, None)
 
 
 async def test_a_reload_shows() -> None:
@@ -256,7 +256,8 @@ async def test_vmalert_confirms_by_the_labels_that_it_posts(vmalert: Server, pos
 
 async def test_vmalert_may_not_correct(vmalert: Server) -> None:
     (poll,) = await ask_prometheus(vmalert.url)
-    assert (poll.external_labels, poll.started_at, poll.can_name) == (None, None, False)
+    assert (poll.external_labels, poll.started_at) == (None, None)
+    assert poll.unnamed_because is not None
     assert may_correct(poll, now()) == "it does not show its configuration"
 
 

@@ -11,7 +11,6 @@ from alert_history.domain.poll import (
     ClusterPeer,
     PolledAlert,
     PrometheusPoll,
-    is_same_cluster,
     may_correct,
     merged,
 )
@@ -133,21 +132,6 @@ def test_who_does_not_say_when_it_started_may_not_correct() -> None:
 def test_who_can_not_name_its_alerts_may_not_correct() -> None:
     poll = prometheus(external_labels=None, unnamed_because="it does not show its configuration")
     assert may_correct(poll, NOW) == "it does not show its configuration"
-    assert not poll.can_name
-
-
-def test_clusters_that_share_a_member_are_one() -> None:
-    both = [ClusterPeer("01A", "10.0.0.1:9094"), ClusterPeer("01B", "10.0.0.2:9094")]
-    assert is_same_cluster(alertmanager(cluster_peers=both), alertmanager(cluster_peers=both[1:]))
-
-
-def test_clusters_without_a_common_member_are_two_even_at_one_address() -> None:
-    one, other = ClusterPeer("01A", "127.0.0.1:9094"), ClusterPeer("01B", "127.0.0.1:9094")
-    assert not is_same_cluster(alertmanager(cluster_peers=[one]), alertmanager(cluster_peers=[other]))
-
-
-def test_alertmanagers_without_peers_are_never_one() -> None:
-    assert not is_same_cluster(alertmanager(), alertmanager())
 
 
 def test_an_alert_that_one_peer_holds_is_held_by_the_cluster() -> None:

@@ -111,11 +111,6 @@ class PrometheusPoll(msgspec.Struct, frozen=True, gc=False):
     unnamed_because: str | None
     external_url: str | None = None
 
-    @property
-    def can_name(self) -> bool:
-        """Whether the fingerprints that its alerts are sent with can be told. If not, it can only confirm."""
-        return self.unnamed_because is None
-
 
 def may_correct(poll: AlertmanagerPoll | PrometheusPoll, now: datetime) -> str | None:
     """Why this poll must not end or open anything; None if it may. A poll that may not can still confirm."""
@@ -137,11 +132,6 @@ def _just(then: datetime | None, now: datetime, *, wait: timedelta, what: str) -
         return None
     ago = max(0, int((now - then).total_seconds()))
     return f"it {what} {ago} s ago, and needs {int(wait.total_seconds())} s to know all that fires"
-
-
-def is_same_cluster(one: AlertmanagerPoll, other: AlertmanagerPoll) -> bool:
-    """Whether these are peers of one cluster, configured as two: then they are one witness, and need one name."""
-    return bool({peer.name for peer in one.cluster_peers} & {peer.name for peer in other.cluster_peers})
 
 
 def merged(polls: list[AlertmanagerPoll], silent: Mapping[str, str]) -> AlertmanagerPoll:
