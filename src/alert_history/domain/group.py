@@ -5,6 +5,7 @@ are at least a `group_interval` apart has left: it is over unsaid, or it is sile
 """
 
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from hashlib import blake2b
 
 import msgspec
@@ -54,6 +55,7 @@ class Payload(msgspec.Struct, frozen=True):
     restarted_us: int | None = None
 
 
+@lru_cache(maxsize=4096)
 def group_id(scope: str, sender: str, receiver: str, group_key: str) -> str:
     """What names a group of a witness, the same in every process."""
     text = f"{scope}\0{sender}\0{receiver}\0{group_key}"

@@ -103,15 +103,18 @@ def payload_of(receipt: Receipt, witnesses: Witnesses) -> Payload | None:
     group, speaker = receipt.group, receipt.speaker
     if not speaker.is_listing:
         return None
-    names = [(scoped(alert.fingerprint, speaker.scope), alert.status) for alert in group.alerts]
+    firing = frozenset([alert.fingerprint for alert in group.alerts if alert.status == "firing"])
+    resolved = frozenset([alert.fingerprint for alert in group.alerts if alert.status != "firing"])
+    if speaker.scope:
+        firing, resolved = (frozenset([scoped(name, speaker.scope) for name in names]) for names in (firing, resolved))
     sender = witnesses.of(witness_id(speaker.origin))
     return Payload(
         _group_id(receipt, witnesses),
         group.receiver,
         sender,
         to_us(receipt.received_at),
-        frozenset(name for name, status in names if status == "firing"),
-        frozenset(name for name, status in names if status != "firing"),
+        firing,
+        resolved,
         is_truncated=group.truncated_alerts > 0 or bool(group.refused),
         restarted_us=witnesses.restarted_us.get(sender),
     )
