@@ -4,6 +4,7 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
+from datetime import timedelta
 from itertools import count
 from pathlib import Path
 from typing import TypeAlias
@@ -157,6 +158,17 @@ async def test_replicas_that_make_and_drop_partitions_at_once_leave_none(replica
     await asyncio.gather(*map(forget, replicas))
     await forget(replicas[0])
     assert (await replicas[0].history.quarantine(limit=1, cursor=None)).total == 0
+    assert log.errors == []
+
+
+async def test_replicas_that_are_sent_the_same_alerts_at_once_leave_none(replicas: list[Store], log: Log) -> None:
+    """A pair of Prometheus posts to both: some of it repeats what is known, some has to be thought about."""
+    for number in range(30):
+        at = NOW + number * timedelta(seconds=60)
+        repeated = [alert(f"Repeated{n}", expires_at=at + timedelta(minutes=4)) for n in range(40)]
+        moved = [alert(f"Moved{n}", starts_at=at, expires_at=at + timedelta(minutes=4)) for n in range(40)]
+        sent = [receipt(*repeated, *moved, at=at, source="prometheus") for _ in replicas]
+        await asyncio.gather(*(store.recorder.commit([one]) for store, one in zip(replicas, sent, strict=True)))
     assert log.errors == []
 
 

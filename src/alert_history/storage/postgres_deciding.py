@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import asyncpg
+
 from alert_history.domain.adopting import Kept, recalled
 from alert_history.domain.decision import Decision, Known, let_mute
 from alert_history.domain.microseconds import from_us
@@ -23,6 +25,8 @@ from alert_history.storage.postgres_rows import (
     update_occurrences,
 )
 
+_HELD = "somebody else decides about one of these alerts"
+
 
 async def lock_known(connection: Connection, fingerprints: Sequence[str], *, may_wait: bool = True) -> dict[str, Known]:
     """What is known of these label sets, their standings locked in order; those without a standing are left out.
@@ -31,9 +35,12 @@ async def lock_known(connection: Connection, fingerprints: Sequence[str], *, may
     """
     if not fingerprints:
         return {}
-    lock = sql.LOCK_STANDINGS if may_wait else sql.LOCK_STANDINGS_NOWAIT
+    lock = sql.LOCK_STANDINGS if may_wait else sql.LOCK_FREE_STANDINGS
     rows = await connection.fetch(lock, sorted(fingerprints))
     standings = {row[0]: read_standing(row[1]) for row in rows}
+    left = [] if may_wait else [fingerprint for fingerprint in fingerprints if fingerprint not in standings]
+    if left and await connection.fetch(sql.KNOWN_STANDINGS, left):
+        raise asyncpg.LockNotAvailableError(_HELD)
     newest = await _newest(connection, standings, may_wait=may_wait)
     return {fingerprint: Known(standing, newest.get(fingerprint)) for fingerprint, standing in standings.items()}
 
@@ -46,9 +53,13 @@ async def _newest(connection: Connection, standings: Mapping[str, Standing], *, 
     ]
     if not keys:
         return {}
-    lock = sql.LOCK_ALERTS if may_wait else sql.LOCK_ALERTS_NOWAIT
+    lock = sql.LOCK_ALERTS if may_wait else sql.LOCK_FREE_ALERTS
     rows = await connection.fetch(lock, *zip(*keys, strict=True))
-    return {row["fingerprint"]: read_occurrence(row) for row in rows}
+    newest = {row["fingerprint"]: read_occurrence(row) for row in rows}
+    left = [] if may_wait else [key for key in keys if key[0] not in newest]
+    if left and await connection.fetch(sql.KNOWN_KEYS, *zip(*left, strict=True)):
+        raise asyncpg.LockNotAvailableError(_HELD)
+    return newest
 
 
 async def recall(connection: Connection, fingerprints: Sequence[str]) -> dict[str, Known]:

@@ -156,7 +156,9 @@ SELECT s.fingerprint, s.standing FROM standings s JOIN unnest($1::text[]) AS u(f
     ON s.fingerprint = u.fingerprint
 FOR UPDATE OF s
 """
-LOCK_STANDINGS_NOWAIT = f"{LOCK_STANDINGS} NOWAIT"
+# What somebody holds is left out, where NOWAIT would be an error in PostgreSQL's log each time two replicas meet.
+LOCK_FREE_STANDINGS = f"{LOCK_STANDINGS} SKIP LOCKED"
+KNOWN_STANDINGS = "SELECT fingerprint FROM standings WHERE fingerprint = ANY($1::text[])"
 
 LOCK_ALERTS = """
 SELECT a.fingerprint, a.starts_at, a.status, a.content_hash, a.annotations, a.ends_at, a.expires_at,
@@ -167,7 +169,7 @@ FROM alerts a JOIN unnest($1::text[], $2::timestamptz[]) AS u(fingerprint, start
 FOR UPDATE OF a
 """
 
-LOCK_ALERTS_NOWAIT = f"{LOCK_ALERTS} NOWAIT"
+LOCK_FREE_ALERTS = f"{LOCK_ALERTS} SKIP LOCKED"
 
 WHOLE_ALERTS = """
 SELECT a.* FROM alerts a JOIN unnest($1::text[], $2::timestamptz[]) AS u(fingerprint, starts_at)
