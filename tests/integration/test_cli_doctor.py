@@ -107,6 +107,7 @@ def test_a_database_that_is_away_is_a_fault_without_its_password() -> None:
 
 
 def test_a_replica_that_is_away_is_a_fault(postgres_url: str) -> None:
+    run("migrate", env={"DATABASE_URL": postgres_url})
     away = f"postgresql://127.0.0.1:{free_port()}/alerts"
     found = diagnose(DATABASE_URL=postgres_url, READ_DATABASE_URL=away)
     assert found.code == 1

@@ -9,7 +9,7 @@ from rich.table import Table
 from alert_history.bootstrap import rules_of
 from alert_history.cli.console import cell, output_console, print_line
 from alert_history.cli.finding import Finding
-from alert_history.cli.store import faults_of, require, using_store
+from alert_history.cli.store import faults_of, on_primary, require, using_store
 from alert_history.cli.telling import look_for_router
 from alert_history.config import Settings
 from alert_history.domain.conflict import CONFLICT_LASTS
@@ -29,7 +29,7 @@ _Row = tuple[str, str, str, str]  # an alert's name, the event, the occurrence, 
 
 async def examine_history(settings: Settings) -> list[Finding]:
     """Nothing to say of a database that can't be read, which is a finding of its own, or in which all is well."""
-    async with using_store(settings) as store:
+    async with using_store(on_primary(settings)) as store:
         if await faults_of(store, settings):
             return []
         since = datetime.now(UTC) - CONFLICT_LASTS

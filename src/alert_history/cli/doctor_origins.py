@@ -4,7 +4,7 @@ from contextlib import aclosing
 
 from alert_history.bootstrap import utc_now
 from alert_history.cli.finding import Finding
-from alert_history.cli.store import faults_of, using_store
+from alert_history.cli.store import faults_of, on_primary, using_store
 from alert_history.config import Settings
 from alert_history.domain.standing import Witnesses
 from alert_history.engine.asking import Asked, Asking, Origins
@@ -27,7 +27,7 @@ async def examine_origins(settings: Settings) -> list[Finding]:
 
 async def _known(settings: Settings) -> Witnesses:
     """What is known of senders, if that can be read."""
-    async with using_store(settings) as store:
+    async with using_store(on_primary(settings)) as store:
         if not await faults_of(store, settings):
             await KnownWitnesses(store.recorder, store.upkeep).refresh(is_writing=False)
         return store.recorder.witnesses

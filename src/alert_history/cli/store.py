@@ -34,6 +34,11 @@ async def using_store(
         await store.lifecycle.close()
 
 
+def on_primary(settings: Settings) -> Settings:
+    """The same without a replica: what is asked of it beside its own check must not fail because it is away."""
+    return settings.model_copy(update={"read_database_url": None})
+
+
 async def faults_of(store: Store, settings: Settings) -> list[str]:
     """What keeps the store from being used, a line each, with the database's name; empty if nothing does."""
     checks = await store.lifecycle.check()
