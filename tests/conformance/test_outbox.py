@@ -18,6 +18,7 @@ from alert_history.domain.target import TargetSpec
 from alert_history.errors import NotFound
 from alert_history.ports import DeliveryFilter, Router, Store, StoredDelivery
 from alert_history.storage import open_store
+from tests.conformance import raw
 from tests.conformance.samples import DAY, MINUTE, NOW, SECOND, alert, id_of, receipt
 from tests.lapsing import pass_all
 
@@ -241,6 +242,23 @@ async def test_an_inferred_end_is_told_with_its_reason(store: Store) -> None:
     await pass_all(store.standings, NOW + 9 * DAY, stale_after={})
     (told,) = await _lease(store, now=NOW + 9 * DAY)
     assert (told.alert.ended_by, told.alert.reason) == ("inferred", "there was no sign of it for 25 h 0 min")
+
+
+@pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
+async def test_an_inferred_end_waits_under_a_name_that_pods_of_the_release_before_know(
+    store: Store, database_url: str
+) -> None:
+    """Pods of two releases work on one PostgreSQL; they share no file of SQLite's."""
+    await _record(store, alert())
+    await _settle(store, await _lease(store), "delivered")
+    await pass_all(store.standings, NOW + 26 * 60 * MINUTE, stale_after={})
+    await pass_all(store.standings, NOW + 9 * DAY, stale_after={})
+    assert await raw.fetch(database_url, "SELECT event FROM delivery_queue") == [("resolved",)]
+    (ended,) = await _lease(store, now=NOW + 9 * DAY)
+    assert ended.alert.event == "inferred"
+    await _settle(store, [ended], "delivered")
+    newest, *_ = (await store.outbox.deliveries(DeliveryFilter())).deliveries
+    assert newest.event == "inferred"
 
 
 async def test_what_a_sender_ended_by_word_has_no_reason(store: Store) -> None:

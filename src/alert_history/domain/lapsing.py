@@ -6,7 +6,7 @@ changed in place.
 
 import msgspec
 
-from alert_history.domain.claim import MINUTE_US
+from alert_history.domain.claim import MINUTE_US, SECOND_US
 from alert_history.domain.hearing import end_firing, take_held
 from alert_history.domain.standing import (
     Firing,
@@ -139,5 +139,8 @@ def _sooner(time_us: int, firing: Firing) -> int:
 
 
 def _span(microseconds: int) -> str:
-    minutes = microseconds // MINUTE_US
-    return f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min" if minutes else "a minute"  # noqa: PLR2004
+    seconds = microseconds // SECOND_US
+    if seconds < 60:  # noqa: PLR2004
+        return f"{seconds} s"
+    minutes = seconds // 60
+    return f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min"  # noqa: PLR2004

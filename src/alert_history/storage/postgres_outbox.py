@@ -73,7 +73,11 @@ WITH due AS (
     SELECT id, fingerprint, starts_at, target, event_key, event, receipt_id, 'superseded', created_at, due_at, NULL,
         attempts, log, external_id, $2, shape, enrichment FROM older
 ), leased AS (
-    UPDATE delivery_queue q SET state = 'leased', lease_until = $4, attempts = q.attempts + 1
+    UPDATE delivery_queue q SET state = 'leased', lease_until = $4, attempts = q.attempts + 1,
+        event = CASE WHEN q.event = 'resolved' THEN coalesce((  -- an end waits under the name that all releases know
+            SELECT e.kind FROM events e
+            WHERE e.fingerprint = q.fingerprint AND e.starts_at = q.starts_at AND e.key = q.event_key OFFSET 0
+        ), q.event) ELSE q.event END
     WHERE q.id = ANY(ARRAY(SELECT id FROM waiting WHERE turn = 1))
     RETURNING q.*
 )

@@ -10,7 +10,7 @@ from alert_history.domain.adopting import Kept
 from alert_history.domain.alert import Refused, Silence
 from alert_history.domain.decision import Entry
 from alert_history.domain.microseconds import from_us, to_us
-from alert_history.domain.occurrence import Event, Occurrence, Sighting
+from alert_history.domain.occurrence import ENDINGS, Event, Occurrence, Sighting
 from alert_history.domain.receipt import Outcome, Receipt
 from alert_history.domain.standing import Standing
 from alert_history.storage import postgres_statements as sql
@@ -160,7 +160,10 @@ def alert_row(sighting: Sighting, entry: Entry) -> tuple[Any, ...]:
 
 
 def queue_row(enqueued: Enqueued) -> tuple[Any, ...]:
-    """A row of `postgres_statements.QUEUE_COLUMNS`."""
+    """A row of `postgres_statements.QUEUE_COLUMNS`.
+
+    Whatever ended it, an end waits as `resolved`: a pod of the release before may deliver it, and knows no other.
+    """
     event = enqueued.event
     return (
         enqueued.id,
@@ -168,7 +171,7 @@ def queue_row(enqueued: Enqueued) -> tuple[Any, ...]:
         event.starts_at,
         enqueued.target,
         event.key,
-        event.kind,
+        "resolved" if event.kind in ENDINGS else event.kind,
         event.receipt_id,
         "pending",
         event.at,
