@@ -45,6 +45,19 @@ async def double(url: str, of: Alert, *, starts_at: datetime) -> None:
     await connection.close()
 
 
+async def resolve(url: str, *, starts_at: datetime, ends_at: datetime, received_at: datetime) -> None:
+    """The occurrence with that start is over, as a pod of that release was told then."""
+    change = "UPDATE alerts SET status = 'resolved', ends_at = {}, last_received_at = {} WHERE starts_at = {}"
+    if is_sqlite(url):
+        with sqlite3.connect(url.removeprefix("sqlite:///")) as file:
+            file.execute(change.format("?", "?", "?"), (to_us(ends_at), to_us(received_at), to_us(starts_at)))
+        file.close()
+        return
+    connection = await asyncpg.connect(url)
+    await connection.execute(change.format("$1", "$2", "$3"), ends_at, received_at, starts_at)
+    await connection.close()
+
+
 def _double(file: sqlite3.Connection, of: Alert, starts_at: int) -> None:
     (highest,) = file.execute("SELECT max(id) FROM alerts").fetchone()
     file.execute(

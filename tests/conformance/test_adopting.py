@@ -17,7 +17,7 @@ from alert_history.ports import Store
 from alert_history.storage import is_sqlite, open_store
 from tests.conformance.raw import fetch
 from tests.conformance.samples import MINUTE, NOW, SECOND, STARTS_AT, alert, everything, id_of, posted, receipt
-from tests.legacy import double, forget_claims
+from tests.legacy import double, forget_claims, resolve
 
 TARGETS = (TargetSpec("pager", "webhook", {}),)
 FIRING = alert()
@@ -155,6 +155,58 @@ async def test_what_a_pod_of_the_release_before_began_earlier_is_part_of_what_is
     await store.standings.adopt(NOW)
     (found,) = await everything(store)
     assert (found.id, found.starts_at) == (id_of(FIRING), STARTS_AT - MINUTE)
+
+
+@pytest.mark.parametrize("starts_at", [STARTS_AT - SECOND, SECOND_START])
+@pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
+async def test_what_a_pod_of_the_release_before_was_told_to_be_over_is_over(
+    database_url: str, opened: OpenStore, starts_at: datetime
+) -> None:
+    """Pods of two releases work on one PostgreSQL: one heard the firing, the other its end, with another start."""
+    store = await opened()
+    await store.recorder.commit([sent(FIRING)])
+    assert await told(store) == ["firing"]
+    await double(database_url, FIRING, starts_at=starts_at)
+    await resolve(database_url, starts_at=starts_at, ends_at=NOW + SECOND, received_at=NOW + 2 * SECOND)
+    assert await store.standings.adopt(NOW + 3 * SECOND) == 1
+    assert await store.standings.adopt(NOW + 4 * SECOND) == 0
+    assert [(one.id, one.state) for one in await everything(store)] == [(id_of(FIRING), "resolved")]
+    assert await told(store) == ["resolved"]
+
+
+async def test_a_clear_by_a_slow_clock_that_was_kept_apart_ends_what_it_meant(
+    database_url: str, opened: OpenStore
+) -> None:
+    """A release before ours kept it as an occurrence without a length, before what it meant."""
+    before = await opened()
+    await before.recorder.commit([sent(FIRING)])
+    assert await told(before) == ["firing"]
+    await before.lifecycle.close()
+    cleared = STARTS_AT - 5 * SECOND
+    await double(database_url, FIRING, starts_at=cleared)
+    await resolve(database_url, starts_at=cleared, ends_at=cleared, received_at=NOW + SECOND)
+    await forget_claims(database_url)
+    store = await opened()
+    await store.standings.adopt(NOW + MINUTE)
+    states = {one.id: (one.state, one.ended_by) for one in await everything(store)}
+    assert states == {id_of(FIRING): ("resolved", "inferred"), id_at(cleared): ("resolved", "resolved")}
+    assert await told(store) == ["resolved"]
+
+
+async def test_what_was_over_before_it_fires_again_ends_nothing(database_url: str, opened: OpenStore) -> None:
+    before = await opened()
+    await before.recorder.commit([sent(FIRING)])
+    await before.lifecycle.close()
+    earlier = STARTS_AT - 2 * MINUTE
+    await double(database_url, FIRING, starts_at=earlier)
+    await resolve(database_url, starts_at=earlier, ends_at=STARTS_AT - MINUTE, received_at=STARTS_AT - MINUTE)
+    await forget_claims(database_url)
+    store = await opened()
+    await store.standings.adopt(NOW + MINUTE)
+    assert {one.id: one.state for one in await everything(store)} == {
+        id_of(FIRING): "firing",
+        id_at(earlier): "resolved",
+    }
 
 
 async def test_a_dry_run_says_what_a_repair_would_do_and_does_nothing(upgraded: Store) -> None:

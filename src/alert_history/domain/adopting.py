@@ -9,7 +9,7 @@ from datetime import datetime
 
 import msgspec
 
-from alert_history.domain.claim import Claim
+from alert_history.domain.claim import MINUTE_US, Claim
 from alert_history.domain.decision import Decision, Entry, Known, claim_of_kept, settle, take_steps
 from alert_history.domain.hearing import end_firing
 from alert_history.domain.microseconds import from_us, to_us
@@ -26,7 +26,10 @@ from alert_history.domain.standing import (
 )
 from alert_history.domain.step import Step
 
+CLOCK_US = 5 * MINUTE_US
+"""How far the clock may be off of who names no start."""
 _JOINED = "it is the same firing as an older occurrence: its sender named another start"
+_CLEARED = "somebody cleared it, by a clock that was slow"
 
 
 class Kept(msgspec.Struct):
@@ -60,6 +63,7 @@ def adopt(
     for kept in _survivor_first(occurrences, known.firing):
         adoption.decision.entries[kept.key_us] = Entry(from_us(kept.key_us), kept.occurrence)
         _take_in(adoption, kept, known, rules=rules)
+    _end_cleared(adoption, occurrences)
     decision = adoption.decision
     settle(decision)
     for kept in occurrences:
@@ -81,13 +85,42 @@ def _take_in(adoption: Adoption, kept: Kept, known: Standing, *, rules: Rules) -
         add_past(standing, past)
     elif is_open and known.firing is not None and known.firing.key_us == kept.key_us:
         standing.firing = _refreshed(known.firing, kept.occurrence)
-    elif standing.firing is None:
+    elif standing.firing is None or (not is_open and not _ends(standing.firing, kept)):
         _begin(standing, kept)
     elif _is_apart(standing.firing, kept, rules=rules):
         _end(adoption, standing.firing, kept, end_us=standing.firing.last_sign_us)
         _begin(standing, kept)
     else:
         _join(adoption, standing.firing, kept)
+
+
+def _ends(firing: Firing, kept: Kept) -> bool:
+    """Whether an occurrence that is over says that what is open is, too: nobody has said since that it fires."""
+    occurrence = kept.occurrence
+    end_us = to_us(occurrence.ends_at or occurrence.last_received_at)
+    return end_us >= firing.start_us and firing.last_sign_us <= to_us(occurrence.last_received_at)
+
+
+def _end_cleared(adoption: Adoption, occurrences: Sequence[Kept]) -> None:
+    """End what a resolve without a start meant that a release before ours kept as an occurrence without a length."""
+    firing = adoption.decision.standing.firing
+    if firing is None:
+        return
+    meant = next((kept for kept in occurrences if kept.key_us == firing.key_us), None)
+    if meant is not None and any(_clears(kept, firing) for kept in occurrences):
+        bounds_us = (firing.start_us, firing.last_sign_us)
+        ended = end_firing(
+            adoption.decision.standing, firing.last_sign_us, "inferred", bounds_us=bounds_us, reason=_CLEARED
+        )
+        _take(adoption, meant, ended)
+
+
+def _clears(kept: Kept, firing: Firing) -> bool:
+    occurrence = kept.occurrence
+    if occurrence.status == "firing" or occurrence.ends_at is None or to_us(occurrence.ends_at) != kept.key_us:
+        return False
+    is_meant = 0 < firing.start_us - kept.key_us <= CLOCK_US
+    return is_meant and firing.last_sign_us <= to_us(occurrence.last_received_at)
 
 
 def _refreshed(firing: Firing, occurrence: Occurrence) -> Firing:

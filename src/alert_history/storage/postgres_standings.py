@@ -24,10 +24,18 @@ _MICROSECOND = timedelta(microseconds=1)
 _UNCLAIMED = """
 SELECT DISTINCT fingerprint FROM alerts WHERE claim IS NULL AND status = 'firing' ORDER BY fingerprint LIMIT $1
 """
+# What a pod of the release before was told to be over, of what a pod of ours has open: for while a deployment rolls.
+_ENDED_BESIDE = """
+SELECT DISTINCT a.fingerprint FROM alerts a JOIN standings s ON s.fingerprint = a.fingerprint
+WHERE a.timestamp > $1 AND a.claim IS NULL AND a.status = 'resolved' AND s.closed_at IS NULL LIMIT $2
+"""
+_ROLLS_FOR = timedelta(minutes=30)
+_LOOKS_BACK = timedelta(seconds=30)
 _OCCURRENCES = """
 SELECT a.* FROM unnest($1::text[]) AS u(fingerprint) CROSS JOIN LATERAL (
     SELECT * FROM alerts a WHERE a.fingerprint = u.fingerprint AND a.starts_at >= (
-        SELECT min(o.starts_at) FROM alerts o WHERE o.fingerprint = u.fingerprint AND o.status = 'firing')) a
+        SELECT min(o.starts_at) FROM alerts o WHERE o.fingerprint = u.fingerprint AND o.status = 'firing'
+    ) - interval '5 minutes') a
 ORDER BY a.fingerprint, a.starts_at
 """
 _DUE = """
@@ -73,12 +81,17 @@ class PostgresStandings:
         self._router = router
         self._rules = rules
         self._read_up_to = ""
+        self._began: datetime | None = None
 
     async def adopt(self, now: datetime, *, limit: int = 500) -> int:
         """See `ports.Standings.adopt`."""
         with storage_errors():
             async with self._connections.keeper() as connection:
                 fingerprints = [row[0] for row in await connection.fetch(_UNCLAIMED, limit)]
+                self._began = self._began or now
+                if now - self._began < _ROLLS_FOR:
+                    beside = await connection.fetch(_ENDED_BESIDE, now - _LOOKS_BACK, limit)
+                    fingerprints = list(dict.fromkeys([*fingerprints, *(row[0] for row in beside)]))[:limit]
                 for fingerprint in fingerprints:
                     async with connection.transaction():
                         await adopt_one(connection, fingerprint, now=now, rules=self._rules, router=self._router)

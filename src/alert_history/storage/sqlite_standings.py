@@ -26,7 +26,7 @@ _UNCLAIMED = """SELECT DISTINCT fingerprint FROM alerts INDEXED BY idx_alerts_un
 _OCCURRENCES = """SELECT a.* FROM alert_terms t JOIN alerts a ON a.id = t.rowid
     WHERE t.alert_terms MATCH ? AND a.fingerprint = ? AND a.starts_at >= (
         SELECT min(o.starts_at) FROM alert_terms n JOIN alerts o ON o.id = n.rowid
-        WHERE n.alert_terms MATCH ? AND o.fingerprint = ? AND o.status = 'firing') ORDER BY a.starts_at"""
+        WHERE n.alert_terms MATCH ? AND o.fingerprint = ? AND o.status = 'firing') - 300000000 ORDER BY a.starts_at"""
 _DUE = """SELECT DISTINCT fingerprint FROM (SELECT fingerprint FROM alerts INDEXED BY idx_alerts_expires_at
     WHERE status = 'firing' AND expires_at IS NOT NULL AND expires_at <= ? AND claim IS NOT NULL
     ORDER BY expires_at LIMIT ?)"""
