@@ -34,9 +34,10 @@ from tests.servers import PostgresServer
 
 MODULES = (statements, postgres_standings, postgres_reconciling)
 HOT = [
-    *((statements, name) for name in ("COUNT_REPEATS", "LOCK_STANDINGS", "LOCK_STANDINGS_NOWAIT", "LOCK_ALERTS")),
-    *((statements, name) for name in ("LOCK_ALERTS_NOWAIT", "WHOLE_ALERTS", "NEWEST_ALERTS", "UPDATE_ALERTS")),
-    *((statements, name) for name in ("KNOWN_KEYS", "NEWEST_STARTS", "OPEN_GRAFANA")),
+    *((statements, name) for name in ("COUNT_REPEATS", "LOCK_STANDINGS", "LOCK_FREE_STANDINGS", "LOCK_ALERTS")),
+    *((statements, name) for name in ("LOCK_FREE_ALERTS", "WHOLE_ALERTS", "NEWEST_ALERTS", "UPDATE_ALERTS")),
+    *((statements, name) for name in ("KNOWN_KEYS", "NEWEST_STARTS", "OPEN_GRAFANA", "KNOWN_STANDINGS")),
+    (statements, "OWN_STANDINGS"),
     *((postgres_standings, name) for name in ("_TRY_STANDINGS", "_OCCURRENCES", "_JOIN", "_OLD_STANDINGS", "_FORGET")),
     *((postgres_reconciling, name) for name in ("_OPEN", "_FREE", "_CONFIRM")),
 ]
@@ -45,6 +46,7 @@ LOOKED_FOR = {
     (postgres_standings, "_UNCLAIMED"): "idx_alerts_unclaimed",
     (postgres_standings, "_DUE"): "idx_alerts_expires_at",
     (postgres_standings, "_SILENT"): "idx_alerts_firing",
+    (postgres_standings, "_ENDED_BESIDE"): "idx_alerts_timestamp",
     (postgres_standings, "_COUNT"): "idx_alerts_firing",
     (postgres_standings, "_CONFLICTS"): "idx_standings_conflict",
     (postgres_reconciling, "_UNCLAIMED"): "idx_alerts_unclaimed",
@@ -52,6 +54,7 @@ LOOKED_FOR = {
 }
 """What is looked for all the time, by an index that holds little else."""
 OTHERS = {
+    (statements, "INSERT_RECEIPTS"),  # of what is given
     (statements, "TOLD_TARGETS"),  # by an index of its own: see below
     (postgres_standings, "_LOAD_GROUPS"),  # of a table with a row a group
 }
@@ -156,7 +159,7 @@ async def test_what_time_changes_is_found_by_an_index_of_its_own(
 ) -> None:
     plan = await plan_of(writer, getattr(module, name))
     assert "Seq Scan" not in plan
-    assert await _indexes(writer, plan) - {"alerts_pkey"} == {LOOKED_FOR[module, name]}
+    assert await _indexes(writer, plan) - {"alerts_pkey", "standings_pkey"} == {LOOKED_FOR[module, name]}
 
 
 async def _indexes(connection: "asyncpg.Connection[Any]", plan: str) -> set[str]:
