@@ -144,6 +144,17 @@ def test_replicas_that_start_together_and_are_sent_alerts_leave_none(url: str, l
     assert log.errors == []
 
 
+def test_a_first_start_that_is_read_from_all_the_time_leaves_none(url: str, log: Log) -> None:
+    with _service(url) as server, httpx.Client(base_url=server.url, trust_env=False, timeout=30) as client:
+        server.launch()
+        answers: list[int] = []
+        while httpx.codes.OK not in answers:
+            with suppress(httpx.TransportError):
+                answers.append(client.get("/api/v1/alerts").status_code)
+    assert set(answers) <= {httpx.codes.OK, httpx.codes.SERVICE_UNAVAILABLE}
+    assert log.errors == []
+
+
 async def test_replicas_that_make_and_drop_partitions_at_once_leave_none(replicas: list[Store], log: Log) -> None:
     await asyncio.gather(*(store.upkeep.prepare(NOW) for store in replicas))
     for number, store in enumerate(replicas):

@@ -87,6 +87,7 @@ class Connections:
         self._keeper: Connection | None = None
         self._pool: asyncpg.Pool[Any] | None = None
         self.gate = _Gate()
+        self.is_opening = False
 
     @asynccontextmanager
     async def writer(self) -> AsyncIterator[Connection]:
@@ -150,8 +151,13 @@ class Connections:
     async def reader(self) -> AsyncIterator[Connection]:
         """A connection for reading; waits at most `READ_TIMEOUT_SECONDS` for one.
 
-        The server breaks a read off after as long. If not even that is heard of, the connection is given up.
+        The server breaks a read off after as long. If not even that is heard of, the connection is given up. As long as
+        the schema is not known to be there nothing is read: that would be an error in the server's log.
+
+        Raises: StorageUnavailable.
         """
+        if self.is_opening:
+            raise StorageUnavailable("the schema is not known to be there yet")
         if self._pool is None:
             self._pool = asyncpg.create_pool(
                 connect=self._connect_reader,

@@ -23,11 +23,13 @@ class PostgresLifecycle:
 
     async def open(self) -> None:
         """Migrate if the schema is behind. A schema from a newer release is left alone and served."""
+        self._connections.is_opening = True
         with storage_errors():
             version = await self._version()
         if version is None or version < SCHEMA_HEAD:
             await self._upgrade()
             _log.info("schema_migrated", was=version, now=SCHEMA_HEAD)
+        self._connections.is_opening = False
 
     async def check(self) -> dict[str, str]:
         """See `ports.Lifecycle.check`."""
