@@ -66,13 +66,6 @@ def test_two_clusters_with_a_scope_each_never_touch(scenario: Scenario) -> None:
 
 
 @_ASKED
-@given(two_clusters(is_scoped=True, is_asked=True))
-def test_who_is_asked_of_two_clusters_with_a_scope_each_speaks_of_its_own(scenario: Scenario) -> None:
-    trial = Trial(play(scenario))
-    assert trial.faults(is_calm=True) == [], describe(trial)
-
-
-@_ASKED
 @given(two_clusters(is_scoped=False))
 def test_two_clusters_without_a_scope_are_one_occurrence_that_fires_as_long_as_one_says_so(scenario: Scenario) -> None:
     trial = Trial(play(scenario))
