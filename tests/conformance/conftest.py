@@ -12,6 +12,7 @@ import pytest
 from alert_history.ports import Store
 from alert_history.storage import open_store
 from tests.conformance.samples import NOW
+from tests.pager import route_all
 from tests.servers import PostgresServer
 
 _TABLES = """SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace
@@ -90,3 +91,14 @@ async def _empty(url: str) -> None:
     tables = await connection.fetch(_TABLES)
     await connection.execute("; ".join(f"DELETE FROM {table}" for (table,) in tables))
     await connection.close()
+
+
+@pytest.fixture
+async def replicas(database_url: str) -> AsyncIterator[list[Store]]:
+    """Two replicas on one database, whose pager is told of everything."""
+    stores = [open_store(database_url, router=route_all) for _ in range(2)]
+    for store in stores:
+        await store.lifecycle.open()
+    yield stores
+    for store in stores:
+        await store.lifecycle.close()

@@ -69,13 +69,18 @@ async def told(store: Store) -> list[str]:
     return heard
 
 
-@pytest.fixture
-async def upgraded(database_url: str, opened: OpenStore) -> Store:
-    """Two occurrences of one firing, as a release before ours kept it; the first was told."""
+async def _fired_before(opened: OpenStore) -> None:
+    """The pager was told that it fires, before an upgrade."""
     before = await opened()
     await before.recorder.commit([sent(FIRING)])
     assert await told(before) == ["firing"]
     await before.lifecycle.close()
+
+
+@pytest.fixture
+async def upgraded(database_url: str, opened: OpenStore) -> Store:
+    """Two occurrences of one firing, as a release before ours kept it; the first was told."""
+    await _fired_before(opened)
     await double(database_url, FIRING, starts_at=SECOND_START)
     await forget_claims(database_url)
     return await opened()
@@ -95,10 +100,7 @@ async def test_the_id_of_a_joined_double_leads_to_the_one_that_goes_on(upgraded:
 
 
 async def test_a_gap_between_two_starts_ends_the_first_and_tells_it(database_url: str, opened: OpenStore) -> None:
-    before = await opened()
-    await before.recorder.commit([sent(FIRING)])
-    assert await told(before) == ["firing"]
-    await before.lifecycle.close()
+    await _fired_before(opened)
     later = NOW + timedelta(hours=2)
     await double(database_url, FIRING, starts_at=later)
     await forget_claims(database_url)
@@ -178,10 +180,7 @@ async def test_a_clear_by_a_slow_clock_that_was_kept_apart_ends_what_it_meant(
     database_url: str, opened: OpenStore
 ) -> None:
     """A release before ours kept it as an occurrence without a length, before what it meant."""
-    before = await opened()
-    await before.recorder.commit([sent(FIRING)])
-    assert await told(before) == ["firing"]
-    await before.lifecycle.close()
+    await _fired_before(opened)
     cleared = STARTS_AT - 5 * SECOND
     await double(database_url, FIRING, starts_at=cleared)
     await resolve(database_url, starts_at=cleared, ends_at=cleared, received_at=NOW + SECOND)
@@ -247,10 +246,7 @@ def _by_grafana(one: Alert, at: datetime) -> Receipt:
 async def test_an_alert_of_a_grafana_that_was_open_before_scopes_goes_on_until_it_is_over(
     database_url: str, opened: OpenStore
 ) -> None:
-    before = await opened()
-    await before.recorder.commit([sent(FIRING)])
-    assert await told(before) == ["firing"]
-    await before.lifecycle.close()
+    await _fired_before(opened)
     await forget_claims(database_url, source="grafana")
     store = await opened()
     await store.recorder.commit([_by_grafana(FIRING, NOW + MINUTE)])

@@ -6,7 +6,7 @@ See `tests/unit/test_firing_trials.py` for many more stories, without a database
 """
 
 import random
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import pytest
@@ -15,7 +15,6 @@ from alert_history.domain.microseconds import from_us, to_us
 from alert_history.domain.occurrence import Event, occurrence_id, split_occurrence_id
 from alert_history.domain.receipt import Receipt
 from alert_history.ports import Store
-from alert_history.storage import open_store
 from tests.conformance.replaying import EXCHANGE_EVERY, Replayer
 from tests.conformance.samples import everything
 from tests.firing.asked import read
@@ -23,7 +22,6 @@ from tests.firing.judge import Became, Telling, second_of
 from tests.firing.model import modelled
 from tests.firing.stories import drawn, scenarios, two_clusters
 from tests.firing.trial import LONG_AFTER, Trial, describe
-from tests.pager import route_all
 from tests.senders.alertmanager import Receiver, Silencing, Timing
 from tests.senders.asking import Answered
 from tests.senders.network import START, Trouble, moment
@@ -71,23 +69,12 @@ EXTRA_LOOKS = 0.1
 """How often a replica looks though nothing is due."""
 
 
-@pytest.fixture
-async def stores(database_url: str) -> AsyncIterator[list[Store]]:
-    """Two replicas of ours, whose pager is told of everything."""
-    stores = [open_store(database_url, router=route_all) for _ in range(2)]
-    for store in stores:
-        await store.lifecycle.open()
-    yield stores
-    for store in stores:
-        await store.lifecycle.close()
-
-
 @pytest.mark.parametrize("story", STAGES)
 async def test_two_replicas_that_hear_of_each_other_at_once_decide_as_the_rules_alone(
-    story: str, stores: list[Store]
+    story: str, replicas: list[Store]
 ) -> None:
     trial = Trial(STAGES[story])
-    became = await Replay(trial, stores, story=story, is_at_once=True).became()
+    became = await Replay(trial, replicas, story=story, is_at_once=True).became()
     assert trial.faults(became) == [], describe(trial)
     assert list(map(_seen, became.events)) == list(map(_seen, _in_order(trial.became.events)))
     assert _by_label_set(became.told) == _by_label_set(trial.became.told)
@@ -96,10 +83,10 @@ async def test_two_replicas_that_hear_of_each_other_at_once_decide_as_the_rules_
 
 @pytest.mark.parametrize("story", STAGES)
 async def test_two_replicas_that_hear_of_each_other_seconds_later_leave_no_fault(
-    story: str, stores: list[Store]
+    story: str, replicas: list[Store]
 ) -> None:
     trial = Trial(STAGES[story])
-    became = await Replay(trial, stores, story=story, is_at_once=False).became()
+    became = await Replay(trial, replicas, story=story, is_at_once=False).became()
     assert trial.faults(became) == [], describe(trial)
 
 

@@ -4,18 +4,15 @@ What no request says can't be known: then it is unconfirmed, and why. Told once,
 turns, a sequence means the same.
 """
 
-from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 
 import pytest
 
 from alert_history.ports import Store, StoredAlert
-from alert_history.storage import open_store
 from tests.conformance import sequences
 from tests.conformance.replaying import Replayer
 from tests.conformance.samples import DAY, MINUTE, SECOND, everything
 from tests.conformance.sequences import Sequence, Truth
-from tests.pager import route_all
 
 BEAT = 5 * SECOND
 SETTLED = 45 * SECOND
@@ -36,17 +33,6 @@ REASONS = {
     "4-alertmanager-silenced-member-resolves": "its Alertmanager lists its group without it",
     "9-alertmanager-send-resolved-false": "there was no sign of it for 1 min",
 }
-
-
-@pytest.fixture
-async def replicas(database_url: str) -> AsyncIterator[list[Store]]:
-    """Two replicas on one database, whose pager is told of everything."""
-    stores = [open_store(database_url, router=route_all) for _ in range(2)]
-    for store in stores:
-        await store.lifecycle.open()
-    yield stores
-    for store in stores:
-        await store.lifecycle.close()
 
 
 @pytest.fixture(params=["told once", "told twice", "told by turns"])
