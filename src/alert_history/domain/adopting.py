@@ -9,7 +9,7 @@ from datetime import datetime
 
 import msgspec
 
-from alert_history.domain.claim import MINUTE_US, Claim
+from alert_history.domain.claim import CLOCK_US, Claim
 from alert_history.domain.decision import Decision, Entry, Known, claim_of_kept, settle, take_steps
 from alert_history.domain.hearing import end_firing
 from alert_history.domain.microseconds import from_us, to_us
@@ -26,8 +26,6 @@ from alert_history.domain.standing import (
 )
 from alert_history.domain.step import Step
 
-CLOCK_US = 5 * MINUTE_US
-"""How far the clock may be off of who names no start."""
 _JOINED = "it is the same firing as an older occurrence: its sender named another start"
 _CLEARED = "somebody cleared it, by a clock that was slow"
 
@@ -39,6 +37,11 @@ class Kept(msgspec.Struct):
     occurrence: Occurrence
     first: Sighting
     notified: list[str] = []
+
+    @property
+    def end_us(self) -> int:
+        """When it was over; where nobody said so, its last sign."""
+        return to_us(self.occurrence.ends_at or self.occurrence.last_received_at)
 
 
 class Adoption(msgspec.Struct):
@@ -96,9 +99,7 @@ def _take_in(adoption: Adoption, kept: Kept, known: Standing, *, rules: Rules) -
 
 def _ends(firing: Firing, kept: Kept) -> bool:
     """Whether an occurrence that is over says that what is open is, too: nobody has said since that it fires."""
-    occurrence = kept.occurrence
-    end_us = to_us(occurrence.ends_at or occurrence.last_received_at)
-    return end_us >= firing.start_us and firing.last_sign_us <= to_us(occurrence.last_received_at)
+    return kept.end_us >= firing.start_us and firing.last_sign_us <= to_us(kept.occurrence.last_received_at)
 
 
 def _end_cleared(adoption: Adoption, occurrences: Sequence[Kept]) -> None:
@@ -159,7 +160,7 @@ def _begin(standing: Standing, kept: Kept) -> None:
             notified=tuple(kept.notified),
         )
     else:
-        end_us = max(to_us(occurrence.ends_at or occurrence.last_received_at), start_us)
+        end_us = max(kept.end_us, start_us)
         ended_by = occurrence.ended_by or "resolved"
         add_past(standing, Past(kept.key_us, start_us, end_us, ended_by, notified=tuple(kept.notified)))
 
@@ -185,8 +186,8 @@ def _join(adoption: Adoption, firing: Firing, kept: Kept) -> None:
     if occurrence.status == "firing":
         _end_double(adoption, firing, kept)
         return
-    end_us, ended_by = to_us(occurrence.ends_at or occurrence.last_received_at), occurrence.ended_by or "resolved"
-    _take(adoption, kept, end_firing(adoption.decision.standing, end_us, ended_by, reason=_JOINED))
+    ended_by = occurrence.ended_by or "resolved"
+    _take(adoption, kept, end_firing(adoption.decision.standing, kept.end_us, ended_by, reason=_JOINED))
 
 
 def _end_double(adoption: Adoption, firing: Firing, kept: Kept) -> None:

@@ -19,6 +19,8 @@ UNKNOWN_SENDER = ""
 MILLISECOND_US = 1_000
 SECOND_US = 1_000_000
 MINUTE_US = 60 * SECOND_US
+CLOCK_US = 5 * MINUTE_US
+"""How far the clock may be off of who names no start."""
 RESENDS_PROMISED = 4
 """How many resend delays ahead Prometheus and vmalert promise."""
 

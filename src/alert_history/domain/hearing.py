@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from alert_history.domain.claim import MINUTE_US, SECOND_US, Claim, Ended, Word, is_same_start
+from alert_history.domain.claim import CLOCK_US, MINUTE_US, SECOND_US, Claim, Ended, Word, is_same_start
 from alert_history.domain.conflict import watch_split
 from alert_history.domain.peers import find_peer, merge_peers, rename_peers, take_over
 from alert_history.domain.standing import (
@@ -34,8 +34,6 @@ from alert_history.domain.standing import (
 )
 from alert_history.domain.step import Step
 
-_CLOCK_US = 5 * MINUTE_US
-"""How far the clock may be off of who names no start."""
 _OVERTAKEN_US = 10 * SECOND_US
 """How much later than the next request of its sender one may come: each is answered within half of that."""
 _AHEAD_US = MINUTE_US // 2
@@ -443,7 +441,7 @@ def _latest_end(firing: Firing) -> int:
 
 def _ends_open(standing: Standing, firing: Firing, word: Word, end_us: int) -> list[Step]:
     """Without a start the open one is meant, whoever claims it."""
-    if end_us < firing.start_us - _CLOCK_US:
+    if end_us < firing.start_us - CLOCK_US:
         return _ends_unheard(standing, word, end_us)
     end_us = max(end_us, firing.start_us)
     firing.ended = remembered(firing.ended, _ended(word, end_us, claims=firing.claims))
@@ -454,7 +452,7 @@ def _ends_unheard(standing: Standing, word: Word, end_us: int) -> list[Step]:
     """The end of what is not open: known, or a firing that nobody told of while it was."""
     start_us = min(word.start_us, end_us)
     for past in reversed(standing.past):
-        slack_us = 0 if word.is_start_given else _CLOCK_US
+        slack_us = 0 if word.is_start_given else CLOCK_US
         if start_us <= past.end_us + slack_us and end_us >= past.start_us - slack_us:
             if not is_said(past.words, word, word.sender):
                 past.words = remembered(past.words, _ended(word, end_us))

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from alert_history.domain.adopting import Kept, adopt
+from alert_history.domain.claim import CLOCK_US
 from alert_history.domain.conflict import CONFLICT_LASTS
 from alert_history.domain.decision import Decision, Known, let_leave, let_pass
 from alert_history.domain.group import SeenGroup
@@ -31,11 +32,11 @@ WHERE a.timestamp > $1 AND a.claim IS NULL AND a.status = 'resolved' AND s.close
 """
 _ROLLS_FOR = timedelta(minutes=30)
 _LOOKS_BACK = timedelta(seconds=30)
-_OCCURRENCES = """
+_OCCURRENCES = f"""
 SELECT a.* FROM unnest($1::text[]) AS u(fingerprint) CROSS JOIN LATERAL (
     SELECT * FROM alerts a WHERE a.fingerprint = u.fingerprint AND a.starts_at >= (
         SELECT min(o.starts_at) FROM alerts o WHERE o.fingerprint = u.fingerprint AND o.status = 'firing'
-    ) - interval '5 minutes') a
+    ) - interval '{CLOCK_US} microseconds') a
 ORDER BY a.fingerprint, a.starts_at
 """
 _DUE = """

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 
 from alert_history.domain.adopting import adopt
+from alert_history.domain.claim import CLOCK_US
 from alert_history.domain.conflict import CONFLICT_LASTS
 from alert_history.domain.decision import Decision, Known, let_leave, let_pass
 from alert_history.domain.group import SeenGroup
@@ -23,10 +24,10 @@ _STEP_ROWS = 200
 
 _UNCLAIMED = """SELECT DISTINCT fingerprint FROM alerts INDEXED BY idx_alerts_unclaimed
     WHERE claim IS NULL AND status = 'firing' ORDER BY fingerprint LIMIT ?"""
-_OCCURRENCES = """SELECT a.* FROM alert_terms t JOIN alerts a ON a.id = t.rowid
+_OCCURRENCES = f"""SELECT a.* FROM alert_terms t JOIN alerts a ON a.id = t.rowid
     WHERE t.alert_terms MATCH ? AND a.fingerprint = ? AND a.starts_at >= (
         SELECT min(o.starts_at) FROM alert_terms n JOIN alerts o ON o.id = n.rowid
-        WHERE n.alert_terms MATCH ? AND o.fingerprint = ? AND o.status = 'firing') - 300000000 ORDER BY a.starts_at"""
+        WHERE n.alert_terms MATCH ? AND o.fingerprint = ? AND o.status = 'firing') - {CLOCK_US} ORDER BY a.starts_at"""
 _DUE = """SELECT DISTINCT fingerprint FROM (SELECT fingerprint FROM alerts INDEXED BY idx_alerts_expires_at
     WHERE status = 'firing' AND expires_at IS NOT NULL AND expires_at <= ? AND claim IS NOT NULL
     ORDER BY expires_at LIMIT ?)"""
