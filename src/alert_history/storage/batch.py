@@ -4,7 +4,8 @@ import os
 from collections import Counter
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from itertools import islice
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -51,6 +52,9 @@ _ANY_TIME_US = 10**15
 FORGET_GROUPS_AFTER = timedelta(days=30)
 """How long before standings are forgotten what was seen of groups is."""
 
+_Key = TypeVar("_Key")
+_Value = TypeVar("_Value")
+
 encode_json = msgspec.json.Encoder().encode
 _PLAIN_CLAIM = ",false,null,false]],"
 _PLAIN_FIRING = ",[],null,null,null,null,false],[],[],null]"
@@ -76,6 +80,14 @@ def by_fingerprint(receipts: Iterable[Receipt]) -> dict[str, list[Sighting]]:
         for sighting in receipt.sightings:
             groups.setdefault(sighting.alert.fingerprint, []).append(sighting)
     return dict(sorted(groups.items()))
+
+
+def remember(known: dict[_Key, _Value], news: Mapping[_Key, _Value], *, limit: int) -> None:
+    """Add news to what is known, and forget what was remembered first, beyond so many."""
+    known.update(news)
+    surplus = max(len(known) - limit, 0)
+    for key in list(islice(known, surplus)):
+        del known[key]
 
 
 class Enqueued(msgspec.Struct, frozen=True):

@@ -26,6 +26,7 @@ from alert_history.storage.batch import (
     outcomes,
     place_notes,
     quarantined,
+    remember,
     renamed,
     scoped_notes,
 )
@@ -105,7 +106,7 @@ class PostgresRecorder:
             async with self._connections.writer() as connection:
                 decisions, kept = await self._in_transaction(connection, receipts, groups=groups, bodies=bodies)
         self._see(decisions)
-        _remember(self._known_bodies, bodies, limit=_KNOWN_BODIES)
+        remember(self._known_bodies, dict.fromkeys(bodies), limit=_KNOWN_BODIES)
         return kept
 
     async def _in_transaction(
@@ -139,8 +140,8 @@ class PostgresRecorder:
     def _see(self, decisions: Sequence[Decision]) -> None:
         self.witnesses = with_peers(self.witnesses, decisions)
         newest = ((decision.fingerprint, decision.newest) for decision in decisions)
-        self._seen.update((fingerprint, entry.starts_at) for fingerprint, entry in newest if entry is not None)
-        _forget(self._seen, limit=_SEEN)
+        seen = {fingerprint: entry.starts_at for fingerprint, entry in newest if entry is not None}
+        remember(self._seen, seen, limit=_SEEN)
 
     def _new_bodies(self, receipts: Iterable[Receipt]) -> dict[tuple[bytes, datetime], bytes]:
         """Compressed bodies not stored yet today: a repeated notification is the same bytes again."""
@@ -155,19 +156,6 @@ class PostgresRecorder:
 def day_of(time: datetime) -> datetime:
     """Midnight UTC before it."""
     return datetime(time.year, time.month, time.day, tzinfo=UTC)
-
-
-def _remember(known: dict[Any, None], keys: Iterable[Any], *, limit: int) -> None:
-    known.update(dict.fromkeys(keys))
-    _forget(known, limit=limit)
-
-
-def _forget(known: dict[Any, Any], *, limit: int) -> None:
-    """Forget what was remembered first."""
-    surplus = len(known) - limit
-    if surplus > 0:
-        for key in [key for key, _ in zip(known, range(surplus), strict=False)]:
-            del known[key]
 
 
 async def _keep_receipts(

@@ -33,6 +33,7 @@ from alert_history.storage.batch import (
     place_notes,
     quarantined,
     read_standing,
+    remember,
     renamed,
     scoped_notes,
     tell,
@@ -161,10 +162,7 @@ class SqliteRecorder:
 
     def _remember_bodies(self, receipts: Iterable[Receipt]) -> None:
         """Of what is committed, so that a body which was rolled back is written the next time."""
-        self._known_bodies |= dict.fromkeys(map(_body_key, receipts))
-        if len(self._known_bodies) > 2 * _KNOWN_BODIES:
-            newest = islice(self._known_bodies, len(self._known_bodies) - _KNOWN_BODIES, None)
-            self._known_bodies = dict.fromkeys(newest)
+        remember(self._known_bodies, dict.fromkeys(map(_body_key, receipts)), limit=_KNOWN_BODIES)
 
 
 def _body_key(receipt: Receipt) -> tuple[int, bytes]:
