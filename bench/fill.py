@@ -16,7 +16,8 @@ from typing import Any
 import asyncpg
 from rich.progress import track
 
-from alert_history.storage import postgres_statements, sqlite_rows
+from alert_history.storage.postgres import statements as postgres_statements
+from alert_history.storage.sqlite import rows as sqlite_rows
 from bench.databases import Database, Postgres, migrate, sqlite_path
 from bench.past import Occurrence
 

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import asyncpg
 
-from alert_history.storage import postgres_statements as sql
+from alert_history.storage.postgres import statements as sql
 from bench.databases import migrate, with_connection
 
 MAX_ALERTS = 200_000

@@ -7,8 +7,8 @@ import msgspec
 from msgspec import Meta
 from starlette.requests import Request
 
-from alert_history.web.documentation import ingest_paths, ingest_types
-from alert_history.web.routes import Operation, openapi, problem_response
+from alert_history.web.http.operation import Operation, openapi, problem_response
+from alert_history.web.ingest.documentation import ingest_paths, ingest_types
 
 
 class PageParameters(msgspec.Struct, frozen=True):

@@ -39,17 +39,17 @@ from alert_history.errors import AlertHistoryError, StorageUnavailable
 from alert_history.ports import Discovery, RoutesSource, Signals, Store, Target
 from alert_history.signals.redis import RedisSignals
 from alert_history.storage import open_store
-from alert_history.storage.batch import new_id
+from alert_history.storage.shared.batch import new_id
 from alert_history.telemetry import Metrics
 from alert_history.urls.masking import masked_url
-from alert_history.web.api import HistoryApi
+from alert_history.web.api.enrichment import EnrichmentApi
+from alert_history.web.api.health import HealthApi
+from alert_history.web.api.history import HistoryApi
+from alert_history.web.api.publishing import PublishingApi
+from alert_history.web.api.routing import RoutingApi
 from alert_history.web.application import Application
-from alert_history.web.classifications import ClassificationsPage
-from alert_history.web.enrichment import EnrichmentApi
-from alert_history.web.health import HealthApi
-from alert_history.web.publishing import PublishingApi
-from alert_history.web.routing import RoutingApi
-from alert_history.web.webhook import Webhook
+from alert_history.web.ingest.webhook import Webhook
+from alert_history.web.pages.classifications import ClassificationsPage
 
 if TYPE_CHECKING:
     from alert_history.discovery.once import Found

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from alert_history.discovery.routes_document import read_routes
-from alert_history.storage import postgres_connection as connections
+from alert_history.storage.postgres import connection as connections
 from tests.chart.rendering import BASIC_SETS, REDIS_TUNING, ROOT, Object, Rendered, guide_values, render, set_values
 
 # --- the guide's values for production --------------------------------------------------------------------------------

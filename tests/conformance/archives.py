@@ -28,7 +28,7 @@ from alert_history.domain.occurrence import Event
 from alert_history.engine.archive import Archiver, encode_manifest, read_manifests
 from alert_history.engine.restore import Restorer
 from alert_history.ports import Shelf, Store
-from alert_history.storage.archive_parquet import ParquetFormat
+from alert_history.storage.shared.parquet import ParquetFormat
 from tests.conformance.samples import DAY, MINUTE, NOW, alert, note, receipt
 
 LATER = NOW + 60 * DAY

@@ -9,8 +9,8 @@ import msgspec
 
 from alert_history.domain.alert import fingerprint
 from alert_history.domain.receipt import Receipt
-from alert_history.storage.batch import new_id
-from alert_history.web.webhook import ROUTES
+from alert_history.storage.shared.batch import new_id
+from alert_history.web.ingest.webhook import ROUTES
 
 FOLDER = Path(__file__).parents[1] / "data" / "sequences"
 NAMES = sorted((path.stem for path in FOLDER.glob("*.jsonl")), key=lambda name: int(name.partition("-")[0]))

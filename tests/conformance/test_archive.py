@@ -15,9 +15,9 @@ from alert_history.engine.upkeep import Retention, forget
 from alert_history.errors import ArchiveFault, Busy, InvalidQuery, NotFound, WouldBeForgotten
 from alert_history.ports import HistoryFilter, Shelf, Store
 from alert_history.storage import open_store
-from alert_history.storage.archive_parquet import ParquetFormat
-from alert_history.storage.archive_shelf import FolderShelf, open_shelf
-from alert_history.storage.sqlite import SqliteRecorder
+from alert_history.storage.shared.parquet import ParquetFormat
+from alert_history.storage.shared.shelf import FolderShelf, open_shelf
+from alert_history.storage.sqlite.recorder import SqliteRecorder
 from tests import servers
 from tests.conformance import raw
 from tests.conformance.archives import (

@@ -12,7 +12,8 @@ from alert_history.domain.alert import Alert, Status, fingerprint
 from alert_history.domain.matching import Matcher, Operator, Query, parse_query
 from alert_history.errors import InvalidQuery, NotFound
 from alert_history.ports import HistoryFilter, PageRequest, Store, StoredAlert
-from alert_history.storage import postgres_history, postgres_search
+from alert_history.storage.postgres import history as postgres_history
+from alert_history.storage.postgres import search as postgres_search
 from tests.conformance.samples import DAY, MINUTE, NOW, SECOND, alert, everything, id_of, receipt
 
 _LABELS = {

@@ -10,7 +10,9 @@ import pytest
 from alert_history.domain.matching import parse_query
 from alert_history.errors import InvalidQuery
 from alert_history.ports import HistoryFilter, PageRequest, Store
-from alert_history.storage import postgres_history, postgres_search, reads
+from alert_history.storage.postgres import history as postgres_history
+from alert_history.storage.postgres import search as postgres_search
+from alert_history.storage.shared import reads
 from tests.conformance.samples import MINUTE, NOW, SECOND, alert, all_pages, everything, receipt
 
 

@@ -6,7 +6,7 @@ import pytest
 from alert_history.domain.alert import Refused
 from alert_history.errors import InvalidQuery
 from alert_history.ports import Store
-from alert_history.storage import reads
+from alert_history.storage.shared import reads
 from tests.conformance import raw
 from tests.conformance.conftest import OpenReplica
 from tests.conformance.samples import MINUTE, NOW, SECOND, alert, id_of, kinds, note, receipt, silence

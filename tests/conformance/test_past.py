@@ -8,8 +8,10 @@ import pytest
 from alert_history.domain.alert import Alert
 from alert_history.domain.classification import Case, Past, shape_of
 from alert_history.ports import Store
-from alert_history.storage import open_store, postgres_past, sqlite_past
-from alert_history.storage.sqlite_classifications import SqliteClassifications
+from alert_history.storage import open_store
+from alert_history.storage.postgres import past as postgres_past
+from alert_history.storage.sqlite import past as sqlite_past
+from alert_history.storage.sqlite.classifications import SqliteClassifications
 from tests.conformance.samples import DAY, MINUTE, NOW, SECOND, alert, receipt
 from tests.conformance.test_classifications import verdict
 

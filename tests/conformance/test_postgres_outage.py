@@ -10,7 +10,8 @@ import pytest
 from alert_history.domain.group import SeenGroup
 from alert_history.errors import QueryTimeout, StorageUnavailable
 from alert_history.ports import HistoryFilter, Left, PageRequest, Store
-from alert_history.storage import open_store, postgres_connection
+from alert_history.storage import open_store
+from alert_history.storage.postgres import connection as postgres_connection
 from tests.conformance.samples import NOW, alert, everything, receipt
 from tests.servers import PostgresServer
 

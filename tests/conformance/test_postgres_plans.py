@@ -16,17 +16,15 @@ from alert_history.domain.alert import Alert
 from alert_history.domain.delivery import Routing
 from alert_history.domain.receipt import Receipt
 from alert_history.ports import Store
-from alert_history.storage import (
-    open_store,
-    postgres_classifications,
-    postgres_outbox,
-    postgres_reconciling,
-    postgres_standings,
-    postgres_upkeep,
-)
-from alert_history.storage import postgres_connection as connections
-from alert_history.storage import postgres_statements as statements
-from alert_history.storage.postgres_dialer import Dialer
+from alert_history.storage import open_store
+from alert_history.storage.postgres import classifications as postgres_classifications
+from alert_history.storage.postgres import connection as connections
+from alert_history.storage.postgres import outbox as postgres_outbox
+from alert_history.storage.postgres import reconciling as postgres_reconciling
+from alert_history.storage.postgres import standings as postgres_standings
+from alert_history.storage.postgres import statements
+from alert_history.storage.postgres import upkeep as postgres_upkeep
+from alert_history.storage.postgres.dialer import Dialer
 from alert_history.urls.postgres import read_postgres_url
 from tests.conformance.conftest import prepare
 from tests.conformance.samples import NOW, alert, receipt

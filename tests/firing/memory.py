@@ -20,7 +20,7 @@ from alert_history.engine.lapse import Groups
 from alert_history.engine.reconcile import Comparing
 from alert_history.engine.witnesses import learn
 from alert_history.ports import Left, Router
-from alert_history.storage.batch import (
+from alert_history.storage.shared.batch import (
     Enqueued,
     by_fingerprint,
     is_same_word,

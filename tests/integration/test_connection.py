@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import pytest
 import uvicorn
 
-from alert_history.web import connection
+from alert_history.web.http import connection
 from tests.processes import HOST
 
 T = TypeVar("T")

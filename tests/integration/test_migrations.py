@@ -20,7 +20,7 @@ from alert_history.domain.delivery import Routing
 from alert_history.errors import StorageUnavailable
 from alert_history.ports import Store
 from alert_history.storage import is_sqlite, migrations, open_store
-from alert_history.storage.tables import SCHEMA_HEAD, metadata
+from alert_history.storage.shared.tables import SCHEMA_HEAD, metadata
 from tests.conformance.samples import alert, everything, receipt
 
 _REPLICAS = 4

@@ -15,9 +15,9 @@ import pytest
 
 from alert_history.ports import Store
 from alert_history.storage import open_store
-from alert_history.storage.postgres_connection import Connections
-from alert_history.storage.postgres_dialer import Dialer
-from alert_history.storage.postgres_lifecycle import PostgresLifecycle
+from alert_history.storage.postgres.connection import Connections
+from alert_history.storage.postgres.dialer import Dialer
+from alert_history.storage.postgres.lifecycle import PostgresLifecycle
 from alert_history.urls.postgres import read_postgres_url
 from tests import servers
 from tests.commands import run

@@ -13,7 +13,7 @@ import uvloop
 from alert_history.errors import StorageUnavailable
 from alert_history.ports import HistoryFilter, PageRequest
 from alert_history.storage import open_store
-from alert_history.storage.postgres_dialer import Connection, Dialer, socket_of
+from alert_history.storage.postgres.dialer import Connection, Dialer, socket_of
 from alert_history.urls.libpq import NAMES
 from alert_history.urls.postgres import read_postgres_url
 from tests.commands import run

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from alert_history.storage import is_sqlite, open_store
-from alert_history.storage.tables import SCHEMA_HEAD
+from alert_history.storage.shared.tables import SCHEMA_HEAD
 from tests.commands import lines, run
 from tests.conftest import StartService
 from tests.processes import Server

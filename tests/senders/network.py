@@ -13,7 +13,7 @@ import msgspec
 
 from alert_history.domain.alert import fingerprint
 from alert_history.domain.receipt import RANDOM_ID_BYTES, Receipt, time_ordered_id
-from alert_history.web.webhook import ROUTES
+from alert_history.web.ingest.webhook import ROUTES
 from tests.senders.alertmanager import Listed, Payload, Reported
 from tests.senders.prometheus import Posted
 from tests.senders.world import World

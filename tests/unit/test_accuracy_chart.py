@@ -5,7 +5,7 @@ from datetime import date
 import pytest
 
 from alert_history.ports import Accuracy
-from alert_history.web.accuracy_chart import HEIGHT, WIDTH, chart_of
+from alert_history.web.pages.accuracy_chart import HEIGHT, WIDTH, chart_of
 
 LAST = date(2026, 11, 24)
 

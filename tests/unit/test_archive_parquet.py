@@ -7,7 +7,7 @@ import pytest
 
 from alert_history.domain.archive import EVENTS, QUARANTINE, Column, Row
 from alert_history.errors import ArchiveFault
-from alert_history.storage.archive_parquet import ParquetFormat
+from alert_history.storage.shared.parquet import ParquetFormat
 
 LAST = datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)
 FIRST = datetime(1, 1, 1, tzinfo=UTC)

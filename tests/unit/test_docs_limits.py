@@ -7,7 +7,8 @@ from typing import get_args
 from alert_history.config import load_settings
 from alert_history.domain.alert import Cause
 from alert_history.sources import alert_rules, annotation_limit, grafana, protojson
-from alert_history.web import connection, slow_body, webhook
+from alert_history.web.http import connection, slow_body
+from alert_history.web.ingest import webhook
 
 PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "limits.md").read_text()
 ROW = re.compile(r"^\| (.+?) \| (.+?) \|", re.MULTILINE)

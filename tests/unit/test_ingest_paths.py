@@ -18,7 +18,7 @@ from alert_history.domain.receipt import Outcome, Receipt
 from alert_history.engine.ingest import Ingest
 from alert_history.telemetry import IngestMetrics
 from alert_history.web.application import Application
-from alert_history.web.webhook import ROUTES, Webhook
+from alert_history.web.ingest.webhook import ROUTES, Webhook
 from tests.payloads import alert, webhook
 
 _NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from alert_history.web.reference import policy_of, render_reference
+from alert_history.web.pages.reference import policy_of, render_reference
 from tests.reference_document import reference_document
 
 HOSTILE = """<script>alert(1)</script>"'><img src=http://evil.example/x onerror=alert(2)>{{ 7*7 }}`</code><b>`"""

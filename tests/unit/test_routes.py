@@ -16,8 +16,8 @@ from alert_history.errors import InvalidQuery, StorageUnavailable
 from alert_history.ports import Recorder
 from alert_history.telemetry import IngestMetrics
 from alert_history.web.application import Application
-from alert_history.web.routes import Operation, json_response, openapi, read_parameters
-from alert_history.web.webhook import Webhook
+from alert_history.web.http.operation import Operation, json_response, openapi, read_parameters
+from alert_history.web.ingest.webhook import Webhook
 
 
 class _Parameters(msgspec.Struct, frozen=True):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from alert_history.web.same_origin import is_cross_site, is_same_origin
+from alert_history.web.http.origin import is_cross_site, is_same_origin
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from alert_history.enrichers.proxy import base_url
 from alert_history.errors import AlertHistoryError, ConfigurationError
 from alert_history.signals import redis as signals
 from alert_history.storage import open_store
-from alert_history.storage.postgres_dialer import Dialer
+from alert_history.storage.postgres.dialer import Dialer
 from alert_history.storage.probe import probe
 from alert_history.urls.masking import masked_url, masked_wrong_url
 from alert_history.urls.postgres import read_postgres_url

@@ -16,8 +16,8 @@ from alert_history.engine import ingest as engine
 from alert_history.engine.ingest import Ingest
 from alert_history.errors import StorageUnavailable, UnstorableReceipt
 from alert_history.telemetry import IngestMetrics
-from alert_history.web import webhook as web
-from alert_history.web.webhook import Webhook
+from alert_history.web.ingest import webhook as web
+from alert_history.web.ingest.webhook import Webhook
 from tests.payloads import alert, webhook
 
 pytestmark = pytest.mark.timeout(20)

@@ -21,9 +21,9 @@ from alert_history.engine.archive import Archiver, Observer
 from alert_history.engine.restore import Restorer
 from alert_history.errors import NotFound
 from alert_history.storage import is_sqlite
-from alert_history.storage.archive_parquet import ParquetFormat
-from alert_history.storage.archive_shelf import open_shelf
-from alert_history.storage.tables import SCHEMA_HEAD
+from alert_history.storage.shared.parquet import ParquetFormat
+from alert_history.storage.shared.shelf import open_shelf
+from alert_history.storage.shared.tables import SCHEMA_HEAD
 
 _TIME = "RFC 3339, a date, unix seconds, or how long ago: -90d"
 _MAX_DAYS = 36_500

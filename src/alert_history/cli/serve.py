@@ -19,7 +19,7 @@ from alert_history.config import Settings, load_settings
 from alert_history.errors import ConfigurationError
 from alert_history.telemetry import configure_logging
 from alert_history.web.application import Application
-from alert_history.web.connection import Connection
+from alert_history.web.http.connection import Connection
 
 _BACKLOG = 2048
 _KEEP_ALIVE_SECONDS = 75  # over Go's 90 s would be safer still, but idle connections cost memory

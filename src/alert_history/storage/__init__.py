@@ -17,10 +17,10 @@ def open_store(
     believed no more.
     """
     if is_sqlite(database_url):
-        from alert_history.storage.sqlite import sqlite_store
+        from alert_history.storage.sqlite.store import sqlite_store
 
         return sqlite_store(database_url, router=router, rules=rules)
-    from alert_history.storage.postgres import postgres_store
+    from alert_history.storage.postgres.store import postgres_store
 
     return postgres_store(database_url, read_database_url=read_database_url, router=router, rules=rules)
 

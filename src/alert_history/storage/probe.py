@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 
 from alert_history.storage import is_sqlite
-from alert_history.storage.sqlite_connection import open_connection, storage_errors
+from alert_history.storage.sqlite.connection import open_connection, storage_errors
 from alert_history.urls.postgres import PostgresUrl, read_postgres_url
 
 _CACHE_KIB = 1024
@@ -78,9 +78,9 @@ def _sqlite_write_fault(connection: sqlite3.Connection) -> str:
 
 
 async def _probe_postgres(url: PostgresUrl) -> Probe:
-    from alert_history.storage.postgres_connection import Connections
-    from alert_history.storage.postgres_connection import storage_errors as postgres_errors
-    from alert_history.storage.postgres_dialer import Dialer
+    from alert_history.storage.postgres.connection import Connections
+    from alert_history.storage.postgres.connection import storage_errors as postgres_errors
+    from alert_history.storage.postgres.dialer import Dialer
 
     connections = Connections(Dialer(url))
     with postgres_errors():

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, create_engine
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
-from alert_history.storage.postgres_dialer import Dialer
+from alert_history.storage.postgres.dialer import Dialer
 
 _CONNECT_TIMEOUT_SECONDS = 10
 _LOCK = 0x616C657274  # "alert"

@@ -1,0 +1,122 @@
+"""PostgreSQL: the alerts of one batch, decided and written in few statements.
+
+Locks are taken in one order by all: standings, then occurrences; each sorted. Only repeats that nobody has to think
+about are counted without the lock of their standing. Whoever has counted some and needs standings too does not wait for
+them, because two replicas would get into a deadlock, which PostgreSQL sees only after a second: the batch is begun anew
+and locks all standings first.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+import asyncpg
+
+from alert_history.domain.decision import Decision, Known, decide
+from alert_history.domain.occurrence import Event, Sighting
+from alert_history.domain.standing import Rules, Witnesses
+from alert_history.errors import StorageUnavailable
+from alert_history.ports import Router
+from alert_history.storage.postgres import statements as sql
+from alert_history.storage.postgres.deciding import lock_known, recall, write_decisions
+from alert_history.storage.postgres.dialer import Connection
+from alert_history.storage.postgres.rows import repeat_row, standing_row
+from alert_history.storage.shared.batch import Enqueued, is_same_word, tell
+
+_ROUNDS = 4
+
+
+class Batch:
+    """The sightings of a batch by label set. `keep` fills `events`, `queue` and `decisions`.
+
+    `published` are the receipts that are to be published.
+    """
+
+    def __init__(
+        self,
+        groups: Mapping[str, Sequence[Sighting]],
+        router: Router | None,
+        rules: Rules,
+        witnesses: Witnesses,
+    ) -> None:
+        self._groups = groups
+        self._router = router
+        self._rules = rules
+        self._witnesses = witnesses
+        self.published: frozenset[str] | set[str] = frozenset()
+        self.events: list[Event] = []
+        self.queue: list[Enqueued] = []
+        self.decisions: list[Decision] = []
+
+    async def keep(self, connection: Connection, seen: Mapping[str, datetime]) -> None:
+        """Insert what seems new, lock and decide what is known, count what seems repeated; until nothing is left.
+
+        `seen` are the newest occurrences of alerts seen lately; without it every standing is locked, in order.
+
+        Raises:
+            asyncpg.LockNotAvailableError: it would have to wait out of order.
+            asyncpg.UniqueViolationError: an occurrence is there whose standing is not.
+        """
+        plain = {f: seen[f] for f, sightings in self._groups.items() if f in seen and is_same_word(sightings)}
+        rest = [fingerprint for fingerprint in self._groups if fingerprint not in plain]
+        if seen:
+            new = [f for f in rest if f not in seen and self._groups[f][0].word.is_firing]
+            rest = sorted({*rest} - {*await self._begin(connection, dict.fromkeys(new))})
+        left = await self._count(connection, plain)
+        await self._decide_all(connection, sorted([*rest, *left]), may_wait=not plain)
+
+    async def _decide_all(self, connection: Connection, fingerprints: Sequence[str], *, may_wait: bool) -> None:
+        """Lock what is known of these and decide; a standing that another replica makes meanwhile is locked then."""
+        for _ in range(_ROUNDS):
+            if not fingerprints:
+                return
+            known = await lock_known(connection, fingerprints, may_wait=may_wait)
+            decisions = [self._decide(f, known[f]) for f in fingerprints if f in known]
+            await self._write(connection, decisions)
+            unknown = [f for f in fingerprints if f not in known]
+            if unknown and not may_wait:
+                raise asyncpg.LockNotAvailableError("new standings would have to be waited for")
+            recalled = await recall(connection, unknown)
+            begun = await self._begin(connection, {f: recalled.get(f) for f in unknown})
+            fingerprints = sorted({*unknown} - {*begun})
+        raise StorageUnavailable("other writers kept changing the same occurrences")
+
+    async def _begin(self, connection: Connection, known: Mapping[str, Known | None]) -> list[str]:
+        """Decide what has no standing, and make one; of which that came true: another replica may be first."""
+        if not known:
+            return []
+        decisions = [self._decide(fingerprint, one) for fingerprint, one in sorted(known.items())]
+        events, queue = tell(decisions, self._router, published=self.published)
+        rows = [standing_row(decision.fingerprint, decision.standing)[:3] for decision in decisions]
+        done = await connection.execute(sql.INSERT_STANDINGS, *zip(*rows, strict=True))
+        begun = [decision.fingerprint for decision in decisions]
+        if done != f"INSERT 0 {len(begun)}":
+            begun = [row[0] for row in await connection.fetch(sql.OWN_STANDINGS, begun)]
+            decisions = [decision for decision in decisions if decision.fingerprint in begun]
+            events = [event for event in events if event.fingerprint in begun]
+            queue = [enqueued for enqueued in queue if enqueued.event.fingerprint in begun]
+        for decision in decisions:
+            decision.is_standing_changed = False
+        await write_decisions(connection, decisions)
+        self._take(decisions, events, queue)
+        return begun
+
+    async def _write(self, connection: Connection, decisions: Sequence[Decision]) -> None:
+        events, queue = tell(decisions, self._router, published=self.published)
+        await write_decisions(connection, decisions)
+        self._take(decisions, events, queue)
+
+    async def _count(self, connection: Connection, plain: Mapping[str, datetime]) -> list[str]:
+        """Count plain repeats; those that turned out to say something."""
+        if not plain:
+            return []
+        rows = [repeat_row((fingerprint, key), self._groups[fingerprint]) for fingerprint, key in sorted(plain.items())]
+        counted = {row[0] for row in await connection.fetch(sql.COUNT_REPEATS, *zip(*rows, strict=True))}
+        return [fingerprint for fingerprint in plain if fingerprint not in counted]
+
+    def _decide(self, fingerprint: str, known: Known | None) -> Decision:
+        return decide(known, self._groups[fingerprint], rules=self._rules, witnesses=self._witnesses)
+
+    def _take(self, decisions: Sequence[Decision], events: Sequence[Event], queue: Sequence[Enqueued]) -> None:
+        self.decisions += decisions
+        self.events += events
+        self.queue += queue

@@ -1,0 +1,254 @@
+"""Connections to PostgreSQL: two for ingest, a pool for reading, and what their errors mean."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import asyncpg
+
+from alert_history.errors import QueryTimeout, StorageUnavailable, UnstorableReceipt
+from alert_history.storage.postgres.dialer import Connection, Dialer, reason_of
+
+CONNECT_TIMEOUT_SECONDS = 3
+READ_TIMEOUT_SECONDS = 5
+DELIVER_TIMEOUT_SECONDS = 10  # less than a lease, and far more than its statements take
+_GRACE_SECONDS = 1
+_SLOW_SECONDS = 300  # so that a job whose server vanished without a word does not wait for it for hours
+_READERS = 6
+_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)  # PostgreSQL's
+_WRITERS = 2
+
+# The statements of the hot path probe by key. A plan made once and kept saves 3 ms of planning over the
+# partitions on every commit, and no statistics, however stale, can turn the probes into scans.
+_WRITER_SETTINGS = {
+    "plan_cache_mode": "force_generic_plan",
+    "enable_seqscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+    "jit": "off",
+    "timezone": "UTC",
+}
+_READER_SETTINGS = {
+    "statement_timeout": str(READ_TIMEOUT_SECONDS * 1000),
+    "jit": "off",
+    "timezone": "UTC",
+}
+
+
+class _Gate:
+    """Counts who uses a connection, and can hold back whoever comes until all have ended."""
+
+    def __init__(self) -> None:
+        self._users = 0
+        self._is_idle = asyncio.Event()
+        self._is_idle.set()
+        self._is_open = asyncio.Event()
+        self._is_open.set()
+
+    @asynccontextmanager
+    async def pass_through(self) -> AsyncIterator[None]:
+        """Use a connection inside."""
+        await self._is_open.wait()
+        self._users += 1
+        self._is_idle.clear()
+        try:
+            yield
+        finally:
+            self._users -= 1
+            if self._users == 0:
+                self._is_idle.set()
+
+    @asynccontextmanager
+    async def closed(self, *, within_seconds: float) -> AsyncIterator[None]:
+        """Nobody begins to use one until the end; those who do have ended, unless that took too long."""
+        self._is_open.clear()
+        try:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(within_seconds):
+                    await self._is_idle.wait()
+            yield
+        finally:
+            self._is_open.set()
+
+
+class Connections:
+    """Opens connections when they are first needed, and anew after they broke. Bound to one event loop."""
+
+    def __init__(self, dialer: Dialer, *, read_dialer: Dialer | None = None) -> None:
+        self.dialer = dialer
+        self._read_dialer = read_dialer or dialer
+        self._writers = asyncio.Semaphore(_WRITERS)
+        self._idle_writers: list[Connection] = []
+        self._delivering = asyncio.Lock()
+        self._deliverer: Connection | None = None
+        self._keeping = asyncio.Lock()
+        self._keeper: Connection | None = None
+        self._pool: asyncpg.Pool[Any] | None = None
+        self.gate = _Gate()
+        self.is_opening = False
+
+    @asynccontextmanager
+    async def writer(self) -> AsyncIterator[Connection]:
+        """One of the connections that ingest commits on. It is dropped if its user fails in an unknown state."""
+        async with self._writers, self.gate.pass_through():
+            connection = await self._idle_writer()
+            try:
+                yield connection
+            except (asyncpg.PostgresError, asyncpg.DataError, ValueError):
+                self._idle_writers.append(connection)
+                raise
+            except BaseException:
+                connection.terminate()
+                raise
+            else:
+                self._idle_writers.append(connection)
+
+    @asynccontextmanager
+    async def deliverer(self) -> AsyncIterator[Connection]:
+        """The connection that leases and settles deliveries; one user at a time, so it never crowds out ingest.
+
+        A server that says nothing is given up after `DELIVER_TIMEOUT_SECONDS`, waiting for the connection included: one
+        that vanished without a word would hold up every target for as long as the network takes to notice.
+        """
+        async with asyncio.timeout(DELIVER_TIMEOUT_SECONDS), self._delivering, self.gate.pass_through():
+            if self._deliverer is None or self._deliverer.is_closed():
+                self._deliverer = await self._connect_writer()
+            try:
+                yield self._deliverer
+            except (asyncpg.PostgresError, asyncpg.DataError, ValueError):
+                raise
+            except BaseException:
+                self._deliverer.terminate()
+                raise
+
+    @asynccontextmanager
+    async def keeper(self) -> AsyncIterator[Connection]:
+        """The connection of the jobs that run every second; one user at a time. It probes by key, as ingest does.
+
+        It is given up as the deliverer's is.
+        """
+        async with asyncio.timeout(DELIVER_TIMEOUT_SECONDS), self._keeping, self.gate.pass_through():
+            if self._keeper is None or self._keeper.is_closed():
+                self._keeper = await _connect(self.dialer, _WRITER_SETTINGS, work="keeper")
+            try:
+                yield self._keeper
+            except (asyncpg.PostgresError, asyncpg.DataError, ValueError):
+                raise
+            except BaseException:
+                self._keeper.terminate()
+                raise
+
+    async def _idle_writer(self) -> Connection:
+        while self._idle_writers:
+            connection = self._idle_writers.pop()
+            if not connection.is_closed():
+                return connection
+        return await self._connect_writer()
+
+    @asynccontextmanager
+    async def reader(self) -> AsyncIterator[Connection]:
+        """A connection for reading; waits at most `READ_TIMEOUT_SECONDS` for one.
+
+        The server breaks a read off after as long. If not even that is heard of, the connection is given up. As long as
+        the schema is not known to be there nothing is read: that would be an error in the server's log.
+
+        Raises: StorageUnavailable.
+        """
+        if self.is_opening:
+            raise StorageUnavailable("the schema is not known to be there yet")
+        if self._pool is None:
+            self._pool = asyncpg.create_pool(
+                connect=self._connect_reader,
+                min_size=0,
+                max_size=_READERS,
+                reset=_keep_session,
+            )
+            await self._pool
+        async with self.gate.pass_through(), self._pool.acquire(timeout=READ_TIMEOUT_SECONDS) as connection:
+            try:
+                async with asyncio.timeout(READ_TIMEOUT_SECONDS + _GRACE_SECONDS):
+                    yield connection  # type: ignore[misc]  # a proxy with the connection's own methods
+            except TimeoutError:
+                connection.terminate()
+                raise
+
+    @asynccontextmanager
+    async def single(self, *, is_reading: bool = False) -> AsyncIterator[Connection]:
+        """A connection of one's own for slow work, closed at the end; to the replica, if there is one, for reading."""
+        dialer = self._read_dialer if is_reading else self.dialer
+        async with self.gate.pass_through():
+            connection = await _connect(dialer, {"timezone": "UTC"}, work="upkeep", command_seconds=_SLOW_SECONDS)
+            try:
+                yield connection
+            finally:
+                connection.terminate()
+
+    async def close(self) -> None:
+        """Close all of them; does not wait for a server that is gone."""
+        while self._idle_writers:
+            self._idle_writers.pop().terminate()
+        for connection in (self._deliverer, self._keeper):
+            if connection is not None:
+                connection.terminate()
+        if self._pool is not None:
+            self._pool.terminate()
+            self._pool = None
+
+    async def _connect_writer(self) -> Connection:
+        return await _connect(self.dialer, _WRITER_SETTINGS, work="ingest")
+
+    async def _connect_reader(self, *_: Any, **__: Any) -> Connection:
+        """What the pool calls, with arguments of its own that are known here already."""
+        return await _connect(self._read_dialer, _READER_SETTINGS, work="read")
+
+
+async def _connect(
+    dialer: Dialer, settings: dict[str, str], *, work: str, command_seconds: float | None = None
+) -> Connection:
+    connection = await dialer.connect(
+        settings, work=work, timeout_seconds=CONNECT_TIMEOUT_SECONDS, command_seconds=command_seconds
+    )
+    await _keep_times_exact(connection)
+    return connection
+
+
+async def _keep_times_exact(connection: Connection) -> None:
+    """Times as they are: asyncpg's own codec takes the first and the last microsecond of `datetime` for infinity.
+
+    It costs twice as much as this one, too. No round trip is made here.
+    """
+    await connection.set_type_codec(
+        "timestamptz", schema="pg_catalog", encoder=_encode_time, decoder=_decode_time, format="tuple"
+    )
+
+
+def _encode_time(time: datetime) -> tuple[int]:
+    since = time - _EPOCH
+    return ((since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds,)
+
+
+def _decode_time(microseconds: tuple[int]) -> datetime:
+    return _EPOCH + timedelta(0, 0, microseconds[0])
+
+
+async def _keep_session(connection: Connection) -> None:
+    """Readers change nothing of their session, so the round trip that would reset it is saved."""
+
+
+@contextmanager
+def storage_errors() -> Iterator[None]:
+    """Says what an error of the driver means to the caller, by SQLSTATE."""
+    try:
+        yield
+    except asyncpg.QueryCanceledError as error:
+        raise QueryTimeout("the query took too long; try a narrower time range") from error
+    except (asyncpg.DataError, UnicodeError) as error:  # refused by the driver before it was sent
+        raise UnstorableReceipt(str(error)) from error
+    except asyncpg.PostgresError as error:
+        if (error.sqlstate or "")[:2] in {"22", "23", "54"}:
+            raise UnstorableReceipt(str(error)) from error
+        raise StorageUnavailable(f"database: {error}") from error
+    except (OSError, TimeoutError, asyncpg.InterfaceError) as error:
+        raise StorageUnavailable(f"database: {reason_of(error)}") from error

@@ -1,0 +1,141 @@
+"""PostgreSQL: what is known of label sets, locked and read for decisions; and what was decided, written."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import asyncpg
+
+from alert_history.domain.adopting import Kept, recalled
+from alert_history.domain.decision import Decision, Known, let_mute
+from alert_history.domain.microseconds import from_us
+from alert_history.domain.occurrence import Event
+from alert_history.domain.standing import Standing
+from alert_history.ports import Router
+from alert_history.storage.postgres import statements as sql
+from alert_history.storage.postgres.dialer import Connection
+from alert_history.storage.postgres.rows import (
+    alert_row,
+    copy,
+    event_row,
+    queue_row,
+    read_kept,
+    read_occurrence,
+    standing_row,
+    update_occurrences,
+)
+from alert_history.storage.shared.batch import Enqueued, Key, muting, read_standing, tell
+
+_HELD = "somebody else decides about one of these alerts"
+
+
+async def lock_known(connection: Connection, fingerprints: Sequence[str], *, may_wait: bool = True) -> dict[str, Known]:
+    """What is known of these label sets, their standings locked in order; those without a standing are left out.
+
+    Raises: asyncpg.LockNotAvailableError if somebody holds one and it may not wait.
+    """
+    if not fingerprints:
+        return {}
+    lock = sql.LOCK_STANDINGS if may_wait else sql.LOCK_FREE_STANDINGS
+    rows = await connection.fetch(lock, sorted(fingerprints))
+    standings = {row[0]: read_standing(row[1]) for row in rows}
+    left = [] if may_wait else [fingerprint for fingerprint in fingerprints if fingerprint not in standings]
+    if left and await connection.fetch(sql.KNOWN_STANDINGS, left):
+        raise asyncpg.LockNotAvailableError(_HELD)
+    newest = await _newest(connection, standings, may_wait=may_wait)
+    return {fingerprint: Known(standing, newest.get(fingerprint)) for fingerprint, standing in standings.items()}
+
+
+async def _newest(connection: Connection, standings: Mapping[str, Standing], *, may_wait: bool) -> dict[str, Any]:
+    keys = [
+        (fingerprint, from_us(standing.newest_key_us))
+        for fingerprint, standing in sorted(standings.items())
+        if standing.newest_key_us is not None
+    ]
+    if not keys:
+        return {}
+    lock = sql.LOCK_ALERTS if may_wait else sql.LOCK_FREE_ALERTS
+    rows = await connection.fetch(lock, *zip(*keys, strict=True))
+    newest = {row["fingerprint"]: read_occurrence(row) for row in rows}
+    left = [] if may_wait else [key for key in keys if key[0] not in newest]
+    if left and await connection.fetch(sql.KNOWN_KEYS, *zip(*left, strict=True)):
+        raise asyncpg.LockNotAvailableError(_HELD)
+    return newest
+
+
+async def recall(connection: Connection, fingerprints: Sequence[str]) -> dict[str, Known]:
+    """What the history holds of label sets whose standings were forgotten, or never made."""
+    if not fingerprints:
+        return {}
+    known: dict[str, list[Kept]] = {}
+    for kept in await fetch_kept(connection, sql.NEWEST_ALERTS, fingerprints):
+        known.setdefault(kept.first.alert.fingerprint, []).append(kept)
+    return {f: Known(recalled(kept), kept[-1].occurrence, kept[-1].first) for f, kept in known.items()}
+
+
+async def open_before(connection: Connection, older: Mapping[str, str]) -> dict[str, str]:
+    """Of alerts of a Grafana those that a release before ours left open, under the fingerprint that it gave them."""
+    if not older:
+        return {}
+    found = {row[0] for row in await connection.fetch(sql.OPEN_GRAFANA, sorted(set(older.values())))}
+    return {fingerprint: before for fingerprint, before in older.items() if before in found}
+
+
+async def fetch_kept(connection: Connection, statement: str, fingerprints: Sequence[str]) -> list[Kept]:
+    """Occurrences as they are kept, by fingerprint and key, each with the targets that were told of it."""
+    rows = await connection.fetch(statement, sorted(fingerprints))
+    notified: dict[Key, list[str]] = {(row["fingerprint"], row["starts_at"]): [] for row in rows}
+    if notified:
+        keys = zip(*notified, strict=True)
+        for fingerprint, starts_at, target in await connection.fetch(sql.TOLD_TARGETS, *keys):
+            notified[fingerprint, starts_at].append(target)
+    return [read_kept(row, notified=notified[row["fingerprint"], row["starts_at"]]) for row in rows]
+
+
+async def write_decisions(connection: Connection, decisions: Sequence[Decision]) -> None:
+    """Write the occurrences and standings. Raises asyncpg.UniqueViolationError where an occurrence has no standing."""
+    new = [alert_row(e.first, e) for d in decisions for e in d.entries.values() if e.first is not None]
+    if new:
+        await copy(connection, "alerts", new, columns=sql.ALERT_COLUMNS)
+    known = {
+        (decision.fingerprint, entry.starts_at): entry.occurrence
+        for decision in decisions
+        for entry in decision.entries.values()
+        if entry.first is None
+    }
+    await update_occurrences(connection, dict(sorted(known.items())))
+    changed = [standing_row(d.fingerprint, d.standing) for d in decisions if d.is_standing_changed]
+    if changed:
+        await connection.execute(sql.UPSERT_STANDINGS, *zip(*changed, strict=True))
+
+
+async def write_events(connection: Connection, events: Iterable[Event], queue: Iterable[Enqueued]) -> None:
+    """Add events, and the deliveries that they make."""
+    rows = list(map(event_row, events))
+    if rows:
+        await copy(connection, "events", rows, columns=sql.EVENT_COLUMNS)
+    deliveries = list(map(queue_row, queue))
+    if deliveries:
+        await copy(connection, "delivery_queue", deliveries, columns=sql.QUEUE_COLUMNS)
+
+
+async def write_and_tell(connection: Connection, decisions: Sequence[Decision], router: Router | None) -> None:
+    """Write decisions, their events, and the deliveries that they make."""
+    events, queue = tell(decisions, router)
+    await write_decisions(connection, decisions)
+    await write_events(connection, events, queue)
+
+
+async def mute(connection: Connection, events: Iterable[Event]) -> None:
+    """Remember in the standings what is silenced or inhibited: nobody says anything of it, and still it fires."""
+    mutings = muting(events)
+    if not mutings:
+        return
+    known = await lock_known(connection, sorted({event.fingerprint for event, _ in mutings}))
+    decisions: dict[str, Decision] = {}
+    for event, muted in mutings:
+        if event.fingerprint in known:
+            one = known[event.fingerprint]
+            decision = let_mute(event.fingerprint, one, starts_at=event.starts_at, muted=muted)
+            if decision is not None:
+                decisions[event.fingerprint] = decision
+    await write_decisions(connection, list(decisions.values()))

@@ -1,0 +1,228 @@
+"""PostgreSQL: the read side. How a page is found stands in `search`."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import datetime
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+import msgspec
+from sqlalchemy import and_, select, true
+
+from alert_history.domain.microseconds import from_us, to_us
+from alert_history.domain.occurrence import number_of, occurrence_id, split_occurrence_id
+from alert_history.domain.speaker import split_scope
+from alert_history.errors import NotFound
+from alert_history.ports import (
+    HistoryFilter,
+    HistoryPage,
+    PageRequest,
+    QuarantinedAlert,
+    QuarantinePage,
+    StoredAlert,
+    StoredEvent,
+)
+from alert_history.storage.postgres.connection import Connections, storage_errors
+from alert_history.storage.postgres.dialer import Connection
+from alert_history.storage.postgres.search import (
+    DIALECT,
+    FEW_MATCHES,
+    bound_of,
+    conditions_of,
+    count_all,
+    count_some,
+    end_of,
+    fetch,
+    find_by_label,
+    find_newest,
+    find_rows,
+    is_label_search,
+    is_small_store,
+    try_to_count_all,
+)
+from alert_history.storage.shared import reads
+from alert_history.storage.shared.reads import confirmed_of, ended_by_of, state_of
+from alert_history.storage.shared.tables import alerts, quarantine
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_read_labels = msgspec.json.Decoder(dict[str, str]).decode
+_read_details = msgspec.json.Decoder().decode
+
+_FIND = "SELECT * FROM alerts WHERE fingerprint = $1 AND starts_at = $2"
+_TIMELINE = """
+SELECT e.kind, e.at, e.receipt_id, r.source, r.receiver, e.detail, e.key, r.publish
+FROM events e LEFT JOIN receipts r ON r.id = e.receipt_id
+WHERE e.fingerprint = $1 AND e.starts_at = $2 ORDER BY e.at DESC, e.key DESC LIMIT $3
+"""
+
+
+class PostgresHistory:
+    """See `ports.History`."""
+
+    def __init__(self, connections: Connections) -> None:
+        self._connections = connections
+
+    async def page(self, wanted: HistoryFilter, page: PageRequest) -> HistoryPage:
+        """See `ports.History.page`. The rows and their number are looked for side by side."""
+        reads.check_page(page)
+        reads.check_filter(wanted)
+        sort = reads.parse_sort(page.sort)
+        with storage_errors():
+            if sort.text == "-timestamp" and is_label_search(wanted):
+                rows, (total, is_exact) = await self._by_label(wanted, page, sort=sort)
+            else:
+                rows, (total, is_exact) = await asyncio.gather(
+                    self._read(find_rows, wanted, page, sort=sort),
+                    self._total(wanted, exact=page.wants_exact_total),
+                )
+        total = max(total, len(rows))
+        rows = rows[page.offset :]
+        cursor = None
+        if len(rows) > page.limit:
+            last = rows[page.limit - 1]
+            cursor = reads.encode_cursor(sort, [last[sort.name], last["fingerprint"], last["starts_at"]])
+        return HistoryPage([read_alert(r) for r in rows[: page.limit]], total, is_exact, cursor)
+
+    async def _by_label(
+        self, wanted: HistoryFilter, page: PageRequest, *, sort: reads.Sort
+    ) -> tuple[list[Any], tuple[int, bool]]:
+        """Rows from the first `end_of(page)` on, and the total: the count says which way finds the rows."""
+        newest, counted = await asyncio.gather(
+            self._read(find_newest, wanted, page, sort=sort), self._read(count_some, wanted)
+        )
+        total = self._total(wanted, exact=page.wants_exact_total, counted=counted)
+        if len(newest) >= end_of(page) or counted == 0:
+            return newest, await total
+        is_few = counted is not None and counted <= FEW_MATCHES
+        rows, counted_all = await asyncio.gather(
+            self._read(find_by_label, wanted, page, sort=sort, is_few=is_few), total
+        )
+        return rows, counted_all
+
+    async def _total(self, wanted: HistoryFilter, *, exact: bool, counted: int | None = None) -> tuple[int, bool]:
+        """How many match, and whether that is exact: see `reads.COUNT_BOUND`."""
+        if exact:
+            return await self._read(count_all, wanted), True
+        counted = counted if counted is not None else await self._read(count_some, wanted)
+        if counted is not None and counted <= bound_of(wanted):
+            return counted, True
+        total, is_exact = (0, False) if counted is None else await self._read(try_to_count_all, wanted)
+        if is_exact or not await self._read(is_small_store):
+            return total, is_exact
+        return await self._read(count_all, wanted), True
+
+    async def _read(
+        self, work: Callable[Concatenate[Connection, P], Awaitable[T]], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        async with self._connections.reader() as connection:
+            return await work(connection, *args, **kwargs)
+
+    async def find(self, occurrence_id: str) -> StoredAlert:
+        """See `ports.History.find`."""
+        fingerprint, starts_at = _key_of(occurrence_id)
+        with storage_errors():
+            async with self._connections.reader() as connection:
+                row = await connection.fetchrow(_FIND, fingerprint, starts_at)
+                if row is not None and row["joined_into"] is not None:  # it turned out to be part of another
+                    row = await connection.fetchrow(_FIND, fingerprint, row["joined_into"]) or row
+        if row is None:
+            raise NotFound(f"no occurrence {occurrence_id!r}")
+        return read_alert(row)
+
+    async def timeline(self, occurrence_id: str, *, newest: int = 10_000) -> list[StoredEvent]:
+        """See `ports.History.timeline`."""
+        with storage_errors():
+            async with self._connections.reader() as connection:
+                rows = await connection.fetch(_TIMELINE, *_key_of(occurrence_id), newest)
+        return [
+            StoredEvent(
+                kind=row["kind"],
+                at=row["at"],
+                receipt_id=row["receipt_id"],
+                source=row["source"],
+                receiver=row["receiver"],
+                detail=None if row["detail"] is None else _read_details(row["detail"]),
+                number=number_of(row["key"]),
+                is_published=row["publish"],
+            )
+            for row in reversed(rows)
+        ]
+
+    async def quarantine(self, *, limit: int, cursor: str | None) -> QuarantinePage:
+        """See `ports.History.quarantine`."""
+        reads.check_limit(limit)
+        statement = select(quarantine).order_by(quarantine.c.id.desc()).limit(limit + 1)
+        if cursor is not None:
+            reads.check_text(cursor, of="cursor")
+            statement = statement.where(quarantine.c.id < cursor)
+        with storage_errors():
+            async with self._connections.reader() as connection:
+                rows = await fetch(connection, statement)
+                counted = await connection.fetchval(reads.COUNT_QUARANTINE)
+        found = [read_quarantined(dict(row)) for row in rows[:limit]]
+        return QuarantinePage(found, *reads.bounded(counted), found[-1].id if len(rows) > limit else None)
+
+    async def export(self, wanted: HistoryFilter, *, batch_size: int = 1000) -> AsyncIterator[list[StoredAlert]]:
+        """See `ports.History.export`. A server-side cursor in one snapshot."""
+        reads.check_filter(wanted)
+        conditions = conditions_of(wanted, alerts)
+        statement = (
+            select(alerts)
+            .where(and_(true(), *conditions))
+            .order_by(alerts.c.timestamp, alerts.c.fingerprint, alerts.c.starts_at)
+        )
+        sql, arguments = reads.compiled(statement, DIALECT)
+        with storage_errors():
+            async with (
+                self._connections.single(is_reading=True) as connection,
+                connection.transaction(isolation="repeatable_read", readonly=True),
+            ):
+                rows = await connection.cursor(sql, *arguments)
+                while batch := await rows.fetch(batch_size):
+                    yield [read_alert(row) for row in batch]
+
+
+def _key_of(occurrence_id: str) -> tuple[str, datetime]:
+    parts = split_occurrence_id(occurrence_id)
+    try:
+        if parts is not None:
+            return parts[0], from_us(parts[1])
+    except OverflowError:
+        pass
+    raise NotFound(f"{occurrence_id!r} is no id of an occurrence")
+
+
+def read_alert(row: Any) -> StoredAlert:
+    """An occurrence from a row of `alerts`."""
+    fingerprint, scope = split_scope(row["fingerprint"])
+    return StoredAlert(
+        id=occurrence_id(row["fingerprint"], to_us(row["starts_at"])),
+        fingerprint=fingerprint,
+        alertname=row["alertname"],
+        namespace=row["namespace"],
+        severity=row["severity"],
+        status=row["status"],
+        labels=_read_labels(row["labels"]),
+        annotations=_read_labels(row["annotations"]),
+        starts_at=row["began_at"] or row["starts_at"],
+        ends_at=row["ends_at"],
+        expires_at=row["expires_at"],
+        timestamp=row["timestamp"],
+        last_received_at=row["last_received_at"],
+        repeat_count=row["repeat_count"],
+        generator_url=row["generator_url"],
+        source=row["source"],
+        receiver=row["receiver"],
+        details=None if row["details"] is None else _read_details(row["details"]),
+        scope=scope,
+        state=state_of(row["status"], row["unconfirmed"]),
+        state_reason=row["unconfirmed"],
+        ended_by=ended_by_of(row["status"], row["ended_by"]),
+        confirmed_at=confirmed_of(row["status"], row["confirmed_at"], row["last_received_at"]),
+    )
+
+
+def read_quarantined(row: dict[str, Any]) -> QuarantinedAlert:
+    """A row of `quarantine`."""
+    return QuarantinedAlert(**{**row, "raw": row["raw"].decode("utf-8", "replace")})

@@ -1,0 +1,312 @@
+"""PostgreSQL: the outbox. A target's deliveries are leased by one replica at a time, in one statement.
+
+For each alert the newest delivery that is due is leased and the older ones are superseded, due or not; a newer one
+that is held stays. While one is under way, the alert's next one waits. The advisory lock on the target makes both true
+whatever other replicas do. All statements probe by key, so they cost the same however much waits or was delivered.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import msgspec
+
+from alert_history.domain.change_text import end_reason
+from alert_history.domain.delivery import Leased, Settlement
+from alert_history.domain.microseconds import to_us
+from alert_history.domain.occurrence import ENDINGS, occurrence_id
+from alert_history.domain.speaker import split_scope
+from alert_history.domain.target import Outgoing
+from alert_history.errors import NotFound
+from alert_history.ports import DeliveryFilter, DeliveryPage, QueueDepth, StoredDelivery
+from alert_history.storage.postgres.connection import Connections, storage_errors
+from alert_history.storage.shared.batch import encode_json, meaning
+
+_COLUMNS = (
+    "id, fingerprint, starts_at, target, event_key, event, receipt_id, state, created_at, due_at, lease_until, "
+    "attempts, log, external_id, settled_at, shape, enrichment"
+)
+
+_TRY_TARGET = "SELECT pg_try_advisory_xact_lock(hashtextextended('alert-history target ' || $1, 0))"
+
+_TAKE_BACK = """
+UPDATE delivery_queue SET state = 'pending', lease_until = NULL, due_at = $2
+WHERE target = $1 AND state = 'leased' AND lease_until < $2
+"""
+
+# Of each occurrence its newest delivery goes out and the older ones are superseded. An older occurrence that the target
+# was told of goes before a newer one, so that its end is told, too. One that it never heard of is superseded whole.
+# A queue is mostly empty, so the planner mostly believes that it holds nothing and that reading it from end to end is
+# free. These statements leave it no choice: rows are found by an array of ids, or under OFFSET 0, of which no join is
+# made, and nothing can be looked up by what is concatenated. So they cost the same when a million have just come in.
+_LEASE = f"""
+WITH due AS (
+    SELECT q.fingerprint FROM delivery_queue q
+    WHERE q.target = $1 AND q.state = 'pending' AND q.due_at <= $2 AND NOT EXISTS (
+        SELECT 1 FROM delivery_queue l
+        WHERE l.target = q.target AND l.fingerprint = q.fingerprint AND l.state = 'leased' OFFSET 0)
+    ORDER BY q.due_at LIMIT $3
+), reached AS MATERIALIZED (
+    SELECT w.*, row_number() OVER (
+        PARTITION BY w.fingerprint, w.starts_at ORDER BY w.event_key DESC, w.due_at) AS place
+    FROM (SELECT DISTINCT fingerprint FROM due) a CROSS JOIN LATERAL (
+        SELECT q.id, q.fingerprint, q.starts_at, q.event_key, q.due_at,
+            bool_or(q.due_at <= $2) OVER (ORDER BY q.starts_at DESC, q.event_key DESC) AS is_reached,
+            q.starts_at = max(q.starts_at) OVER () AS is_newest
+        FROM delivery_queue q
+        WHERE q.fingerprint = a.fingerprint AND q.target || '' = $1 AND q.state || '' = 'pending') w
+    WHERE w.is_reached  -- a newer one that is held stays
+), kept AS MATERIALIZED (
+    SELECT r.id, row_number() OVER (PARTITION BY r.fingerprint ORDER BY r.starts_at) AS turn
+    FROM reached r
+    WHERE r.place = 1 AND (r.is_newest OR EXISTS (
+        SELECT 1 FROM deliveries d
+        WHERE d.fingerprint = r.fingerprint AND d.starts_at = r.starts_at AND d.target || '' = $1
+            AND d.state || '' = 'delivered' AND d.created_at > r.starts_at - interval '1 day' OFFSET 0))
+), waiting AS MATERIALIZED (
+    SELECT r.id, k.turn FROM reached r LEFT JOIN kept k ON k.id = r.id
+), older AS (
+    DELETE FROM delivery_queue q WHERE q.id = ANY(ARRAY(SELECT id FROM waiting WHERE turn IS NULL))
+    RETURNING q.*
+), superseded AS (
+    INSERT INTO deliveries ({_COLUMNS})
+    SELECT id, fingerprint, starts_at, target, event_key, event, receipt_id, 'superseded', created_at, due_at, NULL,
+        attempts, log, external_id, $2, shape, enrichment FROM older
+), leased AS (
+    UPDATE delivery_queue q SET state = 'leased', lease_until = $4, attempts = q.attempts + 1,
+        event = CASE WHEN q.event = 'resolved' THEN coalesce((  -- an end waits under the name that all releases know
+            SELECT e.kind FROM events e
+            WHERE e.fingerprint = q.fingerprint AND e.starts_at = q.starts_at AND e.key = q.event_key OFFSET 0
+        ), q.event) ELSE q.event END
+    WHERE q.id = ANY(ARRAY(SELECT id FROM waiting WHERE turn = 1))
+    RETURNING q.*
+)
+SELECT l.id, l.attempts, l.created_at, l.event, l.fingerprint, l.starts_at,
+    a.began_at, a.ends_at, a.confirmed_at,
+    coalesce(a.labels, '{{}}') AS labels, coalesce(a.annotations, '{{}}') AS annotations,
+    coalesce(a.generator_url, '') AS generator_url, coalesce(nullif(r.receiver, ''), a.receiver, '') AS receiver,
+    r.group_key, r.external_url, r.details, d.external_id, coalesce(d.was_told, false) AS was_told,
+    (SELECT c.verdict FROM classifications c WHERE c.shape = l.shape ORDER BY c.id DESC LIMIT 1) AS verdict,
+    l.enrichment,
+    CASE WHEN l.event IN ('expired', 'inferred', 'reconciled') THEN (
+        SELECT e.detail ->> 'reason' FROM events e
+        WHERE e.fingerprint = l.fingerprint AND e.starts_at = l.starts_at AND e.key = l.event_key OFFSET 0
+    ) END AS reason,
+    (SELECT count(*) FROM older) AS superseded
+FROM leased l
+LEFT JOIN LATERAL (
+    SELECT * FROM alerts a WHERE a.fingerprint = l.fingerprint AND a.starts_at = l.starts_at OFFSET 0) a ON true
+LEFT JOIN LATERAL (
+    SELECT * FROM receipts r WHERE r.id = l.receipt_id AND r.received_at = l.created_at OFFSET 0) r ON true
+LEFT JOIN LATERAL (
+    SELECT bool_or(d.state = 'delivered') AS was_told,
+        (array_agg(d.external_id ORDER BY d.id DESC) FILTER (WHERE d.external_id IS NOT NULL))[1] AS external_id
+    FROM deliveries d WHERE d.fingerprint = l.fingerprint AND d.starts_at = l.starts_at AND d.target || '' = l.target
+        AND d.created_at > l.starts_at - interval '1 day'  -- leaves out partitions of before; senders' clocks differ
+) d ON true
+ORDER BY l.id
+"""
+
+# The bucket of the generic cell rate algorithm, by the database's clock, which is one for all. What is further ahead
+# than turns are given out is from before that clock was set back, or the rate raised, and counts for nothing.
+_RESERVE = """
+INSERT INTO target_turns AS t (target, free_at) VALUES ($1, clock_timestamp() + $2)
+ON CONFLICT (target) DO UPDATE SET free_at = $2 + CASE
+    WHEN t.free_at > clock_timestamp() + $3 + 2 * $2 THEN clock_timestamp()
+    ELSE greatest(t.free_at, clock_timestamp()) END
+WHERE t.free_at <= clock_timestamp() + $3 OR t.free_at > clock_timestamp() + $3 + 2 * $2
+RETURNING free_at - $2 - clock_timestamp()
+"""
+
+_ATTEMPT_LOG = "CASE WHEN jsonb_array_length(q.log) >= 20 THEN q.log - 0 ELSE q.log END || u.attempt::jsonb"
+
+_SETTLE = f"""
+WITH u AS (
+    SELECT * FROM unnest($1::text[], $2::timestamptz[], $3::text[], $4::text[], $5::timestamptz[], $6::text[])
+        AS u(id, lease_until, state, attempt, settled_at, external_id)
+), done AS (
+    DELETE FROM delivery_queue q USING u
+    WHERE q.id = ANY($1) AND q.id = u.id AND q.state || '' = 'leased' AND q.lease_until = u.lease_until
+    RETURNING q.*, u.state AS new_state, {_ATTEMPT_LOG} AS new_log, u.settled_at AS now,
+        u.external_id AS new_external_id
+)
+INSERT INTO deliveries ({_COLUMNS})
+SELECT d.id, d.fingerprint, d.starts_at, d.target, d.event_key, d.event, d.receipt_id, d.new_state, d.created_at,
+    d.due_at, NULL, d.attempts, d.new_log, coalesce(d.new_external_id, d.external_id), d.now, d.shape, d.enrichment
+FROM done d
+"""
+
+_POSTPONE = f"""
+UPDATE delivery_queue q SET state = 'pending', lease_until = NULL, due_at = u.due_at, log = {_ATTEMPT_LOG}
+FROM unnest($1::text[], $2::timestamptz[], $3::timestamptz[], $4::text[]) AS u(id, lease_until, due_at, attempt)
+WHERE q.id = ANY($1) AND q.id = u.id AND q.state || '' = 'leased' AND q.lease_until = u.lease_until
+"""
+
+# So that nobody leases newer of an alert between the look at it and the return of the older to the queue.
+_HOLD_TARGETS = """
+SELECT pg_advisory_xact_lock(hashtextextended('alert-history target ' || target, 0)) FROM (
+    SELECT DISTINCT target FROM deliveries
+    WHERE state = 'dead' AND ($1::text IS NULL OR id = $1) AND ($2::text IS NULL OR target = $2) ORDER BY target) held
+"""
+
+_REPLAY = f"""
+WITH dead AS (
+    DELETE FROM deliveries d
+    WHERE state = 'dead' AND ($1::text IS NULL OR id = $1) AND ($2::text IS NULL OR target = $2)
+    AND NOT EXISTS (
+        SELECT 1 FROM delivery_queue n WHERE n.fingerprint = d.fingerprint AND n.target = d.target
+            AND (n.starts_at, n.event_key) > (d.starts_at, d.event_key))
+    AND NOT EXISTS (
+        SELECT 1 FROM deliveries n WHERE n.fingerprint = d.fingerprint AND n.target = d.target AND n.state = 'delivered'
+            AND (n.starts_at, n.event_key) > (d.starts_at, d.event_key))
+    RETURNING *
+)
+INSERT INTO delivery_queue ({_COLUMNS})
+SELECT id, fingerprint, starts_at, target, event_key, event, receipt_id, 'pending', $3, $3, NULL, 0, log, external_id,
+    NULL, shape, enrichment FROM dead
+"""
+
+_DEPTH = """
+SELECT target, count(*), min(CASE WHEN attempts = 0 THEN due_at ELSE created_at END) FROM delivery_queue GROUP BY target
+"""
+
+_DEAD = "SELECT target, count(*) FROM deliveries WHERE state = 'dead' GROUP BY target"
+
+_read = msgspec.json.decode
+
+
+class PostgresOutbox:
+    """See `ports.Outbox`."""
+
+    def __init__(self, connections: Connections) -> None:
+        self._connections = connections
+
+    async def lease(self, target: str, *, now: datetime, limit: int, lease_for: timedelta) -> tuple[list[Leased], int]:
+        """See `ports.Outbox.lease`."""
+        until = now + lease_for
+        with storage_errors():
+            async with self._connections.deliverer() as connection, connection.transaction():
+                if not await connection.fetchval(_TRY_TARGET, target):
+                    return [], 0
+                await connection.execute(_TAKE_BACK, target, now)
+                rows = await connection.fetch(_LEASE, target, now, limit, until)
+        leased = [_leased(row, target=target, until=until) for row in rows]
+        return leased, rows[0]["superseded"] if rows else 0
+
+    async def reserve(self, target: str, *, every: timedelta, burst: int, within: timedelta) -> timedelta | None:
+        """See `ports.Outbox.reserve`."""
+        at_once = every * (burst - 1)
+        with storage_errors():
+            async with self._connections.deliverer() as connection:
+                till: timedelta | None = await connection.fetchval(_RESERVE, target, every, within + at_once)
+        return None if till is None else max(till - at_once, timedelta())
+
+    async def settle(self, settlements: Sequence[tuple[Leased, Settlement]]) -> None:
+        """See `ports.Outbox.settle`."""
+        done = [(lease, s) for lease, s in settlements if s.state != "pending"]
+        postponed = [(lease, s) for lease, s in settlements if s.state == "pending"]
+        with storage_errors():
+            async with self._connections.deliverer() as connection, connection.transaction():
+                if done:
+                    rows = [
+                        (*_whose(lease), s.state, _json(s.attempt), s.attempt.at, s.external_id) for lease, s in done
+                    ]
+                    await connection.execute(_SETTLE, *zip(*rows, strict=True))
+                if postponed:
+                    waiting = [(*_whose(lease), s.due_at, _json(s.attempt)) for lease, s in postponed]
+                    await connection.execute(_POSTPONE, *zip(*waiting, strict=True))
+
+    async def depth(self) -> dict[str, QueueDepth]:
+        """See `ports.Outbox.depth`."""
+        with storage_errors():
+            async with self._connections.reader() as connection:
+                return {row[0]: QueueDepth(row[1], row[2]) for row in await connection.fetch(_DEPTH)}
+
+    async def dead(self) -> dict[str, int]:
+        """See `ports.Outbox.dead`."""
+        with storage_errors():
+            async with self._connections.reader() as connection:
+                return {row[0]: row[1] for row in await connection.fetch(_DEAD)}
+
+    async def replay(self, *, now: datetime, delivery_id: str | None = None, target: str | None = None) -> int:
+        """See `ports.Outbox.replay`."""
+        with storage_errors():
+            async with self._connections.single() as connection, connection.transaction():
+                await connection.execute(_HOLD_TARGETS, delivery_id, target)
+                done = await connection.execute(_REPLAY, delivery_id, target, now)
+        replayed = int(done.rsplit(" ", 1)[1])
+        if delivery_id is not None and not replayed:
+            raise NotFound(f"no dead delivery {delivery_id!r} of which its target knows nothing newer")
+        return replayed
+
+    async def deliveries(self, wanted: DeliveryFilter) -> DeliveryPage:
+        """See `ports.Outbox.deliveries`."""
+        conditions = ["($1::text IS NULL OR target = $1)", "($2::text IS NULL OR state = $2)"]
+        conditions += ["($3::text IS NULL OR id < $3)", "($4::text IS NULL OR fingerprint = $4)"]
+        conditions += ["($5::timestamptz IS NULL OR starts_at = $5)"]
+        where = " AND ".join(conditions)
+        query = " UNION ALL ".join(
+            f"(SELECT {_COLUMNS} FROM {table} WHERE {where} ORDER BY id DESC LIMIT $6)"
+            for table in ("delivery_queue", "deliveries")
+        )
+        arguments = (wanted.target, wanted.state, wanted.cursor, wanted.fingerprint, wanted.starts_at)
+        with storage_errors():
+            async with self._connections.reader() as connection:
+                rows = await connection.fetch(f"{query} ORDER BY id DESC LIMIT $6", *arguments, wanted.limit + 1)
+        found = [_stored(row) for row in rows[: wanted.limit]]
+        return DeliveryPage(found, found[-1].id if len(rows) > wanted.limit else None)
+
+
+def _whose(lease: Leased) -> tuple[str, datetime]:
+    """A delivery, and the very lease of it that is ours: one taken after ours ran out ends later."""
+    return lease.id, lease.lease_until
+
+
+def _json(value: Any) -> str:
+    return encode_json(value).decode()
+
+
+def _leased(row: Any, *, target: str, until: datetime) -> Leased:
+    status = "resolved" if row["event"] in ENDINGS else "firing"
+    fingerprint, scope = split_scope(row["fingerprint"])
+    alert = Outgoing(
+        occurrence_id=occurrence_id(row["fingerprint"], to_us(row["starts_at"])),
+        fingerprint=fingerprint,
+        status=status,  # type: ignore[arg-type]  # one of the two above
+        event=row["event"],
+        labels=_read(row["labels"]),
+        annotations=_read(row["annotations"]),
+        starts_at=row["began_at"] or row["starts_at"],
+        ends_at=row["ends_at"] if status == "resolved" else None,
+        at=row["created_at"],
+        generator_url=row["generator_url"],
+        receiver=row["receiver"],
+        group_key=row["group_key"] or "",
+        external_url=row["external_url"] or "",
+        details=_read(row["details"]) if row["details"] else {},
+        external_id=row["external_id"],
+        scope=scope,
+        confirmed_at=row["confirmed_at"] if status == "resolved" else None,
+        reason=end_reason(row["event"], row["reason"]),
+        **meaning(row["verdict"], row["enrichment"]),
+    )
+    return Leased(row["id"], target, row["attempts"], row["created_at"], until, alert, row["was_told"])
+
+
+def _stored(row: Any) -> StoredDelivery:
+    return StoredDelivery(
+        id=row["id"],
+        occurrence_id=occurrence_id(row["fingerprint"], to_us(row["starts_at"])),
+        fingerprint=split_scope(row["fingerprint"])[0],
+        target=row["target"],
+        event=row["event"],
+        state=row["state"],
+        created_at=row["created_at"],
+        due_at=row["due_at"] if row["state"] in {"pending", "leased"} else None,
+        settled_at=row["settled_at"],
+        attempts=row["attempts"],
+        log=_read(row["log"]),
+        event_number=row["event_key"],
+        shape=row["shape"],
+        enrichment=row["enrichment"],
+    )

@@ -1,0 +1,247 @@
+"""The reads both stores share: what may be sorted by, cursors, and how a count is bounded.
+
+A page is found by keyset: the cursor holds the sort value and the key of the last row, so that page 1000
+costs what page 1 costs. What differs between the databases (how a label is found) is in their own modules.
+"""
+
+import base64
+import binascii
+import re
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+import msgspec
+from sqlalchemy import (
+    ColumnElement,
+    Dialect,
+    FromClause,
+    Select,
+    Text,
+    and_,
+    func,
+    literal,
+    literal_column,
+    select,
+    tuple_,
+)
+
+from alert_history.domain.alert import is_fingerprint
+from alert_history.domain.microseconds import from_us
+from alert_history.domain.speaker import SCOPE_MARK
+from alert_history.domain.standing import EndedBy
+from alert_history.errors import InvalidQuery
+from alert_history.ports import HistoryFilter, PageRequest
+from alert_history.storage.shared.tables import alerts
+
+COUNT_BOUND = 10_000
+"""Totals up to here are exact unless even that takes longer than `COUNT_SOME_MS` (a word that hardly anything holds);
+above, they are if counting on takes no longer than `COUNT_BUDGET_MS`. What is not exact is a lower bound, and says so.
+A small store is counted to the end all the same, so that a total there doesn't depend on how busy the machine is.
+"""
+
+SMALL_STORE_ROWS = 50_000
+"""Counting so many takes half a second where the query has to look at each of them (measured: words, regexes)."""
+SMALL_STORE_BYTES = 32 * 1024 * 1024
+"""About as many, where the size of a table is known and the number of its rows is not."""
+
+COUNT_QUARANTINE = f"SELECT count(*) FROM (SELECT 1 FROM quarantine LIMIT {COUNT_BOUND + 1}) AS counted"
+"""Its cost does not grow with what is there; for `bounded`."""
+
+COUNT_SOME_MS = 100
+COUNT_BUDGET_MS = 12
+MAX_LIMIT = 1_000
+MAX_OFFSET = 10_000
+
+INT32 = Annotated[int, msgspec.Meta(ge=-(2**31), le=2**31 - 1)]
+INT64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+AWARE_TIME = Annotated[datetime, msgspec.Meta(tz=True)]
+"""What a cursor may hold, besides text: what a column of that kind can be compared with."""
+
+_unstorable = re.compile("[\0\ud800-\udfff]")
+
+_PROMOTED = frozenset({"alertname", "namespace", "severity"})
+
+SORTABLE = {
+    name: alerts.c[name]
+    for name in (
+        "timestamp",
+        "starts_at",
+        "last_received_at",
+        "alertname",
+        "namespace",
+        "severity",
+        "status",
+        "repeat_count",
+    )
+}
+
+
+class Sort(msgspec.Struct, frozen=True):
+    """A sort column and its direction."""
+
+    name: str
+    is_descending: bool
+
+    @property
+    def column(self) -> ColumnElement[Any]:
+        """The column itself."""
+        return SORTABLE[self.name]
+
+    @property
+    def text(self) -> str:
+        """As it was asked for."""
+        return f"-{self.name}" if self.is_descending else self.name
+
+
+def parse_sort(text: str) -> Sort:
+    """`timestamp` or `-timestamp`. Raises InvalidQuery with what is allowed."""
+    name = text.removeprefix("-")
+    if name not in SORTABLE:
+        allowed = ", ".join(SORTABLE)
+        raise InvalidQuery(f"sort: {text!r} is none of {allowed} (a '-' before it for descending)")
+    return Sort(name, text.startswith("-"))
+
+
+def encode_cursor(sort: Sort, values: Sequence[Any]) -> str:
+    """An opaque cursor that continues after the row with these values of sort column and key."""
+    return base64.urlsafe_b64encode(msgspec.json.encode([sort.text, *values])).decode().rstrip("=")
+
+
+def decode_cursor(text: str, *, sort: Sort, types: Sequence[Any]) -> list[Any]:
+    """The values in a cursor, as these types. Raises InvalidQuery on a cursor of another sort or none at all."""
+    try:
+        raw = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+        made_for, *values = msgspec.json.decode(raw, type=list[Any])
+        if made_for != sort.text or len(values) != len(types):
+            raise InvalidQuery(f"cursor: it belongs to sort={made_for}, not to sort={sort.text}")
+        check_text("".join(v for v in values if isinstance(v, str)), of="cursor")
+        return [msgspec.convert(v, t, strict=True) for v, t in zip(values, types, strict=True)]
+    except (binascii.Error, ValueError, RecursionError, msgspec.MsgspecError) as error:
+        raise InvalidQuery("cursor: not a next_cursor of an earlier answer") from error
+
+
+def after_cursor(
+    sort: Sort, key: Sequence[ColumnElement[Any]], values: Sequence[Any], rows: FromClause
+) -> ColumnElement[bool]:
+    """What comes after these values in that order."""
+    columns = (rows.c[sort.name], *key)
+    row = tuple_(*columns)
+    bound = tuple_(*(literal(v, c.type) for v, c in zip(values, columns, strict=True)))
+    return row < bound if sort.is_descending else row > bound
+
+
+def order_by(sort: Sort, key: Sequence[ColumnElement[Any]], rows: FromClause) -> list[ColumnElement[Any]]:
+    """The sort column, then the key, all in one direction."""
+    return [c.desc() if sort.is_descending else c.asc() for c in (rows.c[sort.name], *key)]
+
+
+def promoted(name: str, rows: FromClause) -> ColumnElement[str] | None:
+    """The column that holds this label's value ('' where it is missing), if it has one."""
+    return rows.c[name] if name in _PROMOTED else None
+
+
+def column_conditions(wanted: HistoryFilter, rows: FromClause) -> list[ColumnElement[bool]]:
+    """The conditions on columns of their own; the query's labels and words are the stores' matter."""
+    equal = {name: getattr(wanted, name) for name in ("alertname", "severity", "namespace")}
+    conditions: list[ColumnElement[bool]] = [rows.c[name] == v for name, v in equal.items() if v is not None]
+    conditions.append(rows.c.joined_into.is_(None))
+    if wanted.fingerprint is not None:
+        conditions += _of_any_scope(wanted.fingerprint, rows)
+    if wanted.status is not None:
+        conditions.append(rows.c.status == _status_literal(wanted.status))
+    if wanted.since is not None:
+        conditions.append(rows.c.timestamp >= wanted.since)
+    if wanted.until is not None:
+        conditions.append(rows.c.timestamp < wanted.until)
+    return conditions
+
+
+def _of_any_scope(fingerprint: str, rows: FromClause) -> list[ColumnElement[bool]]:
+    """A fingerprint is kept with its scope behind an `@`, which sorts right behind the bare one."""
+    if not is_fingerprint(fingerprint):
+        return [rows.c.fingerprint == fingerprint]
+    return [rows.c.fingerprint >= fingerprint, rows.c.fingerprint < fingerprint + chr(ord(SCOPE_MARK) + 1)]
+
+
+def state_of(status: str, unconfirmed: str | None) -> Literal["firing", "unconfirmed", "resolved"]:
+    """See `ports.StoredAlert`."""
+    if status != "firing":
+        return "resolved"
+    return "firing" if unconfirmed is None else "unconfirmed"
+
+
+def ended_by_of(status: str, ended_by: Any) -> EndedBy | None:
+    """How the end is known; what a release before ours wrote says nothing of it, and its ends were resolves."""
+    return None if status == "firing" else ended_by or "resolved"
+
+
+def confirmed_of(status: str, confirmed_at: datetime | None, last_received_at: datetime) -> datetime | None:
+    """When a sender last said that it fires: of an open one with its last word, unless something else is written."""
+    return confirmed_at or (last_received_at if status == "firing" else None)
+
+
+def _status_literal(status: str) -> ColumnElement[str]:
+    """Written into the text of the query: only so can a planner see that the index of firing alerts fits."""
+    if status not in {"firing", "resolved"}:
+        raise InvalidQuery(f"status: {status!r} is neither firing nor resolved")
+    return literal_column(f"'{status}'", Text)
+
+
+def bounded_count(conditions: Sequence[ColumnElement[bool]], *, bound: int | None) -> Select[Any]:
+    """How many match; it stops counting at `bound` + 1."""
+    if bound is None:
+        return select(func.count()).select_from(alerts).where(and_(True, *conditions))
+    some = select(literal(1)).select_from(alerts).where(and_(True, *conditions)).limit(bound + 1)
+    return select(func.count()).select_from(some.subquery())
+
+
+def check_page(page: PageRequest) -> None:
+    """Raises InvalidQuery if the page can't be had."""
+    check_limit(page.limit)
+    if not 0 <= page.offset <= MAX_OFFSET:
+        raise InvalidQuery(f"offset: {page.offset} is not between 0 and {MAX_OFFSET}; use cursor")
+    if page.offset and page.cursor:
+        raise InvalidQuery("offset and cursor exclude each other")
+
+
+def check_limit(limit: int) -> None:
+    """Raises InvalidQuery if a page can't have so many rows."""
+    if not 0 < limit <= MAX_LIMIT:
+        raise InvalidQuery(f"limit: {limit} is not between 1 and {MAX_LIMIT}")
+
+
+def check_filter(wanted: HistoryFilter) -> None:
+    """Raises InvalidQuery if a condition holds what no database can hold, nor even be asked for."""
+    for name in ("alertname", "severity", "namespace", "fingerprint"):
+        check_text(getattr(wanted, name) or "", of=name)
+    for matcher in wanted.query.matchers:
+        check_text(matcher.name + matcher.value, of="query")
+    check_text("".join(wanted.query.words), of="query")
+
+
+def check_text(text: str, *, of: str) -> None:
+    """Raises InvalidQuery on a NUL character or a lone surrogate."""
+    if _unstorable.search(text):
+        raise InvalidQuery(f"{of}: NUL characters and lone surrogates are in no alert")
+
+
+def compiled(statement: Select[Any], dialect: Dialect) -> tuple[str, list[Any]]:
+    """SQL text and its arguments by position, as the dialect's driver wants them."""
+    made = statement.compile(dialect=dialect, compile_kwargs={"render_postcompile": True})
+    processors: Any = made._bind_processors  # noqa: SLF001  # the dialect's conversions, without its driver
+    arguments = []
+    for name in made.positiontup or ():
+        value = made.params[name]
+        arguments.append(processors[name](value) if name in processors else value)
+    return str(made), arguments
+
+
+def time_of(value: Any) -> datetime | None:
+    """A stored time, whichever database it came from."""
+    return from_us(value) if isinstance(value, int) else value
+
+
+def bounded(counted: int) -> tuple[int, bool]:
+    """A count that stopped after `COUNT_BOUND` + 1, as a total and whether that is exact."""
+    return min(counted, COUNT_BOUND), counted <= COUNT_BOUND

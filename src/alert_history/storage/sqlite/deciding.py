@@ -1,0 +1,75 @@
+"""SQLite: what is known of a label set, read for a decision; and what was decided, written."""
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+
+from alert_history.domain.adopting import recalled
+from alert_history.domain.decision import Decision, Entry, Known, let_mute
+from alert_history.domain.microseconds import to_us
+from alert_history.domain.occurrence import Event
+from alert_history.domain.standing import Standing
+from alert_history.storage.shared.batch import Key, muting, read_standing
+from alert_history.storage.sqlite import rows as sql
+from alert_history.storage.sqlite.standing_log import StandingLog
+
+
+def find_known(connection: sqlite3.Connection, fingerprints: Iterable[str], log: StandingLog) -> dict[str, Known]:
+    """What is known of label sets, of those of which anything is."""
+    texts = log.find(connection, fingerprints)
+    return {fingerprint: _known(connection, fingerprint, read_standing(text)) for fingerprint, text in texts.items()}
+
+
+def _known(connection: sqlite3.Connection, fingerprint: str, standing: Standing) -> Known:
+    if standing.newest_key_us is None:
+        return Known(standing)
+    newest = connection.execute(sql.FIND_ALERT, (standing.newest_key_us, fingerprint)).fetchone()
+    return Known(standing, None if newest is None else sql.read_occurrence(newest))
+
+
+def recall(connection: sqlite3.Connection, fingerprint: str) -> Known | None:
+    """What the history holds of a label set whose standing was forgotten, or never made; None if nothing."""
+    rows = connection.execute(sql.NEWEST, (sql.fingerprint_term(fingerprint), fingerprint)).fetchall()
+    if not rows:
+        return None
+    kept = [sql.read_kept(row, notified=sql.notified(connection, row)) for row in reversed(rows)]
+    return Known(recalled(kept), kept[-1].occurrence, kept[-1].first)
+
+
+def write_decisions(connection: sqlite3.Connection, decisions: Sequence[Decision], log: StandingLog) -> dict[Key, int]:
+    """Write the occurrences and standings; the ids of all occurrences that they name."""
+    new = [(d, e, e.first) for d in decisions for e in d.entries.values() if e.first is not None]
+    fresh = sql.new_ids(connection, [first.received_at for _, _, first in new])
+    ids: dict[Key, int] = {}
+    rows, terms = [], []
+    for alert_id, (decision, entry, first) in zip(fresh, new, strict=True):
+        ids[decision.fingerprint, entry.starts_at] = alert_id
+        rows.append(sql.alert_row(alert_id, first, entry))
+        terms.append((alert_id, sql.terms_of(decision.fingerprint, first.alert.labels)))
+    connection.executemany(sql.INSERT_ALERT, rows)
+    connection.executemany(sql.INSERT_TERMS, terms)
+    for decision in decisions:
+        for entry in decision.entries.values():
+            if entry.first is None:
+                ids[decision.fingerprint, entry.starts_at] = _update(connection, decision.fingerprint, entry)
+    log.write(connection, [sql.standing_row(d.fingerprint, d.standing) for d in decisions if d.is_standing_changed])
+    return ids
+
+
+def _update(connection: sqlite3.Connection, fingerprint: str, entry: Entry) -> int:
+    """Write what became of a known occurrence; its id."""
+    key = (to_us(entry.starts_at), fingerprint)
+    alert_id: int = connection.execute(sql.FIND_ID, key).fetchone()[0]
+    if entry.is_changed:
+        connection.execute(sql.UPDATE_ALERT, sql.update_row(alert_id, entry.occurrence))
+    else:
+        connection.execute(sql.COUNT_REPEAT, sql.repeat_row(alert_id, entry.occurrence))
+    return alert_id
+
+
+def mute(connection: sqlite3.Connection, events: Iterable[Event], log: StandingLog) -> None:
+    """Remember in the standings what is silenced or inhibited: nobody says anything of it, and still it fires."""
+    for event, muted in muting(events):
+        known = find_known(connection, [event.fingerprint], log).get(event.fingerprint)
+        if known is not None:
+            decision = let_mute(event.fingerprint, known, starts_at=event.starts_at, muted=muted)
+            write_decisions(connection, [] if decision is None else [decision], log)

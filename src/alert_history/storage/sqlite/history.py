@@ -1,0 +1,330 @@
+"""SQLite: the read side.
+
+A label is found through `alert_terms`, newest first, as far as the page needs; what that index can't answer
+(regexes, words, missing labels) the domain's own matching decides row by row, within the time a read may take.
+"""
+
+import sqlite3
+from collections.abc import AsyncIterator, Sequence
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Select,
+    Text,
+    and_,
+    column,
+    func,
+    literal,
+    literal_column,
+    select,
+    table,
+    true,
+    tuple_,
+)
+from sqlalchemy.dialects import sqlite as dialects
+
+from alert_history.domain.matching import Query
+from alert_history.domain.microseconds import from_us, to_us
+from alert_history.domain.occurrence import number_of, occurrence_id, split_occurrence_id
+from alert_history.domain.speaker import split_scope
+from alert_history.errors import NotFound
+from alert_history.ports import (
+    HistoryFilter,
+    HistoryPage,
+    PageRequest,
+    QuarantinedAlert,
+    QuarantinePage,
+    StoredAlert,
+    StoredEvent,
+)
+from alert_history.storage.shared import reads
+from alert_history.storage.shared.reads import confirmed_of, ended_by_of, state_of, time_of
+from alert_history.storage.shared.tables import alerts, quarantine
+from alert_history.storage.sqlite import rows as sql
+from alert_history.storage.sqlite.connection import (
+    Connections,
+    is_interrupted,
+    time_limit,
+)
+
+_DIALECT = dialects.dialect(paramstyle="qmark")
+_alert_id: ColumnElement[int] = literal_column("alerts.id", BigInteger)
+_TERMS = table("alert_terms", column("rowid", BigInteger))
+_SLACK_MICROSECONDS = 1_000  # by how much the ids of one huge request may run ahead of their time
+_read_texts = msgspec.json.Decoder(dict[str, str]).decode
+_read_any = msgspec.json.Decoder().decode
+
+_FIND = "SELECT * FROM alerts WHERE starts_at = ? AND fingerprint = ?"
+_TIMELINE = """SELECT e.kind, e.at, e.receipt_id, r.source, r.receiver, e.detail, e.key, r.publish
+    FROM alerts a JOIN events e ON e.alert_id = a.id LEFT JOIN receipts r ON r.id = e.receipt_id
+    WHERE a.starts_at = ? AND a.fingerprint = ? ORDER BY e.at DESC, e.key DESC LIMIT ?"""
+
+_Conditions = Sequence[ColumnElement[bool]]
+
+
+class SqliteHistory:
+    """See `ports.History`."""
+
+    def __init__(self, connections: Connections) -> None:
+        self._connections = connections
+
+    async def page(self, wanted: HistoryFilter, page: PageRequest) -> HistoryPage:
+        """See `ports.History.page`."""
+        reads.check_page(page)
+        reads.check_filter(wanted)
+        return await self._connections.read(_page, wanted, page=page)
+
+    async def find(self, occurrence_id: str) -> StoredAlert:
+        """See `ports.History.find`."""
+        row = await self._connections.read(_find, _key_of(occurrence_id))
+        if row is None:
+            raise NotFound(f"no occurrence {occurrence_id!r}")
+        return read_alert(row)
+
+    async def timeline(self, occurrence_id: str, *, newest: int = 10_000) -> list[StoredEvent]:
+        """See `ports.History.timeline`."""
+        rows = await self._connections.read(_fetch_all, _TIMELINE, (*_key_of(occurrence_id), newest))
+        return [
+            StoredEvent(
+                kind=row["kind"],
+                at=from_us(row["at"]),
+                receipt_id=row["receipt_id"],
+                source=row["source"],
+                receiver=row["receiver"],
+                detail=None if row["detail"] is None else _read_any(row["detail"]),
+                number=number_of(row["key"]),
+                is_published=None if row["publish"] is None else bool(row["publish"]),
+            )
+            for row in reversed(rows)
+        ]
+
+    async def quarantine(self, *, limit: int, cursor: str | None) -> QuarantinePage:
+        """See `ports.History.quarantine`."""
+        reads.check_limit(limit)
+        statement = select(quarantine).order_by(quarantine.c.id.desc()).limit(limit + 1)
+        if cursor is not None:
+            reads.check_text(cursor, of="cursor")
+            statement = statement.where(quarantine.c.id < cursor)
+        rows = await self._connections.read(_fetch, statement)
+        counted = await self._connections.read(_fetch_one, reads.COUNT_QUARANTINE, ())
+        found = [read_quarantined(row) for row in rows[:limit]]
+        return QuarantinePage(found, *reads.bounded(counted[0]), found[-1].id if len(rows) > limit else None)
+
+    async def export(self, wanted: HistoryFilter, *, batch_size: int = 1000) -> AsyncIterator[list[StoredAlert]]:
+        """See `ports.History.export`. Page after page by id, so that no snapshot keeps the log from being reused."""
+        reads.check_filter(wanted)
+        after = -1
+        while True:
+            statement = _select(wanted).where(_alert_id > after).order_by(_alert_id).limit(batch_size)
+            rows = await self._connections.read(_fetch, statement)
+            if not rows:
+                return
+            after = rows[-1]["id"]
+            yield [read_alert(row) for row in rows]
+
+
+def _key_of(occurrence_id: str) -> tuple[int, str]:
+    parts = split_occurrence_id(occurrence_id)
+    if parts is None or abs(parts[1]) >= 2**63:
+        raise NotFound(f"{occurrence_id!r} is no id of an occurrence")
+    return parts[1], parts[0]
+
+
+def _find(connection: sqlite3.Connection, key: tuple[int, str]) -> Any:
+    """The occurrence with that key, or the one that it turned out to be part of."""
+    row = connection.execute(_FIND, key).fetchone()
+    if row is None or row["joined_into"] is None:
+        return row
+    return connection.execute(_FIND, (row["joined_into"], key[1])).fetchone() or row
+
+
+def _fetch_one(connection: sqlite3.Connection, sql_text: str, arguments: Sequence[Any]) -> Any:
+    return connection.execute(sql_text, arguments).fetchone()
+
+
+def _fetch_all(connection: sqlite3.Connection, sql_text: str, arguments: Sequence[Any]) -> list[sqlite3.Row]:
+    return connection.execute(sql_text, arguments).fetchall()
+
+
+def _fetch(connection: sqlite3.Connection, statement: Select[Any]) -> list[sqlite3.Row]:
+    return connection.execute(*reads.compiled(statement, _DIALECT)).fetchall()
+
+
+def _page(connection: sqlite3.Connection, wanted: HistoryFilter, *, page: PageRequest) -> HistoryPage:
+    sort = reads.parse_sort(page.sort)
+    # The full-text index gives its rows in the order of its own rowid, and stops when the page is full.
+    own_id = _TERMS.c.rowid if _terms(wanted) else _alert_id
+    order = [own_id] if sort.name == "timestamp" else [sort.column, own_id]
+    statement = _select(wanted).order_by(*(c.desc() if sort.is_descending else c for c in order))
+    if page.cursor is not None:
+        types = [type_of_stored(c) for c in order]
+        values = reads.decode_cursor(page.cursor, sort=sort, types=types)
+        row = tuple_(*order)
+        bound = tuple_(*(literal(v, BigInteger if isinstance(v, int) else Text) for v in values))
+        statement = statement.where(row < bound if sort.is_descending else row > bound)
+    rows = _fetch(connection, statement.limit(page.limit + 1).offset(page.offset))
+    seen = page.offset + len(rows) if rows else 0
+    total, is_exact = _total(connection, wanted, exact=page.wants_exact_total, seen=seen)
+    cursor = None
+    if len(rows) > page.limit:
+        last = rows[page.limit - 1]
+        names = ["id"] if sort.name == "timestamp" else [sort.name, "id"]
+        cursor = reads.encode_cursor(sort, [last[name] for name in names])
+    return HistoryPage([read_alert(row) for row in rows[: page.limit]], total, is_exact, cursor)
+
+
+def type_of_stored(expression: ColumnElement[Any]) -> Any:
+    """Integer or `str`: how this column's values lie in the file, and so in a cursor."""
+    return str if isinstance(expression.type, Text) else reads.INT64
+
+
+def _select(wanted: HistoryFilter) -> Select[Any]:
+    return _matching(select(_alert_id, *alerts.c), wanted)
+
+
+def _matching(statement: Select[Any], wanted: HistoryFilter) -> Select[Any]:
+    """The statement with all conditions, found through the terms where that helps."""
+    conditions = [
+        *reads.column_conditions(wanted, alerts),
+        *_id_range(wanted, _TERMS.c.rowid if _terms(wanted) else _alert_id),
+        *_query_conditions(wanted.query),
+    ]
+    terms = _terms(wanted)
+    if not terms:
+        return statement.select_from(alerts).where(and_(true(), *conditions))
+    matches = literal_column("alert_terms.alert_terms").op("MATCH", is_comparison=True)(terms)
+    joined = _TERMS.join(alerts, _TERMS.c.rowid == _alert_id)
+    return statement.select_from(joined).where(matches, *conditions)
+
+
+def _terms(wanted: HistoryFilter) -> str:
+    """The terms all matching alerts have, for FTS5; empty where there is none."""
+    terms = [
+        sql.label_term(matcher.name, matcher.value)
+        for matcher in wanted.query.matchers
+        if matcher.op == "=" and matcher.value
+    ]
+    terms += [sql.label_term(name, value) for name in ("alertname", "namespace") if (value := getattr(wanted, name))]
+    if wanted.fingerprint is not None:
+        terms.append(sql.fingerprint_term(wanted.fingerprint))
+    return " AND ".join(terms)
+
+
+def _id_range(wanted: HistoryFilter, own_id: ColumnElement[int]) -> list[ColumnElement[bool]]:
+    """The time range again, on the key."""
+    conditions: list[ColumnElement[bool]] = []
+    if wanted.since is not None:
+        conditions.append(own_id >= _id_at(wanted.since))
+    if wanted.until is not None:
+        conditions.append(own_id < _id_at(wanted.until, slack=_SLACK_MICROSECONDS))
+    return conditions
+
+
+def _id_at(time: datetime, *, slack: int = 0) -> int:
+    lowest, highest = 0, 2**63 - 1
+    return min(max((to_us(time) + slack) * sql.IDS_A_MICROSECOND, lowest), highest)
+
+
+def _query_conditions(query: Query) -> list[ColumnElement[bool]]:
+    """The query as the domain decides it; labels with a column of their own by that column, too."""
+    if not query.matchers and not query.words:
+        return []
+    text = msgspec.json.encode(query).decode()
+    matches = func.matches_query(alerts.c.labels, alerts.c.annotations, text)
+    equal = [
+        promoted == matcher.value
+        for matcher in query.matchers
+        if matcher.op == "=" and (promoted := reads.promoted(matcher.name, alerts)) is not None
+    ]
+    return [*equal, matches]
+
+
+def _total(connection: sqlite3.Connection, wanted: HistoryFilter, *, exact: bool, seen: int) -> tuple[int, bool]:
+    """The count, and whether it is exact: see `reads.COUNT_BOUND`. At least `seen` rows are known to match."""
+    matching = _matching(select(literal(1).label("one")), wanted)
+    if not exact:
+        counted, is_exact = _total_in_time(connection, matching, seen=seen)
+        if is_exact or not _is_small(connection):
+            return counted, is_exact
+    return _fetch(connection, _count(matching))[0][0], True
+
+
+def _is_small(connection: sqlite3.Connection) -> bool:
+    """Whether counting all there is costs little."""
+    some = select(literal(1).label("one")).select_from(alerts).limit(reads.SMALL_STORE_ROWS + 1)
+    return bool(_fetch(connection, _count(some))[0][0] <= reads.SMALL_STORE_ROWS)
+
+
+def _total_in_time(connection: sqlite3.Connection, matching: Select[Any], *, seen: int) -> tuple[int, bool]:
+    """The count as far as the budgets allow."""
+    some = _count_within(connection, matching.limit(reads.COUNT_BOUND + 1), milliseconds=reads.COUNT_SOME_MS)
+    if some is None:
+        return seen, False
+    if some <= reads.COUNT_BOUND:
+        return some, True
+    every = _count_within(connection, matching, milliseconds=reads.COUNT_BUDGET_MS)
+    return (reads.COUNT_BOUND, False) if every is None else (every, True)
+
+
+def _count(rows: Select[Any]) -> Select[Any]:
+    return select(func.count()).select_from(rows.subquery())
+
+
+def _count_within(connection: sqlite3.Connection, rows: Select[Any], *, milliseconds: float) -> int | None:
+    """How many rows; None if counting takes longer."""
+    try:
+        with time_limit(connection, milliseconds / 1000):
+            return int(_fetch(connection, _count(rows))[0][0])
+    except sqlite3.OperationalError as error:
+        if not is_interrupted(error):
+            raise
+        return None
+
+
+def read_alert(row: sqlite3.Row) -> StoredAlert:
+    """An occurrence from a row of `alerts`."""
+    fingerprint, scope = split_scope(row["fingerprint"])
+    last_received_at = from_us(row["last_received_at"])
+    return StoredAlert(
+        id=occurrence_id(row["fingerprint"], row["starts_at"]),
+        fingerprint=fingerprint,
+        alertname=row["alertname"],
+        namespace=row["namespace"],
+        severity=row["severity"],
+        status=row["status"],
+        labels=_read_texts(row["labels"]),
+        annotations=_read_texts(row["annotations"]),
+        starts_at=time_of(row["began_at"]) or from_us(row["starts_at"]),
+        ends_at=time_of(row["ends_at"]),
+        expires_at=time_of(row["expires_at"]),
+        timestamp=from_us(row["timestamp"]),
+        last_received_at=last_received_at,
+        repeat_count=row["repeat_count"],
+        generator_url=row["generator_url"],
+        source=row["source"],
+        receiver=row["receiver"],
+        details=None if row["details"] is None else _read_any(row["details"]),
+        scope=scope,
+        state=state_of(row["status"], row["unconfirmed"]),
+        state_reason=row["unconfirmed"],
+        ended_by=ended_by_of(row["status"], row["ended_by"]),
+        confirmed_at=confirmed_of(row["status"], time_of(row["confirmed_at"]), last_received_at),
+    )
+
+
+def read_quarantined(row: sqlite3.Row) -> QuarantinedAlert:
+    """A row of `quarantine`."""
+    return QuarantinedAlert(
+        id=row["id"],
+        received_at=from_us(row["received_at"]),
+        receipt_id=row["receipt_id"],
+        position=row["position"],
+        reason=row["reason"],
+        source=row["source"],
+        receiver=row["receiver"],
+        raw=row["raw"].decode("utf-8", "replace"),
+    )

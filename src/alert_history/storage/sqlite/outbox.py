@@ -1,0 +1,264 @@
+"""SQLite: the outbox, with the same promises as on PostgreSQL; the one writer makes them easy to keep."""
+
+import sqlite3
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from itertools import dropwhile
+
+import msgspec
+
+from alert_history.domain.change_text import end_reason
+from alert_history.domain.delivery import MAX_LOGGED_ATTEMPTS, Leased, Settlement
+from alert_history.domain.microseconds import from_us, to_us
+from alert_history.domain.occurrence import ENDINGS, occurrence_id
+from alert_history.domain.speaker import split_scope
+from alert_history.domain.target import Outgoing
+from alert_history.errors import NotFound
+from alert_history.ports import DeliveryFilter, DeliveryPage, QueueDepth, StoredDelivery
+from alert_history.storage.shared.batch import encode_json, meaning
+from alert_history.storage.shared.reads import time_of
+from alert_history.storage.sqlite.connection import Connections
+
+_COLUMNS = (
+    "id, fingerprint, starts_at, target, event_key, event, receipt_id, state, created_at, due_at, lease_until, "
+    "attempts, log, external_id, settled_at, shape, enrichment"
+)
+
+_TAKE_BACK = """UPDATE delivery_queue SET state = 'pending', lease_until = NULL, due_at = :now
+    WHERE target = :target AND state = 'leased' AND lease_until < :now"""
+_DUE = """SELECT DISTINCT fingerprint FROM (
+    SELECT q.fingerprint FROM delivery_queue q
+    WHERE q.target = :target AND q.state = 'pending' AND q.due_at <= :now AND NOT EXISTS (
+        SELECT 1 FROM delivery_queue l
+        WHERE l.target = q.target AND l.fingerprint = q.fingerprint AND l.state = 'leased')
+    ORDER BY q.due_at LIMIT :limit)"""
+_PENDING = """SELECT id, due_at, starts_at FROM delivery_queue
+    WHERE target = ? AND fingerprint = ? AND state = 'pending'
+    ORDER BY starts_at DESC, event_key DESC"""
+_IS_TOLD = """SELECT 1 FROM deliveries WHERE starts_at = ? AND fingerprint = ? AND target = ? AND state = 'delivered'
+    LIMIT 1"""
+_NEWER = """n.fingerprint = deliveries.fingerprint AND n.target = deliveries.target
+    AND (n.starts_at, n.event_key) > (deliveries.starts_at, deliveries.event_key)"""
+_IS_NEWEST = f"""NOT EXISTS (SELECT 1 FROM delivery_queue n WHERE {_NEWER})
+    AND NOT EXISTS (SELECT 1 FROM deliveries n WHERE {_NEWER} AND n.state = 'delivered')"""
+_LOG = f"INSERT INTO deliveries ({_COLUMNS}) SELECT {_COLUMNS} FROM delivery_queue WHERE id = ?"
+_LEASED = """SELECT q.*, a.began_at, a.labels, a.annotations, a.ends_at, a.confirmed_at, a.generator_url,
+        CASE WHEN q.event IN ('expired', 'inferred', 'reconciled') THEN (
+            SELECT e.detail ->> '$.reason' FROM events e WHERE e.alert_id = a.id AND e.key = q.event_key
+        ) END AS reason,
+        coalesce(nullif(r.receiver, ''), a.receiver) AS receiver, r.group_key, r.external_url, r.details, (
+            SELECT d.external_id FROM deliveries d WHERE d.starts_at = q.starts_at AND d.fingerprint = q.fingerprint
+            AND d.target = q.target AND d.external_id IS NOT NULL ORDER BY d.id DESC LIMIT 1) AS known_as,
+        EXISTS (SELECT 1 FROM deliveries d WHERE d.starts_at = q.starts_at AND d.fingerprint = q.fingerprint
+            AND d.target = q.target AND d.state = 'delivered') AS was_told,
+        (SELECT c.verdict FROM classifications c WHERE c.shape = q.shape ORDER BY c.id DESC LIMIT 1) AS verdict
+    FROM delivery_queue q
+    LEFT JOIN alerts a ON a.starts_at = q.starts_at AND a.fingerprint = q.fingerprint
+    LEFT JOIN receipts r ON r.id = q.receipt_id WHERE q.id = ?"""
+
+_read = msgspec.json.decode
+
+
+class SqliteOutbox:
+    """See `ports.Outbox`."""
+
+    def __init__(self, connections: Connections) -> None:
+        self._connections = connections
+
+    async def lease(self, target: str, *, now: datetime, limit: int, lease_for: timedelta) -> tuple[list[Leased], int]:
+        """See `ports.Outbox.lease`. Looks before it takes the write lock: mostly there is nothing."""
+        if not await self._connections.read(_has_work, target, now):
+            return [], 0
+        return await self._connections.write(_lease, target, now=now, limit=limit, until=now + lease_for)
+
+    async def reserve(self, target: str, *, every: timedelta, burst: int, within: timedelta) -> timedelta | None:  # noqa: ARG002  # the port's shape
+        """See `ports.Outbox.reserve`."""
+        return timedelta()
+
+    async def settle(self, settlements: Sequence[tuple[Leased, Settlement]]) -> None:
+        """See `ports.Outbox.settle`."""
+        await self._connections.write(_settle, settlements)
+
+    async def depth(self) -> dict[str, QueueDepth]:
+        """See `ports.Outbox.depth`."""
+        return await self._connections.read(_depth)
+
+    async def dead(self) -> dict[str, int]:
+        """See `ports.Outbox.dead`."""
+        return await self._connections.read(_dead)
+
+    async def replay(self, *, now: datetime, delivery_id: str | None = None, target: str | None = None) -> int:
+        """See `ports.Outbox.replay`."""
+        replayed = await self._connections.write(_replay, now, delivery_id=delivery_id, target=target)
+        if delivery_id is not None and not replayed:
+            raise NotFound(f"no dead delivery {delivery_id!r} of which its target knows nothing newer")
+        return replayed
+
+    async def deliveries(self, wanted: DeliveryFilter) -> DeliveryPage:
+        """See `ports.Outbox.deliveries`."""
+        rows = await self._connections.read(_deliveries, wanted)
+        found = [_stored(row) for row in rows[: wanted.limit]]
+        return DeliveryPage(found, found[-1].id if len(rows) > wanted.limit else None)
+
+
+def _has_work(connection: sqlite3.Connection, target: str, now: datetime) -> bool:
+    query = """SELECT EXISTS (SELECT 1 FROM delivery_queue
+            WHERE target = :target AND state = 'pending' AND due_at <= :now)
+        OR EXISTS (SELECT 1 FROM delivery_queue WHERE target = :target AND state = 'leased' AND lease_until < :now)"""
+    return bool(connection.execute(query, {"target": target, "now": to_us(now)}).fetchone()[0])
+
+
+def _lease(
+    connection: sqlite3.Connection, target: str, *, now: datetime, limit: int, until: datetime
+) -> tuple[list[Leased], int]:
+    known = {"target": target, "now": (at := to_us(now)), "limit": limit}
+    connection.execute(_TAKE_BACK, known)
+    leased: list[Leased] = []
+    superseded = 0
+    for (fingerprint,) in connection.execute(_DUE, known).fetchall():
+        pending = connection.execute(_PENDING, (target, fingerprint))
+        due = list(dropwhile(lambda row: row["due_at"] > at, pending))  # a newer one that is held stays
+        newest, older = _next_of(connection, due, target=target, fingerprint=fingerprint)
+        for delivery_id in older:
+            _move(connection, delivery_id, state="superseded", now=now)
+        take = "UPDATE delivery_queue SET state = 'leased', lease_until = ?, attempts = attempts + 1 WHERE id = ?"
+        connection.execute(take, (to_us(until), newest))
+        leased.append(_leased(connection.execute(_LEASED, (newest,)).fetchone(), until=until))
+        superseded += len(older)
+    return leased, superseded
+
+
+def _next_of(
+    connection: sqlite3.Connection, due: Sequence[sqlite3.Row], *, target: str, fingerprint: str
+) -> tuple[str, list[str]]:
+    """Of what is due for an alert, the newest first: what goes out now, and what is superseded.
+
+    Of each occurrence the newest goes out. An older occurrence that the target was told of goes before a newer one, so
+    that its end is told, too; one that it never heard of is superseded as a whole.
+    """
+    heads = {row["starts_at"]: row["id"] for row in reversed(due)}
+    newest = due[0]["starts_at"]
+    kept = {
+        starts_at: delivery_id
+        for starts_at, delivery_id in heads.items()
+        if starts_at == newest or connection.execute(_IS_TOLD, (starts_at, fingerprint, target)).fetchone()
+    }
+    older = [row["id"] for row in due if row["id"] not in kept.values()]
+    return kept[min(kept)], older
+
+
+def _move(
+    connection: sqlite3.Connection, delivery_id: str, *, state: str, now: datetime, external_id: str | None = None
+) -> None:
+    """From the queue to the log."""
+    connection.execute(
+        "UPDATE delivery_queue SET state = ?, settled_at = ?, lease_until = NULL, "
+        "external_id = coalesce(?, external_id) WHERE id = ?",
+        (state, to_us(now), external_id, delivery_id),
+    )
+    connection.execute(_LOG, (delivery_id,))
+    connection.execute("DELETE FROM delivery_queue WHERE id = ?", (delivery_id,))
+
+
+def _settle(connection: sqlite3.Connection, settlements: Sequence[tuple[Leased, Settlement]]) -> None:
+    for leased, settlement in settlements:
+        query = "SELECT log FROM delivery_queue WHERE id = ? AND state = 'leased' AND lease_until = ?"
+        row = connection.execute(query, (settlement.id, to_us(leased.lease_until))).fetchone()
+        if row is None:
+            continue  # the lease was lost
+        log = [*_read(row[0]), settlement.attempt][-MAX_LOGGED_ATTEMPTS:]
+        noted = "UPDATE delivery_queue SET log = ? WHERE id = ?"
+        connection.execute(noted, (encode_json(log).decode(), settlement.id))
+        if settlement.due_at is None:
+            now, external_id = settlement.attempt.at, settlement.external_id
+            _move(connection, settlement.id, state=settlement.state, now=now, external_id=external_id)
+        else:
+            back = "UPDATE delivery_queue SET state = 'pending', lease_until = NULL, due_at = ? WHERE id = ?"
+            connection.execute(back, (to_us(settlement.due_at), settlement.id))
+
+
+def _dead(connection: sqlite3.Connection) -> dict[str, int]:
+    return dict(connection.execute("SELECT target, count(*) FROM deliveries WHERE state = 'dead' GROUP BY target"))
+
+
+def _depth(connection: sqlite3.Connection) -> dict[str, QueueDepth]:
+    since = "min(CASE WHEN attempts = 0 THEN due_at ELSE created_at END)"
+    rows = connection.execute(f"SELECT target, count(*), {since} FROM delivery_queue GROUP BY target")
+    return {row[0]: QueueDepth(row[1], from_us(row[2])) for row in rows}
+
+
+def _replay(connection: sqlite3.Connection, now: datetime, *, delivery_id: str | None, target: str | None) -> int:
+    which = f"state = 'dead' AND (:id IS NULL OR id = :id) AND (:target IS NULL OR target = :target) AND {_IS_NEWEST}"
+    found = connection.execute(f"SELECT id FROM deliveries WHERE {which}", {"id": delivery_id, "target": target})
+    dead = [{"id": row[0], "now": to_us(now)} for row in found]
+    revived = "id, fingerprint, starts_at, target, event_key, event, receipt_id, 'pending', :now, :now, NULL, 0, log"
+    kept = "external_id, NULL, shape, enrichment"
+    connection.executemany(
+        f"INSERT INTO delivery_queue ({_COLUMNS}) SELECT {revived}, {kept} FROM deliveries WHERE id = :id", dead
+    )
+    connection.executemany("DELETE FROM deliveries WHERE id = :id", dead)
+    return len(dead)
+
+
+def _deliveries(connection: sqlite3.Connection, wanted: DeliveryFilter) -> list[sqlite3.Row]:
+    given = msgspec.structs.asdict(wanted) | {
+        "starts_at": None if wanted.starts_at is None else to_us(wanted.starts_at),
+        "limit": wanted.limit + 1,
+    }
+    conditions = [
+        f"{name} = :{name}" for name in ("target", "state", "fingerprint", "starts_at") if given[name] is not None
+    ]
+    if wanted.cursor is not None:
+        conditions.append("id < :cursor")
+    where = " AND ".join(conditions) or "1"
+    both = " UNION ALL ".join(
+        f"SELECT {_COLUMNS} FROM {table} WHERE {where}" for table in ("delivery_queue", "deliveries")
+    )
+    return connection.execute(f"{both} ORDER BY id DESC LIMIT :limit", given).fetchall()
+
+
+def _leased(row: sqlite3.Row, *, until: datetime) -> Leased:
+    is_resolved = row["event"] in ENDINGS
+    fingerprint, scope = split_scope(row["fingerprint"])
+    created_at = from_us(row["created_at"])
+    alert = Outgoing(
+        occurrence_id=occurrence_id(row["fingerprint"], row["starts_at"]),
+        fingerprint=fingerprint,
+        status="resolved" if is_resolved else "firing",
+        event=row["event"],
+        labels=_read(row["labels"] or "{}"),
+        annotations=_read(row["annotations"] or "{}"),
+        starts_at=time_of(row["began_at"]) or from_us(row["starts_at"]),
+        ends_at=time_of(row["ends_at"]) if is_resolved else None,
+        at=created_at,
+        generator_url=row["generator_url"] or "",
+        receiver=row["receiver"] or "",
+        group_key=row["group_key"] or "",
+        external_url=row["external_url"] or "",
+        details=_read(row["details"] or "{}"),
+        external_id=row["known_as"],
+        scope=scope,
+        confirmed_at=time_of(row["confirmed_at"]) if is_resolved else None,
+        reason=end_reason(row["event"], row["reason"]),
+        **meaning(row["verdict"], row["enrichment"]),
+    )
+    return Leased(row["id"], row["target"], row["attempts"], created_at, until, alert, bool(row["was_told"]))
+
+
+def _stored(row: sqlite3.Row) -> StoredDelivery:
+    return StoredDelivery(
+        id=row["id"],
+        occurrence_id=occurrence_id(row["fingerprint"], row["starts_at"]),
+        fingerprint=split_scope(row["fingerprint"])[0],
+        target=row["target"],
+        event=row["event"],
+        state=row["state"],
+        created_at=from_us(row["created_at"]),
+        due_at=from_us(row["due_at"]) if row["state"] in {"pending", "leased"} else None,
+        settled_at=time_of(row["settled_at"]),
+        attempts=row["attempts"],
+        log=_read(row["log"]),
+        event_number=row["event_key"],
+        shape=row["shape"],
+        enrichment=row["enrichment"],
+    )

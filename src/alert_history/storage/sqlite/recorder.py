@@ -1,0 +1,195 @@
+"""SQLite: the write side, in the one thread that writes.
+
+The newest rows of every table lie together: ids follow time, and whatever needs another order (a label, a
+fingerprint) is found through `alert_terms`, a full-text index, which is a log of sorted runs and so costs the
+same at ten million rows as at none. Ids are `timestamp` in microseconds × 256 + a number, so their order is
+that of `timestamp`, also for history that is imported later.
+"""
+
+import sqlite3
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from itertools import islice, starmap
+
+from alert_history.domain.alert import Note
+from alert_history.domain.decision import Decision, Known, decide, with_peers
+from alert_history.domain.microseconds import from_us, to_us
+from alert_history.domain.occurrence import Sighting
+from alert_history.domain.receipt import Outcome, Receipt
+from alert_history.domain.standing import Rules, Witnesses
+from alert_history.errors import UnstorableReceipt
+from alert_history.ports import Router
+from alert_history.storage.shared.batch import (
+    Key,
+    NotePlace,
+    PlacedNotes,
+    by_fingerprint,
+    from_grafana,
+    is_same_word,
+    key_of_note,
+    newest_silences,
+    outcomes,
+    place_notes,
+    quarantined,
+    read_standing,
+    remember,
+    renamed,
+    scoped_notes,
+    tell,
+)
+from alert_history.storage.sqlite import rows as sql
+from alert_history.storage.sqlite.connection import Connections, storage_errors
+from alert_history.storage.sqlite.deciding import find_known, mute, recall, write_decisions
+from alert_history.storage.sqlite.standing_log import StandingLog
+from alert_history.zstd import ZstdCompressor
+
+_SEEN = 20_000
+_KNOWN_BODIES = 5_000
+_DAY = 86_400_000_000
+
+
+class SqliteRecorder:
+    """See `ports.Recorder`. Remembers which alerts it has seen lately, as a hint what to try first, never as truth."""
+
+    def __init__(self, connections: Connections, log: StandingLog, *, router: Router | None, rules: Rules) -> None:
+        self._connections = connections
+        self._log = log
+        self._router = router
+        self._rules = rules
+        self.witnesses = Witnesses()
+        self._seen: dict[str, int] = {}
+        self._known_bodies: dict[tuple[int, bytes], None] = {}
+        self._compressor = ZstdCompressor(level=1)
+
+    async def commit(self, receipts: Sequence[Receipt]) -> list[Outcome]:
+        """See `ports.Recorder.commit`."""
+        with storage_errors():
+            groups = by_fingerprint(receipts)
+        try:
+            kept = await self._connections.write(self._commit, receipts, groups=groups, recalls=False)
+        except UnstorableReceipt:  # or an occurrence is there whose standing is not
+            kept = await self._connections.write(self._commit, receipts, groups=groups, recalls=True)
+        self._remember_bodies(receipts)
+        return kept
+
+    def _commit(
+        self,
+        connection: sqlite3.Connection,
+        receipts: Sequence[Receipt],
+        *,
+        groups: dict[str, list[Sighting]],
+        recalls: bool,
+    ) -> list[Outcome]:
+        self._log.catch_up(connection)
+        groups = renamed(groups, _open_before(connection, from_grafana(groups, self._seen)))
+        left = {f: s for f, s in groups.items() if not self._count_repeats(connection, f, s)}
+        decisions = self._decide(connection, left, recalls=recalls)
+        events, queue = tell(decisions, self._router, published={r.id for r in receipts if r.publish})
+        ids = write_decisions(connection, decisions, self._log)
+        connection.executemany(sql.INSERT_EVENT, [sql.event_row(ids[e.fingerprint, e.starts_at], e) for e in events])
+        connection.executemany(sql.INSERT_QUEUE, map(sql.queue_row, queue))
+        self._see(decisions, ids)
+        placed = _keep_notes(connection, receipts, self._log)
+        kept = outcomes(receipts, decisions=decisions, placed=placed, queue=queue)
+        rows = [sql.receipt_row(*pair) for pair in zip(receipts, kept, strict=True)]
+        connection.executemany(sql.INSERT_RECEIPT, rows)
+        self._keep_bodies(connection, receipts)
+        refused = quarantined(receipts, events=events, placed=placed)
+        connection.executemany(sql.INSERT_QUARANTINE, starmap(sql.quarantine_row, refused))
+        _keep_silences(connection, receipts)
+        return kept
+
+    def _count_repeats(self, connection: sqlite3.Connection, fingerprint: str, sightings: Sequence[Sighting]) -> bool:
+        """Count them if they are plain repeats of an alert seen lately; whether they were."""
+        alert_id = self._seen.get(fingerprint)
+        if alert_id is None or not is_same_word(sightings):
+            return False
+        counted = connection.execute(sql.COUNT_PLAIN_REPEATS, sql.plain_repeats(alert_id, sightings))
+        return counted.rowcount == 1
+
+    def _decide(
+        self, connection: sqlite3.Connection, groups: Mapping[str, Sequence[Sighting]], *, recalls: bool
+    ) -> list[Decision]:
+        """Decide by what is known. Of an end whose firing is not remembered, the whole history is asked."""
+        known: dict[str, Known | None] = dict(find_known(connection, groups, self._log))
+        for fingerprint, sightings in groups.items():
+            if fingerprint not in known and (recalls or not sightings[0].word.is_firing):
+                known[fingerprint] = recall(connection, fingerprint)
+        return [decide(known.get(f), s, rules=self._rules, witnesses=self.witnesses) for f, s in groups.items()]
+
+    def _see(self, decisions: Sequence[Decision], ids: Mapping[Key, int]) -> None:
+        self.witnesses = with_peers(self.witnesses, decisions)
+        for decision in decisions:
+            newest = decision.newest
+            if newest is not None:
+                self._seen[decision.fingerprint] = ids[decision.fingerprint, newest.starts_at]
+        if len(self._seen) > 2 * _SEEN:
+            self._seen = dict(islice(self._seen.items(), len(self._seen) - _SEEN, None))
+
+    def _keep_bodies(self, connection: sqlite3.Connection, receipts: Iterable[Receipt]) -> None:
+        """Keep the bodies that are not stored yet today: a repeated notification is the same bytes again."""
+        bodies = {_body_key(receipt): receipt.body for receipt in receipts}
+        for key, body in bodies.items():
+            if key not in self._known_bodies:
+                packed = self._compressor.compress(body, ZstdCompressor.FLUSH_FRAME)
+                connection.execute(sql.INSERT_BODY, (*key, packed))
+
+    def _remember_bodies(self, receipts: Iterable[Receipt]) -> None:
+        """Of what is committed, so that a body which was rolled back is written the next time."""
+        remember(self._known_bodies, dict.fromkeys(map(_body_key, receipts)), limit=_KNOWN_BODIES)
+
+
+def _body_key(receipt: Receipt) -> tuple[int, bytes]:
+    return to_us(receipt.received_at) // _DAY * _DAY, receipt.body_sha256
+
+
+def _open_before(connection: sqlite3.Connection, older: Mapping[str, str]) -> dict[str, str]:
+    """Of alerts of a Grafana those that a release before ours left open, under the fingerprint that it gave them."""
+    names = {}
+    for fingerprint, before in older.items():
+        rows = connection.execute(sql.NEWEST, (sql.fingerprint_term(before), before)).fetchall()
+        if any(row["status"] == "firing" and row["source"] == "grafana" for row in rows):
+            names[fingerprint] = before
+    return names
+
+
+def _keep_silences(connection: sqlite3.Connection, receipts: Sequence[Receipt]) -> None:
+    silences = newest_silences(receipts)
+    connection.executemany(sql.UPSERT_SILENCE, map(sql.silence_row, silences))
+
+
+def _keep_notes(connection: sqlite3.Connection, receipts: Sequence[Receipt], log: StandingLog) -> PlacedNotes:
+    """Keep the notes as events of their occurrences; those whose alert nobody knows are orphans."""
+    notes = [(receipt, note) for receipt in receipts for note in scoped_notes(receipt)]
+    ids: dict[Key, int] = {}
+    places: list[NotePlace] = []
+    for receipt, note in notes:
+        starts_at = _occurrence_of(connection, note, log)
+        row = None
+        if starts_at is not None:
+            row = connection.execute(sql.FIND_ID, (to_us(starts_at), note.fingerprint)).fetchone()
+        if row is not None and starts_at is not None:
+            ids[note.fingerprint, starts_at] = row[0]
+        places.append((receipt, note, None if row is None else starts_at))
+    placed = place_notes(places)
+    for event in placed.events:
+        row_values = sql.event_row(ids[event.fingerprint, event.starts_at], event)
+        inserted = connection.execute(sql.INSERT_NOTE, row_values).fetchall()
+        placed.stored.update(row[0] for row in inserted)
+    mute(connection, placed.events, log)
+    return placed
+
+
+def _occurrence_of(connection: sqlite3.Connection, note: Note, log: StandingLog) -> datetime | None:
+    """The key of the occurrence that a note is about; None if there is none, as far as we remember."""
+    text = log.find(connection, [note.fingerprint]).get(note.fingerprint)
+    key_us = None if text is None else key_of_note(read_standing(text), note)
+    if key_us is not None:
+        return from_us(key_us)
+    return note.starts_at or _newest_start(connection, note.fingerprint)
+
+
+def _newest_start(connection: sqlite3.Connection, fingerprint: str) -> datetime | None:
+    arguments = (sql.fingerprint_term(fingerprint), fingerprint)
+    row = connection.execute(sql.NEWEST_START, arguments).fetchone()
+    return None if row is None else from_us(row[0])

@@ -1,0 +1,33 @@
+"""A whole store on SQLite, put together."""
+
+from alert_history.domain.standing import DEFAULT_RULES, Rules
+from alert_history.ports import Router, Store
+from alert_history.storage.sqlite.archive import SqliteArchivable
+from alert_history.storage.sqlite.classifications import SqliteClassifications
+from alert_history.storage.sqlite.connection import Connections
+from alert_history.storage.sqlite.history import SqliteHistory
+from alert_history.storage.sqlite.lifecycle import SqliteLifecycle
+from alert_history.storage.sqlite.outbox import SqliteOutbox
+from alert_history.storage.sqlite.reconciling import SqliteReconciling
+from alert_history.storage.sqlite.recorder import SqliteRecorder
+from alert_history.storage.sqlite.standing_log import StandingLog
+from alert_history.storage.sqlite.standings import SqliteStandings
+from alert_history.storage.sqlite.upkeep import SqliteUpkeep
+
+
+def sqlite_store(database_url: str, *, router: Router | None = None, rules: Rules = DEFAULT_RULES) -> Store:
+    """A store in the file a `sqlite:///path` URL names (four slashes for an absolute path)."""
+    path = database_url.partition("://")[2].removeprefix("/").partition("?")[0]
+    connections = Connections(path)
+    log = StandingLog()
+    return Store(
+        recorder=SqliteRecorder(connections, log, router=router, rules=rules),
+        history=SqliteHistory(connections),
+        upkeep=SqliteUpkeep(connections, log),
+        standings=SqliteStandings(connections, log, router=router, rules=rules),
+        reconciling=SqliteReconciling(connections, log, router=router, rules=rules),
+        lifecycle=SqliteLifecycle(connections),
+        outbox=SqliteOutbox(connections),
+        archivable=SqliteArchivable(connections),
+        classifications=SqliteClassifications(connections),
+    )

@@ -1,0 +1,1 @@
+"""What every route of ours is made of: operations, problems, parameters, connections. Knows nothing of alerts."""

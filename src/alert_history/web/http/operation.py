@@ -1,0 +1,234 @@
+"""Routes that describe themselves: parameters and answers are structs, so they are checked and documented alike.
+
+Starlette routes the requests; msgspec reads the parameters and writes both the answers and the JSON Schemas of
+the OpenAPI document. (Litestar does all this too, but its dependencies take 45 MB of a 120 MB install.)
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from http import HTTPStatus
+from typing import Any, TypeVar, get_args, get_type_hints
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from alert_history import errors
+from alert_history.web.http.origin import is_cross_site
+from alert_history.web.http.slow_body import READ_SECONDS, slow_body
+
+T = TypeVar("T", bound=msgspec.Struct)
+
+_MAX_BODY_BYTES = 64 * 1024
+_REF_TEMPLATE = "#/components/schemas/{name}"
+
+Handle = Callable[[Request, Any], Awaitable[Any]]
+
+
+class Operation(msgspec.Struct, frozen=True):
+    """One method of one path.
+
+    `parameters` is a struct read from path and query, `body` one that the handler reads with `read_body`. `handle`
+    gets the request and the parameters and returns an `answer`, or a Starlette Response of its own. `failures` are
+    the problems it may answer with, by status; `same_answers` the statuses, besides 200, that come with an `answer`;
+    `moved` says when it leads elsewhere with 308, empty: never.
+    """
+
+    path: str
+    summary: str
+    handle: Handle
+    answer: Any
+    tag: str
+    parameters: type[msgspec.Struct] | None = None
+    body: type[msgspec.Struct] | None = None
+    method: str = "GET"
+    failures: tuple[int, ...] = ()
+    same_answers: tuple[int, ...] = ()
+    moved: str = ""
+    description: str = ""
+    media_type: str = "application/json"
+
+    @property
+    def name(self) -> str:
+        """The operationId."""
+        words = self.path.replace("{", "").replace("}", "").strip("/").replace("/", "_")
+        return f"{self.method.lower()}_{words}"
+
+    @property
+    def is_open_to_other_sites(self) -> bool:
+        """Whether a browser would send it for any page without asking us: it changes something and has no JSON body."""
+        return self.method != "GET" and self.body is None
+
+    def route(self) -> Route:
+        """It as a Starlette route."""
+
+        async def endpoint(request: Request) -> Response:
+            request.state.endpoint = self.path  # for the metrics: the route, never what a caller put into it
+            if self.is_open_to_other_sites and is_cross_site(request.headers):
+                raise errors.CrossSite("a page of another site may not ask for this on a visitor's behalf")
+            parameters = read_parameters(request, self.parameters) if self.parameters else None
+            answer = await self.handle(request, parameters)
+            return answer if isinstance(answer, Response) else json_response(answer)
+
+        return Route(self.path, endpoint, methods=[self.method], name=self.name)
+
+
+def json_response(answer: Any, *, status: int = 200, media_type: str = "application/json") -> Response:
+    """A struct as JSON."""
+    return Response(msgspec.json.encode(answer), status_code=status, media_type=media_type)
+
+
+def read_parameters(request: Request, kind: type[T]) -> T:
+    """Path and query parameters as that struct. Raises InvalidQuery naming the parameter.
+
+    A query parameter without a value counts as not given, unless the struct names it in `EMPTY_MEANS_EMPTY`: forms
+    and some HTTP clients send all that they know.
+    """
+    given = dict(request.query_params) | request.path_params
+    allowed = kind.__struct_fields__
+    for name in given:
+        if name not in allowed:
+            raise errors.InvalidQuery(f"{name!r} is no parameter here; there are {', '.join(allowed)}")
+    names = [*request.path_params, *(name for name, _ in request.query_params.multi_items())]
+    for name in given:
+        if names.count(name) > 1:
+            raise errors.InvalidQuery(f"{name}: it is given more than once")
+    kept = {*request.path_params, *getattr(kind, "EMPTY_MEANS_EMPTY", ())}
+    said = {name: text for name, text in given.items() if text or name in kept}
+    try:
+        return msgspec.convert(said, kind, strict=False)
+    except msgspec.ValidationError as error:
+        raise errors.InvalidQuery(_named(str(error), kind)) from None
+
+
+async def read_body(request: Request, kind: type[T]) -> T:
+    """A small JSON body as that struct. Raises InvalidBody naming the field and what is allowed.
+
+    It must be called JSON: that a page of another site can't send without being asked whether it may.
+    """
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+        raise errors.UnsupportedMedia("the body must be application/json")
+    content = await read_small(request)
+    try:
+        return msgspec.json.decode(content, type=kind)
+    except msgspec.ValidationError as error:
+        raise errors.InvalidBody(_named(str(error), kind)) from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise errors.MalformedPayload(f"not JSON: {error}") from None
+
+
+async def read_small(request: Request, *, name: str = "body") -> bytes:
+    """A body of at most 64 KiB. Raises PayloadTooLarge or SlowBody."""
+    content = bytearray()
+    try:
+        async with asyncio.timeout(READ_SECONDS):
+            async for chunk in request.stream():
+                content += chunk
+                if len(content) > _MAX_BODY_BYTES:
+                    raise errors.PayloadTooLarge(f"the {name} has more than {_MAX_BODY_BYTES} bytes")
+    except TimeoutError:
+        raise slow_body(name, seconds=READ_SECONDS) from None
+    return bytes(content)
+
+
+def _named(message: str, kind: type) -> str:
+    """The message `… - at `$.limit`` as `limit: …`, with the words that are allowed where there is a list of them."""
+    text, _, path = message.partition(" - at `$.")
+    name = path.rstrip("`")
+    if text.startswith("Invalid enum value"):
+        hint = get_type_hints(kind).get(name)
+        words = [word for part in (hint, *get_args(hint)) for word in get_args(part) if isinstance(word, str)]
+        text += f"; allowed: {', '.join(words)}" if words else ""
+    return f"{name}: {text}" if name else text
+
+
+def openapi(
+    operations: Sequence[Operation],
+    *,
+    title: str,
+    version: str,
+    description: str,
+    extra_paths: Mapping[str, Any],
+    extra_types: Sequence[type],
+) -> dict[str, Any]:
+    """The OpenAPI 3.1 document of these operations; `extra_paths` are path items of routes served elsewhere."""
+    from alert_history.web.http.problem import Problem
+
+    bodies = [operation.body for operation in operations]
+    types = [Problem, *(operation.answer for operation in operations), *bodies, *extra_types]
+    kinds = [kind for kind in dict.fromkeys(types) if kind is not None]
+    _, components = msgspec.json.schema_components(kinds, ref_template=_REF_TEMPLATE)
+    paths: dict[str, Any] = {}
+    for operation in operations:
+        item = paths.setdefault(operation.path, {})
+        item[operation.method.lower()] = _operation(operation)
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": title, "version": version, "description": description},
+        "paths": {**extra_paths, **paths},
+        "components": {"schemas": components},
+    }
+
+
+def _operation(operation: Operation) -> dict[str, Any]:
+    answer = _content("The answer", operation.answer, operation.media_type)
+    made: dict[str, Any] = {
+        "operationId": operation.name,
+        "summary": operation.summary,
+        "description": operation.description,
+        "tags": [operation.tag],
+        "responses": {str(status): answer for status in (200, *operation.same_answers)},
+    }
+    if operation.moved:
+        location = {"description": "Where it is", "schema": {"type": "string"}}
+        made["responses"]["308"] = {"description": operation.moved, "headers": {"Location": location}}
+    unread = () if operation.body is None else (415,)
+    foreign = (403,) if operation.is_open_to_other_sites else ()
+    for status in sorted({*operation.failures, *unread, *foreign}):
+        made["responses"][str(status)] = problem_response(status)
+    if operation.body is not None:
+        content = {"application/json": {"schema": schema_ref(operation.body)}}
+        made["requestBody"] = {"required": True, "content": content}
+    if operation.parameters is not None:
+        made["parameters"] = _parameters(operation)
+    return made
+
+
+def _content(description: str, kind: Any, media_type: str) -> dict[str, Any]:
+    schema = {"type": "string"} if kind is None else schema_ref(kind)
+    return {"description": description, "content": {media_type: {"schema": schema}}}
+
+
+def schema_ref(kind: Any) -> dict[str, Any]:
+    """A reference to a type among the components."""
+    (schema,), _ = msgspec.json.schema_components([kind], ref_template=_REF_TEMPLATE)
+    return schema
+
+
+def problem_response(status: int) -> dict[str, Any]:
+    """An error answer of that status."""
+    return {
+        "description": HTTPStatus(status).phrase,
+        "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
+    }
+
+
+def _parameters(operation: Operation) -> list[dict[str, Any]]:
+    _, components = msgspec.json.schema_components([operation.parameters])
+    schema = components[operation.parameters.__name__]  # type: ignore[union-attr]  # only called where there are some
+    made = []
+    for name, of_name in schema["properties"].items():
+        is_in_path = "{" + name in operation.path
+        described = dict(of_name)
+        description = described.pop("description", "")
+        made.append(
+            {
+                "name": name,
+                "in": "path" if is_in_path else "query",
+                "required": is_in_path,
+                "description": description,
+                "schema": described,
+            }
+        )
+    return made

@@ -1,0 +1,338 @@
+"""The ingest routes, as a bare ASGI application: the hot path.
+
+A request is read within bounds, decoded by its source, committed by the engine, and only then answered.
+Ingest never answers 429: Alertmanager drops an alert on any 4xx but tries again on 503.
+"""
+
+import asyncio
+import os
+import zlib
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from hashlib import sha256
+from http import HTTPStatus
+from time import perf_counter
+from typing import Any
+
+import msgspec
+import structlog
+
+from alert_history import errors
+from alert_history.domain.alert import AlertGroup
+from alert_history.domain.receipt import RANDOM_ID_BYTES, Outcome, Receipt, time_ordered_id
+from alert_history.engine.ingest import Ingest
+from alert_history.ports import Clock
+from alert_history.sources import decode_prometheus, decode_webhook
+from alert_history.telemetry import IngestMetrics
+from alert_history.web.http.client import Network, client_address, scope_of
+from alert_history.web.http.problem import CONTENT_TYPE, Problem, problem, problem_of, retry_after
+from alert_history.web.http.slow_body import READ_SECONDS, slow_body
+
+Scope = dict[str, Any]
+Receive = Callable[[], Any]
+Send = Callable[[dict[str, Any]], Any]
+Decode = Callable[..., AlertGroup]
+
+_ALERTMANAGER_PATH = "/api/v2/alerts"
+ROUTES: dict[str, tuple[Decode, bool]] = {
+    "/webhook/proxy": (decode_webhook, True),
+    "/webhook": (decode_webhook, False),
+    _ALERTMANAGER_PATH: (decode_prometheus, True),
+}
+"""Path → (decoder, whether its alerts are to be passed on)."""
+
+_CHUNK_BYTES = 64 * 1024
+_SHOWN_REFUSALS = 20
+MAX_REQUEST_ID_CHARACTERS = 128
+
+_log = structlog.get_logger()
+_encode = msgspec.json.Encoder().encode
+
+
+def route_of(path: str) -> str | None:
+    """The one of `ROUTES` that a sender means by a path: slashes too many, inside or at the end, change nothing.
+
+    Senders join a prefix and a path as they like (`http://host/` and `/api/v2/alerts`). None where it means no route.
+    """
+    if path in ROUTES:
+        return path
+    plain = "/" + "/".join(filter(None, path.split("/")))
+    return plain if plain in ROUTES else None
+
+
+class _Disconnected(Exception):
+    """The sender went away before its body was whole: there is nobody to answer."""
+
+
+class Accepted(msgspec.Struct, frozen=True):
+    """The answer to an accepted request: `received` = `stored` + `repeated` + `quarantined`."""
+
+    status: str
+    receipt_id: str
+    received: int
+    stored: int
+    repeated: int
+    quarantined: int
+    deliveries: int
+
+
+class Webhook:
+    """The three ingest routes. `max_body_bytes` bounds a body before and after decompression.
+
+    `trusted` are proxies that tell who sent a request; `interval_of` says how often a payload's group is looked at.
+    """
+
+    def __init__(
+        self,
+        ingest: Ingest,
+        *,
+        clock: Clock,
+        metrics: IngestMetrics,
+        max_body_bytes: int,
+        max_alerts: int,
+        trusted: tuple[Network, ...] = (),
+        interval_of: Callable[[Receipt], int | None] = lambda _: None,
+    ) -> None:
+        self._ingest = ingest
+        self._clock = clock
+        self._metrics = metrics
+        self._max_body_bytes = max_body_bytes
+        self._max_alerts = max_alerts
+        self._trusted = trusted
+        self._interval_of = interval_of
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One POST to one of `ROUTES`; the path in its scope is spelled as there."""
+        begin = perf_counter()
+        path = scope["path"]
+        received_at = self._clock()
+        receipt_id = new_id(received_at)
+        request_id = sane_request_id(scope["headers"]) or receipt_id
+        try:
+            outcome, group = await self._accept(scope, receive, received_at=received_at, receipt_id=receipt_id)
+        except _Disconnected:
+            self._metrics.failed("disconnected")
+            return
+        except Exception as error:  # noqa: BLE001  # every fault gets an answer
+            await self._answer_error(send, error, scope=scope, request_id=request_id)
+        else:
+            self._metrics.accepted(group, outcome)
+            await _answer(send, scope=scope, group=group, outcome=outcome, request_id=request_id)
+        self._metrics.answered(path, perf_counter() - begin)
+
+    def receipt(
+        self,
+        path: str,
+        content: bytes,
+        *,
+        received_at: datetime,
+        id_: str | None = None,
+        client: str = "",
+        scope: str = "",
+    ) -> Receipt:
+        """A body sent to one of `ROUTES` from that address, decoded. Raises MalformedPayload or PayloadTooLarge."""
+        decode, publish = ROUTES[path]
+        group = decode(content, received_at=received_at, max_alerts=self._max_alerts)
+        receipt_id = id_ or new_id(received_at)
+        digest = sha256(content).digest()
+        receipt = Receipt(receipt_id, received_at, path, publish, group, content, digest, client, scope)
+        interval_us = self._interval_of(receipt)
+        return receipt if interval_us is None else msgspec.structs.replace(receipt, group_interval_us=interval_us)
+
+    async def _accept(
+        self, scope: Scope, receive: Receive, *, received_at: datetime, receipt_id: str
+    ) -> tuple[Outcome, AlertGroup]:
+        name = scope_of(scope.get("query_string", b""))
+        headers = dict(scope["headers"])
+        encoding = _check_headers(headers)
+        declared = int(headers.get(b"content-length", b"0") or b"0")
+        if declared > self._max_body_bytes:
+            raise errors.PayloadTooLarge(self._too_large())
+        claim = self._ingest.reserve(declared)
+        try:
+            content = await self._content(receive, declared=declared, encoding=encoding)
+            if len(content) > declared:  # it came undeclared (chunked), or packed
+                claim = self._ingest.resize(claim, len(content))
+            receipt = self.receipt(
+                scope["path"],
+                content,
+                received_at=received_at,
+                id_=receipt_id,
+                client=client_address(scope, self._trusted),
+                scope=name,
+            )
+            return await self._ingest.submit(receipt), receipt.group
+        finally:
+            self._ingest.release(claim)
+
+    async def _content(self, receive: Receive, *, declared: int, encoding: bytes | None) -> bytes:
+        try:
+            async with asyncio.timeout(READ_SECONDS):
+                body = await self._read(receive, declared=declared)
+        except TimeoutError:
+            raise slow_body("body", seconds=READ_SECONDS) from None
+        return body if encoding is None else self._inflate(body)
+
+    async def _read(self, receive: Receive, *, declared: int) -> bytes:
+        """The whole body. What comes undeclared (chunked) is claimed while it comes."""
+        message = await receive()
+        if message["type"] == "http.request" and not message.get("more_body", False):
+            return self._checked(message.get("body", b""))
+        chunks = []
+        size = 0
+        claimed = 0
+        try:
+            while True:
+                if message["type"] == "http.disconnect":
+                    raise _Disconnected
+                chunk = message.get("body", b"")
+                size += len(chunk)
+                if size > self._max_body_bytes:
+                    raise errors.PayloadTooLarge(self._too_large())
+                if size > declared + claimed:
+                    claimed += self._ingest.reserve(max(len(chunk), _CHUNK_BYTES))
+                chunks.append(chunk)
+                if not message.get("more_body", False):
+                    return b"".join(chunks)
+                message = await receive()
+        finally:
+            self._ingest.release(claimed)
+
+    def _checked(self, body: bytes) -> bytes:
+        if len(body) > self._max_body_bytes:
+            raise errors.PayloadTooLarge(self._too_large())
+        return body
+
+    def _inflate(self, body: bytes) -> bytes:
+        """Unpack gzip, never beyond the bound: a bomb costs no more than an honest body of that size."""
+        unpacker = zlib.decompressobj(wbits=31)
+        try:
+            content = unpacker.decompress(body, self._max_body_bytes + 1)
+        except zlib.error as error:
+            raise errors.MalformedPayload(f"the body is not gzip as its header says: {error}") from None
+        if not unpacker.eof and len(content) <= self._max_body_bytes:
+            raise errors.MalformedPayload("the gzip body ends too early")
+        if unpacker.unused_data:
+            raise errors.MalformedPayload("more bytes follow the gzip body; send it as one member")
+        return self._checked(content)
+
+    def _too_large(self) -> str:
+        return f"the body is larger than MAX_BODY_BYTES, {self._max_body_bytes}"
+
+    async def _answer_error(self, send: Send, error: Exception, *, scope: Scope, request_id: str) -> None:
+        answer = problem_of(error, request_id=request_id)
+        self._metrics.failed(answer.type.rsplit(":", 1)[1])
+        log = _log.bind(request_id=request_id, path=scope["path"], status=answer.status)
+        if answer.status == HTTPStatus.INTERNAL_SERVER_ERROR:
+            log.error("webhook_failed", exc_info=error)
+        else:
+            log.warning("webhook_refused", reason=answer.detail)
+        is_unread = isinstance(error, errors.PayloadTooLarge | errors.UnsupportedMedia | errors.SlowBody)
+        is_plain = _wants_plain_errors(scope)
+        await send_problem(send, answer, retry_after=retry_after(error), closes=is_unread, is_plain=is_plain)
+
+
+def _check_headers(headers: dict[bytes, bytes]) -> bytes | None:
+    """The content encoding, if there is one. Raises UnsupportedMedia."""
+    media = headers.get(b"content-type", b"").split(b";", 1)[0].strip().lower()
+    if media != b"application/json" and not media.endswith(b"+json"):
+        shown = media.decode("latin-1") or "missing"
+        raise errors.UnsupportedMedia(f"Content-Type is {shown}; send application/json")
+    encoding = headers.get(b"content-encoding", b"identity").strip().lower()
+    if encoding == b"identity":
+        return None
+    if encoding not in {b"gzip", b"x-gzip"}:
+        shown = encoding.decode("latin-1")
+        raise errors.UnsupportedMedia(f"Content-Encoding is {shown}; send gzip or none")
+    return encoding
+
+
+def _wants_plain_errors(scope: Scope) -> bool:
+    """Whether a caller of Alertmanager's API takes errors only as Alertmanager sends them.
+
+    Clients made from its specification, amtool among them, accept JSON alone and show nothing of a problem.
+    """
+    accepted = b",".join(value for name, value in scope["headers"] if name == b"accept")
+    media = {part.split(b";", 1)[0].strip().lower() for part in accepted.split(b",")}
+    return scope["path"] == _ALERTMANAGER_PATH and media == {b"application/json"}
+
+
+async def _answer(send: Send, *, scope: Scope, group: AlertGroup, outcome: Outcome, request_id: str) -> None:
+    """200; or 400 on the Alertmanager API where an alert was refused, as Alertmanager does. The rest is kept."""
+    if group.refused and scope["path"] == _ALERTMANAGER_PATH:
+        answer = _refusals(group, outcome, request_id=request_id)
+        await send_problem(send, answer, is_plain=_wants_plain_errors(scope))
+        return
+    accepted = Accepted(
+        "success",
+        outcome.receipt_id,
+        outcome.received,
+        outcome.stored,
+        outcome.repeated,
+        outcome.quarantined,
+        outcome.deliveries,
+    )
+    await _send(send, 200, _encode(accepted), content_type=b"application/json", request_id=request_id)
+
+
+def _refusals(group: AlertGroup, outcome: Outcome, *, request_id: str) -> Problem:
+    kept = outcome.received - outcome.quarantined
+    answer = problem(
+        "invalid-alerts",
+        title="Some alerts are invalid",
+        status=400,
+        detail=f"{len(group.refused)} of {outcome.received} refused, {kept} kept: {group.refused[0].reason}",
+        request_id=request_id,
+    )
+    shown = [{"position": refused.position, "reason": refused.reason} for refused in group.refused[:_SHOWN_REFUSALS]]
+    return msgspec.structs.replace(answer, errors=shown)
+
+
+async def send_problem(
+    send: Send, answer: Problem, *, retry_after: int | None = None, closes: bool = False, is_plain: bool = False
+) -> None:
+    """Send an error, or only its text if `is_plain`; `closes` the connection where a body may have been left unread."""
+    extra = [] if retry_after is None else [(b"retry-after", str(retry_after).encode())]
+    if closes:
+        extra.append((b"connection", b"close"))
+    await _send(
+        send,
+        answer.status,
+        _encode(answer.detail if is_plain else answer),
+        content_type=b"application/json" if is_plain else CONTENT_TYPE.encode(),
+        request_id=answer.request_id,
+        extra=extra,
+    )
+
+
+async def _send(
+    send: Send,
+    status: int,
+    body: bytes,
+    *,
+    content_type: bytes,
+    request_id: str,
+    extra: list[tuple[bytes, bytes]] | None = None,
+) -> None:
+    headers = [
+        (b"content-type", content_type),
+        (b"content-length", str(len(body)).encode()),
+        (b"x-request-id", request_id.encode()),
+        *(extra or ()),
+    ]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+def sane_request_id(headers: Iterable[tuple[bytes, bytes]]) -> str | None:
+    """The id that the caller gave its request, if logs and headers can hold it: short and printable ASCII."""
+    for name, value in headers:
+        if name == b"x-request-id" and 0 < len(value) <= MAX_REQUEST_ID_CHARACTERS:
+            text = value.decode("latin-1")
+            return text if text.isascii() and text.isprintable() else None
+    return None
+
+
+def new_id(time: datetime) -> str:
+    """The id of a receipt, and of its request unless the caller gave one."""
+    return time_ordered_id(time, randomness=os.urandom(RANDOM_ID_BYTES))

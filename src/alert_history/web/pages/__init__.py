@@ -1,0 +1,1 @@
+"""What people see: pages written on the server, one noun a file."""

@@ -1,0 +1,217 @@
+"""`/classifications`: what alerts mean, written on the server; people read it and correct it.
+
+It needs no script, no other host and no file beside it. Every text of a model, a person or an alert is escaped. How it
+looks is in `templates/`.
+"""
+
+import re
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from functools import cache
+from http import HTTPStatus
+from typing import get_args
+from urllib.parse import parse_qs, urlencode
+
+import msgspec
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.routing import Route
+
+from alert_history import __version__
+from alert_history.domain.classification import MAX_RECOMMENDATIONS, Classification, Mode
+from alert_history.domain.severity import Severity
+from alert_history.domain.visible import visible
+from alert_history.engine.classify import Classifying, Correction, Entry, Figures
+from alert_history.engine.modes import Modes
+from alert_history.errors import AlertHistoryError, InvalidBody
+from alert_history.ports import Clock
+from alert_history.web.api.enrichment import CorrectionBody, EnrichmentState, Fingerprint
+from alert_history.web.http.operation import read_parameters, read_small
+from alert_history.web.http.origin import is_same_origin
+from alert_history.web.http.problem import problem_of, retry_after
+from alert_history.web.pages.accuracy_chart import HEIGHT, WIDTH, Chart, chart_of
+from alert_history.web.pages.reference import policy_of
+
+PATH = "/classifications"
+
+_CORRECTION = f"{PATH}/{{fingerprint}}/correction"
+_DAYS = 30
+_SHOWN = 20
+_SEVERITIES: tuple[Severity, ...] = get_args(Severity)
+_MODES: dict[Mode, str] = {
+    "transparent": "alerts go out as they came",
+    "enriched": "alerts wait shortly for their classification",
+    "transparent_with_recommendations": "alerts go out at once, their classification follows",
+}
+
+# By the names on the form, as people read it.
+_FAULTS = {
+    "severity": f"It is: choose one of {', '.join(_SEVERITIES)}.",
+    "by": "Your name: from 1 to 100 characters.",
+    "summary": "Summary: at most 300 characters.",
+    "recommendations": f"What to do: at most {MAX_RECOMMENDATIONS} lines, of at most 300 characters each.",
+    "comment": "Why: at most 1000 characters.",
+}
+
+
+class PageParameters(msgspec.Struct, frozen=True):
+    """Which classifications; `corrected` is the alert whose correction was just kept."""
+
+    severity: Severity | None = None
+    corrected: Fingerprint | None = None
+
+
+class Overview(msgspec.Struct, frozen=True):
+    """What stands above the classifications."""
+
+    mode: Mode
+    mode_words: str
+    fault: str | None
+    waiting: int
+    figures: Figures
+    chart: Chart
+
+
+class ClassificationsPage:
+    """The page, and the form on it."""
+
+    def __init__(self, modes: Modes, classifying: Classifying, *, state: EnrichmentState, clock: Clock) -> None:
+        self._modes = modes
+        self._classifying = classifying
+        self._state = state
+        self._clock = clock
+
+    def routes(self) -> list[Route]:
+        """Where it is."""
+        return [Route(PATH, self.show), Route(_CORRECTION, self.correct, methods=["POST"])]
+
+    async def show(self, request: Request) -> Response:
+        """`GET /classifications`."""
+        request.state.endpoint = PATH
+        try:
+            asked = read_parameters(request, PageParameters)
+            entries = await self._classifying.newest(limit=_SHOWN, severity=asked.severity)
+            overview = await self._overview()
+        except AlertHistoryError as error:
+            return _apology(error)
+        return self._page(entries, overview, asked)
+
+    async def correct(self, request: Request) -> Response:
+        """`POST /classifications/{fingerprint}/correction`: a form of our own page, and of no other."""
+        request.state.endpoint = _CORRECTION
+        if not is_same_origin(request.headers):
+            return _message(
+                HTTPStatus.FORBIDDEN, "Not from here", "This form was sent by a page of another site.", up="../../"
+            )
+        try:
+            correction, shown = _form(await read_small(request, name="form"))
+            found = await self._classifying.correct(request.path_params["fingerprint"], correction)
+        except InvalidBody as error:
+            return _message(HTTPStatus.UNPROCESSABLE_ENTITY, "This can't be saved", str(error), up="../../")
+        except AlertHistoryError as error:
+            return _apology(error, up="../../")
+        fingerprint = found.alert.fingerprint
+        query = urlencode({"severity": shown, "corrected": fingerprint} if shown else {"corrected": fingerprint})
+        # Relative, as a proxy may serve us below a path of its own.
+        return RedirectResponse(f"../../classifications?{query}#of-{fingerprint}", status_code=HTTPStatus.SEE_OTHER)
+
+    async def _overview(self) -> Overview:
+        now = self._clock()
+        figures = await self._classifying.figures(since=now - timedelta(days=_DAYS), until=now + timedelta(minutes=1))
+        mode = self._modes.state.mode
+        chart = chart_of(figures.accuracy, last=now.date(), days=_DAYS)
+        return Overview(mode, _MODES[mode], self._state.fault(), self._state.waiting(), figures, chart)
+
+    def _page(self, entries: Sequence[Entry], overview: Overview, asked: PageParameters) -> Response:
+        now = self._clock()
+        return _html(
+            "classifications.html.jinja",
+            entries=entries,
+            overview=overview,
+            asked=asked,
+            severities=_SEVERITIES,
+            most=_SHOWN,
+            days=_DAYS,
+            width=WIDTH,
+            height=HEIGHT,
+            ago=lambda time: _ago_words(time, now),
+            by=_by_words,
+        )
+
+
+def _form(content: bytes) -> tuple[Correction, str]:
+    """The correction of a sent form, and the filter of the page it stood on. Raises InvalidBody naming the field."""
+    given = {name: values[-1].strip() for name, values in _pairs(content).items()}
+    shown = given.get("shown", "")
+    lines = [line.strip() for line in given.get("recommendations", "").splitlines()]
+    asked = {
+        "severity": given.get("severity", ""),
+        "by": given.get("by", ""),
+        "summary": given.get("summary") or None,
+        "recommendations": [line for line in lines if line],
+        "comment": given.get("comment", ""),
+    }
+    try:
+        body = msgspec.convert(asked, CorrectionBody)
+    except msgspec.ValidationError as error:
+        wrong = re.search(r"`\$\.(\w+)", str(error))
+        raise InvalidBody(_FAULTS[wrong[1]] if wrong else str(error)) from None
+    correction = Correction(body.severity, body.by, body.summary, tuple(body.recommendations or ()), body.comment)
+    return correction, shown if shown in _SEVERITIES else ""
+
+
+def _pairs(content: bytes) -> dict[str, list[str]]:
+    try:
+        return parse_qs(content.decode(), keep_blank_values=True, max_num_fields=20, errors="strict")
+    except ValueError:  # UnicodeDecodeError is one
+        raise InvalidBody("the form can't be read") from None
+
+
+def _apology(error: AlertHistoryError, *, up: str = "") -> Response:
+    """What people see when something went wrong; an error that is not theirs says when to come back."""
+    answer = problem_of(error)
+    response = _message(HTTPStatus(answer.status), answer.title, answer.detail, up=up)
+    if (seconds := retry_after(error)) is not None:
+        response.headers["retry-after"] = str(seconds)
+    return response
+
+
+def _message(status: HTTPStatus, title: str, text: str, *, up: str) -> Response:
+    """A page that says one thing; `up` leads from its path to where the classifications are."""
+    return _html("message.html.jinja", status=status, title=title, text=text, up=up)
+
+
+def _html(template: str, *, status: HTTPStatus = HTTPStatus.OK, **values: object) -> Response:
+    page = _environment().get_template(template).render(version=__version__, **values)
+    headers = {"content-security-policy": policy_of(page, forms="'self'"), "cache-control": "no-store"}
+    return HTMLResponse(page, status_code=status, headers=headers)
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("alert_history.web.pages"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["visible"] = visible
+    return environment
+
+
+def _by_words(classification: Classification) -> str:
+    if classification.source == "person":
+        return f"corrected by {classification.model}"
+    return f"{classification.confidence:.0%} sure · by {classification.model}".replace("%", " %")
+
+
+def _ago_words(time: datetime, now: datetime) -> str:
+    minutes = max(int((now - time).total_seconds()), 0) // 60
+    hours, days = minutes // 60, minutes // (24 * 60)
+    if days:
+        return f"{days} d ago"
+    if hours:
+        return f"{hours} h ago"
+    return f"{minutes} min ago" if minutes else "just now"

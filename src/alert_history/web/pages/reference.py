@@ -1,0 +1,301 @@
+"""`/docs`: the API reference as one page, written on the server from the OpenAPI document.
+
+It needs no script, no other host and no file beside it, so it opens anywhere and under the strictest policy.
+Holds what is shown of operations; how schemas are told is in `schema_table`, how it looks in `templates/`.
+"""
+
+import json
+import re
+import shlex
+from base64 import b64encode
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
+from hashlib import sha256
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import msgspec
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+from alert_history.web.pages.schema_table import Row, Schemas, Table, literal
+
+_STYLE = re.compile(r"<style>(.*?)</style>", re.DOTALL)
+_POLICY = (
+    "default-src 'none'; style-src 'sha256-{hash}'; "
+    "img-src data:; base-uri 'none'; form-action {forms}; frame-ancestors 'none'"
+)
+
+_METHODS = ("get", "post", "put", "patch", "delete", "head", "options")
+_DEFAULT_SERVER = "http://localhost:8080"
+_UNTAGGED = "Other"
+
+
+class Example(msgspec.Struct, frozen=True):
+    """A body as it might be sent or answered."""
+
+    name: str
+    text: str
+
+
+class Content(msgspec.Struct, frozen=True):
+    """One media type of a body."""
+
+    media_type: str
+    type: str
+    tables: tuple[Table, ...]
+    examples: tuple[Example, ...]
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """One response. `outcome` is the first digit of its status, or `x` for the default."""
+
+    status: str
+    meaning: str
+    outcome: str
+    contents: tuple[Content, ...]
+
+
+class Body(msgspec.Struct, frozen=True):
+    """What a request brings."""
+
+    is_required: bool
+    description: str
+    contents: tuple[Content, ...]
+
+
+class Operation(msgspec.Struct, frozen=True):
+    """One method of one path."""
+
+    anchor: str
+    method: str
+    path: str
+    tag: str
+    summary: str
+    description: str
+    is_deprecated: bool
+    parameters: tuple[Row, ...]
+    body: Body | None
+    answers: tuple[Answer, ...]
+    curl: str
+
+
+class Group(msgspec.Struct, frozen=True):
+    """The operations of one tag."""
+
+    anchor: str
+    name: str
+    description: str
+    operations: tuple[Operation, ...]
+
+
+def render_reference(schema: dict[str, Any]) -> str:
+    """The page for an OpenAPI 3.1 document, to be served with `policy_of` it. Every text of the document is escaped.
+
+    In texts, `backticks` make code and empty lines make paragraphs. Examples call the first of the document's
+    `servers` that is a whole URL, else the service on this machine.
+    """
+    info = schema.get("info", {})
+    template = _environment().get_template("reference.html.jinja")
+    return template.render(
+        title=info.get("title", "API"),
+        version=info.get("version", ""),
+        description=info.get("summary") or info.get("description", ""),
+        openapi=schema.get("openapi", ""),
+        groups=_groups(schema),
+    )
+
+
+def policy_of(page: str, *, forms: str = "'none'") -> str:
+    """The Content-Security-Policy of a page: its own style sheet, and nothing else. `forms` is where its forms lead."""
+    found = _STYLE.search(page)
+    style = "" if found is None else found.group(1)
+    return _POLICY.format(hash=b64encode(sha256(style.encode()).digest()).decode(), forms=forms)
+
+
+@cache
+def _environment() -> Environment:
+    made = Environment(
+        loader=PackageLoader("alert_history.web.pages"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters.update(prose=_prose, code=_code, breakable=_breakable)
+    return made
+
+
+def _prose(text: str) -> Markup:
+    """Paragraphs, with code in backticks."""
+    paragraphs = (part.strip() for part in re.split(r"\n\s*\n", text))
+    return Markup().join(Markup("<p>{}</p>").format(_code(part)) for part in paragraphs if part)
+
+
+def _code(text: str) -> Markup:
+    """Text on one line, with code in backticks."""
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))  # noqa: S704  # escaped just here
+
+
+def _breakable(text: str) -> Markup:
+    """A path or a name that may be broken before its separators."""
+    return Markup(re.sub(r"(?<=\w)([/_.]|-(?=\w))", r"<wbr>\1", str(escape(text))))  # noqa: S704  # escaped just here
+
+
+def _groups(document: Mapping[str, Any]) -> tuple[Group, ...]:
+    """The operations by tag: in the order of the document's `tags`, then as they come."""
+    said = {tag["name"]: tag.get("description", "") for tag in document.get("tags", ())}
+    by_tag: dict[str, list[Operation]] = {name: [] for name in said}
+    for operation in _operations(document):
+        by_tag.setdefault(operation.tag, []).append(operation)
+    return tuple(
+        Group(_slug(f"tag-{number}-{name}"), name, said.get(name, ""), tuple(operations))
+        for number, (name, operations) in enumerate(by_tag.items(), start=1)
+        if operations
+    )
+
+
+def _operations(document: Mapping[str, Any]) -> Iterator[Operation]:
+    schemas = Schemas(document)
+    server = _server(document)
+    anchors: set[str] = set()
+    for path, item in document.get("paths", {}).items():
+        whole = schemas.resolve(item)
+        for method in _METHODS:
+            if method in whole:
+                operation = {"operationId": f"{method}{path}", **whole[method]}
+                anchor = _unused(_slug(operation["operationId"]), anchors)
+                parameters = [*whole.get("parameters", ()), *operation.get("parameters", ())]
+                told = {**operation, "parameters": [schemas.resolve(each) for each in parameters]}
+                yield _operation(schemas, told, method=method, path=path, anchor=anchor, server=server)
+
+
+def _operation(
+    schemas: Schemas, told: Mapping[str, Any], *, method: str, path: str, anchor: str, server: str
+) -> Operation:
+    body = _body(schemas, told["requestBody"]) if "requestBody" in told else None
+    return Operation(
+        anchor=anchor,
+        method=method.upper(),
+        path=path,
+        tag=(told.get("tags") or [_UNTAGGED])[0],
+        summary=told.get("summary", ""),
+        description=told.get("description", ""),
+        is_deprecated=bool(told.get("deprecated")),
+        parameters=tuple(_parameter(schemas, each) for each in told["parameters"]),
+        body=body,
+        answers=tuple(_answer(schemas, str(code), each) for code, each in told.get("responses", {}).items()),
+        curl=_curl(method.upper(), server + path, parameters=_values(schemas, told["parameters"]), body=body),
+    )
+
+
+def _parameter(schemas: Schemas, told: Mapping[str, Any]) -> Row:
+    place = str(told.get("in", "query"))
+    is_required = bool(told.get("required")) or place == "path"
+    words = {"description": told["description"]} if told.get("description") else {}
+    return schemas.row(
+        str(told.get("name", "")), {**told.get("schema", {}), **words}, is_required=is_required, place=place
+    )
+
+
+def _body(schemas: Schemas, told: Any) -> Body:
+    whole = schemas.resolve(told)
+    contents = tuple(_contents(schemas, whole, has_examples=True))
+    return Body(bool(whole.get("required")), whole.get("description", ""), contents)
+
+
+def _answer(schemas: Schemas, status: str, told: Any) -> Answer:
+    whole = schemas.resolve(told)
+    outcome = status[0] if status[:1].isdigit() else "x"
+    return Answer(status, whole.get("description", ""), outcome, tuple(_contents(schemas, whole)))
+
+
+def _contents(schemas: Schemas, told: Mapping[str, Any], *, has_examples: bool = False) -> Iterator[Content]:
+    """The media types of a body; with `has_examples`, one is made up where none is given."""
+    for media_type, media in told.get("content", {}).items():
+        schema = media.get("schema", {})
+        examples = tuple(_examples(schemas, media))
+        if has_examples and not examples:
+            examples = (Example("", _pretty(schemas.sample(schema))),)
+        yield Content(media_type, schemas.type_of(schema), schemas.tables(schema), examples)
+
+
+def _examples(schemas: Schemas, media: Mapping[str, Any]) -> Iterator[Example]:
+    if "example" in media:
+        yield Example("", _pretty(media["example"]))
+    for name, told in media.get("examples", {}).items():
+        example = schemas.resolve(told)
+        if "value" in example:
+            yield Example(str(example.get("summary", name)), _pretty(example["value"]))
+
+
+def _pretty(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, indent=2)
+
+
+def _values(schemas: Schemas, parameters: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, str]]:
+    """Place → name → value, of the parameters that a call needs or that have an example."""
+    values: dict[str, dict[str, str]] = {"path": {}, "query": {}, "header": {}}
+    for told in parameters:
+        schema = schemas.resolve(told.get("schema"))
+        named = [schemas.resolve(example).get("value") for example in told.get("examples", {}).values()]
+        given = [*named, told.get("example"), schema.get("example"), *schema.get("examples", ())]
+        known = [value for value in given if value is not None]
+        place = told.get("in", "query")
+        if place in values and (known or told.get("required") or place == "path"):
+            value = known[0] if known else _placeholder(str(told["name"]), schema)
+            values[place][str(told["name"])] = literal(value)
+    return values
+
+
+def _placeholder(name: str, schema: Mapping[str, Any]) -> Any:
+    """The default, the first of the words it may be, or its name in capitals, to be filled in."""
+    return schema.get("default") or next(iter(schema.get("enum", ())), None) or re.sub(r"\W", "_", name).upper()
+
+
+def _curl(method: str, url: str, *, parameters: Mapping[str, Mapping[str, str]], body: Body | None) -> str:
+    """A command for a POSIX shell, ready to paste."""
+    for name, value in parameters["path"].items():
+        url = re.sub(rf"{{{re.escape(name)}(:[^}}]*)?}}", quote(value, safe="").replace("\\", "%5C"), url)
+    query = parameters["query"]
+    flags, fields = _method_flags(method, has_body=body is not None), []
+    if query and method == "GET":
+        flags = "-G "
+        fields = [f"--data-urlencode {shlex.quote(f'{name}={value}')}" for name, value in query.items()]
+    elif query:
+        url += "?" + urlencode(query)
+    headers = [f"{name}: {value}" for name, value in parameters["header"].items()]
+    data = []
+    if body and body.contents:
+        headers.append(f"Content-Type: {body.contents[0].media_type}")
+        data = [f"--data {shlex.quote(body.contents[0].examples[0].text)}"]
+    head = [f"curl {flags}{shlex.quote(url)}", *fields, *(f"-H {shlex.quote(each)}" for each in headers), *data]
+    return " \\\n  ".join(head)
+
+
+def _method_flags(method: str, *, has_body: bool) -> str:
+    """For curl: its own choice is GET, or POST where there is a body."""
+    if method == "HEAD":
+        return "-I "
+    return "" if method == ("POST" if has_body else "GET") else f"-X {method} "
+
+
+def _server(document: Mapping[str, Any]) -> str:
+    urls = [str(server.get("url", "")) for server in document.get("servers", ())]
+    whole = [url for url in urls if re.match(r"https?://", url)]
+    return whole[0].rstrip("/") if whole else _DEFAULT_SERVER
+
+
+def _slug(text: str) -> str:
+    """The text as an HTML id."""
+    return re.sub(r"[^\w.-]+", "-", text, flags=re.ASCII).strip("-") or "operation"
+
+
+def _unused(wanted: str, taken: set[str]) -> str:
+    """The id, numbered if another has it, and now taken."""
+    number, name = 1, wanted
+    while name in taken:
+        number += 1
+        name = f"{wanted}-{number}"
+    taken.add(name)
+    return name
