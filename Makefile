@@ -14,7 +14,7 @@ INSTALL_PROJECT := $(UV) pip install --quiet --python $(BIN)/python --no-build-i
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run setup servers test check lint format bench eval build dashboard chart lock clean
+.PHONY: help run setup servers test check lint format bench compare eval build dashboard chart lock clean
 
 help: ## Say what there is to make
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sort | \
@@ -46,6 +46,9 @@ format: $(VENV)/.dev ## Format the code and mend what ruff can mend
 
 bench: $(VENV)/.dev servers ## Measure speed and memory; prints a table
 	@exec $(BIN)/python bench/run.py $(ARGS)
+
+compare: $(VENV)/.dev servers ## Measure this checkout beside an older one, in turn (ARGS="REVISION --rounds 7")
+	@exec $(BIN)/python -m bench.against $(ARGS)
 
 eval: $(VENV)/.dev ## Score classifications on labelled alerts; with LLM_PROXY_URL the model's, too
 	@exec $(BIN)/python -m tests.evaluation $(ARGS)

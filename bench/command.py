@@ -39,10 +39,10 @@ def main() -> None:
     if unknown := set(asked.names) - set(MEASURES):
         parser.error(f"nothing is called {', '.join(sorted(unknown))}; there is {', '.join(MEASURES)}")
     lines: list[Measured] = []
-    with _folder(asked.folder) as folder:
+    with temporary_folder(asked.folder) as folder:
         plan = Plan(asked.seconds, asked.rounds, asked.history, asked.old, folder)
         try:
-            with _silent_servers():
+            with silent_servers():
                 _measure_all(plan, lines, names=asked.names or list(MEASURES), only=asked.only)
         except (pytest.skip.Exception, pytest.fail.Exception) as lacking:  # a program is not installed
             raise SystemExit(str(lacking)) from None
@@ -68,7 +68,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 @contextmanager
-def _folder(parent: Path) -> Iterator[Path]:
+def temporary_folder(parent: Path) -> Iterator[Path]:
     """A folder for all databases of the run, on disk: `fsync` on a memory file system costs nothing."""
     folder = Path(tempfile.mkdtemp(prefix="alert-history-bench-", dir=parent))
     folder.chmod(0o755)  # PostgreSQL runs as a user of its own
@@ -80,15 +80,15 @@ def _folder(parent: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def _silent_servers() -> Iterator[None]:
+def silent_servers() -> Iterator[None]:
     """Keeps back what servers logged, which they tell when they are ended, unless something fails."""
     configure_logging(level="warning", is_json=False)
-    told = io.StringIO()
+    log = io.StringIO()
     try:
-        with redirect_stderr(told):
+        with redirect_stderr(log):
             yield
     except BaseException:
-        sys.stderr.write(told.getvalue())
+        sys.stderr.write(log.getvalue())
         raise
 
 

@@ -56,13 +56,13 @@ def percentile(values: Sequence[float], share: float) -> float:
     return ordered[min(int(len(ordered) * share), len(ordered) - 1)] if ordered else float("nan")
 
 
-def full_load(url: str, *, seconds: float, kind: str = "distinct", known: int = 0) -> FullLoad:
+def full_load(url: str, *, seconds: float, kind: str = "distinct", known: int = 0, path: str = "/webhook") -> FullLoad:
     """All connections busy all the time, on one thread of wrk."""
     wrk = find_program("wrk", package="wrk")
     command = [wrk, "-t1", f"-c{CONNECTIONS}", f"-d{round(seconds)}s", "--timeout", "10s", "-s", f"{FOLDER}/load.lua"]
     words = [str(FOLDER), kind, str(ALERTS_A_REQUEST), str(known), str(next(_seeds))]
     done = subprocess.run(
-        [*command, f"{url}/webhook", "--", *words],
+        [*command, f"{url}{path}", "--", *words],
         capture_output=True,
         text=True,
         check=True,

@@ -6,7 +6,10 @@ from pathlib import Path
 
 import httpx
 import pytest
+from bench import builds
+from bench.against import ratios
 from bench.backlog import fill_queue, lease_times
+from bench.builds import Figures, older_build
 from bench.command import write
 from bench.databases import Sqlite
 from bench.fill import fill
@@ -140,3 +143,17 @@ def test_writing_replaces_the_table_and_nothing_else(tmp_path: Path) -> None:
     assert text.endswith("after\n")
     assert "| SQLite | speed | 20 000 alerts/s | ≥ 10 000 alerts/s | ✓ 2.00 × |" in text
     assert "old" not in text
+
+
+def test_two_builds_are_compared_by_their_medians_and_each_round() -> None:
+    old = [Figures(100, 100, 100, 1, 80, 120), Figures(200, 100, 100, 1, 80, 120), Figures(300, 100, 100, 1, 80, 120)]
+    new = [figures._replace(distinct_per_second=figures.distinct_per_second * 1.5) for figures in reversed(old)]
+    rows = {name: (ratio, spread) for name, _, _, ratio, spread in ratios(list(zip(old, new, strict=True)))}
+    assert (rows["distinct per second"], rows["idle mib"]) == (("1.50", "0.50 to 4.50"), ("1.00", "1.00 to 1.00"))
+
+
+def test_an_older_build_is_a_checkout_that_is_gone_afterwards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(builds, "SETUP", ("true",))
+    with older_build("HEAD", folder=tmp_path) as build:
+        assert (build.folder / "pyproject.toml").is_file()
+    assert not build.folder.exists()
