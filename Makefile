@@ -4,7 +4,7 @@
 VENV := .venv
 BIN := $(VENV)/bin
 UV := $(BIN)/uv
-CODE := $(wildcard src tests bench monitoring)
+CODE := $(wildcard src tests bench monitoring .githooks)
 # The first Python that is new enough; name another with `make PYTHON=/path/to/python …` after `make clean`.
 PYTHON ?= $(firstword $(foreach name,python3 python3.14 python3.13 python3.12 python3.11,$(shell \
     $(name) -c 'import sys; sys.version_info >= (3, 11) and print("$(name)")' 2>/dev/null)))
@@ -24,7 +24,7 @@ run: $(VENV)/.runtime ## Serve on http://localhost:8080 with SQLite (ARGS="--dem
 	@exec $(BIN)/alert-history serve $(ARGS)
 
 setup: $(VENV)/.dev ## Make .venv with all that development needs
-	@echo "Ready: source $(BIN)/activate"
+	@echo "Ready: source $(BIN)/activate; $(BIN)/pre-commit install checks each commit and its message"
 
 servers: ## Install the servers that tests run against (apt), where they are lacking
 	@tests/install-servers
