@@ -1,3 +1,3 @@
 """Alert History: the flight recorder of alerting."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
