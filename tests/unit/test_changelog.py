@@ -14,6 +14,7 @@ from tests.unit.test_docs import ROOT, relative, text
 FOLDER = ROOT / "changelog.d"
 FRAGMENTS = sorted(path for path in FOLDER.iterdir() if path.name != "README.md")
 NAME = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+){1,4}\.(?:added|changed|fixed|removed|security)\.md")
+GUIDES = [ROOT / "docs/deployment-guide.md", ROOT / "docs/deployment-guide.ru.md"]
 RELEASE_WORDS = 1000  # read in five minutes
 
 
@@ -56,3 +57,8 @@ def test_the_changelog_begins_with_this_version_and_is_read_in_five_minutes() ->
     newest = text(ROOT / "CHANGELOG.md").split("\n## ")[1]
     assert newest.startswith(f"{__version__} (")
     assert len(newest.split()) <= RELEASE_WORDS
+
+
+@pytest.mark.parametrize("guide", GUIDES, ids=lambda guide: guide.stem)
+def test_a_guide_installs_this_version(guide: Path) -> None:
+    assert set(re.findall(r"--version (\S+)", text(guide))) == {__version__}
