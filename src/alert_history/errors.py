@@ -1,24 +1,44 @@
-"""Errors, named by what the caller may do.
+"""Errors, named by what the caller may do. A test holds this drawing whole and its numbers, the HTTP statuses, true.
 
-AlertHistoryError
-├── InvalidRequest          the caller must change what it sends (4xx)
-│   ├── MalformedPayload    the body is not what any source sends        400
-│   ├── PayloadTooLarge     over MAX_BODY_BYTES or MAX_ALERTS_PER_REQUEST 413
-│   ├── UnsupportedMedia    content type or encoding                     415
-│   ├── InvalidQuery        a query, time or cursor that can't be read   400
-│   ├── InvalidBody         a body of the API says what is not allowed    422
-│   ├── NotFound            no such thing                                404
-│   ├── UnstorableReceipt   the database refuses the data itself         400
-│   └── WouldBeForgotten    what is to be restored is past its retention
-├── Unavailable             the same call may work later (503, Retry-After)
-│   ├── Overloaded          the ingest queue is full
-│   ├── SlowBody            the body of a request did not arrive in time
-│   ├── StorageUnavailable  the database can't be reached or can't commit
-│   ├── QueryTimeout        a read took longer than it may
-│   ├── OriginUnavailable   who was asked what fires is down, or answers in part
-│   └── Busy                somebody else is at the same work
-├── ArchiveFault            the archive, or the place it is kept at, must be mended first
-└── ConfigurationError      the operator must change the environment; lists every fault
+AlertHistoryError            what this service raises on purpose                     503
+├── InvalidRequest           the caller must change what it sends                    400
+│   ├── MalformedPayload     the body is not what any source sends                   400
+│   ├── PayloadTooLarge      over MAX_BODY_BYTES or MAX_ALERTS_PER_REQUEST           413
+│   ├── UnsupportedMedia     content type or encoding                                415
+│   ├── CrossSite            a browser sends it for a page of another site           403
+│   ├── InvalidQuery         a query, time or cursor that can't be read              400
+│   ├── InvalidBody          a body of the API says what is not allowed              422
+│   ├── NotFound             no such thing                                           404
+│   ├── UnstorableReceipt    the database refuses the data itself                    400
+│   └── WouldBeForgotten     what is to be restored is past its retention            400
+├── Unavailable              the same call may work later (Retry-After)              503
+│   ├── Overloaded           the ingest queue is full                                503
+│   ├── SlowBody             the body of a request did not arrive in time            503
+│   ├── StorageUnavailable   the database can't be reached or can't commit           503
+│   ├── QueryTimeout         a read took longer than it may                          503
+│   ├── OriginUnavailable    who was asked what fires is down, or answers in part    503
+│   └── Busy                 somebody else is at the same work                       503
+├── DeliveryError            a target or a model did not take a message              502
+│   ├── Retryable            it may take the same message later (Retry-After)        503
+│   └── Rejected             it will never take this message                         502
+│       ├── ForbiddenAddress targets/guard: the address must not be called           502
+│       ├── NotAsked         enrichers/answer: the answer is in no form asked for    502
+│       └── _WrongForm       enrichers/proxy: the request is refused for its form    502
+├── ArchiveFault             the archive, or its place, must be mended first         503
+├── ConfigurationError       the operator must change the environment; all faults    503
+├── NoCluster                discovery/cluster: there is no Kubernetes here          503
+├── NoAnswer                 discovery/kubernetes: the API server gave none          503
+└── Expired                  discovery/kubernetes: list anew before watching on      503
+
+What a package raises and catches itself; no caller outside of it sees one:
+
+Exception
+├── UrlFault                 urls: what is wrong with a URL, which becomes a ConfigurationError
+├── Fault                    sources: why one alert goes to quarantine
+├── Failure                  cli/send: why a payload was not taken
+├── _Disconnected            web/ingest: the sender went away
+├── _InPart                  origins/prometheus: it answered in part
+└── _TooMuch                 discovery/routes_document: the document unfolds to too much
 """
 
 

@@ -1,6 +1,10 @@
-"""Errors as `application/problem+json` (RFC 9457). Each kind has a `type` that never changes."""
+"""Errors as `application/problem+json` (RFC 9457). Each kind has a `type` that never changes.
 
-from typing import Any
+An error without a kind of its own is answered as the nearest class above it that has one. Only what no class of
+`alert_history.errors` stands above is a fault of ours, and 500.
+"""
+
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -8,24 +12,40 @@ from alert_history import errors
 
 CONTENT_TYPE = "application/problem+json"
 
-_KINDS: dict[type[Exception], tuple[int, str, str]] = {
-    errors.MalformedPayload: (400, "malformed-payload", "The body can't be read"),
-    errors.UnstorableReceipt: (400, "unstorable", "The database refuses this data"),
-    errors.CrossSite: (403, "cross-site", "Another site may not ask for this"),
-    errors.InvalidQuery: (400, "invalid-query", "The query can't be read"),
-    errors.InvalidBody: (422, "invalid-body", "The body says something that is not allowed"),
-    errors.Rejected: (502, "no-classification", "The model gave no sensible answer"),
-    errors.Retryable: (503, "classification-unavailable", "The model can't be asked now; try again"),
-    errors.NotFound: (404, "not-found", "There is no such thing"),
-    errors.PayloadTooLarge: (413, "payload-too-large", "The request is too large"),
-    errors.UnsupportedMedia: (415, "unsupported-media-type", "This content type is not read here"),
-    errors.Overloaded: (503, "overloaded", "Too much at once; try again"),
-    errors.SlowBody: (503, "slow-body", "The body took too long; try again"),
-    errors.StorageUnavailable: (503, "storage-unavailable", "It can't be kept or read now; try again"),
-    errors.QueryTimeout: (503, "query-timeout", "The query took too long"),
+
+class Kind(NamedTuple):
+    """How one class of errors is answered. Unless `is_for_callers`, its message stays in the log."""
+
+    status: int
+    name: str
+    title: str
+    is_for_callers: bool = True
+
+
+_KINDS: dict[type[BaseException], Kind] = {
+    errors.InvalidRequest: Kind(400, "invalid-request", "The request must be changed"),
+    errors.MalformedPayload: Kind(400, "malformed-payload", "The body can't be read"),
+    errors.UnstorableReceipt: Kind(400, "unstorable", "The database refuses this data"),
+    errors.CrossSite: Kind(403, "cross-site", "Another site may not ask for this"),
+    errors.InvalidQuery: Kind(400, "invalid-query", "The query can't be read"),
+    errors.InvalidBody: Kind(422, "invalid-body", "The body says something that is not allowed"),
+    errors.NotFound: Kind(404, "not-found", "There is no such thing"),
+    errors.PayloadTooLarge: Kind(413, "payload-too-large", "The request is too large"),
+    errors.UnsupportedMedia: Kind(415, "unsupported-media-type", "This content type is not read here"),
+    errors.Unavailable: Kind(503, "unavailable", "It can't be done now; try again"),
+    errors.Overloaded: Kind(503, "overloaded", "Too much at once; try again"),
+    errors.SlowBody: Kind(503, "slow-body", "The body took too long; try again"),
+    errors.StorageUnavailable: Kind(503, "storage-unavailable", "It can't be kept or read now; try again"),
+    errors.QueryTimeout: Kind(503, "query-timeout", "The query took too long"),
+    errors.DeliveryError: Kind(502, "not-delivered", "The other side did not take it"),
+    errors.Rejected: Kind(502, "no-classification", "The model gave no sensible answer"),
+    errors.Retryable: Kind(503, "classification-unavailable", "The model can't be asked now; try again"),
+    errors.AlertHistoryError: Kind(
+        503, "needs-operator", "The operator must mend something first; the log says what", is_for_callers=False
+    ),
 }
 _RETRY_SECONDS = 5
-_INTERNAL = (500, "internal", "A fault of ours; it is in the log under this request's id")
+_INTERNAL = Kind(500, "internal", "A fault of ours; it is in the log under this request's id", is_for_callers=False)
 
 
 class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -41,9 +61,14 @@ class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
 
 def problem_of(error: Exception, *, request_id: str = "") -> Problem:
     """What to answer. An unexpected error shows nothing of itself."""
-    status, name, title = _KINDS.get(type(error), _INTERNAL)
-    detail = str(error) if type(error) in _KINDS else title
-    return problem(name, title=title, status=status, detail=detail, request_id=request_id)
+    kind = kind_of(type(error))
+    detail = str(error) if kind.is_for_callers else kind.title
+    return problem(kind.name, title=kind.title, status=kind.status, detail=detail, request_id=request_id)
+
+
+def kind_of(error: type[BaseException]) -> Kind:
+    """The kind of the class itself, or of the nearest class above it."""
+    return next((_KINDS[ancestor] for ancestor in error.__mro__ if ancestor in _KINDS), _INTERNAL)
 
 
 def problem(name: str, *, title: str, status: int, detail: str, request_id: str = "") -> Problem:
