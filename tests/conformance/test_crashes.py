@@ -386,7 +386,7 @@ def _run(url: str, *, examples: int) -> None:
     )
     with (
         patch.object(worker, "_POLL_SECONDS", 1e6),  # workers look when they are woken
-        patch.object(worker, "_BREAKER_FAILURES", 10**6),  # it goes by the system's clock
+        patch.object(worker, "_BREAKER_FAILURES", 10**6),  # here a target is asked again however often it failed
         patch.object(worker, "SENDS_AT_ONCE", 2),  # so that some wait for their turn
     ):
         run_state_machine_as_test(lambda: Crashes(url), settings=chosen)  # type: ignore[arg-type]  # any factory does

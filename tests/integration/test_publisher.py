@@ -69,6 +69,7 @@ class Scene:
     """A store, a publisher and its fake targets."""
 
     def __init__(self, database_url: str) -> None:
+        self.ahead = timedelta()  # how far the clock of this scene is ahead
         self.targets: dict[str, FakeTarget] = {}
         self.counts = Counts()
         self.publisher: Publisher
@@ -76,16 +77,19 @@ class Scene:
         self.publisher = Publisher(
             self.store.outbox,
             make=lambda spec: self.targets[spec.name],
-            clock=lambda: datetime.now(UTC),
+            clock=self.now,
             observer=self.counts,
         )
+
+    def now(self) -> datetime:
+        return datetime.now(UTC) + self.ahead
 
     def with_targets(self, **targets: FakeTarget) -> None:
         self.targets.update(targets)
         self.publisher.found([TargetSpec(name, "fake", {}) for name in self.targets])
 
     async def record(self, *alerts: Alert) -> None:
-        sent = receipt(*alerts, at=datetime.now(UTC))
+        sent = receipt(*alerts, at=self.now())
         await self.store.recorder.commit([msgspec.structs.replace(sent, publish=True)])
         self.publisher.wake()
 
@@ -120,6 +124,40 @@ async def test_what_is_recorded_reaches_every_target(scene: Scene) -> None:
         await scene.until(name, ["delivered", "delivered"])
         told = {message.alerts[0].labels["alertname"] for message in scene.targets[name].messages}
         assert told == {"A", "B"}
+
+
+async def _refuses(error: Retryable | Rejected) -> Sent:
+    raise error
+
+
+async def test_a_target_that_fails_again_and_again_is_left_alone_for_a_while(scene: Scene) -> None:
+    broken = FakeTarget(lambda _: _refuses(Retryable("no answer")))
+    scene.with_targets(broken=broken)
+    for number in range(5):
+        await scene.record(alert(f"A{number}"))
+        await scene.until_sent("broken", number + 1)
+    await scene.record(alert("B"))
+    while "the circuit breaker is open after repeated failures" not in await _reasons(scene):
+        await asyncio.sleep(0.01)
+    assert len(broken.messages) == 5
+    broken._answer = takes
+    scene.ahead = timedelta(minutes=1)
+    scene.publisher.wake()
+    await scene.until("broken", ["delivered"] * 6)
+
+
+async def test_a_target_that_rejects_messages_is_there_and_is_sent_the_next(scene: Scene) -> None:
+    strict = FakeTarget(lambda _: _refuses(Rejected("too long")))
+    scene.with_targets(strict=strict)
+    for number in range(7):
+        await scene.record(alert(f"A{number}"))
+        await scene.until_sent("strict", number + 1)
+    await scene.until("strict", ["dead"] * 7)
+
+
+async def _reasons(scene: Scene) -> set[str]:
+    page = await scene.store.outbox.deliveries(DeliveryFilter(target="broken", limit=100))
+    return {attempt["reason"] for delivery in page.deliveries for attempt in delivery.log}
 
 
 async def test_a_group_is_one_message_to_a_target_that_speaks_of_groups(scene: Scene) -> None:

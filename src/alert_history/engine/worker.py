@@ -16,12 +16,11 @@ from typing import Protocol
 import msgspec
 import structlog
 from aiolimiter import AsyncLimiter
-from purgatory import AsyncCircuitBreakerFactory
-from purgatory.domain.model import OpenedState
 
 from alert_history.domain.delivery import Attempt, Leased, Settlement, is_given_up, retry_at
 from alert_history.domain.routing import reason_to_withhold
 from alert_history.domain.target import Message, Outgoing, Sent, TargetSpec
+from alert_history.engine.breaker import Breaker
 from alert_history.engine.turns import Turns
 from alert_history.errors import AlertHistoryError, Rejected, Retryable
 from alert_history.ports import Clock, Outbox, Target
@@ -46,6 +45,7 @@ _TURN_WITHIN = timedelta(seconds=5)
 _POLL_SECONDS = 1.0  # for what other replicas queued, and what becomes due
 _BREAKER_FAILURES = 5
 _BREAKER_SECONDS = 15.0
+_BREAKER_REASON = "the circuit breaker is open after repeated failures"
 _LONGEST_PAUSE_SECONDS = 3600.0
 
 _log = structlog.get_logger()
@@ -117,9 +117,7 @@ class TargetWorker:
         self._turn_every = timedelta(minutes=1) / rate if rate <= _SHARED_PER_MINUTE else None
         self._turns_at_once = max(1, int(rate / 60))
         self._batch = max(1, min(_MAX_BATCH, int(rate / 60 * _BATCH_SECONDS)))
-        self._breakers = AsyncCircuitBreakerFactory(
-            default_threshold=_BREAKER_FAILURES, default_ttl=_BREAKER_SECONDS, exclude=[Rejected]
-        )
+        self._breaker = Breaker(failures=_BREAKER_FAILURES, pause=timedelta(seconds=_BREAKER_SECONDS), clock=clock)
         self._wake = asyncio.Event()
         self._held: dict[str, Leased] = {}
         self._taking: asyncio.Task[tuple[list[Leased], int]] | None = None
@@ -320,15 +318,20 @@ class TargetWorker:
             self._settle(one, Settlement(one.id, "pending", attempt, due_at=due_at))
         return True
 
-    async def _attempt(self, message: Message) -> Sent | Exception:
+    async def _attempt(self, message: Message) -> Sent | Retryable | Rejected:
         if self.health.gone is not None:
             return Rejected(f"the target wants no more messages: {self.health.gone}", is_gone=True)
-        breaker = await self._breakers.get_breaker(self._name)
+        if self._breaker.reason is not None:
+            return Retryable(_BREAKER_REASON, after_seconds=_BREAKER_SECONDS)
+        result = await self._send(message)
+        if self._breaker.reason is None:  # it may have opened meanwhile: what began before changes nothing then
+            self._weigh(result)
+        return result
+
+    async def _send(self, message: Message) -> Sent | Retryable | Rejected:
         try:
-            async with breaker, asyncio.timeout(_SEND_SECONDS):
+            async with asyncio.timeout(_SEND_SECONDS):
                 return await self.target.send(message)
-        except OpenedState:
-            return Retryable("the circuit breaker is open after repeated failures", after_seconds=_BREAKER_SECONDS)
         except TimeoutError:
             return Retryable(f"no answer within {_SEND_SECONDS:.0f} s")
         except (Retryable, Rejected) as error:
@@ -336,6 +339,13 @@ class TargetWorker:
         except Exception as error:  # noqa: BLE001  # a target's bug must not end its worker
             _log.exception("target_failed", target=self._name)
             return Retryable(f"unexpected {type(error).__name__}")
+
+    def _weigh(self, result: Sent | Retryable | Rejected) -> None:
+        """Tell the breaker. A target that rejects a message is there; when to come back is kept in `health`."""
+        if isinstance(result, Retryable):
+            self._breaker.failed(_BREAKER_REASON, after_seconds=None)
+        else:
+            self._breaker.succeeded()
 
     def _note(self, result: Sent | Exception, *, now: datetime) -> None:
         health = self.health
