@@ -13,8 +13,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from alert_history.domain.classification import Mode
 from alert_history.domain.origin import parse_origins
@@ -145,10 +144,10 @@ def _text(default: str | None, allowed: str, *, meaning: str) -> Any:
     return Field(default, description=meaning, json_schema_extra={"allowed": allowed})
 
 
-class Settings(BaseSettings):
+class Settings(BaseModel):
     """The configuration of one process. Made by `load_settings`; its text forms show no password."""
 
-    model_config = SettingsConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, validate_default=True)
 
     database_url: Annotated[str, _checked_by(_check_database)] = _text(
         "sqlite:///alert_history.db",
@@ -292,18 +291,6 @@ class Settings(BaseSettings):
     auth_mode: Annotated[Literal["none"], BeforeValidator(_lower)] = _text(
         "none", "none (token and oidc are not built yet)", meaning="Who may call; `none`: everybody who can connect"
     )
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],  # noqa: ARG003  # here and below: pydantic-settings names them
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003
-        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
-        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Only what `load_settings` hands over: it knows `*_FILE` and tells faults in an operator's words."""
-        return (init_settings,)
 
     def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
         """What repr, str and rich show."""

@@ -1,6 +1,8 @@
 """One connection of a caller, within bounds: how large a request's head may be, how long it and an answer may take.
 
-uvicorn bounds none of these on httptools, and a replica's memory and file descriptors are everybody's.
+uvicorn bounds none of these on httptools, and a replica's memory and file descriptors are everybody's. What is
+overridden here is no public interface of uvicorn, so pyproject.toml names the first release that is not tried yet;
+`tests/integration/test_connection.py` tells whether the next may be taken.
 """
 
 import asyncio
