@@ -41,7 +41,7 @@ from alert_history.signals.redis import RedisSignals
 from alert_history.storage import open_store
 from alert_history.storage.shared.batch import new_id
 from alert_history.telemetry import Metrics
-from alert_history.urls.masking import masked_url
+from alert_history.urls.secret import revealed
 from alert_history.web.api.enrichment import EnrichmentApi
 from alert_history.web.api.health import HealthApi
 from alert_history.web.api.history import HistoryApi
@@ -79,8 +79,8 @@ class Service:
         self.discovery = make_discovery(settings)
         self._nobody_is_told = reason_for_nobody(settings)
         self.store: Store = open_store(
-            settings.database_url,
-            read_database_url=settings.read_database_url,
+            settings.database_url.reveal(),
+            read_database_url=revealed(settings.read_database_url),
             router=self._route,
             rules=rules_of(settings),
         )
@@ -98,7 +98,7 @@ class Service:
         if self.routes is not None:
             self.publisher.routes = self.routes.state().routes
         self.signals: Signals | None = (
-            RedisSignals(settings.redis_url, settings.redis_password) if settings.redis_url else None
+            RedisSignals(settings.redis_url.reveal(), revealed(settings.redis_password)) if settings.redis_url else None
         )
         self.enrichment = self._enrichment()
         self.classifying = Classifying(
@@ -117,7 +117,7 @@ class Service:
             switched=self._switched,
         )
         self.opening = Opening(
-            self.store, database=masked_url(settings.database_url), clock=utc_now, take_up=self._take_up_claims
+            self.store, database=str(settings.database_url), clock=utc_now, take_up=self._take_up_claims
         )
         self.ingest = Ingest(
             self.opening,
@@ -404,7 +404,7 @@ def make_reconcile(settings: Settings, store: Store, *, observer: "ReconcileObse
     from alert_history.engine.asking import Asking, Origins
     from alert_history.engine.reconcile import Comparing, Reconcile
 
-    origins = Origins.read(settings.alertmanager_urls, settings.prometheus_urls)
+    origins = Origins.read(revealed(settings.alertmanager_urls), revealed(settings.prometheus_urls))
     comparing = Comparing(store.reconciling, store.recorder, clock=utc_now, rules=rules_of(settings))
     return Reconcile(
         store,

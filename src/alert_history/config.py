@@ -7,11 +7,11 @@ Must not connect to anything. For operators: docs/reference/configuration.md, wh
 import errno
 import re
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple, get_args
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
@@ -19,9 +19,10 @@ from alert_history.domain.classification import Mode
 from alert_history.domain.origin import parse_origins
 from alert_history.errors import ConfigurationError
 from alert_history.urls.files import check_postgres, check_redis
-from alert_history.urls.masking import MASK, masked_url, masked_urls, masked_wrong_url
+from alert_history.urls.masking import masked_wrong_url
 from alert_history.urls.postgres import read_postgres_url
 from alert_history.urls.redis import read_redis_url
+from alert_history.urls.secret import Secret, SecretUrl, SecretUrls
 from alert_history.urls.url import UrlFault
 from alert_history.urls.web import read_web_url
 
@@ -33,8 +34,6 @@ _MAX_FILE_BYTES = 64 * 1024
 _YEAR_SECONDS = 31_536_000
 _SHOWN_CHARACTERS = 80
 _LIKENESS = 0.85
-_SECRETS = frozenset({"llm_api_key", "redis_password"})
-_URLS = frozenset({"database_url", "read_database_url", "redis_url", "llm_proxy_url"})
 _UNBUILT_SECRET = "webhook_hmac_secret"  # noqa: S105  # its name, not its value
 
 _WORD = re.compile(r"[\w.-]{1,64}", re.ASCII)
@@ -46,7 +45,6 @@ _MODEL = re.compile(r"[\w.:/-]{1,128}", re.ASCII)
 _TOKEN = re.compile(r"[!-~]{1,4096}", re.ASCII)
 _PASSWORD = re.compile(r"[^\0\r\n]{1,4096}")
 _PRICES = re.compile(r"\d{1,6}(?:\.\d{1,6})?/\d{1,6}(?:\.\d{1,6})?", re.ASCII)
-_ORIGIN_LISTS = frozenset({"alertmanager_urls", "prometheus_urls"})
 _ORIGINS = "http or https URLs with commas between, `NAME=URL` to name one; special characters percent-encoded"
 _A_POSTGRES_URL = "postgresql://user:password@host:5432/database, special characters in the password percent-encoded"
 
@@ -61,12 +59,11 @@ class Variable(NamedTuple):
 
 
 def _matching(pattern: re.Pattern[str]) -> AfterValidator:
-    def check(text: str) -> str:
+    def check(text: str) -> None:
         if not pattern.fullmatch(text):
             raise ValueError(pattern.pattern)
-        return text
 
-    return AfterValidator(check)
+    return _checked_by(check)
 
 
 def networks_of(text: str) -> tuple[IPv4Network | IPv6Network, ...]:
@@ -75,11 +72,11 @@ def networks_of(text: str) -> tuple[IPv4Network | IPv6Network, ...]:
 
 
 def _checked_by(check: Callable[[str], object]) -> AfterValidator:
-    """Whatever `check` does not refuse, as it is."""
+    """Whatever `check` does not refuse, as it is; of a secret, the text is checked."""
 
-    def checked(text: str) -> str:
-        check(text)
-        return text
+    def checked(value: str | Secret) -> str | Secret:
+        check(value.reveal() if isinstance(value, Secret) else value)
+        return value
 
     return AfterValidator(checked)
 
@@ -149,20 +146,20 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, validate_default=True)
 
-    database_url: Annotated[str, _checked_by(_check_database)] = _text(
+    database_url: Annotated[SecretUrl, _checked_by(_check_database)] = _text(
         "sqlite:///alert_history.db",
         f"{_A_POSTGRES_URL}, or sqlite:///path (four slashes: an absolute path)",
         meaning="Where history is kept",
     )
-    read_database_url: Annotated[str, _checked_by(_check_postgres)] | None = _text(
+    read_database_url: Annotated[SecretUrl, _checked_by(_check_postgres)] | None = _text(
         None, _A_POSTGRES_URL, meaning="A replica of a PostgreSQL `DATABASE_URL`, to read from"
     )
-    redis_url: Annotated[str, _checked_by(_check_redis)] | None = _text(
+    redis_url: Annotated[SecretUrl, _checked_by(_check_redis)] | None = _text(
         None,
         "redis://user:password@host:6379/0, rediss:// for TLS, or unix:///path; special characters percent-encoded",
         meaning="Where replicas call out to each other (optional): without it they find out a second later",
     )
-    redis_password: Annotated[str, _matching(_PASSWORD)] | None = _text(
+    redis_password: Annotated[Secret, _matching(_PASSWORD)] | None = _text(
         None, "a line of text, as it is", meaning="The password, if it is not in `REDIS_URL`"
     )
     host: Annotated[str, _matching(_ADDRESS)] = _text(
@@ -216,7 +213,7 @@ class Settings(BaseModel):
     enrichment_deadline_seconds: int = _whole(
         10, 1, 300, meaning="How long an alert waits for its classification before it goes out without"
     )
-    llm_proxy_url: Annotated[str, _checked_by(read_web_url)] | None = _text(
+    llm_proxy_url: Annotated[SecretUrl, _checked_by(read_web_url)] | None = _text(
         None,
         "an http or https URL without a query",
         meaning="An OpenAI-compatible proxy; unset: alerts are classified by rules",
@@ -224,7 +221,7 @@ class Settings(BaseModel):
     llm_model: Annotated[str, _matching(_MODEL)] = _text(
         "gpt-4", "the name of a model: letters, digits, `.`, `_`, `:`, `/`, `-`", meaning="The model to ask"
     )
-    llm_api_key: Annotated[str, _matching(_TOKEN)] | None = _text(
+    llm_api_key: Annotated[Secret, _matching(_TOKEN)] | None = _text(
         None, "visible ASCII characters", meaning="The key for the proxy, if it wants one"
     )
     llm_timeout_seconds: int = _whole(30, 1, 600, meaning="How long one call to the proxy may take")
@@ -243,10 +240,10 @@ class Settings(BaseModel):
     llm_redact: Annotated[str, AfterValidator(_patterns)] | None = _text(
         None, "regular expressions (RE2), one a line", meaning="What else is blanked before a text leaves for the proxy"
     )
-    alertmanager_urls: Annotated[str, _checked_by(parse_origins)] | None = _text(
+    alertmanager_urls: Annotated[SecretUrls, _checked_by(parse_origins)] | None = _text(
         None, _ORIGINS, meaning="Alertmanagers to compare history with; peers of a cluster under one name"
     )
-    prometheus_urls: Annotated[str, _checked_by(parse_origins)] | None = _text(
+    prometheus_urls: Annotated[SecretUrls, _checked_by(parse_origins)] | None = _text(
         None, _ORIGINS, meaning="Prometheus servers to compare history with; replicas under one name"
     )
     reconcile_interval_seconds: int = _whole(30, 5, 3600, meaning="How often they are asked")
@@ -291,11 +288,6 @@ class Settings(BaseModel):
     auth_mode: Annotated[Literal["none"], BeforeValidator(_lower)] = _text(
         "none", "none (token and oidc are not built yet)", meaning="Who may call; `none`: everybody who can connect"
     )
-
-    def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
-        """What repr, str and rich show."""
-        for name, value in super().__repr_args__():
-            yield name, _shown(str(name), value) if value is not None else value
 
 
 def variables() -> list[Variable]:
@@ -363,7 +355,7 @@ def _value(environ: Mapping[str, str], name: str) -> str | None:
         fault = "is not UTF-8 text"
     except OSError as error:
         fault = f"can't be read: {error.strerror}"
-    is_secret = name.lower() in _SECRETS | _URLS  # which is easily put where the path belongs
+    is_secret = _secret_type(name.lower()) is not None  # which is easily put where the path belongs
     raise ValueError(f"{name}_FILE names a file that {fault}" if is_secret else f"{name}_FILE={path!r} {fault}")
 
 
@@ -391,7 +383,7 @@ def _validated(values: Mapping[str, Any]) -> tuple[Settings | None, dict[str, st
     except ValidationError as error:
         faults = {str(each["loc"][0]): each.get("ctx", {}).get("error") for each in error.errors(include_url=False)}
         return None, {name: _fault(name, values[name], fault) for name, fault in faults.items()}
-    if settings.read_database_url and settings.database_url.startswith("sqlite:"):
+    if settings.read_database_url and settings.database_url.reveal().startswith("sqlite:"):
         fault = "READ_DATABASE_URL is set, but DATABASE_URL is not PostgreSQL; unset one of them"
         return settings, {"read_database_url": fault}
     return settings, {}
@@ -402,7 +394,7 @@ def _fault(name: str, given: str, error: Exception | None) -> str:
         return f"{name.upper()}={masked_wrong_url(given)!r} is not allowed: {error}; give {_allowed(name)}"
     shown = _shown(name, given)
     shown = shown if len(shown) <= _SHOWN_CHARACTERS else f"{shown[:_SHOWN_CHARACTERS]}…"
-    why = f", because {error}" if name in _ORIGIN_LISTS else ""
+    why = f", because {error}" if _secret_type(name) is SecretUrls else ""  # it names the URL of many
     return f"{name.upper()}={shown!r} is not allowed{why}; give {_allowed(name)}"
 
 
@@ -410,10 +402,14 @@ def _allowed(name: str) -> str:
     return next(variable.allowed for variable in variables() if variable.name == name.upper())
 
 
-def _shown(name: str, value: Any) -> Any:
-    """The value as it may be read by everybody."""
-    if name in _SECRETS:
-        return MASK
-    if name in _ORIGIN_LISTS:
-        return masked_urls(value)
-    return masked_url(value) if name in _URLS else value
+def _shown(name: str, text: str) -> str:
+    """What was given for it, as it may be read by everybody."""
+    secret = _secret_type(name)
+    return text if secret is None else secret.masked(text)
+
+
+def _secret_type(name: str) -> type[Secret] | None:
+    """The type of a setting that is secret, wholly or in part."""
+    annotation = Settings.model_fields[name].annotation
+    parts = [annotation, *get_args(annotation), *(part for union in get_args(annotation) for part in get_args(union))]
+    return next((part for part in parts if isinstance(part, type) and issubclass(part, Secret)), None)

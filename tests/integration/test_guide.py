@@ -125,7 +125,7 @@ def test_the_database_url_of_the_secret_is_a_good_setting(kubectl: Kubectl) -> N
     kubectl(block("kubectl create namespace alert-history"))
     kubectl(block("secret generic alert-history-db"))
     said = kubectl("kubectl get secret alert-history-db -o jsonpath='{.data.DATABASE_URL}' | base64 -d")
-    assert load_settings({"DATABASE_URL": said}).database_url == said
+    assert load_settings({"DATABASE_URL": said}).database_url.reveal() == said
 
 
 def test_pod_security_is_enforced_as_written(api: KubernetesApi, kubectl: Kubectl) -> None:

@@ -34,12 +34,12 @@ class FakeTarget:
         self.speaks_of_groups = speaks_of_groups
         self.messages: list[Message] = []
         self.arrived = asyncio.Event()
-        self._answer = answer
+        self.answer = answer
 
     async def send(self, message: Message) -> Sent:
         self.messages.append(message)
         self.arrived.set()
-        return await self._answer(message)
+        return await self.answer(message)
 
     def url_shown(self) -> str:
         return "fake://"
@@ -140,7 +140,7 @@ async def test_a_target_that_fails_again_and_again_is_left_alone_for_a_while(sce
     while "the circuit breaker is open after repeated failures" not in await _reasons(scene):
         await asyncio.sleep(0.01)
     assert len(broken.messages) == 5
-    broken._answer = takes
+    broken.answer = takes
     scene.ahead = timedelta(minutes=1)
     scene.publisher.wake()
     await scene.until("broken", ["delivered"] * 6)

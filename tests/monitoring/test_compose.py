@@ -121,7 +121,7 @@ def test_alert_history_starts_with_what_it_is_given(*, is_full: bool) -> None:
     given = environment(values)
     assert set(given) <= {variable.name for variable in variables()}
     settings = load_settings(given)
-    assert settings.database_url == "postgresql://alerthistory:s3cret@postgres:5432/alerthistory"
+    assert settings.database_url.reveal() == "postgresql://alerthistory:s3cret@postgres:5432/alerthistory"
     assert settings.targets_dir in {target for _, target in mounts("alert-history")}
     assert settings.enrichment_mode == ("enriched" if is_full else "transparent")
 

@@ -1,14 +1,24 @@
 """The configuration: what is allowed, how faults are message, and that no password shows."""
 
+import json
 import re
+from collections.abc import Callable
+from io import StringIO
 from pathlib import Path
+from typing import Annotated, cast
 
+import msgspec
 import pytest
-from pydantic import ValidationError
+from pydantic import AfterValidator, BaseModel, Field, ValidationError
+from rich.console import Console
+from rich.pretty import Pretty
+from structlog.processors import JSONRenderer, KeyValueRenderer
 
+from alert_history import config
 from alert_history.config import Settings, load_settings, near_misses, variables
 from alert_history.errors import ConfigurationError
 from alert_history.urls.masking import masked_url, masked_urls
+from alert_history.urls.secret import Secret, SecretUrl, SecretUrls
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "configuration.md"
 POSTGRES = "postgresql://ada:s3cret@db.example.com/alerts"
@@ -28,7 +38,7 @@ def fault(**environ: str) -> str:
 
 def test_an_empty_environment_serves_sqlite_on_8080() -> None:
     settings = load_settings({})
-    assert (settings.database_url, settings.port) == ("sqlite:///alert_history.db", 8080)
+    assert (settings.database_url.reveal(), settings.port) == ("sqlite:///alert_history.db", 8080)
 
 
 def test_every_variable_is_read() -> None:
@@ -77,7 +87,8 @@ def test_every_variable_is_read() -> None:
         "SHUTDOWN_GRACE_SECONDS": "10",
         "AUTH_MODE": "none",
     }
-    read = {name.upper(): value for name, value in load_settings(given).model_dump().items()}
+    dumped = load_settings(given).model_dump().items()
+    read = {name.upper(): value.reveal() if isinstance(value, Secret) else value for name, value in dumped}
     read = {name: str(value).lower() if isinstance(value, bool) else str(value) for name, value in read.items()}
     assert read == given
 
@@ -113,7 +124,7 @@ def test_a_wrong_value_of_enrichment_names_its_variable(name: str, value: str) -
     ],
 )
 def test_database_urls_that_are_accepted(url: str) -> None:
-    assert load_settings({"DATABASE_URL": url}).database_url == url
+    assert load_settings({"DATABASE_URL": url}).database_url.reveal() == url
 
 
 @pytest.mark.parametrize(
@@ -187,7 +198,7 @@ def test_a_replica_of_sqlite_is_a_fault() -> None:
 def test_a_file_gives_the_value_without_its_last_newline(tmp_path: Path, end: str) -> None:
     file = tmp_path / "url"
     file.write_bytes(f"{POSTGRES}{end}".encode())
-    assert load_settings({"DATABASE_URL_FILE": str(file)}).database_url == POSTGRES
+    assert load_settings({"DATABASE_URL_FILE": str(file)}).database_url.reveal() == POSTGRES
 
 
 def test_only_one_newline_is_taken_off_a_file(tmp_path: Path) -> None:
@@ -225,6 +236,82 @@ def test_settings_show_no_password(show: type) -> None:
     given |= {"ALERTMANAGER_URLS": f"http://a,am=http://ada:{SECRET}@b", "PROMETHEUS_URLS": f"http://{SECRET}@p"}
     settings = load_settings({"DATABASE_URL": POSTGRES, **given})
     assert SECRET not in show(settings)
+
+
+class SettingsOfTomorrow(Settings):
+    """With secrets that nobody has written down anywhere else."""
+
+    signing_key: Secret = Secret(SECRET)
+    mirror_url: SecretUrl | None = None
+    peers: SecretUrls | None = None
+
+
+TOMORROW = {
+    "signing_key": f"key-{SECRET}",
+    "mirror_url": f"https://ada:{SECRET}@mirror",
+    "peers": f"a=http://{SECRET}@b",
+}
+
+
+def printed_by_rich(value: object) -> str:
+    console = Console(file=StringIO(), width=200)
+    console.print(value, Pretty(value), Pretty(dict(value)) if isinstance(value, BaseModel) else "")
+    return cast("StringIO", console.file).getvalue()
+
+
+@pytest.mark.parametrize(
+    "show",
+    [
+        *(repr, str, "{}".format, "{0!r:>9}".format, "%s".__mod__, printed_by_rich),
+        lambda settings: settings.model_dump_json(),
+        lambda settings: str(settings.model_dump()),
+        lambda settings: str(settings.model_dump(mode="json")),
+        lambda settings: str(settings.model_copy(update={"port": 1})),
+        lambda settings: " ".join(f"{value} {value!r}" for _, value in settings),
+        lambda settings: JSONRenderer()(None, "info", {"settings": settings, **dict(settings)}),
+        lambda settings: KeyValueRenderer()(None, "info", {"settings": settings, **dict(settings)}),
+        lambda settings: str(ConfigurationError([f"{settings.signing_key} {settings.mirror_url}"])),
+    ],
+)
+def test_a_new_secret_setting_is_masked_wherever_settings_are_printed(show: Callable[[Settings], str]) -> None:
+    shown = show(SettingsOfTomorrow.model_validate(TOMORROW))
+    assert SECRET not in shown
+    assert "***" in shown
+
+
+def test_a_new_secret_setting_is_masked_in_faults(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Strict(SettingsOfTomorrow):
+        signing_key: Annotated[Secret, AfterValidator(_refuse)] = Field(
+            Secret(""), json_schema_extra={"allowed": "nothing"}
+        )
+        mirror_url: Annotated[SecretUrl, AfterValidator(_refuse)] | None = Field(
+            None, json_schema_extra={"allowed": "nothing"}
+        )
+        peers: SecretUrls | None = Field(None, json_schema_extra={"allowed": "nothing"})
+
+    monkeypatch.setattr(config, "Settings", Strict)
+    for name in ("signing_key", "mirror_url"):
+        assert SECRET not in fault(**{name.upper(): TOMORROW[name]})
+        assert SECRET not in fault(**{f"{name.upper()}_FILE": TOMORROW[name]})
+
+
+def _refuse(secret: Secret) -> Secret:
+    if secret.reveal():
+        raise ValueError
+    return secret
+
+
+def test_a_secret_is_equal_to_itself_alone() -> None:
+    assert Secret("a") == Secret("a")
+    assert len({Secret("a"), Secret("a"), Secret("b"), SecretUrl("a")}) == 3
+    assert Secret("a") != "a"
+
+
+def test_no_library_writes_a_secret_by_accident() -> None:
+    with pytest.raises(TypeError):
+        json.dumps(Secret(SECRET))
+    with pytest.raises(TypeError):
+        msgspec.json.encode(Secret(SECRET))
 
 
 @pytest.mark.parametrize("name", ["REDIS_PASSWORD", "LLM_API_KEY"])
@@ -266,7 +353,7 @@ def test_a_secret_where_the_path_of_its_file_belongs_is_not_shown(name: str) -> 
 
 def test_an_error_of_the_settings_themselves_shows_no_password() -> None:
     with pytest.raises(ValidationError) as caught:
-        Settings(database_url=f"postgresql://ada:{SECRET}#@db")
+        Settings.model_validate({"database_url": f"postgresql://ada:{SECRET}#@db"})
     assert SECRET not in str(caught.value)
 
 

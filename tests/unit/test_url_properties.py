@@ -160,7 +160,7 @@ def test_neither_a_fault_nor_the_settings_show_a_piece_of_a_password(shape: str,
 def test_no_error_on_the_way_to_the_database_shows_a_piece_of_its_password(password: str, place: str) -> None:
     loaded = accepted(DATABASE_URL=f"postgresql://ada:{quote(password, safe='')}@{place}/alerts")
     if loaded is not None:
-        shown = asyncio.run(everything_told(loaded.database_url))
+        shown = asyncio.run(everything_told(loaded.database_url.reveal()))
         assert [piece for piece in pieces(password) if piece in shown] == []
 
 

@@ -83,7 +83,7 @@ async def _archive(settings: Settings, before: datetime, *, to: str, with_bodies
             archiver = Archiver(store.archivable, shelf, format_=format_, clock=_now, observe=observe)
             return await archiver.run(
                 before,
-                database="sqlite" if is_sqlite(settings.database_url) else "postgresql",
+                database="sqlite" if is_sqlite(settings.database_url.reveal()) else "postgresql",
                 schema_version=SCHEMA_HEAD,
                 service_version=__version__,
                 with_bodies=with_bodies,

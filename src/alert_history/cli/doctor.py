@@ -28,7 +28,7 @@ from alert_history.ports import DiscoveryState
 from alert_history.signals.redis import probe as probe_redis
 from alert_history.storage import is_sqlite
 from alert_history.storage.probe import Probe, probe, sqlite_path
-from alert_history.urls.masking import masked_url
+from alert_history.urls.secret import SecretUrl, revealed
 
 _ENOUGH_FREE_BYTES = 512 * 1024 * 1024
 _CLOCK_TOLERANCE = timedelta(seconds=5)
@@ -129,11 +129,11 @@ def _judge_targets(usable: Sequence[TargetSpec]) -> Finding:
 async def _examine_database(settings: Settings) -> AsyncIterator[Finding]:
     try:
         async with asyncio.timeout(_PROBE_TIMEOUT_SECONDS):
-            found = await probe(settings.database_url)
+            found = await probe(settings.database_url.reveal())
     except (AlertHistoryError, TimeoutError) as error:
         yield _unreachable("database", settings.database_url, error)
     else:
-        yield Finding("database", "ok", f"{found.version} at {masked_url(settings.database_url)}")
+        yield Finding("database", "ok", f"{found.version} at {settings.database_url}")
         yield await _examine_schema(settings, found)
         yield _examine_writing(found)
         if found.now is not None:
@@ -142,10 +142,10 @@ async def _examine_database(settings: Settings) -> AsyncIterator[Finding]:
         yield await _examine_replica(settings.read_database_url)
 
 
-def _unreachable(subject: str, url: str, error: Exception) -> Finding:
+def _unreachable(subject: str, url: SecretUrl, error: Exception) -> Finding:
     reason = str(error).removeprefix("database: ") or "no answer"
     advice = "see that it runs, and that address, password and network are right"
-    return Finding(subject, "fault", f"{masked_url(url)}: {reason}", advice)
+    return Finding(subject, "fault", f"{url}: {reason}", advice)
 
 
 async def _examine_schema(settings: Settings, found: Probe) -> Finding:
@@ -173,22 +173,22 @@ def _examine_clock(theirs: datetime, ours: datetime) -> Finding:
     return Finding("clock", "fault", f"the database is {abs(seconds):.0f} s {ahead} us", "synchronise both by NTP")
 
 
-async def _examine_replica(url: str) -> Finding:
+async def _examine_replica(url: SecretUrl) -> Finding:
     try:
         async with asyncio.timeout(_PROBE_TIMEOUT_SECONDS):
-            found = await probe(url)
+            found = await probe(url.reveal())
     except (AlertHistoryError, TimeoutError) as error:
         return _unreachable("replica", url, error)
     if found.is_replica:
-        return Finding("replica", "ok", f"{found.version} at {masked_url(url)}")
-    return Finding("replica", "note", f"{masked_url(url)} is no replica", "see that it holds the same data")
+        return Finding("replica", "ok", f"{found.version} at {url}")
+    return Finding("replica", "note", f"{url} is no replica", "see that it holds the same data")
 
 
 def _examine_disk(settings: Settings) -> Iterator[Finding]:
     """Space is ours to watch where the database is a file."""
-    if not is_sqlite(settings.database_url):
+    if not is_sqlite(settings.database_url.reveal()):
         return
-    folder = sqlite_path(settings.database_url).absolute().parent
+    folder = sqlite_path(settings.database_url.reveal()).absolute().parent
     if not folder.is_dir():
         yield Finding("disk", "fault", f"{folder} does not exist", "create it, or change DATABASE_URL")
         return
@@ -206,8 +206,8 @@ async def _examine_cache(settings: Settings) -> list[Finding]:
     """Nothing to say where none is asked for."""
     if settings.redis_url is None:
         return []
-    shown = masked_url(settings.redis_url)
-    if (fault := await probe_redis(settings.redis_url, settings.redis_password)) is None:
+    shown = settings.redis_url
+    if (fault := await probe_redis(shown.reveal(), revealed(settings.redis_password))) is None:
         return [Finding("cache", "ok", f"replicas hear each other through {shown}")]
     advice = "see that it runs, and that address, user and network are right, or unset REDIS_URL"
     return [Finding("cache", "fault", f"{shown}: {fault}", advice)]
@@ -219,7 +219,7 @@ async def _examine_llm(settings: Settings) -> list[Finding]:
         return []
     if (missing := llm_available()) is not None:
         return [Finding("llm", "fault", missing, "install it, or unset LLM_PROXY_URL; until then rules classify")]
-    shown = masked_url(settings.llm_proxy_url)
+    shown = str(settings.llm_proxy_url)
     proxy = Proxy(settings)
     try:
         async with asyncio.timeout(_PROBE_TIMEOUT_SECONDS):

@@ -9,6 +9,7 @@ from alert_history.config import Settings
 from alert_history.domain.standing import Witnesses
 from alert_history.engine.asking import Asked, Asking, Origins
 from alert_history.engine.witnesses import KnownWitnesses
+from alert_history.urls.secret import revealed
 
 _ADVICE = {
     "alertmanager": "see that it runs, and that ALERTMANAGER_URLS is right",
@@ -18,7 +19,7 @@ _ADVICE = {
 
 async def examine_origins(settings: Settings) -> list[Finding]:
     """Nothing to say where nobody is to be asked."""
-    origins = Origins.read(settings.alertmanager_urls, settings.prometheus_urls)
+    origins = Origins.read(revealed(settings.alertmanager_urls), revealed(settings.prometheus_urls))
     if origins.is_empty:
         return []
     async with aclosing(Asking(origins, clock=utc_now, is_publishing=False)) as asking:

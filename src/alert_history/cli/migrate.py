@@ -12,7 +12,6 @@ from alert_history.cli.store import faults_of, named, using_store
 from alert_history.config import Settings, load_settings
 from alert_history.errors import StorageUnavailable
 from alert_history.ports import Store
-from alert_history.urls.masking import masked_url
 
 _RETRY_SECONDS = 1.0
 
@@ -39,7 +38,7 @@ async def _migrate(settings: Settings, *, only_check: bool, wait_seconds: int) -
     for fault in faults:
         print_error(fault)
     if not faults:
-        print_line(f"{masked_url(settings.database_url)} is at head")
+        print_line(f"{settings.database_url} is at head")
     return int(bool(faults))
 
 

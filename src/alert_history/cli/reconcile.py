@@ -19,6 +19,7 @@ from alert_history.engine.asking import Asked, Asking, Origins
 from alert_history.engine.reconcile import Comparing, Report
 from alert_history.engine.witnesses import KnownWitnesses
 from alert_history.errors import ConfigurationError
+from alert_history.urls.secret import revealed
 
 _PAUSE_SECONDS = 3.0
 _MOST_SHOWN = 1_000
@@ -51,7 +52,7 @@ def reconcile(
 
 def _origins(settings: Settings, alertmanagers: list[str] | None, prometheuses: list[str] | None) -> Origins:
     if alertmanagers is None and prometheuses is None:
-        origins = Origins.read(settings.alertmanager_urls, settings.prometheus_urls)
+        origins = Origins.read(revealed(settings.alertmanager_urls), revealed(settings.prometheus_urls))
     else:
         try:
             origins = Origins.read(*(",".join(urls) if urls else None for urls in (alertmanagers, prometheuses)))

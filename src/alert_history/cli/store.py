@@ -9,7 +9,7 @@ from alert_history.errors import StorageUnavailable
 from alert_history.ports import Router, Store
 from alert_history.storage import open_store
 from alert_history.telemetry import configure_logging
-from alert_history.urls.masking import masked_url
+from alert_history.urls.secret import revealed
 
 
 @asynccontextmanager
@@ -23,8 +23,8 @@ async def using_store(
     """
     configure_logging(level=settings.log_level, is_json=settings.log_format == "json")
     store = open_store(
-        settings.database_url,
-        read_database_url=settings.read_database_url,
+        settings.database_url.reveal(),
+        read_database_url=revealed(settings.read_database_url),
         router=router,
         rules=rules,
     )
@@ -49,7 +49,7 @@ async def faults_of(store: Store, settings: Settings) -> list[str]:
 
 def named(fault: str, settings: Settings) -> str:
     """A fault of the database, with which one it is."""
-    return f"{masked_url(settings.database_url)}: {fault.removeprefix('database: ')}"
+    return f"{settings.database_url}: {fault.removeprefix('database: ')}"
 
 
 async def require(store: Store, settings: Settings) -> None:

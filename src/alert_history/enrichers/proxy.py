@@ -19,6 +19,7 @@ import msgspec
 from alert_history.config import Settings
 from alert_history.enrichers.answer import NAME, SCHEMA, NotAsked, Reply, read_reply
 from alert_history.errors import Rejected, Retryable
+from alert_history.urls.secret import revealed
 
 if TYPE_CHECKING:
     import httpx2
@@ -216,9 +217,9 @@ def _client(settings: Settings, http_client: "httpx2.AsyncClient | None") -> "op
     unsaid: Any = dict.fromkeys(("OpenAI-Organization", "OpenAI-Project"), openai.omit)
     try:
         return openai.AsyncOpenAI(
-            api_key=settings.llm_api_key or "",
+            api_key=revealed(settings.llm_api_key) or "",
             admin_api_key="",
-            base_url=base_url(str(settings.llm_proxy_url)),
+            base_url=base_url(str(revealed(settings.llm_proxy_url))),
             max_retries=0,
             timeout=httpx2.Timeout(settings.llm_timeout_seconds, connect=_CONNECT_SECONDS),
             default_headers={"User-Agent": "alert-history", **unsaid},
