@@ -1,4 +1,4 @@
-"""An OpenAPI document as the service writes one, and with what no route of it has yet: for tests of `/docs`."""
+"""An OpenAPI document as the service writes one, and with what no operation of it has yet: for tests of `/docs`."""
 
 from datetime import datetime
 from typing import Annotated, Any, Literal
@@ -7,6 +7,7 @@ import msgspec
 from msgspec import Meta
 from starlette.requests import Request
 
+from alert_history.domain.permission import Permission
 from alert_history.web.http.operation import Operation, openapi, problem_response
 from alert_history.web.ingest.documentation import ingest_paths, ingest_types
 
@@ -47,7 +48,7 @@ async def unanswered(_: Request, __: Any) -> None:
 
 
 def reference_document() -> dict[str, Any]:
-    """Reads made by `routes.openapi`, the real ingest routes, and writes by hand."""
+    """Reads made by `operation.openapi`, the real ingest paths, and writes by hand."""
     operations = [
         Operation(
             path="/pods",
@@ -55,12 +56,19 @@ def reference_document() -> dict[str, Any]:
             handle=unanswered,
             answer=PodPage,
             tag="Pods",
+            needs=Permission.READ,
             parameters=PageParameters,
             failures=(400, 503),
             description="Newest first.\n\nNothing is left out.",
         ),
         Operation(
-            path="/pods/{id}", summary="One pod", handle=unanswered, answer=Pod, tag="Pods", parameters=PodParameters
+            path="/pods/{id}",
+            summary="One pod",
+            handle=unanswered,
+            answer=Pod,
+            tag="Pods",
+            needs=Permission.READ,
+            parameters=PodParameters,
         ),
     ]
     return openapi(

@@ -240,7 +240,7 @@ class Service:
             metrics=self.metrics.ingest,
             start=self.start,
             stop=self.stop,
-            pages=page.routes(),
+            pages=page.pages(),
         )
 
     def _route(self, alert: Alert, event: Event) -> Routing | None:

@@ -8,7 +8,8 @@ from typing import Literal
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from alert_history.web.pages.reference import policy_of, render_reference
+from alert_history.web.pages.page import policy_of
+from alert_history.web.pages.reference import render_reference
 from tests.processes import HOST, find_program
 from tests.reference_document import reference_document
 

@@ -12,13 +12,15 @@ from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
+from alert_history.domain.permission import Permission
 from alert_history.domain.receipt import Outcome, Receipt
 from alert_history.engine.ingest import Ingest
 from alert_history.telemetry import IngestMetrics
 from alert_history.web.application import Application
-from alert_history.web.ingest.webhook import ROUTES, Webhook
+from alert_history.web.ingest.paths import PATHS
+from alert_history.web.ingest.webhook import Webhook
+from alert_history.web.pages.page import Page
 from tests.payloads import alert, webhook
 
 _NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -30,7 +32,7 @@ _HEADERS = [
 ]
 _LATENCY = "alert_history_request_latency_seconds_count"
 
-paths = st.sampled_from(sorted(ROUTES))
+paths = st.sampled_from(sorted(PATHS))
 methods = st.sampled_from(_METHODS)
 
 
@@ -74,7 +76,7 @@ class Exchange:
         ingest = Ingest(self.recorder, max_pending_bytes=1_000_000, observe=lambda *_: None)
         metrics = IngestMetrics(self.registry)
         webhook_ = Webhook(ingest, clock=lambda: _NOW, metrics=metrics, max_body_bytes=100_000, max_alerts=10)
-        pages = [Route("/api/v2/alerts/groups", _page)]
+        pages = [Page(path="/api/v2/alerts/groups", handle=_page, needs=Permission.READ)]
         application = Application(webhook_, [], metrics=metrics, start=_nothing, stop=_nothing, pages=pages)
         running = asyncio.create_task(ingest.run())
         await application(scope, self._receive, self._send)

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from alert_history.web.pages.reference import policy_of, render_reference
+from alert_history.web.pages.page import policy_of
+from alert_history.web.pages.reference import render_reference
 from tests.reference_document import reference_document
 
 HOSTILE = """<script>alert(1)</script>"'><img src=http://evil.example/x onerror=alert(2)>{{ 7*7 }}`</code><b>`"""

@@ -1,29 +1,30 @@
-"""The whole HTTP surface as one ASGI application: ingest in front, the routes of Starlette behind it."""
+"""The whole HTTP surface as one ASGI application: ingest in front, operations and pages behind it."""
 
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
-from functools import cache
 from http import HTTPStatus
 from time import perf_counter
 from typing import Any
 
-import msgspec
 import structlog
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.responses import Response
 from starlette.routing import Match, Route
 
 from alert_history import __version__
 from alert_history.errors import AlertHistoryError
 from alert_history.telemetry import IngestMetrics
 from alert_history.web.http.operation import Operation, json_response, openapi
+from alert_history.web.http.permission import permissions
 from alert_history.web.http.problem import CONTENT_TYPE, Problem, problem, problem_of, retry_after
 from alert_history.web.ingest.documentation import ingest_paths, ingest_types
-from alert_history.web.ingest.webhook import ROUTES, Receive, Scope, Send, Webhook, new_id, route_of, sane_request_id
-from alert_history.web.pages.reference import policy_of, render_reference
+from alert_history.web.ingest.paths import PATHS, path_of
+from alert_history.web.ingest.webhook import Receive, Scope, Send, Webhook, new_id, sane_request_id
+from alert_history.web.pages.page import Page
+from alert_history.web.pages.reference import ReferencePages
 
 Lifespan = Callable[[], Awaitable[None]]
 
@@ -38,7 +39,10 @@ _log = structlog.get_logger()
 
 
 class Application:
-    """ASGI. Requests for ingest never pass through the router; `start` and `stop` frame its life."""
+    """ASGI. Requests for ingest never pass through the router; `start` and `stop` frame its life.
+
+    `permissions` holds what each `METHOD path` needs. Nothing is served that is not in it.
+    """
 
     def __init__(
         self,
@@ -48,7 +52,7 @@ class Application:
         metrics: IngestMetrics,
         start: Lifespan,
         stop: Lifespan,
-        pages: Sequence[Route] = (),
+        pages: Sequence[Page] = (),
     ) -> None:
         self._webhook = webhook
         self._metrics = metrics
@@ -62,7 +66,9 @@ class Application:
             extra_paths=ingest_paths(),
             extra_types=ingest_types(),
         )
-        self._router = _router(operations, self.schema, webhook=webhook, pages=pages)
+        pages = [*pages, *ReferencePages(self.schema).pages()]
+        self.permissions = permissions([*operations, *PATHS.values(), *pages])
+        self._router = _router(operations, pages, webhook=webhook)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, or the lifespan."""
@@ -74,15 +80,15 @@ class Application:
             await send({"type": "websocket.close", "code": 1000})
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """One request. However an ingest route is spelled, everything behind this sees its one path."""
-        route = route_of(scope["path"])
-        if route is None:
-            await self._route(scope, receive, send)
+        """One request. However an ingest path is spelled, everything behind this sees its one spelling."""
+        path = path_of(scope["path"])
+        if path is None:
+            await self._answer(scope, receive, send)
             return
-        serve = self._webhook if scope["method"] == "POST" else self._route
-        await serve(scope if route == scope["path"] else {**scope, "path": route}, receive, send)
+        serve = self._webhook if scope["method"] == "POST" else self._answer
+        await serve(scope if path == scope["path"] else {**scope, "path": path}, receive, send)
 
-    async def _route(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         begin = perf_counter()
         request_id = sane_request_id(scope["headers"]) or new_id(datetime.now(UTC))
         scope["state"] = {**scope.get("state", {}), "request_id": request_id}
@@ -128,34 +134,13 @@ class Application:
 _QUIET = {"/healthz", "/readyz", "/metrics"}
 
 
-def _router(
-    operations: Sequence[Operation], schema: dict[str, Any], *, webhook: Webhook, pages: Sequence[Route]
-) -> Starlette:
-    """The routes, the documentation of all of them, and errors as problems."""
-    document = msgspec.json.encode(schema)
-
-    @cache
-    def reference() -> str:
-        return render_reference(schema)
-
-    async def openapi_json(_: Request) -> Response:
-        return Response(document, media_type="application/json")
-
-    async def docs(_: Request) -> Response:
-        page = reference()
-        return HTMLResponse(page, headers={"content-security-policy": policy_of(page)})
-
-    async def home(_: Request) -> Response:
-        return RedirectResponse("docs", status_code=307)
-
+def _router(operations: Sequence[Operation], pages: Sequence[Page], *, webhook: Webhook) -> Starlette:
+    """Operations and pages, and errors as problems."""
     router = Starlette(
         routes=[
-            *(operation.route() for operation in operations),
-            *(Route(path, webhook, methods=["POST"]) for path in ROUTES),  # for the 405 on other methods
-            *pages,
-            Route("/openapi.json", openapi_json),
-            Route("/docs", docs),
-            Route("/", home),
+            *(operation.for_router() for operation in operations),
+            *(Route(path, webhook, methods=["POST"]) for path in PATHS),  # for the 405 on other methods
+            *(page.for_router() for page in pages),
         ],
         exception_handlers={
             AlertHistoryError: _known_error,
@@ -202,9 +187,9 @@ async def _http_error(request: Request, error: Exception) -> Response:
 
 
 def _allowed(request: Request) -> str:
-    """The methods of a path, of all its routes: the router knows only those of the first."""
-    routes = [route for route in request.app.routes if route.matches(request.scope)[0] is not Match.NONE]
-    return ", ".join(sorted({method for route in routes for method in route.methods}))
+    """The methods of a path, of all that is served there: the router knows only those of the first."""
+    served = [each for each in request.app.routes if each.matches(request.scope)[0] is not Match.NONE]
+    return ", ".join(sorted({method for each in served for method in each.methods}))
 
 
 async def _unknown_error(request: Request, error: Exception) -> Response:

@@ -9,12 +9,14 @@ from msgspec import Meta
 from starlette.requests import Request
 
 from alert_history.domain.classification import MAX_RECOMMENDATIONS, Classification, Mode
+from alert_history.domain.permission import Permission
 from alert_history.domain.severity import Severity
 from alert_history.engine.classify import Classified, Classifying, Correction
 from alert_history.engine.modes import Modes
 from alert_history.errors import InvalidQuery, Rejected, Retryable
 from alert_history.ports import Accuracy, ClassifiedCount, Clock, Enricher, KeptVerdict, Spent
-from alert_history.web.http.operation import Operation, read_body
+from alert_history.web.http.operation import Operation
+from alert_history.web.http.parameters import read_body
 
 _TAG = "Enrichment"
 _DEFAULT_SPAN = timedelta(days=30)
@@ -172,7 +174,7 @@ class EnrichmentApi:
         self._clock = clock
 
     def operations(self) -> list[Operation]:
-        """All routes of this API."""
+        """All operations of this API."""
         return [
             Operation(
                 path="/enrichment/mode",
@@ -180,6 +182,7 @@ class EnrichmentApi:
                 handle=self.mode,
                 answer=EnrichmentModeAnswer,
                 tag=_TAG,
+                needs=Permission.READ,
                 description="What becomes of alerts before targets are told of them.",
             ),
             Operation(
@@ -190,6 +193,7 @@ class EnrichmentApi:
                 body=EnrichmentModeBody,
                 answer=EnrichmentModeAnswer,
                 tag=_TAG,
+                needs=Permission.OPERATE,
                 failures=(400, 413, 422, 503),
                 description="For all replicas within two seconds; kept in the database and in the audit.",
             ),
@@ -200,6 +204,7 @@ class EnrichmentApi:
                 parameters=SpanParameters,
                 answer=ClassificationStatsAnswer,
                 tag=_TAG,
+                needs=Permission.READ,
                 failures=(400, 503),
                 description="Counts, tokens, cost, and how often people agreed.",
             ),
@@ -209,6 +214,7 @@ class EnrichmentApi:
                 handle=self.models,
                 answer=ModelsAnswer,
                 tag=_TAG,
+                needs=Permission.READ,
                 description="The model behind the proxy, the rules, which need no network, and what the proxy offers.",
             ),
             Operation(
@@ -219,6 +225,7 @@ class EnrichmentApi:
                 body=ClassifyBody,
                 answer=ClassificationAnswer,
                 tag=_TAG,
+                needs=Permission.OPERATE,
                 failures=(400, 404, 413, 422, 502, 503),
                 description="Its newest occurrence; what is known and fresh is not asked for again unless forced.",
             ),
@@ -229,6 +236,7 @@ class EnrichmentApi:
                 parameters=FingerprintParameters,
                 answer=ClassificationAnswer,
                 tag=_TAG,
+                needs=Permission.READ,
                 failures=(400, 404, 503),
                 description="The newest word on its shape, and all before it, with what was sent to the proxy.",
             ),
@@ -241,6 +249,7 @@ class EnrichmentApi:
                 body=CorrectionBody,
                 answer=ClassificationAnswer,
                 tag=_TAG,
+                needs=Permission.OPERATE,
                 failures=(400, 404, 413, 422, 503),
                 description="Serves all alerts of the same shape from now on, and never ages.",
             ),

@@ -6,6 +6,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+from alert_history.domain.permission import Permission
 from alert_history.telemetry import Metrics
 from alert_history.web.http.operation import Operation, json_response
 
@@ -42,7 +43,7 @@ class HealthApi:
         self._metrics = metrics
 
     def operations(self) -> list[Operation]:
-        """All routes of this API."""
+        """All operations of this API."""
         return [
             Operation(
                 path="/healthz",
@@ -50,6 +51,7 @@ class HealthApi:
                 handle=self.healthz,
                 answer=Alive,
                 tag=_TAG,
+                needs=Permission.PUBLIC,
                 description="200 as long as the process answers; says nothing of the database.",
             ),
             Operation(
@@ -58,6 +60,7 @@ class HealthApi:
                 handle=self.readyz,
                 answer=Ready,
                 tag=_TAG,
+                needs=Permission.PUBLIC,
                 same_answers=(503,),
                 description="200 if requests can be kept, else 503 with the same body; the checks say what is wrong.",
             ),
@@ -67,6 +70,7 @@ class HealthApi:
                 handle=self.metrics,
                 answer=None,
                 tag=_TAG,
+                needs=Permission.PUBLIC,
                 media_type="text/plain",
                 description="The Prometheus text format, or OpenMetrics where `Accept` asks for it.",
             ),

@@ -14,6 +14,7 @@ from alert_history.domain.classification import shape_of
 from alert_history.domain.matching import parse_query
 from alert_history.domain.microseconds import from_us
 from alert_history.domain.occurrence import split_occurrence_id
+from alert_history.domain.permission import Permission
 from alert_history.domain.times import parse_time
 from alert_history.engine.ledger import MOST_DELIVERIES, MOST_EVENTS, Ledger, ledger
 from alert_history.errors import InvalidQuery, NotFound
@@ -126,13 +127,14 @@ class HistoryApi:
         self._clock = clock
 
     def operations(self) -> list[Operation]:
-        """All routes of this API."""
+        """All operations of this API."""
         search = Operation(
             path="/history",
             summary="Search occurrences",
             handle=self.search,
             answer=AlertPage,
             tag=_TAG,
+            needs=Permission.READ,
             parameters=SearchParameters,
             failures=(400, 503),
             description="One page of occurrences, newest first unless `sort` says otherwise.",
@@ -146,6 +148,7 @@ class HistoryApi:
                 handle=self.find,
                 answer=TracedAlert,
                 tag=_TAG,
+                needs=Permission.READ,
                 parameters=OccurrenceParameters,
                 failures=(404, 503),
                 description="With its ledger: received, recorded, enriched, routed, delivered; each step with its time "
@@ -158,6 +161,7 @@ class HistoryApi:
                 handle=self.timeline,
                 answer=Timeline,
                 tag=_TAG,
+                needs=Permission.READ,
                 parameters=OccurrenceParameters,
                 failures=(404, 503),
                 description="Its events, oldest first, each with the receipt that brought it.",
@@ -168,6 +172,7 @@ class HistoryApi:
                 handle=self.quarantine,
                 answer=QuarantineAnswer,
                 tag=_TAG,
+                needs=Permission.READ,
                 parameters=QuarantineParameters,
                 failures=(400, 503),
                 description="Alerts refused inside requests that were otherwise accepted, and how those came whose "

@@ -9,6 +9,7 @@ from msgspec import Meta
 from starlette.requests import Request
 
 from alert_history.domain.delivery import State
+from alert_history.domain.permission import Permission
 from alert_history.domain.receipt import RANDOM_ID_BYTES, time_ordered_id
 from alert_history.domain.target import Message, Outgoing, TargetSpec
 from alert_history.engine.publish import Publisher
@@ -137,7 +138,7 @@ class PublishingApi:
         self._clock = clock
 
     def operations(self) -> list[Operation]:
-        """All routes of this API."""
+        """All operations of this API."""
         return [*self._target_operations(), *self._delivery_operations()]
 
     def _target_operations(self) -> list[Operation]:
@@ -152,6 +153,7 @@ class PublishingApi:
                 handle=self.refresh,
                 answer=RefreshAnswer,
                 tag=_TAG,
+                needs=Permission.OPERATE,
             ),
             Operation(
                 path="/publishing/test/{target}",
@@ -160,6 +162,7 @@ class PublishingApi:
                 handle=self.test,
                 answer=TestAnswer,
                 tag=_TAG,
+                needs=Permission.OPERATE,
                 parameters=TargetParameters,
                 failures=(404,),
             ),
@@ -173,6 +176,7 @@ class PublishingApi:
                 handle=self.deliveries,
                 answer=DeliveriesAnswer,
                 tag=_TAG,
+                needs=Permission.READ,
                 parameters=DeliveriesParameters,
                 failures=(400, 503),
             ),
@@ -183,6 +187,7 @@ class PublishingApi:
                 handle=self.replay,
                 answer=ReplayAnswer,
                 tag=_TAG,
+                needs=Permission.OPERATE,
                 parameters=DeliveryParameters,
                 failures=(404, 503),
             ),
@@ -312,7 +317,15 @@ def _health_status(
 
 
 def _get(path: str, summary: str, handle: object, answer: object, *, failures: tuple[int, ...] = ()) -> Operation:
-    return Operation(path=path, summary=summary, handle=handle, answer=answer, tag=_TAG, failures=failures)  # type: ignore[arg-type]  # one of this class's handlers
+    return Operation(
+        path=path,
+        summary=summary,
+        handle=handle,  # type: ignore[arg-type]  # one of this class's handlers
+        answer=answer,
+        tag=_TAG,
+        needs=Permission.READ,
+        failures=failures,
+    )
 
 
 def _test_message(now: datetime) -> Message:

@@ -9,6 +9,7 @@ from starlette.requests import Request
 
 from alert_history.domain.delivery import Routing
 from alert_history.domain.matching import parse_query
+from alert_history.domain.permission import Permission
 from alert_history.domain.routes import Route, Routes, everywhere, taking
 from alert_history.domain.routing import News, reason_told, route
 from alert_history.domain.times import parse_time
@@ -104,7 +105,7 @@ class RoutingApi:
         self._clock = clock
 
     def operations(self) -> list[Operation]:
-        """All routes of this API."""
+        """All operations of this API."""
         return [
             Operation(
                 path="/publishing/routes",
@@ -112,6 +113,7 @@ class RoutingApi:
                 handle=self.routes,
                 answer=RoutesAnswer,
                 tag=_TAG,
+                needs=Permission.READ,
                 description="What `ROUTES_FILE` says, and what is wrong with it.",
             ),
             Operation(
@@ -120,6 +122,7 @@ class RoutingApi:
                 handle=self.explain,
                 answer=ExplainAnswer,
                 tag=_TAG,
+                needs=Permission.READ,
                 parameters=ExplainParameters,
                 failures=(400,),
                 description="Nothing is recorded or sent. What a target wants of an alert's classification "

@@ -1,1 +1,1 @@
-"""What every route of ours is made of: operations, problems, parameters, connections. Knows nothing of alerts."""
+"""What every path of ours is made of: operations, parameters, problems, permissions. Knows nothing of alerts."""

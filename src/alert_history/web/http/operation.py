@@ -1,13 +1,13 @@
-"""Routes that describe themselves: parameters and answers are structs, so they are checked and documented alike.
+"""Operations that describe themselves: parameters and answers are structs, so they are checked and documented alike.
 
-Starlette routes the requests; msgspec reads the parameters and writes both the answers and the JSON Schemas of
-the OpenAPI document. (Litestar does all this too, but its dependencies take 45 MB of a 120 MB install.)
+Starlette finds the operation of a request, `parameters` reads what was sent, and msgspec writes both the answers and
+the JSON Schemas of the OpenAPI document. (Litestar does all this too, but its dependencies take 45 MB of a 120 MB
+install.)
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from http import HTTPStatus
-from typing import Any, TypeVar, get_args, get_type_hints
+from typing import Any
 
 import msgspec
 from starlette.requests import Request
@@ -15,19 +15,18 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from alert_history import errors
+from alert_history.domain.permission import Permission
 from alert_history.web.http.origin import is_cross_site
-from alert_history.web.http.slow_body import READ_SECONDS, slow_body
+from alert_history.web.http.parameters import read_parameters
+from alert_history.web.http.problem import Problem
 
-T = TypeVar("T", bound=msgspec.Struct)
-
-_MAX_BODY_BYTES = 64 * 1024
 _REF_TEMPLATE = "#/components/schemas/{name}"
 
 Handle = Callable[[Request, Any], Awaitable[Any]]
 
 
-class Operation(msgspec.Struct, frozen=True):
-    """One method of one path.
+class Operation(msgspec.Struct, frozen=True, kw_only=True):
+    """One method of one path. `needs` is what its caller must be allowed to do, and has no default.
 
     `parameters` is a struct read from path and query, `body` one that the handler reads with `read_body`. `handle`
     gets the request and the parameters and returns an `answer`, or a Starlette Response of its own. `failures` are
@@ -40,6 +39,7 @@ class Operation(msgspec.Struct, frozen=True):
     handle: Handle
     answer: Any
     tag: str
+    needs: Permission
     parameters: type[msgspec.Struct] | None = None
     body: type[msgspec.Struct] | None = None
     method: str = "GET"
@@ -60,11 +60,11 @@ class Operation(msgspec.Struct, frozen=True):
         """Whether a browser would send it for any page without asking us: it changes something and has no JSON body."""
         return self.method != "GET" and self.body is None
 
-    def route(self) -> Route:
-        """It as a Starlette route."""
+    def for_router(self) -> Route:
+        """It as Starlette's router takes it."""
 
         async def endpoint(request: Request) -> Response:
-            request.state.endpoint = self.path  # for the metrics: the route, never what a caller put into it
+            request.state.endpoint = self.path  # for the metrics: never what a caller put into it
             if self.is_open_to_other_sites and is_cross_site(request.headers):
                 raise errors.CrossSite("a page of another site may not ask for this on a visitor's behalf")
             parameters = read_parameters(request, self.parameters) if self.parameters else None
@@ -79,70 +79,6 @@ def json_response(answer: Any, *, status: int = 200, media_type: str = "applicat
     return Response(msgspec.json.encode(answer), status_code=status, media_type=media_type)
 
 
-def read_parameters(request: Request, kind: type[T]) -> T:
-    """Path and query parameters as that struct. Raises InvalidQuery naming the parameter.
-
-    A query parameter without a value counts as not given, unless the struct names it in `EMPTY_MEANS_EMPTY`: forms
-    and some HTTP clients send all that they know.
-    """
-    given = dict(request.query_params) | request.path_params
-    allowed = kind.__struct_fields__
-    for name in given:
-        if name not in allowed:
-            raise errors.InvalidQuery(f"{name!r} is no parameter here; there are {', '.join(allowed)}")
-    names = [*request.path_params, *(name for name, _ in request.query_params.multi_items())]
-    for name in given:
-        if names.count(name) > 1:
-            raise errors.InvalidQuery(f"{name}: it is given more than once")
-    kept = {*request.path_params, *getattr(kind, "EMPTY_MEANS_EMPTY", ())}
-    said = {name: text for name, text in given.items() if text or name in kept}
-    try:
-        return msgspec.convert(said, kind, strict=False)
-    except msgspec.ValidationError as error:
-        raise errors.InvalidQuery(_named(str(error), kind)) from None
-
-
-async def read_body(request: Request, kind: type[T]) -> T:
-    """A small JSON body as that struct. Raises InvalidBody naming the field and what is allowed.
-
-    It must be called JSON: that a page of another site can't send without being asked whether it may.
-    """
-    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
-        raise errors.UnsupportedMedia("the body must be application/json")
-    content = await read_small(request)
-    try:
-        return msgspec.json.decode(content, type=kind)
-    except msgspec.ValidationError as error:
-        raise errors.InvalidBody(_named(str(error), kind)) from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise errors.MalformedPayload(f"not JSON: {error}") from None
-
-
-async def read_small(request: Request, *, name: str = "body") -> bytes:
-    """A body of at most 64 KiB. Raises PayloadTooLarge or SlowBody."""
-    content = bytearray()
-    try:
-        async with asyncio.timeout(READ_SECONDS):
-            async for chunk in request.stream():
-                content += chunk
-                if len(content) > _MAX_BODY_BYTES:
-                    raise errors.PayloadTooLarge(f"the {name} has more than {_MAX_BODY_BYTES} bytes")
-    except TimeoutError:
-        raise slow_body(name, seconds=READ_SECONDS) from None
-    return bytes(content)
-
-
-def _named(message: str, kind: type) -> str:
-    """The message `… - at `$.limit`` as `limit: …`, with the words that are allowed where there is a list of them."""
-    text, _, path = message.partition(" - at `$.")
-    name = path.rstrip("`")
-    if text.startswith("Invalid enum value"):
-        hint = get_type_hints(kind).get(name)
-        words = [word for part in (hint, *get_args(hint)) for word in get_args(part) if isinstance(word, str)]
-        text += f"; allowed: {', '.join(words)}" if words else ""
-    return f"{name}: {text}" if name else text
-
-
 def openapi(
     operations: Sequence[Operation],
     *,
@@ -152,9 +88,7 @@ def openapi(
     extra_paths: Mapping[str, Any],
     extra_types: Sequence[type],
 ) -> dict[str, Any]:
-    """The OpenAPI 3.1 document of these operations; `extra_paths` are path items of routes served elsewhere."""
-    from alert_history.web.http.problem import Problem
-
+    """The OpenAPI 3.1 document of these operations; `extra_paths` are path items of what is served elsewhere."""
     bodies = [operation.body for operation in operations]
     types = [Problem, *(operation.answer for operation in operations), *bodies, *extra_types]
     kinds = [kind for kind in dict.fromkeys(types) if kind is not None]

@@ -1,4 +1,4 @@
-"""The ingest routes in the OpenAPI document: they are served by `webhook`, outside the router."""
+"""The ingest paths in the OpenAPI document: they are served by `webhook`, outside the router."""
 
 from typing import Any
 
@@ -51,7 +51,7 @@ _SCOPE = {
 
 
 def ingest_paths() -> dict[str, Any]:
-    """The path items of the three ingest routes."""
+    """The path items of the three ingest paths."""
     return {
         "/webhook/proxy": _path(
             "Record alerts and pass them on",
@@ -78,7 +78,7 @@ def ingest_paths() -> dict[str, Any]:
 
 
 def ingest_types() -> list[type]:
-    """The structs these routes answer with."""
+    """The structs these paths answer with."""
     return [Accepted]
 
 

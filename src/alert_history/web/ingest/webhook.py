@@ -1,4 +1,4 @@
-"""The ingest routes, as a bare ASGI application: the hot path.
+"""The ingest paths, as a bare ASGI application: the hot path.
 
 A request is read within bounds, decoded by its source, committed by the engine, and only then answered.
 Ingest never answers 429: Alertmanager drops an alert on any 4xx but tries again on 503.
@@ -22,24 +22,15 @@ from alert_history.domain.alert import AlertGroup
 from alert_history.domain.receipt import RANDOM_ID_BYTES, Outcome, Receipt, time_ordered_id
 from alert_history.engine.ingest import Ingest
 from alert_history.ports import Clock
-from alert_history.sources import decode_prometheus, decode_webhook
 from alert_history.telemetry import IngestMetrics
 from alert_history.web.http.client import Network, client_address, scope_of
 from alert_history.web.http.problem import CONTENT_TYPE, Problem, problem, problem_of, retry_after
 from alert_history.web.http.slow_body import READ_SECONDS, slow_body
+from alert_history.web.ingest.paths import ALERTMANAGER_PATH, PATHS
 
 Scope = dict[str, Any]
 Receive = Callable[[], Any]
 Send = Callable[[dict[str, Any]], Any]
-Decode = Callable[..., AlertGroup]
-
-_ALERTMANAGER_PATH = "/api/v2/alerts"
-ROUTES: dict[str, tuple[Decode, bool]] = {
-    "/webhook/proxy": (decode_webhook, True),
-    "/webhook": (decode_webhook, False),
-    _ALERTMANAGER_PATH: (decode_prometheus, True),
-}
-"""Path → (decoder, whether its alerts are to be passed on)."""
 
 _CHUNK_BYTES = 64 * 1024
 _SHOWN_REFUSALS = 20
@@ -47,17 +38,6 @@ MAX_REQUEST_ID_CHARACTERS = 128
 
 _log = structlog.get_logger()
 _encode = msgspec.json.Encoder().encode
-
-
-def route_of(path: str) -> str | None:
-    """The one of `ROUTES` that a sender means by a path: slashes too many, inside or at the end, change nothing.
-
-    Senders join a prefix and a path as they like (`http://host/` and `/api/v2/alerts`). None where it means no route.
-    """
-    if path in ROUTES:
-        return path
-    plain = "/" + "/".join(filter(None, path.split("/")))
-    return plain if plain in ROUTES else None
 
 
 class _Disconnected(Exception):
@@ -77,7 +57,7 @@ class Accepted(msgspec.Struct, frozen=True):
 
 
 class Webhook:
-    """The three ingest routes. `max_body_bytes` bounds a body before and after decompression.
+    """The three ingest paths. `max_body_bytes` bounds a body before and after decompression.
 
     `trusted` are proxies that tell who sent a request; `interval_of` says how often a payload's group is looked at.
     """
@@ -102,7 +82,7 @@ class Webhook:
         self._interval_of = interval_of
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """One POST to one of `ROUTES`; the path in its scope is spelled as there."""
+        """One POST to one of `PATHS`; the path in its scope is spelled as there."""
         begin = perf_counter()
         path = scope["path"]
         received_at = self._clock()
@@ -130,12 +110,12 @@ class Webhook:
         client: str = "",
         scope: str = "",
     ) -> Receipt:
-        """A body sent to one of `ROUTES` from that address, decoded. Raises MalformedPayload or PayloadTooLarge."""
-        decode, publish = ROUTES[path]
-        group = decode(content, received_at=received_at, max_alerts=self._max_alerts)
+        """A body sent to one of `PATHS` from that address, decoded. Raises MalformedPayload or PayloadTooLarge."""
+        ingest_path = PATHS[path]
+        group = ingest_path.decode(content, received_at=received_at, max_alerts=self._max_alerts)
         receipt_id = id_ or new_id(received_at)
         digest = sha256(content).digest()
-        receipt = Receipt(receipt_id, received_at, path, publish, group, content, digest, client, scope)
+        receipt = Receipt(receipt_id, received_at, path, ingest_path.publishes, group, content, digest, client, scope)
         interval_us = self._interval_of(receipt)
         return receipt if interval_us is None else msgspec.structs.replace(receipt, group_interval_us=interval_us)
 
@@ -254,12 +234,12 @@ def _wants_plain_errors(scope: Scope) -> bool:
     """
     accepted = b",".join(value for name, value in scope["headers"] if name == b"accept")
     media = {part.split(b";", 1)[0].strip().lower() for part in accepted.split(b",")}
-    return scope["path"] == _ALERTMANAGER_PATH and media == {b"application/json"}
+    return scope["path"] == ALERTMANAGER_PATH and media == {b"application/json"}
 
 
 async def _answer(send: Send, *, scope: Scope, group: AlertGroup, outcome: Outcome, request_id: str) -> None:
     """200; or 400 on the Alertmanager API where an alert was refused, as Alertmanager does. The rest is kept."""
-    if group.refused and scope["path"] == _ALERTMANAGER_PATH:
+    if group.refused and scope["path"] == ALERTMANAGER_PATH:
         answer = _refusals(group, outcome, request_id=request_id)
         await send_problem(send, answer, is_plain=_wants_plain_errors(scope))
         return

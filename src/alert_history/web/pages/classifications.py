@@ -1,41 +1,37 @@
 """`/classifications`: what alerts mean, written on the server; people read it and correct it.
 
-It needs no script, no other host and no file beside it. Every text of a model, a person or an alert is escaped. How it
-looks is in `templates/`.
+How it looks is in `templates/classifications/`; its frame and its errors are those of all pages.
 """
 
 import re
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from functools import cache
 from http import HTTPStatus
 from typing import get_args
 from urllib.parse import parse_qs, urlencode
 
 import msgspec
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, RedirectResponse, Response
-from starlette.routing import Route
+from starlette.responses import RedirectResponse, Response
 
-from alert_history import __version__
 from alert_history.domain.classification import MAX_RECOMMENDATIONS, Classification, Mode
+from alert_history.domain.permission import Permission
 from alert_history.domain.severity import Severity
-from alert_history.domain.visible import visible
 from alert_history.engine.classify import Classifying, Correction, Entry, Figures
 from alert_history.engine.modes import Modes
 from alert_history.errors import AlertHistoryError, InvalidBody
 from alert_history.ports import Clock
 from alert_history.web.api.enrichment import CorrectionBody, EnrichmentState, Fingerprint
-from alert_history.web.http.operation import read_parameters, read_small
 from alert_history.web.http.origin import is_same_origin
-from alert_history.web.http.problem import problem_of, retry_after
+from alert_history.web.http.parameters import read_parameters, read_small
 from alert_history.web.pages.accuracy_chart import HEIGHT, WIDTH, Chart, chart_of
-from alert_history.web.pages.reference import policy_of
+from alert_history.web.pages.page import Link, Page, apology, message, page_response
 
 PATH = "/classifications"
 
 _CORRECTION = f"{PATH}/{{fingerprint}}/correction"
+_BACK = Link("classifications", "Back to the classifications")
+_BACK_FROM_FORM = _BACK._replace(href=f"../../{_BACK.href}")
 _DAYS = 30
 _SHOWN = 20
 _SEVERITIES: tuple[Severity, ...] = get_args(Severity)
@@ -82,35 +78,35 @@ class ClassificationsPage:
         self._state = state
         self._clock = clock
 
-    def routes(self) -> list[Route]:
-        """Where it is."""
-        return [Route(PATH, self.show), Route(_CORRECTION, self.correct, methods=["POST"])]
+    def pages(self) -> list[Page]:
+        """All pages of this noun."""
+        return [
+            Page(path=PATH, handle=self.show, needs=Permission.READ),
+            Page(path=_CORRECTION, method="POST", handle=self.correct, needs=Permission.OPERATE),
+        ]
 
     async def show(self, request: Request) -> Response:
         """`GET /classifications`."""
-        request.state.endpoint = PATH
         try:
             asked = read_parameters(request, PageParameters)
             entries = await self._classifying.newest(limit=_SHOWN, severity=asked.severity)
             overview = await self._overview()
         except AlertHistoryError as error:
-            return _apology(error)
+            return apology(error, back=_BACK)
         return self._page(entries, overview, asked)
 
     async def correct(self, request: Request) -> Response:
         """`POST /classifications/{fingerprint}/correction`: a form of our own page, and of no other."""
-        request.state.endpoint = _CORRECTION
         if not is_same_origin(request.headers):
-            return _message(
-                HTTPStatus.FORBIDDEN, "Not from here", "This form was sent by a page of another site.", up="../../"
-            )
+            text = "This form was sent by a page of another site."
+            return message(HTTPStatus.FORBIDDEN, "Not from here", text, back=_BACK_FROM_FORM)
         try:
             correction, shown = _form(await read_small(request, name="form"))
             found = await self._classifying.correct(request.path_params["fingerprint"], correction)
         except InvalidBody as error:
-            return _message(HTTPStatus.UNPROCESSABLE_ENTITY, "This can't be saved", str(error), up="../../")
+            return message(HTTPStatus.UNPROCESSABLE_ENTITY, "This can't be saved", str(error), back=_BACK_FROM_FORM)
         except AlertHistoryError as error:
-            return _apology(error, up="../../")
+            return apology(error, back=_BACK_FROM_FORM)
         fingerprint = found.alert.fingerprint
         query = urlencode({"severity": shown, "corrected": fingerprint} if shown else {"corrected": fingerprint})
         # Relative, as a proxy may serve us below a path of its own.
@@ -125,8 +121,8 @@ class ClassificationsPage:
 
     def _page(self, entries: Sequence[Entry], overview: Overview, asked: PageParameters) -> Response:
         now = self._clock()
-        return _html(
-            "classifications.html.jinja",
+        return page_response(
+            "classifications/classifications.html.jinja",
             entries=entries,
             overview=overview,
             asked=asked,
@@ -166,39 +162,6 @@ def _pairs(content: bytes) -> dict[str, list[str]]:
         return parse_qs(content.decode(), keep_blank_values=True, max_num_fields=20, errors="strict")
     except ValueError:  # UnicodeDecodeError is one
         raise InvalidBody("the form can't be read") from None
-
-
-def _apology(error: AlertHistoryError, *, up: str = "") -> Response:
-    """What people see when something went wrong; an error that is not theirs says when to come back."""
-    answer = problem_of(error)
-    response = _message(HTTPStatus(answer.status), answer.title, answer.detail, up=up)
-    if (seconds := retry_after(error)) is not None:
-        response.headers["retry-after"] = str(seconds)
-    return response
-
-
-def _message(status: HTTPStatus, title: str, text: str, *, up: str) -> Response:
-    """A page that says one thing; `up` leads from its path to where the classifications are."""
-    return _html("message.html.jinja", status=status, title=title, text=text, up=up)
-
-
-def _html(template: str, *, status: HTTPStatus = HTTPStatus.OK, **values: object) -> Response:
-    page = _environment().get_template(template).render(version=__version__, **values)
-    headers = {"content-security-policy": policy_of(page, forms="'self'"), "cache-control": "no-store"}
-    return HTMLResponse(page, status_code=status, headers=headers)
-
-
-@cache
-def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("alert_history.web.pages"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["visible"] = visible
-    return environment
 
 
 def _by_words(classification: Classification) -> str:

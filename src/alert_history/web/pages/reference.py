@@ -1,30 +1,23 @@
 """`/docs`: the API reference as one page, written on the server from the OpenAPI document.
 
-It needs no script, no other host and no file beside it, so it opens anywhere and under the strictest policy.
-Holds what is shown of operations; how schemas are told is in `schema_table`, how it looks in `templates/`.
+Holds what is shown of operations; how schemas are told is in `schema_table`, how it looks in `templates/reference/`.
 """
 
 import json
 import re
 import shlex
-from base64 import b64encode
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cache
-from hashlib import sha256
+from functools import cached_property
 from typing import Any
 from urllib.parse import quote, urlencode
 
 import msgspec
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup, escape
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
 
+from alert_history.domain.permission import Permission
+from alert_history.web.pages.page import Page, policy_of, rendered
 from alert_history.web.pages.schema_table import Row, Schemas, Table, literal
-
-_STYLE = re.compile(r"<style>(.*?)</style>", re.DOTALL)
-_POLICY = (
-    "default-src 'none'; style-src 'sha256-{hash}'; "
-    "img-src data:; base-uri 'none'; form-action {forms}; frame-ancestors 'none'"
-)
 
 _METHODS = ("get", "post", "put", "patch", "delete", "head", "options")
 _DEFAULT_SERVER = "http://localhost:8080"
@@ -89,6 +82,41 @@ class Group(msgspec.Struct, frozen=True):
     operations: tuple[Operation, ...]
 
 
+class ReferencePages:
+    """The page of an OpenAPI document, and the document itself; nothing is written before somebody asks for it."""
+
+    def __init__(self, schema: dict[str, Any]) -> None:
+        self._schema = schema
+
+    def pages(self) -> list[Page]:
+        """All pages of this noun. The first page of the service is the reference as well."""
+        return [
+            Page(path="/openapi.json", handle=self.document, needs=Permission.PUBLIC, is_measured=False),
+            Page(path="/docs", handle=self.show, needs=Permission.PUBLIC, is_measured=False),
+            Page(path="/", handle=self.home, needs=Permission.PUBLIC, is_measured=False),
+        ]
+
+    async def document(self, _: Request) -> Response:
+        """`GET /openapi.json`."""
+        return Response(self._json, media_type="application/json")
+
+    async def show(self, _: Request) -> Response:
+        """`GET /docs`."""
+        return HTMLResponse(self._html, headers={"content-security-policy": policy_of(self._html)})
+
+    async def home(self, _: Request) -> Response:
+        """`GET /`."""
+        return RedirectResponse("docs", status_code=307)
+
+    @cached_property
+    def _json(self) -> bytes:
+        return msgspec.json.encode(self._schema)
+
+    @cached_property
+    def _html(self) -> str:
+        return render_reference(self._schema)
+
+
 def render_reference(schema: dict[str, Any]) -> str:
     """The page for an OpenAPI 3.1 document, to be served with `policy_of` it. Every text of the document is escaped.
 
@@ -96,50 +124,14 @@ def render_reference(schema: dict[str, Any]) -> str:
     `servers` that is a whole URL, else the service on this machine.
     """
     info = schema.get("info", {})
-    template = _environment().get_template("reference.html.jinja")
-    return template.render(
+    return rendered(
+        "reference/reference.html.jinja",
         title=info.get("title", "API"),
         version=info.get("version", ""),
         description=info.get("summary") or info.get("description", ""),
         openapi=schema.get("openapi", ""),
         groups=_groups(schema),
     )
-
-
-def policy_of(page: str, *, forms: str = "'none'") -> str:
-    """The Content-Security-Policy of a page: its own style sheet, and nothing else. `forms` is where its forms lead."""
-    found = _STYLE.search(page)
-    style = "" if found is None else found.group(1)
-    return _POLICY.format(hash=b64encode(sha256(style.encode()).digest()).decode(), forms=forms)
-
-
-@cache
-def _environment() -> Environment:
-    made = Environment(
-        loader=PackageLoader("alert_history.web.pages"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    made.filters.update(prose=_prose, code=_code, breakable=_breakable)
-    return made
-
-
-def _prose(text: str) -> Markup:
-    """Paragraphs, with code in backticks."""
-    paragraphs = (part.strip() for part in re.split(r"\n\s*\n", text))
-    return Markup().join(Markup("<p>{}</p>").format(_code(part)) for part in paragraphs if part)
-
-
-def _code(text: str) -> Markup:
-    """Text on one line, with code in backticks."""
-    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))  # noqa: S704  # escaped just here
-
-
-def _breakable(text: str) -> Markup:
-    """A path or a name that may be broken before its separators."""
-    return Markup(re.sub(r"(?<=\w)([/_.]|-(?=\w))", r"<wbr>\1", str(escape(text))))  # noqa: S704  # escaped just here
 
 
 def _groups(document: Mapping[str, Any]) -> tuple[Group, ...]:

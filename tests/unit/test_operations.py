@@ -1,4 +1,4 @@
-"""Routes that describe themselves: what is read from a URL, and what the OpenAPI document says of it."""
+"""Operations that describe themselves: what is read from a URL, and what the OpenAPI document says of it."""
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
@@ -11,17 +11,19 @@ from prometheus_client import CollectorRegistry
 from starlette.requests import Request
 from structlog.testing import capture_logs
 
+from alert_history.domain.permission import Permission
 from alert_history.engine.ingest import Ingest
 from alert_history.errors import InvalidQuery, StorageUnavailable
 from alert_history.ports import Recorder
 from alert_history.telemetry import IngestMetrics
 from alert_history.web.application import Application
-from alert_history.web.http.operation import Operation, json_response, openapi, read_parameters
+from alert_history.web.http.operation import Operation, json_response, openapi
+from alert_history.web.http.parameters import read_parameters
 from alert_history.web.ingest.webhook import Webhook
 
 
 class _Parameters(msgspec.Struct, frozen=True):
-    """What the tests' route takes."""
+    """What the tests' operation takes."""
 
     id: Annotated[str, msgspec.Meta(description="which one")]
     limit: Annotated[int, msgspec.Meta(ge=1, le=10)] = 5
@@ -45,6 +47,7 @@ _OPERATION = Operation(
     handle=_handle,
     answer=_Thing,
     tag="Things",
+    needs=Permission.READ,
     parameters=_Parameters,
     failures=(404,),
 )
@@ -170,7 +173,7 @@ async def _nothing() -> None:
 
 @pytest.fixture
 async def client() -> AsyncIterator[httpx.AsyncClient]:
-    """A client of an application with two routes that fail."""
+    """A client of an application with two operations that fail."""
     metrics = IngestMetrics(CollectorRegistry())
     webhook = Webhook(
         Ingest(cast("Recorder", None), max_pending_bytes=1, observe=lambda *_: None),
@@ -180,8 +183,10 @@ async def client() -> AsyncIterator[httpx.AsyncClient]:
         max_alerts=1,
     )
     operations = [
-        Operation(path="/broken", summary="Fails", handle=_broken, answer=_Thing, tag="T"),
-        Operation(path="/unavailable", summary="Fails", handle=_unavailable, answer=_Thing, tag="T"),
+        Operation(path="/broken", summary="Fails", handle=_broken, answer=_Thing, tag="T", needs=Permission.READ),
+        Operation(
+            path="/unavailable", summary="Fails", handle=_unavailable, answer=_Thing, tag="T", needs=Permission.READ
+        ),
     ]
     application = Application(webhook, operations, metrics=metrics, start=_nothing, stop=_nothing)
     transport = httpx.ASGITransport(application)  # type: ignore[arg-type]  # it is one, its messages are dicts

@@ -1,0 +1,18 @@
+"""What a caller may be allowed to do. Pure; who is granted what is decided elsewhere."""
+
+from enum import StrEnum
+
+
+class Permission(StrEnum):
+    """What one operation, page or ingest path needs. Each is granted by itself: none includes another."""
+
+    PUBLIC = "public"
+    """Nothing: whoever can connect may have it."""
+    INGEST = "ingest"
+    """To send alerts."""
+    READ = "read"
+    """To see history, targets and how the service fares."""
+    OPERATE = "operate"
+    """To change what is done with alerts: modes, corrections, replays, test messages."""
+    ADMIN = "admin"
+    """To change who may do what."""

@@ -1,0 +1,81 @@
+"""What a request says: parameters of its path and query, and small JSON bodies, read into structs and checked.
+
+msgspec reads them; a fault names the parameter or field, in words for whoever called.
+"""
+
+import asyncio
+from typing import TypeVar, get_args, get_type_hints
+
+import msgspec
+from starlette.requests import Request
+
+from alert_history import errors
+from alert_history.web.http.slow_body import READ_SECONDS, slow_body
+
+T = TypeVar("T", bound=msgspec.Struct)
+
+_MAX_BODY_BYTES = 64 * 1024
+
+
+def read_parameters(request: Request, kind: type[T]) -> T:
+    """Path and query parameters as that struct. Raises InvalidQuery naming the parameter.
+
+    A query parameter without a value counts as not given, unless the struct names it in `EMPTY_MEANS_EMPTY`: forms
+    and some HTTP clients send all that they know.
+    """
+    given = dict(request.query_params) | request.path_params
+    allowed = kind.__struct_fields__
+    for name in given:
+        if name not in allowed:
+            raise errors.InvalidQuery(f"{name!r} is no parameter here; there are {', '.join(allowed)}")
+    names = [*request.path_params, *(name for name, _ in request.query_params.multi_items())]
+    for name in given:
+        if names.count(name) > 1:
+            raise errors.InvalidQuery(f"{name}: it is given more than once")
+    may_be_empty = {*request.path_params, *getattr(kind, "EMPTY_MEANS_EMPTY", ())}
+    values = {name: text for name, text in given.items() if text or name in may_be_empty}
+    try:
+        return msgspec.convert(values, kind, strict=False)
+    except msgspec.ValidationError as error:
+        raise errors.InvalidQuery(_named(str(error), kind)) from None
+
+
+async def read_body(request: Request, kind: type[T]) -> T:
+    """A small JSON body as that struct. Raises InvalidBody naming the field and what is allowed.
+
+    It must be called JSON: that a page of another site can't send without being asked whether it may.
+    """
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+        raise errors.UnsupportedMedia("the body must be application/json")
+    content = await read_small(request)
+    try:
+        return msgspec.json.decode(content, type=kind)
+    except msgspec.ValidationError as error:
+        raise errors.InvalidBody(_named(str(error), kind)) from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise errors.MalformedPayload(f"not JSON: {error}") from None
+
+
+async def read_small(request: Request, *, name: str = "body") -> bytes:
+    """A body of at most 64 KiB. Raises PayloadTooLarge or SlowBody."""
+    content = bytearray()
+    try:
+        async with asyncio.timeout(READ_SECONDS):
+            async for chunk in request.stream():
+                content += chunk
+                if len(content) > _MAX_BODY_BYTES:
+                    raise errors.PayloadTooLarge(f"the {name} has more than {_MAX_BODY_BYTES} bytes")
+    except TimeoutError:
+        raise slow_body(name, seconds=READ_SECONDS) from None
+    return bytes(content)
+
+
+def _named(message: str, kind: type) -> str:
+    """The message `… - at `$.limit`` as `limit: …`, with the words that are allowed where there is a list of them."""
+    text, _, path = message.partition(" - at `$.")
+    name = path.rstrip("`")
+    if text.startswith("Invalid enum value"):
+        hint = get_type_hints(kind).get(name)
+        words = [word for part in (hint, *get_args(hint)) for word in get_args(part) if isinstance(word, str)]
+        text += f"; allowed: {', '.join(words)}" if words else ""
+    return f"{name}: {text}" if name else text

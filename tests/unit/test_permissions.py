@@ -1,0 +1,111 @@
+"""What each path needs, in one table; nothing is served without a need."""
+
+from pathlib import Path
+
+import pytest
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from alert_history.bootstrap import Service
+from alert_history.config import load_settings
+from alert_history.domain.permission import Permission
+from alert_history.web.application import Application
+from alert_history.web.http.operation import Operation
+from alert_history.web.http.permission import permissions
+from alert_history.web.ingest.paths import PATHS, IngestPath
+from alert_history.web.pages.page import Page
+
+NEEDS = {
+    "public": [
+        "GET /",
+        "GET /docs",
+        "GET /healthz",
+        "GET /metrics",
+        "GET /openapi.json",
+        "GET /readyz",
+    ],
+    "ingest": [
+        "POST /api/v2/alerts",
+        "POST /webhook",
+        "POST /webhook/proxy",
+    ],
+    "read": [
+        "GET /api/v1/alerts",
+        "GET /api/v1/alerts/{id}",
+        "GET /api/v1/alerts/{id}/timeline",
+        "GET /api/v1/deliveries",
+        "GET /api/v1/quarantine",
+        "GET /classification/models",
+        "GET /classification/stats",
+        "GET /classification/{fingerprint}",
+        "GET /classifications",
+        "GET /enrichment/mode",
+        "GET /history",
+        "GET /publishing/explain",
+        "GET /publishing/mode",
+        "GET /publishing/routes",
+        "GET /publishing/stats",
+        "GET /publishing/targets",
+    ],
+    "operate": [
+        "POST /api/v1/deliveries/{id}/replay",
+        "POST /classification/classify",
+        "POST /classification/{fingerprint}/correction",
+        "POST /classifications/{fingerprint}/correction",
+        "POST /enrichment/mode",
+        "POST /publishing/targets/refresh",
+        "POST /publishing/test/{target}",
+    ],
+    "admin": [],
+}
+
+
+@pytest.fixture(scope="module")
+def application(tmp_path_factory: pytest.TempPathFactory) -> Application:
+    folder: Path = tmp_path_factory.mktemp("permissions")
+    return Service(load_settings({"DATABASE_URL": f"sqlite:///{folder}/unopened.db"})).application
+
+
+def test_every_path_needs_what_this_table_says(application: Application) -> None:
+    needs: dict[str, list[str]] = {permission.value: [] for permission in Permission}
+    for name, permission in sorted(application.permissions.items()):
+        needs[permission].append(name)
+    assert needs == NEEDS
+
+
+def test_every_operation_of_the_openapi_document_has_a_need(application: Application) -> None:
+    documented = {f"{method.upper()} {path}" for path, item in application.schema["paths"].items() for method in item}
+    assert documented <= application.permissions.keys()
+
+
+def test_everything_that_is_served_has_a_need(application: Application) -> None:
+    served = {
+        f"{method} {each.path}"
+        for each in application._router.routes  # noqa: SLF001  # what is served, not what is said of it
+        if isinstance(each, Route)
+        for method in (each.methods or ())
+        if method != "HEAD"  # the same as GET, without the body
+    }
+    assert len(served) > len(PATHS)
+    assert all(isinstance(each, Route) for each in application._router.routes)  # noqa: SLF001  # as above
+    assert served == application.permissions.keys()
+
+
+async def _handle(_: Request) -> Response:
+    return Response()
+
+
+def test_nothing_is_made_without_a_need() -> None:
+    with pytest.raises(TypeError, match="needs"):
+        Operation(path="/x", summary="X", handle=_handle, answer=None, tag="X")  # type: ignore[arg-type, call-arg]  # it is what must not work
+    with pytest.raises(TypeError, match="needs"):
+        Page(path="/x", handle=_handle)  # type: ignore[call-arg]  # as above
+    with pytest.raises(TypeError, match="needs"):
+        IngestPath("/x", PATHS["/webhook"].decode, publishes=False)  # type: ignore[call-arg]  # as above
+
+
+def test_a_path_that_is_served_twice_is_a_fault() -> None:
+    page = Page(path="/x", handle=_handle, needs=Permission.READ)
+    with pytest.raises(ValueError, match="GET /x is served twice"):
+        permissions([page, page])
