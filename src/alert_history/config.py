@@ -292,13 +292,13 @@ class Settings(BaseModel):
 
 def variables() -> list[Variable]:
     """Every variable, in the order of the reference page. A default that depends on something is told in words."""
-    found = []
+    listed = []
     for name, field in Settings.model_fields.items():
         extra = field.json_schema_extra
-        told = extra if isinstance(extra, dict) else {}
-        default = told.get("default", field.default)
-        found.append(Variable(name.upper(), default, str(told["allowed"]), field.description or ""))
-    return found
+        words = extra if isinstance(extra, dict) else {}
+        default = words.get("default", field.default)
+        listed.append(Variable(name.upper(), default, str(words["allowed"]), field.description or ""))
+    return listed
 
 
 def load_settings(environ: Mapping[str, str]) -> Settings:

@@ -287,10 +287,10 @@ class EnrichmentApi:
         since = asked.since or until - _DEFAULT_SPAN
         if not timedelta() <= until - since <= _LONGEST_SPAN:
             raise InvalidQuery("since and until: the span is from 0 to 366 days")
-        found = await self._classifying.figures(since=since, until=until)
-        total = sum(one.count for one in found.counts)
-        told = (found.counts, found.spent, found.spent_today, found.accuracy)
-        return ClassificationStatsAnswer(since, until, total, *told, self._state.waiting())
+        figures = await self._classifying.figures(since=since, until=until)
+        total = sum(counted.count for counted in figures.counts)
+        totals = (figures.counts, figures.spent, figures.spent_today, figures.accuracy)
+        return ClassificationStatsAnswer(since, until, total, *totals, self._state.waiting())
 
     async def models(self, _: Request, __: None) -> ModelsAnswer:
         """`GET /classification/models`."""
@@ -308,17 +308,20 @@ class EnrichmentApi:
             return ModelsAnswer(models, offered_fault=str(error))
         return ModelsAnswer(models, None if offered is None else [name[:_NAME] for name in offered[:_MOST_LISTED]])
 
-    async def _answer(self, found: Classified) -> ClassificationAnswer:
-        entries = [_entry(kept) for kept in found.said]
+    async def _answer(self, classified: Classified) -> ClassificationAnswer:
+        entries = [_entry(verdict) for verdict in classified.said]
         newest = entries[0].classification if entries else None
-        alike = await self._classifying.alike(found.alert)
+        alike = await self._classifying.alike(classified.alert)
         return ClassificationAnswer(
-            found.alert.fingerprint,
-            found.alert.alertname,
-            found.shape,
+            classified.alert.fingerprint,
+            classified.alert.alertname,
+            classified.shape,
             newest,
             entries,
-            [AlikeAnswer(one.id, one.fingerprint, one.status, one.labels, one.starts_at) for one in alike.alerts],
+            [
+                AlikeAnswer(alert.id, alert.fingerprint, alert.status, alert.labels, alert.starts_at)
+                for alert in alike.alerts
+            ],
             alike.is_whole,
         )
 
@@ -327,7 +330,7 @@ class EnrichmentApi:
         return EnrichmentModeAnswer(state.mode, state.source, state.switched_at, state.switched_by)
 
 
-def _entry(kept: KeptVerdict) -> ClassificationEntry:
-    usage = kept.verdict.usage
+def _entry(stored: KeptVerdict) -> ClassificationEntry:
+    usage = stored.verdict.usage
     tokens = usage.prompt_tokens + usage.completion_tokens
-    return ClassificationEntry(kept.id, kept.verdict.classification, tokens, usage.cost_usd, kept.verdict.sent)
+    return ClassificationEntry(stored.id, stored.verdict.classification, tokens, usage.cost_usd, stored.verdict.sent)

@@ -42,11 +42,11 @@ def chart_of(accuracy: Sequence[Accuracy], *, last: date, days: int) -> Chart:
     first = last - timedelta(days=days - 1)
     reviewed: Counter[date] = Counter()
     right: Counter[date] = Counter()
-    for one in accuracy:
-        day = date.fromisoformat(one.day)
+    for of_day in accuracy:
+        day = date.fromisoformat(of_day.day)
         if first <= day <= last:
-            reviewed[day] += one.reviewed
-            right[day] += one.right
+            reviewed[day] += of_day.reviewed
+            right[day] += of_day.right
     step = WIDTH / days
     bars = [
         _bar(day, (day - first).days * step, step, reviewed=reviewed[day], right=right[day]) for day in sorted(reviewed)

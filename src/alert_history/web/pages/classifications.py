@@ -102,12 +102,12 @@ class ClassificationsPage:
             return message(HTTPStatus.FORBIDDEN, "Not from here", text, back=_BACK_FROM_FORM)
         try:
             correction, shown = _form(await read_small(request, name="form"))
-            found = await self._classifying.correct(request.path_params["fingerprint"], correction)
+            corrected = await self._classifying.correct(request.path_params["fingerprint"], correction)
         except InvalidBody as error:
             return message(HTTPStatus.UNPROCESSABLE_ENTITY, "This can't be saved", str(error), back=_BACK_FROM_FORM)
         except AlertHistoryError as error:
             return apology(error, back=_BACK_FROM_FORM)
-        fingerprint = found.alert.fingerprint
+        fingerprint = corrected.alert.fingerprint
         query = urlencode({"severity": shown, "corrected": fingerprint} if shown else {"corrected": fingerprint})
         # Relative, as a proxy may serve us below a path of its own.
         return RedirectResponse(f"../../classifications?{query}#of-{fingerprint}", status_code=HTTPStatus.SEE_OTHER)

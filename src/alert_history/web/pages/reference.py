@@ -136,12 +136,12 @@ def render_reference(schema: dict[str, Any]) -> str:
 
 def _groups(document: Mapping[str, Any]) -> tuple[Group, ...]:
     """The operations by tag: in the order of the document's `tags`, then as they come."""
-    said = {tag["name"]: tag.get("description", "") for tag in document.get("tags", ())}
-    by_tag: dict[str, list[Operation]] = {name: [] for name in said}
+    descriptions = {tag["name"]: tag.get("description", "") for tag in document.get("tags", ())}
+    by_tag: dict[str, list[Operation]] = {name: [] for name in descriptions}
     for operation in _operations(document):
         by_tag.setdefault(operation.tag, []).append(operation)
     return tuple(
-        Group(_slug(f"tag-{number}-{name}"), name, said.get(name, ""), tuple(operations))
+        Group(_slug(f"tag-{number}-{name}"), name, descriptions.get(name, ""), tuple(operations))
         for number, (name, operations) in enumerate(by_tag.items(), start=1)
         if operations
     )
@@ -158,53 +158,53 @@ def _operations(document: Mapping[str, Any]) -> Iterator[Operation]:
                 operation = {"operationId": f"{method}{path}", **whole[method]}
                 anchor = _unused(_slug(operation["operationId"]), anchors)
                 parameters = [*whole.get("parameters", ()), *operation.get("parameters", ())]
-                told = {**operation, "parameters": [schemas.resolve(each) for each in parameters]}
-                yield _operation(schemas, told, method=method, path=path, anchor=anchor, server=server)
+                resolved = {**operation, "parameters": [schemas.resolve(each) for each in parameters]}
+                yield _operation(schemas, resolved, method=method, path=path, anchor=anchor, server=server)
 
 
 def _operation(
-    schemas: Schemas, told: Mapping[str, Any], *, method: str, path: str, anchor: str, server: str
+    schemas: Schemas, operation: Mapping[str, Any], *, method: str, path: str, anchor: str, server: str
 ) -> Operation:
-    body = _body(schemas, told["requestBody"]) if "requestBody" in told else None
+    body = _body(schemas, operation["requestBody"]) if "requestBody" in operation else None
     return Operation(
         anchor=anchor,
         method=method.upper(),
         path=path,
-        tag=(told.get("tags") or [_UNTAGGED])[0],
-        summary=told.get("summary", ""),
-        description=told.get("description", ""),
-        is_deprecated=bool(told.get("deprecated")),
-        parameters=tuple(_parameter(schemas, each) for each in told["parameters"]),
+        tag=(operation.get("tags") or [_UNTAGGED])[0],
+        summary=operation.get("summary", ""),
+        description=operation.get("description", ""),
+        is_deprecated=bool(operation.get("deprecated")),
+        parameters=tuple(_parameter(schemas, each) for each in operation["parameters"]),
         body=body,
-        answers=tuple(_answer(schemas, str(code), each) for code, each in told.get("responses", {}).items()),
-        curl=_curl(method.upper(), server + path, parameters=_values(schemas, told["parameters"]), body=body),
+        answers=tuple(_answer(schemas, str(code), each) for code, each in operation.get("responses", {}).items()),
+        curl=_curl(method.upper(), server + path, parameters=_values(schemas, operation["parameters"]), body=body),
     )
 
 
-def _parameter(schemas: Schemas, told: Mapping[str, Any]) -> Row:
-    place = str(told.get("in", "query"))
-    is_required = bool(told.get("required")) or place == "path"
-    words = {"description": told["description"]} if told.get("description") else {}
+def _parameter(schemas: Schemas, parameter: Mapping[str, Any]) -> Row:
+    place = str(parameter.get("in", "query"))
+    is_required = bool(parameter.get("required")) or place == "path"
+    words = {"description": parameter["description"]} if parameter.get("description") else {}
     return schemas.row(
-        str(told.get("name", "")), {**told.get("schema", {}), **words}, is_required=is_required, place=place
+        str(parameter.get("name", "")), {**parameter.get("schema", {}), **words}, is_required=is_required, place=place
     )
 
 
-def _body(schemas: Schemas, told: Any) -> Body:
-    whole = schemas.resolve(told)
+def _body(schemas: Schemas, body: Any) -> Body:
+    whole = schemas.resolve(body)
     contents = tuple(_contents(schemas, whole, has_examples=True))
     return Body(bool(whole.get("required")), whole.get("description", ""), contents)
 
 
-def _answer(schemas: Schemas, status: str, told: Any) -> Answer:
-    whole = schemas.resolve(told)
+def _answer(schemas: Schemas, status: str, answer: Any) -> Answer:
+    whole = schemas.resolve(answer)
     outcome = status[0] if status[:1].isdigit() else "x"
     return Answer(status, whole.get("description", ""), outcome, tuple(_contents(schemas, whole)))
 
 
-def _contents(schemas: Schemas, told: Mapping[str, Any], *, has_examples: bool = False) -> Iterator[Content]:
+def _contents(schemas: Schemas, body: Mapping[str, Any], *, has_examples: bool = False) -> Iterator[Content]:
     """The media types of a body; with `has_examples`, one is made up where none is given."""
-    for media_type, media in told.get("content", {}).items():
+    for media_type, media in body.get("content", {}).items():
         schema = media.get("schema", {})
         examples = tuple(_examples(schemas, media))
         if has_examples and not examples:
@@ -215,8 +215,8 @@ def _contents(schemas: Schemas, told: Mapping[str, Any], *, has_examples: bool =
 def _examples(schemas: Schemas, media: Mapping[str, Any]) -> Iterator[Example]:
     if "example" in media:
         yield Example("", _pretty(media["example"]))
-    for name, told in media.get("examples", {}).items():
-        example = schemas.resolve(told)
+    for name, reference in media.get("examples", {}).items():
+        example = schemas.resolve(reference)
         if "value" in example:
             yield Example(str(example.get("summary", name)), _pretty(example["value"]))
 
@@ -228,15 +228,15 @@ def _pretty(value: Any) -> str:
 def _values(schemas: Schemas, parameters: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, str]]:
     """Place → name → value, of the parameters that a call needs or that have an example."""
     values: dict[str, dict[str, str]] = {"path": {}, "query": {}, "header": {}}
-    for told in parameters:
-        schema = schemas.resolve(told.get("schema"))
-        named = [schemas.resolve(example).get("value") for example in told.get("examples", {}).values()]
-        given = [*named, told.get("example"), schema.get("example"), *schema.get("examples", ())]
-        known = [value for value in given if value is not None]
-        place = told.get("in", "query")
-        if place in values and (known or told.get("required") or place == "path"):
-            value = known[0] if known else _placeholder(str(told["name"]), schema)
-            values[place][str(told["name"])] = literal(value)
+    for parameter in parameters:
+        schema = schemas.resolve(parameter.get("schema"))
+        named = [schemas.resolve(example).get("value") for example in parameter.get("examples", {}).values()]
+        given = [*named, parameter.get("example"), schema.get("example"), *schema.get("examples", ())]
+        examples = [value for value in given if value is not None]
+        place = parameter.get("in", "query")
+        if place in values and (examples or parameter.get("required") or place == "path"):
+            value = examples[0] if examples else _placeholder(str(parameter["name"]), schema)
+            values[place][str(parameter["name"])] = literal(value)
     return values
 
 

@@ -99,8 +99,8 @@ class Schemas:
         if "properties" in whole:
             return (self._table(whole, _name(schema) or str(whole.get("title", "")), within),)
         inner = [*_options(whole), whole.get("items"), whole.get("additionalProperties")]
-        found = (table for part in inner if isinstance(part, dict) for table in self.tables(part, within))
-        return tuple(dict.fromkeys(found))
+        tables = (table for part in inner if isinstance(part, dict) for table in self.tables(part, within))
+        return tuple(dict.fromkeys(tables))
 
     def type_of(self, schema: Any, *, has_null: bool = True, depth: int = 0) -> str:
         """The type in words: `string (date-time)`, `array of StoredAlert`, `integer or null`."""
@@ -210,9 +210,9 @@ def _options(schema: Mapping[str, Any]) -> list[Any]:
 
 def _kinds(schema: Mapping[str, Any]) -> list[str]:
     """Its types, as it says or as its values show."""
-    said = schema.get("type")
-    if said is not None:
-        return said if isinstance(said, list) else [str(said)]
+    kinds = schema.get("type")
+    if kinds is not None:
+        return kinds if isinstance(kinds, list) else [str(kinds)]
     values = [schema["const"]] if "const" in schema else as_list(schema.get("enum"))
     if not values and "properties" in schema:
         return ["object"]
@@ -233,7 +233,7 @@ def _choices(schema: Mapping[str, Any]) -> tuple[str, ...]:
 
 def _bounds(schema: Mapping[str, Any]) -> str:
     """The range in words: `1 to 1000`, `≥ 0`, `at most 64 characters`."""
-    found = [words.format(schema[key]) for key, words in _BOUNDS if key in schema]
+    bounds = [words.format(schema[key]) for key, words in _BOUNDS if key in schema]
     if "minimum" in schema and "maximum" in schema:
-        found = [f"{schema['minimum']} to {schema['maximum']}", *(word for word in found if word[0] not in "≥≤")]
-    return ", ".join(found)
+        bounds = [f"{schema['minimum']} to {schema['maximum']}", *(word for word in bounds if word[0] not in "≥≤")]
+    return ", ".join(bounds)
