@@ -7,6 +7,9 @@ from pathlib import Path
 from typing import Protocol
 
 import pytest
+from hypothesis import settings
+from hypothesis.internal.conjecture import providers
+from hypothesis.internal.constants_ast import Constants
 
 from tests import servers
 from tests.processes import Server
@@ -20,8 +23,14 @@ class StartService(Protocol):
 
 
 def pytest_configure() -> None:
-    """Lets SIGTERM, which is how CI cancels, end the run as Ctrl-C does: fixtures tidy up."""
+    """Lets SIGTERM, which is how CI cancels, end the run as Ctrl-C does: fixtures tidy up.
+
+    And lets Hypothesis draw the same in each run, on each machine, however slow it is and whichever tests run with it:
+    by itself it also draws the constants of the local modules loaded by then, `derandomize` or not (seen with 6.170).
+    """
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    settings.load_profile("ci")
+    providers._get_local_constants = Constants  # noqa: SLF001  # there is no setting for it
 
 
 @pytest.fixture(scope="session")

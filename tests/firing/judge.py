@@ -213,7 +213,7 @@ class Verdict:
             elif not last.may_open:
                 self._fault(at, f"reconciled, though {source} lists it and may open nothing")
             holds = [s for s in self._last_words(event) if s.word.sender not in last.senders]
-            holds = [sign for sign in holds if self._is_held(sign, event)]
+            holds = [s for s in holds if self._is_held(s, event) and not self._is_taken_back(s, at)]
             if holds:
                 self._fault(at, f"reconciled, though {holds[0].word.sender} fires")
 
