@@ -1,8 +1,11 @@
 """What Secrets and the downward API's lines say of a target, and how their faults are told."""
 
+from collections.abc import Callable
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.pretty import pretty_repr
 
 from alert_history.discovery.downward import read_pairs
 from alert_history.discovery.specs import read_spec
@@ -165,3 +168,10 @@ def test_a_line_that_is_no_pair_is_told_by_its_number(line: str) -> None:
     with pytest.raises(ValueError, match=r"^line 2 ") as caught:
         read_pairs(f"x=y\n{line}")
     assert line not in str(caught.value)
+
+
+@pytest.mark.parametrize("show", [repr, str, "{}".format, pretty_repr])
+def test_a_target_shows_its_keys_and_none_of_their_values(show: Callable[[TargetSpec], str]) -> None:
+    shown = show(spec({"api_key": SECRET.encode(), "webhook_url": f"https://{SECRET}".encode()}, match='{a="b"}'))
+    assert SECRET not in shown
+    assert all(word in shown for word in ("slack-webhook", "api_key", "webhook_url", "***"))

@@ -31,6 +31,15 @@ class TargetSpec(msgspec.Struct, frozen=True):
     rate_limit_per_minute: float | None = None
     fault: str | None = None
 
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        """What repr, str, logs and rich show: every value of `fields` is masked."""
+        shown = {name: getattr(self, name) for name in self.__struct_fields__}
+        return list({**shown, "fields": dict.fromkeys(self.fields, "***")}.items())
+
+    def __repr__(self) -> str:
+        shown = ", ".join(f"{name}={value!r}" for name, value in self.__rich_repr__())
+        return f"{type(self).__name__}({shown})"
+
 
 class Outgoing(msgspec.Struct, frozen=True):
     """One alert as a target is told of it. Times are aware UTC; `at` is when the event was received.
