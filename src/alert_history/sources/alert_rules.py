@@ -1,4 +1,4 @@
-"""What makes an alert one that can be kept: the rules for labels, annotations and times, for all senders.
+"""The rules that an alert must meet to be kept: for labels, annotations and times, and for all senders.
 
 `Fault` is the reason why one alert can't be kept. Must not know how any sender writes an alert.
 """
@@ -132,14 +132,14 @@ def clean(text: str) -> str:
 
 
 def text_of(value: Any) -> str:
-    """A string cleaned, a number as text, and of anything else nothing: for fields that only describe."""
+    """The text of a field that only describes: a string cleaned, a number as text, anything else empty."""
     if isinstance(value, str):
         return clean(value)
     return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else ""
 
 
 def kind(value: Any) -> str:
-    """What it is in JSON's words: 'a number'."""
+    """The value's type in JSON's words: 'a number'."""
     if value is TOO_DEEP:
         return "nested too deeply"
     if isinstance(value, bool):

@@ -75,19 +75,19 @@ def decode_sound(body: bytes, *, received_at: datetime, max_alerts: int) -> Aler
 
 
 def is_notification(document: Document) -> bool:
-    """Whether it is an object with an array of alerts."""
+    """Whether the document is an object with an array of alerts."""
     return not document.is_array and document.items is not None
 
 
 def decode_each(document: Document, *, received_at: datetime) -> AlertGroup:
-    """The group with the alerts that can be kept, and the others as refused. What has to be cut is."""
+    """The group: alerts that can be kept, cut where they are too large, and the other alerts as refused."""
     notification = _read_notification(document.fields)
     built = build_each(document.items or [], build=_builder(notification), received_at=received_at)
     return _group(notification, built)
 
 
 def _read_notification(fields: dict[str, Any]) -> _Notification:
-    """The frame of any JSON object: what is of a wrong type is made to fit, or left out."""
+    """The frame of any JSON object: a field of a wrong type is made to fit, or left out."""
     return _Notification(
         receiver=text_of(fields.get("receiver")),
         group_key=text_of(fields.get("groupKey")),
@@ -154,39 +154,40 @@ def _alert(wire: WireAlert, received_at: datetime, details: dict[str, Any] | Non
 
 
 def _usable_fingerprint(sent: str, labels: dict[str, str]) -> str:
-    """The one sent in lower case, or what it should have been: versions before 0.19 send none."""
+    """The fingerprint sent, in lower case, or else that of the labels: versions before 0.19 send none."""
     lowered = sent.lower()
     return lowered if is_fingerprint(lowered) else fingerprint(labels)
 
 
 def _group(notification: _Notification, built: Built) -> AlertGroup:
-    said = notification
-    receiver = said.receiver
+    receiver = notification.receiver
     if "\\" in receiver:
         receiver = _escaped.sub(r"\1", receiver)
     return AlertGroup(
-        "grafana" if _is_from_grafana(said) else "alertmanager",
+        "grafana" if _is_from_grafana(notification) else "alertmanager",
         receiver,
-        said.group_key,
-        said.external_url,
+        notification.group_key,
+        notification.external_url,
         built.alerts,
         built.refused,
-        truncated_alerts=min(max(said.truncated_alerts, 0), _MAX_COUNT),
-        details=_details(said),
+        truncated_alerts=min(max(notification.truncated_alerts, 0), _MAX_COUNT),
+        details=_details(notification),
         cut=built.cut,
     )
 
 
-def _details(said: _Notification) -> dict[str, Any]:
+def _details(notification: _Notification) -> dict[str, Any]:
     details: dict[str, Any] = {}
-    if said.version:
-        details["version"] = said.version
-    if said.group_labels:
-        details["groupLabels"] = said.group_labels
-    if said.route_labels:
-        details["routeLabels"] = said.route_labels
-    if said.notification_reason:
-        details["notification_reason"] = said.notification_reason
-    if _is_from_grafana(said):
-        details |= grafana.group_details(org_id=said.org_id, title=said.title, state=said.state, message=said.message)
+    if notification.version:
+        details["version"] = notification.version
+    if notification.group_labels:
+        details["groupLabels"] = notification.group_labels
+    if notification.route_labels:
+        details["routeLabels"] = notification.route_labels
+    if notification.notification_reason:
+        details["notification_reason"] = notification.notification_reason
+    if _is_from_grafana(notification):
+        details |= grafana.group_details(
+            org_id=notification.org_id, title=notification.title, state=notification.state, message=notification.message
+        )
     return details

@@ -1,6 +1,6 @@
-"""An alert whose annotations are too large together is kept, and they are cut: they describe it, and don't name it.
+"""An alert whose annotations are too large together is kept with its annotations cut: only labels name an alert.
 
-The same annotations are always cut to the same ones, in whatever order they come, so that a repeat is a repeat.
+The same annotations are always cut in the same way, in whatever order they come, so that a repeat is a repeat.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,18 +15,18 @@ LEFT_OUT = "alert_history_left_out"
 """The annotation that says how many were left out."""
 
 _LEAST_VALUE_BYTES = 64
-"""What a name that is kept leaves to its value at least: room for the mark, and for a word before it."""
+"""The room that a name leaves to its value at least: for the mark, and for a word before it."""
 _LEFT_OUT_BYTES = 64
 
 
 def is_over_limit(annotations: Mapping[str, str]) -> bool:
-    """Whether they have more than ANNOTATIONS_BYTES."""
+    """Whether the annotations have more than ANNOTATIONS_BYTES."""
     characters = sum(map(len, annotations)) + sum(map(len, annotations.values()))
     return characters * 4 > ANNOTATIONS_BYTES and _size(annotations) > ANNOTATIONS_BYTES
 
 
 def within_limit(alert: Alert, *, position: int, raw: bytes) -> tuple[Alert, Cut | None]:
-    """The alert with annotations that fit, and what is to be known of it if they had to be cut for that."""
+    """The alert with annotations that fit, and the record of the cut where one was needed."""
     if not is_over_limit(alert.annotations):
         return alert, None
     reason = f"its annotations have {_size(alert.annotations)} bytes together, more than {ANNOTATIONS_BYTES}: cut"
@@ -37,25 +37,25 @@ def within_limit(alert: Alert, *, position: int, raw: bytes) -> tuple[Alert, Cut
 def cut(annotations: Mapping[str, str], *, max_bytes: int = ANNOTATIONS_BYTES) -> dict[str, str]:
     """The annotations, at most `max_bytes` of them: the longest values all cut to one length, each with a mark.
 
-    Where there are too many for that, those with the longest names are left out and counted under LEFT_OUT.
+    Where there are too many for that, the annotations with the longest names are left out and counted under LEFT_OUT.
     """
-    kept = _that_fit(annotations, room=max_bytes)
-    if len(kept) == len(annotations):
-        return _shortened(kept, room=max_bytes)
-    kept = _that_fit({n: v for n, v in annotations.items() if n != LEFT_OUT}, room=max_bytes - _LEFT_OUT_BYTES)
-    count = f"{len(annotations) - len(kept)} of {len(annotations)} annotations"
-    return _shortened(kept, room=max_bytes - _LEFT_OUT_BYTES) | {LEFT_OUT: count}
+    subset = _that_fit(annotations, room=max_bytes)
+    if len(subset) == len(annotations):
+        return _shortened(subset, room=max_bytes)
+    subset = _that_fit({n: v for n, v in annotations.items() if n != LEFT_OUT}, room=max_bytes - _LEFT_OUT_BYTES)
+    count = f"{len(annotations) - len(subset)} of {len(annotations)} annotations"
+    return _shortened(subset, room=max_bytes - _LEFT_OUT_BYTES) | {LEFT_OUT: count}
 
 
 def _that_fit(annotations: Mapping[str, str], *, room: int) -> dict[str, str]:
-    """Those of which there is room for the name and the least of the value; the shortest names first."""
-    kept = {}
+    """The annotations whose name and shortest cut value fit; the shortest names come first."""
+    subset = {}
     for name, value in sorted(annotations.items(), key=lambda pair: (_bytes(pair[0]), pair[0])):
         room -= _bytes(name) + min(_bytes(value), _LEAST_VALUE_BYTES)
         if room < 0:
             break
-        kept[name] = value
-    return kept
+        subset[name] = value
+    return subset
 
 
 def _shortened(annotations: Mapping[str, str], *, room: int) -> dict[str, str]:
@@ -68,7 +68,7 @@ def _shortened(annotations: Mapping[str, str], *, room: int) -> dict[str, str]:
 
 
 def _level(sizes: Sequence[int], *, room: int) -> int:
-    """The length to which the longer ones are to be cut, so that all together have at most `room`."""
+    """The length to which longer values are cut, so that all values together have at most `room` bytes."""
     for position, size in enumerate(ascending := sorted(sizes)):
         count = len(ascending) - position
         if size * count > room:
@@ -86,7 +86,7 @@ def _marked(value: str, longest: int) -> str:
 
 
 def mark(cut_bytes: int) -> str:
-    """What stands at the end of a value of which so much was cut off."""
+    """The mark at the end of a value that lost `cut_bytes` bytes."""
     return f"… (cut: {cut_bytes} bytes)"
 
 

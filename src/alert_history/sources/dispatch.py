@@ -1,4 +1,4 @@
-"""Tells apart by shape what comes in at the webhook, and hands it to the module of its sender."""
+"""Recognises the sender of a webhook's body by its shape, and hands the body to the sender's module."""
 
 from datetime import datetime
 
@@ -14,7 +14,7 @@ def decode_webhook(body: bytes, *, received_at: datetime, max_alerts: int) -> Al
     """Decode a notification of Alertmanager or Grafana, or one event or an array of them of the event recorder.
 
     Raises:
-        MalformedPayload: nothing of it can be used; the message says what is wrong, and where.
+        MalformedPayload: nothing in the body can be used; the message says what is wrong, and where.
         PayloadTooLarge: more than `max_alerts` alerts or events.
     """
     group = alertmanager.decode_sound(body, received_at=received_at, max_alerts=max_alerts)

@@ -1,7 +1,7 @@
 """Alertmanager's event recorder (0.33 and newer): one event or an array of them, as protojson.
 
 Holds what each type of event means to us; the messages that events are made of are in `protojson`. A firing
-alert of it has no `expires_at`: Alertmanager keeps refreshing it and says `alertResolved` at its end.
+alert of the recorder has no `expires_at`: Alertmanager keeps refreshing the alert and sends `alertResolved` at its end.
 Source: `eventrecorder` and `notify/event.go` of prometheus/alertmanager.
 """
 
@@ -31,7 +31,7 @@ _LIFECYCLE = frozenset({"alertmanagerStartupEvent", "alertmanagerShutdownEvent"}
 
 
 class _Event(msgspec.Struct, frozen=True):
-    """One event: when and where it happened, its type and what it says."""
+    """One event: when and where it happened, its type and its message."""
 
     at: datetime
     instance: str
@@ -40,8 +40,8 @@ class _Event(msgspec.Struct, frozen=True):
     payload: dict[str, Any]
 
 
-class _Said(msgspec.Struct):
-    """All that the events of one request say."""
+class _Contents(msgspec.Struct):
+    """What the events of one request hold, sorted by kind."""
 
     alerts: list[Alert] = []
     notes: list[Note] = []
@@ -59,7 +59,7 @@ Thing = Alert | Note | Silence
 
 
 def is_events(document: Document) -> bool:
-    """Whether it is an event, or an array that is empty or holds an event."""
+    """Whether the document is an event, or an array that is empty or holds an event."""
     if not document.is_array:
         return document.items is None and "alerts" not in document.fields and _looks_like_event(document.fields)
     items = document.items or []
@@ -71,54 +71,54 @@ def _looks_like_event(value: Any) -> bool:
 
 
 def decode_events(document: Document, *, max_things: int) -> AlertGroup:
-    """All that the events say. Starts and stops of Alertmanager are listed in the group's `details`.
+    """The group of all that the events hold. Starts and stops of Alertmanager are listed in the group's `details`.
 
     Raises:
         PayloadTooLarge: more than `max_things` alerts, notes and silences.
     """
     items = (document.items or []) if document.is_array else [document.whole]
-    said = _Said()
+    contents = _Contents()
     for position, item in enumerate(items):
-        _add(said, item, position=position)
-        if said.count > max_things:
+        _add(contents, item, position=position)
+        if contents.count > max_things:
             raise too_many(max_things)
     return AlertGroup(
         "event_recorder",
         "",
         "",
         "",
-        said.alerts,
-        said.refused,
-        said.notes,
-        said.silences,
-        details={"lifecycle": said.lifecycle} if said.lifecycle else {},
-        cut=said.cut,
+        contents.alerts,
+        contents.refused,
+        contents.notes,
+        contents.silences,
+        details={"lifecycle": contents.lifecycle} if contents.lifecycle else {},
+        cut=contents.cut,
     )
 
 
-def _add(said: _Said, item: Item, *, position: int) -> None:
-    """Add what one event says. What it says before a fault is kept."""
+def _add(contents: _Contents, item: Item, *, position: int) -> None:
+    """Add what one event holds. What stands before a fault is added, too."""
     try:
         event = _read_event(item.value, position)
         if event.type in _LIFECYCLE:
-            said.lifecycle.append(_lifecycle(event))
+            contents.lifecycle.append(_lifecycle(event))
             return
         for thing in _reader(event.type)(event):
             match thing:
                 case Alert():
-                    _add_alert(said, thing, position=position, raw=item.raw)
+                    _add_alert(contents, thing, position=position, raw=item.raw)
                 case Note():
-                    said.notes.append(thing)
+                    contents.notes.append(thing)
                 case Silence():
-                    said.silences.append(thing)
+                    contents.silences.append(thing)
     except Fault as fault:
-        said.refused.append(Refused(position, str(fault), item.raw, fault.cause))
+        contents.refused.append(Refused(position, str(fault), item.raw, fault.cause))
 
 
-def _add_alert(said: _Said, alert: Alert, *, position: int, raw: bytes) -> None:
-    kept, cut = within_limit(alert, position=position, raw=raw)
-    said.alerts.append(kept)
-    said.cut += [] if cut is None else [cut]
+def _add_alert(contents: _Contents, alert: Alert, *, position: int, raw: bytes) -> None:
+    alert, cut = within_limit(alert, position=position, raw=raw)
+    contents.alerts.append(alert)
+    contents.cut += [] if cut is None else [cut]
 
 
 def _read_event(value: Any, position: int) -> _Event:
@@ -142,13 +142,13 @@ def _reader(name: str) -> Callable[[_Event], Iterator[Thing]]:
 
 
 def _lifecycle(event: _Event) -> dict[str, str]:
-    said = {
+    entry = {
         "event": event.type,
         "at": event.at.isoformat(),
         "instance": event.instance,
         "version": text_of(event.payload.get("version")),
     }
-    return {name: text for name, text in said.items() if text}
+    return {name: text for name, text in entry.items() if text}
 
 
 def _alert_created(event: _Event) -> Iterator[Thing]:
@@ -168,7 +168,7 @@ def _alert_grouped(event: _Event) -> Iterator[Thing]:
 
 
 def _notification(event: _Event) -> Iterator[Thing]:
-    """A note for each alert that was in it. Some may come as a hash alone: they can't be told by it."""
+    """A note for each alert of the notification. An alert without more than its hash is a fault."""
     payload = event.payload
     integration = protojson.message(payload, "integration", is_optional=True)
     detail = _group_detail(payload) | {
@@ -180,10 +180,10 @@ def _notification(event: _Event) -> Iterator[Thing]:
     }
     roles = _roles(payload)
     faults: Counter[str] = Counter()
-    for said in protojson.messages(payload, "alerts"):
+    for entry in protojson.messages(payload, "alerts"):
         try:
-            details = protojson.grouped(said)
-            role = roles.get(protojson.mark(said)) or _own_role(details)
+            details = protojson.grouped(entry)
+            role = roles.get(protojson.mark(entry)) or _own_role(details)
             yield _note_of_alert(event, "notified", details, detail=detail | {"role": role})
         except Fault as fault:
             faults[str(fault)] += 1
@@ -194,9 +194,9 @@ def _notification(event: _Event) -> Iterator[Thing]:
 
 
 def _roles(payload: dict[str, Any]) -> dict[int | None, str]:
-    """What the notification said of each alert, by its mark: firing, resolved, or muted."""
+    """The role that the notification gives each alert, by the alert's mark: firing, resolved, or muted."""
     lists = {"firingAlerts": "firing", "resolvedAlerts": "resolved", "mutedAlerts": "muted"}
-    return {protojson.mark(said): role for name, role in lists.items() for said in protojson.messages(payload, name)}
+    return {protojson.mark(entry): role for name, role in lists.items() for entry in protojson.messages(payload, name)}
 
 
 def _own_role(details: dict[str, Any]) -> str:
@@ -245,7 +245,7 @@ def _inhibition_muted(event: _Event) -> Iterator[Thing]:
 
 
 def _note_of_muted(event: _Event, kind_: NoteKind, detail: dict[str, Any]) -> Note:
-    """A note about an alert of which only labels and fingerprint are said: its newest occurrence is meant."""
+    """A note about an alert that comes with labels and fingerprint alone: its newest occurrence is meant."""
     fingerprint = protojson.fingerprint_of(protojson.message(event.payload, "mutedAlert"))
     return Note(fingerprint, None, kind_, event.at, event.instance, detail, event.position)
 

@@ -15,7 +15,7 @@ TEXT_CHARACTERS = 4096
 
 
 def alert_details(wire: WireAlert) -> dict[str, Any] | None:
-    """Its values and links, under the names that Grafana gives them; None if there are none."""
+    """The alert's values and links, under the names that Grafana gives them; None if it has neither."""
     texts = {
         "valueString": wire.value_string,
         "silenceURL": wire.silence_url,
@@ -30,7 +30,7 @@ def alert_details(wire: WireAlert) -> dict[str, Any] | None:
 
 
 def group_details(*, org_id: int | str | None, title: str, state: str, message: str) -> dict[str, Any]:
-    """The group's own fields, what is empty left out."""
+    """The group's own fields; empty fields are left out."""
     fields = {"orgId": org_id, "title": _shortened(title), "state": _shortened(state), "message": _shortened(message)}
     return {name: value for name, value in fields.items() if value not in {None, ""}}
 

@@ -41,7 +41,7 @@ class Item(NamedTuple):
 
     @property
     def raw(self) -> bytes:
-        """Its bytes as they came."""
+        """The element's bytes as they came."""
         return self.text[self.start : self.end].encode(*_BYTES)
 
 
@@ -130,7 +130,7 @@ def _read_items(text: str, position: int, *, limit: int) -> tuple[list[Item], in
 
 
 def too_many(limit: int) -> PayloadTooLarge:
-    """The error for a request that holds more than it may."""
+    """The error for a request with more than `limit` alerts."""
     return PayloadTooLarge(f"more alerts than MAX_ALERTS_PER_REQUEST, {limit}")
 
 

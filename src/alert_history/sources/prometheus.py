@@ -33,7 +33,7 @@ def decode_prometheus(body: bytes, *, received_at: datetime, max_alerts: int) ->
     """Decode an array of alerts. Each is firing until its `endsAt`, and expires then if it is not sent again.
 
     Raises:
-        MalformedPayload: nothing of it can be used; the message says what is wrong, and where.
+        MalformedPayload: nothing in the body can be used; the message says what is wrong, and where.
         PayloadTooLarge: more than `max_alerts` alerts.
     """
     group = decode_sound(body, received_at=received_at, max_alerts=max_alerts)
@@ -55,7 +55,7 @@ def decode_sound(body: bytes, *, received_at: datetime, max_alerts: int) -> Aler
 
 
 def decode_each(body: bytes, *, received_at: datetime, max_alerts: int) -> AlertGroup:
-    """The group with the alerts that can be kept, and the others as refused. What has to be cut is."""
+    """The group: alerts that can be kept, cut where they are too large, and the other alerts as refused."""
     document = read_document(body, max_items=max_alerts)
     if not document.is_array or document.items is None:
         raise MalformedPayload("$ is an object; expected an array of alerts")

@@ -83,99 +83,99 @@ def hex_fingerprint(value: int) -> str:
     return f"{value:016x}"
 
 
-def fingerprint_of(said: dict[str, Any]) -> str:
-    """The fingerprint of an Alert or MutedAlert: what it says, or else what its labels give. Raises Fault."""
-    value = unsigned(said.get("fingerprint"))
-    return fingerprint(read_labels(_pairs(said, "labels"))) if value is None else hex_fingerprint(value)
+def fingerprint_of(fields: dict[str, Any]) -> str:
+    """The fingerprint of an Alert or MutedAlert: its own, or else that of its labels. Raises Fault."""
+    value = unsigned(fields.get("fingerprint"))
+    return fingerprint(read_labels(_pairs(fields, "labels"))) if value is None else hex_fingerprint(value)
 
 
-def alert(said: dict[str, Any], *, at: datetime, is_resolved: bool = False) -> Alert:
-    """An Alert as it was at `at`; over if it or the event says so, or if its end has passed. Raises Fault."""
-    labels = read_labels(_pairs(said, "labels"))
-    annotations = read_annotations(_pairs(said, "annotations"))
-    starts_at = read_time(said.get("startsAt"), of="startsAt")
+def alert(fields: dict[str, Any], *, at: datetime, is_resolved: bool = False) -> Alert:
+    """An Alert as it was at `at`: over if it or `is_resolved` says so, or if its end has passed. Raises Fault."""
+    labels = read_labels(_pairs(fields, "labels"))
+    annotations = read_annotations(_pairs(fields, "annotations"))
+    starts_at = read_time(fields.get("startsAt"), of="startsAt")
     if starts_at is None:
         raise Fault("startsAt is not set", "times")
-    ends_at = read_time(said.get("endsAt"), of="endsAt")
-    identity = fingerprint_of(said)
-    if not (is_resolved or said.get("resolved") is True or (ends_at and ends_at <= at)):
+    ends_at = read_time(fields.get("endsAt"), of="endsAt")
+    identity = fingerprint_of(fields)
+    if not (is_resolved or fields.get("resolved") is True or (ends_at and ends_at <= at)):
         return Alert(identity, "firing", labels, annotations, starts_at)
     ends_at = ends_at or max(at, starts_at)
     check_order(starts_at, ends_at)
     return Alert(identity, "resolved", labels, annotations, starts_at, ends_at)
 
 
-def _pairs(said: dict[str, Any], name: str) -> dict[str, Any]:
-    """Labels as a mapping: as which they come, or as a LabelSet, whose one field is an array. Raises Fault."""
-    labels = message(said, name, is_optional=True)
+def _pairs(parent: dict[str, Any], name: str) -> dict[str, Any]:
+    """Labels as a mapping. They come as a mapping, or as a LabelSet, whose one field is an array. Raises Fault."""
+    labels = message(parent, name, is_optional=True)
     if not isinstance(labels.get("labels"), list):
         return labels
     return {_text(pair, "key"): pair.get("value", "") for pair in messages(labels, "labels")}
 
 
-def grouped(said: dict[str, Any]) -> dict[str, Any]:
+def grouped(entry: dict[str, Any]) -> dict[str, Any]:
     """The Alert of a GroupedAlert, or the Alert that came instead of one. Raises Fault."""
-    return said if "labels" in said else message(said, "details")
+    return entry if "labels" in entry else message(entry, "details")
 
 
-def mark(said: dict[str, Any]) -> int | None:
-    """What an event names an alert of a group by: a GroupedAlert's hash, or an Alert's fingerprint. Raises Fault."""
-    return unsigned(said.get("hash", said.get("fingerprint")))
+def mark(entry: dict[str, Any]) -> int | None:
+    """How an event names an alert of a group: by a GroupedAlert's hash, or an Alert's fingerprint. Raises Fault."""
+    return unsigned(entry.get("hash", entry.get("fingerprint")))
 
 
-def silence(said: dict[str, Any], *, at: datetime) -> Silence:
-    """A Silence. Times that are left out are those of the event; its end may not be. Raises Fault."""
-    silence_id = _text(said, "id")
+def silence(fields: dict[str, Any], *, at: datetime) -> Silence:
+    """A Silence. The event's time stands for a start or update that is left out; an end is required. Raises Fault."""
+    silence_id = _text(fields, "id")
     check_identity(silence_id, of="the silence's id", max_bytes=SILENCE_ID_BYTES)
     if not silence_id:
         raise Fault("the silence has no id")
-    ends_at = read_time(said.get("endsAt"), of="the silence's endsAt")
+    ends_at = read_time(fields.get("endsAt"), of="the silence's endsAt")
     if ends_at is None:
         raise Fault("the silence's endsAt is not set", "times")
     return Silence(
         silence_id,
-        _matcher_sets(said),
-        read_time(said.get("startsAt"), of="the silence's startsAt") or at,
+        _matcher_sets(fields),
+        read_time(fields.get("startsAt"), of="the silence's startsAt") or at,
         ends_at,
-        read_time(said.get("updatedAt"), of="the silence's updatedAt") or at,
-        text_of(said.get("createdBy")),
-        text_of(said.get("comment")),
+        read_time(fields.get("updatedAt"), of="the silence's updatedAt") or at,
+        text_of(fields.get("createdBy")),
+        text_of(fields.get("comment")),
     )
 
 
-def _matcher_sets(said: dict[str, Any]) -> list[list[dict[str, str]]]:
-    """All sets; `matchers` repeats the first of them, and is all there is where a silence can have just one."""
-    sets = messages(said, "matcherSets") or [said]
-    return [[_matcher(matcher) for matcher in messages(one, "matchers")] for one in sets]
+def _matcher_sets(fields: dict[str, Any]) -> list[list[dict[str, str]]]:
+    """All sets of matchers. `matchers` repeats the first set; a silence that can have just one holds it there alone."""
+    sets = messages(fields, "matcherSets") or [fields]
+    return [[_matcher(matcher) for matcher in messages(matcher_set, "matchers")] for matcher_set in sets]
 
 
-def _matcher(said: dict[str, Any]) -> dict[str, str]:
+def _matcher(matcher: dict[str, Any]) -> dict[str, str]:
     """`{"name", "op", "value"}`, the operator as PromQL writes it. Raises Fault."""
-    name, value = _text(said, "name"), _text(said, "pattern")
+    name, value = _text(matcher, "name"), _text(matcher, "pattern")
     check_identity(name, of="a matcher's name", max_bytes=PATTERN_BYTES)
     check_identity(value, of="a matcher's pattern", max_bytes=PATTERN_BYTES)
-    type_ = said.get("type")
+    type_ = matcher.get("type")
     operator = _OPERATORS.get(type_) if isinstance(type_, str | int) else None
     if operator is None:
         raise Fault("a matcher is of an unknown type")
     return {"name": name, "op": operator, "value": value}
 
 
-def inhibit_rule_name(said: dict[str, Any]) -> str:
-    """The name of an InhibitRule, or if it has none what its source and target match. Raises Fault."""
-    name = text_of(said.get("name"))
+def inhibit_rule_name(rule: dict[str, Any]) -> str:
+    """The name of an InhibitRule; without a name, the matchers of its source and target. Raises Fault."""
+    name = text_of(rule.get("name"))
     if name:
         return name
     source, target = (
-        ", ".join(text_of(matcher.get("rendered")) for matcher in messages(said, field))
+        ", ".join(text_of(matcher.get("rendered")) for matcher in messages(rule, field))
         for field in ("sourceMatchers", "targetMatchers")
     )
     return f"{{{source}}} → {{{target}}}"
 
 
-def _text(said: dict[str, Any], name: str) -> str:
-    """A string that has to be one; empty where it is left out. Raises Fault."""
-    value = said.get(name, "")
+def _text(parent: dict[str, Any], name: str) -> str:
+    """The string in this field; empty where the field is left out. Raises Fault."""
+    value = parent.get(name, "")
     if not isinstance(value, str):
         raise Fault(f"{shown(name)} is {kind(value)}, not a string")
     return value

@@ -53,7 +53,7 @@ Build = Callable[[WireAlert, datetime], Alert]
 def build_sound(body: bytes, wires: Sequence[WireAlert], *, build: Build, received_at: datetime) -> list[Alert] | None:
     """All alerts of a body that was decoded strictly; None if one of them can't be kept as it is.
 
-    No NUL may be in it: a body that holds NUL_ESCAPE has to be read item by item.
+    The body holds no NUL: one with NUL_ESCAPE in it has to be read item by item.
     """
     if len(body) > ANNOTATIONS_BYTES and any(is_over_limit(wire.annotations or {}) for wire in wires):
         return None
@@ -64,7 +64,7 @@ def build_sound(body: bytes, wires: Sequence[WireAlert], *, build: Build, receiv
 
 
 class Built(NamedTuple):
-    """The alerts that can be kept, those of them that had to be cut, and the others with the reason why not."""
+    """The alerts that can be kept, the cuts that this took, and the refused alerts with their reasons."""
 
     alerts: list[Alert]
     refused: list[Refused]
@@ -80,8 +80,8 @@ def build_each(items: Sequence[Item], *, build: Build, received_at: datetime) ->
         except Fault as fault:
             built.refused.append(Refused(position, str(fault), item.raw, fault.cause))
             continue
-        kept, cut = within_limit(alert, position=position, raw=item.raw)
-        built.alerts.append(kept)
+        alert, cut = within_limit(alert, position=position, raw=item.raw)
+        built.alerts.append(alert)
         if cut is not None:
             built.cut.append(cut)
     return built
@@ -112,7 +112,7 @@ def read_alert(value: Any) -> WireAlert:
 
 
 def labels_of(wire: WireAlert) -> dict[str, str]:
-    """Its labels, checked: quickly where all are short, else one by one. Raises Fault."""
+    """The alert's labels, checked: quickly where all are short, else one by one. Raises Fault."""
     labels = wire.labels
     if (
         not labels
@@ -125,7 +125,7 @@ def labels_of(wire: WireAlert) -> dict[str, str]:
 
 
 def starts_at_of(wire: WireAlert) -> datetime | None:
-    """When it began, in UTC; None if that is not set. Raises Fault."""
+    """When the alert began, in UTC; None if the time is unset. Raises Fault."""
     time = wire.starts_at
     if time is None or (time.tzinfo is UTC and time.year > 1):
         return time
@@ -133,7 +133,7 @@ def starts_at_of(wire: WireAlert) -> datetime | None:
 
 
 def ends_at_of(wire: WireAlert) -> datetime | None:
-    """When it ended or will end, in UTC; None if that is not set. Raises Fault."""
+    """When the alert ended or will end, in UTC; None if the time is unset. Raises Fault."""
     time = wire.ends_at
     if time is None or (time.tzinfo is UTC and time.year > 1):
         return time
