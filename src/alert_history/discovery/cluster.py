@@ -1,6 +1,6 @@
 """How to reach a Kubernetes API server: from a pod's service account, or from a kubeconfig file.
 
-Reads files and the environment only. Tokens and passwords are in none of its errors and texts.
+Reads files and the environment only. Errors and texts hold no token and no password.
 """
 
 import base64
@@ -39,7 +39,7 @@ class NoCluster(AlertHistoryError):
 
 @dataclass(frozen=True)
 class Cluster:
-    """An API server and how to prove who we are. `namespace` is ours, or the one the context names."""
+    """An API server and how to prove who we are. `namespace` is the pod's own, or that of the context."""
 
     server: str
     namespace: str
@@ -58,7 +58,7 @@ class Cluster:
 
     @property
     def extensions(self) -> dict[str, Any]:
-        """What each request needs besides."""
+        """The extensions that each request needs."""
         return {"sni_hostname": self.tls_name} if self.tls_name else {}
 
 
@@ -178,8 +178,8 @@ class _Kubeconfig:
         entries = self._document.get(plural)
         for entry in entries if isinstance(entries, list) else []:
             if isinstance(entry, dict) and entry.get("name") == name and isinstance(entry.get(singular), dict):
-                held: dict[str, Any] = entry[singular]
-                return held
+                section: dict[str, Any] = entry[singular]
+                return section
         raise NoCluster(f"{self._path}: no {singular} is named {name}")
 
     def _tls(self, cluster: Mapping[str, Any], user: Mapping[str, Any]) -> ssl.SSLContext | bool:
@@ -195,11 +195,11 @@ class _Kubeconfig:
         return context
 
     def _authority(self, cluster: Mapping[str, Any]) -> ssl.SSLContext:
-        held = self._file(cluster, "certificate-authority")
-        return ssl.create_default_context(cadata=held.decode("ascii") if held else None)
+        certificates = self._file(cluster, "certificate-authority")
+        return ssl.create_default_context(cadata=certificates.decode("ascii") if certificates else None)
 
     def _file(self, section: Mapping[str, Any], name: str) -> bytes | None:
-        """What `name-data` holds, or the file that `name` names."""
+        """The bytes in `name-data`, or else those of the file that `name` names."""
         if data := section.get(f"{name}-data"):
             try:
                 return base64.b64decode(str(data), validate=False)

@@ -32,29 +32,29 @@ Fingerprint = tuple[object, ...]
 
 
 class Look(NamedTuple):
-    """What was there, and a value that differs once any of it has changed."""
+    """The targets of a folder, and a value that differs once anything in the folder has changed."""
 
     fingerprint: Fingerprint
     targets: tuple[TargetSpec, ...]
 
 
 class DirectoryDiscovery:
-    """See `ports.Discovery`. A folder that goes away leaves the targets it held, and a fault."""
+    """See `ports.Discovery`. A folder that goes away leaves its targets, and a fault."""
 
     def __init__(self, folder: Path, *, clock: Clock, poll_seconds: float = POLL_SECONDS) -> None:
         self._folder = folder
         self._clock = clock
         self._poll_seconds = poll_seconds
-        self._found: TargetsFound | None = None
+        self._listener: TargetsFound | None = None
         self._look: Look | None = None
-        self._is_told = False
+        self._is_reported = False
         self._lock = asyncio.Lock()
         self._state = DiscoveryState("directory", is_available=False, refreshed_at=None)
 
-    async def watch(self, found: TargetsFound) -> None:
-        """See `ports.Discovery`. `found` is first called when the folder could be read for the first time."""
-        self._found = found
-        self._is_told = False
+    async def watch(self, listener: TargetsFound) -> None:
+        """See `ports.Discovery`. `listener` is first called when the folder could be read for the first time."""
+        self._listener = listener
+        self._is_reported = False
         while True:
             await self.refresh()
             await asyncio.sleep(self._poll_seconds)
@@ -70,17 +70,17 @@ class DirectoryDiscovery:
                 return
             self._state = DiscoveryState("directory", is_available=True, refreshed_at=self._clock())
             self._look = look
-            self._tell(look, is_new=known is None or look.targets != known.targets)
+            self._report(look, is_new=known is None or look.targets != known.targets)
 
     def state(self) -> DiscoveryState:
         """See `ports.Discovery`."""
         return self._state
 
-    def _tell(self, look: Look, *, is_new: bool) -> None:
-        if self._found is None or (self._is_told and not is_new):
+    def _report(self, look: Look, *, is_new: bool) -> None:
+        if self._listener is None or (self._is_reported and not is_new):
             return
-        self._is_told = True
-        self._found(look.targets)
+        self._is_reported = True
+        self._listener(look.targets)
 
     def _fail(self, fault: str) -> None:
         if self._state.fault != fault:
@@ -93,7 +93,7 @@ class DirectoryDiscovery:
 def look_into(folder: Path, known: Look | None) -> Look:
     """All targets of a folder, in order of their names; `known` itself while nothing has changed since.
 
-    What changed while it was read is read again, so that no half of a swap is seen.
+    A folder that changes while it is read is read again, so that no half of a swap is seen.
 
     Raises: OSError if the folder can't be read; what is wrong inside a target's folder is that target's fault.
     """
@@ -115,7 +115,7 @@ def _targets(folder: Path) -> Sequence[TargetSpec]:
 
 
 def _target_folders(folder: Path) -> list[Path]:
-    """Those whose names don't begin with a dot: such are Kubernetes' own, and editors'."""
+    """The folders of targets. Names that begin with a dot are left out: Kubernetes and editors use them."""
     with os.scandir(folder) as entries:
         paths = [Path(entry.path) for entry in entries if not entry.name.startswith(".") and _is_folder(entry)]
     return sorted(paths)[:_MAX_TARGETS]
@@ -125,7 +125,7 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
     try:
         return entry.is_dir()
     except OSError:
-        return True  # it can't be told; reading it says what is wrong
+        return True  # unknown; reading the folder will say what is wrong
 
 
 def _fingerprint(folder: Path) -> Fingerprint:
@@ -141,10 +141,10 @@ def _fingerprint_of_target(folder: Path) -> Fingerprint:
 
 def _mark(path: Path) -> Fingerprint:
     try:
-        found = path.stat()
+        status = path.stat()
     except OSError as error:
         return (error.errno,)
-    return (found.st_ino, found.st_dev, found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_mode)
+    return (status.st_ino, status.st_dev, status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_mode)
 
 
 def _key_files(folder: Path) -> list[Path]:
@@ -192,7 +192,7 @@ def _called(key: str) -> str:
 
 
 def read_file(path: Path, max_bytes: int) -> bytes:
-    """Its bytes, one more than allowed at most. A pipe or a device is not opened for good: it could block."""
+    """The file's bytes, at most one more than allowed. Raises: OSError for a pipe or a device too, which could block."""
     number = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     with open(number, "rb") as file:  # noqa: PTH123  # of a descriptor
         if not stat.S_ISREG(os.fstat(number).st_mode):
@@ -201,7 +201,7 @@ def read_file(path: Path, max_bytes: int) -> bytes:
 
 
 def _pairs(contents: dict[str, bytes]) -> tuple[dict[str, dict[str, str]], list[str]]:
-    """Labels and annotations, as far as they are there and can be read."""
+    """Labels and annotations that are there, and the faults of those that can't be read."""
     pairs: dict[str, dict[str, str]] = {}
     faults: list[str] = []
     for name in _NOTES:

@@ -1,7 +1,7 @@
 """Targets from Secrets: those of one namespace that carry the label, listed and then watched.
 
-Every break, whatever its cause, ends in a new list, so that nothing that happened meanwhile is missed. In between,
-and while the API server is away, the targets last known stay.
+Every break, whatever its cause, ends in a new list, so that no change in between is missed. Until then, and while
+the API server is away, the targets last known stay.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ from alert_history.errors import AlertHistoryError
 from alert_history.ports import Clock, DiscoveryState, TargetsFound
 
 _PAGE = 500
-_WATCH_SECONDS = (45, 75)  # then the server ends it, and it goes on where it was, with a fresh token
+_WATCH_SECONDS = (45, 75)  # then the server ends the watch; the next goes on from the same version, with a fresh token
 _READ_GRACE_SECONDS = 10.0
 _LIST_SECONDS = 10.0
 _CONNECT_SECONDS = 5.0
@@ -41,11 +41,11 @@ T = TypeVar("T")
 
 
 class Expired(AlertHistoryError):
-    """The API server no longer knows the version we were at (410)."""
+    """The API server has forgotten the version that we were at (410)."""
 
 
 class NoAnswer(AlertHistoryError):
-    """The API server did not give what was asked. `is_reached`: it answered at all."""
+    """The API server gave another answer than was asked for, or none. `is_reached`: it answered at all."""
 
     def __init__(self, reason: str, *, is_reached: bool = True) -> None:
         super().__init__(reason)
@@ -96,7 +96,7 @@ class Status(msgspec.Struct, frozen=True):
 
 
 class KubernetesDiscovery:
-    """See `ports.Discovery`. Without a cluster it is not available, and looks for one now and then."""
+    """See `ports.Discovery`. Without a cluster, discovery is unavailable and looks for a cluster now and then."""
 
     def __init__(
         self,
@@ -115,28 +115,28 @@ class KubernetesDiscovery:
         self._service_account = service_account
         self._chance = chance
         self._known: dict[str, TargetSpec] = {}
-        self._told: tuple[TargetSpec, ...] | None = None
+        self._last_report: tuple[TargetSpec, ...] | None = None
         self._failures = 0
         self._is_watching = False
         self._wake = asyncio.Event()
         self._looked = asyncio.Event()
         self._state = DiscoveryState("kubernetes", is_available=False, refreshed_at=None)
 
-    async def watch(self, found: TargetsFound) -> None:
-        """See `ports.Discovery`. `found` is first called after the first list; until then nothing is known."""
-        self._told = None
+    async def watch(self, listener: TargetsFound) -> None:
+        """See `ports.Discovery`. `listener` is first called after the first list; until then nothing is known."""
+        self._last_report = None
         self._is_watching = True
         try:
             while True:
                 self._wake.clear()
-                await _first_of(self._go_on(found), self._wake.wait())
+                await _first_of(self._go_on(listener), self._wake.wait())
         finally:
             self._is_watching = False
 
     async def refresh(self) -> None:
-        """See `ports.Discovery`. Returns when the new list is there, or it is clear that there is none.
+        """See `ports.Discovery`. Returns when the new list is there, or when the list has failed.
 
-        It is the watch that looks; nothing happens while nobody watches.
+        The running `watch` does the look; without one, nothing happens.
         """
         if not self._is_watching:
             return
@@ -150,10 +150,10 @@ class KubernetesDiscovery:
         """See `ports.Discovery`."""
         return self._state
 
-    async def _go_on(self, found: TargetsFound) -> None:
+    async def _go_on(self, listener: TargetsFound) -> None:
         while True:
             try:
-                await self._follow(found)
+                await self._follow(listener)
             except Expired:
                 _log.info("watch_expired", kind="kubernetes")
             except NoCluster as error:
@@ -169,30 +169,30 @@ class KubernetesDiscovery:
         self._failures += 1
         return (0.1 + 0.9 * self._chance()) * longest
 
-    async def _follow(self, found: TargetsFound) -> None:
+    async def _follow(self, listener: TargetsFound) -> None:
         """List, then watch for as long as nothing breaks."""
         # Anew each time: certificates are rotated too.
         cluster = find_cluster(self._kubeconfig, self._environ, service_account=self._service_account)
         secrets = Secrets(cluster, self._namespace or cluster.namespace)
         try:
             self._known, version = await secrets.read_all()
-            self._tell(found)
+            self._report(listener)
             while True:
-                version = await self._watch_once(secrets, version, found)
+                version = await self._watch_once(secrets, version, listener)
                 self._failures = 0  # the server ended it, as it does
                 await asyncio.sleep(_FIRST_PAUSE_SECONDS)
         finally:
             await secrets.close()
 
-    async def _watch_once(self, secrets: "Secrets", version: str, found: TargetsFound) -> str:
-        """Take in what changes until the server ends the watch; the version that brings us to."""
+    async def _watch_once(self, secrets: "Secrets", version: str, listener: TargetsFound) -> str:
+        """Take in changes until the server ends the watch; returns the version reached."""
         async with secrets.watch(version, seconds=self._watch_seconds()) as changes:
             self._work()
             async for change in changes:
                 version = self._take(change) or version
                 self._failures = 0
                 self._work()
-                self._tell(found)
+                self._report(listener)
         return version
 
     def _watch_seconds(self) -> int:
@@ -200,7 +200,7 @@ class KubernetesDiscovery:
         return low + int(self._chance() * (high - low))
 
     def _take(self, change: Change) -> str:
-        """Take a change in; the version it brings us to."""
+        """Take in a change; returns the version reached."""
         if change.type == "BOOKMARK":
             return _decode(change.object, Secret).metadata.resource_version
         secret = _decode(change.object, Secret)
@@ -211,15 +211,15 @@ class KubernetesDiscovery:
             self._known[spec.name] = spec
         return secret.metadata.resource_version
 
-    def _tell(self, found: TargetsFound) -> None:
+    def _report(self, listener: TargetsFound) -> None:
         targets = tuple(self._known[name] for name in sorted(self._known))
-        if targets == self._told:
+        if targets == self._last_report:
             return
-        self._told = targets
-        found(targets)
+        self._last_report = targets
+        listener(targets)
 
     def _work(self) -> None:
-        """A list without a watch would be a fault still."""
+        """State that discovery works: called once a watch stands, as a list alone is a fault still."""
         self._state = DiscoveryState("kubernetes", is_available=True, refreshed_at=self._clock())
         self._looked.set()
 
@@ -255,7 +255,7 @@ class Secrets:
 
     @asynccontextmanager
     async def watch(self, version: str, *, seconds: int) -> AsyncIterator[AsyncIterator[Change]]:
-        """Entered when the server has agreed: what changed since, as it happens, until the server ends it.
+        """Entered when the server has agreed: changes since `version`, as they happen, until the server ends the watch.
 
         Raises: as `read_all`.
         """
@@ -317,7 +317,7 @@ class Secrets:
 
 
 def to_spec(secret: Secret) -> TargetSpec | None:
-    """The target a Secret describes, if it does."""
+    """The target that a Secret describes; None if the Secret describes none."""
     fields: dict[str, bytes] = {}
     faults: list[str] = []
     for key, value in (secret.data or {}).items():
@@ -325,8 +325,8 @@ def to_spec(secret: Secret) -> TargetSpec | None:
             fields[key] = b64decode(value, validate=True)
         except NotBase64:
             faults.append(f"key {key} is not base64")
-    held = secret.metadata
-    spec = read_spec(held.name, labels=held.labels or {}, annotations=held.annotations or {}, fields=fields)
+    metadata = secret.metadata
+    spec = read_spec(metadata.name, labels=metadata.labels or {}, annotations=metadata.annotations or {}, fields=fields)
     return spec if spec is None else with_faults(spec, faults)
 
 
@@ -336,7 +336,7 @@ async def _changes(response: httpx.Response) -> AsyncIterator[Change]:
 
 
 def _checked(change: Change) -> Change:
-    """Itself, unless it says that the watch is over. Raises: Expired, NoAnswer."""
+    """The change itself. Raises: Expired, NoAnswer where the change says that the watch is over."""
     if change.type != "ERROR":
         return change
     code = _decode(change.object, Status).code
@@ -346,7 +346,7 @@ def _checked(change: Change) -> Change:
 
 
 def _decode(content: bytes | msgspec.Raw, kind: type[T]) -> T:
-    """Raises: NoAnswer, which does not repeat what was sent: it may be secret."""
+    """Raises: NoAnswer, with none of the content in its text: the content may be secret."""
     try:
         return msgspec.json.decode(content, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError):
@@ -354,7 +354,7 @@ def _decode(content: bytes | msgspec.Raw, kind: type[T]) -> T:
 
 
 async def _lines(response: httpx.Response) -> AsyncIterator[bytes]:
-    """Its lines. Unlike httpx's own, these end at line feeds only: an annotation may hold other separators."""
+    """The response's lines. They end at line feeds only, unlike httpx's: an annotation may hold other separators."""
     rest = b""
     async for chunk in response.aiter_bytes():
         *lines, rest = (rest + chunk).split(b"\n")
@@ -371,7 +371,7 @@ def _words(error: Exception) -> str:
 
 
 async def _first_of(*coroutines: Any) -> None:
-    """Run them side by side until one ends; the others are cancelled. What it raised is raised."""
+    """Run coroutines side by side until one ends; the others are cancelled. Raises what that coroutine raised."""
     tasks = [asyncio.ensure_future(coroutine) for coroutine in coroutines]
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)

@@ -1,4 +1,4 @@
-"""One look at all places where targets are found, for who does not want to follow them. Must not call a target."""
+"""One look at all places where targets are found, for callers that follow no changes. Must not call a target."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -14,7 +14,7 @@ _POLL_SECONDS = 0.05
 
 
 class Found(NamedTuple):
-    """How each place fares, and all targets by name, broken ones with their fault."""
+    """The state of each place, and all targets by name, broken targets with their fault."""
 
     states: list[DiscoveryState]
     targets: list[TargetSpec]
@@ -23,36 +23,32 @@ class Found(NamedTuple):
 async def look_once(
     places: Sequence[Discovery], *, make: Callable[[TargetSpec], Target], timeout_seconds: float
 ) -> Found:
-    """Look at all places at once. One that has no answer in time has that as its fault.
+    """Look at all places at once. The fault of a place that is too slow is "no answer in time".
 
-    Of two targets of the same name that of the first place counts, as it does where targets are followed.
+    Of two targets with the same name, that of the first place counts, as it does where targets are followed.
     """
     looks = await asyncio.gather(*(_look(place, timeout_seconds=timeout_seconds) for place in places))
-    targets = sorted(merged([held for _, held in looks]), key=lambda spec: spec.name)
+    targets = sorted(merged([specs for _, specs in looks]), key=lambda spec: spec.name)
     return Found([state for state, _ in looks], [_tried(spec, make) for spec in targets])
 
 
 async def _look(place: Discovery, *, timeout_seconds: float) -> tuple[DiscoveryState, Sequence[TargetSpec]]:
-    told: list[Sequence[TargetSpec]] = []
-
-    def found(targets: Sequence[TargetSpec]) -> None:
-        told.append(targets)
-
-    watching = asyncio.create_task(place.watch(found))
+    reports: list[Sequence[TargetSpec]] = []
+    watching = asyncio.create_task(place.watch(reports.append))
     try:
         async with asyncio.timeout(timeout_seconds):
-            while not (place.state().fault or (told and place.state().is_available)):  # noqa: ASYNC110  # a state announces nothing
+            while not (place.state().fault or (reports and place.state().is_available)):  # noqa: ASYNC110  # a state announces nothing
                 await asyncio.sleep(_POLL_SECONDS)
     except TimeoutError:
         return replace(place.state(), fault="no answer in time"), ()
     finally:
         watching.cancel()
         await asyncio.gather(watching, return_exceptions=True)
-    return place.state(), told[-1] if told else ()
+    return place.state(), reports[-1] if reports else ()
 
 
 def _tried(spec: TargetSpec, make: Callable[[TargetSpec], Target]) -> TargetSpec:
-    """With the fault that shows only when it is made."""
+    """The spec, with the fault that shows when its target is made."""
     if spec.fault is not None:
         return spec
     try:

@@ -52,7 +52,7 @@ class _At(NamedTuple):
         return _At(f"{self.path}.{name}" if self.path else name, node)
 
 
-class _TooMuch(Exception):  # it never leaves this module
+class _TooMuch(Exception):  # caught in this module
     """The tree is larger than any honest one."""
 
 
@@ -82,7 +82,7 @@ def read_routes(text: str) -> Routes:
 
 
 class _Inherited(NamedTuple):
-    """What a route takes from the one it is in, unless it says it itself."""
+    """What a route takes from the route around it, unless the route sets its own."""
 
     destinations: tuple[Destination, ...] | None = None
     group_by: tuple[str, ...] | None = None
@@ -141,7 +141,7 @@ class _Reader:
         )
 
     def _name(self, given: _At | None, at: _At) -> str:
-        """Its name, or its place. Two of the same name could not be told apart in a reason."""
+        """The route's name, or its place. Two routes of one name would look the same in a reason."""
         if given is None:
             return at.path
         name = self._text(given)
@@ -168,13 +168,13 @@ class _Reader:
         return tuple(self._word(each) for each in self._items(at, "a list of labels ([]: all in one message)"))
 
     def _quiet_list(self, at: _At) -> tuple[QuietHours, ...]:
-        """Its quiet hours. News that is held must have an end to wait for."""
+        """The route's quiet hours. Quiet hours that hold news must have an end."""
         faults = len(self.faults)
-        found = tuple(self._quiet(each) for each in self._items(at, "a list of quiet hours"))
-        does_hold = any(each.then == "hold" for each in found)
-        if does_hold and len(self.faults) == faults and end_of_quiet(found, _A_WEEK_FROM) is None:
+        quiet_hours = tuple(self._quiet(each) for each in self._items(at, "a list of quiet hours"))
+        does_hold = any(each.then == "hold" for each in quiet_hours)
+        if does_hold and len(self.faults) == faults and end_of_quiet(quiet_hours, _A_WEEK_FROM) is None:
             self._fault(at, "never end; leave some time free, or give the route targets: []")
-        return found
+        return quiet_hours
 
     def _quiet(self, at: _At) -> QuietHours:
         fields = self._fields(at, _QUIET_KEYS)

@@ -1,6 +1,6 @@
-"""The routes file: read at the start, and again whenever it says something else.
+"""The routes file: read at the start, and again whenever its content changes.
 
-What it says is compared, not what `stat` says of it: a mounted ConfigMap is swapped by a symbolic link, and some
+Contents are compared, as `stat` may stay the same: a mounted ConfigMap is swapped by a symbolic link, and some
 programs keep a file's times.
 """
 
@@ -24,7 +24,7 @@ _log = structlog.get_logger()
 class RoutesFile:
     """See `ports.RoutesSource`. Change and fault are noticed within two polls: a file half written is not taken up.
 
-    Raises: ConfigurationError when it is made of a file that can't be used, with all its faults.
+    Raises: ConfigurationError when the file can't be used at the start, with all its faults.
     """
 
     def __init__(self, path: Path, *, clock: Clock, poll_seconds: float = POLL_SECONDS) -> None:
@@ -68,15 +68,15 @@ class RoutesFile:
         changed(routes)
 
     def _fail(self, faults: list[str]) -> None:
-        """Keep what was in force."""
+        """Keep the routes in force, with the faults of the file beside them."""
         if self._state.faults != tuple(faults):
             _log.warning("routes_not_changed", path=str(self._path), faults=faults)
-        held = self._state
-        self._state = RoutesState(held.path, held.routes, read_at=held.read_at, faults=tuple(faults))
+        state = self._state
+        self._state = RoutesState(state.path, state.routes, read_at=state.read_at, faults=tuple(faults))
 
 
 def read_content(path: Path) -> bytes:
-    """What the file holds. Raises: ConfigurationError if it can't be read."""
+    """The bytes of the file. Raises: ConfigurationError if the file can't be read."""
     try:
         content = read_file(path, MAX_BYTES)
     except OSError as error:

@@ -1,6 +1,6 @@
 """What a Secret says of a target: labels, annotations and keys in, a TargetSpec out.
 
-Whatever is wrong becomes the spec's fault, told by the name of the label, annotation or key and never by what it holds.
+Whatever is wrong becomes the spec's fault; it names the label, annotation or key, and keeps the value secret.
 Must not read files or talk to Kubernetes. For users: docs/reference/targets/index.md.
 """
 
@@ -34,7 +34,7 @@ T = TypeVar("T")
 
 
 class Gathered(NamedTuple):
-    """Fields by name, and what was wrong with others."""
+    """Fields by name, and the faults of the keys that can't be read."""
 
     fields: dict[str, str]
     faults: list[str]
@@ -83,7 +83,7 @@ def gather(fields: Mapping[str, bytes]) -> Gathered:
 
 
 def with_faults(spec: TargetSpec, faults: list[str]) -> TargetSpec:
-    """The same with these faults after those it has."""
+    """The spec, with these faults after its own."""
     if not faults:
         return spec
     return replace(spec, fault="; ".join([spec.fault, *faults] if spec.fault else faults))
@@ -108,7 +108,7 @@ def _format_faults(name: str) -> list[str]:
 
 
 class _Annotations:
-    """Reads annotations one by one, and keeps what is wrong with them."""
+    """Reads annotations one by one, and gathers their faults."""
 
     def __init__(self, annotations: Mapping[str, str]) -> None:
         self._annotations = annotations
@@ -129,7 +129,7 @@ class _Annotations:
             return default
 
     def misspelt(self) -> list[str]:
-        """Unknown annotations that look like known ones; without what was meant, the wrong alerts are sent."""
+        """Faults for unknown annotations that look like known ones: a misspelt annotation sends the wrong alerts."""
         faults = []
         for given in self._annotations:
             name = given.removeprefix(PREFIX)
@@ -170,10 +170,10 @@ def _confidence(text: str) -> float:
 
 def _rate(text: str) -> float:
     """Messages a minute."""
-    found = _RATE.fullmatch(text)
-    if found is None or float(found["count"]) == 0:
+    match = _RATE.fullmatch(text)
+    if match is None or float(match["count"]) == 0:
         raise ValueError("must be how many messages a minute, or as many /s, /m or /h, more than 0: 30, 1/s, 600/h")
-    return float(found["count"]) * _PER_MINUTE[found["unit"] or "m"]
+    return float(match["count"]) * _PER_MINUTE[match["unit"] or "m"]
 
 
 def _query(text: str) -> Query:

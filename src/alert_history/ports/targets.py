@@ -56,8 +56,8 @@ class DiscoveryState(msgspec.Struct, frozen=True):
 class Discovery(Protocol):
     """Where targets are found."""
 
-    async def watch(self, found: TargetsFound) -> None:
-        """Call `found` with all targets now, and again within 2 s of every change, until cancelled.
+    async def watch(self, listener: TargetsFound) -> None:
+        """Call `listener` with all targets now, and again within 2 s of every change, until cancelled.
 
         Never raises for what the outside does: it goes on with what it knows, and says so in `state`.
         """
