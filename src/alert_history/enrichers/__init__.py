@@ -10,7 +10,7 @@ __all__ = ["llm_available", "make_allowance", "make_enricher"]
 
 
 def make_enricher(settings: Settings, *, clock: Clock) -> Enricher:
-    """The one that the settings ask for; rules if they ask for a model whose client is not installed."""
+    """The enricher that the settings ask for; rules if they ask for a model whose client is not installed."""
     if settings.llm_proxy_url is None or llm_available() is not None:
         return RulesEnricher(clock)
     from alert_history.enrichers.llm import LlmEnricher

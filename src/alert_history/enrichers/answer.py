@@ -1,7 +1,7 @@
-"""What a model answers: the form it is asked for, and how much of what comes back is believed.
+"""What a model answers: the form that is asked for, and how much of an answer is believed.
 
-Its text is data: read strictly, each case's part by itself, so that one bad part spoils no other. Must not know how it
-was asked. The errors' texts repeat nothing of an answer, as an answer may repeat what it was sent.
+An answer is data: read strictly, each case's part by itself, so that one bad part spoils no other. Must not know how
+the model was asked. Errors' texts repeat nothing of an answer, as a model may repeat what it was sent.
 """
 
 import re
@@ -53,8 +53,8 @@ _CUT_SHORT = "length"
 _FILTERED = "content_filter"
 
 
-class Said(msgspec.Struct, frozen=True):
-    """What a model said of one case. What older models leave out is empty."""
+class Answer(msgspec.Struct, frozen=True):
+    """A model's answer about one case. Fields that older models leave out are empty."""
 
     id: str
     severity: Severity
@@ -68,7 +68,7 @@ class Said(msgspec.Struct, frozen=True):
 
 
 class Tokens(NamedTuple):
-    """What the proxy says a call used; None where it says nothing."""
+    """The tokens of a call as the proxy counts them; None where the proxy gives no count."""
 
     prompt: int | None
     completion: int | None
@@ -147,16 +147,16 @@ def read_reply(body: bytes) -> Reply:
     return Reply(texts, _tokens(completion.usage))
 
 
-def read_classifications(reply: Reply, ids: Sequence[str]) -> list[Said | None]:
-    """What was said of each id; None where nothing sensible was. Ids that nobody asked for are passed over.
+def read_classifications(reply: Reply, ids: Sequence[str]) -> list[Answer | None]:
+    """The answer about each id; None for an id without a sensible answer. Ids that nobody asked for are passed over.
 
-    Raises: NotAsked if it is no such document; Rejected if nothing in it can be used.
+    Raises: NotAsked if the reply is no such document; Rejected if nothing in it can be used.
     """
     parts = _parts(reply)
-    said = [_one([part for part in parts if _id(part) == name]) for name in ids]
-    if not any(said):
+    answers = [_answer([part for part in parts if _id(part) == name]) for name in ids]
+    if not any(answers):
         raise Rejected("the answer holds no classification that fits the schema")
-    return said
+    return answers
 
 
 def _parts(reply: Reply) -> list[msgspec.Raw]:
@@ -170,9 +170,9 @@ def _parts(reply: Reply) -> list[msgspec.Raw]:
 
 
 def _candidates(text: str) -> Iterator[str]:
-    """The text itself, what is fenced in it, and what is between its outer braces."""
+    """The text itself, the code fenced in it, and the part between its outer braces."""
     yield text
-    yield from (found[1] for found in _FENCED.finditer(text))
+    yield from (fence[1] for fence in _FENCED.finditer(text))
     first, last = text.find("{"), text.rfind("}")
     if 0 <= first < last:
         yield text[first : last + 1]
@@ -185,20 +185,20 @@ def _id(part: msgspec.Raw) -> str | None:
         return None
 
 
-def _one(parts: list[msgspec.Raw]) -> Said | None:
-    """Who is spoken of twice is spoken of by somebody else's text, perhaps: neither counts."""
+def _answer(parts: list[msgspec.Raw]) -> Answer | None:
+    """The answer about one id. Two parts for one id count as none: another case's text may have written one of them."""
     if len(parts) != 1:
         return None
     try:
-        said = msgspec.json.decode(parts[0], type=Said)
+        answer = msgspec.json.decode(parts[0], type=Answer)
     except (msgspec.DecodeError, RecursionError):
         return None
-    lists_fit = len(said.recommendations) <= 10 * MAX_RECOMMENDATIONS and len(said.tags) <= 10 * MAX_TAGS
-    return said if lists_fit and said.summary.strip() else None
+    lists_fit = len(answer.recommendations) <= 10 * MAX_RECOMMENDATIONS and len(answer.tags) <= 10 * MAX_TAGS
+    return answer if lists_fit and answer.summary.strip() else None
 
 
 def tokens_of_unusable(body: bytes) -> tuple[Tokens, int] | None:
-    """What an answer took that can't be used, and how many characters a model wrote; None if no model wrote it."""
+    """The tokens of an answer that can't be used, and how many characters a model wrote; None if no model wrote it."""
     try:
         completion = msgspec.json.decode(body, type=_Billed)
     except (msgspec.DecodeError, RecursionError):
@@ -209,7 +209,7 @@ def tokens_of_unusable(body: bytes) -> tuple[Tokens, int] | None:
 
 
 def _tokens(usage: msgspec.Raw) -> Tokens:
-    """What was counted. A proxy's odd ideas of usage make no answer worthless."""
+    """The counted tokens. An answer stays usable where the proxy's usage is odd."""
     try:
         counted = msgspec.json.decode(usage, type=_Usage | None)
     except (msgspec.DecodeError, RecursionError):

@@ -1,6 +1,6 @@
 """How much may be asked: tokens a minute and US dollars a day, of all replicas together.
 
-Decides from what was spent; who counts that, and who waits, is not known here.
+Decides from what was spent. Must not know who counts, or who waits.
 """
 
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""What alerts are about, told from words in their names: for those that `known_alerts` does not know by name.
+"""What alerts are about, read from words in their names: for alerts that `known_alerts` has no entry for.
 
 The first family whose pattern is found in the alertname is meant.
 """
@@ -13,8 +13,8 @@ class Family(NamedTuple):
     """What is known of alerts of one kind.
 
     `what` says in a few words what happens; `usual` is how serious that mostly is, for alerts without a severity of
-    their own. `at_least` and `at_most` are what an experienced colleague would hold against the label. A `is_fault` is
-    something broken each time: no habit makes it harmless, unlike a value that is high now and then.
+    their own. `at_least` and `at_most` are an experienced colleague's bounds, whatever the label says. `is_fault` means
+    that something is broken each time: no habit makes it harmless, unlike a value that is high now and then.
     Words in braces in the advice are labels.
     """
 
@@ -29,7 +29,7 @@ class Family(NamedTuple):
 
     @property
     def is_unknown(self) -> bool:
-        """Whether nothing is known of its kind."""
+        """Whether nothing is known of alerts of this kind."""
         return self.what == UNKNOWN.what
 
 
@@ -54,7 +54,7 @@ _ON_PURPOSE = (
     r"((watchdog|heartbeat|deadmans?s?switch|deadmanssnitch|(.*[_ -])?test_?alert.*)$|.*dead_?mans?_?s?_?switch)"
 )
 _SILENT = "missing|absent|fail|lost|stopp|silent|down|broken|gone|late$|overdue|expired|not_?[a-z]+ing"
-"""What is said of them when they do not fire: then alerting is broken."""
+"""Words for a self-test that has stopped: alerting is broken then."""
 
 UNKNOWN = Family(
     "other",
@@ -370,7 +370,7 @@ FAMILIES: tuple[tuple[re.Pattern[str], Family], ...] = (
 
 
 def family_like(alertname: str) -> Family:
-    """The family that the name speaks of; `UNKNOWN` if of none. What says that something is broken is a fault."""
+    """The family that the name speaks of, or `UNKNOWN`. A name that says that something is broken makes it a fault."""
     family = next((family for pattern, family in FAMILIES if pattern.search(alertname)), UNKNOWN)
     is_broken = _BROKEN.search(alertname) or _NOT_DOING.search(alertname)
     return family._replace(is_fault=True) if is_broken and family is not SELF_TEST else family

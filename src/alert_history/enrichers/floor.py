@@ -1,7 +1,7 @@
-"""How low a model's word may put an alert, whatever its text says.
+"""How low a model may put an alert, whatever the alert's text says.
 
-An alert's text can be written by whoever can make it fire, so a model that reads it can be talked into anything. What
-it says is therefore held against the labels, which the owner of the rule wrote, and against what the history counted.
+An alert's text can be written by whoever can make it fire, so a model that reads the text can be talked into anything.
+The model's severity is therefore compared with the labels, which the owner of the rule wrote, and with the history.
 For users: docs/explanation/injection.md.
 """
 
@@ -35,28 +35,29 @@ _ORDERS = re.compile(
 
 
 def is_suspicious(case: Case) -> bool:
-    """Whether its text gives orders, apes our marks or hides characters. A guess: what is sure is the floor."""
+    """Whether the case's text gives orders, apes our marks or hides characters. This is a guess; the floor is sure."""
     texts = (text[:_EXAMINED_CHARACTERS] for text in _texts(case))
     return any(hides_something(text) or _ORDERS.search(visible(text)) for text in texts)
 
 
-def held_up(said: Classification, case: Case, *, is_suspected: bool) -> Classification:
-    """What may stand of a model's word. Whatever is lower than the label says leaves a trace in the reasoning.
+def held_up(classification: Classification, case: Case, *, is_suspected: bool) -> Classification:
+    """A model's classification, raised to the floor. A severity below the label's leaves a trace in the reasoning.
 
-    At most one step below the label, unless the history shows that the alert is noise. If its text is suspicious,
-    nothing below the label, and no doubt either: a doubt would keep it from targets that ask for confidence.
+    The floor is one step below the label's severity, or noise if the history shows that the alert is noise. If the
+    case's text is suspicious, the floor is the label's severity and the confidence is 1: a lower confidence would keep
+    the alert from targets that ask for a high one.
     """
     label = labelled_severity(case.labels).severity or "warning"
     least = label if is_suspected else _least(label, case.past)
-    stands = max(said.severity, least, key=QUIETEST_FIRST.index)
-    notes = list(_notes(said.severity, stands, label, is_suspected=is_suspected))
-    is_changed = stands != said.severity
+    stands = max(classification.severity, least, key=QUIETEST_FIRST.index)
+    notes = list(_notes(classification.severity, stands, label, is_suspected=is_suspected))
+    is_changed = stands != classification.severity
     return msgspec.structs.replace(
-        said,
+        classification,
         severity=stands,
-        confidence=1.0 if is_changed or is_suspected else said.confidence,
-        reasoning=_noted(said.reasoning, notes),
-        tags=(SUSPICIOUS_TAG, *said.tags[: MAX_TAGS - 1]) if is_suspected else said.tags,
+        confidence=1.0 if is_changed or is_suspected else classification.confidence,
+        reasoning=_noted(classification.reasoning, notes),
+        tags=(SUSPICIOUS_TAG, *classification.tags[: MAX_TAGS - 1]) if is_suspected else classification.tags,
     )
 
 
@@ -66,17 +67,17 @@ def _least(label: Severity, past: Past) -> Severity:
     return QUIETEST_FIRST[max(QUIETEST_FIRST.index(label) - 1, 0)]
 
 
-def _notes(said: Severity, stands: Severity, label: Severity, *, is_suspected: bool) -> Iterator[str]:
+def _notes(word: Severity, stands: Severity, label: Severity, *, is_suspected: bool) -> Iterator[str]:
     if is_suspected:
         yield "Its text reads like an order to the model, so it counts no lower than its labels say."
-    if stands != said:
-        yield f"The model said {said}; raised to {stands}: the labels say {label}, and the history does not contradict."
+    if stands != word:
+        yield f"The model said {word}; raised to {stands}: the labels say {label}, and the history does not contradict."
     elif QUIETEST_FIRST.index(stands) < QUIETEST_FIRST.index(label):
         yield f"Lower than its labels say ({label})."
 
 
 def _noted(reasoning: str, notes: Iterable[str]) -> str:
-    """Our notes first: they must not be cut off by a long text of the model."""
+    """The reasoning after our notes: a long text of the model can't cut off what comes first."""
     return " ".join([*notes, reasoning]).strip()[:MAX_TEXT]
 
 

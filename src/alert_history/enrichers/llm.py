@@ -14,7 +14,7 @@ import structlog
 
 from alert_history.config import Settings
 from alert_history.domain.classification import Case, Classification, Usage, Verdict, capped
-from alert_history.enrichers.answer import Reply, Said, Tokens, read_classifications, tokens_of_unusable
+from alert_history.enrichers.answer import Answer, Reply, Tokens, read_classifications, tokens_of_unusable
 from alert_history.enrichers.budget import priced, shares
 from alert_history.enrichers.floor import held_up, is_suspicious
 from alert_history.enrichers.prompt import Prompt, prompt
@@ -59,21 +59,21 @@ class LlmEnricher:
         self._unusable = Usage()
 
     async def classify(self, cases: Sequence[Case]) -> list[Verdict | None]:
-        """See `ports.Enricher`. Cases whose text is suspicious are asked about alone, so it can't speak for others.
+        """See `ports.Enricher`. A case with a suspicious text is asked about alone, as it could speak for others.
 
-        What came of one part stands, even if another part failed; only if all failed, the error is raised.
+        The verdicts of one part stand even if another part failed; an error is raised only if all parts failed.
         """
         suspected = await asyncio.to_thread(_suspected, cases)
         others = [number for number in range(len(cases)) if number not in suspected]
         parts = [*([others] if others else []), *([number] for number in suspected)]
         asking = [self._part([cases[n] for n in part], is_suspected=part != others) for part in parts]
-        answers = await asyncio.gather(*asking)
+        outcomes = await asyncio.gather(*asking)
         verdicts: list[Verdict | None] = [None] * len(cases)
-        for part, answer in zip(parts, answers, strict=True):
-            if isinstance(answer, list):
-                for number, verdict in zip(part, answer, strict=True):
+        for part, outcome in zip(parts, outcomes, strict=True):
+            if isinstance(outcome, list):
+                for number, verdict in zip(part, outcome, strict=True):
                     verdicts[number] = verdict
-        _raise_if_all([answer for answer in answers if not isinstance(answer, list)], len(parts))
+        _raise_if_all([outcome for outcome in outcomes if not isinstance(outcome, list)], len(parts))
         return verdicts
 
     async def offered(self) -> list[str] | None:
@@ -90,7 +90,7 @@ class LlmEnricher:
         await self._proxy.close()
 
     async def _part(self, cases: Sequence[Case], *, is_suspected: bool) -> list[Verdict | None] | Retryable | Rejected:
-        """One question's verdicts, or what went wrong."""
+        """The verdicts of one question, or its error."""
         try:
             verdicts = await self._asked(cases, is_suspected=is_suspected)
         except Retryable as error:
@@ -101,7 +101,7 @@ class LlmEnricher:
         return verdicts
 
     def _senseless_answer(self, error: Rejected) -> Retryable | Rejected:
-        """A proxy that makes sense to nobody again and again costs money: then it is left alone for a while."""
+        """The error for a senseless answer. After several in a row the proxy is left alone, as each costs money."""
         self._senseless += 1
         _log.info("llm_rejected", model=self.name, reason=str(error), in_a_row=self._senseless)
         if self._senseless < _SENSELESS_IN_A_ROW:
@@ -111,39 +111,41 @@ class LlmEnricher:
     async def _asked(self, cases: Sequence[Case], *, is_suspected: bool) -> list[Verdict | None]:
         asked = await asyncio.to_thread(prompt, cases, self._redactor.begin())
         read = partial(read_classifications, ids=asked.ids)
-        reply, said = await self._proxy.ask(asked.system, asked.user, read=read)
-        usages = iter(shares(self._usage(asked, reply), sum(one is not None for one in said)))
+        reply, answers = await self._proxy.ask(asked.system, asked.user, read=read)
+        usages = iter(shares(self._usage(asked, reply), sum(answer is not None for answer in answers)))
         return [
-            None if one is None else Verdict(self._stands(one, case, is_suspected=is_suspected), next(usages), sent)
-            for one, case, sent in zip(said, cases, asked.sent, strict=True)
+            None
+            if answer is None
+            else Verdict(self._stands(answer, case, is_suspected=is_suspected), next(usages), sent)
+            for answer, case, sent in zip(answers, cases, asked.sent, strict=True)
         ]
 
     def _usage(self, asked: Prompt, reply: Reply) -> Usage:
         return self._priced(reply.tokens, prompt=asked.tokens, written=_guessed(reply.characters))
 
     def _note_unusable(self, body: bytes, question: str) -> None:
-        """It has to be paid for all the same."""
-        found = tokens_of_unusable(body)
-        if found is not None:
-            tokens, characters = found
+        """Count the usage of an answer that can't be used: it is paid for like any other."""
+        counts = tokens_of_unusable(body)
+        if counts is not None:
+            tokens, characters = counts
             self._unusable += self._priced(tokens, prompt=_guessed(len(question)), written=_guessed(characters))
 
     def _priced(self, tokens: Tokens, *, prompt: int, written: int) -> Usage:
-        """By the proxy's own count; where it has none, by what the texts seem to take."""
+        """The usage by the proxy's own count, or else by the length of the texts."""
         prompt = prompt if tokens.prompt is None else tokens.prompt
         return priced(prompt, written if tokens.completion is None else tokens.completion, self._settings)
 
-    def _stands(self, said: Said, case: Case, *, is_suspected: bool) -> Classification:
-        """What the model said, cut to what we keep and held against labels and history."""
+    def _stands(self, answer: Answer, case: Case, *, is_suspected: bool) -> Classification:
+        """The classification in a model's answer, cut to our limits and compared with labels and history."""
         classification = Classification(
-            said.severity,
-            said.confidence,
-            said.category,
-            said.summary,
-            said.probable_cause,
-            tuple(said.recommendations),
-            said.reasoning,
-            tuple(said.tags),
+            answer.severity,
+            answer.confidence,
+            answer.category,
+            answer.summary,
+            answer.probable_cause,
+            tuple(answer.recommendations),
+            answer.reasoning,
+            tuple(answer.tags),
             "llm",
             self.name,
             self._clock(),
@@ -157,11 +159,11 @@ def _guessed(characters: int) -> int:
 
 
 def _suspected(cases: Sequence[Case]) -> list[int]:
-    """In a thread: a hostile text may take tens of milliseconds."""
+    """The numbers of suspicious cases. For a thread: a hostile text may take tens of milliseconds."""
     return [number for number, case in enumerate(cases) if is_suspicious(case)]
 
 
 def _raise_if_all(errors: Sequence[Retryable | Rejected], parts: int) -> None:
-    """Raises what may work later before what will not."""
+    """Raise an error if all parts failed, first of all one that may pass later."""
     if parts and len(errors) == parts:
         raise next((error for error in errors if isinstance(error, Retryable)), errors[0])

@@ -13,7 +13,7 @@ _PRODUCTION = re.compile(r"(?:^|[-_./ ])(?<!pre-)(?<!non-)(?:prod|prd|production
 
 
 def place_for_tests(labels: Mapping[str, str]) -> str | None:
-    """The label that says so, in words; None for production and for whatever does not say."""
+    """The label that names a place for tests, in words; None for production, and where no label names a place."""
     for name in (*_SAYS_SO, *_HINTS_AT_IT):
         value = labels.get(name, "").lower()
         if _PRODUCTION.search(value) and name in _SAYS_SO:

@@ -59,7 +59,7 @@ For each entry give exactly one classification under its `id`:
 
 
 class Prompt(NamedTuple):
-    """One call's messages. `sent` holds each case's own document, `ids` what the answers are matched by."""
+    """One call's messages. `sent` holds each case's own document, `ids` the names by which answers are matched."""
 
     system: str
     user: str
@@ -68,7 +68,7 @@ class Prompt(NamedTuple):
 
     @property
     def tokens(self) -> int:
-        """A guess at what it takes, rather high."""
+        """A guess at the tokens of the messages, rather high."""
         return (len(self.system.encode()) + len(self.user.encode())) // _BYTES_A_TOKEN + 1
 
 
@@ -80,7 +80,7 @@ def prompt(cases: Sequence[Case], redaction: Redaction) -> Prompt:
 
 
 def document(case: Case, redaction: Redaction) -> dict[str, Any]:
-    """A case as the model is told it: labels, annotations, and what only the history knows."""
+    """A case as the model gets it: labels, annotations, and what only the history knows."""
     return {
         "began": case.starts_at.isoformat(),
         "alerts_waiting": case.waiting,
@@ -110,7 +110,7 @@ def _history(past: Past, redaction: Redaction) -> dict[str, Any]:
         "also_began_within_five_minutes": [
             _text(name, redaction, MOST_LABEL_CHARACTERS) for name in past.around[:MOST_AROUND]
         ],
-        "similar": [_similar(one, redaction) for one in past.similar[:MOST_SIMILAR]],
+        "similar": [_similar(similar, redaction) for similar in past.similar[:MOST_SIMILAR]],
     }
 
 
@@ -126,17 +126,17 @@ def _similar(similar: Similar, redaction: Redaction) -> dict[str, Any]:
 def _pairs(
     pairs: Mapping[str, str], redaction: Redaction, *, first: Sequence[str], most: int, longest: int
 ) -> dict[str, str]:
-    """The most telling ones, cut, as many as there is room for."""
-    kept: dict[str, str] = {}
+    """The most telling pairs, cut, as many as there is room for."""
+    selection: dict[str, str] = {}
     room = MOST_PAIRS_CHARACTERS
     for name in [name for name in _ordered(pairs, first) if pairs[name]][:most]:
-        told, value = redaction.pair(name[:MOST_NAME_CHARACTERS], pairs[name][:_REDACTED_CHARACTERS])
+        redacted_name, value = redaction.pair(name[:MOST_NAME_CHARACTERS], pairs[name][:_REDACTED_CHARACTERS])
         value = _cut(value, min(longest, room))
-        room -= len(told) + len(value)
+        room -= len(redacted_name) + len(value)
         if room <= 0:
             break
-        kept[told] = value
-    return kept
+        selection[redacted_name] = value
+    return selection
 
 
 def _ordered(names: Iterable[str], first: Sequence[str]) -> Iterator[str]:

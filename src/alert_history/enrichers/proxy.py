@@ -48,7 +48,7 @@ _CODES = {
     "content_filter": "a content filter refuses it",
     "content_policy_violation": "a content filter refuses it",
 }
-"""What a proxy's codes mean. Others are not told: they may hold anything."""
+"""What a proxy's codes mean. Other codes are left out of errors: they may hold anything."""
 _FINAL_CODES = frozenset(_CODES) - {"insufficient_quota"}
 _TOOL_CALL = {"type": "function", "function": {"name": NAME}}
 _OF_THIS_MACHINE = "x-stainless-"
@@ -82,7 +82,7 @@ class _Models(msgspec.Struct):
 
 
 class _WrongForm(Rejected):
-    """It refuses the request as such, and perhaps for its form."""
+    """The proxy refuses the request as such, perhaps for its form."""
 
 
 def llm_available() -> str | None:
@@ -93,7 +93,7 @@ def llm_available() -> str | None:
 
 
 def base_url(url: str) -> str:
-    """Where the API is: `/v1` is added unless the path names a version."""
+    """The URL of the API: `/v1` is added unless the path names a version."""
     url = _ENDPOINT.sub("", url).rstrip("/")
     path = url.partition("://")[2].partition("/")[2]
     return url if _VERSION.search(f"/{path}") else f"{url}/v1"
@@ -102,7 +102,7 @@ def base_url(url: str) -> str:
 class Proxy:
     """The proxy of LLM_PROXY_URL. Remembers which way of asking it understands. To be closed.
 
-    `unusable` is told of each answer that is none to the question: its body, and what was asked.
+    `unusable` is called for each answer that is none to the question, with its body and the question.
     """
 
     def __init__(
@@ -141,7 +141,7 @@ class Proxy:
             raise Rejected(str(first))
 
     async def models(self) -> list[str] | None:
-        """The names of the models that it lists; None if it has no list. Raises: Retryable, Rejected."""
+        """The names of the models that the proxy lists; None if it has no list. Raises: Retryable, Rejected."""
         async with self._in_time():
             client = await self._connected()
             try:
@@ -160,7 +160,7 @@ class Proxy:
             await self._client.close()
 
     async def _ask_known(self, way: _Way, system: str, user: str, read: Callable[[Reply], T]) -> tuple[Reply, T]:
-        """The way that has worked. When it works no more, the next call finds out anew what does."""
+        """Ask in the way that has worked. After a failure the next call tries all ways anew."""
         try:
             return await self._ask(way, system, user, read)
         except (_WrongForm, NotAsked) as error:
@@ -183,14 +183,14 @@ class Proxy:
             raise
 
     def _login(self) -> Any:
-        """The client sends the key by itself; that there is none, it wants to be told with each request."""
+        """The headers of the login. The client sends a key by itself; a missing key must be stated in each request."""
         import openai
 
         return {} if self._settings.llm_api_key else {"Authorization": openai.omit}
 
     @asynccontextmanager
     async def _in_time(self) -> AsyncIterator[None]:
-        """However slowly it drips: the client's own timeouts begin anew with every byte."""
+        """Bound the whole exchange, however slowly it drips: the client's own timeouts begin anew with every byte."""
         seconds = self._settings.llm_timeout_seconds
         try:
             async with asyncio.timeout(seconds):

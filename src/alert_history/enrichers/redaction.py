@@ -2,7 +2,7 @@
 
 Every pattern is RE2, so a text takes time linear in its length, however it was made. Secrets become `[secret]`;
 addresses become names (`ip-1`, `email-2`) that stay the same within one call, so that the model can still tell them
-apart. It finds what looks like a secret; a password inside a sentence it can't tell from a word.
+apart. Redaction finds what looks like a secret; a password inside a sentence looks like any word.
 For users: docs/how-to/llm.md.
 """
 
@@ -59,7 +59,7 @@ class Redactor:
         self._own = [_Rule(_compiled(line), _blanked) for line in lines if line]
 
     def begin(self) -> "Redaction":
-        """For one call: what it names, it names the same until the end."""
+        """The redaction of one call: a value has the same name until the end."""
         return Redaction([*self._own, *_rules()])
 
 
@@ -83,7 +83,7 @@ class Redaction:
         return self.text(name), SECRET if is_secret else self.text(value)
 
     def name(self, kind: str, value: str) -> str:
-        """The name that stands for it: the kind and a number."""
+        """The name that stands for the value: the kind and a number."""
         known = sum(1 for other, _ in self._names if other == kind)
         return self._names.setdefault((kind, value.lower()), f"{kind}-{known + 1}")
 
@@ -92,49 +92,49 @@ def visible(text: str) -> str:
     """The text as a reader sees it: compatible forms as one (NFKC), nothing invisible, no lone surrogates."""
     text = text.encode("utf-8", "replace").decode()
     plain = text if text.isascii() else unicodedata.normalize("NFKC", text)
-    found: str = _invisible().sub("", plain)
-    return found
+    shown: str = _invisible().sub("", plain)
+    return shown
 
 
 def hides_something(text: str) -> bool:
-    """Whether characters are in it that no reader sees, other than line ends and tabs."""
+    """Whether the text holds characters that no reader sees, other than line ends and tabs."""
     return _invisible().search(text.encode("utf-8", "replace").decode()) is not None
 
 
-def _replaced(replace: Callable[[_Match, Redaction], str], redaction: Redaction, found: _Match) -> str:
-    return replace(found, redaction) if found.group() else ""
+def _replaced(replace: Callable[[_Match, Redaction], str], redaction: Redaction, match: _Match) -> str:
+    return replace(match, redaction) if match.group() else ""
 
 
 # --- What takes the place ---------------------------------------------------------------------------------------------
 
 
-def _blanked(_found: _Match, _redaction: Redaction) -> str:
+def _blanked(_match: _Match, _redaction: Redaction) -> str:
     return REDACTED
 
 
-def _secret(_found: _Match, _redaction: Redaction) -> str:
+def _secret(_match: _Match, _redaction: Redaction) -> str:
     return SECRET
 
 
-def _value_only(found: _Match, _redaction: Redaction) -> str:
+def _value_only(match: _Match, _redaction: Redaction) -> str:
     """The first group stays: it says what the secret is for."""
-    return f"{found.group(1)}{SECRET}"
+    return f"{match.group(1)}{SECRET}"
 
 
-def _login(found: _Match, _redaction: Redaction) -> str:
-    return f"{found.group(1)}{SECRET}@"
+def _login(match: _Match, _redaction: Redaction) -> str:
+    return f"{match.group(1)}{SECRET}@"
 
 
-def _if_random(found: _Match, _redaction: Redaction) -> str:
-    text = found.group()
+def _if_random(match: _Match, _redaction: Redaction) -> str:
+    text = match.group()
     kinds = (str.islower, str.isupper, str.isdigit)
     return SECRET if all(any(map(kind, text)) for kind in kinds) else text
 
 
-def _card(found: _Match, _redaction: Redaction) -> str:
-    digits = [int(char) for char in found.group() if char.isdigit()]
+def _card(match: _Match, _redaction: Redaction) -> str:
+    digits = [int(char) for char in match.group() if char.isdigit()]
     is_card = _MIN_CARD_DIGITS <= len(digits) <= _MAX_CARD_DIGITS and _is_luhn(digits)
-    return "[card]" if is_card else found.group()
+    return "[card]" if is_card else match.group()
 
 
 def _is_luhn(digits: list[int]) -> bool:
@@ -142,21 +142,21 @@ def _is_luhn(digits: list[int]) -> bool:
     return (sum(digits[-1::-2]) + sum(d - 9 if d > _LUHN_DOUBLED_MAX else d for d in doubled)) % 10 == 0
 
 
-def _email(found: _Match, redaction: Redaction) -> str:
-    return redaction.name("email", found.group())
+def _email(match: _Match, redaction: Redaction) -> str:
+    return redaction.name("email", match.group())
 
 
-def _phone(found: _Match, redaction: Redaction) -> str:
-    return redaction.name("phone", "".join(filter(str.isdigit, found.group())))
+def _phone(match: _Match, redaction: Redaction) -> str:
+    return redaction.name("phone", "".join(filter(str.isdigit, match.group())))
 
 
-def _ip(found: _Match, redaction: Redaction) -> str:
-    """Only what is an address by itself: no time of day, no `std::string`, no hardware address."""
-    text = found.group()
+def _ip(match: _Match, redaction: Redaction) -> str:
+    """A name for an address that stands by itself; times of day, `std::string` and hardware addresses stay."""
+    text = match.group()
     start = int(text.startswith(":") and not text.startswith("::"))
     end = len(text) if text.endswith("::") else len(text.rstrip(".:"))
-    before = found.string[found.start() - 1 : found.start()] if not start else ""
-    after = found.string[found.end() : found.end() + 1] if end == len(text) else ""
+    before = match.string[match.start() - 1 : match.start()] if not start else ""
+    after = match.string[match.end() : match.end() + 1] if end == len(text) else ""
     if before.isalnum() or after.isalnum() or not any(map(str.isalnum, text)):
         return text
     try:
@@ -166,9 +166,9 @@ def _ip(found: _Match, redaction: Redaction) -> str:
     return text[:start] + redaction.name("ip", str(address)) + text[end:]
 
 
-def _ip_in_a_name(found: _Match, redaction: Redaction) -> str:
-    """As EC2 names its hosts: `ip-10-0-0-1`. The same name as for the address itself."""
-    return redaction.name("ip", found.group().removeprefix("ip-").replace("-", "."))
+def _ip_in_a_name(match: _Match, redaction: Redaction) -> str:
+    """A name for a host as EC2 names it, `ip-10-0-0-1`: the same as for the address itself."""
+    return redaction.name("ip", match.group().removeprefix("ip-").replace("-", "."))
 
 
 # --- Patterns ---------------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Classification by rules: labels, name and history, no network. What they say is what they can show evidence for.
+"""Classification by rules: labels, name and history, no network. Rules say only what they have evidence for.
 
 Every piece of evidence names a severity and has a weight; the heaviest decides, those that agree make it surer, those
 that contradict less sure. Annotations decide nothing: whoever can make an alert fire can write them.
@@ -71,88 +71,88 @@ class RulesEnricher:
 
 
 def classify_by_rules(case: Case, *, now: datetime) -> Classification:
-    """What labels, name and history say. The heaviest evidence decides; the others are named."""
+    """The classification by labels, name and history. The heaviest evidence decides; all evidence is named."""
     family = family_of(case.labels.get("alertname", ""))
-    evidence = sorted(_evidence(case, family), key=lambda one: -one.weight)
+    evidence = sorted(_evidence(case, family), key=lambda piece: -piece.weight)
     severity = evidence[0].severity
-    told = Classification(
+    classification = Classification(
         severity,
         _confidence(evidence),
         family.category,
         _summary(case, family),
         family.cause,
         tuple(_advice(case, family, severity))[:MAX_RECOMMENDATIONS],
-        " ".join(f"{one.reason}." for one in evidence),
+        " ".join(f"{piece.reason}." for piece in evidence),
         tuple(_tags(case, family)),
         "rules",
         "rules",
         now,
     )
-    return capped(told)
+    return capped(classification)
 
 
 def _confidence(evidence: Sequence[Evidence]) -> float:
-    """How sure the heaviest is beside the others: each that agrees takes a third of the doubt, each other adds some."""
+    """How sure the heaviest evidence is: evidence that agrees takes up to a third of the doubt, other adds some."""
     first, *others = evidence
     doubt = 1 - first.weight
-    for one in others:
-        doubt *= 1 - one.weight / 3 if one.severity == first.severity else 1 + one.weight / 3
+    for other in others:
+        doubt *= 1 - other.weight / 3 if other.severity == first.severity else 1 + other.weight / 3
     return round(min(max(1 - doubt, _LEAST_SURE), _MOST_SURE), 2)
 
 
 def _evidence(case: Case, family: Family) -> Iterator[Evidence]:
-    said = _by_label(case, family)
-    yield said
+    label_evidence = _by_label(case, family)
+    yield label_evidence
     if family.category == "self-test":
         yield Evidence("noise", 0.95, "Alerts of this name fire on purpose")
         return
     place = place_for_tests(case.labels)
     if place is not None:
         yield Evidence("info", 0.82, f"It is in {place}, where nobody is hurt")
-    yield from _by_knowledge(family, said.severity, is_elsewhere=place is None)
-    yield from _by_habit(case, family._replace(is_fault=family.is_fault and place is None), said.severity)
-    yield from _by_novelty(case, family, said.severity)
+    yield from _by_knowledge(family, label_evidence.severity, is_elsewhere=place is None)
+    yield from _by_habit(case, family._replace(is_fault=family.is_fault and place is None), label_evidence.severity)
+    yield from _by_novelty(case, family, label_evidence.severity)
 
 
 def _by_label(case: Case, family: Family) -> Evidence:
-    said = labelled_severity(case.labels)
-    if said.severity is not None:
-        return Evidence(said.severity, 0.72, f"Its label says {said.word}")
-    reason = f"Its label {said.word!r} is no severity we know" if said.word else "It has no severity label"
+    label = labelled_severity(case.labels)
+    if label.severity is not None:
+        return Evidence(label.severity, 0.72, f"Its label says {label.word}")
+    reason = f"Its label {label.word!r} is no severity we know" if label.word else "It has no severity label"
     if family.is_unknown:
         return Evidence("warning", 0.35, reason)
     return Evidence(family.usual, 0.65, f"{reason}; {family.category} alerts like it are mostly {family.usual}")
 
 
-def _by_knowledge(family: Family, said: Severity, *, is_elsewhere: bool) -> Iterator[Evidence]:
-    """What is known of such alerts, whatever the label says: down by one step at most, and not up where tests are."""
+def _by_knowledge(family: Family, severity: Severity, *, is_elsewhere: bool) -> Iterator[Evidence]:
+    """What is known of such alerts, whatever the label says: down by one step at most, up only outside test places."""
     level = QUIETEST_FIRST.index
     if is_elsewhere and family.at_least is not None:
-        is_raised = level(family.at_least) > level(said)
+        is_raised = level(family.at_least) > level(severity)
         weight = 0.9 if family.at_least == "critical" else 0.78
         if is_raised or family.at_least == "critical":
             yield Evidence(family.at_least, weight, f"It means that {family.what}")
-    if family.at_most is not None and level(said) > level(family.at_most):
-        lowered = max(family.at_most, QUIETEST_FIRST[level(said) - 1], key=level)
+    if family.at_most is not None and level(severity) > level(family.at_most):
+        lowered = max(family.at_most, QUIETEST_FIRST[level(severity) - 1], key=level)
         yield Evidence(lowered, 0.78, f"Such an alert is rarely more than {family.at_most}: {family.what}")
 
 
-def _by_habit(case: Case, family: Family, said: Severity) -> Iterator[Evidence]:
+def _by_habit(case: Case, family: Family, severity: Severity) -> Iterator[Evidence]:
     past = case.past
     if past.month >= _ENOUGH and past.brief >= _MOSTLY * past.month:
         yield Evidence("noise", 0.86, f"{past.brief} of the last {past.month} ended by themselves within a minute")
     for reason in _habits(case):
         if not family.is_fault:
-            is_grave = family.is_unknown and said == "critical"
+            is_grave = family.is_unknown and severity == "critical"
             yield Evidence("warning" if is_grave else "noise", 0.83, reason)
-        elif said == "critical" and family.usual != "critical" and len(past.around) < _MANY_AROUND:
+        elif severity == "critical" and family.usual != "critical" and len(past.around) < _MANY_AROUND:
             yield Evidence("warning", 0.78, f"{reason}; it has healed by itself each time")
     if past.days_seen >= _CHRONIC_DAYS and (past.median_seconds or 0) >= _LONG_SECONDS and not family.is_fault:
         yield Evidence("info", 0.76, f"It was there on {past.days_seen} of the last 30 days, mostly for long")
 
 
 def _habits(case: Case) -> Iterator[str]:
-    """What it is in the habit of, in words."""
+    """The habits of the alert, in words."""
     past = case.past
     if past.is_flapping:
         yield f"It flaps: {past.flaps} changes in the last hour"
@@ -161,13 +161,13 @@ def _habits(case: Case) -> Iterator[str]:
         yield f"{past.same_hour} of the last {past.month} began between {hour} and {(hour + 1) % 24} h UTC"
 
 
-def _by_novelty(case: Case, family: Family, said: Severity) -> Iterator[Evidence]:
+def _by_novelty(case: Case, family: Family, severity: Severity) -> Iterator[Evidence]:
     past = case.past
     if past.month > 0 or not past.is_known:
         return
     if not family.is_unknown:
         yield Evidence(family.usual, 0.4, "It was not seen in the last 30 days")
-    if said == "info" and len(past.around) >= _MANY_AROUND and family.usual != "info":
+    if severity == "info" and len(past.around) >= _MANY_AROUND and family.usual != "info":
         yield Evidence("warning", 0.78, f"It is new, and {len(past.around)} others began with it")
 
 
@@ -209,13 +209,13 @@ def _advice(case: Case, family: Family, severity: Severity) -> Iterator[str]:
 
 
 def _filled(advice: str, case: Case) -> str:
-    """The advice with its labels: those that all alerts of the shape share, and that can do no harm in a command."""
+    """The advice with values of labels that all alerts of the shape share, if a value can do no harm in a command."""
     shared = stable_labels(case.labels)
 
     def value(name: re.Match[str]) -> str:
-        held = case.labels.get(name[1], "")
-        is_fit = shared.get(name[1]) == held and _SAFE_IN_A_COMMAND.fullmatch(held)
-        return held if is_fit else name[1].upper()
+        text = case.labels.get(name[1], "")
+        is_fit = shared.get(name[1]) == text and _SAFE_IN_A_COMMAND.fullmatch(text)
+        return text if is_fit else name[1].upper()
 
     return _PLACEHOLDER.sub(value, advice)
 
