@@ -1,1 +1,1 @@
-"""Whom alerts are passed on to, one vendor a file. Found by entry point, so others can add their own."""
+"""Whom alerts are passed on to, one vendor a file. Other packages add their own by an entry point."""

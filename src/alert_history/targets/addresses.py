@@ -31,7 +31,7 @@ _LOW_BITS = 0xFFFFFFFF
 
 
 def why_forbidden(address: Address, *, allow_private: bool) -> str | None:
-    """Why it must not be called, in words that follow "is"; None if it may. An address inside another counts too."""
+    """Why an address must not be called, in words that follow "is"; None if it may. Addresses inside it count too."""
     address = IPv6Address(int(address)) if isinstance(address, IPv6Address) else address  # without a scope
     reasons = (_why_forbidden(each, allow_private=allow_private) for each in (address, *_inside(address)))
     return next((reason for reason in reasons if reason), None)

@@ -71,11 +71,11 @@ def make(spec: TargetSpec, client: httpx.AsyncClient) -> "AlertmanagerTarget":
 
 
 class AlertmanagerTarget:
-    """One receiver of Alertmanager's webhook, or one Alertmanager. Both take the same twice without harm."""
+    """One receiver of Alertmanager's webhook, or one Alertmanager. Both take a repeat without harm."""
 
     speaks_of_groups = True
     default_rate_per_minute = 600.0
-    takes_follow_ups = False  # Alertmanager sends no such thing, and its receivers would take it for a new firing
+    takes_follow_ups = False  # Alertmanager sends none, and its receivers would take one for a new firing
 
     def __init__(self, url: str, client: httpx.AsyncClient) -> None:
         self._url = url
@@ -114,8 +114,8 @@ def forwarded_group(alerts: Sequence[Outgoing]) -> ForwardedGroup:
 def posted_alerts(alerts: Sequence[Outgoing]) -> list[PostedAlert]:
     """The alerts as Prometheus posts them.
 
-    A classification is in the annotations alone: labels name the alert there, and its resolve must have the same.
-    Nobody refreshes them until something changes, so one that fires gets an end far ahead; its resolve overrides it.
+    A classification is in the annotations alone: labels name the alert there, and its resolve must have equal labels.
+    Nobody refreshes the alerts until something changes, so a firing alert gets a far end, which its resolve overrides.
     """
     return [
         PostedAlert(
@@ -142,7 +142,7 @@ def _labels(alert: Outgoing) -> dict[str, str]:
 
 
 def _posted_labels(alert: Outgoing) -> dict[str, str]:
-    """Its labels; an Alertmanager refuses an alert of which none has a value."""
+    """The alert's labels, or a stand-in: an Alertmanager refuses an alert whose labels are all empty."""
     return alert.labels if any(alert.labels.values()) else {"alertname": NAMELESS}
 
 

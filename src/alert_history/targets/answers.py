@@ -20,8 +20,8 @@ import msgspec
 from alert_history.domain.target import TargetSpec
 from alert_history.errors import Rejected, Retryable
 
-MAX_ANSWER_BYTES = 512 * 1024  # some answer with all that they were told
-MAX_SAID_CHARACTERS = 200
+MAX_ANSWER_BYTES = 512 * 1024  # some repeat the whole message in their answer
+MAX_EXCERPT_CHARACTERS = 200
 LONGEST_WAIT_SECONDS = 24 * 3600.0
 
 _WITHOUT_TIMEOUTS_SECONDS = 60.0
@@ -74,13 +74,13 @@ async def post(
 ) -> Answer:
     """Send `body` (JSON unless `headers` say otherwise); the answer if the target took it.
 
-    One attempt, no longer than the client's timeouts together, however slowly the answer drips. Of the errors' texts
-    the URL's own secrets and all of `secrets` are kept out, even where the answer repeats them. `says_gone` knows the
+    One attempt, no longer than the client's timeouts together, however slowly the answer drips. Errors' texts hold
+    neither the URL's own secrets nor any of `secrets`, even where the answer repeats one. `says_gone` knows the
     vendor's own words, besides 410, for wanting no message any more.
 
     Raises:
-        Retryable: it was not reached, did not answer in time, or asks to be tried again.
-        Rejected: it refuses this.
+        Retryable: the target was not reached, did not answer in time, or asks to be tried again.
+        Rejected: the target refuses the message.
     """
     sent = {"content-type": "application/json", "accept-encoding": "identity"} | _lower(headers or {})
     try:
@@ -98,8 +98,8 @@ async def post(
 
 def refusal(answer: Answer, *, now: datetime, secrets: Collection[str] = ()) -> Retryable | Rejected:
     """What an answer other than 2xx means. `now` counts where the answer has no `Date` of its own."""
-    said = _said(answer.text, secrets)
-    reason = f"answered {answer.status}: {said}" if said else f"answered {answer.status}"
+    excerpt = _excerpt(answer.text, secrets)
+    reason = f"answered {answer.status}: {excerpt}" if excerpt else f"answered {answer.status}"
     if answer.status in _TRY_AGAIN or answer.status >= httpx.codes.INTERNAL_SERVER_ERROR:
         return Retryable(reason, after_seconds=_wait_seconds(answer, now))
     if answer.status < httpx.codes.BAD_REQUEST:
@@ -129,16 +129,16 @@ def url_of(spec: TargetSpec, key: str, *, default: str | None = None) -> str:
 
 
 def url_shown(url: str) -> str:
-    """The URL without what may be secret: its scheme, host and port, `/…` for the rest."""
+    """The URL with secrets masked: its scheme, host and port, `/…` for the rest."""
     parsed = httpx.URL(url)
     origin = f"{parsed.scheme}://{parsed.netloc.decode()}"
     return origin if parsed.raw_path in {b"", b"/"} else f"{origin}/…"
 
 
 def not_its_own(answer: Answer, vendor: str, *, secrets: Collection[str] = ()) -> Retryable:
-    """For a 2xx that is not the vendor's: something between it and us, so nothing is known to have been taken."""
-    said = _said(answer.text, secrets)
-    return Retryable(f"answered {answer.status}, but not as {vendor} does: {said or 'nothing said'}")
+    """For a 2xx from something between the vendor and us: whether the message was taken is unknown."""
+    excerpt = _excerpt(answer.text, secrets)
+    return Retryable(f"answered {answer.status}, but not as {vendor} does: {excerpt or 'nothing said'}")
 
 
 async def _exchange(client: httpx.AsyncClient, request: httpx.Request) -> Answer:
@@ -163,11 +163,11 @@ def _longest_seconds(timeout: httpx.Timeout) -> float:
     return sum(part for part in parts if part is not None) or _WITHOUT_TIMEOUTS_SECONDS
 
 
-# --- Why it was not reached -------------------------------------------------------------------------------------------
+# --- Why a target was not reached -------------------------------------------------------------------------------------
 
 
 def _why_unreached(error: Exception) -> str:
-    """In words of our own, as a library's may hold the URL."""
+    """Why a target was not reached, in our own words: a library's words may hold the URL."""
     for cause in _causes(error):
         if isinstance(cause, ssl.SSLCertVerificationError):
             return f"its certificate is not accepted: {cause.verify_message}"
@@ -216,15 +216,15 @@ def _date(text: str) -> datetime | None:
     return None
 
 
-# --- What it said -----------------------------------------------------------------------------------------------------
+# --- An answer in brief -----------------------------------------------------------------------------------------------
 
 
-def _said(text: str, secrets: Collection[str]) -> str:
-    """The beginning of what it said, on one line, without markup and secrets."""
+def _excerpt(text: str, secrets: Collection[str]) -> str:
+    """The beginning of an answer's text, on one line, without markup and secrets."""
     without = _redactor(secrets)
     line = " ".join(_UNSHOWABLE.sub(" ", _TAG.sub(" ", without(text))).split())
     shown = without(line)
-    return shown if len(shown) <= MAX_SAID_CHARACTERS else f"{shown[: MAX_SAID_CHARACTERS - 1]}…"
+    return shown if len(shown) <= MAX_EXCERPT_CHARACTERS else f"{shown[: MAX_EXCERPT_CHARACTERS - 1]}…"
 
 
 def _redactor(secrets: Collection[str]) -> Callable[[str], str]:
@@ -236,7 +236,7 @@ def _redactor(secrets: Collection[str]) -> Callable[[str], str]:
 
 
 def _secrets_of(url: str) -> list[str]:
-    """What of a URL may be secret: itself, who logs in with it, its query, and long parts of its path."""
+    """The parts of a URL that may be secret: the whole, its login, its query, and long parts of its path."""
     parsed = httpx.URL(url)
     parts = [part for part in parsed.path.split("/") if len(part) >= _TOKEN_CHARACTERS]
     query = parsed.query.decode(errors="replace")

@@ -44,7 +44,7 @@ _here = threading.local()
 
 
 class _Outcome(msgspec.Struct, frozen=True):
-    """What came of telling one service. `status` is that of its answer, if it is known."""
+    """How one service took a message. `status` is that of its answer, if the status is known."""
 
     service: str
     is_taken: bool
@@ -53,7 +53,7 @@ class _Outcome(msgspec.Struct, frozen=True):
 
     @property
     def is_final(self) -> bool:
-        """Whether it can never succeed."""
+        """Whether another try can never succeed."""
         if self.status is None:
             return self.forbidden is not None
         return httpx.codes.MULTIPLE_CHOICES <= self.status < httpx.codes.INTERNAL_SERVER_ERROR and (
@@ -62,14 +62,14 @@ class _Outcome(msgspec.Struct, frozen=True):
 
     @property
     def reason(self) -> str:
-        """Why it was not taken."""
+        """Why the message was not taken."""
         if self.forbidden:
             return f"{self.service} is at {self.forbidden}"
         return f"{self.service} answered {self.status}" if self.status else f"{self.service} did not take it"
 
 
 class _Watch:
-    """What one service does in one thread: where it may connect to, and what its log tells of the answer."""
+    """Watches one service in one thread: where it may connect to, and which answer its log shows."""
 
     def __init__(self, *, allow_private: bool) -> None:
         self._allow_private = allow_private
@@ -77,7 +77,7 @@ class _Watch:
         self.forbidden: str | None = None
 
     def connecting(self, address: Any) -> None:
-        """Raises PermissionError where nothing may connect to."""
+        """Called before a connection. Raises PermissionError if the address is forbidden."""
         if reason := _why_forbidden(address, allow_private=self._allow_private):
             self.forbidden = reason
             raise PermissionError(reason)
@@ -85,12 +85,12 @@ class _Watch:
     def logged(self, record: logging.LogRecord) -> None:
         """Take from a line of apprise's log the status that the service answered."""
         with suppress(TypeError, ValueError):
-            if found := _STATUS.search(record.getMessage()):
-                self.status = int(found[1])
+            if match := _STATUS.search(record.getMessage()):
+                self.status = int(match[1])
 
 
 def make(spec: TargetSpec, client: httpx.AsyncClient) -> "AppriseTarget":
-    """A target of one or more apprise URLs. `client` tells the timeouts, and whether private addresses are allowed.
+    """A target of one or more apprise URLs. `client` gives the timeouts, and whether private addresses are allowed.
 
     Raises: ValueError when apprise is not installed, or `url` is missing or holds a URL that can't be used.
     """
@@ -108,7 +108,7 @@ def prepare() -> None:
 
 
 class AppriseTarget:
-    """Some of apprise's services, told one after the other. If one of them fails, all are told again."""
+    """Some of apprise's services, called one after the other. If one of them fails, all are called again."""
 
     speaks_of_groups = True
     takes_follow_ups = False  # to most services it would be one more message that wakes somebody
@@ -126,7 +126,7 @@ class AppriseTarget:
         try:
             async with asyncio.timeout(self._deadline_seconds):
                 await self._is_free.acquire()  # until the thread ends, even where nobody waits for it any more
-                outcomes = await _in_thread(lambda: self._tell(text), self._is_free.release)
+                outcomes = await _in_thread(lambda: self._notify(text), self._is_free.release)
         except TimeoutError:
             raise Retryable("no answer in time") from None
         _raise_failures(outcomes)
@@ -135,8 +135,8 @@ class AppriseTarget:
     def url_shown(self) -> str:
         return f"apprise: {', '.join(dict.fromkeys(str(service.service_name) for service in self._services))}"
 
-    def _tell(self, text: Text) -> list[_Outcome]:
-        return [_told(service, text, _Watch(allow_private=self._allow_private)) for service in self._services]
+    def _notify(self, text: Text) -> list[_Outcome]:
+        return [_outcome(service, text, _Watch(allow_private=self._allow_private)) for service in self._services]
 
 
 def _raise_failures(outcomes: Sequence[_Outcome]) -> None:
@@ -177,7 +177,7 @@ async def _in_thread(work: Callable[[], list[_Outcome]], when_ended: Callable[[]
     return await answer
 
 
-def _told(service: Any, text: Text, watch: _Watch) -> _Outcome:
+def _outcome(service: Any, text: Text, watch: _Watch) -> _Outcome:
     _here.watch = watch
     try:
         is_taken = bool(
@@ -197,17 +197,17 @@ def _told(service: Any, text: Text, watch: _Watch) -> _Outcome:
 
 
 def _why_forbidden(address: Any, *, allow_private: bool) -> str | None:
-    """Why a socket must not be connected to that address; None if it may, or if it is connected already."""
+    """Why a socket must not connect to that address; None if it may, or if it is connected already."""
     if address is None:
         return None
     if not isinstance(address, tuple):
         return "a socket file, which is no target"
     try:
-        found = ip_address(str(address[0]))
+        ip = ip_address(str(address[0]))
     except ValueError:
         return "a name that was not looked up"
-    reason = why_forbidden(found, allow_private=allow_private)
-    return f"{found}, {reason}" if reason else None
+    reason = why_forbidden(ip, allow_private=allow_private)
+    return f"{ip}, {reason}" if reason else None
 
 
 def _audit(event: str, arguments: tuple[Any, ...]) -> None:
@@ -217,7 +217,7 @@ def _audit(event: str, arguments: tuple[Any, ...]) -> None:
 
 
 class _Listener(logging.Handler):
-    """All that hears apprise's log."""
+    """The only handler of apprise's log."""
 
     def emit(self, record: logging.LogRecord) -> None:
         if watch := getattr(_here, "watch", None):
@@ -244,7 +244,7 @@ def _library() -> ModuleType:
 
 
 def _service(url: str, number: int, *, allow_private: bool) -> Any:
-    """Apprise's own object for the URL. Raises ValueError that tells the URL's number and never what is in it."""
+    """Apprise's own object for the URL. Raises ValueError that names the URL's number alone, as a URL is secret."""
     apprise = _library()
     scheme = url.partition("://")[0].lower()
     if scheme in OF_THIS_MACHINE:
@@ -270,7 +270,7 @@ def _service(url: str, number: int, *, allow_private: bool) -> Any:
 
 
 def _tame(service: Any, timeout: httpx.Timeout) -> None:
-    """Let it follow no redirect, whatever its URL says, and wait no longer than other targets may."""
+    """Let the service follow no redirect, whatever its URL says, and wait no longer than other targets may."""
     service.redirects = False
     service.socket_connect_timeout = timeout.connect or _WITHOUT_TIMEOUT_SECONDS
     service.socket_read_timeout = timeout.read or _WITHOUT_TIMEOUT_SECONDS

@@ -1,6 +1,6 @@
 """What people read through apprise: a title and a body in plain text, for chats, e-mail and text messages alike.
 
-Must not know apprise: it turns the text into what each service wants, and cuts it to each one's length.
+Must not know apprise, which turns the text into what each service wants, and cuts it to the service's length.
 """
 
 from collections.abc import Mapping, Sequence
@@ -41,7 +41,7 @@ _IN_TITLE = frozenset({"alertname", "severity"})
 
 
 class Text(msgspec.Struct, frozen=True):
-    """What is told. `kind` is apprise's word for how urgent it is; services show it as a colour or an icon."""
+    """The text of a message. `kind` is apprise's word for how urgent it is; services show it as a colour or an icon."""
 
     title: str
     body: str
@@ -49,7 +49,7 @@ class Text(msgspec.Struct, frozen=True):
 
 
 def text_of(alerts: Sequence[Outgoing]) -> Text:
-    """What is told of the alerts of one group, firing and resolved mixed; one at least. It calls nobody by mention."""
+    """The text about the alerts of one group, firing and resolved mixed; one at least. Its mentions call nobody."""
     level = loudest(alerts)
     title = " · ".join([f"{MARKS[level]} {status_words(alerts)}", name_words(alerts), *place_words(alerts)])
     return Text(calling_nobody(clipped(title, _TITLE_CHARACTERS)), calling_nobody(_body(alerts)), _KINDS[level])
@@ -57,19 +57,23 @@ def text_of(alerts: Sequence[Outgoing]) -> Text:
 
 def _body(alerts: Sequence[Outgoing]) -> str:
     common = shared(alert.labels for alert in alerts)
-    said_below = shared(alert.annotations for alert in alerts) if len(alerts) > 1 else {}
+    shared_annotations = shared(alert.annotations for alert in alerts) if len(alerts) > 1 else {}
     shown = urgent_first(alerts)[:_ALERTS_SHOWN]
-    parts = [_alert_lines(alert, len(alerts), common=common, said_below=said_below) for alert in shown]
+    parts = [_alert_lines(alert, len(alerts), common=common, shared_annotations=shared_annotations) for alert in shown]
     rest = len(alerts) - len(shown)
     parts += [[f"…and {rest} more"] if rest else []]
     parts += [[plain_text([alert for alert in alerts if alert.status == "firing"])]]
-    parts += [[*_said_lines(said_below), _labels({k: v for k, v in common.items() if k not in _IN_TITLE})]]
+    parts += [
+        [*_annotation_lines(shared_annotations), _labels({k: v for k, v in common.items() if k not in _IN_TITLE})]
+    ]
     parts += [_url_lines({"Sent by": alerts[0].external_url})]
     return "\n\n".join(filter(None, ("\n".join(filter(None, lines)) for lines in parts)))
 
 
-def _alert_lines(alert: Outgoing, among: int, *, common: Mapping[str, str], said_below: Mapping[str, str]) -> list[str]:
-    own = {name: text for name, text in alert.annotations.items() if name not in said_below}
+def _alert_lines(
+    alert: Outgoing, among: int, *, common: Mapping[str, str], shared_annotations: Mapping[str, str]
+) -> list[str]:
+    own = {name: text for name, text in alert.annotations.items() if name not in shared_annotations}
     own_labels = _labels({name: value for name, value in alert.labels.items() if name not in common})
     first, *others = filter(None, [clipped(summary(own), _LINE_CHARACTERS), own_labels, lasting_words(alert, _time)])
     mark = f"{MARKS[urgency(alert) if alert.status == 'firing' else None]} " if among > 1 else ""
@@ -77,7 +81,7 @@ def _alert_lines(alert: Outgoing, among: int, *, common: Mapping[str, str], said
     return [f"{mark}{first}", *others, description, *_url_lines(annotated_urls(own) | {"Source": alert.generator_url})]
 
 
-def _said_lines(annotations: Mapping[str, str]) -> list[str]:
+def _annotation_lines(annotations: Mapping[str, str]) -> list[str]:
     texts = [summary(annotations), description_of(annotations)]
     return [*(clipped(text, _LINE_CHARACTERS) for text in texts), *_url_lines(annotated_urls(annotations))]
 

@@ -59,7 +59,7 @@ class Answer:
         return self._waiting_bytes > _PAUSE_BYTES
 
     async def head(self, timeout_seconds: float | None) -> None:
-        """Wait for `status` and `headers`. Raises: httpx.TransportError, ReadTimeout if nothing comes for so long."""
+        """Wait for `status` and `headers`. Raises: httpx.TransportError, ReadTimeout if nothing comes in time."""
         while not self._has_head:
             await self._wait(timeout_seconds)
 
@@ -88,7 +88,7 @@ class Answer:
     def feed(self, data: bytes) -> None:
         """Take what arrived."""
         if self.is_complete:
-            self.may_follow = False  # it said more than it was asked
+            self.may_follow = False  # the server sent more than was asked
             return
         self._head_bytes += 0 if self._has_head else len(data)
         try:
@@ -98,7 +98,7 @@ class Answer:
             self._fail(httpx.RemoteProtocolError("it does not speak HTTP"))
         if self._head_bytes > MAX_HEAD_BYTES and not self._has_head:
             self._fail(httpx.RemoteProtocolError(f"its headers are more than {MAX_HEAD_BYTES} bytes"))
-        self._tell()
+        self._wake()
 
     def end(self, error: Exception | None) -> None:
         """The connection is gone."""
@@ -108,7 +108,7 @@ class Answer:
             why = httpx.RemoteProtocolError if error is None else httpx.ReadError
             self._fail(why("the connection broke before it answered"))
         self.may_follow = False
-        self._tell()
+        self._wake()
 
     def _ends_with_the_connection(self) -> bool:
         names = {name.lower() for name, _ in self.headers}
@@ -118,14 +118,14 @@ class Answer:
         if self._error is None and not self.is_complete:
             self._error = error
 
-    def _tell(self) -> None:
+    def _wake(self) -> None:
         if self._news is not None and not self._news.done():
             self._news.set_result(None)
 
-    # --- what the parser found ---
+    # --- called by the parser ---
 
     def on_message_begin(self) -> None:
-        if self.is_complete:  # a second answer, which nobody asked for
+        if self.is_complete:  # a second answer, unasked
             self.may_follow = False
 
     def on_header(self, name: bytes, value: bytes) -> None:

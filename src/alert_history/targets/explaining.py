@@ -16,35 +16,35 @@ _LINE_CHARACTERS = 1000
 
 
 def explained(alerts: Iterable[Outgoing]) -> dict[Classification, list[Outgoing]]:
-    """The classifications of `alerts` with those each is of, in their order: one that alerts share comes once."""
-    found: dict[Classification, list[Outgoing]] = {}
+    """The alerts of each classification, in their order: a classification that alerts share comes once."""
+    alerts_by_classification: dict[Classification, list[Outgoing]] = {}
     for alert in alerts:
         if alert.classification is not None:
-            found.setdefault(capped(alert.classification), []).append(alert)
-    return found
+            alerts_by_classification.setdefault(capped(alert.classification), []).append(alert)
+    return alerts_by_classification
 
 
 def unexplained(alerts: Iterable[Outgoing]) -> list[str]:
-    """Why alerts that should be classified are not, each reason once."""
+    """Why alerts that should have a classification lack one, each reason once."""
     reasons = [alert.unenriched for alert in alerts if alert.classification is None and alert.unenriched]
     return list(dict.fromkeys(f"not classified: {clipped(reason, _LINE_CHARACTERS)}" for reason in reasons))
 
 
 def by_words(classification: Classification) -> str:
-    """Who says so: `by gpt-4`, `by rules`, `corrected by anna`."""
+    """Who classified: `by gpt-4`, `by rules`, `corrected by anna`."""
     if classification.source == "person":
         return f"corrected by {classification.model}"
     return f"by {classification.model}"
 
 
 def sure_words(classification: Classification) -> str:
-    """How bad it is, of what kind, and how sure who is: `warning · capacity · 92 % sure · by gpt-4`."""
+    """How bad the alert is, of what kind, and how sure who is: `warning · capacity · 92 % sure · by gpt-4`."""
     parts = [classification.severity, classification.category, _percent(classification), by_words(classification)]
     return " · ".join(filter(None, parts))
 
 
 def plain_lines(classification: Classification) -> list[str]:
-    """All that people want to read of it, a line each."""
+    """All that people want to read of a classification, a line each."""
     cause, advice = classification.probable_cause, classification.recommendations
     lines = [f"Classified: {sure_words(classification)}", classification.summary]
     lines += [f"Probable cause: {cause}"] if cause else []
@@ -53,20 +53,20 @@ def plain_lines(classification: Classification) -> list[str]:
 
 
 def plain_text(alerts: Sequence[Outgoing]) -> str:
-    """What is said of the classifications of `alerts`, or of why there are none; empty in the mode `transparent`."""
-    told = explained(alerts)
-    is_of_all = len(told) == 1 and not unexplained(alerts)
+    """The classifications of `alerts` as text, or why there are none; empty in the mode `transparent`."""
+    classifications = explained(alerts)
+    is_of_all = len(classifications) == 1 and not unexplained(alerts)
     parts = [
         "\n".join([*([] if is_of_all else [f"{name_words(those)}:"]), *plain_lines(classification)])
-        for classification, those in told.items()
+        for classification, those in classifications.items()
     ]
     return "\n\n".join([*parts, *unexplained(alerts)])
 
 
 def fields(classification: Classification) -> dict[str, Any]:
-    """It as names and values, for a vendor that shows such."""
+    """A classification as names and values, for a vendor that shows such."""
     whole = capped(classification)
-    told = {
+    pairs = {
         "severity": whole.severity,
         "confidence": round(whole.confidence, 2),
         "category": whole.category,
@@ -78,11 +78,11 @@ def fields(classification: Classification) -> dict[str, Any]:
         "by": by_words(whole),
         "at": whole.at,
     }
-    return {name: value for name, value in told.items() if value not in ("", [])}
+    return {name: value for name, value in pairs.items() if value not in ("", [])}
 
 
 def labels(alert: Outgoing) -> dict[str, str]:
-    """Its classification as labels, but for names that are the alert's own."""
+    """An alert's classification as labels, but for names that are the alert's own."""
     if alert.classification is None:
         return {}
     whole = capped(alert.classification)
@@ -91,7 +91,7 @@ def labels(alert: Outgoing) -> dict[str, str]:
 
 
 def annotations(alert: Outgoing) -> dict[str, str]:
-    """Its classification as annotations, or why there is none; but for names that are the alert's own."""
+    """An alert's classification as annotations, or why it has none; but for names that are the alert's own."""
     made = _annotations(alert)
     return {name: value for name, value in made.items() if value and name not in alert.annotations}
 

@@ -32,13 +32,13 @@ def fitted(pairs: Mapping[str, str], *, max_bytes: int) -> dict[str, str]:
 
     Long values are cut first, all to the same length; pairs that even then don't fit are counted under LEFT_OUT.
     """
-    kept = dict(pairs)
+    candidate = dict(pairs)
     for longest in (None, *_CUTS):
         if longest is not None:
-            kept = {_cut(name, _NAME_CHARACTERS): _cut(value, longest) for name, value in pairs.items()}
-        if _json_bytes(kept) <= max_bytes:
-            return kept
-    return _first_that_fit(kept, of=len(pairs), max_bytes=max_bytes)
+            candidate = {_cut(name, _NAME_CHARACTERS): _cut(value, longest) for name, value in pairs.items()}
+        if _json_bytes(candidate) <= max_bytes:
+            return candidate
+    return _first_that_fit(candidate, of=len(pairs), max_bytes=max_bytes)
 
 
 def sound_url(text: str) -> str:
@@ -53,14 +53,14 @@ def sound_url(text: str) -> str:
 
 
 def _first_that_fit(pairs: Mapping[str, str], *, of: int, max_bytes: int) -> dict[str, str]:
-    kept: dict[str, str] = {}
+    subset: dict[str, str] = {}
     room = max_bytes - _json_bytes({LEFT_OUT: str(of)})
     for name, value in pairs.items():
         room -= _json_bytes({name: value})
         if room < 0:
             break
-        kept[name] = value
-    return kept | {LEFT_OUT: str(of - len(kept))}
+        subset[name] = value
+    return subset | {LEFT_OUT: str(of - len(subset))}
 
 
 def _cut(text: str, limit: int) -> str:

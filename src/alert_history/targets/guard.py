@@ -1,4 +1,4 @@
-"""The HTTP client that targets are called with: it connects to no address that a target must not name.
+"""The HTTP client that targets are called with: it refuses addresses that a target must not name.
 
 A host is looked up once, and the connection goes to an address that was checked, so a name can't point elsewhere a
 moment later. TLS and the Host header go by the name still. Redirects are refused. No proxy of the environment is used.
@@ -67,9 +67,9 @@ def guarded_client(
 
 
 def system_resolve(host: str, port: int) -> list[str]:
-    """As the operating system does it. Raises: OSError."""
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
+    """The addresses of a host as the operating system gives them. Raises: OSError."""
+    entries = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(entry[4][0]) for entry in entries))
 
 
 async def _refuse_redirect(response: httpx.Response) -> None:
@@ -116,7 +116,7 @@ class _GuardedTransport(httpx.AsyncBaseTransport):
         self._idle.clear()
 
     def _take(self, origin: "_Origin") -> Connection | None:
-        """One that is connected already: that used last, which its server is least likely to close now."""
+        """A connection that is open already: the one used last, as its server is least likely to close it now."""
         idle = self._idle.get(origin, [])
         while idle:
             connection, timer = idle.pop()
@@ -140,9 +140,9 @@ class _GuardedTransport(httpx.AsyncBaseTransport):
 
     def _expire(self, origin: "_Origin", connection: Connection) -> None:
         connection.close()
-        held = self._idle.get(origin, [])
-        left = [entry for entry in held if entry[0] is not connection]
-        self._idle_count -= len(held) - len(left)
+        idle = self._idle.get(origin, [])
+        left = [entry for entry in idle if entry[0] is not connection]
+        self._idle_count -= len(idle) - len(left)
         if left:
             self._idle[origin] = left
         else:
@@ -158,7 +158,7 @@ class _Origin(NamedTuple):
 
 
 class _Body(httpx.AsyncByteStream):
-    """The bytes of an answer, of which there may be only so many."""
+    """The bytes of an answer, at most MAX_ANSWER_BYTES."""
 
     def __init__(self, piece: Callable[[], Awaitable[bytes]], give_back: Callable[[], None]) -> None:
         self._piece = piece
@@ -209,14 +209,14 @@ class _Dialer:
         verdicts = [(address, why_forbidden(address, allow_private=self._allow_private)) for address in addresses]
         allowed = [address for address, reason in verdicts if reason is None]
         if not allowed:
-            told = ", ".join(f"{address} is {reason}" for address, reason in verdicts)
-            raise ForbiddenAddress(told or "its host name has no address")
+            reasons = ", ".join(f"{address} is {reason}" for address, reason in verdicts)
+            raise ForbiddenAddress(reasons or "its host name has no address")
         return allowed
 
     async def _first_connected(
         self, addresses: Sequence[Address], origin: _Origin, timeout_seconds: float | None
     ) -> Connection:
-        """A connection to the first that takes one; each gets its share of the time."""
+        """A connection to the first address that takes one; each address gets its share of the time."""
         share = None if timeout_seconds is None else timeout_seconds / len(addresses)
         for address in addresses[:-1]:
             with suppress(httpx.ConnectError, TimeoutError):
@@ -260,7 +260,7 @@ class _Lookups:
         answer: asyncio.Future[Sequence[str]] = loop.create_future()
 
         def settle(result: Sequence[str] | None, error: Exception | None) -> None:
-            self._free.release()  # only now: who gave up waiting has not ended the thread
+            self._free.release()  # only now: the thread runs on after its caller has given up
             if answer.done():
                 return
             if error is not None:

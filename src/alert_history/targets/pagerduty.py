@@ -52,7 +52,7 @@ class PagerDutyTarget:
 
     speaks_of_groups = False
     default_rate_per_minute = 120.0  # what PagerDuty takes of one integration key
-    takes_follow_ups = True  # joined to the open alert by `dedup_key`, in its log; it calls nobody again
+    takes_follow_ups = True  # joined to the open alert by `dedup_key`, in its log, without another call
 
     def __init__(self, url: str, client: httpx.AsyncClient, *, routing_key: str) -> None:
         self._url = url
@@ -72,13 +72,13 @@ class PagerDutyTarget:
 
 
 def event(alert: Outgoing) -> dict[str, Any]:
-    """What PagerDuty is told, but for the routing key: a resolve, or a trigger that opens its alert or renews it.
+    """The event for PagerDuty, but for the routing key: a resolve, or a trigger that opens its alert or renews it.
 
-    A classification that follows when the alert is over is a resolve too: a trigger would open a new alert.
+    A classification that follows after the end is a resolve too: a trigger would open a new alert.
     """
     if alert.status == "resolved":
         return {"event_action": "resolve", "dedup_key": dedup_key(alert)} | _unsaid(alert)
-    told = {
+    trigger = {
         "event_action": "trigger",
         "dedup_key": dedup_key(alert),
         "client": "Alert History",
@@ -86,11 +86,11 @@ def event(alert: Outgoing) -> dict[str, Any]:
         "links": _links(alert),
         "payload": _payload(alert),
     }
-    return {name: value for name, value in told.items() if value}
+    return {name: value for name, value in trigger.items() if value}
 
 
 def _unsaid(alert: Outgoing) -> dict[str, Any]:
-    """What PagerDuty logs of an end that no sender said; a resolve needs no payload otherwise."""
+    """The payload for PagerDuty's log of an end that no sender said; other resolves need no payload."""
     words = unsaid_words(alert, lambda time: f"{time:%Y-%m-%d %H:%M} UTC")
     payload = {"severity": severity(alert), "source": _first(alert.labels, _SOURCES) or "unknown"}
     return (
@@ -132,9 +132,9 @@ def _payload(alert: Outgoing) -> dict[str, Any]:
 
 
 def _headline(alert: Outgoing) -> str:
-    said = summary(alert.annotations) or description_of(alert.annotations)
+    text = summary(alert.annotations) or description_of(alert.annotations)
     name = name_words([alert])
-    return f"{name}: {said}" if said else " · ".join([name, *place_words([alert])])
+    return f"{name}: {text}" if text else " · ".join([name, *place_words([alert])])
 
 
 def _first(labels: Mapping[str, str], names: tuple[str, ...]) -> str:
@@ -167,7 +167,7 @@ def _links(alert: Outgoing) -> list[dict[str, str]]:
 
 def _is_taken(answer: answers.Answer) -> bool:
     try:
-        said = msgspec.json.decode(answer.body, type=dict[str, Any])
+        document = msgspec.json.decode(answer.body, type=dict[str, Any])
     except msgspec.DecodeError:
         return False
-    return answer.status == httpx.codes.ACCEPTED and said.get("status") == "success"
+    return answer.status == httpx.codes.ACCEPTED and document.get("status") == "success"

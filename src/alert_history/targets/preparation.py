@@ -1,7 +1,7 @@
-"""Between discovery and the publisher: targets are handed on once what their formats need is loaded.
+"""Between discovery and the publisher: targets are handed on once the libraries of their formats are loaded.
 
-Some libraries take half a second to load, in which a service that did nothing else would answer nobody. So they are
-loaded in a thread, each once.
+Some libraries take half a second to load, in which the event loop would answer nobody. So they are loaded in a thread,
+each once.
 """
 
 import asyncio
@@ -12,15 +12,15 @@ from alert_history.targets.registry import load_format
 
 
 class Preparation:
-    """Called by discovery with all the targets there are, it calls `found` with them: at once, or when `run` is ready.
+    """Discovery hands it all targets, and it hands them to `listener`: at once, or when `run` has loaded formats.
 
     Only the newest targets are ever handed on.
     """
 
     def __init__(
-        self, found: Callable[[Sequence[TargetSpec]], None], *, load: Callable[[str], None] = load_format
+        self, listener: Callable[[Sequence[TargetSpec]], None], *, load: Callable[[str], None] = load_format
     ) -> None:
-        self._found = found
+        self._listener = listener
         self._load = load
         self._loaded: set[str] = set()
         self._newest: Sequence[TargetSpec] = ()
@@ -32,10 +32,10 @@ class Preparation:
         if self._lacking():
             self._is_lacking.set()
         else:
-            self._found(targets)
+            self._listener(targets)
 
     async def run(self) -> None:
-        """Load what is lacking, until cancelled."""
+        """Load lacking formats, until cancelled."""
         while True:
             await self._is_lacking.wait()
             self._is_lacking.clear()
@@ -43,7 +43,7 @@ class Preparation:
                 for name in sorted(lacking):
                     await asyncio.to_thread(self._load, name)
                 self._loaded |= lacking
-            self._found(self._newest)
+            self._listener(self._newest)
 
     def _lacking(self) -> set[str]:
         return {spec.format for spec in self._newest} - self._loaded

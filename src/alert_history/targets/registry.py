@@ -21,8 +21,8 @@ _OURS = ("alertmanager", "apprise", "pagerduty", "rootly", "slack", "webhook")
 @cache
 def formats() -> dict[str, Callable[[], Make]]:
     """How to load each format's `make`, by the format's name; an entry point of our name does not replace ours."""
-    found: dict[str, Callable[[], Make]] = {point.name: point.load for point in entry_points(group=GROUP)}
-    return {**found, **{name: _loader(name) for name in _OURS}}
+    plugins: dict[str, Callable[[], Make]] = {point.name: point.load for point in entry_points(group=GROUP)}
+    return {**plugins, **{name: _loader(name) for name in _OURS}}
 
 
 def make_target(spec: TargetSpec, client: httpx.AsyncClient) -> Target:
@@ -38,7 +38,7 @@ def make_target(spec: TargetSpec, client: httpx.AsyncClient) -> Target:
 
 
 def load_format(name: str) -> None:
-    """Import a format, and what it uses, before its first target is made. Slow; what fails is told by `make_target`."""
+    """Import a format, and what it uses, before its first target is made. Slow; `make_target` reports a failure."""
     with suppress(Exception):
         module = import_module(formats()[name]().__module__)
         if prepare := getattr(module, "prepare", None):

@@ -1,6 +1,6 @@
 """Rootly: an alert through its JSON:API, resolved by the id it was given.
 
-Holds the documents, and which calls tell what. For users: docs/reference/targets/rootly.md. Source: Rootly's OpenAPI
+Holds the documents, and which call sends which. For users: docs/reference/targets/rootly.md. Source: Rootly's OpenAPI
 document, which allows no attribute it does not name, and `open` and `triggered` as the status of a new alert.
 """
 
@@ -85,7 +85,7 @@ class RootlyTarget:
         self._organization_id = organization_id
 
     async def send(self, message: Message) -> Sent:
-        """A resolve without an id asks for it first, by creating the alert, which finds it where it is open."""
+        """A resolve without an id asks for the id first: creating an alert that is open already gives its id."""
         (alert,) = message.alerts
         if alert.event == "classified":
             return Sent(external_id=await self._tell_classified(alert))
@@ -99,14 +99,14 @@ class RootlyTarget:
         return answers.url_shown(self._url)
 
     async def _tell_firing(self, alert: Outgoing) -> str:
-        """Its id: of the alert still open, brought up to date, or else of a new one, as after a resolve by hand."""
-        told_id = await self._create(alert, status="triggered")
-        if told_id == alert.external_id:
-            await self._update(told_id, alert)
-        return told_id
+        """The id of the alert still open, brought up to date, or else of a new alert, as after a resolve by hand."""
+        alert_id = await self._create(alert, status="triggered")
+        if alert_id == alert.external_id:
+            await self._update(alert_id, alert)
+        return alert_id
 
     async def _tell_classified(self, alert: Outgoing) -> str | None:
-        """Bring the alert it knows up to date. One it has no id for is asked for with `open`, which calls nobody."""
+        """Bring Rootly's alert up to date. A missing id is asked for with `open`, a status that calls nobody."""
         known_id = alert.external_id
         if known_id is None and alert.status == "firing":
             known_id = await self._create(alert, status="open")
@@ -122,7 +122,7 @@ class RootlyTarget:
         return await self._call("POST", "/alerts", _document(attributes | {"status": status}))
 
     async def _call(self, method: str, path: str, document: Mapping[str, Any]) -> str:
-        """The id of the alert that it answers with."""
+        """The id of the alert in Rootly's answer."""
         answer = await answers.post(
             self._client,
             self._url + path,
@@ -155,9 +155,9 @@ def new_alert(alert: Outgoing, *, service_ids: tuple[str, ...], organization_id:
 
 
 def _texts(alert: Outgoing) -> dict[str, str]:
-    """`summary`, and `description` where there is one: what the alert says, then what its classification does."""
-    name, said = name_words([alert]), summary(alert.annotations)
-    headline = f"{name}: {said}" if said else " · ".join([name, *place_words([alert])])
+    """`summary`, and `description` where there is one: the alert's own, then its classification."""
+    name, text = name_words([alert]), summary(alert.annotations)
+    headline = f"{name}: {text}" if text else " · ".join([name, *place_words([alert])])
     texts = {"summary": clipped(headline, _SUMMARY_CHARACTERS)}
     explanation = calling_nobody(explaining.plain_text([alert]))
     room = _DESCRIPTION_CHARACTERS - len(explanation) - 2
@@ -169,10 +169,10 @@ def _texts(alert: Outgoing) -> dict[str, str]:
 
 
 def _labels(alert: Outgoing) -> list[dict[str, str]]:
-    """Its labels, but for those that show nothing."""
-    held = explaining.labels(alert) | alert.labels
-    labels = {name: value for name, value in held.items() if visible(name) and visible(value)}
-    return [{"key": name, "value": value} for name, value in fitted(labels, max_bytes=_LABELS_BYTES).items()]
+    """The alert's labels; labels whose name or value shows nothing are left out."""
+    labels = explaining.labels(alert) | alert.labels
+    shown = {name: value for name, value in labels.items() if visible(name) and visible(value)}
+    return [{"key": name, "value": value} for name, value in fitted(shown, max_bytes=_LABELS_BYTES).items()]
 
 
 def _data(alert: Outgoing, organization_id: str) -> dict[str, Any]:

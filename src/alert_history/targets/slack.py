@@ -81,8 +81,8 @@ class SlackTarget:
         self._client = client
 
     async def send(self, message: Message) -> Sent:
-        told = slack_note if is_follow_up(message.alerts) else slack_message
-        body = msgspec.json.encode(told(message.alerts))
+        compose = slack_note if is_follow_up(message.alerts) else slack_message
+        body = msgspec.json.encode(compose(message.alerts))
         answer = await answers.post(self._client, self._url, body=body, says_gone=_says_gone)
         if answer.text.strip() != "ok":
             raise answers.not_its_own(answer, "Slack", secrets=[self._url, *httpx.URL(self._url).path.split("/")])
@@ -93,7 +93,7 @@ class SlackTarget:
 
 
 def _says_gone(answer: answers.Answer) -> bool:
-    """The webhook is removed or disabled. A channel that is not found may be found again: only its message is dead."""
+    """Whether the webhook is removed or disabled. A missing channel may come back: only its message is dead."""
     return answer.status == httpx.codes.NOT_FOUND and answer.text.strip() in _GONE
 
 
@@ -102,11 +102,11 @@ def slack_message(alerts: Sequence[Outgoing]) -> dict[str, Any]:
 
     `text` is the headline: above the bar, on the lock screen, read aloud. No mention in it can call anybody.
     """
-    return _message(alerts, status_words(alerts), said=_shared_summary(alerts), blocks=_blocks(alerts))
+    return _message(alerts, status_words(alerts), subtitle=_shared_summary(alerts), blocks=_blocks(alerts))
 
 
 def slack_note(alerts: Sequence[Outgoing]) -> dict[str, Any]:
-    """What is posted when the classification of alerts follows, which were told of before; one at least."""
+    """What is posted when a classification follows alerts that were posted before; one alert at least."""
     is_over = loudest(alerts) is None
     notes = [_context(text) for text in ("Resolved by now",) if is_over]
     blocks = [*_explanations(alerts, room=_BLOCKS_CHARACTERS - _MORE_CHARACTERS), *notes]
@@ -114,11 +114,11 @@ def slack_note(alerts: Sequence[Outgoing]) -> dict[str, Any]:
 
 
 def _message(
-    alerts: Sequence[Outgoing], word: str, *, blocks: Sequence[dict[str, Any]], said: str = ""
+    alerts: Sequence[Outgoing], word: str, *, blocks: Sequence[dict[str, Any]], subtitle: str = ""
 ) -> dict[str, Any]:
     level = loudest(alerts)
     name, *places = _title(alerts)
-    lines = [" · ".join([f"{MARKS[level]} *{word}* · *{name}*", *places]), said]
+    lines = [" · ".join([f"{MARKS[level]} *{word}* · *{name}*", *places]), subtitle]
     plain = " · ".join([f"{MARKS[level]} {word}", name, *places])
     return {
         "text": "\n".join(filter(None, lines)),
@@ -142,10 +142,13 @@ def _shared_summary(alerts: Sequence[Outgoing]) -> str:
 def _blocks(alerts: Sequence[Outgoing]) -> list[dict[str, Any]]:
     """As many alerts as there is room for, how many more there are, what they mean, and what holds for all of them."""
     common = shared(alert.labels for alert in alerts)
-    said_below = shared(alert.annotations for alert in alerts) if len(alerts) > 1 else {}
-    footer = _footer(alerts, common=common, annotations=said_below)
+    shared_annotations = shared(alert.annotations for alert in alerts) if len(alerts) > 1 else {}
+    footer = _footer(alerts, common=common, annotations=shared_annotations)
     ordered = urgent_first(alerts)
-    texts = [_alert_text(alert, alerts, common=common, said_below=said_below) for alert in ordered[:_ALERTS_SHOWN]]
+    texts = [
+        _alert_text(alert, alerts, common=common, shared_annotations=shared_annotations)
+        for alert in ordered[:_ALERTS_SHOWN]
+    ]
     room = _BLOCKS_CHARACTERS - _MORE_CHARACTERS - sum(map(_size, footer))
     firing = [alert for alert in ordered if alert.status == "firing"]  # those resolved were explained when they fired
     meaning = _explanations(firing, room=room - _ALERTS_CHARACTERS)
@@ -154,19 +157,19 @@ def _blocks(alerts: Sequence[Outgoing]) -> list[dict[str, Any]]:
 
 
 def _explanations(alerts: Sequence[Outgoing], *, room: int) -> list[dict[str, Any]]:
-    """What the alerts mean, once where they share it, and small why some of them are not classified."""
-    told = explained(alerts)
+    """What the alerts mean, once where they share a meaning, then in small print why some alerts have none."""
+    classifications = explained(alerts)
     reasons = [_context(clip_line(reason, _SUMMARY_CHARACTERS)) for reason in unexplained(alerts)[:_REASONS_SHOWN]]
-    is_of_all = len(told) == 1 and not reasons
+    is_of_all = len(classifications) == 1 and not reasons
     sections = [
-        _section(_explanation(each, "" if is_of_all else name_words(those), is_short=len(told) > 1))
-        for each, those in list(told.items())[:_EXPLANATIONS_SHOWN]
+        _section(_explanation(each, "" if is_of_all else name_words(those), is_short=len(classifications) > 1))
+        for each, those in list(classifications.items())[:_EXPLANATIONS_SHOWN]
     ]
     return _fitting([*sections, *reasons], room)
 
 
 def _explanation(classification: Classification, names: str, *, is_short: bool) -> str:
-    """`names` says of which alerts it is, if not of all. Where there are several, each is told in fewer words."""
+    """One classification. `names` are its alerts, if it is not that of all. One of several takes fewer words."""
     of = f"*{clip_line(names, _NAME_CHARACTERS)}* · " if names else ""
     advice = classification.recommendations[: _ADVICE_OF_SEVERAL if is_short else None]
     cause = "" if is_short else clip_line(classification.probable_cause, _CAUSE_CHARACTERS)
@@ -198,7 +201,7 @@ def _context(text: str) -> dict[str, Any]:
 
 
 def _markdown(text: str) -> dict[str, Any]:
-    """`verbatim`: Slack looks for no names, channels or links in it besides those we write."""
+    """A text in mrkdwn. `verbatim`: Slack looks for no names, channels or links besides those we write."""
     return {"type": "mrkdwn", "text": text, "verbatim": True}
 
 
@@ -207,10 +210,10 @@ def _more(rest: Sequence[Outgoing]) -> list[dict[str, Any]]:
 
 
 def _alert_text(
-    alert: Outgoing, group: Sequence[Outgoing], *, common: Mapping[str, str], said_below: Mapping[str, str]
+    alert: Outgoing, group: Sequence[Outgoing], *, common: Mapping[str, str], shared_annotations: Mapping[str, str]
 ) -> str:
-    """One alert of its group: what is wrong, what tells it from the others, since when, and where to look."""
-    own = {name: text for name, text in alert.annotations.items() if name not in said_below}
+    """One alert of its group: what is wrong, how it differs from the others, since when, and where to look."""
+    own = {name: text for name, text in alert.annotations.items() if name not in shared_annotations}
     own_summary = "" if _shared_summary(group) else clip_line(summary(own), _SUMMARY_CHARACTERS)
     own_labels = _labels({name: value for name, value in alert.labels.items() if name not in common})
     first, *others = filter(None, [f"*{own_summary}*" if own_summary else "", own_labels, lasting_words(alert, _time)])
@@ -262,7 +265,7 @@ def _shared_source(alerts: Sequence[Outgoing]) -> str:
 
 
 def _sender_links(alert: Outgoing, *, common: Mapping[str, str]) -> list[str]:
-    """To the Alertmanager that sent the group, or to the Grafana."""
+    """Links to the Alertmanager or the Grafana that sent the group."""
     root = alert.external_url.rstrip("/")
     if not root:
         return []

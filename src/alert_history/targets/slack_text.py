@@ -30,7 +30,7 @@ def clip(text: str, limit: int) -> str:
 
 
 def clip_line(text: str, limit: int) -> str:
-    """The same on one line."""
+    """As `clip`, on one line."""
     return clip(" ".join(text.split()), limit)
 
 
@@ -46,7 +46,7 @@ def link(url: str, words: str) -> str:
 
 
 def _clean(text: str) -> str:
-    """Without what can't be seen, with at most one newline in a row, and without words that call everybody."""
+    """The text without invisible characters, with at most one newline in a row, and unable to call anybody."""
     return calling_nobody(_BLANK_LINES.sub("\n", _INVISIBLE.sub("", text).strip()))
 
 

@@ -58,7 +58,7 @@ class Enrichment(msgspec.Struct, frozen=True):
 class WebhookAlert(msgspec.Struct, frozen=True):
     """`data` of the body: the alert as it is now. `occurrence_id` names this firing, from `starts_at` to `ends_at`.
 
-    `ended_by` is how its end is known, null where this is no news of one; `reason` why it is taken as over where no
+    `ended_by` is how the end is known, null without news of an end; `reason` is why the alert is taken as over where no
     sender said so.
     """
 
@@ -103,7 +103,7 @@ def make(spec: TargetSpec, client: httpx.AsyncClient) -> "WebhookTarget":
 
 
 class WebhookTarget:
-    """One URL. Any 2xx means taken, whatever else it says."""
+    """One URL. Any 2xx means taken, whatever its body."""
 
     speaks_of_groups = False
     takes_follow_ups = True

@@ -18,7 +18,7 @@ from alert_history.targets.fitting import clipped
 Urgency = Literal["critical", "warning", "info"]
 
 MARKS: Mapping[Urgency | None, str] = {"critical": "🔴", "warning": "🟠", "info": "🔵", None: "🟢"}
-"""What shows at a glance how urgent something is; None: it is over."""
+"""The mark that shows at a glance how urgent an alert is; None: the alert is over."""
 
 _WARNING = frozenset({"warning", "warn", "medium", "moderate", "average", "minor", "p3"})
 _INFO = frozenset({"info", "information", "informational", "notice", "none", "low", "debug", "ok", "p4", "p5"})
@@ -38,7 +38,9 @@ _WORD_JOINER = "\u2060"
 def shared(maps: Iterable[Mapping[str, str]]) -> dict[str, str]:
     """The pairs that all of `maps` hold, in the order of the first; empty for no maps."""
     every = list(maps)
-    return dict(reduce(lambda kept, other: [p for p in kept if other.get(p[0]) == p[1]], every[1:], _pairs(every[:1])))
+    return dict(
+        reduce(lambda common, other: [p for p in common if other.get(p[0]) == p[1]], every[1:], _pairs(every[:1]))
+    )
 
 
 def _pairs(maps: Sequence[Mapping[str, str]]) -> list[tuple[str, str]]:
@@ -46,9 +48,9 @@ def _pairs(maps: Sequence[Mapping[str, str]]) -> list[tuple[str, str]]:
 
 
 def urgency(alert: Outgoing) -> Urgency:
-    """How urgent its classification says it is, where there is one, noise being the quietest; else its `severity`.
+    """How urgent an alert is: by its classification, noise being the quietest, or else by its label `severity`.
 
-    A word nobody knows, or none, is critical: better loud than missed.
+    An unknown word, or none, is critical: better loud than missed.
     """
     if alert.classification is not None:
         return "info" if alert.classification.severity == "noise" else alert.classification.severity
@@ -59,26 +61,26 @@ def urgency(alert: Outgoing) -> Urgency:
 
 
 def loudest(alerts: Sequence[Outgoing]) -> Urgency | None:
-    """The highest urgency among those that fire; None if all are resolved."""
+    """The highest urgency among alerts that fire; None if all are resolved."""
     heard = {urgency(alert) for alert in alerts if alert.status == "firing"}
     return next((level for level in _LOUDEST_FIRST if level in heard), None)
 
 
 def urgent_first(alerts: Sequence[Outgoing]) -> list[Outgoing]:
-    """Those that fire before those resolved, the most urgent first, then the newest."""
+    """The alerts that fire before those resolved, the most urgent first, then the newest."""
     newest_first = sorted(alerts, key=lambda alert: alert.starts_at, reverse=True)
     return sorted(newest_first, key=lambda alert: (alert.status != "firing", _LOUDEST_FIRST.index(urgency(alert))))
 
 
 def is_follow_up(alerts: Sequence[Outgoing]) -> bool:
-    """Whether this only adds a classification to what was told before."""
+    """Whether a message only adds a classification to alerts that were sent before."""
     return all(alert.event == "classified" for alert in alerts)
 
 
 def status_words(alerts: Sequence[Outgoing]) -> str:
     """`FIRING`, `RESOLVED`, or with counts where there are several: `2 FIRING, 1 RESOLVED`.
 
-    What no sender said to be over is `ENDED`.
+    An alert that ended without a sender's word is `ENDED`.
     """
     words = [_state_word(alert) for alert in alerts]
     counts = {word: words.count(word) for word in ("FIRING", "RESOLVED", "ENDED")}
@@ -101,7 +103,7 @@ def name_words(alerts: Sequence[Outgoing]) -> str:
 
 
 def place_words(alerts: Sequence[Outgoing]) -> list[str]:
-    """Their severity, if they share one, and where they are, by the few labels that say it best."""
+    """The severity that the alerts share, and where they are, by the few labels that say it best."""
     common = shared(alert.labels for alert in alerts)
     places = list(filter(None, (first_visible(common, label) for label in _PLACES))) or [first_visible(common, "job")]
     return list(filter(None, [first_visible(common, "severity"), *list(dict.fromkeys(places))[:_PLACES_SHOWN]]))
@@ -120,28 +122,28 @@ def description_of(annotations: Mapping[str, str]) -> str:
 def annotated_urls(annotations: Mapping[str, str]) -> dict[str, str]:
     """Where people can read on, as the rule's author says: unchecked URLs by the word for each."""
     wanted = {"Runbook": _RUNBOOKS, "Dashboard": _DASHBOARDS}
-    found = {words: first_visible(annotations, *names) for words, names in wanted.items()}
-    return {words: url for words, url in found.items() if url}
+    urls = {words: first_visible(annotations, *names) for words, names in wanted.items()}
+    return {words: url for words, url in urls.items() if url}
 
 
 def calling_nobody(text: str) -> str:
-    """`text`, in which no `@everyone` or `<@user>` is one to a chat any more; it looks the same."""
+    """`text` with each `@everyone` or `<@user>` made powerless in a chat; it looks the same."""
     return _CALL.sub(lambda call: f"{call[0]}{_WORD_JOINER}", text)
 
 
 def lasting_words(alert: Outgoing, time_words: Callable[[datetime], str]) -> str:
-    """Since when it fires, or how long it did; `time_words` says a time."""
+    """Since when an alert fires, or how long it fired; `time_words` writes a time."""
     if alert.status == "firing" or alert.ends_at is None:
         so_far = alert.at - alert.starts_at
-        told_late = f" ({duration_words(so_far)} so far)" if so_far >= _WORTH_SAYING else ""
-        return f"Firing since {time_words(alert.starts_at)}{told_late}"
+        duration_so_far = f" ({duration_words(so_far)} so far)" if so_far >= _WORTH_SAYING else ""
+        return f"Firing since {time_words(alert.starts_at)}{duration_so_far}"
     lasted = duration_words(alert.ends_at - alert.starts_at)
     unsaid = unsaid_words(alert, time_words)
     return f"{unsaid} (after {lasted})" if unsaid else f"Resolved after {lasted}, {time_words(alert.ends_at)}"
 
 
 def unsaid_words(alert: Outgoing, time_words: Callable[[datetime], str]) -> str:
-    """Why it is taken as over where no sender said so; empty where one did, or where it fires."""
+    """Why an alert is taken as over where no sender said so; empty where a sender did, or where the alert fires."""
     if alert.ended_by not in _UNSAID:
         return ""
     heard_at = alert.confirmed_at or alert.ends_at or alert.at
