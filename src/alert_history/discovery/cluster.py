@@ -48,7 +48,7 @@ class Cluster:
     tls_name: str | None = None
 
     def client(self) -> httpx.AsyncClient:
-        """A client that speaks to nobody else: no proxies from the environment, no redirects. Raises: NoCluster."""
+        """A client of this server alone, without proxies from the environment or redirects. Raises: NoCluster."""
         try:
             server = httpx.URL(self.server)
         except httpx.InvalidURL:

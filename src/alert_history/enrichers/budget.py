@@ -58,7 +58,7 @@ def estimated(cases: int, settings: Settings) -> Usage:
 
 
 def priced(prompt_tokens: int, completion_tokens: int, settings: Settings) -> Usage:
-    """So many tokens, with their price by LLM_USD_PER_MILLION_TOKENS."""
+    """The usage of these tokens, with their price by LLM_USD_PER_MILLION_TOKENS."""
     prompt_usd, _, completion_usd = settings.llm_usd_per_million_tokens.partition("/")
     cost = (prompt_tokens * float(prompt_usd) + completion_tokens * float(completion_usd)) / _MILLION
     return Usage(prompt_tokens, completion_tokens, cost)
@@ -87,5 +87,5 @@ def _seconds_to_midnight(now: datetime) -> float:
 
 
 def _seconds_until_free(over: int, used: int) -> float:
-    """Until enough of it is a minute old, if it was used evenly."""
+    """Seconds until enough tokens are a minute old, if they were used evenly."""
     return max(1.0, _MINUTE_SECONDS * min(1.0, over / used))

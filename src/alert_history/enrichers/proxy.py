@@ -52,7 +52,7 @@ _CODES = {
 _FINAL_CODES = frozenset(_CODES) - {"insufficient_quota"}
 _TOOL_CALL = {"type": "function", "function": {"name": NAME}}
 _OF_THIS_MACHINE = "x-stainless-"
-_RAW = "x-stainless-raw-response"  # the client reads it back from the request, and it tells nothing
+_RAW = "x-stainless-raw-response"  # the client reads it back from the request; it is harmless
 
 
 class _Way(NamedTuple):
@@ -206,7 +206,7 @@ class Proxy:
 
 
 def _client(settings: Settings, http_client: "httpx2.AsyncClient | None") -> "openai.AsyncOpenAI":
-    """A client that takes nothing from `OPENAI_*` variables and tells nothing of this machine."""
+    """A client that ignores `OPENAI_*` variables and hides what this machine is."""
     if (missing := llm_available()) is not None:
         raise Rejected(missing)
     import httpx2

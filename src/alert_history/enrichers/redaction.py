@@ -193,7 +193,7 @@ def _secret_name() -> Any:
 
 @cache
 def _rules() -> tuple[_Rule, ...]:
-    """In order: what is longer and surer comes first. Compiled once, when first needed."""
+    """The rules in order: longer and surer patterns come first. Compiled once, when first needed."""
     return tuple(_Rule(_compiled(pattern), replace) for pattern, replace in _PATTERNS)
 
 

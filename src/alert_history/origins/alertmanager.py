@@ -85,7 +85,7 @@ class _Status(msgspec.Struct, rename="camel"):
 
 
 class _Answers(msgspec.Struct, frozen=True):
-    """What one peer answered, and when it was asked."""
+    """What one peer answered, and when the peer was asked."""
 
     asked_at: datetime
     alerts: Answer
@@ -96,7 +96,7 @@ class _Answers(msgspec.Struct, frozen=True):
 async def poll_alertmanager(
     origin: Origin, client: httpx.AsyncClient, *, clock: Clock, seconds: float = POLL_SECONDS
 ) -> AlertmanagerPoll:
-    """What the cluster says: all of its peers that answer within `seconds`, together (see `domain.poll.merged`).
+    """The cluster's poll: all peers that answer within `seconds`, merged (see `domain.poll.merged`).
 
     Raises: OriginUnavailable where no peer answers whole and well, with the reason of each.
     """

@@ -39,7 +39,7 @@ _Poll = TypeVar("_Poll")
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """What a server answered. `lead` is how far its clock is ahead of ours, 0 where that can't be told."""
+    """What a server answered. `lead` is how far its clock is ahead of ours, 0 where that is unknown."""
 
     status: int
     body: bytes
@@ -47,7 +47,7 @@ class Answer(msgspec.Struct, frozen=True):
 
     @property
     def is_ok(self) -> bool:
-        """Whether it is 200."""
+        """Whether the status is 200."""
         return self.status == httpx.codes.OK
 
     def our_time(self, theirs: datetime) -> datetime:
@@ -77,7 +77,7 @@ def _tls() -> ssl.SSLContext:
 
 @asynccontextmanager
 async def _deadline(server: Server, seconds: float) -> AsyncIterator[None]:
-    """End what is done inside after so long. Raises: OriginUnavailable."""
+    """Bound the work inside to `seconds`. Raises: OriginUnavailable."""
     try:
         async with asyncio.timeout(seconds):
             yield
@@ -94,11 +94,11 @@ async def poll_servers(
     ask: Callable[["Connection"], Awaitable[_Answers]],
     read: Callable[[_Answers, Server], _Poll],
 ) -> tuple[list[_Poll], dict[str, OriginUnavailable]]:
-    """What the servers of an origin say that are asked at once, and why others, by URL, do not answer in time.
+    """The polls of an origin's servers, asked at once, and why each other server, by URL, failed to answer in time.
 
-    `ask` gets the answers of one, and `read` makes a poll of them, in a thread; both may raise OriginUnavailable.
+    `ask` gets one server's answers, and `read` makes a poll of them, in a thread; both may raise OriginUnavailable.
 
-    Raises: OriginUnavailable where none answers whole and well, with the reason of each.
+    Raises: OriginUnavailable where no server answers whole and well, with the reason of each.
     """
 
     async def poll(server: Server) -> _Poll | OriginUnavailable:
@@ -129,18 +129,18 @@ class Connection:
         self._clock = clock
 
     def now(self) -> datetime:
-        """What time it is by our clock."""
+        """The time by our clock."""
         return self._clock()
 
     async def get(self, path: str) -> Answer:
-        """Its answer of status 200. Raises: OriginUnavailable."""
+        """The server's answer of status 200. Raises: OriginUnavailable."""
         answer = await self.get_if_there(path)
         if not answer.is_ok:
             raise self.fault(f"it answers {answer.status} to {_shown(path)}")
         return answer
 
     async def get_if_there(self, path: str) -> Answer:
-        """Its answer of status 200 or 4xx. Raises: OriginUnavailable on any other, and where there is none."""
+        """The server's answer of status 200 or 4xx. Raises: OriginUnavailable on any other, and without an answer."""
         with self._failures():
             async with self._client.stream("GET", self._server.url + path, auth=self._auth()) as response:
                 return await self._read(response, path)
@@ -174,7 +174,7 @@ class Connection:
 
     @contextmanager
     def _failures(self) -> Iterator[None]:
-        """What can go wrong, in words of ours: httpx's may repeat what the server sent."""
+        """Give failures our own words: httpx's may repeat what the server sent."""
         try:
             yield
         except (httpx.HTTPError, httpx.InvalidURL) as error:

@@ -92,7 +92,7 @@ class _Config(msgspec.Struct):
 
 
 class _Answers(msgspec.Struct, frozen=True):
-    """What it answered, and when it was asked. What it has not is None."""
+    """What one server answered, and when it was asked. An answer is None where the server has none."""
 
     asked_at: datetime
     runtime: Answer | None
@@ -107,7 +107,7 @@ class _Answers(msgspec.Struct, frozen=True):
 async def poll_prometheus(
     origin: Origin, client: httpx.AsyncClient, *, clock: Clock, seconds: float = POLL_SECONDS
 ) -> list[PrometheusPoll]:
-    """What the replicas that answer within `seconds` say, each for itself: an alert is over when it is at none.
+    """A poll of each replica that answers within `seconds`: an alert is over when every replica lacks it.
 
     Raises: OriginUnavailable where no replica answers whole and well, with the reason of each.
     """
@@ -130,7 +130,7 @@ async def _ask(connection: Connection) -> _Answers:
 
 
 async def _if_there(connection: Connection, path: str) -> Answer | None:
-    """Its answer; None where it has no such thing, or does not show it to us. Raises: OriginUnavailable."""
+    """The server's answer; None where the server lacks the path, or hides it from us. Raises: OriginUnavailable."""
     answer = await connection.get_if_there(path)
     return answer if answer.is_ok else None
 
@@ -147,7 +147,7 @@ def _read(name: str, answers: _Answers, server: Server) -> PrometheusPoll:
 
 
 class _InPart(Exception):
-    """It did not answer all that it was asked, or not as one."""
+    """The server answered in part, or its answers do not belong together."""
 
 
 def _poll(answers: _Answers, *, name: str, server: Server) -> PrometheusPoll:
@@ -188,7 +188,7 @@ def _data(answer: Answer, kind: type[T]) -> T:
 
 
 def _times(answers: _Answers) -> tuple[datetime | None, datetime | None]:
-    """When it started and was last reloaded, by our clock. Raises: _InPart where that changed while it was asked."""
+    """When the server started and last reloaded, by our clock. Raises: _InPart where that changed between answers."""
     before, after = (_data(answer, _Runtime) if answer else None for answer in (answers.runtime, answers.runtime_after))
     if before != after:
         raise _InPart("it was restarted or reloaded while it was asked")
@@ -215,7 +215,7 @@ def _resend_delay(text: object) -> timedelta:
 
 
 def _external_url(flags: Mapping[str, object], runtime: Answer | None) -> str | None:
-    """What its alerts link to. Where that is not set, it makes it of its host's name, which 3.0 and newer tell."""
+    """The URL that alerts link to. Unless it is set, the server makes it of its host's name, shown by 3.0 and newer."""
     if url := str(flags.get(_EXTERNAL_URL_FLAG) or "").rstrip("/"):
         return url
     port = _PORT.search(str(flags.get(_LISTEN_FLAG) or ""))

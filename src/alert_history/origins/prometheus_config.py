@@ -29,7 +29,7 @@ T = TypeVar("T")
 
 
 class Naming(msgspec.Struct, frozen=True):
-    """What alerts are sent with. `unnamed_because` says why it can't be told, and is None where it can."""
+    """The labels that alerts are sent with. `unnamed_because` says why they are unknown; None if they are known."""
 
     external_labels: dict[str, str] | None
     relabel_configs: list[RelabelRule]
@@ -37,7 +37,7 @@ class Naming(msgspec.Struct, frozen=True):
 
 
 class _Rule(msgspec.Struct, forbid_unknown_fields=True):
-    """As it is shown: only a default regex is left out (2.54 and newer), and what is empty (before 3.14)."""
+    """A rule as it is shown: a default regex is left out by 2.54 and newer, empty fields before 3.14."""
 
     action: Action = "replace"
     source_labels: list[str] = []
@@ -80,7 +80,7 @@ _Loader.add_constructor(_NULL, lambda _loader, _node: None)
 
 
 def unknown(reason: str) -> Naming:
-    """Where it does not say what it sends."""
+    """The naming of a Prometheus whose labels are unknown, with the reason."""
     return Naming(None, [], reason)
 
 
@@ -102,7 +102,7 @@ def read_config(text: str, *, version: str, features: Collection[str] = ()) -> N
 
 
 def _sections(text: str) -> dict[str, Any]:
-    """The two sections that matter, read alone: the rest is long. Empty where it is no such YAML."""
+    """The two sections that matter, read alone as the rest is long. Empty where the text is no such YAML."""
     try:
         document = yaml.load("\n".join(_SECTION.findall(text)), Loader=_Loader)  # noqa: S506  # see _Loader
     except (yaml.YAMLError, RecursionError):

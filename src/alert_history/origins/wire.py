@@ -1,4 +1,4 @@
-"""What the answers of Alertmanager and Prometheus are made of. Must not know how they are got."""
+"""What the answers of Alertmanager and Prometheus are made of. Must not know who got them, or how."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime

@@ -1,1 +1,1 @@
-"""What replicas call out to each other, so that they need not wait for their next look at the database."""
+"""What replicas call out to each other, so that a change is seen before the next look at the database."""

@@ -28,7 +28,7 @@ _log = structlog.get_logger()
 
 
 async def probe(url: str, password: str | None = None) -> str | None:
-    """None if a word that is sent there comes back within a few seconds; else what is wrong, without secrets."""
+    """None if a word sent through Redis comes back within a few seconds; else what is wrong, without secrets."""
     from redis.exceptions import AuthenticationError, NoPermissionError
 
     try:
@@ -51,7 +51,7 @@ async def probe(url: str, password: str | None = None) -> str | None:
 
 
 def make_client(url: str, password: str | None) -> "Redis":
-    """A client of what the URL names, with `password` if it holds none. Connects when it is used. Raises: UrlFault."""
+    """A client of the URL's server, with `password` if the URL holds none. Connects at first use. Raises: UrlFault."""
     from redis.asyncio import Redis
     from redis.asyncio.retry import Retry
     from redis.backoff import NoBackoff
@@ -67,7 +67,7 @@ def make_client(url: str, password: str | None) -> "Redis":
 
 
 class RedisSignals:
-    """See `ports.Signals`. `url` is a `redis://`, `rediss://` or `unix://` URL; `password` counts if it holds none."""
+    """See `ports.Signals`. `url` is a `redis://`, `rediss://` or `unix://` URL; `password` is for a URL without one."""
 
     def __init__(self, url: str, password: str | None = None) -> None:
         self._url = url

@@ -205,7 +205,7 @@ class _Dialer:
             raise httpx.ConnectError("its host name can't be resolved") from None
 
     def _allowed(self, addresses: Sequence[Address]) -> list[Address]:
-        """Those of the addresses that may be called. Raises: ForbiddenAddress if there is none."""
+        """The addresses that may be called. Raises: ForbiddenAddress if there is none."""
         verdicts = [(address, why_forbidden(address, allow_private=self._allow_private)) for address in addresses]
         allowed = [address for address, reason in verdicts if reason is None]
         if not allowed:

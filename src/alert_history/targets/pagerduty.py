@@ -109,7 +109,7 @@ def dedup_key(alert: Outgoing) -> str:
 def severity(alert: Outgoing) -> Severity:
     """PagerDuty's word for how urgent it is: by its classification, noise being info, or else the label `severity`.
 
-    A word nobody knows, or none, is an error: that still pages.
+    An unknown word, or none, is an error: that still pages.
     """
     level = urgency(alert)
     if level != "critical" or alert.classification is not None:
