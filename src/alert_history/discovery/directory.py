@@ -192,7 +192,7 @@ def _called(key: str) -> str:
 
 
 def read_file(path: Path, max_bytes: int) -> bytes:
-    """The file's bytes, at most one more than allowed. Raises: OSError, also for a pipe or device, as it could block."""
+    """The file's bytes, at most one more than allowed. Raises: OSError, also for a pipe or device: it could block."""
     number = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     with open(number, "rb") as file:  # noqa: PTH123  # of a descriptor
         if not stat.S_ISREG(os.fstat(number).st_mode):

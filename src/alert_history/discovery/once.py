@@ -34,7 +34,11 @@ async def look_once(
 
 async def _look(place: Discovery, *, timeout_seconds: float) -> tuple[DiscoveryState, Sequence[TargetSpec]]:
     reports: list[Sequence[TargetSpec]] = []
-    watching = asyncio.create_task(place.watch(reports.append))
+
+    def listener(targets: Sequence[TargetSpec]) -> None:
+        reports.append(targets)
+
+    watching = asyncio.create_task(place.watch(listener))
     try:
         async with asyncio.timeout(timeout_seconds):
             while not (place.state().fault or (reports and place.state().is_available)):  # noqa: ASYNC110  # a state announces nothing
