@@ -2,7 +2,7 @@
 
 import asyncio
 import gc
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -16,13 +16,13 @@ from alert_history.config import Settings, networks_of
 from alert_history.demo.replay import incident
 from alert_history.domain.alert import Alert
 from alert_history.domain.claim import MINUTE_US, SECOND_US
-from alert_history.domain.classification import Mode
 from alert_history.domain.delivery import TOLD_EVENTS, Routing
 from alert_history.domain.occurrence import Event
-from alert_history.domain.receipt import Outcome, Receipt
 from alert_history.domain.routes import Routes
 from alert_history.domain.standing import Rules
 from alert_history.domain.target import TargetSpec
+from alert_history.engine.awaiting import AwaitedTargets
+from alert_history.engine.calling import Calls
 from alert_history.engine.classify import Classifying
 from alert_history.engine.enrich import Enrichment, EnrichmentPolicy
 from alert_history.engine.gauges import PublishingGauges, follow_checks
@@ -31,6 +31,7 @@ from alert_history.engine.lapse import Groups, Lapsing
 from alert_history.engine.modes import Modes
 from alert_history.engine.opening import Opening
 from alert_history.engine.publish import Publisher
+from alert_history.engine.switchboard import Listeners, RoutesChanged, Switchboard, WordHeard, connect
 from alert_history.engine.upkeep import Retention, keep_up
 from alert_history.engine.watchdog import Watchdog
 from alert_history.engine.witnesses import KnownWitnesses
@@ -56,7 +57,6 @@ if TYPE_CHECKING:
     from alert_history.engine.reconcile import Reconcile, ReconcileObserver
 
 _CANCEL_SECONDS = 2.0
-_WAIT_FOR_TARGETS = timedelta(seconds=15)
 _YOUNG_OBJECTS = 10_000
 _DAY_SECONDS = 86_400
 _DEMO_SETTING = "demo_replayed_at"
@@ -75,8 +75,10 @@ class Service:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.metrics = Metrics()
+        self.switchboard = Switchboard()
         self.routes = make_routes(settings)
         self.discovery = make_discovery(settings)
+        self.targets = AwaitedTargets(are_known=self.discovery is None, clock=utc_now)
         self._nobody_is_told = reason_for_nobody(settings)
         self.store: Store = open_store(
             settings.database_url,
@@ -92,14 +94,13 @@ class Service:
             self.store.outbox,
             make=_target_maker(settings),
             clock=utc_now,
-            observer=self.metrics.publishing,
-            took=self.metrics.enrichment.told,
+            switchboard=self.switchboard,
+            routes=None if self.routes is None else self.routes.state().routes,
         )
-        if self.routes is not None:
-            self.publisher.routes = self.routes.state().routes
         self.signals: Signals | None = (
             RedisSignals(settings.redis_url, settings.redis_password) if settings.redis_url else None
         )
+        self.calls = None if self.signals is None else Calls(self.signals)
         self.enrichment = self._enrichment()
         self.classifying = Classifying(
             self.enrichment,
@@ -113,16 +114,18 @@ class Service:
             upkeep=self.store.upkeep,
             classifications=self.store.classifications,
             clock=utc_now,
-            changed=self._take_up_mode,
-            switched=self._switched,
+            switchboard=self.switchboard,
         )
         self.opening = Opening(
-            self.store, database=masked_url(settings.database_url), clock=utc_now, take_up=self._take_up_claims
+            self.store,
+            database=masked_url(settings.database_url),
+            clock=utc_now,
+            rooms=(self.lapsing, self.witnesses),
         )
         self.ingest = Ingest(
             self.opening,
             max_pending_bytes=settings.max_pending_bytes,
-            observe=self._committed,
+            switchboard=self.switchboard,
         )
         self.webhook = Webhook(
             self.ingest,
@@ -135,25 +138,25 @@ class Service:
         )
         self.watchdog = Watchdog(self.store.upkeep, observer=self.metrics.state, clock=utc_now)
         self.application = self._application()
-        self._are_targets_known = self.discovery is None
-        self._have_targets_come = asyncio.Event()
-        self._created_at = utc_now()
+        connect(self.switchboard, self._listeners())
         self._committer: asyncio.Task[None] | None = None
         self._background: list[asyncio.Task[None]] = []
-        self._calls: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
         """Start committing, and open the store in the background: a database that is down delays only readiness."""
         _collect_rarely()
+        self.modes.begin()
         self._committer = asyncio.create_task(self.ingest.run(), name="ingest")
         self._background = [asyncio.create_task(self._keep_up(), name="upkeep")]
         self._background.append(asyncio.create_task(self._enrich(), name="enrichment"))
         self._background.append(asyncio.create_task(follow_checks(self.checks, self.metrics.state), name="checks"))
         self._background.append(asyncio.create_task(self._watch_sources(), name="watchdog"))
         if self.signals is not None:
-            self._background.append(asyncio.create_task(self.signals.follow(self._heard), name="signals"))
+            self._background.append(asyncio.create_task(self.signals.follow(self._say_word), name="signals"))
+        if self.calls is not None:
+            self._background.append(asyncio.create_task(self.calls.run(), name="calls"))
         if self.routes is not None:
-            self._background.append(asyncio.create_task(self.routes.watch(self._take_up_routes), name="routes"))
+            self._background.append(asyncio.create_task(self.routes.watch(self._say_routes), name="routes"))
         if self.discovery is not None:
             self._background.append(asyncio.create_task(self._publish(self.discovery), name="publishing"))
 
@@ -179,7 +182,7 @@ class Service:
         checks = await self.store.lifecycle.check()
         if not self.opening.is_open.is_set():
             checks["startup"] = "not finished"
-        elif self._is_waiting_for_targets():
+        elif self.targets.are_lacking():
             checks["startup"] = "the targets are not known yet"
         if self.discovery is not None:
             checks["discovery"] = self.discovery.state().fault or "ok"
@@ -247,27 +250,31 @@ class Service:
         """Decide who is told. Until the targets are known, but not for long, the sender is asked to come again."""
         if self._nobody_is_told is not None:
             return Routing((), {}, reason=self._nobody_is_told) if event.kind in TOLD_EVENTS else None
-        if self._is_waiting_for_targets():
+        if self.targets.are_lacking():
             raise StorageUnavailable("the targets are not known yet", after_seconds=1)
         routing = self.publisher(alert, event)
         return None if routing is None else self.enrichment(routing, alert, event)
 
-    def _take_up_routes(self, routes: Routes) -> None:
-        self.publisher.routes = routes
+    def _listeners(self) -> Listeners:
+        return Listeners(
+            ingest_metrics=self.metrics.ingest,
+            publishing_metrics=self.metrics.publishing,
+            enrichment_metrics=self.metrics.enrichment,
+            watchdog=self.watchdog,
+            groups=self.groups,
+            witnesses=self.witnesses,
+            publisher=self.publisher,
+            enrichment=self.enrichment,
+            modes=self.modes,
+            targets=self.targets,
+            calls=self.calls,
+        )
 
-    def _is_waiting_for_targets(self) -> bool:
-        return not self._are_targets_known and utc_now() - self._created_at < _WAIT_FOR_TARGETS
+    def _say_routes(self, routes: Routes) -> None:
+        self.switchboard.say(RoutesChanged(routes))
 
-    def _committed(self, receipts: Sequence[Receipt], seconds: float, outcomes: Sequence[Outcome] | None) -> None:
-        self.metrics.ingest.committed(receipts, seconds, outcomes is not None)
-        self.metrics.pending_bytes.set(self.ingest.pending_bytes)
-        for receipt in receipts if outcomes is not None else ():
-            self.watchdog.heard(receipt.group.source, receipt.received_at)
-            self.groups.heard(receipt)
-            self.witnesses.heard(receipt)
-        if told := frozenset[str]().union(*(outcome.told for outcome in outcomes or ())):
-            self.publisher.wake(told)
-            self.enrichment.wake()
+    def _say_word(self, word: str) -> None:
+        self.switchboard.say(WordHeard(word))
 
     def _enrichment(self) -> Enrichment:
         settings = self.settings
@@ -282,42 +289,11 @@ class Service:
             policy=policy,
             allowance=make_allowance(settings),
             takes_follow_ups=self.publisher.takes_follow_ups,
-            let_go=self._let_go,
             clock=utc_now,
             make_id=new_id,
             observer=self.metrics.enrichment,
+            switchboard=self.switchboard,
         )
-
-    def _let_go(self) -> None:
-        """Deliveries are due that waited for a classification."""
-        self.publisher.wake()
-        self._call_out("classified")
-
-    def _take_up_mode(self, mode: Mode) -> None:
-        self.enrichment.mode = mode
-        self.metrics.enrichment.mode_is(mode)
-
-    def _switched(self, was: Mode, now: Mode) -> None:
-        self.metrics.enrichment.switched(was, now)
-        self._call_out("mode")
-
-    def _call_out(self, word: str) -> None:
-        if self.signals is not None:
-            task = asyncio.create_task(self.signals.send(word))
-            self._calls.add(task)
-            task.add_done_callback(self._calls.discard)
-
-    def _heard(self, word: str) -> None:
-        if word == "mode":
-            self.modes.look()
-        elif word == "classified":
-            self.enrichment.look()
-            self.publisher.wake()
-
-    async def _take_up_claims(self) -> None:
-        """What is open, and what is known of its senders, before anybody says more of it."""
-        await self.lapsing.open()
-        await self.witnesses.refresh()
 
     async def _keep_up(self) -> None:
         await self.opening.run()
@@ -343,7 +319,7 @@ class Service:
 
     async def _take_up_follow_ups(self) -> None:
         """Once the targets are known: nobody else is owed anything."""
-        await self._have_targets_come.wait()
+        await self.targets.come()
         try:
             await self.modes.refresh()
             await self.enrichment.recover()
@@ -359,7 +335,7 @@ class Service:
         await self.opening.is_open.wait()
         from alert_history.targets.preparation import Preparation
 
-        prepared = Preparation(self._found)
+        prepared = Preparation(self.publisher.found)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(prepared.run())
             tasks.create_task(discovery.watch(prepared))
@@ -367,13 +343,6 @@ class Service:
                 self.publisher, self.store.outbox, observer=self.metrics.publishing, clock=utc_now
             )
             tasks.create_task(gauges.run())
-
-    def _found(self, targets: Sequence[TargetSpec]) -> None:
-        self.publisher.found(targets)
-        self._are_targets_known = True
-        self._have_targets_come.set()
-        self.metrics.publishing.discovered(self.publisher.specs)
-        _log.info("targets_found", targets=[target.name for target in targets])
 
 
 def _collect_rarely() -> None:

@@ -140,6 +140,12 @@ class IngestMetrics:
             ["operation", "status"],
             registry=registry,
         )
+        self._pending_bytes = Gauge(
+            "alert_history_ingest_pending_bytes",
+            "Bodies being read, waiting or being committed.",
+            registry=registry,
+            multiprocess_mode="livesum",
+        )
         for source in get_args(Source):  # from 0, so that the first one is an increase
             self._events.labels("quarantined", source)
         for cause in get_args(Cause):
@@ -182,6 +188,10 @@ class IngestMetrics:
             self._batch_alerts.observe(sum(receipt.group.received for receipt in receipts))
         self._operations.labels("commit", "success" if is_committed else "failure").inc()
 
+    def pending(self, size_bytes: int) -> None:
+        """Set what waits to be committed."""
+        self._pending_bytes.set(size_bytes)
+
 
 class PublishingMetrics:
     """What publishing counts. A target's name is the operator's own, so it may be a label."""
@@ -218,7 +228,7 @@ class PublishingMetrics:
         self._outcomes: dict[str, PyCounter[str]] = {}
 
     def attempted(self, target: str, status: str, seconds: float | None) -> None:
-        """See `engine.publish.PublishingObserver`."""
+        """Count how an attempt ended, or a delivery that is superseded, which takes no seconds."""
         self._attempts.labels(target, status).inc()
         if seconds is not None:
             self._seconds.labels(target).observe(seconds)
@@ -311,7 +321,7 @@ class EnrichmentMetrics:
         for cache_type in ("memory", "database"):
             self._hits.labels(cache_type)
             self._misses.labels(cache_type)
-        self._told: PyCounter[bool] = PyCounter()
+        self._taken: PyCounter[bool] = PyCounter()
 
     def mode_is(self, mode: Mode) -> None:
         """Set the mode."""
@@ -321,12 +331,14 @@ class EnrichmentMetrics:
         """Count a switch."""
         self._switches.labels(from_mode, to_mode).inc()
 
-    def told(self, alert: Outgoing) -> None:
+    def attempted(self, status: str, alert: Outgoing | None) -> None:
         """Count an alert that a target took."""
+        if status != "success" or alert is None:
+            return
         is_enriched = alert.classification is not None
         (self._enriched if is_enriched else self._transparent).inc()
-        self._told[is_enriched] += 1
-        self._efficiency.set(self._told[True] / self._told.total())
+        self._taken[is_enriched] += 1
+        self._efficiency.set(self._taken[True] / self._taken.total())
 
     def classified(self, severity: str, model: str, seconds: float) -> None:
         """Count a shape that was classified."""
@@ -438,12 +450,6 @@ class Metrics:
         self.state = StateMetrics(self.registry)
         self.reconcile = ReconcileMetrics(self.registry)
         ProcessCollector(registry=self.registry)  # of one process: with several workers it is left out
-        self.pending_bytes = Gauge(
-            "alert_history_ingest_pending_bytes",
-            "Bodies being read, waiting or being committed.",
-            registry=self.registry,
-            multiprocess_mode="livesum",
-        )
         self._build = Gauge(
             "alert_history_build_info",
             "1, labelled with the version.",

@@ -12,6 +12,7 @@ from starlette.requests import Request
 from structlog.testing import capture_logs
 
 from alert_history.engine.ingest import Ingest
+from alert_history.engine.switchboard import Switchboard
 from alert_history.errors import InvalidQuery, StorageUnavailable
 from alert_history.ports import Recorder
 from alert_history.telemetry import IngestMetrics
@@ -173,7 +174,7 @@ async def client() -> AsyncIterator[httpx.AsyncClient]:
     """A client of an application with two routes that fail."""
     metrics = IngestMetrics(CollectorRegistry())
     webhook = Webhook(
-        Ingest(cast("Recorder", None), max_pending_bytes=1, observe=lambda *_: None),
+        Ingest(cast("Recorder", None), max_pending_bytes=1, switchboard=Switchboard()),
         clock=lambda: datetime.now(UTC),
         metrics=metrics,
         max_body_bytes=1,

@@ -14,6 +14,7 @@ from alert_history.domain.receipt import Outcome, Receipt
 from alert_history.domain.standing import Witnesses
 from alert_history.engine import ingest as engine
 from alert_history.engine.ingest import Ingest
+from alert_history.engine.switchboard import Switchboard
 from alert_history.errors import StorageUnavailable, UnstorableReceipt
 from alert_history.telemetry import IngestMetrics
 from alert_history.web.ingest import webhook as web
@@ -65,7 +66,7 @@ class Door:
     def __init__(self) -> None:
         self.recorder = Recorder()
         self.registry = CollectorRegistry()
-        self.ingest = Ingest(self.recorder, max_pending_bytes=_ROOM, observe=lambda *_: None)
+        self.ingest = Ingest(self.recorder, max_pending_bytes=_ROOM, switchboard=Switchboard())
         self._webhook = Webhook(
             self.ingest,
             clock=lambda: datetime.now(UTC),

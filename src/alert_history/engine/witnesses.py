@@ -27,6 +27,10 @@ class KnownWitnesses:
         """Take up that an Alertmanager says that it has started, and which first-hand senders post."""
         self._recorder.witnesses = learn(self._recorder.witnesses, receipt)
 
+    async def open(self) -> None:
+        """See `engine.opening.Room`."""
+        await self.refresh()
+
     async def refresh(self, *, is_writing: bool = True) -> None:
         """Take up what others have learnt, and keep what this replica has, unless it is not to write."""
         kept = await self._upkeep.read_setting(_SETTING)
