@@ -29,17 +29,22 @@ from alert_history.engine.modes import Modes
 from alert_history.engine.opening import Opening
 from alert_history.engine.publish import Publisher
 from alert_history.engine.switchboard import Listeners, Switchboard, connect
+from alert_history.engine.telemetry.commits import CommitMetrics
+from alert_history.engine.telemetry.enrichment import EnrichmentMetrics
+from alert_history.engine.telemetry.publishing import PublishingMetrics
+from alert_history.engine.telemetry.reconcile import ReconcileMetrics
+from alert_history.engine.telemetry.state import StateMetrics
 from alert_history.engine.upkeep import Retention
 from alert_history.engine.watchdog import Watchdog
 from alert_history.engine.witnesses import KnownWitnesses
 from alert_history.enrichers import make_allowance, make_enricher
 from alert_history.errors import StorageUnavailable
 from alert_history.ports import Discovery, RoutesSource, Store, Target
-from alert_history.service import Enriching, Publishing, Recording, Rooms, Service
+from alert_history.service import Enriching, Metrics, Publishing, Recording, Rooms, Service
 from alert_history.signals.redis import RedisSignals
 from alert_history.storage import open_store
 from alert_history.storage.shared.batch import new_id
-from alert_history.telemetry import Metrics
+from alert_history.telemetry.metrics import Exposition, process_registry
 from alert_history.urls.masking import masked_url
 from alert_history.web.api.enrichment import EnrichmentApi
 from alert_history.web.api.health import HealthApi
@@ -49,6 +54,7 @@ from alert_history.web.api.routing import RoutingApi
 from alert_history.web.application import Application
 from alert_history.web.ingest.webhook import Webhook
 from alert_history.web.pages.classifications import ClassificationsPage
+from alert_history.web.telemetry import RequestMetrics
 
 if TYPE_CHECKING:
     from alert_history.discovery.once import Found
@@ -68,7 +74,7 @@ def make_service(settings: Settings) -> Service:
 
     Raises: ConfigurationError with all that is wrong with `ROUTES_FILE`.
     """
-    metrics, switchboard = Metrics(), Switchboard()
+    metrics, switchboard = make_metrics(), Switchboard()
     routes, discovery = make_routes(settings), make_discovery(settings)
     targets = AwaitedTargets(are_known=discovery is None, clock=utc_now)
     router = _Router(reason_for_nobody(settings), targets)
@@ -118,12 +124,27 @@ def make_application(service: Service) -> Application:
             *EnrichmentApi(
                 enriching.modes, enriching.classifying, state=enriching.enrichment, clock=utc_now
             ).operations(),
-            *HealthApi(service.readiness, metrics=metrics).operations(),
+            *HealthApi(service.readiness, exposition=metrics.exposition).operations(),
         ],
-        metrics=metrics.ingest,
+        metrics=metrics.requests,
         start=service.start,
         stop=service.stop,
         pages=page.routes(),
+    )
+
+
+def make_metrics() -> Metrics:
+    """All metrics, in a registry of their own."""
+    registry = process_registry()
+    return Metrics(
+        registry=registry,
+        exposition=Exposition(registry),
+        requests=RequestMetrics(registry),
+        commits=CommitMetrics(registry),
+        publishing=PublishingMetrics(registry),
+        enrichment=EnrichmentMetrics(registry),
+        state=StateMetrics(registry),
+        reconcile=ReconcileMetrics(registry),
     )
 
 
@@ -233,7 +254,7 @@ def _make_webhook(settings: Settings, ingest: Ingest, *, groups: Groups, metrics
     return Webhook(
         ingest,
         clock=utc_now,
-        metrics=metrics.ingest,
+        metrics=metrics.requests,
         max_body_bytes=settings.max_body_bytes,
         max_alerts=settings.max_alerts_per_request,
         trusted=networks_of(settings.trusted_proxies) if settings.trusted_proxies else (),
@@ -251,7 +272,7 @@ def _retention_of(settings: Settings) -> Retention:
 
 def _listeners(rooms: Rooms) -> Listeners:
     return Listeners(
-        ingest_metrics=rooms.metrics.ingest,
+        commit_metrics=rooms.metrics.commits,
         publishing_metrics=rooms.metrics.publishing,
         enrichment_metrics=rooms.metrics.enrichment,
         watchdog=rooms.recording.watchdog,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 import structlog
+from prometheus_client import CollectorRegistry
 
 from alert_history.config import Settings
 from alert_history.demo.replay import incident
@@ -26,14 +27,20 @@ from alert_history.engine.modes import Modes
 from alert_history.engine.opening import Opening
 from alert_history.engine.publish import Publisher
 from alert_history.engine.switchboard import RoutesChanged, Switchboard, WordHeard
+from alert_history.engine.telemetry.commits import CommitMetrics
+from alert_history.engine.telemetry.enrichment import EnrichmentMetrics
+from alert_history.engine.telemetry.publishing import PublishingMetrics
+from alert_history.engine.telemetry.reconcile import ReconcileMetrics
+from alert_history.engine.telemetry.state import StateMetrics
 from alert_history.engine.upkeep import Retention, keep_up
 from alert_history.engine.watchdog import Watchdog
 from alert_history.engine.witnesses import KnownWitnesses
 from alert_history.enrichers import llm_available
 from alert_history.errors import AlertHistoryError
 from alert_history.ports import Clock, Discovery, RoutesSource, Signals, Store
-from alert_history.telemetry import Metrics
+from alert_history.telemetry.metrics import Exposition
 from alert_history.web.ingest.webhook import Webhook
+from alert_history.web.telemetry import RequestMetrics
 
 if TYPE_CHECKING:
     from alert_history.engine.reconcile import Reconcile
@@ -49,6 +56,19 @@ Job = Callable[[], Awaitable[None]]
 
 
 # --- the rooms --------------------------------------------------------------------------------------------------------
+
+
+class Metrics(msgspec.Struct, frozen=True, kw_only=True):
+    """All metrics of one process, in one registry. Each class stands beside what it measures."""
+
+    registry: CollectorRegistry
+    exposition: Exposition
+    requests: RequestMetrics
+    commits: CommitMetrics
+    publishing: PublishingMetrics
+    enrichment: EnrichmentMetrics
+    state: StateMetrics
+    reconcile: ReconcileMetrics
 
 
 class Recording(msgspec.Struct, frozen=True, kw_only=True):

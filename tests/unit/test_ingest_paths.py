@@ -17,9 +17,9 @@ from starlette.routing import Route
 from alert_history.domain.receipt import Outcome, Receipt
 from alert_history.engine.ingest import Ingest
 from alert_history.engine.switchboard import Switchboard
-from alert_history.telemetry import IngestMetrics
 from alert_history.web.application import Application
 from alert_history.web.ingest.webhook import ROUTES, Webhook
+from alert_history.web.telemetry import RequestMetrics
 from tests.payloads import alert, webhook
 
 _NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -73,7 +73,7 @@ class Exchange:
 
     async def _run(self, scope: dict[str, Any]) -> None:
         ingest = Ingest(self.recorder, max_pending_bytes=1_000_000, switchboard=Switchboard())
-        metrics = IngestMetrics(self.registry)
+        metrics = RequestMetrics(self.registry)
         webhook_ = Webhook(ingest, clock=lambda: _NOW, metrics=metrics, max_body_bytes=100_000, max_alerts=10)
         pages = [Route("/api/v2/alerts/groups", _page)]
         application = Application(webhook_, [], metrics=metrics, start=_nothing, stop=_nothing, pages=pages)

@@ -43,7 +43,7 @@ async def test_the_mode_of_the_settings_is_in_force_before_the_database_is_asked
     settings = {"DATABASE_URL": f"sqlite:///{tmp_path}/history.db", "ENRICHMENT_MODE": "enriched"}
     service = make_service(load_settings(settings))
     await service.start()
-    assert "alert_history_enrichment_mode_status 1.0" in service.rooms.metrics.exposition("")[1].decode()
+    assert "alert_history_enrichment_mode_status 1.0" in service.rooms.metrics.exposition.text("")[1].decode()
     await service.stop()
 
 

@@ -17,7 +17,7 @@ import uvloop
 from alert_history.bootstrap import make_application, make_routes, make_service
 from alert_history.config import Settings, load_settings
 from alert_history.errors import ConfigurationError
-from alert_history.telemetry import configure_logging
+from alert_history.telemetry.logs import configure_logging
 from alert_history.web.application import Application
 from alert_history.web.http.connection import Connection
 

@@ -25,9 +25,11 @@ if TYPE_CHECKING:
     from alert_history.engine.lapse import Groups
     from alert_history.engine.modes import Modes
     from alert_history.engine.publish import Publisher
+    from alert_history.engine.telemetry.commits import CommitMetrics
+    from alert_history.engine.telemetry.enrichment import EnrichmentMetrics
+    from alert_history.engine.telemetry.publishing import PublishingMetrics
     from alert_history.engine.watchdog import Watchdog
     from alert_history.engine.witnesses import KnownWitnesses
-    from alert_history.telemetry import EnrichmentMetrics, IngestMetrics, PublishingMetrics
 
 _log = structlog.get_logger()
 
@@ -128,7 +130,7 @@ E = TypeVar("E", bound=Event)
 class Listeners(NamedTuple):
     """Everyone who listens. `calls` is None where replicas have no way to call out to each other."""
 
-    ingest_metrics: "IngestMetrics"
+    commit_metrics: "CommitMetrics"
     publishing_metrics: "PublishingMetrics"
     enrichment_metrics: "EnrichmentMetrics"
     watchdog: "Watchdog"
@@ -163,9 +165,7 @@ def connect(board: "Switchboard", to: Listeners) -> None:
 
 def _connect_ingest(board: "Switchboard", to: Listeners) -> None:
     """What is heard once a batch, or once a receipt."""
-    metrics = to.ingest_metrics
-    board.join(Committed, lambda event: metrics.committed(event.receipts, event.seconds, event.outcomes is not None))
-    board.join(Committed, lambda event: metrics.pending(event.pending_bytes))
+    board.join(Committed, to.commit_metrics.committed)
     board.join(ReceiptKept, lambda event: to.watchdog.heard(event.receipt.group.source, event.receipt.received_at))
     board.join(ReceiptKept, lambda event: to.groups.heard(event.receipt))
     board.join(ReceiptKept, lambda event: to.witnesses.heard(event.receipt))

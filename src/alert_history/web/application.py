@@ -18,12 +18,12 @@ from starlette.routing import Match, Route
 
 from alert_history import __version__
 from alert_history.errors import AlertHistoryError
-from alert_history.telemetry import IngestMetrics
 from alert_history.web.http.operation import Operation, json_response, openapi
 from alert_history.web.http.problem import CONTENT_TYPE, Problem, problem, problem_of, retry_after
 from alert_history.web.ingest.documentation import ingest_paths, ingest_types
 from alert_history.web.ingest.webhook import ROUTES, Receive, Scope, Send, Webhook, new_id, route_of, sane_request_id
 from alert_history.web.pages.reference import policy_of, render_reference
+from alert_history.web.telemetry import RequestMetrics
 
 Lifespan = Callable[[], Awaitable[None]]
 
@@ -45,7 +45,7 @@ class Application:
         webhook: Webhook,
         operations: Sequence[Operation],
         *,
-        metrics: IngestMetrics,
+        metrics: RequestMetrics,
         start: Lifespan,
         stop: Lifespan,
         pages: Sequence[Route] = (),
