@@ -1,18 +1,22 @@
 """A service is made without touching anything, runs job beside job, and stops. Holds `service` and `bootstrap`."""
 
+import ast
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 from structlog.testing import capture_logs
 
+import alert_history
 from alert_history import service as module
 from alert_history.bootstrap import make_service
 from alert_history.config import load_settings
 from alert_history.service import Service
 
 pytestmark = pytest.mark.timeout(30)
+
+_SOURCE = Path(alert_history.__file__).parent
 
 
 @pytest.fixture
@@ -67,3 +71,20 @@ async def test_nothing_runs_after_a_stop(service: Service) -> None:
     await service.rooms.recording.opening.is_open.wait()
     await service.stop()
     assert {task.get_name() for task in asyncio.all_tasks()} & {"ingest", "background", "upkeep", "checks"} == set()
+
+
+def _set_in_another(tree: ast.AST) -> Iterator[str]:
+    """What is assigned to an attribute of what an object holds, as in `self.publisher.routes = routes`."""
+    for node in ast.walk(tree):
+        if (
+            isinstance(node, ast.Attribute)
+            and isinstance(node.ctx, ast.Store)
+            and isinstance(node.value, ast.Attribute)
+        ):
+            yield ast.unparse(node)
+
+
+def test_no_room_sets_an_attribute_of_another() -> None:
+    modules = [_SOURCE / "bootstrap.py", _SOURCE / "service.py", *(_SOURCE / "engine").rglob("*.py")]
+    found = {f"{path.name}: {name}" for path in modules for name in _set_in_another(ast.parse(path.read_text()))}
+    assert found == set()
