@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from alert_history.telemetry import configure_logging
+from alert_history.telemetry.logs import configure_logging
 from bench import history, ingest, publishing, retention, start
 from bench.databases import Database, Sqlite, postgres
 from bench.plan import Plan

@@ -1,46 +1,50 @@
-"""The only composition root: Settings in, a running service out."""
+"""The only composition root: Settings in, a service out. It makes and connects; `service` runs.
 
-import asyncio
-import gc
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+Must not open, start or wait for anything.
+"""
+
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import httpx
-import structlog
 
 from alert_history.config import Settings, networks_of
-from alert_history.demo.replay import incident
 from alert_history.domain.alert import Alert
 from alert_history.domain.claim import MINUTE_US, SECOND_US
-from alert_history.domain.classification import Mode
 from alert_history.domain.delivery import TOLD_EVENTS, Routing
 from alert_history.domain.occurrence import Event
-from alert_history.domain.receipt import Outcome, Receipt
-from alert_history.domain.routes import Routes
 from alert_history.domain.standing import Rules
 from alert_history.domain.target import TargetSpec
+from alert_history.engine.awaiting import AwaitedTargets
+from alert_history.engine.calling import Calls
 from alert_history.engine.classify import Classifying
 from alert_history.engine.enrich import Enrichment, EnrichmentPolicy
-from alert_history.engine.gauges import PublishingGauges, follow_checks
+from alert_history.engine.gauges import PublishingGauges
 from alert_history.engine.ingest import Ingest
 from alert_history.engine.lapse import Groups, Lapsing
 from alert_history.engine.modes import Modes
 from alert_history.engine.opening import Opening
 from alert_history.engine.publish import Publisher
-from alert_history.engine.upkeep import Retention, keep_up
+from alert_history.engine.switchboard import Listeners, Switchboard, connect
+from alert_history.engine.telemetry.commits import CommitMetrics
+from alert_history.engine.telemetry.enrichment import EnrichmentMetrics
+from alert_history.engine.telemetry.publishing import PublishingMetrics
+from alert_history.engine.telemetry.reconcile import ReconcileMetrics
+from alert_history.engine.telemetry.state import StateMetrics
+from alert_history.engine.upkeep import Retention
 from alert_history.engine.watchdog import Watchdog
 from alert_history.engine.witnesses import KnownWitnesses
-from alert_history.enrichers import llm_available, make_allowance, make_enricher
-from alert_history.errors import AlertHistoryError, StorageUnavailable
-from alert_history.ports import Discovery, RoutesSource, Signals, Store, Target
+from alert_history.enrichers import make_allowance, make_enricher
+from alert_history.errors import StorageUnavailable
+from alert_history.ports import Discovery, RoutesSource, Store, Target
+from alert_history.service import Enriching, Metrics, Publishing, Recording, Rooms, Service
 from alert_history.signals.redis import RedisSignals
 from alert_history.storage import open_store
 from alert_history.storage.shared.batch import new_id
-from alert_history.telemetry import Metrics
+from alert_history.telemetry.metrics import Exposition, process_registry
 from alert_history.urls.secret import revealed
 from alert_history.web.api.enrichment import EnrichmentApi
 from alert_history.web.api.health import HealthApi
@@ -50,18 +54,14 @@ from alert_history.web.api.routing import RoutingApi
 from alert_history.web.application import Application
 from alert_history.web.ingest.webhook import Webhook
 from alert_history.web.pages.classifications import ClassificationsPage
+from alert_history.web.telemetry import RequestMetrics
 
 if TYPE_CHECKING:
     from alert_history.discovery.once import Found
     from alert_history.engine.reconcile import Reconcile, ReconcileObserver
+    from alert_history.targets.preparation import Preparation
 
-_CANCEL_SECONDS = 2.0
-_WAIT_FOR_TARGETS = timedelta(seconds=15)
-_YOUNG_OBJECTS = 10_000
 _DAY_SECONDS = 86_400
-_DEMO_SETTING = "demo_replayed_at"
-
-_log = structlog.get_logger()
 
 
 def utc_now() -> datetime:
@@ -69,321 +69,259 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-class Service:
-    """One process of the service. `application` serves HTTP; its lifespan starts and stops the rest."""
+def make_service(settings: Settings) -> Service:
+    """All rooms of one process, each connected with those that it needs. Nothing is opened or started.
 
-    def __init__(self, settings: Settings) -> None:
-        self.settings = settings
-        self.metrics = Metrics()
-        self.routes = make_routes(settings)
-        self.discovery = make_discovery(settings)
-        self._nobody_is_told = reason_for_nobody(settings)
-        self.store: Store = open_store(
-            settings.database_url.reveal(),
-            read_database_url=revealed(settings.read_database_url),
-            router=self._route,
-            rules=rules_of(settings),
-        )
-        self.groups = Groups(lambda: self.store.recorder.witnesses)
-        self.lapsing = Lapsing(self.store.standings, self.groups, clock=utc_now, observer=self.metrics.state)
-        self.witnesses = KnownWitnesses(self.store.recorder, self.store.upkeep)
-        self.reconcile = make_reconcile(settings, self.store, observer=self.metrics.reconcile)
-        self.publisher = Publisher(
-            self.store.outbox,
-            make=_target_maker(settings),
-            clock=utc_now,
-            observer=self.metrics.publishing,
-            took=self.metrics.enrichment.told,
-        )
-        if self.routes is not None:
-            self.publisher.routes = self.routes.state().routes
-        self.signals: Signals | None = (
-            RedisSignals(settings.redis_url.reveal(), revealed(settings.redis_password)) if settings.redis_url else None
-        )
-        self.enrichment = self._enrichment()
-        self.classifying = Classifying(
-            self.enrichment,
-            history=self.store.history,
-            classifications=self.store.classifications,
-            clock=utc_now,
-            make_id=new_id,
-        )
-        self.modes = Modes(
-            settings.enrichment_mode,
-            upkeep=self.store.upkeep,
-            classifications=self.store.classifications,
-            clock=utc_now,
-            changed=self._take_up_mode,
-            switched=self._switched,
-        )
-        self.opening = Opening(
-            self.store, database=str(settings.database_url), clock=utc_now, take_up=self._take_up_claims
-        )
-        self.ingest = Ingest(
-            self.opening,
-            max_pending_bytes=settings.max_pending_bytes,
-            observe=self._committed,
-        )
-        self.webhook = Webhook(
-            self.ingest,
-            clock=utc_now,
-            metrics=self.metrics.ingest,
-            max_body_bytes=settings.max_body_bytes,
-            max_alerts=settings.max_alerts_per_request,
-            trusted=networks_of(settings.trusted_proxies) if settings.trusted_proxies else (),
-            interval_of=self.groups.interval_us,
-        )
-        self.watchdog = Watchdog(self.store.upkeep, observer=self.metrics.state, clock=utc_now)
-        self.application = self._application()
-        self._are_targets_known = self.discovery is None
-        self._have_targets_come = asyncio.Event()
-        self._created_at = utc_now()
-        self._committer: asyncio.Task[None] | None = None
-        self._background: list[asyncio.Task[None]] = []
-        self._calls: set[asyncio.Task[None]] = set()
+    Raises: ConfigurationError with all that is wrong with `ROUTES_FILE`.
+    """
+    metrics, switchboard = make_metrics(), Switchboard()
+    routes, discovery = make_routes(settings), make_discovery(settings)
+    targets = AwaitedTargets(are_known=discovery is None, clock=utc_now)
+    router = _Router(reason_for_nobody(settings), targets)
+    store = open_store(
+        settings.database_url.reveal(),
+        read_database_url=revealed(settings.read_database_url),
+        router=router,
+        rules=rules_of(settings),
+    )
+    publisher = _make_publisher(settings, store, routes=routes, switchboard=switchboard)
+    enrichment = _make_enrichment(settings, store, publisher=publisher, metrics=metrics, switchboard=switchboard)
+    router.ask(publisher, enrichment)
+    signals = (
+        RedisSignals(settings.redis_url.reveal(), revealed(settings.redis_password)) if settings.redis_url else None
+    )
+    rooms = Rooms(
+        store=store,
+        retention=_retention_of(settings),
+        switchboard=switchboard,
+        metrics=metrics,
+        recording=_make_recording(settings, store, metrics=metrics, switchboard=switchboard),
+        publishing=Publishing(
+            publisher=publisher,
+            gauges=PublishingGauges(publisher, store.outbox, observer=metrics.publishing, clock=utc_now),
+            targets=targets,
+            discovery=discovery,
+            preparation=None if discovery is None else _make_preparation(publisher),
+            routes=routes,
+        ),
+        enriching=_make_enriching(settings, store, enrichment=enrichment, switchboard=switchboard),
+        signals=signals,
+        calls=None if signals is None else Calls(signals),
+    )
+    connect(switchboard, _listeners(rooms))
+    return Service(settings, rooms, clock=utc_now)
 
-    async def start(self) -> None:
-        """Start committing, and open the store in the background: a database that is down delays only readiness."""
-        _collect_rarely()
-        self._committer = asyncio.create_task(self.ingest.run(), name="ingest")
-        self._background = [asyncio.create_task(self._keep_up(), name="upkeep")]
-        self._background.append(asyncio.create_task(self._enrich(), name="enrichment"))
-        self._background.append(asyncio.create_task(follow_checks(self.checks, self.metrics.state), name="checks"))
-        self._background.append(asyncio.create_task(self._watch_sources(), name="watchdog"))
-        if self.signals is not None:
-            self._background.append(asyncio.create_task(self.signals.follow(self._heard), name="signals"))
-        if self.routes is not None:
-            self._background.append(asyncio.create_task(self.routes.watch(self._take_up_routes), name="routes"))
-        if self.discovery is not None:
-            self._background.append(asyncio.create_task(self._publish(self.discovery), name="publishing"))
 
-    async def stop(self) -> None:
-        """Commit what has been read, hand back what is being delivered, then let go of the database."""
-        self.ingest.stop()
-        with suppress(TimeoutError):
-            async with asyncio.timeout(self.settings.shutdown_grace_seconds):
-                if self._committer is not None:
-                    await self._committer
-        async with self.store.lifecycle.quiet():
-            for task in self._background:
-                task.cancel()
-            handing_back = asyncio.create_task(self.publisher.stop())
-            await asyncio.wait(self._background, timeout=_CANCEL_SECONDS)
-        await asyncio.gather(*self._background, handing_back, return_exceptions=True)
-        await self.enrichment.enricher.close()
-        await self.store.lifecycle.close()
-        _log.info("stopped")
-
-    async def checks(self) -> dict[str, str]:
-        """See `web.health.Readiness`."""
-        checks = await self.store.lifecycle.check()
-        if not self.opening.is_open.is_set():
-            checks["startup"] = "not finished"
-        elif self._is_waiting_for_targets():
-            checks["startup"] = "the targets are not known yet"
-        if self.discovery is not None:
-            checks["discovery"] = self.discovery.state().fault or "ok"
-        if self.routes is not None:
-            checks["routes"] = "; ".join(self.routes.state().faults) or "ok"
-        if self.reconcile is not None:
-            checks["origins"] = self.reconcile.fault() or "ok"
-        if self.signals is not None:
-            checks["cache"] = self.signals.state()
-        if self.settings.llm_proxy_url is not None:
-            checks["llm"] = llm_available() or self.enrichment.fault() or "ok"
-        return checks
-
-    async def replay_demo(self) -> None:
-        """Fill the history with the recorded incident, through the door of everything else, and explain it; once."""
-        await self.opening.is_open.wait()
-        if await self.store.upkeep.read_setting(_DEMO_SETTING) is not None:
-            return
-        fingerprints: dict[str, None] = {}
-        for received_at, path, body in incident(utc_now()):
-            receipt = self.webhook.receipt(path, body, received_at=received_at)
-            fingerprints.update((sighting.alert.fingerprint, None) for sighting in receipt.sightings)
-            await self.ingest.submit(receipt)
-        await self.store.upkeep.write_setting(_DEMO_SETTING, utc_now().isoformat())
-        try:
-            for fingerprint in fingerprints:
-                await self.classifying.classify(fingerprint, force=False)
-        except AlertHistoryError as error:
-            _log.warning("demo_not_classified", reason=str(error))
-        _log.info("demo_replayed")
-
-    def _application(self) -> Application:
-        publishing = PublishingApi(
-            self.publisher,
-            self.store.outbox,
-            discovery=self.discovery,
-            nobody_is_told=self._nobody_is_told,
-            clock=utc_now,
-        )
-        routing = RoutingApi(self.publisher, self.routes, nobody_is_told=self._nobody_is_told, clock=utc_now)
-        enrichment = EnrichmentApi(self.modes, self.classifying, state=self.enrichment, clock=utc_now)
-        operations = [
-            *HistoryApi(
-                self.store.history,
-                outbox=self.store.outbox,
-                classifications=self.store.classifications,
-                clock=utc_now,
+def make_application(service: Service) -> Application:
+    """What serves the service over HTTP; its lifespan starts and stops it."""
+    rooms, metrics = service.rooms, service.rooms.metrics
+    enriching = rooms.enriching
+    page = ClassificationsPage(enriching.modes, enriching.classifying, state=enriching.enrichment, clock=utc_now)
+    return Application(
+        rooms.recording.webhook,
+        [
+            *_history_api(rooms.store).operations(),
+            *_publishing_api(service).operations(),
+            *_routing_api(service).operations(),
+            *EnrichmentApi(
+                enriching.modes, enriching.classifying, state=enriching.enrichment, clock=utc_now
             ).operations(),
-            *publishing.operations(),
-            *routing.operations(),
-            *enrichment.operations(),
-            *HealthApi(self, metrics=self.metrics).operations(),
-        ]
-        page = ClassificationsPage(self.modes, self.classifying, state=self.enrichment, clock=utc_now)
-        return Application(
-            self.webhook,
-            operations,
-            metrics=self.metrics.ingest,
-            start=self.start,
-            stop=self.stop,
-            pages=page.pages(),
-        )
+            *HealthApi(service.readiness, exposition=metrics.exposition).operations(),
+        ],
+        metrics=metrics.requests,
+        start=service.start,
+        stop=service.stop,
+        pages=page.pages(),
+    )
 
-    def _route(self, alert: Alert, event: Event) -> Routing | None:
+
+def make_metrics() -> Metrics:
+    """All metrics, in a registry of their own."""
+    registry = process_registry()
+    return Metrics(
+        registry=registry,
+        exposition=Exposition(registry),
+        requests=RequestMetrics(registry),
+        commits=CommitMetrics(registry),
+        publishing=PublishingMetrics(registry),
+        enrichment=EnrichmentMetrics(registry),
+        state=StateMetrics(registry),
+        reconcile=ReconcileMetrics(registry),
+    )
+
+
+# --- its rooms --------------------------------------------------------------------------------------------------------
+
+
+class _Router:
+    """See `ports.Router`. A store is made with it, and so before the two rooms that it asks."""
+
+    def __init__(self, nobody_is_told: str | None, targets: AwaitedTargets) -> None:
+        self._nobody_is_told = nobody_is_told
+        self._targets = targets
+        self._publisher: Publisher | None = None
+        self._enrichment: Enrichment | None = None
+
+    def ask(self, publisher: Publisher, enrichment: Enrichment) -> None:
+        """Ask these from now on."""
+        self._publisher, self._enrichment = publisher, enrichment
+
+    def __call__(self, alert: Alert, event: Event) -> Routing | None:
         """Decide who is told. Until the targets are known, but not for long, the sender is asked to come again."""
         if self._nobody_is_told is not None:
             return Routing((), {}, reason=self._nobody_is_told) if event.kind in TOLD_EVENTS else None
-        if self._is_waiting_for_targets():
+        if self._targets.are_lacking() or self._publisher is None or self._enrichment is None:
             raise StorageUnavailable("the targets are not known yet", after_seconds=1)
-        routing = self.publisher(alert, event)
-        return None if routing is None else self.enrichment(routing, alert, event)
+        routing = self._publisher(alert, event)
+        return None if routing is None else self._enrichment(routing, alert, event)
 
-    def _take_up_routes(self, routes: Routes) -> None:
-        self.publisher.routes = routes
 
-    def _is_waiting_for_targets(self) -> bool:
-        return not self._are_targets_known and utc_now() - self._created_at < _WAIT_FOR_TARGETS
+def _make_publisher(
+    settings: Settings, store: Store, *, routes: RoutesSource | None, switchboard: Switchboard
+) -> Publisher:
+    return Publisher(
+        store.outbox,
+        make=_target_maker(settings),
+        clock=utc_now,
+        switchboard=switchboard,
+        routes=None if routes is None else routes.state().routes,
+    )
 
-    def _committed(self, receipts: Sequence[Receipt], seconds: float, outcomes: Sequence[Outcome] | None) -> None:
-        self.metrics.ingest.committed(receipts, seconds, outcomes is not None)
-        self.metrics.pending_bytes.set(self.ingest.pending_bytes)
-        for receipt in receipts if outcomes is not None else ():
-            self.watchdog.heard(receipt.group.source, receipt.received_at)
-            self.groups.heard(receipt)
-            self.witnesses.heard(receipt)
-        if told := frozenset[str]().union(*(outcome.told for outcome in outcomes or ())):
-            self.publisher.wake(told)
-            self.enrichment.wake()
 
-    def _enrichment(self) -> Enrichment:
-        settings = self.settings
-        policy = EnrichmentPolicy(
+def _make_preparation(publisher: Publisher) -> "Preparation":
+    """Imported when needed."""
+    from alert_history.targets.preparation import Preparation
+
+    return Preparation(publisher.found)
+
+
+def _make_enrichment(
+    settings: Settings, store: Store, *, publisher: Publisher, metrics: Metrics, switchboard: Switchboard
+) -> Enrichment:
+    return Enrichment(
+        store.classifications,
+        make_enricher(settings, clock=utc_now),
+        policy=EnrichmentPolicy(
             deadline=timedelta(seconds=settings.enrichment_deadline_seconds),
             call_timeout=timedelta(seconds=settings.llm_timeout_seconds),
             serves_for=timedelta(seconds=settings.llm_cache_ttl_seconds),
-        )
-        return Enrichment(
-            self.store.classifications,
-            make_enricher(settings, clock=utc_now),
-            policy=policy,
-            allowance=make_allowance(settings),
-            takes_follow_ups=self.publisher.takes_follow_ups,
-            let_go=self._let_go,
-            clock=utc_now,
-            make_id=new_id,
-            observer=self.metrics.enrichment,
-        )
-
-    def _let_go(self) -> None:
-        """Deliveries are due that waited for a classification."""
-        self.publisher.wake()
-        self._call_out("classified")
-
-    def _take_up_mode(self, mode: Mode) -> None:
-        self.enrichment.mode = mode
-        self.metrics.enrichment.mode_is(mode)
-
-    def _switched(self, was: Mode, now: Mode) -> None:
-        self.metrics.enrichment.switched(was, now)
-        self._call_out("mode")
-
-    def _call_out(self, word: str) -> None:
-        if self.signals is not None:
-            task = asyncio.create_task(self.signals.send(word))
-            self._calls.add(task)
-            task.add_done_callback(self._calls.discard)
-
-    def _heard(self, word: str) -> None:
-        if word == "mode":
-            self.modes.look()
-        elif word == "classified":
-            self.enrichment.look()
-            self.publisher.wake()
-
-    async def _take_up_claims(self) -> None:
-        """What is open, and what is known of its senders, before anybody says more of it."""
-        await self.lapsing.open()
-        await self.witnesses.refresh()
-
-    async def _keep_up(self) -> None:
-        await self.opening.run()
-        retention = Retention(
-            history=timedelta(days=self.settings.retention_days),
-            bodies=timedelta(days=self.settings.body_retention_days),
-            serves=timedelta(seconds=self.settings.llm_cache_ttl_seconds),
-        )
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(keep_up(self.store.upkeep, retention=retention, clock=utc_now))
-            tasks.create_task(self.lapsing.run())
-            tasks.create_task(self.witnesses.run())
-            if self.reconcile is not None:
-                tasks.create_task(self.reconcile.run())
-
-    async def _enrich(self) -> None:
-        """Follow the mode and classify, once there is a store."""
-        await self.opening.is_open.wait()
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self.modes.follow())
-            tasks.create_task(self.enrichment.run())
-            tasks.create_task(self._take_up_follow_ups())
-
-    async def _take_up_follow_ups(self) -> None:
-        """Once the targets are known: nobody else is owed anything."""
-        await self._have_targets_come.wait()
-        try:
-            await self.modes.refresh()
-            await self.enrichment.recover()
-        except AlertHistoryError as error:
-            _log.warning("follow_ups_not_taken_up", reason=str(error))
-
-    async def _watch_sources(self) -> None:
-        await self.opening.is_open.wait()
-        await self.watchdog.run()
-
-    async def _publish(self, discovery: Discovery) -> None:
-        """Follow the targets, once there is a store to take deliveries from."""
-        await self.opening.is_open.wait()
-        from alert_history.targets.preparation import Preparation
-
-        prepared = Preparation(self._found)
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(prepared.run())
-            tasks.create_task(discovery.watch(prepared))
-            gauges = PublishingGauges(
-                self.publisher, self.store.outbox, observer=self.metrics.publishing, clock=utc_now
-            )
-            tasks.create_task(gauges.run())
-
-    def _found(self, targets: Sequence[TargetSpec]) -> None:
-        self.publisher.found(targets)
-        self._are_targets_known = True
-        self._have_targets_come.set()
-        self.metrics.publishing.discovered(self.publisher.specs)
-        _log.info("targets_found", targets=[target.name for target in targets])
+        ),
+        allowance=make_allowance(settings),
+        takes_follow_ups=publisher.takes_follow_ups,
+        clock=utc_now,
+        make_id=new_id,
+        observer=metrics.enrichment,
+        switchboard=switchboard,
+    )
 
 
-def _collect_rarely() -> None:
-    """What lives from the start on is never looked through again, and young objects less often than by default.
+def _make_enriching(settings: Settings, store: Store, *, enrichment: Enrichment, switchboard: Switchboard) -> Enriching:
+    classifying = Classifying(
+        enrichment,
+        history=store.history,
+        classifications=store.classifications,
+        clock=utc_now,
+        make_id=new_id,
+    )
+    modes = Modes(
+        settings.enrichment_mode,
+        upkeep=store.upkeep,
+        classifications=store.classifications,
+        clock=utc_now,
+        switchboard=switchboard,
+    )
+    return Enriching(enrichment=enrichment, classifying=classifying, modes=modes)
 
-    A request makes hundreds of them, of which hardly any are in a cycle. Measured: a tenth of the time at full load.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(_YOUNG_OBJECTS, 20, 20)
+
+def _make_recording(settings: Settings, store: Store, *, metrics: Metrics, switchboard: Switchboard) -> Recording:
+    groups = Groups(lambda: store.recorder.witnesses)
+    lapsing = Lapsing(store.standings, groups, clock=utc_now, observer=metrics.state)
+    witnesses = KnownWitnesses(store.recorder, store.upkeep)
+    database = str(settings.database_url)
+    opening = Opening(store, database=database, clock=utc_now, rooms=(lapsing, witnesses))
+    ingest = Ingest(opening, max_pending_bytes=settings.max_pending_bytes, switchboard=switchboard)
+    return Recording(
+        opening=opening,
+        ingest=ingest,
+        webhook=_make_webhook(settings, ingest, groups=groups, metrics=metrics),
+        groups=groups,
+        lapsing=lapsing,
+        witnesses=witnesses,
+        watchdog=Watchdog(store.upkeep, observer=metrics.state, clock=utc_now),
+        reconcile=make_reconcile(settings, store, observer=metrics.reconcile),
+    )
+
+
+def _make_webhook(settings: Settings, ingest: Ingest, *, groups: Groups, metrics: Metrics) -> Webhook:
+    return Webhook(
+        ingest,
+        clock=utc_now,
+        metrics=metrics.requests,
+        max_body_bytes=settings.max_body_bytes,
+        max_alerts=settings.max_alerts_per_request,
+        trusted=networks_of(settings.trusted_proxies) if settings.trusted_proxies else (),
+        interval_of=groups.interval_us,
+    )
+
+
+def _retention_of(settings: Settings) -> Retention:
+    return Retention(
+        history=timedelta(days=settings.retention_days),
+        bodies=timedelta(days=settings.body_retention_days),
+        serves=timedelta(seconds=settings.llm_cache_ttl_seconds),
+    )
+
+
+def _listeners(rooms: Rooms) -> Listeners:
+    return Listeners(
+        commit_metrics=rooms.metrics.commits,
+        publishing_metrics=rooms.metrics.publishing,
+        enrichment_metrics=rooms.metrics.enrichment,
+        watchdog=rooms.recording.watchdog,
+        groups=rooms.recording.groups,
+        witnesses=rooms.recording.witnesses,
+        publisher=rooms.publishing.publisher,
+        enrichment=rooms.enriching.enrichment,
+        modes=rooms.enriching.modes,
+        targets=rooms.publishing.targets,
+        calls=rooms.calls,
+    )
+
+
+# --- its HTTP ---------------------------------------------------------------------------------------------------------
+
+
+def _history_api(store: Store) -> HistoryApi:
+    return HistoryApi(
+        store.history,
+        outbox=store.outbox,
+        classifications=store.classifications,
+        clock=utc_now,
+    )
+
+
+def _publishing_api(service: Service) -> PublishingApi:
+    publishing = service.rooms.publishing
+    return PublishingApi(
+        publishing.publisher,
+        service.rooms.store.outbox,
+        discovery=publishing.discovery,
+        nobody_is_told=reason_for_nobody(service.settings),
+        clock=utc_now,
+    )
+
+
+def _routing_api(service: Service) -> RoutingApi:
+    publishing = service.rooms.publishing
+    return RoutingApi(
+        publishing.publisher,
+        publishing.routes,
+        nobody_is_told=reason_for_nobody(service.settings),
+        clock=utc_now,
+    )
+
+
+# --- what commands make, too ------------------------------------------------------------------------------------------
 
 
 def rules_of(settings: Settings) -> Rules:

@@ -20,6 +20,7 @@ from alert_history.domain.alert import Status
 from alert_history.domain.delivery import Leased, Routing, Settlement
 from alert_history.domain.target import Message, Sent, TargetSpec
 from alert_history.engine import worker
+from alert_history.engine.switchboard import Switchboard
 from alert_history.engine.turns import Turns
 from alert_history.engine.worker import TargetWorker
 from alert_history.errors import Rejected, Retryable, StorageUnavailable
@@ -75,7 +76,13 @@ class Replica:
         self.asked: dict[str, asyncio.Future[bool]] = {}
         self.ended: asyncio.Event = asyncio.Event()
         self.worker = TargetWorker(
-            spec, self, outbox=self, clock=clock, observer=self, turns=Turns(), regroup=lambda _spec, _alert: None
+            spec,
+            self,
+            outbox=self,
+            clock=clock,
+            switchboard=Switchboard(),
+            turns=Turns(),
+            regroup=lambda _spec, _alert: None,
         )
         self.task = asyncio.create_task(self.worker.run())
 
@@ -96,9 +103,6 @@ class Replica:
         flight = Flight(message, self.clock(), asyncio.get_running_loop().create_future())
         self.flights.append(flight)
         return await flight.answer
-
-    def attempted(self, target: str, status: str, seconds: float | None) -> None:
-        """Nobody counts."""
 
     def url_shown(self) -> str:
         return "test://"

@@ -17,6 +17,7 @@ from alert_history.engine.breaker import Breaker
 from alert_history.engine.enrich import Enrichment, EnrichmentPolicy
 from alert_history.engine.modes import Modes
 from alert_history.engine.storms import WINDOW
+from alert_history.engine.switchboard import Classified, ModeSwitched, ModeTakenUp, Switchboard
 from alert_history.errors import Rejected, Retryable, StorageUnavailable
 from alert_history.ports import Spent, Store
 from alert_history.storage import open_store
@@ -106,6 +107,8 @@ class Replica:
         self.refusal: Retryable | None = None
         self.under_way: list[list[int]] = []
         self.was_let_go = asyncio.Event()
+        self.switchboard = Switchboard()
+        self.switchboard.join(Classified, lambda _: self.was_let_go.set())
         self.store: Store = open_store(database_url, router=self._route)
         self.enrichment = Enrichment(
             self.store.classifications,
@@ -113,12 +116,12 @@ class Replica:
             policy=POLICY,
             allowance=self._allow,
             takes_follow_ups=lambda name: name == "pager",
-            let_go=self.was_let_go.set,
             clock=self.clock,
             make_id=new_id,
             observer=self.observer,
+            switchboard=self.switchboard,
         )
-        self.enrichment.mode = mode
+        self.enrichment.take_up_mode(mode)
 
     def _route(self, alert: Alert, event: Event) -> Routing:
         return self.enrichment(Routing(("pager", "log"), {}), alert, event)
@@ -477,7 +480,7 @@ async def test_in_other_modes_nobody_is_owed_anything(database_url: str, mode: M
     async with running(database_url, "transparent") as replica:
         await replica.record(alert())
         await replica.deliver("pager")
-        replica.enrichment.mode = mode
+        replica.enrichment.take_up_mode(mode)
         await replica.enrichment.recover()
         assert not replica.enrichment._arrived  # noqa: SLF001  # nothing else shows that nothing happens
 
@@ -493,7 +496,7 @@ async def test_nothing_is_taken_up_that_is_long_ago_or_over_or_told(database_url
         await replica.record(alert("Told"))
         await replica.deliver("pager")
         await replica.let_go()
-        replica.enrichment.mode = "transparent"
+        replica.enrichment.take_up_mode("transparent")
         await replica.record(alert("Over"))
         await replica.deliver("pager")
         await replica.record(alert("Over", status="resolved", ends_at=NOW))
@@ -519,14 +522,18 @@ async def store(database_url: str) -> AsyncIterator[Store]:
 
 
 def modes(store: Store, taken_up: list[Mode], switches: list[tuple[Mode, Mode]]) -> Modes:
-    return Modes(
+    board = Switchboard()
+    board.join(ModeTakenUp, lambda event: taken_up.append(event.mode))
+    board.join(ModeSwitched, lambda event: switches.append((event.was, event.now)))
+    made = Modes(
         "transparent",
         upkeep=store.upkeep,
         classifications=store.classifications,
         clock=Clock(),
-        changed=taken_up.append,
-        switched=lambda was, now: switches.append((was, now)),
+        switchboard=board,
     )
+    made.begin()
+    return made
 
 
 async def test_a_switch_reaches_the_other_replica_and_outlives_a_restart(store: Store) -> None:

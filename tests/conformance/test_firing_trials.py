@@ -145,7 +145,7 @@ class Replay:
         replica = self._replayer.replicas[0]
         recorder = replica.store.recorder
         for origins in self._trial.origins:
-            recorder.witnesses = recorder.witnesses.merged(origins.witnesses())
+            recorder.take_up_witnesses(recorder.witnesses.merged(origins.witnesses()))
         await replica.comparing.compare([read(answered, self._trial.scenario.asking, recorder.witnesses)])
 
     async def _wait(self, until: datetime) -> None:

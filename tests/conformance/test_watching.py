@@ -12,6 +12,7 @@ from alert_history.domain.target import Message, Sent, TargetSpec
 from alert_history.engine import gauges
 from alert_history.engine.gauges import PublishingGauges, follow_checks, is_paused
 from alert_history.engine.publish import Publisher
+from alert_history.engine.switchboard import Switchboard
 from alert_history.engine.watchdog import Watchdog
 from alert_history.engine.worker import TargetHealth
 from alert_history.errors import StorageUnavailable
@@ -41,9 +42,6 @@ class Seen:
 
     def dead(self, target: str, *, letters: int) -> None:
         self.letters[target] = letters
-
-    def attempted(self, target: str, status: str, seconds: float | None) -> None:
-        """Not of interest here."""
 
 
 class Clock:
@@ -149,7 +147,7 @@ async def told_store(database_url: str) -> AsyncIterator[Store]:
 
 def _gauges(store: Store, clock: Clock, specs: Sequence[TargetSpec]) -> tuple[PublishingGauges, Publisher, Seen]:
     seen = Seen()
-    publisher = Publisher(store.outbox, make=lambda _: Silent(), clock=clock, observer=seen)
+    publisher = Publisher(store.outbox, make=lambda _: Silent(), clock=clock, switchboard=Switchboard())
     publisher.found(specs)
     return PublishingGauges(publisher, store.outbox, observer=seen, clock=clock), publisher, seen
 

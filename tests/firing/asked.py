@@ -72,8 +72,7 @@ class MemoryReconciling:
     def witnesses(self) -> Witnesses:
         return self._memory.witnesses
 
-    @witnesses.setter
-    def witnesses(self, witnesses: Witnesses) -> None:
+    def take_up_witnesses(self, witnesses: Witnesses) -> None:
         self._memory.witnesses = witnesses
 
     async def read_open(self) -> AsyncIterator[list[OpenLabelSet]]:

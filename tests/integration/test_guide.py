@@ -256,10 +256,10 @@ def test_prometheus_takes_every_rule(tmp_path: Path) -> None:
 
 
 def test_every_endpoint_that_curl_calls_exists() -> None:
-    from alert_history.bootstrap import Service
+    from alert_history.bootstrap import make_application, make_service
 
-    service = Service(load_settings({"DATABASE_URL": "sqlite:///never-opened.db"}))
-    document = json.loads(asyncio.run(openapi(service.application)))
+    service = make_service(load_settings({"DATABASE_URL": "sqlite:///never-opened.db"}))
+    document = json.loads(asyncio.run(openapi(make_application(service))))
     called = {re.sub(r"^https?://[^/]+", "", url) for url in re.findall(r"https?://\S+", " ".join(commands("curl")))}
     assert len(called) >= 6
     assert called <= document["paths"].keys()

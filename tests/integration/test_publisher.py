@@ -14,6 +14,7 @@ from alert_history.domain.routes import Destination, Route
 from alert_history.domain.target import Message, Sent, TargetSpec
 from alert_history.engine import worker
 from alert_history.engine.publish import Publisher
+from alert_history.engine.switchboard import AttemptEnded, Switchboard
 from alert_history.errors import Rejected, Retryable
 from alert_history.ports import DeliveryFilter, Outbox, Store
 from alert_history.storage import open_store
@@ -61,8 +62,8 @@ class Counts:
         self.seen: list[tuple[str, str]] = []
         self._changed = asyncio.Condition()
 
-    def attempted(self, target: str, status: str, seconds: float | None) -> None:  # noqa: ARG002  # the port's shape
-        self.seen.append((target, status))
+    def attempted(self, event: AttemptEnded) -> None:
+        self.seen.append((event.target, event.status))
 
 
 class Scene:
@@ -72,13 +73,15 @@ class Scene:
         self.ahead = timedelta()  # how far the clock of this scene is ahead
         self.targets: dict[str, FakeTarget] = {}
         self.counts = Counts()
+        self.switchboard = Switchboard()
+        self.switchboard.join(AttemptEnded, self.counts.attempted)
         self.publisher: Publisher
         self.store: Store = open_store(database_url, router=lambda *said: self.publisher(*said))  # noqa: PLW0108  # there is no publisher yet
         self.publisher = Publisher(
             self.store.outbox,
             make=lambda spec: self.targets[spec.name],
             clock=self.now,
-            observer=self.counts,
+            switchboard=self.switchboard,
         )
 
     def now(self) -> datetime:
@@ -242,7 +245,7 @@ async def test_a_group_that_failed_is_one_message_again_under_the_same_key(scene
 
 async def test_a_group_of_the_routes_is_one_message_whatever_receipts_it_came_in(scene: Scene) -> None:
     scene.with_targets(slack=FakeTarget(hangs, speaks_of_groups=True))
-    scene.publisher.routes = (Route("ops", destinations=(Destination("*"),), group_by=("namespace",)),)
+    scene.publisher.take_up_routes((Route("ops", destinations=(Destination("*"),), group_by=("namespace",)),))
     await scene.record(alert("A"), alert("Elsewhere", labels={"namespace": "other"}))
     await scene.targets["slack"].arrived.wait()
     await scene.record(alert("B"))
@@ -262,7 +265,7 @@ async def test_a_group_of_the_routes_is_one_message_whatever_receipts_it_came_in
 
 async def test_a_target_that_speaks_of_no_groups_gets_a_message_an_alert(scene: Scene) -> None:
     scene.with_targets(one=FakeTarget(takes))
-    scene.publisher.routes = (Route("ops", destinations=(Destination("*"),), group_by=()),)
+    scene.publisher.take_up_routes((Route("ops", destinations=(Destination("*"),), group_by=()),))
     await scene.record(alert("A"), alert("B"))
     await scene.until("one", ["delivered", "delivered"])
     assert [len(message.alerts) for message in scene.targets["one"].messages] == [1, 1]
@@ -452,7 +455,7 @@ async def _asking(monkeypatch: pytest.MonkeyPatch, *specs: TargetSpec) -> tuple[
         cast("Outbox", asked),
         make=lambda _: FakeTarget(takes),
         clock=lambda: datetime.now(UTC),
-        observer=Counts(),
+        switchboard=Switchboard(),
     )
     publisher.found(specs)
     return asked, publisher

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from alert_history.telemetry import Metrics
+from alert_history.bootstrap import make_metrics
 from tests.guide import blocks
 from tests.monitoring.documents import ROOT, load, promtool
 
@@ -50,7 +50,7 @@ def unit_tests(kind: str) -> Iterator[dict[str, Any]]:
 def exposed() -> set[str]:
     """Every name under which one of our metrics is stored."""
     suffixes = {"counter": ["_total"], "histogram": ["_bucket", "_sum", "_count"], "gauge": [""]}
-    return {family.name + suffix for family in Metrics().registry.collect() for suffix in suffixes[family.type]}
+    return {family.name + suffix for family in make_metrics().registry.collect() for suffix in suffixes[family.type]}
 
 
 def guide_groups() -> Iterator[dict[str, Any]]:

@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 import promql_parser
 import pytest
 
-from alert_history.bootstrap import Service
+from alert_history.bootstrap import make_application, make_service
 from alert_history.config import load_settings, variables
 from tests.chart.rendering import render
 from tests.monitoring.documents import ROOT
@@ -49,10 +49,9 @@ def blocks(page: Path, language: str) -> Iterator[str]:
 @cache
 def paths() -> dict[str, Any]:
     """The HTTP interface, by path."""
-    found: dict[str, Any] = Service(load_settings({"DATABASE_URL": "sqlite:///never-opened.db"})).application.schema[
-        "paths"
-    ]
-    return found
+    service = make_service(load_settings({"DATABASE_URL": "sqlite:///never-opened.db"}))
+    described: dict[str, Any] = make_application(service).schema["paths"]
+    return described
 
 
 @cache

@@ -15,7 +15,7 @@ import httpx
 import pytest
 import yaml
 
-from alert_history.bootstrap import Service
+from alert_history.bootstrap import make_application, make_service
 from alert_history.config import load_settings
 from tests.unit.test_docs import ROOT, documents, links, relative, repository_files, text
 
@@ -69,7 +69,7 @@ def test_every_option_that_a_document_tells_to_give_exists() -> None:
 
 
 async def test_every_call_that_a_document_makes_exists() -> None:
-    application: Any = Service(load_settings({"DATABASE_URL": "sqlite:///never-opened.db"})).application
+    application: Any = make_application(make_service(load_settings({"DATABASE_URL": "sqlite:///never-opened.db"})))
     transport = httpx.ASGITransport(app=application)
     async with httpx.AsyncClient(transport=transport, base_url="http://service") as client:
         described = (await client.get("/openapi.json")).json()["paths"]

@@ -14,6 +14,7 @@ from alert_history.domain.receipt import Outcome, Receipt
 from alert_history.domain.standing import Witnesses
 from alert_history.engine import ingest as engine
 from alert_history.engine.ingest import Ingest
+from alert_history.engine.switchboard import Committed, ReceiptKept, Switchboard
 from alert_history.errors import Overloaded, StorageUnavailable, UnstorableReceipt
 
 pytestmark = pytest.mark.timeout(20)
@@ -60,7 +61,9 @@ class Stage:
     def __init__(self) -> None:
         self.recorder = StagedRecorder()
         self.observed: list[tuple[int, bool]] = []
-        self.ingest = Ingest(self.recorder, max_pending_bytes=_ROOM, observe=self._observe)
+        self.switchboard = Switchboard()
+        self.switchboard.join(Committed, self._observe)
+        self.ingest = Ingest(self.recorder, max_pending_bytes=_ROOM, switchboard=self.switchboard)
         self.running: asyncio.Task[None] = asyncio.create_task(self.ingest.run())
         self._senders: list[asyncio.Task[Outcome]] = []
 
@@ -85,8 +88,8 @@ class Stage:
             with suppress(asyncio.CancelledError, StorageUnavailable, UnstorableReceipt):
                 await task
 
-    def _observe(self, receipts: Sequence[Receipt], _: float, outcomes: Sequence[Outcome] | None) -> None:
-        self.observed.append((len(receipts), outcomes is not None))
+    def _observe(self, event: Committed) -> None:
+        self.observed.append((len(event.receipts), event.outcomes is not None))
 
 
 @pytest.fixture
@@ -211,6 +214,28 @@ async def test_poison_is_refused_alone(stage: Stage) -> None:
     with pytest.raises(UnstorableReceipt, match="invalid byte sequence"):
         await poison
     assert ((await before).receipt_id, (await after).receipt_id) == ("before", "after")
+
+
+async def test_a_request_is_answered_as_committed_whoever_fails_to_take_that_up(stage: Stage) -> None:
+    def fail(event: ReceiptKept) -> None:
+        raise RuntimeError(event.receipt.id)
+
+    stage.switchboard.join(ReceiptKept, fail)
+    stage.recorder.is_staged = False
+    assert (await stage.send(receipt("kept"))).receipt_id == "kept"
+
+
+async def test_what_was_kept_is_said_in_order_and_of_what_was_not_nothing(stage: Stage) -> None:
+    kept: list[str] = []
+    stage.switchboard.join(ReceiptKept, lambda event: kept.append(event.receipt.id))
+    first, second = await stage.occupy()
+    third, fourth = stage.send(receipt("third")), stage.send(receipt("fourth"))
+    await everything_ready_ran()
+    stage.recorder.is_staged = False
+    second.fail(StorageUnavailable("no connection"))
+    first.succeed()
+    await asyncio.gather(third, fourth)
+    assert kept == ["first", "third", "fourth"]
 
 
 async def test_lone_poison_is_not_tried_twice(stage: Stage) -> None:

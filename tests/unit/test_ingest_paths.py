@@ -16,11 +16,12 @@ from starlette.responses import Response
 from alert_history.domain.permission import Permission
 from alert_history.domain.receipt import Outcome, Receipt
 from alert_history.engine.ingest import Ingest
-from alert_history.telemetry import IngestMetrics
+from alert_history.engine.switchboard import Switchboard
 from alert_history.web.application import Application
 from alert_history.web.ingest.paths import PATHS
 from alert_history.web.ingest.webhook import Webhook
 from alert_history.web.pages.page import Page
+from alert_history.web.telemetry import RequestMetrics
 from tests.payloads import alert, webhook
 
 _NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -73,8 +74,8 @@ class Exchange:
         return {sample.labels["endpoint"] for sample in samples if sample.name == _LATENCY}
 
     async def _run(self, scope: dict[str, Any]) -> None:
-        ingest = Ingest(self.recorder, max_pending_bytes=1_000_000, observe=lambda *_: None)
-        metrics = IngestMetrics(self.registry)
+        ingest = Ingest(self.recorder, max_pending_bytes=1_000_000, switchboard=Switchboard())
+        metrics = RequestMetrics(self.registry)
         webhook_ = Webhook(ingest, clock=lambda: _NOW, metrics=metrics, max_body_bytes=100_000, max_alerts=10)
         pages = [Page(path="/api/v2/alerts/groups", handle=_page, needs=Permission.READ)]
         application = Application(webhook_, [], metrics=metrics, start=_nothing, stop=_nothing, pages=pages)

@@ -13,13 +13,14 @@ from structlog.testing import capture_logs
 
 from alert_history.domain.permission import Permission
 from alert_history.engine.ingest import Ingest
+from alert_history.engine.switchboard import Switchboard
 from alert_history.errors import InvalidQuery, StorageUnavailable
 from alert_history.ports import Recorder
-from alert_history.telemetry import IngestMetrics
 from alert_history.web.application import Application
 from alert_history.web.http.operation import Operation, json_response, openapi
 from alert_history.web.http.parameters import read_parameters
 from alert_history.web.ingest.webhook import Webhook
+from alert_history.web.telemetry import RequestMetrics
 
 
 class _Parameters(msgspec.Struct, frozen=True):
@@ -174,9 +175,9 @@ async def _nothing() -> None:
 @pytest.fixture
 async def client() -> AsyncIterator[httpx.AsyncClient]:
     """A client of an application with two operations that fail."""
-    metrics = IngestMetrics(CollectorRegistry())
+    metrics = RequestMetrics(CollectorRegistry())
     webhook = Webhook(
-        Ingest(cast("Recorder", None), max_pending_bytes=1, observe=lambda *_: None),
+        Ingest(cast("Recorder", None), max_pending_bytes=1, switchboard=Switchboard()),
         clock=lambda: datetime.now(UTC),
         metrics=metrics,
         max_body_bytes=1,

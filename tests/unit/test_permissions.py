@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from alert_history.bootstrap import Service
+from alert_history.bootstrap import make_application, make_service
 from alert_history.config import load_settings
 from alert_history.domain.permission import Permission
 from alert_history.web.application import Application
@@ -64,7 +64,7 @@ NEEDS = {
 @pytest.fixture(scope="module")
 def application(tmp_path_factory: pytest.TempPathFactory) -> Application:
     folder: Path = tmp_path_factory.mktemp("permissions")
-    return Service(load_settings({"DATABASE_URL": f"sqlite:///{folder}/unopened.db"})).application
+    return make_application(make_service(load_settings({"DATABASE_URL": f"sqlite:///{folder}/unopened.db"})))
 
 
 def test_every_path_needs_what_this_table_says(application: Application) -> None:

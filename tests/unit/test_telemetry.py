@@ -7,14 +7,17 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
+from alert_history.bootstrap import make_metrics
 from alert_history.domain.alert import Alert, AlertGroup, Refused, Source, Status, fingerprint
 from alert_history.domain.receipt import Outcome, Receipt
 from alert_history.domain.target import TargetSpec
-from alert_history.telemetry import Metrics
+from alert_history.engine.switchboard import Committed
+from alert_history.service import Metrics
 from tests.processes import find_program
 
 _NOW = datetime(2026, 11, 24, 3, 12, 45, tzinfo=UTC)
@@ -30,13 +33,15 @@ def _group(*alerts: Alert, source: Source = "alertmanager", refused: Sequence[Re
     return AlertGroup(source, "default", "", "", list(alerts), list(refused))
 
 
-def _receipt(group: AlertGroup) -> Receipt:
-    return Receipt("1", _NOW, "/webhook", False, group, b"", b"")
-
-
 def _outcome(*, received: int, stored: int, quarantined: int = 0) -> Outcome:
     repeated = received - stored - quarantined
     return Outcome("1", received=received, stored=stored, repeated=repeated, quarantined=quarantined)
+
+
+def _committed(*groups: AlertGroup, seconds: float = 0.1) -> Committed:
+    receipts = [Receipt("1", _NOW, "/webhook", False, group, b"", b"") for group in groups]
+    outcomes = [_outcome(received=group.received, stored=group.received) for group in groups]
+    return Committed(receipts, outcomes, seconds, pending_bytes=0)
 
 
 def _value(metrics: Metrics, name: str, **labels: str) -> float | None:
@@ -44,13 +49,13 @@ def _value(metrics: Metrics, name: str, **labels: str) -> float | None:
 
 
 def _exposed(metrics: Metrics, accept: str = _TEXT) -> str:
-    return metrics.exposition(accept)[1].decode()
+    return metrics.exposition.text(accept)[1].decode()
 
 
 def test_alerts_are_counted_by_what_they_say_and_who_sent_them() -> None:
-    metrics = Metrics()
+    metrics = make_metrics()
     group = _group(_alert(a="1"), _alert(a="2"), _alert("resolved", a="3"), refused=[Refused(3, "no labels", b"{}")])
-    metrics.ingest.accepted(group, _outcome(received=4, stored=2, quarantined=1))
+    metrics.requests.accepted(group, _outcome(received=4, stored=2, quarantined=1))
     counted = {
         status: _value(metrics, "webhook_events_total", status=status, source="alertmanager")
         for status in ("firing", "resolved", "quarantined")
@@ -59,14 +64,14 @@ def test_alerts_are_counted_by_what_they_say_and_who_sent_them() -> None:
 
 
 def test_only_alerts_that_change_the_history_count_as_stored() -> None:
-    metrics = Metrics()
-    metrics.ingest.accepted(_group(_alert(a="1"), _alert(a="2")), _outcome(received=2, stored=1))
+    metrics = make_metrics()
+    metrics.requests.accepted(_group(_alert(a="1"), _alert(a="2")), _outcome(received=2, stored=1))
     assert _value(metrics, "alerts_stored_total") == 1
 
 
 def test_commit_is_counted_with_its_size_and_time() -> None:
-    metrics = Metrics()
-    metrics.ingest.committed([_receipt(_group(_alert(a="1"))), _receipt(_group(_alert(a="2")))], 0.25, True)
+    metrics = make_metrics()
+    metrics.commits.committed(_committed(_group(_alert(a="1")), _group(_alert(a="2")), seconds=0.25))
     assert (
         _value(metrics, "ingest_batch_alerts_sum"),
         _value(metrics, "ingest_commit_seconds_sum"),
@@ -75,8 +80,9 @@ def test_commit_is_counted_with_its_size_and_time() -> None:
 
 
 def test_commit_that_failed_counts_as_a_failure_alone() -> None:
-    metrics = Metrics()
-    metrics.ingest.committed([_receipt(_group(_alert(a="1")))], 0.25, False)
+    metrics = make_metrics()
+    failed = msgspec.structs.replace(_committed(_group(_alert(a="1"))), outcomes=None)
+    metrics.commits.committed(failed)
     assert (
         _value(metrics, "database_operations_total", operation="commit", status="failure"),
         _value(metrics, "ingest_commit_seconds_count"),
@@ -84,14 +90,14 @@ def test_commit_that_failed_counts_as_a_failure_alone() -> None:
 
 
 def test_refused_requests_are_counted_by_reason() -> None:
-    metrics = Metrics()
-    metrics.ingest.failed("malformed-payload")
+    metrics = make_metrics()
+    metrics.requests.failed("malformed-payload")
     assert _value(metrics, "webhook_errors_total", reason="malformed-payload") == 1
 
 
 def test_what_alerts_are_raised_on_is_counted_from_nothing() -> None:
     """A series that begins at 1 is no increase to Prometheus."""
-    metrics = Metrics()
+    metrics = make_metrics()
     metrics.publishing.discovered([TargetSpec("slack", "slack", {}), TargetSpec("odd", "odd", {}, fault="unknown")])
     assert (
         _value(metrics, "webhook_events_total", status="quarantined", source="grafana"),
@@ -105,21 +111,21 @@ def test_what_alerts_are_raised_on_is_counted_from_nothing() -> None:
 
 
 def test_the_process_shows_its_memory() -> None:
-    assert (Metrics().registry.get_sample_value("process_resident_memory_bytes") or 0) > 1_000_000
+    assert (make_metrics().registry.get_sample_value("process_resident_memory_bytes") or 0) > 1_000_000
 
 
 def test_no_text_of_an_alert_is_shown() -> None:
-    metrics = Metrics()
+    metrics = make_metrics()
     group = _group(_alert(alertname="SecretName", pod="secret-pod"), refused=[Refused(0, "secret-reason", b"secret")])
-    metrics.ingest.accepted(group, _outcome(received=2, stored=1, quarantined=1))
-    metrics.ingest.committed([_receipt(group)], 0.1, True)
+    metrics.requests.accepted(group, _outcome(received=2, stored=1, quarantined=1))
+    metrics.commits.committed(_committed(group))
     assert "secret" not in _exposed(metrics).lower()
 
 
 def test_both_formats_say_the_same() -> None:
-    metrics = Metrics()
-    metrics.ingest.failed("malformed-payload")
-    metrics.ingest.answered("/webhook", 0.02)
+    metrics = make_metrics()
+    metrics.requests.failed("malformed-payload")
+    metrics.requests.answered("/webhook", 0.02)
     as_text = {(s.name, str(s.labels)): s.value for f in parse_text(_exposed(metrics)) for s in f.samples}
     families = parse_openmetrics(_exposed(metrics, _OPENMETRICS))  # type: ignore[no-untyped-call]
     as_openmetrics = {(s.name, str(s.labels)): s.value for family in families for s in family.samples}
@@ -138,17 +144,17 @@ def test_both_formats_say_the_same() -> None:
     ],
 )
 def test_the_format_is_the_one_accepted(accept: str, content_type: str) -> None:
-    assert Metrics().exposition(accept)[0].startswith(content_type)
+    assert make_metrics().exposition.text(accept)[0].startswith(content_type)
 
 
 def test_promtool_finds_nothing_to_say_about_the_metrics() -> None:
     promtool = find_program("promtool", package="prometheus")
-    metrics = Metrics()
-    metrics.ingest.accepted(_group(_alert(a="1")), _outcome(received=1, stored=1))
-    metrics.ingest.committed([_receipt(_group(_alert(a="1")))], 0.1, True)
-    metrics.ingest.failed("malformed-payload")
-    metrics.ingest.answered("/webhook", 0.02)
-    exposed = metrics.exposition(_TEXT)[1]
+    metrics = make_metrics()
+    metrics.requests.accepted(_group(_alert(a="1")), _outcome(received=1, stored=1))
+    metrics.commits.committed(_committed(_group(_alert(a="1"))))
+    metrics.requests.failed("malformed-payload")
+    metrics.requests.answered("/webhook", 0.02)
+    exposed = metrics.exposition.text(_TEXT)[1]
     done = subprocess.run([promtool, "check", "metrics"], input=exposed, capture_output=True, timeout=20, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
 
@@ -159,7 +165,7 @@ def test_promtool_finds_nothing_to_say_about_the_metrics() -> None:
 def _logged(program: str, *, level: str = "info", is_json: bool = True) -> str:
     setup = f"""
 import logging, structlog
-from alert_history.telemetry import configure_logging
+from alert_history.telemetry.logs import configure_logging
 configure_logging(level={level!r}, is_json={is_json})
 log = structlog.get_logger()
 """

@@ -17,6 +17,7 @@ from structlog.testing import capture_logs
 from alert_history.config import Settings, load_settings
 from alert_history.domain.receipt import Receipt
 from alert_history.engine.ingest import Ingest
+from alert_history.engine.switchboard import Switchboard
 from alert_history.enrichers.proxy import base_url
 from alert_history.errors import AlertHistoryError, ConfigurationError
 from alert_history.signals import redis as signals
@@ -167,7 +168,7 @@ def test_no_error_on_the_way_to_the_database_shows_a_piece_of_its_password(passw
 async def everything_told(database_url: str) -> str:
     """All that callers, probes and logs are told of a database that is away."""
     store = open_store(database_url)
-    ingest = Ingest(store.recorder, max_pending_bytes=1_000_000, observe=lambda *_: None)
+    ingest = Ingest(store.recorder, max_pending_bytes=1_000_000, switchboard=Switchboard())
     with capture_logs() as logs:
         running = asyncio.create_task(ingest.run())
         told = [await outcome(ingest.submit(each)) for each in receipts()]

@@ -14,10 +14,11 @@ from alert_history.domain.receipt import Outcome, Receipt
 from alert_history.domain.standing import Witnesses
 from alert_history.engine import ingest as engine
 from alert_history.engine.ingest import Ingest
+from alert_history.engine.switchboard import Switchboard
 from alert_history.errors import StorageUnavailable, UnstorableReceipt
-from alert_history.telemetry import IngestMetrics
 from alert_history.web.ingest import webhook as web
 from alert_history.web.ingest.webhook import Webhook
+from alert_history.web.telemetry import RequestMetrics
 from tests.payloads import alert, webhook
 
 pytestmark = pytest.mark.timeout(20)
@@ -65,11 +66,11 @@ class Door:
     def __init__(self) -> None:
         self.recorder = Recorder()
         self.registry = CollectorRegistry()
-        self.ingest = Ingest(self.recorder, max_pending_bytes=_ROOM, observe=lambda *_: None)
+        self.ingest = Ingest(self.recorder, max_pending_bytes=_ROOM, switchboard=Switchboard())
         self._webhook = Webhook(
             self.ingest,
             clock=lambda: datetime.now(UTC),
-            metrics=IngestMetrics(self.registry),
+            metrics=RequestMetrics(self.registry),
             max_body_bytes=_MAX_BODY,
             max_alerts=10,
         )

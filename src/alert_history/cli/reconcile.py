@@ -69,7 +69,7 @@ async def _reconcile(settings: Settings, origins: Origins, *, is_dry_run: bool) 
     async with using_store(settings, router=router, rules=rules_of(settings)) as store:
         await require(store, settings)
         await KnownWitnesses(store.recorder, store.upkeep).refresh(is_writing=False)
-        store.recorder.witnesses = store.recorder.witnesses.merged(origins.witnesses())
+        store.recorder.take_up_witnesses(store.recorder.witnesses.merged(origins.witnesses()))
         async with aclosing(Asking(origins, clock=utc_now, is_publishing=settings.reconcile_publishes)) as asking:
             rounds = [await asking.ask(store.recorder.witnesses)]
             error_console().print(f"asked; asking again in {_PAUSE_SECONDS:g} s", highlight=False)

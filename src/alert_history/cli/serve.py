@@ -14,10 +14,10 @@ import structlog
 import uvicorn
 import uvloop
 
-from alert_history.bootstrap import Service, make_routes
+from alert_history.bootstrap import make_application, make_routes, make_service
 from alert_history.config import Settings, load_settings
 from alert_history.errors import ConfigurationError
-from alert_history.telemetry import configure_logging
+from alert_history.telemetry.logs import configure_logging
 from alert_history.web.application import Application
 from alert_history.web.http.connection import Connection
 
@@ -75,7 +75,7 @@ def worker() -> Application:
     """The application of one of several workers, from the environment they share."""
     settings = load_settings(os.environ)
     _configure_logging(settings)
-    return Service(settings).application
+    return make_application(make_service(settings))
 
 
 def _try_address(settings: Settings) -> None:
@@ -106,8 +106,8 @@ def _fault_of(address: tuple[Any, ...]) -> OSError | None:
 
 async def _serve(settings: Settings, *, is_demo: bool) -> None:
     _configure_logging(settings)
-    service = Service(settings)
-    server = _Server(uvicorn.Config(service.application, **_options(settings)))
+    service = make_service(settings)
+    server = _Server(uvicorn.Config(make_application(service), **_options(settings)))
     replaying = asyncio.create_task(service.replay_demo()) if is_demo else None
     await server.serve()
     if replaying is not None and not replaying.done():

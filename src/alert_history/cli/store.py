@@ -8,7 +8,7 @@ from alert_history.domain.standing import DEFAULT_RULES, Rules
 from alert_history.errors import StorageUnavailable
 from alert_history.ports import Router, Store
 from alert_history.storage import open_store
-from alert_history.telemetry import configure_logging
+from alert_history.telemetry.logs import configure_logging
 from alert_history.urls.secret import revealed
 
 

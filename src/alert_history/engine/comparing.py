@@ -37,6 +37,10 @@ class Voice(msgspec.Struct):
         """How it was asked last."""
         return self.said[-1].asked
 
+    def remember(self, seen_us: int | None, seen: frozenset[str]) -> None:
+        """Take up what it listed when it was asked before, and when that was; None: it was not."""
+        self.seen_us, self.seen = seen_us, seen
+
     def lists(self, fingerprint: str) -> bool:
         """Whether it listed it at least once."""
         return any(fingerprint in one.listed for one in self.said)

@@ -25,6 +25,7 @@ from alert_history.domain.delivery import Awaited, Routing
 from alert_history.domain.occurrence import ENDINGS, Event
 from alert_history.engine.questions import EnrichmentObserver, Questions
 from alert_history.engine.storms import Storms, rule_of
+from alert_history.engine.switchboard import Classified, Switchboard
 from alert_history.errors import AlertHistoryError, Rejected, Retryable
 from alert_history.ports import Allowance, Classifications, Clock, Enricher, KeptVerdict, Unanswered
 
@@ -76,7 +77,7 @@ class _Waiting(msgspec.Struct):
 class Enrichment:
     """Decides at once whether an alert waits, and classifies in the background. `run` never returns by itself.
 
-    `let_go` is called when deliveries became due. `takes_follow_ups` says which targets can be told afterwards.
+    `takes_follow_ups` says which targets can be told afterwards. The mode is `transparent` until another is taken up.
     """
 
     def __init__(  # noqa: PLR0913  # it joins five rooms
@@ -87,18 +88,18 @@ class Enrichment:
         policy: EnrichmentPolicy,
         allowance: Allowance,
         takes_follow_ups: Callable[[str], bool],
-        let_go: Callable[[], None],
         clock: Clock,
         make_id: MakeId,
         observer: EnrichmentObserver,
+        switchboard: Switchboard,
     ) -> None:
         self._make_id = make_id
-        self.mode: Mode = "transparent"
+        self._mode: Mode = "transparent"
         self._store = classifications
         self.enricher = enricher
         self.policy = policy
         self._takes_follow_ups = takes_follow_ups
-        self._on_let_go = let_go
+        self._switchboard = switchboard
         self._clock = clock
         self._observer = observer
         self._storms = Storms(enricher.most_of_a_rule)
@@ -120,7 +121,7 @@ class Enrichment:
 
     def __call__(self, routing: Routing, alert: Alert, event: Event) -> Routing:
         """What the mode makes of a routing. Called in the ingest transaction, in whichever thread that runs."""
-        mode = self.mode
+        mode = self._mode
         if mode == "transparent" or not routing.told:
             return routing
         shape = shape_of(alert.labels)
@@ -136,6 +137,10 @@ class Enrichment:
         if (reason := self.questions.breaker.reason) is not None and not self.questions.breaker.is_over_by(deadline):
             return msgspec.structs.replace(routing, awaits=Awaited(shape, unenriched=reason))
         return msgspec.structs.replace(routing, awaits=Awaited(shape, deadline))
+
+    def take_up_mode(self, mode: Mode) -> None:
+        """Decide by it from now on."""
+        self._mode = mode
 
     def wake(self) -> None:
         """Alerts may have arrived. Cheap; from the loop's thread."""
@@ -164,7 +169,7 @@ class Enrichment:
 
         It knew in memory alone whom it would tell what an alert means. Whoever else is about to tell them, does it.
         """
-        if self.mode != "transparent_with_recommendations":
+        if self._mode != "transparent_with_recommendations":
             return
         now = self._clock()
         owed: dict[tuple[str, datetime], list[Unanswered]] = {}
@@ -224,7 +229,7 @@ class Enrichment:
         now = self._clock()
         self._fresh = {shape: until for shape, until in self._fresh.items() if until > now}
         if self._fresh and await self._store.let_go(list(self._fresh), unenriched=None, now=now):
-            self._on_let_go()
+            self._switchboard.say(Classified())
 
     def _collect(self) -> None:
         """Sort what arrived by shape; forget shapes that nobody waits for any more."""
@@ -280,7 +285,7 @@ class Enrichment:
             for shape in beyond:
                 del self._waiting[shape]
                 self._observer.failed("storm")
-            self._on_let_go()
+            self._switchboard.say(Classified())
         return [shape for shape in shapes if shape not in beyond]
 
     async def _tell_known(self, found: Mapping[str, KeptVerdict]) -> None:
@@ -291,7 +296,7 @@ class Enrichment:
             held = self._waiting.pop(shape, None)
             if held is not None:
                 await self._store.follow_up(kept, told=held.told, now=now)
-        self._on_let_go()
+        self._switchboard.say(Classified())
 
     async def _ask(self, cases: Sequence[Case]) -> None:
         """Ask until there is an answer or nobody waits for it; then keep it or say why there is none."""
@@ -310,7 +315,7 @@ class Enrichment:
             self.questions.kept(cases)
             for shape in shapes:
                 self._waiting.pop(shape, None)
-            self._on_let_go()
+            self._switchboard.say(Classified())
 
     async def _answer(self, cases: Sequence[Case]) -> tuple[Sequence[Verdict | None], str]:
         """The verdicts, and why some are missing."""

@@ -8,7 +8,7 @@ an alert stay in the order in which they arrived.
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from time import perf_counter
 from typing import NamedTuple
@@ -16,6 +16,7 @@ from typing import NamedTuple
 import structlog
 
 from alert_history.domain.receipt import Outcome, Receipt
+from alert_history.engine.switchboard import Committed, DeliveriesDue, ReceiptKept, Switchboard
 from alert_history.errors import (
     AlertHistoryError,
     Overloaded,
@@ -38,9 +39,6 @@ _FAULT_OF_OURS = "a fault of ours, which is in the log"  # its own text may hold
 
 _log = structlog.get_logger()
 
-Observe = Callable[[Sequence[Receipt], float, Sequence[Outcome] | None], None]
-"""Told of every transaction: its receipts, its seconds, and their outcomes; None if it was not committed."""
-
 
 class _Waiting(NamedTuple):
     receipt: Receipt
@@ -50,10 +48,10 @@ class _Waiting(NamedTuple):
 class Ingest:
     """The queue before the database, bounded by the bytes of the bodies in it."""
 
-    def __init__(self, recorder: Recorder, *, max_pending_bytes: int, observe: Observe) -> None:
+    def __init__(self, recorder: Recorder, *, max_pending_bytes: int, switchboard: Switchboard) -> None:
         self._recorder = recorder
         self._max_pending_bytes = max_pending_bytes
-        self._observe = observe
+        self._switchboard = switchboard
         self._pending_bytes = 0
         self._queue: deque[_Waiting] = deque()
         self._wake = asyncio.Event()
@@ -186,8 +184,15 @@ class Ingest:
         except TimeoutError:
             raise StorageUnavailable(f"no commit within {_COMMIT_SECONDS} s") from None
         finally:
-            self._observe(receipts, perf_counter() - begin, outcomes)
+            self._switchboard.say(Committed(receipts, outcomes, perf_counter() - begin, self._pending_bytes))
+        self._say_what_was_kept(receipts, outcomes)
         return outcomes
+
+    def _say_what_was_kept(self, receipts: Sequence[Receipt], outcomes: Sequence[Outcome]) -> None:
+        for receipt in receipts:
+            self._switchboard.say(ReceiptKept(receipt))
+        if targets := frozenset[str]().union(*(outcome.told for outcome in outcomes)):
+            self._switchboard.say(DeliveriesDue(targets))
 
 
 def _fingerprints(batch: Sequence[_Waiting]) -> set[str]:

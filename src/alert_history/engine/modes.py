@@ -1,7 +1,6 @@
 """The enrichment mode: kept in the database, on every replica within two seconds, never reverting by itself."""
 
 import asyncio
-from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
 from typing import Literal
@@ -10,6 +9,7 @@ import msgspec
 import structlog
 
 from alert_history.domain.classification import Mode
+from alert_history.engine.switchboard import ModeSwitched, ModeTakenUp, Switchboard
 from alert_history.errors import AlertHistoryError
 from alert_history.ports import Classifications, Clock, Upkeep
 
@@ -17,9 +17,6 @@ _SETTING = "enrichment_mode"
 _FOLLOW_SECONDS = 1.0
 
 _log = structlog.get_logger()
-
-Switched = Callable[[Mode, Mode], None]
-"""Told of a switch that this replica made: from, to."""
 
 
 class ModeState(msgspec.Struct, frozen=True):
@@ -38,7 +35,7 @@ class _Kept(msgspec.Struct, frozen=True):
 
 
 class Modes:
-    """Follows the mode and switches it. `changed` is called with every mode this replica takes up."""
+    """Follows the mode and switches it. `state` is what is in force here."""
 
     def __init__(
         self,
@@ -47,17 +44,18 @@ class Modes:
         upkeep: Upkeep,
         classifications: Classifications,
         clock: Clock,
-        changed: Callable[[Mode], None],
-        switched: Switched,
+        switchboard: Switchboard,
     ) -> None:
         self._upkeep = upkeep
         self._classifications = classifications
         self._clock = clock
-        self._changed = changed
-        self._switched = switched
+        self._switchboard = switchboard
         self._look = asyncio.Event()
         self.state = ModeState(default)
-        changed(default)
+
+    def begin(self) -> None:
+        """Say the mode that is in force until the database is asked."""
+        self._switchboard.say(ModeTakenUp(self.state.mode))
 
     async def follow(self) -> None:
         """Take up what the database says, every second, until cancelled. While it can't be asked, nothing changes."""
@@ -89,7 +87,7 @@ class Modes:
         await self._upkeep.write_setting(_SETTING, msgspec.to_builtins(_Kept(mode, now, by)))
         self._take_up(ModeState(mode, "database", now, by))
         if was != mode:
-            self._switched(was, mode)
+            self._switchboard.say(ModeSwitched(was, mode))
         detail = {"from": was, "to": mode}
         await self._classifications.note("enrichment_mode_switched", actor=by, detail=detail, now=now)
         _log.info("enrichment_mode_switched", by=by, **{"from": was, "to": mode})
@@ -97,5 +95,5 @@ class Modes:
 
     def _take_up(self, state: ModeState) -> None:
         if state.mode != self.state.mode:
-            self._changed(state.mode)
+            self._switchboard.say(ModeTakenUp(state.mode))
         self.state = state

@@ -1,7 +1,8 @@
 """The first steps of a store: its schema is brought up to date and room is made, before anything is written to it."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
+from typing import Protocol
 
 import structlog
 
@@ -14,21 +15,25 @@ _RETRY_SECONDS = 1.0
 _log = structlog.get_logger()
 
 
-async def _nothing() -> None:
-    """What is to be done where nothing is."""
+class Room(Protocol):
+    """A room that has to know what the store keeps before anything is added to it."""
+
+    async def open(self) -> None:
+        """Take up what is kept. Raises StorageUnavailable: then the store is not open, and all is tried again."""
+        ...
 
 
 class Opening:
-    """Opens a store, as often as it takes. `database` is how the log names it; `take_up` is done before it is open.
+    """Opens a store, as often as it takes, and then, in their order, the `rooms` that depend on what it keeps.
+
+    The log names it as `database` says.
 
     It is a `ports.Recorder` as well, which waits for the first try: a commit that is ahead of the schema would be an
     error in the database's log, and one that is ahead of its partitions would have to be moved.
     """
 
-    def __init__(
-        self, store: Store, *, database: str, clock: Clock, take_up: Callable[[], Awaitable[None]] = _nothing
-    ) -> None:
-        self._take_up = take_up
+    def __init__(self, store: Store, *, database: str, clock: Clock, rooms: Sequence[Room] = ()) -> None:
+        self._rooms = rooms
         self._store = store
         self._database = database
         self._clock = clock
@@ -62,6 +67,7 @@ class Opening:
             await self._store.upkeep.prepare(self._clock())
         finally:
             self._has_schema = True  # without partitions of their own, rows lie in the default ones
-        await self._take_up()
+        for room in self._rooms:
+            await room.open()
         self.is_open.set()
         _log.info("ready")

@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Callable, Collection, Sequence
 
 import msgspec
+import structlog
 
 from alert_history.domain.alert import Alert
 from alert_history.domain.delivery import Routing
@@ -15,17 +16,20 @@ from alert_history.domain.occurrence import Event
 from alert_history.domain.routes import Routes
 from alert_history.domain.routing import news_of, regrouped, route
 from alert_history.domain.target import Outgoing, TargetSpec
+from alert_history.engine.switchboard import Switchboard, TargetsTakenUp
 from alert_history.engine.turns import Turns
-from alert_history.engine.worker import PublishingObserver, TargetHealth, TargetWorker
+from alert_history.engine.worker import TargetHealth, TargetWorker
 from alert_history.ports import Clock, Outbox, Target
+
+_log = structlog.get_logger()
 
 MakeTarget = Callable[[TargetSpec], Target]
 
 
 class Publisher:
-    """All targets and their workers. `found` is what discovery calls; `route` is the recorder's router.
+    """All targets and their workers. `found` is what discovery calls; it is the recorder's router itself.
 
-    `took` is called with each alert that a target took.
+    `routes` are those in force; None where each target's own query decides alone.
     """
 
     def __init__(
@@ -34,19 +38,26 @@ class Publisher:
         *,
         make: MakeTarget,
         clock: Clock,
-        observer: PublishingObserver,
-        took: Callable[[Outgoing], None] = lambda _: None,
+        switchboard: Switchboard,
+        routes: Routes | None = None,
     ) -> None:
-        self._took = took
         self._outbox = outbox
         self._make = make
         self._clock = clock
-        self._observer = observer
+        self._switchboard = switchboard
         self._turns = Turns()
         self._specs: dict[str, TargetSpec] = {}
         self._workers: dict[str, tuple[TargetSpec, TargetWorker, asyncio.Task[None]]] = {}
-        self.routes: Routes | None = None
+        self._routes = routes
+
+    @property
+    def routes(self) -> Routes | None:
         """The routes in force; None where each target's own query decides alone."""
+        return self._routes
+
+    def take_up_routes(self, routes: Routes) -> None:
+        """Decide by these from now on."""
+        self._routes = routes
 
     @property
     def specs(self) -> list[TargetSpec]:
@@ -70,7 +81,7 @@ class Publisher:
 
     def __call__(self, alert: Alert, event: Event) -> Routing | None:
         """See `ports.Router`."""
-        return route(self.specs, news_of(alert, event), routes=self.routes)
+        return route(self.specs, news_of(alert, event), routes=self._routes)
 
     def found(self, specs: Sequence[TargetSpec]) -> None:
         """Take these as all the targets there are: start, replace and stop workers. Needs a running loop."""
@@ -81,6 +92,8 @@ class Publisher:
             self._stop_worker(name)
         # In order once and for all: every event asks for them.
         self._specs = dict(sorted(wanted.items(), key=lambda item: (-item[1].priority, item[0])))
+        self._switchboard.say(TargetsTakenUp(self.specs))
+        _log.info("targets_found", targets=[spec.name for spec in specs])
 
     def wake(self, told: Collection[str] | None = None) -> None:
         """There may be new work for these targets, by name; for all of them if it is not known for which.
@@ -114,17 +127,16 @@ class Publisher:
             target,
             outbox=self._outbox,
             clock=self._clock,
-            observer=self._observer,
+            switchboard=self._switchboard,
             turns=self._turns,
             regroup=self._regroup,
-            took=self._took,
         )
         task = asyncio.create_task(worker.run(), name=f"target {spec.name}")
         self._workers[spec.name] = (spec, worker, task)
         return spec
 
     def _regroup(self, spec: TargetSpec, alert: Outgoing) -> Outgoing | None:
-        return None if self.routes is None else regrouped(alert, target=spec, routes=self.routes)
+        return None if self._routes is None else regrouped(alert, target=spec, routes=self._routes)
 
     def _stop_worker(self, name: str) -> asyncio.Task[None]:
         _, _, task = self._workers.pop(name)

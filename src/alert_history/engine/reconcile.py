@@ -94,7 +94,7 @@ class Comparing:
         faults = {api_sender(source.partition("/")[2]): fault for source, fault in _silent(rounds[-1]).items()}
         heard = voices([asked.said for asked in rounds], witnesses, faults)
         for voice in heard:
-            voice.seen_us, voice.seen = self._seen.get(voice.asked.source, (None, frozenset()))
+            voice.remember(*self._seen.get(voice.asked.source, (None, frozenset())))
         comparison = Comparison(heard, witnesses, sign_every_us=self._sign_every_us)
         async for page in self._reconciling.read_open():
             comparison.take(page)
@@ -103,7 +103,7 @@ class Comparing:
         if not is_dry_run:
             await self._confirm(comparison)
             await self._keep_silences(heard)
-            self._recorder.witnesses = self._recorder.witnesses.merged(witnesses)
+            self._recorder.take_up_witnesses(self._recorder.witnesses.merged(witnesses))
             self._remember(heard)
         made = [correction for decision in (*decisions, *more) for correction in corrections(decision)]
         return Report(made, len(comparison.signs), comparison.open, len(comparison.strange))
@@ -206,7 +206,7 @@ class Reconcile:
             self._show({} if kept is None else msgspec.convert(kept, dict[str, OriginState]))
             return None
         recorder = self._store.recorder
-        recorder.witnesses = recorder.witnesses.merged(self._asking.origins.witnesses())
+        recorder.take_up_witnesses(recorder.witnesses.merged(self._asking.origins.witnesses()))
         asked = await self._asking.ask(recorder.witnesses)
         self._show(states_after(asked, self.state, self._clock()))
         await self._store.upkeep.write_setting(_SETTING, msgspec.to_builtins(self.state))

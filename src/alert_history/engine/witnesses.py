@@ -25,13 +25,17 @@ class KnownWitnesses:
 
     def heard(self, receipt: Receipt) -> None:
         """Take up that an Alertmanager says that it has started, and which first-hand senders post."""
-        self._recorder.witnesses = learn(self._recorder.witnesses, receipt)
+        self._recorder.take_up_witnesses(learn(self._recorder.witnesses, receipt))
+
+    async def open(self) -> None:
+        """See `engine.opening.Room`."""
+        await self.refresh()
 
     async def refresh(self, *, is_writing: bool = True) -> None:
         """Take up what others have learnt, and keep what this replica has, unless it is not to write."""
         kept = await self._upkeep.read_setting(_SETTING)
         known = Witnesses() if kept is None else msgspec.convert(kept, Witnesses)
-        self._recorder.witnesses = known.merged(self._recorder.witnesses)
+        self._recorder.take_up_witnesses(known.merged(self._recorder.witnesses))
         if is_writing and self._recorder.witnesses != known:
             await self._upkeep.write_setting(_SETTING, msgspec.to_builtins(self._recorder.witnesses))
 

@@ -11,7 +11,6 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from time import perf_counter
-from typing import Protocol
 
 import msgspec
 import structlog
@@ -21,6 +20,7 @@ from alert_history.domain.delivery import Attempt, Leased, Settlement, is_given_
 from alert_history.domain.routing import reason_to_withhold
 from alert_history.domain.target import Message, Outgoing, Sent, TargetSpec
 from alert_history.engine.breaker import Breaker
+from alert_history.engine.switchboard import AttemptEnded, Switchboard
 from alert_history.engine.turns import Turns
 from alert_history.errors import AlertHistoryError, Rejected, Retryable
 from alert_history.ports import Clock, Outbox, Target
@@ -57,14 +57,6 @@ Regroup = Callable[[TargetSpec, Outgoing], Outgoing | None]
 """An alert in the group that the routes put it into for a target; None where its own group stays."""
 
 
-class PublishingObserver(Protocol):
-    """Who counts what happens."""
-
-    def attempted(self, target: str, status: str, seconds: float | None) -> None:
-        """One delivery came to `success`, `failure`, `dead` or `superseded`."""
-        ...
-
-
 class Waiting(msgspec.Struct):
     """A message that has not been sent yet. What is of the group `key` may join it until it is; None: nothing may."""
 
@@ -88,28 +80,26 @@ class TargetHealth(msgspec.Struct):
 
 
 class TargetWorker:
-    """One target's. `turns` are shared by all workers: who may lease next. `took` is called with what it took."""
+    """One target's. `turns` are shared by all workers: who may lease next."""
 
-    def __init__(  # noqa: PLR0913  # it joins the target, the outbox and who counts
+    def __init__(
         self,
         spec: TargetSpec,
         target: Target,
         *,
         outbox: Outbox,
         clock: Clock,
-        observer: PublishingObserver,
+        switchboard: Switchboard,
         turns: Turns,
         regroup: Regroup,
-        took: Callable[[Outgoing], None] = lambda _: None,
     ) -> None:
-        self._took = took
         self.target = target
         self.health = TargetHealth()
         self._spec = spec
         self._name = spec.name
         self._outbox = outbox
         self._clock = clock
-        self._observer = observer
+        self._switchboard = switchboard
         self._turns = turns
         self._regroup = regroup
         rate = spec.rate_limit_per_minute or target.default_rate_per_minute
@@ -186,7 +176,7 @@ class TargetWorker:
         async with self._turns.turn(self._spec.priority):
             leased, superseded = await self._take(room)
         for _ in range(superseded):
-            self._observer.attempted(self._name, "superseded", None)
+            self._switchboard.say(AttemptEnded(self._name, "superseded", None, None))
         further = self._in_messages(self._wanted(leased))
         self._unsent += len(further)
         messages += further
@@ -223,7 +213,7 @@ class TargetWorker:
                 wanted.append(one)
             else:
                 self._settle(one, Settlement(one.id, "superseded", Attempt(self._clock(), "withheld", reason, 0)))
-                self._observer.attempted(self._name, "superseded", None)
+                self._switchboard.say(AttemptEnded(self._name, "superseded", None, None))
         return wanted
 
     def _in_messages(self, leased: Sequence[Leased]) -> list[Waiting]:
@@ -280,9 +270,7 @@ class TargetWorker:
             settlement = _settlement(one, result, now=now, milliseconds=round(seconds * 1000), due_at=due_at)
             self._settle(one, settlement)
             status = {"delivered": "success", "dead": "dead", "pending": "failure"}[settlement.state]
-            self._observer.attempted(self._name, status, seconds)
-            if settlement.state == "delivered":
-                self._took(one.alert)
+            self._switchboard.say(AttemptEnded(self._name, status, seconds, one.alert))
 
     async def _wait_for_turn(self, message: Waiting) -> None:
         """Until the rate that all replicas share allows it, or the lease ends."""

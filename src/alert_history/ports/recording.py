@@ -39,6 +39,13 @@ class Recorder(Protocol):
 
 
 class ClaimRecorder(Recorder, Protocol):
-    """The write side that joins claims. `witnesses` is what is known of them; whoever learns more may set it."""
+    """The write side that joins claims, and learns with them who are peers."""
 
-    witnesses: Witnesses
+    @property
+    def witnesses(self) -> Witnesses:
+        """What is known of those who make claims."""
+        ...
+
+    def take_up_witnesses(self, witnesses: Witnesses) -> None:
+        """Judge claims by these from now on. Whoever has learnt more gives what was known before along with it."""
+        ...

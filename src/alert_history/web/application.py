@@ -16,7 +16,6 @@ from starlette.routing import Match, Route
 
 from alert_history import __version__
 from alert_history.errors import AlertHistoryError
-from alert_history.telemetry import IngestMetrics
 from alert_history.web.http.operation import Operation, json_response, openapi
 from alert_history.web.http.permission import permissions
 from alert_history.web.http.problem import CONTENT_TYPE, Problem, problem, problem_of, retry_after
@@ -25,6 +24,7 @@ from alert_history.web.ingest.paths import PATHS, path_of
 from alert_history.web.ingest.webhook import Receive, Scope, Send, Webhook, new_id, sane_request_id
 from alert_history.web.pages.page import Page
 from alert_history.web.pages.reference import ReferencePages
+from alert_history.web.telemetry import RequestMetrics
 
 Lifespan = Callable[[], Awaitable[None]]
 
@@ -49,7 +49,7 @@ class Application:
         webhook: Webhook,
         operations: Sequence[Operation],
         *,
-        metrics: IngestMetrics,
+        metrics: RequestMetrics,
         start: Lifespan,
         stop: Lifespan,
         pages: Sequence[Page] = (),

@@ -66,6 +66,10 @@ class PostgresRecorder:
         self._known_bodies: dict[tuple[bytes, datetime], None] = {}
         self._compressor = ZstdCompressor(level=1)
 
+    def take_up_witnesses(self, witnesses: Witnesses) -> None:
+        """See `ports.ClaimRecorder.take_up_witnesses`."""
+        self.witnesses = witnesses
+
     async def commit(self, receipts: Sequence[Receipt]) -> list[Outcome]:
         """See `ports.Recorder.commit`."""
         with storage_errors():

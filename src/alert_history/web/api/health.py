@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from alert_history.domain.permission import Permission
-from alert_history.telemetry import Metrics
+from alert_history.telemetry.metrics import Exposition
 from alert_history.web.http.operation import Operation, json_response
 
 _TAG = "Health"
@@ -38,9 +38,9 @@ class Ready(msgspec.Struct, frozen=True):
 class HealthApi:
     """Probes and metrics."""
 
-    def __init__(self, readiness: Readiness, *, metrics: Metrics) -> None:
+    def __init__(self, readiness: Readiness, *, exposition: Exposition) -> None:
         self._readiness = readiness
-        self._metrics = metrics
+        self._exposition = exposition
 
     def operations(self) -> list[Operation]:
         """All operations of this API."""
@@ -90,5 +90,5 @@ class HealthApi:
 
     async def metrics(self, request: Request, _: None) -> Response:
         """`GET /metrics`."""
-        content_type, text = self._metrics.exposition(request.headers.get("accept", ""))
+        content_type, text = self._exposition.text(request.headers.get("accept", ""))
         return Response(text, headers={"content-type": content_type})

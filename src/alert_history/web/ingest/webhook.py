@@ -22,11 +22,11 @@ from alert_history.domain.alert import AlertGroup
 from alert_history.domain.receipt import RANDOM_ID_BYTES, Outcome, Receipt, time_ordered_id
 from alert_history.engine.ingest import Ingest
 from alert_history.ports import Clock
-from alert_history.telemetry import IngestMetrics
 from alert_history.web.http.client import Network, client_address, scope_of
 from alert_history.web.http.problem import CONTENT_TYPE, Problem, problem, problem_of, retry_after
 from alert_history.web.http.slow_body import READ_SECONDS, slow_body
 from alert_history.web.ingest.paths import ALERTMANAGER_PATH, PATHS
+from alert_history.web.telemetry import RequestMetrics
 
 Scope = dict[str, Any]
 Receive = Callable[[], Any]
@@ -67,7 +67,7 @@ class Webhook:
         ingest: Ingest,
         *,
         clock: Clock,
-        metrics: IngestMetrics,
+        metrics: RequestMetrics,
         max_body_bytes: int,
         max_alerts: int,
         trusted: tuple[Network, ...] = (),
