@@ -39,7 +39,7 @@ from alert_history.errors import AlertHistoryError, StorageUnavailable
 from alert_history.ports import Discovery, RoutesSource, Signals, Store, Target
 from alert_history.signals.redis import RedisSignals
 from alert_history.storage import open_store
-from alert_history.storage.shared.batch import new_id
+from alert_history.storage.shared.ids import new_id
 from alert_history.telemetry import Metrics
 from alert_history.urls.secret import revealed
 from alert_history.web.api.enrichment import EnrichmentApi

@@ -9,7 +9,7 @@ import msgspec
 
 from alert_history.domain.alert import fingerprint
 from alert_history.domain.receipt import Receipt
-from alert_history.storage.shared.batch import new_id
+from alert_history.storage.shared.ids import new_id
 from alert_history.web.ingest.paths import PATHS
 
 FOLDER = Path(__file__).parents[1] / "data" / "sequences"

@@ -9,7 +9,8 @@ from datetime import datetime
 
 import msgspec
 
-from alert_history.domain.claim import CLOCK_US, Claim
+from alert_history.domain.alert import Alert, Source
+from alert_history.domain.claim import CLOCK_US, Claim, Word
 from alert_history.domain.decision import Decision, Entry, Known, claim_of_kept, settle, take_steps
 from alert_history.domain.hearing import end_firing
 from alert_history.domain.microseconds import from_us, to_us
@@ -25,6 +26,8 @@ from alert_history.domain.standing import (
     reach_us,
 )
 from alert_history.domain.step import Step
+
+_encode = msgspec.json.Encoder().encode
 
 _JOINED = "it is the same firing as an older occurrence: its sender named another start"
 _CLEARED = "somebody cleared it, by a clock that was slow"
@@ -208,3 +211,23 @@ def _end_double(adoption: Adoption, firing: Firing, kept: Kept) -> None:
 def _take(adoption: Adoption, kept: Kept, step: Step) -> None:
     known = Known(adoption.decision.standing, first=kept.first)
     take_steps(adoption.decision, [step], known, at=adoption.now)
+
+
+def stored_sighting(  # the columns of a row
+    fingerprint: str,
+    starts_at: datetime,
+    *,
+    labels: dict[str, str],
+    occurrence: Occurrence,
+    generator_url: str,
+    source: Source,
+    received_at: datetime,
+) -> Sighting:
+    """What is kept of an occurrence, as if it were said now; of what was claimed nothing is known."""
+    alert = Alert(
+        fingerprint, occurrence.status, labels, occurrence.annotations, starts_at, generator_url=generator_url
+    )
+    word = Word("", "witness", is_firing=True, start_us=to_us(starts_at), at_us=0, content=0)
+    content = _encode(occurrence.annotations)
+    receiver = occurrence.receiver
+    return Sighting(alert, occurrence.content_hash, content, source, receiver, "", received_at, word, 0)

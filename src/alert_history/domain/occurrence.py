@@ -42,6 +42,9 @@ EventKind = Literal[
 
 Telling = Literal["routed", "notified"]
 
+Key = tuple[str, datetime]
+"""What names an occurrence: its fingerprint, with the scope, and its key as a time."""
+
 ENDED_BY: dict[EventKind, EndedBy] = {
     "resolved": "resolved",
     "expired": "expired",

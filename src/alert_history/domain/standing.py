@@ -312,3 +312,8 @@ def close(standing: Standing, end_us: int, ended_by: EndedBy) -> Past:
     standing.firing = None
     add_past(standing, past)
     return past
+
+
+def closed_us(standing: Standing) -> int | None:
+    """When the last firing of a label set was over; None where one is open."""
+    return None if standing.firing is not None else standing.last_end_us

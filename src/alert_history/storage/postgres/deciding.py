@@ -8,7 +8,9 @@ import asyncpg
 from alert_history.domain.adopting import Kept, recalled
 from alert_history.domain.decision import Decision, Known, let_mute
 from alert_history.domain.microseconds import from_us
-from alert_history.domain.occurrence import Event
+from alert_history.domain.muting import muting
+from alert_history.domain.notifying import Enqueued, tell
+from alert_history.domain.occurrence import Event, Key
 from alert_history.domain.standing import Standing
 from alert_history.ports import Router
 from alert_history.storage.postgres import statements as sql
@@ -23,7 +25,7 @@ from alert_history.storage.postgres.rows import (
     standing_row,
     update_occurrences,
 )
-from alert_history.storage.shared.batch import Enqueued, Key, muting, read_standing, tell
+from alert_history.storage.shared.standing_text import read_standing
 
 _HELD = "somebody else decides about one of these alerts"
 

@@ -17,7 +17,8 @@ from alert_history.storage.postgres.connection import Connections, storage_error
 from alert_history.storage.postgres.deciding import fetch_kept, lock_known, write_and_tell
 from alert_history.storage.postgres.dialer import Connection
 from alert_history.storage.postgres.rows import first_sighting
-from alert_history.storage.shared.batch import FORGET_GROUPS_AFTER, encode_json, read_group
+from alert_history.storage.shared.json_text import encode_json
+from alert_history.storage.shared.standing_text import FORGET_GROUPS_AFTER, read_group
 
 _STEP_ROWS = 2_000
 _MICROSECOND = timedelta(microseconds=1)
