@@ -14,28 +14,29 @@ import structlog
 
 from alert_history.config import Settings, networks_of
 from alert_history.demo.replay import incident
-from alert_history.domain.alert import Alert
 from alert_history.domain.claim import MINUTE_US, SECOND_US
 from alert_history.domain.classification import Mode
-from alert_history.domain.delivery import TOLD_EVENTS, Routing
-from alert_history.domain.occurrence import Event
 from alert_history.domain.receipt import Outcome, Receipt
-from alert_history.domain.routes import Routes
 from alert_history.domain.standing import Rules
 from alert_history.domain.target import TargetSpec
+from alert_history.engine.arrivals import Arrivals
+from alert_history.engine.awaiting import AwaitedTargets
+from alert_history.engine.breaker import Breaker
 from alert_history.engine.classify import Classifying
 from alert_history.engine.enrich import Enrichment, EnrichmentPolicy
 from alert_history.engine.gauges import PublishingGauges, follow_checks
 from alert_history.engine.ingest import Ingest
 from alert_history.engine.lapse import Groups, Lapsing
 from alert_history.engine.modes import Modes
+from alert_history.engine.notifying import Router
 from alert_history.engine.opening import Opening
 from alert_history.engine.publish import Publisher
+from alert_history.engine.questions import EnrichmentObserver
 from alert_history.engine.upkeep import Retention, keep_up
 from alert_history.engine.watchdog import Watchdog
 from alert_history.engine.witnesses import KnownWitnesses
 from alert_history.enrichers import llm_available, make_allowance, make_enricher
-from alert_history.errors import AlertHistoryError, StorageUnavailable
+from alert_history.errors import AlertHistoryError
 from alert_history.ports import Discovery, RoutesSource, Signals, Store, Target
 from alert_history.signals.redis import RedisSignals
 from alert_history.storage import open_store
@@ -56,7 +57,8 @@ if TYPE_CHECKING:
     from alert_history.engine.reconcile import Reconcile, ReconcileObserver
 
 _CANCEL_SECONDS = 2.0
-_WAIT_FOR_TARGETS = timedelta(seconds=15)
+_LLM_FAILURES = 5
+_LLM_PAUSE = timedelta(seconds=30)
 _YOUNG_OBJECTS = 10_000
 _DAY_SECONDS = 86_400
 _DEMO_SETTING = "demo_replayed_at"
@@ -78,10 +80,18 @@ class Service:
         self.routes = make_routes(settings)
         self.discovery = make_discovery(settings)
         self._nobody_is_told = reason_for_nobody(settings)
+        self.targets = AwaitedTargets(are_known=self.discovery is None, clock=utc_now)
+        self.arrivals = make_arrivals(settings, observer=self.metrics.enrichment)
+        self.router = Router(
+            nobody=self._nobody_is_told,
+            awaited=self.targets,
+            arrivals=self.arrivals,
+            routes=None if self.routes is None else self.routes.state().routes,
+        )
         self.store: Store = open_store(
             settings.database_url.reveal(),
             read_database_url=revealed(settings.read_database_url),
-            router=self._route,
+            router=self.router,
             rules=rules_of(settings),
         )
         self.groups = Groups(lambda: self.store.recorder.witnesses)
@@ -90,13 +100,12 @@ class Service:
         self.reconcile = make_reconcile(settings, self.store, observer=self.metrics.reconcile)
         self.publisher = Publisher(
             self.store.outbox,
+            router=self.router,
             make=_target_maker(settings),
             clock=utc_now,
             observer=self.metrics.publishing,
             took=self.metrics.enrichment.told,
         )
-        if self.routes is not None:
-            self.publisher.routes = self.routes.state().routes
         self.signals: Signals | None = (
             RedisSignals(settings.redis_url.reveal(), revealed(settings.redis_password)) if settings.redis_url else None
         )
@@ -135,9 +144,6 @@ class Service:
         )
         self.watchdog = Watchdog(self.store.upkeep, observer=self.metrics.state, clock=utc_now)
         self.application = self._application()
-        self._are_targets_known = self.discovery is None
-        self._have_targets_come = asyncio.Event()
-        self._created_at = utc_now()
         self._committer: asyncio.Task[None] | None = None
         self._background: list[asyncio.Task[None]] = []
         self._calls: set[asyncio.Task[None]] = set()
@@ -153,7 +159,7 @@ class Service:
         if self.signals is not None:
             self._background.append(asyncio.create_task(self.signals.follow(self._heard), name="signals"))
         if self.routes is not None:
-            self._background.append(asyncio.create_task(self.routes.watch(self._take_up_routes), name="routes"))
+            self._background.append(asyncio.create_task(self.routes.watch(self.router.take_up_routes), name="routes"))
         if self.discovery is not None:
             self._background.append(asyncio.create_task(self._publish(self.discovery), name="publishing"))
 
@@ -179,7 +185,7 @@ class Service:
         checks = await self.store.lifecycle.check()
         if not self.opening.is_open.is_set():
             checks["startup"] = "not finished"
-        elif self._is_waiting_for_targets():
+        elif self.targets.are_lacking():
             checks["startup"] = "the targets are not known yet"
         if self.discovery is not None:
             checks["discovery"] = self.discovery.state().fault or "ok"
@@ -219,7 +225,7 @@ class Service:
             nobody_is_told=self._nobody_is_told,
             clock=utc_now,
         )
-        routing = RoutingApi(self.publisher, self.routes, nobody_is_told=self._nobody_is_told, clock=utc_now)
+        routing = RoutingApi(self.router, self.routes, clock=utc_now)
         enrichment = EnrichmentApi(self.modes, self.classifying, state=self.enrichment, clock=utc_now)
         operations = [
             *HistoryApi(
@@ -243,21 +249,6 @@ class Service:
             pages=page.pages(),
         )
 
-    def _route(self, alert: Alert, event: Event) -> Routing | None:
-        """Decide who is told. Until the targets are known, but not for long, the sender is asked to come again."""
-        if self._nobody_is_told is not None:
-            return Routing((), {}, reason=self._nobody_is_told) if event.kind in TOLD_EVENTS else None
-        if self._is_waiting_for_targets():
-            raise StorageUnavailable("the targets are not known yet", after_seconds=1)
-        routing = self.publisher(alert, event)
-        return None if routing is None else self.enrichment(routing, alert, event)
-
-    def _take_up_routes(self, routes: Routes) -> None:
-        self.publisher.routes = routes
-
-    def _is_waiting_for_targets(self) -> bool:
-        return not self._are_targets_known and utc_now() - self._created_at < _WAIT_FOR_TARGETS
-
     def _committed(self, receipts: Sequence[Receipt], seconds: float, outcomes: Sequence[Outcome] | None) -> None:
         self.metrics.ingest.committed(receipts, seconds, outcomes is not None)
         self.metrics.pending_bytes.set(self.ingest.pending_bytes)
@@ -279,6 +270,7 @@ class Service:
         return Enrichment(
             self.store.classifications,
             make_enricher(settings, clock=utc_now),
+            arrivals=self.arrivals,
             policy=policy,
             allowance=make_allowance(settings),
             takes_follow_ups=self.publisher.takes_follow_ups,
@@ -294,7 +286,7 @@ class Service:
         self._call_out("classified")
 
     def _take_up_mode(self, mode: Mode) -> None:
-        self.enrichment.mode = mode
+        self.arrivals.take_up_mode(mode)
         self.metrics.enrichment.mode_is(mode)
 
     def _switched(self, was: Mode, now: Mode) -> None:
@@ -343,7 +335,7 @@ class Service:
 
     async def _take_up_follow_ups(self) -> None:
         """Once the targets are known: nobody else is owed anything."""
-        await self._have_targets_come.wait()
+        await self.targets.come()
         try:
             await self.modes.refresh()
             await self.enrichment.recover()
@@ -370,8 +362,7 @@ class Service:
 
     def _found(self, targets: Sequence[TargetSpec]) -> None:
         self.publisher.found(targets)
-        self._are_targets_known = True
-        self._have_targets_come.set()
+        self.targets.have_come()
         self.metrics.publishing.discovered(self.publisher.specs)
         _log.info("targets_found", targets=[target.name for target in targets])
 
@@ -394,6 +385,15 @@ def rules_of(settings: Settings) -> Rules:
         stale_after_us=None if stale_after is None else stale_after * SECOND_US,
         stale_ends_after_us=settings.stale_ends_after_seconds * SECOND_US,
         retention_us=settings.retention_days * _DAY_SECONDS * SECOND_US,
+    )
+
+
+def make_arrivals(settings: Settings, *, observer: EnrichmentObserver) -> Arrivals:
+    """Where alerts wait until it is known what they mean."""
+    return Arrivals(
+        deadline=timedelta(seconds=settings.enrichment_deadline_seconds),
+        breaker=Breaker(failures=_LLM_FAILURES, pause=_LLM_PAUSE, clock=utc_now),
+        observer=observer,
     )
 
 

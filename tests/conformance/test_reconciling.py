@@ -9,10 +9,10 @@ import pytest
 
 from alert_history.domain.alert import Alert, AlertGroup
 from alert_history.domain.delivery import Attempt, Routing, Settlement
+from alert_history.domain.notifying import news_of, route
 from alert_history.domain.occurrence import Event
 from alert_history.domain.poll import AlertmanagerPoll, PolledAlert
 from alert_history.domain.receipt import Receipt
-from alert_history.domain.routing import news_of, route
 from alert_history.domain.standing import DEFAULT_RULES
 from alert_history.domain.target import TargetSpec
 from alert_history.engine.asking import Asked

@@ -11,6 +11,7 @@ from alert_history.domain.delivery import Routing
 from alert_history.domain.target import Message, Sent, TargetSpec
 from alert_history.engine import gauges
 from alert_history.engine.gauges import PublishingGauges, follow_checks, is_paused
+from alert_history.engine.notifying import Router
 from alert_history.engine.publish import Publisher
 from alert_history.engine.watchdog import Watchdog
 from alert_history.engine.worker import TargetHealth
@@ -149,7 +150,7 @@ async def told_store(database_url: str) -> AsyncIterator[Store]:
 
 def _gauges(store: Store, clock: Clock, specs: Sequence[TargetSpec]) -> tuple[PublishingGauges, Publisher, Seen]:
     seen = Seen()
-    publisher = Publisher(store.outbox, make=lambda _: Silent(), clock=clock, observer=seen)
+    publisher = Publisher(store.outbox, router=Router(), make=lambda _: Silent(), clock=clock, observer=seen)
     publisher.found(specs)
     return PublishingGauges(publisher, store.outbox, observer=seen, clock=clock), publisher, seen
 

@@ -16,7 +16,7 @@ from alert_history.domain.lapsing import UNSEEN_STALE_AFTER_US
 from alert_history.domain.microseconds import from_us, to_us
 from alert_history.domain.muting import muting
 from alert_history.domain.notes import key_of_note, place_notes, scoped_notes
-from alert_history.domain.notifying import Enqueued, tell
+from alert_history.domain.notifying import Enqueued, notify
 from alert_history.domain.occurrence import Event, Occurrence, Sighting
 from alert_history.domain.receipt import Receipt
 from alert_history.domain.sightings import by_fingerprint, is_same_word
@@ -148,7 +148,7 @@ class Memory:
     # --- Writing ------------------------------------------------------------------------------------------------------
 
     def write(self, decisions: Sequence[Decision], *, published: Iterable[str] = ()) -> None:
-        events, queue = tell(decisions, self._router, published=set(published))
+        events, queue = notify(decisions, self._router, published=set(published))
         self.events += events
         self.told += queue
         self.witnesses = with_peers(self.witnesses, decisions)

@@ -10,7 +10,7 @@ import pytest
 from alert_history.discovery import routes_document
 from alert_history.discovery.routes_document import read_routes
 from alert_history.domain.delivery import Routing
-from alert_history.domain.routing import News, route
+from alert_history.domain.notifying import News, route
 from alert_history.domain.target import TargetSpec
 from alert_history.errors import ConfigurationError
 

@@ -8,21 +8,18 @@ several replicas ask once; cases of one alertname go out in one call.
 """
 
 import asyncio
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from itertools import groupby
-from typing import NamedTuple
 from uuid import uuid4
 
 import msgspec
 import structlog
 
 from alert_history.domain.alert import Alert
-from alert_history.domain.classification import Case, Mode, Verdict, shape_of
-from alert_history.domain.delivery import Awaited, Routing
-from alert_history.domain.occurrence import ENDINGS, Event
+from alert_history.domain.classification import Case, Verdict, shape_of
+from alert_history.engine.arrivals import Arrival, Arrivals
 from alert_history.engine.questions import EnrichmentObserver, Questions
 from alert_history.engine.storms import Storms, rule_of
 from alert_history.errors import AlertHistoryError, Rejected, Retryable
@@ -31,7 +28,6 @@ from alert_history.ports import Allowance, Classifications, Clock, Enricher, Kep
 MAX_WAITING_SHAPES = 2_000
 """More than these are let go at their deadline, unenriched: a storm of thousands of *different* alerts."""
 
-_MAX_KNOWN = 50_000
 _MAX_TOLD = 1_000  # alerts of one shape that get a follow-up
 _CALLS_AT_ONCE = 4
 _POLL_SECONDS = 0.25  # for what another replica is asking
@@ -54,16 +50,6 @@ class EnrichmentPolicy(msgspec.Struct, frozen=True):
     serves_for: timedelta
 
 
-class _Arrival(NamedTuple):
-    """An alert that was routed; from the thread that commits."""
-
-    shape: str
-    alert: Alert
-    starts_at: datetime
-    targets: tuple[str, ...]
-    deadline: datetime
-
-
 class _Waiting(msgspec.Struct):
     """A shape to be classified, and who was told of its alerts before that (fingerprint, start, target)."""
 
@@ -74,7 +60,7 @@ class _Waiting(msgspec.Struct):
 
 
 class Enrichment:
-    """Decides at once whether an alert waits, and classifies in the background. `run` never returns by itself.
+    """Classifies in the background what arrives. `run` never returns by itself.
 
     `let_go` is called when deliveries became due. `takes_follow_ups` says which targets can be told afterwards.
     """
@@ -84,6 +70,7 @@ class Enrichment:
         classifications: Classifications,
         enricher: Enricher,
         *,
+        arrivals: Arrivals,
         policy: EnrichmentPolicy,
         allowance: Allowance,
         takes_follow_ups: Callable[[str], bool],
@@ -93,7 +80,7 @@ class Enrichment:
         observer: EnrichmentObserver,
     ) -> None:
         self._make_id = make_id
-        self.mode: Mode = "transparent"
+        self._arrivals = arrivals
         self._store = classifications
         self.enricher = enricher
         self.policy = policy
@@ -103,9 +90,7 @@ class Enrichment:
         self._observer = observer
         self._storms = Storms(enricher.most_of_a_rule)
         self._owner = str(uuid4())
-        self._known: dict[str, datetime] = {}
         self._fresh: dict[str, datetime] = {}
-        self._arrived: deque[_Arrival] = deque(maxlen=50_000)
         self._waiting: dict[str, _Waiting] = {}
         self._wake = asyncio.Event()
         self._calls = asyncio.Semaphore(_CALLS_AT_ONCE)
@@ -113,33 +98,15 @@ class Enrichment:
             enricher,
             classifications=classifications,
             allowance=allowance,
+            breaker=arrivals.breaker,
             timeout=policy.call_timeout,
             clock=clock,
             observer=observer,
         )
 
-    def __call__(self, routing: Routing, alert: Alert, event: Event) -> Routing:
-        """What the mode makes of a routing. Called in the ingest transaction, in whichever thread that runs."""
-        mode = self.mode
-        if mode == "transparent" or not routing.told:
-            return routing
-        shape = shape_of(alert.labels)
-        is_known = self._known.get(shape, event.at) > event.at
-        self._observer.cache("memory", is_hit=is_known)
-        if is_known or event.kind in ENDINGS:
-            return msgspec.structs.replace(routing, awaits=Awaited(shape))
-        deadline = event.at + self.policy.deadline
-        targets = routing.told if mode == "transparent_with_recommendations" else ()
-        self._arrived.append(_Arrival(shape, alert, event.starts_at, targets, deadline))
-        if mode == "transparent_with_recommendations":
-            return routing
-        if (reason := self.questions.breaker.reason) is not None and not self.questions.breaker.is_over_by(deadline):
-            return msgspec.structs.replace(routing, awaits=Awaited(shape, unenriched=reason))
-        return msgspec.structs.replace(routing, awaits=Awaited(shape, deadline))
-
     def wake(self) -> None:
         """Alerts may have arrived. Cheap; from the loop's thread."""
-        if self._arrived:
+        if self._arrivals:
             self._wake.set()
 
     async def run(self) -> None:
@@ -164,7 +131,7 @@ class Enrichment:
 
         It knew in memory alone whom it would tell what an alert means. Whoever else is about to tell them, does it.
         """
-        if self.mode != "transparent_with_recommendations":
+        if self._arrivals.mode != "transparent_with_recommendations":
             return
         now = self._clock()
         owed: dict[tuple[str, datetime], list[Unanswered]] = {}
@@ -176,7 +143,7 @@ class Enrichment:
             alert = Alert(fingerprint, "firing", those[0].labels, those[0].annotations, starts_at)
             targets = tuple(one.target for one in those)
             shape = shape_of(alert.labels)
-            self._arrived.append(_Arrival(shape, alert, starts_at, targets, until))
+            self._arrivals.add(Arrival(shape, alert, starts_at, targets, until))
         if owed:
             _log.info("follow_ups_taken_up", alerts=len(owed))
             self.wake()
@@ -213,11 +180,7 @@ class Enrichment:
         """It is known from now on."""
         now = self._clock()
         self._fresh[kept.shape] = now + self.policy.deadline
-        if len(self._known) >= _MAX_KNOWN:
-            self._known = {shape: until for shape, until in self._known.items() if until > now}
-        if len(self._known) >= _MAX_KNOWN:
-            self._known.clear()  # the database knows them still
-        self._known[kept.shape] = now + self.policy.serves_for
+        self._arrivals.learn(kept.shape, now=now, until=now + self.policy.serves_for)
 
     async def _let_stragglers_go(self) -> None:
         """What was routed just before its shape was known, and committed just after, waits for nothing any more."""
@@ -231,8 +194,7 @@ class Enrichment:
         now = self._clock()
         for shape in [shape for shape, held in self._waiting.items() if held.deadline < now and not held.is_asked]:
             del self._waiting[shape]
-        while self._arrived:
-            arrival = self._arrived.popleft()
+        while (arrival := self._arrivals.take()) is not None:
             held = self._waiting.get(arrival.shape)
             if held is None:
                 if len(self._waiting) >= MAX_WAITING_SHAPES:
@@ -362,7 +324,7 @@ class Enrichment:
         return KeptVerdict(self._make_id(self._clock()), case.shape, case.fingerprint, verdict)
 
 
-def _case(arrival: _Arrival) -> Case:
+def _case(arrival: Arrival) -> Case:
     alert = arrival.alert
     return Case(arrival.shape, alert.fingerprint, dict(alert.labels), dict(alert.annotations), arrival.starts_at)
 

@@ -14,8 +14,8 @@ import msgspec
 from alert_history.domain.change_text import change_text
 from alert_history.domain.delivery import TOLD_EVENTS, Attempt, Routing
 from alert_history.domain.note_text import note_text
+from alert_history.domain.notifying import reason_told
 from alert_history.domain.occurrence import EventKind
-from alert_history.domain.routing import reason_told
 from alert_history.ports import KeptVerdict, StoredDelivery, StoredEvent
 
 MOST_EVENTS = 100

@@ -49,11 +49,12 @@ class Questions:
         *,
         classifications: Classifications,
         allowance: Allowance,
+        breaker: Breaker,
         timeout: timedelta,
         clock: Clock,
         observer: EnrichmentObserver,
     ) -> None:
-        self.breaker = Breaker(failures=5, pause=timedelta(seconds=30), clock=clock)
+        self.breaker = breaker
         self._enricher = enricher
         self._store = classifications
         self._allowance = allowance

@@ -12,7 +12,7 @@ from datetime import datetime
 import asyncpg
 
 from alert_history.domain.decision import Decision, Known, decide
-from alert_history.domain.notifying import Enqueued, tell
+from alert_history.domain.notifying import Enqueued, notify
 from alert_history.domain.occurrence import Event, Sighting
 from alert_history.domain.sightings import is_same_word
 from alert_history.domain.standing import Rules, Witnesses
@@ -86,7 +86,7 @@ class Batch:
         if not known:
             return []
         decisions = [self._decide(fingerprint, one) for fingerprint, one in sorted(known.items())]
-        events, queue = tell(decisions, self._router, published=self.published)
+        events, queue = notify(decisions, self._router, published=self.published)
         rows = [standing_row(decision.fingerprint, decision.standing)[:3] for decision in decisions]
         done = await connection.execute(sql.INSERT_STANDINGS, *zip(*rows, strict=True))
         begun = [decision.fingerprint for decision in decisions]
@@ -102,7 +102,7 @@ class Batch:
         return begun
 
     async def _write(self, connection: Connection, decisions: Sequence[Decision]) -> None:
-        events, queue = tell(decisions, self._router, published=self.published)
+        events, queue = notify(decisions, self._router, published=self.published)
         await write_decisions(connection, decisions)
         self._take(decisions, events, queue)
 

@@ -9,7 +9,7 @@ from alert_history.domain.adopting import Kept, recalled
 from alert_history.domain.decision import Decision, Known, let_mute
 from alert_history.domain.microseconds import from_us
 from alert_history.domain.muting import muting
-from alert_history.domain.notifying import Enqueued, tell
+from alert_history.domain.notifying import Enqueued, notify
 from alert_history.domain.occurrence import Event, Key
 from alert_history.domain.standing import Standing
 from alert_history.ports import Router
@@ -122,7 +122,7 @@ async def write_events(connection: Connection, events: Iterable[Event], queue: I
 
 async def write_and_tell(connection: Connection, decisions: Sequence[Decision], router: Router | None) -> None:
     """Write decisions, their events, and the deliveries that they make."""
-    events, queue = tell(decisions, router)
+    events, queue = notify(decisions, router)
     await write_decisions(connection, decisions)
     await write_events(connection, events, queue)
 
