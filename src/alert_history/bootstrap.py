@@ -23,9 +23,11 @@ from alert_history.engine.arrivals import Arrivals
 from alert_history.engine.awaiting import AwaitedTargets
 from alert_history.engine.breaker import Breaker
 from alert_history.engine.classify import Classifying
+from alert_history.engine.demonstration import Demonstration
 from alert_history.engine.enrich import Enrichment, EnrichmentPolicy
 from alert_history.engine.gauges import PublishingGauges, follow_checks
 from alert_history.engine.ingest import Ingest
+from alert_history.engine.intake import Intake, new_id
 from alert_history.engine.lapse import Groups, Lapsing
 from alert_history.engine.modes import Modes
 from alert_history.engine.notifying import Router
@@ -40,7 +42,6 @@ from alert_history.errors import AlertHistoryError
 from alert_history.ports import Discovery, RoutesSource, Signals, Store, Target
 from alert_history.signals.redis import RedisSignals
 from alert_history.storage import open_store
-from alert_history.storage.shared.ids import new_id
 from alert_history.telemetry import Metrics
 from alert_history.urls.secret import revealed
 from alert_history.web.api.enrichment import EnrichmentApi
@@ -61,7 +62,6 @@ _LLM_FAILURES = 5
 _LLM_PAUSE = timedelta(seconds=30)
 _YOUNG_OBJECTS = 10_000
 _DAY_SECONDS = 86_400
-_DEMO_SETTING = "demo_replayed_at"
 
 _log = structlog.get_logger()
 
@@ -133,14 +133,14 @@ class Service:
             max_pending_bytes=settings.max_pending_bytes,
             observe=self._committed,
         )
+        self.intake = Intake(max_alerts=settings.max_alerts_per_request, interval_of=self.groups.interval_us)
         self.webhook = Webhook(
             self.ingest,
+            intake=self.intake,
             clock=utc_now,
             metrics=self.metrics.ingest,
             max_body_bytes=settings.max_body_bytes,
-            max_alerts=settings.max_alerts_per_request,
             trusted=networks_of(settings.trusted_proxies) if settings.trusted_proxies else (),
-            interval_of=self.groups.interval_us,
         )
         self.watchdog = Watchdog(self.store.upkeep, observer=self.metrics.state, clock=utc_now)
         self.application = self._application()
@@ -202,20 +202,15 @@ class Service:
     async def replay_demo(self) -> None:
         """Fill the history with the recorded incident, through the door of everything else, and explain it; once."""
         await self.opening.is_open.wait()
-        if await self.store.upkeep.read_setting(_DEMO_SETTING) is not None:
-            return
-        fingerprints: dict[str, None] = {}
-        for received_at, path, body in incident(utc_now()):
-            receipt = self.webhook.receipt(path, body, received_at=received_at)
-            fingerprints.update((sighting.alert.fingerprint, None) for sighting in receipt.sightings)
-            await self.ingest.submit(receipt)
-        await self.store.upkeep.write_setting(_DEMO_SETTING, utc_now().isoformat())
-        try:
-            for fingerprint in fingerprints:
-                await self.classifying.classify(fingerprint, force=False)
-        except AlertHistoryError as error:
-            _log.warning("demo_not_classified", reason=str(error))
-        _log.info("demo_replayed")
+        demonstration = Demonstration(
+            self.store.upkeep,
+            intake=self.intake,
+            ingest=self.ingest,
+            classifying=self.classifying,
+            clock=utc_now,
+        )
+        if not await demonstration.is_over():
+            await demonstration.replay(incident(utc_now()))
 
     def _application(self) -> Application:
         publishing = PublishingApi(
