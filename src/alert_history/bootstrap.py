@@ -26,6 +26,7 @@ from alert_history.engine.classify import Classifying
 from alert_history.engine.demonstration import Demonstration
 from alert_history.engine.enrich import Enrichment, EnrichmentPolicy
 from alert_history.engine.gauges import PublishingGauges, follow_checks
+from alert_history.engine.history import Tracing
 from alert_history.engine.ingest import Ingest
 from alert_history.engine.intake import Intake, new_id
 from alert_history.engine.lapse import Groups, Lapsing
@@ -34,6 +35,7 @@ from alert_history.engine.notifying import Router
 from alert_history.engine.opening import Opening
 from alert_history.engine.publish import Publisher
 from alert_history.engine.questions import EnrichmentObserver
+from alert_history.engine.targets import Targets
 from alert_history.engine.upkeep import Retention, keep_up
 from alert_history.engine.watchdog import Watchdog
 from alert_history.engine.witnesses import KnownWitnesses
@@ -213,22 +215,25 @@ class Service:
             await demonstration.replay(incident(utc_now()))
 
     def _application(self) -> Application:
-        publishing = PublishingApi(
+        targets = Targets(
             self.publisher,
             self.store.outbox,
             discovery=self.discovery,
-            nobody_is_told=self._nobody_is_told,
+            nobody=self._nobody_is_told,
+            clock=utc_now,
+            make_id=new_id,
+        )
+        tracing = Tracing(
+            self.store.history,
+            outbox=self.store.outbox,
+            classifications=self.store.classifications,
             clock=utc_now,
         )
+        publishing = PublishingApi(targets, self.store.outbox)
         routing = RoutingApi(self.router, self.routes, clock=utc_now)
         enrichment = EnrichmentApi(self.modes, self.classifying, state=self.enrichment, clock=utc_now)
         operations = [
-            *HistoryApi(
-                self.store.history,
-                outbox=self.store.outbox,
-                classifications=self.store.classifications,
-                clock=utc_now,
-            ).operations(),
+            *HistoryApi(self.store.history, tracing, clock=utc_now).operations(),
             *publishing.operations(),
             *routing.operations(),
             *enrichment.operations(),
