@@ -256,8 +256,8 @@ class Service:
             self.watchdog.heard(receipt.group.source, receipt.received_at)
             self.groups.heard(receipt)
             self.witnesses.heard(receipt)
-        if told := frozenset[str]().union(*(outcome.told for outcome in outcomes or ())):
-            self.publisher.wake(told)
+        if targets := frozenset[str]().union(*(outcome.targets for outcome in outcomes or ())):
+            self.publisher.wake(targets)
             self.enrichment.wake()
 
     def _enrichment(self) -> Enrichment:

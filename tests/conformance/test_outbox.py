@@ -170,7 +170,7 @@ async def test_a_late_settlement_takes_the_delivery_from_nobody_who_took_it_over
 async def test_an_outcome_names_the_targets_that_its_deliveries_are_for(store: Store) -> None:
     sent = [msgspec.structs.replace(receipt(alert(name)), publish=name == "A") for name in ("A", "B")]
     outcomes = await store.recorder.commit(sent)
-    assert [outcome.told for outcome in outcomes] == [{"all"}, set()]
+    assert [outcome.targets for outcome in outcomes] == [{"all"}, set()]
 
 
 async def test_a_dead_delivery_can_be_replayed(store: Store) -> None:

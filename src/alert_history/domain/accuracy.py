@@ -20,8 +20,8 @@ def right_by_day(reviews: Iterable[tuple[datetime, str, str, str]]) -> list[Accu
     """How often people agreed: reviews are a time, what the person said, and the model and severity before."""
     reviewed: Counter[tuple[str, str]] = Counter()
     right: Counter[tuple[str, str]] = Counter()
-    for at, severity, model, said in reviews:
+    for at, severity, model, correct in reviews:
         day = at.date().isoformat()
         reviewed[day, model] += 1
-        right[day, model] += severity == said
+        right[day, model] += severity == correct
     return [Accuracy(day, model, count, right[day, model]) for (day, model), count in sorted(reviewed.items())]

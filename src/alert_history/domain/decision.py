@@ -304,7 +304,7 @@ def _take_step(
     occurrence = entry.occurrence
     occurrence.event_count += 1
     entry.is_changed = decision.is_standing_changed = True
-    said = sighting or entry.first
+    cause = sighting or entry.first
     decision.events.append(
         Event(
             decision.fingerprint,
@@ -312,7 +312,7 @@ def _take_step(
             occurrence.event_count,
             _kind(step),
             at,
-            (said.receipt_id or None) if said is not None else None,
+            (cause.receipt_id or None) if cause is not None else None,
             _detail(step, occurrence, sighting),
             audience_of(step, decision.standing.firing, is_published=is_published),
         )

@@ -35,7 +35,7 @@ def newest_silences(receipts: Iterable[Receipt]) -> list[Silence]:
     """The silences of a batch, the newest word on each, by id."""
     newest: dict[str, Silence] = {}
     for silence in (silence for receipt in receipts for silence in receipt.group.silences):
-        held = newest.get(silence.id)
-        if held is None or held.updated_at <= silence.updated_at:
+        known = newest.get(silence.id)
+        if known is None or known.updated_at <= silence.updated_at:
             newest[silence.id] = silence
     return [newest[silence_id] for silence_id in sorted(newest)]

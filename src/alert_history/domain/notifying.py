@@ -132,7 +132,7 @@ def _notify(
     if routing is None:
         return event, []
     if firing is not None:
-        firing.notified = tuple(dict.fromkeys([*firing.notified, *routing.told]))
+        firing.notified = tuple(dict.fromkeys([*firing.notified, *routing.targets]))
     return _with_routing(event, routing), _deliveries(event, routing)
 
 
@@ -168,7 +168,7 @@ class Choice(msgspec.Struct, frozen=True):
     quiet: Quiet | None
 
     @property
-    def is_told(self) -> bool:
+    def is_notified(self) -> bool:
         """Whether the target is notified, be it later."""
         return self.quiet is None or self.quiet.due_at is not None
 
@@ -195,30 +195,30 @@ def route(targets: Iterable[TargetSpec], news: News, *, routes: Routes | None = 
     taken = None if routes is None else list(taking(routes, news.labels, news.annotations))
     choices = None if taken is None else choices_of(taken, news)
     notified: list[str] = []
-    reasons = dict(_unknown(known, taken or ()))
+    left_out = dict(_unknown(known, taken or ()))
     chosen: dict[str, Choice] = {}
     for target in known:
         choice = None if choices is None else choose(target, choices)
         reason = _reason_against(target, news) or _reason_of_routes(taken, choice)
         if reason is not None:
-            reasons[target.name] = reason
+            left_out[target.name] = reason
             continue
         notified.append(target.name)
         if choice is not None:
             chosen[target.name] = choice
     return Routing(
         tuple(notified),
-        reasons,
+        left_out,
         routes={name: choice.route.name for name, choice in chosen.items()},
         due_at={name: choice.due_at for name, choice in chosen.items() if choice.due_at is not None},
-        reason=None if notified or reasons else NO_TARGETS,
+        reason=None if notified or left_out else NO_TARGETS,
     )
 
 
 def choices_of(taken: Sequence[Route], news: News) -> list[Choice]:
     """The routes that took an alert, the earliest to notify of it first, those that do not notify of it last."""
     choices = [Choice(each, _quiet(each, news)) for each in taken]
-    return sorted(choices, key=lambda choice: (not choice.is_told, choice.due_at or news.at))
+    return sorted(choices, key=lambda choice: (not choice.is_notified, choice.due_at or news.at))
 
 
 def choose(target: TargetSpec, choices: Sequence[Choice]) -> Choice | None:
@@ -253,7 +253,7 @@ def _reason_against(target: TargetSpec, news: News) -> str | None:
 
 def _reason_of_routes(taken: Sequence[Route] | None, choice: Choice | None) -> str | None:
     """What the routes have against it."""
-    if taken is None or (choice is not None and choice.is_told):
+    if taken is None or (choice is not None and choice.is_notified):
         return None
     if choice is not None and choice.quiet is not None:
         return f"quiet hours of route {choice.route.name} ({choice.quiet.hours}) drop it"
@@ -267,7 +267,7 @@ def _reason_of_routes(taken: Sequence[Route] | None, choice: Choice | None) -> s
     )
 
 
-def reason_told(routing: Routing, target: str) -> str:
+def reason_for(routing: Routing, target: str) -> str:
     """Why a target is notified, in a sentence without a full stop."""
     by, due_at = routing.routes.get(target), routing.due_at.get(target)
     if by is None:
@@ -296,13 +296,13 @@ def _notify_of_end(
 
 def _narrowed(routing: Routing, targets: tuple[str, ...]) -> Routing:
     """The routing of an end with these targets instead of those that it names."""
-    reasons = dict.fromkeys(routing.told, _NOT_BEFORE) | routing.not_told
+    left_out = dict.fromkeys(routing.targets, _NOT_BEFORE) | routing.left_out
     return Routing(
         targets,
-        {name: reason for name, reason in reasons.items() if name not in targets},
+        {name: reason for name, reason in left_out.items() if name not in targets},
         routes={name: by for name, by in routing.routes.items() if name in targets},
         due_at={name: due_at for name, due_at in routing.due_at.items() if name in targets},
-        reason=None if targets or reasons else routing.reason,
+        reason=None if targets or left_out else routing.reason,
         awaits=routing.awaits,
     )
 
@@ -329,7 +329,7 @@ def awaited(mode: Mode, shape: str, *, is_asked: bool, deadline: datetime, fault
 
 
 def _deliveries(event: Event, routing: Routing) -> list[Enqueued]:
-    return [_delivery(event, target, routing) for target in routing.told]
+    return [_delivery(event, target, routing) for target in routing.targets]
 
 
 def _delivery(event: Event, target: str, routing: Routing) -> Enqueued:

@@ -20,16 +20,16 @@ def outcomes(
 ) -> list[Outcome]:
     """What to answer each request."""
     stored = Counter(receipt_id for decision in decisions for receipt_id in decision.stored)
-    told: dict[str | None, list[str]] = {}
+    targets: dict[str | None, list[str]] = {}
     for enqueued in queue:
-        told.setdefault(enqueued.event.receipt_id, []).append(enqueued.target)
+        targets.setdefault(enqueued.event.receipt_id, []).append(enqueued.target)
     orphaned = Counter(receipt.id for receipt, _ in placed.orphans)
     return [
         _outcome(
             receipt,
             stored=stored[receipt.id] + placed.stored[receipt.id] + len(receipt.group.silences),
             quarantined=len(receipt.group.refused) + orphaned[receipt.id],
-            told=told.get(receipt.id, []),
+            targets=targets.get(receipt.id, []),
         )
         for receipt in receipts
     ]
@@ -51,7 +51,7 @@ def quarantined(
     return made + placed.orphans
 
 
-def _outcome(receipt: Receipt, *, stored: int, quarantined: int, told: Sequence[str]) -> Outcome:
+def _outcome(receipt: Receipt, *, stored: int, quarantined: int, targets: Sequence[str]) -> Outcome:
     received = receipt.group.received
     repeated = received - stored - quarantined
-    return Outcome(receipt.id, received, stored, repeated, quarantined, len(told), frozenset(told))
+    return Outcome(receipt.id, received, stored, repeated, quarantined, len(targets), frozenset(targets))

@@ -48,13 +48,13 @@ def _named(fingerprint: str) -> Callable[[Sighting], Sighting]:
 
 def is_same_word(sightings: Sequence[Sighting]) -> bool:
     """Whether all say the same, so that one statement can count them; of a first-hand sender only one may."""
-    one = sightings[0]
+    first = sightings[0]
     if len(sightings) == 1:
         return True
-    return not (one.word.is_firing and one.word.kind == "first_hand") and all(
-        s.claim == one.claim
-        and s.content_hash == one.content_hash
-        and s.alert.status == one.alert.status
-        and s.word.is_to_publish == one.word.is_to_publish
-        for s in sightings[1:]
+    return not (first.word.is_firing and first.word.kind == "first_hand") and all(
+        sighting.claim == first.claim
+        and sighting.content_hash == first.content_hash
+        and sighting.alert.status == first.alert.status
+        and sighting.word.is_to_publish == first.word.is_to_publish
+        for sighting in sightings[1:]
     )

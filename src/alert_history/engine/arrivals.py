@@ -57,7 +57,7 @@ class Arrivals:
     def enriched(self, routing: Routing, alert: Alert, event: Event) -> Routing:
         """A routing with the classification that its deliveries await. In the ingest transaction."""
         mode = self.mode
-        if mode == "transparent" or not routing.told:
+        if mode == "transparent" or not routing.targets:
             return routing
         shape = shape_of(alert.labels)
         is_known = self._known.get(shape, event.at) > event.at
@@ -65,7 +65,7 @@ class Arrivals:
         deadline = event.at + self._deadline
         is_asked = not is_known and event.kind not in ENDINGS
         if is_asked:
-            targets = routing.told if mode == "transparent_with_recommendations" else ()
+            targets = routing.targets if mode == "transparent_with_recommendations" else ()
             self._arrived.append(Arrival(shape, alert, event.starts_at, targets, deadline))
         fault = self._fault_until(deadline) if is_asked else None
         awaits = awaited(mode, shape, is_asked=is_asked, deadline=deadline, fault=fault)

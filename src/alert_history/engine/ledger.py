@@ -14,7 +14,7 @@ import msgspec
 from alert_history.domain.change_text import change_text
 from alert_history.domain.delivery import TOLD_EVENTS, Attempt, Routing
 from alert_history.domain.note_text import note_text
-from alert_history.domain.notifying import reason_told
+from alert_history.domain.notifying import reason_for
 from alert_history.domain.occurrence import EventKind
 from alert_history.ports import KeptVerdict, StoredDelivery, StoredEvent
 
@@ -106,20 +106,22 @@ def ledger(
     """
     shown = events[-MOST_EVENTS:]
     known = sorted(deliveries, key=lambda delivery: delivery.id)[-MOST_DELIVERIES:]
-    found = {key: list(held) for key, held in groupby(sorted(known, key=_key_of_delivery), key=_key_of_delivery)}
-    told: list[LedgerEvent] = []
+    deliveries_of = {
+        key: list(group) for key, group in groupby(sorted(known, key=_key_of_delivery), key=_key_of_delivery)
+    }
+    entries: list[LedgerEvent] = []
     room = _MOST_LINES
     is_complete = len(shown) == len(events) and len(known) == len(deliveries)
     for event in reversed(shown):
-        its = found.get(_key_of_event(event), [])
+        its = deliveries_of.get(_key_of_event(event), [])
         lines = list(islice(_lines(event, its, known=known, now=now), room + 1))
         is_complete = is_complete and len(lines) <= room
         lines = lines[:room]
         room -= len(lines)
         steps = list(_steps(event, its))
-        told.append(LedgerEvent(event.kind, event.at, event.receipt_id, event.source, event.receiver, steps, lines))
-    told.reverse()
-    return Ledger(list(_in_short(told, known)), _classification(classified), told, is_complete)
+        entries.append(LedgerEvent(event.kind, event.at, event.receipt_id, event.source, event.receiver, steps, lines))
+    entries.reverse()
+    return Ledger(list(_in_short(entries, known)), _classification(classified), entries, is_complete)
 
 
 def _key_of_delivery(delivery: StoredDelivery) -> tuple[int, datetime | None]:
@@ -186,10 +188,10 @@ def _decision(event: StoredEvent) -> str:
     if routing.reason is not None:
         return routing.reason
     parts = []
-    if routing.told:
-        parts.append(f"to be told: {', '.join(routing.told)}")
-    if routing.not_told:
-        parts.append(f"not told: {', '.join(routing.not_told)}")
+    if routing.targets:
+        parts.append(f"to be told: {', '.join(routing.targets)}")
+    if routing.left_out:
+        parts.append(f"not told: {', '.join(routing.left_out)}")
     return "; ".join(parts)
 
 
@@ -220,11 +222,11 @@ def _lines(
     for delivery in deliveries:
         yield _line(delivery, routing, known=known, now=now)
     made = {delivery.target for delivery in deliveries}
-    for name in routing.told:
+    for name in routing.targets:
         if name not in made:
-            reason = f"{reason_told(routing, name)}; what became of that is no longer on record"
+            reason = f"{reason_for(routing, name)}; what became of that is no longer on record"
             yield LedgerLine(name, "unknown", _clipped(reason), routing.routes.get(name))
-    for name, reason in routing.not_told.items():
+    for name, reason in routing.left_out.items():
         yield LedgerLine(name, "not_told", _clipped(reason))
 
 
@@ -270,7 +272,9 @@ def _reason(
     if fate == "superseded":
         return f"newer news went out instead: {newer.event if newer else 'of a later occurrence'}"
     why = (
-        reason_told(routing, delivery.target) if delivery.target in routing.told else "it was told of the alert before"
+        reason_for(routing, delivery.target)
+        if delivery.target in routing.targets
+        else "it was told of the alert before"
     )
     if fate == "pending" and last:
         return f"{why}; the last of {delivery.attempts} attempts: {last}"

@@ -9,7 +9,7 @@ from starlette.requests import Request
 
 from alert_history.domain.delivery import Routing
 from alert_history.domain.matching import parse_query
-from alert_history.domain.notifying import News, reason_told, route
+from alert_history.domain.notifying import News, reason_for, route
 from alert_history.domain.permission import Permission
 from alert_history.domain.routes import Route, Routes, everywhere, taking
 from alert_history.domain.times import parse_time
@@ -164,13 +164,13 @@ def _explained(routing: Routing) -> list[TargetExplained]:
             is_told=True,
             route=routing.routes.get(name),
             due_at=routing.due_at.get(name),
-            reason=reason_told(routing, name),
+            reason=reason_for(routing, name),
         )
-        for name in routing.told
+        for name in routing.targets
     ]
     others = [
         TargetExplained(name, is_told=False, route=None, due_at=None, reason=reason)
-        for name, reason in routing.not_told.items()
+        for name, reason in routing.left_out.items()
     ]
     return [*notified, *others]
 
