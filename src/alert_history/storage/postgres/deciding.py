@@ -5,7 +5,7 @@ from typing import Any
 
 import asyncpg
 
-from alert_history.domain.adopting import Kept, recalled
+from alert_history.domain.adopting import StoredOccurrence, recalled
 from alert_history.domain.decision import Decision, Known, let_mute
 from alert_history.domain.microseconds import from_us
 from alert_history.domain.muting import muting
@@ -68,7 +68,7 @@ async def recall(connection: Connection, fingerprints: Sequence[str]) -> dict[st
     """What the history holds of label sets whose standings were forgotten, or never made."""
     if not fingerprints:
         return {}
-    known: dict[str, list[Kept]] = {}
+    known: dict[str, list[StoredOccurrence]] = {}
     for kept in await fetch_kept(connection, sql.NEWEST_ALERTS, fingerprints):
         known.setdefault(kept.first.alert.fingerprint, []).append(kept)
     return {f: Known(recalled(kept), kept[-1].occurrence, kept[-1].first) for f, kept in known.items()}
@@ -82,7 +82,7 @@ async def open_before(connection: Connection, older: Mapping[str, str]) -> dict[
     return {fingerprint: before for fingerprint, before in older.items() if before in found}
 
 
-async def fetch_kept(connection: Connection, statement: str, fingerprints: Sequence[str]) -> list[Kept]:
+async def fetch_kept(connection: Connection, statement: str, fingerprints: Sequence[str]) -> list[StoredOccurrence]:
     """Occurrences as they are kept, by fingerprint and key, each with the targets that were told of it."""
     rows = await connection.fetch(statement, sorted(fingerprints))
     notified: dict[Key, list[str]] = {(row["fingerprint"], row["starts_at"]): [] for row in rows}

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from alert_history.domain.adopting import Kept, stored_sighting
+from alert_history.domain.adopting import StoredOccurrence, stored_sighting
 from alert_history.domain.alert import Refused, Silence
 from alert_history.domain.claim import shortest_wait_us
 from alert_history.domain.decision import Entry
@@ -57,10 +57,10 @@ def first_sighting(row: Any, *, received_at: datetime) -> Sighting:
     )
 
 
-def read_kept(row: Any, *, notified: list[str]) -> Kept:
+def read_kept(row: Any, *, notified: list[str]) -> StoredOccurrence:
     """An occurrence from a whole row of `alerts`."""
     first = first_sighting(row, received_at=row["timestamp"])
-    return Kept(to_us(row["starts_at"]), read_occurrence(row), first, notified)
+    return StoredOccurrence(to_us(row["starts_at"]), read_occurrence(row), first, notified)
 
 
 async def update_occurrences(connection: Connection, occurrences: dict[Key, Occurrence]) -> None:

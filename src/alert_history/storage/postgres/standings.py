@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 
-from alert_history.domain.adopting import Kept, adopt
+from alert_history.domain.adopting import StoredOccurrence, adopt
 from alert_history.domain.claim import CLOCK_US
 from alert_history.domain.conflict import CONFLICT_LASTS
 from alert_history.domain.decision import Decision, Known, let_leave, let_pass
@@ -198,7 +198,7 @@ async def adopt_one(
     if not is_dry_run:
         await connection.execute(INSERT_STANDING, fingerprint)
     known = await lock_known(connection, [fingerprint])
-    kept: list[Kept] = await fetch_kept(connection, _OCCURRENCES, [fingerprint])
+    kept: list[StoredOccurrence] = await fetch_kept(connection, _OCCURRENCES, [fingerprint])
     if not kept:
         return None
     standing = known[fingerprint].standing if fingerprint in known else None

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from alert_history.domain.adopting import Kept, stored_sighting
+from alert_history.domain.adopting import StoredOccurrence, stored_sighting
 from alert_history.domain.alert import Refused, Silence
 from alert_history.domain.claim import shortest_wait_us
 from alert_history.domain.decision import Entry
@@ -190,10 +190,10 @@ def first_sighting(row: sqlite3.Row, *, received_at: datetime) -> Sighting:
     )
 
 
-def read_kept(row: sqlite3.Row, *, notified: list[str]) -> Kept:
+def read_kept(row: sqlite3.Row, *, notified: list[str]) -> StoredOccurrence:
     """An occurrence from a whole row of `alerts`."""
     first = first_sighting(row, received_at=from_us(row["timestamp"]))
-    return Kept(row["starts_at"], read_occurrence(row), first, notified)
+    return StoredOccurrence(row["starts_at"], read_occurrence(row), first, notified)
 
 
 def notified(connection: sqlite3.Connection, row: sqlite3.Row) -> list[str]:
