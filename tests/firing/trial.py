@@ -86,7 +86,7 @@ class Trial:
         """All words, by label set, in the order in which they arrived; those of who was asked among them."""
         signs = signs_of(self.played)
         for answered, asked in self.said:
-            for said in asked.said:
+            for said in asked.listings:
                 source = said.asked.source
                 for plain, listed in said.listed.items():
                     name = scoped(plain, self._scope_of(source))
@@ -109,7 +109,7 @@ class Trial:
                 said.asked.senders,
             )
             for answered, asked in self.said
-            for said in asked.said
+            for said in asked.listings
             if self._scope_of(said.asked.source) == scope
         ]
 

@@ -149,14 +149,14 @@ def _steps(event: StoredEvent, deliveries: Sequence[StoredDelivery]) -> Iterator
 
 
 def _steps_of_state(event: StoredEvent) -> Iterator[LedgerStep]:
-    said = change_text(event.kind, event.detail or {})
+    change = change_text(event.kind, event.detail or {})
     if event.receipt_id is None:
-        yield LedgerStep("recorded", event.at, _clipped(said or "by this service itself"))
+        yield LedgerStep("recorded", event.at, _clipped(change or "by this service itself"))
         return
     origin = " ".join(word for word in (event.source, event.receiver and f"(receiver {event.receiver})") if word)
     yield LedgerStep("received", event.at, f"from {origin}" if origin else "its receipt is no longer kept")
     text = f"as change {event.number} of the occurrence, with its receipt"
-    yield LedgerStep("recorded", event.at, _clipped(f"{text}: {said}" if said else text))
+    yield LedgerStep("recorded", event.at, _clipped(f"{text}: {change}" if change else text))
 
 
 def _enrichment(deliveries: Sequence[StoredDelivery]) -> str | None:
@@ -176,9 +176,9 @@ def _enrichment(deliveries: Sequence[StoredDelivery]) -> str | None:
 def _classification(classified: KeptVerdict | None) -> LedgerStep | None:
     if classified is None:
         return None
-    told = classified.verdict.classification
-    text = f"{told.severity} with a confidence of {told.confidence:.2f}, by {told.model}: {told.summary}"
-    return LedgerStep("enriched", told.at, _clipped(text))
+    word = classified.verdict.classification
+    text = f"{word.severity} with a confidence of {word.confidence:.2f}, by {word.model}: {word.summary}"
+    return LedgerStep("enriched", word.at, _clipped(text))
 
 
 def _decision(event: StoredEvent) -> str:
@@ -296,18 +296,18 @@ def _superseding(delivery: StoredDelivery, known: Sequence[StoredDelivery]) -> S
 def _in_short(events: Sequence[LedgerEvent], deliveries: Sequence[StoredDelivery]) -> Iterator[LedgerTarget]:
     newest = {line.target: (event, line) for event in events if event.event in TOLD_EVENTS for line in event.targets}
     for name, (event, line) in sorted(newest.items()):
-        told = [
+        notified_at = [
             each.settled_at
             for each in deliveries
             if each.target == name and each.state == "delivered" and each.settled_at is not None
         ]
-        yield LedgerTarget(name, bool(told), min(told, default=None), event.event, line.fate, line.reason)
+        yield LedgerTarget(name, bool(notified_at), min(notified_at, default=None), event.event, line.fate, line.reason)
 
 
 def _routing(event: StoredEvent) -> Routing | None:
     """The decision on record."""
-    held = (event.detail or {}).get("routing")
-    return None if held is None else msgspec.convert(held, Routing)
+    record = (event.detail or {}).get("routing")
+    return None if record is None else msgspec.convert(record, Routing)
 
 
 def _clipped(text: str) -> str:

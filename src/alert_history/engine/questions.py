@@ -143,5 +143,5 @@ class Questions:
 
 def _held_against(past: Past, verdict: Verdict) -> Verdict:
     """The verdict, with what the history says by itself: no enricher's own word on that counts."""
-    told = msgspec.structs.replace(verdict.classification, is_noise_by_history=supports_noise(past))
-    return msgspec.structs.replace(verdict, classification=told)
+    classification = msgspec.structs.replace(verdict.classification, is_noise_by_history=supports_noise(past))
+    return msgspec.structs.replace(verdict, classification=classification)
