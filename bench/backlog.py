@@ -13,7 +13,7 @@ from alert_history.domain.occurrence import Event
 from alert_history.domain.receipt import Receipt
 from alert_history.sources import decode_webhook
 from alert_history.storage import open_store
-from alert_history.storage.shared.batch import new_id
+from alert_history.storage.shared.ids import new_id
 from bench.databases import Database, migrate
 from bench.notifications import Notifications
 

@@ -2,8 +2,8 @@
 
 from alert_history.domain.alert import Alert
 from alert_history.domain.delivery import Routing
+from alert_history.domain.notifying import news_of, route
 from alert_history.domain.occurrence import Event
-from alert_history.domain.routing import news_of, route
 from alert_history.domain.target import TargetSpec
 
 PAGER = TargetSpec("pager", "webhook", {})

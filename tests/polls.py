@@ -7,7 +7,7 @@ from alert_history.domain.alert import Alert, Silence, fingerprint
 from alert_history.domain.poll import AlertmanagerPoll, ClusterPeer, PolledAlert, PolledRuleAlert, PrometheusPoll
 from alert_history.domain.standing import Witnesses
 from alert_history.engine.asking import Asked
-from alert_history.engine.said import said_by_alertmanager, said_by_prometheus
+from alert_history.engine.listing import alertmanager_listing, prometheus_listings
 
 LONG_AGO = timedelta(days=9)
 EXTERNAL_URL = "http://prometheus-0:9090"
@@ -56,7 +56,7 @@ def alertmanager_poll(
 
 def answered(poll: AlertmanagerPoll, *, is_publishing: bool = False) -> Asked:
     """What came of asking one cluster."""
-    return Asked([said_by_alertmanager(poll, poll.asked_at, is_publishing=is_publishing)], {})
+    return Asked([alertmanager_listing(poll, poll.asked_at, is_publishing=is_publishing)], {})
 
 
 def prometheus_poll(at: datetime, *alerts: PolledRuleAlert, faulty_rules: Sequence[str] = ()) -> PrometheusPoll:
@@ -87,5 +87,5 @@ def ruled(of: Alert) -> PolledRuleAlert:
 
 def answered_by_prometheus(poll: PrometheusPoll, witnesses: Witnesses, *, is_publishing: bool = False) -> Asked:
     """What came of asking one Prometheus."""
-    said = said_by_prometheus([poll], poll.asked_at, silent=None, witnesses=witnesses, is_publishing=is_publishing)
+    said = prometheus_listings([poll], poll.asked_at, silent=None, witnesses=witnesses, is_publishing=is_publishing)
     return Asked(said, {})

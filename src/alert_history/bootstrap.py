@@ -12,23 +12,27 @@ from typing import TYPE_CHECKING
 import httpx
 
 from alert_history.config import Settings, networks_of
-from alert_history.domain.alert import Alert
 from alert_history.domain.claim import MINUTE_US, SECOND_US
-from alert_history.domain.delivery import TOLD_EVENTS, Routing
-from alert_history.domain.occurrence import Event
 from alert_history.domain.standing import Rules
 from alert_history.domain.target import TargetSpec
+from alert_history.engine.arrivals import Arrivals
 from alert_history.engine.awaiting import AwaitedTargets
+from alert_history.engine.breaker import Breaker
 from alert_history.engine.calling import Calls
 from alert_history.engine.classify import Classifying
 from alert_history.engine.enrich import Enrichment, EnrichmentPolicy
 from alert_history.engine.gauges import PublishingGauges
+from alert_history.engine.history import Tracing
 from alert_history.engine.ingest import Ingest
+from alert_history.engine.intake import Intake, new_id
 from alert_history.engine.lapse import Groups, Lapsing
 from alert_history.engine.modes import Modes
+from alert_history.engine.notifying import Router
 from alert_history.engine.opening import Opening
 from alert_history.engine.publish import Publisher
+from alert_history.engine.questions import EnrichmentObserver
 from alert_history.engine.switchboard import Listeners, Switchboard, connect
+from alert_history.engine.targets import Targets
 from alert_history.engine.telemetry.commits import CommitMetrics
 from alert_history.engine.telemetry.enrichment import EnrichmentMetrics
 from alert_history.engine.telemetry.publishing import PublishingMetrics
@@ -38,12 +42,10 @@ from alert_history.engine.upkeep import Retention
 from alert_history.engine.watchdog import Watchdog
 from alert_history.engine.witnesses import KnownWitnesses
 from alert_history.enrichers import make_allowance, make_enricher
-from alert_history.errors import StorageUnavailable
 from alert_history.ports import Discovery, RoutesSource, Store, Target
 from alert_history.service import Enriching, Metrics, Publishing, Recording, Rooms, Service
 from alert_history.signals.redis import RedisSignals
 from alert_history.storage import open_store
-from alert_history.storage.shared.batch import new_id
 from alert_history.telemetry.metrics import Exposition, process_registry
 from alert_history.urls.secret import revealed
 from alert_history.web.api.enrichment import EnrichmentApi
@@ -61,6 +63,8 @@ if TYPE_CHECKING:
     from alert_history.engine.reconcile import Reconcile, ReconcileObserver
     from alert_history.targets.preparation import Preparation
 
+_LLM_FAILURES = 5
+_LLM_PAUSE = timedelta(seconds=30)
 _DAY_SECONDS = 86_400
 
 
@@ -77,16 +81,38 @@ def make_service(settings: Settings) -> Service:
     metrics, switchboard = make_metrics(), Switchboard()
     routes, discovery = make_routes(settings), make_discovery(settings)
     targets = AwaitedTargets(are_known=discovery is None, clock=utc_now)
-    router = _Router(reason_for_nobody(settings), targets)
+    arrivals = make_arrivals(settings, observer=metrics.enrichment)
+    router = Router(
+        nobody=reason_for_nobody(settings),
+        awaited=targets,
+        arrivals=arrivals,
+        routes=None if routes is None else routes.state().routes,
+    )
     store = open_store(
         settings.database_url.reveal(),
         read_database_url=revealed(settings.read_database_url),
         router=router,
         rules=rules_of(settings),
     )
-    publisher = _make_publisher(settings, store, routes=routes, switchboard=switchboard)
-    enrichment = _make_enrichment(settings, store, publisher=publisher, metrics=metrics, switchboard=switchboard)
-    router.ask(publisher, enrichment)
+    publisher = Publisher(
+        store.outbox,
+        router=router,
+        make=_target_maker(settings),
+        clock=utc_now,
+        switchboard=switchboard,
+    )
+    enrichment = Enrichment(
+        store.classifications,
+        make_enricher(settings, clock=utc_now),
+        arrivals=arrivals,
+        policy=_policy_of(settings),
+        allowance=make_allowance(settings),
+        takes_follow_ups=publisher.takes_follow_ups,
+        clock=utc_now,
+        make_id=new_id,
+        observer=metrics.enrichment,
+        switchboard=switchboard,
+    )
     signals = (
         RedisSignals(settings.redis_url.reveal(), revealed(settings.redis_password)) if settings.redis_url else None
     )
@@ -97,6 +123,7 @@ def make_service(settings: Settings) -> Service:
         metrics=metrics,
         recording=_make_recording(settings, store, metrics=metrics, switchboard=switchboard),
         publishing=Publishing(
+            router=router,
             publisher=publisher,
             gauges=PublishingGauges(publisher, store.outbox, observer=metrics.publishing, clock=utc_now),
             targets=targets,
@@ -104,7 +131,7 @@ def make_service(settings: Settings) -> Service:
             preparation=None if discovery is None else _make_preparation(publisher),
             routes=routes,
         ),
-        enriching=_make_enriching(settings, store, enrichment=enrichment, switchboard=switchboard),
+        enriching=_make_enriching(settings, store, arrivals=arrivals, enrichment=enrichment, switchboard=switchboard),
         signals=signals,
         calls=None if signals is None else Calls(signals),
     )
@@ -153,41 +180,6 @@ def make_metrics() -> Metrics:
 # --- its rooms --------------------------------------------------------------------------------------------------------
 
 
-class _Router:
-    """See `ports.Router`. A store is made with it, and so before the two rooms that it asks."""
-
-    def __init__(self, nobody_is_told: str | None, targets: AwaitedTargets) -> None:
-        self._nobody_is_told = nobody_is_told
-        self._targets = targets
-        self._publisher: Publisher | None = None
-        self._enrichment: Enrichment | None = None
-
-    def ask(self, publisher: Publisher, enrichment: Enrichment) -> None:
-        """Ask these from now on."""
-        self._publisher, self._enrichment = publisher, enrichment
-
-    def __call__(self, alert: Alert, event: Event) -> Routing | None:
-        """Decide who is told. Until the targets are known, but not for long, the sender is asked to come again."""
-        if self._nobody_is_told is not None:
-            return Routing((), {}, reason=self._nobody_is_told) if event.kind in TOLD_EVENTS else None
-        if self._targets.are_lacking() or self._publisher is None or self._enrichment is None:
-            raise StorageUnavailable("the targets are not known yet", after_seconds=1)
-        routing = self._publisher(alert, event)
-        return None if routing is None else self._enrichment(routing, alert, event)
-
-
-def _make_publisher(
-    settings: Settings, store: Store, *, routes: RoutesSource | None, switchboard: Switchboard
-) -> Publisher:
-    return Publisher(
-        store.outbox,
-        make=_target_maker(settings),
-        clock=utc_now,
-        switchboard=switchboard,
-        routes=None if routes is None else routes.state().routes,
-    )
-
-
 def _make_preparation(publisher: Publisher) -> "Preparation":
     """Imported when needed."""
     from alert_history.targets.preparation import Preparation
@@ -195,27 +187,17 @@ def _make_preparation(publisher: Publisher) -> "Preparation":
     return Preparation(publisher.found)
 
 
-def _make_enrichment(
-    settings: Settings, store: Store, *, publisher: Publisher, metrics: Metrics, switchboard: Switchboard
-) -> Enrichment:
-    return Enrichment(
-        store.classifications,
-        make_enricher(settings, clock=utc_now),
-        policy=EnrichmentPolicy(
-            deadline=timedelta(seconds=settings.enrichment_deadline_seconds),
-            call_timeout=timedelta(seconds=settings.llm_timeout_seconds),
-            serves_for=timedelta(seconds=settings.llm_cache_ttl_seconds),
-        ),
-        allowance=make_allowance(settings),
-        takes_follow_ups=publisher.takes_follow_ups,
-        clock=utc_now,
-        make_id=new_id,
-        observer=metrics.enrichment,
-        switchboard=switchboard,
+def _policy_of(settings: Settings) -> EnrichmentPolicy:
+    return EnrichmentPolicy(
+        deadline=timedelta(seconds=settings.enrichment_deadline_seconds),
+        call_timeout=timedelta(seconds=settings.llm_timeout_seconds),
+        serves_for=timedelta(seconds=settings.llm_cache_ttl_seconds),
     )
 
 
-def _make_enriching(settings: Settings, store: Store, *, enrichment: Enrichment, switchboard: Switchboard) -> Enriching:
+def _make_enriching(
+    settings: Settings, store: Store, *, arrivals: Arrivals, enrichment: Enrichment, switchboard: Switchboard
+) -> Enriching:
     classifying = Classifying(
         enrichment,
         history=store.history,
@@ -230,7 +212,7 @@ def _make_enriching(settings: Settings, store: Store, *, enrichment: Enrichment,
         clock=utc_now,
         switchboard=switchboard,
     )
-    return Enriching(enrichment=enrichment, classifying=classifying, modes=modes)
+    return Enriching(arrivals=arrivals, enrichment=enrichment, classifying=classifying, modes=modes)
 
 
 def _make_recording(settings: Settings, store: Store, *, metrics: Metrics, switchboard: Switchboard) -> Recording:
@@ -240,10 +222,12 @@ def _make_recording(settings: Settings, store: Store, *, metrics: Metrics, switc
     database = str(settings.database_url)
     opening = Opening(store, database=database, clock=utc_now, rooms=(lapsing, witnesses))
     ingest = Ingest(opening, max_pending_bytes=settings.max_pending_bytes, switchboard=switchboard)
+    intake = Intake(max_alerts=settings.max_alerts_per_request, interval_of=groups.interval_us)
     return Recording(
         opening=opening,
+        intake=intake,
         ingest=ingest,
-        webhook=_make_webhook(settings, ingest, groups=groups, metrics=metrics),
+        webhook=_make_webhook(settings, ingest, intake=intake, metrics=metrics),
         groups=groups,
         lapsing=lapsing,
         witnesses=witnesses,
@@ -252,15 +236,14 @@ def _make_recording(settings: Settings, store: Store, *, metrics: Metrics, switc
     )
 
 
-def _make_webhook(settings: Settings, ingest: Ingest, *, groups: Groups, metrics: Metrics) -> Webhook:
+def _make_webhook(settings: Settings, ingest: Ingest, *, intake: Intake, metrics: Metrics) -> Webhook:
     return Webhook(
         ingest,
+        intake=intake,
         clock=utc_now,
         metrics=metrics.requests,
         max_body_bytes=settings.max_body_bytes,
-        max_alerts=settings.max_alerts_per_request,
         trusted=networks_of(settings.trusted_proxies) if settings.trusted_proxies else (),
-        interval_of=groups.interval_us,
     )
 
 
@@ -280,7 +263,9 @@ def _listeners(rooms: Rooms) -> Listeners:
         watchdog=rooms.recording.watchdog,
         groups=rooms.recording.groups,
         witnesses=rooms.recording.witnesses,
+        router=rooms.publishing.router,
         publisher=rooms.publishing.publisher,
+        arrivals=rooms.enriching.arrivals,
         enrichment=rooms.enriching.enrichment,
         modes=rooms.enriching.modes,
         targets=rooms.publishing.targets,
@@ -292,33 +277,31 @@ def _listeners(rooms: Rooms) -> Listeners:
 
 
 def _history_api(store: Store) -> HistoryApi:
-    return HistoryApi(
+    tracing = Tracing(
         store.history,
         outbox=store.outbox,
         classifications=store.classifications,
         clock=utc_now,
     )
+    return HistoryApi(store.history, tracing, clock=utc_now)
 
 
 def _publishing_api(service: Service) -> PublishingApi:
-    publishing = service.rooms.publishing
-    return PublishingApi(
+    publishing, outbox = service.rooms.publishing, service.rooms.store.outbox
+    targets = Targets(
         publishing.publisher,
-        service.rooms.store.outbox,
+        outbox,
         discovery=publishing.discovery,
-        nobody_is_told=reason_for_nobody(service.settings),
+        nobody=publishing.router.nobody,
         clock=utc_now,
+        make_id=new_id,
     )
+    return PublishingApi(targets, outbox)
 
 
 def _routing_api(service: Service) -> RoutingApi:
     publishing = service.rooms.publishing
-    return RoutingApi(
-        publishing.publisher,
-        publishing.routes,
-        nobody_is_told=reason_for_nobody(service.settings),
-        clock=utc_now,
-    )
+    return RoutingApi(publishing.router, publishing.routes, clock=utc_now)
 
 
 # --- what commands make, too ------------------------------------------------------------------------------------------
@@ -332,6 +315,15 @@ def rules_of(settings: Settings) -> Rules:
         stale_after_us=None if stale_after is None else stale_after * SECOND_US,
         stale_ends_after_us=settings.stale_ends_after_seconds * SECOND_US,
         retention_us=settings.retention_days * _DAY_SECONDS * SECOND_US,
+    )
+
+
+def make_arrivals(settings: Settings, *, observer: EnrichmentObserver) -> Arrivals:
+    """Where alerts wait until it is known what they mean."""
+    return Arrivals(
+        deadline=timedelta(seconds=settings.enrichment_deadline_seconds),
+        breaker=Breaker(failures=_LLM_FAILURES, pause=_LLM_PAUSE, clock=utc_now),
+        observer=observer,
     )
 
 

@@ -16,14 +16,18 @@ from prometheus_client import CollectorRegistry
 from alert_history.config import Settings
 from alert_history.demo.replay import incident
 from alert_history.domain.routes import Routes
+from alert_history.engine.arrivals import Arrivals
 from alert_history.engine.awaiting import AwaitedTargets
 from alert_history.engine.calling import Calls
 from alert_history.engine.classify import Classifying
+from alert_history.engine.demonstration import Demonstration
 from alert_history.engine.enrich import Enrichment
 from alert_history.engine.gauges import PublishingGauges, follow_checks
 from alert_history.engine.ingest import Ingest
+from alert_history.engine.intake import Intake
 from alert_history.engine.lapse import Groups, Lapsing
 from alert_history.engine.modes import Modes
+from alert_history.engine.notifying import Router
 from alert_history.engine.opening import Opening
 from alert_history.engine.publish import Publisher
 from alert_history.engine.switchboard import RoutesChanged, Switchboard, WordHeard
@@ -48,7 +52,6 @@ if TYPE_CHECKING:
 
 _CANCEL_SECONDS = 2.0
 _YOUNG_OBJECTS = 10_000
-_DEMO_SETTING = "demo_replayed_at"
 
 _log = structlog.get_logger()
 
@@ -75,6 +78,7 @@ class Recording(msgspec.Struct, frozen=True, kw_only=True):
     """What takes requests in and follows what their senders claim. `reconcile` is None where nobody is asked."""
 
     opening: Opening
+    intake: Intake
     ingest: Ingest
     webhook: Webhook
     groups: Groups
@@ -87,6 +91,7 @@ class Recording(msgspec.Struct, frozen=True, kw_only=True):
 class Publishing(msgspec.Struct, frozen=True, kw_only=True):
     """What notifies targets. `discovery` and `preparation` are None where no targets are looked for."""
 
+    router: Router
     publisher: Publisher
     gauges: PublishingGauges
     targets: AwaitedTargets
@@ -98,6 +103,7 @@ class Publishing(msgspec.Struct, frozen=True, kw_only=True):
 class Enriching(msgspec.Struct, frozen=True, kw_only=True):
     """What finds out what alerts mean."""
 
+    arrivals: Arrivals
     enrichment: Enrichment
     classifying: Classifying
     modes: Modes
@@ -184,22 +190,17 @@ class Service:
 
     async def replay_demo(self) -> None:
         """Fill the history with the recorded incident, through the door of everything else, and explain it; once."""
-        store, recording = self.rooms.store, self.rooms.recording
+        recording = self.rooms.recording
         await recording.opening.is_open.wait()
-        if await store.upkeep.read_setting(_DEMO_SETTING) is not None:
-            return
-        fingerprints: dict[str, None] = {}
-        for received_at, path, body in incident(self._clock()):
-            receipt = recording.webhook.receipt(path, body, received_at=received_at)
-            fingerprints.update((sighting.alert.fingerprint, None) for sighting in receipt.sightings)
-            await recording.ingest.submit(receipt)
-        await store.upkeep.write_setting(_DEMO_SETTING, self._clock().isoformat())
-        try:
-            for fingerprint in fingerprints:
-                await self.rooms.enriching.classifying.classify(fingerprint, force=False)
-        except AlertHistoryError as error:
-            _log.warning("demo_not_classified", reason=str(error))
-        _log.info("demo_replayed")
+        demonstration = Demonstration(
+            self.rooms.store.upkeep,
+            intake=recording.intake,
+            ingest=recording.ingest,
+            classifying=self.rooms.enriching.classifying,
+            clock=self._clock,
+        )
+        if not await demonstration.is_over():
+            await demonstration.replay(incident(self._clock()))
 
     async def _stop_background(self, background: "asyncio.Task[None]") -> None:
         async with self.rooms.store.lifecycle.quiet():

@@ -9,8 +9,8 @@ import msgspec
 
 from alert_history.domain.alert import fingerprint
 from alert_history.domain.receipt import Receipt
-from alert_history.storage.shared.batch import new_id
-from alert_history.web.ingest.paths import PATHS
+from alert_history.engine.intake import WAYS_IN
+from alert_history.storage.shared.ids import new_id
 
 FOLDER = Path(__file__).parents[1] / "data" / "sequences"
 NAMES = sorted((path.stem for path in FOLDER.glob("*.jsonl")), key=lambda name: int(name.partition("-")[0]))
@@ -80,10 +80,10 @@ def read(name: str) -> Sequence:
 
 
 def _receipt(line: Line, received_at: datetime) -> Receipt:
-    ingest_path = PATHS[line.path]
+    way_in = WAYS_IN[line.path]
     body = bytes(line.body)
-    group = ingest_path.decode(body, received_at=received_at, max_alerts=1_000)
+    group = way_in.decode(body, received_at=received_at, max_alerts=1_000)
     digest = sha256(body).digest()
     return Receipt(
-        new_id(received_at), received_at, line.path, ingest_path.publishes, group, body, digest, client=line.client
+        new_id(received_at), received_at, line.path, way_in.publishes, group, body, digest, client=line.client
     )

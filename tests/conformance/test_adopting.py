@@ -9,9 +9,9 @@ import pytest
 from alert_history.domain.alert import Alert, AlertGroup
 from alert_history.domain.delivery import Attempt, Routing, Settlement
 from alert_history.domain.microseconds import to_us
+from alert_history.domain.notifying import news_of, route
 from alert_history.domain.occurrence import Event, occurrence_id
 from alert_history.domain.receipt import Receipt
-from alert_history.domain.routing import news_of, route
 from alert_history.domain.target import TargetSpec
 from alert_history.ports import Store
 from alert_history.storage import is_sqlite, open_store

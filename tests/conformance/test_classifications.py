@@ -13,7 +13,7 @@ from alert_history.domain.occurrence import Event
 from alert_history.domain.severity import Severity
 from alert_history.ports import Accuracy, DeliveryFilter, KeptVerdict, Spent, Store
 from alert_history.storage import open_store
-from alert_history.storage.shared.batch import new_id
+from alert_history.storage.shared.ids import new_id
 from tests.conformance.samples import MINUTE, NOW, SECOND, alert, id_of, receipt
 
 LEASE = timedelta(seconds=30)

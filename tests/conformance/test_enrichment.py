@@ -13,6 +13,7 @@ from alert_history.domain.alert import Alert
 from alert_history.domain.classification import Case, Classification, Mode, Usage, Verdict
 from alert_history.domain.delivery import Attempt, Leased, Routing, Settlement
 from alert_history.domain.occurrence import Event
+from alert_history.engine.arrivals import Arrivals
 from alert_history.engine.breaker import Breaker
 from alert_history.engine.enrich import Enrichment, EnrichmentPolicy
 from alert_history.engine.modes import Modes
@@ -21,7 +22,7 @@ from alert_history.engine.switchboard import Classified, ModeSwitched, ModeTaken
 from alert_history.errors import Rejected, Retryable, StorageUnavailable
 from alert_history.ports import Spent, Store
 from alert_history.storage import open_store
-from alert_history.storage.shared.batch import new_id
+from alert_history.storage.shared.ids import new_id
 from tests.conformance.samples import MINUTE, NOW, SECOND, alert, receipt
 
 POLICY = EnrichmentPolicy(deadline=10 * SECOND, call_timeout=30 * SECOND, serves_for=timedelta(days=1))
@@ -100,7 +101,14 @@ def verdict() -> Verdict:
 class Replica:
     """A store and the enrichment before it, as one process has them."""
 
-    def __init__(self, database_url: str, *, mode: Mode, model: Model | None = None) -> None:
+    def __init__(
+        self,
+        database_url: str,
+        *,
+        mode: Mode,
+        model: Model | None = None,
+        breaker_clock: Callable[[], datetime] | None = None,
+    ) -> None:
         self.clock = Clock()
         self.model = model or Model()
         self.observer = Counted()
@@ -109,10 +117,16 @@ class Replica:
         self.was_let_go = asyncio.Event()
         self.switchboard = Switchboard()
         self.switchboard.join(Classified, lambda _: self.was_let_go.set())
+        self.arrivals = Arrivals(
+            deadline=POLICY.deadline,
+            breaker=Breaker(failures=5, pause=MINUTE / 2, clock=breaker_clock or self.clock),
+            observer=self.observer,
+        )
         self.store: Store = open_store(database_url, router=self._route)
         self.enrichment = Enrichment(
             self.store.classifications,
             self.model,
+            arrivals=self.arrivals,
             policy=POLICY,
             allowance=self._allow,
             takes_follow_ups=lambda name: name == "pager",
@@ -121,10 +135,10 @@ class Replica:
             observer=self.observer,
             switchboard=self.switchboard,
         )
-        self.enrichment.take_up_mode(mode)
+        self.arrivals.take_up_mode(mode)
 
     def _route(self, alert: Alert, event: Event) -> Routing:
-        return self.enrichment(Routing(("pager", "log"), {}), alert, event)
+        return self.arrivals.enriched(Routing(("pager", "log"), {}), alert, event)
 
     def _allow(
         self, minute: Spent, day: Spent, cases: int, under_way: Sequence[int], now: datetime
@@ -155,8 +169,14 @@ class Replica:
 
 
 @asynccontextmanager
-async def running(database_url: str, mode: Mode = "enriched", *, model: Model | None = None) -> AsyncIterator[Replica]:
-    replica = Replica(database_url, mode=mode, model=model)
+async def running(
+    database_url: str,
+    mode: Mode = "enriched",
+    *,
+    model: Model | None = None,
+    breaker_clock: Callable[[], datetime] | None = None,
+) -> AsyncIterator[Replica]:
+    replica = Replica(database_url, mode=mode, model=model, breaker_clock=breaker_clock)
     await replica.store.lifecycle.open()
     task = asyncio.create_task(replica.enrichment.run())
     try:
@@ -330,8 +350,7 @@ async def test_a_limited_proxy_is_asked_again_when_it_says_so_if_that_is_before_
         return answers.pop()() if answers else [verdict()] * len(cases)
 
     begin = perf_counter()
-    async with running(database_url) as replica:
-        replica.enrichment.questions.breaker = Breaker(failures=5, pause=MINUTE, clock=lambda: since(begin))
+    async with running(database_url, breaker_clock=lambda: since(begin)) as replica:
         replica.model.answer = answer
         answers.append(limited)
         await replica.record(alert())
@@ -393,10 +412,10 @@ async def test_what_is_committed_just_after_its_shape_was_known_does_not_wait(da
     async with running(database_url) as replica:
         await replica.record(alert())
         await replica.let_go()
-        replica.enrichment._known.clear()  # noqa: SLF001  # as it was when the straggler was routed
+        replica.arrivals._known.clear()  # noqa: SLF001  # as it was when the straggler was routed
         late = msgspec.structs.replace(receipt(alert(labels={"pod": "web-9"}), at=NOW), publish=True)
         await replica.store.recorder.commit([late])
-        replica.enrichment._arrived.clear()  # noqa: SLF001  # collected together with the first
+        assert replica.arrivals.take() is not None  # it was collected together with the first
         await replica.let_go()
         assert len(await replica.lease()) == 2
         assert len(replica.model.calls) == 1
@@ -480,9 +499,9 @@ async def test_in_other_modes_nobody_is_owed_anything(database_url: str, mode: M
     async with running(database_url, "transparent") as replica:
         await replica.record(alert())
         await replica.deliver("pager")
-        replica.enrichment.take_up_mode(mode)
+        replica.arrivals.take_up_mode(mode)
         await replica.enrichment.recover()
-        assert not replica.enrichment._arrived  # noqa: SLF001  # nothing else shows that nothing happens
+        assert not replica.arrivals
 
 
 async def owed(replica: Replica, *, since: datetime) -> list[str]:
@@ -496,7 +515,7 @@ async def test_nothing_is_taken_up_that_is_long_ago_or_over_or_told(database_url
         await replica.record(alert("Told"))
         await replica.deliver("pager")
         await replica.let_go()
-        replica.enrichment.take_up_mode("transparent")
+        replica.arrivals.take_up_mode("transparent")
         await replica.record(alert("Over"))
         await replica.deliver("pager")
         await replica.record(alert("Over", status="resolved", ends_at=NOW))

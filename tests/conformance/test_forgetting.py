@@ -11,7 +11,7 @@ from alert_history.domain.classification import Classification, ClassifiedBy, Us
 from alert_history.engine.upkeep import Retention, forget_classifications
 from alert_history.errors import NotFound
 from alert_history.ports import KeptVerdict, Store
-from alert_history.storage.shared.batch import new_id
+from alert_history.storage.shared.ids import new_id
 from tests.conformance import raw
 from tests.conformance.conftest import OpenReplica
 from tests.conformance.samples import DAY, MINUTE, NOW, SECOND, alert, everything, id_of, kinds, note, receipt

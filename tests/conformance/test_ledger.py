@@ -6,8 +6,8 @@ import msgspec
 
 from alert_history.domain.alert import Alert
 from alert_history.domain.delivery import Attempt, Routing, Settlement
+from alert_history.domain.notifying import news_of, route
 from alert_history.domain.occurrence import Event
-from alert_history.domain.routing import news_of, route
 from alert_history.domain.target import TargetSpec
 from alert_history.engine.ledger import Ledger, ledger
 from alert_history.ports import DeliveryFilter, Store

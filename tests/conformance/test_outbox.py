@@ -10,10 +10,10 @@ import pytest
 from alert_history.domain.alert import Alert, Source, Status
 from alert_history.domain.delivery import Attempt, Leased, Routing, Settlement
 from alert_history.domain.matching import parse_query
+from alert_history.domain.notifying import news_of, route
 from alert_history.domain.occurrence import Event
 from alert_history.domain.quiet_hours import QuietHours
 from alert_history.domain.routes import Destination, Route, Routes
-from alert_history.domain.routing import news_of, route
 from alert_history.domain.target import TargetSpec
 from alert_history.errors import NotFound
 from alert_history.ports import DeliveryFilter, Router, Store, StoredDelivery
@@ -170,7 +170,7 @@ async def test_a_late_settlement_takes_the_delivery_from_nobody_who_took_it_over
 async def test_an_outcome_names_the_targets_that_its_deliveries_are_for(store: Store) -> None:
     sent = [msgspec.structs.replace(receipt(alert(name)), publish=name == "A") for name in ("A", "B")]
     outcomes = await store.recorder.commit(sent)
-    assert [outcome.told for outcome in outcomes] == [{"all"}, set()]
+    assert [outcome.targets for outcome in outcomes] == [{"all"}, set()]
 
 
 async def test_a_dead_delivery_can_be_replayed(store: Store) -> None:

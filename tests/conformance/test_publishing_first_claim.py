@@ -19,9 +19,9 @@ from hypothesis import strategies as st
 from alert_history.domain.alert import Alert
 from alert_history.domain.delivery import Attempt, Leased, Routing, Settlement
 from alert_history.domain.matching import parse_query
+from alert_history.domain.notifying import news_of, route
 from alert_history.domain.occurrence import Event
 from alert_history.domain.receipt import Receipt
-from alert_history.domain.routing import news_of, route
 from alert_history.domain.target import TargetSpec
 from alert_history.errors import StorageUnavailable
 from alert_history.ports import Router, Store
@@ -203,7 +203,7 @@ async def test_an_end_in_other_words_pages_nobody(service: Service, sent: Callab
 
 async def test_an_end_in_the_batch_of_its_firing_is_queued_for_the_same_targets(service: Service) -> None:
     outcomes = await service.stores[0].recorder.commit([sent_by_webhook(FIRING), recorded(RESOLVED)])
-    assert [outcome.told for outcome in outcomes] == [frozenset({"pager", "chat"})] * 2
+    assert [outcome.targets for outcome in outcomes] == [frozenset({"pager", "chat"})] * 2
     assert told(await service.heard()) == RESOLVED_ONCE  # the newest news supersedes the older
 
 
@@ -351,7 +351,7 @@ async def test_in_any_order_each_target_hears_one_firing_and_one_end(
     for replica, batch in zip(replicas, story, strict=False):
         outcomes = await service.stores[replica].recorder.commit([_receipt(message, name) for message in batch])
         for message, outcome in zip(batch, outcomes, strict=True):
-            queued.update((target, "firing" if message.endswith("fires") else "resolved") for target in outcome.told)
+            queued.update((target, "firing" if message.endswith("fires") else "resolved") for target in outcome.targets)
         messages += batch
         assert queued == _wanted(messages)
         await service.heard()

@@ -9,10 +9,10 @@ import pytest
 
 from alert_history.domain.alert import Alert, AlertGroup
 from alert_history.domain.delivery import Attempt, Routing, Settlement
+from alert_history.domain.notifying import news_of, route
 from alert_history.domain.occurrence import Event
 from alert_history.domain.poll import AlertmanagerPoll, PolledAlert
 from alert_history.domain.receipt import Receipt
-from alert_history.domain.routing import news_of, route
 from alert_history.domain.standing import DEFAULT_RULES
 from alert_history.domain.target import TargetSpec
 from alert_history.engine.asking import Asked
@@ -308,7 +308,7 @@ async def test_two_names_of_one_witness_end_only_what_neither_lists(known: Servi
     """Clusters that turned out to be one, because they named one alert with the same start."""
 
     def both(one: AlertmanagerPoll, other: AlertmanagerPoll) -> Asked:
-        return Asked([*answered(one).said, *answered(other).said], {})
+        return Asked([*answered(one).listings, *answered(other).listings], {})
 
     for minute in (1, 2, 3):
         at = NOW + minute * MINUTE
@@ -317,7 +317,7 @@ async def test_two_names_of_one_witness_end_only_what_neither_lists(known: Servi
         assert (await known.compare(at, both(one, other))).corrections == []
     for minute in (4, 5, 6):
         at = NOW + minute * MINUTE
-        silent = Asked(answered(alertmanager_poll(at, polled(WATCHDOG))).said, {"alertmanager/us": "can't connect"})
+        silent = Asked(answered(alertmanager_poll(at, polled(WATCHDOG))).listings, {"alertmanager/us": "can't connect"})
         assert (await known.compare(at, silent)).corrections == []
 
 

@@ -11,6 +11,7 @@ from alert_history.domain.delivery import Routing
 from alert_history.domain.target import Message, Sent, TargetSpec
 from alert_history.engine import gauges
 from alert_history.engine.gauges import PublishingGauges, follow_checks, is_paused
+from alert_history.engine.notifying import Router
 from alert_history.engine.publish import Publisher
 from alert_history.engine.switchboard import Switchboard
 from alert_history.engine.watchdog import Watchdog
@@ -147,7 +148,9 @@ async def told_store(database_url: str) -> AsyncIterator[Store]:
 
 def _gauges(store: Store, clock: Clock, specs: Sequence[TargetSpec]) -> tuple[PublishingGauges, Publisher, Seen]:
     seen = Seen()
-    publisher = Publisher(store.outbox, make=lambda _: Silent(), clock=clock, switchboard=Switchboard())
+    publisher = Publisher(
+        store.outbox, router=Router(), make=lambda _: Silent(), clock=clock, switchboard=Switchboard()
+    )
     publisher.found(specs)
     return PublishingGauges(publisher, store.outbox, observer=seen, clock=clock), publisher, seen
 

@@ -13,7 +13,7 @@ from alert_history.domain.receipt import Outcome, Receipt
 from alert_history.domain.reconciling import Answer, Listed
 from alert_history.domain.standing import Rules, Standing, Witnesses
 from alert_history.engine.asking import Asked
-from alert_history.engine.said import said_by_alertmanager, said_by_prometheus
+from alert_history.engine.listing import alertmanager_listing, prometheus_listings
 from alert_history.ports import Conflict
 from tests.senders.asking import Answered, Asking
 from tests.senders.network import moment
@@ -28,11 +28,11 @@ def read(answered: Answered, asking: Asking, witnesses: Witnesses) -> Asked:
     now = moment(answered.at)
     apart_us = round(min(2 * asking.every, _LONGEST_APART_SECONDS) * SECOND_US)
     said = [
-        said_by_alertmanager(poll, now, is_publishing=asking.is_publishing, apart_us=apart_us)
+        alertmanager_listing(poll, now, is_publishing=asking.is_publishing, apart_us=apart_us)
         for poll in answered.alertmanagers
     ]
     for polls, silent in answered.prometheuses:
-        said += said_by_prometheus(polls, now, silent=silent, witnesses=witnesses, is_publishing=asking.is_publishing)
+        said += prometheus_listings(polls, now, silent=silent, witnesses=witnesses, is_publishing=asking.is_publishing)
     return Asked(sorted(said, key=lambda one: one.asked.asked_us), dict(answered.faults))
 
 

@@ -9,29 +9,23 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 
+from alert_history.domain.adopting import stored_sighting
+from alert_history.domain.claim import shortest_wait_us
 from alert_history.domain.decision import Decision, Known, decide, let_leave, let_mute, let_pass, with_peers
 from alert_history.domain.lapsing import UNSEEN_STALE_AFTER_US
 from alert_history.domain.microseconds import from_us, to_us
+from alert_history.domain.muting import muting
+from alert_history.domain.notes import key_of_note, place_notes, scoped_notes
+from alert_history.domain.notifying import Enqueued, notify
 from alert_history.domain.occurrence import Event, Occurrence, Sighting
 from alert_history.domain.receipt import Receipt
+from alert_history.domain.sightings import by_fingerprint, is_same_word
 from alert_history.domain.standing import DEFAULT_RULES, Rules, Standing, Witnesses
 from alert_history.engine.asking import Asked
 from alert_history.engine.lapse import Groups
 from alert_history.engine.reconcile import Comparing
 from alert_history.engine.witnesses import learn
 from alert_history.ports import Left, Router
-from alert_history.storage.shared.batch import (
-    Enqueued,
-    by_fingerprint,
-    is_same_word,
-    key_of_note,
-    muting,
-    place_notes,
-    scoped_notes,
-    shortest_wait_us,
-    stored_sighting,
-    tell,
-)
 from tests.firing.asked import MemoryReconciling, read, run
 from tests.senders.asking import Answered, Asking
 from tests.senders.network import moment
@@ -154,7 +148,7 @@ class Memory:
     # --- Writing ------------------------------------------------------------------------------------------------------
 
     def write(self, decisions: Sequence[Decision], *, published: Iterable[str] = ()) -> None:
-        events, queue = tell(decisions, self._router, published=set(published))
+        events, queue = notify(decisions, self._router, published=set(published))
         self.events += events
         self.told += queue
         self.witnesses = with_peers(self.witnesses, decisions)

@@ -4,9 +4,9 @@ from collections.abc import Container, Iterator
 from datetime import datetime, timedelta
 
 from alert_history.domain.microseconds import to_us
+from alert_history.domain.notifying import Enqueued
 from alert_history.domain.speaker import scoped, split_scope
 from alert_history.engine.asking import Asked
-from alert_history.storage.shared.batch import Enqueued
 from tests.firing.judge import Answer, Around, Became, Sign, Telling, Verdict, restarts_of, second, second_of, signs_of
 from tests.firing.memory import Memory
 from tests.pager import route_all
@@ -86,7 +86,7 @@ class Trial:
         """All words, by label set, in the order in which they arrived; those of who was asked among them."""
         signs = signs_of(self.played)
         for answered, asked in self.said:
-            for said in asked.said:
+            for said in asked.listings:
                 source = said.asked.source
                 for plain, listed in said.listed.items():
                     name = scoped(plain, self._scope_of(source))
@@ -109,7 +109,7 @@ class Trial:
                 said.asked.senders,
             )
             for answered, asked in self.said
-            for said in asked.said
+            for said in asked.listings
             if self._scope_of(said.asked.source) == scope
         ]
 

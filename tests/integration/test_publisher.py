@@ -13,6 +13,7 @@ from alert_history.domain.delivery import Leased
 from alert_history.domain.routes import Destination, Route
 from alert_history.domain.target import Message, Sent, TargetSpec
 from alert_history.engine import worker
+from alert_history.engine.notifying import Router
 from alert_history.engine.publish import Publisher
 from alert_history.engine.switchboard import AttemptEnded, Switchboard
 from alert_history.errors import Rejected, Retryable
@@ -75,10 +76,11 @@ class Scene:
         self.counts = Counts()
         self.switchboard = Switchboard()
         self.switchboard.join(AttemptEnded, self.counts.attempted)
-        self.publisher: Publisher
-        self.store: Store = open_store(database_url, router=lambda *said: self.publisher(*said))  # noqa: PLW0108  # there is no publisher yet
+        self.router = Router()
+        self.store: Store = open_store(database_url, router=self.router)
         self.publisher = Publisher(
             self.store.outbox,
+            router=self.router,
             make=lambda spec: self.targets[spec.name],
             clock=self.now,
             switchboard=self.switchboard,
@@ -245,7 +247,7 @@ async def test_a_group_that_failed_is_one_message_again_under_the_same_key(scene
 
 async def test_a_group_of_the_routes_is_one_message_whatever_receipts_it_came_in(scene: Scene) -> None:
     scene.with_targets(slack=FakeTarget(hangs, speaks_of_groups=True))
-    scene.publisher.take_up_routes((Route("ops", destinations=(Destination("*"),), group_by=("namespace",)),))
+    scene.router.take_up_routes((Route("ops", destinations=(Destination("*"),), group_by=("namespace",)),))
     await scene.record(alert("A"), alert("Elsewhere", labels={"namespace": "other"}))
     await scene.targets["slack"].arrived.wait()
     await scene.record(alert("B"))
@@ -265,7 +267,7 @@ async def test_a_group_of_the_routes_is_one_message_whatever_receipts_it_came_in
 
 async def test_a_target_that_speaks_of_no_groups_gets_a_message_an_alert(scene: Scene) -> None:
     scene.with_targets(one=FakeTarget(takes))
-    scene.publisher.take_up_routes((Route("ops", destinations=(Destination("*"),), group_by=()),))
+    scene.router.take_up_routes((Route("ops", destinations=(Destination("*"),), group_by=()),))
     await scene.record(alert("A"), alert("B"))
     await scene.until("one", ["delivered", "delivered"])
     assert [len(message.alerts) for message in scene.targets["one"].messages] == [1, 1]
@@ -453,6 +455,7 @@ async def _asking(monkeypatch: pytest.MonkeyPatch, *specs: TargetSpec) -> tuple[
     asked = Asked()
     publisher = Publisher(
         cast("Outbox", asked),
+        router=Router(),
         make=lambda _: FakeTarget(takes),
         clock=lambda: datetime.now(UTC),
         switchboard=Switchboard(),

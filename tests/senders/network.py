@@ -13,7 +13,7 @@ import msgspec
 
 from alert_history.domain.alert import fingerprint
 from alert_history.domain.receipt import RANDOM_ID_BYTES, Receipt, time_ordered_id
-from alert_history.web.ingest.paths import PATHS
+from alert_history.engine.intake import WAYS_IN
 from tests.senders.alertmanager import Listed, Payload, Reported
 from tests.senders.prometheus import Posted
 from tests.senders.world import World
@@ -169,16 +169,14 @@ class Network:
         return True
 
     def _arrival(self, path: str, content: bytes, client: str, numbers: dict[str, int], *, at: float) -> Arrival:
-        ingest_path = PATHS[path]
+        way_in = WAYS_IN[path]
         received_at = moment(at)
-        group = ingest_path.decode(content, received_at=received_at, max_alerts=1_000)
+        group = way_in.decode(content, received_at=received_at, max_alerts=1_000)
         name = f"{self._name} {client} {self._sent} {at}"
         randomness = blake2b(name.encode(), digest_size=RANDOM_ID_BYTES).digest()
         receipt_id = time_ordered_id(received_at, randomness=randomness)
         digest = sha256(content).digest()
-        receipt = Receipt(
-            receipt_id, received_at, path, ingest_path.publishes, group, content, digest, client, self._scope
-        )
+        receipt = Receipt(receipt_id, received_at, path, way_in.publishes, group, content, digest, client, self._scope)
         return Arrival(at, receipt, numbers, self._name)
 
 

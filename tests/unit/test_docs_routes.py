@@ -10,7 +10,7 @@ import pytest
 from alert_history.discovery import routes_document
 from alert_history.discovery.routes_document import read_routes
 from alert_history.domain.delivery import Routing
-from alert_history.domain.routing import News, route
+from alert_history.domain.notifying import News, route
 from alert_history.domain.target import TargetSpec
 from alert_history.errors import ConfigurationError
 
@@ -35,35 +35,35 @@ def decided(example: int, *, at: datetime = NOON, **labels: str) -> Routing:
 
 @pytest.mark.parametrize("example", range(len(EXAMPLES)))
 def test_every_example_can_be_used_and_names_no_target_that_is_not_there(example: int) -> None:
-    reasons = decided(example, team="x").not_told.values()
+    reasons = decided(example, team="x").left_out.values()
     assert not any("no such target" in reason for reason in reasons)
 
 
 def test_each_team_gets_its_own() -> None:
-    assert decided(0, team="payments").told == ("payments-slack",)
-    assert decided(0, job="mysql").told == ("dba-slack", "dba-pagerduty")
-    assert decided(0, team="web").told == ("ops-slack",)
+    assert decided(0, team="payments").targets == ("payments-slack",)
+    assert decided(0, job="mysql").targets == ("dba-slack", "dba-pagerduty")
+    assert decided(0, team="web").targets == ("ops-slack",)
 
 
 def test_somebody_is_told_as_well() -> None:
-    assert decided(1).told == ("ops-slack", "archive-webhook")
+    assert decided(1).targets == ("ops-slack", "archive-webhook")
 
 
 def test_only_the_critical_wakes_somebody_and_the_rest_waits_for_monday() -> None:
     critical, warning = decided(2, at=NIGHT, severity="critical"), decided(2, at=NIGHT, severity="warning")
-    assert (critical.told, critical.due_at) == (("dba-pagerduty", "ops-slack"), {})
+    assert (critical.targets, critical.due_at) == (("dba-pagerduty", "ops-slack"), {})
     monday = datetime(2026, 11, 30, 7, 0, tzinfo=ZoneInfo("Europe/Berlin")).astimezone(UTC)
-    assert (warning.told, warning.due_at) == (("ops-slack",), {"ops-slack": monday})
+    assert (warning.targets, warning.due_at) == (("ops-slack",), {"ops-slack": monday})
 
 
 def test_staging_is_dropped_out_of_hours() -> None:
-    assert decided(3, env="staging").told == ()  # 07:00 in New York
+    assert decided(3, env="staging").targets == ()  # 07:00 in New York
     at_work = datetime(2026, 11, 25, 10, 0, tzinfo=ZoneInfo("America/New_York"))
-    assert decided(3, at=at_work, env="staging").told == ("dev-slack",)
+    assert decided(3, at=at_work, env="staging").targets == ("dev-slack",)
 
 
 def test_the_watchdog_is_told_to_nobody() -> None:
-    assert decided(5, alertname="Watchdog").told == ()
+    assert decided(5, alertname="Watchdog").targets == ()
 
 
 @pytest.mark.parametrize("keys", ["_TOP_KEYS", "_ROUTE_KEYS", "_QUIET_KEYS"])

@@ -16,9 +16,9 @@ from starlette.responses import Response
 from alert_history.domain.permission import Permission
 from alert_history.domain.receipt import Outcome, Receipt
 from alert_history.engine.ingest import Ingest
+from alert_history.engine.intake import WAYS_IN, Intake
 from alert_history.engine.switchboard import Switchboard
 from alert_history.web.application import Application
-from alert_history.web.ingest.paths import PATHS
 from alert_history.web.ingest.webhook import Webhook
 from alert_history.web.pages.page import Page
 from alert_history.web.telemetry import RequestMetrics
@@ -33,7 +33,7 @@ _HEADERS = [
 ]
 _LATENCY = "alert_history_request_latency_seconds_count"
 
-paths = st.sampled_from(sorted(PATHS))
+paths = st.sampled_from(sorted(WAYS_IN))
 methods = st.sampled_from(_METHODS)
 
 
@@ -76,7 +76,9 @@ class Exchange:
     async def _run(self, scope: dict[str, Any]) -> None:
         ingest = Ingest(self.recorder, max_pending_bytes=1_000_000, switchboard=Switchboard())
         metrics = RequestMetrics(self.registry)
-        webhook_ = Webhook(ingest, clock=lambda: _NOW, metrics=metrics, max_body_bytes=100_000, max_alerts=10)
+        webhook_ = Webhook(
+            ingest, intake=Intake(max_alerts=10), clock=lambda: _NOW, metrics=metrics, max_body_bytes=100_000
+        )
         pages = [Page(path="/api/v2/alerts/groups", handle=_page, needs=Permission.READ)]
         application = Application(webhook_, [], metrics=metrics, start=_nothing, stop=_nothing, pages=pages)
         running = asyncio.create_task(ingest.run())

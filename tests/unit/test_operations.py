@@ -13,6 +13,7 @@ from structlog.testing import capture_logs
 
 from alert_history.domain.permission import Permission
 from alert_history.engine.ingest import Ingest
+from alert_history.engine.intake import Intake
 from alert_history.engine.switchboard import Switchboard
 from alert_history.errors import InvalidQuery, StorageUnavailable
 from alert_history.ports import Recorder
@@ -178,10 +179,10 @@ async def client() -> AsyncIterator[httpx.AsyncClient]:
     metrics = RequestMetrics(CollectorRegistry())
     webhook = Webhook(
         Ingest(cast("Recorder", None), max_pending_bytes=1, switchboard=Switchboard()),
+        intake=Intake(max_alerts=1),
         clock=lambda: datetime.now(UTC),
         metrics=metrics,
         max_body_bytes=1,
-        max_alerts=1,
     )
     operations = [
         Operation(path="/broken", summary="Fails", handle=_broken, answer=_Thing, tag="T", needs=Permission.READ),

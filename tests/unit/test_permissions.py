@@ -102,7 +102,7 @@ def test_nothing_is_made_without_a_need() -> None:
     with pytest.raises(TypeError, match="needs"):
         Page(path="/x", handle=_handle)  # type: ignore[call-arg]  # as above
     with pytest.raises(TypeError, match="needs"):
-        IngestPath("/x", PATHS["/webhook"].decode, publishes=False)  # type: ignore[call-arg]  # as above
+        IngestPath("/x")  # type: ignore[call-arg]  # as above
 
 
 def test_a_path_that_is_served_twice_is_a_fault() -> None:

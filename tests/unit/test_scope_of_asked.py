@@ -13,7 +13,7 @@ from alert_history.domain.reconciling import Asked, Listed
 from alert_history.domain.speaker import witness_id
 from alert_history.domain.standing import Witnesses
 from alert_history.engine.comparing import Comparison, Voice
-from alert_history.engine.said import Said, api_sender
+from alert_history.engine.listing import Listing, api_sender
 from alert_history.engine.witnesses import learn
 from tests.conformance.samples import alert, receipt
 
@@ -38,7 +38,7 @@ def places(known: Witnesses) -> list[str]:
     word = Word(asked.sender, "witness", is_firing=True, start_us=to_us(NOW), at_us=to_us(NOW), content=7)
     listed = Alert(NAME, "firing", LABELS, {}, NOW)
     sighting = Sighting(listed, 7, b"{}", "alertmanager", "", "", NOW, word, 1)
-    voice = Voice([Said(asked, {NAME: Listed(asked, sighting)})])
+    voice = Voice([Listing(asked, {NAME: Listed(asked, sighting)})])
     return list(Comparison([voice], known, sign_every_us=SECOND_US).listed())
 
 

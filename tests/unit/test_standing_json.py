@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from alert_history.domain.standing import Muted, Standing
-from alert_history.storage.shared.batch import read_standing, standing_json
+from alert_history.storage.shared.standing_text import read_standing, standing_json
 from tests.saying import AM_0, PROM_A, PROM_B, Story, fires, resolved
 
 

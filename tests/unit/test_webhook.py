@@ -14,6 +14,7 @@ from alert_history.domain.receipt import Outcome, Receipt
 from alert_history.domain.standing import Witnesses
 from alert_history.engine import ingest as engine
 from alert_history.engine.ingest import Ingest
+from alert_history.engine.intake import Intake
 from alert_history.engine.switchboard import Switchboard
 from alert_history.errors import StorageUnavailable, UnstorableReceipt
 from alert_history.web.ingest import webhook as web
@@ -69,10 +70,10 @@ class Door:
         self.ingest = Ingest(self.recorder, max_pending_bytes=_ROOM, switchboard=Switchboard())
         self._webhook = Webhook(
             self.ingest,
+            intake=Intake(max_alerts=10),
             clock=lambda: datetime.now(UTC),
             metrics=RequestMetrics(self.registry),
             max_body_bytes=_MAX_BODY,
-            max_alerts=10,
         )
 
     async def post(

@@ -40,12 +40,12 @@ def _judge(asked: Asked) -> list[Finding]:
         for source, fault in sorted(asked.faults.items())
     ]
     found = []
-    for said in asked.said:
-        text = f"{said.asked.source} lists {len(said.listed)} alerts"
-        if said.hindrance is None:
+    for listing in asked.listings:
+        text = f"{listing.asked.source} lists {len(listing.listed)} alerts"
+        if listing.hindrance is None:
             found.append(Finding("origins", "ok", text))
         else:
             found.append(
-                Finding("origins", "note", f"{text}, and only confirms: {said.hindrance}", "mend what it names")
+                Finding("origins", "note", f"{text}, and only confirms: {listing.hindrance}", "mend what it names")
             )
     return [*faults, *found]

@@ -100,12 +100,12 @@ def _row(correction: Correction) -> Sequence[str]:
 
 def _print_hindrances(asked: Asked, report: Report) -> None:
     """What could not be corrected, and why."""
-    for said in asked.said:
-        reasons = dict.fromkeys([said.asked.no_end, said.asked.no_opening])
+    for listing in asked.listings:
+        reasons = dict.fromkeys([listing.asked.no_end, listing.asked.no_opening])
         for reason in reasons:
             if reason is not None:
-                print_line(f"{said.asked.source} corrects nothing: {reason}")
-        for reason in dict.fromkeys(said.refused):
-            print_line(f"{said.asked.source}: an alert can't be kept: {reason}")
+                print_line(f"{listing.asked.source} corrects nothing: {reason}")
+        for reason in dict.fromkeys(listing.refused):
+            print_line(f"{listing.asked.source}: an alert can't be kept: {reason}")
     if report.strange:
         print_line(f"{report.strange} open occurrences were not compared: nobody who was asked is known to claim them")

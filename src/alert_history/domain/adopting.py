@@ -9,7 +9,8 @@ from datetime import datetime
 
 import msgspec
 
-from alert_history.domain.claim import CLOCK_US, Claim
+from alert_history.domain.alert import Alert, Source
+from alert_history.domain.claim import CLOCK_US, Claim, Word
 from alert_history.domain.decision import Decision, Entry, Known, claim_of_kept, settle, take_steps
 from alert_history.domain.hearing import end_firing
 from alert_history.domain.microseconds import from_us, to_us
@@ -26,11 +27,13 @@ from alert_history.domain.standing import (
 )
 from alert_history.domain.step import Step
 
+_encode = msgspec.json.Encoder().encode
+
 _JOINED = "it is the same firing as an older occurrence: its sender named another start"
 _CLEARED = "somebody cleared it, by a clock that was slow"
 
 
-class Kept(msgspec.Struct):
+class StoredOccurrence(msgspec.Struct):
     """An occurrence as it is kept, the targets that were told of it, and what was first said of it."""
 
     key_us: int
@@ -53,62 +56,67 @@ class Adoption(msgspec.Struct):
 
 
 def adopt(
-    fingerprint: str, occurrences: Sequence[Kept], *, rules: Rules, now: datetime, known: Standing | None = None
+    fingerprint: str,
+    occurrences: Sequence[StoredOccurrence],
+    *,
+    rules: Rules,
+    now: datetime,
+    known: Standing | None = None,
 ) -> Adoption:
     """Make a standing of these occurrences of one label set, in the order of their keys.
 
     `known` is the standing that is there already: what it knows of them, and of others, stays known.
     """
     known = Standing() if known is None else known
-    keys = {kept.key_us for kept in occurrences}
+    keys = {stored.key_us for stored in occurrences}
     past = tuple(past for past in known.past if past.key_us not in keys)
     adoption = Adoption(Decision(fingerprint, Standing(None, past, known.splits, known.conflict_us), {}), now)
-    for kept in _survivor_first(occurrences, known.firing):
-        adoption.decision.entries[kept.key_us] = Entry(from_us(kept.key_us), kept.occurrence)
-        _take_in(adoption, kept, known, rules=rules)
+    for stored in _survivor_first(occurrences, known.firing):
+        adoption.decision.entries[stored.key_us] = Entry(from_us(stored.key_us), stored.occurrence)
+        _take_in(adoption, stored, known, rules=rules)
     _end_cleared(adoption, occurrences)
     decision = adoption.decision
     settle(decision)
-    for kept in occurrences:
-        decision.entries[kept.key_us].is_changed = True
+    for stored in occurrences:
+        decision.entries[stored.key_us].is_changed = True
     decision.is_standing_changed = True
     return adoption
 
 
-def _survivor_first(occurrences: Sequence[Kept], firing: Firing | None) -> list[Kept]:
+def _survivor_first(occurrences: Sequence[StoredOccurrence], firing: Firing | None) -> list[StoredOccurrence]:
     """In the order of their keys, but the one that is known to be open before all: the others are doubles of it."""
-    return sorted(occurrences, key=lambda kept: (firing is None or kept.key_us != firing.key_us, kept.key_us))
+    return sorted(occurrences, key=lambda stored: (firing is None or stored.key_us != firing.key_us, stored.key_us))
 
 
-def _take_in(adoption: Adoption, kept: Kept, known: Standing, *, rules: Rules) -> None:
+def _take_in(adoption: Adoption, stored: StoredOccurrence, known: Standing, *, rules: Rules) -> None:
     standing = adoption.decision.standing
-    is_open = kept.occurrence.status == "firing"
-    past = next((past for past in known.past if past.key_us == kept.key_us), None)
+    is_open = stored.occurrence.status == "firing"
+    past = next((past for past in known.past if past.key_us == stored.key_us), None)
     if past is not None and not is_open:
         add_past(standing, past)
-    elif is_open and known.firing is not None and known.firing.key_us == kept.key_us:
-        standing.firing = _refreshed(known.firing, kept.occurrence)
-    elif standing.firing is None or (not is_open and not _ends(standing.firing, kept)):
-        _begin(standing, kept)
-    elif _is_apart(standing.firing, kept, rules=rules):
-        _end(adoption, standing.firing, kept, end_us=standing.firing.last_sign_us)
-        _begin(standing, kept)
+    elif is_open and known.firing is not None and known.firing.key_us == stored.key_us:
+        standing.firing = _refreshed(known.firing, stored.occurrence)
+    elif standing.firing is None or (not is_open and not _ends(standing.firing, stored)):
+        _begin(standing, stored)
+    elif _is_apart(standing.firing, stored, rules=rules):
+        _end(adoption, standing.firing, stored, end_us=standing.firing.last_sign_us)
+        _begin(standing, stored)
     else:
-        _join(adoption, standing.firing, kept)
+        _join(adoption, standing.firing, stored)
 
 
-def _ends(firing: Firing, kept: Kept) -> bool:
+def _ends(firing: Firing, stored: StoredOccurrence) -> bool:
     """Whether an occurrence that is over says that what is open is, too: nobody has said since that it fires."""
-    return kept.end_us >= firing.start_us and firing.last_sign_us <= to_us(kept.occurrence.last_received_at)
+    return stored.end_us >= firing.start_us and firing.last_sign_us <= to_us(stored.occurrence.last_received_at)
 
 
-def _end_cleared(adoption: Adoption, occurrences: Sequence[Kept]) -> None:
+def _end_cleared(adoption: Adoption, occurrences: Sequence[StoredOccurrence]) -> None:
     """End what a resolve without a start meant that a release before ours kept as an occurrence without a length."""
     firing = adoption.decision.standing.firing
     if firing is None:
         return
-    meant = next((kept for kept in occurrences if kept.key_us == firing.key_us), None)
-    if meant is not None and any(_clears(kept, firing) for kept in occurrences):
+    meant = next((stored for stored in occurrences if stored.key_us == firing.key_us), None)
+    if meant is not None and any(_clears(stored, firing) for stored in occurrences):
         bounds_us = (firing.start_us, firing.last_sign_us)
         ended = end_firing(
             adoption.decision.standing, firing.last_sign_us, "inferred", bounds_us=bounds_us, reason=_CLEARED
@@ -116,11 +124,11 @@ def _end_cleared(adoption: Adoption, occurrences: Sequence[Kept]) -> None:
         _take(adoption, meant, ended)
 
 
-def _clears(kept: Kept, firing: Firing) -> bool:
-    occurrence = kept.occurrence
-    if occurrence.status == "firing" or occurrence.ends_at is None or to_us(occurrence.ends_at) != kept.key_us:
+def _clears(stored: StoredOccurrence, firing: Firing) -> bool:
+    occurrence = stored.occurrence
+    if occurrence.status == "firing" or occurrence.ends_at is None or to_us(occurrence.ends_at) != stored.key_us:
         return False
-    is_meant = 0 < firing.start_us - kept.key_us <= CLOCK_US
+    is_meant = 0 < firing.start_us - stored.key_us <= CLOCK_US
     return is_meant and firing.last_sign_us <= to_us(occurrence.last_received_at)
 
 
@@ -138,73 +146,93 @@ def _extend(claim: Claim, occurrence: Occurrence) -> None:
         claim.until_us = max(claim.until_us, to_us(occurrence.expires_at))
 
 
-def recalled(occurrences: Sequence[Kept]) -> Standing:
+def recalled(occurrences: Sequence[StoredOccurrence]) -> Standing:
     """The standing that a few newest occurrences of a label set speak for, in the order of their keys."""
     standing = Standing()
-    for kept in occurrences:
+    for stored in occurrences:
         if standing.firing is not None:
-            close(standing, kept.key_us, "inferred")
-        _begin(standing, kept)
+            close(standing, stored.key_us, "inferred")
+        _begin(standing, stored)
     return standing
 
 
-def _begin(standing: Standing, kept: Kept) -> None:
-    occurrence = kept.occurrence
-    start_us = to_us(occurrence.began_at) if occurrence.began_at else kept.key_us
+def _begin(standing: Standing, stored: StoredOccurrence) -> None:
+    occurrence = stored.occurrence
+    start_us = to_us(occurrence.began_at) if occurrence.began_at else stored.key_us
     if occurrence.status == "firing":
         standing.firing = Firing(
-            kept.key_us,
+            stored.key_us,
             start_us,
             [claim_of_kept(occurrence, start_us)],
             is_published=occurrence.is_published,
-            notified=tuple(kept.notified),
+            notified=tuple(stored.notified),
         )
     else:
-        end_us = max(kept.end_us, start_us)
+        end_us = max(stored.end_us, start_us)
         ended_by = occurrence.ended_by or "resolved"
-        add_past(standing, Past(kept.key_us, start_us, end_us, ended_by, notified=tuple(kept.notified)))
+        add_past(standing, Past(stored.key_us, start_us, end_us, ended_by, notified=tuple(stored.notified)))
 
 
-def _is_apart(firing: Firing, kept: Kept, *, rules: Rules) -> bool:
+def _is_apart(firing: Firing, stored: StoredOccurrence, *, rules: Rules) -> bool:
     """Whether a gap lies between what is open and the next start."""
     reaches = [reach_us(claim, interval_us=DEFAULT_GROUP_INTERVAL_US, rules=rules) for claim in firing.claims]
-    return all(kept.key_us > reach for reach in reaches)
+    return all(stored.key_us > reach for reach in reaches)
 
 
-def _end(adoption: Adoption, firing: Firing, kept: Kept, *, end_us: int) -> None:
+def _end(adoption: Adoption, firing: Firing, stored: StoredOccurrence, *, end_us: int) -> None:
     """What is open ended before the next start."""
     end_us = max(end_us, firing.start_us)
-    bounds_us = (end_us, kept.key_us)
-    _take(adoption, kept, end_firing(adoption.decision.standing, end_us, "inferred", bounds_us=bounds_us))
+    bounds_us = (end_us, stored.key_us)
+    _take(adoption, stored, end_firing(adoption.decision.standing, end_us, "inferred", bounds_us=bounds_us))
 
 
-def _join(adoption: Adoption, firing: Firing, kept: Kept) -> None:
+def _join(adoption: Adoption, firing: Firing, stored: StoredOccurrence) -> None:
     """The next occurrence is part of what is open: it is told as over where it fires, and its end is that of both."""
-    occurrence = kept.occurrence
-    adoption.joined[kept.key_us] = firing.key_us
-    _take(adoption, kept, Step("joined", firing.key_us, firing.start_us, reason=_JOINED))
+    occurrence = stored.occurrence
+    adoption.joined[stored.key_us] = firing.key_us
+    _take(adoption, stored, Step("joined", firing.key_us, firing.start_us, reason=_JOINED))
     if occurrence.status == "firing":
-        _end_double(adoption, firing, kept)
+        _end_double(adoption, firing, stored)
         return
     ended_by = occurrence.ended_by or "resolved"
-    _take(adoption, kept, end_firing(adoption.decision.standing, kept.end_us, ended_by, reason=_JOINED))
+    _take(adoption, stored, end_firing(adoption.decision.standing, stored.end_us, ended_by, reason=_JOINED))
 
 
-def _end_double(adoption: Adoption, firing: Firing, kept: Kept) -> None:
+def _end_double(adoption: Adoption, firing: Firing, stored: StoredOccurrence) -> None:
     """What fires twice goes on once; whoever was told of the double alone is told of what goes on."""
-    standing, occurrence = adoption.decision.standing, kept.occurrence
+    standing, occurrence = adoption.decision.standing, stored.occurrence
     last_us = to_us(occurrence.last_received_at)
-    add_past(standing, Past(kept.key_us, kept.key_us, kept.key_us, "inferred", notified=tuple(kept.notified)))
-    ended = Step("ended", kept.key_us, kept.key_us, max(last_us, kept.key_us), "inferred", reason=_JOINED)
-    _take(adoption, kept, ended)
-    firing.start_us = min(firing.start_us, kept.key_us)
+    add_past(standing, Past(stored.key_us, stored.key_us, stored.key_us, "inferred", notified=tuple(stored.notified)))
+    ended = Step("ended", stored.key_us, stored.key_us, max(last_us, stored.key_us), "inferred", reason=_JOINED)
+    _take(adoption, stored, ended)
+    firing.start_us = min(firing.start_us, stored.key_us)
     if firing.claims:
         _extend(max(firing.claims, key=lambda claim: claim.last_us), occurrence)
     if occurrence.is_published and not firing.is_published:
         firing.is_published = True
-        _take(adoption, kept, Step("published", firing.key_us, firing.start_us, reason=_JOINED))
+        _take(adoption, stored, Step("published", firing.key_us, firing.start_us, reason=_JOINED))
 
 
-def _take(adoption: Adoption, kept: Kept, step: Step) -> None:
-    known = Known(adoption.decision.standing, first=kept.first)
+def _take(adoption: Adoption, stored: StoredOccurrence, step: Step) -> None:
+    known = Known(adoption.decision.standing, first=stored.first)
     take_steps(adoption.decision, [step], known, at=adoption.now)
+
+
+def stored_sighting(  # the columns of a row
+    fingerprint: str,
+    starts_at: datetime,
+    *,
+    labels: dict[str, str],
+    occurrence: Occurrence,
+    generator_url: str,
+    source: Source,
+    received_at: datetime,
+) -> Sighting:
+    """What is kept of an occurrence, as if it were said now; of what was claimed nothing is known."""
+    alert = Alert(
+        fingerprint, occurrence.status, labels, occurrence.annotations, starts_at, generator_url=generator_url
+    )
+    word = Word("", "witness", is_firing=True, start_us=to_us(starts_at), at_us=0, content=0)
+    content = _encode(occurrence.annotations)
+    receiver = occurrence.receiver
+    return Sighting(alert, occurrence.content_hash, content, source, receiver, "", received_at, word, 0)

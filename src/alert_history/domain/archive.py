@@ -262,9 +262,9 @@ def day_folder(table: str, day: date) -> str:
 
 def day_of_path(path: str) -> date | None:
     """The day a path is filed under; None if it is no file of a day."""
-    found = _DAY_FOLDER.search(path)
+    match = _DAY_FOLDER.search(path)
     try:
-        return date(*map(int, found.groups())) if found else None
+        return date(*map(int, match.groups())) if match else None
     except ValueError:
         return None
 
@@ -288,17 +288,23 @@ def ended_at_last_sign(entry: Entry, now: datetime) -> Entry:
 
     Archives of releases that took such ones along hold them. Its end is an event of its own, at `now`.
     """
-    held = dict(zip(ALERTS.places, entry.row, strict=True))
-    if held["status"] != "firing":
+    values = dict(zip(ALERTS.places, entry.row, strict=True))
+    if values["status"] != "firing":
         return entry
-    ends_at = max(held["last_received_at"], held["began_at"] or held["starts_at"])
-    number = held["event_count"] + 1
+    ends_at = max(values["last_received_at"], values["began_at"] or values["starts_at"])
+    number = values["event_count"] + 1
     detail = msgspec.json.encode({"ends_at": ends_at.isoformat(), "reason": _STILL_FIRED}).decode()
-    event = (held["fingerprint"], held["starts_at"], number, "inferred", now, None, detail)
-    held |= {"status": "resolved", "ended_by": "inferred", "ends_at": ends_at, "expires_at": None, "unconfirmed": None}
-    held |= {"confirmed_at": held["confirmed_at"] or held["last_received_at"]}
-    held |= {"event_count": number, "events": held["events"] + 1}
-    return Entry(tuple(held.values()), (*entry.events, event))
+    event = (values["fingerprint"], values["starts_at"], number, "inferred", now, None, detail)
+    values |= {
+        "status": "resolved",
+        "ended_by": "inferred",
+        "ends_at": ends_at,
+        "expires_at": None,
+        "unconfirmed": None,
+    }
+    values |= {"confirmed_at": values["confirmed_at"] or values["last_received_at"]}
+    values |= {"event_count": number, "events": values["events"] + 1}
+    return Entry(tuple(values.values()), (*entry.events, event))
 
 
 def weight(entry: Entry) -> int:

@@ -25,6 +25,7 @@ RESENDS_PROMISED = 4
 """How many resend delays ahead Prometheus and vmalert promise."""
 
 _SHORTEST_RESEND_US = SECOND_US
+_ANY_TIME_US = 10**15
 _LONGEST_RESEND_US = 5 * MINUTE_US
 _HASH_BITS = 63
 _HASH_MASK = (1 << _HASH_BITS) - 1
@@ -147,3 +148,10 @@ def claim_hash(sender: str, start_us: int, end_us: int | None = None) -> int:
     end_ms = 0 if end_us is None else end_us // MILLISECOND_US
     mixed = (int(sender or "0", 16) * _ODD + start_us // MILLISECOND_US) * _ODD + end_ms
     return (mixed ^ mixed >> _HASH_BITS) & _HASH_MASK or 1
+
+
+def shortest_wait_us(word: Word) -> int:
+    """How long after the last sign a word may be a plain repeat: sooner, two first-hand senders may speak as one."""
+    if word.kind == "witness" or word.until_us is None:
+        return -_ANY_TIME_US
+    return max(word.until_us - word.at_us, 0) // (2 * RESENDS_PROMISED)

@@ -124,6 +124,21 @@ class Verdict(msgspec.Struct, frozen=True):
     sent: str | None = None
 
 
+class KeptVerdict(msgspec.Struct, frozen=True):
+    """A classification as it is kept: for which shape, asked for by which alert, with what it took."""
+
+    id: str
+    shape: str
+    fingerprint: str
+    verdict: Verdict
+
+    @property
+    def severity_and_advice(self) -> tuple[Severity, tuple[str, ...]]:
+        """What an enricher is shown of it when it is asked about the same shape again."""
+        classification = self.verdict.classification
+        return classification.severity, classification.recommendations
+
+
 def stable_labels(labels: Mapping[str, str]) -> dict[str, str]:
     """The labels that alerts of one shape share: none that names a single pod or host, and no counting numbers.
 

@@ -15,6 +15,7 @@ from alert_history.domain.claim import UNKNOWN_SENDER, Claim
 from alert_history.domain.hearing import hear
 from alert_history.domain.lapsing import leave_group, pass_time
 from alert_history.domain.microseconds import from_us, to_us
+from alert_history.domain.notifying import audience_of
 from alert_history.domain.occurrence import (
     Event,
     EventKind,
@@ -303,7 +304,7 @@ def _take_step(
     occurrence = entry.occurrence
     occurrence.event_count += 1
     entry.is_changed = decision.is_standing_changed = True
-    said = sighting or entry.first
+    cause = sighting or entry.first
     decision.events.append(
         Event(
             decision.fingerprint,
@@ -311,9 +312,9 @@ def _take_step(
             occurrence.event_count,
             _kind(step),
             at,
-            (said.receipt_id or None) if said is not None else None,
+            (cause.receipt_id or None) if cause is not None else None,
             _detail(step, occurrence, sighting),
-            _telling(decision, step, is_published=is_published),
+            audience_of(step, decision.standing.firing, is_published=is_published),
         )
     )
     _apply(occurrence, step, sighting)
@@ -355,24 +356,6 @@ def _begun(sighting: Sighting) -> Occurrence:
         receiver=sighting.receiver,
         generator_url=sighting.alert.generator_url,
     )
-
-
-def _telling(decision: Decision, step: Step, *, is_published: bool) -> Telling | None:
-    """Whom it may be told to. What one sighting both publishes and changes is told once."""
-    if step.kind in {"ended", "recorded_over"}:
-        return "notified"
-    firing = decision.standing.firing
-    if step.kind == "reworded":
-        return "routed" if not is_published and firing is not None and firing.is_published else None
-    if step.kind in {"opened", "reopened", "published"}:
-        return "routed" if _is_published(decision, step) else None
-    return None
-
-
-def _is_published(decision: Decision, step: Step) -> bool:
-    """Whether the firing that a step began is published."""
-    firing = decision.standing.firing
-    return firing is not None and firing.key_us == step.key_us and firing.is_published
 
 
 def _kind(step: Step) -> EventKind:

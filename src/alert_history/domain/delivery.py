@@ -66,15 +66,15 @@ class Awaited(msgspec.Struct, frozen=True):
     unenriched: str | None = None
 
 
-class Routing(msgspec.Struct, frozen=True):
-    """Who is told of an event, and why the others are not (target → reason).
+class Routing(msgspec.Struct, frozen=True, rename={"targets": "told", "left_out": "not_told"}):
+    """The targets that are notified of an event, and why the others are left out (target → reason).
 
-    `routes` holds the route by which a target is told, `due_at` from when on (absent: at once). `reason` says why
-    nobody is told where that is about no target. It is what was decided then; deliveries are what became of it.
+    `routes` holds the route by which a target is notified, `due_at` from when on (absent: at once). `reason` says why
+    nobody is notified where that is about no target. It is what was decided then; deliveries are what became of it.
     """
 
-    told: tuple[str, ...]
-    not_told: dict[str, str]
+    targets: tuple[str, ...]
+    left_out: dict[str, str]
     awaits: Awaited | None = None
     routes: dict[str, str] = {}
     due_at: dict[str, datetime] = {}
@@ -83,7 +83,7 @@ class Routing(msgspec.Struct, frozen=True):
     def on_record(self) -> dict[str, Any]:
         """As it is kept with the event: what holds nothing is left out, except for the two that always stand."""
         rest = {"routes": self.routes, "due_at": self.due_at, "reason": self.reason}
-        return {"told": self.told, "not_told": self.not_told} | {name: held for name, held in rest.items() if held}
+        return {"told": self.targets, "not_told": self.left_out} | {name: part for name, part in rest.items() if part}
 
 
 def retry_at(now: datetime, *, attempt: int, randomness: float, at_least: float | None = None) -> datetime:

@@ -140,7 +140,7 @@ def _is_end_by_a_clock_ahead(past: Past, word: Word) -> bool:
     Whoever still fires promises more with its next post.
     """
     until_us = word.until_us or 0
-    promised_us = max((one.until_us or 0 for one in past.words), default=0)
+    promised_us = max((end.until_us or 0 for end in past.words), default=0)
     return until_us - word.at_us <= _AHEAD_US and until_us <= promised_us
 
 
@@ -183,9 +183,9 @@ def _takes_back_an_end(standing: Standing, word: Word) -> bool:
     past = standing.past[-1] if standing.past else None
     if past is None or not past.is_paged or past.ended_by != "resolved" or word.kind != "witness":
         return False
-    if not all(one.is_recorded_only and one.sender == word.sender for one in past.words):
+    if not all(end.is_recorded_only and end.sender == word.sender for end in past.words):
         return False
-    return any(word.at_us - one.at_us < group_interval(word) for one in past.words)
+    return any(word.at_us - end.at_us < group_interval(word) for end in past.words)
 
 
 def _next_key(standing: Standing, start_us: int) -> int:
@@ -214,8 +214,8 @@ def _claim(word: Word) -> Claim:
 
 def _withdraw(firing: Firing, held: Held, word: Word) -> list[Step]:
     """A firing of the start that ended by word shows that it goes on: what waited is part of what is open."""
-    gone = find_ended(held.words, word.sender, word.start_us)
-    words = tuple(one for one in held.words if one is not gone)
+    withdrawn = find_ended(held.words, word.sender, word.start_us)
+    words = tuple(end for end in held.words if end is not withdrawn)
     firing.claims = [*firing.claims, *held.waiting]
     firing.held = msgspec.structs.replace(held, words=words, waiting=()) if words else None
     if firing.is_published or not held.is_to_publish:
@@ -226,7 +226,7 @@ def _withdraw(firing: Firing, held: Held, word: Word) -> list[Step]:
 
 def _has_to_wait(firing: Firing, held: Held, word: Word) -> bool:
     """Whether it is not known yet if a later start is of what is open: whoever else claims that says that it is."""
-    if word.start_us <= max(one.end_us for one in held.words):
+    if word.start_us <= max(end.end_us for end in held.words):
         return False
     if find_claim(firing.claims, word.sender, word.start_us) is not None:
         return False
@@ -408,7 +408,7 @@ def _hold(firing: Firing, ended: Ended, *, due_us: int) -> None:
     held = firing.held or Held((), 0)
     known = find_ended(held.words, ended.sender, ended.start_us)
     if known is None or ended.end_us > known.end_us:
-        words = tuple(one for one in held.words if one is not known)
+        words = tuple(word for word in held.words if word is not known)
         firing.held = msgspec.structs.replace(held, words=(*words, ended), due_us=due_us)
 
 

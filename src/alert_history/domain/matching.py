@@ -69,16 +69,16 @@ class Matcher(msgspec.Struct, frozen=True):
 
     def matches(self, labels: Mapping[str, str]) -> bool:
         """Whether the label set meets it. Raises: InvalidQuery if its regex was never checked and is wrong."""
-        held = labels.get(self.name, "")
+        value = labels.get(self.name, "")
         match self.op:
             case "=":
-                return held == self.value
+                return value == self.value
             case "!=":
-                return held != self.value
+                return value != self.value
             case "=~":
-                return full_match(self.value, held)
+                return full_match(self.value, value)
             case "!~":
-                return not full_match(self.value, held)
+                return not full_match(self.value, value)
 
 
 class Query(msgspec.Struct, frozen=True, dict=True):
@@ -97,7 +97,7 @@ class Query(msgspec.Struct, frozen=True, dict=True):
             return False
         if not self.words:
             return True
-        texts = [text.lower() for held in (labels, annotations) for text in held.values()]
+        texts = [text.lower() for pairs in (labels, annotations) for text in pairs.values()]
         return all(any(word in text for text in texts) for word in self._lowered_words)
 
     @cached_property
@@ -207,34 +207,34 @@ class _Reader:
     def phrase(self) -> bool:
         if self.text[self.at] not in "\"'`":
             return False
-        found = self.take(_PHRASE)
-        if not found:
+        match = self.take(_PHRASE)
+        if not match:
             _fail(self.at, "this quotation mark is never closed")
-        inner = found[0][1:-1]
-        self.words.append(inner if found[0][0] == "`" else _ESCAPED_IN_PHRASE.sub(r"\1", inner))
+        inner = match[0][1:-1]
+        self.words.append(inner if match[0][0] == "`" else _ESCAPED_IN_PHRASE.sub(r"\1", inner))
         self.expect_gap()
         return True
 
     def word(self) -> None:
         start = self.at
-        found = self.take(_WORD)
-        if not found:
+        match = self.take(_WORD)
+        if not match:
             _fail(self.at, f"{self.text[self.at]} does not belong here; to search for it, quote it")
-        if found[0].lower() == "or":
+        if match[0].lower() == "or":
             _fail(start, _no_or('to search for the word, write "or"'))
-        if found[0].lower() == "and":
+        if match[0].lower() == "and":
             _fail(
                 start,
                 'all parts must match anyway: leave out and; to search for the word, write "and"',
             )
-        self.words.append(found[0])
+        self.words.append(match[0])
         self.expect_gap()
 
     def take(self, pattern: re.Pattern[str]) -> re.Match[str] | None:
-        found = pattern.match(self.text, self.at)
-        if found:
-            self.at = found.end()
-        return found
+        match = pattern.match(self.text, self.at)
+        if match:
+            self.at = match.end()
+        return match
 
     def expect_gap(self) -> None:
         following = self.text[self.at : self.at + 1]
@@ -249,10 +249,10 @@ class _Reader:
         if rest and not (rest[0].isspace() or _HEAD.match(rest) or _BRACES.match(rest)):
             _fail(self.at, "a value with a comma must be quoted")
 
-    def fail_in_braces(self, found: str) -> NoReturn:
-        if not found:
+    def fail_in_braces(self, text: str) -> NoReturn:
+        if not text:
             _fail(self.at, "the closing } is missing")
-        if found == "{":
+        if text == "{":
             _fail(self.at, "{ can't stand inside {…} unless it is quoted")
         _fail(self.at, "this quotation mark is never closed")
 

@@ -42,6 +42,9 @@ EventKind = Literal[
 
 Telling = Literal["routed", "notified"]
 
+Key = tuple[str, datetime]
+"""What names an occurrence: its fingerprint, with the scope, and its key as a time."""
+
 ENDED_BY: dict[EventKind, EndedBy] = {
     "resolved": "resolved",
     "expired": "expired",
@@ -161,15 +164,17 @@ def note_event(note: Note, *, starts_at: datetime, receipt_id: str) -> Event:
     silence or the same inhibition: that is one event, when it began.
     """
     is_lasting = note.kind in {"silenced", "inhibited"}
-    said = _encode_sorted([note.kind, note.detail] if is_lasting else [note.kind, note.detail, note.at, note.instance])
-    key = note_key(said)
+    content = _encode_sorted(
+        [note.kind, note.detail] if is_lasting else [note.kind, note.detail, note.at, note.instance]
+    )
+    key = note_key(content)
     detail = {"instance": note.instance, **note.detail}
     return Event(note.fingerprint, starts_at, key, note.kind, note.at, receipt_id, detail)
 
 
-def note_key(said: bytes) -> int:
+def note_key(content: bytes) -> int:
     """The key of a note in its occurrence: the same content has the same, and it is above those of state changes."""
-    return (content_hash(said) & (_CONTENT_KEY_BIT - 1)) | _CONTENT_KEY_BIT
+    return (content_hash(content) & (_CONTENT_KEY_BIT - 1)) | _CONTENT_KEY_BIT
 
 
 def number_of(key: int) -> int | None:

@@ -50,17 +50,17 @@ def past_of(
     similar: Sequence[Similar],
 ) -> Past:
     """Sum them up. `earlier` began before `starts_at`, newest first."""
-    lasted = [one.ends_at - one.starts_at for one in earlier if one.ends_at is not None]
-    own = [one for one in earlier if one.fingerprint == fingerprint]
-    changes = [time for one in own for time in (one.starts_at, one.ends_at) if time is not None]
+    lasted = [each.ends_at - each.starts_at for each in earlier if each.ends_at is not None]
+    own = [each for each in earlier if each.fingerprint == fingerprint]
+    changes = [time for each in own for time in (each.starts_at, each.ends_at) if time is not None]
     window = starts_at - FlapRule().window
     return Past(
         day=_since(earlier, starts_at - timedelta(days=1)),
         week=_since(earlier, starts_at - timedelta(days=7)),
         month=len(earlier),
         brief=sum(duration <= BRIEF for duration in lasted),
-        same_hour=sum(one.starts_at.hour == starts_at.hour for one in earlier),
-        days_seen=len({one.starts_at.date() for one in earlier}),
+        same_hour=sum(each.starts_at.hour == starts_at.hour for each in earlier),
+        days_seen=len({each.starts_at.date() for each in earlier}),
         median_seconds=median(duration.total_seconds() for duration in lasted) if lasted else None,
         flaps=sum(window <= change <= starts_at for change in changes),
         is_flapping=is_flapping(changes, starts_at, FlapRule()),
@@ -69,13 +69,13 @@ def past_of(
     )
 
 
-def similar_of(earlier: Sequence[Earlier], told: tuple[str, tuple[str, ...]] | None) -> list[Similar]:
-    """The newest earlier occurrences that are over; `told` is the severity and advice their shape was given."""
-    severity, advice = told or (None, ())
-    ended = [one for one in earlier if one.ends_at is not None][:MOST_SIMILAR]
+def similar_of(earlier: Sequence[Earlier], advised: tuple[str, tuple[str, ...]] | None) -> list[Similar]:
+    """The newest earlier occurrences that are over; `advised` is the severity and advice their shape was given."""
+    severity, advice = advised or (None, ())
+    ended = [each for each in earlier if each.ends_at is not None][:MOST_SIMILAR]
     return [
-        Similar(one.starts_at, (one.ends_at - one.starts_at).total_seconds(), severity, advice)  # type: ignore[operator, arg-type]  # over
-        for one in ended
+        Similar(each.starts_at, (each.ends_at - each.starts_at).total_seconds(), severity, advice)  # type: ignore[operator, arg-type]  # over
+        for each in ended
     ]
 
 
@@ -88,4 +88,4 @@ def supports_noise(past: Past) -> bool:
 
 
 def _since(earlier: Sequence[Earlier], time: datetime) -> int:
-    return sum(one.starts_at >= time for one in earlier)
+    return sum(each.starts_at >= time for each in earlier)

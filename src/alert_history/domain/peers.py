@@ -35,10 +35,12 @@ def find_peer(standing: Standing, sender: str, word: Word) -> str | None:
     """Another witness that names the same start, now or of the last firing: it is the same one."""
     if not word.is_start_given or word.end_us == word.start_us:
         return None
-    said: list[Claim | Ended] = []
+    claims: list[Claim | Ended] = []
     if standing.firing is not None:
-        said = [*standing.firing.claims, *standing.firing.ended]
+        claims = [*standing.firing.claims, *standing.firing.ended]
     elif standing.past:
-        said = [*standing.past[-1].words]
-    peers = [one.sender for one in said if not one.is_first_hand and is_same_start(one.start_us, word.start_us)]
+        claims = [*standing.past[-1].words]
+    peers = [
+        claim.sender for claim in claims if not claim.is_first_hand and is_same_start(claim.start_us, word.start_us)
+    ]
     return peers[0] if peers and sender not in peers else None

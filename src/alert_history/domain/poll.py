@@ -155,8 +155,8 @@ def merged(polls: list[AlertmanagerPoll], silent: Mapping[str, str]) -> Alertman
 def _newest(updated: Iterable[_Updated], *, key: Callable[[_Updated], str]) -> list[_Updated]:
     """Of those with one key the one that was updated last; of equals the first."""
     newest: dict[str, _Updated] = {}
-    for one in updated:
-        known = newest.get(key(one))
-        if known is None or one.updated_at > known.updated_at:
-            newest[key(one)] = one
+    for each in updated:
+        known = newest.get(key(each))
+        if known is None or each.updated_at > known.updated_at:
+            newest[key(each)] = each
     return list(newest.values())

@@ -11,4 +11,4 @@ _UNPRINTABLE = re.compile(
 
 def printable(text: str) -> str:
     r"""It with what moves a cursor, colours, ends a line or reverses it written as in JSON: `\u001b`."""
-    return _UNPRINTABLE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    return _UNPRINTABLE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)

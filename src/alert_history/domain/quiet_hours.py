@@ -109,10 +109,10 @@ def instant(wall: datetime, zone: tzinfo) -> datetime:
 
     So periods that adjoin on the clock adjoin in time on the days when clocks are changed, too.
     """
-    found = wall.replace(tzinfo=zone, fold=0).astimezone(UTC)
-    if found.astimezone(zone).replace(tzinfo=None) == wall:
-        return found
-    return _change(wall.replace(tzinfo=zone, fold=1).astimezone(UTC), found, zone)
+    moment = wall.replace(tzinfo=zone, fold=0).astimezone(UTC)
+    if moment.astimezone(zone).replace(tzinfo=None) == wall:
+        return moment
+    return _change(wall.replace(tzinfo=zone, fold=1).astimezone(UTC), moment, zone)
 
 
 def _change(before: datetime, after: datetime, zone: tzinfo) -> datetime:

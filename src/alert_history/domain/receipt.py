@@ -77,8 +77,8 @@ class Receipt(msgspec.Struct, frozen=True, dict=True):
 class Outcome(msgspec.Struct, frozen=True):
     """What became of a request: `received` = `stored` + `repeated` + `quarantined`.
 
-    `stored` counts what changed the history, `repeated` what it already held, `quarantined` what it refused. `told` are
-    the targets that its `deliveries` are for.
+    `stored` counts what changed the history, `repeated` what it already held, `quarantined` what it refused. `targets`
+    are those that its `deliveries` are for, by name.
     """
 
     receipt_id: str
@@ -87,4 +87,4 @@ class Outcome(msgspec.Struct, frozen=True):
     repeated: int
     quarantined: int
     deliveries: int = 0
-    told: frozenset[str] = frozenset()
+    targets: frozenset[str] = frozenset()

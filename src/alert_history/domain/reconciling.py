@@ -110,8 +110,8 @@ def _explained(step: Step, asked: Asked) -> Step:
 def is_heard_since(standing: Standing, at_us: int) -> bool:
     """Whether somebody said something of it after that."""
     firing = standing.firing
-    held = firing.held.words if firing is not None and firing.held is not None else ()
-    words = [*standing.told_ends, *held]
+    waiting = firing.held.words if firing is not None and firing.held is not None else ()
+    words = [*standing.told_ends, *waiting]
     claims = firing.claims if firing is not None else []
     return any(word.at_us > at_us for word in words) or any(claim.last_us > at_us for claim in claims)
 
@@ -233,11 +233,11 @@ def _mark(firing: Firing, listed: Listed, witnesses: Witnesses) -> list[Step]:
     return [Step("unsilenced", firing.key_us, firing.start_us, reason=reason, sender=asked.sender)]
 
 
-def is_same_mute(one: Muted | None, other: Muted | None) -> bool:
+def is_same_mute(mute: Muted | None, other: Muted | None) -> bool:
     """Whether both say that it is muted in the same way by the same, whatever their end."""
-    if one is None or other is None:
-        return one is other
-    return one.kind == other.kind and (one.by == other.by or one.by in other.by.split(", "))
+    if mute is None or other is None:
+        return mute is other
+    return mute.kind == other.kind and (mute.by == other.by or mute.by in other.by.split(", "))
 
 
 # --- It is not listed -------------------------------------------------------------------------------------------------

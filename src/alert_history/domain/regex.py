@@ -180,10 +180,10 @@ class _Reader:
         items: list[Node] = []
         while self.at < len(self.text) and self.text[self.at] not in "|)":
             items.extend(self.element())
-            found = _REPEAT.match(self.text, self.at)
-            if found and items:
-                self.at = found.end()
-                items[-1] = _repeated(items[-1], found)
+            match = _REPEAT.match(self.text, self.at)
+            if match and items:
+                self.at = match.end()
+                items[-1] = _repeated(items[-1], match)
         return items[0] if len(items) == 1 else Sequence(tuple(items))
 
     def element(self) -> Iterable[Node]:
@@ -314,8 +314,8 @@ class _Reader:
         return InvalidQuery(f"the regex {_shorten(self.text)} uses {what}, which can't be searched for here")
 
 
-def _repeated(item: Node, found: re.Match[str]) -> Repeat:
-    sign, low, comma, high = found.groups()
+def _repeated(item: Node, match: re.Match[str]) -> Repeat:
+    sign, low, comma, high = match.groups()
     if sign:
         return Repeat(item, int(sign == "+"), 1 if sign == "?" else None)
     if not comma:

@@ -1,7 +1,7 @@
 """Routes: the tree that says which alerts go to which targets, grouped how, and when not.
 
-Holds what a route is and which routes take an alert. Who is told in the end is decided in `routing`; how the tree is
-written in a file is the matter of `discovery.routes_document`.
+Holds what a route is and which routes take an alert. Who is notified in the end is decided in `notifying`;
+how the tree is written in a file is the matter of `discovery.routes_document`.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

@@ -61,9 +61,9 @@ class Witnesses(msgspec.Struct, frozen=True):
         """The id under which a sender's claims stand."""
         return self.clusters.get(sender, sender)
 
-    def joined(self, one: str, other: str) -> "Witnesses":
-        """These, and that the two are peers."""
-        gone, stays = sorted([self.of(one), self.of(other)], reverse=True)
+    def joined(self, sender: str, peer: str) -> "Witnesses":
+        """These, and that the two senders are peers."""
+        gone, stays = sorted([self.of(sender), self.of(peer)], reverse=True)
         if gone == stays:
             return self
         moved = {sender: stays for sender, cluster in self.clusters.items() if cluster == gone}
@@ -113,9 +113,9 @@ class Witnesses(msgspec.Struct, frozen=True):
         return merged
 
 
-def _with(senders: Mapping[str, str], sender: str, said: str) -> dict[str, str]:
-    kept = [(name, text) for name, text in senders.items() if name != sender]
-    return dict([*kept[1 - _REMEMBERED_SENDERS :], (sender, said)])
+def _with(senders: Mapping[str, str], sender: str, text: str) -> dict[str, str]:
+    others = [pair for pair in senders.items() if pair[0] != sender]
+    return dict([*others[1 - _REMEMBERED_SENDERS :], (sender, text)])
 
 
 class Held(msgspec.Struct, array_like=True, gc=False):
@@ -206,8 +206,8 @@ class Standing(msgspec.Struct, array_like=True, gc=False):
     @property
     def told_ends(self) -> list[Ended]:
         """All words of end that are remembered, but for those that are held back."""
-        past = [word for one in self.past for word in one.words]
-        return past if self.firing is None else [*past, *self.firing.ended]
+        words = [word for past in self.past for word in past.words]
+        return words if self.firing is None else [*words, *self.firing.ended]
 
     @property
     def last_end_us(self) -> int | None:
@@ -297,7 +297,7 @@ def remembered(words: tuple[Ended, ...], word: Ended) -> tuple[Ended, ...]:
 
 def add_past(standing: Standing, past: Past) -> None:
     """Remember a firing that is over, in the order of the ends, and no more than the last few."""
-    ordered = sorted((*standing.past, past), key=lambda one: one.end_us)
+    ordered = sorted((*standing.past, past), key=lambda over: over.end_us)
     standing.past = tuple(ordered[-_REMEMBERED_FIRINGS:])
 
 
@@ -312,3 +312,8 @@ def close(standing: Standing, end_us: int, ended_by: EndedBy) -> Past:
     standing.firing = None
     add_past(standing, past)
     return past
+
+
+def closed_us(standing: Standing) -> int | None:
+    """When the last firing of a label set was over; None where one is open."""
+    return None if standing.firing is not None else standing.last_end_us

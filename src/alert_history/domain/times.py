@@ -53,10 +53,10 @@ def parse_time(text: str, now: datetime) -> datetime:
 
 def parse_duration(text: str) -> timedelta:
     """How long it is: `1h30m`, `15s`; a year is 365 days. Raises: ValueError on anything else."""
-    found = _DURATION.fullmatch(text)
-    if found is None:
+    match = _DURATION.fullmatch(text)
+    if match is None:
         raise ValueError("no duration as Prometheus writes it")
-    return _duration(found)
+    return _duration(match)
 
 
 def _read(text: str, now: datetime) -> datetime | None:
@@ -64,27 +64,27 @@ def _read(text: str, now: datetime) -> datetime | None:
         return now
     if _DATE.fullmatch(text):
         return datetime.fromisoformat(text).replace(tzinfo=UTC)
-    if found := _DATE_TIME.fullmatch(text):
-        return _date_time(found)
-    if found := _UNIX_SECONDS.fullmatch(text):
-        return _EPOCH + timedelta(seconds=int(found["whole"]), microseconds=_microseconds(found["fraction"]))
-    if found := _AGO.fullmatch(text):
-        return now - _duration(found)
+    if match := _DATE_TIME.fullmatch(text):
+        return _date_time(match)
+    if match := _UNIX_SECONDS.fullmatch(text):
+        return _EPOCH + timedelta(seconds=int(match["whole"]), microseconds=_microseconds(match["fraction"]))
+    if match := _AGO.fullmatch(text):
+        return now - _duration(match)
     return None
 
 
-def _date_time(found: re.Match[str]) -> datetime:
-    sign = "-" if found["sign"] == "-" else "+"
-    offset = f"{sign}{found['offset']}" if found["offset"] else "+00:00"
-    time = datetime.fromisoformat(f"{found['date']}T{found['time']}{offset}")
-    return time.astimezone(UTC).replace(microsecond=_microseconds(found["fraction"]))
+def _date_time(match: re.Match[str]) -> datetime:
+    sign = "-" if match["sign"] == "-" else "+"
+    offset = f"{sign}{match['offset']}" if match["offset"] else "+00:00"
+    time = datetime.fromisoformat(f"{match['date']}T{match['time']}{offset}")
+    return time.astimezone(UTC).replace(microsecond=_microseconds(match["fraction"]))
 
 
 def _microseconds(fraction: str | None) -> int:
     return int((fraction or "")[:_MICROSECOND_DIGITS].ljust(_MICROSECOND_DIGITS, "0"))
 
 
-def _duration(found: re.Match[str]) -> timedelta:
-    amounts = {unit: int(amount) for unit, amount in found.groupdict("0").items()}
+def _duration(match: re.Match[str]) -> timedelta:
+    amounts = {unit: int(amount) for unit, amount in match.groupdict("0").items()}
     years = amounts.pop("years")
     return timedelta(days=years * _DAYS_A_YEAR) + timedelta(**amounts)

@@ -131,14 +131,14 @@ class Archiver:
     async def _write_verified(self, shape: Shape, rows: Sequence[Row], *, path: str, run: str) -> FileNote:
         """Write a file beside its place, and see that it says what it was given. Raises ArchiveFault if not."""
         data = await asyncio.to_thread(self._format.encode, shape, rows)
-        said = await asyncio.to_thread(rows_digest, rows)
-        note = FileNote(path, shape.name, len(rows), len(data), sha256(data).hexdigest(), said)
+        digest = await asyncio.to_thread(rows_digest, rows)
+        note = FileNote(path, shape.name, len(rows), len(data), sha256(data).hexdigest(), digest)
         name = _incomplete(run, path)
         await self._shelf.write(name, data)
-        held = await self._shelf.read(name)
-        if sha256(held).hexdigest() != note.sha256:
+        stored = await self._shelf.read(name)
+        if sha256(stored).hexdigest() != note.sha256:
             raise ArchiveFault(f"{path}: what was read back is not what was written; nothing was removed")
-        if await asyncio.to_thread(lambda: rows_digest(self._format.decode(shape, held))) != said:
+        if await asyncio.to_thread(lambda: rows_digest(self._format.decode(shape, stored))) != digest:
             raise ArchiveFault(f"{path}: its rows are not those of the database; nothing was removed")
         return note
 

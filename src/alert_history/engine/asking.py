@@ -16,7 +16,7 @@ from alert_history.domain.poll import AlertmanagerPoll, PrometheusPoll
 from alert_history.domain.reconciling import APART_US
 from alert_history.domain.speaker import witness_id
 from alert_history.domain.standing import Witnesses
-from alert_history.engine.said import Said, api_sender, said_by_alertmanager, said_by_prometheus
+from alert_history.engine.listing import Listing, alertmanager_listing, api_sender, prometheus_listings
 from alert_history.errors import OriginUnavailable
 from alert_history.origins.alertmanager import poll_alertmanager
 from alert_history.origins.asking import origin_client
@@ -52,7 +52,7 @@ class Origins(msgspec.Struct, frozen=True):
 class Asked(msgspec.Struct, frozen=True):
     """What came of asking all: what was said, and why others did not answer, by source."""
 
-    said: list[Said]
+    listings: list[Listing]
     faults: dict[str, str]
 
 
@@ -82,10 +82,12 @@ class Asking:
         client = self._client = self._client or origin_client()
         asking = [self._ask_alertmanager(origin, client, faults) for origin in self.origins.alertmanagers]
         asking += [self._ask_prometheus(origin, client, faults, witnesses) for origin in self.origins.prometheuses]
-        said = [one for each in await asyncio.gather(*asking) for one in each]
-        return Asked(sorted(said, key=lambda one: one.asked.asked_us), faults)
+        listings = [listing for each in await asyncio.gather(*asking) for listing in each]
+        return Asked(sorted(listings, key=lambda listing: listing.asked.asked_us), faults)
 
-    async def _ask_alertmanager(self, origin: Origin, client: httpx.AsyncClient, faults: dict[str, str]) -> list[Said]:
+    async def _ask_alertmanager(
+        self, origin: Origin, client: httpx.AsyncClient, faults: dict[str, str]
+    ) -> list[Listing]:
         try:
             poll = await poll_alertmanager(origin, client, clock=self._clock)
         except OriginUnavailable as error:
@@ -95,7 +97,7 @@ class Asking:
 
     async def _ask_prometheus(
         self, origin: Origin, client: httpx.AsyncClient, faults: dict[str, str], witnesses: Witnesses
-    ) -> list[Said]:
+    ) -> list[Listing]:
         try:
             polls = await poll_prometheus(origin, client, clock=self._clock)
         except OriginUnavailable as error:
@@ -103,12 +105,12 @@ class Asking:
             return []
         return await asyncio.to_thread(self._read_prometheus, origin, polls, witnesses)
 
-    def _read_alertmanager(self, poll: AlertmanagerPoll) -> Said:
-        return said_by_alertmanager(poll, self._clock(), is_publishing=self._is_publishing, apart_us=self._apart_us)
+    def _read_alertmanager(self, poll: AlertmanagerPoll) -> Listing:
+        return alertmanager_listing(poll, self._clock(), is_publishing=self._is_publishing, apart_us=self._apart_us)
 
-    def _read_prometheus(self, origin: Origin, polls: Sequence[PrometheusPoll], witnesses: Witnesses) -> list[Said]:
+    def _read_prometheus(self, origin: Origin, polls: Sequence[PrometheusPoll], witnesses: Witnesses) -> list[Listing]:
         self._urls |= {poll.server: poll.external_url or poll.server for poll in polls}
-        return said_by_prometheus(
+        return prometheus_listings(
             polls,
             self._clock(),
             silent=self._silent(origin, polls),
@@ -135,7 +137,7 @@ class OriginState(msgspec.Struct, frozen=True):
 
 def states_after(asked: Asked, before: Mapping[str, OriginState], now: datetime) -> dict[str, OriginState]:
     """How the origins fare after they were asked, by source."""
-    answered = {one.asked.source: OriginState(now) for one in asked.said}
+    answered = {listing.asked.source: OriginState(now) for listing in asked.listings}
     silent = {
         source: OriginState(before[source].answered_at if source in before else None, fault)
         for source, fault in asked.faults.items()

@@ -13,7 +13,7 @@ from alert_history.domain.correcting import OpenLabelSet, Sign, weigh
 from alert_history.domain.reconciling import Answer, Asked, Lacked, own_claims
 from alert_history.domain.speaker import scoped, split_scope
 from alert_history.domain.standing import Witnesses
-from alert_history.engine.said import Said
+from alert_history.engine.listing import Listing
 
 _GRAFANA = "grafana-"
 
@@ -28,14 +28,14 @@ class Voice(msgspec.Struct):
     when that was.
     """
 
-    said: list[Said]
+    listings: list[Listing]
     seen_us: int | None = None
     seen: frozenset[str] = frozenset()
 
     @property
     def asked(self) -> Asked:
         """How it was asked last."""
-        return self.said[-1].asked
+        return self.listings[-1].asked
 
     def remember(self, seen_us: int | None, seen: frozenset[str]) -> None:
         """Take up what it listed when it was asked before, and when that was; None: it was not."""
@@ -43,47 +43,49 @@ class Voice(msgspec.Struct):
 
     def lists(self, fingerprint: str) -> bool:
         """Whether it listed it at least once."""
-        return any(fingerprint in one.listed for one in self.said)
+        return any(fingerprint in listing.listed for listing in self.listings)
 
     def answers(self, fingerprint: str, alertname: str) -> list[Answer]:
         """What it says of a label set, by its fingerprint without a scope: of what it knows nothing of, nothing."""
         seen_us = self.seen_us if fingerprint in self.seen else None
         return [
-            msgspec.structs.replace(one.listed[fingerprint], seen_us=seen_us)
-            if fingerprint in one.listed
-            else Lacked(one.asked, seen_us)
-            for one in self.said
-            if fingerprint in one.listed or alertname not in one.unknown
+            msgspec.structs.replace(listing.listed[fingerprint], seen_us=seen_us)
+            if fingerprint in listing.listed
+            else Lacked(listing.asked, seen_us)
+            for listing in self.listings
+            if fingerprint in listing.listed or alertname not in listing.unknown
         ]
 
 
-def voices(rounds: Sequence[Sequence[Said]], witnesses: Witnesses, faults: Mapping[str, str]) -> list[Voice]:
+def voices(rounds: Sequence[Sequence[Listing]], witnesses: Witnesses, faults: Mapping[str, str]) -> list[Voice]:
     """The voices of these rounds. `faults` are why clusters did not answer, by the sender of their API."""
     by_witness: dict[object, Voice] = {}
-    for said in rounds:
-        together: dict[object, list[Said]] = defaultdict(list)
-        for one in said:
-            together[_voice_key(one.asked, witnesses)].append(one)
+    for listings in rounds:
+        together: dict[object, list[Listing]] = defaultdict(list)
+        for listing in listings:
+            together[_voice_key(listing.asked, witnesses)].append(listing)
         for key, each in together.items():
             silent = [fault for sender, fault in faults.items() if witnesses.of(sender) == key]
-            by_witness.setdefault(key, Voice([])).said.append(_merged(each, silent))
-    return sorted(by_witness.values(), key=lambda voice: voice.said[0].asked.asked_us)
+            by_witness.setdefault(key, Voice([])).listings.append(_merged(each, silent))
+    return sorted(by_witness.values(), key=lambda voice: voice.listings[0].asked.asked_us)
 
 
 def _voice_key(asked: Asked, witnesses: Witnesses) -> object:
     return witnesses.of(asked.sender) if asked.kind == "witness" else (asked.name, asked.senders)
 
 
-def _merged(said: Sequence[Said], silent: Sequence[str]) -> Said:
+def _merged(listings: Sequence[Listing], silent: Sequence[str]) -> Listing:
     """What clusters that are one witness said in one round: what one lists is listed, and none may end it alone."""
-    if len(said) == 1 and not silent:
-        return said[0]
-    reasons = [one.asked.no_end for one in said if one.asked.no_end is not None]
+    if len(listings) == 1 and not silent:
+        return listings[0]
+    reasons = [listing.asked.no_end for listing in listings if listing.asked.no_end is not None]
     asked = msgspec.structs.replace(
-        said[0].asked, no_end=next(iter([*reasons, *silent]), None), asked_us=min(one.asked.asked_us for one in said)
+        listings[0].asked,
+        no_end=next(iter([*reasons, *silent]), None),
+        asked_us=min(listing.asked.asked_us for listing in listings),
     )
-    listed = {name: each for one in reversed(said) for name, each in one.listed.items()}
-    return msgspec.structs.replace(said[0], asked=asked, listed=listed)
+    listed = {name: each for listing in reversed(listings) for name, each in listing.listed.items()}
+    return msgspec.structs.replace(listings[0], asked=asked, listed=listed)
 
 
 class Comparison:
@@ -105,7 +107,7 @@ class Comparison:
         self._others: dict[str, list[OpenLabelSet]] = defaultdict(list)
         self._lacked: Answers = {}
         self._held: dict[str, list[tuple[str, str]]] = defaultdict(list)
-        self._listed = {name for voice in heard for one in voice.said for name in one.listed}
+        self._listed = {name for voice in heard for listing in voice.listings for name in listing.listed}
 
     def take(self, page: Iterable[OpenLabelSet]) -> None:
         """Compare some of what is open."""
@@ -127,7 +129,7 @@ class Comparison:
         """The answers about what is listed: by who claims it, by who may turn out to, and about what is not open."""
         answers = {name: list(its) for name, its in self._own.items()}
         for voice, taken, homes in zip(self._voices, self._taken, self._homes, strict=True):
-            listed = dict.fromkeys(name for one in voice.said for name in one.listed if name not in taken)
+            listed = dict.fromkeys(name for listing in voice.listings for name in listing.listed if name not in taken)
             places = {name: self._place_of_peers(voice, name) for name in listed}
             homes.update(split_scope(place)[1] for place in places.values() if place is not None)
             home = homes.most_common(1)[0][0] if homes else self._scope(voice.asked)
@@ -185,7 +187,7 @@ class Comparison:
         if voice.asked.kind != "witness":
             return None
         others = self._others.get(fingerprint, [])
-        return next((one.fingerprint for one in others if _names_same_start(one, voice, fingerprint)), None)
+        return next((each.fingerprint for each in others if _names_same_start(each, voice, fingerprint)), None)
 
     def _scope(self, asked: Asked) -> str | None:
         """The scope of who was asked, by what its own senders name; None: others name one, and it is not known."""
@@ -199,7 +201,7 @@ class Comparison:
         """
         if home is None:
             return None
-        is_open = any(one.scope == home for one in self._others.get(fingerprint, []))
+        is_open = any(label_set.scope == home for label_set in self._others.get(fingerprint, []))
         return None if is_open and voice.asked.kind == "first_hand" else scoped(fingerprint, home)
 
 
@@ -208,7 +210,11 @@ def _names_same_start(label_set: OpenLabelSet, voice: Voice, fingerprint: str) -
     firing = label_set.standing.firing
     if firing is None or _GRAFANA in label_set.scope:
         return False
-    starts = [one.listed[fingerprint].sighting.word.start_us for one in voice.said if fingerprint in one.listed]
+    starts = [
+        listing.listed[fingerprint].sighting.word.start_us
+        for listing in voice.listings
+        if fingerprint in listing.listed
+    ]
     claims = [claim for claim in firing.claims if not claim.is_first_hand]
     return any(is_same_start(claim.start_us, start_us) for claim in claims for start_us in starts)
 

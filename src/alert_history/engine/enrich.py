@@ -8,21 +8,18 @@ several replicas ask once; cases of one alertname go out in one call.
 """
 
 import asyncio
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from itertools import groupby
-from typing import NamedTuple
 from uuid import uuid4
 
 import msgspec
 import structlog
 
 from alert_history.domain.alert import Alert
-from alert_history.domain.classification import Case, Mode, Verdict, shape_of
-from alert_history.domain.delivery import Awaited, Routing
-from alert_history.domain.occurrence import ENDINGS, Event
+from alert_history.domain.classification import Case, Verdict, shape_of
+from alert_history.engine.arrivals import Arrival, Arrivals
 from alert_history.engine.questions import EnrichmentObserver, Questions
 from alert_history.engine.storms import Storms, rule_of
 from alert_history.engine.switchboard import Classified, Switchboard
@@ -32,8 +29,7 @@ from alert_history.ports import Allowance, Classifications, Clock, Enricher, Kep
 MAX_WAITING_SHAPES = 2_000
 """More than these are let go at their deadline, unenriched: a storm of thousands of *different* alerts."""
 
-_MAX_KNOWN = 50_000
-_MAX_TOLD = 1_000  # alerts of one shape that get a follow-up
+_MAX_OWED = 1_000  # alerts of one shape that get a follow-up
 _CALLS_AT_ONCE = 4
 _POLL_SECONDS = 0.25  # for what another replica is asking
 _RETRY_SECONDS = 1.0
@@ -55,29 +51,19 @@ class EnrichmentPolicy(msgspec.Struct, frozen=True):
     serves_for: timedelta
 
 
-class _Arrival(NamedTuple):
-    """An alert that was routed; from the thread that commits."""
-
-    shape: str
-    alert: Alert
-    starts_at: datetime
-    targets: tuple[str, ...]
-    deadline: datetime
-
-
 class _Waiting(msgspec.Struct):
     """A shape to be classified, and who was told of its alerts before that (fingerprint, start, target)."""
 
     case: Case
     deadline: datetime
-    told: list[tuple[str, datetime, str]]
+    owed: list[tuple[str, datetime, str]]
     is_asked: bool = False
 
 
 class Enrichment:
-    """Decides at once whether an alert waits, and classifies in the background. `run` never returns by itself.
+    """Classifies in the background what arrives. `run` never returns by itself.
 
-    `takes_follow_ups` says which targets can be told afterwards. The mode is `transparent` until another is taken up.
+    `takes_follow_ups` says which targets can be told afterwards.
     """
 
     def __init__(  # noqa: PLR0913  # it joins five rooms
@@ -85,6 +71,7 @@ class Enrichment:
         classifications: Classifications,
         enricher: Enricher,
         *,
+        arrivals: Arrivals,
         policy: EnrichmentPolicy,
         allowance: Allowance,
         takes_follow_ups: Callable[[str], bool],
@@ -94,7 +81,7 @@ class Enrichment:
         switchboard: Switchboard,
     ) -> None:
         self._make_id = make_id
-        self._mode: Mode = "transparent"
+        self._arrivals = arrivals
         self._store = classifications
         self.enricher = enricher
         self.policy = policy
@@ -104,9 +91,7 @@ class Enrichment:
         self._observer = observer
         self._storms = Storms(enricher.most_of_a_rule)
         self._owner = str(uuid4())
-        self._known: dict[str, datetime] = {}
         self._fresh: dict[str, datetime] = {}
-        self._arrived: deque[_Arrival] = deque(maxlen=50_000)
         self._waiting: dict[str, _Waiting] = {}
         self._wake = asyncio.Event()
         self._calls = asyncio.Semaphore(_CALLS_AT_ONCE)
@@ -114,37 +99,15 @@ class Enrichment:
             enricher,
             classifications=classifications,
             allowance=allowance,
+            breaker=arrivals.breaker,
             timeout=policy.call_timeout,
             clock=clock,
             observer=observer,
         )
 
-    def __call__(self, routing: Routing, alert: Alert, event: Event) -> Routing:
-        """What the mode makes of a routing. Called in the ingest transaction, in whichever thread that runs."""
-        mode = self._mode
-        if mode == "transparent" or not routing.told:
-            return routing
-        shape = shape_of(alert.labels)
-        is_known = self._known.get(shape, event.at) > event.at
-        self._observer.cache("memory", is_hit=is_known)
-        if is_known or event.kind in ENDINGS:
-            return msgspec.structs.replace(routing, awaits=Awaited(shape))
-        deadline = event.at + self.policy.deadline
-        targets = routing.told if mode == "transparent_with_recommendations" else ()
-        self._arrived.append(_Arrival(shape, alert, event.starts_at, targets, deadline))
-        if mode == "transparent_with_recommendations":
-            return routing
-        if (reason := self.questions.breaker.reason) is not None and not self.questions.breaker.is_over_by(deadline):
-            return msgspec.structs.replace(routing, awaits=Awaited(shape, unenriched=reason))
-        return msgspec.structs.replace(routing, awaits=Awaited(shape, deadline))
-
-    def take_up_mode(self, mode: Mode) -> None:
-        """Decide by it from now on."""
-        self._mode = mode
-
     def wake(self) -> None:
         """Alerts may have arrived. Cheap; from the loop's thread."""
-        if self._arrived:
+        if self._arrivals:
             self._wake.set()
 
     async def run(self) -> None:
@@ -169,19 +132,19 @@ class Enrichment:
 
         It knew in memory alone whom it would tell what an alert means. Whoever else is about to tell them, does it.
         """
-        if self._mode != "transparent_with_recommendations":
+        if self._arrivals.mode != "transparent_with_recommendations":
             return
         now = self._clock()
         owed: dict[tuple[str, datetime], list[Unanswered]] = {}
-        for one in await self._store.unanswered(since=now - _OWED_SINCE):
-            if self._takes_follow_ups(one.target):
-                owed.setdefault((one.fingerprint, one.starts_at), []).append(one)
+        for unanswered in await self._store.unanswered(since=now - _OWED_SINCE):
+            if self._takes_follow_ups(unanswered.target):
+                owed.setdefault((unanswered.fingerprint, unanswered.starts_at), []).append(unanswered)
         until = now + self.policy.call_timeout + _CLAIM_GRACE + self.policy.deadline  # the dead one's claim runs out
-        for (fingerprint, starts_at), those in owed.items():
-            alert = Alert(fingerprint, "firing", those[0].labels, those[0].annotations, starts_at)
-            targets = tuple(one.target for one in those)
+        for (fingerprint, starts_at), follow_ups in owed.items():
+            alert = Alert(fingerprint, "firing", follow_ups[0].labels, follow_ups[0].annotations, starts_at)
+            targets = tuple(unanswered.target for unanswered in follow_ups)
             shape = shape_of(alert.labels)
-            self._arrived.append(_Arrival(shape, alert, starts_at, targets, until))
+            self._arrivals.add(Arrival(shape, alert, starts_at, targets, until))
         if owed:
             _log.info("follow_ups_taken_up", alerts=len(owed))
             self.wake()
@@ -205,24 +168,20 @@ class Enrichment:
             verdicts = await self.questions.ask([await self._with_past(case)])
             if verdicts[0] is None:
                 raise Rejected(f"{self.enricher.name} gave no answer for it")
-            kept = self._kept(case, verdicts[0])
+            verdict = self._kept(case, verdicts[0])
             if corrected := await self._corrected([case.shape]):
                 return corrected[case.shape]
-            await self._store.keep([kept], now=self._clock())
+            await self._store.keep([verdict], now=self._clock())
         finally:
             self.questions.kept([case])
-        self.learn(kept)
-        return kept
+        self.learn(verdict)
+        return verdict
 
-    def learn(self, kept: KeptVerdict) -> None:
+    def learn(self, verdict: KeptVerdict) -> None:
         """It is known from now on."""
         now = self._clock()
-        self._fresh[kept.shape] = now + self.policy.deadline
-        if len(self._known) >= _MAX_KNOWN:
-            self._known = {shape: until for shape, until in self._known.items() if until > now}
-        if len(self._known) >= _MAX_KNOWN:
-            self._known.clear()  # the database knows them still
-        self._known[kept.shape] = now + self.policy.serves_for
+        self._fresh[verdict.shape] = now + self.policy.deadline
+        self._arrivals.learn(verdict.shape, now=now, until=now + self.policy.serves_for)
 
     async def _let_stragglers_go(self) -> None:
         """What was routed just before its shape was known, and committed just after, waits for nothing any more."""
@@ -234,42 +193,43 @@ class Enrichment:
     def _collect(self) -> None:
         """Sort what arrived by shape; forget shapes that nobody waits for any more."""
         now = self._clock()
-        for shape in [shape for shape, held in self._waiting.items() if held.deadline < now and not held.is_asked]:
+        for shape in [
+            shape for shape, waiting in self._waiting.items() if waiting.deadline < now and not waiting.is_asked
+        ]:
             del self._waiting[shape]
-        while self._arrived:
-            arrival = self._arrived.popleft()
-            held = self._waiting.get(arrival.shape)
-            if held is None:
+        while (arrival := self._arrivals.take()) is not None:
+            waiting = self._waiting.get(arrival.shape)
+            if waiting is None:
                 if len(self._waiting) >= MAX_WAITING_SHAPES:
                     self._observer.failed("too_many_shapes")
                     continue
-                held = self._waiting[arrival.shape] = _Waiting(_case(arrival), arrival.deadline, [])
+                waiting = self._waiting[arrival.shape] = _Waiting(_case(arrival), arrival.deadline, [])
             else:
-                held.case = msgspec.structs.replace(held.case, waiting=held.case.waiting + 1)
-                held.deadline = max(held.deadline, arrival.deadline)
-            room = _MAX_TOLD - len(held.told)
+                waiting.case = msgspec.structs.replace(waiting.case, waiting=waiting.case.waiting + 1)
+                waiting.deadline = max(waiting.deadline, arrival.deadline)
+            room = _MAX_OWED - len(waiting.owed)
             key = (arrival.alert.fingerprint, arrival.starts_at)
-            held.told += [(*key, name) for name in arrival.targets if self._takes_follow_ups(name)][: max(room, 0)]
+            waiting.owed += [(*key, name) for name in arrival.targets if self._takes_follow_ups(name)][: max(room, 0)]
 
     async def _to_ask(self) -> list[list[Case]]:
         """What nobody knows and nobody else asks for, cases of one alertname together."""
-        shapes = [shape for shape, held in self._waiting.items() if not held.is_asked]
+        shapes = [shape for shape, waiting in self._waiting.items() if not waiting.is_asked]
         if not shapes:
             return []
         now = self._clock()
-        found = await self._store.newest(shapes, since=now - self.policy.serves_for)
+        known = await self._store.newest(shapes, since=now - self.policy.serves_for)
         for shape in shapes:
-            self._observer.cache("database", is_hit=shape in found)
-        if found:
-            await self._tell_known(found)
-        unknown = [shape for shape in shapes if shape in self._waiting and shape not in found]
+            self._observer.cache("database", is_hit=shape in known)
+        if known:
+            await self._follow_up_known(known)
+        unknown = [shape for shape in shapes if shape in self._waiting and shape not in known]
         unknown = await self._without_storms(unknown)
         until = now + self.policy.call_timeout + _CLAIM_GRACE
         mine = await self._store.claim(unknown, owner=self._owner, now=now, until=until) if unknown else []
-        found = await self._store.newest(mine, since=now - self.policy.serves_for) if mine else {}
-        if found:  # another replica had its answer, and let go of its claim, between our two questions
-            await self._tell_known(found)
-            mine = [shape for shape in mine if shape not in found]
+        known = await self._store.newest(mine, since=now - self.policy.serves_for) if mine else {}
+        if known:  # another replica had its answer, and let go of its claim, between our two questions
+            await self._follow_up_known(known)
+            mine = [shape for shape in mine if shape not in known]
         for shape in mine:
             self._waiting[shape].is_asked = True
         cases = [self._waiting[shape].case for shape in mine]
@@ -288,14 +248,14 @@ class Enrichment:
             self._switchboard.say(Classified())
         return [shape for shape in shapes if shape not in beyond]
 
-    async def _tell_known(self, found: Mapping[str, KeptVerdict]) -> None:
+    async def _follow_up_known(self, verdicts: Mapping[str, KeptVerdict]) -> None:
         now = self._clock()
-        await self._store.let_go(list(found), unenriched=None, now=now)
-        for shape, kept in found.items():
-            self.learn(kept)
-            held = self._waiting.pop(shape, None)
-            if held is not None:
-                await self._store.follow_up(kept, told=held.told, now=now)
+        await self._store.let_go(list(verdicts), unenriched=None, now=now)
+        for shape, verdict in verdicts.items():
+            self.learn(verdict)
+            waiting = self._waiting.pop(shape, None)
+            if waiting is not None:
+                await self._store.follow_up(verdict, told=waiting.owed, now=now)
         self._switchboard.say(Classified())
 
     async def _ask(self, cases: Sequence[Case]) -> None:
@@ -338,22 +298,24 @@ class Enrichment:
 
     async def _keep(self, cases: Sequence[Case], verdicts: Sequence[Verdict | None]) -> None:
         now = self._clock()
-        kept = [self._kept(case, verdict) for case, verdict in zip(cases, verdicts, strict=True) if verdict]
-        if corrected := await self._corrected([one.shape for one in kept]):
-            await self._tell_known(corrected)
-            kept = [one for one in kept if one.shape not in corrected]
-        await self._store.keep(kept, now=now)
-        for one in kept:
-            self.learn(one)
-            held = self._waiting.get(one.shape)
-            if held is not None:
+        answers = [self._kept(case, verdict) for case, verdict in zip(cases, verdicts, strict=True) if verdict]
+        if corrected := await self._corrected([verdict.shape for verdict in answers]):
+            await self._follow_up_known(corrected)
+            answers = [verdict for verdict in answers if verdict.shape not in corrected]
+        await self._store.keep(answers, now=now)
+        for verdict in answers:
+            self.learn(verdict)
+            waiting = self._waiting.get(verdict.shape)
+            if waiting is not None:
                 self._collect()
-                await self._store.follow_up(one, told=held.told, now=now)
+                await self._store.follow_up(verdict, told=waiting.owed, now=now)
 
     async def _corrected(self, shapes: Sequence[str]) -> dict[str, KeptVerdict]:
         """What persons said of these, perhaps while the question was on its way: no answer may take its place."""
-        found = await self._store.newest(shapes, since=self._clock()) if shapes else {}
-        return {shape: kept for shape, kept in found.items() if kept.verdict.classification.source == "person"}
+        newest = await self._store.newest(shapes, since=self._clock()) if shapes else {}
+        return {
+            shape: verdict for shape, verdict in newest.items() if verdict.verdict.classification.source == "person"
+        }
 
     async def _with_past(self, case: Case) -> Case:
         """The case with what the history knows, if it answers: without, the alert itself must do."""
@@ -367,7 +329,7 @@ class Enrichment:
         return KeptVerdict(self._make_id(self._clock()), case.shape, case.fingerprint, verdict)
 
 
-def _case(arrival: _Arrival) -> Case:
+def _case(arrival: Arrival) -> Case:
     alert = arrival.alert
     return Case(arrival.shape, alert.fingerprint, dict(alert.labels), dict(alert.annotations), arrival.starts_at)
 

@@ -191,7 +191,7 @@ class Ingest:
     def _say_what_was_kept(self, receipts: Sequence[Receipt], outcomes: Sequence[Outcome]) -> None:
         for receipt in receipts:
             self._switchboard.say(ReceiptKept(receipt))
-        if targets := frozenset[str]().union(*(outcome.told for outcome in outcomes)):
+        if targets := frozenset[str]().union(*(outcome.targets for outcome in outcomes)):
             self._switchboard.say(DeliveriesDue(targets))
 
 

@@ -14,8 +14,8 @@ import msgspec
 from alert_history.domain.change_text import change_text
 from alert_history.domain.delivery import TOLD_EVENTS, Attempt, Routing
 from alert_history.domain.note_text import note_text
+from alert_history.domain.notifying import reason_for
 from alert_history.domain.occurrence import EventKind
-from alert_history.domain.routing import reason_told
 from alert_history.ports import KeptVerdict, StoredDelivery, StoredEvent
 
 MOST_EVENTS = 100
@@ -106,20 +106,22 @@ def ledger(
     """
     shown = events[-MOST_EVENTS:]
     known = sorted(deliveries, key=lambda delivery: delivery.id)[-MOST_DELIVERIES:]
-    found = {key: list(held) for key, held in groupby(sorted(known, key=_key_of_delivery), key=_key_of_delivery)}
-    told: list[LedgerEvent] = []
+    deliveries_of = {
+        key: list(group) for key, group in groupby(sorted(known, key=_key_of_delivery), key=_key_of_delivery)
+    }
+    entries: list[LedgerEvent] = []
     room = _MOST_LINES
     is_complete = len(shown) == len(events) and len(known) == len(deliveries)
     for event in reversed(shown):
-        its = found.get(_key_of_event(event), [])
+        its = deliveries_of.get(_key_of_event(event), [])
         lines = list(islice(_lines(event, its, known=known, now=now), room + 1))
         is_complete = is_complete and len(lines) <= room
         lines = lines[:room]
         room -= len(lines)
         steps = list(_steps(event, its))
-        told.append(LedgerEvent(event.kind, event.at, event.receipt_id, event.source, event.receiver, steps, lines))
-    told.reverse()
-    return Ledger(list(_in_short(told, known)), _classification(classified), told, is_complete)
+        entries.append(LedgerEvent(event.kind, event.at, event.receipt_id, event.source, event.receiver, steps, lines))
+    entries.reverse()
+    return Ledger(list(_in_short(entries, known)), _classification(classified), entries, is_complete)
 
 
 def _key_of_delivery(delivery: StoredDelivery) -> tuple[int, datetime | None]:
@@ -147,14 +149,14 @@ def _steps(event: StoredEvent, deliveries: Sequence[StoredDelivery]) -> Iterator
 
 
 def _steps_of_state(event: StoredEvent) -> Iterator[LedgerStep]:
-    said = change_text(event.kind, event.detail or {})
+    change = change_text(event.kind, event.detail or {})
     if event.receipt_id is None:
-        yield LedgerStep("recorded", event.at, _clipped(said or "by this service itself"))
+        yield LedgerStep("recorded", event.at, _clipped(change or "by this service itself"))
         return
     origin = " ".join(word for word in (event.source, event.receiver and f"(receiver {event.receiver})") if word)
     yield LedgerStep("received", event.at, f"from {origin}" if origin else "its receipt is no longer kept")
     text = f"as change {event.number} of the occurrence, with its receipt"
-    yield LedgerStep("recorded", event.at, _clipped(f"{text}: {said}" if said else text))
+    yield LedgerStep("recorded", event.at, _clipped(f"{text}: {change}" if change else text))
 
 
 def _enrichment(deliveries: Sequence[StoredDelivery]) -> str | None:
@@ -174,9 +176,9 @@ def _enrichment(deliveries: Sequence[StoredDelivery]) -> str | None:
 def _classification(classified: KeptVerdict | None) -> LedgerStep | None:
     if classified is None:
         return None
-    told = classified.verdict.classification
-    text = f"{told.severity} with a confidence of {told.confidence:.2f}, by {told.model}: {told.summary}"
-    return LedgerStep("enriched", told.at, _clipped(text))
+    word = classified.verdict.classification
+    text = f"{word.severity} with a confidence of {word.confidence:.2f}, by {word.model}: {word.summary}"
+    return LedgerStep("enriched", word.at, _clipped(text))
 
 
 def _decision(event: StoredEvent) -> str:
@@ -186,10 +188,10 @@ def _decision(event: StoredEvent) -> str:
     if routing.reason is not None:
         return routing.reason
     parts = []
-    if routing.told:
-        parts.append(f"to be told: {', '.join(routing.told)}")
-    if routing.not_told:
-        parts.append(f"not told: {', '.join(routing.not_told)}")
+    if routing.targets:
+        parts.append(f"to be told: {', '.join(routing.targets)}")
+    if routing.left_out:
+        parts.append(f"not told: {', '.join(routing.left_out)}")
     return "; ".join(parts)
 
 
@@ -220,11 +222,11 @@ def _lines(
     for delivery in deliveries:
         yield _line(delivery, routing, known=known, now=now)
     made = {delivery.target for delivery in deliveries}
-    for name in routing.told:
+    for name in routing.targets:
         if name not in made:
-            reason = f"{reason_told(routing, name)}; what became of that is no longer on record"
+            reason = f"{reason_for(routing, name)}; what became of that is no longer on record"
             yield LedgerLine(name, "unknown", _clipped(reason), routing.routes.get(name))
-    for name, reason in routing.not_told.items():
+    for name, reason in routing.left_out.items():
         yield LedgerLine(name, "not_told", _clipped(reason))
 
 
@@ -270,7 +272,9 @@ def _reason(
     if fate == "superseded":
         return f"newer news went out instead: {newer.event if newer else 'of a later occurrence'}"
     why = (
-        reason_told(routing, delivery.target) if delivery.target in routing.told else "it was told of the alert before"
+        reason_for(routing, delivery.target)
+        if delivery.target in routing.targets
+        else "it was told of the alert before"
     )
     if fate == "pending" and last:
         return f"{why}; the last of {delivery.attempts} attempts: {last}"
@@ -292,18 +296,18 @@ def _superseding(delivery: StoredDelivery, known: Sequence[StoredDelivery]) -> S
 def _in_short(events: Sequence[LedgerEvent], deliveries: Sequence[StoredDelivery]) -> Iterator[LedgerTarget]:
     newest = {line.target: (event, line) for event in events if event.event in TOLD_EVENTS for line in event.targets}
     for name, (event, line) in sorted(newest.items()):
-        told = [
+        notified_at = [
             each.settled_at
             for each in deliveries
             if each.target == name and each.state == "delivered" and each.settled_at is not None
         ]
-        yield LedgerTarget(name, bool(told), min(told, default=None), event.event, line.fate, line.reason)
+        yield LedgerTarget(name, bool(notified_at), min(notified_at, default=None), event.event, line.fate, line.reason)
 
 
 def _routing(event: StoredEvent) -> Routing | None:
     """The decision on record."""
-    held = (event.detail or {}).get("routing")
-    return None if held is None else msgspec.convert(held, Routing)
+    record = (event.detail or {}).get("routing")
+    return None if record is None else msgspec.convert(record, Routing)
 
 
 def _clipped(text: str) -> str:

@@ -1,4 +1,4 @@
-"""Publishing: who is told. Each target has a worker of its own.
+"""Publishing: each target has a worker of its own. Who is notified of what is decided in `notifying`.
 
 A target that hangs, fails or limits its rate holds up its own worker and nobody else's. What a worker may not
 do now it leaves in the outbox, so nothing of it is lost with this process.
@@ -10,12 +10,8 @@ from collections.abc import Callable, Collection, Sequence
 import msgspec
 import structlog
 
-from alert_history.domain.alert import Alert
-from alert_history.domain.delivery import Routing
-from alert_history.domain.occurrence import Event
-from alert_history.domain.routes import Routes
-from alert_history.domain.routing import news_of, regrouped, route
-from alert_history.domain.target import Outgoing, TargetSpec
+from alert_history.domain.target import TargetSpec
+from alert_history.engine.notifying import Router
 from alert_history.engine.switchboard import Switchboard, TargetsTakenUp
 from alert_history.engine.turns import Turns
 from alert_history.engine.worker import TargetHealth, TargetWorker
@@ -27,37 +23,25 @@ MakeTarget = Callable[[TargetSpec], Target]
 
 
 class Publisher:
-    """All targets and their workers. `found` is what discovery calls; it is the recorder's router itself.
-
-    `routes` are those in force; None where each target's own query decides alone.
-    """
+    """All targets and their workers. `found` is what discovery calls; `router` decides by what it found."""
 
     def __init__(
         self,
         outbox: Outbox,
         *,
+        router: Router,
         make: MakeTarget,
         clock: Clock,
         switchboard: Switchboard,
-        routes: Routes | None = None,
     ) -> None:
         self._outbox = outbox
+        self._router = router
         self._make = make
         self._clock = clock
         self._switchboard = switchboard
         self._turns = Turns()
         self._specs: dict[str, TargetSpec] = {}
         self._workers: dict[str, tuple[TargetSpec, TargetWorker, asyncio.Task[None]]] = {}
-        self._routes = routes
-
-    @property
-    def routes(self) -> Routes | None:
-        """The routes in force; None where each target's own query decides alone."""
-        return self._routes
-
-    def take_up_routes(self, routes: Routes) -> None:
-        """Decide by these from now on."""
-        self._routes = routes
 
     @property
     def specs(self) -> list[TargetSpec]:
@@ -66,22 +50,18 @@ class Publisher:
 
     def health(self, name: str) -> TargetHealth:
         """How a target fares."""
-        held = self._workers.get(name)
-        return held[1].health if held else TargetHealth()
+        worker = self._worker(name)
+        return TargetHealth() if worker is None else worker.health
 
     def target(self, name: str) -> Target | None:
         """A working target by name."""
-        held = self._workers.get(name)
-        return held[1].target if held else None
+        worker = self._worker(name)
+        return None if worker is None else worker.target
 
     def takes_follow_ups(self, name: str) -> bool:
         """Whether a target can be told afterwards what an alert means."""
-        held = self._workers.get(name)
-        return held is not None and held[1].target.takes_follow_ups
-
-    def __call__(self, alert: Alert, event: Event) -> Routing | None:
-        """See `ports.Router`."""
-        return route(self.specs, news_of(alert, event), routes=self._routes)
+        worker = self._worker(name)
+        return worker is not None and worker.target.takes_follow_ups
 
     def found(self, specs: Sequence[TargetSpec]) -> None:
         """Take these as all the targets there are: start, replace and stop workers. Needs a running loop."""
@@ -92,16 +72,17 @@ class Publisher:
             self._stop_worker(name)
         # In order once and for all: every event asks for them.
         self._specs = dict(sorted(wanted.items(), key=lambda item: (-item[1].priority, item[0])))
+        self._router.take_up_targets(self.specs)
         self._switchboard.say(TargetsTakenUp(self.specs))
         _log.info("targets_found", targets=[spec.name for spec in specs])
 
-    def wake(self, told: Collection[str] | None = None) -> None:
+    def wake(self, names: Collection[str] | None = None) -> None:
         """There may be new work for these targets, by name; for all of them if it is not known for which.
 
         Those of higher priority are woken first.
         """
         for name in self._specs:
-            if name in self._workers and (told is None or name in told):
+            if name in self._workers and (names is None or name in names):
                 self._workers[name][1].wake()
 
     async def stop(self) -> None:
@@ -111,9 +92,9 @@ class Publisher:
 
     def _with_worker(self, spec: TargetSpec) -> TargetSpec:
         """Make sure that a usable target has a worker of exactly this spec; the spec, with a fault if it has one."""
-        held = self._workers.get(spec.name)
-        if held is not None:
-            if held[0] == spec:
+        running = self._workers.get(spec.name)
+        if running is not None:
+            if running[0] == spec:
                 return spec
             self._stop_worker(spec.name)
         if spec.fault is not None or not spec.is_enabled:
@@ -129,14 +110,15 @@ class Publisher:
             clock=self._clock,
             switchboard=self._switchboard,
             turns=self._turns,
-            regroup=self._regroup,
+            regroup=self._router.regroup,
         )
         task = asyncio.create_task(worker.run(), name=f"target {spec.name}")
         self._workers[spec.name] = (spec, worker, task)
         return spec
 
-    def _regroup(self, spec: TargetSpec, alert: Outgoing) -> Outgoing | None:
-        return None if self._routes is None else regrouped(alert, target=spec, routes=self._routes)
+    def _worker(self, name: str) -> TargetWorker | None:
+        running = self._workers.get(name)
+        return None if running is None else running[1]
 
     def _stop_worker(self, name: str) -> asyncio.Task[None]:
         _, _, task = self._workers.pop(name)

@@ -49,11 +49,12 @@ class Questions:
         *,
         classifications: Classifications,
         allowance: Allowance,
+        breaker: Breaker,
         timeout: timedelta,
         clock: Clock,
         observer: EnrichmentObserver,
     ) -> None:
-        self.breaker = Breaker(failures=5, pause=timedelta(seconds=30), clock=clock)
+        self.breaker = breaker
         self._enricher = enricher
         self._store = classifications
         self._allowance = allowance
@@ -142,5 +143,5 @@ class Questions:
 
 def _held_against(past: Past, verdict: Verdict) -> Verdict:
     """The verdict, with what the history says by itself: no enricher's own word on that counts."""
-    told = msgspec.structs.replace(verdict.classification, is_noise_by_history=supports_noise(past))
-    return msgspec.structs.replace(verdict, classification=told)
+    classification = msgspec.structs.replace(verdict.classification, is_noise_by_history=supports_noise(past))
+    return msgspec.structs.replace(verdict, classification=classification)

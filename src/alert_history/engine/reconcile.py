@@ -21,7 +21,7 @@ from alert_history.domain.decision import Decision, with_peers
 from alert_history.domain.standing import Rules, Witnesses
 from alert_history.engine.asking import Asked, Asking, OriginState, states_after
 from alert_history.engine.comparing import Answers, Comparison, Voice, voices
-from alert_history.engine.said import Said, api_sender
+from alert_history.engine.listing import Listing, api_sender
 from alert_history.engine.upkeep import every
 from alert_history.ports import ClaimRecorder, Clock, Reconciling, Store
 
@@ -90,9 +90,11 @@ class Comparing:
 
         Raises: StorageUnavailable; what was set right until then stays.
         """
-        witnesses = _with_restarts(self._recorder.witnesses, [one for asked in rounds for one in asked.said])
+        witnesses = _with_restarts(
+            self._recorder.witnesses, [listing for asked in rounds for listing in asked.listings]
+        )
         faults = {api_sender(source.partition("/")[2]): fault for source, fault in _silent(rounds[-1]).items()}
-        heard = voices([asked.said for asked in rounds], witnesses, faults)
+        heard = voices([asked.listings for asked in rounds], witnesses, faults)
         for voice in heard:
             voice.remember(*self._seen.get(voice.asked.source, (None, frozenset())))
         comparison = Comparison(heard, witnesses, sign_every_us=self._sign_every_us)
@@ -130,7 +132,7 @@ class Comparing:
 
     async def _keep_silences(self, heard: Sequence[Voice]) -> None:
         """Keep those that are new, or have changed since this process last kept them."""
-        listed = {silence.id: silence for voice in heard for one in voice.said for silence in one.silences}
+        listed = {silence.id: silence for voice in heard for listing in voice.listings for silence in listing.silences}
         news = [silence for name, silence in listed.items() if self._silences.get(name) != silence]
         for begin in range(0, len(news), _STEP_SIGNS):
             await self._reconciling.keep_silences(news[begin : begin + _STEP_SIGNS])
@@ -139,7 +141,7 @@ class Comparing:
 
     def _remember(self, heard: Sequence[Voice]) -> None:
         for voice in heard:
-            last = voice.said[-1]
+            last = voice.listings[-1]
             self._seen[voice.asked.source] = (last.asked.asked_us, frozenset(last.listed))
 
 
@@ -147,11 +149,11 @@ def _silent(asked: Asked) -> dict[str, str]:
     return {source: fault for source, fault in asked.faults.items() if source.startswith("alertmanager/")}
 
 
-def _with_restarts(witnesses: Witnesses, said: Sequence[Said]) -> Witnesses:
+def _with_restarts(witnesses: Witnesses, listings: Sequence[Listing]) -> Witnesses:
     """What is known of witnesses, and when each cluster that was asked began."""
-    for one in said:
-        sender, began_us = one.asked.sender, one.asked.began_us
-        if one.asked.kind == "witness" and began_us is not None:
+    for listing in listings:
+        sender, began_us = listing.asked.sender, listing.asked.began_us
+        if listing.asked.kind == "witness" and began_us is not None:
             known_us = witnesses.restarted_us.get(witnesses.of(sender), 0)
             if began_us > known_us + _RESTART_SLACK_US:
                 witnesses = witnesses.restarted(sender, began_us)
@@ -223,9 +225,9 @@ class Reconcile:
 
     def _show(self, state: Mapping[str, OriginState]) -> None:
         self.state = {source: state.get(source, OriginState()) for source in self._sources()}
-        for source, one in self.state.items():
-            if one.answered_at is not None:
-                self._observer.answered(source, one.answered_at)
+        for source, origin in self.state.items():
+            if origin.answered_at is not None:
+                self._observer.answered(source, origin.answered_at)
 
     def _count(self, report: Report) -> None:
         counted = Counter((correction.source, correction.kind) for correction in report.corrections)

@@ -19,11 +19,13 @@ from alert_history.domain.routes import Routes
 from alert_history.domain.target import Outgoing, TargetSpec
 
 if TYPE_CHECKING:
+    from alert_history.engine.arrivals import Arrivals
     from alert_history.engine.awaiting import AwaitedTargets
     from alert_history.engine.calling import Calls
     from alert_history.engine.enrich import Enrichment
     from alert_history.engine.lapse import Groups
     from alert_history.engine.modes import Modes
+    from alert_history.engine.notifying import Router
     from alert_history.engine.publish import Publisher
     from alert_history.engine.telemetry.commits import CommitMetrics
     from alert_history.engine.telemetry.enrichment import EnrichmentMetrics
@@ -136,7 +138,9 @@ class Listeners(NamedTuple):
     watchdog: "Watchdog"
     groups: "Groups"
     witnesses: "KnownWitnesses"
+    router: "Router"
     publisher: "Publisher"
+    arrivals: "Arrivals"
     enrichment: "Enrichment"
     modes: "Modes"
     targets: "AwaitedTargets"
@@ -151,8 +155,8 @@ def connect(board: "Switchboard", to: Listeners) -> None:
     board.join(AttemptEnded, lambda event: to.enrichment_metrics.attempted(event.status, event.alert))
     board.join(TargetsTakenUp, lambda _: to.targets.have_come())
     board.join(TargetsTakenUp, lambda event: to.publishing_metrics.discovered(event.specs))
-    board.join(RoutesChanged, lambda event: to.publisher.take_up_routes(event.routes))
-    board.join(ModeTakenUp, lambda event: to.enrichment.take_up_mode(event.mode))
+    board.join(RoutesChanged, lambda event: to.router.take_up_routes(event.routes))
+    board.join(ModeTakenUp, lambda event: to.arrivals.take_up_mode(event.mode))
     board.join(ModeTakenUp, lambda event: to.enrichment_metrics.mode_is(event.mode))
     board.join(ModeSwitched, lambda event: to.enrichment_metrics.switched(event.was, event.now))
     board.join(WordHeard, _at("mode", to.modes.look))

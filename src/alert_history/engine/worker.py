@@ -17,7 +17,7 @@ import structlog
 from aiolimiter import AsyncLimiter
 
 from alert_history.domain.delivery import Attempt, Leased, Settlement, is_given_up, retry_at
-from alert_history.domain.routing import reason_to_withhold
+from alert_history.domain.notifying import reason_to_withhold
 from alert_history.domain.target import Message, Outgoing, Sent, TargetSpec
 from alert_history.engine.breaker import Breaker
 from alert_history.engine.switchboard import AttemptEnded, Switchboard

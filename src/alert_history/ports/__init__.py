@@ -3,14 +3,15 @@
 Failure and order are promised in the docstrings.
 """
 
+from alert_history.domain.accuracy import Accuracy
+from alert_history.domain.classification import KeptVerdict
+from alert_history.domain.notifying import Router
 from alert_history.ports.archive import Archivable, RowFormat, Shelf
 from alert_history.ports.classifications import (
-    Accuracy,
     Allowance,
     Classifications,
     ClassifiedCount,
     Enricher,
-    KeptVerdict,
     Spent,
     Unanswered,
 )
@@ -27,7 +28,7 @@ from alert_history.ports.history import (
 )
 from alert_history.ports.outbox import DeliveryFilter, DeliveryPage, Outbox, QueueDepth, StoredDelivery
 from alert_history.ports.reconciling import Conflict, Reconciling
-from alert_history.ports.recording import ClaimRecorder, Recorder, Router
+from alert_history.ports.recording import ClaimRecorder, Recorder
 from alert_history.ports.signals import Signals
 from alert_history.ports.standings import Left, Standings
 from alert_history.ports.store import Lifecycle, Store

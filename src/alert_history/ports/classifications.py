@@ -6,18 +6,10 @@ from typing import Any, Protocol
 
 import msgspec
 
-from alert_history.domain.classification import Case, Past, Usage, Verdict
+from alert_history.domain.accuracy import Accuracy
+from alert_history.domain.classification import Case, KeptVerdict, Past, Usage, Verdict
 from alert_history.domain.severity import Severity
 from alert_history.errors import Retryable
-
-
-class KeptVerdict(msgspec.Struct, frozen=True):
-    """A classification as it is kept: for which shape, asked for by which alert, with what it took."""
-
-    id: str
-    shape: str
-    fingerprint: str
-    verdict: Verdict
 
 
 class Unanswered(msgspec.Struct, frozen=True):
@@ -49,15 +41,6 @@ class ClassifiedCount(msgspec.Struct, frozen=True):
     model: str
     severity: Severity
     count: int
-
-
-class Accuracy(msgspec.Struct, frozen=True):
-    """Of the classifications that a person looked at on one day (UTC): how many had the severity right."""
-
-    day: str
-    model: str
-    reviewed: int
-    right: int
 
 
 class Classifications(Protocol):

@@ -1,24 +1,10 @@
-"""The write side of a store, and who is asked whom to tell while it writes."""
+"""The write side of a store."""
 
 from collections.abc import Sequence
 from typing import Protocol
 
-from alert_history.domain.alert import Alert
-from alert_history.domain.delivery import Routing
-from alert_history.domain.occurrence import Event
 from alert_history.domain.receipt import Outcome, Receipt
 from alert_history.domain.standing import Witnesses
-
-
-class Router(Protocol):
-    """Who decides, inside the ingest transaction, which targets are told of an event."""
-
-    def __call__(self, alert: Alert, event: Event) -> Routing | None:
-        """The decision for all targets; None if there is nothing to decide. Pure and quick.
-
-        Raises: StorageUnavailable while the targets are not known yet.
-        """
-        ...
 
 
 class Recorder(Protocol):

@@ -15,13 +15,14 @@ from starlette.responses import Response
 from starlette.routing import Match, Route
 
 from alert_history import __version__
+from alert_history.engine.intake import new_id
 from alert_history.errors import AlertHistoryError
 from alert_history.web.http.operation import Operation, json_response, openapi
 from alert_history.web.http.permission import permissions
 from alert_history.web.http.problem import CONTENT_TYPE, Problem, problem, problem_of, retry_after
 from alert_history.web.ingest.documentation import ingest_paths, ingest_types
 from alert_history.web.ingest.paths import PATHS, path_of
-from alert_history.web.ingest.webhook import Receive, Scope, Send, Webhook, new_id, sane_request_id
+from alert_history.web.ingest.webhook import Receive, Scope, Send, Webhook, sane_request_id
 from alert_history.web.pages.page import Page
 from alert_history.web.pages.reference import ReferencePages
 from alert_history.web.telemetry import RequestMetrics

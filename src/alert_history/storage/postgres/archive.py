@@ -13,7 +13,7 @@ from alert_history.errors import Busy, QueryTimeout
 from alert_history.storage.postgres.connection import Connections, storage_errors
 from alert_history.storage.postgres.dialer import Connection
 from alert_history.storage.postgres.upkeep import PARTITIONED, create_partitions
-from alert_history.storage.shared.batch import encode_json
+from alert_history.storage.shared.json_text import encode_json
 from alert_history.zstd import compress, decompress
 
 _LOCK = 0x6172636869  # "archi"

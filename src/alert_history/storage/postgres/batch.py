@@ -12,7 +12,9 @@ from datetime import datetime
 import asyncpg
 
 from alert_history.domain.decision import Decision, Known, decide
+from alert_history.domain.notifying import Enqueued, notify
 from alert_history.domain.occurrence import Event, Sighting
+from alert_history.domain.sightings import is_same_word
 from alert_history.domain.standing import Rules, Witnesses
 from alert_history.errors import StorageUnavailable
 from alert_history.ports import Router
@@ -20,7 +22,6 @@ from alert_history.storage.postgres import statements as sql
 from alert_history.storage.postgres.deciding import lock_known, recall, write_decisions
 from alert_history.storage.postgres.dialer import Connection
 from alert_history.storage.postgres.rows import repeat_row, standing_row
-from alert_history.storage.shared.batch import Enqueued, is_same_word, tell
 
 _ROUNDS = 4
 
@@ -85,7 +86,7 @@ class Batch:
         if not known:
             return []
         decisions = [self._decide(fingerprint, one) for fingerprint, one in sorted(known.items())]
-        events, queue = tell(decisions, self._router, published=self.published)
+        events, queue = notify(decisions, self._router, published=self.published)
         rows = [standing_row(decision.fingerprint, decision.standing)[:3] for decision in decisions]
         done = await connection.execute(sql.INSERT_STANDINGS, *zip(*rows, strict=True))
         begun = [decision.fingerprint for decision in decisions]
@@ -101,7 +102,7 @@ class Batch:
         return begun
 
     async def _write(self, connection: Connection, decisions: Sequence[Decision]) -> None:
-        events, queue = tell(decisions, self._router, published=self.published)
+        events, queue = notify(decisions, self._router, published=self.published)
         await write_decisions(connection, decisions)
         self._take(decisions, events, queue)
 

@@ -5,10 +5,12 @@ from typing import Any
 
 import asyncpg
 
-from alert_history.domain.adopting import Kept, recalled
+from alert_history.domain.adopting import StoredOccurrence, recalled
 from alert_history.domain.decision import Decision, Known, let_mute
 from alert_history.domain.microseconds import from_us
-from alert_history.domain.occurrence import Event
+from alert_history.domain.muting import muting
+from alert_history.domain.notifying import Enqueued, notify
+from alert_history.domain.occurrence import Event, Key
 from alert_history.domain.standing import Standing
 from alert_history.ports import Router
 from alert_history.storage.postgres import statements as sql
@@ -23,7 +25,7 @@ from alert_history.storage.postgres.rows import (
     standing_row,
     update_occurrences,
 )
-from alert_history.storage.shared.batch import Enqueued, Key, muting, read_standing, tell
+from alert_history.storage.shared.standing_text import read_standing
 
 _HELD = "somebody else decides about one of these alerts"
 
@@ -66,7 +68,7 @@ async def recall(connection: Connection, fingerprints: Sequence[str]) -> dict[st
     """What the history holds of label sets whose standings were forgotten, or never made."""
     if not fingerprints:
         return {}
-    known: dict[str, list[Kept]] = {}
+    known: dict[str, list[StoredOccurrence]] = {}
     for kept in await fetch_kept(connection, sql.NEWEST_ALERTS, fingerprints):
         known.setdefault(kept.first.alert.fingerprint, []).append(kept)
     return {f: Known(recalled(kept), kept[-1].occurrence, kept[-1].first) for f, kept in known.items()}
@@ -80,7 +82,7 @@ async def open_before(connection: Connection, older: Mapping[str, str]) -> dict[
     return {fingerprint: before for fingerprint, before in older.items() if before in found}
 
 
-async def fetch_kept(connection: Connection, statement: str, fingerprints: Sequence[str]) -> list[Kept]:
+async def fetch_kept(connection: Connection, statement: str, fingerprints: Sequence[str]) -> list[StoredOccurrence]:
     """Occurrences as they are kept, by fingerprint and key, each with the targets that were told of it."""
     rows = await connection.fetch(statement, sorted(fingerprints))
     notified: dict[Key, list[str]] = {(row["fingerprint"], row["starts_at"]): [] for row in rows}
@@ -120,7 +122,7 @@ async def write_events(connection: Connection, events: Iterable[Event], queue: I
 
 async def write_and_tell(connection: Connection, decisions: Sequence[Decision], router: Router | None) -> None:
     """Write decisions, their events, and the deliveries that they make."""
-    events, queue = tell(decisions, router)
+    events, queue = notify(decisions, router)
     await write_decisions(connection, decisions)
     await write_events(connection, events, queue)
 

@@ -20,7 +20,8 @@ from alert_history.domain.target import Outgoing
 from alert_history.errors import NotFound
 from alert_history.ports import DeliveryFilter, DeliveryPage, QueueDepth, StoredDelivery
 from alert_history.storage.postgres.connection import Connections, storage_errors
-from alert_history.storage.shared.batch import encode_json, meaning
+from alert_history.storage.shared.delivery_text import meaning
+from alert_history.storage.shared.json_text import encode_json
 
 _COLUMNS = (
     "id, fingerprint, starts_at, target, event_key, event, receipt_id, state, created_at, due_at, lease_until, "

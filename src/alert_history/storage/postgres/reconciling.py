@@ -20,7 +20,8 @@ from alert_history.storage.postgres.deciding import lock_known, recall, write_an
 from alert_history.storage.postgres.dialer import Connection
 from alert_history.storage.postgres.rows import silence_row
 from alert_history.storage.postgres.standings import INSERT_STANDING, add_first, adopt_one
-from alert_history.storage.shared.batch import TURN_SETTING, read_standing
+from alert_history.storage.shared.standing_text import read_standing
+from alert_history.storage.shared.turn import TURN_SETTING
 
 _PAGE_ROWS = 2_000
 

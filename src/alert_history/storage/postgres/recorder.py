@@ -10,8 +10,12 @@ import asyncpg
 from alert_history.domain.alert import Note, Refused
 from alert_history.domain.decision import Decision, Known, with_peers
 from alert_history.domain.microseconds import from_us
-from alert_history.domain.occurrence import Sighting
+from alert_history.domain.muting import newest_silences
+from alert_history.domain.notes import NotePlace, PlacedNotes, key_of_note, place_notes, scoped_notes
+from alert_history.domain.occurrence import Key, Sighting
+from alert_history.domain.outcome import outcomes, quarantined
 from alert_history.domain.receipt import Outcome, Receipt
+from alert_history.domain.sightings import by_fingerprint, from_grafana, renamed
 from alert_history.domain.standing import Rules, Witnesses
 from alert_history.ports import Router
 from alert_history.storage.postgres import statements as sql
@@ -25,21 +29,7 @@ from alert_history.storage.postgres.rows import (
     receipt_row,
     silence_row,
 )
-from alert_history.storage.shared.batch import (
-    Key,
-    NotePlace,
-    PlacedNotes,
-    by_fingerprint,
-    from_grafana,
-    key_of_note,
-    newest_silences,
-    outcomes,
-    place_notes,
-    quarantined,
-    remember,
-    renamed,
-    scoped_notes,
-)
+from alert_history.storage.shared.recent import remember
 from alert_history.zstd import ZstdCompressor
 
 _ROUNDS = 4

@@ -6,26 +6,20 @@ from typing import Any
 
 import msgspec
 
-from alert_history.domain.adopting import Kept
+from alert_history.domain.adopting import StoredOccurrence, stored_sighting
 from alert_history.domain.alert import Refused, Silence
+from alert_history.domain.claim import shortest_wait_us
 from alert_history.domain.decision import Entry
 from alert_history.domain.microseconds import from_us, to_us
-from alert_history.domain.occurrence import ENDINGS, Event, Occurrence, Sighting
+from alert_history.domain.notifying import Enqueued
+from alert_history.domain.occurrence import ENDINGS, Event, Key, Occurrence, Sighting
 from alert_history.domain.receipt import Outcome, Receipt
-from alert_history.domain.standing import Standing
+from alert_history.domain.standing import Standing, closed_us
 from alert_history.storage.postgres import statements as sql
 from alert_history.storage.postgres.dialer import Connection
-from alert_history.storage.shared.batch import (
-    Enqueued,
-    Key,
-    closed_us,
-    encode_json,
-    json_or_none,
-    new_id,
-    shortest_wait_us,
-    standing_json,
-    stored_sighting,
-)
+from alert_history.storage.shared.ids import new_id
+from alert_history.storage.shared.json_text import encode_json, json_or_none
+from alert_history.storage.shared.standing_text import standing_json
 
 
 def read_occurrence(row: Any) -> Occurrence:
@@ -63,10 +57,10 @@ def first_sighting(row: Any, *, received_at: datetime) -> Sighting:
     )
 
 
-def read_kept(row: Any, *, notified: list[str]) -> Kept:
+def read_kept(row: Any, *, notified: list[str]) -> StoredOccurrence:
     """An occurrence from a whole row of `alerts`."""
     first = first_sighting(row, received_at=row["timestamp"])
-    return Kept(to_us(row["starts_at"]), read_occurrence(row), first, notified)
+    return StoredOccurrence(to_us(row["starts_at"]), read_occurrence(row), first, notified)
 
 
 async def update_occurrences(connection: Connection, occurrences: dict[Key, Occurrence]) -> None:
@@ -166,7 +160,7 @@ def queue_row(enqueued: Enqueued) -> tuple[Any, ...]:
     """
     event = enqueued.event
     return (
-        enqueued.id,
+        new_id(event.at),
         event.fingerprint,
         event.starts_at,
         enqueued.target,

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 
-from alert_history.domain.adopting import Kept, adopt
+from alert_history.domain.adopting import StoredOccurrence, adopt
 from alert_history.domain.claim import CLOCK_US
 from alert_history.domain.conflict import CONFLICT_LASTS
 from alert_history.domain.decision import Decision, Known, let_leave, let_pass
@@ -17,7 +17,8 @@ from alert_history.storage.postgres.connection import Connections, storage_error
 from alert_history.storage.postgres.deciding import fetch_kept, lock_known, write_and_tell
 from alert_history.storage.postgres.dialer import Connection
 from alert_history.storage.postgres.rows import first_sighting
-from alert_history.storage.shared.batch import FORGET_GROUPS_AFTER, encode_json, read_group
+from alert_history.storage.shared.json_text import encode_json
+from alert_history.storage.shared.standing_text import FORGET_GROUPS_AFTER, read_group
 
 _STEP_ROWS = 2_000
 _MICROSECOND = timedelta(microseconds=1)
@@ -197,7 +198,7 @@ async def adopt_one(
     if not is_dry_run:
         await connection.execute(INSERT_STANDING, fingerprint)
     known = await lock_known(connection, [fingerprint])
-    kept: list[Kept] = await fetch_kept(connection, _OCCURRENCES, [fingerprint])
+    kept: list[StoredOccurrence] = await fetch_kept(connection, _OCCURRENCES, [fingerprint])
     if not kept:
         return None
     standing = known[fingerprint].standing if fingerprint in known else None

@@ -9,7 +9,8 @@ import msgspec
 
 from alert_history.storage.postgres.connection import Connections, storage_errors
 from alert_history.storage.postgres.dialer import Connection
-from alert_history.storage.shared.batch import encode_json, lowest_uuid7
+from alert_history.storage.shared.ids import lowest_uuid7
+from alert_history.storage.shared.json_text import encode_json
 
 _DAY = timedelta(days=1)
 _WEEK = timedelta(days=7)

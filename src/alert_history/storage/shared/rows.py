@@ -7,7 +7,7 @@ import msgspec
 
 from alert_history.domain.classification import Verdict
 from alert_history.ports import KeptVerdict
-from alert_history.storage.shared.batch import encode_json
+from alert_history.storage.shared.json_text import encode_json
 
 
 def kept_of(row: Any) -> KeptVerdict:

@@ -7,23 +7,15 @@ from typing import Any
 
 import msgspec
 
+from alert_history.domain.accuracy import right_by_day
 from alert_history.domain.classification import Case, Past, Usage
 from alert_history.domain.microseconds import from_us, to_us
+from alert_history.domain.notifying import AWAITED, classified_event, follow_up_delivery
 from alert_history.domain.severity import Severity
 from alert_history.ports import Accuracy, ClassifiedCount, KeptVerdict, Spent, Unanswered
-from alert_history.storage.shared.batch import (
-    AWAITED,
-    IS_UNANSWERED,
-    MOST_UNANSWERED,
-    UNANSWERED_COLUMNS,
-    classified_event,
-    encode_json,
-    follow_up_delivery,
-    lowest_uuid7,
-    new_id,
-    right_by_day,
-    said,
-)
+from alert_history.storage.shared.delivery_text import IS_UNANSWERED, MOST_UNANSWERED, UNANSWERED_COLUMNS
+from alert_history.storage.shared.ids import lowest_uuid7, new_id
+from alert_history.storage.shared.json_text import encode_json
 from alert_history.storage.shared.rows import kept_of, row_of
 from alert_history.storage.sqlite import rows as sql
 from alert_history.storage.sqlite.connection import Connections
@@ -118,7 +110,7 @@ class SqliteClassifications:
     async def past(self, case: Case) -> Past:
         """See `ports.Classifications.past`."""
         told = await self.history(case.shape, limit=1)
-        return await past(self._connections, case, said=said(told[0]) if told else None)
+        return await past(self._connections, case, said=told[0].severity_and_advice if told else None)
 
     async def history(self, shape: str, *, limit: int) -> list[KeptVerdict]:
         """See `ports.Classifications.history`."""

@@ -6,9 +6,10 @@ from collections.abc import Iterable, Sequence
 from alert_history.domain.adopting import recalled
 from alert_history.domain.decision import Decision, Entry, Known, let_mute
 from alert_history.domain.microseconds import to_us
-from alert_history.domain.occurrence import Event
+from alert_history.domain.muting import muting
+from alert_history.domain.occurrence import Event, Key
 from alert_history.domain.standing import Standing
-from alert_history.storage.shared.batch import Key, muting, read_standing
+from alert_history.storage.shared.standing_text import read_standing
 from alert_history.storage.sqlite import rows as sql
 from alert_history.storage.sqlite.standing_log import StandingLog
 

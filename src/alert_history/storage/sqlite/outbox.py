@@ -15,7 +15,8 @@ from alert_history.domain.speaker import split_scope
 from alert_history.domain.target import Outgoing
 from alert_history.errors import NotFound
 from alert_history.ports import DeliveryFilter, DeliveryPage, QueueDepth, StoredDelivery
-from alert_history.storage.shared.batch import encode_json, meaning
+from alert_history.storage.shared.delivery_text import meaning
+from alert_history.storage.shared.json_text import encode_json
 from alert_history.storage.shared.reads import time_of
 from alert_history.storage.sqlite.connection import Connections
 

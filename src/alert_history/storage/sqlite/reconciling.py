@@ -18,7 +18,9 @@ from alert_history.domain.occurrence import occurrence_id
 from alert_history.domain.reconciling import Answer, Listed
 from alert_history.domain.standing import Rules, Witnesses
 from alert_history.ports import Conflict, Router
-from alert_history.storage.shared.batch import TURN_SETTING, encode_json, read_standing
+from alert_history.storage.shared.json_text import encode_json
+from alert_history.storage.shared.standing_text import read_standing
+from alert_history.storage.shared.turn import TURN_SETTING
 from alert_history.storage.sqlite import rows as sql
 from alert_history.storage.sqlite.connection import Connections
 from alert_history.storage.sqlite.deciding import recall

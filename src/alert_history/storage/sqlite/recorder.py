@@ -14,29 +14,18 @@ from itertools import islice, starmap
 from alert_history.domain.alert import Note
 from alert_history.domain.decision import Decision, Known, decide, with_peers
 from alert_history.domain.microseconds import from_us, to_us
-from alert_history.domain.occurrence import Sighting
+from alert_history.domain.muting import newest_silences
+from alert_history.domain.notes import NotePlace, PlacedNotes, key_of_note, place_notes, scoped_notes
+from alert_history.domain.notifying import notify
+from alert_history.domain.occurrence import Key, Sighting
+from alert_history.domain.outcome import outcomes, quarantined
 from alert_history.domain.receipt import Outcome, Receipt
+from alert_history.domain.sightings import by_fingerprint, from_grafana, is_same_word, renamed
 from alert_history.domain.standing import Rules, Witnesses
 from alert_history.errors import UnstorableReceipt
 from alert_history.ports import Router
-from alert_history.storage.shared.batch import (
-    Key,
-    NotePlace,
-    PlacedNotes,
-    by_fingerprint,
-    from_grafana,
-    is_same_word,
-    key_of_note,
-    newest_silences,
-    outcomes,
-    place_notes,
-    quarantined,
-    read_standing,
-    remember,
-    renamed,
-    scoped_notes,
-    tell,
-)
+from alert_history.storage.shared.recent import remember
+from alert_history.storage.shared.standing_text import read_standing
 from alert_history.storage.sqlite import rows as sql
 from alert_history.storage.sqlite.connection import Connections, storage_errors
 from alert_history.storage.sqlite.deciding import find_known, mute, recall, write_decisions
@@ -88,7 +77,7 @@ class SqliteRecorder:
         groups = renamed(groups, _open_before(connection, from_grafana(groups, self._seen)))
         left = {f: s for f, s in groups.items() if not self._count_repeats(connection, f, s)}
         decisions = self._decide(connection, left, recalls=recalls)
-        events, queue = tell(decisions, self._router, published={r.id for r in receipts if r.publish})
+        events, queue = notify(decisions, self._router, published={r.id for r in receipts if r.publish})
         ids = write_decisions(connection, decisions, self._log)
         connection.executemany(sql.INSERT_EVENT, [sql.event_row(ids[e.fingerprint, e.starts_at], e) for e in events])
         connection.executemany(sql.INSERT_QUEUE, map(sql.queue_row, queue))

@@ -10,26 +10,21 @@ from typing import Any
 
 import msgspec
 
-from alert_history.domain.adopting import Kept
+from alert_history.domain.adopting import StoredOccurrence, stored_sighting
 from alert_history.domain.alert import Refused, Silence
+from alert_history.domain.claim import shortest_wait_us
 from alert_history.domain.decision import Entry
 from alert_history.domain.microseconds import from_us, to_us
+from alert_history.domain.notifying import Enqueued
 from alert_history.domain.occurrence import Event, Occurrence, Sighting
 from alert_history.domain.receipt import Outcome, Receipt
 from alert_history.domain.speaker import SCOPE_MARK, split_scope
-from alert_history.domain.standing import Standing
+from alert_history.domain.standing import Standing, closed_us
 from alert_history.storage.shared import tables
-from alert_history.storage.shared.batch import (
-    Enqueued,
-    closed_us,
-    encode_json,
-    json_or_none,
-    new_id,
-    shortest_wait_us,
-    standing_json,
-    stored_sighting,
-)
+from alert_history.storage.shared.ids import new_id
+from alert_history.storage.shared.json_text import encode_json, json_or_none
 from alert_history.storage.shared.reads import time_of
+from alert_history.storage.shared.standing_text import standing_json
 
 IDS_A_MICROSECOND = 256
 """How many ids of `alerts` a microsecond of `timestamp` has."""
@@ -195,10 +190,10 @@ def first_sighting(row: sqlite3.Row, *, received_at: datetime) -> Sighting:
     )
 
 
-def read_kept(row: sqlite3.Row, *, notified: list[str]) -> Kept:
+def read_kept(row: sqlite3.Row, *, notified: list[str]) -> StoredOccurrence:
     """An occurrence from a whole row of `alerts`."""
     first = first_sighting(row, received_at=from_us(row["timestamp"]))
-    return Kept(row["starts_at"], read_occurrence(row), first, notified)
+    return StoredOccurrence(row["starts_at"], read_occurrence(row), first, notified)
 
 
 def notified(connection: sqlite3.Connection, row: sqlite3.Row) -> list[str]:
@@ -263,7 +258,7 @@ def queue_row(enqueued: Enqueued) -> tuple[Any, ...]:
     """The arguments of INSERT_QUEUE."""
     event = enqueued.event
     return (
-        enqueued.id,
+        new_id(event.at),
         event.fingerprint,
         to_us(event.starts_at),
         enqueued.target,

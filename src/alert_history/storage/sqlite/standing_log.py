@@ -10,7 +10,7 @@ import sqlite3
 from collections.abc import Iterable
 from typing import Any
 
-from alert_history.storage.shared.batch import encode_json
+from alert_history.storage.shared.json_text import encode_json
 
 MOVE_FROM = 4_000
 """How many may wait: below that they are not worth moving."""

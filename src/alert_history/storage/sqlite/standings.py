@@ -11,10 +11,12 @@ from alert_history.domain.decision import Decision, Known, let_leave, let_pass
 from alert_history.domain.group import SeenGroup
 from alert_history.domain.lapsing import UNSEEN_STALE_AFTER_US
 from alert_history.domain.microseconds import to_us
-from alert_history.domain.occurrence import Event
+from alert_history.domain.notifying import Enqueued, notify
+from alert_history.domain.occurrence import Event, Key
 from alert_history.domain.standing import Rules
 from alert_history.ports import Left, Router
-from alert_history.storage.shared.batch import FORGET_GROUPS_AFTER, Enqueued, Key, encode_json, read_group, tell
+from alert_history.storage.shared.json_text import encode_json
+from alert_history.storage.shared.standing_text import FORGET_GROUPS_AFTER, read_group
 from alert_history.storage.sqlite import rows as sql
 from alert_history.storage.sqlite.connection import Connections
 from alert_history.storage.sqlite.deciding import find_known, write_decisions
@@ -157,7 +159,7 @@ def write(
     connection: sqlite3.Connection, decisions: Sequence[Decision], log: StandingLog, *, router: Router | None
 ) -> None:
     """Write decisions, their events, and the deliveries that they make."""
-    events, queue = tell(decisions, router)
+    events, queue = notify(decisions, router)
     ids = write_decisions(connection, decisions, log)
     _insert(connection, events, queue, ids=ids)
 

@@ -1,4 +1,7 @@
-"""The read API: history, occurrences, timelines, quarantine."""
+"""The read API: history, occurrences, timelines, quarantine.
+
+Holds parameters and answers; `engine.history` traces an occurrence.
+"""
 
 from datetime import datetime
 from http import HTTPStatus
@@ -10,25 +13,18 @@ from msgspec import Meta
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from alert_history.domain.classification import shape_of
 from alert_history.domain.matching import parse_query
-from alert_history.domain.microseconds import from_us
-from alert_history.domain.occurrence import split_occurrence_id
 from alert_history.domain.permission import Permission
 from alert_history.domain.times import parse_time
-from alert_history.engine.ledger import MOST_DELIVERIES, MOST_EVENTS, Ledger, ledger
-from alert_history.errors import InvalidQuery, NotFound
+from alert_history.engine.history import Moved, Timeline, TracedAlert, Tracing
+from alert_history.errors import InvalidQuery
 from alert_history.ports import (
-    Classifications,
     Clock,
-    DeliveryFilter,
     History,
     HistoryFilter,
-    Outbox,
     PageRequest,
     QuarantinedAlert,
     StoredAlert,
-    StoredEvent,
 )
 from alert_history.web.http.operation import Operation
 
@@ -87,19 +83,6 @@ class OccurrenceParameters(msgspec.Struct, frozen=True):
     id: Annotated[str, Meta(description="`id` of an alert in `/history`")]
 
 
-class TracedAlert(StoredAlert, frozen=True, kw_only=True):
-    """One occurrence with its ledger: what was received, decided and done, and why somebody was told or not."""
-
-    ledger: Ledger
-
-
-class Timeline(msgspec.Struct, frozen=True):
-    """An occurrence and everything that happened to it, oldest first."""
-
-    alert: StoredAlert
-    events: list[StoredEvent]
-
-
 class QuarantineParameters(msgspec.Struct, frozen=True):
     """Which page of the quarantine."""
 
@@ -118,12 +101,11 @@ class QuarantineAnswer(msgspec.Struct, frozen=True):
 
 
 class HistoryApi:
-    """The handlers, on one history and what else is known of its occurrences."""
+    """The handlers, on one history and what traces its occurrences."""
 
-    def __init__(self, history: History, *, outbox: Outbox, classifications: Classifications, clock: Clock) -> None:
+    def __init__(self, history: History, tracing: Tracing, *, clock: Clock) -> None:
         self._history = history
-        self._outbox = outbox
-        self._classifications = classifications
+        self._tracing = tracing
         self._clock = clock
 
     def operations(self) -> list[Operation]:
@@ -196,35 +178,25 @@ class HistoryApi:
         page = PageRequest(
             asked.limit, asked.offset, asked.cursor, asked.sort, wants_exact_total=asked.total == "exact"
         )
-        found = await self._history.page(wanted, page)
+        answer = await self._history.page(wanted, page)
         return AlertPage(
-            found.alerts,
-            found.total,
-            found.is_total_exact,
+            answer.alerts,
+            answer.total,
+            answer.is_total_exact,
             asked.limit,
             asked.offset,
-            found.next_cursor,
+            answer.next_cursor,
         )
 
     async def find(self, _: Request, asked: OccurrenceParameters) -> TracedAlert | Response:
         """`GET /api/v1/alerts/{id}`."""
-        alert = await self._history.find(asked.id)
-        if alert.id != asked.id:  # it turned out to be part of that one
-            return RedirectResponse(alert.id, HTTPStatus.PERMANENT_REDIRECT)
-        events = await self._history.timeline(asked.id, newest=MOST_EVENTS + 1)
-        fingerprint, starts_at = key_of(alert.id)
-        wanted = DeliveryFilter(fingerprint=fingerprint, starts_at=starts_at, limit=MOST_DELIVERIES + 1)
-        page = await self._outbox.deliveries(wanted)
-        said = await self._classifications.history(shape_of(alert.labels), limit=1)
-        told = ledger(events, page.deliveries, classified=said[0] if said else None, now=self._clock())
-        return TracedAlert(**msgspec.structs.asdict(alert), ledger=told)
+        alert = await self._tracing.trace(asked.id)
+        return _redirect(alert.id) if isinstance(alert, Moved) else alert
 
     async def timeline(self, _: Request, asked: OccurrenceParameters) -> Timeline | Response:
         """`GET /api/v1/alerts/{id}/timeline`."""
-        alert = await self._history.find(asked.id)
-        if alert.id != asked.id:  # as above
-            return RedirectResponse(f"../{alert.id}/timeline", HTTPStatus.PERMANENT_REDIRECT)
-        return Timeline(alert, await self._history.timeline(asked.id))
+        timeline = await self._tracing.timeline(asked.id)
+        return _redirect(f"../{timeline.id}/timeline") if isinstance(timeline, Moved) else timeline
 
     async def quarantine(self, _: Request, asked: QuarantineParameters) -> QuarantineAnswer:
         """`GET /api/v1/quarantine`."""
@@ -234,12 +206,9 @@ class HistoryApi:
         return QuarantineAnswer(page.quarantine, page.total, page.is_total_exact, asked.limit, page.next_cursor)
 
 
-def key_of(occurrence_id: str) -> tuple[str, datetime]:
-    """The fingerprint with its scope, and the key, of an occurrence that was found."""
-    parts = split_occurrence_id(occurrence_id)
-    if parts is None:
-        raise NotFound(f"{occurrence_id!r} is no id of an occurrence")
-    return parts[0], from_us(parts[1])
+def _redirect(path: str) -> Response:
+    """For good: what was joined to another occurrence stays joined."""
+    return RedirectResponse(path, HTTPStatus.PERMANENT_REDIRECT)
 
 
 def _time(text: str | None, now: datetime, *, of: str) -> datetime | None:

@@ -1,6 +1,8 @@
-"""Publishing over HTTP: targets, mode, statistics, deliveries, replay."""
+"""Publishing over HTTP: targets, mode, statistics, deliveries, replay.
 
-import os
+Holds parameters and answers; what is asked and done is in `engine.targets`.
+"""
+
 from datetime import datetime
 from typing import Annotated, Literal
 
@@ -10,12 +12,8 @@ from starlette.requests import Request
 
 from alert_history.domain.delivery import State
 from alert_history.domain.permission import Permission
-from alert_history.domain.receipt import RANDOM_ID_BYTES, time_ordered_id
-from alert_history.domain.target import Message, Outgoing, TargetSpec
-from alert_history.engine.publish import Publisher
-from alert_history.engine.worker import TargetHealth
-from alert_history.errors import DeliveryError, NotFound
-from alert_history.ports import Clock, DeliveryFilter, Discovery, Outbox, QueueDepth, StoredDelivery
+from alert_history.engine.targets import HealthStatus, Readiness, Targets, TargetState
+from alert_history.ports import DeliveryFilter, Outbox, StoredDelivery
 from alert_history.web.api.history import Limit
 from alert_history.web.http.operation import Operation
 
@@ -33,7 +31,7 @@ class TargetAnswer(msgspec.Struct, frozen=True):
     url: str
     enabled: bool
     priority: int
-    health_status: Literal["healthy", "degraded", "unhealthy", "unknown", "broken", "disabled"]
+    health_status: HealthStatus
     total_publishes: int
     successful_publishes: int
     failed_publishes: int
@@ -120,22 +118,11 @@ class ReplayAnswer(msgspec.Struct, frozen=True):
 
 
 class PublishingApi:
-    """The handlers. `discovery` is None where no targets are looked for, and `nobody_is_told` says why."""
+    """The handlers, on the targets and the outbox."""
 
-    def __init__(
-        self,
-        publisher: Publisher,
-        outbox: Outbox,
-        *,
-        discovery: Discovery | None,
-        nobody_is_told: str | None,
-        clock: Clock,
-    ) -> None:
-        self._publisher = publisher
+    def __init__(self, targets: Targets, outbox: Outbox) -> None:
+        self._targets = targets
         self._outbox = outbox
-        self._discovery = discovery
-        self._nobody_is_told = nobody_is_told
-        self._clock = clock
 
     def operations(self) -> list[Operation]:
         """All operations of this API."""
@@ -195,62 +182,43 @@ class PublishingApi:
 
     async def targets(self, _: Request, __: None) -> list[TargetAnswer]:
         """`GET /publishing/targets`."""
-        depth = await self._outbox.depth()
-        answers = [self._answer(spec, depth.get(spec.name)) for spec in self._publisher.specs]
-        fault = None if self._discovery is None else self._discovery.state().fault
-        if fault is not None:  # or who looks here would take the list for complete
-            place = TargetSpec(_DISCOVERY, format="", fields={}, fault=fault)
-            answers.append(self._answer(place, None))
-        return answers
+        return [_answer(state) for state in await self._targets.states()]
 
     async def mode(self, _: Request, __: None) -> ModeAnswer:
         """`GET /publishing/mode`."""
-        usable = [spec for spec in self._publisher.specs if spec.fault is None and spec.is_enabled]
-        state = None if self._discovery is None else self._discovery.state()
-        is_telling = self._nobody_is_told is None and bool(usable)
+        readiness = self._targets.readiness()
+        discovery = readiness.discovery
         return ModeAnswer(
-            mode="intelligent" if is_telling else "metrics_only",
-            targets_available=bool(usable),
-            targets_count=len(usable),
-            last_discovery_refresh=None if state is None else state.refreshed_at,
-            kubernetes_available=state is not None and state.kind == "kubernetes" and state.is_available,
-            description=self._description(len(usable)),
-            discovery_fault=None if state is None else state.fault,
+            mode="intelligent" if readiness.is_notifying else "metrics_only",
+            targets_available=bool(readiness.usable),
+            targets_count=readiness.usable,
+            last_discovery_refresh=None if discovery is None else discovery.refreshed_at,
+            kubernetes_available=discovery is not None and discovery.kind == "kubernetes" and discovery.is_available,
+            description=_description(readiness),
+            discovery_fault=None if discovery is None else discovery.fault,
         )
 
     async def stats(self, _: Request, __: None) -> StatsAnswer:
         """`GET /publishing/stats`."""
-        depth = await self._outbox.depth()
-        health = [self._publisher.health(spec.name) for spec in self._publisher.specs]
-        succeeded, failed = sum(h.succeeded for h in health), sum(h.failed for h in health)
+        totals = await self._targets.totals()
         return StatsAnswer(
-            total_publishes=succeeded + failed,
-            successful_publishes=succeeded,
-            failed_publishes=failed,
-            success_rate=succeeded / (succeeded + failed) if succeeded + failed else None,
-            queue_size=sum(each.waiting for each in depth.values()),
-            oldest_queued_at=min((each.oldest for each in depth.values()), default=None),
-            targets_count=len(health),
+            total_publishes=totals.succeeded + totals.failed,
+            successful_publishes=totals.succeeded,
+            failed_publishes=totals.failed,
+            success_rate=totals.success_rate,
+            queue_size=totals.waiting,
+            oldest_queued_at=totals.oldest,
+            targets_count=totals.targets,
         )
 
     async def refresh(self, _: Request, __: None) -> RefreshAnswer:
         """`POST /publishing/targets/refresh`."""
-        refreshed_at = None
-        if self._discovery is not None:
-            await self._discovery.refresh()
-            refreshed_at = self._discovery.state().refreshed_at
-        return RefreshAnswer(len(self._publisher.specs), refreshed_at)
+        return RefreshAnswer(*await self._targets.refresh())
 
     async def test(self, _: Request, asked: TargetParameters) -> TestAnswer:
         """`POST /publishing/test/{target}`: one attempt, outside the outbox."""
-        target = self._publisher.target(asked.target)
-        if target is None:
-            raise NotFound(f"no working target {asked.target!r}")
-        try:
-            await target.send(_test_message(self._clock()))
-        except DeliveryError as error:
-            return TestAnswer(asked.target, is_delivered=False, reason=str(error))
-        return TestAnswer(asked.target, is_delivered=True, reason="")
+        fault = await self._targets.test(asked.target)
+        return TestAnswer(asked.target, is_delivered=fault is None, reason=fault or "")
 
     async def deliveries(self, _: Request, asked: DeliveriesParameters) -> DeliveriesAnswer:
         """`GET /api/v1/deliveries`."""
@@ -266,54 +234,35 @@ class PublishingApi:
 
     async def replay(self, _: Request, asked: DeliveryParameters) -> ReplayAnswer:
         """`POST /api/v1/deliveries/{id}/replay`."""
-        replayed = await self._outbox.replay(now=self._clock(), delivery_id=asked.id)
-        self._publisher.wake()
-        return ReplayAnswer(replayed)
-
-    def _answer(self, spec: TargetSpec, depth: QueueDepth | None) -> TargetAnswer:
-        health = self._publisher.health(spec.name)
-        target = self._publisher.target(spec.name)
-        return TargetAnswer(
-            name=spec.name,
-            format=spec.format,
-            url="" if target is None else target.url_shown(),
-            enabled=spec.is_enabled and spec.fault is None and health.gone is None,
-            priority=spec.priority,
-            health_status=_health_status(spec, health),
-            total_publishes=health.succeeded + health.failed,
-            successful_publishes=health.succeeded,
-            failed_publishes=health.failed,
-            last_successful_publish=health.last_success_at,
-            last_failure=health.last_failure,
-            queue_size=0 if depth is None else depth.waiting,
-            match=spec.match_text,
-            fault=spec.fault or (health.gone and f"it wants no more messages: {health.gone}"),
-        )
-
-    def _description(self, usable: int) -> str:
-        if self._nobody_is_told is not None:
-            return f"alerts are kept, nobody is told: {self._nobody_is_told}"
-        if not usable:
-            return "alerts are kept, nobody is told: no usable target was found"
-        return f"alerts are passed on to {usable} target{'s' if usable > 1 else ''}"
+        return ReplayAnswer(await self._targets.replay(asked.id))
 
 
-_DISCOVERY = "(discovery)"  # no Secret can be called so
-_UNHEALTHY_FAILURES = 5
+def _answer(state: TargetState) -> TargetAnswer:
+    health = state.health
+    return TargetAnswer(
+        name=state.spec.name,
+        format=state.spec.format,
+        url=state.url,
+        enabled=state.is_enabled,
+        priority=state.spec.priority,
+        health_status=state.status,
+        total_publishes=health.succeeded + health.failed,
+        successful_publishes=health.succeeded,
+        failed_publishes=health.failed,
+        last_successful_publish=health.last_success_at,
+        last_failure=health.last_failure,
+        queue_size=state.waiting,
+        match=state.spec.match_text,
+        fault=state.fault,
+    )
 
 
-def _health_status(
-    spec: TargetSpec, health: TargetHealth
-) -> Literal["healthy", "degraded", "unhealthy", "unknown", "broken", "disabled"]:
-    if spec.fault is not None:
-        return "broken"
-    if not spec.is_enabled or health.gone is not None:
-        return "disabled"
-    if health.consecutive_failures >= _UNHEALTHY_FAILURES:
-        return "unhealthy"
-    if health.consecutive_failures:
-        return "degraded"
-    return "healthy" if health.succeeded else "unknown"
+def _description(readiness: Readiness) -> str:
+    if readiness.nobody is not None:
+        return f"alerts are kept, nobody is told: {readiness.nobody}"
+    if not readiness.usable:
+        return "alerts are kept, nobody is told: no usable target was found"
+    return f"alerts are passed on to {readiness.usable} target{'s' if readiness.usable > 1 else ''}"
 
 
 def _get(path: str, summary: str, handle: object, answer: object, *, failures: tuple[int, ...] = ()) -> Operation:
@@ -326,22 +275,3 @@ def _get(path: str, summary: str, handle: object, answer: object, *, failures: t
         needs=Permission.READ,
         failures=failures,
     )
-
-
-def _test_message(now: datetime) -> Message:
-    key = time_ordered_id(now, randomness=os.urandom(RANDOM_ID_BYTES))
-    labels = {"alertname": "AlertHistoryTest", "severity": "info"}
-    alert = Outgoing(
-        occurrence_id=f"test-{key}",
-        fingerprint="0" * 16,
-        status="firing",
-        event="fired",
-        labels=labels,
-        annotations={"summary": "A test message of Alert History; nothing is wrong"},
-        starts_at=now,
-        ends_at=None,
-        at=now,
-        receiver="test",
-        group_key=f"test:{key}",
-    )
-    return Message(key, (alert,))

@@ -9,11 +9,11 @@ from starlette.requests import Request
 
 from alert_history.domain.delivery import Routing
 from alert_history.domain.matching import parse_query
+from alert_history.domain.notifying import News, reason_for, route
 from alert_history.domain.permission import Permission
 from alert_history.domain.routes import Route, Routes, everywhere, taking
-from alert_history.domain.routing import News, reason_told, route
 from alert_history.domain.times import parse_time
-from alert_history.engine.publish import Publisher
+from alert_history.engine.notifying import Router
 from alert_history.errors import InvalidQuery
 from alert_history.ports import Clock, RoutesSource
 from alert_history.web.http.operation import Operation
@@ -94,14 +94,11 @@ class ExplainAnswer(msgspec.Struct, frozen=True):
 
 
 class RoutingApi:
-    """The handlers. `source` is None without `ROUTES_FILE`; `nobody_is_told` says why where publishing is off."""
+    """The handlers. `source` is None without `ROUTES_FILE`."""
 
-    def __init__(
-        self, publisher: Publisher, source: RoutesSource | None, *, nobody_is_told: str | None, clock: Clock
-    ) -> None:
-        self._publisher = publisher
+    def __init__(self, router: Router, source: RoutesSource | None, *, clock: Clock) -> None:
+        self._router = router
         self._source = source
-        self._nobody_is_told = nobody_is_told
         self._clock = clock
 
     def operations(self) -> list[Operation]:
@@ -145,48 +142,48 @@ class RoutingApi:
         starts_at = at if asked.starts_at is None else _time(asked.starts_at, now, of="starts_at")
         labels, annotations = _pairs(asked.labels, of="labels"), _pairs(asked.annotations, of="annotations")
         news = News(asked.event, labels, annotations, at, starts_at)
-        routing, taken = Routing((), {}, reason=self._nobody_is_told), []
-        if self._nobody_is_told is None:
-            routes = self._publisher.routes
-            routing = route(self._publisher.specs, news, routes=routes) or routing
+        routing, taken = Routing((), {}, reason=self._router.nobody), []
+        if self._router.nobody is None:
+            routes = self._router.routes
+            routing = route(self._router.targets, news, routes=routes) or routing
             taken = [each.name for each in taking(routes or (), labels, annotations)]
         return ExplainAnswer(
             labels, annotations, asked.event, at, taken, targets=_explained(routing), reason=routing.reason
         )
 
     def _unknown(self, routes: Routes) -> list[str]:
-        known = {spec.name for spec in self._publisher.specs}
-        named = {each.name for held in everywhere(routes) for each in held.destinations or () if each.is_one_name}
+        known = {target.name for target in self._router.targets}
+        named = {each.name for node in everywhere(routes) for each in node.destinations or () if each.is_one_name}
         return sorted(named - known)
 
 
 def _explained(routing: Routing) -> list[TargetExplained]:
-    told = [
+    notified = [
         TargetExplained(
             name,
             is_told=True,
             route=routing.routes.get(name),
             due_at=routing.due_at.get(name),
-            reason=reason_told(routing, name),
+            reason=reason_for(routing, name),
         )
-        for name in routing.told
+        for name in routing.targets
     ]
-    not_told = [
+    others = [
         TargetExplained(name, is_told=False, route=None, due_at=None, reason=reason)
-        for name, reason in routing.not_told.items()
+        for name, reason in routing.left_out.items()
     ]
-    return [*told, *not_told]
+    return [*notified, *others]
 
 
-def _route(held: Route) -> RouteAnswer:
+def _route(node: Route) -> RouteAnswer:
     return RouteAnswer(
-        name=held.name,
-        match=held.match_text,
-        targets=None if held.destinations is None else [str(each) for each in held.destinations],
-        group_by=None if held.group_by is None else list(held.group_by),
-        quiet_hours=[QuietHoursAnswer(str(each), each.then, each.unless_text) for each in held.quiet_hours],
-        does_continue=held.does_continue,
-        routes=[_route(each) for each in held.routes],
+        name=node.name,
+        match=node.match_text,
+        targets=None if node.destinations is None else [str(each) for each in node.destinations],
+        group_by=None if node.group_by is None else list(node.group_by),
+        quiet_hours=[QuietHoursAnswer(str(each), each.then, each.unless_text) for each in node.quiet_hours],
+        does_continue=node.does_continue,
+        routes=[_route(each) for each in node.routes],
     )
 
 

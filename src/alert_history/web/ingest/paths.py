@@ -1,35 +1,23 @@
-"""The paths that alerts are sent to: what each takes, what becomes of it, and how senders may spell it."""
+"""The paths that alerts are sent to: what each needs, and how senders may spell it.
 
-from collections.abc import Callable
+What is decoded there and what becomes of it is the matter of `engine.intake`.
+"""
+
 from typing import NamedTuple
 
-from alert_history.domain.alert import AlertGroup
 from alert_history.domain.permission import Permission
-from alert_history.sources import decode_prometheus, decode_webhook
-
-Decode = Callable[..., AlertGroup]
-
-ALERTMANAGER_PATH = "/api/v2/alerts"
+from alert_history.engine.intake import WAYS_IN
 
 
 class IngestPath(NamedTuple):
-    """One path, served for POST alone. `publishes`: whether its alerts are passed on to targets."""
+    """One path, served for POST alone."""
 
     path: str
-    decode: Decode
-    publishes: bool
     needs: Permission
     method: str = "POST"
 
 
-PATHS = {
-    each.path: each
-    for each in (
-        IngestPath("/webhook/proxy", decode_webhook, publishes=True, needs=Permission.INGEST),
-        IngestPath("/webhook", decode_webhook, publishes=False, needs=Permission.INGEST),
-        IngestPath(ALERTMANAGER_PATH, decode_prometheus, publishes=True, needs=Permission.INGEST),
-    )
-}
+PATHS = {path: IngestPath(path, needs=Permission.INGEST) for path in WAYS_IN}
 
 
 def path_of(spelled: str) -> str | None:

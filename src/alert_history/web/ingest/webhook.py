@@ -1,15 +1,13 @@
 """The ingest paths, as a bare ASGI application: the hot path.
 
-A request is read within bounds, decoded by its source, committed by the engine, and only then answered.
+A request is read within bounds, made a receipt by `intake`, committed by `ingest`, and only then answered.
 Ingest never answers 429: Alertmanager drops an alert on any 4xx but tries again on 503.
 """
 
 import asyncio
-import os
 import zlib
 from collections.abc import Callable, Iterable
 from datetime import datetime
-from hashlib import sha256
 from http import HTTPStatus
 from time import perf_counter
 from typing import Any
@@ -19,13 +17,13 @@ import structlog
 
 from alert_history import errors
 from alert_history.domain.alert import AlertGroup
-from alert_history.domain.receipt import RANDOM_ID_BYTES, Outcome, Receipt, time_ordered_id
+from alert_history.domain.receipt import Outcome
 from alert_history.engine.ingest import Ingest
+from alert_history.engine.intake import ALERTMANAGER_PATH, Intake, new_id
 from alert_history.ports import Clock
 from alert_history.web.http.client import Network, client_address, scope_of
 from alert_history.web.http.problem import CONTENT_TYPE, Problem, problem, problem_of, retry_after
 from alert_history.web.http.slow_body import READ_SECONDS, slow_body
-from alert_history.web.ingest.paths import ALERTMANAGER_PATH, PATHS
 from alert_history.web.telemetry import RequestMetrics
 
 Scope = dict[str, Any]
@@ -57,29 +55,27 @@ class Accepted(msgspec.Struct, frozen=True):
 
 
 class Webhook:
-    """The three ingest paths. `max_body_bytes` bounds a body before and after decompression.
+    """What answers on the ingest paths. `max_body_bytes` bounds a body before and after decompression.
 
-    `trusted` are proxies that tell who sent a request; `interval_of` says how often a payload's group is looked at.
+    `trusted` are proxies that tell who sent a request.
     """
 
     def __init__(
         self,
         ingest: Ingest,
         *,
+        intake: Intake,
         clock: Clock,
         metrics: RequestMetrics,
         max_body_bytes: int,
-        max_alerts: int,
         trusted: tuple[Network, ...] = (),
-        interval_of: Callable[[Receipt], int | None] = lambda _: None,
     ) -> None:
         self._ingest = ingest
+        self._intake = intake
         self._clock = clock
         self._metrics = metrics
         self._max_body_bytes = max_body_bytes
-        self._max_alerts = max_alerts
         self._trusted = trusted
-        self._interval_of = interval_of
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One POST to one of `PATHS`; the path in its scope is spelled as there."""
@@ -100,25 +96,6 @@ class Webhook:
             await _answer(send, scope=scope, group=group, outcome=outcome, request_id=request_id)
         self._metrics.answered(path, perf_counter() - begin)
 
-    def receipt(
-        self,
-        path: str,
-        content: bytes,
-        *,
-        received_at: datetime,
-        id_: str | None = None,
-        client: str = "",
-        scope: str = "",
-    ) -> Receipt:
-        """A body sent to one of `PATHS` from that address, decoded. Raises MalformedPayload or PayloadTooLarge."""
-        ingest_path = PATHS[path]
-        group = ingest_path.decode(content, received_at=received_at, max_alerts=self._max_alerts)
-        receipt_id = id_ or new_id(received_at)
-        digest = sha256(content).digest()
-        receipt = Receipt(receipt_id, received_at, path, ingest_path.publishes, group, content, digest, client, scope)
-        interval_us = self._interval_of(receipt)
-        return receipt if interval_us is None else msgspec.structs.replace(receipt, group_interval_us=interval_us)
-
     async def _accept(
         self, scope: Scope, receive: Receive, *, received_at: datetime, receipt_id: str
     ) -> tuple[Outcome, AlertGroup]:
@@ -133,7 +110,7 @@ class Webhook:
             content = await self._content(receive, declared=declared, encoding=encoding)
             if len(content) > declared:  # it came undeclared (chunked), or packed
                 claim = self._ingest.resize(claim, len(content))
-            receipt = self.receipt(
+            receipt = self._intake.receipt(
                 scope["path"],
                 content,
                 received_at=received_at,
@@ -311,8 +288,3 @@ def sane_request_id(headers: Iterable[tuple[bytes, bytes]]) -> str | None:
             text = value.decode("latin-1")
             return text if text.isascii() and text.isprintable() else None
     return None
-
-
-def new_id(time: datetime) -> str:
-    """The id of a receipt, and of its request unless the caller gave one."""
-    return time_ordered_id(time, randomness=os.urandom(RANDOM_ID_BYTES))

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from alert_history.domain.classification import Classification, ClassifiedBy
 from alert_history.domain.delivery import Leased, Routing
 from alert_history.domain.matching import parse_query
+from alert_history.domain.notifying import NO_TARGETS, News, reason_for, reason_to_withhold, regrouped, route
 from alert_history.domain.occurrence import EventKind
 from alert_history.domain.quiet_hours import QuietHours
 from alert_history.domain.routes import Destination, Route
-from alert_history.domain.routing import NO_TARGETS, News, reason_to_withhold, reason_told, regrouped, route
 from alert_history.domain.severity import Severity
 from alert_history.domain.target import Outgoing, TargetSpec
 
@@ -43,21 +43,21 @@ def _leased(severity: str, classification: Classification | None) -> Leased:
 def _reason(**change: object) -> str:
     routing = route([msgspec.structs.replace(ALL, **change)], NEWS)
     assert routing is not None
-    assert routing.told == ()
-    return routing.not_told["all"]
+    assert routing.targets == ()
+    return routing.left_out["all"]
 
 
 def test_a_target_without_conditions_is_told() -> None:
     routing = route([ALL], NEWS)
     assert routing is not None
-    assert (routing.told, routing.not_told) == (("all",), {})
+    assert (routing.targets, routing.left_out) == (("all",), {})
 
 
 def test_a_target_whose_query_matches_is_told() -> None:
     only = msgspec.structs.replace(ALL, match=parse_query('{severity="critical"}'))
     routing = route([only], _news("resolved"))
     assert routing is not None
-    assert routing.told == ("all",)
+    assert routing.targets == ("all",)
 
 
 def test_the_reason_names_the_query_that_does_not_match() -> None:
@@ -126,7 +126,7 @@ def test_a_note_about_an_alert_is_no_news(event: EventKind) -> None:
 def test_without_targets_that_is_the_reason() -> None:
     routing = route([], NEWS)
     assert routing is not None
-    assert (routing.told, routing.reason) == ((), NO_TARGETS)
+    assert (routing.targets, routing.reason) == ((), NO_TARGETS)
 
 
 def _routing(*routes: Route, targets: tuple[TargetSpec, ...] = (ALL,), news: News | None = None) -> Routing:
@@ -147,14 +147,14 @@ def _quiet(then: Literal["hold", "drop"] = "hold", *, until: int = 13, unless: s
 
 def test_a_route_tells_the_targets_it_sends_to_and_is_on_record() -> None:
     routing = _routing(_to("al*", name="ops"))
-    assert (routing.told, routing.routes) == (("all",), {"all": "ops"})
-    assert reason_told(routing, "all") == "route ops sends to it"
+    assert (routing.targets, routing.routes) == (("all",), {"all": "ops"})
+    assert reason_for(routing, "all") == "route ops sends to it"
 
 
 def test_a_route_can_send_to_all_targets_of_a_format() -> None:
     formats = [TargetSpec("one", "slack", {}), TargetSpec("two", "webhook", {})]
     routing = _routing(Route("r", destinations=(Destination(format="slack"),)), targets=tuple(formats))
-    assert routing.told == ("one",)
+    assert routing.targets == ("one",)
 
 
 @pytest.mark.parametrize("name, is_meant", [("a[l]l", False), ("a?l", True), ("ALL", False), ("*", True)])
@@ -164,54 +164,54 @@ def test_only_stars_and_question_marks_are_wild(name: str, *, is_meant: bool) ->
 
 def test_the_own_query_of_a_target_counts_as_well() -> None:
     only = msgspec.structs.replace(ALL, match=parse_query("severity=info"), match_text="severity=info")
-    assert _routing(_to("all"), targets=(only,)).not_told == {"all": "it does not match severity=info"}
+    assert _routing(_to("all"), targets=(only,)).left_out == {"all": "it does not match severity=info"}
 
 
 def test_the_first_route_that_takes_an_alert_is_the_last_unless_it_continues() -> None:
     one, two = TargetSpec("one", "webhook", {}), TargetSpec("two", "webhook", {})
     routing = _routing(_to("one", name="first"), _to("two"), targets=(one, two))
-    assert routing.told == ("one",)
-    assert routing.not_told == {"two": "route first takes the alert and does not send to it"}
-    assert _routing(_to("one", does_continue=True), _to("two"), targets=(one, two)).told == ("one", "two")
+    assert routing.targets == ("one",)
+    assert routing.left_out == {"two": "route first takes the alert and does not send to it"}
+    assert _routing(_to("one", does_continue=True), _to("two"), targets=(one, two)).targets == ("one", "two")
 
 
 def test_an_inner_route_that_takes_an_alert_decides_instead_of_the_outer() -> None:
     one, two = TargetSpec("one", "webhook", {}), TargetSpec("two", "webhook", {})
     outer = _to("one", routes=(_to("two", match="severity=critical", name="inner"),))
-    assert _routing(outer, targets=(one, two)).told == ("two",)
+    assert _routing(outer, targets=(one, two)).targets == ("two",)
     other = msgspec.structs.replace(NEWS, labels={"severity": "info"})
-    assert _routing(outer, targets=(one, two), news=other).told == ("one",)
+    assert _routing(outer, targets=(one, two), news=other).targets == ("one",)
 
 
 def test_a_route_without_targets_takes_only_what_its_own_routes_take() -> None:
     folder = Route("folder", routes=(_to("nobody", match="severity=info"),))
-    assert _routing(folder, _to("all")).told == ("all",)
+    assert _routing(folder, _to("all")).targets == ("all",)
 
 
 def test_an_alert_that_no_route_takes_is_told_to_nobody() -> None:
-    assert _routing(_to("all", match="severity=info")).not_told == {"all": "no route takes the alert"}
+    assert _routing(_to("all", match="severity=info")).left_out == {"all": "no route takes the alert"}
 
 
 def test_a_name_that_no_target_has_is_on_record() -> None:
-    reason = _routing(_to("all", "slack-opps")).not_told["slack-opps"]
+    reason = _routing(_to("all", "slack-opps")).left_out["slack-opps"]
     assert reason == "route r sends to it, but there is no such target"
 
 
 def test_quiet_hours_hold_until_they_end() -> None:
     routing = _routing(_to("all", quiet_hours=(_quiet(),)))
-    assert (routing.told, routing.due_at) == (("all",), {"all": NOW + HOUR})
-    assert reason_told(routing, "all") == "route r sends to it; its quiet hours hold it until 2026-03-04T13:00:00Z"
+    assert (routing.targets, routing.due_at) == (("all",), {"all": NOW + HOUR})
+    assert reason_for(routing, "all") == "route r sends to it; its quiet hours hold it until 2026-03-04T13:00:00Z"
 
 
 def test_quiet_hours_that_drop_are_the_reason() -> None:
     routing = _routing(_to("all", quiet_hours=(_quiet("drop"),)))
-    assert routing.told == ()
-    assert routing.not_told == {"all": "quiet hours of route r (wed 11:00-13:00 UTC) drop it"}
+    assert routing.targets == ()
+    assert routing.left_out == {"all": "quiet hours of route r (wed 11:00-13:00 UTC) drop it"}
 
 
 def test_what_is_urgent_passes_quiet_hours() -> None:
     routing = _routing(_to("all", quiet_hours=(_quiet("drop", unless="severity=critical"),)))
-    assert (routing.told, routing.due_at) == (("all",), {})
+    assert (routing.targets, routing.due_at) == (("all",), {})
 
 
 @pytest.mark.parametrize(
@@ -226,7 +226,7 @@ def test_of_two_routes_to_a_target_the_one_that_tells_it_first_counts(
     first: tuple[QuietHours, ...], second: tuple[QuietHours, ...], due_at: datetime | None
 ) -> None:
     routing = _routing(_to("all", quiet_hours=first, does_continue=True), _to("all", name="second", quiet_hours=second))
-    assert (routing.told, routing.routes, routing.due_at.get("all")) == (("all",), {"all": "second"}, due_at)
+    assert (routing.targets, routing.routes, routing.due_at.get("all")) == (("all",), {"all": "second"}, due_at)
 
 
 def _routes(depth: int = 0) -> st.SearchStrategy[Route]:
@@ -250,10 +250,10 @@ def test_whatever_the_routes_every_target_is_either_told_once_or_not_told_with_a
     targets = tuple(TargetSpec(name, "webhook", {}) for name in ("one", "two", "three"))
     news = msgspec.structs.replace(NEWS, labels={**LABELS, **labels})
     routing = _routing(*routes, targets=targets, news=news)
-    assert sorted([*routing.told, *routing.not_told]) == sorted(target.name for target in targets)
-    assert routing.routes.keys() == set(routing.told)
-    assert routing.due_at.keys() <= set(routing.told)
-    assert all(routing.not_told.values())
+    assert sorted([*routing.targets, *routing.left_out]) == sorted(target.name for target in targets)
+    assert routing.routes.keys() == set(routing.targets)
+    assert routing.due_at.keys() <= set(routing.targets)
+    assert all(routing.left_out.values())
 
 
 def test_group_by_makes_one_group_of_alerts_whose_labels_agree() -> None:

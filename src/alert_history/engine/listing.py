@@ -27,8 +27,8 @@ _NEVER_POSTED = "it has sent us nothing yet"
 _encode_sorted = msgspec.json.Encoder(order="sorted").encode
 
 
-class Said(msgspec.Struct, frozen=True):
-    """What one origin said: what it lists, by fingerprint without a scope.
+class Listing(msgspec.Struct, frozen=True):
+    """What one origin lists, by fingerprint without a scope.
 
     `unknown` are alertnames of which it knows nothing now. `refused` are reasons why alerts can't be kept. `silences`
     are those of an Alertmanager.
@@ -54,9 +54,9 @@ def api_sender(name: str) -> str:
 # --- Alertmanager -----------------------------------------------------------------------------------------------------
 
 
-def said_by_alertmanager(
+def alertmanager_listing(
     poll: AlertmanagerPoll, now: datetime, *, is_publishing: bool, apart_us: int = APART_US
-) -> Said:
+) -> Listing:
     """What a cluster said when it was polled.
 
     It drops an alert of a pair of Prometheus with the resolve of the first, until the second sends it again: what is
@@ -81,11 +81,11 @@ def said_by_alertmanager(
     refused: list[str] = []
     for alert in poll.alerts:
         try:
-            one = _listed_by_alertmanager(alert, asked, silences)
-            listed[one.sighting.alert.fingerprint] = one
+            entry = _listed_by_alertmanager(alert, asked, silences)
+            listed[entry.sighting.alert.fingerprint] = entry
         except Fault as fault:
             refused.append(str(fault))
-    return Said(asked, listed, refused=refused, silences=poll.silences)
+    return Listing(asked, listed, refused=refused, silences=poll.silences)
 
 
 def _silent(silent: Mapping[str, str]) -> str | None:
@@ -138,9 +138,9 @@ def _muting(
 # --- Prometheus -------------------------------------------------------------------------------------------------------
 
 
-def said_by_prometheus(
+def prometheus_listings(
     polls: Sequence[PrometheusPoll], now: datetime, *, silent: str | None, witnesses: Witnesses, is_publishing: bool
-) -> list[Said]:
+) -> list[Listing]:
     """What the servers of one origin said: those with one external URL speak together, the others each for itself.
 
     `silent` is why one that may have the same external URL did not answer; None if all did.
@@ -149,14 +149,14 @@ def said_by_prometheus(
     for poll in polls:
         together.setdefault(poll.external_url or poll.server, []).append(poll)
     return [
-        _said_by_replicas(each, now, silent=silent, witnesses=witnesses, is_publishing=is_publishing)
+        _replicas_listing(each, now, silent=silent, witnesses=witnesses, is_publishing=is_publishing)
         for each in together.values()
     ]
 
 
-def _said_by_replicas(
+def _replicas_listing(
     polls: Sequence[PrometheusPoll], now: datetime, *, silent: str | None, witnesses: Witnesses, is_publishing: bool
-) -> Said:
+) -> Listing:
     posters = witnesses.posters_of({url for poll in polls for url in (poll.external_url, poll.server) if url})
     reason = next((reason for poll in polls if (reason := may_correct(poll, now)) is not None), None)
     if reason is None and not posters:
@@ -181,13 +181,13 @@ def _said_by_replicas(
     for poll in polls:
         for alert in poll.alerts:
             try:
-                one = _listed_by_prometheus(alert, asked, poll) if alert.state == "firing" else None
+                entry = _listed_by_prometheus(alert, asked, poll) if alert.state == "firing" else None
             except Fault as fault:
                 refused.append(str(fault))
             else:
-                if one is not None:
-                    listed.setdefault(one.sighting.alert.fingerprint, one)
-    return Said(asked, listed, frozenset().union(*(poll.faulty_rules for poll in polls)), refused)
+                if entry is not None:
+                    listed.setdefault(entry.sighting.alert.fingerprint, entry)
+    return Listing(asked, listed, frozenset().union(*(poll.faulty_rules for poll in polls)), refused)
 
 
 def _listed_by_prometheus(polled: PolledRuleAlert, asked: Asked, poll: PrometheusPoll) -> Listed | None:
@@ -227,13 +227,13 @@ def _sighting(
 ) -> Sighting:
     """An alert as its origin lists it. Raises: Fault."""
     check_labels(labels)
-    kept = read_annotations(dict(annotations))
-    kept = cut(kept) if is_over_limit(kept) else kept
-    content = _encode_sorted(kept)
+    texts = read_annotations(dict(annotations))
+    texts = cut(texts) if is_over_limit(texts) else texts
+    content = _encode_sorted(texts)
     hashed = content_hash(content)
     start_us = to_us(starts_at)
     word = Word(asked.sender, asked.kind, is_firing=True, start_us=start_us, at_us=asked.asked_us, content=hashed)
     source: Source = "alertmanager" if asked.kind == "witness" else "prometheus"
-    alert = Alert(identity, "firing", labels, kept, starts_at, generator_url=clean(generator_url))
+    alert = Alert(identity, "firing", labels, texts, starts_at, generator_url=clean(generator_url))
     claim = claim_hash(word.sender, start_us)
     return Sighting(alert, hashed, content, source, "", "", from_us(asked.asked_us), word, claim)

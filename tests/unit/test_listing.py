@@ -14,7 +14,7 @@ from alert_history.domain.poll import PrometheusPoll
 from alert_history.domain.speaker import sender_id
 from alert_history.domain.standing import Muted, Witnesses
 from alert_history.engine.asking import Origins
-from alert_history.engine.said import Said, api_sender, said_by_alertmanager, said_by_prometheus
+from alert_history.engine.listing import Listing, alertmanager_listing, api_sender, prometheus_listings
 from alert_history.sources.annotation_limit import ANNOTATIONS_BYTES
 from tests.polls import EXTERNAL_URL, alertmanager_poll, polled, prometheus_poll, ruled
 
@@ -23,8 +23,8 @@ DISK = Alert(fingerprint({"alertname": "DiskFull"}), "firing", {"alertname": "Di
 POSTS = Witnesses().posted("000000000001", EXTERNAL_URL)
 
 
-def by_prometheus(*polls: PrometheusPoll, witnesses: Witnesses = POSTS, silent: str | None = None) -> list[Said]:
-    return said_by_prometheus(polls, NOW, silent=silent, witnesses=witnesses, is_publishing=False)
+def by_prometheus(*polls: PrometheusPoll, witnesses: Witnesses = POSTS, silent: str | None = None) -> list[Listing]:
+    return prometheus_listings(polls, NOW, silent=silent, witnesses=witnesses, is_publishing=False)
 
 
 def other(**said: Any) -> PrometheusPoll:
@@ -39,7 +39,7 @@ def silence(name: str, *, hours: int) -> Silence:
 
 
 def test_what_an_alertmanager_lists_is_claimed_by_the_api_of_its_cluster() -> None:
-    said = said_by_alertmanager(alertmanager_poll(NOW, polled(DISK)), NOW, is_publishing=True)
+    said = alertmanager_listing(alertmanager_poll(NOW, polled(DISK)), NOW, is_publishing=True)
     word = said.listed[DISK.fingerprint].sighting.word
     assert (word.sender, word.kind, word.start_us, word.at_us) == (api_sender("eu"), "witness", to_us(NOW), to_us(NOW))
     assert (said.asked.source, said.hindrance, said.asked.is_alone) == ("alertmanager/eu", None, True)
@@ -49,20 +49,20 @@ def test_of_several_silences_the_longest_is_told() -> None:
     poll = alertmanager_poll(
         NOW, polled(DISK, silenced_by=["b", "a"]), silences=[silence("a", hours=1), silence("b", hours=2)]
     )
-    listed = said_by_alertmanager(poll, NOW, is_publishing=False).listed[DISK.fingerprint]
+    listed = alertmanager_listing(poll, NOW, is_publishing=False).listed[DISK.fingerprint]
     assert listed.muted == Muted("silenced", "a, b", to_us(NOW + timedelta(hours=2)))
     assert (listed.details["silence_id"], listed.details["created_by"]) == ("b", "b's author")
 
 
 def test_what_a_time_interval_mutes_is_muted() -> None:
     alert = msgspec.structs.replace(polled(DISK), state="suppressed", muted_by=["nights"])
-    listed = said_by_alertmanager(alertmanager_poll(NOW, alert), NOW, is_publishing=False).listed[DISK.fingerprint]
+    listed = alertmanager_listing(alertmanager_poll(NOW, alert), NOW, is_publishing=False).listed[DISK.fingerprint]
     assert listed.muted == Muted("silenced", "of the time interval nights")
 
 
 def test_a_fingerprint_that_is_none_is_computed() -> None:
     alert = msgspec.structs.replace(polled(DISK), fingerprint="<script>")
-    assert list(said_by_alertmanager(alertmanager_poll(NOW, alert), NOW, is_publishing=False).listed) == [
+    assert list(alertmanager_listing(alertmanager_poll(NOW, alert), NOW, is_publishing=False).listed) == [
         DISK.fingerprint
     ]
 
@@ -70,7 +70,7 @@ def test_a_fingerprint_that_is_none_is_computed() -> None:
 @pytest.mark.parametrize("labels", [{}, {"a": "\0"}, {"": "x"}, {"a": "x" * 70_000}, {"a": "\ud800"}])
 def test_labels_that_can_not_be_kept_are_refused_with_a_reason(labels: dict[str, str]) -> None:
     alert = msgspec.structs.replace(polled(DISK), labels=labels)
-    said = said_by_alertmanager(alertmanager_poll(NOW, alert, polled(DISK)), NOW, is_publishing=False)
+    said = alertmanager_listing(alertmanager_poll(NOW, alert, polled(DISK)), NOW, is_publishing=False)
     assert list(said.listed) == [DISK.fingerprint]
     assert len(said.refused) == 1
 
@@ -78,14 +78,14 @@ def test_labels_that_can_not_be_kept_are_refused_with_a_reason(labels: dict[str,
 def test_annotations_that_are_too_long_are_cut() -> None:
     alert = msgspec.structs.replace(polled(DISK), annotations={"summary": "x" * 1_000_000})
     sighting = (
-        said_by_alertmanager(alertmanager_poll(NOW, alert), NOW, is_publishing=False).listed[DISK.fingerprint].sighting
+        alertmanager_listing(alertmanager_poll(NOW, alert), NOW, is_publishing=False).listed[DISK.fingerprint].sighting
     )
     assert len(sighting.annotations_json) < ANNOTATIONS_BYTES + 100
 
 
 def test_a_cluster_with_a_silent_peer_may_open_and_must_not_end() -> None:
     poll = alertmanager_poll(NOW, silent={"http://am-1": "http://am-1: can't connect"})
-    asked = said_by_alertmanager(poll, NOW, is_publishing=False).asked
+    asked = alertmanager_listing(poll, NOW, is_publishing=False).asked
     assert (asked.no_end, asked.no_opening, asked.is_alone) == (
         "not all of its peers answer: http://am-1: can't connect",
         None,

@@ -1,0 +1,92 @@
+"""Tracing an alert: one occurrence with all that was received, decided and done because of it.
+
+Puts together what the history, the outbox and the classifications hold. It must not change anything; how an answer
+looks on the wire is the matter of `web.api`.
+"""
+
+from datetime import datetime
+
+import msgspec
+
+from alert_history.domain.classification import shape_of
+from alert_history.domain.microseconds import from_us
+from alert_history.domain.occurrence import split_occurrence_id
+from alert_history.engine.ledger import MOST_DELIVERIES, MOST_EVENTS, Ledger, ledger
+from alert_history.errors import NotFound
+from alert_history.ports import (
+    Classifications,
+    Clock,
+    DeliveryFilter,
+    History,
+    KeptVerdict,
+    Outbox,
+    StoredAlert,
+    StoredDelivery,
+    StoredEvent,
+)
+
+
+class TracedAlert(StoredAlert, frozen=True, kw_only=True):
+    """One occurrence with its ledger: what was received, decided and done, and why somebody was told or not."""
+
+    ledger: Ledger
+
+
+class Timeline(msgspec.Struct, frozen=True):
+    """An occurrence and everything that happened to it, oldest first."""
+
+    alert: StoredAlert
+    events: list[StoredEvent]
+
+
+class Moved(msgspec.Struct, frozen=True):
+    """The occurrence turned out to be part of another, whose id this is."""
+
+    id: str
+
+
+class Tracing:
+    """Traces occurrences by their ids. Every call may raise StorageUnavailable."""
+
+    def __init__(self, history: History, *, outbox: Outbox, classifications: Classifications, clock: Clock) -> None:
+        self._history = history
+        self._outbox = outbox
+        self._classifications = classifications
+        self._clock = clock
+
+    async def trace(self, occurrence_id: str) -> TracedAlert | Moved:
+        """One occurrence with its ledger. Raises NotFound."""
+        alert = await self._history.find(occurrence_id)
+        if alert.id != occurrence_id:
+            return Moved(alert.id)
+        events = await self._history.timeline(alert.id, newest=MOST_EVENTS + 1)
+        deliveries = await self._deliveries(alert)
+        classified = await self._classified(alert)
+        entries = ledger(events, deliveries, classified=classified, now=self._clock())
+        return TracedAlert(**msgspec.structs.asdict(alert), ledger=entries)
+
+    async def timeline(self, occurrence_id: str) -> Timeline | Moved:
+        """One occurrence with its events. Raises NotFound."""
+        alert = await self._history.find(occurrence_id)
+        if alert.id != occurrence_id:
+            return Moved(alert.id)
+        return Timeline(alert, await self._history.timeline(alert.id))
+
+    async def _deliveries(self, alert: StoredAlert) -> list[StoredDelivery]:
+        fingerprint, starts_at = key_of(alert.id)
+        wanted = DeliveryFilter(fingerprint=fingerprint, starts_at=starts_at, limit=MOST_DELIVERIES + 1)
+        page = await self._outbox.deliveries(wanted)
+        return page.deliveries
+
+    async def _classified(self, alert: StoredAlert) -> KeptVerdict | None:
+        """The newest classification of such alerts."""
+        verdicts = await self._classifications.history(shape_of(alert.labels), limit=1)
+        return verdicts[0] if verdicts else None
+
+
+def key_of(occurrence_id: str) -> tuple[str, datetime]:
+    """The fingerprint with its scope, and the key, of an occurrence. Raises NotFound where the id is none."""
+    parts = split_occurrence_id(occurrence_id)
+    if parts is None:
+        raise NotFound(f"{occurrence_id!r} is no id of an occurrence")
+    return parts[0], from_us(parts[1])

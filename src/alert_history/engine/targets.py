@@ -1,0 +1,193 @@
+"""The targets, for whoever runs them: how each fares, a test message, a new look for them, dead deliveries again.
+
+It must not decide who is notified (that is `domain.notifying`) nor make deliveries (that is `worker`).
+"""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Literal
+
+import msgspec
+
+from alert_history.domain.target import Message, Outgoing, TargetSpec
+from alert_history.engine.publish import Publisher
+from alert_history.engine.worker import TargetHealth
+from alert_history.errors import DeliveryError, NotFound
+from alert_history.ports import Clock, Discovery, DiscoveryState, Outbox
+
+HealthStatus = Literal["healthy", "degraded", "unhealthy", "unknown", "broken", "disabled"]
+
+_DISCOVERY = "(discovery)"  # no Secret can be called so
+_UNHEALTHY_FAILURES = 5
+
+MakeId = Callable[[datetime], str]
+"""Makes an id that sorts by that time."""
+
+
+class TargetState(msgspec.Struct, frozen=True):
+    """A target, how its deliveries went since this process started, and how many wait for it. `url` is masked."""
+
+    spec: TargetSpec
+    health: TargetHealth
+    url: str
+    waiting: int
+
+    @property
+    def is_enabled(self) -> bool:
+        """Whether anything is sent to it."""
+        return self.spec.is_enabled and self.spec.fault is None and self.health.gone is None
+
+    @property
+    def fault(self) -> str | None:
+        """Why nothing is sent to it, where that is a fault."""
+        return self.spec.fault or (self.health.gone and f"it wants no more messages: {self.health.gone}")
+
+    @property
+    def status(self) -> HealthStatus:
+        """Its health in a word."""
+        if self.spec.fault is not None:
+            return "broken"
+        if not self.spec.is_enabled or self.health.gone is not None:
+            return "disabled"
+        if self.health.consecutive_failures >= _UNHEALTHY_FAILURES:
+            return "unhealthy"
+        if self.health.consecutive_failures:
+            return "degraded"
+        return "healthy" if self.health.succeeded else "unknown"
+
+
+class Totals(msgspec.Struct, frozen=True):
+    """Over all targets: attempts of this process since it started, and what waits in the outbox."""
+
+    succeeded: int
+    failed: int
+    waiting: int
+    oldest: datetime | None
+    targets: int
+
+    @property
+    def success_rate(self) -> float | None:
+        """From 0 to 1; None before the first attempt."""
+        attempts = self.succeeded + self.failed
+        return self.succeeded / attempts if attempts else None
+
+
+class Readiness(msgspec.Struct, frozen=True):
+    """Whether anybody can be notified: `nobody` is why not as settings go, `usable` how many targets can be sent to.
+
+    `discovery` is None where no targets are looked for.
+    """
+
+    nobody: str | None
+    usable: int
+    discovery: DiscoveryState | None
+
+    @property
+    def is_notifying(self) -> bool:
+        """Whether alerts are passed on."""
+        return self.nobody is None and self.usable > 0
+
+
+class Targets:
+    """Shows and tries the targets of a publisher. `nobody` is why nobody is notified at all; None if somebody may be.
+
+    `discovery` is None where no targets are looked for.
+    """
+
+    def __init__(
+        self,
+        publisher: Publisher,
+        outbox: Outbox,
+        *,
+        discovery: Discovery | None,
+        nobody: str | None,
+        clock: Clock,
+        make_id: MakeId,
+    ) -> None:
+        self._publisher = publisher
+        self._outbox = outbox
+        self._discovery = discovery
+        self._nobody = nobody
+        self._clock = clock
+        self._make_id = make_id
+
+    async def states(self) -> list[TargetState]:
+        """All targets, by priority and name. While targets can't be looked for, the last stands for the discovery.
+
+        Raises: StorageUnavailable.
+        """
+        depth = await self._outbox.depth()
+        waiting = {name: queue.waiting for name, queue in depth.items()}
+        states = [self._state(spec, waiting.get(spec.name, 0)) for spec in self._publisher.specs]
+        fault = None if self._discovery is None else self._discovery.state().fault
+        if fault is not None:  # or who looks here would take the list for complete
+            states.append(self._state(TargetSpec(_DISCOVERY, format="", fields={}, fault=fault), 0))
+        return states
+
+    async def totals(self) -> Totals:
+        """Over all targets. Raises StorageUnavailable."""
+        depth = await self._outbox.depth()
+        health = [self._publisher.health(spec.name) for spec in self._publisher.specs]
+        return Totals(
+            succeeded=sum(each.succeeded for each in health),
+            failed=sum(each.failed for each in health),
+            waiting=sum(queue.waiting for queue in depth.values()),
+            oldest=min((queue.oldest for queue in depth.values()), default=None),
+            targets=len(health),
+        )
+
+    def readiness(self) -> Readiness:
+        """Whether anybody can be notified now."""
+        usable = [spec for spec in self._publisher.specs if spec.fault is None and spec.is_enabled]
+        return Readiness(self._nobody, len(usable), None if self._discovery is None else self._discovery.state())
+
+    async def refresh(self) -> tuple[int, datetime | None]:
+        """Look for targets anew: how many there are, and when discovery last knew for certain."""
+        refreshed_at = None
+        if self._discovery is not None:
+            await self._discovery.refresh()
+            refreshed_at = self._discovery.state().refreshed_at
+        return len(self._publisher.specs), refreshed_at
+
+    async def test(self, name: str) -> str | None:
+        """Send a test message, in one attempt and outside the outbox: why it was not taken; None if it was.
+
+        Raises: NotFound where there is no working target of that name.
+        """
+        target = self._publisher.target(name)
+        if target is None:
+            raise NotFound(f"no working target {name!r}")
+        now = self._clock()
+        try:
+            await target.send(_test_message(self._make_id(now), now))
+        except DeliveryError as error:
+            return str(error)
+        return None
+
+    async def replay(self, delivery_id: str) -> int:
+        """Queue a dead delivery again: how many were queued. Raises NotFound or StorageUnavailable."""
+        replayed = await self._outbox.replay(now=self._clock(), delivery_id=delivery_id)
+        self._publisher.wake()
+        return replayed
+
+    def _state(self, spec: TargetSpec, waiting: int) -> TargetState:
+        target = self._publisher.target(spec.name)
+        url = "" if target is None else target.url_shown()
+        return TargetState(spec, self._publisher.health(spec.name), url, waiting)
+
+
+def _test_message(key: str, now: datetime) -> Message:
+    alert = Outgoing(
+        occurrence_id=f"test-{key}",
+        fingerprint="0" * 16,
+        status="firing",
+        event="fired",
+        labels={"alertname": "AlertHistoryTest", "severity": "info"},
+        annotations={"summary": "A test message of Alert History; nothing is wrong"},
+        starts_at=now,
+        ends_at=None,
+        at=now,
+        receiver="test",
+        group_key=f"test:{key}",
+    )
+    return Message(key, (alert,))

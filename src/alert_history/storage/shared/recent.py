@@ -1,0 +1,16 @@
+"""What a recorder has seen lately, within bounds: a hint what to try first, never the truth."""
+
+from collections.abc import Mapping
+from itertools import islice
+from typing import TypeVar
+
+_Key = TypeVar("_Key")
+_Value = TypeVar("_Value")
+
+
+def remember(known: dict[_Key, _Value], news: Mapping[_Key, _Value], *, limit: int) -> None:
+    """Add news to what is known, and forget what was remembered first, beyond so many."""
+    known.update(news)
+    surplus = max(len(known) - limit, 0)
+    for key in list(islice(known, surplus)):
+        del known[key]
