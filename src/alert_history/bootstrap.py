@@ -86,7 +86,7 @@ class Service:
         )
         self.groups = Groups(lambda: self.store.recorder.witnesses)
         self.lapsing = Lapsing(self.store.standings, self.groups, clock=utc_now, observer=self.metrics.state)
-        self.witnesses = KnownWitnesses(self.store.recorder, self.store.upkeep)
+        self.witnesses = KnownWitnesses(self.store.recorder, self.store.settings)
         self.reconcile = make_reconcile(settings, self.store, observer=self.metrics.reconcile)
         self.publisher = Publisher(
             self.store.outbox,
@@ -103,15 +103,14 @@ class Service:
         self.enrichment = self._enrichment()
         self.classifying = Classifying(
             self.enrichment,
-            history=self.store.history,
-            classifications=self.store.classifications,
+            self.store,
             clock=utc_now,
             make_id=new_id,
         )
         self.modes = Modes(
             settings.enrichment_mode,
-            upkeep=self.store.upkeep,
-            classifications=self.store.classifications,
+            settings=self.store.settings,
+            audit=self.store.audit,
             clock=utc_now,
             changed=self._take_up_mode,
             switched=self._switched,
@@ -133,7 +132,7 @@ class Service:
             trusted=networks_of(settings.trusted_proxies) if settings.trusted_proxies else (),
             interval_of=self.groups.interval_us,
         )
-        self.watchdog = Watchdog(self.store.upkeep, observer=self.metrics.state, clock=utc_now)
+        self.watchdog = Watchdog(self.store.settings, observer=self.metrics.state, clock=utc_now)
         self.application = self._application()
         self._are_targets_known = self.discovery is None
         self._have_targets_come = asyncio.Event()
@@ -196,14 +195,14 @@ class Service:
     async def replay_demo(self) -> None:
         """Fill the history with the recorded incident, through the door of everything else, and explain it; once."""
         await self.opening.is_open.wait()
-        if await self.store.upkeep.read_setting(_DEMO_SETTING) is not None:
+        if await self.store.settings.read(_DEMO_SETTING) is not None:
             return
         fingerprints: dict[str, None] = {}
         for received_at, path, body in incident(utc_now()):
             receipt = self.webhook.receipt(path, body, received_at=received_at)
             fingerprints.update((sighting.alert.fingerprint, None) for sighting in receipt.sightings)
             await self.ingest.submit(receipt)
-        await self.store.upkeep.write_setting(_DEMO_SETTING, utc_now().isoformat())
+        await self.store.settings.write(_DEMO_SETTING, utc_now().isoformat())
         try:
             for fingerprint in fingerprints:
                 await self.classifying.classify(fingerprint, force=False)
@@ -225,7 +224,7 @@ class Service:
             *HistoryApi(
                 self.store.history,
                 outbox=self.store.outbox,
-                classifications=self.store.classifications,
+                classifications=self.store.classification_history,
                 clock=utc_now,
             ).operations(),
             *publishing.operations(),
@@ -277,7 +276,7 @@ class Service:
             serves_for=timedelta(seconds=settings.llm_cache_ttl_seconds),
         )
         return Enrichment(
-            self.store.classifications,
+            self.store,
             make_enricher(settings, clock=utc_now),
             policy=policy,
             allowance=make_allowance(settings),
@@ -327,7 +326,7 @@ class Service:
             serves=timedelta(seconds=self.settings.llm_cache_ttl_seconds),
         )
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(keep_up(self.store.upkeep, retention=retention, clock=utc_now))
+            tasks.create_task(keep_up(self.store.upkeep, self.store.settings, retention=retention, clock=utc_now))
             tasks.create_task(self.lapsing.run())
             tasks.create_task(self.witnesses.run())
             if self.reconcile is not None:

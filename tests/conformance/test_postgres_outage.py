@@ -32,9 +32,9 @@ CALLS: dict[str, Callable[[Store], Awaitable[object]]] = {
     "count": lambda store: store.standings.count(),
     "drop_history": lambda store: store.upkeep.drop_history(NOW),
     "prepare": lambda store: store.upkeep.prepare(NOW),
-    "read_setting": lambda store: store.upkeep.read_setting("x"),
+    "read_setting": lambda store: store.settings.read("x"),
     "lease": lambda store: store.outbox.lease("ops", now=NOW, limit=1, lease_for=timedelta(seconds=25)),
-    "note": lambda store: store.classifications.note("tested", actor="ada", detail={}, now=NOW),
+    "note": lambda store: store.audit.note("tested", actor="ada", detail={}, now=NOW),
 }
 READS = ("page", "find")
 DELIVERER = ("read_setting", "lease", "note")

@@ -17,8 +17,8 @@ from alert_history.domain.delivery import Routing
 from alert_history.domain.receipt import Receipt
 from alert_history.ports import Store
 from alert_history.storage import open_store
-from alert_history.storage.postgres import classifications as postgres_classifications
 from alert_history.storage.postgres import connection as connections
+from alert_history.storage.postgres import follow_ups as postgres_follow_ups
 from alert_history.storage.postgres import outbox as postgres_outbox
 from alert_history.storage.postgres import reconciling as postgres_reconciling
 from alert_history.storage.postgres import standings as postgres_standings
@@ -269,6 +269,6 @@ async def test_who_was_told_of_an_alert_is_found_by_the_alert(told: Store, postg
 
 
 async def test_who_was_told_what_an_alert_means_is_found_by_the_alert(writer: "asyncpg.Connection[Any]") -> None:
-    plan = await plan_of(writer, postgres_classifications._TO_TELL)  # noqa: SLF001
+    plan = await plan_of(writer, postgres_follow_ups._TO_TELL)  # noqa: SLF001
     assert "Seq Scan on deliveries" not in plan
     assert "Seq Scan on delivery_queue" not in plan

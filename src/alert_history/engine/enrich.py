@@ -26,7 +26,7 @@ from alert_history.domain.occurrence import ENDINGS, Event
 from alert_history.engine.questions import EnrichmentObserver, Questions
 from alert_history.engine.storms import Storms, rule_of
 from alert_history.errors import AlertHistoryError, Rejected, Retryable
-from alert_history.ports import Allowance, Classifications, Clock, Enricher, KeptVerdict, Unanswered
+from alert_history.ports import Allowance, Clock, Enricher, KeptVerdict, Store, Unanswered
 
 MAX_WAITING_SHAPES = 2_000
 """More than these are let go at their deadline, unenriched: a storm of thousands of *different* alerts."""
@@ -81,7 +81,7 @@ class Enrichment:
 
     def __init__(  # noqa: PLR0913  # it joins five rooms
         self,
-        classifications: Classifications,
+        store: Store,
         enricher: Enricher,
         *,
         policy: EnrichmentPolicy,
@@ -94,7 +94,8 @@ class Enrichment:
     ) -> None:
         self._make_id = make_id
         self.mode: Mode = "transparent"
-        self._store = classifications
+        self._store = store.classifications
+        self._history = store.classification_history
         self.enricher = enricher
         self.policy = policy
         self._takes_follow_ups = takes_follow_ups
@@ -111,7 +112,7 @@ class Enrichment:
         self._calls = asyncio.Semaphore(_CALLS_AT_ONCE)
         self.questions = Questions(
             enricher,
-            classifications=classifications,
+            spending=store.spending,
             allowance=allowance,
             timeout=policy.call_timeout,
             clock=clock,
@@ -353,7 +354,7 @@ class Enrichment:
     async def _with_past(self, case: Case) -> Case:
         """The case with what the history knows, if it answers: without, the alert itself must do."""
         try:
-            return msgspec.structs.replace(case, past=await self._store.past(case))
+            return msgspec.structs.replace(case, past=await self._history.past(case))
         except AlertHistoryError as error:
             _log.warning("past_unknown", reason=str(error))
             return case

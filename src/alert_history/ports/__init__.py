@@ -4,13 +4,16 @@ Failure and order are promised in the docstrings.
 """
 
 from alert_history.ports.archive import Archivable, RowFormat, Shelf
+from alert_history.ports.audit import Audit
 from alert_history.ports.classifications import (
     Accuracy,
     Allowance,
+    ClassificationHistory,
     Classifications,
     ClassifiedCount,
     Enricher,
     KeptVerdict,
+    Spending,
     Spent,
     Unanswered,
 )
@@ -28,6 +31,7 @@ from alert_history.ports.history import (
 from alert_history.ports.outbox import DeliveryFilter, DeliveryPage, Outbox, QueueDepth, StoredDelivery
 from alert_history.ports.reconciling import Conflict, Reconciling
 from alert_history.ports.recording import ClaimRecorder, Recorder, Router
+from alert_history.ports.settings import StoredSettings
 from alert_history.ports.signals import Signals
 from alert_history.ports.standings import Left, Standings
 from alert_history.ports.store import Lifecycle, Store
@@ -38,7 +42,9 @@ __all__ = [
     "Accuracy",
     "Allowance",
     "Archivable",
+    "Audit",
     "ClaimRecorder",
+    "ClassificationHistory",
     "Classifications",
     "ClassifiedCount",
     "Clock",
@@ -67,12 +73,14 @@ __all__ = [
     "RowFormat",
     "Shelf",
     "Signals",
+    "Spending",
     "Spent",
     "Standings",
     "Store",
     "StoredAlert",
     "StoredDelivery",
     "StoredEvent",
+    "StoredSettings",
     "Target",
     "TargetsFound",
     "Unanswered",

@@ -2,14 +2,13 @@
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import asyncpg
 import msgspec
 
 from alert_history.storage.postgres.connection import Connections, storage_errors
 from alert_history.storage.postgres.dialer import Connection
-from alert_history.storage.shared.batch import encode_json, lowest_uuid7
+from alert_history.storage.shared.batch import lowest_uuid7
 
 _DAY = timedelta(days=1)
 _WEEK = timedelta(days=7)
@@ -108,24 +107,6 @@ class PostgresUpkeep:
                 await connection.execute("DELETE FROM classifications WHERE id = ANY($1::text[])", gone)
                 self._read_words_up_to = old[-1]["id"] if old else ""
                 return len(old)
-
-    async def read_setting(self, name: str) -> Any:
-        """See `ports.Upkeep.read_setting`."""
-        with storage_errors():
-            async with self._connections.deliverer() as connection:
-                text = await connection.fetchval("SELECT value FROM settings WHERE name = $1", name)
-                return None if text is None else msgspec.json.decode(text)
-
-    async def write_setting(self, name: str, value: Any) -> None:
-        """See `ports.Upkeep.write_setting`."""
-        with storage_errors():
-            async with self._connections.single() as connection:
-                await connection.execute(
-                    "INSERT INTO settings (name, value) VALUES ($1, $2::text::jsonb) "
-                    "ON CONFLICT (name) DO UPDATE SET value = excluded.value, updated_at = now()",
-                    name,
-                    encode_json(value).decode(),
-                )
 
 
 def _starts(since: datetime, until: datetime, *, length: timedelta) -> Iterator[datetime]:

@@ -18,7 +18,7 @@ from alert_history.domain.times import parse_time
 from alert_history.engine.ledger import MOST_DELIVERIES, MOST_EVENTS, Ledger, ledger
 from alert_history.errors import InvalidQuery, NotFound
 from alert_history.ports import (
-    Classifications,
+    ClassificationHistory,
     Clock,
     DeliveryFilter,
     History,
@@ -119,7 +119,9 @@ class QuarantineAnswer(msgspec.Struct, frozen=True):
 class HistoryApi:
     """The handlers, on one history and what else is known of its occurrences."""
 
-    def __init__(self, history: History, *, outbox: Outbox, classifications: Classifications, clock: Clock) -> None:
+    def __init__(
+        self, history: History, *, outbox: Outbox, classifications: ClassificationHistory, clock: Clock
+    ) -> None:
         self._history = history
         self._outbox = outbox
         self._classifications = classifications
