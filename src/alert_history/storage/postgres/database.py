@@ -62,6 +62,12 @@ class PostgresDatabase:
             async with self._connections.deliverer() as connection, connection.transaction():
                 return await work(PostgresSession(connection), *args, **kwargs)
 
+    async def write_slowly(self, work: Work[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """See `Database.write_slowly`: on a connection of its own."""
+        with storage_errors():
+            async with self._connections.single() as connection, connection.transaction():
+                return await work(PostgresSession(connection), *args, **kwargs)
+
 
 def changed_rows(status: str) -> int:
     """How many rows a statement changed, from what the server says of it: `UPDATE 3`; 0 where it names no number."""

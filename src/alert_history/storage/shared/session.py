@@ -51,6 +51,10 @@ class Database(Protocol):
         """Run it in one transaction, committed when this returns, rolled back when the work raises."""
         ...
 
+    async def write_slowly(self, work: Work[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """As `write`, for what may take minutes: on PostgreSQL nothing else waits for it."""
+        ...
+
 
 def run_to_end(work: Awaitable[T]) -> T:
     """What a work returns that never really waits. Raises RuntimeError if it does wait."""

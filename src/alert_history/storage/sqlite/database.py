@@ -52,6 +52,8 @@ class SqliteDatabase:
         """See `Database.write`: in the writer's thread."""
         return await self._connections.write(lambda connection: run_work(connection, work, *args, **kwargs))
 
+    write_slowly = write
+
 
 def run_work(connection: sqlite3.Connection, work: Work[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Run a work inside the transaction that the connection is in."""
