@@ -30,17 +30,6 @@ AWAITED = "awaited"
 """What `enrichment` is of a delivery that waits for its classification."""
 
 MOST_UNANSWERED = 5_000
-UNANSWERED_COLUMNS = "fingerprint, starts_at, target, event, state, shape"
-IS_UNANSWERED = """d.shape IS NULL AND d.event IN ('fired', 'refired', 'published', 'annotations_changed')
-    AND d.state IN ('pending', 'leased', 'delivered')""" + "".join(
-    f""" AND NOT EXISTS (SELECT 1 FROM {table} c WHERE c.starts_at = d.starts_at AND c.fingerprint = d.fingerprint
-        AND c.target = d.target AND c.event = 'classified' LIMIT 1 OFFSET 0)"""
-    for table in ("deliveries", "delivery_queue")
-)
-"""Of a delivery `d` that may still be made, or was: its target never hears what the alert means.
-
-With an OFFSET no join is made of it, so PostgreSQL looks up by the alert, whatever it believes of the tables' sizes.
-"""
 
 TURN_SETTING = "reconcile_turn"
 """Whose turn it is to ask what fires, and until when."""

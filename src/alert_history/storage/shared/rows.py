@@ -12,14 +12,16 @@ import msgspec
 from alert_history.domain.change_text import end_reason
 from alert_history.domain.delivery import Leased
 from alert_history.domain.microseconds import to_us
-from alert_history.domain.occurrence import ENDINGS, occurrence_id
+from alert_history.domain.occurrence import ENDINGS, number_of, occurrence_id
 from alert_history.domain.speaker import split_scope
 from alert_history.domain.target import Outgoing
-from alert_history.ports import KeptVerdict, StoredDelivery, Unanswered
+from alert_history.ports import KeptVerdict, QuarantinedAlert, StoredAlert, StoredDelivery, StoredEvent, Unanswered
 from alert_history.storage.shared.batch import meaning
+from alert_history.storage.shared.reads import confirmed_of, ended_by_of, state_of
 from alert_history.storage.shared.session import Row
 
-_decode = msgspec.json.decode
+_decode = msgspec.json.Decoder().decode
+_decode_texts = msgspec.json.Decoder(dict[str, str]).decode
 
 
 def kept_of(row: Row) -> KeptVerdict:
@@ -47,6 +49,50 @@ def classification_row(kept: KeptVerdict) -> dict[str, Any]:
 def unanswered_of(row: Row) -> Unanswered:
     """A target that knows of an alert and not what it means; `labels` and `annotations` are the alert's."""
     return Unanswered(row.fingerprint, row.starts_at, row.target, row.labels, row.annotations)
+
+
+def alert_of(row: Mapping[str, Any]) -> StoredAlert:
+    """A row of `alerts`, its times aware, its JSON as text."""
+    fingerprint, scope = split_scope(row["fingerprint"])
+    return StoredAlert(
+        id=occurrence_id(row["fingerprint"], to_us(row["starts_at"])),
+        fingerprint=fingerprint,
+        alertname=row["alertname"],
+        namespace=row["namespace"],
+        severity=row["severity"],
+        status=row["status"],
+        labels=_decode_texts(row["labels"]),
+        annotations=_decode_texts(row["annotations"]),
+        starts_at=row["began_at"] or row["starts_at"],
+        ends_at=row["ends_at"],
+        expires_at=row["expires_at"],
+        timestamp=row["timestamp"],
+        last_received_at=row["last_received_at"],
+        repeat_count=row["repeat_count"],
+        generator_url=row["generator_url"],
+        source=row["source"],
+        receiver=row["receiver"],
+        details=None if row["details"] is None else _decode(row["details"]),
+        scope=scope,
+        state=state_of(row["status"], row["unconfirmed"]),
+        state_reason=row["unconfirmed"],
+        ended_by=ended_by_of(row["status"], row["ended_by"]),
+        confirmed_at=confirmed_of(row["status"], row["confirmed_at"], row["last_received_at"]),
+    )
+
+
+def event_of(row: Mapping[str, Any]) -> StoredEvent:
+    """An event with its receipt, if one brought it; its time aware, its detail as text."""
+    return StoredEvent(
+        kind=row["kind"],
+        at=row["at"],
+        receipt_id=row["receipt_id"],
+        source=row["source"],
+        receiver=row["receiver"],
+        detail=None if row["detail"] is None else _decode(row["detail"]),
+        number=number_of(row["key"]),
+        is_published=None if row["publish"] is None else bool(row["publish"]),
+    )
 
 
 def leased_of(row: Mapping[str, Any], *, target: str, until: datetime) -> Leased:
@@ -95,3 +141,8 @@ def delivery_of(row: Row) -> StoredDelivery:
         shape=row.shape,
         enrichment=row.enrichment,
     )
+
+
+def quarantined_of(row: Row) -> QuarantinedAlert:
+    """A row of `quarantine`."""
+    return QuarantinedAlert(**row._asdict() | {"raw": row.raw.decode("utf-8", "replace")})  # public there
