@@ -16,8 +16,8 @@ from alert_history.storage.postgres import statements as sql
 from alert_history.storage.postgres.connection import Connections, storage_errors
 from alert_history.storage.postgres.deciding import fetch_kept, lock_known, write_and_tell
 from alert_history.storage.postgres.dialer import Connection
-from alert_history.storage.postgres.rows import first_sighting
 from alert_history.storage.shared.batch import FORGET_GROUPS_AFTER, encode_json, read_group
+from alert_history.storage.shared.rows import first_sighting
 
 _STEP_ROWS = 2_000
 _MICROSECOND = timedelta(microseconds=1)

@@ -1,27 +1,40 @@
-"""Rows as domain values, and domain values as rows: alike on both databases, whose sessions convert times and JSON.
+"""Rows as domain values, and domain values as rows: alike on both databases.
 
-The recorder's rows, which are written by the thousand a second, stand beside the statements that write them.
+Rows of a session have attributes, and its times and JSON are converted. Rows of a driver, which the recorder and the
+searches read, are looked at by column name; their times are as the database keeps them.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
 import msgspec
 
+from alert_history.domain.adopting import Kept
+from alert_history.domain.alert import Refused, Silence
 from alert_history.domain.change_text import end_reason
+from alert_history.domain.decision import Entry
 from alert_history.domain.delivery import Leased
-from alert_history.domain.microseconds import to_us
-from alert_history.domain.occurrence import ENDINGS, number_of, occurrence_id
+from alert_history.domain.microseconds import from_us, to_us
+from alert_history.domain.occurrence import ENDINGS, Occurrence, Sighting, number_of, occurrence_id
+from alert_history.domain.receipt import Outcome, Receipt
 from alert_history.domain.speaker import split_scope
 from alert_history.domain.target import Outgoing
 from alert_history.ports import KeptVerdict, QuarantinedAlert, StoredAlert, StoredDelivery, StoredEvent, Unanswered
-from alert_history.storage.shared.batch import meaning
+from alert_history.storage.shared.batch import encode_json, json_or_none, meaning, new_id, stored_sighting
 from alert_history.storage.shared.reads import confirmed_of, ended_by_of, state_of
 from alert_history.storage.shared.session import Row
 
 _decode = msgspec.json.Decoder().decode
 _decode_texts = msgspec.json.Decoder(dict[str, str]).decode
+
+Stored = Callable[[datetime | None], Any]
+"""Makes a time what the database keeps."""
+
+
+def _time(value: Any) -> Any:
+    """A stored time, or none, whichever database it came from."""
+    return from_us(value) if isinstance(value, int) else value
 
 
 def kept_of(row: Row) -> KeptVerdict:
@@ -51,11 +64,11 @@ def unanswered_of(row: Row) -> Unanswered:
     return Unanswered(row.fingerprint, row.starts_at, row.target, row.labels, row.annotations)
 
 
-def alert_of(row: Mapping[str, Any]) -> StoredAlert:
-    """A row of `alerts`, its times aware, its JSON as text."""
+def alert_of(row: Any) -> StoredAlert:
+    """A driver's row of `alerts`."""
     fingerprint, scope = split_scope(row["fingerprint"])
     return StoredAlert(
-        id=occurrence_id(row["fingerprint"], to_us(row["starts_at"])),
+        id=occurrence_id(row["fingerprint"], _microseconds(row["starts_at"])),
         fingerprint=fingerprint,
         alertname=row["alertname"],
         namespace=row["namespace"],
@@ -63,11 +76,11 @@ def alert_of(row: Mapping[str, Any]) -> StoredAlert:
         status=row["status"],
         labels=_decode_texts(row["labels"]),
         annotations=_decode_texts(row["annotations"]),
-        starts_at=row["began_at"] or row["starts_at"],
-        ends_at=row["ends_at"],
-        expires_at=row["expires_at"],
-        timestamp=row["timestamp"],
-        last_received_at=row["last_received_at"],
+        starts_at=_time(row["began_at"]) or _time(row["starts_at"]),
+        ends_at=_time(row["ends_at"]),
+        expires_at=_time(row["expires_at"]),
+        timestamp=_time(row["timestamp"]),
+        last_received_at=_time(row["last_received_at"]),
         repeat_count=row["repeat_count"],
         generator_url=row["generator_url"],
         source=row["source"],
@@ -77,15 +90,15 @@ def alert_of(row: Mapping[str, Any]) -> StoredAlert:
         state=state_of(row["status"], row["unconfirmed"]),
         state_reason=row["unconfirmed"],
         ended_by=ended_by_of(row["status"], row["ended_by"]),
-        confirmed_at=confirmed_of(row["status"], row["confirmed_at"], row["last_received_at"]),
+        confirmed_at=confirmed_of(row["status"], _time(row["confirmed_at"]), _time(row["last_received_at"])),
     )
 
 
-def event_of(row: Mapping[str, Any]) -> StoredEvent:
-    """An event with its receipt, if one brought it; its time aware, its detail as text."""
+def event_of(row: Any) -> StoredEvent:
+    """A driver's row of an event, with its receipt if one brought it."""
     return StoredEvent(
         kind=row["kind"],
-        at=row["at"],
+        at=_time(row["at"]),
         receipt_id=row["receipt_id"],
         source=row["source"],
         receiver=row["receiver"],
@@ -95,20 +108,20 @@ def event_of(row: Mapping[str, Any]) -> StoredEvent:
     )
 
 
-def leased_of(row: Mapping[str, Any], *, target: str, until: datetime) -> Leased:
-    """A delivery as its sender takes it, from a row of each database's own lease, its times aware."""
+def leased_of(row: Any, *, target: str, until: datetime) -> Leased:
+    """A delivery as its sender takes it, from a driver's row of each database's own lease."""
     is_resolved = row["event"] in ENDINGS
     fingerprint, scope = split_scope(row["fingerprint"])
     alert = Outgoing(
-        occurrence_id=occurrence_id(row["fingerprint"], to_us(row["starts_at"])),
+        occurrence_id=occurrence_id(row["fingerprint"], _microseconds(row["starts_at"])),
         fingerprint=fingerprint,
         status="resolved" if is_resolved else "firing",
         event=row["event"],
         labels=_decode(row["labels"] or "{}"),
         annotations=_decode(row["annotations"] or "{}"),
-        starts_at=row["began_at"] or row["starts_at"],
-        ends_at=row["ends_at"] if is_resolved else None,
-        at=row["created_at"],
+        starts_at=_time(row["began_at"]) or _time(row["starts_at"]),
+        ends_at=_time(row["ends_at"]) if is_resolved else None,
+        at=_time(row["created_at"]),
         generator_url=row["generator_url"] or "",
         receiver=row["receiver"] or "",
         group_key=row["group_key"] or "",
@@ -116,11 +129,11 @@ def leased_of(row: Mapping[str, Any], *, target: str, until: datetime) -> Leased
         details=_decode(row["details"] or "{}"),
         external_id=row["known_as"],
         scope=scope,
-        confirmed_at=row["confirmed_at"] if is_resolved else None,
+        confirmed_at=_time(row["confirmed_at"]) if is_resolved else None,
         reason=end_reason(row["event"], row["reason"]),
         **meaning(row["verdict"], row["enrichment"]),
     )
-    return Leased(row["id"], target, row["attempts"], row["created_at"], until, alert, bool(row["was_told"]))
+    return Leased(row["id"], target, row["attempts"], _time(row["created_at"]), until, alert, bool(row["was_told"]))
 
 
 def delivery_of(row: Row) -> StoredDelivery:
@@ -145,4 +158,156 @@ def delivery_of(row: Row) -> StoredDelivery:
 
 def quarantined_of(row: Row) -> QuarantinedAlert:
     """A row of `quarantine`."""
-    return QuarantinedAlert(**row._asdict() | {"raw": row.raw.decode("utf-8", "replace")})  # public there
+    return QuarantinedAlert(**row._asdict() | {"raw": row.raw.decode("utf-8", "replace")})
+
+
+def _microseconds(time: Any) -> int:
+    """A stored time as microseconds, whichever database it came from."""
+    return time if isinstance(time, int) else to_us(time)
+
+
+def occurrence_of(row: Any) -> Occurrence:
+    """An occurrence from a driver's row of `alerts`."""
+    return Occurrence(
+        status=row["status"],
+        content_hash=row["content_hash"],
+        annotations=_decode_texts(row["annotations"]),
+        ends_at=_time(row["ends_at"]),
+        expires_at=_time(row["expires_at"]),
+        last_received_at=_time(row["last_received_at"]),
+        repeat_count=row["repeat_count"],
+        event_count=row["event_count"],
+        began_at=_time(row["began_at"]),
+        ended_by=row["ended_by"],
+        confirmed_at=_time(row["confirmed_at"]),
+        unconfirmed=row["unconfirmed"],
+        is_published=bool(row["is_published"]),
+        claim=row["claim"] or 0,
+        receiver=row["receiver"],
+        generator_url=row["generator_url"],
+    )
+
+
+def first_sighting(row: Any, *, received_at: datetime) -> Sighting:
+    """What was first said of an occurrence, as a sighting, from a driver's whole row of `alerts`."""
+    return stored_sighting(
+        row["fingerprint"],
+        _time(row["starts_at"]),
+        labels=_decode_texts(row["labels"]),
+        occurrence=occurrence_of(row),
+        generator_url=row["generator_url"],
+        source=row["source"],
+        received_at=received_at,
+    )
+
+
+def known_of(row: Any, *, notified: list[str]) -> Kept:
+    """What is known of an occurrence and who was told of it, from a driver's whole row of `alerts`."""
+    first = first_sighting(row, received_at=_time(row["timestamp"]))
+    return Kept(_microseconds(row["starts_at"]), occurrence_of(row), first, notified)
+
+
+def alert_row(sighting: Sighting, entry: Entry, *, stored: Stored) -> tuple[Any, ...]:
+    """A row of `alerts`; `sighting` began it. A later release may add columns behind these."""
+    now = entry.occurrence
+    alert, labels = sighting.alert, sighting.alert.labels
+    annotations = (
+        sighting.annotations_json if now.content_hash == sighting.content_hash else encode_json(now.annotations)
+    )
+    return (
+        alert.fingerprint,
+        stored(entry.starts_at),
+        stored(sighting.received_at),
+        labels.get("alertname", ""),
+        labels.get("namespace", ""),
+        labels.get("severity", ""),
+        now.status,
+        encode_json(labels).decode(),
+        annotations.decode(),
+        stored(now.ends_at),
+        stored(now.expires_at),
+        stored(now.last_received_at),
+        now.repeat_count,
+        now.event_count,
+        now.content_hash,
+        now.generator_url,
+        sighting.source,
+        now.receiver,
+        json_or_none(alert.details),
+        now.is_published,
+        stored(now.began_at),
+        now.ended_by,
+        stored(now.confirmed_at),
+        now.unconfirmed,
+        now.claim,
+    )
+
+
+def occurrence_values(now: Occurrence, *, stored: Stored) -> tuple[Any, ...]:
+    """What of a row of `alerts` changes with its occurrence, in the order of the statements that update it."""
+    return (
+        now.status,
+        now.content_hash,
+        encode_json(now.annotations).decode(),
+        stored(now.ends_at),
+        stored(now.expires_at),
+        stored(now.last_received_at),
+        now.repeat_count,
+        now.event_count,
+        now.is_published,
+        stored(now.began_at),
+        now.ended_by,
+        stored(now.confirmed_at),
+        now.unconfirmed,
+        now.claim,
+        now.receiver,
+        now.generator_url,
+    )
+
+
+def receipt_row(receipt: Receipt, outcome: Outcome, *, stored: Stored) -> tuple[Any, ...]:
+    """A row of `receipts`."""
+    group = receipt.group
+    return (
+        receipt.id,
+        stored(receipt.received_at),
+        receipt.path,
+        receipt.publish,
+        group.source,
+        group.receiver,
+        group.group_key,
+        group.external_url,
+        outcome.received,
+        outcome.quarantined,
+        group.truncated_alerts,
+        encode_json(group.details).decode(),
+        receipt.body_sha256,
+        len(receipt.body),
+    )
+
+
+def quarantine_row(receipt: Receipt, refused: Refused, *, stored: Stored) -> tuple[Any, ...]:
+    """A row of `quarantine`."""
+    return (
+        new_id(receipt.received_at),
+        stored(receipt.received_at),
+        receipt.id,
+        refused.position,
+        refused.reason,
+        receipt.group.source,
+        receipt.group.receiver,
+        refused.raw,
+    )
+
+
+def silence_row(silence: Silence, *, stored: Stored) -> tuple[Any, ...]:
+    """A row of `silences`."""
+    return (
+        silence.id,
+        encode_json(silence.matchers).decode(),
+        stored(silence.starts_at),
+        stored(silence.ends_at),
+        stored(silence.updated_at),
+        silence.created_by,
+        silence.comment,
+    )

@@ -28,7 +28,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import sqlite as dialects
 
 from alert_history.domain.matching import Query
-from alert_history.domain.microseconds import from_us, to_us
+from alert_history.domain.microseconds import to_us
 from alert_history.domain.occurrence import split_occurrence_id
 from alert_history.errors import NotFound
 from alert_history.ports import (
@@ -41,7 +41,6 @@ from alert_history.ports import (
 )
 from alert_history.storage.shared import reads
 from alert_history.storage.shared.quarantine import quarantine_page
-from alert_history.storage.shared.reads import time_of
 from alert_history.storage.shared.rows import alert_of, event_of
 from alert_history.storage.shared.tables import alerts
 from alert_history.storage.sqlite import rows as sql
@@ -56,7 +55,6 @@ _DIALECT = dialects.dialect(paramstyle="qmark")
 _alert_id: ColumnElement[int] = literal_column("alerts.id", BigInteger)
 _TERMS = table("alert_terms", column("rowid", BigInteger))
 _SLACK_MICROSECONDS = 1_000  # by how much the ids of one huge request may run ahead of their time
-_TIMES = ("starts_at", "began_at", "ends_at", "expires_at", "timestamp", "last_received_at", "confirmed_at")
 
 _FIND = "SELECT * FROM alerts WHERE starts_at = ? AND fingerprint = ?"
 _TIMELINE = """SELECT e.kind, e.at, e.receipt_id, r.source, r.receiver, e.detail, e.key, r.publish
@@ -84,12 +82,12 @@ class SqliteHistory:
         row = await self._connections.read(_find, _key_of(occurrence_id))
         if row is None:
             raise NotFound(f"no occurrence {occurrence_id!r}")
-        return read_alert(row)
+        return alert_of(row)
 
     async def timeline(self, occurrence_id: str, *, newest: int = 10_000) -> list[StoredEvent]:
         """See `ports.History.timeline`."""
         rows = await self._connections.read(_fetch_all, _TIMELINE, (*_key_of(occurrence_id), newest))
-        return [event_of(dict(row) | {"at": from_us(row["at"])}) for row in reversed(rows)]
+        return [event_of(row) for row in reversed(rows)]
 
     async def quarantine(self, *, limit: int, cursor: str | None) -> QuarantinePage:
         """See `ports.History.quarantine`."""
@@ -105,7 +103,7 @@ class SqliteHistory:
             if not rows:
                 return
             after = rows[-1]["id"]
-            yield [read_alert(row) for row in rows]
+            yield [alert_of(row) for row in rows]
 
 
 def _key_of(occurrence_id: str) -> tuple[int, str]:
@@ -151,7 +149,7 @@ def _page(connection: sqlite3.Connection, wanted: HistoryFilter, *, page: PageRe
         last = rows[page.limit - 1]
         names = ["id"] if sort.name == "timestamp" else [sort.name, "id"]
         cursor = reads.encode_cursor(sort, [last[name] for name in names])
-    return HistoryPage([read_alert(row) for row in rows[: page.limit]], total, is_exact, cursor)
+    return HistoryPage([alert_of(row) for row in rows[: page.limit]], total, is_exact, cursor)
 
 
 def type_of_stored(expression: ColumnElement[Any]) -> Any:
@@ -260,8 +258,3 @@ def _count_within(connection: sqlite3.Connection, rows: Select[Any], *, millisec
         if not is_interrupted(error):
             raise
         return None
-
-
-def read_alert(row: sqlite3.Row) -> StoredAlert:
-    """An occurrence from a row of `alerts`."""
-    return alert_of(dict(row) | {name: time_of(row[name]) for name in _TIMES})

@@ -10,7 +10,6 @@ import msgspec
 from alert_history.domain.delivery import MAX_LOGGED_ATTEMPTS, Leased, Settlement
 from alert_history.domain.microseconds import to_us
 from alert_history.storage.shared.batch import encode_json
-from alert_history.storage.shared.reads import time_of
 from alert_history.storage.shared.rows import leased_of
 from alert_history.storage.shared.session import Session
 from alert_history.storage.sqlite.connection import Connections
@@ -47,8 +46,6 @@ _LEASED = """SELECT q.*, a.began_at, a.labels, a.annotations, a.ends_at, a.confi
     FROM delivery_queue q
     LEFT JOIN alerts a ON a.starts_at = q.starts_at AND a.fingerprint = q.fingerprint
     LEFT JOIN receipts r ON r.id = q.receipt_id WHERE q.id = ?"""
-
-_TIMES = ("starts_at", "created_at", "began_at", "ends_at", "confirmed_at")
 
 _read = msgspec.json.decode
 
@@ -154,5 +151,4 @@ def _settle(connection: sqlite3.Connection, settlements: Sequence[tuple[Leased, 
 
 
 def _leased(row: sqlite3.Row, *, until: datetime) -> Leased:
-    times = {name: time_of(row[name]) for name in _TIMES}
-    return leased_of(dict(row) | times, target=row["target"], until=until)
+    return leased_of(row, target=row["target"], until=until)

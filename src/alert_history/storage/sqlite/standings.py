@@ -15,6 +15,7 @@ from alert_history.domain.occurrence import Event
 from alert_history.domain.standing import Rules
 from alert_history.ports import Left, Router
 from alert_history.storage.shared.batch import FORGET_GROUPS_AFTER, Enqueued, Key, encode_json, read_group, tell
+from alert_history.storage.shared.rows import first_sighting, known_of
 from alert_history.storage.sqlite import rows as sql
 from alert_history.storage.sqlite.connection import Connections
 from alert_history.storage.sqlite.deciding import find_known, write_decisions
@@ -149,7 +150,7 @@ def known_with_first(
     if known is None or known.newest is None or known.standing.newest_key_us is None:
         return known
     row = connection.execute(sql.FIND_WHOLE, (known.standing.newest_key_us, fingerprint)).fetchone()
-    known.first = sql.first_sighting(row, received_at=now)
+    known.first = first_sighting(row, received_at=now)
     return known
 
 
@@ -177,7 +178,7 @@ def adopt_one(
     rows = connection.execute(_OCCURRENCES, (term, fingerprint) * 2).fetchall()
     if not rows:
         return None
-    kept = [sql.read_kept(row, notified=sql.notified(connection, row)) for row in rows]
+    kept = [known_of(row, notified=sql.notified(connection, row)) for row in rows]
     known = find_known(connection, [fingerprint], log).get(fingerprint)
     adoption = adopt(fingerprint, kept, rules=rules, now=now, known=None if known is None else known.standing)
     if not is_dry_run:
