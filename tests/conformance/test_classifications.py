@@ -1,5 +1,6 @@
 """One classification serves a shape, one replica asks, and what waits goes when there is an answer or no hope."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 
@@ -14,6 +15,7 @@ from alert_history.domain.severity import Severity
 from alert_history.ports import Accuracy, DeliveryFilter, KeptVerdict, Spent, Store
 from alert_history.storage import open_store
 from alert_history.storage.shared.batch import new_id
+from tests.conformance.conftest import OpenReplica
 from tests.conformance.samples import MINUTE, NOW, SECOND, alert, id_of, receipt
 
 LEASE = timedelta(seconds=30)
@@ -277,6 +279,20 @@ async def test_a_target_that_heard_what_is_new_is_not_told_again_by_another_repl
     assert await store.classifications.follow_up(kept, told=told, now=NOW) == 0
     newer = msgspec.structs.replace(verdict(), verdict=verdict(minutes_ago=-1).verdict)
     assert await store.classifications.follow_up(newer, told=told, now=NOW + MINUTE) == 1
+
+
+async def test_two_replicas_that_tell_at_once_tell_a_target_once(
+    store: Store, open_replica: OpenReplica, wish: Wish
+) -> None:
+    wish.awaits = None
+    alerts = [alert(f"A{number}") for number in range(20)]
+    await _record(store, *alerts)
+    await _deliver(store, await _lease(store))
+    replicas = (store, await open_replica())
+    for each in alerts:
+        kept, told = verdict(), [(each.fingerprint, each.starts_at, "all")]
+        queued = await asyncio.gather(*(one.classifications.follow_up(kept, told=told, now=NOW) for one in replicas))
+        assert sorted(queued) == [0, 1]
 
 
 async def test_a_follow_up_never_replaces_news(store: Store, wish: Wish) -> None:

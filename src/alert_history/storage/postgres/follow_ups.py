@@ -7,6 +7,7 @@ the tables' sizes.
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 from alert_history.ports import KeptVerdict
 from alert_history.storage.postgres import statements as sql
@@ -47,14 +48,22 @@ async def _follow_up(
 ) -> int:
     columns = list(zip(*sorted(told), strict=True))
     await connection.execute(_TAKE_ALONG, kept.shape, *columns)
-    since = kept.verdict.classification.at
-    to_tell = [tuple(row) for row in await connection.fetch(_TO_TELL, *columns, since)]
+    to_tell = await _to_tell(connection, kept, columns)
+    if not to_tell:
+        return 0
     events = {
         (fingerprint, starts_at): classified_event(kept, fingerprint=fingerprint, starts_at=starts_at, now=now)
         for fingerprint, starts_at, _ in to_tell
     }
-    if events:
-        await connection.execute(sql.INSERT_NOTES, *zip(*map(event_row, events.values()), strict=True))
-        queue = [follow_up_delivery(events[f, s], target, shape=kept.shape) for f, s, target in to_tell]
-        await copy(connection, "delivery_queue", map(queue_row, queue), columns=sql.QUEUE_COLUMNS)
-    return len(to_tell)
+    await connection.execute(sql.INSERT_NOTES, *zip(*map(event_row, events.values()), strict=True))
+    # Whoever tells the same has added the same events, so from here on one of us waited for the other: look again.
+    to_tell = await _to_tell(connection, kept, columns)
+    queue = [follow_up_delivery(events[f, s], target, shape=kept.shape) for f, s, target in to_tell if (f, s) in events]
+    await copy(connection, "delivery_queue", map(queue_row, queue), columns=sql.QUEUE_COLUMNS)
+    return len(queue)
+
+
+async def _to_tell(connection: Connection, kept: KeptVerdict, columns: list[Any]) -> list[tuple[str, datetime, str]]:
+    """The targets that are still to be told, each with its alert."""
+    rows = await connection.fetch(_TO_TELL, *columns, kept.verdict.classification.at)
+    return [(row[0], row[1], row[2]) for row in rows]
