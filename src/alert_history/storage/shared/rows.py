@@ -112,6 +112,7 @@ def leased_of(row: Any, *, target: str, until: datetime) -> Leased:
     """A delivery as its sender takes it, from a driver's row of each database's own lease."""
     is_resolved = row["event"] in ENDINGS
     fingerprint, scope = split_scope(row["fingerprint"])
+    created_at = _time(row["created_at"])
     alert = Outgoing(
         occurrence_id=occurrence_id(row["fingerprint"], _microseconds(row["starts_at"])),
         fingerprint=fingerprint,
@@ -121,7 +122,7 @@ def leased_of(row: Any, *, target: str, until: datetime) -> Leased:
         annotations=_decode(row["annotations"] or "{}"),
         starts_at=_time(row["began_at"]) or _time(row["starts_at"]),
         ends_at=_time(row["ends_at"]) if is_resolved else None,
-        at=_time(row["created_at"]),
+        at=created_at,
         generator_url=row["generator_url"] or "",
         receiver=row["receiver"] or "",
         group_key=row["group_key"] or "",
@@ -133,7 +134,7 @@ def leased_of(row: Any, *, target: str, until: datetime) -> Leased:
         reason=end_reason(row["event"], row["reason"]),
         **meaning(row["verdict"], row["enrichment"]),
     )
-    return Leased(row["id"], target, row["attempts"], _time(row["created_at"]), until, alert, bool(row["was_told"]))
+    return Leased(row["id"], target, row["attempts"], created_at, until, alert, bool(row["was_told"]))
 
 
 def delivery_of(row: Row) -> StoredDelivery:
