@@ -64,4 +64,6 @@ def run_to_end(work: Awaitable[T]) -> T:
     except StopIteration as end:
         result: T = end.value
         return result
+    finally:
+        steps.close()
     raise RuntimeError("a work waits for something else than its session")
