@@ -18,7 +18,7 @@ _GRACE_SECONDS = 1
 _SLOW_SECONDS = 300  # so that a job whose server vanished without a word does not wait for it for hours
 _READERS = 6
 _UPKEEPERS = 3  # what prepares every second never waits for what forgets
-_KEEP_UPKEEP_SECONDS = 60
+_KEEP_UPKEEP_SECONDS = 10  # what forgets gives its connection back soon
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)  # PostgreSQL's
 _WRITERS = 2
 
