@@ -102,7 +102,7 @@ def make_service(settings: Settings) -> Service:
         switchboard=switchboard,
     )
     enrichment = Enrichment(
-        store.classifications,
+        store,
         make_enricher(settings, clock=utc_now),
         arrivals=arrivals,
         policy=_policy_of(settings),
@@ -200,15 +200,14 @@ def _make_enriching(
 ) -> Enriching:
     classifying = Classifying(
         enrichment,
-        history=store.history,
-        classifications=store.classifications,
+        store,
         clock=utc_now,
         make_id=new_id,
     )
     modes = Modes(
         settings.enrichment_mode,
-        upkeep=store.upkeep,
-        classifications=store.classifications,
+        settings=store.settings,
+        audit=store.audit,
         clock=utc_now,
         switchboard=switchboard,
     )
@@ -218,7 +217,7 @@ def _make_enriching(
 def _make_recording(settings: Settings, store: Store, *, metrics: Metrics, switchboard: Switchboard) -> Recording:
     groups = Groups(lambda: store.recorder.witnesses)
     lapsing = Lapsing(store.standings, groups, clock=utc_now, observer=metrics.state)
-    witnesses = KnownWitnesses(store.recorder, store.upkeep)
+    witnesses = KnownWitnesses(store.recorder, store.settings)
     database = str(settings.database_url)
     opening = Opening(store, database=database, clock=utc_now, rooms=(lapsing, witnesses))
     ingest = Ingest(opening, max_pending_bytes=settings.max_pending_bytes, switchboard=switchboard)
@@ -231,7 +230,7 @@ def _make_recording(settings: Settings, store: Store, *, metrics: Metrics, switc
         groups=groups,
         lapsing=lapsing,
         witnesses=witnesses,
-        watchdog=Watchdog(store.upkeep, observer=metrics.state, clock=utc_now),
+        watchdog=Watchdog(store.settings, observer=metrics.state, clock=utc_now),
         reconcile=make_reconcile(settings, store, observer=metrics.reconcile),
     )
 
@@ -280,7 +279,7 @@ def _history_api(store: Store) -> HistoryApi:
     tracing = Tracing(
         store.history,
         outbox=store.outbox,
-        classifications=store.classifications,
+        classifications=store.classification_history,
         clock=utc_now,
     )
     return HistoryApi(store.history, tracing, clock=utc_now)

@@ -193,7 +193,7 @@ class Service:
         recording = self.rooms.recording
         await recording.opening.is_open.wait()
         demonstration = Demonstration(
-            self.rooms.store.upkeep,
+            self.rooms.store.settings,
             intake=recording.intake,
             ingest=recording.ingest,
             classifying=self.rooms.enriching.classifying,
@@ -231,10 +231,10 @@ class Service:
             yield "publishing", self._publish
 
     async def _keep_up(self) -> None:
-        recording, upkeep = self.rooms.recording, self.rooms.store.upkeep
+        recording, store = self.rooms.recording, self.rooms.store
         await recording.opening.run()
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(keep_up(upkeep, retention=self.rooms.retention, clock=self._clock))
+            tasks.create_task(keep_up(store.upkeep, store.settings, retention=self.rooms.retention, clock=self._clock))
             tasks.create_task(recording.lapsing.run())
             tasks.create_task(recording.witnesses.run())
             if recording.reconcile is not None:

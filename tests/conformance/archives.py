@@ -86,7 +86,7 @@ async def archive(store: Store, shelf: Shelf, *, at: datetime = LATER, with_bodi
 def restorer(store: Store, shelf: Shelf) -> Restorer:
     return Restorer(
         store.archivable,
-        store.upkeep,
+        store.settings,
         shelf=shelf,
         format_=ParquetFormat(),
         clock=lambda: LATER,

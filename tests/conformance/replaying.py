@@ -31,7 +31,7 @@ class Replica:
     def __init__(self, store: Store, clock: Clock) -> None:
         self.store = store
         self.groups = Groups(lambda: store.recorder.witnesses)
-        self._witnesses = KnownWitnesses(store.recorder, store.upkeep)
+        self._witnesses = KnownWitnesses(store.recorder, store.settings)
         self.comparing = Comparing(store.reconciling, store.recorder, clock=clock, rules=DEFAULT_RULES, rest_seconds=0)
         self._lapsing = Lapsing(store.standings, self.groups, clock=clock, observer=_NobodyCounts())
 

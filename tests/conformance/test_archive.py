@@ -376,9 +376,9 @@ async def test_history_that_is_kept_for_days_survives_retention_until_then(store
     await archive(store, shelf)
     await restorer(store, shelf).run(start=None, end=None, retention=30 * DAY, keep=7 * DAY)
     retention = Retention(history=30 * DAY, bodies=7 * DAY)
-    await forget(store.upkeep, retention=retention, now=LATER + 6 * DAY)
+    await forget(store.upkeep, store.settings, retention=retention, now=LATER + 6 * DAY)
     assert len(await names(store)) == 9
-    await forget(store.upkeep, retention=retention, now=LATER + 8 * DAY)
+    await forget(store.upkeep, store.settings, retention=retention, now=LATER + 8 * DAY)
     assert await names(store) == {"Young"}
 
 
@@ -386,7 +386,7 @@ async def test_retention_still_drops_what_is_older_than_what_was_restored(store:
     await archive(store, shelf)
     await store.recorder.commit([receipt(alert("Ancient", starts_at=NOW - 90 * DAY), at=NOW - 90 * DAY)])
     await restorer(store, shelf).run(start=None, end=None, retention=30 * DAY, keep=7 * DAY)
-    await forget(store.upkeep, retention=Retention(history=30 * DAY, bodies=7 * DAY), now=LATER)
+    await forget(store.upkeep, store.settings, retention=Retention(history=30 * DAY, bodies=7 * DAY), now=LATER)
     assert "Ancient" not in await names(store)
 
 

@@ -1,5 +1,6 @@
 """One classification serves a shape, one replica asks, and what waits goes when there is an answer or no hope."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 
@@ -14,6 +15,7 @@ from alert_history.domain.severity import Severity
 from alert_history.ports import Accuracy, DeliveryFilter, KeptVerdict, Spent, Store
 from alert_history.storage import open_store
 from alert_history.storage.shared.ids import new_id
+from tests.conformance.conftest import OpenReplica
 from tests.conformance.samples import MINUTE, NOW, SECOND, alert, id_of, receipt
 
 LEASE = timedelta(seconds=30)
@@ -188,16 +190,16 @@ async def test_the_newest_classification_serves_and_an_old_one_does_not(store: S
     await store.classifications.keep([new, old], now=NOW)
     assert await store.classifications.newest([SHAPE, "other"], since=NOW - HOUR) == {SHAPE: new}
     assert await store.classifications.newest([SHAPE], since=NOW) == {}
-    assert await store.classifications.history(SHAPE, limit=10) == [new, old]
+    assert await store.classification_history.history(SHAPE, limit=10) == [new, old]
 
 
 async def test_the_newest_word_on_each_shape_is_listed_newest_first(store: Store) -> None:
     old, new = verdict("info", minutes_ago=9), verdict("critical", minutes_ago=2)
     other = verdict("info", minutes_ago=5, shape="other")
     await store.classifications.keep([old, new, other], now=NOW)
-    assert await store.classifications.recent(limit=10, severity=None) == [new, other]
-    assert await store.classifications.recent(limit=1, severity=None) == [new]
-    assert await store.classifications.recent(limit=10, severity="info") == [other]
+    assert await store.classification_history.recent(limit=10, severity=None) == [new, other]
+    assert await store.classification_history.recent(limit=1, severity=None) == [new]
+    assert await store.classification_history.recent(limit=10, severity="info") == [other]
 
 
 async def test_a_persons_word_never_ages(store: Store) -> None:
@@ -210,25 +212,25 @@ async def test_keeping_the_same_classification_twice_keeps_it_once(store: Store)
     kept = verdict()
     await store.classifications.keep([kept], now=NOW)
     await store.classifications.keep([kept], now=NOW)
-    assert await store.classifications.history(SHAPE, limit=10) == [kept]
+    assert await store.classification_history.history(SHAPE, limit=10) == [kept]
 
 
 async def test_what_was_used_is_summed_from_a_time_on(store: Store) -> None:
     await store.classifications.keep([verdict(minutes_ago=2), verdict(minutes_ago=0, shape="b")], now=NOW)
-    assert await store.classifications.spent(since=NOW - MINUTE) == Spent(1, 120, 0.01)
-    assert (await store.classifications.spent(since=NOW - HOUR)).calls == 2
-    assert await store.classifications.spent(since=NOW + HOUR) == Spent()
+    assert await store.spending.spent(since=NOW - MINUTE) == Spent(1, 120, 0.01)
+    assert (await store.spending.spent(since=NOW - HOUR)).calls == 2
+    assert await store.spending.spent(since=NOW + HOUR) == Spent()
 
 
 async def test_what_unusable_answers_took_is_summed_as_well(store: Store) -> None:
     await store.classifications.keep([verdict()], now=NOW)
     for minutes in (0, 2):
         usage = Usage(1000, 80, 0.02)
-        await store.classifications.keep_unusable(usage, model="gpt-4", now=NOW - minutes * MINUTE)
-    spent = await store.classifications.spent(since=NOW - MINUTE)
+        await store.spending.keep_unusable(usage, model="gpt-4", now=NOW - minutes * MINUTE)
+    spent = await store.spending.spent(since=NOW - MINUTE)
     assert (spent.calls, spent.tokens) == (2, 1200)
     assert spent.cost_usd == pytest.approx(0.03)
-    assert (await store.classifications.spent(since=NOW - HOUR)).tokens == 2280
+    assert (await store.spending.spent(since=NOW - HOUR)).tokens == 2280
 
 
 async def test_people_agree_or_not_with_what_was_said_before(store: Store) -> None:
@@ -241,9 +243,9 @@ async def test_people_agree_or_not_with_what_was_said_before(store: Store) -> No
         ],
         now=NOW,
     )
-    accuracy = await store.classifications.accuracy(since=NOW - HOUR, until=NOW)
+    accuracy = await store.classification_history.accuracy(since=NOW - HOUR, until=NOW)
     assert accuracy == [Accuracy(NOW.date().isoformat(), "gpt-4", reviewed=2, right=1)]
-    counts = await store.classifications.counts(since=NOW - HOUR, until=NOW)
+    counts = await store.classification_history.counts(since=NOW - HOUR, until=NOW)
     assert [(one.model, one.severity, one.count) for one in counts] == [
         ("ada", "info", 1),
         ("ada", "noise", 1),
@@ -277,6 +279,20 @@ async def test_a_target_that_heard_what_is_new_is_not_told_again_by_another_repl
     assert await store.classifications.follow_up(kept, told=told, now=NOW) == 0
     newer = msgspec.structs.replace(verdict(), verdict=verdict(minutes_ago=-1).verdict)
     assert await store.classifications.follow_up(newer, told=told, now=NOW + MINUTE) == 1
+
+
+async def test_two_replicas_that_tell_at_once_tell_a_target_once(
+    store: Store, open_replica: OpenReplica, wish: Wish
+) -> None:
+    wish.awaits = None
+    alerts = [alert(f"A{number}") for number in range(20)]
+    await _record(store, *alerts)
+    await _deliver(store, await _lease(store))
+    replicas = (store, await open_replica())
+    for each in alerts:
+        kept, told = verdict(), [(each.fingerprint, each.starts_at, "all")]
+        queued = await asyncio.gather(*(one.classifications.follow_up(kept, told=told, now=NOW) for one in replicas))
+        assert sorted(queued) == [0, 1]
 
 
 async def test_a_follow_up_never_replaces_news(store: Store, wish: Wish) -> None:

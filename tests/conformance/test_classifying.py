@@ -27,8 +27,7 @@ async def asked(database_url: str) -> AsyncIterator[tuple[Classifying, Replica]]
         yield (
             Classifying(
                 replica.enrichment,
-                history=store.history,
-                classifications=store.classifications,
+                store,
                 clock=replica.clock,
                 make_id=new_id,
             ),
@@ -78,7 +77,7 @@ async def test_an_answer_that_comes_after_a_correction_does_not_take_its_place(d
         replica.clock.now = NOW + SECOND
         replica.model.hangs.set()
         await replica.let_go()
-        assert await replica.store.classifications.history(corrected.shape, limit=9) == [corrected]
+        assert await replica.store.classification_history.history(corrected.shape, limit=9) == [corrected]
         (leased,) = await replica.lease()
         assert leased.alert.classification == told
 

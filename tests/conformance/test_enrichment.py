@@ -124,7 +124,7 @@ class Replica:
         )
         self.store: Store = open_store(database_url, router=self._route)
         self.enrichment = Enrichment(
-            self.store.classifications,
+            self.store,
             self.model,
             arrivals=self.arrivals,
             policy=POLICY,
@@ -293,13 +293,13 @@ async def test_what_an_unusable_answer_took_is_spent_and_counted(database_url: s
         await replica.record(alert())
         await replica.let_go()
         assert replica.observer.tokens == 1500
-        spent = [await replica.store.classifications.spent(since=NOW - MINUTE) for _ in range(2)]
+        spent = [await replica.store.spending.spent(since=NOW - MINUTE) for _ in range(2)]
         assert spent == [Spent(1, 1500, 0.25)] * 2
 
 
 async def test_what_could_not_be_kept_of_the_usage_is_kept_with_the_next(database_url: str) -> None:
     async with running(database_url) as replica:
-        keep = replica.store.classifications.keep_unusable
+        keep = replica.store.spending.keep_unusable
         failures = [StorageUnavailable("away")]
 
         async def flaky(usage: Usage, *, model: str, now: datetime) -> None:
@@ -307,12 +307,12 @@ async def test_what_could_not_be_kept_of_the_usage_is_kept_with_the_next(databas
                 raise failures.pop()
             await keep(usage, model=model, now=now)
 
-        replica.store.classifications.keep_unusable = flaky  # type: ignore[method-assign]  # a database's bad moment
+        replica.store.spending.keep_unusable = flaky  # type: ignore[method-assign]  # a database's bad moment
         for name in ("One", "Other"):
             replica.model.unusable = Usage(100, 0, 0.5)
             await replica.record(alert(name))
             await replica.let_go()
-        assert await replica.store.classifications.spent(since=NOW - MINUTE) == Spent(3, 440, 1.02)
+        assert await replica.store.spending.spent(since=NOW - MINUTE) == Spent(3, 440, 1.02)
         assert len(await replica.lease()) == 2
 
 
@@ -357,7 +357,7 @@ async def test_a_limited_proxy_is_asked_again_when_it_says_so_if_that_is_before_
         while not replica.observer.failures:  # the timeout of the test bounds it
             await asyncio.sleep(0.01)
         await replica.record(alert("Other"))
-        while len(await replica.store.classifications.recent(limit=9, severity=None)) < 2:
+        while len(await replica.store.classification_history.recent(limit=9, severity=None)) < 2:
             await asyncio.sleep(0.01)
         assert perf_counter() - begin >= 0.2
         assert [one.alert.unenriched for one in await replica.lease()] == [None, None]
@@ -384,7 +384,7 @@ async def test_calls_under_way_count_on_the_budget_until_their_usage_is_kept(dat
         while len(replica.model.calls) < 2:  # the timeout of the test bounds it
             await asyncio.sleep(0.01)
         replica.model.hangs.set()
-        while len(await replica.store.classifications.recent(limit=9, severity=None)) < 3:
+        while len(await replica.store.classification_history.recent(limit=9, severity=None)) < 3:
             await asyncio.sleep(0.01)
         replica.was_let_go.clear()
         await replica.record(alert("Third"))
@@ -546,8 +546,8 @@ def modes(store: Store, taken_up: list[Mode], switches: list[tuple[Mode, Mode]])
     board.join(ModeSwitched, lambda event: switches.append((event.was, event.now)))
     made = Modes(
         "transparent",
-        upkeep=store.upkeep,
-        classifications=store.classifications,
+        settings=store.settings,
+        audit=store.audit,
         clock=Clock(),
         switchboard=board,
     )

@@ -186,7 +186,7 @@ async def left_of(store: Store, *words: KeptVerdict) -> set[str]:
     await store.classifications.keep(words, now=LATER)
     await until_done(store.upkeep.drop_classifications, LIMIT)
     shapes = {one.shape for one in words}
-    held = [one for shape in shapes for one in await store.classifications.history(shape, limit=1000)]
+    held = [one for shape in shapes for one in await store.classification_history.history(shape, limit=1000)]
     return {f"{one.shape} {(LATER - one.verdict.classification.at) // DAY}" for one in held}
 
 
@@ -223,14 +223,14 @@ async def test_classifications_are_forgotten_step_by_step(store: Store) -> None:
 
 async def test_old_lines_of_the_audit_are_forgotten(store: Store, database_url: str) -> None:
     for days in (90, 31, 29, 1):
-        await store.classifications.note("switched", actor="ada", detail={"days": days}, now=LATER - days * DAY)
+        await store.audit.note("switched", actor="ada", detail={"days": days}, now=LATER - days * DAY)
     await until_done(store.upkeep.drop_classifications, LIMIT)
     assert await raw.count(database_url, "audit") == 2
 
 
 async def test_what_old_unusable_answers_took_is_forgotten(store: Store, database_url: str) -> None:
     for days in (90, 31, 29, 1):
-        await store.classifications.keep_unusable(Usage(1, 1, 0.1), model="m", now=LATER - days * DAY)
+        await store.spending.keep_unusable(Usage(1, 1, 0.1), model="m", now=LATER - days * DAY)
     await until_done(store.upkeep.drop_classifications, LIMIT)
     assert await raw.count(database_url, "unusable_answers") == 2
 
@@ -240,4 +240,4 @@ async def test_what_serves_longer_than_history_is_kept_as_long_as_it_serves(stor
     await store.classifications.keep([word("a", days=40, of=gone), word("b", days=60, of=gone)], now=LATER)
     retention = Retention(history=30 * DAY, bodies=DAY, serves=50 * DAY)
     await forget_classifications(store.upkeep, retention=retention, now=LATER)
-    assert [len(await store.classifications.history(shape, limit=9)) for shape in "ab"] == [1, 0]
+    assert [len(await store.classification_history.history(shape, limit=9)) for shape in "ab"] == [1, 0]

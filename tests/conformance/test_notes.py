@@ -60,7 +60,6 @@ async def test_a_total_of_quarantine_beyond_its_bound_is_a_lower_bound(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(reads, "COUNT_BOUND", 2)
-    monkeypatch.setattr(reads, "COUNT_QUARANTINE", reads.COUNT_QUARANTINE.replace("10001", "3"))
     for count, (total, is_exact) in enumerate([(1, True), (2, True), (2, False)], start=1):
         await store.recorder.commit([receipt(refused=[Refused(0, "no labels", b"{}")], at=NOW + count * SECOND)])
         page = await store.history.quarantine(limit=1, cursor=None)

@@ -11,7 +11,6 @@ from alert_history.ports import Store
 from alert_history.storage import open_store
 from alert_history.storage.postgres import past as postgres_past
 from alert_history.storage.sqlite import past as sqlite_past
-from alert_history.storage.sqlite.classifications import SqliteClassifications
 from tests.conformance.samples import DAY, MINUTE, NOW, SECOND, alert, receipt
 from tests.conformance.test_classifications import verdict
 
@@ -43,13 +42,13 @@ NEW = alert(starts_at=NOW)
 
 
 async def test_an_alert_nobody_saw_before_has_no_past(store: Store) -> None:
-    past = await store.classifications.past(case_of(NEW))
+    past = await store.classification_history.past(case_of(NEW))
     assert (past.month, past.median_seconds, past.similar, past.around) == (0, None, (), ())
 
 
 async def test_it_is_counted_by_day_week_and_month(store: Store) -> None:
     await _fire(store, HOUR, 2 * DAY, 20 * DAY, 40 * DAY, lasting=10 * MINUTE)
-    past = await store.classifications.past(case_of(NEW))
+    past = await store.classification_history.past(case_of(NEW))
     assert (past.day, past.week, past.month, past.days_seen) == (1, 2, 3, 3)
     assert (past.median_seconds, past.brief) == (600, 0)
 
@@ -57,24 +56,24 @@ async def test_it_is_counted_by_day_week_and_month(store: Store) -> None:
 async def test_those_that_ended_within_a_minute_and_in_the_same_hour_are_counted(store: Store) -> None:
     await _fire(store, DAY, 2 * DAY, lasting=30 * SECOND)
     await _fire(store, 3 * DAY + 5 * HOUR, lasting=HOUR)
-    past = await store.classifications.past(case_of(NEW))
+    past = await store.classification_history.past(case_of(NEW))
     assert (past.brief, past.same_hour, past.month) == (2, 2, 3)
 
 
 async def test_another_namespace_is_another_past(store: Store) -> None:
     await _fire(store, HOUR, lasting=MINUTE, namespace="bank")
-    assert (await store.classifications.past(case_of(NEW))).month == 0
+    assert (await store.classification_history.past(case_of(NEW))).month == 0
 
 
 async def test_another_pod_of_the_same_alert_is_the_same_past_but_no_flapping_of_its_own(store: Store) -> None:
     await _fire(store, *(n * 5 * MINUTE for n in range(1, 6)), lasting=MINUTE, pod="web-1")
-    past = await store.classifications.past(case_of(NEW))
+    past = await store.classification_history.past(case_of(NEW))
     assert (past.day, past.flaps, past.is_flapping) == (5, 0, False)
 
 
 async def test_its_own_changes_of_the_last_hour_are_flapping_when_there_are_many(store: Store) -> None:
     await _fire(store, *(n * 5 * MINUTE for n in range(1, 6)), lasting=MINUTE)
-    past = await store.classifications.past(case_of(NEW))
+    past = await store.classification_history.past(case_of(NEW))
     assert (past.flaps, past.is_flapping) == (10, True)
 
 
@@ -82,42 +81,42 @@ async def test_what_else_began_around_it_is_named(store: Store) -> None:
     await _fire(store, 2 * MINUTE, lasting=MINUTE, name="NodeDown")
     await _fire(store, HOUR, lasting=MINUTE, name="Unrelated")
     await _fire(store, MINUTE, lasting=SECOND)
-    assert (await store.classifications.past(case_of(NEW))).around == ("NodeDown",)
+    assert (await store.classification_history.past(case_of(NEW))).around == ("NodeDown",)
 
 
 async def test_what_began_long_before_it_was_received_did_not_begin_around_it(store: Store) -> None:
     late = alert("LongBroken", "firing", starts_at=NOW - DAY)
     await store.recorder.commit([receipt(late, at=NOW)])
-    assert (await store.classifications.past(case_of(NEW))).around == ()
+    assert (await store.classification_history.past(case_of(NEW))).around == ()
 
 
 async def test_what_began_just_before_and_was_received_after_the_group_waited_is_around(store: Store) -> None:
     waited = alert("NodeDown", "firing", starts_at=NOW - 4 * MINUTE)
     await store.recorder.commit([receipt(waited, at=NOW + 6 * MINUTE)])
-    assert (await store.classifications.past(case_of(NEW))).around == ("NodeDown",)
+    assert (await store.classification_history.past(case_of(NEW))).around == ("NodeDown",)
 
 
 @pytest.mark.parametrize("start", [datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)])
 async def test_an_alert_at_the_edge_of_the_calendar_has_no_past(store: Store, start: datetime) -> None:
-    assert await store.classifications.past(case_of(alert(starts_at=start))) == Past()
+    assert await store.classification_history.past(case_of(alert(starts_at=start))) == Past()
 
 
 async def test_only_so_many_of_a_rule_that_fires_all_the_time_are_looked_through(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    module = sqlite_past if isinstance(store.classifications, SqliteClassifications) else postgres_past
-    monkeypatch.setattr(module, "MOST_OF_A_NAME", 3)
+    for module in (sqlite_past, postgres_past):
+        monkeypatch.setattr(module, "MOST_OF_A_NAME", 3)
     await _fire(store, HOUR, lasting=MINUTE)
     await _fire(store, *(n * MINUTE for n in range(1, 4)), lasting=SECOND, namespace="bank")
-    assert (await store.classifications.past(case_of(NEW))).month == 0
+    assert (await store.classification_history.past(case_of(NEW))).month == 0
     await _fire(store, 30 * SECOND, lasting=SECOND)
-    assert (await store.classifications.past(case_of(NEW))).month == 1
+    assert (await store.classification_history.past(case_of(NEW))).month == 1
 
 
 async def test_earlier_ones_come_with_what_was_recommended_then(store: Store) -> None:
     await _fire(store, HOUR, DAY, lasting=MINUTE)
     await store.classifications.keep([verdict("info")], now=NOW)
-    similar = (await store.classifications.past(case_of(NEW))).similar
+    similar = (await store.classification_history.past(case_of(NEW))).similar
     assert [(one.lasted_seconds, one.severity, one.recommendations) for one in similar] == [
         (60, "info", ("Look.",))
     ] * 2

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
 from time import perf_counter
 
+import asyncpg
 import pytest
 
 from alert_history.domain.group import SeenGroup
@@ -32,11 +33,13 @@ CALLS: dict[str, Callable[[Store], Awaitable[object]]] = {
     "count": lambda store: store.standings.count(),
     "drop_history": lambda store: store.upkeep.drop_history(NOW),
     "prepare": lambda store: store.upkeep.prepare(NOW),
-    "read_setting": lambda store: store.upkeep.read_setting("x"),
+    "read_setting": lambda store: store.settings.read("x"),
     "lease": lambda store: store.outbox.lease("ops", now=NOW, limit=1, lease_for=timedelta(seconds=25)),
-    "note": lambda store: store.classifications.note("tested", actor="ada", detail={}, now=NOW),
+    "note": lambda store: store.audit.note("tested", actor="ada", detail={}, now=NOW),
 }
 READS = ("page", "find")
+_UPKEEPERS = """SELECT pid FROM pg_stat_activity
+    WHERE application_name = 'alert-history upkeep' AND datname = current_database()"""
 DELIVERER = ("read_setting", "lease", "note")
 
 
@@ -192,3 +195,25 @@ async def test_check_of_a_frozen_database_answers_in_time(store: Store, postgres
     begin = perf_counter()
     said = await store.lifecycle.check()
     assert (said["database"] != "ok", perf_counter() - begin < SECONDS_TO_SAY_SO) == (True, True)
+
+
+async def test_what_is_prepared_every_second_keeps_its_connection(store: Store, postgres_url: str) -> None:
+    upkeepers = []
+    connection = await asyncpg.connect(postgres_url)
+    try:
+        for _ in range(3):
+            await store.upkeep.prepare(NOW)
+            upkeepers.append([row[0] for row in await connection.fetch(_UPKEEPERS)])
+    finally:
+        await connection.close()
+    assert upkeepers[0] == upkeepers[1] == upkeepers[2]
+    assert len(upkeepers[0]) == 1
+
+
+async def test_upkeep_goes_on_when_the_database_is_back(store: Store, postgres_server: PostgresServer) -> None:
+    await store.upkeep.prepare(NOW)
+    postgres_server.terminate()
+    with pytest.raises(StorageUnavailable):
+        await store.upkeep.prepare(NOW)
+    postgres_server.start()
+    await store.upkeep.prepare(NOW)

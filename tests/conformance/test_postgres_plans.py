@@ -11,20 +11,23 @@ from typing import Any
 import asyncpg
 import msgspec
 import pytest
+from sqlalchemy import Executable
 
 from alert_history.domain.alert import Alert
 from alert_history.domain.delivery import Routing
 from alert_history.domain.receipt import Receipt
 from alert_history.ports import Store
 from alert_history.storage import open_store
-from alert_history.storage.postgres import classifications as postgres_classifications
 from alert_history.storage.postgres import connection as connections
-from alert_history.storage.postgres import outbox as postgres_outbox
+from alert_history.storage.postgres import follow_ups as postgres_follow_ups
+from alert_history.storage.postgres import leasing, statements
 from alert_history.storage.postgres import reconciling as postgres_reconciling
 from alert_history.storage.postgres import standings as postgres_standings
-from alert_history.storage.postgres import statements
 from alert_history.storage.postgres import upkeep as postgres_upkeep
 from alert_history.storage.postgres.dialer import Dialer
+from alert_history.storage.postgres.search import DIALECT
+from alert_history.storage.shared import classifications
+from alert_history.storage.shared.compiling import compiled_once
 from alert_history.urls.postgres import read_postgres_url
 from tests.conformance.conftest import prepare
 from tests.conformance.samples import NOW, alert, receipt
@@ -218,7 +221,7 @@ async def test_a_lease_costs_the_same_however_much_waits_and_whenever_it_was_pla
     try:
         if was_used:
             await _empty_queue(told, connection)
-        await connection.execute(f"PREPARE lease AS {postgres_outbox._LEASE}")  # noqa: SLF001  # planned while it is empty
+        await connection.execute(f"PREPARE lease AS {leasing._LEASE}")  # noqa: SLF001  # planned while it is empty
         blocks = []
         for place in range(2):
             alerts = [alert(f"A{place}-{number}") for number in range(1500 * (1 + 2 * place))]
@@ -250,7 +253,7 @@ async def test_what_was_delivered_is_found_by_its_id(told: Store, postgres_url: 
     try:
         await _empty_queue(told, connection)
         await told.recorder.commit([_published(*(alert(f"A{number}") for number in range(1500)))])
-        plan = await plan_of(connection, getattr(postgres_outbox, name))
+        plan = await plan_of(connection, getattr(leasing, name))
     finally:
         await connection.close()
     assert "Index Scan using delivery_queue_pkey" in plan
@@ -269,6 +272,29 @@ async def test_who_was_told_of_an_alert_is_found_by_the_alert(told: Store, postg
 
 
 async def test_who_was_told_what_an_alert_means_is_found_by_the_alert(writer: "asyncpg.Connection[Any]") -> None:
-    plan = await plan_of(writer, postgres_classifications._TO_TELL)  # noqa: SLF001
+    plan = await plan_of(writer, postgres_follow_ups._TO_TELL)  # noqa: SLF001
+    assert "Seq Scan on deliveries" not in plan
+    assert "Seq Scan on delivery_queue" not in plan
+
+
+@pytest.mark.parametrize(
+    "statement,indexes",
+    [
+        (classifications._NEWEST, {"classifications_pkey", "idx_classifications_shape"}),  # noqa: SLF001
+        (classifications._UNCLAIM, {"classification_claims_pkey"}),  # noqa: SLF001
+        (classifications._LET_GO, {"idx_delivery_queue_awaited"}),  # noqa: SLF001
+        (classifications._IS_HELD, {"classification_claims_pkey", "idx_delivery_queue_awaited"}),  # noqa: SLF001
+    ],
+)
+async def test_what_is_asked_of_each_classification_is_found_by_its_shape(
+    writer: "asyncpg.Connection[Any]", statement: Executable, indexes: set[str]
+) -> None:
+    plan = await plan_of(writer, compiled_once(statement, DIALECT).text)
+    assert "Seq Scan" not in plan
+    assert await _indexes(writer, plan) == indexes
+
+
+async def test_who_is_owed_what_an_alert_means_is_looked_up_by_the_alert(writer: "asyncpg.Connection[Any]") -> None:
+    plan = await plan_of(writer, compiled_once(classifications._UNANSWERED, DIALECT).text)  # noqa: SLF001
     assert "Seq Scan on deliveries" not in plan
     assert "Seq Scan on delivery_queue" not in plan

@@ -48,7 +48,7 @@ class Service:
         self.store = store
         self.now = NOW
         self.comparing = Comparing(store.reconciling, store.recorder, clock=lambda: self.now, rules=DEFAULT_RULES)
-        self._known = KnownWitnesses(store.recorder, store.upkeep)
+        self._known = KnownWitnesses(store.recorder, store.settings)
 
     async def take(self, *receipts: Receipt) -> None:
         await self.store.recorder.commit(receipts)
@@ -149,9 +149,9 @@ async def test_before_they_are_known_to_be_peers_the_api_ends_nothing_of_the_web
 
 
 async def test_the_peers_are_learnt_for_other_replicas(known: Service, open_replica: OpenReplica) -> None:
-    await KnownWitnesses(known.store.recorder, known.store.upkeep).refresh()
+    await KnownWitnesses(known.store.recorder, known.store.settings).refresh()
     replica = Service(await open_replica())
-    await KnownWitnesses(replica.store.recorder, replica.store.upkeep).refresh()
+    await KnownWitnesses(replica.store.recorder, replica.store.settings).refresh()
     await replica.poll(NOW + MINUTE)
     assert sorted(await replica.poll(NOW + 2 * MINUTE)) == ["ended DiskFull", "ended Watchdog"]
 

@@ -95,17 +95,17 @@ async def test_lapsed_alerts_are_looked_at_in_steps(store: Store) -> None:
 
 
 async def test_setting_nobody_wrote_is_none(store: Store) -> None:
-    assert await store.upkeep.read_setting("enrichment_mode") is None
+    assert await store.settings.read("enrichment_mode") is None
 
 
 @pytest.mark.parametrize("value", ["enriched", {"mode": "é\"'\\", "n": [1, 2.5, None, True]}, [], "", 0, None, "💾"])
 async def test_setting_is_read_as_written(store: Store, open_replica: OpenReplica, value: object) -> None:
-    await store.upkeep.write_setting("enrichment_mode", value)
-    assert await (await open_replica()).upkeep.read_setting("enrichment_mode") == value
+    await store.settings.write("enrichment_mode", value)
+    assert await (await open_replica()).settings.read("enrichment_mode") == value
 
 
 async def test_last_word_on_a_setting_stands(store: Store) -> None:
     for value in ("transparent", "enriched"):
-        await store.upkeep.write_setting("enrichment_mode", value)
-    await store.upkeep.write_setting("other", "x")
-    assert await store.upkeep.read_setting("enrichment_mode") == "enriched"
+        await store.settings.write("enrichment_mode", value)
+    await store.settings.write("other", "x")
+    assert await store.settings.read("enrichment_mode") == "enriched"

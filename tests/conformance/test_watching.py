@@ -74,7 +74,7 @@ class Silent:
 
 def _watchdog(store: Store, clock: Clock) -> tuple[Watchdog, Seen]:
     seen = Seen()
-    return Watchdog(store.upkeep, observer=seen, clock=clock), seen
+    return Watchdog(store.settings, observer=seen, clock=clock), seen
 
 
 async def test_silence_is_measured_from_the_newest_request_of_a_source(store: Store) -> None:
@@ -120,13 +120,13 @@ async def test_the_times_are_written_once_a_minute_at_most(store: Store) -> None
     for seconds in (0, 30, 59, 60):
         watchdog.heard("alertmanager", NOW + seconds * SECOND)
         await watchdog.share()
-        kept.append((await store.upkeep.read_setting("sources_last_heard"))["alertmanager"])
+        kept.append((await store.settings.read("sources_last_heard"))["alertmanager"])
     written = [datetime.fromisoformat(text) - NOW for text in kept]
     assert written == [timedelta(0), timedelta(0), timedelta(0), MINUTE]
 
 
 async def test_a_source_that_only_another_release_knows_is_kept(store: Store) -> None:
-    await store.upkeep.write_setting("sources_last_heard", {"carrier_pigeon": NOW.isoformat()})
+    await store.settings.write("sources_last_heard", {"carrier_pigeon": NOW.isoformat()})
     watchdog, seen = _watchdog(store, Clock())
     watchdog.heard("alertmanager", NOW)
     await watchdog.share()

@@ -100,7 +100,7 @@ async def _restore(
         def restorer(observe: Observer) -> Restorer:
             return Restorer(
                 store.archivable,
-                store.upkeep,
+                store.settings,
                 shelf=shelf,
                 format_=format_,
                 clock=_now,

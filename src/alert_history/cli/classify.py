@@ -93,7 +93,7 @@ async def _with_past(settings: Settings, cases: Sequence[Case]) -> list[Case]:
     async with using_store(settings) as store:
         if faults := await faults_of(store, settings):
             raise ConfigurationError(faults)
-        return [msgspec.structs.replace(case, past=await store.classifications.past(case)) for case in cases]
+        return [msgspec.structs.replace(case, past=await store.classification_history.past(case)) for case in cases]
 
 
 def _table(cases: Sequence[Case], verdicts: Sequence[Verdict | None]) -> Table:

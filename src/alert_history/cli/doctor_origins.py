@@ -30,7 +30,7 @@ async def _known(settings: Settings) -> Witnesses:
     """What is known of senders, if that can be read."""
     async with using_store(on_primary(settings)) as store:
         if not await faults_of(store, settings):
-            await KnownWitnesses(store.recorder, store.upkeep).refresh(is_writing=False)
+            await KnownWitnesses(store.recorder, store.settings).refresh(is_writing=False)
         return store.recorder.witnesses
 
 

@@ -68,7 +68,7 @@ async def _reconcile(settings: Settings, origins: Origins, *, is_dry_run: bool) 
     router = None if is_dry_run else await look_for_router(settings)
     async with using_store(settings, router=router, rules=rules_of(settings)) as store:
         await require(store, settings)
-        await KnownWitnesses(store.recorder, store.upkeep).refresh(is_writing=False)
+        await KnownWitnesses(store.recorder, store.settings).refresh(is_writing=False)
         store.recorder.take_up_witnesses(store.recorder.witnesses.merged(origins.witnesses()))
         async with aclosing(Asking(origins, clock=utc_now, is_publishing=settings.reconcile_publishes)) as asking:
             rounds = [await asking.ask(store.recorder.witnesses)]
@@ -78,7 +78,7 @@ async def _reconcile(settings: Settings, origins: Origins, *, is_dry_run: bool) 
         comparing = Comparing(store.reconciling, store.recorder, clock=utc_now, rules=rules_of(settings))
         report = await comparing.compare(rounds, is_dry_run=is_dry_run)
         if not is_dry_run:
-            await KnownWitnesses(store.recorder, store.upkeep).refresh()
+            await KnownWitnesses(store.recorder, store.settings).refresh()
         return rounds, report
 
 

@@ -10,14 +10,13 @@ from alert_history.engine.enrich import Enrichment, MakeId
 from alert_history.errors import NotFound
 from alert_history.ports import (
     Accuracy,
-    Classifications,
     ClassifiedCount,
     Clock,
-    History,
     HistoryFilter,
     KeptVerdict,
     PageRequest,
     Spent,
+    Store,
     StoredAlert,
 )
 
@@ -76,23 +75,22 @@ class Classifying:
     def __init__(
         self,
         enrichment: Enrichment,
+        store: Store,
         *,
-        history: History,
-        classifications: Classifications,
         clock: Clock,
         make_id: MakeId,
     ) -> None:
         self._enrichment = enrichment
         self._make_id = make_id
-        self._history = history
-        self._store = classifications
+        self._history = store.history
+        self._store = store
         self._clock = clock
 
     async def find(self, fingerprint: str) -> Classified:
         """What is known of an alert; `said` is empty if it was never classified."""
         alert = await self._alert(fingerprint)
         shape = shape_of(alert.labels)
-        return Classified(alert, shape, await self._store.history(shape, limit=_HISTORY))
+        return Classified(alert, shape, await self._store.classification_history.history(shape, limit=_HISTORY))
 
     async def alike(self, alert: StoredAlert) -> Alike:
         """The alerts of the same shape as this one, itself among them."""
@@ -107,7 +105,7 @@ class Classifying:
 
     async def newest(self, *, limit: int, severity: Severity | None = None) -> list[Entry]:
         """The newest classifications of any shape, newest first, one a shape."""
-        kept = await self._store.recent(limit=limit, severity=severity)
+        kept = await self._store.classification_history.recent(limit=limit, severity=severity)
         return [await self._entry(one) for one in kept]
 
     async def _entry(self, kept: KeptVerdict) -> Entry:
@@ -124,7 +122,7 @@ class Classifying:
         """
         found = await self.find(fingerprint)
         since = self._clock() - self._enrichment.policy.serves_for
-        known = await self._store.newest([found.shape], since=since)
+        known = await self._store.classifications.newest([found.shape], since=since)
         if found.shape in known and (not force or known[found.shape].verdict.classification.source == "person"):
             return found
         alert = found.alert
@@ -139,7 +137,7 @@ class Classifying:
         before = found.said[0].verdict.classification if found.said else None
         told = _corrected(before, correction, now=now)
         kept = KeptVerdict(self._make_id(now), found.shape, fingerprint, Verdict(told))
-        await self._store.keep([kept], now=now)
+        await self._store.classifications.keep([kept], now=now)
         self._enrichment.learn(kept)
         detail = {
             "fingerprint": fingerprint,
@@ -149,17 +147,17 @@ class Classifying:
             "to": correction.severity,
             "comment": correction.comment,
         }
-        await self._store.note("classification_corrected", actor=correction.by, detail=detail, now=now)
+        await self._store.audit.note("classification_corrected", actor=correction.by, detail=detail, now=now)
         return msgspec.structs.replace(found, said=[kept, *found.said])
 
     async def figures(self, *, since: datetime, until: datetime) -> Figures:
         """What was classified in that span, and what was spent since it began and today (UTC)."""
         today = self._clock().replace(hour=0, minute=0, second=0, microsecond=0)
         return Figures(
-            await self._store.counts(since=since, until=until),
-            await self._store.spent(since=since),
-            await self._store.spent(since=today),
-            await self._store.accuracy(since=since, until=until),
+            await self._store.classification_history.counts(since=since, until=until),
+            await self._store.spending.spent(since=since),
+            await self._store.spending.spent(since=today),
+            await self._store.classification_history.accuracy(since=since, until=until),
         )
 
     async def _alert(self, fingerprint: str) -> StoredAlert:

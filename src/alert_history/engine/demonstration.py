@@ -12,7 +12,7 @@ from alert_history.engine.classify import Classifying
 from alert_history.engine.ingest import Ingest
 from alert_history.engine.intake import Intake
 from alert_history.errors import AlertHistoryError
-from alert_history.ports import Clock, Upkeep
+from alert_history.ports import Clock, StoredSettings
 
 _SETTING = "demo_replayed_at"
 
@@ -23,9 +23,9 @@ class Demonstration:
     """Fills the history with an incident and explains it."""
 
     def __init__(
-        self, upkeep: Upkeep, *, intake: Intake, ingest: Ingest, classifying: Classifying, clock: Clock
+        self, settings: StoredSettings, *, intake: Intake, ingest: Ingest, classifying: Classifying, clock: Clock
     ) -> None:
-        self._upkeep = upkeep
+        self._settings = settings
         self._intake = intake
         self._ingest = ingest
         self._classifying = classifying
@@ -33,7 +33,7 @@ class Demonstration:
 
     async def is_over(self) -> bool:
         """Whether this history holds it already."""
-        return await self._upkeep.read_setting(_SETTING) is not None
+        return await self._settings.read(_SETTING) is not None
 
     async def replay(self, messages: Iterable[tuple[datetime, str, bytes]]) -> None:
         """Take messages in, each as (when it was received, path, body), and classify their alerts."""
@@ -42,7 +42,7 @@ class Demonstration:
             receipt = self._intake.receipt(path, body, received_at=received_at)
             fingerprints.update((sighting.alert.fingerprint, None) for sighting in receipt.sightings)
             await self._ingest.submit(receipt)
-        await self._upkeep.write_setting(_SETTING, self._clock().isoformat())
+        await self._settings.write(_SETTING, self._clock().isoformat())
         await self._classify(fingerprints)
         _log.info("demo_replayed")
 

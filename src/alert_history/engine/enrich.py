@@ -24,7 +24,7 @@ from alert_history.engine.questions import EnrichmentObserver, Questions
 from alert_history.engine.storms import Storms, rule_of
 from alert_history.engine.switchboard import Classified, Switchboard
 from alert_history.errors import AlertHistoryError, Rejected, Retryable
-from alert_history.ports import Allowance, Classifications, Clock, Enricher, KeptVerdict, Unanswered
+from alert_history.ports import Allowance, Clock, Enricher, KeptVerdict, Store, Unanswered
 
 MAX_WAITING_SHAPES = 2_000
 """More than these are let go at their deadline, unenriched: a storm of thousands of *different* alerts."""
@@ -68,7 +68,7 @@ class Enrichment:
 
     def __init__(  # noqa: PLR0913  # it joins five rooms
         self,
-        classifications: Classifications,
+        store: Store,
         enricher: Enricher,
         *,
         arrivals: Arrivals,
@@ -82,7 +82,8 @@ class Enrichment:
     ) -> None:
         self._make_id = make_id
         self._arrivals = arrivals
-        self._store = classifications
+        self._store = store.classifications
+        self._history = store.classification_history
         self.enricher = enricher
         self.policy = policy
         self._takes_follow_ups = takes_follow_ups
@@ -97,7 +98,7 @@ class Enrichment:
         self._calls = asyncio.Semaphore(_CALLS_AT_ONCE)
         self.questions = Questions(
             enricher,
-            classifications=classifications,
+            spending=store.spending,
             allowance=allowance,
             breaker=arrivals.breaker,
             timeout=policy.call_timeout,
@@ -320,7 +321,7 @@ class Enrichment:
     async def _with_past(self, case: Case) -> Case:
         """The case with what the history knows, if it answers: without, the alert itself must do."""
         try:
-            return msgspec.structs.replace(case, past=await self._store.past(case))
+            return msgspec.structs.replace(case, past=await self._history.past(case))
         except AlertHistoryError as error:
             _log.warning("past_unknown", reason=str(error))
             return case

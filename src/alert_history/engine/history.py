@@ -14,7 +14,7 @@ from alert_history.domain.occurrence import split_occurrence_id
 from alert_history.engine.ledger import MOST_DELIVERIES, MOST_EVENTS, Ledger, ledger
 from alert_history.errors import NotFound
 from alert_history.ports import (
-    Classifications,
+    ClassificationHistory,
     Clock,
     DeliveryFilter,
     History,
@@ -48,7 +48,9 @@ class Moved(msgspec.Struct, frozen=True):
 class Tracing:
     """Traces occurrences by their ids. Every call may raise StorageUnavailable."""
 
-    def __init__(self, history: History, *, outbox: Outbox, classifications: Classifications, clock: Clock) -> None:
+    def __init__(
+        self, history: History, *, outbox: Outbox, classifications: ClassificationHistory, clock: Clock
+    ) -> None:
         self._history = history
         self._outbox = outbox
         self._classifications = classifications

@@ -11,7 +11,7 @@ import structlog
 from alert_history.domain.classification import Mode
 from alert_history.engine.switchboard import ModeSwitched, ModeTakenUp, Switchboard
 from alert_history.errors import AlertHistoryError
-from alert_history.ports import Classifications, Clock, Upkeep
+from alert_history.ports import Audit, Clock, StoredSettings
 
 _SETTING = "enrichment_mode"
 _FOLLOW_SECONDS = 1.0
@@ -41,13 +41,13 @@ class Modes:
         self,
         default: Mode,
         *,
-        upkeep: Upkeep,
-        classifications: Classifications,
+        settings: StoredSettings,
+        audit: Audit,
         clock: Clock,
         switchboard: Switchboard,
     ) -> None:
-        self._upkeep = upkeep
-        self._classifications = classifications
+        self._settings = settings
+        self._audit = audit
         self._clock = clock
         self._switchboard = switchboard
         self._look = asyncio.Event()
@@ -75,7 +75,7 @@ class Modes:
 
     async def refresh(self) -> None:
         """Take it up now."""
-        value = await self._upkeep.read_setting(_SETTING)
+        value = await self._settings.read(_SETTING)
         if value is not None:
             kept = msgspec.convert(value, _Kept)
             self._take_up(ModeState(kept.mode, "database", kept.at, kept.by))
@@ -84,12 +84,12 @@ class Modes:
         """For all replicas, from now on. Raises StorageUnavailable: nothing was switched."""
         await self.refresh()
         was, now = self.state.mode, self._clock()
-        await self._upkeep.write_setting(_SETTING, msgspec.to_builtins(_Kept(mode, now, by)))
+        await self._settings.write(_SETTING, msgspec.to_builtins(_Kept(mode, now, by)))
         self._take_up(ModeState(mode, "database", now, by))
         if was != mode:
             self._switchboard.say(ModeSwitched(was, mode))
         detail = {"from": was, "to": mode}
-        await self._classifications.note("enrichment_mode_switched", actor=by, detail=detail, now=now)
+        await self._audit.note("enrichment_mode_switched", actor=by, detail=detail, now=now)
         _log.info("enrichment_mode_switched", by=by, **{"from": was, "to": mode})
         return self.state
 

@@ -13,7 +13,7 @@ from alert_history.domain.classification import Case, Past, Usage, Verdict
 from alert_history.domain.past import supports_noise
 from alert_history.engine.breaker import Breaker
 from alert_history.errors import AlertHistoryError, Rejected, Retryable
-from alert_history.ports import Allowance, Classifications, Clock, Enricher
+from alert_history.ports import Allowance, Clock, Enricher, Spending
 
 _RETRY_SECONDS = 1.0
 
@@ -47,7 +47,7 @@ class Questions:
         self,
         enricher: Enricher,
         *,
-        classifications: Classifications,
+        spending: Spending,
         allowance: Allowance,
         breaker: Breaker,
         timeout: timedelta,
@@ -56,7 +56,7 @@ class Questions:
     ) -> None:
         self.breaker = breaker
         self._enricher = enricher
-        self._store = classifications
+        self._spending = spending
         self._allowance = allowance
         self._timeout = timeout
         self._clock = clock
@@ -106,7 +106,7 @@ class Questions:
         if owed == Usage():
             return
         try:
-            await self._store.keep_unusable(owed, model=self._enricher.name, now=self._clock())
+            await self._spending.keep_unusable(owed, model=self._enricher.name, now=self._clock())
         except AlertHistoryError as error:
             self._unaccounted += owed
             _log.warning("usage_not_kept", reason=str(error))
@@ -114,8 +114,8 @@ class Questions:
     async def _reserve(self, cases: Sequence[Case]) -> None:
         """Take from the budget what the call is likely to use, until it is known what it did. Raises Retryable."""
         now = self._clock()
-        minute = await self._store.spent(since=now - timedelta(minutes=1))
-        day = await self._store.spent(since=now.replace(hour=0, minute=0, second=0, microsecond=0))
+        minute = await self._spending.spent(since=now - timedelta(minutes=1))
+        day = await self._spending.spent(since=now.replace(hour=0, minute=0, second=0, microsecond=0))
         if (refusal := self._allowance(minute, day, len(cases), [], now)) is not None:
             self._observer.failed("budget")
             raise refusal

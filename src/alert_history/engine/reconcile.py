@@ -204,14 +204,14 @@ class Reconcile:
         lasts = 2 * self._interval + _TURN_LASTS
         is_ours = await self._store.reconciling.take_turn(self._holder, self._clock(), lasts=lasts)
         if not is_ours:
-            kept = await self._store.upkeep.read_setting(_SETTING)
+            kept = await self._store.settings.read(_SETTING)
             self._show({} if kept is None else msgspec.convert(kept, dict[str, OriginState]))
             return None
         recorder = self._store.recorder
         recorder.take_up_witnesses(recorder.witnesses.merged(self._asking.origins.witnesses()))
         asked = await self._asking.ask(recorder.witnesses)
         self._show(states_after(asked, self.state, self._clock()))
-        await self._store.upkeep.write_setting(_SETTING, msgspec.to_builtins(self.state))
+        await self._store.settings.write(_SETTING, msgspec.to_builtins(self.state))
         report = await self._comparing.compare([asked])
         self._count(report)
         return report

@@ -24,7 +24,7 @@ from alert_history.domain.archive import (
 from alert_history.engine.archive import REST_SECONDS, Observer, read_manifests
 from alert_history.engine.upkeep import Hold
 from alert_history.errors import ArchiveFault, NotFound, WouldBeForgotten
-from alert_history.ports import Archivable, Clock, RowFormat, Shelf, Upkeep
+from alert_history.ports import Archivable, Clock, RowFormat, Shelf, StoredSettings
 
 _PUT_ROWS = 200
 _DAY = timedelta(days=1)
@@ -38,7 +38,7 @@ class Restorer:
     def __init__(
         self,
         store: Archivable,
-        upkeep: Upkeep,
+        settings: StoredSettings,
         *,
         shelf: Shelf,
         format_: RowFormat,
@@ -47,7 +47,7 @@ class Restorer:
         rest_seconds: float = REST_SECONDS,
     ) -> None:
         self._store = store
-        self._upkeep = upkeep
+        self._settings = settings
         self._shelf = shelf
         self._format = format_
         self._clock = clock
@@ -101,7 +101,7 @@ class Restorer:
                 f"history from {oldest} on is older than RETENTION_DAYS={retention.days} and would be dropped "
                 "within a minute; raise RETENTION_DAYS, narrow it with --start, or say how long with --keep-days"
             )
-        await Hold(since=since, until=now + keep).widen(self._upkeep, now)
+        await Hold(since=since, until=now + keep).widen(self._settings, now)
 
     async def _paths(self, shape: Shape, *, start: datetime | None, end: datetime | None) -> dict[date, list[str]]:
         """The files of each day, oldest day first, and of a day the newest first: what was archived last counts."""

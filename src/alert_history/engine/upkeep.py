@@ -10,7 +10,7 @@ import msgspec
 import structlog
 
 from alert_history.errors import AlertHistoryError
-from alert_history.ports import Clock, Upkeep
+from alert_history.ports import Clock, StoredSettings, Upkeep
 
 _FORGET_SECONDS = 60.0
 _FORGET_CLASSIFICATIONS_SECONDS = 3600.0  # each time, what serves on is looked at again
@@ -37,34 +37,34 @@ class Hold(msgspec.Struct, frozen=True):
     until: datetime
 
     @classmethod
-    async def read(cls, upkeep: Upkeep, now: datetime) -> Self | None:
+    async def read(cls, settings: StoredSettings, now: datetime) -> Self | None:
         """The hold that is in force, if one is."""
-        kept = await upkeep.read_setting(_HOLD_SETTING)
+        kept = await settings.read(_HOLD_SETTING)
         hold = None if kept is None else msgspec.convert(kept, cls)
         return hold if hold is not None and now < hold.until else None
 
-    async def widen(self, upkeep: Upkeep, now: datetime) -> None:
+    async def widen(self, settings: StoredSettings, now: datetime) -> None:
         """Put it in force; what one holds already that is in force stays held."""
-        held = await Hold.read(upkeep, now) or self
+        held = await Hold.read(settings, now) or self
         wide = Hold(since=min(self.since, held.since), until=max(self.until, held.until))
-        await upkeep.write_setting(_HOLD_SETTING, msgspec.to_builtins(wide))
+        await settings.write(_HOLD_SETTING, msgspec.to_builtins(wide))
 
 
-async def keep_up(upkeep: Upkeep, *, retention: Retention, clock: Clock) -> None:
+async def keep_up(upkeep: Upkeep, settings: StoredSettings, *, retention: Retention, clock: Clock) -> None:
     """Run all jobs until cancelled. A job that fails is logged and tried again at its next turn."""
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(every(upkeep.prepare_every.total_seconds(), "prepare", lambda: upkeep.prepare(clock())))
-        forget_old = lambda: forget(upkeep, retention=retention, now=clock())  # noqa: E731  # two words, used once
+        forget_old = lambda: forget(upkeep, settings, retention=retention, now=clock())  # noqa: E731  # two words, used once
         tasks.create_task(every(_FORGET_SECONDS, "forget", forget_old))
         forget_words = lambda: forget_classifications(upkeep, retention=retention, now=clock())  # noqa: E731  # as above
         tasks.create_task(every(_FORGET_CLASSIFICATIONS_SECONDS, "forget_classifications", forget_words))
 
 
-async def forget(upkeep: Upkeep, *, retention: Retention, now: datetime) -> int:
+async def forget(upkeep: Upkeep, settings: StoredSettings, *, retention: Retention, now: datetime) -> int:
     """Remove what is past its retention, in steps with rests between them; rows removed."""
     share = upkeep.forgetting_share
     total = await _until_done(upkeep.drop_bodies, now - retention.bodies, share=share)
-    hold = await Hold.read(upkeep, now)
+    hold = await Hold.read(settings, now)
     before = now - retention.history
     before = before if hold is None else min(before, hold.since)
     total += await _until_done(upkeep.drop_history, before, share=share)

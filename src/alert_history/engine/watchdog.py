@@ -11,7 +11,7 @@ import msgspec
 import structlog
 
 from alert_history.errors import AlertHistoryError
-from alert_history.ports import Clock, Upkeep
+from alert_history.ports import Clock, StoredSettings
 
 _SETTING = "sources_last_heard"
 _FOLLOW_SECONDS = 5.0
@@ -33,8 +33,8 @@ class WatchdogObserver(Protocol):
 class Watchdog:
     """Remembers when each source was last heard. Exact to `_FOLLOW_SECONDS`; after a restart, to a minute."""
 
-    def __init__(self, upkeep: Upkeep, *, observer: WatchdogObserver, clock: Clock) -> None:
-        self._upkeep = upkeep
+    def __init__(self, settings: StoredSettings, *, observer: WatchdogObserver, clock: Clock) -> None:
+        self._settings = settings
         self._observer = observer
         self._clock = clock
         self._heard: _Times = {}
@@ -60,11 +60,11 @@ class Watchdog:
 
         Two replicas that write at once lose one of the two times for a minute, until it is written again.
         """
-        kept = msgspec.convert(await self._upkeep.read_setting(_SETTING) or {}, _Times)
+        kept = msgspec.convert(await self._settings.read(_SETTING) or {}, _Times)
         for source, at in kept.items():
             self.heard(source, at)
         if any(source not in kept or at - kept[source] >= _WRITE_EVERY for source, at in self._heard.items()):
-            await self._upkeep.write_setting(_SETTING, {name: at.isoformat() for name, at in self._heard.items()})
+            await self._settings.write(_SETTING, {name: at.isoformat() for name, at in self._heard.items()})
 
     def show(self) -> None:
         """As of now."""

@@ -9,7 +9,7 @@ from alert_history.domain.receipt import Receipt
 from alert_history.domain.speaker import origin_of, recorder_id
 from alert_history.domain.standing import Witnesses
 from alert_history.engine.upkeep import every
-from alert_history.ports import ClaimRecorder, Upkeep
+from alert_history.ports import ClaimRecorder, StoredSettings
 
 _REFRESH_SECONDS = 5.0
 _SETTING = "witnesses"
@@ -19,9 +19,9 @@ _START = "alertmanagerStartupEvent"
 class KnownWitnesses:
     """Keeps what the recorder knows of witnesses in line with what is kept."""
 
-    def __init__(self, recorder: ClaimRecorder, upkeep: Upkeep) -> None:
+    def __init__(self, recorder: ClaimRecorder, settings: StoredSettings) -> None:
         self._recorder = recorder
-        self._upkeep = upkeep
+        self._settings = settings
 
     def heard(self, receipt: Receipt) -> None:
         """Take up that an Alertmanager says that it has started, and which first-hand senders post."""
@@ -33,11 +33,11 @@ class KnownWitnesses:
 
     async def refresh(self, *, is_writing: bool = True) -> None:
         """Take up what others have learnt, and keep what this replica has, unless it is not to write."""
-        kept = await self._upkeep.read_setting(_SETTING)
+        kept = await self._settings.read(_SETTING)
         known = Witnesses() if kept is None else msgspec.convert(kept, Witnesses)
         self._recorder.take_up_witnesses(known.merged(self._recorder.witnesses))
         if is_writing and self._recorder.witnesses != known:
-            await self._upkeep.write_setting(_SETTING, msgspec.to_builtins(self._recorder.witnesses))
+            await self._settings.write(_SETTING, msgspec.to_builtins(self._recorder.witnesses))
 
     async def run(self) -> None:
         """Until cancelled."""

@@ -7,11 +7,14 @@ from alert_history.domain.accuracy import Accuracy
 from alert_history.domain.classification import KeptVerdict
 from alert_history.domain.notifying import Router
 from alert_history.ports.archive import Archivable, RowFormat, Shelf
+from alert_history.ports.audit import Audit
 from alert_history.ports.classifications import (
     Allowance,
+    ClassificationHistory,
     Classifications,
     ClassifiedCount,
     Enricher,
+    Spending,
     Spent,
     Unanswered,
 )
@@ -29,6 +32,7 @@ from alert_history.ports.history import (
 from alert_history.ports.outbox import DeliveryFilter, DeliveryPage, Outbox, QueueDepth, StoredDelivery
 from alert_history.ports.reconciling import Conflict, Reconciling
 from alert_history.ports.recording import ClaimRecorder, Recorder
+from alert_history.ports.settings import StoredSettings
 from alert_history.ports.signals import Signals
 from alert_history.ports.standings import Left, Standings
 from alert_history.ports.store import Lifecycle, Store
@@ -39,7 +43,9 @@ __all__ = [
     "Accuracy",
     "Allowance",
     "Archivable",
+    "Audit",
     "ClaimRecorder",
+    "ClassificationHistory",
     "Classifications",
     "ClassifiedCount",
     "Clock",
@@ -68,12 +74,14 @@ __all__ = [
     "RowFormat",
     "Shelf",
     "Signals",
+    "Spending",
     "Spent",
     "Standings",
     "Store",
     "StoredAlert",
     "StoredDelivery",
     "StoredEvent",
+    "StoredSettings",
     "Target",
     "TargetsFound",
     "Unanswered",

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Protocol
 
 import msgspec
 
@@ -76,9 +76,9 @@ class Classifications(Protocol):
         """Who was told of an alert since then, without its shape: among the newest 5 000 of each kind of delivery."""
         ...
 
-    async def past(self, case: Case) -> Past:
-        """What the history knows of an alert, at most a few ms of work however long it is."""
-        ...
+
+class ClassificationHistory(Protocol):
+    """What was said of alerts before, and what is known of one. Every call may raise StorageUnavailable."""
 
     async def history(self, shape: str, *, limit: int) -> list[KeptVerdict]:
         """All that was ever said of a shape, newest first."""
@@ -86,14 +86,6 @@ class Classifications(Protocol):
 
     async def recent(self, *, limit: int, severity: Severity | None) -> list[KeptVerdict]:
         """The newest word on each shape, newest first; only those of one severity, if it is given."""
-        ...
-
-    async def spent(self, *, since: datetime) -> Spent:
-        """What was used since then."""
-        ...
-
-    async def keep_unusable(self, usage: Usage, *, model: str, now: datetime) -> None:
-        """Count what answers took that could not be used: it is spent all the same."""
         ...
 
     async def counts(self, *, since: datetime, until: datetime) -> list[ClassifiedCount]:
@@ -104,8 +96,20 @@ class Classifications(Protocol):
         """How often people agreed, by day and model, oldest first."""
         ...
 
-    async def note(self, action: str, *, actor: str, detail: dict[str, Any], now: datetime) -> None:
-        """Write a line into the audit."""
+    async def past(self, case: Case) -> Past:
+        """What the history knows of an alert, at most a few ms of work however long it is."""
+        ...
+
+
+class Spending(Protocol):
+    """What classifying took, all replicas together. Every call may raise StorageUnavailable."""
+
+    async def spent(self, *, since: datetime) -> Spent:
+        """What was used since then."""
+        ...
+
+    async def keep_unusable(self, usage: Usage, *, model: str, now: datetime) -> None:
+        """Count what answers took that could not be used: it is spent all the same."""
         ...
 
 

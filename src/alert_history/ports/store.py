@@ -6,11 +6,13 @@ from typing import Protocol
 import msgspec
 
 from alert_history.ports.archive import Archivable
-from alert_history.ports.classifications import Classifications
+from alert_history.ports.audit import Audit
+from alert_history.ports.classifications import ClassificationHistory, Classifications, Spending
 from alert_history.ports.history import History
 from alert_history.ports.outbox import Outbox
 from alert_history.ports.reconciling import Reconciling
 from alert_history.ports.recording import ClaimRecorder
+from alert_history.ports.settings import StoredSettings
 from alert_history.ports.standings import Standings
 from alert_history.ports.upkeep import Upkeep
 
@@ -50,3 +52,7 @@ class Store(msgspec.Struct, frozen=True):
     outbox: Outbox
     archivable: Archivable
     classifications: Classifications
+    classification_history: ClassificationHistory
+    spending: Spending
+    settings: StoredSettings
+    audit: Audit

@@ -1,7 +1,7 @@
 """What a background job does to a store."""
 
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import Protocol
 
 
 class Upkeep(Protocol):
@@ -31,12 +31,4 @@ class Upkeep(Protocol):
         What serves on stays: the newest word on a shape while the history knows the alert that it was said of, and a
         person's for good until a person says something else.
         """
-        ...
-
-    async def read_setting(self, name: str) -> Any:
-        """A setting's value, or None."""
-        ...
-
-    async def write_setting(self, name: str, value: Any) -> None:
-        """Keep a setting (any JSON value), durably."""
         ...

@@ -17,6 +17,8 @@ DELIVER_TIMEOUT_SECONDS = 10  # less than a lease, and far more than its stateme
 _GRACE_SECONDS = 1
 _SLOW_SECONDS = 300  # so that a job whose server vanished without a word does not wait for it for hours
 _READERS = 6
+_UPKEEPERS = 3  # what prepares every second never waits for what forgets
+_KEEP_UPKEEP_SECONDS = 10  # what forgets gives its connection back soon
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)  # PostgreSQL's
 _WRITERS = 2
 
@@ -74,7 +76,12 @@ class _Gate:
 
 
 class Connections:
-    """Opens connections when they are first needed, and anew after they broke. Bound to one event loop."""
+    """Opens connections when they are first needed, and anew after they broke. Bound to one event loop.
+
+    Readers and upkeep come from pools of asyncpg's own. What ingests, delivers and lets time pass does not: there a
+    pool was measured to cost more. Each lease took 33 instead of 7 µs (its release is a task of its own), and each
+    statement goes through a proxy, so a transaction of five statements took 0.50 instead of 0.42 ms.
+    """
 
     def __init__(self, dialer: Dialer, *, read_dialer: Dialer | None = None) -> None:
         self.dialer = dialer
@@ -86,6 +93,7 @@ class Connections:
         self._keeping = asyncio.Lock()
         self._keeper: Connection | None = None
         self._pool: asyncpg.Pool[Any] | None = None
+        self._upkeep_pool: asyncpg.Pool[Any] | None = None
         self.gate = _Gate()
         self.is_opening = False
 
@@ -175,11 +183,36 @@ class Connections:
                 raise
 
     @asynccontextmanager
+    async def upkeep(self, *, within_seconds: float = _SLOW_SECONDS) -> AsyncIterator[Connection]:
+        """A connection of the jobs that look after the tables, kept open for the next of them.
+
+        It may be used for so long. One that broke, or that was not heard of, is given up and replaced.
+        """
+        if self._upkeep_pool is None:
+            self._upkeep_pool = asyncpg.create_pool(
+                connect=self._connect_upkeep,
+                min_size=0,
+                max_size=_UPKEEPERS,
+                max_inactive_connection_lifetime=_KEEP_UPKEEP_SECONDS,
+                reset=_keep_session,
+            )
+            await self._upkeep_pool
+        async with self.gate.pass_through(), self._upkeep_pool.acquire(timeout=within_seconds) as connection:
+            try:
+                async with asyncio.timeout(within_seconds):
+                    yield connection  # type: ignore[misc]  # a proxy with the connection's own methods
+            except (asyncpg.PostgresError, asyncpg.DataError, ValueError):
+                raise
+            except BaseException:
+                connection.terminate()
+                raise
+
+    @asynccontextmanager
     async def single(self, *, is_reading: bool = False) -> AsyncIterator[Connection]:
         """A connection of one's own for slow work, closed at the end; to the replica, if there is one, for reading."""
         dialer = self._read_dialer if is_reading else self.dialer
         async with self.gate.pass_through():
-            connection = await _connect(dialer, {"timezone": "UTC"}, work="upkeep", command_seconds=_SLOW_SECONDS)
+            connection = await _connect_slow(dialer)
             try:
                 yield connection
             finally:
@@ -192,9 +225,10 @@ class Connections:
         for connection in (self._deliverer, self._keeper):
             if connection is not None:
                 connection.terminate()
-        if self._pool is not None:
-            self._pool.terminate()
-            self._pool = None
+        for pool in (self._pool, self._upkeep_pool):
+            if pool is not None:
+                pool.terminate()
+        self._pool = self._upkeep_pool = None
 
     async def _connect_writer(self) -> Connection:
         return await _connect(self.dialer, _WRITER_SETTINGS, work="ingest")
@@ -202,6 +236,15 @@ class Connections:
     async def _connect_reader(self, *_: Any, **__: Any) -> Connection:
         """What the pool calls, with arguments of its own that are known here already."""
         return await _connect(self._read_dialer, _READER_SETTINGS, work="read")
+
+    async def _connect_upkeep(self, *_: Any, **__: Any) -> Connection:
+        """As `_connect_reader`."""
+        return await _connect_slow(self.dialer)
+
+
+async def _connect_slow(dialer: Dialer) -> Connection:
+    """A connection for work that may take its time."""
+    return await _connect(dialer, {"timezone": "UTC"}, work="upkeep", command_seconds=_SLOW_SECONDS)
 
 
 async def _connect(

@@ -20,11 +20,10 @@ from alert_history.storage.postgres.rows import (
     copy,
     event_row,
     queue_row,
-    read_kept,
-    read_occurrence,
     standing_row,
     update_occurrences,
 )
+from alert_history.storage.shared.rows import known_of, occurrence_of
 from alert_history.storage.shared.standing_text import read_standing
 
 _HELD = "somebody else decides about one of these alerts"
@@ -57,7 +56,7 @@ async def _newest(connection: Connection, standings: Mapping[str, Standing], *, 
         return {}
     lock = sql.LOCK_ALERTS if may_wait else sql.LOCK_FREE_ALERTS
     rows = await connection.fetch(lock, *zip(*keys, strict=True))
-    newest = {row["fingerprint"]: read_occurrence(row) for row in rows}
+    newest = {row["fingerprint"]: occurrence_of(row) for row in rows}
     left = [] if may_wait else [key for key in keys if key[0] not in newest]
     if left and await connection.fetch(sql.KNOWN_KEYS, *zip(*left, strict=True)):
         raise asyncpg.LockNotAvailableError(_HELD)
@@ -90,7 +89,7 @@ async def fetch_kept(connection: Connection, statement: str, fingerprints: Seque
         keys = zip(*notified, strict=True)
         for fingerprint, starts_at, target in await connection.fetch(sql.TOLD_TARGETS, *keys):
             notified[fingerprint, starts_at].append(target)
-    return [read_kept(row, notified=notified[row["fingerprint"], row["starts_at"]]) for row in rows]
+    return [known_of(row, notified=notified[row["fingerprint"], row["starts_at"]]) for row in rows]
 
 
 async def write_decisions(connection: Connection, decisions: Sequence[Decision]) -> None:

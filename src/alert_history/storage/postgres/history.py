@@ -5,23 +5,21 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import datetime
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-import msgspec
 from sqlalchemy import and_, select, true
 
-from alert_history.domain.microseconds import from_us, to_us
-from alert_history.domain.occurrence import number_of, occurrence_id, split_occurrence_id
-from alert_history.domain.speaker import split_scope
+from alert_history.domain.microseconds import from_us
+from alert_history.domain.occurrence import split_occurrence_id
 from alert_history.errors import NotFound
 from alert_history.ports import (
     HistoryFilter,
     HistoryPage,
     PageRequest,
-    QuarantinedAlert,
     QuarantinePage,
     StoredAlert,
     StoredEvent,
 )
 from alert_history.storage.postgres.connection import Connections, storage_errors
+from alert_history.storage.postgres.database import PostgresDatabase
 from alert_history.storage.postgres.dialer import Connection
 from alert_history.storage.postgres.search import (
     DIALECT,
@@ -31,7 +29,6 @@ from alert_history.storage.postgres.search import (
     count_all,
     count_some,
     end_of,
-    fetch,
     find_by_label,
     find_newest,
     find_rows,
@@ -40,14 +37,12 @@ from alert_history.storage.postgres.search import (
     try_to_count_all,
 )
 from alert_history.storage.shared import reads
-from alert_history.storage.shared.reads import confirmed_of, ended_by_of, state_of
-from alert_history.storage.shared.tables import alerts, quarantine
+from alert_history.storage.shared.quarantine import quarantine_page
+from alert_history.storage.shared.rows import alert_of, event_of
+from alert_history.storage.shared.tables import alerts
 
 P = ParamSpec("P")
 T = TypeVar("T")
-
-_read_labels = msgspec.json.Decoder(dict[str, str]).decode
-_read_details = msgspec.json.Decoder().decode
 
 _FIND = "SELECT * FROM alerts WHERE fingerprint = $1 AND starts_at = $2"
 _TIMELINE = """
@@ -62,6 +57,7 @@ class PostgresHistory:
 
     def __init__(self, connections: Connections) -> None:
         self._connections = connections
+        self._database = PostgresDatabase(connections)
 
     async def page(self, wanted: HistoryFilter, page: PageRequest) -> HistoryPage:
         """See `ports.History.page`. The rows and their number are looked for side by side."""
@@ -82,7 +78,7 @@ class PostgresHistory:
         if len(rows) > page.limit:
             last = rows[page.limit - 1]
             cursor = reads.encode_cursor(sort, [last[sort.name], last["fingerprint"], last["starts_at"]])
-        return HistoryPage([read_alert(r) for r in rows[: page.limit]], total, is_exact, cursor)
+        return HistoryPage([alert_of(r) for r in rows[: page.limit]], total, is_exact, cursor)
 
     async def _by_label(
         self, wanted: HistoryFilter, page: PageRequest, *, sort: reads.Sort
@@ -128,40 +124,18 @@ class PostgresHistory:
                     row = await connection.fetchrow(_FIND, fingerprint, row["joined_into"]) or row
         if row is None:
             raise NotFound(f"no occurrence {occurrence_id!r}")
-        return read_alert(row)
+        return alert_of(row)
 
     async def timeline(self, occurrence_id: str, *, newest: int = 10_000) -> list[StoredEvent]:
         """See `ports.History.timeline`."""
         with storage_errors():
             async with self._connections.reader() as connection:
                 rows = await connection.fetch(_TIMELINE, *_key_of(occurrence_id), newest)
-        return [
-            StoredEvent(
-                kind=row["kind"],
-                at=row["at"],
-                receipt_id=row["receipt_id"],
-                source=row["source"],
-                receiver=row["receiver"],
-                detail=None if row["detail"] is None else _read_details(row["detail"]),
-                number=number_of(row["key"]),
-                is_published=row["publish"],
-            )
-            for row in reversed(rows)
-        ]
+        return [event_of(row) for row in reversed(rows)]
 
     async def quarantine(self, *, limit: int, cursor: str | None) -> QuarantinePage:
         """See `ports.History.quarantine`."""
-        reads.check_limit(limit)
-        statement = select(quarantine).order_by(quarantine.c.id.desc()).limit(limit + 1)
-        if cursor is not None:
-            reads.check_text(cursor, of="cursor")
-            statement = statement.where(quarantine.c.id < cursor)
-        with storage_errors():
-            async with self._connections.reader() as connection:
-                rows = await fetch(connection, statement)
-                counted = await connection.fetchval(reads.COUNT_QUARANTINE)
-        found = [read_quarantined(dict(row)) for row in rows[:limit]]
-        return QuarantinePage(found, *reads.bounded(counted), found[-1].id if len(rows) > limit else None)
+        return await quarantine_page(self._database, limit=limit, cursor=cursor)
 
     async def export(self, wanted: HistoryFilter, *, batch_size: int = 1000) -> AsyncIterator[list[StoredAlert]]:
         """See `ports.History.export`. A server-side cursor in one snapshot."""
@@ -180,7 +154,7 @@ class PostgresHistory:
             ):
                 rows = await connection.cursor(sql, *arguments)
                 while batch := await rows.fetch(batch_size):
-                    yield [read_alert(row) for row in batch]
+                    yield [alert_of(row) for row in batch]
 
 
 def _key_of(occurrence_id: str) -> tuple[str, datetime]:
@@ -191,38 +165,3 @@ def _key_of(occurrence_id: str) -> tuple[str, datetime]:
     except OverflowError:
         pass
     raise NotFound(f"{occurrence_id!r} is no id of an occurrence")
-
-
-def read_alert(row: Any) -> StoredAlert:
-    """An occurrence from a row of `alerts`."""
-    fingerprint, scope = split_scope(row["fingerprint"])
-    return StoredAlert(
-        id=occurrence_id(row["fingerprint"], to_us(row["starts_at"])),
-        fingerprint=fingerprint,
-        alertname=row["alertname"],
-        namespace=row["namespace"],
-        severity=row["severity"],
-        status=row["status"],
-        labels=_read_labels(row["labels"]),
-        annotations=_read_labels(row["annotations"]),
-        starts_at=row["began_at"] or row["starts_at"],
-        ends_at=row["ends_at"],
-        expires_at=row["expires_at"],
-        timestamp=row["timestamp"],
-        last_received_at=row["last_received_at"],
-        repeat_count=row["repeat_count"],
-        generator_url=row["generator_url"],
-        source=row["source"],
-        receiver=row["receiver"],
-        details=None if row["details"] is None else _read_details(row["details"]),
-        scope=scope,
-        state=state_of(row["status"], row["unconfirmed"]),
-        state_reason=row["unconfirmed"],
-        ended_by=ended_by_of(row["status"], row["ended_by"]),
-        confirmed_at=confirmed_of(row["status"], row["confirmed_at"], row["last_received_at"]),
-    )
-
-
-def read_quarantined(row: dict[str, Any]) -> QuarantinedAlert:
-    """A row of `quarantine`."""
-    return QuarantinedAlert(**{**row, "raw": row["raw"].decode("utf-8", "replace")})

@@ -3,16 +3,11 @@
 import asyncio
 from contextlib import AbstractAsyncContextManager
 
-import structlog
-
-from alert_history.errors import AlertHistoryError, StorageUnavailable
+from alert_history.errors import StorageUnavailable
 from alert_history.storage.postgres.connection import Connections, storage_errors
-from alert_history.storage.shared.tables import SCHEMA_HEAD
+from alert_history.storage.shared import lifecycle
 
-_CHECK_TIMEOUT_SECONDS = 2
 _QUIET_WITHIN_SECONDS = 2
-
-_log = structlog.get_logger()
 
 
 class PostgresLifecycle:
@@ -22,30 +17,18 @@ class PostgresLifecycle:
         self._connections = connections
 
     async def open(self) -> None:
-        """Migrate if the schema is behind. A schema from a newer release is left alone and served."""
+        """See `ports.Lifecycle.open`."""
         self._connections.is_opening = True
-        with storage_errors():
-            version = await self._version()
-        if version is None or version < SCHEMA_HEAD:
-            await self._upgrade()
-            _log.info("schema_migrated", was=version, now=SCHEMA_HEAD)
+        await lifecycle.bring_to_head(self._version, upgrade=self._upgrade)
         self._connections.is_opening = False
 
     async def check(self) -> dict[str, str]:
-        """See `ports.Lifecycle.check`."""
-        try:
-            async with asyncio.timeout(_CHECK_TIMEOUT_SECONDS):
-                with storage_errors():
-                    version = await self._version()
-        except TimeoutError:
-            return {"database": "no answer", "schema": "unknown"}
-        except AlertHistoryError as error:
-            return {"database": str(error), "schema": "unknown"}
-        if version is None:
-            return {"database": "ok", "schema": "missing: run alert-history migrate"}
-        if version < SCHEMA_HEAD:
-            return {"database": "ok", "schema": f"{version} is behind {SCHEMA_HEAD}"}
-        return {"database": "ok", "schema": "ok"}
+        """See `ports.Lifecycle.check`. It connects anew each time, on purpose.
+
+        A connection that is kept would not tell that the server lets nobody in any more (its password was changed, or
+        it has too many connections), until the connections that are open broke, too.
+        """
+        return await lifecycle.check(self._version)
 
     def quiet(self) -> AbstractAsyncContextManager[None]:
         """See `ports.Lifecycle.quiet`."""
@@ -56,11 +39,12 @@ class PostgresLifecycle:
         await self._connections.close()
 
     async def _version(self) -> str | None:
-        async with self._connections.single() as connection:
-            if await connection.fetchval("SELECT to_regclass('alembic_version')") is None:
-                return None
-            version = await connection.fetchval("SELECT version_num FROM alembic_version")
-            return None if version is None else str(version)
+        with storage_errors():
+            async with self._connections.single() as connection:
+                if await connection.fetchval("SELECT to_regclass('alembic_version')") is None:
+                    return None
+                version = await connection.fetchval("SELECT version_num FROM alembic_version")
+                return None if version is None else str(version)
 
     async def _upgrade(self) -> None:
         from sqlalchemy.exc import DBAPIError

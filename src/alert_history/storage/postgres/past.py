@@ -6,10 +6,9 @@ the partitions of those weeks to plan for. Both need plans made for the values a
 statement gets after five runs took 400 ms at a million rows where this takes a few.
 """
 
-from collections.abc import Sequence
 from typing import Any
 
-from alert_history.domain.classification import Case, Past
+from alert_history.domain.classification import Case
 from alert_history.domain.past import (
     AROUND,
     LATE,
@@ -19,11 +18,7 @@ from alert_history.domain.past import (
     MOST_OCCURRENCES,
     MOST_OF_A_NAME,
     Earlier,
-    has_room,
-    past_of,
-    similar_of,
 )
-from alert_history.domain.severity import Severity
 from alert_history.storage.postgres.connection import Connections, storage_errors
 
 _EARLIER = """WITH same AS MATERIALIZED (
@@ -38,26 +33,23 @@ _AROUND = """WITH began AS MATERIALIZED (
     SELECT DISTINCT alertname FROM began WHERE alertname <> $4 ORDER BY alertname LIMIT $6"""
 
 
-async def past(connections: Connections, case: Case, *, said: tuple[Severity, Sequence[str]] | None) -> Past:
-    """See `ports.Classifications.past`. `said` is the severity and the advice that its shape was given last.
+class PostgresPast:
+    """See `shared.past.Look`."""
 
-    Raises: StorageUnavailable, QueryTimeout.
-    """
-    if not has_room(case.starts_at):
-        return Past()
-    name, namespace, start = case.labels.get("alertname", ""), case.labels.get("namespace", ""), case.starts_at
-    since, received = start - LOOKS_BACK, start + AROUND + LATE
-    with storage_errors():
-        async with connections.reader() as connection, connection.transaction(readonly=True):
-            await connection.execute("SET LOCAL plan_cache_mode = force_custom_plan")
-            rows: list[Any] = await connection.fetch(
-                _EARLIER, name, since, start, received, namespace, MOST_OF_A_NAME, MOST_OCCURRENCES
-            )
-            others: list[Any] = await connection.fetch(
-                _AROUND, start - AROUND, start + AROUND, received, name, MOST_BEGAN, MOST_AROUND
-            )
-    earlier = [Earlier(*row) for row in rows]
-    around = [row[0] for row in others]
-    told = None if said is None else (said[0], tuple(said[1]))
-    similar = similar_of(earlier, told)
-    return past_of(earlier, fingerprint=case.fingerprint, starts_at=start, around=around, similar=similar)
+    def __init__(self, connections: Connections) -> None:
+        self._connections = connections
+
+    async def __call__(self, case: Case) -> tuple[list[Earlier], list[str]]:
+        """See `shared.past.Look`."""
+        name, namespace, start = case.labels.get("alertname", ""), case.labels.get("namespace", ""), case.starts_at
+        since, received = start - LOOKS_BACK, start + AROUND + LATE
+        with storage_errors():
+            async with self._connections.reader() as connection, connection.transaction(readonly=True):
+                await connection.execute("SET LOCAL plan_cache_mode = force_custom_plan")
+                rows: list[Any] = await connection.fetch(
+                    _EARLIER, name, since, start, received, namespace, MOST_OF_A_NAME, MOST_OCCURRENCES
+                )
+                others: list[Any] = await connection.fetch(
+                    _AROUND, start - AROUND, start + AROUND, received, name, MOST_BEGAN, MOST_AROUND
+                )
+        return [Earlier(*row) for row in rows], [row[0] for row in others]

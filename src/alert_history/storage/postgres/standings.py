@@ -16,8 +16,8 @@ from alert_history.storage.postgres import statements as sql
 from alert_history.storage.postgres.connection import Connections, storage_errors
 from alert_history.storage.postgres.deciding import fetch_kept, lock_known, write_and_tell
 from alert_history.storage.postgres.dialer import Connection
-from alert_history.storage.postgres.rows import first_sighting
 from alert_history.storage.shared.json_text import encode_json
+from alert_history.storage.shared.rows import first_sighting
 from alert_history.storage.shared.standing_text import FORGET_GROUPS_AFTER, read_group
 
 _STEP_ROWS = 2_000

@@ -3,16 +3,24 @@
 from alert_history.domain.standing import DEFAULT_RULES, Rules
 from alert_history.ports import Router, Store
 from alert_history.storage.postgres.archive import PostgresArchivable
-from alert_history.storage.postgres.classifications import PostgresClassifications
 from alert_history.storage.postgres.connection import Connections
+from alert_history.storage.postgres.database import PostgresDatabase
 from alert_history.storage.postgres.dialer import Dialer
+from alert_history.storage.postgres.follow_ups import PostgresFollowUp
 from alert_history.storage.postgres.history import PostgresHistory
+from alert_history.storage.postgres.leasing import PostgresLeasing
 from alert_history.storage.postgres.lifecycle import PostgresLifecycle
-from alert_history.storage.postgres.outbox import PostgresOutbox
+from alert_history.storage.postgres.past import PostgresPast
 from alert_history.storage.postgres.reconciling import PostgresReconciling
 from alert_history.storage.postgres.recorder import PostgresRecorder
 from alert_history.storage.postgres.standings import PostgresStandings
 from alert_history.storage.postgres.upkeep import PostgresUpkeep
+from alert_history.storage.shared.audit import SharedAudit
+from alert_history.storage.shared.classification_history import SharedClassificationHistory
+from alert_history.storage.shared.classifications import SharedClassifications
+from alert_history.storage.shared.outbox import SharedOutbox
+from alert_history.storage.shared.settings import SharedSettings
+from alert_history.storage.shared.spending import SharedSpending
 from alert_history.urls.postgres import read_postgres_url
 
 
@@ -26,6 +34,7 @@ def postgres_store(
     """A store on PostgreSQL; connects when it is opened. `read_database_url` may name a replica."""
     reader = Dialer(read_postgres_url(read_database_url)) if read_database_url else None
     connections = Connections(Dialer(read_postgres_url(database_url)), read_dialer=reader)
+    database = PostgresDatabase(connections)
     return Store(
         recorder=PostgresRecorder(connections, router=router, rules=rules),
         history=PostgresHistory(connections),
@@ -33,7 +42,11 @@ def postgres_store(
         standings=PostgresStandings(connections, router=router, rules=rules),
         reconciling=PostgresReconciling(connections, router=router, rules=rules),
         lifecycle=PostgresLifecycle(connections),
-        outbox=PostgresOutbox(connections),
+        outbox=SharedOutbox(database, PostgresLeasing(connections)),
         archivable=PostgresArchivable(connections),
-        classifications=PostgresClassifications(connections),
+        classifications=SharedClassifications(database, follow_up=PostgresFollowUp(connections)),
+        classification_history=SharedClassificationHistory(database, look=PostgresPast(connections)),
+        spending=SharedSpending(database),
+        settings=SharedSettings(database),
+        audit=SharedAudit(database),
     )

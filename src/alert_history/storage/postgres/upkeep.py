@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import asyncpg
 import msgspec
@@ -10,13 +9,13 @@ import msgspec
 from alert_history.storage.postgres.connection import Connections, storage_errors
 from alert_history.storage.postgres.dialer import Connection
 from alert_history.storage.shared.ids import lowest_uuid7
-from alert_history.storage.shared.json_text import encode_json
 
 _DAY = timedelta(days=1)
 _WEEK = timedelta(days=7)
 _AHEAD = timedelta(days=14)
 _LOOK_EVERY = timedelta(hours=1)
 _PENDING_BYTES = 64 * 1024
+_MERGE_TIMEOUT_SECONDS = 60  # far more than it takes; a server that vanished without a word is noticed by then
 _STEP_ROWS = 5_000
 _STEP_WORDS = 500
 OLD_WORDS = """SELECT c.id, replaced.id IS NOT NULL OR (c.source <> 'person' AND known.fingerprint IS NULL) AS is_gone
@@ -71,16 +70,17 @@ class PostgresUpkeep:
     async def prepare(self, now: datetime) -> None:
         """Partitions ahead (looked at once an hour), and the pending lists of the label indexes."""
         with storage_errors():
-            async with self._connections.single() as connection:
-                is_due = self._look_again_at is None or now >= self._look_again_at
-                if is_due and await _create_due_partitions(connection, now):
-                    self._look_again_at = now + _LOOK_EVERY
+            if self._look_again_at is None or now >= self._look_again_at:
+                async with self._connections.upkeep() as connection:
+                    if await _create_due_partitions(connection, now):
+                        self._look_again_at = now + _LOOK_EVERY
+            async with self._connections.upkeep(within_seconds=_MERGE_TIMEOUT_SECONDS) as connection:
                 await _merge_pending_lists(connection)
 
     async def drop_history(self, before: datetime) -> int:
         """Drop whole partitions first; then what lies in partitions that live on, by small deletes."""
         with storage_errors():
-            async with self._connections.single() as connection:
+            async with self._connections.upkeep() as connection:
                 for partition in await _partitions(connection, "alerts", older_than=before):
                     return await _drop_occurrences(connection, partition, before=before)
                 for table in ("receipts", "deliveries"):
@@ -91,7 +91,7 @@ class PostgresUpkeep:
     async def drop_bodies(self, before: datetime) -> int:
         """See `ports.Upkeep.drop_bodies`."""
         with storage_errors():
-            async with self._connections.single() as connection:
+            async with self._connections.upkeep() as connection:
                 for partition in await _partitions(connection, "receipt_bodies", older_than=before):
                     return await _drop_partition(connection, "receipt_bodies", partition)
                 return await _delete(connection, "receipt_bodies_default", "received_on < $1", before)
@@ -100,7 +100,7 @@ class PostgresUpkeep:
         """See `ports.Upkeep.drop_classifications`. Ids follow the time, so the key finds what is old."""
         limit = lowest_uuid7(before)
         with storage_errors():
-            async with self._connections.single() as connection:
+            async with self._connections.upkeep() as connection:
                 removed = await _delete(connection, "audit", "id < $1", limit)
                 if removed := removed + await _delete(connection, "unusable_answers", "id < $1", limit):
                     return removed
@@ -109,24 +109,6 @@ class PostgresUpkeep:
                 await connection.execute("DELETE FROM classifications WHERE id = ANY($1::text[])", gone)
                 self._read_words_up_to = old[-1]["id"] if old else ""
                 return len(old)
-
-    async def read_setting(self, name: str) -> Any:
-        """See `ports.Upkeep.read_setting`."""
-        with storage_errors():
-            async with self._connections.deliverer() as connection:
-                text = await connection.fetchval("SELECT value FROM settings WHERE name = $1", name)
-                return None if text is None else msgspec.json.decode(text)
-
-    async def write_setting(self, name: str, value: Any) -> None:
-        """See `ports.Upkeep.write_setting`."""
-        with storage_errors():
-            async with self._connections.single() as connection:
-                await connection.execute(
-                    "INSERT INTO settings (name, value) VALUES ($1, $2::text::jsonb) "
-                    "ON CONFLICT (name) DO UPDATE SET value = excluded.value, updated_at = now()",
-                    name,
-                    encode_json(value).decode(),
-                )
 
 
 def _starts(since: datetime, until: datetime, *, length: timedelta) -> Iterator[datetime]:

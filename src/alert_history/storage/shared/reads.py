@@ -45,9 +45,6 @@ SMALL_STORE_ROWS = 50_000
 SMALL_STORE_BYTES = 32 * 1024 * 1024
 """About as many, where the size of a table is known and the number of its rows is not."""
 
-COUNT_QUARANTINE = f"SELECT count(*) FROM (SELECT 1 FROM quarantine LIMIT {COUNT_BOUND + 1}) AS counted"
-"""Its cost does not grow with what is there; for `bounded`."""
-
 COUNT_SOME_MS = 100
 COUNT_BUDGET_MS = 12
 MAX_LIMIT = 1_000

@@ -1,24 +1,316 @@
-"""Rows of `classifications`, alike on both databases but for how time is kept."""
+"""Rows as domain values, and domain values as rows: alike on both databases.
 
+Rows of a session have attributes, and its times and JSON are converted. Rows of a driver, which the recorder and the
+searches read, are looked at by column name; their times are as the database keeps them.
+"""
+
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
 import msgspec
 
-from alert_history.domain.classification import Verdict
-from alert_history.ports import KeptVerdict
-from alert_history.storage.shared.json_text import encode_json
+from alert_history.domain.adopting import StoredOccurrence, stored_sighting
+from alert_history.domain.alert import Refused, Silence
+from alert_history.domain.change_text import end_reason
+from alert_history.domain.decision import Entry
+from alert_history.domain.delivery import Leased
+from alert_history.domain.microseconds import from_us, to_us
+from alert_history.domain.occurrence import ENDINGS, Occurrence, Sighting, number_of, occurrence_id
+from alert_history.domain.receipt import Outcome, Receipt
+from alert_history.domain.speaker import split_scope
+from alert_history.domain.target import Outgoing
+from alert_history.ports import KeptVerdict, QuarantinedAlert, StoredAlert, StoredDelivery, StoredEvent, Unanswered
+from alert_history.storage.shared.delivery_text import meaning
+from alert_history.storage.shared.ids import new_id
+from alert_history.storage.shared.json_text import encode_json, json_or_none
+from alert_history.storage.shared.reads import confirmed_of, ended_by_of, state_of
+from alert_history.storage.shared.session import Row
+
+_decode = msgspec.json.Decoder().decode
+_decode_texts = msgspec.json.Decoder(dict[str, str]).decode
+
+Stored = Callable[[datetime | None], Any]
+"""Makes a time what the database keeps."""
 
 
-def kept_of(row: Any) -> KeptVerdict:
-    """What a row says, looked at by column name."""
-    verdict = msgspec.json.decode(row["verdict"], type=Verdict)
-    return KeptVerdict(row["id"], row["shape"], row["fingerprint"], verdict)
+def _time(value: Any) -> Any:
+    """A stored time, or none, whichever database it came from."""
+    return from_us(value) if isinstance(value, int) else value
 
 
-def row_of(kept: KeptVerdict, *, at: datetime | int) -> tuple[Any, ...]:
-    """A row; `at` is its time as the database keeps it."""
-    told, usage = kept.verdict.classification, kept.verdict.usage
-    tokens = usage.prompt_tokens + usage.completion_tokens
-    head = (kept.id, kept.shape, kept.fingerprint, at, told.source, told.model, told.severity)
-    return (*head, tokens, usage.cost_usd, encode_json(kept.verdict).decode())
+def kept_of(row: Row) -> KeptVerdict:
+    """What a row of `classifications` says."""
+    return KeptVerdict(row.id, row.shape, row.fingerprint, row.verdict)
+
+
+def classification_row(kept: KeptVerdict) -> dict[str, Any]:
+    """A row of `classifications`."""
+    classification, usage = kept.verdict.classification, kept.verdict.usage
+    return {
+        "id": kept.id,
+        "shape": kept.shape,
+        "fingerprint": kept.fingerprint,
+        "at": classification.at,
+        "source": classification.source,
+        "model": classification.model,
+        "severity": classification.severity,
+        "tokens": usage.prompt_tokens + usage.completion_tokens,
+        "cost_usd": usage.cost_usd,
+        "verdict": kept.verdict,
+    }
+
+
+def unanswered_of(row: Row) -> Unanswered:
+    """A target that knows of an alert and not what it means; `labels` and `annotations` are the alert's."""
+    return Unanswered(row.fingerprint, row.starts_at, row.target, row.labels, row.annotations)
+
+
+def alert_of(row: Any) -> StoredAlert:
+    """A driver's row of `alerts`."""
+    fingerprint, scope = split_scope(row["fingerprint"])
+    return StoredAlert(
+        id=occurrence_id(row["fingerprint"], _microseconds(row["starts_at"])),
+        fingerprint=fingerprint,
+        alertname=row["alertname"],
+        namespace=row["namespace"],
+        severity=row["severity"],
+        status=row["status"],
+        labels=_decode_texts(row["labels"]),
+        annotations=_decode_texts(row["annotations"]),
+        starts_at=_time(row["began_at"]) or _time(row["starts_at"]),
+        ends_at=_time(row["ends_at"]),
+        expires_at=_time(row["expires_at"]),
+        timestamp=_time(row["timestamp"]),
+        last_received_at=_time(row["last_received_at"]),
+        repeat_count=row["repeat_count"],
+        generator_url=row["generator_url"],
+        source=row["source"],
+        receiver=row["receiver"],
+        details=None if row["details"] is None else _decode(row["details"]),
+        scope=scope,
+        state=state_of(row["status"], row["unconfirmed"]),
+        state_reason=row["unconfirmed"],
+        ended_by=ended_by_of(row["status"], row["ended_by"]),
+        confirmed_at=confirmed_of(row["status"], _time(row["confirmed_at"]), _time(row["last_received_at"])),
+    )
+
+
+def event_of(row: Any) -> StoredEvent:
+    """A driver's row of an event, with its receipt if one brought it."""
+    return StoredEvent(
+        kind=row["kind"],
+        at=_time(row["at"]),
+        receipt_id=row["receipt_id"],
+        source=row["source"],
+        receiver=row["receiver"],
+        detail=None if row["detail"] is None else _decode(row["detail"]),
+        number=number_of(row["key"]),
+        is_published=None if row["publish"] is None else bool(row["publish"]),
+    )
+
+
+def leased_of(row: Any, *, target: str, until: datetime) -> Leased:
+    """A delivery as its sender takes it, from a driver's row of each database's own lease."""
+    is_resolved = row["event"] in ENDINGS
+    fingerprint, scope = split_scope(row["fingerprint"])
+    created_at = _time(row["created_at"])
+    alert = Outgoing(
+        occurrence_id=occurrence_id(row["fingerprint"], _microseconds(row["starts_at"])),
+        fingerprint=fingerprint,
+        status="resolved" if is_resolved else "firing",
+        event=row["event"],
+        labels=_decode(row["labels"] or "{}"),
+        annotations=_decode(row["annotations"] or "{}"),
+        starts_at=_time(row["began_at"]) or _time(row["starts_at"]),
+        ends_at=_time(row["ends_at"]) if is_resolved else None,
+        at=created_at,
+        generator_url=row["generator_url"] or "",
+        receiver=row["receiver"] or "",
+        group_key=row["group_key"] or "",
+        external_url=row["external_url"] or "",
+        details=_decode(row["details"] or "{}"),
+        external_id=row["known_as"],
+        scope=scope,
+        confirmed_at=_time(row["confirmed_at"]) if is_resolved else None,
+        reason=end_reason(row["event"], row["reason"]),
+        **meaning(row["verdict"], row["enrichment"]),
+    )
+    return Leased(row["id"], target, row["attempts"], created_at, until, alert, bool(row["was_told"]))
+
+
+def delivery_of(row: Row) -> StoredDelivery:
+    """A row of `delivery_queue` or `deliveries`."""
+    return StoredDelivery(
+        id=row.id,
+        occurrence_id=occurrence_id(row.fingerprint, to_us(row.starts_at)),
+        fingerprint=split_scope(row.fingerprint)[0],
+        target=row.target,
+        event=row.event,
+        state=row.state,
+        created_at=row.created_at,
+        due_at=row.due_at if row.state in {"pending", "leased"} else None,
+        settled_at=row.settled_at,
+        attempts=row.attempts,
+        log=row.log,
+        event_number=row.event_key,
+        shape=row.shape,
+        enrichment=row.enrichment,
+    )
+
+
+def quarantined_of(row: Row) -> QuarantinedAlert:
+    """A row of `quarantine`."""
+    return QuarantinedAlert(**row._asdict() | {"raw": row.raw.decode("utf-8", "replace")})
+
+
+def _microseconds(time: Any) -> int:
+    """A stored time as microseconds, whichever database it came from."""
+    return time if isinstance(time, int) else to_us(time)
+
+
+def occurrence_of(row: Any) -> Occurrence:
+    """An occurrence from a driver's row of `alerts`."""
+    return Occurrence(
+        status=row["status"],
+        content_hash=row["content_hash"],
+        annotations=_decode_texts(row["annotations"]),
+        ends_at=_time(row["ends_at"]),
+        expires_at=_time(row["expires_at"]),
+        last_received_at=_time(row["last_received_at"]),
+        repeat_count=row["repeat_count"],
+        event_count=row["event_count"],
+        began_at=_time(row["began_at"]),
+        ended_by=row["ended_by"],
+        confirmed_at=_time(row["confirmed_at"]),
+        unconfirmed=row["unconfirmed"],
+        is_published=bool(row["is_published"]),
+        claim=row["claim"] or 0,
+        receiver=row["receiver"],
+        generator_url=row["generator_url"],
+    )
+
+
+def first_sighting(row: Any, *, received_at: datetime) -> Sighting:
+    """What was first said of an occurrence, as a sighting, from a driver's whole row of `alerts`."""
+    return stored_sighting(
+        row["fingerprint"],
+        _time(row["starts_at"]),
+        labels=_decode_texts(row["labels"]),
+        occurrence=occurrence_of(row),
+        generator_url=row["generator_url"],
+        source=row["source"],
+        received_at=received_at,
+    )
+
+
+def known_of(row: Any, *, notified: list[str]) -> StoredOccurrence:
+    """What is known of an occurrence and who was told of it, from a driver's whole row of `alerts`."""
+    first = first_sighting(row, received_at=_time(row["timestamp"]))
+    return StoredOccurrence(_microseconds(row["starts_at"]), occurrence_of(row), first, notified)
+
+
+def alert_row(sighting: Sighting, entry: Entry, *, stored: Stored) -> tuple[Any, ...]:
+    """A row of `alerts`; `sighting` began it. A later release may add columns behind these."""
+    now = entry.occurrence
+    alert, labels = sighting.alert, sighting.alert.labels
+    annotations = (
+        sighting.annotations_json if now.content_hash == sighting.content_hash else encode_json(now.annotations)
+    )
+    return (
+        alert.fingerprint,
+        stored(entry.starts_at),
+        stored(sighting.received_at),
+        labels.get("alertname", ""),
+        labels.get("namespace", ""),
+        labels.get("severity", ""),
+        now.status,
+        encode_json(labels).decode(),
+        annotations.decode(),
+        stored(now.ends_at),
+        stored(now.expires_at),
+        stored(now.last_received_at),
+        now.repeat_count,
+        now.event_count,
+        now.content_hash,
+        now.generator_url,
+        sighting.source,
+        now.receiver,
+        json_or_none(alert.details),
+        now.is_published,
+        stored(now.began_at),
+        now.ended_by,
+        stored(now.confirmed_at),
+        now.unconfirmed,
+        now.claim,
+    )
+
+
+def occurrence_values(now: Occurrence, *, stored: Stored) -> tuple[Any, ...]:
+    """What of a row of `alerts` changes with its occurrence, in the order of the statements that update it."""
+    return (
+        now.status,
+        now.content_hash,
+        encode_json(now.annotations).decode(),
+        stored(now.ends_at),
+        stored(now.expires_at),
+        stored(now.last_received_at),
+        now.repeat_count,
+        now.event_count,
+        now.is_published,
+        stored(now.began_at),
+        now.ended_by,
+        stored(now.confirmed_at),
+        now.unconfirmed,
+        now.claim,
+        now.receiver,
+        now.generator_url,
+    )
+
+
+def receipt_row(receipt: Receipt, outcome: Outcome, *, stored: Stored) -> tuple[Any, ...]:
+    """A row of `receipts`."""
+    group = receipt.group
+    return (
+        receipt.id,
+        stored(receipt.received_at),
+        receipt.path,
+        receipt.publish,
+        group.source,
+        group.receiver,
+        group.group_key,
+        group.external_url,
+        outcome.received,
+        outcome.quarantined,
+        group.truncated_alerts,
+        encode_json(group.details).decode(),
+        receipt.body_sha256,
+        len(receipt.body),
+    )
+
+
+def quarantine_row(receipt: Receipt, refused: Refused, *, stored: Stored) -> tuple[Any, ...]:
+    """A row of `quarantine`."""
+    return (
+        new_id(receipt.received_at),
+        stored(receipt.received_at),
+        receipt.id,
+        refused.position,
+        refused.reason,
+        receipt.group.source,
+        receipt.group.receiver,
+        refused.raw,
+    )
+
+
+def silence_row(silence: Silence, *, stored: Stored) -> tuple[Any, ...]:
+    """A row of `silences`."""
+    return (
+        silence.id,
+        encode_json(silence.matchers).decode(),
+        stored(silence.starts_at),
+        stored(silence.ends_at),
+        stored(silence.updated_at),
+        silence.created_by,
+        silence.comment,
+    )

@@ -5,24 +5,29 @@ Both databases have the same tables and columns, with two differences: SQLite ke
 as key, whose order is that of `timestamp`, so that new rows always land on the same few pages.
 """
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
+import msgspec
 from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
     Dialect,
+    Double,
     Integer,
     LargeBinary,
     MetaData,
     Table,
     Text,
+    type_coerce,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.types import DateTime, TypeDecorator, TypeEngine
 
-from alert_history.domain.microseconds import to_us
+from alert_history.domain.classification import Verdict
+from alert_history.domain.microseconds import from_us, to_us
 
 SCHEMA_HEAD = "0008"
 """The newest migration; a test holds it to what Alembic finds. Kept here because importing Alembic takes 150 ms."""
@@ -45,6 +50,34 @@ class UtcTime(TypeDecorator[datetime]):
         if value is None or dialect.name != "sqlite":
             return value
         return to_us(value)
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:  # noqa: ARG002  # see below
+        """A time as the domain wants it: PostgreSQL's driver hands it out so."""
+        return from_us(value) if isinstance(value, int) else value
+
+
+class Json(TypeDecorator[Any]):
+    """`jsonb` on PostgreSQL, text on SQLite. Values are encoded, and come back as `read_as`; None is JSON's `null`."""
+
+    impl = Text
+    cache_ok = True
+
+    def __init__(self, read_as: Any = Any) -> None:
+        super().__init__()
+        self.read_as = read_as
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        """The column type of each database."""
+        return dialect.type_descriptor(Text() if dialect.name == "sqlite" else JSONB())
+
+    def bind_processor(self, dialect: Dialect) -> Callable[[Any], str]:  # noqa: ARG002  # both take text
+        """A value as JSON text."""
+        return lambda value: msgspec.json.encode(value).decode()
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], Any]:  # noqa: ARG002  # as above
+        """The value in a JSON text; None for NULL, where a join found no row."""
+        decode = msgspec.json.Decoder(self.read_as).decode
+        return lambda text: None if text is None else decode(text)
 
 
 _JSON = JSONB().with_variant(Text(), "sqlite")
@@ -121,3 +154,85 @@ quarantine = Table(
     Column("receiver", Text, nullable=False),
     Column("raw", LargeBinary, nullable=False),
 )
+
+settings = Table(
+    "settings",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("value", Json, nullable=False),
+    Column("updated_at", UtcTime, nullable=False),
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("at", UtcTime, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("detail", Json, nullable=False),
+)
+
+classifications = Table(
+    "classifications",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("shape", Text, nullable=False),
+    Column("fingerprint", Text, nullable=False),
+    Column("at", UtcTime, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("model", Text, nullable=False),
+    Column("severity", Text, nullable=False),
+    Column("tokens", Integer, nullable=False),
+    Column("cost_usd", Double, nullable=False),
+    Column("verdict", Json(Verdict), nullable=False),
+)
+
+classification_claims = Table(
+    "classification_claims",
+    metadata,
+    Column("shape", Text, primary_key=True),
+    Column("owner", Text, nullable=False),
+    Column("until", UtcTime, nullable=False),
+)
+
+unusable_answers = Table(
+    "unusable_answers",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("at", UtcTime, nullable=False),
+    Column("model", Text, nullable=False),
+    Column("tokens", BigInteger, nullable=False),
+    Column("cost_usd", Double, nullable=False),
+)
+
+
+def _delivery_columns() -> list[Column[Any]]:
+    """What waits and what was settled have the same columns."""
+    return [
+        Column("id", Text, primary_key=True),
+        Column("fingerprint", Text, nullable=False),
+        Column("starts_at", UtcTime, nullable=False),
+        Column("target", Text, nullable=False),
+        Column("event_key", BigInteger, nullable=False),
+        Column("event", Text, nullable=False),
+        Column("receipt_id", Text),
+        Column("state", Text, nullable=False),
+        Column("created_at", UtcTime, nullable=False),
+        Column("due_at", UtcTime, nullable=False),
+        Column("lease_until", UtcTime),
+        Column("attempts", Integer, nullable=False),
+        Column("log", Json(list[dict[str, Any]]), nullable=False),
+        Column("external_id", Text),
+        Column("settled_at", UtcTime),
+        Column("shape", Text),
+        Column("enrichment", Text),
+    ]
+
+
+delivery_queue = Table("delivery_queue", metadata, *_delivery_columns())
+
+deliveries = Table("deliveries", metadata, *_delivery_columns())
+
+alert_texts = tuple(type_coerce(alerts.c[name], Json(dict[str, str])).label(name) for name in ("labels", "annotations"))
+"""An alert's labels and annotations as what they are, where a statement hands them out."""

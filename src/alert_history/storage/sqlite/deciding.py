@@ -9,6 +9,7 @@ from alert_history.domain.microseconds import to_us
 from alert_history.domain.muting import muting
 from alert_history.domain.occurrence import Event, Key
 from alert_history.domain.standing import Standing
+from alert_history.storage.shared.rows import known_of, occurrence_of
 from alert_history.storage.shared.standing_text import read_standing
 from alert_history.storage.sqlite import rows as sql
 from alert_history.storage.sqlite.standing_log import StandingLog
@@ -24,7 +25,7 @@ def _known(connection: sqlite3.Connection, fingerprint: str, standing: Standing)
     if standing.newest_key_us is None:
         return Known(standing)
     newest = connection.execute(sql.FIND_ALERT, (standing.newest_key_us, fingerprint)).fetchone()
-    return Known(standing, None if newest is None else sql.read_occurrence(newest))
+    return Known(standing, None if newest is None else occurrence_of(newest))
 
 
 def recall(connection: sqlite3.Connection, fingerprint: str) -> Known | None:
@@ -32,7 +33,7 @@ def recall(connection: sqlite3.Connection, fingerprint: str) -> Known | None:
     rows = connection.execute(sql.NEWEST, (sql.fingerprint_term(fingerprint), fingerprint)).fetchall()
     if not rows:
         return None
-    kept = [sql.read_kept(row, notified=sql.notified(connection, row)) for row in reversed(rows)]
+    kept = [known_of(row, notified=sql.notified(connection, row)) for row in reversed(rows)]
     return Known(recalled(kept), kept[-1].occurrence, kept[-1].first)
 
 

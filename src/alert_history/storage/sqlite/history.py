@@ -28,35 +28,33 @@ from sqlalchemy import (
 from sqlalchemy.dialects import sqlite as dialects
 
 from alert_history.domain.matching import Query
-from alert_history.domain.microseconds import from_us, to_us
-from alert_history.domain.occurrence import number_of, occurrence_id, split_occurrence_id
-from alert_history.domain.speaker import split_scope
+from alert_history.domain.microseconds import to_us
+from alert_history.domain.occurrence import split_occurrence_id
 from alert_history.errors import NotFound
 from alert_history.ports import (
     HistoryFilter,
     HistoryPage,
     PageRequest,
-    QuarantinedAlert,
     QuarantinePage,
     StoredAlert,
     StoredEvent,
 )
 from alert_history.storage.shared import reads
-from alert_history.storage.shared.reads import confirmed_of, ended_by_of, state_of, time_of
-from alert_history.storage.shared.tables import alerts, quarantine
+from alert_history.storage.shared.quarantine import quarantine_page
+from alert_history.storage.shared.rows import alert_of, event_of
+from alert_history.storage.shared.tables import alerts
 from alert_history.storage.sqlite import rows as sql
 from alert_history.storage.sqlite.connection import (
     Connections,
     is_interrupted,
     time_limit,
 )
+from alert_history.storage.sqlite.database import SqliteDatabase
 
 _DIALECT = dialects.dialect(paramstyle="qmark")
 _alert_id: ColumnElement[int] = literal_column("alerts.id", BigInteger)
 _TERMS = table("alert_terms", column("rowid", BigInteger))
 _SLACK_MICROSECONDS = 1_000  # by how much the ids of one huge request may run ahead of their time
-_read_texts = msgspec.json.Decoder(dict[str, str]).decode
-_read_any = msgspec.json.Decoder().decode
 
 _FIND = "SELECT * FROM alerts WHERE starts_at = ? AND fingerprint = ?"
 _TIMELINE = """SELECT e.kind, e.at, e.receipt_id, r.source, r.receiver, e.detail, e.key, r.publish
@@ -71,6 +69,7 @@ class SqliteHistory:
 
     def __init__(self, connections: Connections) -> None:
         self._connections = connections
+        self._database = SqliteDatabase(connections)
 
     async def page(self, wanted: HistoryFilter, page: PageRequest) -> HistoryPage:
         """See `ports.History.page`."""
@@ -83,36 +82,16 @@ class SqliteHistory:
         row = await self._connections.read(_find, _key_of(occurrence_id))
         if row is None:
             raise NotFound(f"no occurrence {occurrence_id!r}")
-        return read_alert(row)
+        return alert_of(row)
 
     async def timeline(self, occurrence_id: str, *, newest: int = 10_000) -> list[StoredEvent]:
         """See `ports.History.timeline`."""
         rows = await self._connections.read(_fetch_all, _TIMELINE, (*_key_of(occurrence_id), newest))
-        return [
-            StoredEvent(
-                kind=row["kind"],
-                at=from_us(row["at"]),
-                receipt_id=row["receipt_id"],
-                source=row["source"],
-                receiver=row["receiver"],
-                detail=None if row["detail"] is None else _read_any(row["detail"]),
-                number=number_of(row["key"]),
-                is_published=None if row["publish"] is None else bool(row["publish"]),
-            )
-            for row in reversed(rows)
-        ]
+        return [event_of(row) for row in reversed(rows)]
 
     async def quarantine(self, *, limit: int, cursor: str | None) -> QuarantinePage:
         """See `ports.History.quarantine`."""
-        reads.check_limit(limit)
-        statement = select(quarantine).order_by(quarantine.c.id.desc()).limit(limit + 1)
-        if cursor is not None:
-            reads.check_text(cursor, of="cursor")
-            statement = statement.where(quarantine.c.id < cursor)
-        rows = await self._connections.read(_fetch, statement)
-        counted = await self._connections.read(_fetch_one, reads.COUNT_QUARANTINE, ())
-        found = [read_quarantined(row) for row in rows[:limit]]
-        return QuarantinePage(found, *reads.bounded(counted[0]), found[-1].id if len(rows) > limit else None)
+        return await quarantine_page(self._database, limit=limit, cursor=cursor)
 
     async def export(self, wanted: HistoryFilter, *, batch_size: int = 1000) -> AsyncIterator[list[StoredAlert]]:
         """See `ports.History.export`. Page after page by id, so that no snapshot keeps the log from being reused."""
@@ -124,7 +103,7 @@ class SqliteHistory:
             if not rows:
                 return
             after = rows[-1]["id"]
-            yield [read_alert(row) for row in rows]
+            yield [alert_of(row) for row in rows]
 
 
 def _key_of(occurrence_id: str) -> tuple[int, str]:
@@ -140,10 +119,6 @@ def _find(connection: sqlite3.Connection, key: tuple[int, str]) -> Any:
     if row is None or row["joined_into"] is None:
         return row
     return connection.execute(_FIND, (row["joined_into"], key[1])).fetchone() or row
-
-
-def _fetch_one(connection: sqlite3.Connection, sql_text: str, arguments: Sequence[Any]) -> Any:
-    return connection.execute(sql_text, arguments).fetchone()
 
 
 def _fetch_all(connection: sqlite3.Connection, sql_text: str, arguments: Sequence[Any]) -> list[sqlite3.Row]:
@@ -174,7 +149,7 @@ def _page(connection: sqlite3.Connection, wanted: HistoryFilter, *, page: PageRe
         last = rows[page.limit - 1]
         names = ["id"] if sort.name == "timestamp" else [sort.name, "id"]
         cursor = reads.encode_cursor(sort, [last[name] for name in names])
-    return HistoryPage([read_alert(row) for row in rows[: page.limit]], total, is_exact, cursor)
+    return HistoryPage([alert_of(row) for row in rows[: page.limit]], total, is_exact, cursor)
 
 
 def type_of_stored(expression: ColumnElement[Any]) -> Any:
@@ -283,48 +258,3 @@ def _count_within(connection: sqlite3.Connection, rows: Select[Any], *, millisec
         if not is_interrupted(error):
             raise
         return None
-
-
-def read_alert(row: sqlite3.Row) -> StoredAlert:
-    """An occurrence from a row of `alerts`."""
-    fingerprint, scope = split_scope(row["fingerprint"])
-    last_received_at = from_us(row["last_received_at"])
-    return StoredAlert(
-        id=occurrence_id(row["fingerprint"], row["starts_at"]),
-        fingerprint=fingerprint,
-        alertname=row["alertname"],
-        namespace=row["namespace"],
-        severity=row["severity"],
-        status=row["status"],
-        labels=_read_texts(row["labels"]),
-        annotations=_read_texts(row["annotations"]),
-        starts_at=time_of(row["began_at"]) or from_us(row["starts_at"]),
-        ends_at=time_of(row["ends_at"]),
-        expires_at=time_of(row["expires_at"]),
-        timestamp=from_us(row["timestamp"]),
-        last_received_at=last_received_at,
-        repeat_count=row["repeat_count"],
-        generator_url=row["generator_url"],
-        source=row["source"],
-        receiver=row["receiver"],
-        details=None if row["details"] is None else _read_any(row["details"]),
-        scope=scope,
-        state=state_of(row["status"], row["unconfirmed"]),
-        state_reason=row["unconfirmed"],
-        ended_by=ended_by_of(row["status"], row["ended_by"]),
-        confirmed_at=confirmed_of(row["status"], time_of(row["confirmed_at"]), last_received_at),
-    )
-
-
-def read_quarantined(row: sqlite3.Row) -> QuarantinedAlert:
-    """A row of `quarantine`."""
-    return QuarantinedAlert(
-        id=row["id"],
-        received_at=from_us(row["received_at"]),
-        receipt_id=row["receipt_id"],
-        position=row["position"],
-        reason=row["reason"],
-        source=row["source"],
-        receiver=row["receiver"],
-        raw=row["raw"].decode("utf-8", "replace"),
-    )

@@ -5,15 +5,9 @@ import sqlite3
 from contextlib import AbstractAsyncContextManager, nullcontext
 from pathlib import Path
 
-import structlog
-
-from alert_history.errors import AlertHistoryError, StorageUnavailable
-from alert_history.storage.shared.tables import SCHEMA_HEAD
+from alert_history.errors import StorageUnavailable
+from alert_history.storage.shared import lifecycle
 from alert_history.storage.sqlite.connection import Connections, storage_errors
-
-_CHECK_TIMEOUT_SECONDS = 2
-
-_log = structlog.get_logger()
 
 
 class SqliteLifecycle:
@@ -23,26 +17,14 @@ class SqliteLifecycle:
         self._connections = connections
 
     async def open(self) -> None:
-        """Create or migrate the file. A schema from a newer release is left alone and served."""
-        version = await asyncio.to_thread(self._version)
-        if version is None or version < SCHEMA_HEAD:
-            await asyncio.to_thread(self._upgrade)
-            _log.info("schema_migrated", was=version, now=SCHEMA_HEAD)
+        """See `ports.Lifecycle.open`. The file is created if it isn't there."""
+        await lifecycle.bring_to_head(
+            lambda: asyncio.to_thread(self._version), upgrade=lambda: asyncio.to_thread(self._upgrade)
+        )
 
     async def check(self) -> dict[str, str]:
         """See `ports.Lifecycle.check`."""
-        try:
-            async with asyncio.timeout(_CHECK_TIMEOUT_SECONDS):
-                version = await self._connections.read(_read_version)
-        except TimeoutError:
-            return {"database": "no answer", "schema": "unknown"}
-        except AlertHistoryError as error:
-            return {"database": str(error), "schema": "unknown"}
-        if version is None:
-            return {"database": "ok", "schema": "missing: run alert-history migrate"}
-        if version < SCHEMA_HEAD:
-            return {"database": "ok", "schema": f"{version} is behind {SCHEMA_HEAD}"}
-        return {"database": "ok", "schema": "ok"}
+        return await lifecycle.check(lambda: self._connections.read(_read_version))
 
     def quiet(self) -> AbstractAsyncContextManager[None]:
         """See `ports.Lifecycle.quiet`: there is no server, and what a thread has begun it ends."""

@@ -5,10 +5,9 @@ from another way. What has no alertname has no past.
 """
 
 import sqlite3
-from collections.abc import Sequence
 from datetime import datetime
 
-from alert_history.domain.classification import Case, Past
+from alert_history.domain.classification import Case
 from alert_history.domain.microseconds import from_us, to_us
 from alert_history.domain.past import (
     AROUND,
@@ -19,11 +18,7 @@ from alert_history.domain.past import (
     MOST_OCCURRENCES,
     MOST_OF_A_NAME,
     Earlier,
-    has_room,
-    past_of,
-    similar_of,
 )
-from alert_history.domain.severity import Severity
 from alert_history.storage.shared.reads import time_of
 from alert_history.storage.sqlite import rows as sql
 from alert_history.storage.sqlite.connection import Connections
@@ -39,17 +34,15 @@ _AROUND = """SELECT DISTINCT alertname FROM (
     WHERE +alertname <> ? ORDER BY alertname LIMIT ?"""
 
 
-async def past(connections: Connections, case: Case, *, said: tuple[Severity, Sequence[str]] | None) -> Past:
-    """See `ports.Classifications.past`. `said` is the severity and the advice that its shape was given last.
+class SqlitePast:
+    """See `shared.past.Look`."""
 
-    Raises: StorageUnavailable, QueryTimeout.
-    """
-    if not has_room(case.starts_at):
-        return Past()
-    earlier, around = await connections.read(_read, case)
-    told = None if said is None else (said[0], tuple(said[1]))
-    similar = similar_of(earlier, told)
-    return past_of(earlier, fingerprint=case.fingerprint, starts_at=case.starts_at, around=around, similar=similar)
+    def __init__(self, connections: Connections) -> None:
+        self._connections = connections
+
+    async def __call__(self, case: Case) -> tuple[list[Earlier], list[str]]:
+        """See `shared.past.Look`."""
+        return await self._connections.read(_read, case)
 
 
 def _read(connection: sqlite3.Connection, case: Case) -> tuple[list[Earlier], list[str]]:

@@ -18,15 +18,16 @@ from alert_history.domain.occurrence import occurrence_id
 from alert_history.domain.reconciling import Answer, Listed
 from alert_history.domain.standing import Rules, Witnesses
 from alert_history.ports import Conflict, Router
-from alert_history.storage.shared.json_text import encode_json
+from alert_history.storage.shared.session import Session
+from alert_history.storage.shared.settings import read_setting, write_setting
 from alert_history.storage.shared.standing_text import read_standing
 from alert_history.storage.shared.turn import TURN_SETTING
 from alert_history.storage.sqlite import rows as sql
 from alert_history.storage.sqlite.connection import Connections
+from alert_history.storage.sqlite.database import run_work
 from alert_history.storage.sqlite.deciding import recall
 from alert_history.storage.sqlite.standing_log import StandingLog
 from alert_history.storage.sqlite.standings import adopt_one, known_with_first, write
-from alert_history.storage.sqlite.upkeep import read_setting, write_setting
 
 _PAGE_ROWS = 300
 
@@ -82,7 +83,7 @@ class SqliteReconciling:
 
     async def take_turn(self, holder: str, now: datetime, *, lasts: timedelta) -> bool:
         """See `ports.Reconciling.take_turn`."""
-        return await self._connections.write(_take_turn, holder, now, lasts=lasts)
+        return await self._connections.write(run_work, _take_turn, holder, now, lasts=lasts)
 
     async def repair(self, now: datetime, *, after: str = "", limit: int = 100, is_dry_run: bool) -> list[Decision]:
         """See `ports.Reconciling.repair`."""
@@ -169,11 +170,9 @@ def _keep_silences(connection: sqlite3.Connection, silences: Sequence[Silence]) 
     connection.executemany(sql.UPSERT_SILENCE, map(sql.silence_row, silences))
 
 
-def _take_turn(connection: sqlite3.Connection, holder: str, now: datetime, *, lasts: timedelta) -> bool:
-    text = read_setting(connection, TURN_SETTING)
-    kept = {} if text is None else msgspec.json.decode(text, type=dict[str, str])
+async def _take_turn(session: Session, holder: str, now: datetime, *, lasts: timedelta) -> bool:
+    kept = await read_setting(session, TURN_SETTING)
     if kept and kept["holder"] != holder and datetime.fromisoformat(kept["until"]) > now:
         return False
-    turn = {"holder": holder, "until": (now + lasts).isoformat()}
-    write_setting(connection, TURN_SETTING, encode_json(turn).decode())
+    await write_setting(session, TURN_SETTING, {"holder": holder, "until": (now + lasts).isoformat()})
     return True

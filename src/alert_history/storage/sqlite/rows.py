@@ -5,25 +5,21 @@ from binascii import crc32
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import msgspec
 
-from alert_history.domain.adopting import StoredOccurrence, stored_sighting
-from alert_history.domain.alert import Refused, Silence
 from alert_history.domain.claim import shortest_wait_us
 from alert_history.domain.decision import Entry
-from alert_history.domain.microseconds import from_us, to_us
+from alert_history.domain.microseconds import to_us
 from alert_history.domain.notifying import Enqueued
 from alert_history.domain.occurrence import Event, Occurrence, Sighting
-from alert_history.domain.receipt import Outcome, Receipt
 from alert_history.domain.speaker import SCOPE_MARK, split_scope
 from alert_history.domain.standing import Standing, closed_us
-from alert_history.storage.shared import tables
+from alert_history.storage.shared import rows, tables
 from alert_history.storage.shared.ids import new_id
-from alert_history.storage.shared.json_text import encode_json, json_or_none
-from alert_history.storage.shared.reads import time_of
+from alert_history.storage.shared.json_text import json_or_none
 from alert_history.storage.shared.standing_text import standing_json
 
 IDS_A_MICROSECOND = 256
@@ -118,111 +114,10 @@ def label_term(name: str, value: str) -> str:
     return f"l{crc32(f'{name}={value}'.encode()):x}"
 
 
-def alert_row(alert_id: int, sighting: Sighting, entry: Entry) -> tuple[Any, ...]:
-    """The arguments of INSERT_ALERT; `sighting` began it."""
-    now = entry.occurrence
-    alert, labels = sighting.alert, sighting.alert.labels
-    annotations = (
-        sighting.annotations_json if now.content_hash == sighting.content_hash else encode_json(now.annotations)
-    )
-    return (
-        alert_id,
-        alert.fingerprint,
-        to_us(entry.starts_at),
-        to_us(sighting.received_at),
-        labels.get("alertname", ""),
-        labels.get("namespace", ""),
-        labels.get("severity", ""),
-        now.status,
-        encode_json(labels).decode(),
-        annotations.decode(),
-        _microseconds(now.ends_at),
-        _microseconds(now.expires_at),
-        to_us(now.last_received_at),
-        now.repeat_count,
-        now.event_count,
-        now.content_hash,
-        now.generator_url,
-        sighting.source,
-        now.receiver,
-        json_or_none(alert.details),
-        now.is_published,
-        _microseconds(now.began_at),
-        now.ended_by,
-        _microseconds(now.confirmed_at),
-        now.unconfirmed,
-        now.claim,
-    )
-
-
-def read_occurrence(row: sqlite3.Row) -> Occurrence:
-    """An occurrence from a row of FIND_ALERT."""
-    return Occurrence(
-        status=row["status"],
-        content_hash=row["content_hash"],
-        annotations=_read_texts(row["annotations"]),
-        ends_at=time_of(row["ends_at"]),
-        expires_at=time_of(row["expires_at"]),
-        last_received_at=from_us(row["last_received_at"]),
-        repeat_count=row["repeat_count"],
-        event_count=row["event_count"],
-        began_at=time_of(row["began_at"]),
-        ended_by=row["ended_by"],
-        confirmed_at=time_of(row["confirmed_at"]),
-        unconfirmed=row["unconfirmed"],
-        is_published=bool(row["is_published"]),
-        claim=row["claim"] or 0,
-        receiver=row["receiver"],
-        generator_url=row["generator_url"],
-    )
-
-
-def first_sighting(row: sqlite3.Row, *, received_at: datetime) -> Sighting:
-    """What was first said of an occurrence, as a sighting, from a whole row of `alerts`."""
-    return stored_sighting(
-        row["fingerprint"],
-        from_us(row["starts_at"]),
-        labels=_read_texts(row["labels"]),
-        occurrence=read_occurrence(row),
-        generator_url=row["generator_url"],
-        source=row["source"],
-        received_at=received_at,
-    )
-
-
-def read_kept(row: sqlite3.Row, *, notified: list[str]) -> StoredOccurrence:
-    """An occurrence from a whole row of `alerts`."""
-    first = first_sighting(row, received_at=from_us(row["timestamp"]))
-    return StoredOccurrence(row["starts_at"], read_occurrence(row), first, notified)
-
-
 def notified(connection: sqlite3.Connection, row: sqlite3.Row) -> list[str]:
     """The targets that were told of an occurrence, or are about to be."""
     key = (row["starts_at"], row["fingerprint"])
     return [target for (target,) in connection.execute(NOTIFIED, key * 2)]
-
-
-def update_row(alert_id: int, now: Occurrence) -> tuple[Any, ...]:
-    """The arguments of UPDATE_ALERT."""
-    return (
-        now.status,
-        now.content_hash,
-        encode_json(now.annotations).decode(),
-        _microseconds(now.ends_at),
-        _microseconds(now.expires_at),
-        to_us(now.last_received_at),
-        now.repeat_count,
-        now.event_count,
-        now.is_published,
-        _microseconds(now.began_at),
-        now.ended_by,
-        _microseconds(now.confirmed_at),
-        now.unconfirmed,
-        now.claim,
-        now.receiver,
-        now.generator_url,
-        alert_id,
-    )
 
 
 def repeat_row(alert_id: int, now: Occurrence) -> tuple[Any, ...]:
@@ -282,49 +177,17 @@ def _microseconds(time: datetime | None) -> int | None:
     return None if time is None else to_us(time)
 
 
-def receipt_row(receipt: Receipt, outcome: Outcome) -> tuple[Any, ...]:
-    """The arguments of INSERT_RECEIPT."""
-    group = receipt.group
-    return (
-        receipt.id,
-        to_us(receipt.received_at),
-        receipt.path,
-        receipt.publish,
-        group.source,
-        group.receiver,
-        group.group_key,
-        group.external_url,
-        outcome.received,
-        outcome.quarantined,
-        group.truncated_alerts,
-        encode_json(group.details).decode(),
-        receipt.body_sha256,
-        len(receipt.body),
-    )
+alert_values = partial(rows.alert_row, stored=_microseconds)
+receipt_row = partial(rows.receipt_row, stored=_microseconds)
+quarantine_row = partial(rows.quarantine_row, stored=_microseconds)
+silence_row = partial(rows.silence_row, stored=_microseconds)
 
 
-def quarantine_row(receipt: Receipt, refused: Refused) -> tuple[Any, ...]:
-    """The arguments of INSERT_QUARANTINE."""
-    return (
-        new_id(receipt.received_at),
-        to_us(receipt.received_at),
-        receipt.id,
-        refused.position,
-        refused.reason,
-        receipt.group.source,
-        receipt.group.receiver,
-        refused.raw,
-    )
+def alert_row(alert_id: int, sighting: Sighting, entry: Entry) -> tuple[Any, ...]:
+    """The arguments of INSERT_ALERT; `sighting` began it."""
+    return (alert_id, *alert_values(sighting, entry))
 
 
-def silence_row(silence: Silence) -> tuple[Any, ...]:
-    """The arguments of UPSERT_SILENCE."""
-    return (
-        silence.id,
-        encode_json(silence.matchers).decode(),
-        to_us(silence.starts_at),
-        to_us(silence.ends_at),
-        to_us(silence.updated_at),
-        silence.created_by,
-        silence.comment,
-    )
+def update_row(alert_id: int, now: Occurrence) -> tuple[Any, ...]:
+    """The arguments of UPDATE_ALERT."""
+    return (*rows.occurrence_values(now, stored=_microseconds), alert_id)

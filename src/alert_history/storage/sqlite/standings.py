@@ -16,6 +16,7 @@ from alert_history.domain.occurrence import Event, Key
 from alert_history.domain.standing import Rules
 from alert_history.ports import Left, Router
 from alert_history.storage.shared.json_text import encode_json
+from alert_history.storage.shared.rows import first_sighting, known_of
 from alert_history.storage.shared.standing_text import FORGET_GROUPS_AFTER, read_group
 from alert_history.storage.sqlite import rows as sql
 from alert_history.storage.sqlite.connection import Connections
@@ -151,7 +152,7 @@ def known_with_first(
     if known is None or known.newest is None or known.standing.newest_key_us is None:
         return known
     row = connection.execute(sql.FIND_WHOLE, (known.standing.newest_key_us, fingerprint)).fetchone()
-    known.first = sql.first_sighting(row, received_at=now)
+    known.first = first_sighting(row, received_at=now)
     return known
 
 
@@ -179,7 +180,7 @@ def adopt_one(
     rows = connection.execute(_OCCURRENCES, (term, fingerprint) * 2).fetchall()
     if not rows:
         return None
-    kept = [sql.read_kept(row, notified=sql.notified(connection, row)) for row in rows]
+    kept = [known_of(row, notified=sql.notified(connection, row)) for row in rows]
     known = find_known(connection, [fingerprint], log).get(fingerprint)
     adoption = adopt(fingerprint, kept, rules=rules, now=now, known=None if known is None else known.standing)
     if not is_dry_run:

@@ -2,12 +2,20 @@
 
 from alert_history.domain.standing import DEFAULT_RULES, Rules
 from alert_history.ports import Router, Store
+from alert_history.storage.shared.audit import SharedAudit
+from alert_history.storage.shared.classification_history import SharedClassificationHistory
+from alert_history.storage.shared.classifications import SharedClassifications
+from alert_history.storage.shared.outbox import SharedOutbox
+from alert_history.storage.shared.settings import SharedSettings
+from alert_history.storage.shared.spending import SharedSpending
 from alert_history.storage.sqlite.archive import SqliteArchivable
-from alert_history.storage.sqlite.classifications import SqliteClassifications
 from alert_history.storage.sqlite.connection import Connections
+from alert_history.storage.sqlite.database import SqliteDatabase
+from alert_history.storage.sqlite.follow_ups import SqliteFollowUp
 from alert_history.storage.sqlite.history import SqliteHistory
+from alert_history.storage.sqlite.leasing import SqliteLeasing
 from alert_history.storage.sqlite.lifecycle import SqliteLifecycle
-from alert_history.storage.sqlite.outbox import SqliteOutbox
+from alert_history.storage.sqlite.past import SqlitePast
 from alert_history.storage.sqlite.reconciling import SqliteReconciling
 from alert_history.storage.sqlite.recorder import SqliteRecorder
 from alert_history.storage.sqlite.standing_log import StandingLog
@@ -20,6 +28,7 @@ def sqlite_store(database_url: str, *, router: Router | None = None, rules: Rule
     path = database_url.partition("://")[2].removeprefix("/").partition("?")[0]
     connections = Connections(path)
     log = StandingLog()
+    database = SqliteDatabase(connections)
     return Store(
         recorder=SqliteRecorder(connections, log, router=router, rules=rules),
         history=SqliteHistory(connections),
@@ -27,7 +36,11 @@ def sqlite_store(database_url: str, *, router: Router | None = None, rules: Rule
         standings=SqliteStandings(connections, log, router=router, rules=rules),
         reconciling=SqliteReconciling(connections, log, router=router, rules=rules),
         lifecycle=SqliteLifecycle(connections),
-        outbox=SqliteOutbox(connections),
+        outbox=SharedOutbox(database, SqliteLeasing(connections)),
         archivable=SqliteArchivable(connections),
-        classifications=SqliteClassifications(connections),
+        classifications=SharedClassifications(database, follow_up=SqliteFollowUp(connections)),
+        classification_history=SharedClassificationHistory(database, look=SqlitePast(connections)),
+        spending=SharedSpending(database),
+        settings=SharedSettings(database),
+        audit=SharedAudit(database),
     )

@@ -8,7 +8,6 @@ import msgspec
 
 from alert_history.domain.microseconds import to_us
 from alert_history.storage.shared.ids import lowest_uuid7
-from alert_history.storage.shared.json_text import encode_json
 from alert_history.storage.sqlite import rows as sql
 from alert_history.storage.sqlite.connection import Connections
 from alert_history.storage.sqlite.standing_log import StandingLog
@@ -65,15 +64,6 @@ class SqliteUpkeep:
         """See `ports.Upkeep.drop_classifications`. Ids follow the time, so the key finds what is old."""
         return await self._connections.write(self._drop_classifications, lowest_uuid7(before))
 
-    async def read_setting(self, name: str) -> Any:
-        """See `ports.Upkeep.read_setting`."""
-        text = await self._connections.read(read_setting, name)
-        return None if text is None else msgspec.json.decode(text)
-
-    async def write_setting(self, name: str, value: Any) -> None:
-        """See `ports.Upkeep.write_setting`."""
-        await self._connections.write(write_setting, name, encode_json(value).decode())
-
     def _drop_history(self, connection: sqlite3.Connection, before: datetime) -> int:
         limit = to_us(before)
         id_limit = limit * sql.IDS_A_MICROSECOND
@@ -120,18 +110,3 @@ def _delete(connection: sqlite3.Connection, table: str, key: str, condition: str
     """A step of deletes; the condition is on an indexed column."""
     some = f"SELECT {key} FROM {table} WHERE {condition} LIMIT {_STEP_ROWS}"
     return connection.execute(f"DELETE FROM {table} WHERE {key} IN ({some})", (before,)).rowcount
-
-
-def read_setting(connection: sqlite3.Connection, name: str) -> str | None:
-    """A setting as JSON text, or None."""
-    row = connection.execute("SELECT value FROM settings WHERE name = ?", (name,)).fetchone()
-    return None if row is None else row[0]
-
-
-def write_setting(connection: sqlite3.Connection, name: str, value: str) -> None:
-    """Keep a setting, as JSON text."""
-    connection.execute(
-        "INSERT INTO settings (name, value, updated_at) VALUES (?, ?, strftime('%s', 'now') * 1000000) "
-        "ON CONFLICT (name) DO UPDATE SET value = excluded.value, updated_at = excluded.updated_at",
-        (name, value),
-    )

@@ -1,4 +1,4 @@
-"""PostgreSQL: the outbox. A target's deliveries are leased by one replica at a time, in one statement.
+"""PostgreSQL: leases. A target's deliveries are leased by one replica at a time, in one statement.
 
 For each alert the newest delivery that is due is leased and the older ones are superseded, due or not; a newer one
 that is held stays. While one is under way, the alert's next one waits. The advisory lock on the target makes both true
@@ -9,19 +9,13 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-import msgspec
+from sqlalchemy import Text, bindparam, func, select
 
-from alert_history.domain.change_text import end_reason
 from alert_history.domain.delivery import Leased, Settlement
-from alert_history.domain.microseconds import to_us
-from alert_history.domain.occurrence import ENDINGS, occurrence_id
-from alert_history.domain.speaker import split_scope
-from alert_history.domain.target import Outgoing
-from alert_history.errors import NotFound
-from alert_history.ports import DeliveryFilter, DeliveryPage, QueueDepth, StoredDelivery
 from alert_history.storage.postgres.connection import Connections, storage_errors
-from alert_history.storage.shared.delivery_text import meaning
 from alert_history.storage.shared.json_text import encode_json
+from alert_history.storage.shared.rows import leased_of
+from alert_history.storage.shared.session import Session
 
 _COLUMNS = (
     "id, fingerprint, starts_at, target, event_key, event, receipt_id, state, created_at, due_at, lease_until, "
@@ -86,7 +80,7 @@ SELECT l.id, l.attempts, l.created_at, l.event, l.fingerprint, l.starts_at,
     a.began_at, a.ends_at, a.confirmed_at,
     coalesce(a.labels, '{{}}') AS labels, coalesce(a.annotations, '{{}}') AS annotations,
     coalesce(a.generator_url, '') AS generator_url, coalesce(nullif(r.receiver, ''), a.receiver, '') AS receiver,
-    r.group_key, r.external_url, r.details, d.external_id, coalesce(d.was_told, false) AS was_told,
+    r.group_key, r.external_url, r.details, d.external_id AS known_as, coalesce(d.was_told, false) AS was_told,
     (SELECT c.verdict FROM classifications c WHERE c.shape = l.shape ORDER BY c.id DESC LIMIT 1) AS verdict,
     l.enrichment,
     CASE WHEN l.event IN ('expired', 'inferred', 'reconciled') THEN (
@@ -143,41 +137,14 @@ FROM unnest($1::text[], $2::timestamptz[], $3::timestamptz[], $4::text[]) AS u(i
 WHERE q.id = ANY($1) AND q.id = u.id AND q.state || '' = 'leased' AND q.lease_until = u.lease_until
 """
 
-# So that nobody leases newer of an alert between the look at it and the return of the older to the queue.
-_HOLD_TARGETS = """
-SELECT pg_advisory_xact_lock(hashtextextended('alert-history target ' || target, 0)) FROM (
-    SELECT DISTINCT target FROM deliveries
-    WHERE state = 'dead' AND ($1::text IS NULL OR id = $1) AND ($2::text IS NULL OR target = $2) ORDER BY target) held
-"""
-
-_REPLAY = f"""
-WITH dead AS (
-    DELETE FROM deliveries d
-    WHERE state = 'dead' AND ($1::text IS NULL OR id = $1) AND ($2::text IS NULL OR target = $2)
-    AND NOT EXISTS (
-        SELECT 1 FROM delivery_queue n WHERE n.fingerprint = d.fingerprint AND n.target = d.target
-            AND (n.starts_at, n.event_key) > (d.starts_at, d.event_key))
-    AND NOT EXISTS (
-        SELECT 1 FROM deliveries n WHERE n.fingerprint = d.fingerprint AND n.target = d.target AND n.state = 'delivered'
-            AND (n.starts_at, n.event_key) > (d.starts_at, d.event_key))
-    RETURNING *
+_HOLD_TARGET = select(
+    func.pg_advisory_xact_lock(func.hashtextextended("alert-history target " + bindparam("target", type_=Text()), 0))
 )
-INSERT INTO delivery_queue ({_COLUMNS})
-SELECT id, fingerprint, starts_at, target, event_key, event, receipt_id, 'pending', $3, $3, NULL, 0, log, external_id,
-    NULL, shape, enrichment FROM dead
-"""
-
-_DEPTH = """
-SELECT target, count(*), min(CASE WHEN attempts = 0 THEN due_at ELSE created_at END) FROM delivery_queue GROUP BY target
-"""
-
-_DEAD = "SELECT target, count(*) FROM deliveries WHERE state = 'dead' GROUP BY target"
-
-_read = msgspec.json.decode
+"""Waits where `_TRY_TARGET` gives up."""
 
 
-class PostgresOutbox:
-    """See `ports.Outbox`."""
+class PostgresLeasing:
+    """See `shared.outbox.Leasing`."""
 
     def __init__(self, connections: Connections) -> None:
         self._connections = connections
@@ -191,7 +158,7 @@ class PostgresOutbox:
                     return [], 0
                 await connection.execute(_TAKE_BACK, target, now)
                 rows = await connection.fetch(_LEASE, target, now, limit, until)
-        leased = [_leased(row, target=target, until=until) for row in rows]
+        leased = [leased_of(row, target=target, until=until) for row in rows]
         return leased, rows[0]["superseded"] if rows else 0
 
     async def reserve(self, target: str, *, every: timedelta, burst: int, within: timedelta) -> timedelta | None:
@@ -217,45 +184,10 @@ class PostgresOutbox:
                     waiting = [(*_whose(lease), s.due_at, _json(s.attempt)) for lease, s in postponed]
                     await connection.execute(_POSTPONE, *zip(*waiting, strict=True))
 
-    async def depth(self) -> dict[str, QueueDepth]:
-        """See `ports.Outbox.depth`."""
-        with storage_errors():
-            async with self._connections.reader() as connection:
-                return {row[0]: QueueDepth(row[1], row[2]) for row in await connection.fetch(_DEPTH)}
-
-    async def dead(self) -> dict[str, int]:
-        """See `ports.Outbox.dead`."""
-        with storage_errors():
-            async with self._connections.reader() as connection:
-                return {row[0]: row[1] for row in await connection.fetch(_DEAD)}
-
-    async def replay(self, *, now: datetime, delivery_id: str | None = None, target: str | None = None) -> int:
-        """See `ports.Outbox.replay`."""
-        with storage_errors():
-            async with self._connections.single() as connection, connection.transaction():
-                await connection.execute(_HOLD_TARGETS, delivery_id, target)
-                done = await connection.execute(_REPLAY, delivery_id, target, now)
-        replayed = int(done.rsplit(" ", 1)[1])
-        if delivery_id is not None and not replayed:
-            raise NotFound(f"no dead delivery {delivery_id!r} of which its target knows nothing newer")
-        return replayed
-
-    async def deliveries(self, wanted: DeliveryFilter) -> DeliveryPage:
-        """See `ports.Outbox.deliveries`."""
-        conditions = ["($1::text IS NULL OR target = $1)", "($2::text IS NULL OR state = $2)"]
-        conditions += ["($3::text IS NULL OR id < $3)", "($4::text IS NULL OR fingerprint = $4)"]
-        conditions += ["($5::timestamptz IS NULL OR starts_at = $5)"]
-        where = " AND ".join(conditions)
-        query = " UNION ALL ".join(
-            f"(SELECT {_COLUMNS} FROM {table} WHERE {where} ORDER BY id DESC LIMIT $6)"
-            for table in ("delivery_queue", "deliveries")
-        )
-        arguments = (wanted.target, wanted.state, wanted.cursor, wanted.fingerprint, wanted.starts_at)
-        with storage_errors():
-            async with self._connections.reader() as connection:
-                rows = await connection.fetch(f"{query} ORDER BY id DESC LIMIT $6", *arguments, wanted.limit + 1)
-        found = [_stored(row) for row in rows[: wanted.limit]]
-        return DeliveryPage(found, found[-1].id if len(rows) > wanted.limit else None)
+    async def hold(self, session: Session, targets: Sequence[str]) -> None:
+        """See `shared.outbox.Leasing.hold`."""
+        for target in targets:
+            await session.fetch(_HOLD_TARGET, target=target)
 
 
 def _whose(lease: Leased) -> tuple[str, datetime]:
@@ -265,49 +197,3 @@ def _whose(lease: Leased) -> tuple[str, datetime]:
 
 def _json(value: Any) -> str:
     return encode_json(value).decode()
-
-
-def _leased(row: Any, *, target: str, until: datetime) -> Leased:
-    status = "resolved" if row["event"] in ENDINGS else "firing"
-    fingerprint, scope = split_scope(row["fingerprint"])
-    alert = Outgoing(
-        occurrence_id=occurrence_id(row["fingerprint"], to_us(row["starts_at"])),
-        fingerprint=fingerprint,
-        status=status,  # type: ignore[arg-type]  # one of the two above
-        event=row["event"],
-        labels=_read(row["labels"]),
-        annotations=_read(row["annotations"]),
-        starts_at=row["began_at"] or row["starts_at"],
-        ends_at=row["ends_at"] if status == "resolved" else None,
-        at=row["created_at"],
-        generator_url=row["generator_url"],
-        receiver=row["receiver"],
-        group_key=row["group_key"] or "",
-        external_url=row["external_url"] or "",
-        details=_read(row["details"]) if row["details"] else {},
-        external_id=row["external_id"],
-        scope=scope,
-        confirmed_at=row["confirmed_at"] if status == "resolved" else None,
-        reason=end_reason(row["event"], row["reason"]),
-        **meaning(row["verdict"], row["enrichment"]),
-    )
-    return Leased(row["id"], target, row["attempts"], row["created_at"], until, alert, row["was_told"])
-
-
-def _stored(row: Any) -> StoredDelivery:
-    return StoredDelivery(
-        id=row["id"],
-        occurrence_id=occurrence_id(row["fingerprint"], to_us(row["starts_at"])),
-        fingerprint=split_scope(row["fingerprint"])[0],
-        target=row["target"],
-        event=row["event"],
-        state=row["state"],
-        created_at=row["created_at"],
-        due_at=row["due_at"] if row["state"] in {"pending", "leased"} else None,
-        settled_at=row["settled_at"],
-        attempts=row["attempts"],
-        log=_read(row["log"]),
-        event_number=row["event_key"],
-        shape=row["shape"],
-        enrichment=row["enrichment"],
-    )

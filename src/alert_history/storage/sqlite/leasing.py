@@ -1,4 +1,4 @@
-"""SQLite: the outbox, with the same promises as on PostgreSQL; the one writer makes them easy to keep."""
+"""SQLite: leases, with the same promises as on PostgreSQL; the one writer makes them easy to keep."""
 
 import sqlite3
 from collections.abc import Sequence
@@ -7,17 +7,11 @@ from itertools import dropwhile
 
 import msgspec
 
-from alert_history.domain.change_text import end_reason
 from alert_history.domain.delivery import MAX_LOGGED_ATTEMPTS, Leased, Settlement
-from alert_history.domain.microseconds import from_us, to_us
-from alert_history.domain.occurrence import ENDINGS, occurrence_id
-from alert_history.domain.speaker import split_scope
-from alert_history.domain.target import Outgoing
-from alert_history.errors import NotFound
-from alert_history.ports import DeliveryFilter, DeliveryPage, QueueDepth, StoredDelivery
-from alert_history.storage.shared.delivery_text import meaning
+from alert_history.domain.microseconds import to_us
 from alert_history.storage.shared.json_text import encode_json
-from alert_history.storage.shared.reads import time_of
+from alert_history.storage.shared.rows import leased_of
+from alert_history.storage.shared.session import Session
 from alert_history.storage.sqlite.connection import Connections
 
 _COLUMNS = (
@@ -38,10 +32,6 @@ _PENDING = """SELECT id, due_at, starts_at FROM delivery_queue
     ORDER BY starts_at DESC, event_key DESC"""
 _IS_TOLD = """SELECT 1 FROM deliveries WHERE starts_at = ? AND fingerprint = ? AND target = ? AND state = 'delivered'
     LIMIT 1"""
-_NEWER = """n.fingerprint = deliveries.fingerprint AND n.target = deliveries.target
-    AND (n.starts_at, n.event_key) > (deliveries.starts_at, deliveries.event_key)"""
-_IS_NEWEST = f"""NOT EXISTS (SELECT 1 FROM delivery_queue n WHERE {_NEWER})
-    AND NOT EXISTS (SELECT 1 FROM deliveries n WHERE {_NEWER} AND n.state = 'delivered')"""
 _LOG = f"INSERT INTO deliveries ({_COLUMNS}) SELECT {_COLUMNS} FROM delivery_queue WHERE id = ?"
 _LEASED = """SELECT q.*, a.began_at, a.labels, a.annotations, a.ends_at, a.confirmed_at, a.generator_url,
         CASE WHEN q.event IN ('expired', 'inferred', 'reconciled') THEN (
@@ -60,8 +50,8 @@ _LEASED = """SELECT q.*, a.began_at, a.labels, a.annotations, a.ends_at, a.confi
 _read = msgspec.json.decode
 
 
-class SqliteOutbox:
-    """See `ports.Outbox`."""
+class SqliteLeasing:
+    """See `shared.outbox.Leasing`."""
 
     def __init__(self, connections: Connections) -> None:
         self._connections = connections
@@ -80,26 +70,8 @@ class SqliteOutbox:
         """See `ports.Outbox.settle`."""
         await self._connections.write(_settle, settlements)
 
-    async def depth(self) -> dict[str, QueueDepth]:
-        """See `ports.Outbox.depth`."""
-        return await self._connections.read(_depth)
-
-    async def dead(self) -> dict[str, int]:
-        """See `ports.Outbox.dead`."""
-        return await self._connections.read(_dead)
-
-    async def replay(self, *, now: datetime, delivery_id: str | None = None, target: str | None = None) -> int:
-        """See `ports.Outbox.replay`."""
-        replayed = await self._connections.write(_replay, now, delivery_id=delivery_id, target=target)
-        if delivery_id is not None and not replayed:
-            raise NotFound(f"no dead delivery {delivery_id!r} of which its target knows nothing newer")
-        return replayed
-
-    async def deliveries(self, wanted: DeliveryFilter) -> DeliveryPage:
-        """See `ports.Outbox.deliveries`."""
-        rows = await self._connections.read(_deliveries, wanted)
-        found = [_stored(row) for row in rows[: wanted.limit]]
-        return DeliveryPage(found, found[-1].id if len(rows) > wanted.limit else None)
+    async def hold(self, session: Session, targets: Sequence[str]) -> None:
+        """See `shared.outbox.Leasing.hold`: the one writer keeps everybody else from leasing."""
 
 
 def _has_work(connection: sqlite3.Connection, target: str, now: datetime) -> bool:
@@ -178,88 +150,5 @@ def _settle(connection: sqlite3.Connection, settlements: Sequence[tuple[Leased, 
             connection.execute(back, (to_us(settlement.due_at), settlement.id))
 
 
-def _dead(connection: sqlite3.Connection) -> dict[str, int]:
-    return dict(connection.execute("SELECT target, count(*) FROM deliveries WHERE state = 'dead' GROUP BY target"))
-
-
-def _depth(connection: sqlite3.Connection) -> dict[str, QueueDepth]:
-    since = "min(CASE WHEN attempts = 0 THEN due_at ELSE created_at END)"
-    rows = connection.execute(f"SELECT target, count(*), {since} FROM delivery_queue GROUP BY target")
-    return {row[0]: QueueDepth(row[1], from_us(row[2])) for row in rows}
-
-
-def _replay(connection: sqlite3.Connection, now: datetime, *, delivery_id: str | None, target: str | None) -> int:
-    which = f"state = 'dead' AND (:id IS NULL OR id = :id) AND (:target IS NULL OR target = :target) AND {_IS_NEWEST}"
-    found = connection.execute(f"SELECT id FROM deliveries WHERE {which}", {"id": delivery_id, "target": target})
-    dead = [{"id": row[0], "now": to_us(now)} for row in found]
-    revived = "id, fingerprint, starts_at, target, event_key, event, receipt_id, 'pending', :now, :now, NULL, 0, log"
-    kept = "external_id, NULL, shape, enrichment"
-    connection.executemany(
-        f"INSERT INTO delivery_queue ({_COLUMNS}) SELECT {revived}, {kept} FROM deliveries WHERE id = :id", dead
-    )
-    connection.executemany("DELETE FROM deliveries WHERE id = :id", dead)
-    return len(dead)
-
-
-def _deliveries(connection: sqlite3.Connection, wanted: DeliveryFilter) -> list[sqlite3.Row]:
-    given = msgspec.structs.asdict(wanted) | {
-        "starts_at": None if wanted.starts_at is None else to_us(wanted.starts_at),
-        "limit": wanted.limit + 1,
-    }
-    conditions = [
-        f"{name} = :{name}" for name in ("target", "state", "fingerprint", "starts_at") if given[name] is not None
-    ]
-    if wanted.cursor is not None:
-        conditions.append("id < :cursor")
-    where = " AND ".join(conditions) or "1"
-    both = " UNION ALL ".join(
-        f"SELECT {_COLUMNS} FROM {table} WHERE {where}" for table in ("delivery_queue", "deliveries")
-    )
-    return connection.execute(f"{both} ORDER BY id DESC LIMIT :limit", given).fetchall()
-
-
 def _leased(row: sqlite3.Row, *, until: datetime) -> Leased:
-    is_resolved = row["event"] in ENDINGS
-    fingerprint, scope = split_scope(row["fingerprint"])
-    created_at = from_us(row["created_at"])
-    alert = Outgoing(
-        occurrence_id=occurrence_id(row["fingerprint"], row["starts_at"]),
-        fingerprint=fingerprint,
-        status="resolved" if is_resolved else "firing",
-        event=row["event"],
-        labels=_read(row["labels"] or "{}"),
-        annotations=_read(row["annotations"] or "{}"),
-        starts_at=time_of(row["began_at"]) or from_us(row["starts_at"]),
-        ends_at=time_of(row["ends_at"]) if is_resolved else None,
-        at=created_at,
-        generator_url=row["generator_url"] or "",
-        receiver=row["receiver"] or "",
-        group_key=row["group_key"] or "",
-        external_url=row["external_url"] or "",
-        details=_read(row["details"] or "{}"),
-        external_id=row["known_as"],
-        scope=scope,
-        confirmed_at=time_of(row["confirmed_at"]) if is_resolved else None,
-        reason=end_reason(row["event"], row["reason"]),
-        **meaning(row["verdict"], row["enrichment"]),
-    )
-    return Leased(row["id"], row["target"], row["attempts"], created_at, until, alert, bool(row["was_told"]))
-
-
-def _stored(row: sqlite3.Row) -> StoredDelivery:
-    return StoredDelivery(
-        id=row["id"],
-        occurrence_id=occurrence_id(row["fingerprint"], row["starts_at"]),
-        fingerprint=split_scope(row["fingerprint"])[0],
-        target=row["target"],
-        event=row["event"],
-        state=row["state"],
-        created_at=from_us(row["created_at"]),
-        due_at=from_us(row["due_at"]) if row["state"] in {"pending", "leased"} else None,
-        settled_at=time_of(row["settled_at"]),
-        attempts=row["attempts"],
-        log=_read(row["log"]),
-        event_number=row["event_key"],
-        shape=row["shape"],
-        enrichment=row["enrichment"],
-    )
+    return leased_of(row, target=row["target"], until=until)

@@ -1,0 +1,75 @@
+"""PostgreSQL: portable works on the connections that reads and deliveries have anyway."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Executable
+
+from alert_history.storage.postgres.connection import Connections, storage_errors
+from alert_history.storage.postgres.dialer import Connection
+from alert_history.storage.postgres.search import DIALECT
+from alert_history.storage.shared.compiling import compiled_once
+from alert_history.storage.shared.session import P, Row, T, Work
+
+
+class PostgresSession:
+    """See `shared.session.Session`."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def fetch(self, statement: Executable, **parameters: Any) -> list[Row]:
+        """See `Session.fetch`."""
+        made = compiled_once(statement, DIALECT)
+        return made.rows(await self._connection.fetch(made.text, *made.arguments(parameters)))
+
+    async def execute(self, statement: Executable, **parameters: Any) -> int:
+        """See `Session.execute`."""
+        made = compiled_once(statement, DIALECT)
+        return changed_rows(await self._connection.execute(made.text, *made.arguments(parameters)))
+
+    async def execute_many(self, statement: Executable, rows: Sequence[Mapping[str, Any]]) -> None:
+        """See `Session.execute_many`."""
+        made = compiled_once(statement, DIALECT)
+        await self._connection.executemany(made.text, [made.arguments(row) for row in rows])
+
+
+class PostgresDatabase:
+    """See `shared.session.Database`.
+
+    A read is no transaction: each of its statements sees what is committed when it begins, and saves two round trips.
+    Writes, and reads of the latest, use the connection that delivers, so they never crowd out ingest.
+    """
+
+    def __init__(self, connections: Connections) -> None:
+        self._connections = connections
+
+    async def read(self, work: Work[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """See `Database.read`."""
+        with storage_errors():
+            async with self._connections.reader() as connection:
+                return await work(PostgresSession(connection), *args, **kwargs)
+
+    async def read_latest(self, work: Work[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """See `Database.read_latest`."""
+        with storage_errors():
+            async with self._connections.deliverer() as connection:
+                return await work(PostgresSession(connection), *args, **kwargs)
+
+    async def write(self, work: Work[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """See `Database.write`."""
+        with storage_errors():
+            async with self._connections.deliverer() as connection, connection.transaction():
+                return await work(PostgresSession(connection), *args, **kwargs)
+
+    async def write_slowly(self, work: Work[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """See `Database.write_slowly`: on a connection of its own."""
+        with storage_errors():
+            async with self._connections.single() as connection, connection.transaction():
+                return await work(PostgresSession(connection), *args, **kwargs)
+
+
+def changed_rows(status: str) -> int:
+    """How many rows a statement changed, from what the server says of it: `UPDATE 3`; 0 where it names no number."""
+    count = status.rsplit(" ", 1)[-1]
+    return int(count) if count.isdecimal() else 0

@@ -1,0 +1,69 @@
+"""PostgreSQL: what an alert means, said to the targets that know of it.
+
+The event goes into a timeline, and timelines are kept another way on each database. All that were told are looked up
+in one statement: by keys, since with an OFFSET no join is made of what is looked up, whatever the planner believes of
+the tables' sizes.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from alert_history.domain.notifying import classified_event, follow_up_delivery
+from alert_history.ports import KeptVerdict
+from alert_history.storage.postgres import statements as sql
+from alert_history.storage.postgres.connection import Connections, storage_errors
+from alert_history.storage.postgres.dialer import Connection
+from alert_history.storage.postgres.rows import copy, event_row, queue_row
+
+_TOLD = "unnest($2::text[], $3::timestamptz[], $4::text[]) AS told(fingerprint, starts_at, target)"
+_TAKE_ALONG = f"""UPDATE delivery_queue q SET shape = $1 FROM {_TOLD}
+    WHERE q.fingerprint = told.fingerprint AND q.starts_at = told.starts_at AND q.target = told.target"""
+_TO_TELL = """SELECT told.*
+    FROM unnest($1::text[], $2::timestamptz[], $3::text[]) AS told(fingerprint, starts_at, target)
+    JOIN alerts a ON a.fingerprint = told.fingerprint AND a.starts_at = told.starts_at AND a.status = 'firing'
+    WHERE NOT EXISTS (SELECT 1 FROM delivery_queue q WHERE q.fingerprint = told.fingerprint
+        AND q.starts_at = told.starts_at AND q.target = told.target
+        AND (q.state = 'pending' OR q.event = 'classified') OFFSET 0)
+    AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.fingerprint = told.fingerprint
+        AND d.starts_at = told.starts_at AND d.target = told.target AND d.event = 'classified'
+        AND d.state = 'delivered' AND d.created_at >= $4 OFFSET 0)"""
+
+
+class PostgresFollowUp:
+    """See `shared.classifications.FollowUp`."""
+
+    def __init__(self, connections: Connections) -> None:
+        self._connections = connections
+
+    async def __call__(self, kept: KeptVerdict, *, told: Sequence[tuple[str, datetime, str]], now: datetime) -> int:
+        """See `ports.Classifications.follow_up`."""
+        with storage_errors():
+            async with self._connections.deliverer() as connection, connection.transaction():
+                return await _follow_up(connection, kept, told=told, now=now)
+
+
+async def _follow_up(
+    connection: Connection, kept: KeptVerdict, *, told: Sequence[tuple[str, datetime, str]], now: datetime
+) -> int:
+    columns = list(zip(*sorted(told), strict=True))
+    await connection.execute(_TAKE_ALONG, kept.shape, *columns)
+    to_tell = await _to_tell(connection, kept, columns)
+    if not to_tell:
+        return 0
+    events = {
+        (fingerprint, starts_at): classified_event(kept, fingerprint=fingerprint, starts_at=starts_at, now=now)
+        for fingerprint, starts_at, _ in to_tell
+    }
+    await connection.execute(sql.INSERT_NOTES, *zip(*map(event_row, events.values()), strict=True))
+    # Whoever tells the same has added the same events, so from here on one of us waited for the other: look again.
+    to_tell = await _to_tell(connection, kept, columns)
+    queue = [follow_up_delivery(events[f, s], target, shape=kept.shape) for f, s, target in to_tell if (f, s) in events]
+    await copy(connection, "delivery_queue", map(queue_row, queue), columns=sql.QUEUE_COLUMNS)
+    return len(queue)
+
+
+async def _to_tell(connection: Connection, kept: KeptVerdict, columns: list[Any]) -> list[tuple[str, datetime, str]]:
+    """The targets that are still to be told, each with its alert."""
+    rows = await connection.fetch(_TO_TELL, *columns, kept.verdict.classification.at)
+    return [(row[0], row[1], row[2]) for row in rows]

@@ -1,0 +1,209 @@
+"""What was classified, by shape, and what waits for it."""
+
+from collections.abc import Awaitable, Sequence
+from datetime import datetime
+from typing import Any, Protocol
+
+from sqlalchemy import (
+    Integer,
+    Select,
+    Text,
+    and_,
+    bindparam,
+    case,
+    delete,
+    exists,
+    literal,
+    literal_column,
+    or_,
+    select,
+    union_all,
+    update,
+)
+from sqlalchemy.dialects.postgresql import insert
+
+from alert_history.domain.notifying import AWAITED
+from alert_history.ports import KeptVerdict, Unanswered
+from alert_history.storage.shared.elements import given, is_among
+from alert_history.storage.shared.ids import lowest_uuid7
+from alert_history.storage.shared.rows import classification_row, kept_of, unanswered_of
+from alert_history.storage.shared.session import Database, Session
+from alert_history.storage.shared.tables import (
+    alert_texts,
+    alerts,
+    classification_claims,
+    classifications,
+    deliveries,
+    delivery_queue,
+)
+
+KEPT = (classifications.c.id, classifications.c.shape, classifications.c.fingerprint, classifications.c.verdict)
+"""What `rows.kept_of` reads."""
+
+_MOST_UNANSWERED = 5_000
+_SHAPES = given("shapes")
+_NEWER = classifications.alias("newer")
+_NEWEST = select(*KEPT).select_from(
+    _SHAPES.join(
+        classifications,
+        classifications.c.id
+        == select(_NEWER.c.id)
+        .where(
+            _NEWER.c.shape == _SHAPES.c.value,
+            or_(_NEWER.c.at >= bindparam("since"), _NEWER.c.source == "person"),
+        )
+        .order_by(_NEWER.c.id.desc())
+        .limit(literal_column("1"))
+        .scalar_subquery(),
+    )
+)
+
+_CLAIM = insert(classification_claims).from_select(
+    ["shape", "owner", "until"],
+    select(
+        _SHAPES.c.value,
+        bindparam("holder", type_=Text()),
+        bindparam("claimed_until", type_=classification_claims.c.until.type),
+    ).order_by(_SHAPES.c.value),
+)
+_CLAIM_FREE = _CLAIM.on_conflict_do_update(
+    index_elements=["shape"],
+    set_={"owner": _CLAIM.excluded.owner, "until": _CLAIM.excluded.until},
+    where=or_(classification_claims.c.until < bindparam("now"), classification_claims.c.owner == _CLAIM.excluded.owner),
+).returning(classification_claims.c.shape)
+_UNCLAIM = delete(classification_claims).where(is_among(classification_claims.c.shape, "shapes"))
+
+_KEEP = insert(classifications).on_conflict_do_nothing()
+
+_AWAITS = and_(
+    is_among(delivery_queue.c.shape, "shapes"),
+    delivery_queue.c.enrichment == literal_column(f"'{AWAITED}'"),  # as the index of what waits says it
+)
+_IS_HELD = select(
+    exists().where(is_among(classification_claims.c.shape, "shapes")) | exists().where(_AWAITS),
+)
+_DUE_AT = bindparam("now", type_=delivery_queue.c.due_at.type)
+_LET_GO = (
+    update(delivery_queue)
+    .where(_AWAITS)
+    .values(
+        enrichment=bindparam("unenriched", type_=Text()),
+        due_at=case((delivery_queue.c.due_at > _DUE_AT, _DUE_AT), else_=delivery_queue.c.due_at),
+    )
+)
+
+_NOT_JOINED = literal_column("0", Integer)
+"""With an OFFSET no join is made of what is looked up, so PostgreSQL does so by the alert, whatever it believes of the
+tables' sizes."""
+
+
+def _newest_deliveries(table: Any, *conditions: Any) -> Select[Any]:
+    """The newest so many of one kind of delivery."""
+    columns = [table.c[name] for name in ("fingerprint", "starts_at", "target", "event", "state", "shape")]
+    newest = select(*columns).where(table.c.id >= bindparam("lowest_id"), *conditions).order_by(table.c.id.desc())
+    return select(newest.limit(bindparam("most")).subquery())
+
+
+def _is_told(table: Any, delivery: Any) -> Any:
+    """Whether the target of a delivery hears, or heard, what its alert means."""
+    same = [table.c[name] == delivery.c[name] for name in ("starts_at", "fingerprint", "target")]
+    return select(literal(1)).where(*same, table.c.event == "classified").limit(1).offset(_NOT_JOINED).exists()
+
+
+_D = union_all(
+    _newest_deliveries(deliveries, deliveries.c.created_at >= bindparam("since")), _newest_deliveries(delivery_queue)
+).subquery("d")
+_UNANSWERED = (
+    select(_D.c.fingerprint, _D.c.starts_at, _D.c.target, *alert_texts)
+    .select_from(
+        _D.join(alerts, and_(alerts.c.starts_at == _D.c.starts_at, alerts.c.fingerprint == _D.c.fingerprint)),
+    )
+    .where(
+        alerts.c.status == literal_column("'firing'"),
+        _D.c.shape.is_(None),
+        _D.c.event.in_([literal_column(f"'{e}'") for e in ("fired", "refired", "published", "annotations_changed")]),
+        _D.c.state.in_([literal_column(f"'{state}'") for state in ("pending", "leased", "delivered")]),
+        ~_is_told(deliveries.alias("c"), _D),
+        ~_is_told(delivery_queue.alias("c"), _D),
+    )
+    .distinct()
+)
+
+
+class FollowUp(Protocol):
+    """The part of `Classifications.follow_up` that each database does its own way: it adds an event to a timeline."""
+
+    def __call__(
+        self, kept: KeptVerdict, *, told: Sequence[tuple[str, datetime, str]], now: datetime
+    ) -> Awaitable[int]:
+        """See `ports.Classifications.follow_up`."""
+        ...
+
+
+class SharedClassifications:
+    """See `ports.Classifications`."""
+
+    def __init__(self, database: Database, *, follow_up: FollowUp) -> None:
+        self._database = database
+        self._follow_up = follow_up
+
+    async def newest(self, shapes: Sequence[str], *, since: datetime) -> dict[str, KeptVerdict]:
+        """See `ports.Classifications.newest`."""
+        return await self._database.read_latest(_newest, shapes, since)
+
+    async def claim(self, shapes: Sequence[str], *, owner: str, now: datetime, until: datetime) -> list[str]:
+        """See `ports.Classifications.claim`."""
+        return await self._database.write(_claim, shapes, owner=owner, now=now, until=until)
+
+    async def keep(self, kept: Sequence[KeptVerdict], *, now: datetime) -> int:
+        """See `ports.Classifications.keep`."""
+        if not kept:
+            return 0
+        return await self._database.write(_keep, kept, now=now)
+
+    async def let_go(self, shapes: Sequence[str], *, unenriched: str | None, now: datetime) -> int:
+        """See `ports.Classifications.let_go`. Looks before it takes a lock: mostly there is nothing."""
+        if not await self._database.read_latest(_is_any_held, shapes):
+            return 0
+        return await self._database.write(_let_go, shapes, unenriched=unenriched, now=now)
+
+    async def follow_up(self, kept: KeptVerdict, *, told: Sequence[tuple[str, datetime, str]], now: datetime) -> int:
+        """See `ports.Classifications.follow_up`."""
+        if not told:
+            return 0
+        return await self._follow_up(kept, told=told, now=now)
+
+    async def unanswered(self, *, since: datetime) -> list[Unanswered]:
+        """See `ports.Classifications.unanswered`."""
+        return await self._database.read_latest(_unanswered, since)
+
+
+async def _newest(session: Session, shapes: Sequence[str], since: datetime) -> dict[str, KeptVerdict]:
+    rows = await session.fetch(_NEWEST, shapes=list(shapes), since=since)
+    return {row.shape: kept_of(row) for row in rows}
+
+
+async def _claim(session: Session, shapes: Sequence[str], *, owner: str, now: datetime, until: datetime) -> list[str]:
+    rows = await session.fetch(_CLAIM_FREE, shapes=list(shapes), holder=owner, claimed_until=until, now=now)
+    return [row.shape for row in rows]
+
+
+async def _keep(session: Session, kept: Sequence[KeptVerdict], *, now: datetime) -> int:
+    await session.execute_many(_KEEP, [classification_row(verdict) for verdict in kept])
+    return await _let_go(session, [verdict.shape for verdict in kept], unenriched=None, now=now)
+
+
+async def _is_any_held(session: Session, shapes: Sequence[str]) -> bool:
+    """Whether one of these is claimed, or deliveries wait for it."""
+    ((is_held,),) = await session.fetch(_IS_HELD, shapes=list(shapes))
+    return bool(is_held)
+
+
+async def _let_go(session: Session, shapes: Sequence[str], *, unenriched: str | None, now: datetime) -> int:
+    await session.execute(_UNCLAIM, shapes=list(shapes))
+    return await session.execute(_LET_GO, shapes=list(shapes), unenriched=unenriched, now=now)
+
+
+async def _unanswered(session: Session, since: datetime) -> list[Unanswered]:
+    rows = await session.fetch(_UNANSWERED, since=since, lowest_id=lowest_uuid7(since), most=_MOST_UNANSWERED)
+    return [unanswered_of(row) for row in rows]

@@ -1,0 +1,106 @@
+"""What both databases can say in SQL, each in its own words: lists as one parameter, and the time of the database.
+
+A list is one parameter however long it is, so a statement keeps its text, and the plan that was made for it.
+"""
+
+from typing import Any
+
+import msgspec
+from sqlalchemy import Boolean, ColumnElement, Dialect, TableValuedAlias, Text, bindparam
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
+from sqlalchemy.types import TypeDecorator, TypeEngine
+
+from alert_history.storage.shared.tables import Json, UtcTime
+
+
+class _Texts(TypeDecorator[list[str]]):
+    """Texts as one argument: an array on PostgreSQL, JSON on SQLite."""
+
+    impl = Text
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        """The parameter's type for each database."""
+        return dialect.type_descriptor(Text() if dialect.name == "sqlite" else ARRAY(Text()))
+
+    def bind_processor(self, dialect: Dialect) -> Any:
+        """The texts as the driver wants them."""
+        return list if dialect.name != "sqlite" else lambda texts: msgspec.json.encode(list(texts)).decode()
+
+
+class _IsAmong(FunctionElement[bool]):
+    """See `is_among`."""
+
+    inherit_cache = True
+    name = "is_among"
+    type = Boolean()
+
+    def self_group(self, against: Any = None) -> Any:  # noqa: ARG002  # SQLAlchemy's shape
+        """It is a condition as it stands: `… = 1` around it would keep SQLite from its index."""
+        return self
+
+
+class _Given(FunctionElement[str]):
+    """See `given`."""
+
+    inherit_cache = True
+    name = "given"
+    type = Text()
+
+
+class _Now(FunctionElement[Any]):
+    """See `database_now`."""
+
+    inherit_cache = True
+    name = "database_now"
+    type = UtcTime()
+
+
+def is_among(column: ColumnElement[str], name: str) -> ColumnElement[bool]:
+    """Whether a column holds one of the texts in the parameter of that name, a list. An index finds them."""
+    return _IsAmong(column, bindparam(name, type_=_Texts()))
+
+
+def given(name: str) -> TableValuedAlias:
+    """The texts in the parameter of that name, a list, as rows with one column, `value`."""
+    return _Given(bindparam(name, type_=Json())).table_valued("value", name="given")
+
+
+def database_now() -> ColumnElement[Any]:
+    """The time of the database's clock."""
+    return _Now()
+
+
+@compiles(_IsAmong, "postgresql")
+def _array_holds(element: _IsAmong, compiler: SQLCompiler, **kw: Any) -> str:
+    column, texts = (compiler.process(clause, **kw) for clause in element.clauses)
+    return f"{column} = ANY ({texts})"
+
+
+@compiles(_IsAmong, "sqlite")
+def _json_holds(element: _IsAmong, compiler: SQLCompiler, **kw: Any) -> str:
+    column, texts = (compiler.process(clause, **kw) for clause in element.clauses)
+    return f"{column} IN (SELECT value FROM json_each({texts}))"
+
+
+@compiles(_Given, "postgresql")
+def _elements(element: _Given, compiler: SQLCompiler, **kw: Any) -> str:
+    return f"jsonb_array_elements_text({compiler.process(element.clauses, **kw)})"
+
+
+@compiles(_Given, "sqlite")
+def _each(element: _Given, compiler: SQLCompiler, **kw: Any) -> str:
+    return f"json_each({compiler.process(element.clauses, **kw)})"
+
+
+@compiles(_Now, "postgresql")
+def _transaction_time(_element: _Now, _compiler: SQLCompiler, **_: Any) -> str:
+    return "now()"
+
+
+@compiles(_Now, "sqlite")
+def _unix_time(_element: _Now, _compiler: SQLCompiler, **_: Any) -> str:
+    return "strftime('%s', 'now') * 1000000"

@@ -1,0 +1,29 @@
+"""What the history knows of an alert: what is thought of it. How it is found is each database's own matter.
+
+A newest-first page of one alertname needs another index on each of them, and a plan that stays cheap however long the
+history is: see `postgres.past` and `sqlite.past`.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+
+from alert_history.domain.classification import Case, Past
+from alert_history.domain.past import Earlier, has_room, past_of, similar_of
+from alert_history.domain.severity import Severity
+
+Look = Callable[[Case], Awaitable[tuple[list[Earlier], list[str]]]]
+"""Finds the earlier occurrences of a case's alertname and namespace, newest first, and what else began around it.
+
+Raises: StorageUnavailable, QueryTimeout."""
+
+
+async def past(look: Look, case: Case, *, said: tuple[Severity, Sequence[str]] | None) -> Past:
+    """See `ports.ClassificationHistory.past`. `said` is the severity and the advice that its shape was given last.
+
+    Raises: StorageUnavailable, QueryTimeout.
+    """
+    if not has_room(case.starts_at):
+        return Past()
+    earlier, around = await look(case)
+    last = None if said is None else (said[0], tuple(said[1]))
+    similar = similar_of(earlier, last)
+    return past_of(earlier, fingerprint=case.fingerprint, starts_at=case.starts_at, around=around, similar=similar)

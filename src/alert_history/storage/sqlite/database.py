@@ -1,0 +1,60 @@
+"""SQLite: portable works, each driven to its end in the thread of its connection."""
+
+import sqlite3
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Executable
+from sqlalchemy.dialects import sqlite as dialects
+
+from alert_history.storage.shared.compiling import compiled_once
+from alert_history.storage.shared.session import P, Row, T, Work, run_to_end
+from alert_history.storage.sqlite.connection import Connections
+
+_DIALECT = dialects.dialect(paramstyle="qmark")
+
+
+class SqliteSession:
+    """See `shared.session.Session`. None of its methods waits."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    async def fetch(self, statement: Executable, **parameters: Any) -> list[Row]:
+        """See `Session.fetch`."""
+        made = compiled_once(statement, _DIALECT)
+        return made.rows(self._connection.execute(made.text, made.arguments(parameters)).fetchall())
+
+    async def execute(self, statement: Executable, **parameters: Any) -> int:
+        """See `Session.execute`."""
+        made = compiled_once(statement, _DIALECT)
+        return self._connection.execute(made.text, made.arguments(parameters)).rowcount
+
+    async def execute_many(self, statement: Executable, rows: Sequence[Mapping[str, Any]]) -> None:
+        """See `Session.execute_many`."""
+        made = compiled_once(statement, _DIALECT)
+        self._connection.executemany(made.text, map(made.arguments, rows))
+
+
+class SqliteDatabase:
+    """See `shared.session.Database`. The file is one, so what is read is always the latest."""
+
+    def __init__(self, connections: Connections) -> None:
+        self._connections = connections
+
+    async def read(self, work: Work[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """See `Database.read`: one snapshot in a reading thread."""
+        return await self._connections.read(lambda connection: run_work(connection, work, *args, **kwargs))
+
+    read_latest = read
+
+    async def write(self, work: Work[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """See `Database.write`: in the writer's thread."""
+        return await self._connections.write(lambda connection: run_work(connection, work, *args, **kwargs))
+
+    write_slowly = write
+
+
+def run_work(connection: sqlite3.Connection, work: Work[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Run a work inside the transaction that the connection is in."""
+    return run_to_end(work(SqliteSession(connection), *args, **kwargs))

@@ -1,0 +1,52 @@
+"""SQLite: what an alert means, said to the targets that know of it.
+
+The event goes into a timeline, and timelines are kept another way on each database.
+"""
+
+import sqlite3
+from collections.abc import Sequence
+from datetime import datetime
+
+from alert_history.domain.microseconds import to_us
+from alert_history.domain.notifying import classified_event, follow_up_delivery
+from alert_history.ports import KeptVerdict
+from alert_history.storage.sqlite import rows as sql
+from alert_history.storage.sqlite.connection import Connections
+
+_IS_FIRING = "SELECT id FROM alerts WHERE starts_at = ? AND fingerprint = ? AND status = 'firing'"
+_TAKE_ALONG = """UPDATE delivery_queue SET shape = ? WHERE starts_at = ? AND fingerprint = ? AND target = ?"""
+_IS_PENDING = """SELECT 1 FROM delivery_queue
+    WHERE starts_at = ? AND fingerprint = ? AND target = ? AND (state = 'pending' OR event = 'classified')"""
+
+_IS_TOLD = """SELECT 1 FROM deliveries WHERE starts_at = ? AND fingerprint = ? AND target = ? AND event = 'classified'
+    AND state = 'delivered' AND created_at >= ?"""
+
+
+class SqliteFollowUp:
+    """See `shared.classifications.FollowUp`."""
+
+    def __init__(self, connections: Connections) -> None:
+        self._connections = connections
+
+    async def __call__(self, kept: KeptVerdict, *, told: Sequence[tuple[str, datetime, str]], now: datetime) -> int:
+        """See `ports.Classifications.follow_up`."""
+        return await self._connections.write(_follow_up, kept, told=told, now=now)
+
+
+def _follow_up(
+    connection: sqlite3.Connection, kept: KeptVerdict, *, told: Sequence[tuple[str, datetime, str]], now: datetime
+) -> int:
+    queued = 0
+    for fingerprint, starts_at, target in told:
+        key = (to_us(starts_at), fingerprint)
+        connection.execute(_TAKE_ALONG, (kept.shape, *key, target))
+        alert = connection.execute(_IS_FIRING, key).fetchone()
+        if alert is None or connection.execute(_IS_PENDING, (*key, target)).fetchone():
+            continue
+        if connection.execute(_IS_TOLD, (*key, target, to_us(kept.verdict.classification.at))).fetchone():
+            continue
+        event = classified_event(kept, fingerprint=fingerprint, starts_at=starts_at, now=now)
+        connection.execute(sql.INSERT_NOTE, sql.event_row(alert["id"], event)).fetchall()
+        connection.execute(sql.INSERT_QUEUE, sql.queue_row(follow_up_delivery(event, target, shape=kept.shape)))
+        queued += 1
+    return queued
