@@ -10,6 +10,9 @@ PYTHON ?= $(firstword $(foreach name,python3 python3.14 python3.13 python3.12 py
     $(name) -c 'import sys; sys.version_info >= (3, 11) and print("$(name)")' 2>/dev/null)))
 COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
     --no-emit-find-links --custom-compile-command "make lock" $(if $(UPGRADE),--upgrade)
+# What shares an expensive fixture stays on one worker, see tests/workers.py; WORKERS=0 runs all in one process.
+WORKERS := auto
+PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder
 INSTALL_PROJECT := $(UV) pip install --quiet --python $(BIN)/python --no-build-isolation --no-deps --editable .
 
 .DEFAULT_GOAL := help
@@ -30,7 +33,7 @@ servers: ## Install the servers that tests run against (apt), where they are lac
 	@tests/install-servers
 
 test: $(VENV)/.dev servers ## Run the tests against real servers (ARGS="-k retention" for some)
-	@exec $(BIN)/python -m pytest $(ARGS)
+	@exec $(PYTEST) $(ARGS)
 
 check: lint test ## All that CI asks: format, lint, types, layers, tests (the docs' tests among them)
 

@@ -1,5 +1,6 @@
 """Fixtures that every test may ask for: fresh databases, and our service as a process of its own."""
 
+import os
 import signal
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -7,9 +8,11 @@ from pathlib import Path
 from typing import Protocol
 
 import pytest
+from xdist.remote import Producer
 
 from tests import servers
 from tests.processes import Server
+from tests.workers import ByModule
 
 
 class StartService(Protocol):
@@ -20,8 +23,24 @@ class StartService(Protocol):
 
 
 def pytest_configure() -> None:
-    """Lets SIGTERM, which is how CI cancels, end the run as Ctrl-C does: fixtures tidy up."""
+    """Settles what signals do, in the run and in each of its workers.
+
+    SIGTERM, which is how CI cancels, ends the run as Ctrl-C does: fixtures tidy up. SIGHUP is still ignored under
+    `nohup`, but by a function: what is ignored stays so in every process that is started, and there it is tested.
+    """
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, lambda _number, _frame: None)
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Twice as many as there are cores: most tests wait for another process."""
+    return 2 * len(os.sched_getaffinity(0))
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByModule | None:
+    """Deals tests as `workers` says, unless the command line asks for another way."""
+    return ByModule(config, log) if config.option.dist == "loadscope" else None
 
 
 @pytest.fixture(scope="session")
