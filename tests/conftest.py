@@ -11,6 +11,7 @@ import pytest
 from xdist.remote import Producer
 
 from tests import servers
+from tests.e2e import image
 from tests.processes import Server
 from tests.workers import ByModule
 
@@ -22,14 +23,18 @@ class StartService(Protocol):
         """See `servers.service`."""
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     """Settles what signals do, in the run and in each of its workers.
 
     SIGTERM, which is how CI cancels, ends the run as Ctrl-C does: fixtures tidy up. SIGHUP is still ignored under
     `nohup`, but by a function: what is ignored stays so in every process that is started, and there it is tested.
+    A worker ends when the run does, which then interrupts it.
     """
+    is_worker = hasattr(config, "workerinput")
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    if is_worker:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    if is_worker or signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
         signal.signal(signal.SIGHUP, lambda _number, _frame: None)
 
 
@@ -77,3 +82,11 @@ def service() -> Iterator[StartService]:
     """Starts services: `service({"DATABASE_URL": url})` returns a ready one."""
     with ExitStack() as stack:
         yield lambda env, args=(): stack.enter_context(servers.service(env, args))
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory: pytest.TempPathFactory) -> image.Stage:
+    """What the Dockerfile builds, once for all that look at it or run it."""
+    folder = tmp_path_factory.mktemp("image")
+    image.require_overlays(folder)
+    return image.build(folder / "build")

@@ -5,21 +5,21 @@ Must not know what any test checks.
 
 from xdist.scheduler import LoadScopeScheduling
 
-# Their tests look at one performance, which is made once.
-_ONE_STAGE = frozenset(
-    f"tests/e2e/{name}.py"
-    for name in (
-        "test_real_alertmanager_groups",
-        "test_real_alertmanager_starts",
-        "test_real_prometheus",
-        "test_real_senders",
-    )
-)
+_TOGETHER = {
+    # They look at one performance, which is made once.
+    "tests/e2e/test_real_alertmanager_groups.py": "performance",
+    "tests/e2e/test_real_alertmanager_starts.py": "performance",
+    "tests/e2e/test_real_prometheus.py": "performance",
+    "tests/e2e/test_real_senders.py": "performance",
+    # They run one image, which is built once.
+    "tests/chart/test_running.py": "image",
+    "tests/e2e/test_image.py": "image",
+}
 
 
 class ByModule(LoadScopeScheduling):  # type: ignore[misc]  # xdist ships no types
-    """Deals whole modules, the slow folders first."""
+    """Deals whole modules, or what belongs together more than that, in the order of their names."""
 
     def _split_scope(self, nodeid: str) -> str:
         module = nodeid.split("::", 1)[0]
-        return "tests/e2e" if module in _ONE_STAGE else module
+        return _TOGETHER.get(module, module)
