@@ -50,8 +50,11 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByModul
 
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[servers.PostgresServer]:
-    """One PostgreSQL for the whole run. What a test kills or pauses, the next one finds well."""
-    with servers.postgres_server() as server:
+    """One PostgreSQL for the whole run, or for all that one worker runs. It does not wait for the disk.
+
+    What a test kills or pauses, the next one finds well. Tests of durability take `servers.postgres_server()`.
+    """
+    with servers.postgres_server(servers.QUICK) as server:
         yield server
 
 

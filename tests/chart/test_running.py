@@ -31,7 +31,7 @@ pytestmark = pytest.mark.timeout(3 * image.STEP_TIMEOUT_SECONDS)
 
 @pytest.fixture
 def database(tmp_path: Path) -> Iterator[Database]:
-    with servers.postgres_server() as server:
+    with servers.postgres_server(servers.QUICK) as server:
         folder = tmp_path / "database"
         folder.mkdir()
         made = Database(server, folder)

@@ -20,7 +20,7 @@ def live_on(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str]
         def service_on(kind: str) -> Server:
             url = f"sqlite:///{tmp_path_factory.mktemp('live') / 'alert_history.db'}"
             if kind == "postgres":
-                url = stack.enter_context(servers.postgres_server()).url
+                url = stack.enter_context(servers.postgres_server(servers.QUICK)).url
             return stack.enter_context(servers.service({"DATABASE_URL": url}))
 
         yield service_on

@@ -55,7 +55,7 @@ class Log:
 @pytest.fixture(scope="module")
 def postgres() -> Iterator[PostgresServer]:
     """A server of these tests alone: others make errors on purpose."""
-    with servers.postgres_server({"log_min_messages": "error"}) as running:
+    with servers.postgres_server({**servers.QUICK, "log_min_messages": "error"}) as running:
         yield running
 
 
