@@ -17,7 +17,7 @@ INSTALL_PROJECT := $(UV) pip install --quiet --python $(BIN)/python --no-build-i
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run setup servers test check lint format bench eval build dashboard chart lock clean
+.PHONY: help run setup servers test quick soak check lint format bench eval build dashboard chart lock clean
 
 help: ## Say what there is to make
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sort | \
@@ -34,6 +34,10 @@ servers: ## Install the servers that tests run against (apt), where they are lac
 
 test: $(VENV)/.dev servers ## Run the tests against real servers (ARGS="-k retention" for some)
 	@exec $(PYTEST) $(ARGS)
+
+soak: $(VENV)/.dev servers ## Crash the publisher in 1 000 stories on each database (CRASH_CASES=9000 for more)
+	@exec env CRASH_CASES=$(or $(CRASH_CASES),1000) $(BIN)/python -m pytest -n 2 --dist load --timeout 0 $(ARGS) \
+	    tests/conformance/test_crashes.py
 
 check: lint test ## All that CI asks: format, lint, types, layers, tests (the docs' tests among them)
 
