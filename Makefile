@@ -35,6 +35,9 @@ servers: ## Install the servers that tests run against (apt), where they are lac
 test: $(VENV)/.dev servers ## Run the tests against real servers (ARGS="-k retention" for some)
 	@exec $(PYTEST) $(ARGS)
 
+quick: $(VENV)/.dev ## Run in a minute what needs no server
+	@exec $(PYTEST) -m "not long" $(ARGS) tests/unit
+
 soak: $(VENV)/.dev servers ## Crash the publisher in 1 000 stories on each database (CRASH_CASES=9000 for more)
 	@exec env CRASH_CASES=$(or $(CRASH_CASES),1000) $(BIN)/python -m pytest -n 2 --dist load --timeout 0 $(ARGS) \
 	    tests/conformance/test_crashes.py

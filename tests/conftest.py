@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Protocol
 
+import hypothesis
 import pytest
 from xdist.remote import Producer
 
@@ -24,12 +25,18 @@ class StartService(Protocol):
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Settles what signals do, in the run and in each of its workers.
+    """Takes the deadlines from hypothesis, and settles what signals do, in the run and in each of its workers.
+
+    How long an example may take is no promise of ours, and a busy machine breaks it.
 
     SIGTERM, which is how CI cancels, ends the run as Ctrl-C does: fixtures tidy up. SIGHUP is still ignored under
     `nohup`, but by a function: what is ignored stays so in every process that is started, and there it is tested.
     A worker ends when the run does, which then interrupts it.
     """
+    hypothesis.settings.register_profile(
+        "busy", hypothesis.settings.default, deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+    )
+    hypothesis.settings.load_profile("busy")
     is_worker = hasattr(config, "workerinput")
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     if is_worker:

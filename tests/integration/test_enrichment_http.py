@@ -183,7 +183,7 @@ async def test_a_switch_of_the_mode_outlives_a_restart_and_is_counted(
     assert switch in metrics
     server.terminate()
     async with client(service(env)) as asked:
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(10):
             while (await asked.get("/enrichment/mode")).json()["source"] != "database":
                 await asyncio.sleep(0.05)
         assert (await asked.get("/enrichment/mode")).json()["mode"] == "transparent"

@@ -190,7 +190,7 @@ async def _read_for_long(url: str) -> AsyncIterator[None]:
     try:
         async with reader.transaction():
             await reader.fetch("SELECT * FROM alerts, events, receipts")
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 while not await watcher.fetchval(_IS_OLD, reader.get_server_pid()):
                     await asyncio.sleep(0.01)
             yield

@@ -85,7 +85,7 @@ async def _post(client: httpx.AsyncClient, path: str, body: bytes) -> int:
 
 
 async def _next(hook: Receiver) -> dict[str, Any]:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         return msgspec.convert((await hook.requests.get())[1]["data"], dict[str, Any])
 
 
