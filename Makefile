@@ -17,7 +17,7 @@ INSTALL_PROJECT := $(UV) pip install --quiet --python $(BIN)/python --no-build-i
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run setup servers test quick soak check lint format bench eval build dashboard chart lock clean
+.PHONY: help run setup servers test quick soak check lint format bench eval build dashboard index chart lock clean
 
 help: ## Say what there is to make
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sort | \
@@ -65,6 +65,9 @@ build: $(VENV)/.dev ## Build the wheel and the source archive into dist/
 
 dashboard: $(VENV)/.dev ## Write the Grafana dashboard anew from monitoring/dashboard.py
 	$(BIN)/python -m monitoring.dashboard
+
+index: $(VENV)/.dev ## Write anew which tests hold which module: tests/INDEX.md
+	$(BIN)/python -m tests.index
 
 chart: dashboard ## Copy monitoring/ into the Helm chart, and its values into its README
 	$(BIN)/python -m tests.chart.documents

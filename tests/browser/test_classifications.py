@@ -1,4 +1,7 @@
-"""`/classifications` in a real browser: people read what alerts mean, and correct it, without JavaScript."""
+"""`/classifications` in a real browser: people read what alerts mean, and correct it, without JavaScript.
+
+Holds: `web.pages.classifications`.
+"""
 
 from collections.abc import Iterator
 from typing import Any, Literal

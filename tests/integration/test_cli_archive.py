@@ -1,4 +1,7 @@
-"""`alert-history archive` and `restore` as a user runs them, with the queries that the how-to shows."""
+"""`alert-history archive` and `restore` as a user runs them, with the queries that the how-to shows.
+
+Holds: `cli.archive`, `engine.restore`.
+"""
 
 import asyncio
 import json

@@ -1,4 +1,7 @@
-"""`alert-history export`: every format holds all that matches, and memory does not grow with it."""
+"""`alert-history export`: every format holds all that matches, and memory does not grow with it.
+
+Holds: `cli.export`, `cli.export_formats`.
+"""
 
 import asyncio
 import csv

@@ -1,4 +1,7 @@
-"""Enrichment as a whole: a real service, a local target, and a proxy with bad days."""
+"""Enrichment as a whole: a real service, a local target, and a proxy with bad days.
+
+Holds: `web.api.enrichment`.
+"""
 
 import asyncio
 import time

@@ -1,4 +1,7 @@
-"""Probes, metrics and logs of a running service."""
+"""Probes, metrics and logs of a running service.
+
+Holds: `web.api.health`, `cli.serve`.
+"""
 
 import json
 import os

@@ -1,4 +1,7 @@
-"""Publishing as a whole: files name the targets, alerts reach them, and the answers say so."""
+"""Publishing as a whole: files name the targets, alerts reach them, and the answers say so.
+
+Holds: `web.api.publishing`.
+"""
 
 import asyncio
 import json

@@ -1,4 +1,7 @@
-"""Real Alertmanagers and Prometheus servers are asked, from the command line: what they show is put right and told."""
+"""Real Alertmanagers and Prometheus servers are asked, from the command line: what they show is put right and told.
+
+Holds: `cli.reconcile`.
+"""
 
 import asyncio
 import os

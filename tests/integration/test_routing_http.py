@@ -1,4 +1,7 @@
-"""Routes in a running service: they decide, are shown, explain themselves and change; and the ledger says why."""
+"""Routes in a running service: they decide, are shown, explain themselves and change; and the ledger says why.
+
+Holds: `web.api.routing`.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator
