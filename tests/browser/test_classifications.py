@@ -25,6 +25,8 @@ PATIENCE_MS = 10_000
 OPEN_ALL = "document.querySelectorAll('details').forEach(each => { each.open = true })"
 HOSTILE = """<script>document.title = 'run'</script><img src=//evil.example/x onerror="document.title='run'">"""
 
+pytestmark = pytest.mark.migrated
+
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:

@@ -37,6 +37,8 @@ PER_RECEIPT = 500
 GROWTH_LIMIT_MIB = 48  # SQLite's own cache of 32 MiB fills meanwhile; four files more would be over 100
 KEYS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
 
+pytestmark = pytest.mark.migrated
+
 
 def blocks(language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", HOW_TO.read_text(), re.MULTILINE | re.DOTALL)

@@ -33,6 +33,8 @@ GROWTH_LIMIT_KIB = 8 * 1024
 SCOPE = grafana_scope("", "http://grafana", "")
 FORMATS = ["jsonl", "csv", "parquet"]
 
+pytestmark = pytest.mark.migrated
+
 
 def alert(number: int = 0, **labels: str) -> Alert:
     held = {"alertname": "DiskFull", "namespace": "shop", "severity": "critical", "pod": f"web-{number}", **labels}

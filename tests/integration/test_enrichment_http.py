@@ -25,6 +25,8 @@ __all__ = ["receiver"]
 
 DEADLINE_SECONDS = 3
 
+pytestmark = pytest.mark.migrated
+
 
 @pytest.fixture
 async def proxy() -> AsyncIterator[Proxy]:

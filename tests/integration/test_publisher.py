@@ -23,6 +23,8 @@ _FAST = 60_000.0  # messages a minute
 
 Answer = Callable[[Message], Awaitable[Sent]]
 
+pytestmark = pytest.mark.migrated
+
 
 class FakeTarget:
     """Takes messages and answers as told."""

@@ -19,6 +19,8 @@ from tests.receiving import Receiver, receiving
 
 _JSON = {"Content-Type": "application/json"}
 
+pytestmark = pytest.mark.migrated
+
 
 @pytest.fixture
 async def receiver() -> AsyncIterator[Receiver]:

@@ -54,6 +54,8 @@ groups:
 WATCHDOG = {"alertname": "Watchdog", "node": "a"}
 DISK = {"alertname": "DiskFull", "node": "a"}
 
+pytestmark = pytest.mark.migrated
+
 
 class Row(NamedTuple):
     source: str

@@ -21,6 +21,8 @@ HOW_TO = Path(__file__).parents[2] / "docs" / "how-to" / "connect-alertmanager.m
 EVENTS = Path(__file__).parents[1] / "data" / "event-recorder-0.33"
 PROMETHEUS = "http://prometheus.example.com:9090/graph?g0.expr=disk"
 
+pytestmark = pytest.mark.migrated
+
 
 def _documented_paths() -> tuple[str, str]:
     """Where the how-to has Alertmanager send its events, and where its notifications."""

@@ -35,6 +35,8 @@ routes:
     quiet_hours: [{from: "%02d:00", to: "%02d:00", time_zone: UTC}]
 """
 
+pytestmark = pytest.mark.migrated
+
 
 @pytest.fixture
 async def receiver() -> AsyncIterator[Receiver]:

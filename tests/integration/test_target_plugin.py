@@ -18,6 +18,8 @@ from tests.vendors.server import Reply, Request, serving
 EXAMPLE = Path(__file__).parents[2] / "examples" / "target-plugin"
 UV = Path(sys.executable).parent / "uv"
 
+pytestmark = pytest.mark.migrated
+
 
 class Ntfy:
     """A ntfy server with one reader."""
