@@ -343,6 +343,6 @@ def test_a_running_service_goes_on_recording(database_url: str, tmp_path: Path) 
             slowest, posts = max(slowest, answer.elapsed), posts + 1
         assert process.returncode == 0, process.stderr and process.stderr.read()
     assert posts > 10
-    assert slowest < timedelta(seconds=2)
+    assert slowest < timedelta(seconds=5)  # after which it would be answered 503
     assert archived(tmp_path) == (MANY, MANY)
     assert len(occurrences(database_url)) == 3

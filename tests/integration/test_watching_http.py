@@ -12,7 +12,7 @@ from tests.processes import HOST, Server, wait_until
 from tests.servers import PostgresServer
 
 _JSON = {"Content-Type": "application/json"}
-_SCRAPE_SECONDS = 1.0
+_SCRAPE_SECONDS = 10.0  # as long as Prometheus waits
 
 pytestmark = pytest.mark.migrated
 
