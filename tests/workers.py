@@ -4,6 +4,7 @@ Must not know what any test checks.
 """
 
 from xdist.scheduler import LoadScopeScheduling
+from xdist.workermanage import WorkerController
 
 _TOGETHER = {
     # They look at one performance, which is made once.
@@ -17,9 +18,31 @@ _TOGETHER = {
 }
 
 
+# They take longest, so they begin first: else one worker would still be at it when the others are done.
+_FIRST = (
+    "image",
+    "performance",
+    "tests/conformance/test_archive.py",
+    "tests/integration/test_cli_archive.py",
+    "tests/integration/test_reconcile.py",
+    "tests/integration/test_openapi_fuzz.py",
+    "tests/unit/test_firing_trials.py",
+    "tests/integration/test_reconcile_background.py",
+    "tests/conformance/test_crashes.py",
+    "tests/unit/test_source_fuzz.py",
+)
+
+
 class ByModule(LoadScopeScheduling):  # type: ignore[misc]  # xdist ships no types
-    """Deals whole modules, or what belongs together more than that, in the order of their names."""
+    """Deals whole modules, or what belongs together more than that: the longest first, then by their names."""
 
     def _split_scope(self, nodeid: str) -> str:
         module = nodeid.split("::", 1)[0]
         return _TOGETHER.get(module, module)
+
+    def _assign_work_unit(self, node: WorkerController) -> None:
+        for scope in _FIRST:
+            if scope in self.workqueue:
+                self.workqueue.move_to_end(scope, last=False)
+                break
+        super()._assign_work_unit(node)
