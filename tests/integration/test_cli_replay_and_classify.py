@@ -23,8 +23,6 @@ from tests.payloads import webhook
 
 NOW = datetime(2026, 3, 4, 12, 0, tzinfo=UTC)
 
-pytestmark = pytest.mark.migrated
-
 
 def told(alert: Alert, event: Event) -> Routing:
     del alert, event
