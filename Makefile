@@ -10,11 +10,14 @@ PYTHON ?= $(firstword $(foreach name,python3 python3.14 python3.13 python3.12 py
     $(name) -c 'import sys; sys.version_info >= (3, 11) and print("$(name)")' 2>/dev/null)))
 COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
     --no-emit-find-links --custom-compile-command "make lock" $(if $(UPGRADE),--upgrade)
+# What shares an expensive fixture stays on one worker, see tests/workers.py; WORKERS=0 runs all in one process.
+WORKERS := auto
+PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder
 INSTALL_PROJECT := $(UV) pip install --quiet --python $(BIN)/python --no-build-isolation --no-deps --editable .
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run setup servers test check lint format bench compare eval build dashboard chart lock clean
+.PHONY: help run setup servers test quick soak check lint format bench compare eval build dashboard index chart lock clean
 
 help: ## Say what there is to make
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sort | \
@@ -30,7 +33,14 @@ servers: ## Install the servers that tests run against (apt), where they are lac
 	@tests/install-servers
 
 test: $(VENV)/.dev servers ## Run the tests against real servers (ARGS="-k retention" for some)
-	@exec $(BIN)/python -m pytest $(ARGS)
+	@exec $(PYTEST) $(ARGS)
+
+quick: $(VENV)/.dev ## Run in a minute what needs no server
+	@exec $(PYTEST) -m "not long" $(ARGS) tests/unit
+
+soak: $(VENV)/.dev servers ## Crash the publisher in 1 000 stories on each database (CRASH_CASES=9000 for more)
+	@exec env CRASH_CASES=$(or $(CRASH_CASES),1000) $(BIN)/python -m pytest -n 2 --dist load --timeout 0 $(ARGS) \
+	    tests/conformance/test_crashes.py
 
 check: lint test ## All that CI asks: format, lint, types, layers, tests (the docs' tests among them)
 
@@ -58,6 +68,9 @@ build: $(VENV)/.dev ## Build the wheel and the source archive into dist/
 
 dashboard: $(VENV)/.dev ## Write the Grafana dashboard anew from monitoring/dashboard.py
 	$(BIN)/python -m monitoring.dashboard
+
+index: $(VENV)/.dev ## Write anew which tests hold which module: tests/INDEX.md
+	$(BIN)/python -m tests.index
 
 chart: dashboard ## Copy monitoring/ into the Helm chart, and its values into its README
 	$(BIN)/python -m tests.chart.documents

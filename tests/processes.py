@@ -4,6 +4,7 @@ On Linux a child also dies with the test run itself, however that ends.
 Must not know which server it is (that is `servers`) or what any test checks.
 """
 
+import fcntl
 import os
 import random
 import shutil
@@ -11,17 +12,19 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import TypeVar
 
 import pytest
 
 HOST = "127.0.0.1"
-START_TIMEOUT_SECONDS = 30.0
-STOP_TIMEOUT_SECONDS = 30.0
+START_TIMEOUT_SECONDS = 60.0
+STOP_TIMEOUT_SECONDS = 60.0
 _POLL_SECONDS = 0.02
 _LOG_TAIL_LINES = 60
 
@@ -42,16 +45,46 @@ def wait_until(claim: Callable[[], T], what: str, *, timeout_seconds: float = ST
 
 
 def free_port() -> int:
-    """A port nobody listens on, below the range the system hands to clients: so it is still free after a restart."""
-    for port in random.SystemRandom().sample(range(15000, 32000), 100):
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((HOST, port))
-            except OSError:
-                continue
+    """A port nobody listens on, and that is given to nobody else while this process lives, other test runs included.
+
+    It lies below the range the system hands to clients: so it is still free after a restart.
+    """
+    for port in random.SystemRandom().sample(_PORTS, 1000):
+        if _claims(port) and _is_free(port):
             return port
-    raise RuntimeError("no free port among a hundred tried")
+    raise RuntimeError("no free port among a thousand tried")
+
+
+_PORTS = range(15000, 32000)
+_given: set[int] = set()
+
+
+def _claims(port: int) -> bool:
+    """Takes the lock of the port's own byte in a file that all test runs share; it is let go with the process."""
+    if port in _given:  # a process may lock again what it has locked
+        return False
+    try:
+        fcntl.lockf(_port_locks(), fcntl.LOCK_EX | fcntl.LOCK_NB, 1, port)
+    except OSError:
+        return False
+    _given.add(port)
+    return True
+
+
+@cache
+def _port_locks() -> int:
+    """The shared file; it must never be closed, since the first close would let all locks go."""
+    return os.open(Path(tempfile.gettempdir()) / f"alert-history-ports-{os.geteuid()}", os.O_RDWR | os.O_CREAT, 0o600)
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError:
+            return False
+        return True
 
 
 def find_program(*names: str, package: str, places: Sequence[str] = ()) -> str:

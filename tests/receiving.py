@@ -34,7 +34,7 @@ async def receiving() -> AsyncIterator[Receiver]:
     app = Starlette(routes=[Route("/hook", made.take, methods=["POST"])])
     server = uvicorn.Server(uvicorn.Config(app, host=HOST, port=made.port, log_level="error", lifespan="off"))
     serving = asyncio.create_task(server.serve())
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not server.started:
             await asyncio.sleep(0.01)
     yield made

@@ -1,4 +1,7 @@
-"""`/classifications` in a real browser: people read what alerts mean, and correct it, without JavaScript."""
+"""`/classifications` in a real browser: people read what alerts mean, and correct it, without JavaScript.
+
+Holds: `web.pages.classifications`.
+"""
 
 from collections.abc import Iterator
 from typing import Any, Literal
@@ -21,6 +24,8 @@ ARGUMENTS = [
 PATIENCE_MS = 10_000
 OPEN_ALL = "document.querySelectorAll('details').forEach(each => { each.open = true })"
 HOSTILE = """<script>document.title = 'run'</script><img src=//evil.example/x onerror="document.title='run'">"""
+
+pytestmark = pytest.mark.migrated
 
 
 @pytest.fixture(scope="module")

@@ -92,7 +92,7 @@ class Pod:
 @pytest.fixture
 def pod(tmp_path: Path) -> Iterator[Pod]:
     """A PostgreSQL on which the image's entrypoint has just run the chart's script, and which asks for passwords."""
-    with servers.postgres_server() as server:
+    with servers.postgres_server(servers.QUICK) as server:
         made = Pod(server, tmp_path)
         done = made.run("create-user.sh")
         assert done.returncode == 0, done.stderr

@@ -29,16 +29,9 @@ _ENOUGH = 50
 pytestmark = pytest.mark.timeout(3 * image.STEP_TIMEOUT_SECONDS)
 
 
-@pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> image.Stage:
-    folder = tmp_path_factory.mktemp("image")
-    image.require_overlays(folder)
-    return image.build(folder / "build")
-
-
 @pytest.fixture
 def database(tmp_path: Path) -> Iterator[Database]:
-    with servers.postgres_server() as server:
+    with servers.postgres_server(servers.QUICK) as server:
         folder = tmp_path / "database"
         folder.mkdir()
         made = Database(server, folder)

@@ -3,6 +3,7 @@
 import asyncio
 import shutil
 from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
@@ -28,10 +29,17 @@ class OpenReplica(Protocol):
 @pytest.fixture(scope="session")
 def prepared_postgres(postgres_server: PostgresServer) -> Iterator[str]:
     """The URL of a migrated and prepared database, without rows when a test starts."""
-    url = postgres_server.create_database()
+    with prepared_database(postgres_server) as url:
+        yield url
+
+
+@contextmanager
+def prepared_database(server: PostgresServer) -> Iterator[str]:
+    """A database of that server for as long as the block runs, as the fixture says."""
+    url = server.create_database()
     asyncio.run(prepare(url))
     yield url
-    postgres_server.drop_database(url)
+    server.drop_database(url)
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,7 @@
-"""Old history moves into an archive and back: whole, once, and wherever the run was broken off."""
+"""Old history moves into an archive and back: whole, once, and wherever the run was broken off.
+
+Holds: `engine.restore`.
+"""
 
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path

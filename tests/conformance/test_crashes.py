@@ -5,6 +5,7 @@ decides what happens next, in which order, and who dies before or after it. Time
 """
 
 import asyncio
+import os
 from collections.abc import Callable, Coroutine, Sequence
 from datetime import datetime, timedelta
 from itertools import count
@@ -42,6 +43,8 @@ _LEASE_SECONDS = 31
 _SEND_SECONDS = 10
 _RUNS = count()
 _ROUNDS = 200
+_CASES = int(os.environ.get("CRASH_CASES", "40"))
+"""How many stories of crashes are told on each database; `make soak` asks for more."""
 
 
 class Arrival(msgspec.Struct, frozen=True):
@@ -397,8 +400,8 @@ def _run(url: str, *, examples: int) -> None:
 
 
 def test_nothing_is_lost_or_out_of_order_on_sqlite(sqlite_url: str) -> None:
-    _run(sqlite_url, examples=200)
+    _run(sqlite_url, examples=_CASES)
 
 
 def test_nothing_is_lost_or_out_of_order_on_postgres(postgres_url: str) -> None:
-    _run(postgres_url, examples=40)
+    _run(postgres_url, examples=_CASES)

@@ -6,8 +6,9 @@ See `tests/unit/test_firing_trials.py` for many more stories, without a database
 """
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
+from functools import cache
 
 import pytest
 
@@ -25,7 +26,7 @@ from tests.firing.trial import LONG_AFTER, Trial, describe
 from tests.senders.alertmanager import Receiver, Silencing, Timing
 from tests.senders.asking import Answered
 from tests.senders.network import START, Trouble, moment
-from tests.senders.scenario import Alerting, Outage, Scenario, Site, Watcher, play
+from tests.senders.scenario import Alerting, Outage, Scenario, Site, Stage, Watcher, play
 from tests.senders.world import Firing
 
 FIRINGS = {"db-1": [Firing(60, 200), Firing(420, 500)], "db-2": [Firing(150, 640)]}
@@ -52,28 +53,50 @@ STORIES = {
     ),
     "all at once": Scenario((Site("a", FIRINGS, PAIR, alerting=CLUSTER),), TROUBLES),
 }
-STORIES |= {f"drawn {number}": one for number, one in enumerate(drawn(scenarios(most=2), count=5, sizes=(15, 120)))}
-STORIES |= {
-    f"asked {number}": one
-    for number, one in enumerate(drawn(scenarios(most=2, is_asked=True), count=4, sizes=(60, 150)))
+
+
+def _played(stories: Sequence[Scenario]) -> list[Stage]:
+    return [play(story) for story in stories]
+
+
+DRAWS: dict[str, tuple[int, Callable[[int], list[Stage]]]] = {
+    "drawn": (5, lambda count: _played(drawn(scenarios(most=2), count=count, sizes=(15, 120)))),
+    "asked": (4, lambda count: _played(drawn(scenarios(most=2, is_asked=True), count=count, sizes=(60, 150)))),
+    "two clusters": (
+        2,
+        lambda count: _played(drawn(two_clusters(is_scoped=False, is_asked=True), count=count, sizes=(60, 200))),
+    ),
+    "model": (4, lambda count: modelled(count=count, sizes=(40, 150))),
 }
-STORIES |= {
-    f"two clusters {number}": one
-    for number, one in enumerate(drawn(two_clusters(is_scoped=False, is_asked=True), count=2, sizes=(60, 200)))
-}
-STAGES = {name: play(scenario) for name, scenario in STORIES.items()}
-STAGES |= {f"model {number}": one for number, one in enumerate(modelled(count=4, sizes=(40, 150)))}
+"""What hypothesis draws, and how many: seconds of work, which only a worker does that runs these tests."""
+
+NAMES = [*STORIES, *(f"{kind} {number}" for kind, (count, _) in DRAWS.items() for number in range(count))]
 LONG = timedelta(minutes=5)
 AFTERWARDS = timedelta(hours=12)
 EXTRA_LOOKS = 0.1
 """How often a replica looks though nothing is due."""
 
 
-@pytest.mark.parametrize("story", STAGES)
+@cache
+def stages(kind: str) -> list[Stage]:
+    """All stages of one kind."""
+    count, draw = DRAWS[kind]
+    return draw(count)
+
+
+def stage(name: str) -> Stage:
+    """The stage on which that story was played."""
+    if name in STORIES:
+        return play(STORIES[name])
+    kind, _, number = name.rpartition(" ")
+    return stages(kind)[int(number)]
+
+
+@pytest.mark.parametrize("story", NAMES)
 async def test_two_replicas_that_hear_of_each_other_at_once_decide_as_the_rules_alone(
     story: str, replicas: list[Store]
 ) -> None:
-    trial = Trial(STAGES[story])
+    trial = Trial(stage(story))
     became = await Replay(trial, replicas, story=story, is_at_once=True).became()
     assert trial.faults(became) == [], describe(trial)
     assert list(map(_seen, became.events)) == list(map(_seen, _in_order(trial.became.events)))
@@ -81,11 +104,11 @@ async def test_two_replicas_that_hear_of_each_other_at_once_decide_as_the_rules_
     assert (became.settled, became.last) == (trial.became.settled, trial.became.last)
 
 
-@pytest.mark.parametrize("story", STAGES)
+@pytest.mark.parametrize("story", NAMES)
 async def test_two_replicas_that_hear_of_each_other_seconds_later_leave_no_fault(
     story: str, replicas: list[Store]
 ) -> None:
-    trial = Trial(STAGES[story])
+    trial = Trial(stage(story))
     became = await Replay(trial, replicas, story=story, is_at_once=False).became()
     assert trial.faults(became) == [], describe(trial)
 

@@ -1,7 +1,7 @@
 """PostgreSQL goes away and comes back: the callers are told in time, and nothing needs to be done when it is back."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from datetime import timedelta
 from time import perf_counter
 
@@ -13,6 +13,8 @@ from alert_history.errors import QueryTimeout, StorageUnavailable
 from alert_history.ports import HistoryFilter, Left, PageRequest, Store
 from alert_history.storage import open_store
 from alert_history.storage.postgres import connection as postgres_connection
+from tests import servers
+from tests.conformance.conftest import prepared_database
 from tests.conformance.samples import NOW, alert, everything, receipt
 from tests.servers import PostgresServer
 
@@ -41,6 +43,19 @@ READS = ("page", "find")
 _UPKEEPERS = """SELECT pid FROM pg_stat_activity
     WHERE application_name = 'alert-history upkeep' AND datname = current_database()"""
 DELIVERER = ("read_setting", "lease", "note")
+
+
+@pytest.fixture(scope="module")
+def postgres_server() -> Iterator[PostgresServer]:
+    """One of its own, which waits for the disk as in production."""
+    with servers.postgres_server() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def prepared_postgres(postgres_server: PostgresServer) -> Iterator[str]:
+    with prepared_database(postgres_server) as url:
+        yield url
 
 
 @pytest.fixture

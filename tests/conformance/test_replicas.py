@@ -117,7 +117,7 @@ async def test_same_notes_in_opposite_order_are_kept_once(pair: list[Store], dat
     group = [alert(f"A{n}") for n in range(30)]
     await pair[0].recorder.commit([receipt(*group)])
     notes = [note(one) for one in group]
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await commit_at_once(pair, [[receipt(notes=notes)], [receipt(notes=notes[::-1])]])
     assert await raw.count(database_url, "events") == 60
 

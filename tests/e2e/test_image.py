@@ -24,13 +24,6 @@ print(len([importlib.import_module(name) for name in names]))
 pytestmark = pytest.mark.timeout(3 * image.STEP_TIMEOUT_SECONDS)
 
 
-@pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> image.Stage:
-    folder = tmp_path_factory.mktemp("image")
-    image.require_overlays(folder)
-    return image.build(folder / "build")
-
-
 def run(built: image.Stage, words: Sequence[str]) -> subprocess.CompletedProcess[str]:
     command = built.entry(words, writable={"/tmp": "16m"})  # noqa: S108  # the folder a pod may write to
     return subprocess.run(command, env=built.env, capture_output=True, text=True, timeout=TIMEOUT_SECONDS, check=False)

@@ -1,6 +1,8 @@
 """One running service for all tests that only talk to it: on SQLite and on PostgreSQL in turn."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from functools import cache
 
 import httpx
 import pytest
@@ -9,16 +11,25 @@ from tests import servers
 from tests.processes import Server
 
 
+@pytest.fixture(scope="session")
+def live_on(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Server]]:
+    """The running service on that kind of database; it is started for the first test that asks, and kept."""
+    with ExitStack() as stack:
+
+        @cache
+        def service_on(kind: str) -> Server:
+            url = f"sqlite:///{tmp_path_factory.mktemp('live') / 'alert_history.db'}"
+            if kind == "postgres":
+                url = stack.enter_context(servers.postgres_server(servers.QUICK)).url
+            return stack.enter_context(servers.service({"DATABASE_URL": url}))
+
+        yield service_on
+
+
 @pytest.fixture(scope="session", params=["sqlite", "postgres"])
-def live(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def live(request: pytest.FixtureRequest, live_on: Callable[[str], Server]) -> Server:
     """A service that lives as long as the run. Tests share its history, so each uses alerts of its own."""
-    if request.param == "sqlite":
-        url = f"sqlite:///{tmp_path_factory.mktemp('live') / 'alert_history.db'}"
-        with servers.service({"DATABASE_URL": url}) as server:
-            yield server
-        return
-    with servers.postgres_server() as postgres, servers.service({"DATABASE_URL": postgres.url}) as server:
-        yield server
+    return live_on(request.param)
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,7 @@
-"""The command line as a whole: help, version, and how errors end."""
+"""The command line as a whole: help, version, and how errors end.
+
+Holds: `__main__`, `cli.app`, `cli.console`, `cli.telling`, `cli.store`.
+"""
 
 import re
 import socket

@@ -1,4 +1,7 @@
-"""`alert-history archive` and `restore` as a user runs them, with the queries that the how-to shows."""
+"""`alert-history archive` and `restore` as a user runs them, with the queries that the how-to shows.
+
+Holds: `cli.archive`, `engine.restore`.
+"""
 
 import asyncio
 import json
@@ -33,6 +36,8 @@ MANY = 6_000
 PER_RECEIPT = 500
 GROWTH_LIMIT_MIB = 48  # SQLite's own cache of 32 MiB fills meanwhile; four files more would be over 100
 KEYS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
+
+pytestmark = pytest.mark.migrated
 
 
 def blocks(language: str) -> list[str]:
@@ -338,6 +343,6 @@ def test_a_running_service_goes_on_recording(database_url: str, tmp_path: Path) 
             slowest, posts = max(slowest, answer.elapsed), posts + 1
         assert process.returncode == 0, process.stderr and process.stderr.read()
     assert posts > 10
-    assert slowest < timedelta(seconds=2)
+    assert slowest < timedelta(seconds=5)  # after which it would be answered 503
     assert archived(tmp_path) == (MANY, MANY)
     assert len(occurrences(database_url)) == 3

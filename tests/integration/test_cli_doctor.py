@@ -1,4 +1,7 @@
-"""`alert-history doctor`: each fault is found, and what is well is not called a fault."""
+"""`alert-history doctor`: each fault is found, and what is well is not called a fault.
+
+Holds: `cli.doctor`, `cli.finding`.
+"""
 
 import os
 import re

@@ -12,6 +12,8 @@ from tests.servers import redis_server
 
 ODD = "p@ss/w0rd#1:%"
 
+pytestmark = pytest.mark.migrated
+
 
 @pytest.fixture(scope="module")
 def redis() -> Iterator[Server]:

@@ -1,4 +1,7 @@
-"""`alert-history doctor` on what is kept: what older releases left is repaired, contradictions are told."""
+"""`alert-history doctor` on what is kept: what older releases left is repaired, contradictions are told.
+
+Holds: `cli.doctor_history`.
+"""
 
 import asyncio
 from datetime import UTC, datetime, timedelta

@@ -11,6 +11,8 @@ from tests.llm_proxy import ALWAYS, DAYS, KEY, LlmProxy, llm_proxy
 from tests.processes import free_port
 from tests.vendors.server import Day, replies
 
+pytestmark = pytest.mark.migrated
+
 
 async def examined(sqlite_url: str, url: str, **env: str) -> Diagnosis:
     told = {"DATABASE_URL": sqlite_url, "LLM_PROXY_URL": url, "LLM_API_KEY": KEY, "LLM_TIMEOUT_SECONDS": "2"} | env

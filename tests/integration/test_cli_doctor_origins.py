@@ -1,4 +1,7 @@
-"""`alert-history doctor` asks those who are to be asked what fires."""
+"""`alert-history doctor` asks those who are to be asked what fires.
+
+Holds: `cli.doctor_origins`.
+"""
 
 from tests import servers
 from tests.ageing import aged

@@ -11,6 +11,8 @@ from tests.kubernetes_api import KubernetesApi
 SLACK = {"labels": "alert-history.io/target=true\nalert-history.io/format=slack\n"}
 URL = "https://hooks.slack.com/services/T/B/s3cret"
 
+pytestmark = pytest.mark.migrated
+
 
 def written(folder: Path, **targets: dict[str, str]) -> str:
     for name, files in targets.items():

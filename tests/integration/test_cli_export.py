@@ -1,4 +1,7 @@
-"""`alert-history export`: every format holds all that matches, and memory does not grow with it."""
+"""`alert-history export`: every format holds all that matches, and memory does not grow with it.
+
+Holds: `cli.export`, `cli.export_formats`.
+"""
 
 import asyncio
 import csv
@@ -29,6 +32,8 @@ PER_RECEIPT = 1000
 GROWTH_LIMIT_KIB = 8 * 1024
 SCOPE = grafana_scope("", "http://grafana", "")
 FORMATS = ["jsonl", "csv", "parquet"]
+
+pytestmark = pytest.mark.migrated
 
 
 def alert(number: int = 0, **labels: str) -> Alert:

@@ -1,4 +1,7 @@
-"""`alert-history migrate`, on SQLite and PostgreSQL."""
+"""`alert-history migrate`, on SQLite and PostgreSQL.
+
+Holds: `cli.migrate`, `storage.migrations.run`.
+"""
 
 import subprocess
 from concurrent.futures import ThreadPoolExecutor

@@ -1,4 +1,7 @@
-"""`alert-history replay` and `classify`."""
+"""`alert-history replay` and `classify`.
+
+Holds: `cli.replay`, `cli.classify`.
+"""
 
 import asyncio
 import json

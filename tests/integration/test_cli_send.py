@@ -1,4 +1,7 @@
-"""`alert-history send`, against a server that answers what a test tells it to, and against our own."""
+"""`alert-history send`, against a server that answers what a test tells it to, and against our own.
+
+Holds: `cli.send`, `cli.payloads`.
+"""
 
 import json
 from collections.abc import Iterator

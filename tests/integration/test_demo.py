@@ -1,4 +1,7 @@
-"""`serve --demo`: there is something to see, on every page, and only once."""
+"""`serve --demo`: there is something to see, on every page, and only once.
+
+Holds: `cli.serve`.
+"""
 
 from typing import Any
 

@@ -1,14 +1,16 @@
 """What was acknowledged is kept, whatever happens to the service or its database (promises 1 and 8)."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
 from itertools import count
 from pathlib import Path
 from resource import RLIM_INFINITY, RLIMIT_FSIZE, prlimit
 
 import httpx
+import pytest
 
+from tests import servers
 from tests.conftest import StartService
 from tests.payloads import alert, webhook
 from tests.processes import Server
@@ -18,6 +20,13 @@ _SENDERS = 16
 _ALERTS_A_REQUEST = 10
 _ENOUGH = 300  # requests acknowledged before the blow falls
 _JSON = {"Content-Type": "application/json"}
+
+
+@pytest.fixture(scope="module")
+def postgres_server() -> Iterator[PostgresServer]:
+    """One of its own, which waits for the disk as in production."""
+    with servers.postgres_server() as server:
+        yield server
 
 
 class Senders:

@@ -1,4 +1,7 @@
-"""Enrichment as a whole: a real service, a local target, and a proxy with bad days."""
+"""Enrichment as a whole: a real service, a local target, and a proxy with bad days.
+
+Holds: `web.api.enrichment`.
+"""
 
 import asyncio
 import time
@@ -21,6 +24,8 @@ from tests.vendors.server import hangs, replies
 __all__ = ["receiver"]
 
 DEADLINE_SECONDS = 3
+
+pytestmark = pytest.mark.migrated
 
 
 @pytest.fixture
@@ -183,7 +188,7 @@ async def test_a_switch_of_the_mode_outlives_a_restart_and_is_counted(
     assert switch in metrics
     server.terminate()
     async with client(service(env)) as asked:
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(10):
             while (await asked.get("/enrichment/mode")).json()["source"] != "database":
                 await asyncio.sleep(0.05)
         assert (await asked.get("/enrichment/mode")).json()["mode"] == "transparent"

@@ -1,4 +1,7 @@
-"""Reading over HTTP: every parameter of /history, cursors, totals, occurrences, quarantine, and hostile queries."""
+"""Reading over HTTP: every parameter of /history, cursors, totals, occurrences, quarantine, and hostile queries.
+
+Holds: `web.api.history`.
+"""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime

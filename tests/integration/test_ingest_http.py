@@ -19,6 +19,8 @@ _JSON = {"Content-Type": "application/json"}
 _PATHS = ("/webhook", "/webhook/proxy", "/api/v2/alerts")
 _ANSWER_WITHIN_SECONDS = 5.0
 
+pytestmark = pytest.mark.migrated
+
 
 @pytest.fixture
 def name() -> str:

@@ -17,6 +17,8 @@ FIRING = alert()
 SECOND_START = STARTS_AT + timedelta(minutes=2)
 DOUBLE = occurrence_id(FIRING.fingerprint, to_us(SECOND_START))
 
+pytestmark = pytest.mark.migrated
+
 
 async def _record(url: str) -> None:
     store = open_store(url)

@@ -1,4 +1,7 @@
-"""The schema: brought to head by whoever comes first, told of truthfully, and what `tables.py` says it is."""
+"""The schema: brought to head by whoever comes first, told of truthfully, and what `tables.py` says it is.
+
+Holds: `storage.migrations.run`, `storage.migrations.env`.
+"""
 
 import asyncio
 import sqlite3

@@ -1,4 +1,7 @@
-"""Real Alertmanagers that are asked: what they hold, who muted it, and who their peers are."""
+"""Real Alertmanagers that are asked: what they hold, who muted it, and who their peers are.
+
+Holds: `origins.alertmanager`.
+"""
 
 from collections.abc import Iterator
 from contextlib import ExitStack

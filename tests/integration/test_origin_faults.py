@@ -1,4 +1,7 @@
-"""Servers that are asked and have a bad day: the poll fails whole, in time, with a reason and without a password."""
+"""Servers that are asked and have a bad day: the poll fails whole, in time, with a reason and without a password.
+
+Holds: `origins.wire`.
+"""
 
 import asyncio
 import logging

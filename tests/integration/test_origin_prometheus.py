@@ -1,4 +1,7 @@
-"""A real Prometheus and a real vmalert that are asked, and what the same Prometheus posts at the same time."""
+"""A real Prometheus and a real vmalert that are asked, and what the same Prometheus posts at the same time.
+
+Holds: `origins.prometheus`.
+"""
 
 import json
 import os

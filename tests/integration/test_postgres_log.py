@@ -55,7 +55,7 @@ class Log:
 @pytest.fixture(scope="module")
 def postgres() -> Iterator[PostgresServer]:
     """A server of these tests alone: others make errors on purpose."""
-    with servers.postgres_server({"log_min_messages": "error"}) as running:
+    with servers.postgres_server({**servers.QUICK, "log_min_messages": "error"}) as running:
         yield running
 
 
@@ -190,7 +190,7 @@ async def _read_for_long(url: str) -> AsyncIterator[None]:
     try:
         async with reader.transaction():
             await reader.fetch("SELECT * FROM alerts, events, receipts")
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 while not await watcher.fetchval(_IS_OLD, reader.get_server_pid()):
                     await asyncio.sleep(0.01)
             yield

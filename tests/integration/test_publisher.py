@@ -25,6 +25,8 @@ _FAST = 60_000.0  # messages a minute
 
 Answer = Callable[[Message], Awaitable[Sent]]
 
+pytestmark = pytest.mark.migrated
+
 
 class FakeTarget:
     """Takes messages and answers as told."""
@@ -103,12 +105,12 @@ class Scene:
         return sorted(delivery.state for delivery in page.deliveries)
 
     async def until_sent(self, target: str, number: int) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while len(self.targets[target].messages) < number:
                 await asyncio.sleep(0.01)
 
     async def until(self, target: str, states: list[str]) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while await self.states(target) != states:
                 await asyncio.sleep(0.01)
 
@@ -310,7 +312,7 @@ async def test_a_target_that_is_gone_is_sent_no_more_until_it_is_changed(scene: 
     scene.publisher.found([TargetSpec("one", "fake", {"url": "another"})])
     assert scene.publisher.health("one").gone is None
     await scene.record(alert("C"))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while len(target.messages) < 2:
             await asyncio.sleep(0.01)
 
@@ -408,7 +410,7 @@ async def test_what_was_leased_when_the_target_asks_to_wait_goes_back_unsent(sce
     number = worker.SENDS_AT_ONCE + 10
     await scene.record(*(alert(f"A{place}") for place in range(number)))
     reasons: list[str] = []
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while len(reasons) < number:
             page = await scene.store.outbox.deliveries(DeliveryFilter(target="one", limit=100))
             reasons = [delivery.log[-1]["reason"] for delivery in page.deliveries if delivery.log]
@@ -421,7 +423,7 @@ async def test_what_would_outlive_its_lease_is_not_sent(scene: Scene, monkeypatc
     target = FakeTarget(takes)
     scene.with_targets(one=target)
     await scene.record(alert())
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not (page := await scene.store.outbox.deliveries(DeliveryFilter(target="one"))).deliveries[0].log:
             await asyncio.sleep(0.01)
     assert page.deliveries[0].log[0]["outcome"] == "handed_back"
@@ -444,7 +446,7 @@ class Asked:
         raise AssertionError
 
     async def until(self, number: int) -> list[str]:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while len(self.names) < number:
                 await asyncio.sleep(0.01)
         return self.names

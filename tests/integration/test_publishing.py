@@ -1,4 +1,7 @@
-"""Publishing as a whole: files name the targets, alerts reach them, and the answers say so."""
+"""Publishing as a whole: files name the targets, alerts reach them, and the answers say so.
+
+Holds: `web.api.publishing`.
+"""
 
 import asyncio
 import json
@@ -15,6 +18,8 @@ from tests.processes import HOST
 from tests.receiving import Receiver, receiving
 
 _JSON = {"Content-Type": "application/json"}
+
+pytestmark = pytest.mark.migrated
 
 
 @pytest.fixture
@@ -63,7 +68,7 @@ async def test_a_target_that_appears_later_is_told_without_a_restart(
     server = service(_environment(sqlite_url, tmp_path))
     assert (await _send(server.url, webhook(alert(1))))["deliveries"] == 0
     _write_target(tmp_path, url=receiver.url)
-    async with asyncio.timeout(10), httpx.AsyncClient(base_url=server.url, trust_env=False) as client:
+    async with asyncio.timeout(60), httpx.AsyncClient(base_url=server.url, trust_env=False) as client:
         while (await client.get("/publishing/mode")).json()["mode"] != "intelligent":
             await asyncio.sleep(0.05)
         assert (await _send(server.url, webhook(alert(2))))["deliveries"] == 1
@@ -91,7 +96,7 @@ async def test_a_loopback_target_is_refused_unless_private_targets_are_allowed(
     _write_target(tmp_path, url=receiver.url)
     server = service({"DATABASE_URL": sqlite_url, "TARGETS_DIR": str(tmp_path)})
     await _send(server.url, webhook(alert(1)))
-    async with asyncio.timeout(10), httpx.AsyncClient(base_url=server.url, trust_env=False) as client:
+    async with asyncio.timeout(60), httpx.AsyncClient(base_url=server.url, trust_env=False) as client:
         while not (dead := (await client.get("/api/v1/deliveries", params={"state": "dead"})).json()["deliveries"]):
             await asyncio.sleep(0.05)
     assert "loopback" in dead[0]["log"][-1]["reason"]
@@ -107,7 +112,7 @@ async def test_a_broken_target_is_listed_with_its_fault_and_stops_no_other(
     (broken / "labels").write_text("alert-history.io/target=true\nalert-history.io/format=slack\n")
     server = service(_environment(sqlite_url, tmp_path))
     await _send(server.url, webhook(alert(1)))
-    async with asyncio.timeout(10), httpx.AsyncClient(base_url=server.url, trust_env=False) as client:
+    async with asyncio.timeout(60), httpx.AsyncClient(base_url=server.url, trust_env=False) as client:
         await receiver.requests.get()
         targets = {target["name"]: target for target in (await client.get("/publishing/targets")).json()}
     assert "webhook_url" in targets["broken"]["fault"]
@@ -158,7 +163,7 @@ async def test_where_targets_cannot_be_looked_for_is_listed_while_the_known_ones
     folder.mkdir()
     _write_target(folder, url=receiver.url)
     server = service(_environment(sqlite_url, folder))
-    async with asyncio.timeout(10), httpx.AsyncClient(base_url=server.url, trust_env=False) as client:
+    async with asyncio.timeout(60), httpx.AsyncClient(base_url=server.url, trust_env=False) as client:
 
         async def listed() -> dict[str, str | None]:
             return {target["name"]: target["fault"] for target in (await client.get("/publishing/targets")).json()}

@@ -1,4 +1,7 @@
-"""Real Alertmanagers and Prometheus servers are asked, from the command line: what they show is put right and told."""
+"""Real Alertmanagers and Prometheus servers are asked, from the command line: what they show is put right and told.
+
+Holds: `cli.reconcile`.
+"""
 
 import asyncio
 import os
@@ -50,6 +53,8 @@ groups:
 """
 WATCHDOG = {"alertname": "Watchdog", "node": "a"}
 DISK = {"alertname": "DiskFull", "node": "a"}
+
+pytestmark = pytest.mark.migrated
 
 
 class Row(NamedTuple):

@@ -16,6 +16,8 @@ from tests.processes import Server, wait_until
 CONFIG = "{route: {receiver: nobody}, receivers: [{name: nobody}]}"
 DISK = {"alertname": "DiskFull", "node": "a"}
 
+pytestmark = pytest.mark.migrated
+
 
 @pytest.fixture
 def alertmanager() -> Iterator[Server]:

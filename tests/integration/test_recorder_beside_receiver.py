@@ -21,6 +21,8 @@ HOW_TO = Path(__file__).parents[2] / "docs" / "how-to" / "connect-alertmanager.m
 EVENTS = Path(__file__).parents[1] / "data" / "event-recorder-0.33"
 PROMETHEUS = "http://prometheus.example.com:9090/graph?g0.expr=disk"
 
+pytestmark = pytest.mark.migrated
+
 
 def _documented_paths() -> tuple[str, str]:
     """Where the how-to has Alertmanager send its events, and where its notifications."""
@@ -85,7 +87,7 @@ async def _post(client: httpx.AsyncClient, path: str, body: bytes) -> int:
 
 
 async def _next(hook: Receiver) -> dict[str, Any]:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         return msgspec.convert((await hook.requests.get())[1]["data"], dict[str, Any])
 
 

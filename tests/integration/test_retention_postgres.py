@@ -20,6 +20,8 @@ TABLES = ("alerts", "events", "receipts", "receipt_bodies")
 _PARTITIONS = """SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
     WHERE i.inhparent = $1::text::regclass AND c.relname NOT LIKE '%default' ORDER BY 1"""
 
+pytestmark = pytest.mark.migrated
+
 
 @pytest.fixture
 async def store(postgres_url: str) -> AsyncIterator[Store]:

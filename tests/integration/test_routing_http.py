@@ -1,4 +1,7 @@
-"""Routes in a running service: they decide, are shown, explain themselves and change; and the ledger says why."""
+"""Routes in a running service: they decide, are shown, explain themselves and change; and the ledger says why.
+
+Holds: `web.api.routing`.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -31,6 +34,8 @@ routes:
     targets: [team-hook]
     quiet_hours: [{from: "%02d:00", to: "%02d:00", time_zone: UTC}]
 """
+
+pytestmark = pytest.mark.migrated
 
 
 @pytest.fixture
@@ -104,7 +109,7 @@ async def test_explain_says_who_would_be_told_without_telling_anybody(
     environment: dict[str, str], receiver: Receiver, service: StartService
 ) -> None:
     server = service(environment)
-    async with asyncio.timeout(10), _client(server.url) as client:
+    async with asyncio.timeout(60), _client(server.url) as client:
         database = await _targets(client, labels="alertname=DiskFull instance=db-7")
         rest = await _targets(client, labels='{alertname="DiskFull",instance="web 7"}')
         wrong = await client.get("/publishing/explain", params={"labels": "severity!=critical"})
@@ -119,7 +124,7 @@ async def test_the_routes_in_force_are_shown_with_names_that_no_target_has(
     environment: dict[str, str], service: StartService
 ) -> None:
     server = service(environment)
-    async with asyncio.timeout(10), _client(server.url) as client:
+    async with asyncio.timeout(60), _client(server.url) as client:
         shown = (await client.get("/publishing/routes")).json()
         ready = (await client.get("/readyz")).json()
     assert [(route["name"], route["targets"], route["continue"]) for route in shown["routes"]] == [
@@ -189,7 +194,7 @@ def test_doctor_examines_the_routes(environment: dict[str, str]) -> None:
 
 async def test_where_publishing_is_off_the_ledger_says_so(sqlite_url: str, service: StartService) -> None:
     server = service({"DATABASE_URL": sqlite_url, "PUBLISHING_ENABLED": "false"})
-    async with asyncio.timeout(10), _client(server.url) as client:
+    async with asyncio.timeout(60), _client(server.url) as client:
         await _send(client, webhook(alert(1)))
         traced = await _traced(client)
         explained = (await client.get("/publishing/explain", params={"labels": "a=b"})).json()
@@ -200,7 +205,7 @@ async def test_where_publishing_is_off_the_ledger_says_so(sqlite_url: str, servi
 
 async def test_what_alertmanager_muted_is_in_the_ledger_in_words(sqlite_url: str, service: StartService) -> None:
     server = service({"DATABASE_URL": sqlite_url})
-    async with asyncio.timeout(10), _client(server.url) as client:
+    async with asyncio.timeout(60), _client(server.url) as client:
         for name in ("alert-created", "silence-muted-alert", "inhibition-muted-alert", "notification"):
             await _send(client, (RECORDED / f"{name}.json").read_bytes())
         ledger = (await _traced(client))["ledger"]

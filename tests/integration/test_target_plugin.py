@@ -18,6 +18,8 @@ from tests.vendors.server import Reply, Request, serving
 EXAMPLE = Path(__file__).parents[2] / "examples" / "target-plugin"
 UV = Path(sys.executable).parent / "uv"
 
+pytestmark = pytest.mark.migrated
+
 
 class Ntfy:
     """A ntfy server with one reader."""
@@ -68,7 +70,7 @@ async def test_the_example_is_installed_and_delivers(
                 content=webhook(alert(1, status=status)),
                 headers={"Content-Type": "application/json"},
             )
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 login, told = await ntfy.told.get()
             assert (login, told["topic"], told["priority"]) == ("Bearer tk_s3cret", "alerts", priority)
             assert told["message"] == "The disk of db-1 is full"
@@ -82,7 +84,7 @@ async def test_without_the_package_the_format_is_a_fault(
 ) -> None:
     targets = _target(tmp_path, url="http://127.0.0.1:9", topic="alerts")
     server = service({"DATABASE_URL": sqlite_url, "TARGETS_DIR": str(targets)})
-    async with httpx.AsyncClient(trust_env=False) as client, asyncio.timeout(10):
+    async with httpx.AsyncClient(trust_env=False) as client, asyncio.timeout(60):
         while not (listed := (await client.get(f"{server.url}/publishing/targets")).json()):
             await asyncio.sleep(0.05)
     assert "ntfy" in listed[0]["fault"]

@@ -30,6 +30,8 @@ from tests.conftest import StartService
 NOW = datetime(2026, 7, 1, tzinfo=UTC)
 NUMBER = 20_000
 
+pytestmark = pytest.mark.long
+
 
 def test_every_alert_of_the_paced_load_is_sound_and_new() -> None:
     notifications = Notifications("/webhook", alerts=10, seed=1)

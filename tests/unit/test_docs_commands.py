@@ -39,7 +39,11 @@ HINT = re.compile(r"pip install '([^']+)'")
 def test_what_is_to_be_installed_is_a_requirement_of_ours_by_the_name_an_index_has() -> None:
     """We are on no package index ourselves, so `alert-history[parquet]` would be nobody's package, or a stranger's."""
     extras = tomllib.loads(text(ROOT / "pyproject.toml"))["project"]["optional-dependencies"]
-    files = [path for path in repository_files() if path.suffix in {".md", ".py"} and "tests" not in path.parts]
+    files = [
+        path
+        for path in repository_files()
+        if path.suffix in {".md", ".py"} and "tests" not in path.relative_to(ROOT).parts
+    ]
     hints = {hint for path in files for hint in HINT.findall(text(path))}
     assert hints == {requirement for extra in extras.values() for requirement in extra}
 
@@ -57,6 +61,7 @@ def options_of(command: str) -> frozenset[str]:
     return frozenset(OPTION.findall(" " + re.sub(r"[│╭╰(),]", " ", done.stdout)))
 
 
+@pytest.mark.long
 def test_every_option_that_a_document_tells_to_give_exists() -> None:
     told = {
         (relative(document), command, option)

@@ -117,6 +117,7 @@ async def test_what_an_annotation_says_changes_nothing_of_what_the_rules_say_of_
     assert [a.said for a in await rules_say(told)] == [a.said for a in await rules_say(changed)]
 
 
+@pytest.mark.long
 def test_the_command_scores_the_rules_and_shows_no_held_out_miss_unless_asked() -> None:
     command = [sys.executable, "-m", "tests.evaluation"]
     environ = {name: value for name, value in os.environ.items() if not name.startswith("LLM_")} | {"COLUMNS": "160"}

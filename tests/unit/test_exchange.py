@@ -208,7 +208,7 @@ async def test_a_connection_that_its_server_closed_is_not_used_again() -> None:
 
     async with serving(once) as server, guarded_client(allow_private=True) as client:
         await client.get(server.url)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(10):
             await server.closed.wait()
         assert (await client.get(server.url)).is_success
     assert server.connections == 2
@@ -246,5 +246,5 @@ async def test_a_server_that_floods_is_held_back() -> None:
             with pytest.raises(httpx.RemoteProtocolError, match=f"more than {MAX_ANSWER_BYTES}"):
                 async for _ in pieces:
                     pass
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(10):
             await server.closed.wait()

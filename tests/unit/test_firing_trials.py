@@ -6,6 +6,7 @@ takes part, so that there can be many; the conformance suite holds the stores to
 the same in every run: what a search finds beyond them becomes a test of its own in `test_hearing`.
 """
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis.stateful import run_state_machine_as_test
 
@@ -24,6 +25,8 @@ _PLAYED = settings(
 )
 _ASKED = settings(_PLAYED, max_examples=40)
 _STEPPED = settings(_PLAYED, max_examples=60, stateful_step_count=25)
+
+pytestmark = pytest.mark.long
 
 
 @_PLAYED

@@ -1,6 +1,6 @@
 """Redaction: what looks like a secret or a person is gone, what does not stays, and no text takes long."""
 
-from time import perf_counter
+from time import thread_time
 
 import pytest
 
@@ -139,9 +139,9 @@ def test_lone_surrogates_do_not_break_it() -> None:
 def test_time_is_linear_in_the_length_of_a_text(piece: str) -> None:
     def seconds(length: int) -> float:
         text = (piece * length)[:length]
-        begin = perf_counter()
+        begin = thread_time()
         redacted(text)
-        return perf_counter() - begin
+        return thread_time() - begin
 
     redacted("warm up")
     short = min(seconds(20_000) for _ in range(3))

@@ -1,4 +1,7 @@
-"""Alertmanager's event recorder: each type of event, singly and in batches."""
+"""Alertmanager's event recorder: each type of event, singly and in batches.
+
+Holds: `sources.event_recorder`.
+"""
 
 from datetime import UTC, datetime
 from itertools import chain

@@ -206,6 +206,7 @@ def now(**changes: Any) -> Outgoing:
     return outgoing(**({"at": at, "starts_at": at - timedelta(minutes=1), "generator_url": ""} | changes))
 
 
+@pytest.mark.long
 async def test_real_alertmanager_holds_what_it_is_handed(alertmanager: Server) -> None:
     labels = {"alertname": "Handed", "instance": "db-1"}
     await send(alertmanager, now(labels=labels, generator_url="https://prometheus.example/graph"))
@@ -218,6 +219,7 @@ async def test_real_alertmanager_holds_what_it_is_handed(alertmanager: Server) -
     )
 
 
+@pytest.mark.long
 async def test_real_alertmanager_drops_what_is_resolved(alertmanager: Server) -> None:
     firing = [now(labels={"alertname": "Over", "instance": f"db-{i}"}) for i in range(2)]
     await send(alertmanager, *firing)
@@ -227,12 +229,14 @@ async def test_real_alertmanager_drops_what_is_resolved(alertmanager: Server) ->
     wait_until(lambda: [a["labels"]["instance"] for a in held(alertmanager, "Over")] == ["db-1"], "one alert is left")
 
 
+@pytest.mark.long
 async def test_what_a_real_alertmanager_refuses_is_rejected(alertmanager: Server) -> None:
     with pytest.raises(Rejected, match="answered 400"):
         await send(alertmanager, now(labels={"a-name-of-later-versions": "x"}))
 
 
 @pytest.mark.parametrize("name", BLANK)
+@pytest.mark.long
 async def test_real_alertmanager_takes_an_alert_without_a_name(alertmanager: Server, name: str) -> None:
     before = len(everything(alertmanager))
     await send(alertmanager, now(labels={"alertname": name}))

@@ -42,7 +42,7 @@ async def test_targets_wait_for_their_format_and_only_the_newest_are_handed_on()
     scene.preparation([ONE, TWO])
     assert scene.found == []
     scene.let.set()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await scene.handed_on.wait()
     assert (scene.found, scene.loaded) == ([[ONE, TWO]], [("slow", False)])
     scene.preparation([TWO])
