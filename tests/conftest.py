@@ -90,7 +90,8 @@ def _migrate(url: str) -> None:
 
 
 def _is_migrated(request: pytest.FixtureRequest) -> bool:
-    return request.node.get_closest_marker("migrated") is not None
+    marker = request.node.get_closest_marker("migrated")
+    return marker is not None and marker.args != (False,)
 
 
 @pytest.fixture
