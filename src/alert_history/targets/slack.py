@@ -1,7 +1,7 @@
 """Slack: one message a group through an incoming webhook, in Block Kit, with a coloured bar.
 
 Holds what the message says, how it stays within Slack's limits, and how Slack's answers are read. All text that came
-from outside goes through `slack_text`. Source of the limits: Slack's reference of blocks and of incoming webhooks;
+from outside goes through `slack_markup`. Source of the limits: Slack's reference of blocks and of incoming webhooks;
 `msg_blocks_too_long` comes at about 13 000 characters of blocks.
 """
 
@@ -18,7 +18,7 @@ from alert_history.domain.classification import Classification
 from alert_history.domain.target import Message, Outgoing, Sent, TargetSpec
 from alert_history.targets import answers
 from alert_history.targets.explaining import explained, sure_words, unexplained
-from alert_history.targets.slack_text import clip, clip_line, code, link
+from alert_history.targets.slack_markup import clip, clip_line, code, link
 from alert_history.targets.wording import (
     MARKS,
     annotated_urls,
