@@ -15,7 +15,7 @@ pytestmark = pytest.mark.migrated
 
 
 async def examined(sqlite_url: str, url: str, **env: str) -> Diagnosis:
-    told = {"DATABASE_URL": sqlite_url, "LLM_PROXY_URL": url, "LLM_API_KEY": KEY, "LLM_TIMEOUT_SECONDS": "2"} | env
+    told = {"DATABASE_URL": sqlite_url, "LLM_PROXY_URL": url, "LLM_API_KEY": KEY, "LLM_TIMEOUT_SECONDS": "9"} | env
     return await asyncio.to_thread(diagnose, **told)
 
 
@@ -46,7 +46,7 @@ async def test_a_proxy_without_a_list_of_models_is_noted(sqlite_url: str) -> Non
 async def test_a_proxy_on_a_bad_day_is_a_fault(sqlite_url: str, day: Day) -> None:
     async with llm_proxy() as proxy:
         proxy.script(day)
-        found = await examined(sqlite_url, proxy.url)
+        found = await examined(sqlite_url, proxy.url, LLM_TIMEOUT_SECONDS="2")
     assert found.states("llm") == ["fault"]
     assert found.code == 1
     assert [row for row in found.rows if row.state == "fault" and not row.advice] == []

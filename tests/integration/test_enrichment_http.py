@@ -24,6 +24,8 @@ from tests.vendors.server import hangs, replies
 __all__ = ["receiver"]
 
 DEADLINE_SECONDS = 3
+LONG_SECONDS = 60  # for what a busy machine does in time, too
+IS_SLOW = "no answer within 2 s"
 
 pytestmark = pytest.mark.migrated
 
@@ -37,24 +39,24 @@ async def proxy() -> AsyncIterator[Proxy]:
 def environment(database_url: str, folder: Path, receiver: Receiver, proxy: Proxy | None = None) -> dict[str, str]:
     _write_target(folder, url=f"http://{HOST}:{receiver.port}/hook")
     env = {**_environment(database_url, folder), "ENRICHMENT_MODE": "enriched"}
-    env["ENRICHMENT_DEADLINE_SECONDS"] = str(DEADLINE_SECONDS)
+    env["ENRICHMENT_DEADLINE_SECONDS"] = str(LONG_SECONDS)
     return env if proxy is None else {**env, "LLM_PROXY_URL": proxy.url, "LLM_API_KEY": KEY}
 
 
 async def told(receiver: Receiver) -> dict[str, Any]:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(LONG_SECONDS):
         return (await receiver.requests.get())[1]
 
 
 def client(server: Server) -> httpx.AsyncClient:
-    return httpx.AsyncClient(base_url=server.url, trust_env=False, timeout=20)
+    return httpx.AsyncClient(base_url=server.url, trust_env=False, timeout=LONG_SECONDS)
 
 
 async def until_measured(asked: httpx.AsyncClient, **wanted: float) -> None:
     """Wait for what the metrics say of alerts that targets took: they are counted after the target's answer."""
     names = {"enriched": "enriched_alerts_total", "transparent": "transparent_alerts_total", "efficiency": "efficiency"}
     lines = {f"alert_history_enrichment_{names[name]} {value:.1f}" for name, value in wanted.items()}
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(LONG_SECONDS):
         while not lines <= set((await asked.get("/metrics")).text.splitlines()):
             await asyncio.sleep(0.02)
 
@@ -90,7 +92,7 @@ async def test_a_follow_up_is_given_although_the_process_was_killed_that_owed_it
     proxy.script(hangs)
     await _send(server.url, webhook(alert(1)))
     assert (await told(receiver))["data"]["event"] == "fired"
-    async with client(server) as asked, asyncio.timeout(20):
+    async with client(server) as asked, asyncio.timeout(LONG_SECONDS):
         while (await asked.get("/api/v1/deliveries")).json()["deliveries"][0]["state"] != "delivered":
             await asyncio.sleep(0.01)
     await asyncio.to_thread(server.kill)
@@ -99,11 +101,14 @@ async def test_a_follow_up_is_given_although_the_process_was_killed_that_owed_it
     assert (followed["event"], followed["classification"]["model"]) == ("classified", "gpt-4")
 
 
-async def models_of(server: Server) -> Any:
-    async with client(server) as asked:
-        answer = await asked.get("/classification/models")
-    assert answer.status_code == httpx.codes.OK
-    return answer.json()
+async def models_of(server: Server, *, may_hang: bool = False) -> Any:
+    """What is said of the models; asked again where a busy machine took longer than the service waits."""
+    async with client(server) as asked, asyncio.timeout(LONG_SECONDS):
+        while True:
+            answer = await asked.get("/classification/models")
+            assert answer.status_code == httpx.codes.OK
+            if may_hang or IS_SLOW not in (answer.json()["offered_fault"] or ""):
+                return answer.json()
 
 
 async def test_the_models_that_the_proxy_offers_are_named(
@@ -127,18 +132,18 @@ async def test_a_proxy_without_a_list_of_models_is_no_error(
 
 
 @pytest.mark.parametrize(
-    "day, reason", [("hangs", "no answer within 2 s"), ("wrong-key", "LLM_API_KEY"), ("html", "no list of models")]
+    "day, reason", [("hangs", IS_SLOW), ("wrong-key", "LLM_API_KEY"), ("html", "no list of models")]
 )
 async def test_a_list_that_does_not_come_is_a_fault_within_seconds(
     sqlite_url: str, tmp_path: Path, receiver: Receiver, proxy: Proxy, service: StartService, day: str, reason: str
 ) -> None:
     proxy.script(*[DAYS[day]] * ALWAYS)
     begin = time.monotonic()
-    told = await models_of(service(environment(sqlite_url, tmp_path, receiver, proxy)))
+    told = await models_of(service(environment(sqlite_url, tmp_path, receiver, proxy)), may_hang=day == "hangs")
     assert told["offered"] is None
     assert reason in told["offered_fault"]
     assert KEY not in told["offered_fault"]
-    assert time.monotonic() - begin < 20
+    assert time.monotonic() - begin < LONG_SECONDS
 
 
 async def test_without_a_proxy_no_models_are_offered(
@@ -152,7 +157,8 @@ async def test_without_a_proxy_no_models_are_offered(
 async def test_a_hanging_proxy_holds_an_alert_to_the_deadline_and_no_longer(
     sqlite_url: str, tmp_path: Path, receiver: Receiver, proxy: Proxy, service: StartService
 ) -> None:
-    server = service(environment(sqlite_url, tmp_path, receiver, proxy))
+    env = environment(sqlite_url, tmp_path, receiver, proxy) | {"ENRICHMENT_DEADLINE_SECONDS": str(DEADLINE_SECONDS)}
+    server = service(env)
     proxy.script(*[hangs] * ALWAYS)
     begin = time.monotonic()
     await _send(server.url, webhook(alert(1)))
