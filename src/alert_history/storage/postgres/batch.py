@@ -82,10 +82,10 @@ class Batch:
         raise StorageUnavailable("other writers kept changing the same occurrences")
 
     async def _begin(self, connection: Connection, known: Mapping[str, Known | None]) -> list[str]:
-        """Decide what has no standing, and make one; of which that came true: another replica may be first."""
+        """Decide for label sets without a standing, and make it. Returns those made: another replica may be first."""
         if not known:
             return []
-        decisions = [self._decide(fingerprint, one) for fingerprint, one in sorted(known.items())]
+        decisions = [self._decide(fingerprint, label_set) for fingerprint, label_set in sorted(known.items())]
         events, queue = notify(decisions, self._router, published=self.published)
         rows = [standing_row(decision.fingerprint, decision.standing)[:3] for decision in decisions]
         done = await connection.execute(sql.INSERT_STANDINGS, *zip(*rows, strict=True))

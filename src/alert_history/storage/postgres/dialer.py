@@ -60,7 +60,7 @@ class Dialer:
         `timeout_seconds` counts unless the URL has a `connect_timeout`. Raises: StorageUnavailable.
         """
         name = f"{self._parameters.application_name or 'alert-history'} {work}"
-        with _told_without_url():
+        with _errors_without_url():
             connection: Connection = await asyncpg.connect(
                 **self.arguments(),
                 timeout=self._parameters.numbers.get("connect_timeout", timeout_seconds),
@@ -108,8 +108,8 @@ class Dialer:
 def socket_of(connection: Connection) -> socket.socket:
     """Its socket, which is the event loop's own."""
     transport: asyncio.Transport = connection._transport  # type: ignore[attr-defined]  # noqa: SLF001  # no other way
-    found: socket.socket = transport.get_extra_info("socket")
-    return found
+    own_socket: socket.socket = transport.get_extra_info("socket")
+    return own_socket
 
 
 def _set_socket(connection: socket.socket, numbers: Mapping[str, int]) -> None:
@@ -126,7 +126,7 @@ def _set_socket(connection: socket.socket, numbers: Mapping[str, int]) -> None:
 
 
 @contextmanager
-def _told_without_url() -> Iterator[None]:
+def _errors_without_url() -> Iterator[None]:
     """Whatever goes wrong on the way to a connection: none of it is the fault of what was to be stored."""
     try:
         yield

@@ -16,10 +16,10 @@ from alert_history.storage.postgres.connection import Connections, storage_error
 from alert_history.storage.postgres.dialer import Connection
 from alert_history.storage.postgres.rows import copy, event_row, queue_row
 
-_TOLD = "unnest($2::text[], $3::timestamptz[], $4::text[]) AS told(fingerprint, starts_at, target)"
-_TAKE_ALONG = f"""UPDATE delivery_queue q SET shape = $1 FROM {_TOLD}
+_TARGETS = "unnest($2::text[], $3::timestamptz[], $4::text[]) AS told(fingerprint, starts_at, target)"
+_TAKE_ALONG = f"""UPDATE delivery_queue q SET shape = $1 FROM {_TARGETS}
     WHERE q.fingerprint = told.fingerprint AND q.starts_at = told.starts_at AND q.target = told.target"""
-_TO_TELL = """SELECT told.*
+_TO_NOTIFY = """SELECT told.*
     FROM unnest($1::text[], $2::timestamptz[], $3::text[]) AS told(fingerprint, starts_at, target)
     JOIN alerts a ON a.fingerprint = told.fingerprint AND a.starts_at = told.starts_at AND a.status = 'firing'
     WHERE NOT EXISTS (SELECT 1 FROM delivery_queue q WHERE q.fingerprint = told.fingerprint
@@ -36,34 +36,38 @@ class PostgresFollowUp:
     def __init__(self, connections: Connections) -> None:
         self._connections = connections
 
-    async def __call__(self, kept: KeptVerdict, *, told: Sequence[tuple[str, datetime, str]], now: datetime) -> int:
+    async def __call__(self, verdict: KeptVerdict, *, told: Sequence[tuple[str, datetime, str]], now: datetime) -> int:
         """See `ports.Classifications.follow_up`."""
         with storage_errors():
             async with self._connections.deliverer() as connection, connection.transaction():
-                return await _follow_up(connection, kept, told=told, now=now)
+                return await _follow_up(connection, verdict, told=told, now=now)
 
 
 async def _follow_up(
-    connection: Connection, kept: KeptVerdict, *, told: Sequence[tuple[str, datetime, str]], now: datetime
+    connection: Connection, verdict: KeptVerdict, *, told: Sequence[tuple[str, datetime, str]], now: datetime
 ) -> int:
     columns = list(zip(*sorted(told), strict=True))
-    await connection.execute(_TAKE_ALONG, kept.shape, *columns)
-    to_tell = await _to_tell(connection, kept, columns)
-    if not to_tell:
+    await connection.execute(_TAKE_ALONG, verdict.shape, *columns)
+    to_notify = await _to_notify(connection, verdict, columns)
+    if not to_notify:
         return 0
     events = {
-        (fingerprint, starts_at): classified_event(kept, fingerprint=fingerprint, starts_at=starts_at, now=now)
-        for fingerprint, starts_at, _ in to_tell
+        (fingerprint, starts_at): classified_event(verdict, fingerprint=fingerprint, starts_at=starts_at, now=now)
+        for fingerprint, starts_at, _ in to_notify
     }
     await connection.execute(sql.INSERT_NOTES, *zip(*map(event_row, events.values()), strict=True))
     # Whoever tells the same has added the same events, so from here on one of us waited for the other: look again.
-    to_tell = await _to_tell(connection, kept, columns)
-    queue = [follow_up_delivery(events[f, s], target, shape=kept.shape) for f, s, target in to_tell if (f, s) in events]
+    to_notify = await _to_notify(connection, verdict, columns)
+    queue = [
+        follow_up_delivery(events[f, s], target, shape=verdict.shape) for f, s, target in to_notify if (f, s) in events
+    ]
     await copy(connection, "delivery_queue", map(queue_row, queue), columns=sql.QUEUE_COLUMNS)
     return len(queue)
 
 
-async def _to_tell(connection: Connection, kept: KeptVerdict, columns: list[Any]) -> list[tuple[str, datetime, str]]:
+async def _to_notify(
+    connection: Connection, verdict: KeptVerdict, columns: list[Any]
+) -> list[tuple[str, datetime, str]]:
     """The targets that are still to be told, each with its alert."""
-    rows = await connection.fetch(_TO_TELL, *columns, kept.verdict.classification.at)
+    rows = await connection.fetch(_TO_NOTIFY, *columns, verdict.verdict.classification.at)
     return [(row[0], row[1], row[2]) for row in rows]

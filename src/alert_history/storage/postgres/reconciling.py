@@ -19,9 +19,9 @@ from alert_history.storage.postgres.connection import Connections, storage_error
 from alert_history.storage.postgres.deciding import lock_known, recall, write_and_tell
 from alert_history.storage.postgres.dialer import Connection
 from alert_history.storage.postgres.rows import silence_row
-from alert_history.storage.postgres.standings import INSERT_STANDING, add_first, adopt_one
+from alert_history.storage.postgres.standings import INSERT_STANDING, add_first, adopt_label_set
+from alert_history.storage.shared.settings import TURN_SETTING
 from alert_history.storage.shared.standing_text import read_standing
-from alert_history.storage.shared.turn import TURN_SETTING
 
 _PAGE_ROWS = 2_000
 
@@ -105,8 +105,8 @@ class PostgresReconciling:
 
         def decide(known: Mapping[str, Known]) -> list[Decision]:
             return [
-                let_answer(name, one, answers[name], now=now, rules=self._rules, witnesses=witnesses)
-                for name, one in sorted(known.items())
+                let_answer(name, label_set, answers[name], now=now, rules=self._rules, witnesses=witnesses)
+                for name, label_set in sorted(known.items())
             ]
 
         with storage_errors():
@@ -149,7 +149,7 @@ class PostgresReconciling:
                 for row in await connection.fetch(_UNCLAIMED, after, limit):
                     async with connection.transaction():
                         decisions.append(
-                            await adopt_one(
+                            await adopt_label_set(
                                 connection,
                                 row["fingerprint"],
                                 now=now,

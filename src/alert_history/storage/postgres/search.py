@@ -107,15 +107,15 @@ def _newest(wanted: HistoryFilter, page: PageRequest, *, sort: reads.Sort) -> Fr
 async def _walk(connection: Connection, wanted: HistoryFilter, page: PageRequest, *, sort: reads.Sort) -> list[Any]:
     """The first rows of the page's order, from as few partitions as can hold them."""
     end = end_of(page)
-    found: list[Any] = []
+    page_rows: list[Any] = []
     for partition, newest in await _partitions(connection):
         if wanted.since is not None and newest < wanted.since:
             break
-        if len(found) == end and found[-1]["timestamp"] > newest:
+        if len(page_rows) == end and page_rows[-1]["timestamp"] > newest:
             break
         rows = _statement(_partition(partition), wanted, page, sort=sort).limit(end)
-        found = sorted([*found, *await fetch(connection, rows)], key=_place, reverse=True)[:end]
-    return found
+        page_rows = sorted([*page_rows, *await fetch(connection, rows)], key=_place, reverse=True)[:end]
+    return page_rows
 
 
 def _place(row: Any) -> tuple[Any, ...]:
@@ -127,9 +127,9 @@ async def _partitions(connection: Connection) -> list[tuple[str, datetime]]:
     names = [row[0] for row in await connection.fetch(_PARTITIONS)]
     newest = " UNION ALL ".join(f"SELECT '{name}', (SELECT max(timestamp) FROM {name})" for name in names)
     await connection.execute("SET LOCAL enable_indexscan = on")
-    found = [(row[0], row[1]) for row in await connection.fetch(newest) if row[1] is not None]
+    pairs = [(row[0], row[1]) for row in await connection.fetch(newest) if row[1] is not None]
     await connection.execute("SET LOCAL enable_indexscan = off")
-    return sorted(found, key=lambda pair: pair[1], reverse=True)
+    return sorted(pairs, key=lambda pair: pair[1], reverse=True)
 
 
 @lru_cache(maxsize=1024)

@@ -14,7 +14,7 @@ from alert_history.domain.standing import Rules
 from alert_history.ports import Left, Router
 from alert_history.storage.postgres import statements as sql
 from alert_history.storage.postgres.connection import Connections, storage_errors
-from alert_history.storage.postgres.deciding import fetch_kept, lock_known, write_and_tell
+from alert_history.storage.postgres.deciding import fetch_occurrences, lock_known, write_and_tell
 from alert_history.storage.postgres.dialer import Connection
 from alert_history.storage.shared.json_text import encode_json
 from alert_history.storage.shared.rows import first_sighting
@@ -96,7 +96,7 @@ class PostgresStandings:
                     fingerprints = list(dict.fromkeys([*fingerprints, *(row[0] for row in beside)]))[:limit]
                 for fingerprint in fingerprints:
                     async with connection.transaction():
-                        await adopt_one(connection, fingerprint, now=now, rules=self._rules, router=self._router)
+                        await adopt_label_set(connection, fingerprint, now=now, rules=self._rules, router=self._router)
                 return len(fingerprints)
 
     async def let_pass(self, now: datetime, *, stale_after: Mapping[str, int] | None, limit: int = 500) -> int:
@@ -121,15 +121,15 @@ class PostgresStandings:
 
     async def leave(self, left: Sequence[Left], now: datetime) -> int:
         """See `ports.Standings.leave`."""
-        wanted = {one.fingerprint: one for one in left}
+        departures = {departure.fingerprint: departure for departure in left}
 
         def decide(fingerprint: str, known: Known) -> Decision:
-            one = wanted[fingerprint]
-            return let_leave(fingerprint, known, now, sender=one.sender, missed_us=one.missed_us)
+            departure = departures[fingerprint]
+            return let_leave(fingerprint, known, now, sender=departure.sender, missed_us=departure.missed_us)
 
         with storage_errors():
             async with self._connections.keeper() as connection:
-                return await self._decide_all(connection, sorted(wanted), decide, now=now)
+                return await self._decide_all(connection, sorted(departures), decide, now=now)
 
     async def save_groups(self, groups: Sequence[SeenGroup]) -> None:
         """See `ports.Standings.save_groups`."""
@@ -180,12 +180,12 @@ class PostgresStandings:
             free = [row[0] for row in await connection.fetch(_TRY_STANDINGS, fingerprints)]
             known = await lock_known(connection, free)
             await add_first(connection, known, now=now)
-            decisions = [decide(f, one) for f, one in sorted(known.items()) if one.newest is not None]
+            decisions = [decide(f, label_set) for f, label_set in sorted(known.items()) if label_set.newest is not None]
             await write_and_tell(connection, decisions, self._router)
         return sum(bool(decision.events) for decision in decisions)
 
 
-async def adopt_one(
+async def adopt_label_set(
     connection: Connection,
     fingerprint: str,
     *,
@@ -198,11 +198,11 @@ async def adopt_one(
     if not is_dry_run:
         await connection.execute(INSERT_STANDING, fingerprint)
     known = await lock_known(connection, [fingerprint])
-    kept: list[StoredOccurrence] = await fetch_kept(connection, _OCCURRENCES, [fingerprint])
-    if not kept:
+    occurrences: list[StoredOccurrence] = await fetch_occurrences(connection, _OCCURRENCES, [fingerprint])
+    if not occurrences:
         return None
     standing = known[fingerprint].standing if fingerprint in known else None
-    adoption = adopt(fingerprint, kept, rules=rules, now=now, known=standing)
+    adoption = adopt(fingerprint, occurrences, rules=rules, now=now, known=standing)
     if is_dry_run:
         return adoption.decision
     await write_and_tell(connection, [adoption.decision], router)
@@ -215,9 +215,9 @@ async def adopt_one(
 async def add_first(connection: Connection, known: Mapping[str, Known], *, now: datetime) -> None:
     """Add what was first said of the newest occurrence of each."""
     keys = [
-        (fingerprint, from_us(one.standing.newest_key_us))
-        for fingerprint, one in sorted(known.items())
-        if one.newest is not None and one.standing.newest_key_us is not None
+        (fingerprint, from_us(label_set.standing.newest_key_us))
+        for fingerprint, label_set in sorted(known.items())
+        if label_set.newest is not None and label_set.standing.newest_key_us is not None
     ]
     if keys:
         for row in await connection.fetch(sql.WHOLE_ALERTS, *zip(*keys, strict=True)):

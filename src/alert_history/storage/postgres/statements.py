@@ -117,7 +117,6 @@ INSERT_STANDINGS = _insert("standings", NEW_STANDING_COLUMNS, "ON CONFLICT DO NO
 OWN_STANDINGS = (
     "SELECT fingerprint FROM standings WHERE fingerprint = ANY($1::text[]) AND xmin = pg_current_xact_id()::xid"
 )
-INSERT_EVENTS = _insert("events", EVENT_COLUMNS)
 INSERT_NOTES = _insert("events", EVENT_COLUMNS, "ON CONFLICT DO NOTHING RETURNING receipt_id")
 _INSERT_BODIES = _insert("receipt_bodies", BODY_COLUMNS, "ON CONFLICT DO NOTHING", first=1 + len(RECEIPT_COLUMNS))
 INSERT_RECEIPTS = f"WITH bodies AS ({_INSERT_BODIES}) {_insert('receipts', RECEIPT_COLUMNS)}"
@@ -214,7 +213,7 @@ SELECT DISTINCT ON (a.fingerprint) a.fingerprint, a.starts_at
 FROM alerts a WHERE a.fingerprint = ANY($1::text[]) ORDER BY a.fingerprint, a.starts_at DESC
 """
 
-TOLD_TARGETS = """
+NOTIFIED_TARGETS = """
 SELECT DISTINCT d.fingerprint, d.starts_at, d.target
 FROM unnest($1::text[], $2::timestamptz[]) AS u(fingerprint, starts_at)
 JOIN LATERAL (

@@ -32,7 +32,7 @@ _LOCK_TIMEOUT = "SET LOCAL lock_timeout = '200ms'"
 _PARTITIONS = "hashtextextended('alert-history partitions', 0)"
 _LOCK_PARTITIONS = f"SELECT pg_advisory_xact_lock({_PARTITIONS})"
 _TRY_PARTITIONS = f"SELECT pg_try_advisory_xact_lock({_PARTITIONS})"
-_IS_HELD = """SELECT EXISTS (SELECT 1 FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid
+_IS_LOCKED_LONG = """SELECT EXISTS (SELECT 1 FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid
     WHERE l.relation = ANY($1::text[]::regclass[]) AND l.granted AND a.pid <> pg_backend_pid()
     AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
     AND a.xact_start < clock_timestamp() - interval '200 ms')"""
@@ -150,7 +150,7 @@ async def _create_partition(connection: Connection, table: str, *, start: dateti
             await connection.execute(_LOCK_PARTITIONS)
             if await _exists(connection, name):  # another replica made it
                 return True
-            if await connection.fetchval(_IS_HELD, [f"{table}_default"]):
+            if await connection.fetchval(_IS_LOCKED_LONG, [f"{table}_default"]):
                 return False
             await connection.execute(_LOCK_TIMEOUT)
             await connection.execute(f"LOCK TABLE {table}_default IN ACCESS EXCLUSIVE MODE")
@@ -185,7 +185,7 @@ async def _may_drop(connection: Connection, partitions: Mapping[str, str]) -> bo
     return (
         await connection.fetchval(_TRY_PARTITIONS)
         and all([await _exists(connection, partition) for partition in partitions.values()])
-        and not await connection.fetchval(_IS_HELD, names)
+        and not await connection.fetchval(_IS_LOCKED_LONG, names)
     )
 
 
@@ -252,10 +252,10 @@ async def _drop_occurrences(connection: Connection, partition: str, *, before: d
                 return 0
             await connection.execute(_LOCK_TIMEOUT)
             await connection.execute(f"LOCK TABLE {partition}, {events} IN EXCLUSIVE MODE")
-            has_kept = await connection.fetchval(f"SELECT EXISTS ({keep})", before)
+            has_survivors = await connection.fetchval(f"SELECT EXISTS ({keep})", before)
             await connection.execute(f"ALTER TABLE alerts DETACH PARTITION {partition}")
             await connection.execute(f"ALTER TABLE events DETACH PARTITION {events}")
-            if has_kept:
+            if has_survivors:
                 await connection.execute(
                     f"INSERT INTO alerts SELECT * FROM {partition} WHERE last_received_at >= $1", before
                 )

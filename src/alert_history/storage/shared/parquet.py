@@ -40,9 +40,9 @@ class ParquetFormat:
         try:
             file = pq.ParquetFile(self._pyarrow.BufferReader(data))
             there = set(file.schema_arrow.names)
-            held = [column for column in wanted if column.name in there or not column.is_nullable]
-            for batch in file.iter_batches(_BATCH_ROWS, columns=[column.name for column in held]):
-                values = {column.name: self._values(batch.column(column.name), column) for column in held}
+            file_columns = [column for column in wanted if column.name in there or not column.is_nullable]
+            for batch in file.iter_batches(_BATCH_ROWS, columns=[column.name for column in file_columns]):
+                values = {column.name: self._values(batch.column(column.name), column) for column in file_columns}
                 nothing = [None] * batch.num_rows  # what a file of an earlier release could not know
                 yield from zip(*(values.get(column.name, nothing) for column in wanted), strict=True)
         except (self._pyarrow.ArrowException, KeyError, OSError) as error:

@@ -16,14 +16,14 @@ Look = Callable[[Case], Awaitable[tuple[list[Earlier], list[str]]]]
 Raises: StorageUnavailable, QueryTimeout."""
 
 
-async def past(look: Look, case: Case, *, said: tuple[Severity, Sequence[str]] | None) -> Past:
-    """See `ports.ClassificationHistory.past`. `said` is the severity and the advice that its shape was given last.
+async def past(look: Look, case: Case, *, severity_and_advice: tuple[Severity, Sequence[str]] | None) -> Past:
+    """See `ports.ClassificationHistory.past`. `severity_and_advice` are those that its shape was given last.
 
     Raises: StorageUnavailable, QueryTimeout.
     """
     if not has_room(case.starts_at):
         return Past()
     earlier, around = await look(case)
-    last = None if said is None else (said[0], tuple(said[1]))
+    last = None if severity_and_advice is None else (severity_and_advice[0], tuple(severity_and_advice[1]))
     similar = similar_of(earlier, last)
     return past_of(earlier, fingerprint=case.fingerprint, starts_at=case.starts_at, around=around, similar=similar)

@@ -13,15 +13,16 @@ import msgspec
 from alert_history.domain.adopting import StoredOccurrence, stored_sighting
 from alert_history.domain.alert import Refused, Silence
 from alert_history.domain.change_text import end_reason
+from alert_history.domain.classification import Verdict
 from alert_history.domain.decision import Entry
 from alert_history.domain.delivery import Leased
 from alert_history.domain.microseconds import from_us, to_us
+from alert_history.domain.notifying import AWAITED, NOT_IN_TIME
 from alert_history.domain.occurrence import ENDINGS, Occurrence, Sighting, number_of, occurrence_id
 from alert_history.domain.receipt import Outcome, Receipt
 from alert_history.domain.speaker import split_scope
 from alert_history.domain.target import Outgoing
 from alert_history.ports import KeptVerdict, QuarantinedAlert, StoredAlert, StoredDelivery, StoredEvent, Unanswered
-from alert_history.storage.shared.delivery_text import meaning
 from alert_history.storage.shared.ids import new_id
 from alert_history.storage.shared.json_text import encode_json, json_or_none
 from alert_history.storage.shared.reads import confirmed_of, ended_by_of, state_of
@@ -39,25 +40,25 @@ def _time(value: Any) -> Any:
     return from_us(value) if isinstance(value, int) else value
 
 
-def kept_of(row: Row) -> KeptVerdict:
+def verdict_of(row: Row) -> KeptVerdict:
     """What a row of `classifications` says."""
     return KeptVerdict(row.id, row.shape, row.fingerprint, row.verdict)
 
 
-def classification_row(kept: KeptVerdict) -> dict[str, Any]:
+def classification_row(verdict: KeptVerdict) -> dict[str, Any]:
     """A row of `classifications`."""
-    classification, usage = kept.verdict.classification, kept.verdict.usage
+    classification, usage = verdict.verdict.classification, verdict.verdict.usage
     return {
-        "id": kept.id,
-        "shape": kept.shape,
-        "fingerprint": kept.fingerprint,
+        "id": verdict.id,
+        "shape": verdict.shape,
+        "fingerprint": verdict.fingerprint,
         "at": classification.at,
         "source": classification.source,
         "model": classification.model,
         "severity": classification.severity,
         "tokens": usage.prompt_tokens + usage.completion_tokens,
         "cost_usd": usage.cost_usd,
-        "verdict": kept.verdict,
+        "verdict": verdict.verdict,
     }
 
 
@@ -134,9 +135,18 @@ def leased_of(row: Any, *, target: str, until: datetime) -> Leased:
         scope=scope,
         confirmed_at=_time(row["confirmed_at"]) if is_resolved else None,
         reason=end_reason(row["event"], row["reason"]),
-        **meaning(row["verdict"], row["enrichment"]),
+        **_meaning(row["verdict"], row["enrichment"]),
     )
     return Leased(row["id"], target, row["attempts"], created_at, until, alert, bool(row["was_told"]))
+
+
+def _meaning(verdict: str | None, enrichment: str | None) -> dict[str, Any]:
+    """The fields of `Outgoing` that the classification of a leased delivery fills."""
+    if verdict is not None:
+        return {"classification": msgspec.json.decode(verdict, type=Verdict).classification}
+    if enrichment == AWAITED:
+        return {"unenriched": NOT_IN_TIME}
+    return {"unenriched": enrichment}
 
 
 def delivery_of(row: Row) -> StoredDelivery:

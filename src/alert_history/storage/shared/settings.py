@@ -16,6 +16,10 @@ _WRITE = _INSERT.on_conflict_do_update(
 )
 
 
+TURN_SETTING = "reconcile_turn"
+"""Which replica asks what fires, and until when: the setting by which replicas take turns."""
+
+
 class SharedSettings:
     """See `ports.StoredSettings`."""
 

@@ -173,8 +173,8 @@ class S3Shelf:
         from pyarrow import fs
 
         def work(path: str) -> list[str]:
-            found = self._files.get_file_info(fs.FileSelector(path, recursive=True, allow_not_found=True))
-            paths = (info.path for info in found if info.type is fs.FileType.File)
+            infos = self._files.get_file_info(fs.FileSelector(path, recursive=True, allow_not_found=True))
+            paths = (info.path for info in infos if info.type is fs.FileType.File)
             return sorted(path.removeprefix(f"{self._root}/") for path in paths)
 
         names: list[str] = await self._do(work, folder)
@@ -184,10 +184,10 @@ class S3Shelf:
         try:
             return await asyncio.to_thread(work, f"{self._root}/{name}")
         except OSError as error:
-            raise ArchiveFault(f"{self._url}/{name}: {_told(error)}") from error
+            raise ArchiveFault(f"{self._url}/{name}: {_reason_of(error)}") from error
 
 
-def _told(error: OSError) -> str:
+def _reason_of(error: OSError) -> str:
     """What to do where that is known, else what S3 said."""
     text = str(error)
     return next((advice for code, advice in _ADVICE.items() if f"AWS Error {code} " in text), text)

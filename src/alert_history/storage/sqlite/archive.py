@@ -122,9 +122,9 @@ def _entry(connection: sqlite3.Connection, shape: Shape, row: sqlite3.Row) -> En
         values = (*values[:-1], decompress(values[-1]))
     if shape is not ALERTS:
         return Entry(values)
-    found = connection.execute(f"SELECT {_EVENTS} FROM events WHERE alert_id = ? ORDER BY key", (row["id"],))
+    event_rows = connection.execute(f"SELECT {_EVENTS} FROM events WHERE alert_id = ? ORDER BY key", (row["id"],))
     kinds = [column.kind for column in EVENTS.columns[2:]]
-    events = tuple((*values[:2], *map(_from_file, event, kinds)) for event in found)
+    events = tuple((*values[:2], *map(_from_file, event, kinds)) for event in event_rows)
     return Entry((*values, len(events)), events)
 
 
@@ -158,17 +158,17 @@ def _drop(connection: sqlite3.Connection, shape: Shape, *, entries: Sequence[Ent
 def _drop_occurrence(connection: sqlite3.Connection, entry: Entry) -> bool:
     """Whether it was still what the entry says, and so is gone."""
     key = ALERTS.values(entry.row, ("starts_at", "fingerprint"))
-    found = connection.execute(
+    row = connection.execute(
         """SELECT t.*, (SELECT count(*) FROM events e WHERE e.alert_id = t.id) AS events
         FROM alerts t WHERE t.starts_at = ? AND t.fingerprint = ?""",
         (to_us(key[0]), key[1]),
     ).fetchone()
-    if found is None or _version_in(found) != ALERTS.values(entry.row, ALERTS.version):
+    if row is None or _version_in(row) != ALERTS.values(entry.row, ALERTS.version):
         return False
-    terms = sql.terms_of(found["fingerprint"], _read_texts(found["labels"]))
-    connection.execute(FORGET_TERMS, (found["id"], terms))
-    connection.execute("DELETE FROM events WHERE alert_id = ?", (found["id"],))
-    connection.execute("DELETE FROM alerts WHERE id = ?", (found["id"],))
+    terms = sql.terms_of(row["fingerprint"], _read_texts(row["labels"]))
+    connection.execute(FORGET_TERMS, (row["id"], terms))
+    connection.execute("DELETE FROM events WHERE alert_id = ?", (row["id"],))
+    connection.execute("DELETE FROM alerts WHERE id = ?", (row["id"],))
     return True
 
 
@@ -195,11 +195,11 @@ def _insert(connection: sqlite3.Connection, shape: Shape, row: Row) -> int:
 
 
 def _put_occurrences(connection: sqlite3.Connection, entries: Sequence[Entry]) -> int:
-    held = "SELECT 1 FROM alerts WHERE starts_at = ? AND fingerprint = ?"
+    find = "SELECT 1 FROM alerts WHERE starts_at = ? AND fingerprint = ?"
     new: dict[Row, Entry] = {}
     for entry in entries:
         fingerprint, starts_at = ALERTS.values(entry.row, ALERTS.key)
-        if connection.execute(held, (to_us(starts_at), fingerprint)).fetchone() is None:
+        if connection.execute(find, (to_us(starts_at), fingerprint)).fetchone() is None:
             new.setdefault((fingerprint, starts_at), entry)
     ids = sql.new_ids(connection, [entry.row[ALERTS.places["timestamp"]] for entry in new.values()])
     for alert_id, entry in zip(ids, new.values(), strict=True):

@@ -33,8 +33,8 @@ def recall(connection: sqlite3.Connection, fingerprint: str) -> Known | None:
     rows = connection.execute(sql.NEWEST, (sql.fingerprint_term(fingerprint), fingerprint)).fetchall()
     if not rows:
         return None
-    kept = [known_of(row, notified=sql.notified(connection, row)) for row in reversed(rows)]
-    return Known(recalled(kept), kept[-1].occurrence, kept[-1].first)
+    occurrences = [known_of(row, notified=sql.notified(connection, row)) for row in reversed(rows)]
+    return Known(recalled(occurrences), occurrences[-1].occurrence, occurrences[-1].first)
 
 
 def write_decisions(connection: sqlite3.Connection, decisions: Sequence[Decision], log: StandingLog) -> dict[Key, int]:

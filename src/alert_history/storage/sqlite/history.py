@@ -61,8 +61,6 @@ _TIMELINE = """SELECT e.kind, e.at, e.receipt_id, r.source, r.receiver, e.detail
     FROM alerts a JOIN events e ON e.alert_id = a.id LEFT JOIN receipts r ON r.id = e.receipt_id
     WHERE a.starts_at = ? AND a.fingerprint = ? ORDER BY e.at DESC, e.key DESC LIMIT ?"""
 
-_Conditions = Sequence[ColumnElement[bool]]
-
 
 class SqliteHistory:
     """See `ports.History`."""

@@ -30,8 +30,8 @@ _DUE = """SELECT DISTINCT fingerprint FROM (
 _PENDING = """SELECT id, due_at, starts_at FROM delivery_queue
     WHERE target = ? AND fingerprint = ? AND state = 'pending'
     ORDER BY starts_at DESC, event_key DESC"""
-_IS_TOLD = """SELECT 1 FROM deliveries WHERE starts_at = ? AND fingerprint = ? AND target = ? AND state = 'delivered'
-    LIMIT 1"""
+_IS_DELIVERED = """SELECT 1 FROM deliveries
+    WHERE starts_at = ? AND fingerprint = ? AND target = ? AND state = 'delivered' LIMIT 1"""
 _LOG = f"INSERT INTO deliveries ({_COLUMNS}) SELECT {_COLUMNS} FROM delivery_queue WHERE id = ?"
 _LEASED = """SELECT q.*, a.began_at, a.labels, a.annotations, a.ends_at, a.confirmed_at, a.generator_url,
         CASE WHEN q.event IN ('expired', 'inferred', 'reconciled') THEN (
@@ -111,13 +111,13 @@ def _next_of(
     """
     heads = {row["starts_at"]: row["id"] for row in reversed(due)}
     newest = due[0]["starts_at"]
-    kept = {
+    candidates = {
         starts_at: delivery_id
         for starts_at, delivery_id in heads.items()
-        if starts_at == newest or connection.execute(_IS_TOLD, (starts_at, fingerprint, target)).fetchone()
+        if starts_at == newest or connection.execute(_IS_DELIVERED, (starts_at, fingerprint, target)).fetchone()
     }
-    older = [row["id"] for row in due if row["id"] not in kept.values()]
-    return kept[min(kept)], older
+    older = [row["id"] for row in due if row["id"] not in candidates.values()]
+    return candidates[min(candidates)], older
 
 
 def _move(

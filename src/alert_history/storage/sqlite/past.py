@@ -50,7 +50,7 @@ def _read(connection: sqlite3.Connection, case: Case) -> tuple[list[Earlier], li
     name, namespace, start = case.labels.get("alertname", ""), case.labels.get("namespace", ""), case.starts_at
     received = _id_at(start + AROUND + LATE)
     month = (start - LOOKS_BACK, start)
-    found = connection.execute(
+    rows = connection.execute(
         _EARLIER,
         (
             sql.label_term("alertname", name),
@@ -63,7 +63,7 @@ def _read(connection: sqlite3.Connection, case: Case) -> tuple[list[Earlier], li
             MOST_OCCURRENCES,
         ),
     )
-    earlier = [Earlier(row[0], from_us(row[1]), time_of(row[2])) for row in found]
+    earlier = [Earlier(row[0], from_us(row[1]), time_of(row[2])) for row in rows]
     minutes = (start - AROUND, start + AROUND)
     others = connection.execute(
         _AROUND, (_id_at(minutes[0]), received, *map(to_us, minutes), MOST_BEGAN, name, MOST_AROUND)

@@ -19,15 +19,14 @@ from alert_history.domain.reconciling import Answer, Listed
 from alert_history.domain.standing import Rules, Witnesses
 from alert_history.ports import Conflict, Router
 from alert_history.storage.shared.session import Session
-from alert_history.storage.shared.settings import read_setting, write_setting
+from alert_history.storage.shared.settings import TURN_SETTING, read_setting, write_setting
 from alert_history.storage.shared.standing_text import read_standing
-from alert_history.storage.shared.turn import TURN_SETTING
 from alert_history.storage.sqlite import rows as sql
 from alert_history.storage.sqlite.connection import Connections
 from alert_history.storage.sqlite.database import run_work
 from alert_history.storage.sqlite.deciding import recall
 from alert_history.storage.sqlite.standing_log import StandingLog
-from alert_history.storage.sqlite.standings import adopt_one, known_with_first, write
+from alert_history.storage.sqlite.standings import adopt_label_set, known_with_first, write
 
 _PAGE_ROWS = 300
 
@@ -129,7 +128,7 @@ class SqliteReconciling:
     ) -> list[Decision]:
         self._log.catch_up(connection)
         decisions = [
-            adopt_one(
+            adopt_label_set(
                 connection,
                 row["fingerprint"],
                 self._log,
@@ -148,7 +147,7 @@ class SqliteReconciling:
 
     def _conflicts(self, connection: sqlite3.Connection, since: datetime, *, limit: int) -> list[Conflict]:
         self._log.catch_up(connection)
-        found = []
+        conflicts = []
         rows = connection.execute(_CONFLICTS, (to_us(since), limit)).fetchall()
         texts = self._log.find(connection, [row["fingerprint"] for row in rows])
         for row in rows:
@@ -158,8 +157,8 @@ class SqliteReconciling:
             if alert is not None and key_us is not None:
                 labels = msgspec.json.decode(alert["labels"], type=dict[str, str])
                 identity = occurrence_id(row["fingerprint"], key_us)
-                found.append(Conflict(identity, labels, from_us(row["conflict_at"])))
-        return found
+                conflicts.append(Conflict(identity, labels, from_us(row["conflict_at"])))
+        return conflicts
 
 
 def _confirm(connection: sqlite3.Connection, rows: Sequence[tuple[Any, ...]]) -> None:
@@ -171,8 +170,8 @@ def _keep_silences(connection: sqlite3.Connection, silences: Sequence[Silence]) 
 
 
 async def _take_turn(session: Session, holder: str, now: datetime, *, lasts: timedelta) -> bool:
-    kept = await read_setting(session, TURN_SETTING)
-    if kept and kept["holder"] != holder and datetime.fromisoformat(kept["until"]) > now:
+    turn = await read_setting(session, TURN_SETTING)
+    if turn and turn["holder"] != holder and datetime.fromisoformat(turn["until"]) > now:
         return False
     await write_setting(session, TURN_SETTING, {"holder": holder, "until": (now + lasts).isoformat()})
     return True

@@ -59,11 +59,11 @@ class SqliteRecorder:
         with storage_errors():
             groups = by_fingerprint(receipts)
         try:
-            kept = await self._connections.write(self._commit, receipts, groups=groups, recalls=False)
+            receipt_outcomes = await self._connections.write(self._commit, receipts, groups=groups, recalls=False)
         except UnstorableReceipt:  # or an occurrence is there whose standing is not
-            kept = await self._connections.write(self._commit, receipts, groups=groups, recalls=True)
+            receipt_outcomes = await self._connections.write(self._commit, receipts, groups=groups, recalls=True)
         self._remember_bodies(receipts)
-        return kept
+        return receipt_outcomes
 
     def _commit(
         self,
@@ -83,14 +83,14 @@ class SqliteRecorder:
         connection.executemany(sql.INSERT_QUEUE, map(sql.queue_row, queue))
         self._see(decisions, ids)
         placed = _keep_notes(connection, receipts, self._log)
-        kept = outcomes(receipts, decisions=decisions, placed=placed, queue=queue)
-        rows = [sql.receipt_row(*pair) for pair in zip(receipts, kept, strict=True)]
+        receipt_outcomes = outcomes(receipts, decisions=decisions, placed=placed, queue=queue)
+        rows = [sql.receipt_row(*pair) for pair in zip(receipts, receipt_outcomes, strict=True)]
         connection.executemany(sql.INSERT_RECEIPT, rows)
         self._keep_bodies(connection, receipts)
         refused = quarantined(receipts, events=events, placed=placed)
         connection.executemany(sql.INSERT_QUARANTINE, starmap(sql.quarantine_row, refused))
         _keep_silences(connection, receipts)
-        return kept
+        return receipt_outcomes
 
     def _count_repeats(self, connection: sqlite3.Connection, fingerprint: str, sightings: Sequence[Sighting]) -> bool:
         """Count them if they are plain repeats of an alert seen lately; whether they were."""

@@ -88,8 +88,8 @@ def new_ids(connection: sqlite3.Connection, times: Sequence[datetime]) -> list[i
     free = 0
     for time, count in sorted(counts.items()):
         free = max(free, to_us(time) * IDS_A_MICROSECOND)
-        while held := connection.execute(HIGHEST_ID, (free, free + count)).fetchone()[0]:
-            free = held + 1
+        while highest := connection.execute(HIGHEST_ID, (free, free + count)).fetchone()[0]:
+            free = highest + 1
         ids[time] = iter(range(free, free + count))
         free += count
     return [next(ids[time]) for time in times]

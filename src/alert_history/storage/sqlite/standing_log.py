@@ -53,7 +53,7 @@ class StandingLog:
 
     def find(self, connection: sqlite3.Connection, fingerprints: Iterable[str]) -> dict[str, str]:
         """The standings of label sets, of those that have one: in the log, else in the table, asked but once."""
-        found: dict[str, str] = {}
+        texts: dict[str, str] = {}
         others: list[str] = []
         for fingerprint in fingerprints:
             number = self._bucket(fingerprint).get(fingerprint)
@@ -61,10 +61,10 @@ class StandingLog:
             if row is None:
                 others.append(fingerprint)
             else:
-                found[fingerprint] = row[0]
+                texts[fingerprint] = row[0]
         if others:
-            found |= connection.execute(_FIND, (encode_json(others).decode(),)).fetchall()
-        return found
+            texts |= connection.execute(_FIND, (encode_json(others).decode(),)).fetchall()
+        return texts
 
     def write(self, connection: sqlite3.Connection, rows: Iterable[tuple[Any, ...]]) -> None:
         """Append rows of `rows.standing_row`, after `catch_up`."""

@@ -76,10 +76,10 @@ class SqliteUpkeep:
         connection.executemany("DELETE FROM alerts WHERE id = ?", ids)
         self._read_up_to = old[-1]["id"] if old else -1
         removed = len(old)
-        oldest_kept = lowest_uuid7(before)
-        removed += _delete(connection, "receipts", "id", "id < ?", oldest_kept)
-        removed += _delete(connection, "deliveries", "id", "id < ?", oldest_kept)
-        return removed + _delete(connection, "quarantine", "id", "id < ?", oldest_kept)
+        oldest_id = lowest_uuid7(before)
+        removed += _delete(connection, "receipts", "id", "id < ?", oldest_id)
+        removed += _delete(connection, "deliveries", "id", "id < ?", oldest_id)
+        return removed + _delete(connection, "quarantine", "id", "id < ?", oldest_id)
 
     def _drop_classifications(self, connection: sqlite3.Connection, id_limit: str) -> int:
         removed = _delete(connection, "audit", "id", "id < ?", id_limit)
