@@ -11,7 +11,7 @@ import msgspec
 
 from alert_history.domain.alert import Alert, Source
 from alert_history.domain.claim import CLOCK_US, Claim, Word
-from alert_history.domain.decision import Decision, Entry, Known, claim_of_kept, settle, take_steps
+from alert_history.domain.decision import Decision, Entry, Known, claim_of_occurrence, settle, take_steps
 from alert_history.domain.hearing import end_firing
 from alert_history.domain.microseconds import from_us, to_us
 from alert_history.domain.occurrence import Occurrence, Sighting
@@ -163,7 +163,7 @@ def _begin(standing: Standing, stored: StoredOccurrence) -> None:
         standing.firing = Firing(
             stored.key_us,
             start_us,
-            [claim_of_kept(occurrence, start_us)],
+            [claim_of_occurrence(occurrence, start_us)],
             is_published=occurrence.is_published,
             notified=tuple(stored.notified),
         )

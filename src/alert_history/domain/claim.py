@@ -74,7 +74,7 @@ class Word(msgspec.Struct, frozen=True, gc=False):
     peer: str = ""
 
     @property
-    def told_end_us(self) -> int:
+    def given_end_us(self) -> int:
         """The end that it tells; where it names none, its receipt."""
         return self.at_us if self.end_us is None else self.end_us
 
@@ -138,9 +138,9 @@ class Ended(msgspec.Struct, array_like=True, gc=False):
         return self.until_us is not None
 
 
-def is_same_start(one_us: int, other_us: int) -> bool:
+def is_same_start(start_us: int, other_us: int) -> bool:
     """Whether two starts are one: senders keep milliseconds."""
-    return one_us // MILLISECOND_US == other_us // MILLISECOND_US
+    return start_us // MILLISECOND_US == other_us // MILLISECOND_US
 
 
 def claim_hash(sender: str, start_us: int, end_us: int | None = None) -> int:

@@ -14,7 +14,7 @@ _SPLITS_WITHIN_US = 60 * MINUTE_US
 CONFLICT_LASTS = timedelta(days=1)
 """How long a label set is shown as in conflict; then it is told again."""
 
-_TOLD_AGAIN_US = CONFLICT_LASTS // timedelta(microseconds=1)
+_SHOWN_AGAIN_US = CONFLICT_LASTS // timedelta(microseconds=1)
 
 
 def watch_split(standing: Standing, firing: Firing, word: Word) -> list[Step]:
@@ -40,7 +40,7 @@ def is_split(firing: Firing) -> bool:
 
 
 def _conflict(standing: Standing, firing: Firing, now_us: int) -> list[Step]:
-    if standing.conflict_us is not None and now_us - standing.conflict_us < _TOLD_AGAIN_US:
+    if standing.conflict_us is not None and now_us - standing.conflict_us < _SHOWN_AGAIN_US:
         return []
     standing.conflict_us = now_us
     reason = "two senders contradict each other about one label set: add a cluster label, or a scope"

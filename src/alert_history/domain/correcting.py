@@ -130,10 +130,11 @@ def _weigh_own(
 
 def _says_nothing_new(firing: Firing, own: Claim, listed: Listed) -> bool:
     """Whether it repeats a claim of a firing that is as it says."""
-    is_told = firing.is_published or not (listed.asked.is_publishing and firing.is_found and listed.muted is None)
+    is_publishing = listed.asked.is_publishing and firing.is_found and listed.muted is None
+    needs_no_publishing = firing.is_published or not is_publishing
     until_us = [None if muted is None else muted.until_us for muted in (firing.muted, listed.muted)]
     return (
-        is_told
+        needs_no_publishing
         and is_same_claim(own, listed.sighting.word)
         and firing.unconfirmed is None
         and is_same_mute(firing.muted, listed.muted)

@@ -170,7 +170,7 @@ def _look_again(decision: Decision, next_us: int | None) -> None:
     firing, newest = decision.standing.firing, decision.newest
     if firing is None or newest is None:
         return
-    is_timed = live_claims(firing, firing.last_sign_us) or firing.held or firing.muted or firing.unconfirmed is not None
+    is_timed = live_claims(firing, firing.last_sign_us) or firing.hold or firing.muted or firing.unconfirmed is not None
     newest.occurrence.expires_at = from_us(next_us) if is_timed and next_us is not None else None
     newest.is_changed = True
 
@@ -222,13 +222,13 @@ def _heed(standing: Standing, newest: Occurrence) -> None:
         close(standing, to_us(newest.ends_at or newest.last_received_at), "resolved")
     elif standing.firing is None and standing.past and newest.status == "firing":
         *earlier, past = standing.past
-        claim = claim_of_kept(newest, past.start_us)
+        claim = claim_of_occurrence(newest, past.start_us)
         standing.past = tuple(earlier)
         is_published, notified = newest.is_published, past.notified
         standing.firing = Firing(past.key_us, past.start_us, [claim], past.words, is_published, notified)
 
 
-def claim_of_kept(occurrence: Occurrence, start_us: int) -> Claim:
+def claim_of_occurrence(occurrence: Occurrence, start_us: int) -> Claim:
     """The claim that holds open what a release before ours kept: it did not keep who made it."""
     until_us = None if occurrence.expires_at is None else to_us(occurrence.expires_at)
     last_us = to_us(occurrence.last_received_at)

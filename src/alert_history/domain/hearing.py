@@ -14,7 +14,7 @@ from alert_history.domain.peers import find_peer, merge_peers, rename_peers, tak
 from alert_history.domain.standing import (
     EndedBy,
     Firing,
-    Held,
+    Hold,
     Past,
     Rules,
     Standing,
@@ -25,7 +25,7 @@ from alert_history.domain.standing import (
     find_ended,
     group_interval,
     is_known_end,
-    is_said,
+    is_repeated_end,
     is_superseded,
     live_claims,
     reach_us,
@@ -73,11 +73,11 @@ def _hear_firing(standing: Standing, word: Word, *, rules: Rules, witnesses: Wit
         return []
     firing = standing.firing
     steps: list[Step] = []
-    if firing.held is not None:
-        if find_ended(firing.held.words, word.sender, word.start_us):
-            steps = _withdraw(firing, firing.held, word)
-        elif _has_to_wait(firing, firing.held, word):
-            _wait(firing.held, word)
+    if firing.hold is not None:
+        if find_ended(firing.hold.words, word.sender, word.start_us):
+            steps = _withdraw(firing, firing.hold, word)
+        elif _has_to_wait(firing, firing.hold, word):
+            _wait(firing.hold, word)
             return []
     if _lies_after_a_gap(firing, word, rules=rules, witnesses=witnesses):
         ended = end_firing(
@@ -110,7 +110,7 @@ def _is_late(standing: Standing, word: Word) -> bool:
         and (is_same_start(w.start_us, word.start_us) or w.start_us > word.start_us)
         and w.end_us > word.start_us
         and (word.until_us or 0) <= (w.until_us or 0) + _LATE_US
-        for w in standing.told_ends
+        for w in standing.known_ends
     )
 
 
@@ -212,52 +212,52 @@ def _claim(word: Word) -> Claim:
     return Claim(word.sender, word.start_us, until_us, word.at_us, word.at_us, word.content)
 
 
-def _withdraw(firing: Firing, held: Held, word: Word) -> list[Step]:
+def _withdraw(firing: Firing, hold: Hold, word: Word) -> list[Step]:
     """A firing of the start that ended by word shows that it goes on: what waited is part of what is open."""
-    withdrawn = find_ended(held.words, word.sender, word.start_us)
-    words = tuple(end for end in held.words if end is not withdrawn)
-    firing.claims = [*firing.claims, *held.waiting]
-    firing.held = msgspec.structs.replace(held, words=words, waiting=()) if words else None
-    if firing.is_published or not held.is_to_publish:
+    withdrawn = find_ended(hold.words, word.sender, word.start_us)
+    words = tuple(end for end in hold.words if end is not withdrawn)
+    firing.claims = [*firing.claims, *hold.waiting]
+    firing.hold = msgspec.structs.replace(hold, words=words, waiting=()) if words else None
+    if firing.is_published or not hold.is_to_publish:
         return []
     firing.is_published = True
     return [Step("published", firing.key_us, firing.start_us, sender=word.sender)]
 
 
-def _has_to_wait(firing: Firing, held: Held, word: Word) -> bool:
+def _has_to_wait(firing: Firing, hold: Hold, word: Word) -> bool:
     """Whether it is not known yet if a later start is of what is open: whoever else claims that says that it is."""
-    if word.start_us <= max(end.end_us for end in held.words):
+    if word.start_us <= max(end.end_us for end in hold.words):
         return False
     if find_claim(firing.claims, word.sender, word.start_us) is not None:
         return False
-    return all(find_ended(held.words, claim.sender, claim.start_us) for claim in live_claims(firing, word.at_us))
+    return all(find_ended(hold.words, claim.sender, claim.start_us) for claim in live_claims(firing, word.at_us))
 
 
-def _wait(held: Held, word: Word) -> None:
+def _wait(hold: Hold, word: Word) -> None:
     """Let a later start wait until it is known whether the one before it has ended."""
-    held.is_to_publish = held.is_to_publish or word.is_to_publish
-    known = find_claim(held.waiting, word.sender, word.start_us)
+    hold.is_to_publish = hold.is_to_publish or word.is_to_publish
+    known = find_claim(hold.waiting, word.sender, word.start_us)
     if known is None:
-        held.waiting = (*held.waiting, _claim(word))
+        hold.waiting = (*hold.waiting, _claim(word))
     else:
         known.last_us, known.until_us = word.at_us, word.until_us
 
 
-def take_held(standing: Standing, firing: Firing, held: Held) -> list[Step]:
+def take_hold(standing: Standing, firing: Firing, hold: Hold) -> list[Step]:
     """Let words of end count that were held back: nobody took them back. What waited is a firing of its own."""
-    firing.held = None
+    firing.hold = None
     steps: list[Step] = []
-    for word in held.words:
+    for word in hold.words:
         if standing.firing is firing:
             steps += take_end(standing, firing, word, own=find_claim(firing.claims, word.sender, word.start_us))
-    waiting = sorted(held.waiting, key=lambda claim: claim.start_us)
+    waiting = sorted(hold.waiting, key=lambda claim: claim.start_us)
     if standing.firing is not None:
         firing.claims = [*firing.claims, *waiting]
     elif waiting:
         first = waiting[0]
         start_us = min(first.start_us, first.first_us)
         key_us = _next_key(standing, start_us)
-        standing.firing = Firing(key_us, start_us, waiting, is_published=held.is_to_publish)
+        standing.firing = Firing(key_us, start_us, waiting, is_published=hold.is_to_publish)
         steps.append(Step("opened", key_us, start_us, sender=first.sender))
     return steps
 
@@ -347,11 +347,11 @@ def _move_start(standing: Standing, firing: Firing, word: Word) -> list[Step]:
 
 def _hear_end(standing: Standing, word: Word) -> list[Step]:
     firing = standing.firing
-    end_us = min(word.told_end_us, word.at_us)
+    end_us = min(word.given_end_us, word.at_us)
     if firing is None:
         return _ends_unheard(standing, word, end_us)
-    if firing.held is not None and _means_waiting(firing.held, word):
-        return [*take_held(standing, firing, firing.held), *_hear_end(standing, word)]
+    if firing.hold is not None and _means_waiting(firing.hold, word):
+        return [*take_hold(standing, firing, firing.hold), *_hear_end(standing, word)]
     own = find_claim(firing.claims, word.sender, word.start_us)
     if is_known_end(standing, word, own=own):
         return _lists_as_over(standing, firing, word)
@@ -382,9 +382,9 @@ def _lists_as_over(standing: Standing, firing: Firing, word: Word) -> list[Step]
     return [end_firing(standing, sign_us, "inferred", bounds_us=bounds_us, sender=word.sender, reason=reason)]
 
 
-def _means_waiting(held: Held, word: Word) -> bool:
+def _means_waiting(hold: Hold, word: Word) -> bool:
     """Whether the end is that of a later start, so that the one before it has ended, too."""
-    return any(is_same_start(claim.start_us, word.start_us) or not word.is_start_given for claim in held.waiting)
+    return any(is_same_start(claim.start_us, word.start_us) or not word.is_start_given for claim in hold.waiting)
 
 
 def _lies_before(word: Word, end_us: int, start_us: int) -> bool:
@@ -405,11 +405,11 @@ def _end_claims(standing: Standing, firing: Firing, word: Word, *, own: Claim | 
 
 def _hold(firing: Firing, ended: Ended, *, due_us: int) -> None:
     """Hold a word of end back; the same again, or an earlier end, changes nothing."""
-    held = firing.held or Held((), 0)
-    known = find_ended(held.words, ended.sender, ended.start_us)
+    hold = firing.hold or Hold((), 0)
+    known = find_ended(hold.words, ended.sender, ended.start_us)
     if known is None or ended.end_us > known.end_us:
-        words = tuple(word for word in held.words if word is not known)
-        firing.held = msgspec.structs.replace(held, words=(*words, ended), due_us=due_us)
+        words = tuple(word for word in hold.words if word is not known)
+        firing.hold = msgspec.structs.replace(hold, words=(*words, ended), due_us=due_us)
 
 
 def _ended(word: Word, end_us: int, *, claims: Sequence[Claim] = ()) -> Ended:
@@ -454,7 +454,7 @@ def _ends_unheard(standing: Standing, word: Word, end_us: int) -> list[Step]:
     for past in reversed(standing.past):
         slack_us = 0 if word.is_start_given else CLOCK_US
         if start_us <= past.end_us + slack_us and end_us >= past.start_us - slack_us:
-            if not is_said(past.words, word, word.sender):
+            if not is_repeated_end(past.words, word, word.sender):
                 past.words = remembered(past.words, _ended(word, end_us))
             return []
     key_us = _free_key(standing, start_us)

@@ -7,7 +7,7 @@ changed in place.
 import msgspec
 
 from alert_history.domain.claim import MINUTE_US, SECOND_US
-from alert_history.domain.hearing import end_firing, take_held
+from alert_history.domain.hearing import end_firing, take_hold
 from alert_history.domain.standing import (
     Firing,
     Rules,
@@ -21,7 +21,7 @@ UNSEEN_STALE_AFTER_US = 25 * 60 * MINUTE_US
 """How long a witness may say nothing whose repeats were never seen: a day is the longest repeat that people set."""
 
 FELL_SILENT = "its sender fell silent"
-KEPT_NO_LONGER = "there was no sign of it for nearly as long as history is kept"
+SIGN_TOO_OLD = "there was no sign of it for nearly as long as history is kept"
 LEFT_GROUP = "its Alertmanager lists its group without it"
 
 
@@ -34,13 +34,13 @@ class Passed(msgspec.Struct, frozen=True):
 
 def pass_time(standing: Standing, now_us: int, *, rules: Rules, stale_after_us: int | None) -> Passed:
     """Let it be `now_us`. `stale_after_us` is how long its witness may be silent; None where that is not learnt yet."""
-    steps = _take_held(standing, now_us)
+    steps = _take_due_hold(standing, now_us)
     firing = standing.firing
     if firing is None:
         return Passed(steps, None)
     last_us = rules.ends_unheard_us(firing.last_sign_us)
     if last_us is not None and last_us <= now_us:
-        return Passed([*steps, *_unconfirm(firing, last_us, KEPT_NO_LONGER), _give_up(standing, firing)], None)
+        return Passed([*steps, *_unconfirm(firing, last_us, SIGN_TOO_OLD), _give_up(standing, firing)], None)
     stale_after_us = rules.silence_us(stale_after_us, UNSEEN_STALE_AFTER_US)
     holds_until_us, reason = _holds_until(firing, now_us, stale_after_us=stale_after_us)
     if holds_until_us > now_us:
@@ -48,8 +48,8 @@ def pass_time(standing: Standing, now_us: int, *, rules: Rules, stale_after_us: 
     steps += _unconfirm(firing, holds_until_us, reason)
     ends_us = _ends_at(firing, rules)
     if ends_us is None or ends_us > now_us:
-        held_us = None if firing.held is None else firing.held.due_us
-        return Passed(steps, min((at for at in (ends_us, last_us, held_us) if at is not None), default=None))
+        hold_due_us = None if firing.hold is None else firing.hold.due_us
+        return Passed(steps, min((at for at in (ends_us, last_us, hold_due_us) if at is not None), default=None))
     return Passed([*steps, _give_up(standing, firing)], None)
 
 
@@ -69,12 +69,12 @@ def leave_group(standing: Standing, sender: str, *, missed_us: int, at_us: int) 
     return [*steps, *_unconfirm(firing, at_us, LEFT_GROUP)]
 
 
-def _take_held(standing: Standing, now_us: int) -> list[Step]:
+def _take_due_hold(standing: Standing, now_us: int) -> list[Step]:
     """Let a word of end count that was held back, if nobody took it back in time; then what waited for it."""
     firing = standing.firing
-    if firing is None or firing.held is None or firing.held.due_us > now_us:
+    if firing is None or firing.hold is None or firing.hold.due_us > now_us:
         return []
-    return take_held(standing, firing, firing.held)
+    return take_hold(standing, firing, firing.hold)
 
 
 def _is_muted(firing: Firing, now_us: int) -> bool:
@@ -135,7 +135,7 @@ def _lapsed_us(firing: Firing) -> int | None:
 
 
 def _sooner(time_us: int, firing: Firing) -> int:
-    return time_us if firing.held is None else min(time_us, firing.held.due_us)
+    return time_us if firing.hold is None else min(time_us, firing.hold.due_us)
 
 
 def _span(microseconds: int) -> str:

@@ -334,12 +334,12 @@ def _deliveries(event: Event, routing: Routing) -> list[Enqueued]:
 
 def _delivery(event: Event, target: str, routing: Routing) -> Enqueued:
     """What quiet hours hold waits for no classification, which would let it go; it takes what is known by then."""
-    held_until, awaits = routing.due_at.get(target), routing.awaits
+    quiet_until, awaits = routing.due_at.get(target), routing.awaits
     if awaits is None:
-        return Enqueued(event, target, held_until)
+        return Enqueued(event, target, quiet_until)
     does_wait = awaits.until is not None
-    enrichment = (NOT_IN_TIME if held_until else AWAITED) if does_wait else awaits.unenriched
-    return Enqueued(event, target, held_until or awaits.until, awaits.shape, enrichment)
+    enrichment = (NOT_IN_TIME if quiet_until else AWAITED) if does_wait else awaits.unenriched
+    return Enqueued(event, target, quiet_until or awaits.until, awaits.shape, enrichment)
 
 
 # --- 8. What a worker still decides -----------------------------------------------------------------------------------

@@ -110,8 +110,8 @@ def _explained(step: Step, asked: Asked) -> Step:
 def is_heard_since(standing: Standing, at_us: int) -> bool:
     """Whether somebody said something of it after that."""
     firing = standing.firing
-    waiting = firing.held.words if firing is not None and firing.held is not None else ()
-    words = [*standing.told_ends, *waiting]
+    waiting = firing.hold.words if firing is not None and firing.hold is not None else ()
+    words = [*standing.known_ends, *waiting]
     claims = firing.claims if firing is not None else []
     return any(word.at_us > at_us for word in words) or any(claim.last_us > at_us for claim in claims)
 
@@ -189,9 +189,9 @@ def _list_own(firing: Firing, listed: Listed) -> list[Step]:
 
 def _word(listed: Listed, *, firing: Firing | None = None) -> Word:
     """What is claimed with it. What was sent before is not told because it is listed, only what nobody sent."""
-    is_told = listed.asked.is_publishing and listed.muted is None and (firing is None or firing.is_found)
+    is_to_publish = listed.asked.is_publishing and listed.muted is None and (firing is None or firing.is_found)
     gap_us = None if listed.asked.no_opening is None else _NO_GAP_US
-    return msgspec.structs.replace(listed.sighting.word, is_to_publish=is_told, group_interval_us=gap_us)
+    return msgspec.structs.replace(listed.sighting.word, is_to_publish=is_to_publish, group_interval_us=gap_us)
 
 
 def _has_begun_anew(firing: Firing, word: Word, listed: Listed, witnesses: Witnesses) -> bool:
@@ -246,7 +246,7 @@ def is_same_mute(mute: Muted | None, other: Muted | None) -> bool:
 def _lack(standing: Standing, lacked: Lacked, witnesses: Witnesses) -> list[Step]:
     """Who claims it does not list it: once is remembered, twice in a row ends that claim."""
     firing, asked = standing.firing, lacked.asked
-    if firing is None or firing.held is not None or reason_to_keep(firing, asked, witnesses) is not None:
+    if firing is None or firing.hold is not None or reason_to_keep(firing, asked, witnesses) is not None:
         return []
     own = own_claims(firing, asked, witnesses)
     if not own:

@@ -118,7 +118,7 @@ def _with(senders: Mapping[str, str], sender: str, text: str) -> dict[str, str]:
     return dict([*others[1 - _REMEMBERED_SENDERS :], (sender, text)])
 
 
-class Held(msgspec.Struct, array_like=True, gc=False):
+class Hold(msgspec.Struct, array_like=True, gc=False):
     """Words of end that wait until `due_us`: who says so can't be told apart from another that may fire on.
 
     `waiting` are starts after those ends, which wait for the outcome.
@@ -153,7 +153,7 @@ class Firing(msgspec.Struct, array_like=True, gc=False):
     notified: tuple[str, ...] = ()
     unconfirmed: str | None = None
     unconfirmed_us: int | None = None
-    held: Held | None = None
+    hold: Hold | None = None
     muted: Muted | None = None
     is_found: bool = False
 
@@ -204,7 +204,7 @@ class Standing(msgspec.Struct, array_like=True, gc=False):
         return self.past[-1].key_us if self.past else None
 
     @property
-    def told_ends(self) -> list[Ended]:
+    def known_ends(self) -> list[Ended]:
         """All words of end that are remembered, but for those that are held back."""
         words = [word for past in self.past for word in past.words]
         return words if self.firing is None else [*words, *self.firing.ended]
@@ -266,16 +266,16 @@ def find_ended(words: Sequence[Ended], sender: str, start_us: int) -> Ended | No
     return next((w for w in reversed(words) if w.sender == sender and is_same_start(w.start_us, start_us)), None)
 
 
-def is_said(words: Sequence[Ended], word: Word, sender: str) -> bool:
+def is_repeated_end(words: Sequence[Ended], word: Word, sender: str) -> bool:
     """Whether the sender has told this very end before, whatever start it named."""
-    return any(w.sender == sender and is_same_start(w.end_us, word.told_end_us) for w in words)
+    return any(w.sender == sender and is_same_start(w.end_us, word.given_end_us) for w in words)
 
 
 def is_known_end(standing: Standing, word: Word, *, own: Claim | None) -> bool:
     """Whether its sender has told this end before. A witness that claims it again since then tells it anew."""
-    if own is not None and not own.is_first_hand and word.start_us < word.told_end_us:
+    if own is not None and not own.is_first_hand and word.start_us < word.given_end_us:
         return False
-    return is_said(standing.told_ends, word, word.sender)
+    return is_repeated_end(standing.known_ends, word, word.sender)
 
 
 def reach_us(claim: Claim, *, interval_us: int, rules: Rules) -> int:
