@@ -32,7 +32,7 @@ class Reconciling(Protocol):
         ...
 
     async def confirm(self, signs: Sequence[Sign]) -> None:
-        """Keep plain signs, except where another claim holds the occurrence by now, or another writer is busy with it."""
+        """Keep plain signs, except where another claim holds the occurrence, or another writer is busy with it."""
         ...
 
     async def answer(

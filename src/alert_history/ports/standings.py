@@ -49,5 +49,5 @@ class Standings(Protocol):
         ...
 
     async def count(self) -> dict[str, int]:
-        """How many occurrences are `firing` or `unconfirmed`, and how many label sets were in `conflict` within a day."""
+        """How many occurrences are `firing` or `unconfirmed`; how many label sets were in `conflict` within a day."""
         ...

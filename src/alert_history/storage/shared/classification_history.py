@@ -1,4 +1,4 @@
-"""What was said of alerts before, and how often people agreed with it."""
+"""Earlier classifications of alerts, and how often people agreed with them."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -50,7 +50,7 @@ _REVIEWED = (
 
 
 class SharedClassificationHistory:
-    """See `ports.ClassificationHistory`. `look` finds what the history of occurrences holds."""
+    """See `ports.ClassificationHistory`. `look` finds earlier occurrences in the history."""
 
     def __init__(self, database: Database, *, look: Look) -> None:
         self._database = database

@@ -1,4 +1,4 @@
-"""What was classified, by shape, and what waits for it."""
+"""Classifications by shape, and the deliveries that wait for them."""
 
 from collections.abc import Awaitable, Sequence
 from datetime import datetime
@@ -43,7 +43,7 @@ VERDICT_COLUMNS = (
     classifications.c.fingerprint,
     classifications.c.verdict,
 )
-"""What `rows.verdict_of` reads."""
+"""The columns that `rows.verdict_of` reads."""
 
 _MOST_UNANSWERED = 5_000
 _SHAPES = given("shapes")
@@ -82,7 +82,7 @@ _KEEP = insert(classifications).on_conflict_do_nothing()
 
 _AWAITS = and_(
     is_among(delivery_queue.c.shape, "shapes"),
-    delivery_queue.c.enrichment == literal_column(f"'{AWAITED}'"),  # as the index of what waits says it
+    delivery_queue.c.enrichment == literal_column(f"'{AWAITED}'"),  # as in the condition of the index
 )
 _IS_ANY_AWAITED = select(
     exists().where(is_among(classification_claims.c.shape, "shapes")) | exists().where(_AWAITS),
@@ -98,19 +98,19 @@ _LET_GO = (
 )
 
 _NOT_JOINED = literal_column("0", Integer)
-"""With an OFFSET no join is made of what is looked up, so PostgreSQL does so by the alert, whatever it believes of the
-tables' sizes."""
+"""An OFFSET keeps PostgreSQL from making a join of a look-up. So PostgreSQL looks up by the alert, whatever sizes the
+tables seem to have."""
 
 
 def _newest_deliveries(table: Any, *conditions: Any) -> Select[Any]:
-    """The newest so many of one kind of delivery."""
+    """The newest deliveries of one table, within a bound."""
     columns = [table.c[name] for name in ("fingerprint", "starts_at", "target", "event", "state", "shape")]
     newest = select(*columns).where(table.c.id >= bindparam("lowest_id"), *conditions).order_by(table.c.id.desc())
     return select(newest.limit(bindparam("most")).subquery())
 
 
 def _has_follow_up(table: Any, delivery: Any) -> Any:
-    """Whether the target of a delivery hears, or heard, what its alert means."""
+    """Whether the target of a delivery gets, or got, a follow-up that says what the alert means."""
     same = [table.c[name] == delivery.c[name] for name in ("starts_at", "fingerprint", "target")]
     return select(literal(1)).where(*same, table.c.event == "classified").limit(1).offset(_NOT_JOINED).exists()
 
@@ -136,7 +136,7 @@ _UNANSWERED = (
 
 
 class FollowUp(Protocol):
-    """The part of `Classifications.follow_up` that each database does its own way: it adds an event to a timeline."""
+    """The part of `Classifications.follow_up` that is different on each database: it adds an event to a timeline."""
 
     def __call__(
         self, verdict: KeptVerdict, *, told: Sequence[tuple[str, datetime, str]], now: datetime
@@ -167,7 +167,7 @@ class SharedClassifications:
         return await self._database.write(_keep, verdicts, now=now)
 
     async def let_go(self, shapes: Sequence[str], *, unenriched: str | None, now: datetime) -> int:
-        """See `ports.Classifications.let_go`. Looks before it takes a lock: mostly there is nothing."""
+        """See `ports.Classifications.let_go`. Looks before it takes a lock, because mostly nothing waits."""
         if not await self._database.read_latest(_is_any_awaited, shapes):
             return 0
         return await self._database.write(_let_go, shapes, unenriched=unenriched, now=now)
@@ -199,7 +199,7 @@ async def _keep(session: Session, verdicts: Sequence[KeptVerdict], *, now: datet
 
 
 async def _is_any_awaited(session: Session, shapes: Sequence[str]) -> bool:
-    """Whether one of these is claimed, or deliveries wait for it."""
+    """Whether a shape is claimed, or a delivery waits for a shape."""
     ((is_awaited,),) = await session.fetch(_IS_ANY_AWAITED, shapes=list(shapes))
     return bool(is_awaited)
 

@@ -1,7 +1,7 @@
-"""What the history knows of an alert: what is thought of it. How it is found is each database's own matter.
+"""What the history knows of an alert: the part that both databases share.
 
-A newest-first page of one alertname needs another index on each of them, and a plan that stays cheap however long the
-history is: see `postgres.past` and `sqlite.past`.
+Each database finds the occurrences its own way. A newest-first page of one alertname needs another index on each, and a
+plan that stays cheap however long the history is: see `postgres.past` and `sqlite.past`.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -11,7 +11,7 @@ from alert_history.domain.past import Earlier, has_room, past_of, similar_of
 from alert_history.domain.severity import Severity
 
 Look = Callable[[Case], Awaitable[tuple[list[Earlier], list[str]]]]
-"""Finds the earlier occurrences of a case's alertname and namespace, newest first, and what else began around it.
+"""Finds earlier occurrences of the alertname and namespace of a case, newest first, and what else began around it.
 
 Raises: StorageUnavailable, QueryTimeout."""
 

@@ -1,7 +1,7 @@
-"""Rows as domain values, and domain values as rows: alike on both databases.
+"""Rows as domain values, and domain values as rows, for both databases.
 
-Rows of a session have attributes, and its times and JSON are converted. Rows of a driver, which the recorder and the
-searches read, are looked at by column name; their times are as the database keeps them.
+A row of a session has attributes, with times and JSON converted. A row of a driver, which the recorder and the searches
+read, has columns by name, with times as the database keeps them.
 """
 
 from collections.abc import Callable
@@ -32,16 +32,16 @@ _decode = msgspec.json.Decoder().decode
 _decode_texts = msgspec.json.Decoder(dict[str, str]).decode
 
 Stored = Callable[[datetime | None], Any]
-"""Makes a time what the database keeps."""
+"""Turns a time into the value that the database keeps."""
 
 
 def _time(value: Any) -> Any:
-    """A stored time, or none, whichever database it came from."""
+    """The time in a column of either database, or None."""
     return from_us(value) if isinstance(value, int) else value
 
 
 def verdict_of(row: Row) -> KeptVerdict:
-    """What a row of `classifications` says."""
+    """The verdict in a row of `classifications`."""
     return KeptVerdict(row.id, row.shape, row.fingerprint, row.verdict)
 
 
@@ -63,12 +63,12 @@ def classification_row(verdict: KeptVerdict) -> dict[str, Any]:
 
 
 def unanswered_of(row: Row) -> Unanswered:
-    """A target that knows of an alert and not what it means; `labels` and `annotations` are the alert's."""
+    """A target that was notified without a classification; `labels` and `annotations` are those of the alert."""
     return Unanswered(row.fingerprint, row.starts_at, row.target, row.labels, row.annotations)
 
 
 def alert_of(row: Any) -> StoredAlert:
-    """A driver's row of `alerts`."""
+    """The alert in a driver's row of `alerts`."""
     fingerprint, scope = split_scope(row["fingerprint"])
     return StoredAlert(
         id=occurrence_id(row["fingerprint"], _microseconds(row["starts_at"])),
@@ -98,7 +98,7 @@ def alert_of(row: Any) -> StoredAlert:
 
 
 def event_of(row: Any) -> StoredEvent:
-    """A driver's row of an event, with its receipt if one brought it."""
+    """The event in a driver's row of `events`, with the columns of its receipt, if it has one."""
     return StoredEvent(
         kind=row["kind"],
         at=_time(row["at"]),
@@ -112,7 +112,7 @@ def event_of(row: Any) -> StoredEvent:
 
 
 def leased_of(row: Any, *, target: str, until: datetime) -> Leased:
-    """A delivery as its sender takes it, from a driver's row of each database's own lease."""
+    """A delivery for the worker that sends it, from the row of a lease on either database."""
     is_resolved = row["event"] in ENDINGS
     fingerprint, scope = split_scope(row["fingerprint"])
     created_at = _time(row["created_at"])
@@ -150,7 +150,7 @@ def _meaning(verdict: str | None, enrichment: str | None) -> dict[str, Any]:
 
 
 def delivery_of(row: Row) -> StoredDelivery:
-    """A row of `delivery_queue` or `deliveries`."""
+    """The delivery in a row of `delivery_queue` or `deliveries`."""
     return StoredDelivery(
         id=row.id,
         occurrence_id=occurrence_id(row.fingerprint, to_us(row.starts_at)),
@@ -170,12 +170,12 @@ def delivery_of(row: Row) -> StoredDelivery:
 
 
 def quarantined_of(row: Row) -> QuarantinedAlert:
-    """A row of `quarantine`."""
+    """The refused alert in a row of `quarantine`."""
     return QuarantinedAlert(**row._asdict() | {"raw": row.raw.decode("utf-8", "replace")})
 
 
 def _microseconds(time: Any) -> int:
-    """A stored time as microseconds, whichever database it came from."""
+    """The time in a column of either database, as microseconds."""
     return time if isinstance(time, int) else to_us(time)
 
 
@@ -202,7 +202,7 @@ def occurrence_of(row: Any) -> Occurrence:
 
 
 def first_sighting(row: Any, *, received_at: datetime) -> Sighting:
-    """What was first said of an occurrence, as a sighting, from a driver's whole row of `alerts`."""
+    """The first sighting of an occurrence, from a driver's whole row of `alerts`."""
     return stored_sighting(
         row["fingerprint"],
         _time(row["starts_at"]),
@@ -215,13 +215,13 @@ def first_sighting(row: Any, *, received_at: datetime) -> Sighting:
 
 
 def known_of(row: Any, *, notified: list[str]) -> StoredOccurrence:
-    """What is known of an occurrence and who was told of it, from a driver's whole row of `alerts`."""
+    """An occurrence and its notified targets, from a driver's whole row of `alerts`."""
     first = first_sighting(row, received_at=_time(row["timestamp"]))
     return StoredOccurrence(_microseconds(row["starts_at"]), occurrence_of(row), first, notified)
 
 
 def alert_row(sighting: Sighting, entry: Entry, *, stored: Stored) -> tuple[Any, ...]:
-    """A row of `alerts`; `sighting` began it. A later release may add columns behind these."""
+    """A row of `alerts`; `sighting` began the occurrence. A later release may add columns behind these."""
     now = entry.occurrence
     alert, labels = sighting.alert, sighting.alert.labels
     annotations = (
@@ -257,7 +257,7 @@ def alert_row(sighting: Sighting, entry: Entry, *, stored: Stored) -> tuple[Any,
 
 
 def occurrence_values(now: Occurrence, *, stored: Stored) -> tuple[Any, ...]:
-    """What of a row of `alerts` changes with its occurrence, in the order of the statements that update it."""
+    """The columns of `alerts` that change with an occurrence, in the order of the statements that update them."""
     return (
         now.status,
         now.content_hash,

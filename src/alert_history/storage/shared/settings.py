@@ -1,4 +1,4 @@
-"""Settings that all replicas share: what an operator switched, whose turn it is, what was seen last."""
+"""Settings that all replicas share: switches of operators, the turn to ask, what was seen last."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ _WRITE = _INSERT.on_conflict_do_update(
 
 
 TURN_SETTING = "reconcile_turn"
-"""Which replica asks what fires, and until when: the setting by which replicas take turns."""
+"""The setting by which replicas take turns to ask what fires: which replica has the turn, and until when."""
 
 
 class SharedSettings:
@@ -36,7 +36,7 @@ class SharedSettings:
 
 
 async def read_setting(session: Session, name: str) -> Any:
-    """A setting's value, or None."""
+    """The value of a setting, or None."""
     rows = await session.fetch(_READ, wanted=name)
     return rows[0].value if rows else None
 
