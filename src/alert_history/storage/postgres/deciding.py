@@ -1,4 +1,4 @@
-"""PostgreSQL: what is known of label sets, locked and read for decisions; and what was decided, written."""
+"""PostgreSQL: locks and reads what decisions need to know of label sets, and writes decisions."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -30,9 +30,9 @@ _ANOTHER_DECIDES = "somebody else decides about one of these alerts"
 
 
 async def lock_known(connection: Connection, fingerprints: Sequence[str], *, may_wait: bool = True) -> dict[str, Known]:
-    """What is known of these label sets, their standings locked in order; those without a standing are left out.
+    """What is known of label sets, their standings locked in order; a label set without a standing is left out.
 
-    Raises: asyncpg.LockNotAvailableError if somebody holds one and it may not wait.
+    Raises: asyncpg.LockNotAvailableError if another writer holds a standing and `may_wait` is false.
     """
     if not fingerprints:
         return {}
@@ -64,7 +64,7 @@ async def _newest(connection: Connection, standings: Mapping[str, Standing], *, 
 
 
 async def recall(connection: Connection, fingerprints: Sequence[str]) -> dict[str, Known]:
-    """What the history holds of label sets whose standings were forgotten, or never made."""
+    """What the history holds of label sets without a standing, be it forgotten or never made."""
     if not fingerprints:
         return {}
     known: dict[str, list[StoredOccurrence]] = {}
@@ -77,7 +77,7 @@ async def recall(connection: Connection, fingerprints: Sequence[str]) -> dict[st
 
 
 async def open_before(connection: Connection, older: Mapping[str, str]) -> dict[str, str]:
-    """Of alerts of a Grafana those that a release before ours left open, under the fingerprint that it gave them."""
+    """The alerts of a Grafana that an older release left open, with the fingerprint of the older release."""
     if not older:
         return {}
     open_fingerprints = {row[0] for row in await connection.fetch(sql.OPEN_GRAFANA, sorted(set(older.values())))}
@@ -87,7 +87,7 @@ async def open_before(connection: Connection, older: Mapping[str, str]) -> dict[
 async def fetch_occurrences(
     connection: Connection, statement: str, fingerprints: Sequence[str]
 ) -> list[StoredOccurrence]:
-    """Occurrences as they are kept, by fingerprint and key, each with the targets that were told of it."""
+    """Stored occurrences by fingerprint and key, each with its notified targets."""
     rows = await connection.fetch(statement, sorted(fingerprints))
     notified: dict[Key, list[str]] = {(row["fingerprint"], row["starts_at"]): [] for row in rows}
     if notified:
@@ -132,7 +132,7 @@ async def write_and_tell(connection: Connection, decisions: Sequence[Decision], 
 
 
 async def mute(connection: Connection, events: Iterable[Event]) -> None:
-    """Remember in the standings what is silenced or inhibited: nobody says anything of it, and still it fires."""
+    """Remember in the standings which alerts are silenced or inhibited: they fire, and no sender repeats them."""
     mutings = muting(events)
     if not mutings:
         return

@@ -1,8 +1,7 @@
-"""PostgreSQL: what an alert means, said to the targets that know of it.
+"""PostgreSQL: follow-ups, which say what an alert means to targets that know the alert.
 
-The event goes into a timeline, and timelines are kept another way on each database. All that were told are looked up
-in one statement: by keys, since with an OFFSET no join is made of what is looked up, whatever the planner believes of
-the tables' sizes.
+The event goes into a timeline, and each database keeps timelines its own way. One statement looks up all targets by
+key: an OFFSET keeps the planner from making a join of a look-up, whatever sizes the tables seem to have.
 """
 
 from collections.abc import Sequence
@@ -56,7 +55,7 @@ async def _follow_up(
         for fingerprint, starts_at, _ in to_notify
     }
     await connection.execute(sql.INSERT_NOTES, *zip(*map(event_row, events.values()), strict=True))
-    # Whoever tells the same has added the same events, so from here on one of us waited for the other: look again.
+    # A replica that does the same has added the same events, so one of the two waited for the other: look again.
     to_notify = await _to_notify(connection, verdict, columns)
     queue = [
         follow_up_delivery(events[f, s], target, shape=verdict.shape) for f, s, target in to_notify if (f, s) in events
@@ -68,6 +67,6 @@ async def _follow_up(
 async def _to_notify(
     connection: Connection, verdict: KeptVerdict, columns: list[Any]
 ) -> list[tuple[str, datetime, str]]:
-    """The targets that are still to be told, each with its alert."""
+    """The targets that are still to be notified, each with its alert."""
     rows = await connection.fetch(_TO_NOTIFY, *columns, verdict.verdict.classification.at)
     return [(row[0], row[1], row[2]) for row in rows]

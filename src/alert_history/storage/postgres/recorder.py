@@ -37,15 +37,15 @@ _TRANSIENT = (
     asyncpg.DeadlockDetectedError,
     asyncpg.LockNotAvailableError,
     asyncpg.SerializationError,
-    asyncpg.CheckViolationError,  # a row on its way to the default partition, whose own was attached meanwhile
-    asyncpg.UniqueViolationError,  # an occurrence is there whose standing is not: code of the release before wrote it
+    asyncpg.CheckViolationError,  # a row goes to the default partition, while its own partition was attached
+    asyncpg.UniqueViolationError,  # an older release wrote an occurrence without a standing
 )
 _SEEN = 20_000
 _KNOWN_BODIES = 5_000
 
 
 class PostgresRecorder:
-    """Keeps batches. Remembers alerts it has seen lately, as a hint which statement to try first, never as truth."""
+    """Keeps batches. Remembers alerts seen lately, as a hint which statement to try first, and never as truth."""
 
     def __init__(self, connections: Connections, *, router: Router | None, rules: Rules) -> None:
         self._connections = connections
@@ -108,7 +108,7 @@ class PostgresRecorder:
         remember(self._seen, seen, limit=_SEEN)
 
     def _new_bodies(self, receipts: Iterable[Receipt]) -> dict[tuple[bytes, datetime], bytes]:
-        """Compressed bodies not stored yet today: a repeated notification is the same bytes again."""
+        """The compressed bodies that are new today: a repeated notification has the same bytes."""
         bodies: dict[tuple[bytes, datetime], bytes] = {}
         for receipt in receipts:
             key = (receipt.body_sha256, day_of(receipt.received_at))
@@ -118,7 +118,7 @@ class PostgresRecorder:
 
 
 def day_of(time: datetime) -> datetime:
-    """Midnight UTC before it."""
+    """The midnight before a time, UTC."""
     return datetime(time.year, time.month, time.day, tzinfo=UTC)
 
 
@@ -150,7 +150,7 @@ async def _keep_silences(connection: Connection, receipts: Sequence[Receipt]) ->
 
 
 async def _keep_notes(connection: Connection, receipts: Sequence[Receipt]) -> PlacedNotes:
-    """Keep the notes as events of their occurrences, and those whose alert nobody knows in quarantine."""
+    """Keep notes as events of their occurrences; the quarantine keeps notes of unknown alerts."""
     notes = [(receipt, note) for receipt in receipts for note in scoped_notes(receipt)]
     if not notes:
         return PlacedNotes()
@@ -176,7 +176,7 @@ async def _keep_notes(connection: Connection, receipts: Sequence[Receipt]) -> Pl
 
 
 def _key_of(known: Mapping[str, Known], note: Note) -> datetime | None:
-    """The key of the occurrence that a note is about, as the standings or the note itself say; None: the newest."""
+    """The key of the occurrence of a note, from the standings or from the note itself; None: the newest."""
     label_set = known.get(note.fingerprint)
     key_us = None if label_set is None else key_of_note(label_set.standing, note)
     return note.starts_at if key_us is None else from_us(key_us)

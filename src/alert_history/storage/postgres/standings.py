@@ -1,4 +1,4 @@
-"""PostgreSQL: what the passing of time does to what is claimed. What another replica holds is left to it."""
+"""PostgreSQL: what the passing of time changes in claims. A label set that another replica holds is left to it."""
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -26,7 +26,7 @@ _MICROSECOND = timedelta(microseconds=1)
 _UNCLAIMED = """
 SELECT DISTINCT fingerprint FROM alerts WHERE claim IS NULL AND status = 'firing' ORDER BY fingerprint LIMIT $1
 """
-# What a pod of the release before was told to be over, of what a pod of ours has open: for while a deployment rolls.
+# Occurrences that a pod of an older release ended, while a pod of ours has them open: as long as a deployment rolls.
 _ENDED_BESIDE = """
 SELECT DISTINCT a.fingerprint FROM alerts a JOIN standings s ON s.fingerprint = a.fingerprint
 WHERE a.timestamp > $1 AND a.claim IS NULL AND a.status = 'resolved' AND s.closed_at IS NULL LIMIT $2
@@ -76,7 +76,7 @@ _CONFLICTS = "SELECT count(*) FROM standings WHERE conflict_at > now() - $1::int
 
 
 class PostgresStandings:
-    """See `ports.Standings`. Remembers how far it has read, so that survivors are not read again."""
+    """See `ports.Standings`. Remembers how far it has read, so it reads a standing that stays once."""
 
     def __init__(self, connections: Connections, *, router: Router | None, rules: Rules) -> None:
         self._connections = connections
@@ -173,7 +173,7 @@ class PostgresStandings:
         *,
         now: datetime,
     ) -> int:
-        """Decide for those whose standings nobody holds, and write it; of how many that was news."""
+        """Decide for label sets whose standings no other writer holds, and write; returns how many had news."""
         if not fingerprints:
             return 0
         async with connection.transaction():
@@ -194,7 +194,7 @@ async def adopt_label_set(
     router: Router | None,
     is_dry_run: bool = False,
 ) -> Decision | None:
-    """Make a standing of what is kept, or add it to the one that is there; None where nothing is. In a transaction."""
+    """Make a standing of the stored occurrences, or add them to the standing; None without any. In a transaction."""
     if not is_dry_run:
         await connection.execute(INSERT_STANDING, fingerprint)
     known = await lock_known(connection, [fingerprint])
@@ -213,7 +213,7 @@ async def adopt_label_set(
 
 
 async def add_first(connection: Connection, known: Mapping[str, Known], *, now: datetime) -> None:
-    """Add what was first said of the newest occurrence of each."""
+    """Add the first sighting of the newest occurrence of each label set."""
     keys = [
         (fingerprint, from_us(label_set.standing.newest_key_us))
         for fingerprint, label_set in sorted(known.items())
