@@ -1,4 +1,4 @@
-"""SQLite: old history as rows, for an archive. It runs beside the service, so no step is longer than a commit."""
+"""SQLite: old history as rows, for an archive. It runs beside the service, so each step is as short as a commit."""
 
 import asyncio
 import fcntl
@@ -62,13 +62,13 @@ class SqliteArchivable:
         return await self._connections.write(_put, shape, entries=entries)
 
     async def make_room(self, shape: Shape, day: date) -> None:  # noqa: ARG002  # the port's shape
-        """Nothing has to be made ready in a file."""
+        """Do nothing: a file has no partitions."""
         await asyncio.sleep(0)
 
 
 @contextmanager
 def _lock(path: Path) -> Iterator[None]:
-    """The file stays, because whoever removed it might pull it from under the next one."""
+    """Lock a file. The file stays, because a process that removed it might take it from the next process."""
     with path.open("wb") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -78,7 +78,7 @@ def _lock(path: Path) -> Iterator[None]:
 
 
 def _age(shape: Shape, before: datetime) -> tuple[str, list[Any]]:
-    """The condition that a row is old, and its arguments; the key's own order bounds what is looked at."""
+    """The condition for old rows, and its arguments; the order of the key bounds how many rows are looked at."""
     limit = to_us(before)
     if shape is ALERTS:
         age = f"t.id < ? AND t.last_received_at < ? AND t.status <> 'firing' AND NOT EXISTS ({_QUEUED})"
@@ -156,7 +156,7 @@ def _drop(connection: sqlite3.Connection, shape: Shape, *, entries: Sequence[Ent
 
 
 def _drop_occurrence(connection: sqlite3.Connection, entry: Entry) -> bool:
-    """Whether it was still what the entry says, and so is gone."""
+    """Delete an occurrence that is still as its entry; returns whether it was."""
     key = ALERTS.values(entry.row, ("starts_at", "fingerprint"))
     row = connection.execute(
         """SELECT t.*, (SELECT count(*) FROM events e WHERE e.alert_id = t.id) AS events
@@ -183,7 +183,7 @@ def _put(connection: sqlite3.Connection, shape: Shape, *, entries: Sequence[Entr
 
 
 def _insert(connection: sqlite3.Connection, shape: Shape, row: Row) -> int:
-    """1 if it is new."""
+    """Insert a row; returns 1 for a new row."""
     values = [_to_file(value, column.kind) for value, column in zip(row, shape.stored, strict=True)]
     if shape is BODIES:
         values[-1] = compress(values[-1], _BODY_LEVEL)

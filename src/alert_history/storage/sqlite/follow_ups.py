@@ -1,6 +1,6 @@
-"""SQLite: what an alert means, said to the targets that know of it.
+"""SQLite: follow-ups, which say what an alert means to targets that know the alert.
 
-The event goes into a timeline, and timelines are kept another way on each database.
+The event goes into a timeline, and each database keeps timelines its own way.
 """
 
 import sqlite3

@@ -1,7 +1,7 @@
 """SQLite: what the history knows of an alert, at a bounded cost.
 
 Ids follow the time of arrival, so `alert_terms` gives the newest rows of an alertname first; a `+` keeps the planner
-from another way. What has no alertname has no past.
+from other ways. An alert without an alertname has no past.
 """
 
 import sqlite3
@@ -46,7 +46,7 @@ class SqlitePast:
 
 
 def _read(connection: sqlite3.Connection, case: Case) -> tuple[list[Earlier], list[str]]:
-    """The earlier occurrences, newest first, and what else began around it."""
+    """The earlier occurrences, newest first, and the alertnames of others that began around the same time."""
     name, namespace, start = case.labels.get("alertname", ""), case.labels.get("namespace", ""), case.starts_at
     received = _id_at(start + AROUND + LATE)
     month = (start - LOOKS_BACK, start)

@@ -1,6 +1,6 @@
-"""SQLite: what sets the history right. One writer at a time, so nobody gets in between.
+"""SQLite: corrects the history. There is one writer at a time, so no other writer gets in between.
 
-Standings are read in the writer's thread, too: the newest ones lie in a log that only it has an index of.
+The thread that writes reads standings, too: the newest standings lie in a log, and only this thread has its index.
 """
 
 import sqlite3
@@ -52,7 +52,7 @@ class SqliteReconciling:
         self._rules = rules
 
     async def read_open(self) -> AsyncIterator[list[OpenLabelSet]]:
-        """See `ports.Reconciling.read_open`. Page after page by id, so that no snapshot lasts."""
+        """See `ports.Reconciling.read_open`. Reads page after page by id, so that no snapshot lasts long."""
         after = -1
         while True:
             page, after = await self._connections.write(self._read_open, after)
@@ -93,7 +93,7 @@ class SqliteReconciling:
         return await self._connections.write(self._conflicts, since, limit=limit)
 
     def _read_open(self, connection: sqlite3.Connection, after: int) -> tuple[list[OpenLabelSet], int]:
-        """A page of what is open and has a standing, and the id after which the next one begins; -1: there is none."""
+        """A page of open label sets with a standing, and the id after which the next page begins; -1: the last page."""
         self._log.catch_up(connection)
         rows = connection.execute(_OPEN, (after, _PAGE_ROWS)).fetchall()
         texts = self._log.find(connection, {row["fingerprint"] for row in rows})
@@ -142,7 +142,7 @@ class SqliteReconciling:
         return [decision for decision in decisions if decision is not None]
 
     def _known(self, connection: sqlite3.Connection, fingerprint: str, *, now: datetime) -> Known | None:
-        """What is known of a label set, as its standing or the history has it."""
+        """What is known of a label set, from its standing or from the history."""
         return known_with_first(connection, fingerprint, self._log, now=now) or recall(connection, fingerprint)
 
     def _conflicts(self, connection: sqlite3.Connection, since: datetime, *, limit: int) -> list[Conflict]:

@@ -65,7 +65,7 @@ class SqliteStandings:
         return await self._connections.write(self._adopt, now, limit=limit)
 
     async def let_pass(self, now: datetime, *, stale_after: Mapping[str, int] | None, limit: int = 500) -> int:
-        """See `ports.Standings.let_pass`. Looks before it takes the write lock: mostly there is nothing."""
+        """See `ports.Standings.let_pass`. Looks before it takes the write lock, because mostly nothing is due."""
         if stale_after is None and not await self._connections.read(_is_due, now):
             return 0
         return await self._connections.write(self._let_pass, now, stale_after=stale_after, limit=limit)
@@ -149,7 +149,7 @@ def _is_due(connection: sqlite3.Connection, now: datetime) -> bool:
 def known_with_first(
     connection: sqlite3.Connection, fingerprint: str, log: StandingLog, *, now: datetime
 ) -> Known | None:
-    """What is known of a label set, with what was first said of its newest occurrence."""
+    """What is known of a label set, with the first sighting of its newest occurrence."""
     known = find_known(connection, [fingerprint], log).get(fingerprint)
     if known is None or known.newest is None or known.standing.newest_key_us is None:
         return known
@@ -177,7 +177,7 @@ def adopt_label_set(
     router: Router | None,
     is_dry_run: bool = False,
 ) -> Decision | None:
-    """Make a standing of what is kept, or add it to the one that is there; None where nothing is."""
+    """Make a standing of the stored occurrences, or add them to the standing; None without any."""
     term = sql.fingerprint_term(fingerprint)
     rows = connection.execute(_OCCURRENCES, (term, fingerprint) * 2).fetchall()
     if not rows:
