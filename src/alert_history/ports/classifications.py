@@ -56,7 +56,7 @@ class Classifications(Protocol):
         """The shapes that this owner alone may ask about until then. Other owners ask about the rest."""
         ...
 
-    async def keep(self, kept: Sequence[KeptVerdict], *, now: datetime) -> int:
+    async def keep(self, verdicts: Sequence[KeptVerdict], *, now: datetime) -> int:
         """Keep verdicts, end their claims and let waiting deliveries go, in one transaction; returns how many went."""
         ...
 
@@ -67,7 +67,9 @@ class Classifications(Protocol):
         """
         ...
 
-    async def follow_up(self, kept: KeptVerdict, *, told: Sequence[tuple[str, datetime, str]], now: datetime) -> int:
+    async def follow_up(
+        self, verdict: KeptVerdict, *, targets: Sequence[tuple[str, datetime, str]], now: datetime
+    ) -> int:
         """Notify targets of what their alert means (fingerprint, start, target), with a `classified` event.
 
         Replicas that do the same at once notify each target once. A target that knows an equally new classification is

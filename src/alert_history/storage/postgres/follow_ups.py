@@ -35,17 +35,19 @@ class PostgresFollowUp:
     def __init__(self, connections: Connections) -> None:
         self._connections = connections
 
-    async def __call__(self, verdict: KeptVerdict, *, told: Sequence[tuple[str, datetime, str]], now: datetime) -> int:
+    async def __call__(
+        self, verdict: KeptVerdict, *, targets: Sequence[tuple[str, datetime, str]], now: datetime
+    ) -> int:
         """See `ports.Classifications.follow_up`."""
         with storage_errors():
             async with self._connections.deliverer() as connection, connection.transaction():
-                return await _follow_up(connection, verdict, told=told, now=now)
+                return await _follow_up(connection, verdict, targets=targets, now=now)
 
 
 async def _follow_up(
-    connection: Connection, verdict: KeptVerdict, *, told: Sequence[tuple[str, datetime, str]], now: datetime
+    connection: Connection, verdict: KeptVerdict, *, targets: Sequence[tuple[str, datetime, str]], now: datetime
 ) -> int:
-    columns = list(zip(*sorted(told), strict=True))
+    columns = list(zip(*sorted(targets), strict=True))
     await connection.execute(_TAKE_ALONG, verdict.shape, *columns)
     to_notify = await _to_notify(connection, verdict, columns)
     if not to_notify:

@@ -139,7 +139,7 @@ class FollowUp(Protocol):
     """The part of `Classifications.follow_up` that is different on each database: it adds an event to a timeline."""
 
     def __call__(
-        self, verdict: KeptVerdict, *, told: Sequence[tuple[str, datetime, str]], now: datetime
+        self, verdict: KeptVerdict, *, targets: Sequence[tuple[str, datetime, str]], now: datetime
     ) -> Awaitable[int]:
         """See `ports.Classifications.follow_up`."""
         ...
@@ -172,11 +172,13 @@ class SharedClassifications:
             return 0
         return await self._database.write(_let_go, shapes, unenriched=unenriched, now=now)
 
-    async def follow_up(self, verdict: KeptVerdict, *, told: Sequence[tuple[str, datetime, str]], now: datetime) -> int:
+    async def follow_up(
+        self, verdict: KeptVerdict, *, targets: Sequence[tuple[str, datetime, str]], now: datetime
+    ) -> int:
         """See `ports.Classifications.follow_up`."""
-        if not told:
+        if not targets:
             return 0
-        return await self._follow_up(verdict, told=told, now=now)
+        return await self._follow_up(verdict, targets=targets, now=now)
 
     async def unanswered(self, *, since: datetime) -> list[Unanswered]:
         """See `ports.Classifications.unanswered`."""

@@ -29,16 +29,18 @@ class SqliteFollowUp:
     def __init__(self, connections: Connections) -> None:
         self._connections = connections
 
-    async def __call__(self, verdict: KeptVerdict, *, told: Sequence[tuple[str, datetime, str]], now: datetime) -> int:
+    async def __call__(
+        self, verdict: KeptVerdict, *, targets: Sequence[tuple[str, datetime, str]], now: datetime
+    ) -> int:
         """See `ports.Classifications.follow_up`."""
-        return await self._connections.write(_follow_up, verdict, told=told, now=now)
+        return await self._connections.write(_follow_up, verdict, targets=targets, now=now)
 
 
 def _follow_up(
-    connection: sqlite3.Connection, verdict: KeptVerdict, *, told: Sequence[tuple[str, datetime, str]], now: datetime
+    connection: sqlite3.Connection, verdict: KeptVerdict, *, targets: Sequence[tuple[str, datetime, str]], now: datetime
 ) -> int:
     queued = 0
-    for fingerprint, starts_at, target in told:
+    for fingerprint, starts_at, target in targets:
         key = (to_us(starts_at), fingerprint)
         connection.execute(_TAKE_ALONG, (verdict.shape, *key, target))
         alert = connection.execute(_IS_FIRING, key).fetchone()
