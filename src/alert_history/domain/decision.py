@@ -229,7 +229,7 @@ def _heed(standing: Standing, newest: Occurrence) -> None:
 
 
 def claim_of_occurrence(occurrence: Occurrence, start_us: int) -> Claim:
-    """The claim that holds open what a release before ours kept: it did not keep who made it."""
+    """The claim that holds open an occurrence of an older release, which did not keep its sender."""
     until_us = None if occurrence.expires_at is None else to_us(occurrence.expires_at)
     last_us = to_us(occurrence.last_received_at)
     return Claim(UNKNOWN_SENDER, start_us, until_us, start_us, last_us, occurrence.content_hash)
@@ -285,7 +285,7 @@ def _count(newest: Entry, sighting: Sighting, *, is_repeat: bool) -> None:
 
 
 def take_steps(decision: Decision, steps: Iterable[Step], known: Known, *, at: datetime) -> None:
-    """The steps that time makes; nobody said anything."""
+    """The steps that time alone makes, without a word of a sender."""
     for step in steps:
         _take_step(decision, step, known.first, at=at)
 

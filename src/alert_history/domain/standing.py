@@ -1,7 +1,7 @@
 """A standing: all that is claimed of one label set now, and how its last firings ended.
 
 There is one for each scope and fingerprint, and it holds at most one open firing. Holds what can be read off it; what
-changes it stands in `hearing` (somebody says something), `lapsing` (nobody does) and `reconciling` (a poll does).
+changes it stands in `hearing` (a sender says something), `lapsing` (all are silent) and `reconciling` (a poll).
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -21,7 +21,7 @@ DEFAULT_GROUP_INTERVAL_US = 5 * MINUTE_US
 
 
 class Rules(msgspec.Struct, frozen=True):
-    """What is set for all: how long who fell silent may come back, and how long nobody may hear of a witness's word.
+    """Settings for all label sets: how long a silent sender may come back, and how long a witness may be silent.
 
     `stale_after_us` is None where it is learnt. 0 for `stale_ends_after_us`: never. `retention_us` is how long history
     is kept, None for ever: what has no sign for three quarters of it ends before it is dropped.
@@ -33,7 +33,7 @@ class Rules(msgspec.Struct, frozen=True):
     retention_us: int | None = None
 
     def ends_unheard_us(self, last_sign_us: int) -> int | None:
-        """When a firing without a further sign ends, whoever holds it: before its history is dropped."""
+        """When a firing without a further sign ends, before its history is dropped, whichever claim holds it."""
         return None if self.retention_us is None else last_sign_us + self.retention_us * 3 // 4
 
     def silence_us(self, learnt_us: int | None, unseen_us: int) -> int:
