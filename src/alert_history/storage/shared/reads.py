@@ -27,7 +27,6 @@ from sqlalchemy import (
 )
 
 from alert_history.domain.alert import is_fingerprint
-from alert_history.domain.microseconds import from_us
 from alert_history.domain.speaker import SCOPE_MARK
 from alert_history.domain.standing import EndedBy
 from alert_history.errors import InvalidQuery
@@ -232,11 +231,6 @@ def compiled(statement: Select[Any], dialect: Dialect) -> tuple[str, list[Any]]:
         value = made.params[name]
         arguments.append(processors[name](value) if name in processors else value)
     return str(made), arguments
-
-
-def time_of(value: Any) -> datetime | None:
-    """The time in a column of either database."""
-    return from_us(value) if isinstance(value, int) else value
 
 
 def bounded(counted: int) -> tuple[int, bool]:

@@ -35,7 +35,7 @@ Stored = Callable[[datetime | None], Any]
 """Turns a time into the value that the database keeps."""
 
 
-def _time(value: Any) -> Any:
+def time_of(value: Any) -> Any:
     """The time in a column of either database, or None."""
     return from_us(value) if isinstance(value, int) else value
 
@@ -79,11 +79,11 @@ def alert_of(row: Any) -> StoredAlert:
         status=row["status"],
         labels=_decode_texts(row["labels"]),
         annotations=_decode_texts(row["annotations"]),
-        starts_at=_time(row["began_at"]) or _time(row["starts_at"]),
-        ends_at=_time(row["ends_at"]),
-        expires_at=_time(row["expires_at"]),
-        timestamp=_time(row["timestamp"]),
-        last_received_at=_time(row["last_received_at"]),
+        starts_at=time_of(row["began_at"]) or time_of(row["starts_at"]),
+        ends_at=time_of(row["ends_at"]),
+        expires_at=time_of(row["expires_at"]),
+        timestamp=time_of(row["timestamp"]),
+        last_received_at=time_of(row["last_received_at"]),
         repeat_count=row["repeat_count"],
         generator_url=row["generator_url"],
         source=row["source"],
@@ -93,7 +93,7 @@ def alert_of(row: Any) -> StoredAlert:
         state=state_of(row["status"], row["unconfirmed"]),
         state_reason=row["unconfirmed"],
         ended_by=ended_by_of(row["status"], row["ended_by"]),
-        confirmed_at=confirmed_of(row["status"], _time(row["confirmed_at"]), _time(row["last_received_at"])),
+        confirmed_at=confirmed_of(row["status"], time_of(row["confirmed_at"]), time_of(row["last_received_at"])),
     )
 
 
@@ -101,7 +101,7 @@ def event_of(row: Any) -> StoredEvent:
     """The event in a driver's row of `events`, with the columns of its receipt, if it has one."""
     return StoredEvent(
         kind=row["kind"],
-        at=_time(row["at"]),
+        at=time_of(row["at"]),
         receipt_id=row["receipt_id"],
         source=row["source"],
         receiver=row["receiver"],
@@ -115,7 +115,7 @@ def leased_of(row: Any, *, target: str, until: datetime) -> Leased:
     """A delivery for the worker that sends it, from the row of a lease on either database."""
     is_resolved = row["event"] in ENDINGS
     fingerprint, scope = split_scope(row["fingerprint"])
-    created_at = _time(row["created_at"])
+    created_at = time_of(row["created_at"])
     alert = Outgoing(
         occurrence_id=occurrence_id(row["fingerprint"], _microseconds(row["starts_at"])),
         fingerprint=fingerprint,
@@ -123,8 +123,8 @@ def leased_of(row: Any, *, target: str, until: datetime) -> Leased:
         event=row["event"],
         labels=_decode(row["labels"] or "{}"),
         annotations=_decode(row["annotations"] or "{}"),
-        starts_at=_time(row["began_at"]) or _time(row["starts_at"]),
-        ends_at=_time(row["ends_at"]) if is_resolved else None,
+        starts_at=time_of(row["began_at"]) or time_of(row["starts_at"]),
+        ends_at=time_of(row["ends_at"]) if is_resolved else None,
         at=created_at,
         generator_url=row["generator_url"] or "",
         receiver=row["receiver"] or "",
@@ -133,7 +133,7 @@ def leased_of(row: Any, *, target: str, until: datetime) -> Leased:
         details=_decode(row["details"] or "{}"),
         external_id=row["known_as"],
         scope=scope,
-        confirmed_at=_time(row["confirmed_at"]) if is_resolved else None,
+        confirmed_at=time_of(row["confirmed_at"]) if is_resolved else None,
         reason=end_reason(row["event"], row["reason"]),
         **_meaning(row["verdict"], row["enrichment"]),
     )
@@ -185,14 +185,14 @@ def occurrence_of(row: Any) -> Occurrence:
         status=row["status"],
         content_hash=row["content_hash"],
         annotations=_decode_texts(row["annotations"]),
-        ends_at=_time(row["ends_at"]),
-        expires_at=_time(row["expires_at"]),
-        last_received_at=_time(row["last_received_at"]),
+        ends_at=time_of(row["ends_at"]),
+        expires_at=time_of(row["expires_at"]),
+        last_received_at=time_of(row["last_received_at"]),
         repeat_count=row["repeat_count"],
         event_count=row["event_count"],
-        began_at=_time(row["began_at"]),
+        began_at=time_of(row["began_at"]),
         ended_by=row["ended_by"],
-        confirmed_at=_time(row["confirmed_at"]),
+        confirmed_at=time_of(row["confirmed_at"]),
         unconfirmed=row["unconfirmed"],
         is_published=bool(row["is_published"]),
         claim=row["claim"] or 0,
@@ -205,7 +205,7 @@ def first_sighting(row: Any, *, received_at: datetime) -> Sighting:
     """The first sighting of an occurrence, from a driver's whole row of `alerts`."""
     return stored_sighting(
         row["fingerprint"],
-        _time(row["starts_at"]),
+        time_of(row["starts_at"]),
         labels=_decode_texts(row["labels"]),
         occurrence=occurrence_of(row),
         generator_url=row["generator_url"],
@@ -216,7 +216,7 @@ def first_sighting(row: Any, *, received_at: datetime) -> Sighting:
 
 def known_of(row: Any, *, notified: list[str]) -> StoredOccurrence:
     """An occurrence and its notified targets, from a driver's whole row of `alerts`."""
-    first = first_sighting(row, received_at=_time(row["timestamp"]))
+    first = first_sighting(row, received_at=time_of(row["timestamp"]))
     return StoredOccurrence(_microseconds(row["starts_at"]), occurrence_of(row), first, notified)
 
 

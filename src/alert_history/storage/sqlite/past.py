@@ -19,7 +19,7 @@ from alert_history.domain.past import (
     MOST_OF_A_NAME,
     Earlier,
 )
-from alert_history.storage.shared.reads import time_of
+from alert_history.storage.shared.rows import time_of
 from alert_history.storage.sqlite import rows as sql
 from alert_history.storage.sqlite.connection import Connections
 
