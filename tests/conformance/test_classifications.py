@@ -260,8 +260,8 @@ async def test_a_target_that_was_told_hears_the_classification_afterwards_once(s
     await _deliver(store, await _lease(store))
     kept, told = verdict(), [(alert().fingerprint, alert().starts_at, "all")]
     await store.classifications.keep([kept], now=NOW)
-    assert await store.classifications.follow_up(kept, told=told, now=NOW) == 1
-    assert await store.classifications.follow_up(kept, told=told, now=NOW) == 0
+    assert await store.classifications.follow_up(kept, targets=told, now=NOW) == 1
+    assert await store.classifications.follow_up(kept, targets=told, now=NOW) == 0
     (leased,) = await _lease(store)
     assert (leased.alert.event, leased.alert.classification) == ("classified", kept.verdict.classification)
 
@@ -272,13 +272,13 @@ async def test_a_target_that_heard_what_is_new_is_not_told_again_by_another_repl
     await _deliver(store, await _lease(store))
     kept, told = verdict(), [(alert().fingerprint, alert().starts_at, "all")]
     await store.classifications.keep([kept], now=NOW)
-    await store.classifications.follow_up(kept, told=told, now=NOW)
+    await store.classifications.follow_up(kept, targets=told, now=NOW)
     leased = await _lease(store)
-    assert await store.classifications.follow_up(kept, told=told, now=NOW) == 0  # it is being told
+    assert await store.classifications.follow_up(kept, targets=told, now=NOW) == 0  # it is being told
     await _deliver(store, leased)
-    assert await store.classifications.follow_up(kept, told=told, now=NOW) == 0
+    assert await store.classifications.follow_up(kept, targets=told, now=NOW) == 0
     newer = msgspec.structs.replace(verdict(), verdict=verdict(minutes_ago=-1).verdict)
-    assert await store.classifications.follow_up(newer, told=told, now=NOW + MINUTE) == 1
+    assert await store.classifications.follow_up(newer, targets=told, now=NOW + MINUTE) == 1
 
 
 async def test_two_replicas_that_tell_at_once_tell_a_target_once(
@@ -291,7 +291,7 @@ async def test_two_replicas_that_tell_at_once_tell_a_target_once(
     replicas = (store, await open_replica())
     for each in alerts:
         kept, told = verdict(), [(each.fingerprint, each.starts_at, "all")]
-        queued = await asyncio.gather(*(one.classifications.follow_up(kept, told=told, now=NOW) for one in replicas))
+        queued = await asyncio.gather(*(one.classifications.follow_up(kept, targets=told, now=NOW) for one in replicas))
         assert sorted(queued) == [0, 1]
 
 
@@ -300,7 +300,7 @@ async def test_a_follow_up_never_replaces_news(store: Store, wish: Wish) -> None
     await _record(store, alert())
     kept, told = verdict(), [(alert().fingerprint, alert().starts_at, "all")]
     await store.classifications.keep([kept], now=NOW)
-    assert await store.classifications.follow_up(kept, told=told, now=NOW) == 0
+    assert await store.classifications.follow_up(kept, targets=told, now=NOW) == 0
     (leased,) = await _lease(store)
     assert (leased.alert.event, leased.alert.classification) == ("fired", kept.verdict.classification)
 
@@ -310,10 +310,10 @@ async def test_a_resolve_makes_a_waiting_follow_up_pointless(store: Store, wish:
     await _record(store, alert())
     await _deliver(store, await _lease(store))
     kept, told = verdict(), [(alert().fingerprint, alert().starts_at, "all")]
-    await store.classifications.follow_up(kept, told=told, now=NOW)
+    await store.classifications.follow_up(kept, targets=told, now=NOW)
     await _record(store, alert(status="resolved", ends_at=NOW))
     assert [one.alert.event for one in await _lease(store)] == ["resolved"]
-    assert await store.classifications.follow_up(verdict(), told=told, now=NOW) == 0
+    assert await store.classifications.follow_up(verdict(), targets=told, now=NOW) == 0
 
 
 async def test_the_timeline_says_when_it_was_classified(store: Store, wish: Wish) -> None:
@@ -321,7 +321,7 @@ async def test_the_timeline_says_when_it_was_classified(store: Store, wish: Wish
     await _record(store, alert())
     await _deliver(store, await _lease(store))
     kept = verdict()
-    await store.classifications.follow_up(kept, told=[(alert().fingerprint, alert().starts_at, "all")], now=NOW)
+    await store.classifications.follow_up(kept, targets=[(alert().fingerprint, alert().starts_at, "all")], now=NOW)
     events = await store.history.timeline(id_of(alert()))
     assert [event.kind for event in events] == ["fired", "classified"]
     assert events[-1].detail is not None

@@ -56,7 +56,7 @@ LOOKED_FOR = {
 """What is looked for all the time, by an index that holds little else."""
 OTHERS = {
     (statements, "INSERT_RECEIPTS"),  # of what is given
-    (statements, "TOLD_TARGETS"),  # by an index of its own: see below
+    (statements, "NOTIFIED_TARGETS"),  # by an index of its own: see below
     (postgres_standings, "_LOAD_GROUPS"),  # of a table with a row a group
 }
 
@@ -264,7 +264,7 @@ async def test_who_was_told_of_an_alert_is_found_by_the_alert(told: Store, postg
     connection = await asyncpg.connect(postgres_url, server_settings=connections._WRITER_SETTINGS)  # noqa: SLF001
     try:
         await _empty_queue(told, connection)
-        plan = await plan_of(connection, statements.TOLD_TARGETS)
+        plan = await plan_of(connection, statements.NOTIFIED_TARGETS)
     finally:
         await connection.close()
     assert "Seq Scan" not in plan
@@ -272,7 +272,7 @@ async def test_who_was_told_of_an_alert_is_found_by_the_alert(told: Store, postg
 
 
 async def test_who_was_told_what_an_alert_means_is_found_by_the_alert(writer: "asyncpg.Connection[Any]") -> None:
-    plan = await plan_of(writer, postgres_follow_ups._TO_TELL)  # noqa: SLF001
+    plan = await plan_of(writer, postgres_follow_ups._TO_NOTIFY)  # noqa: SLF001
     assert "Seq Scan on deliveries" not in plan
     assert "Seq Scan on delivery_queue" not in plan
 
@@ -283,7 +283,7 @@ async def test_who_was_told_what_an_alert_means_is_found_by_the_alert(writer: "a
         (classifications._NEWEST, {"classifications_pkey", "idx_classifications_shape"}),  # noqa: SLF001
         (classifications._UNCLAIM, {"classification_claims_pkey"}),  # noqa: SLF001
         (classifications._LET_GO, {"idx_delivery_queue_awaited"}),  # noqa: SLF001
-        (classifications._IS_HELD, {"classification_claims_pkey", "idx_delivery_queue_awaited"}),  # noqa: SLF001
+        (classifications._IS_ANY_AWAITED, {"classification_claims_pkey", "idx_delivery_queue_awaited"}),  # noqa: SLF001
     ],
 )
 async def test_what_is_asked_of_each_classification_is_found_by_its_shape(

@@ -394,7 +394,7 @@ def test_firing_of_the_same_start_withdraws_a_resolve_that_is_held() -> None:
     story.hears(resolved(PROM_A, 150, since=0))
     assert story.hears(fires(PROM_A, 184, since=0)) == []
     assert story.waits(300) == []
-    assert story.firing.held is None
+    assert story.firing.hold is None
 
 
 def test_later_start_waits_for_the_outcome_of_a_resolve_that_is_held() -> None:

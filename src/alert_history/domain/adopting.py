@@ -11,7 +11,7 @@ import msgspec
 
 from alert_history.domain.alert import Alert, Source
 from alert_history.domain.claim import CLOCK_US, Claim, Word
-from alert_history.domain.decision import Decision, Entry, Known, claim_of_kept, settle, take_steps
+from alert_history.domain.decision import Decision, Entry, Known, claim_of_occurrence, settle, take_steps
 from alert_history.domain.hearing import end_firing
 from alert_history.domain.microseconds import from_us, to_us
 from alert_history.domain.occurrence import Occurrence, Sighting
@@ -34,7 +34,7 @@ _CLEARED = "somebody cleared it, by a clock that was slow"
 
 
 class StoredOccurrence(msgspec.Struct):
-    """An occurrence as it is kept, the targets that were told of it, and what was first said of it."""
+    """An occurrence as a store keeps it, its notified targets, and its first sighting."""
 
     key_us: int
     occurrence: Occurrence
@@ -43,12 +43,12 @@ class StoredOccurrence(msgspec.Struct):
 
     @property
     def end_us(self) -> int:
-        """When it was over; where nobody said so, its last sign."""
+        """The end of the occurrence, or else its last sign."""
         return to_us(self.occurrence.ends_at or self.occurrence.last_received_at)
 
 
 class Adoption(msgspec.Struct):
-    """What is to be written. `joined` are occurrences that turned out to be part of another: key → key."""
+    """What a store has to write. `joined` are occurrences that are part of another one: key → key."""
 
     decision: Decision
     now: datetime
@@ -106,7 +106,7 @@ def _take_in(adoption: Adoption, stored: StoredOccurrence, known: Standing, *, r
 
 
 def _ends(firing: Firing, stored: StoredOccurrence) -> bool:
-    """Whether an occurrence that is over says that what is open is, too: nobody has said since that it fires."""
+    """Whether a past occurrence ends the open firing, too, because no sender has said since that it fires."""
     return stored.end_us >= firing.start_us and firing.last_sign_us <= to_us(stored.occurrence.last_received_at)
 
 
@@ -163,7 +163,7 @@ def _begin(standing: Standing, stored: StoredOccurrence) -> None:
         standing.firing = Firing(
             stored.key_us,
             start_us,
-            [claim_of_kept(occurrence, start_us)],
+            [claim_of_occurrence(occurrence, start_us)],
             is_published=occurrence.is_published,
             notified=tuple(stored.notified),
         )
@@ -187,7 +187,7 @@ def _end(adoption: Adoption, firing: Firing, stored: StoredOccurrence, *, end_us
 
 
 def _join(adoption: Adoption, firing: Firing, stored: StoredOccurrence) -> None:
-    """The next occurrence is part of what is open: it is told as over where it fires, and its end is that of both."""
+    """Join an occurrence into the open firing: a firing occurrence is shown as over, a past one ends both."""
     occurrence = stored.occurrence
     adoption.joined[stored.key_us] = firing.key_us
     _take(adoption, stored, Step("joined", firing.key_us, firing.start_us, reason=_JOINED))
@@ -199,7 +199,7 @@ def _join(adoption: Adoption, firing: Firing, stored: StoredOccurrence) -> None:
 
 
 def _end_double(adoption: Adoption, firing: Firing, stored: StoredOccurrence) -> None:
-    """What fires twice goes on once; whoever was told of the double alone is told of what goes on."""
+    """End a double, so that one firing goes on; targets of the double alone are notified of that firing."""
     standing, occurrence = adoption.decision.standing, stored.occurrence
     last_us = to_us(occurrence.last_received_at)
     add_past(standing, Past(stored.key_us, stored.key_us, stored.key_us, "inferred", notified=tuple(stored.notified)))

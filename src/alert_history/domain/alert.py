@@ -29,7 +29,7 @@ class Alert(msgspec.Struct, frozen=True, gc=False):
 
     `fingerprint` is 16 lower-case hex digits. All times are aware UTC, to the microsecond.
     `ends_at` is set when it is resolved and only then; `expires_at` is set on a firing alert
-    that its sender must refresh (Prometheus) and is when it lapses if nobody does.
+    that its sender must refresh (Prometheus) and is when it lapses without a refresh.
     `details` holds what one source alone says (Grafana's values and links), or None. Where `is_start_given` is
     false, `starts_at` is when it was received, and it belongs to the occurrence that is firing, if one is. `reporter`
     is who says it, where one request holds what several say (the event recorder's instances).

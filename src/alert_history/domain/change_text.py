@@ -1,4 +1,4 @@
-"""What changes of an occurrence say, in words: why its start moved, why nobody confirms it, how its end is known."""
+"""Changes of an occurrence in words: why its start moved, why no sender confirms it, how its end is known."""
 
 from collections.abc import Callable, Mapping
 from typing import Any

@@ -14,13 +14,13 @@ import msgspec
 SenderKind = Literal["first_hand", "witness"]
 
 UNKNOWN_SENDER = ""
-"""Whoever made a claim that a release before ours kept."""
+"""The sender of a claim that an older release kept."""
 
 MILLISECOND_US = 1_000
 SECOND_US = 1_000_000
 MINUTE_US = 60 * SECOND_US
 CLOCK_US = 5 * MINUTE_US
-"""How far the clock may be off of who names no start."""
+"""How far the clock of a sender that names no start may be off."""
 RESENDS_PROMISED = 4
 """How many resend delays ahead Prometheus and vmalert promise."""
 
@@ -74,8 +74,8 @@ class Word(msgspec.Struct, frozen=True, gc=False):
     peer: str = ""
 
     @property
-    def told_end_us(self) -> int:
-        """The end that it tells; where it names none, its receipt."""
+    def given_end_us(self) -> int:
+        """The end that a word names, or else its receipt."""
         return self.at_us if self.end_us is None else self.end_us
 
 
@@ -110,7 +110,7 @@ class Claim(msgspec.Struct, array_like=True, gc=False):
 
     @property
     def sends_within_us(self) -> int:
-        """By when its sender must have said the same again.
+        """Within which time its sender must say the same again.
 
         Prometheus looks at each evaluation whether more than a resend delay has passed: that may be two of them.
         """
@@ -138,9 +138,9 @@ class Ended(msgspec.Struct, array_like=True, gc=False):
         return self.until_us is not None
 
 
-def is_same_start(one_us: int, other_us: int) -> bool:
-    """Whether two starts are one: senders keep milliseconds."""
-    return one_us // MILLISECOND_US == other_us // MILLISECOND_US
+def is_same_start(start_us: int, other_us: int) -> bool:
+    """Whether two starts are the same: senders keep milliseconds."""
+    return start_us // MILLISECOND_US == other_us // MILLISECOND_US
 
 
 def claim_hash(sender: str, start_us: int, end_us: int | None = None) -> int:

@@ -1,6 +1,6 @@
 """A classification: what an alert means and what to do about it, and the shape of alerts that share one.
 
-Text in it comes from a model or a person and is data: whoever shows it escapes it, nobody obeys it.
+Its text comes from a model or a person and is data: pages escape the text, and no code obeys it.
 """
 
 import re
@@ -39,7 +39,7 @@ _HEX = re.compile(r"\b(?=[0-9a-f]*\d)[0-9a-f]{8,}\b", re.IGNORECASE)
 class Classification(msgspec.Struct, frozen=True):
     """What an alert means. `confidence` is from 0 to 1; `model` is the LLM's name, `rules`, or who corrected it.
 
-    `is_noise_by_history`: when it was said, the history alone showed that nobody needs to hear of such alerts.
+    `is_noise_by_history`: the history alone showed at that time that no person needs to know of such alerts.
     """
 
     severity: Severity
@@ -72,7 +72,7 @@ class Past(msgspec.Struct, frozen=True):
     among the newest 2 000 of the alertname: where that fires more often, they are a sample of the last days.
     `brief` are those that ended by themselves within a minute; `same_hour` those that began in the same hour
     of the day (UTC). `flaps` counts its own changes in the last hour. `around` names what else began within
-    five minutes of it, at most ten. Where nobody looked, `is_known` is false and the rest says nothing.
+    five minutes of it, at most ten. If the history was not asked, `is_known` is false and the rest is empty.
     """
 
     day: int = 0
@@ -143,7 +143,7 @@ def stable_labels(labels: Mapping[str, str]) -> dict[str, str]:
     """The labels that alerts of one shape share: none that names a single pod or host, and no counting numbers.
 
     How serious a label says it is counts as it stands: p1 and p4 are two shapes. So does the alertname, which names a
-    rule: whoever calls Http404 noise has said nothing of Http500.
+    rule: a person who calls Http404 noise has said nothing of Http500.
     """
     return {name: _stable(name, value) for name, value in sorted(labels.items()) if name.lower() not in _VOLATILE}
 
@@ -167,10 +167,10 @@ def withholds(
     min_confidence: float | None,
     excludes_noise: bool,
 ) -> str | None:
-    """Why a target with these wishes isn't told; None to tell it. What nobody classified is told: better loud.
+    """Why a target with these wishes is not notified; None to notify it, as of each unclassified alert: better loud.
 
-    An alert may be written by an attacker, and its labels by the rule's owner. So what is labelled critical is never
-    withheld for a doubt, and as noise only if a person said so, or the history showed it.
+    An attacker may write an alert, while the owner of the rule writes its labels. So an alert with the label of a
+    critical one is never withheld for a doubt, and as noise only if a person said so or the history showed it.
     """
     if classification is None:
         return None

@@ -12,13 +12,13 @@ _SPLIT_LASTS_US = 10 * MINUTE_US
 _SPLITS = 3
 _SPLITS_WITHIN_US = 60 * MINUTE_US
 CONFLICT_LASTS = timedelta(days=1)
-"""How long a label set is shown as in conflict; then it is told again."""
+"""How long a label set is shown as in conflict; then a conflict is shown anew."""
 
-_TOLD_AGAIN_US = CONFLICT_LASTS // timedelta(microseconds=1)
+_SHOWN_AGAIN_US = CONFLICT_LASTS // timedelta(microseconds=1)
 
 
 def watch_split(standing: Standing, firing: Firing, word: Word) -> list[Step]:
-    """Remember that one still says what another ended and claims no more. For long, or often, it is a conflict."""
+    """Remember that a sender repeats what another sender ended. If it lasts long, or comes often, it is a conflict."""
     ended = firing.ended[-1] if firing.ended else None
     if ended is None or ended.sender == word.sender or any(c.sender == ended.sender for c in firing.claims):
         return []
@@ -33,14 +33,14 @@ def watch_split(standing: Standing, firing: Firing, word: Word) -> list[Step]:
 
 
 def is_split(firing: Firing) -> bool:
-    """Whether it has to be watched how long one still says what another has ended."""
+    """Whether a split is open, so that each repeat must be looked at: one sender goes on after another ended."""
     claim = firing.claims[0]
     ended = firing.ended[-1] if firing.ended else None
     return ended is not None and ended.sender != claim.sender and claim.last_us - ended.at_us < _SPLIT_LASTS_US
 
 
 def _conflict(standing: Standing, firing: Firing, now_us: int) -> list[Step]:
-    if standing.conflict_us is not None and now_us - standing.conflict_us < _TOLD_AGAIN_US:
+    if standing.conflict_us is not None and now_us - standing.conflict_us < _SHOWN_AGAIN_US:
         return []
     standing.conflict_us = now_us
     reason = "two senders contradict each other about one label set: add a cluster label, or a scope"

@@ -129,11 +129,12 @@ def _weigh_own(
 
 
 def _says_nothing_new(firing: Firing, own: Claim, listed: Listed) -> bool:
-    """Whether it repeats a claim of a firing that is as it says."""
-    is_told = firing.is_published or not (listed.asked.is_publishing and firing.is_found and listed.muted is None)
+    """Whether a listing only repeats a claim, and the firing is as the listing says."""
+    is_publishing = listed.asked.is_publishing and firing.is_found and listed.muted is None
+    needs_no_publishing = firing.is_published or not is_publishing
     until_us = [None if muted is None else muted.until_us for muted in (firing.muted, listed.muted)]
     return (
-        is_told
+        needs_no_publishing
         and is_same_claim(own, listed.sighting.word)
         and firing.unconfirmed is None
         and is_same_mute(firing.muted, listed.muted)
@@ -183,7 +184,7 @@ def _fitted(answer: Answer, decision: Decision) -> Answer:
 
 
 def _note_sign(decision: Decision, asked: Asked) -> None:
-    """Remember at the occurrence, too, when somebody last said that it fires."""
+    """Remember at the occurrence, too, when a sender last said that it fires."""
     firing, newest = decision.standing.firing, decision.newest
     if firing is not None and newest is not None and firing.last_sign_us == asked.asked_us:
         occurrence = newest.occurrence

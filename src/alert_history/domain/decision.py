@@ -170,7 +170,7 @@ def _look_again(decision: Decision, next_us: int | None) -> None:
     firing, newest = decision.standing.firing, decision.newest
     if firing is None or newest is None:
         return
-    is_timed = live_claims(firing, firing.last_sign_us) or firing.held or firing.muted or firing.unconfirmed is not None
+    is_timed = live_claims(firing, firing.last_sign_us) or firing.hold or firing.muted or firing.unconfirmed is not None
     newest.occurrence.expires_at = from_us(next_us) if is_timed and next_us is not None else None
     newest.is_changed = True
 
@@ -222,14 +222,14 @@ def _heed(standing: Standing, newest: Occurrence) -> None:
         close(standing, to_us(newest.ends_at or newest.last_received_at), "resolved")
     elif standing.firing is None and standing.past and newest.status == "firing":
         *earlier, past = standing.past
-        claim = claim_of_kept(newest, past.start_us)
+        claim = claim_of_occurrence(newest, past.start_us)
         standing.past = tuple(earlier)
         is_published, notified = newest.is_published, past.notified
         standing.firing = Firing(past.key_us, past.start_us, [claim], past.words, is_published, notified)
 
 
-def claim_of_kept(occurrence: Occurrence, start_us: int) -> Claim:
-    """The claim that holds open what a release before ours kept: it did not keep who made it."""
+def claim_of_occurrence(occurrence: Occurrence, start_us: int) -> Claim:
+    """The claim that holds open an occurrence of an older release, which did not keep its sender."""
     until_us = None if occurrence.expires_at is None else to_us(occurrence.expires_at)
     last_us = to_us(occurrence.last_received_at)
     return Claim(UNKNOWN_SENDER, start_us, until_us, start_us, last_us, occurrence.content_hash)
@@ -285,7 +285,7 @@ def _count(newest: Entry, sighting: Sighting, *, is_repeat: bool) -> None:
 
 
 def take_steps(decision: Decision, steps: Iterable[Step], known: Known, *, at: datetime) -> None:
-    """The steps that time makes; nobody said anything."""
+    """The steps that time alone makes, without a word of a sender."""
     for step in steps:
         _take_step(decision, step, known.first, at=at)
 

@@ -1,4 +1,4 @@
-"""A delivery: saying one event to one target. Its states, and when it is tried again."""
+"""A delivery: one event for one target. Its states, and when a worker tries it again."""
 
 from datetime import datetime, timedelta
 from typing import Any, Literal
@@ -17,7 +17,7 @@ FEWEST_ATTEMPTS = 30  # two hours of them, about
 MAX_LOGGED_ATTEMPTS = 20
 
 TOLD_EVENTS: frozenset[EventKind] = ENDINGS | {"fired", "refired", "published", "annotations_changed"}
-"""Events that targets are told of; the others are notes about an alert, not news of it."""
+"""Events that are news, of which targets are notified; the other events are notes about an alert."""
 
 
 class Leased(msgspec.Struct, frozen=True):
@@ -36,7 +36,7 @@ class Leased(msgspec.Struct, frozen=True):
 
 
 class Attempt(msgspec.Struct, frozen=True):
-    """What one try came to: `outcome` is delivered, retried, dead, handed_back or withheld."""
+    """The result of one try: `outcome` is delivered, retried, dead, handed_back or withheld."""
 
     at: datetime
     outcome: str
@@ -45,7 +45,7 @@ class Attempt(msgspec.Struct, frozen=True):
 
 
 class Settlement(msgspec.Struct, frozen=True):
-    """What becomes of a leased delivery. `due_at` is set where it goes back to `pending`."""
+    """What becomes of a leased delivery. `due_at` is set for a delivery that goes back to `pending`."""
 
     id: str
     state: Literal["pending", "delivered", "superseded", "dead"]
@@ -55,10 +55,10 @@ class Settlement(msgspec.Struct, frozen=True):
 
 
 class Awaited(msgspec.Struct, frozen=True):
-    """A classification that goes out with the deliveries of an event: that of the alert's shape.
+    """The classification of the alert's shape, which goes out with the deliveries of an event.
 
-    They wait for it until `until`, if that is set; then they go without. `unenriched` says why they need not wait
-    although nothing is known of the shape.
+    Deliveries wait for the classification until `until`, if it is set; then they go without. `unenriched` says why
+    deliveries do not wait although the shape is unknown.
     """
 
     shape: str
@@ -70,7 +70,8 @@ class Routing(msgspec.Struct, frozen=True, rename={"targets": "told", "left_out"
     """The targets that are notified of an event, and why the others are left out (target → reason).
 
     `routes` holds the route by which a target is notified, `due_at` from when on (absent: at once). `reason` says why
-    nobody is notified where that is about no target. It is what was decided then; deliveries are what became of it.
+    no target is notified, where that is about no single target. A routing is the decision of that time; deliveries are
+    what became of the decision.
     """
 
     targets: tuple[str, ...]
@@ -81,7 +82,7 @@ class Routing(msgspec.Struct, frozen=True, rename={"targets": "told", "left_out"
     reason: str | None = None
 
     def on_record(self) -> dict[str, Any]:
-        """As it is kept with the event: what holds nothing is left out, except for the two that always stand."""
+        """The routing as the event keeps it: without empty parts, except `told` and `not_told`, which always stand."""
         rest = {"routes": self.routes, "due_at": self.due_at, "reason": self.reason}
         return {"told": self.targets, "not_told": self.left_out} | {name: part for name, part in rest.items() if part}
 
@@ -96,9 +97,9 @@ def retry_at(now: datetime, *, attempt: int, randomness: float, at_least: float 
 
 
 def is_given_up(now: datetime, *, created_at: datetime, attempt: int) -> bool:
-    """Whether it has been tried for so long that nobody wants to hear it any more.
+    """Whether a delivery has been tried for so long that no target wants it any more.
 
-    What was held by quiet hours over a weekend, or while this service was down, is old at its first attempt and
-    deserves others.
+    A delivery that waited over a weekend of quiet hours, or while this service was down, is old at its first attempt
+    and deserves others.
     """
     return now - created_at >= GIVES_UP_AFTER and attempt >= FEWEST_ATTEMPTS

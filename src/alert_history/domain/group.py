@@ -1,7 +1,7 @@
-"""A group of Alertmanager's as its payloads show it: who is in it, how often it is told, and who has left it.
+"""A group of Alertmanager as its payloads show it: its alerts, how often it is sent, and which alerts have left.
 
-A payload that is not truncated names all firing, unmuted alerts of its group. Whoever is missing in two payloads that
-are at least a `group_interval` apart has left: it is over unsaid, or it is silenced or inhibited. Pure.
+A payload that is not truncated names all firing, unmuted alerts of its group. An alert that two payloads at least a
+`group_interval` apart lack has left: it ended without a word, or it is silenced or inhibited. Pure.
 """
 
 from collections.abc import Iterable, Mapping
@@ -13,7 +13,7 @@ import msgspec
 from alert_history.domain.claim import SECOND_US
 
 MOST_MEMBERS = 2_000
-"""Of a larger group nobody is said to have left."""
+"""How many alerts a group may have, to be checked for alerts that left."""
 MOST_MISSING = 500
 _REMEMBERED_GAPS = 10
 _SHORTEST_STALE_US = 60 * SECOND_US

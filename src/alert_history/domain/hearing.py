@@ -1,7 +1,7 @@
 """Hearing: what one more word of a sender changes in the standing of its label set.
 
-The rules in the order in which they are asked; `docs/explanation/senders.md` tells them to users, and why. A step is
-one change of one occurrence, to become an event. Pure: the standing is changed in place.
+The rules stand in the order in which they apply; `docs/explanation/senders.md` explains them to users. A step is one
+change of one occurrence, and becomes an event. Pure: the standing is changed in place.
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from alert_history.domain.peers import find_peer, merge_peers, rename_peers, tak
 from alert_history.domain.standing import (
     EndedBy,
     Firing,
-    Held,
+    Hold,
     Past,
     Rules,
     Standing,
@@ -25,7 +25,7 @@ from alert_history.domain.standing import (
     find_ended,
     group_interval,
     is_known_end,
-    is_said,
+    is_repeated_end,
     is_superseded,
     live_claims,
     reach_us,
@@ -35,15 +35,15 @@ from alert_history.domain.standing import (
 from alert_history.domain.step import Step
 
 _OVERTAKEN_US = 10 * SECOND_US
-"""How much later than the next request of its sender one may come: each is answered within half of that."""
+"""How much later than the next request of its sender a request may come: each is answered within half of that."""
 _AHEAD_US = MINUTE_US // 2
 """How far the clock of a first-hand sender may be ahead."""
 _LATE_US = 2 * MINUTE_US
-"""How much further what was sent before an end may promise than what came before it: the posts between may be lost."""
+"""How much further a post before an end may promise than the post before it: posts between may be lost."""
 
 
 def hear(standing: Standing, word: Word, *, rules: Rules, witnesses: Witnesses) -> list[Step]:
-    """Take one word; the steps it makes, in order. Without one it changes nothing: it repeats what is known."""
+    """Take one word; returns its steps, in order. A word without steps changes nothing: it repeats what is known."""
     sender = witnesses.of(word.sender)
     if standing.firing is not None:
         take_over(standing.firing, word, sender)
@@ -73,11 +73,11 @@ def _hear_firing(standing: Standing, word: Word, *, rules: Rules, witnesses: Wit
         return []
     firing = standing.firing
     steps: list[Step] = []
-    if firing.held is not None:
-        if find_ended(firing.held.words, word.sender, word.start_us):
-            steps = _withdraw(firing, firing.held, word)
-        elif _has_to_wait(firing, firing.held, word):
-            _wait(firing.held, word)
+    if firing.hold is not None:
+        if find_ended(firing.hold.words, word.sender, word.start_us):
+            steps = _withdraw(firing, firing.hold, word)
+        elif _has_to_wait(firing, firing.hold, word):
+            _wait(firing.hold, word)
             return []
     if _lies_after_a_gap(firing, word, rules=rules, witnesses=witnesses):
         ended = end_firing(
@@ -88,7 +88,7 @@ def _hear_firing(standing: Standing, word: Word, *, rules: Rules, witnesses: Wit
 
 
 def _fires_anew(standing: Standing, word: Word) -> list[Step]:
-    """Nothing is open: new after every known end; else late, or the last one again."""
+    """No firing is open: a start after every known end is a new firing; another is late, or the last firing again."""
     last_end_us = standing.last_end_us
     if last_end_us is None or _shown_start(word) >= last_end_us:
         return _open(standing, word)
@@ -98,10 +98,10 @@ def _fires_anew(standing: Standing, word: Word) -> list[Step]:
 
 
 def _is_late(standing: Standing, word: Word) -> bool:
-    """Whether the first-hand sender has resolved this start, or a later one, after it sent this.
+    """Whether the first-hand sender resolved this start, or a later start, after it sent this word.
 
-    What it sent before promises no more than it had promised by then. What promises more was sent since: a script that
-    fires again with the start of before.
+    A word from before the end promises no more than the sender had promised by then. A word that promises more was sent
+    since: a script fires again with the earlier start.
     """
     if word.kind == "witness":
         return False
@@ -110,15 +110,16 @@ def _is_late(standing: Standing, word: Word) -> bool:
         and (is_same_start(w.start_us, word.start_us) or w.start_us > word.start_us)
         and w.end_us > word.start_us
         and (word.until_us or 0) <= (w.until_us or 0) + _LATE_US
-        for w in standing.told_ends
+        for w in standing.known_ends
     )
 
 
 def _may_reopen(past: Past, word: Word) -> bool:
     """Whether a start before a known end speaks against that end.
 
-    Who told the end knows what has become of it since; only what overtook it is late. Another peer, which waits for its
-    turn, may tell a moment late what it saw before; half a group interval after the end it has looked again.
+    The sender of the end knows what happened since; only a word that overtook the end is late. Another peer, which
+    waits for its turn, may send a moment late what it saw before; half a group interval after the end it has looked
+    again.
     """
     if word.kind == "first_hand":
         return not _is_end_by_a_clock_ahead(past, word)
@@ -135,9 +136,9 @@ def _may_reopen(past: Past, word: Word) -> bool:
 
 
 def _is_end_by_a_clock_ahead(past: Past, word: Word) -> bool:
-    """Whether it may be an end that lies in our future: it promises little, and no more than who ended it had.
+    """Whether a word may be an end in our future: it promises little, and no more than the words of end had.
 
-    Whoever still fires promises more with its next post.
+    A sender that still fires promises more with its next post.
     """
     until_us = word.until_us or 0
     promised_us = max((end.until_us or 0 for end in past.words), default=0)
@@ -145,7 +146,7 @@ def _is_end_by_a_clock_ahead(past: Past, word: Word) -> bool:
 
 
 def _lies_after_a_gap(firing: Firing, word: Word, *, rules: Rules, witnesses: Witnesses) -> bool:
-    """Whether its start lies after all that holds the open one."""
+    """Whether the start of a word lies after all that holds the open firing."""
     start_us = _shown_start(word)
     if not firing.claims or start_us <= firing.start_us:
         return False
@@ -156,13 +157,13 @@ def _lies_after_a_gap(firing: Firing, word: Word, *, rules: Rules, witnesses: Wi
         if firing.last_sign_us < restarted_us <= word.at_us:
             return False
     if word.kind == "first_hand" and firing.unconfirmed is None and witness_claims(firing):
-        return False  # what a witness says does not lapse
+        return False  # the word of a witness does not lapse
     interval_us = group_interval(word)
     return all(start_us > reach_us(claim, interval_us=interval_us, rules=rules) for claim in firing.claims)
 
 
 def _shown_start(word: Word) -> int:
-    """A start in the future is shown no later than its receipt."""
+    """The start that is shown: a start in the future is shown as its receipt."""
     return min(word.start_us, word.at_us)
 
 
@@ -175,10 +176,10 @@ def _open(standing: Standing, word: Word) -> list[Step]:
 
 
 def _takes_back_an_end(standing: Standing, word: Word) -> bool:
-    """Whether it fires again a moment after an end that was told though none but a recorder said so.
+    """Whether an alert fires again a moment after an end that was published by the word of a recorder alone.
 
-    Alertmanager's receiver hears of neither where both lie between two looks at the group, and stays silent for a whole
-    repeat: then the page that the recorder's end has closed is the recorder's to open again.
+    Where both lie between two looks at the group, the receiver of Alertmanager gets neither, and is silent for a whole
+    repeat. So the recorder, whose end closed the page, has to open the page again.
     """
     past = standing.past[-1] if standing.past else None
     if past is None or not past.is_paged or past.ended_by != "resolved" or word.kind != "witness":
@@ -189,7 +190,7 @@ def _takes_back_an_end(standing: Standing, word: Word) -> bool:
 
 
 def _next_key(standing: Standing, start_us: int) -> int:
-    """The key of a firing that begins then, after all that the label set has."""
+    """The key of a new firing, after all keys of the label set."""
     newest_us = standing.newest_key_us
     return start_us if newest_us is None else max(start_us, newest_us + 1)
 
@@ -212,58 +213,58 @@ def _claim(word: Word) -> Claim:
     return Claim(word.sender, word.start_us, until_us, word.at_us, word.at_us, word.content)
 
 
-def _withdraw(firing: Firing, held: Held, word: Word) -> list[Step]:
-    """A firing of the start that ended by word shows that it goes on: what waited is part of what is open."""
-    withdrawn = find_ended(held.words, word.sender, word.start_us)
-    words = tuple(end for end in held.words if end is not withdrawn)
-    firing.claims = [*firing.claims, *held.waiting]
-    firing.held = msgspec.structs.replace(held, words=words, waiting=()) if words else None
-    if firing.is_published or not held.is_to_publish:
+def _withdraw(firing: Firing, hold: Hold, word: Word) -> list[Step]:
+    """Take a word of end back, because its sender fires with the same start: waiting claims join the open firing."""
+    withdrawn = find_ended(hold.words, word.sender, word.start_us)
+    words = tuple(end for end in hold.words if end is not withdrawn)
+    firing.claims = [*firing.claims, *hold.waiting]
+    firing.hold = msgspec.structs.replace(hold, words=words, waiting=()) if words else None
+    if firing.is_published or not hold.is_to_publish:
         return []
     firing.is_published = True
     return [Step("published", firing.key_us, firing.start_us, sender=word.sender)]
 
 
-def _has_to_wait(firing: Firing, held: Held, word: Word) -> bool:
-    """Whether it is not known yet if a later start is of what is open: whoever else claims that says that it is."""
-    if word.start_us <= max(end.end_us for end in held.words):
+def _has_to_wait(firing: Firing, hold: Hold, word: Word) -> bool:
+    """Whether a later start may be a new firing: it is part of the open firing if another sender claims that one."""
+    if word.start_us <= max(end.end_us for end in hold.words):
         return False
     if find_claim(firing.claims, word.sender, word.start_us) is not None:
         return False
-    return all(find_ended(held.words, claim.sender, claim.start_us) for claim in live_claims(firing, word.at_us))
+    return all(find_ended(hold.words, claim.sender, claim.start_us) for claim in live_claims(firing, word.at_us))
 
 
-def _wait(held: Held, word: Word) -> None:
-    """Let a later start wait until it is known whether the one before it has ended."""
-    held.is_to_publish = held.is_to_publish or word.is_to_publish
-    known = find_claim(held.waiting, word.sender, word.start_us)
+def _wait(hold: Hold, word: Word) -> None:
+    """Let a later start wait until it is known whether the firing before it has ended."""
+    hold.is_to_publish = hold.is_to_publish or word.is_to_publish
+    known = find_claim(hold.waiting, word.sender, word.start_us)
     if known is None:
-        held.waiting = (*held.waiting, _claim(word))
+        hold.waiting = (*hold.waiting, _claim(word))
     else:
         known.last_us, known.until_us = word.at_us, word.until_us
 
 
-def take_held(standing: Standing, firing: Firing, held: Held) -> list[Step]:
-    """Let words of end count that were held back: nobody took them back. What waited is a firing of its own."""
-    firing.held = None
+def take_hold(standing: Standing, firing: Firing, hold: Hold) -> list[Step]:
+    """Let the words of end in a hold count, because no sender took them back. Waiting claims are a new firing."""
+    firing.hold = None
     steps: list[Step] = []
-    for word in held.words:
+    for word in hold.words:
         if standing.firing is firing:
             steps += take_end(standing, firing, word, own=find_claim(firing.claims, word.sender, word.start_us))
-    waiting = sorted(held.waiting, key=lambda claim: claim.start_us)
+    waiting = sorted(hold.waiting, key=lambda claim: claim.start_us)
     if standing.firing is not None:
         firing.claims = [*firing.claims, *waiting]
     elif waiting:
         first = waiting[0]
         start_us = min(first.start_us, first.first_us)
         key_us = _next_key(standing, start_us)
-        standing.firing = Firing(key_us, start_us, waiting, is_published=held.is_to_publish)
+        standing.firing = Firing(key_us, start_us, waiting, is_published=hold.is_to_publish)
         steps.append(Step("opened", key_us, start_us, sender=first.sender))
     return steps
 
 
 def _join(standing: Standing, word: Word) -> list[Step]:
-    """One more word of what is open."""
+    """Take one more word about the open firing."""
     firing = standing.firing
     if firing is None:
         raise ValueError("nothing is open")
@@ -281,13 +282,13 @@ def _join(standing: Standing, word: Word) -> list[Step]:
 
 
 def _meant_start(firing: Firing, word: Word) -> int:
-    """The start that its sender means by naming none: that of its own claim, or of what is open."""
+    """The start that a sender means without naming a start: that of its own claim, or of the open firing."""
     own = [claim.start_us for claim in firing.claims if claim.sender == word.sender]
     return max(own, default=firing.start_us)
 
 
 def confirm(firing: Firing, sender: str) -> list[Step]:
-    """Somebody says again that it fires."""
+    """Take up that a sender says again that the alert fires."""
     if firing.unconfirmed is None:
         return []
     firing.unconfirmed = firing.unconfirmed_us = None
@@ -322,7 +323,7 @@ def _repeat_claim(firing: Firing, own: Claim, word: Word) -> list[Step]:
 
 
 def _comes_twice(own: Claim, word: Word) -> bool:
-    """Whether two senders say the same: it came sooner than one would say it again, and promises as much.
+    """Whether two senders say the same: the word came sooner than one sender repeats itself, and promises as much.
 
     A promise that is much shorter is an end by a clock that is ahead.
     """
@@ -333,7 +334,7 @@ def _comes_twice(own: Claim, word: Word) -> bool:
 
 
 def _move_start(standing: Standing, firing: Firing, word: Word) -> list[Step]:
-    """The earliest start that was claimed is shown; it never reaches back into a firing that is over."""
+    """Show the earliest claimed start; it never reaches back into a firing that is over."""
     claimed_us = _shown_start(word)
     if is_same_start(claimed_us, firing.start_us):
         return []
@@ -347,11 +348,11 @@ def _move_start(standing: Standing, firing: Firing, word: Word) -> list[Step]:
 
 def _hear_end(standing: Standing, word: Word) -> list[Step]:
     firing = standing.firing
-    end_us = min(word.told_end_us, word.at_us)
+    end_us = min(word.given_end_us, word.at_us)
     if firing is None:
         return _ends_unheard(standing, word, end_us)
-    if firing.held is not None and _means_waiting(firing.held, word):
-        return [*take_held(standing, firing, firing.held), *_hear_end(standing, word)]
+    if firing.hold is not None and _means_waiting(firing.hold, word):
+        return [*take_hold(standing, firing, firing.hold), *_hear_end(standing, word)]
     own = find_claim(firing.claims, word.sender, word.start_us)
     if is_known_end(standing, word, own=own):
         return _lists_as_over(standing, firing, word)
@@ -364,9 +365,9 @@ def _hear_end(standing: Standing, word: Word) -> list[Step]:
 
 
 def _lists_as_over(standing: Standing, firing: Firing, word: Word) -> list[Step]:
-    """A payload that names an earlier end says, too, that what its witness claimed since is over; but not when.
+    """End the later claim of a witness whose payload names an earlier end: it is over, at an unknown time.
 
-    A peer that waits for its turn may tell a moment late what it saw before.
+    A peer that waits for its turn may send a moment late what it saw before.
     """
     own = next((claim for claim in firing.claims if claim.sender == word.sender), None)
     if own is None or own.is_first_hand or not word.is_listed:
@@ -382,20 +383,20 @@ def _lists_as_over(standing: Standing, firing: Firing, word: Word) -> list[Step]
     return [end_firing(standing, sign_us, "inferred", bounds_us=bounds_us, sender=word.sender, reason=reason)]
 
 
-def _means_waiting(held: Held, word: Word) -> bool:
-    """Whether the end is that of a later start, so that the one before it has ended, too."""
-    return any(is_same_start(claim.start_us, word.start_us) or not word.is_start_given for claim in held.waiting)
+def _means_waiting(hold: Hold, word: Word) -> bool:
+    """Whether the end is that of a waiting start, so that the firing before it has ended, too."""
+    return any(is_same_start(claim.start_us, word.start_us) or not word.is_start_given for claim in hold.waiting)
 
 
 def _lies_before(word: Word, end_us: int, start_us: int) -> bool:
-    """Whether what ended lies wholly before a start; what has no length of its own may end at it."""
+    """Whether a firing that ended lies wholly before a start; a firing without length may end at the start."""
     if is_same_start(end_us, start_us):
         return word.start_us < end_us
     return end_us < start_us
 
 
 def _end_claims(standing: Standing, firing: Firing, word: Word, *, own: Claim | None, end_us: int) -> list[Step]:
-    """End the claim that is meant, or all of this sender where none is named; and the firing, if nobody holds it."""
+    """End the claim `own`, or else all claims of the sender; end the firing as well if no claim holds it open."""
     ended = _ended(word, end_us, claims=firing.claims if own is None else [own])
     if own is not None and own.is_doubled:
         _hold(firing, ended, due_us=word.at_us + own.sends_within_us)
@@ -404,12 +405,12 @@ def _end_claims(standing: Standing, firing: Firing, word: Word, *, own: Claim | 
 
 
 def _hold(firing: Firing, ended: Ended, *, due_us: int) -> None:
-    """Hold a word of end back; the same again, or an earlier end, changes nothing."""
-    held = firing.held or Held((), 0)
-    known = find_ended(held.words, ended.sender, ended.start_us)
+    """Hold a word of end back; a repeat, or an earlier end, changes nothing."""
+    hold = firing.hold or Hold((), 0)
+    known = find_ended(hold.words, ended.sender, ended.start_us)
     if known is None or ended.end_us > known.end_us:
-        words = tuple(word for word in held.words if word is not known)
-        firing.held = msgspec.structs.replace(held, words=(*words, ended), due_us=due_us)
+        words = tuple(word for word in hold.words if word is not known)
+        firing.hold = msgspec.structs.replace(hold, words=(*words, ended), due_us=due_us)
 
 
 def _ended(word: Word, end_us: int, *, claims: Sequence[Claim] = ()) -> Ended:
@@ -421,7 +422,7 @@ def _ended(word: Word, end_us: int, *, claims: Sequence[Claim] = ()) -> Ended:
 
 
 def take_end(standing: Standing, firing: Firing, ended: Ended, *, own: Claim | None) -> list[Step]:
-    """Let a word of end count; also for one that was held back. What it superseded by then holds nothing, either."""
+    """Let a word of end count, also one from a hold. The claims that its sender superseded end with it."""
     gone = [own] if own is not None else [c for c in firing.claims if c.sender == ended.sender]
     gone += [c for c in firing.claims if c.sender == ended.sender and is_superseded(c, firing.claims)]
     firing.claims = [claim for claim in firing.claims if claim not in gone]
@@ -435,12 +436,12 @@ def take_end(standing: Standing, firing: Firing, ended: Ended, *, own: Claim | N
 
 
 def _latest_end(firing: Firing) -> int:
-    """The end of a firing is that of its last claim."""
+    """The end of a firing, which is the end of its last claim."""
     return max(word.end_us for word in firing.ended if word.end_us >= firing.start_us or word is firing.ended[-1])
 
 
 def _ends_open(standing: Standing, firing: Firing, word: Word, end_us: int) -> list[Step]:
-    """Without a start the open one is meant, whoever claims it."""
+    """End the open firing, whoever claims it, by a word of end without a start."""
     if end_us < firing.start_us - CLOCK_US:
         return _ends_unheard(standing, word, end_us)
     end_us = max(end_us, firing.start_us)
@@ -449,12 +450,12 @@ def _ends_open(standing: Standing, firing: Firing, word: Word, end_us: int) -> l
 
 
 def _ends_unheard(standing: Standing, word: Word, end_us: int) -> list[Step]:
-    """The end of what is not open: known, or a firing that nobody told of while it was."""
+    """Take the end of a firing that is not open: a known firing, or one without a word while it fired."""
     start_us = min(word.start_us, end_us)
     for past in reversed(standing.past):
         slack_us = 0 if word.is_start_given else CLOCK_US
         if start_us <= past.end_us + slack_us and end_us >= past.start_us - slack_us:
-            if not is_said(past.words, word, word.sender):
+            if not is_repeated_end(past.words, word, word.sender):
                 past.words = remembered(past.words, _ended(word, end_us))
             return []
     key_us = _free_key(standing, start_us)
@@ -463,7 +464,7 @@ def _ends_unheard(standing: Standing, word: Word, end_us: int) -> list[Step]:
 
 
 def _free_key(standing: Standing, key_us: int) -> int:
-    """That key, or the next one that no occurrence of the label set has."""
+    """That key, or the next key that no occurrence of the label set has."""
     keys = {past.key_us for past in standing.past}
     if standing.firing is not None:
         keys.add(standing.firing.key_us)
@@ -481,7 +482,7 @@ def end_firing(
     sender: str = "",
     reason: str = "",
 ) -> Step:
-    """End what is open."""
+    """End the open firing."""
     past = close(standing, end_us, ended_by)
     return Step(
         "ended",

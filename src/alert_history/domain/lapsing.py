@@ -1,13 +1,13 @@
-"""Lapsing: what becomes of a firing of which nobody says anything more.
+"""Lapsing: what becomes of a firing about which all senders are silent.
 
-First-hand claims lapse at the time they were promised until; a witness's word only goes stale. Pure: the standing is
-changed in place.
+A first-hand claim lapses at the time until which its sender promised it; the word of a witness only goes stale. Pure:
+the standing is changed in place.
 """
 
 import msgspec
 
 from alert_history.domain.claim import MINUTE_US, SECOND_US
-from alert_history.domain.hearing import end_firing, take_held
+from alert_history.domain.hearing import end_firing, take_hold
 from alert_history.domain.standing import (
     Firing,
     Rules,
@@ -18,29 +18,29 @@ from alert_history.domain.standing import (
 from alert_history.domain.step import Step
 
 UNSEEN_STALE_AFTER_US = 25 * 60 * MINUTE_US
-"""How long a witness may say nothing whose repeats were never seen: a day is the longest repeat that people set."""
+"""How long a witness without known repeats may be silent: a day is the longest repeat that people set."""
 
 FELL_SILENT = "its sender fell silent"
-KEPT_NO_LONGER = "there was no sign of it for nearly as long as history is kept"
+SIGN_TOO_OLD = "there was no sign of it for nearly as long as history is kept"
 LEFT_GROUP = "its Alertmanager lists its group without it"
 
 
 class Passed(msgspec.Struct, frozen=True):
-    """What the passing of time changed, and when to look again; None: only when somebody says something."""
+    """What the passing of time changed, and when to look again; None: at the next word of a sender."""
 
     steps: list[Step]
     next_us: int | None
 
 
 def pass_time(standing: Standing, now_us: int, *, rules: Rules, stale_after_us: int | None) -> Passed:
-    """Let it be `now_us`. `stale_after_us` is how long its witness may be silent; None where that is not learnt yet."""
-    steps = _take_held(standing, now_us)
+    """Let it be `now_us`. `stale_after_us` is how long the witness may be silent; None before that is learnt."""
+    steps = _take_due_hold(standing, now_us)
     firing = standing.firing
     if firing is None:
         return Passed(steps, None)
     last_us = rules.ends_unheard_us(firing.last_sign_us)
     if last_us is not None and last_us <= now_us:
-        return Passed([*steps, *_unconfirm(firing, last_us, KEPT_NO_LONGER), _give_up(standing, firing)], None)
+        return Passed([*steps, *_unconfirm(firing, last_us, SIGN_TOO_OLD), _give_up(standing, firing)], None)
     stale_after_us = rules.silence_us(stale_after_us, UNSEEN_STALE_AFTER_US)
     holds_until_us, reason = _holds_until(firing, now_us, stale_after_us=stale_after_us)
     if holds_until_us > now_us:
@@ -48,13 +48,13 @@ def pass_time(standing: Standing, now_us: int, *, rules: Rules, stale_after_us: 
     steps += _unconfirm(firing, holds_until_us, reason)
     ends_us = _ends_at(firing, rules)
     if ends_us is None or ends_us > now_us:
-        held_us = None if firing.held is None else firing.held.due_us
-        return Passed(steps, min((at for at in (ends_us, last_us, held_us) if at is not None), default=None))
+        hold_due_us = None if firing.hold is None else firing.hold.due_us
+        return Passed(steps, min((at for at in (ends_us, last_us, hold_due_us) if at is not None), default=None))
     return Passed([*steps, _give_up(standing, firing)], None)
 
 
 def leave_group(standing: Standing, sender: str, *, missed_us: int, at_us: int) -> list[Step]:
-    """A witness's group went on without it, since `missed_us`: then nobody confirms it, unless somebody else does."""
+    """The group of a witness lacks the alert since `missed_us`; only other senders may still confirm the firing."""
     firing = standing.firing
     if firing is None or _is_muted(firing, at_us):
         return []
@@ -69,12 +69,12 @@ def leave_group(standing: Standing, sender: str, *, missed_us: int, at_us: int) 
     return [*steps, *_unconfirm(firing, at_us, LEFT_GROUP)]
 
 
-def _take_held(standing: Standing, now_us: int) -> list[Step]:
-    """Let a word of end count that was held back, if nobody took it back in time; then what waited for it."""
+def _take_due_hold(standing: Standing, now_us: int) -> list[Step]:
+    """Let words of end count whose hold is due, because no sender took them back; then what waited for them."""
     firing = standing.firing
-    if firing is None or firing.held is None or firing.held.due_us > now_us:
+    if firing is None or firing.hold is None or firing.hold.due_us > now_us:
         return []
-    return take_held(standing, firing, firing.held)
+    return take_hold(standing, firing, firing.hold)
 
 
 def _is_muted(firing: Firing, now_us: int) -> bool:
@@ -83,7 +83,7 @@ def _is_muted(firing: Firing, now_us: int) -> bool:
 
 
 def _holds_until(firing: Firing, now_us: int, *, stale_after_us: int) -> tuple[int, str]:
-    """Until when somebody confirms it, and why nobody does after that."""
+    """Until when a sender confirms the firing, and why no sender does after that."""
     live = live_claims(firing, now_us)
     if live:
         return max(claim.until_us or 0 for claim in live), FELL_SILENT
@@ -108,7 +108,7 @@ def _unconfirm(firing: Firing, since_us: int, reason: str) -> list[Step]:
 
 
 def _ends_at(firing: Firing, rules: Rules) -> int | None:
-    """When an unconfirmed one is taken as over; None: never."""
+    """When an unconfirmed firing is taken as over; None: never."""
     lapsed_us = _lapsed_us(firing)
     if lapsed_us is not None:
         return max(lapsed_us, firing.unconfirmed_us or 0) + rules.expire_after_us
@@ -118,7 +118,7 @@ def _ends_at(firing: Firing, rules: Rules) -> int | None:
 
 
 def _give_up(standing: Standing, firing: Firing) -> Step:
-    """End it as lapsed where its first-hand senders fell silent, else as inferred at its last sign."""
+    """End a firing: as expired where its first-hand senders fell silent, else as inferred at its last sign."""
     lapsed_us = _lapsed_us(firing)
     if lapsed_us is not None:
         return end_firing(standing, lapsed_us, "expired", reason=FELL_SILENT)
@@ -129,13 +129,13 @@ def _give_up(standing: Standing, firing: Firing) -> Step:
 
 
 def _lapsed_us(firing: Firing) -> int | None:
-    """When its last first-hand claim lapsed; None if there is none, or if a witness has listed it since."""
+    """When the last first-hand claim lapsed; None without such a claim, or where a witness listed the alert since."""
     lapsed_us = max((claim.until_us for claim in firing.claims if claim.until_us is not None), default=None)
     return None if lapsed_us is None or firing.last_sign_us > lapsed_us else lapsed_us
 
 
 def _sooner(time_us: int, firing: Firing) -> int:
-    return time_us if firing.held is None else min(time_us, firing.held.due_us)
+    return time_us if firing.hold is None else min(time_us, firing.hold.due_us)
 
 
 def _span(microseconds: int) -> str:

@@ -1,6 +1,6 @@
-"""Notes of a batch: about which occurrence each is, and what becomes of one that nobody knows.
+"""Notes of a batch: the occurrence of each note, and what becomes of a note about an unknown occurrence.
 
-Which occurrences there are, a store looks up between the steps.
+A store looks up occurrences between the steps.
 """
 
 from collections import Counter
@@ -20,7 +20,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 class PlacedNotes(msgspec.Struct, frozen=True):
-    """Notes as events of known occurrences, and those whose alert nobody knows, as refused.
+    """Notes as events of known occurrences, and notes of unknown alerts as refused.
 
     `stored` counts, by receipt, the events that were news; the store fills it.
     """
@@ -31,7 +31,7 @@ class PlacedNotes(msgspec.Struct, frozen=True):
 
 
 NotePlace = tuple[Receipt, Note, datetime | None]
-"""A note, and the key of the occurrence that it is about; None where nobody knows it."""
+"""A note, and the key of its occurrence; None for an unknown occurrence."""
 
 
 def scoped_notes(receipt: Receipt) -> Iterable[Note]:
@@ -42,7 +42,7 @@ def scoped_notes(receipt: Receipt) -> Iterable[Note]:
 
 
 def key_of_note(standing: Standing, note: Note) -> int | None:
-    """The key of the occurrence that a note is about; None if the standing remembers none such."""
+    """The key of the occurrence of a note; None if the standing does not remember it."""
     return key_at(standing, None if note.starts_at is None else to_us(note.starts_at))
 
 

@@ -1,6 +1,6 @@
 """Who decides who is notified: the whole story, in the order in which it happens.
 
-1. A step of an occurrence becomes an event. `audience_of` says whether the event may be news to anybody.
+1. A step of an occurrence becomes an event. `audience_of` says whether the event may be news to a target.
 2. The recorder asks `notify` about the events of a batch, inside the transaction that keeps them.
 3. `notify` asks the router about each event. The service's router is `engine.notifying.Router`: it knows the targets,
    the routes and the mode, and answers with `route` and `awaited` below.
@@ -8,11 +8,11 @@
 5. The end of a firing goes to the targets that were notified of the firing, and to no other: `_notify_of_end`.
 6. `awaited` says whether the deliveries wait until it is known what the alert means.
 7. Each target gets a delivery in the outbox: `Enqueued`. The transaction ends here.
-8. The outbox leases the newest delivery of an occurrence and marks the older ones `superseded`. What is known by then
-   may still keep a delivery back (`reason_to_withhold`) or put it into another group (`regrouped`).
+8. The outbox leases the newest delivery of an occurrence and marks the older deliveries `superseded`. The worker may
+   still withhold a delivery (`reason_to_withhold`) or put the alert into another group (`regrouped`).
 9. Targets that were notified before the meaning was known get a follow-up: `classified_event`, `follow_up_delivery`.
 
-Holds decisions only. How a store keeps them, and how a worker sends, is decided elsewhere.
+Holds decisions only. Stores decide how to keep deliveries, workers decide how to send them.
 """
 
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
@@ -37,7 +37,7 @@ if TYPE_CHECKING:  # a decision asks `audience_of`, and `notify` reads decisions
     from alert_history.domain.decision import Decision
 
 AWAITED = "awaited"
-"""What `enrichment` is of a delivery that waits for its classification."""
+"""The `enrichment` of a delivery that waits for its classification."""
 
 NOT_IN_TIME = "no classification came in time"
 NO_TARGETS = "there are no targets"
@@ -48,10 +48,10 @@ _NOT_BEFORE = "it was not told of the alert before"
 
 
 def audience_of(step: Step, firing: Firing | None, *, is_published: bool) -> Telling | None:
-    """Who may be notified of a step: whom the router names, whoever was notified of the firing, or nobody (None).
+    """Who may be notified of a step: `routed` targets, targets that were `notified` of the firing, or no target (None).
 
-    `firing` is what is open after the step. `is_published`: the same sighting publishes the firing as well, and one
-    event for both is enough.
+    `firing` is the firing that is open after the step. `is_published`: the same sighting publishes the firing as well,
+    and one event for both is enough.
     """
     if step.kind in {"ended", "recorded_over"}:
         return "notified"
@@ -67,20 +67,21 @@ def audience_of(step: Step, firing: Firing | None, *, is_published: bool) -> Tel
 
 
 class Router(Protocol):
-    """Who decides, inside the ingest transaction, which targets are notified of an event."""
+    """Decides, inside the ingest transaction, which targets are notified of an event."""
 
     def __call__(self, alert: Alert, event: Event) -> Routing | None:
-        """The decision for all targets; None if there is nothing to decide. Pure and quick.
+        """The decision for all targets; None where an event needs no decision. Pure and quick.
 
-        Raises: StorageUnavailable while the targets are not known yet.
+        Raises: StorageUnavailable before the targets are known.
         """
         ...
 
 
 class Enqueued(msgspec.Struct, frozen=True):
-    """A delivery to be made: one event, one target, not before `due_at` (None: at once).
+    """A delivery for the outbox: one event, one target, due at `due_at` (None: at once).
 
-    `shape` is that of the classification that goes with it; `enrichment` is `awaited` or why there is none.
+    `shape` is the shape whose classification goes with the delivery; `enrichment` is `awaited`, or the reason why the
+    delivery goes without a classification.
     """
 
     event: Event
@@ -93,10 +94,10 @@ class Enqueued(msgspec.Struct, frozen=True):
 def notify(
     decisions: Iterable["Decision"], router: Router | None, *, published: Container[str | None] = ()
 ) -> tuple[list[Event], list[Enqueued]]:
-    """Decide for all events who is notified. Each event keeps the decision in its detail, as `routing`.
+    """Decide for all events which targets are notified. Each event keeps the decision in its detail, as `routing`.
 
-    The standing remembers the targets that are notified of a firing: they are notified of its end, too. `published`
-    are the receipts that are to be published; only of their ends the event keeps why nobody is notified.
+    The standing remembers the targets of a firing, because the same targets are notified of its end. `published` are
+    the receipts that are to be published. An end without targets keeps the reason only if its receipt is one of these.
     """
     events: list[Event] = []
     queue: list[Enqueued] = []
@@ -121,7 +122,7 @@ def notify(
 def _notify(
     standing: Standing, event: Event, alert: Alert, *, router: Router, is_published: bool
 ) -> tuple[Event, list[Enqueued]]:
-    """Ask the router about one event; its deliveries."""
+    """Ask the router about one event; returns the event with its routing, and its deliveries."""
     firing = _firing_of(standing, event)
     if event.telling == "notified":
         targets = () if firing is None else firing.notified
@@ -137,7 +138,7 @@ def _notify(
 
 
 def _firing_of(standing: Standing, event: Event) -> Firing | Past | None:
-    """What the standing remembers of the firing that an event is of."""
+    """The firing that an event belongs to, as the standing remembers the firing."""
     key_us = to_us(event.starts_at)
     if standing.firing is not None and standing.firing.key_us == key_us:
         return standing.firing
@@ -152,7 +153,7 @@ def _with_routing(event: Event, routing: Routing) -> Event:
 
 
 class News(msgspec.Struct, frozen=True):
-    """What an event has to say: its kind, received `at`, of an alert that began at `starts_at`."""
+    """The news in an event: its kind, received `at`, about an alert that began at `starts_at`."""
 
     event: EventKind
     labels: Mapping[str, str]
@@ -162,32 +163,32 @@ class News(msgspec.Struct, frozen=True):
 
 
 class Choice(msgspec.Struct, frozen=True):
-    """A route that sends an alert to a target, and what its quiet hours make of that."""
+    """A route that takes an alert, and what the quiet hours of the route do to the alert."""
 
     route: Route
     quiet: Quiet | None
 
     @property
     def is_notified(self) -> bool:
-        """Whether the target is notified, be it later."""
+        """Whether the route notifies its targets, at once or later."""
         return self.quiet is None or self.quiet.due_at is not None
 
     @property
     def due_at(self) -> datetime | None:
-        """From when on; None for at once, or for never."""
+        """When the route notifies its targets; None for at once, or for never."""
         return None if self.quiet is None else self.quiet.due_at
 
 
 def news_of(alert: Alert, event: Event) -> News:
-    """What an event of an alert has to say."""
+    """The news in an event of an alert."""
     return News(event.kind, alert.labels, alert.annotations, event.at, alert.starts_at)
 
 
 def route(targets: Iterable[TargetSpec], news: News, *, routes: Routes | None = None) -> Routing | None:
-    """Decide for all targets; None where the event is no news to any target.
+    """Decide for all targets which are notified; None where the event is news to no target.
 
-    Without `routes` each target is notified of what its own query matches. With them a route has to send to it as
-    well; where several do, the target is notified once: as early as any of them allows, and by the first of those.
+    Without `routes` a target is notified if its own query matches the alert. With `routes` a route must send to the
+    target as well. Where several routes do, the target is notified once: by the route that allows it earliest.
     """
     if news.event not in TOLD_EVENTS:
         return None
@@ -216,13 +217,13 @@ def route(targets: Iterable[TargetSpec], news: News, *, routes: Routes | None = 
 
 
 def choices_of(taken: Sequence[Route], news: News) -> list[Choice]:
-    """The routes that took an alert, the earliest to notify of it first, those that do not notify of it last."""
+    """The routes that take an alert: the route that notifies earliest first, routes that drop the alert last."""
     choices = [Choice(each, _quiet(each, news)) for each in taken]
     return sorted(choices, key=lambda choice: (not choice.is_notified, choice.due_at or news.at))
 
 
 def choose(target: TargetSpec, choices: Sequence[Choice]) -> Choice | None:
-    """Of these, in order, the one by which a target is notified; None if none sends to it."""
+    """The first choice whose route sends to a target; None if no route does."""
     return next((choice for choice in choices if choice.route.sends_to(target)), None)
 
 
@@ -232,7 +233,7 @@ def _quiet(each: Route, news: News) -> Quiet | None:
 
 
 def _unknown(targets: Sequence[TargetSpec], taken: Sequence[Route]) -> Iterator[tuple[str, str]]:
-    """Names that these routes send to and no target has."""
+    """The names that these routes send to without a target of that name, each with the reason."""
     names = {target.name for target in targets}
     for each in taken:
         for destination in each.destinations or ():
@@ -241,7 +242,7 @@ def _unknown(targets: Sequence[TargetSpec], taken: Sequence[Route]) -> Iterator[
 
 
 def _reason_against(target: TargetSpec, news: News) -> str | None:
-    """What the target itself has against it."""
+    """Why the target itself is not notified: a fault, a switch, or its query."""
     if target.fault is not None:
         return f"the target is broken: {target.fault}"
     if not target.is_enabled:
@@ -252,7 +253,7 @@ def _reason_against(target: TargetSpec, news: News) -> str | None:
 
 
 def _reason_of_routes(taken: Sequence[Route] | None, choice: Choice | None) -> str | None:
-    """What the routes have against it."""
+    """Why the routes do not notify a target."""
     if taken is None or (choice is not None and choice.is_notified):
         return None
     if choice is not None and choice.quiet is not None:
@@ -283,10 +284,10 @@ def reason_for(routing: Routing, target: str) -> str:
 def _notify_of_end(
     event: Event, alert: Alert, *, targets: tuple[str, ...], router: Router
 ) -> tuple[Event, list[Enqueued]]:
-    """Notify of an end the targets that were notified of the firing, and no other; quiet hours count."""
+    """Notify the targets of the firing of its end, and no other target; quiet hours count."""
     try:
         routing = router(alert, event)
-    except StorageUnavailable:  # the targets are not known yet, and need not be
+    except StorageUnavailable:  # the targets of the firing are known without it
         routing = None
     if routing is None:
         return event, _deliveries(event, Routing(targets, {}))
@@ -311,10 +312,10 @@ def _narrowed(routing: Routing, targets: tuple[str, ...]) -> Routing:
 
 
 def awaited(mode: Mode, shape: str, *, is_asked: bool, deadline: datetime, fault: str | None) -> Awaited | None:
-    """The classification that goes out with an event's deliveries; None where they go without one.
+    """The classification that goes with the deliveries of an event; None where deliveries go without one.
 
-    `is_asked`: somebody is asked now what the alert means, because its shape is unknown and the event is no end.
-    `fault` is why no answer can come before the deadline; None where one may.
+    `is_asked`: an enricher is asked now what the alert means, because the shape is unknown and the event is no end.
+    `fault` is why no answer can come before the deadline; None where an answer may come.
     """
     if mode == "transparent":
         return None
@@ -333,23 +334,24 @@ def _deliveries(event: Event, routing: Routing) -> list[Enqueued]:
 
 
 def _delivery(event: Event, target: str, routing: Routing) -> Enqueued:
-    """What quiet hours hold waits for no classification, which would let it go; it takes what is known by then."""
-    held_until, awaits = routing.due_at.get(target), routing.awaits
+    """A delivery. In quiet hours it waits for their end alone, because an answer would let the delivery go at once."""
+    quiet_until, awaits = routing.due_at.get(target), routing.awaits
     if awaits is None:
-        return Enqueued(event, target, held_until)
+        return Enqueued(event, target, quiet_until)
     does_wait = awaits.until is not None
-    enrichment = (NOT_IN_TIME if held_until else AWAITED) if does_wait else awaits.unenriched
-    return Enqueued(event, target, held_until or awaits.until, awaits.shape, enrichment)
+    enrichment = (NOT_IN_TIME if quiet_until else AWAITED) if does_wait else awaits.unenriched
+    return Enqueued(event, target, quiet_until or awaits.until, awaits.shape, enrichment)
 
 
 # --- 8. What a worker still decides -----------------------------------------------------------------------------------
 
 
 def reason_to_withhold(target: TargetSpec, leased: Leased) -> str | None:
-    """Why a delivery is not made after all, now that it is known what the alert means; None to make it.
+    """Why a worker withholds a delivery, now that the meaning of the alert is known; None to send the delivery.
 
-    What nobody classified is sent: better loud. What its labels call critical is hardly ever withheld: `withholds`
-    says when. A target that was notified of a firing is notified of its end, whatever the alert means by now.
+    An alert without a classification is sent: better loud. `withholds` says when an alert whose labels call it
+    critical is withheld, which is hardly ever. A target that was notified of a firing is notified of its end, whatever
+    the alert means by now.
     """
     if target.min_confidence is None and not target.excludes_noise:
         return None
@@ -365,9 +367,9 @@ def reason_to_withhold(target: TargetSpec, leased: Leased) -> str | None:
 
 
 def regrouped(alert: Outgoing, *, target: TargetSpec, routes: Routes) -> Outgoing | None:
-    """The alert in the group that its route's `group_by` puts it into; None where Alertmanager's group stays.
+    """The alert in the group of its route's `group_by`; None where the alert stays in the group of Alertmanager.
 
-    It depends on what is stored and on the routes alone, so every replica groups alike, before and after a restart.
+    The group depends on the stored alert and on the routes alone. So every replica groups alike, after a restart, too.
     """
     news = News(alert.event, alert.labels, alert.annotations, alert.at, alert.starts_at)
     choice = choose(target, choices_of(list(taking(routes, news.labels, news.annotations)), news))
@@ -383,7 +385,7 @@ def regrouped(alert: Outgoing, *, target: TargetSpec, routes: Routes) -> Outgoin
 
 
 def classified_event(verdict: KeptVerdict, *, fingerprint: str, starts_at: datetime, now: datetime) -> Event:
-    """That an alert was classified after its targets had been notified; once for each classification."""
+    """The event of an alert that was classified after its targets had been notified; one for each classification."""
     classification = verdict.verdict.classification
     detail = {
         "classification": verdict.id,
@@ -395,5 +397,5 @@ def classified_event(verdict: KeptVerdict, *, fingerprint: str, starts_at: datet
 
 
 def follow_up_delivery(event: Event, target: str, *, shape: str) -> Enqueued:
-    """A follow-up has a key below that of all news of the alert, so it never overtakes or replaces news."""
+    """The delivery of a follow-up. Its key is below the keys of all news, so a follow-up never overtakes news."""
     return Enqueued(msgspec.structs.replace(event, key=0), target, shape=shape)

@@ -82,9 +82,9 @@ class Occurrence(msgspec.Struct, gc=False):
     """What is decided about one occurrence. A store keeps it beside what the first sighting said of it.
 
     `event_count` is the key of its newest state change; `repeat_count` counts sightings that changed nothing.
-    `began_at` is the start to be shown where that is not its key. `confirmed_at` is when somebody last said that it
-    fires, None where that is `last_received_at`; `unconfirmed` why nobody says so now. `claim` names the one claim that
-    holds it open, or the word that ended it; 0 where each word has to be thought about. `expires_at` is when to look at
+    `began_at` is the shown start, where it is not the key. `confirmed_at` is when a sender last said that it
+    fires, None where that is `last_received_at`; `unconfirmed` why no sender says so now. `claim` names the claim that
+    alone holds it open, or the word that ended it; 0 where each word needs a decision. `expires_at` is when to look at
     it again.
     """
 
@@ -109,7 +109,7 @@ class Occurrence(msgspec.Struct, gc=False):
 class Event(msgspec.Struct, frozen=True, gc=False):
     """An immutable change. Its `key` in the occurrence is 1, 2, 3, … for state changes, a content hash for notes.
 
-    `telling` says whom it may be told to: whomever routing names, or who was `notified` of the firing; None: nobody.
+    `telling` says which targets may be notified: those that routing names, or those `notified` of the firing, or none.
     """
 
     fingerprint: str

@@ -80,7 +80,7 @@ def similar_of(earlier: Sequence[Earlier], advised: tuple[str, tuple[str, ...]] 
 
 
 def supports_noise(past: Past) -> bool:
-    """Whether the history alone says that nobody needs to hear of it: flapping, over in a minute, or a daily habit."""
+    """Whether the history alone shows that no person needs to know: flapping, over in a minute, or a daily habit."""
     if past.month < _ENOUGH_TO_JUDGE:
         return False
     is_habit = past.same_hour >= _MOST * past.month and past.days_seen >= _ENOUGH_TO_JUDGE

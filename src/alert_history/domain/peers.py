@@ -13,7 +13,7 @@ def take_over(firing: Firing, word: Word, sender: str) -> None:
 
 def rename_peers(standing: Standing, witnesses: Witnesses) -> None:
     """Let what is remembered of peers be that of one witness."""
-    for word in standing.told_ends:
+    for word in standing.known_ends:
         if not word.is_first_hand:
             word.sender = witnesses.of(word.sender)
     if standing.firing is not None:

@@ -7,7 +7,7 @@ class Permission(StrEnum):
     """What one operation, page or ingest path needs. Each is granted by itself: none includes another."""
 
     PUBLIC = "public"
-    """Nothing: whoever can connect may have it."""
+    """Open to everyone who can connect."""
     INGEST = "ingest"
     """To send alerts."""
     READ = "read"

@@ -1,6 +1,6 @@
 """What a Prometheus or an Alertmanager answered when it was asked what fires, and how far its word goes.
 
-Holds the values of one poll, and the decisions made of them alone. Must not ask anybody, and must not know the wire.
+Holds the values of one poll, and the decisions made of them alone. Must ask no origin, and must not know the wire.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -74,7 +74,7 @@ class AlertmanagerPoll(msgspec.Struct, frozen=True, gc=False):
 class PolledRuleAlert(msgspec.Struct, frozen=True, gc=False):
     """An alert of a rule of Prometheus, before external labels and relabelling (see `relabelling.sent_labels`).
 
-    `active_at` is when it began to pend, `fires_since` when it began to fire; None where that can't be told. `value` is
+    `active_at` is when it began to pend, `fires_since` when it began to fire; None where that is unknown. `value` is
     text, as Prometheus writes it. Labels that are empty are left out.
     """
 

@@ -32,7 +32,7 @@ class Period(msgspec.Struct, frozen=True):
 class QuietHours(msgspec.Struct, frozen=True):
     """Quiet on these `days` (Monday is 0) from one minute of the day to another; past midnight if that is no later.
 
-    A period belongs to the day on which it begins. Alerts that `unless` matches are told all the same.
+    A period belongs to the day on which it begins. Targets are notified of alerts that `unless` matches all the same.
     """
 
     days: frozenset[int]
@@ -72,17 +72,17 @@ def _period(day: datetime, begin_minute: int, end_minute: int, zone: tzinfo) -> 
 
 
 class Quiet(msgspec.Struct, frozen=True):
-    """What quiet hours do to a piece of news: it waits until `due_at`, or is not told at all where that is None."""
+    """What quiet hours do to news: hold the news until `due_at`, or drop the news where that is None."""
 
     hours: QuietHours
     due_at: datetime | None
 
 
 def quieten(hours: Sequence[QuietHours], *, event: EventKind, at: datetime, starts_at: datetime) -> Quiet | None:
-    """What these hours, all of them meant, do to news that came `at`; None if it may be told at once.
+    """What quiet hours, which all apply, do to news that came `at`; None if targets may be notified at once.
 
-    Where one of them drops, it is dropped: but not the end of an alert that began before the quiet did, because whoever
-    was told of its start would wait for its end for ever; that is held.
+    One of the hours that drops is enough to drop the news. But the end of an alert that began before the quiet is held,
+    because a target that was notified of its start would wait for its end for ever.
     """
     now = [(each, period) for each in hours if (period := each.period(at)) is not None]
     if not now:

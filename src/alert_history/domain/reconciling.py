@@ -1,8 +1,8 @@
-"""Reconciling: what the answer of who was asked what fires changes in the standing of one label set.
+"""Reconciling: what the answer of an origin, asked what fires, changes in the standing of one label set.
 
-An answer speaks of the moment at which it was asked for: it changes nothing of which there was a sign since. It
-corrects only what that very Alertmanager cluster or Prometheus claimed, and it ends nothing that it lacks only once.
-Pure: the standing is changed in place. Must not know how anybody is asked.
+An answer is about the moment of the question: it changes nothing that had a sign since. It corrects only claims of that
+very Alertmanager cluster or Prometheus, and it ends only an alert that it lacks twice. Pure: the standing is changed in
+place. Must not know how an origin is asked.
 """
 
 from collections.abc import Mapping, Sequence
@@ -26,10 +26,10 @@ from alert_history.domain.standing import (
 from alert_history.domain.step import Step, StepKind
 
 ASKED = "asked"
-"""Under which the detail of an event names who was asked."""
+"""The key under which the detail of an event names the origin that was asked."""
 
 APART_US = SECOND_US
-"""How far apart two answers are at least that count as two."""
+"""How far apart two answers must be to count as two."""
 
 _NO_GAP_US = 10**15
 _LEFT_OUT = "does not list it any more"
@@ -41,8 +41,8 @@ class Asked(msgspec.Struct, frozen=True):
     `source` names it in metrics, `name` for people. What it lists is claimed by `sender`; empty: it never posted to us.
     `senders` are those whose claims are its own; of a cluster they are known by its `sender`. `began_us` is when it
     started or was last reloaded. `no_end` and `no_opening` say why it must not end or open anything; None where it may.
-    `is_publishing`: what it opens is told. `is_alone`: it is one server. `servers` are how many answered as one.
-    `apart_us` is how long it has to lack an alert before that is over.
+    `is_publishing`: targets are notified of what it opens. `is_alone`: it is one server. `servers` are how many
+    answered as one. `apart_us` is how long it has to lack an alert before that is over.
     """
 
     source: str
@@ -61,7 +61,7 @@ class Asked(msgspec.Struct, frozen=True):
 
 
 class Listed(msgspec.Struct, frozen=True):
-    """It lists an alert, as `sighting` has it. `muted` is why its Alertmanager tells nobody; `details` says more.
+    """An origin lists an alert, as `sighting` has it. `muted` is why its Alertmanager is silent; `details` says more.
 
     `seen_us` is when it was last asked and listed it, too; None where that is not remembered.
     """
@@ -99,7 +99,7 @@ def reconcile(standing: Standing, answer: Answer, *, rules: Rules, witnesses: Wi
 
 
 def _explained(step: Step, asked: Asked) -> Step:
-    """A step, with a reason: whoever reads of it must see that nobody sent it."""
+    """A step with a reason, from which people see that no sender sent it."""
     says_why = step.reason or step.details
     reason = step.reason if says_why else f"{asked.name} lists it"
     return msgspec.structs.replace(
@@ -108,16 +108,16 @@ def _explained(step: Step, asked: Asked) -> Step:
 
 
 def is_heard_since(standing: Standing, at_us: int) -> bool:
-    """Whether somebody said something of it after that."""
+    """Whether a sender said something about the label set after that."""
     firing = standing.firing
-    waiting = firing.held.words if firing is not None and firing.held is not None else ()
-    words = [*standing.told_ends, *waiting]
+    waiting = firing.hold.words if firing is not None and firing.hold is not None else ()
+    words = [*standing.known_ends, *waiting]
     claims = firing.claims if firing is not None else []
     return any(word.at_us > at_us for word in words) or any(claim.last_us > at_us for claim in claims)
 
 
 def own_claims(firing: Firing, asked: Asked, witnesses: Witnesses) -> list[Claim]:
-    """The claims that are those of who was asked."""
+    """The claims of the origin that was asked."""
     if asked.kind == "first_hand":
         return [claim for claim in firing.claims if claim.is_first_hand and claim.sender in asked.senders]
     cluster = witnesses.of(asked.sender)
@@ -128,7 +128,7 @@ def own_claims(firing: Firing, asked: Asked, witnesses: Witnesses) -> list[Claim
 
 
 def _list_closed(standing: Standing, listed: Listed, *, rules: Rules, witnesses: Witnesses) -> list[Step]:
-    """Nothing is open: a new firing, or the last one goes on, whose end nobody told."""
+    """No firing is open: open a new one, or let the last firing go on, whose end no sender sent."""
     asked, word = listed.asked, _word(listed)
     if asked.no_opening is not None or not asked.sender:
         return []
@@ -150,7 +150,7 @@ def _list_closed(standing: Standing, listed: Listed, *, rules: Rules, witnesses:
 
 
 def _list_open(standing: Standing, firing: Firing, listed: Listed, *, rules: Rules, witnesses: Witnesses) -> list[Step]:
-    """An Alertmanager lists what is open, or a later firing of it."""
+    """An Alertmanager lists the open firing, or a later firing of the label set."""
     asked, word = listed.asked, _word(listed, firing=firing)
     steps: list[Step] = []
     if _has_begun_anew(firing, word, listed, witnesses):
@@ -188,14 +188,14 @@ def _list_own(firing: Firing, listed: Listed) -> list[Step]:
 
 
 def _word(listed: Listed, *, firing: Firing | None = None) -> Word:
-    """What is claimed with it. What was sent before is not told because it is listed, only what nobody sent."""
-    is_told = listed.asked.is_publishing and listed.muted is None and (firing is None or firing.is_found)
+    """The word in a listing. Targets are notified because of a listing only where no sender posted the alert."""
+    is_to_publish = listed.asked.is_publishing and listed.muted is None and (firing is None or firing.is_found)
     gap_us = None if listed.asked.no_opening is None else _NO_GAP_US
-    return msgspec.structs.replace(listed.sighting.word, is_to_publish=is_told, group_interval_us=gap_us)
+    return msgspec.structs.replace(listed.sighting.word, is_to_publish=is_to_publish, group_interval_us=gap_us)
 
 
 def _has_begun_anew(firing: Firing, word: Word, listed: Listed, witnesses: Witnesses) -> bool:
-    """Whether what its Alertmanager claimed is over, and it lists another firing.
+    """Whether the claim of the Alertmanager is over, and it lists another firing.
 
     It keeps the earliest start as long as it knows of an alert: a later one says that the alert was over in between.
     Not so where it began anew itself, or where its peers know different starts.
@@ -246,7 +246,7 @@ def is_same_mute(mute: Muted | None, other: Muted | None) -> bool:
 def _lack(standing: Standing, lacked: Lacked, witnesses: Witnesses) -> list[Step]:
     """Who claims it does not list it: once is remembered, twice in a row ends that claim."""
     firing, asked = standing.firing, lacked.asked
-    if firing is None or firing.held is not None or reason_to_keep(firing, asked, witnesses) is not None:
+    if firing is None or firing.hold is not None or reason_to_keep(firing, asked, witnesses) is not None:
         return []
     own = own_claims(firing, asked, witnesses)
     if not own:
@@ -264,7 +264,7 @@ def _lack(standing: Standing, lacked: Lacked, witnesses: Witnesses) -> list[Step
 
 
 def reason_to_keep(firing: Firing, asked: Asked, witnesses: Witnesses) -> str | None:
-    """Why it does not end what it lacks; None if it may."""
+    """Why an answer that lacks a firing may not end it; None if it may."""
     is_doubled = any(claim.is_doubled for claim in own_claims(firing, asked, witnesses))
     if asked.no_end is None and is_doubled and asked.servers == 1:
         return "two senders that can't be told apart claim it, and one of them was asked"
@@ -282,7 +282,7 @@ def _missed_us(own: Sequence[Claim], asked: Asked) -> int | None:
 def _end_claims(
     standing: Standing, firing: Firing, own: Sequence[Claim], *, asked: Asked, missed_us: int
 ) -> list[Step]:
-    """End these claims; and the firing, if nobody else holds it."""
+    """End claims; end the firing as well if no other claim holds it open."""
     sign_us = max([firing.last_sign_us, *(word.end_us for word in firing.ended)])
     firing.claims = [claim for claim in firing.claims if claim not in own]
     if asked.kind == "witness" and not witness_claims(firing):

@@ -80,9 +80,9 @@ def check_rule(rule: RelabelRule) -> None:
 def sent_labels(
     labels: Mapping[str, str], *, external_labels: Mapping[str, str], relabel_configs: Sequence[RelabelRule]
 ) -> dict[str, str] | None:
-    """The labels that an alert with these labels is sent with; None where it is dropped, and nobody gets it.
+    """The labels with which Prometheus sends an alert; None for an alert that a rule drops.
 
-    An external label is added where the alert has none of that name. Rules have passed `check_rule`.
+    An external label is added to an alert without a label of that name. Rules have passed `check_rule`.
     """
     sent = _Labels(labels)
     for name, value in sorted(external_labels.items()):

@@ -41,7 +41,7 @@ class Route(msgspec.Struct, frozen=True):
     """Alerts that match go to the destinations, unless one of its own `routes` takes them.
 
     `name` is its own or its place in the file. `destinations` None: it takes only what one of its routes takes;
-    empty: it takes alerts and tells nobody. `group_by` None: Alertmanager's groups stay.
+    empty: it takes alerts and notifies no target. `group_by` None: Alertmanager's groups stay.
     """
 
     name: str

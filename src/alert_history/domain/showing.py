@@ -31,7 +31,7 @@ def show_firing(occurrence: Occurrence, firing: Firing) -> None:
 
 def _look_at(firing: Firing, now_us: int) -> datetime | None:
     """When time alone may change it; None where only a witness holds it: those are looked for by their last sign."""
-    times = [] if firing.held is None else [firing.held.due_us]
+    times = [] if firing.hold is None else [firing.hold.due_us]
     live = live_claims(firing, now_us)
     if live:
         times.append(max(claim.until_us or 0 for claim in live))
@@ -42,7 +42,7 @@ def _look_at(firing: Firing, now_us: int) -> datetime | None:
 
 def _plain_claim(firing: Firing, occurrence: Occurrence) -> Claim | None:
     """The claim whose repeats change nothing else; None where each word has to be thought about."""
-    if len(firing.claims) != 1 or firing.held is not None or firing.unconfirmed is not None or firing.muted is not None:
+    if len(firing.claims) != 1 or firing.hold is not None or firing.unconfirmed is not None or firing.muted is not None:
         return None
     if is_split(firing):
         return None

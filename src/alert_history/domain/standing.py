@@ -1,7 +1,7 @@
 """A standing: all that is claimed of one label set now, and how its last firings ended.
 
 There is one for each scope and fingerprint, and it holds at most one open firing. Holds what can be read off it; what
-changes it stands in `hearing` (somebody says something), `lapsing` (nobody does) and `reconciling` (a poll does).
+changes it stands in `hearing` (a sender says something), `lapsing` (all are silent) and `reconciling` (a poll).
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -21,7 +21,7 @@ DEFAULT_GROUP_INTERVAL_US = 5 * MINUTE_US
 
 
 class Rules(msgspec.Struct, frozen=True):
-    """What is set for all: how long who fell silent may come back, and how long nobody may hear of a witness's word.
+    """Settings for all label sets: how long a silent sender may come back, and how long a witness may be silent.
 
     `stale_after_us` is None where it is learnt. 0 for `stale_ends_after_us`: never. `retention_us` is how long history
     is kept, None for ever: what has no sign for three quarters of it ends before it is dropped.
@@ -33,7 +33,7 @@ class Rules(msgspec.Struct, frozen=True):
     retention_us: int | None = None
 
     def ends_unheard_us(self, last_sign_us: int) -> int | None:
-        """When a firing without a further sign ends, whoever holds it: before its history is dropped."""
+        """When a firing without a further sign ends, before its history is dropped, whichever claim holds it."""
         return None if self.retention_us is None else last_sign_us + self.retention_us * 3 // 4
 
     def silence_us(self, learnt_us: int | None, unseen_us: int) -> int:
@@ -118,10 +118,10 @@ def _with(senders: Mapping[str, str], sender: str, text: str) -> dict[str, str]:
     return dict([*others[1 - _REMEMBERED_SENDERS :], (sender, text)])
 
 
-class Held(msgspec.Struct, array_like=True, gc=False):
-    """Words of end that wait until `due_us`: who says so can't be told apart from another that may fire on.
+class Hold(msgspec.Struct, array_like=True, gc=False):
+    """Words of end that are held back until `due_us`, because another sender that looks the same may fire on.
 
-    `waiting` are starts after those ends, which wait for the outcome.
+    `waiting` are claims with starts after those ends, which wait for the outcome.
     """
 
     words: tuple[Ended, ...]
@@ -131,7 +131,7 @@ class Held(msgspec.Struct, array_like=True, gc=False):
 
 
 class Muted(msgspec.Struct, array_like=True, gc=False):
-    """Why a witness says nothing of what fires: `kind` is silenced or inhibited; None for `until_us`: not known."""
+    """Why a witness is silent about what fires: `kind` is silenced or inhibited; `until_us` is None where unknown."""
 
     kind: str
     by: str
@@ -141,8 +141,8 @@ class Muted(msgspec.Struct, array_like=True, gc=False):
 class Firing(msgspec.Struct, array_like=True, gc=False):
     """The open firing. `key_us` names its occurrence and never changes; `start_us` is the earliest claimed.
 
-    `notified` are the targets that were told of it. `unconfirmed` is why nobody confirms it any more, since
-    `unconfirmed_us`; None where somebody does. `is_found`: nobody sent it; whoever was asked said that it fires.
+    `notified` are the targets that were notified of it. `unconfirmed` is why no sender confirms it any more, since
+    `unconfirmed_us`; None where a sender does. `is_found`: no sender posted it, but a sender that was asked listed it.
     """
 
     key_us: int
@@ -153,18 +153,18 @@ class Firing(msgspec.Struct, array_like=True, gc=False):
     notified: tuple[str, ...] = ()
     unconfirmed: str | None = None
     unconfirmed_us: int | None = None
-    held: Held | None = None
+    hold: Hold | None = None
     muted: Muted | None = None
     is_found: bool = False
 
     @property
     def last_sign_us(self) -> int:
-        """When somebody last said that it fires."""
+        """When a sender last said that it fires."""
         return max((claim.last_us for claim in self.claims), default=self.key_us)
 
 
 class Past(msgspec.Struct, array_like=True, gc=False):
-    """A firing that is over; `words` are the ends that its senders told, the newest last.
+    """A firing that is over; `words` are the words of end of its senders, the newest last.
 
     `is_paged`: it was published, and nothing muted it when it ended. `is_unheard`: its end was the first that came.
     """
@@ -185,10 +185,10 @@ class Past(msgspec.Struct, array_like=True, gc=False):
 
 
 class Standing(msgspec.Struct, array_like=True, gc=False):
-    """Of one scope and fingerprint. `past` holds its last firings, the newest last.
+    """What is known of one scope and fingerprint. `past` holds its last firings, the newest last.
 
-    `splits` are when words came that ended one sender's claim while another's went on; `conflict_us` is when that was
-    last told as a conflict.
+    `splits` are the times of words that ended the claim of one sender while the claim of another went on.
+    `conflict_us` is when a conflict was last shown.
     """
 
     firing: Firing | None = None
@@ -198,25 +198,25 @@ class Standing(msgspec.Struct, array_like=True, gc=False):
 
     @property
     def newest_key_us(self) -> int | None:
-        """The key of its newest occurrence; None if it never had one."""
+        """The key of the newest occurrence; None without any occurrence."""
         if self.firing is not None:
             return self.firing.key_us
         return self.past[-1].key_us if self.past else None
 
     @property
-    def told_ends(self) -> list[Ended]:
-        """All words of end that are remembered, but for those that are held back."""
+    def known_ends(self) -> list[Ended]:
+        """All remembered words of end, except the words that are held back."""
         words = [word for past in self.past for word in past.words]
         return words if self.firing is None else [*words, *self.firing.ended]
 
     @property
     def last_end_us(self) -> int | None:
-        """The latest end of all that are over; None where none is remembered."""
+        """The latest end of all past firings; None without any past firing."""
         return max((past.end_us for past in self.past), default=None)
 
 
 def key_at(standing: Standing, start_us: int | None) -> int | None:
-    """The key of the occurrence that somebody means who names that start, or none: the newest one then."""
+    """The key of the occurrence that a sender means by a start; without a start it is the newest occurrence."""
     if start_us is None:
         return standing.newest_key_us
     firing = standing.firing
@@ -229,13 +229,13 @@ def key_at(standing: Standing, start_us: int | None) -> int | None:
 
 
 def find_start(firing: Firing, start_us: int) -> bool:
-    """Whether somebody claims or claimed that start for it."""
+    """Whether a sender claims or claimed that start for a firing."""
     starts = [firing.key_us, firing.start_us, *(c.start_us for c in firing.claims), *(w.start_us for w in firing.ended)]
     return any(is_same_start(start, start_us) for start in starts)
 
 
 def live_claims(firing: Firing, now_us: int) -> list[Claim]:
-    """First-hand claims that have not lapsed and were not superseded."""
+    """The first-hand claims that are neither lapsed nor superseded."""
     return [
         claim
         for claim in firing.claims
@@ -244,7 +244,7 @@ def live_claims(firing: Firing, now_us: int) -> list[Claim]:
 
 
 def is_superseded(claim: Claim, claims: Sequence[Claim]) -> bool:
-    """Whether its sender claimed a later start, and has not repeated this one since."""
+    """Whether the sender of a claim claimed a later start, without a repeat of this claim since."""
     return any(
         other.sender == claim.sender and other.start_us > claim.start_us and other.first_us > claim.last_us
         for other in claims
@@ -252,12 +252,12 @@ def is_superseded(claim: Claim, claims: Sequence[Claim]) -> bool:
 
 
 def witness_claims(firing: Firing) -> list[Claim]:
-    """The claims of witnesses that still list it."""
+    """The claims of witnesses that still list the alert."""
     return [c for c in firing.claims if c.until_us is None and not c.has_left]
 
 
 def find_claim(claims: Sequence[Claim], sender: str, start_us: int) -> Claim | None:
-    """A sender's claim with that start."""
+    """The claim of a sender with that start."""
     return next((c for c in claims if c.sender == sender and is_same_start(c.start_us, start_us)), None)
 
 
@@ -266,16 +266,16 @@ def find_ended(words: Sequence[Ended], sender: str, start_us: int) -> Ended | No
     return next((w for w in reversed(words) if w.sender == sender and is_same_start(w.start_us, start_us)), None)
 
 
-def is_said(words: Sequence[Ended], word: Word, sender: str) -> bool:
-    """Whether the sender has told this very end before, whatever start it named."""
-    return any(w.sender == sender and is_same_start(w.end_us, word.told_end_us) for w in words)
+def is_repeated_end(words: Sequence[Ended], word: Word, sender: str) -> bool:
+    """Whether the sender has sent this very end before, with any start."""
+    return any(w.sender == sender and is_same_start(w.end_us, word.given_end_us) for w in words)
 
 
 def is_known_end(standing: Standing, word: Word, *, own: Claim | None) -> bool:
-    """Whether its sender has told this end before. A witness that claims it again since then tells it anew."""
-    if own is not None and not own.is_first_hand and word.start_us < word.told_end_us:
+    """Whether the sender has sent this end before. A witness that has claimed the alert since sends a new end."""
+    if own is not None and not own.is_first_hand and word.start_us < word.given_end_us:
         return False
-    return is_said(standing.told_ends, word, word.sender)
+    return is_repeated_end(standing.known_ends, word, word.sender)
 
 
 def reach_us(claim: Claim, *, interval_us: int, rules: Rules) -> int:
@@ -286,23 +286,23 @@ def reach_us(claim: Claim, *, interval_us: int, rules: Rules) -> int:
 
 
 def group_interval(word: Word) -> int:
-    """How often the group of a word is looked at."""
+    """How often Alertmanager looks at the group of a word."""
     return word.group_interval_us or DEFAULT_GROUP_INTERVAL_US
 
 
 def remembered(words: tuple[Ended, ...], word: Ended) -> tuple[Ended, ...]:
-    """These words of end and one more, and no more than the last few."""
+    """Words of end and one more word, of which the last few are remembered."""
     return (*words, word)[-_REMEMBERED_WORDS:]
 
 
 def add_past(standing: Standing, past: Past) -> None:
-    """Remember a firing that is over, in the order of the ends, and no more than the last few."""
+    """Remember a firing that is over, in the order of the ends; the last few are remembered."""
     ordered = sorted((*standing.past, past), key=lambda over: over.end_us)
     standing.past = tuple(ordered[-_REMEMBERED_FIRINGS:])
 
 
 def close(standing: Standing, end_us: int, ended_by: EndedBy) -> Past:
-    """Move the open firing to what is over; its end is never before its start."""
+    """Move the open firing to the past firings; its end is never before its start."""
     firing = standing.firing
     if firing is None:
         raise ValueError("nothing is open")
@@ -315,5 +315,5 @@ def close(standing: Standing, end_us: int, ended_by: EndedBy) -> Past:
 
 
 def closed_us(standing: Standing) -> int | None:
-    """When the last firing of a label set was over; None where one is open."""
+    """When the last firing of a label set ended; None while a firing is open."""
     return None if standing.firing is not None else standing.last_end_us

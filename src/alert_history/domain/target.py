@@ -42,9 +42,9 @@ class TargetSpec(msgspec.Struct, frozen=True):
 
 
 class Outgoing(msgspec.Struct, frozen=True):
-    """One alert as a target is told of it. Times are aware UTC; `at` is when the event was received.
+    """One alert as a target gets it. Times are aware UTC; `at` is when the event was received.
 
-    `external_id` is what the target called it when it was told of the same occurrence before, if it said so.
+    `external_id` is the name that the target gave the same occurrence before, if it gave one.
     `details` holds group-level fields of the receipt (groupLabels, …). `unenriched` says why there is no
     classification where there should be one; both are None in the mode `transparent`. `scope` keeps apart what has the
     same fingerprint. `confirmed_at` is when a sender last said that it fires, `reason` why it is taken as over where no

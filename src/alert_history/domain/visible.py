@@ -1,4 +1,4 @@
-"""Text that people can see. What is blank is as good as missing: a vendor refuses it, and it tells nobody anything."""
+"""Text that people can see. Blank text is as good as missing: vendors refuse it, and it says nothing."""
 
 import re
 from collections.abc import Mapping
@@ -14,12 +14,12 @@ _SEEN = re.compile(
 
 
 def visible(text: str) -> str:
-    """It without space around it; empty if nobody can see anything of it."""
+    """A text without space around it; empty for a text without visible characters."""
     return text.strip() if _SEEN.search(text) else ""
 
 
 def first_visible(pairs: Mapping[str, str], *names: str) -> str:
-    """The value of the first of `names` that shows something, without space around it; empty if none does."""
+    """The first visible value of `names`, without space around it; empty without any."""
     return next(filter(None, (visible(pairs.get(name, "")) for name in names)), "")
 
 

@@ -256,7 +256,7 @@ class Enrichment:
             self.learn(verdict)
             waiting = self._waiting.pop(shape, None)
             if waiting is not None:
-                await self._store.follow_up(verdict, told=waiting.owed, now=now)
+                await self._store.follow_up(verdict, targets=waiting.owed, now=now)
         self._switchboard.say(Classified())
 
     async def _ask(self, cases: Sequence[Case]) -> None:
@@ -309,7 +309,7 @@ class Enrichment:
             waiting = self._waiting.get(verdict.shape)
             if waiting is not None:
                 self._collect()
-                await self._store.follow_up(verdict, told=waiting.owed, now=now)
+                await self._store.follow_up(verdict, targets=waiting.owed, now=now)
 
     async def _corrected(self, shapes: Sequence[str]) -> dict[str, KeptVerdict]:
         """What persons said of these, perhaps while the question was on its way: no answer may take its place."""

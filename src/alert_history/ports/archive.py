@@ -12,39 +12,42 @@ class Archivable(Protocol):
     """Old history as rows, for an archive. No step holds up ingest for longer than a commit takes."""
 
     def alone(self) -> AbstractAsyncContextManager[None]:
-        """While it lasts, nobody else archives or restores this database. Raises Busy."""
+        """While it lasts, no other process archives or restores this database. Raises Busy."""
         ...
 
     async def count(self, shape: Shape, *, before: datetime) -> int | None:
-        """How many rows `take` would give; None if counting takes too long."""
+        """How many rows `take` would return; None if counting takes too long."""
         ...
 
     async def take(self, shape: Shape, *, before: datetime, after: Row | None) -> tuple[list[Entry], Row | None]:
-        """A page of what is older than `before`, in the shape's order, and where the next one begins.
+        """A page of the rows older than `before`, in the shape's order, and where the next page begins.
 
-        None: that was the last page. Occurrences are as old as they were last received; what is still to be delivered
-        stays, and so do the deliveries of occurrences that stay.
+        None: this is the last page. An occurrence is as old as its last receipt. An occurrence with a waiting delivery
+        stays in the database, and the deliveries of an occurrence stay with the occurrence.
         """
         ...
 
     async def drop(self, shape: Shape, entries: Sequence[Entry]) -> int:
-        """Remove these, each with its events, unless it changed since it was taken; how many, in one transaction."""
+        """Remove entries with their events, in one transaction; returns how many. A changed entry stays."""
         ...
 
     async def put(self, shape: Shape, entries: Sequence[Entry]) -> int:
-        """Bring these back, except those whose key is there; how many, in one transaction. Nobody is told of them."""
+        """Bring entries back, in one transaction; returns how many. The store skips a key that it has.
+
+        Restored entries notify no target.
+        """
         ...
 
     async def make_room(self, shape: Shape, day: date) -> None:
-        """Get ready to be given rows of that day."""
+        """Make the table ready for rows of that day."""
         ...
 
 
 class Shelf(Protocol):
-    """Where the files of an archive lie; names are relative, with slashes. Every call may raise ArchiveFault."""
+    """Where an archive keeps its files; names are relative, with slashes. Every call may raise ArchiveFault."""
 
     async def write(self, name: str, data: bytes) -> None:
-        """Keep a file, whole and durably, or not at all."""
+        """Write a file durably: the whole file, or nothing."""
         ...
 
     async def read(self, name: str) -> bytes:
@@ -52,31 +55,31 @@ class Shelf(Protocol):
         ...
 
     async def move(self, name: str, to: str) -> None:
-        """Give a file its place, durably, in one step."""
+        """Move a file to another name, durably, in one step."""
         ...
 
     async def remove(self, name: str) -> None:
-        """Remove a file, or a folder with all in it; nothing if it isn't there."""
+        """Remove a file, or a folder with all its files. A missing name is no error."""
         ...
 
     async def names(self, folder: str) -> list[str]:
-        """All files in a folder and below, sorted; none if there is no such folder."""
+        """All files in a folder and below, sorted; an empty list for a missing folder."""
         ...
 
 
 class RowFormat(Protocol):
-    """How rows become the bytes of a file, and rows again."""
+    """How rows become the bytes of a file, and bytes become rows again."""
 
     suffix: str
-    """What names of such files end with."""
+    """The end of the names of such files."""
 
     def encode(self, shape: Shape, rows: Sequence[Row]) -> bytes:
-        """The file."""
+        """The bytes of a file with these rows."""
         ...
 
     def decode(self, shape: Shape, data: bytes, *, only: Sequence[str] = ()) -> Iterator[Row]:
-        """Its rows in order (of `only` some columns, if any are named), one batch in memory at a time.
+        """The rows of a file, in order, one batch in memory at a time; `only` names the columns, none means all.
 
-        Raises: ArchiveFault if it is no such file.
+        Raises: ArchiveFault if the bytes are another kind of file.
         """
         ...

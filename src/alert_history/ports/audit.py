@@ -5,7 +5,7 @@ from typing import Any, Protocol
 
 
 class Audit(Protocol):
-    """Lines about what people did. Every call may raise StorageUnavailable."""
+    """The audit: a line for each thing that a person did. Every call may raise StorageUnavailable."""
 
     async def note(self, action: str, *, actor: str, detail: dict[str, Any], now: datetime) -> None:
         """Write a line into the audit, durably."""

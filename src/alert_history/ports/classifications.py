@@ -1,4 +1,4 @@
-"""What alerts mean: who says it, and where it is kept."""
+"""What alerts mean: who classifies them, and where a store keeps the classifications."""
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -13,7 +13,7 @@ from alert_history.errors import Retryable
 
 
 class Unanswered(msgspec.Struct, frozen=True):
-    """A target that was told of an alert, which still fires, and never of what it means."""
+    """A target that was notified of an alert without its classification, while the alert still fires."""
 
     fingerprint: str
     starts_at: datetime
@@ -23,7 +23,7 @@ class Unanswered(msgspec.Struct, frozen=True):
 
 
 class Spent(msgspec.Struct, frozen=True):
-    """What classifications used in a span, all replicas together, and answers that could not be used."""
+    """What all replicas together spent in a span, on classifications and on unusable answers."""
 
     calls: int = 0
     tokens: int = 0
@@ -31,12 +31,14 @@ class Spent(msgspec.Struct, frozen=True):
 
 
 Allowance = Callable[[Spent, Spent, int, Sequence[int], datetime], Retryable | None]
-"""Whether another call is within the budget: used in the last minute, used today (UTC), its cases, the cases of each
-call that is under way, now. The refusal if it is not."""
+"""Decides whether the budget allows another call; returns the refusal, or None.
+
+The arguments: spent in the last minute, spent today (UTC), the cases of the call, the cases of each call that is under
+way, now."""
 
 
 class ClassifiedCount(msgspec.Struct, frozen=True):
-    """How many shapes were classified so by a model."""
+    """How many shapes a model classified with this severity."""
 
     model: str
     severity: Severity
@@ -44,107 +46,110 @@ class ClassifiedCount(msgspec.Struct, frozen=True):
 
 
 class Classifications(Protocol):
-    """What was classified, by shape, newest wins; and what waits for it. Every call may raise StorageUnavailable."""
+    """Classifications by shape, and deliveries that wait for them. Every call may raise StorageUnavailable."""
 
     async def newest(self, shapes: Sequence[str], *, since: datetime) -> dict[str, KeptVerdict]:
-        """The newest of each shape, if it is not older than `since` or a person's (these never age)."""
+        """The newest verdict on each shape: since `since`, or of any age where a person gave it."""
         ...
 
     async def claim(self, shapes: Sequence[str], *, owner: str, now: datetime, until: datetime) -> list[str]:
-        """Those of `shapes` that this owner alone may ask for until then; the others are being asked for."""
+        """The shapes that this owner alone may ask about until then. Other owners ask about the rest."""
         ...
 
-    async def keep(self, kept: Sequence[KeptVerdict], *, now: datetime) -> int:
-        """Keep them, end their claims and let the deliveries go that wait for them; how many went. One transaction."""
+    async def keep(self, verdicts: Sequence[KeptVerdict], *, now: datetime) -> int:
+        """Keep verdicts, end their claims and let waiting deliveries go, in one transaction; returns how many went."""
         ...
 
     async def let_go(self, shapes: Sequence[str], *, unenriched: str | None, now: datetime) -> int:
-        """Let the deliveries go that wait for these, and end the claims; how many went.
+        """Let the deliveries go that wait for these shapes, and end the claims; returns how many went.
 
-        `unenriched` says why they go without; None: because a classification is known by now.
+        `unenriched` says why deliveries go without a classification; None: a classification is known by now.
         """
         ...
 
-    async def follow_up(self, kept: KeptVerdict, *, told: Sequence[tuple[str, datetime, str]], now: datetime) -> int:
-        """Tell the targets that know of an alert (fingerprint, start, target) what it means: a `classified` event.
+    async def follow_up(
+        self, verdict: KeptVerdict, *, targets: Sequence[tuple[str, datetime, str]], now: datetime
+    ) -> int:
+        """Notify targets of what their alert means (fingerprint, start, target), with a `classified` event.
 
-        Once, whoever else does: a target that was told of something as new is passed over.
+        Replicas that do the same at once notify each target once. A target that knows an equally new classification is
+        passed over.
         """
         ...
 
     async def unanswered(self, *, since: datetime) -> list[Unanswered]:
-        """Who was told of an alert since then, without its shape: among the newest 5 000 of each kind of delivery."""
+        """Targets that were notified since then without a shape, from the newest 5 000 of each kind of delivery."""
         ...
 
 
 class ClassificationHistory(Protocol):
-    """What was said of alerts before, and what is known of one. Every call may raise StorageUnavailable."""
+    """Earlier classifications, and what is known of an alert. Every call may raise StorageUnavailable."""
 
     async def history(self, shape: str, *, limit: int) -> list[KeptVerdict]:
-        """All that was ever said of a shape, newest first."""
+        """All verdicts on a shape, newest first."""
         ...
 
     async def recent(self, *, limit: int, severity: Severity | None) -> list[KeptVerdict]:
-        """The newest word on each shape, newest first; only those of one severity, if it is given."""
+        """The newest verdict on each shape, newest first; `severity` narrows them to one severity."""
         ...
 
     async def counts(self, *, since: datetime, until: datetime) -> list[ClassifiedCount]:
-        """How many were classified how."""
+        """How many shapes each model gave each severity."""
         ...
 
     async def accuracy(self, *, since: datetime, until: datetime) -> list[Accuracy]:
-        """How often people agreed, by day and model, oldest first."""
+        """How often people agreed with each model, by day, oldest first."""
         ...
 
     async def past(self, case: Case) -> Past:
-        """What the history knows of an alert, at most a few ms of work however long it is."""
+        """What the history knows of an alert; takes a few milliseconds, however long the history is."""
         ...
 
 
 class Spending(Protocol):
-    """What classifying took, all replicas together. Every call may raise StorageUnavailable."""
+    """What classifying costs all replicas together. Every call may raise StorageUnavailable."""
 
     async def spent(self, *, since: datetime) -> Spent:
-        """What was used since then."""
+        """What was spent since then."""
         ...
 
     async def keep_unusable(self, usage: Usage, *, model: str, now: datetime) -> None:
-        """Count what answers took that could not be used: it is spent all the same."""
+        """Count what unusable answers cost: the money is spent all the same."""
         ...
 
 
 class Enricher(Protocol):
-    """Who classifies: a model behind a proxy, or rules."""
+    """What classifies alerts: a model behind a proxy, or rules."""
 
     name: str
-    """Of the model, as metrics and messages show it."""
+    """The name of the model, as metrics and messages show it."""
 
     most_cases: int
-    """How many cases it takes in one call."""
+    """How many cases one call takes."""
 
     most_of_a_rule: int | None
-    """How many shapes of one alertname it is asked about in five minutes; None where asking costs nothing."""
+    """How many shapes of one alertname a call may ask about in five minutes; None where asking costs nothing."""
 
     async def classify(self, cases: Sequence[Case]) -> list[Verdict | None]:
-        """One verdict a case, in order; None where it has none. One attempt.
+        """One verdict for each case, in order, or None. Makes one attempt.
 
         Raises:
-            Retryable: not reached, too slow, or over its rate.
-            Rejected: it refuses this, or its answer makes no sense.
+            Retryable: the model can't be reached, is too slow, or is over its rate.
+            Rejected: the model refuses the cases, or its answer makes no sense.
         """
         ...
 
     async def offered(self) -> list[str] | None:
-        """The names of the models that could be asked, as their proxy lists them; None where nobody lists any.
+        """The names of the models that the proxy offers; None where no proxy lists models.
 
         Raises: Retryable, Rejected.
         """
         ...
 
     def take_unusable(self) -> Usage:
-        """What answers took that could not be used, since this was last asked."""
+        """What unusable answers cost since the last call of this method."""
         ...
 
     async def close(self) -> None:
-        """Give connections back."""
+        """Close the connections."""
         ...

@@ -124,7 +124,7 @@ class History(Protocol):
     """The read side. Every call may raise StorageUnavailable, QueryTimeout or InvalidQuery."""
 
     async def page(self, wanted: HistoryFilter, page: PageRequest) -> HistoryPage:
-        """One page of occurrences; its cost does not grow with what lies outside the page and the count's bound."""
+        """One page of occurrences; its cost depends on the page and on the bound of the count alone."""
         ...
 
     async def find(self, occurrence_id: str) -> StoredAlert:
@@ -132,13 +132,13 @@ class History(Protocol):
         ...
 
     async def timeline(self, occurrence_id: str, *, newest: int = 10_000) -> list[StoredEvent]:
-        """Its newest so many events, oldest first. Empty if there is no such occurrence."""
+        """The newest events of an occurrence, oldest first; empty for an unknown occurrence."""
         ...
 
     async def quarantine(self, *, limit: int, cursor: str | None) -> QuarantinePage:
-        """What was refused, newest first."""
+        """A page of refused alerts, newest first."""
         ...
 
     def export(self, wanted: HistoryFilter, *, batch_size: int = 1000) -> AsyncIterator[list[StoredAlert]]:
-        """Everything that matches, oldest first, in batches; memory does not grow with the result."""
+        """All occurrences that match, oldest first, in batches; memory stays the same however many match."""
         ...

@@ -1,4 +1,4 @@
-"""Deliveries: what is still to be said, and what became of it."""
+"""The outbox: deliveries that wait for their targets, and what became of deliveries."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -11,7 +11,7 @@ from alert_history.domain.occurrence import EventKind
 
 
 class QueueDepth(msgspec.Struct, frozen=True):
-    """What waits for a target, and since when the oldest of it could have been told (in the future: all are held)."""
+    """How many deliveries wait for a target, and since when the oldest is due; in the future: none is due yet."""
 
     waiting: int
     oldest: datetime
@@ -59,45 +59,45 @@ class DeliveryPage(msgspec.Struct, frozen=True):
 
 
 class Outbox(Protocol):
-    """What is still to be said, and what became of it. Filled by `Recorder.commit`."""
+    """Deliveries that wait, and what became of deliveries. `Recorder.commit` fills the outbox."""
 
     async def lease(self, target: str, *, now: datetime, limit: int, lease_for: timedelta) -> tuple[list[Leased], int]:
-        """Take up to `limit` due deliveries of a target, at most one an alert: the newest that is due.
+        """Take up to `limit` due deliveries of a target: for each alert the newest due delivery alone.
 
-        Also returns how many older ones of those alerts that superseded. No other replica gets them before the
-        lease runs out; what ran out is due again.
+        Also returns how many older deliveries of those alerts were superseded. Until a lease runs out no other replica
+        gets the delivery; then the delivery is due again.
         """
         ...
 
     async def reserve(self, target: str, *, every: timedelta, burst: int, within: timedelta) -> timedelta | None:
-        """Take the next turn to send to a target, of all replicas; how long it is till then.
+        """Take the next turn to send to a target, among all replicas; returns the time until the turn.
 
-        Turns come `every` so often, up to `burst` of them at once after a rest. None, and no turn is taken, if it would
-        not come `within` that time, which must be the same for all calls. An SQLite file has one process, which keeps
-        the rate by itself: the turn is always now.
+        A turn comes `every` so often; after a rest up to `burst` turns come at once. Returns None, and takes no turn,
+        if the turn would come later than `within`, which must be the same for all calls. An SQLite file has one
+        process, which keeps the rate by itself: the turn is always now.
         """
         ...
 
     async def settle(self, settlements: Sequence[tuple[Leased, Settlement]]) -> None:
         """Keep what became of leased deliveries, in one transaction.
 
-        A lease that was lost changes nothing, also where another replica holds the delivery by now.
+        A lost lease changes nothing, even where another replica holds the delivery by now.
         """
         ...
 
     async def depth(self) -> dict[str, QueueDepth]:
-        """What waits, by target."""
+        """What waits for each target."""
         ...
 
     async def dead(self) -> dict[str, int]:
-        """How many dead letters are kept, by target."""
+        """How many dead letters each target has."""
         ...
 
     async def replay(self, *, now: datetime, delivery_id: str | None = None, target: str | None = None) -> int:
-        """Make dead deliveries due again: one, a target's, or all; how many.
+        """Make dead deliveries due again: one delivery, those of a target, or all; returns how many.
 
-        Not those whose target was told newer of the alert, or will be: they stay dead. Raises NotFound if it was to be
-        one, and it is none of these.
+        A delivery stays dead where its target was, or will be, notified of newer events of the alert. Raises NotFound
+        if `delivery_id` names no delivery that can be due again.
         """
         ...
 

@@ -1,4 +1,4 @@
-"""What sets a store's history right: by what fires elsewhere, and by what is kept of older releases."""
+"""What corrects the history of a store: answers of senders, and occurrences that older releases left open."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -14,7 +14,7 @@ from alert_history.domain.standing import Witnesses
 
 
 class Conflict(msgspec.Struct, frozen=True):
-    """A label set of which two senders contradicted each other, last at `at`."""
+    """A label set about which two senders contradicted each other, the last time at `at`."""
 
     occurrence_id: str
     labels: dict[str, str]
@@ -22,14 +22,17 @@ class Conflict(msgspec.Struct, frozen=True):
 
 
 class Reconciling(Protocol):
-    """Each write is one short transaction; of what somebody else changed meanwhile, the later word counts."""
+    """Corrections of the history. Each write is one short transaction.
+
+    Where another writer changed the same meanwhile, the later word counts.
+    """
 
     def read_open(self) -> AsyncIterator[list[OpenLabelSet]]:
         """All label sets with an open occurrence and a standing, in bounded pages; no order is promised."""
         ...
 
     async def confirm(self, signs: Sequence[Sign]) -> None:
-        """Write down plain signs. One whose occurrence is held by another claim by now, or is busy, is left out."""
+        """Keep plain signs, except where another claim holds the occurrence, or another writer is busy with it."""
         ...
 
     async def answer(
@@ -40,24 +43,25 @@ class Reconciling(Protocol):
         witnesses: Witnesses,
         is_dry_run: bool = False,
     ) -> list[Decision]:
-        """Take the answers about each label set, by the fingerprint with its scope; what they came to.
+        """Take the answers about each label set, by the fingerprint with its scope; returns the decisions.
 
-        A dry run decides and writes nothing.
+        A dry run decides, and writes nothing.
         """
         ...
 
     async def keep_silences(self, silences: Sequence[Silence]) -> None:
-        """Keep these silences, unless something later is kept of them."""
+        """Keep silences. A later version of a silence stays as it is."""
         ...
 
     async def take_turn(self, holder: str, now: datetime, *, lasts: timedelta) -> bool:
-        """Whether it is this process that asks, from now on for so long: nobody else holds the turn."""
+        """Whether this process has the turn to ask, from now on for so long: then no other process has the turn."""
         ...
 
     async def repair(self, now: datetime, *, after: str = "", limit: int = 100, is_dry_run: bool) -> list[Decision]:
-        """Give some open occurrences that have none a standing; what it came to, in the order of their fingerprints.
+        """Give some open occurrences without a standing their standing; returns the decisions, by fingerprint.
 
-        `after` is the last fingerprint of the step before. None left: an empty list. A dry run writes nothing.
+        `after` is the last fingerprint of the step before. An empty list: the last step is done. A dry run writes
+        nothing.
         """
         ...
 

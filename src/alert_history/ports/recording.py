@@ -8,30 +8,30 @@ from alert_history.domain.standing import Witnesses
 
 
 class Recorder(Protocol):
-    """The write side."""
+    """The write side: receipts in, outcomes out."""
 
     async def commit(self, receipts: Sequence[Receipt]) -> list[Outcome]:
-        """Keep all of it in one transaction; return after the commit, one outcome a receipt, in order.
+        """Keep all receipts in one transaction; returns after the commit, one outcome for each receipt, in order.
 
-        Sightings of one occurrence are taken in the order given. It may be called again before it returns, with
-        other fingerprints. Whoever retries after an error changes
-        nothing twice, except that repeats are counted again.
+        The store takes sightings of one occurrence in the order given. A caller may call again before the first call
+        returns, with other fingerprints. A caller that retries after an error changes nothing twice, except that the
+        store counts repeats again.
 
         Raises:
-            StorageUnavailable: nothing was kept, or it is not known whether it was.
-            UnstorableReceipt: the database refused the data itself; nothing was kept.
+            StorageUnavailable: the store kept nothing, or can't know whether it did.
+            UnstorableReceipt: the database refused the data itself; the store kept nothing.
         """
         ...
 
 
 class ClaimRecorder(Recorder, Protocol):
-    """The write side that joins claims, and learns with them who are peers."""
+    """The write side that joins claims, and learns from claims which witnesses are peers."""
 
     @property
     def witnesses(self) -> Witnesses:
-        """What is known of those who make claims."""
+        """What is known of the witnesses that make claims."""
         ...
 
     def take_up_witnesses(self, witnesses: Witnesses) -> None:
-        """Judge claims by these from now on. Whoever has learnt more gives what was known before along with it."""
+        """Judge claims by these witnesses from now on. A caller that learnt more passes the earlier knowledge along."""
         ...

@@ -4,10 +4,10 @@ from typing import Any, Protocol
 
 
 class StoredSettings(Protocol):
-    """What all replicas of a store know under a name. Every call may raise StorageUnavailable."""
+    """Values by name that all replicas of a store share. Every call may raise StorageUnavailable."""
 
     async def read(self, name: str) -> Any:
-        """A setting's value, as it was last written by any replica; None if it never was."""
+        """The value that any replica wrote last; None for an unknown name."""
         ...
 
     async def write(self, name: str, value: Any) -> None:

@@ -1,18 +1,18 @@
-"""What replicas call out to each other."""
+"""The words that replicas send to each other."""
 
 from collections.abc import Callable
 from typing import Protocol
 
 
 class Signals(Protocol):
-    """What replicas call out to each other. Lossy: whoever hears nothing finds out a little later."""
+    """The words that replicas send to each other. A word may be lost: the replica learns a little later."""
 
     async def send(self, word: str) -> None:
-        """Tell all replicas, this one too. Never raises, and takes half a second at most."""
+        """Send a word to all replicas, this one too. Never raises, and takes half a second at most."""
         ...
 
     async def follow(self, heard: Callable[[str], None]) -> None:
-        """Call `heard` with every word until cancelled. Never raises for what the outside does."""
+        """Call `heard` with every word until cancelled. Never raises because of the outside."""
         ...
 
     def state(self) -> str:

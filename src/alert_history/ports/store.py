@@ -1,4 +1,4 @@
-"""A whole store, by what is asked of it."""
+"""A whole store: the ports that it answers."""
 
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
@@ -21,7 +21,7 @@ class Lifecycle(Protocol):
     """Opening, checking and closing a store."""
 
     async def open(self) -> None:
-        """Bring the schema to head and get ready. Raises StorageUnavailable; may be called again then."""
+        """Bring the schema to head and get ready. Raises StorageUnavailable; then a caller may call again."""
         ...
 
     async def check(self) -> dict[str, str]:
@@ -29,19 +29,19 @@ class Lifecycle(Protocol):
         ...
 
     def quiet(self) -> AbstractAsyncContextManager[None]:
-        """Inside it nothing is asked of the database: what was has ended, or took too long; what comes waits.
+        """Inside it no statement runs: earlier statements have ended, or took too long; new statements wait.
 
-        Whoever is cancelled inside is not in the middle of a statement, which a server would log as an error.
+        So a task that is cancelled inside breaks off no statement, which a server would log as an error.
         """
         ...
 
     async def close(self) -> None:
-        """Give connections and threads back."""
+        """Close connections and threads."""
         ...
 
 
 class Store(msgspec.Struct, frozen=True):
-    """A whole store, by what is asked of it: PostgreSQL or SQLite."""
+    """A whole store on PostgreSQL or SQLite, one field for each port."""
 
     recorder: ClaimRecorder
     history: History

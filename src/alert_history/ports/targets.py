@@ -1,4 +1,4 @@
-"""Who is told, and where they and their routes are found."""
+"""Targets and routes: how a target is notified, and where targets and routes come from."""
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -11,41 +11,41 @@ from alert_history.domain.target import Message, Sent, TargetSpec
 
 
 class Target(Protocol):
-    """One target, ready to be told. Stateless: what must be remembered is in the messages."""
+    """One target, ready to be notified. Stateless: the messages hold what must be remembered."""
 
     speaks_of_groups: bool
     """Whether a message may hold several alerts of one group."""
 
     takes_follow_ups: bool
-    """Whether it can be told afterwards what an alert means: an Outgoing whose event is `classified`."""
+    """Whether the target takes what an alert means afterwards: an Outgoing whose event is `classified`."""
 
     default_rate_per_minute: float
-    """How many messages it takes when its own settings don't say."""
+    """How many messages the target takes a minute, where its settings name no rate."""
 
     async def send(self, message: Message) -> Sent:
-        """Tell it. One attempt, within the HTTP client's timeouts; it tries nothing again by itself.
+        """Send one message. Makes one attempt, within the timeouts of the HTTP client.
 
         Raises:
-            Retryable: rate-limited, out of order, or not reached.
-            Rejected: it refuses this message for good.
+            Retryable: the target is over its rate, out of order, or can't be reached.
+            Rejected: the target refuses this message for good.
         """
         ...
 
     def url_shown(self) -> str:
-        """Where it is, with everything secret masked."""
+        """The URL of the target, with all secrets masked."""
         ...
 
 
 class TargetsFound(Protocol):
-    """Who wants to know the targets."""
+    """A listener to changes of the targets."""
 
     def __call__(self, targets: Sequence[TargetSpec]) -> None:
-        """All targets there are now, broken ones with their fault."""
+        """Take all targets that exist now, broken targets with their fault."""
         ...
 
 
 class DiscoveryState(msgspec.Struct, frozen=True):
-    """`fault` is None while it works; `refreshed_at` is when it last knew for certain."""
+    """How a discovery is: `fault` is None while it works; `refreshed_at` is when it last knew all targets."""
 
     kind: str
     is_available: bool
@@ -54,26 +54,26 @@ class DiscoveryState(msgspec.Struct, frozen=True):
 
 
 class Discovery(Protocol):
-    """Where targets are found."""
+    """Where targets come from."""
 
     async def watch(self, listener: TargetsFound) -> None:
         """Call `listener` with all targets now, and again within 2 s of every change, until cancelled.
 
-        Never raises for what the outside does: it goes on with what it knows, and says so in `state`.
+        Never raises because of the outside: it goes on with the targets that it knows, and `state` shows the fault.
         """
         ...
 
     async def refresh(self) -> None:
-        """Look anew at once."""
+        """Look for targets at once."""
         ...
 
     def state(self) -> DiscoveryState:
-        """How it is doing."""
+        """How the discovery is now."""
         ...
 
 
 class RoutesState(msgspec.Struct, frozen=True):
-    """The routes in force, since when, and what is wrong with what the file says now, if it is not they."""
+    """The routes in force, since when, and the faults of the file, where the file holds other routes now."""
 
     path: str
     routes: Routes
@@ -85,7 +85,7 @@ class RoutesSource(Protocol):
     """Where routes come from."""
 
     def state(self) -> RoutesState:
-        """What is in force."""
+        """The routes in force."""
         ...
 
     async def watch(self, changed: Callable[[Routes], None]) -> None:

@@ -1,20 +1,20 @@
-"""What a background job does to a store."""
+"""What the background jobs do to a store."""
 
 from datetime import datetime, timedelta
 from typing import Protocol
 
 
 class Upkeep(Protocol):
-    """What a background job does to a store. None of it may hold up ingest for longer than a commit takes."""
+    """What the background jobs do to a store. No step may hold up ingest for longer than a commit takes."""
 
     prepare_every: timedelta
-    """How often `prepare` wants to be called."""
+    """How often a job should call `prepare`."""
 
     forgetting_share: float
-    """How much of the time the steps of the drops may take, while there is something to drop."""
+    """The share of the time that the steps of the drops may take, while old rows are left."""
 
     async def prepare(self, now: datetime) -> None:
-        """Make room for what comes (partitions ahead, index backlog)."""
+        """Make room for new rows: partitions ahead, the backlog of indexes."""
         ...
 
     async def drop_history(self, before: datetime) -> int:
@@ -26,9 +26,9 @@ class Upkeep(Protocol):
         ...
 
     async def drop_classifications(self, before: datetime) -> int:
-        """Forget one bounded step of what was said of shapes, what it took, and the audit; rows seen, 0 when done.
+        """Forget one bounded step of classifications, of what they cost, and of the audit; rows seen, 0 when done.
 
-        What serves on stays: the newest word on a shape while the history knows the alert that it was said of, and a
-        person's for good until a person says something else.
+        The newest classification of a shape stays as long as the history knows its alert. The newest word of a person
+        stays until a person says something else.
         """
         ...

@@ -11,10 +11,10 @@ def open_store(
     router: Router | None = None,
     rules: Rules = DEFAULT_RULES,
 ) -> Store:
-    """The store a `DATABASE_URL` names; nothing is connected yet. Raises ValueError on another scheme.
+    """The store that a `DATABASE_URL` names; it connects when it is opened. Raises ValueError on another scheme.
 
-    `router` decides who is told of what is recorded; without one nobody is. `rules` say when whoever fell silent is
-    believed no more.
+    `router` decides which targets are notified of what is recorded; without a router no target is. `rules` say how long
+    a silent sender is believed.
     """
     if is_sqlite(database_url):
         from alert_history.storage.sqlite.store import sqlite_store
@@ -26,7 +26,7 @@ def open_store(
 
 
 def is_sqlite(database_url: str) -> bool:
-    """Whether it names a file rather than a server. Raises ValueError on a scheme that is neither."""
+    """Whether a URL names a file rather than a server. Raises ValueError on any other scheme."""
     scheme = database_url.split(":", 1)[0].split("+", 1)[0]
     if scheme in {"postgresql", "postgres"}:
         return False

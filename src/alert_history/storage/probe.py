@@ -1,4 +1,4 @@
-"""What a database says about itself, asked once by whoever looks for a fault. Changes nothing."""
+"""What a database says about itself: one question, for people who look for a fault. Changes nothing."""
 
 import asyncio
 import os
@@ -28,7 +28,7 @@ SELECT current_setting('server_version') AS version,
 
 
 class Probe(msgspec.Struct, frozen=True):
-    """`now` is by the database's own clock; None where that is ours. `write_fault` is empty if it can be written."""
+    """What a database says. `now` is by its own clock; None: by ours. `write_fault` is empty if we can write."""
 
     version: str
     has_schema: bool
@@ -43,7 +43,7 @@ def sqlite_path(database_url: str) -> Path:
 
 
 async def probe(database_url: str) -> Probe:
-    """Ask the database. A SQLite file that does not exist is not made. Raises StorageUnavailable."""
+    """Ask the database. Makes no SQLite file where there is none. Raises StorageUnavailable."""
     if is_sqlite(database_url):
         with storage_errors():
             return await asyncio.to_thread(_probe_sqlite, sqlite_path(database_url))

@@ -1,4 +1,4 @@
-"""PostgreSQL: old history as rows, for an archive. Every statement finds its rows by key and takes a bounded step."""
+"""PostgreSQL: old history as rows, for an archive. Each statement finds rows by key, in a bounded step."""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
@@ -52,7 +52,7 @@ class PostgresArchivable:
     async def alone(self) -> AsyncIterator[None]:
         """An advisory lock, which the server takes back if this process dies.
 
-        It notices that a moment later, so a run that follows a killed one waits for it a little.
+        The server notices that a moment later, so a run after a killed run waits for the lock a little.
         """
         async with AsyncExitStack() as stack:
             with storage_errors():
@@ -76,7 +76,7 @@ class PostgresArchivable:
             return None
 
     async def take(self, shape: Shape, *, before: datetime, after: Row | None) -> tuple[list[Entry], Row | None]:
-        """See `ports.Archivable.take`. Rows and events come out of one snapshot."""
+        """See `ports.Archivable.take`. One snapshot gives rows and events."""
         after = after or tuple(_LOWEST[_kind(shape, name)] for name in shape.order)
         with storage_errors():
             async with self._connections.single() as connection:
@@ -115,9 +115,9 @@ class PostgresArchivable:
         return len(made)
 
     async def make_room(self, shape: Shape, day: date) -> None:
-        """Partitions for that day, so that a restored year does not pile up in the default one.
+        """Partitions for that day, so that a restored year does not pile up in the default partition.
 
-        Occurrences are cut by when they started, so the week before gets one, too.
+        The start of an occurrence decides its partition, so the week before gets a partition, too.
         """
         until = datetime(day.year, day.month, day.day, tzinfo=UTC)
         tables = [shape.table, EVENTS.table] if shape is ALERTS else [shape.table]
@@ -138,7 +138,7 @@ async def _lock(connection: Connection) -> None:
 
 
 async def _probe_by_key(connection: Connection) -> None:
-    """No statistics, however stale, may turn these probes into scans of all partitions."""
+    """Keep the planner from scans of all partitions, however stale its statistics are."""
     for way in ("seqscan", "hashjoin", "mergejoin"):
         await connection.execute(f"SET enable_{way} = off")
 
@@ -188,7 +188,7 @@ def _put(shape: Shape) -> str:
 
 
 def _arrays(shape: Shape, names: Sequence[str], rows: Sequence[Row]) -> list[list[Any]]:
-    """One list a column, as the server takes them."""
+    """A list for each column, as the server takes columns."""
     return [[_to_server(row[shape.places[name]], _kind(shape, name)) for row in rows] for name in names]
 
 
@@ -204,7 +204,7 @@ def _to_server(value: Any, kind: Kind) -> Any:
 
 
 async def _events_of(connection: Connection, rows: Sequence[Any]) -> dict[Row, list[Row]]:
-    """The events of these occurrences, by key, in order."""
+    """The events of occurrences, by the key of the occurrence, in order."""
     keys = [(row["fingerprint"], row["starts_at"]) for row in rows]
     if not keys:
         return {}

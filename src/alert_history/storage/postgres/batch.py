@@ -1,9 +1,9 @@
 """PostgreSQL: the alerts of one batch, decided and written in few statements.
 
-Locks are taken in one order by all: standings, then occurrences; each sorted. Only repeats that nobody has to think
-about are counted without the lock of their standing. Whoever has counted some and needs standings too does not wait for
-them, because two replicas would get into a deadlock, which PostgreSQL sees only after a second: the batch is begun anew
-and locks all standings first.
+All writers take locks in one order: standings, then occurrences; each sorted. Plain repeats need no decision, so a
+batch counts them without the lock of their standing. A batch that has counted repeats does not wait for standings,
+because two replicas would get into a deadlock, which PostgreSQL sees only after a second. Such a batch begins anew, and
+locks all standings first.
 """
 
 from collections.abc import Mapping, Sequence
@@ -29,7 +29,7 @@ _ROUNDS = 4
 class Batch:
     """The sightings of a batch by label set. `keep` fills `events`, `queue` and `decisions`.
 
-    `published` are the receipts that are to be published.
+    `published` are the ids of the receipts that are to be published.
     """
 
     def __init__(
@@ -49,13 +49,13 @@ class Batch:
         self.decisions: list[Decision] = []
 
     async def keep(self, connection: Connection, seen: Mapping[str, datetime]) -> None:
-        """Insert what seems new, lock and decide what is known, count what seems repeated; until nothing is left.
+        """Insert alerts that seem new, count plain repeats, lock and decide the rest.
 
-        `seen` are the newest occurrences of alerts seen lately; without it every standing is locked, in order.
+        `seen` are the newest occurrences of alerts seen lately; without `seen` every standing is locked, in order.
 
         Raises:
-            asyncpg.LockNotAvailableError: it would have to wait out of order.
-            asyncpg.UniqueViolationError: an occurrence is there whose standing is not.
+            asyncpg.LockNotAvailableError: the batch would have to wait out of order.
+            asyncpg.UniqueViolationError: an occurrence exists without a standing.
         """
         plain = {f: seen[f] for f, sightings in self._groups.items() if f in seen and is_same_word(sightings)}
         rest = [fingerprint for fingerprint in self._groups if fingerprint not in plain]
@@ -66,7 +66,7 @@ class Batch:
         await self._decide_all(connection, sorted([*rest, *left]), may_wait=not plain)
 
     async def _decide_all(self, connection: Connection, fingerprints: Sequence[str], *, may_wait: bool) -> None:
-        """Lock what is known of these and decide; a standing that another replica makes meanwhile is locked then."""
+        """Lock standings and decide. The next round locks a standing that another replica makes meanwhile."""
         for _ in range(_ROUNDS):
             if not fingerprints:
                 return
@@ -82,10 +82,10 @@ class Batch:
         raise StorageUnavailable("other writers kept changing the same occurrences")
 
     async def _begin(self, connection: Connection, known: Mapping[str, Known | None]) -> list[str]:
-        """Decide what has no standing, and make one; of which that came true: another replica may be first."""
+        """Decide for label sets without a standing, and make it. Returns those made: another replica may be first."""
         if not known:
             return []
-        decisions = [self._decide(fingerprint, one) for fingerprint, one in sorted(known.items())]
+        decisions = [self._decide(fingerprint, label_set) for fingerprint, label_set in sorted(known.items())]
         events, queue = notify(decisions, self._router, published=self.published)
         rows = [standing_row(decision.fingerprint, decision.standing)[:3] for decision in decisions]
         done = await connection.execute(sql.INSERT_STANDINGS, *zip(*rows, strict=True))
@@ -107,7 +107,7 @@ class Batch:
         self._take(decisions, events, queue)
 
     async def _count(self, connection: Connection, plain: Mapping[str, datetime]) -> list[str]:
-        """Count plain repeats; those that turned out to say something."""
+        """Count plain repeats; returns the alerts that were no plain repeats."""
         if not plain:
             return []
         rows = [repeat_row((fingerprint, key), self._groups[fingerprint]) for fingerprint, key in sorted(plain.items())]

@@ -1,4 +1,4 @@
-"""Connections to PostgreSQL: two for ingest, a pool for reading, and what their errors mean."""
+"""Connections to PostgreSQL: two for ingest, a pool for reads, others for jobs; and what errors mean."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -15,10 +15,10 @@ CONNECT_TIMEOUT_SECONDS = 3
 READ_TIMEOUT_SECONDS = 5
 DELIVER_TIMEOUT_SECONDS = 10  # less than a lease, and far more than its statements take
 _GRACE_SECONDS = 1
-_SLOW_SECONDS = 300  # so that a job whose server vanished without a word does not wait for it for hours
+_SLOW_SECONDS = 300  # a job does not wait for hours for a server that vanished without a word
 _READERS = 6
-_UPKEEPERS = 3  # what prepares every second never waits for what forgets
-_KEEP_UPKEEP_SECONDS = 10  # what forgets gives its connection back soon
+_UPKEEPERS = 3  # the job that prepares every second never waits for the job that forgets
+_KEEP_UPKEEP_SECONDS = 10  # the job that forgets gives its connection back soon
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)  # PostgreSQL's
 _WRITERS = 2
 
@@ -40,7 +40,7 @@ _READER_SETTINGS = {
 
 
 class _Gate:
-    """Counts who uses a connection, and can hold back whoever comes until all have ended."""
+    """Counts the users of connections, and can hold new users back until all others have ended."""
 
     def __init__(self) -> None:
         self._users = 0
@@ -51,7 +51,7 @@ class _Gate:
 
     @asynccontextmanager
     async def pass_through(self) -> AsyncIterator[None]:
-        """Use a connection inside."""
+        """A user may use a connection inside."""
         await self._is_open.wait()
         self._users += 1
         self._is_idle.clear()
@@ -64,7 +64,7 @@ class _Gate:
 
     @asynccontextmanager
     async def closed(self, *, within_seconds: float) -> AsyncIterator[None]:
-        """Nobody begins to use one until the end; those who do have ended, unless that took too long."""
+        """No user begins inside; all earlier users have ended, or took too long."""
         self._is_open.clear()
         try:
             with suppress(TimeoutError):
@@ -76,11 +76,11 @@ class _Gate:
 
 
 class Connections:
-    """Opens connections when they are first needed, and anew after they broke. Bound to one event loop.
+    """Opens connections at their first use, and anew after they broke. Bound to one event loop.
 
-    Readers and upkeep come from pools of asyncpg's own. What ingests, delivers and lets time pass does not: there a
-    pool was measured to cost more. Each lease took 33 instead of 7 µs (its release is a task of its own), and each
-    statement goes through a proxy, so a transaction of five statements took 0.50 instead of 0.42 ms.
+    The pools of asyncpg serve readers and upkeep. Ingest, deliveries and the passing of time have connections of their
+    own, because a pool was measured to cost more. Each lease took 33 instead of 7 µs (the release is another task), and
+    each statement goes through a proxy, so a transaction of five statements took 0.50 instead of 0.42 ms.
     """
 
     def __init__(self, dialer: Dialer, *, read_dialer: Dialer | None = None) -> None:
@@ -99,7 +99,7 @@ class Connections:
 
     @asynccontextmanager
     async def writer(self) -> AsyncIterator[Connection]:
-        """One of the connections that ingest commits on. It is dropped if its user fails in an unknown state."""
+        """A connection for commits of ingest. It is dropped if its user fails in an unknown state."""
         async with self._writers, self.gate.pass_through():
             connection = await self._idle_writer()
             try:
@@ -117,8 +117,8 @@ class Connections:
     async def deliverer(self) -> AsyncIterator[Connection]:
         """The connection that leases and settles deliveries; one user at a time, so it never crowds out ingest.
 
-        A server that says nothing is given up after `DELIVER_TIMEOUT_SECONDS`, waiting for the connection included: one
-        that vanished without a word would hold up every target for as long as the network takes to notice.
+        A user gives a silent server up after `DELIVER_TIMEOUT_SECONDS`, the wait for the connection included. A server
+        that vanished without a word would else hold up every target until the network notices.
         """
         async with asyncio.timeout(DELIVER_TIMEOUT_SECONDS), self._delivering, self.gate.pass_through():
             if self._deliverer is None or self._deliverer.is_closed():
@@ -135,7 +135,7 @@ class Connections:
     async def keeper(self) -> AsyncIterator[Connection]:
         """The connection of the jobs that run every second; one user at a time. It probes by key, as ingest does.
 
-        It is given up as the deliverer's is.
+        A user gives a silent server up, as on `deliverer`.
         """
         async with asyncio.timeout(DELIVER_TIMEOUT_SECONDS), self._keeping, self.gate.pass_through():
             if self._keeper is None or self._keeper.is_closed():
@@ -157,10 +157,10 @@ class Connections:
 
     @asynccontextmanager
     async def reader(self) -> AsyncIterator[Connection]:
-        """A connection for reading; waits at most `READ_TIMEOUT_SECONDS` for one.
+        """A connection for reading; waits at most `READ_TIMEOUT_SECONDS` for a connection.
 
-        The server breaks a read off after as long. If not even that is heard of, the connection is given up. As long as
-        the schema is not known to be there nothing is read: that would be an error in the server's log.
+        The server breaks a read off after the same time. If the server does not even say so, the reader gives the
+        connection up. Before the schema is known to exist this raises: a read would be an error in the server's log.
 
         Raises: StorageUnavailable.
         """
@@ -184,9 +184,9 @@ class Connections:
 
     @asynccontextmanager
     async def upkeep(self, *, within_seconds: float = _SLOW_SECONDS) -> AsyncIterator[Connection]:
-        """A connection of the jobs that look after the tables, kept open for the next of them.
+        """A connection for a job that looks after the tables; it stays open for the next job.
 
-        It may be used for so long. One that broke, or that was not heard of, is given up and replaced.
+        A job may use it for `within_seconds`. A connection that broke, or whose server is silent, is replaced.
         """
         if self._upkeep_pool is None:
             self._upkeep_pool = asyncpg.create_pool(
@@ -209,7 +209,7 @@ class Connections:
 
     @asynccontextmanager
     async def single(self, *, is_reading: bool = False) -> AsyncIterator[Connection]:
-        """A connection of one's own for slow work, closed at the end; to the replica, if there is one, for reading."""
+        """A new connection for slow work, closed at the end. `is_reading` prefers the replica, if there is one."""
         dialer = self._read_dialer if is_reading else self.dialer
         async with self.gate.pass_through():
             connection = await _connect_slow(dialer)
@@ -219,7 +219,7 @@ class Connections:
                 connection.terminate()
 
     async def close(self) -> None:
-        """Close all of them; does not wait for a server that is gone."""
+        """Close all connections, without a wait for a server that is gone."""
         while self._idle_writers:
             self._idle_writers.pop().terminate()
         for connection in (self._deliverer, self._keeper):
@@ -234,16 +234,16 @@ class Connections:
         return await _connect(self.dialer, _WRITER_SETTINGS, work="ingest")
 
     async def _connect_reader(self, *_: Any, **__: Any) -> Connection:
-        """What the pool calls, with arguments of its own that are known here already."""
+        """The pool calls this, with arguments that are known here already."""
         return await _connect(self._read_dialer, _READER_SETTINGS, work="read")
 
     async def _connect_upkeep(self, *_: Any, **__: Any) -> Connection:
-        """As `_connect_reader`."""
+        """The pool of upkeep calls this, as the other calls `_connect_reader`."""
         return await _connect_slow(self.dialer)
 
 
 async def _connect_slow(dialer: Dialer) -> Connection:
-    """A connection for work that may take its time."""
+    """A connection for work that may take long."""
     return await _connect(dialer, {"timezone": "UTC"}, work="upkeep", command_seconds=_SLOW_SECONDS)
 
 
@@ -258,9 +258,9 @@ async def _connect(
 
 
 async def _keep_times_exact(connection: Connection) -> None:
-    """Times as they are: asyncpg's own codec takes the first and the last microsecond of `datetime` for infinity.
+    """Set a codec that keeps all times exact, without a round trip.
 
-    It costs twice as much as this one, too. No round trip is made here.
+    asyncpg's own codec takes the first and the last microsecond of `datetime` for infinity, and costs twice as much.
     """
     await connection.set_type_codec(
         "timestamptz", schema="pg_catalog", encoder=_encode_time, decoder=_decode_time, format="tuple"
@@ -277,12 +277,12 @@ def _decode_time(microseconds: tuple[int]) -> datetime:
 
 
 async def _keep_session(connection: Connection) -> None:
-    """Readers change nothing of their session, so the round trip that would reset it is saved."""
+    """Do nothing: readers leave their session as it is, so no round trip has to reset it."""
 
 
 @contextmanager
 def storage_errors() -> Iterator[None]:
-    """Says what an error of the driver means to the caller, by SQLSTATE."""
+    """Turns an error of the driver into what it means to the caller, by SQLSTATE."""
     try:
         yield
     except asyncpg.QueryCanceledError as error:

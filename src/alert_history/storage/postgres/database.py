@@ -1,4 +1,4 @@
-"""PostgreSQL: portable works on the connections that reads and deliveries have anyway."""
+"""PostgreSQL: runs portable works on the connections of reads and deliveries."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -37,8 +37,8 @@ class PostgresSession:
 class PostgresDatabase:
     """See `shared.session.Database`.
 
-    A read is no transaction: each of its statements sees what is committed when it begins, and saves two round trips.
-    Writes, and reads of the latest, use the connection that delivers, so they never crowd out ingest.
+    A read is no transaction: each statement sees everything committed before it, and two round trips are saved. Writes
+    and reads of the latest use the connection of deliveries, so they never crowd out ingest.
     """
 
     def __init__(self, connections: Connections) -> None:
@@ -63,13 +63,13 @@ class PostgresDatabase:
                 return await work(PostgresSession(connection), *args, **kwargs)
 
     async def write_slowly(self, work: Work[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """See `Database.write_slowly`: on a connection of its own."""
+        """See `Database.write_slowly`. Uses a new connection."""
         with storage_errors():
             async with self._connections.single() as connection, connection.transaction():
                 return await work(PostgresSession(connection), *args, **kwargs)
 
 
 def changed_rows(status: str) -> int:
-    """How many rows a statement changed, from what the server says of it: `UPDATE 3`; 0 where it names no number."""
+    """How many rows a statement changed, from the server's answer: `UPDATE 3`; 0 for an answer without a number."""
     count = status.rsplit(" ", 1)[-1]
     return int(count) if count.isdecimal() else 0

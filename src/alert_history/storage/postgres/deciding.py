@@ -1,4 +1,4 @@
-"""PostgreSQL: what is known of label sets, locked and read for decisions; and what was decided, written."""
+"""PostgreSQL: locks and reads what decisions need to know of label sets, and writes decisions."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -26,13 +26,13 @@ from alert_history.storage.postgres.rows import (
 from alert_history.storage.shared.rows import known_of, occurrence_of
 from alert_history.storage.shared.standing_text import read_standing
 
-_HELD = "somebody else decides about one of these alerts"
+_ANOTHER_DECIDES = "somebody else decides about one of these alerts"
 
 
 async def lock_known(connection: Connection, fingerprints: Sequence[str], *, may_wait: bool = True) -> dict[str, Known]:
-    """What is known of these label sets, their standings locked in order; those without a standing are left out.
+    """What is known of label sets, their standings locked in order; a label set without a standing is left out.
 
-    Raises: asyncpg.LockNotAvailableError if somebody holds one and it may not wait.
+    Raises: asyncpg.LockNotAvailableError if another writer holds a standing and `may_wait` is false.
     """
     if not fingerprints:
         return {}
@@ -41,7 +41,7 @@ async def lock_known(connection: Connection, fingerprints: Sequence[str], *, may
     standings = {row[0]: read_standing(row[1]) for row in rows}
     left = [] if may_wait else [fingerprint for fingerprint in fingerprints if fingerprint not in standings]
     if left and await connection.fetch(sql.KNOWN_STANDINGS, left):
-        raise asyncpg.LockNotAvailableError(_HELD)
+        raise asyncpg.LockNotAvailableError(_ANOTHER_DECIDES)
     newest = await _newest(connection, standings, may_wait=may_wait)
     return {fingerprint: Known(standing, newest.get(fingerprint)) for fingerprint, standing in standings.items()}
 
@@ -59,35 +59,40 @@ async def _newest(connection: Connection, standings: Mapping[str, Standing], *, 
     newest = {row["fingerprint"]: occurrence_of(row) for row in rows}
     left = [] if may_wait else [key for key in keys if key[0] not in newest]
     if left and await connection.fetch(sql.KNOWN_KEYS, *zip(*left, strict=True)):
-        raise asyncpg.LockNotAvailableError(_HELD)
+        raise asyncpg.LockNotAvailableError(_ANOTHER_DECIDES)
     return newest
 
 
 async def recall(connection: Connection, fingerprints: Sequence[str]) -> dict[str, Known]:
-    """What the history holds of label sets whose standings were forgotten, or never made."""
+    """What the history holds of label sets without a standing, be it forgotten or never made."""
     if not fingerprints:
         return {}
     known: dict[str, list[StoredOccurrence]] = {}
-    for kept in await fetch_kept(connection, sql.NEWEST_ALERTS, fingerprints):
-        known.setdefault(kept.first.alert.fingerprint, []).append(kept)
-    return {f: Known(recalled(kept), kept[-1].occurrence, kept[-1].first) for f, kept in known.items()}
+    for occurrence in await fetch_occurrences(connection, sql.NEWEST_ALERTS, fingerprints):
+        known.setdefault(occurrence.first.alert.fingerprint, []).append(occurrence)
+    return {
+        f: Known(recalled(occurrences), occurrences[-1].occurrence, occurrences[-1].first)
+        for f, occurrences in known.items()
+    }
 
 
 async def open_before(connection: Connection, older: Mapping[str, str]) -> dict[str, str]:
-    """Of alerts of a Grafana those that a release before ours left open, under the fingerprint that it gave them."""
+    """The alerts of a Grafana that an older release left open, with the fingerprint of the older release."""
     if not older:
         return {}
-    found = {row[0] for row in await connection.fetch(sql.OPEN_GRAFANA, sorted(set(older.values())))}
-    return {fingerprint: before for fingerprint, before in older.items() if before in found}
+    open_fingerprints = {row[0] for row in await connection.fetch(sql.OPEN_GRAFANA, sorted(set(older.values())))}
+    return {fingerprint: before for fingerprint, before in older.items() if before in open_fingerprints}
 
 
-async def fetch_kept(connection: Connection, statement: str, fingerprints: Sequence[str]) -> list[StoredOccurrence]:
-    """Occurrences as they are kept, by fingerprint and key, each with the targets that were told of it."""
+async def fetch_occurrences(
+    connection: Connection, statement: str, fingerprints: Sequence[str]
+) -> list[StoredOccurrence]:
+    """Stored occurrences by fingerprint and key, each with its notified targets."""
     rows = await connection.fetch(statement, sorted(fingerprints))
     notified: dict[Key, list[str]] = {(row["fingerprint"], row["starts_at"]): [] for row in rows}
     if notified:
         keys = zip(*notified, strict=True)
-        for fingerprint, starts_at, target in await connection.fetch(sql.TOLD_TARGETS, *keys):
+        for fingerprint, starts_at, target in await connection.fetch(sql.NOTIFIED_TARGETS, *keys):
             notified[fingerprint, starts_at].append(target)
     return [known_of(row, notified=notified[row["fingerprint"], row["starts_at"]]) for row in rows]
 
@@ -127,7 +132,7 @@ async def write_and_tell(connection: Connection, decisions: Sequence[Decision], 
 
 
 async def mute(connection: Connection, events: Iterable[Event]) -> None:
-    """Remember in the standings what is silenced or inhibited: nobody says anything of it, and still it fires."""
+    """Remember in the standings which alerts are silenced or inhibited: they fire, and no sender repeats them."""
     mutings = muting(events)
     if not mutings:
         return
@@ -135,8 +140,7 @@ async def mute(connection: Connection, events: Iterable[Event]) -> None:
     decisions: dict[str, Decision] = {}
     for event, muted in mutings:
         if event.fingerprint in known:
-            one = known[event.fingerprint]
-            decision = let_mute(event.fingerprint, one, starts_at=event.starts_at, muted=muted)
+            decision = let_mute(event.fingerprint, known[event.fingerprint], starts_at=event.starts_at, muted=muted)
             if decision is not None:
                 decisions[event.fingerprint] = decision
     await write_decisions(connection, list(decisions.values()))

@@ -1,7 +1,7 @@
-"""How PostgreSQL is connected to: by everything of ours, and with parts of a URL, never with the URL itself.
+"""How all our code connects to PostgreSQL: with parts of a URL, and never with the URL itself.
 
-So no error of the driver or of Python can hold a URL, and what an error says of a connection is told in words that hold
-no more than what the server said.
+So no error of the driver or of Python can hold a URL. Our text of an error about a connection holds only words of the
+server and words of ours.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ from alert_history.urls.postgres import PostgresUrl
 
 Connection: TypeAlias = "asyncpg.Connection[Any]"
 
-# asyncio makes the errors of several addresses one, which has their numbers in its text alone.
+# asyncio joins the errors of several addresses into one error, with their numbers in its text alone.
 _NUMBER = re.compile(r"\[Errno (\d{1,5})\]", re.ASCII)
 _VERSIONS = {"TLSv1.2": ssl.TLSVersion.TLSv1_2, "TLSv1.3": ssl.TLSVersion.TLSv1_3}
 _TCP_OPTIONS = {
@@ -41,7 +41,7 @@ _REFUSES_TLS = "rejected SSL upgrade"  # asyncpg's words
 
 
 class Dialer:
-    """Connects to where one URL points. Bound to no event loop."""
+    """Connects to the place of one URL. Bound to no event loop."""
 
     def __init__(self, url: PostgresUrl) -> None:
         self._url = url
@@ -55,12 +55,12 @@ class Dialer:
         timeout_seconds: float,
         command_seconds: float | None = None,
     ) -> Connection:
-        """A connection with these settings of the server, for some work, by which people know it there.
+        """A connection with settings of the server. People see the name of its `work` at the server.
 
         `timeout_seconds` counts unless the URL has a `connect_timeout`. Raises: StorageUnavailable.
         """
         name = f"{self._parameters.application_name or 'alert-history'} {work}"
-        with _told_without_url():
+        with _errors_without_url():
             connection: Connection = await asyncpg.connect(
                 **self.arguments(),
                 timeout=self._parameters.numbers.get("connect_timeout", timeout_seconds),
@@ -71,7 +71,7 @@ class Dialer:
             return connection
 
     def arguments(self) -> dict[str, Any]:
-        """Place, login and TLS as asyncpg takes them: some of TLS in a URL only, which holds nothing else.
+        """Place, login and TLS as asyncpg takes them. A part of TLS goes into a URL, which holds nothing else.
 
         Raises: OSError where a file of TLS is gone.
         """
@@ -90,7 +90,7 @@ class Dialer:
 
     @cached_property
     def _system_tls(self) -> ssl.SSLContext:
-        """Made here, because asyncpg takes `system` for the name of a file."""
+        """The TLS context, made here because asyncpg takes `system` for the name of a file."""
         driver = self._parameters.driver
         context = ssl.create_default_context()
         context.minimum_version = _VERSIONS[driver.get("ssl_min_protocol_version", "TLSv1.2")]
@@ -106,14 +106,14 @@ class Dialer:
 
 
 def socket_of(connection: Connection) -> socket.socket:
-    """Its socket, which is the event loop's own."""
+    """The socket of a connection, which the event loop owns."""
     transport: asyncio.Transport = connection._transport  # type: ignore[attr-defined]  # noqa: SLF001  # no other way
-    found: socket.socket = transport.get_extra_info("socket")
-    return found
+    own_socket: socket.socket = transport.get_extra_info("socket")
+    return own_socket
 
 
 def _set_socket(connection: socket.socket, numbers: Mapping[str, int]) -> None:
-    """As libpq does it: what `keepalives_…` says counts unless `keepalives=0`, and 0 is the system's default."""
+    """Set TCP options as libpq does: `keepalives_…` counts unless `keepalives=0`; 0 means the default of the system."""
     if connection.family == socket.AF_UNIX:
         return
     given = {name: number for name, number in numbers.items() if name in _TCP_OPTIONS and number}
@@ -126,8 +126,8 @@ def _set_socket(connection: socket.socket, numbers: Mapping[str, int]) -> None:
 
 
 @contextmanager
-def _told_without_url() -> Iterator[None]:
-    """Whatever goes wrong on the way to a connection: none of it is the fault of what was to be stored."""
+def _errors_without_url() -> Iterator[None]:
+    """Turns each error on the way to a connection into StorageUnavailable: the data to store is not at fault."""
     try:
         yield
     except asyncpg.PostgresError as error:

@@ -1,8 +1,7 @@
-"""PostgreSQL: what an alert means, said to the targets that know of it.
+"""PostgreSQL: follow-ups, which say what an alert means to targets that know the alert.
 
-The event goes into a timeline, and timelines are kept another way on each database. All that were told are looked up
-in one statement: by keys, since with an OFFSET no join is made of what is looked up, whatever the planner believes of
-the tables' sizes.
+The event goes into a timeline, and each database keeps timelines its own way. One statement looks up all targets by
+key: an OFFSET keeps the planner from making a join of a look-up, whatever sizes the tables seem to have.
 """
 
 from collections.abc import Sequence
@@ -16,17 +15,17 @@ from alert_history.storage.postgres.connection import Connections, storage_error
 from alert_history.storage.postgres.dialer import Connection
 from alert_history.storage.postgres.rows import copy, event_row, queue_row
 
-_TOLD = "unnest($2::text[], $3::timestamptz[], $4::text[]) AS told(fingerprint, starts_at, target)"
-_TAKE_ALONG = f"""UPDATE delivery_queue q SET shape = $1 FROM {_TOLD}
-    WHERE q.fingerprint = told.fingerprint AND q.starts_at = told.starts_at AND q.target = told.target"""
-_TO_TELL = """SELECT told.*
-    FROM unnest($1::text[], $2::timestamptz[], $3::text[]) AS told(fingerprint, starts_at, target)
-    JOIN alerts a ON a.fingerprint = told.fingerprint AND a.starts_at = told.starts_at AND a.status = 'firing'
-    WHERE NOT EXISTS (SELECT 1 FROM delivery_queue q WHERE q.fingerprint = told.fingerprint
-        AND q.starts_at = told.starts_at AND q.target = told.target
+_TARGETS = "unnest($2::text[], $3::timestamptz[], $4::text[]) AS u(fingerprint, starts_at, target)"
+_TAKE_ALONG = f"""UPDATE delivery_queue q SET shape = $1 FROM {_TARGETS}
+    WHERE q.fingerprint = u.fingerprint AND q.starts_at = u.starts_at AND q.target = u.target"""
+_TO_NOTIFY = """SELECT u.*
+    FROM unnest($1::text[], $2::timestamptz[], $3::text[]) AS u(fingerprint, starts_at, target)
+    JOIN alerts a ON a.fingerprint = u.fingerprint AND a.starts_at = u.starts_at AND a.status = 'firing'
+    WHERE NOT EXISTS (SELECT 1 FROM delivery_queue q WHERE q.fingerprint = u.fingerprint
+        AND q.starts_at = u.starts_at AND q.target = u.target
         AND (q.state = 'pending' OR q.event = 'classified') OFFSET 0)
-    AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.fingerprint = told.fingerprint
-        AND d.starts_at = told.starts_at AND d.target = told.target AND d.event = 'classified'
+    AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.fingerprint = u.fingerprint
+        AND d.starts_at = u.starts_at AND d.target = u.target AND d.event = 'classified'
         AND d.state = 'delivered' AND d.created_at >= $4 OFFSET 0)"""
 
 
@@ -36,34 +35,40 @@ class PostgresFollowUp:
     def __init__(self, connections: Connections) -> None:
         self._connections = connections
 
-    async def __call__(self, kept: KeptVerdict, *, told: Sequence[tuple[str, datetime, str]], now: datetime) -> int:
+    async def __call__(
+        self, verdict: KeptVerdict, *, targets: Sequence[tuple[str, datetime, str]], now: datetime
+    ) -> int:
         """See `ports.Classifications.follow_up`."""
         with storage_errors():
             async with self._connections.deliverer() as connection, connection.transaction():
-                return await _follow_up(connection, kept, told=told, now=now)
+                return await _follow_up(connection, verdict, targets=targets, now=now)
 
 
 async def _follow_up(
-    connection: Connection, kept: KeptVerdict, *, told: Sequence[tuple[str, datetime, str]], now: datetime
+    connection: Connection, verdict: KeptVerdict, *, targets: Sequence[tuple[str, datetime, str]], now: datetime
 ) -> int:
-    columns = list(zip(*sorted(told), strict=True))
-    await connection.execute(_TAKE_ALONG, kept.shape, *columns)
-    to_tell = await _to_tell(connection, kept, columns)
-    if not to_tell:
+    columns = list(zip(*sorted(targets), strict=True))
+    await connection.execute(_TAKE_ALONG, verdict.shape, *columns)
+    to_notify = await _to_notify(connection, verdict, columns)
+    if not to_notify:
         return 0
     events = {
-        (fingerprint, starts_at): classified_event(kept, fingerprint=fingerprint, starts_at=starts_at, now=now)
-        for fingerprint, starts_at, _ in to_tell
+        (fingerprint, starts_at): classified_event(verdict, fingerprint=fingerprint, starts_at=starts_at, now=now)
+        for fingerprint, starts_at, _ in to_notify
     }
     await connection.execute(sql.INSERT_NOTES, *zip(*map(event_row, events.values()), strict=True))
-    # Whoever tells the same has added the same events, so from here on one of us waited for the other: look again.
-    to_tell = await _to_tell(connection, kept, columns)
-    queue = [follow_up_delivery(events[f, s], target, shape=kept.shape) for f, s, target in to_tell if (f, s) in events]
+    # A replica that does the same has added the same events, so one of the two waited for the other: look again.
+    to_notify = await _to_notify(connection, verdict, columns)
+    queue = [
+        follow_up_delivery(events[f, s], target, shape=verdict.shape) for f, s, target in to_notify if (f, s) in events
+    ]
     await copy(connection, "delivery_queue", map(queue_row, queue), columns=sql.QUEUE_COLUMNS)
     return len(queue)
 
 
-async def _to_tell(connection: Connection, kept: KeptVerdict, columns: list[Any]) -> list[tuple[str, datetime, str]]:
-    """The targets that are still to be told, each with its alert."""
-    rows = await connection.fetch(_TO_TELL, *columns, kept.verdict.classification.at)
+async def _to_notify(
+    connection: Connection, verdict: KeptVerdict, columns: list[Any]
+) -> list[tuple[str, datetime, str]]:
+    """The targets that are still to be notified, each with its alert."""
+    rows = await connection.fetch(_TO_NOTIFY, *columns, verdict.verdict.classification.at)
     return [(row[0], row[1], row[2]) for row in rows]

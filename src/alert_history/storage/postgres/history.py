@@ -1,4 +1,4 @@
-"""PostgreSQL: the read side. How a page is found stands in `search`."""
+"""PostgreSQL: the read side. `search` finds the rows of a page."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -60,7 +60,7 @@ class PostgresHistory:
         self._database = PostgresDatabase(connections)
 
     async def page(self, wanted: HistoryFilter, page: PageRequest) -> HistoryPage:
-        """See `ports.History.page`. The rows and their number are looked for side by side."""
+        """See `ports.History.page`. Two connections look for the rows and for their number, side by side."""
         reads.check_page(page)
         reads.check_filter(wanted)
         sort = reads.parse_sort(page.sort)
@@ -138,7 +138,7 @@ class PostgresHistory:
         return await quarantine_page(self._database, limit=limit, cursor=cursor)
 
     async def export(self, wanted: HistoryFilter, *, batch_size: int = 1000) -> AsyncIterator[list[StoredAlert]]:
-        """See `ports.History.export`. A server-side cursor in one snapshot."""
+        """See `ports.History.export`. Reads a server-side cursor in one snapshot."""
         reads.check_filter(wanted)
         conditions = conditions_of(wanted, alerts)
         statement = (

@@ -1,8 +1,9 @@
-"""PostgreSQL: leases. A target's deliveries are leased by one replica at a time, in one statement.
+"""PostgreSQL: leases. One replica at a time leases the deliveries of a target, in one statement.
 
-For each alert the newest delivery that is due is leased and the older ones are superseded, due or not; a newer one
-that is held stays. While one is under way, the alert's next one waits. The advisory lock on the target makes both true
-whatever other replicas do. All statements probe by key, so they cost the same however much waits or was delivered.
+For each alert the statement leases the newest due delivery and supersedes the older deliveries, due or not. A newer
+delivery that quiet hours hold stays. While a delivery is under way, the next one of its alert waits. The advisory lock
+on the target makes both true whatever other replicas do. All statements probe by key, so they cost the same however
+many deliveries wait or were made.
 """
 
 from collections.abc import Sequence
@@ -29,11 +30,12 @@ UPDATE delivery_queue SET state = 'pending', lease_until = NULL, due_at = $2
 WHERE target = $1 AND state = 'leased' AND lease_until < $2
 """
 
-# Of each occurrence its newest delivery goes out and the older ones are superseded. An older occurrence that the target
-# was told of goes before a newer one, so that its end is told, too. One that it never heard of is superseded whole.
-# A queue is mostly empty, so the planner mostly believes that it holds nothing and that reading it from end to end is
-# free. These statements leave it no choice: rows are found by an array of ids, or under OFFSET 0, of which no join is
-# made, and nothing can be looked up by what is concatenated. So they cost the same when a million have just come in.
+# The newest delivery of an occurrence goes out, and the older ones are superseded. An older occurrence that the target
+# knows goes before a newer one, so that the target is notified of its end, too. An older occurrence that the target
+# does not know is superseded whole. A queue is mostly empty, so the planner mostly believes that the queue holds
+# nothing and that a scan of it is free. These statements leave no choice: an array of ids finds rows, or a look-up
+# under OFFSET 0, which becomes no join; and a concatenated column has no index. So the statements cost the same when a
+# million deliveries have just come in.
 _LEASE = f"""
 WITH due AS (
     SELECT q.fingerprint FROM delivery_queue q
@@ -102,8 +104,8 @@ LEFT JOIN LATERAL (
 ORDER BY l.id
 """
 
-# The bucket of the generic cell rate algorithm, by the database's clock, which is one for all. What is further ahead
-# than turns are given out is from before that clock was set back, or the rate raised, and counts for nothing.
+# The bucket of the generic cell rate algorithm, by the clock of the database, which all replicas share. A turn that is
+# further ahead than turns are given out is from before the clock was set back or the rate was raised. It is ignored.
 _RESERVE = """
 INSERT INTO target_turns AS t (target, free_at) VALUES ($1, clock_timestamp() + $2)
 ON CONFLICT (target) DO UPDATE SET free_at = $2 + CASE
@@ -140,7 +142,7 @@ WHERE q.id = ANY($1) AND q.id = u.id AND q.state || '' = 'leased' AND q.lease_un
 _HOLD_TARGET = select(
     func.pg_advisory_xact_lock(func.hashtextextended("alert-history target " + bindparam("target", type_=Text()), 0))
 )
-"""Waits where `_TRY_TARGET` gives up."""
+"""Waits for the lock of a target, where `_TRY_TARGET` gives up."""
 
 
 class PostgresLeasing:
@@ -191,7 +193,7 @@ class PostgresLeasing:
 
 
 def _whose(lease: Leased) -> tuple[str, datetime]:
-    """A delivery, and the very lease of it that is ours: one taken after ours ran out ends later."""
+    """A delivery and our own lease of it: a lease that another replica took after ours ends later."""
     return lease.id, lease.lease_until
 
 

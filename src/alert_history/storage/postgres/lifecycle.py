@@ -25,8 +25,8 @@ class PostgresLifecycle:
     async def check(self) -> dict[str, str]:
         """See `ports.Lifecycle.check`. It connects anew each time, on purpose.
 
-        A connection that is kept would not tell that the server lets nobody in any more (its password was changed, or
-        it has too many connections), until the connections that are open broke, too.
+        A server may refuse new connections, because of a changed password or too many connections. A connection that
+        stays open would show this only after it broke.
         """
         return await lifecycle.check(self._version)
 

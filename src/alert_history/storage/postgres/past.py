@@ -1,9 +1,9 @@
 """PostgreSQL: what the history knows of an alert, at a bounded cost.
 
-The newest rows of the alertname come from their index in order of time, and only so many of them: the planner would
-else walk all of a namespace, or all of a rule that fires a million times. What is asked of `starts_at` leaves it only
-the partitions of those weeks to plan for. Both need plans made for the values at hand: the generic one that a prepared
-statement gets after five runs took 400 ms at a million rows where this takes a few.
+An index gives the newest rows of the alertname in order of time, within a bound. The planner would else walk all rows
+of a namespace, or all rows of a rule that fires a million times. The condition on `starts_at` leaves only the
+partitions of those weeks. Both need plans for the values at hand: the generic plan, which a prepared statement gets
+after five runs, took 400 ms at a million rows, and this takes a few.
 """
 
 from typing import Any

@@ -1,4 +1,4 @@
-"""PostgreSQL: what sets the history right. Locks are taken as by all others: standings, then occurrences; sorted."""
+"""PostgreSQL: corrects the history. Takes locks as all writers do: standings, then occurrences; sorted."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -19,9 +19,9 @@ from alert_history.storage.postgres.connection import Connections, storage_error
 from alert_history.storage.postgres.deciding import lock_known, recall, write_and_tell
 from alert_history.storage.postgres.dialer import Connection
 from alert_history.storage.postgres.rows import silence_row
-from alert_history.storage.postgres.standings import INSERT_STANDING, add_first, adopt_one
+from alert_history.storage.postgres.standings import INSERT_STANDING, add_first, adopt_label_set
+from alert_history.storage.shared.settings import TURN_SETTING
 from alert_history.storage.shared.standing_text import read_standing
-from alert_history.storage.shared.turn import TURN_SETTING
 
 _PAGE_ROWS = 2_000
 
@@ -31,8 +31,8 @@ FROM alerts a JOIN standings s ON s.fingerprint = a.fingerprint
 WHERE a.status = 'firing' AND (a."timestamp", a.fingerprint) > ($1, $2)
 ORDER BY a."timestamp", a.fingerprint LIMIT $3
 """
-# Nobody is waited for: whoever holds an occurrence is about to say more of it. The state is an argument: with a
-# constant the plan would read all that is open for each row.
+# The statement waits for no lock, because another writer with the lock is about to say more of the occurrence. The
+# state is an argument: with a constant the plan would read all open occurrences for each row.
 _FREE = """
 SELECT a.fingerprint, a.starts_at, u.at
 FROM unnest($1::text[], $2::timestamptz[], $3::bigint[], $4::timestamptz[]) AS u(fingerprint, starts_at, claim, at)
@@ -72,7 +72,7 @@ class PostgresReconciling:
         self._rules = rules
 
     async def read_open(self) -> AsyncIterator[list[OpenLabelSet]]:
-        """See `ports.Reconciling.read_open`. By when they were first received, which an index has in order."""
+        """See `ports.Reconciling.read_open`. In the order of first receipt, which an index has."""
         after: tuple[datetime, str] = (from_us(0), "")
         while rows := await self._read_open(after):
             after = (rows[-1]["timestamp"], rows[-1]["fingerprint"])
@@ -101,12 +101,12 @@ class PostgresReconciling:
         witnesses: Witnesses,
         is_dry_run: bool = False,
     ) -> list[Decision]:
-        """See `ports.Reconciling.answer`. What has no standing yet is taken one by one: so nobody waits in a circle."""
+        """See `ports.Reconciling.answer`. Takes label sets without a standing one by one, against deadlocks."""
 
         def decide(known: Mapping[str, Known]) -> list[Decision]:
             return [
-                let_answer(name, one, answers[name], now=now, rules=self._rules, witnesses=witnesses)
-                for name, one in sorted(known.items())
+                let_answer(name, label_set, answers[name], now=now, rules=self._rules, witnesses=witnesses)
+                for name, label_set in sorted(known.items())
             ]
 
         with storage_errors():
@@ -149,7 +149,7 @@ class PostgresReconciling:
                 for row in await connection.fetch(_UNCLAIMED, after, limit):
                     async with connection.transaction():
                         decisions.append(
-                            await adopt_one(
+                            await adopt_label_set(
                                 connection,
                                 row["fingerprint"],
                                 now=now,
@@ -176,7 +176,7 @@ class PostgresReconciling:
 
 
 async def _begun(connection: Connection, fingerprint: str, *, now: datetime, is_dry_run: bool) -> Known:
-    """What is known of a label set without a standing: it gets an empty one first, which is then locked."""
+    """What is known of a label set without a standing: makes an empty standing first, then locks it."""
     if not is_dry_run:
         await connection.execute(INSERT_STANDING, fingerprint)
     known = await lock_known(connection, [fingerprint])

@@ -37,15 +37,15 @@ _TRANSIENT = (
     asyncpg.DeadlockDetectedError,
     asyncpg.LockNotAvailableError,
     asyncpg.SerializationError,
-    asyncpg.CheckViolationError,  # a row on its way to the default partition, whose own was attached meanwhile
-    asyncpg.UniqueViolationError,  # an occurrence is there whose standing is not: code of the release before wrote it
+    asyncpg.CheckViolationError,  # a row goes to the default partition, while its own partition was attached
+    asyncpg.UniqueViolationError,  # an older release wrote an occurrence without a standing
 )
 _SEEN = 20_000
 _KNOWN_BODIES = 5_000
 
 
 class PostgresRecorder:
-    """Keeps batches. Remembers alerts it has seen lately, as a hint which statement to try first, never as truth."""
+    """Keeps batches. Remembers alerts seen lately, as a hint which statement to try first, and never as truth."""
 
     def __init__(self, connections: Connections, *, router: Router | None, rules: Rules) -> None:
         self._connections = connections
@@ -66,10 +66,12 @@ class PostgresRecorder:
             groups = by_fingerprint(receipts)
             bodies = self._new_bodies(receipts)
             async with self._connections.writer() as connection:
-                decisions, kept = await self._in_transaction(connection, receipts, groups=groups, bodies=bodies)
+                decisions, receipt_outcomes = await self._in_transaction(
+                    connection, receipts, groups=groups, bodies=bodies
+                )
         self._see(decisions)
         remember(self._known_bodies, dict.fromkeys(bodies), limit=_KNOWN_BODIES)
-        return kept
+        return receipt_outcomes
 
     async def _in_transaction(
         self,
@@ -89,11 +91,11 @@ class PostgresRecorder:
                     await batch.keep(connection, {} if attempt else self._seen)
                     await write_events(connection, batch.events, batch.queue)
                     placed = await _keep_notes(connection, receipts)
-                    kept = outcomes(receipts, decisions=batch.decisions, placed=placed, queue=batch.queue)
-                    await _keep_receipts(connection, receipts, outcomes=kept, bodies=bodies)
+                    receipt_outcomes = outcomes(receipts, decisions=batch.decisions, placed=placed, queue=batch.queue)
+                    await _keep_receipts(connection, receipts, outcomes=receipt_outcomes, bodies=bodies)
                     await _keep_refused(connection, quarantined(receipts, events=batch.events, placed=placed))
                     await _keep_silences(connection, receipts)
-                    return batch.decisions, kept
+                    return batch.decisions, receipt_outcomes
             except _TRANSIENT:
                 if attempt == _ROUNDS - 1:
                     raise
@@ -106,7 +108,7 @@ class PostgresRecorder:
         remember(self._seen, seen, limit=_SEEN)
 
     def _new_bodies(self, receipts: Iterable[Receipt]) -> dict[tuple[bytes, datetime], bytes]:
-        """Compressed bodies not stored yet today: a repeated notification is the same bytes again."""
+        """The compressed bodies that are new today: a repeated notification has the same bytes."""
         bodies: dict[tuple[bytes, datetime], bytes] = {}
         for receipt in receipts:
             key = (receipt.body_sha256, day_of(receipt.received_at))
@@ -116,7 +118,7 @@ class PostgresRecorder:
 
 
 def day_of(time: datetime) -> datetime:
-    """Midnight UTC before it."""
+    """The midnight before a time, UTC."""
     return datetime(time.year, time.month, time.day, tzinfo=UTC)
 
 
@@ -148,7 +150,7 @@ async def _keep_silences(connection: Connection, receipts: Sequence[Receipt]) ->
 
 
 async def _keep_notes(connection: Connection, receipts: Sequence[Receipt]) -> PlacedNotes:
-    """Keep the notes as events of their occurrences, and those whose alert nobody knows in quarantine."""
+    """Keep notes as events of their occurrences; the quarantine keeps notes of unknown alerts."""
     notes = [(receipt, note) for receipt in receipts for note in scoped_notes(receipt)]
     if not notes:
         return PlacedNotes()
@@ -156,7 +158,7 @@ async def _keep_notes(connection: Connection, receipts: Sequence[Receipt]) -> Pl
     keys = {id(note): _key_of(known, note) for _, note in notes}
     named = {(note.fingerprint, key) for _, note in notes if (key := keys[id(note)]) is not None}
     unnamed = {note.fingerprint for _, note in notes if keys[id(note)] is None}
-    kept = {tuple(row) for row in await _fetch_keys(connection, sql.KNOWN_KEYS, sorted(named))}
+    known_keys = {tuple(row) for row in await _fetch_keys(connection, sql.KNOWN_KEYS, sorted(named))}
     newest = dict(await connection.fetch(sql.NEWEST_STARTS, sorted(unnamed)))
     places: list[NotePlace] = []
     for receipt, note in notes:
@@ -164,7 +166,7 @@ async def _keep_notes(connection: Connection, receipts: Sequence[Receipt]) -> Pl
         if key is None:
             places.append((receipt, note, newest.get(note.fingerprint)))
         else:
-            places.append((receipt, note, key if (note.fingerprint, key) in kept else None))
+            places.append((receipt, note, key if (note.fingerprint, key) in known_keys else None))
     placed = place_notes(places)
     if placed.events:
         columns = zip(*map(event_row, placed.events), strict=True)
@@ -174,9 +176,9 @@ async def _keep_notes(connection: Connection, receipts: Sequence[Receipt]) -> Pl
 
 
 def _key_of(known: Mapping[str, Known], note: Note) -> datetime | None:
-    """The key of the occurrence that a note is about, as the standings or the note itself say; None: the newest."""
-    one = known.get(note.fingerprint)
-    key_us = None if one is None else key_of_note(one.standing, note)
+    """The key of the occurrence of a note, from the standings or from the note itself; None: the newest."""
+    label_set = known.get(note.fingerprint)
+    key_us = None if label_set is None else key_of_note(label_set.standing, note)
     return note.starts_at if key_us is None else from_us(key_us)
 
 

@@ -19,7 +19,7 @@ from alert_history.storage.shared.standing_text import standing_json
 
 
 def _same(time: datetime | None) -> datetime | None:
-    """The driver takes times as they are."""
+    """A time itself, which the driver takes."""
     return time
 
 
@@ -71,7 +71,7 @@ def standing_row(fingerprint: str, standing: Standing) -> tuple[Any, ...]:
 def queue_row(enqueued: Enqueued) -> tuple[Any, ...]:
     """A row of `statements.QUEUE_COLUMNS`.
 
-    Whatever ended it, an end waits as `resolved`: a pod of the release before may deliver it, and knows no other.
+    An end of any kind waits as `resolved`, because a pod of an older release may deliver it, and knows no other name.
     """
     event = enqueued.event
     return (
@@ -91,7 +91,7 @@ def queue_row(enqueued: Enqueued) -> tuple[Any, ...]:
 
 
 def repeat_row(key: Key, sightings: Sequence[Sighting]) -> tuple[Any, ...]:
-    """A row for COUNT_REPEATS: sightings of one occurrence that all say the same."""
+    """A row for COUNT_REPEATS, from equal sightings of one occurrence."""
     last = sightings[-1]
     word = last.word
     received_at = max(sighting.received_at for sighting in sightings)
@@ -109,5 +109,5 @@ def repeat_row(key: Key, sightings: Sequence[Sighting]) -> tuple[Any, ...]:
 
 
 async def copy(connection: Connection, table: str, rows: Iterable[tuple[Any, ...]], *, columns: Iterable[str]) -> None:
-    """Add rows by COPY. Raises asyncpg.UniqueViolationError, and then nothing of them is there."""
+    """Add rows by COPY. Raises asyncpg.UniqueViolationError, and then adds no row."""
     await connection.copy_records_to_table(table, records=rows, columns=list(columns))

@@ -1,10 +1,9 @@
 """PostgreSQL: how a page of occurrences is found.
 
-A newest-first page with a label condition is first looked for among the newest rows in order of time, which
-finds common labels at once. What is rarer comes from the GIN index of the labels, partition by partition, newest
-first, until no older partition can hold anything newer than what was found. The planner can't choose between
-the two, since it keeps no statistics of single labels; and one bitmap over a year of a label that is in every
-hundredth alert takes a second.
+A newest-first page with a label condition is first looked for among the newest rows in order of time, which finds
+common labels at once. The GIN index of the labels finds rarer labels, partition by partition, newest first, until no
+older partition can hold a newer row. The planner can't choose between the two ways, because it keeps no statistics of
+single labels. One bitmap over a year takes a second for a label in every hundredth alert.
 """
 
 from collections.abc import AsyncIterator
@@ -45,7 +44,7 @@ DIALECT = dialects.dialect()  # type: ignore[no-untyped-call]
 _KEY = ("fingerprint", "starts_at")
 _RECENT_ROWS = 2_500
 FEW_MATCHES = 2_000
-"""Up to here one bitmap over all partitions is quicker than a walk through them."""
+"""Up to so many matches one bitmap over all partitions is quicker than a walk through the partitions."""
 _NO_COLUMNS: dict[str, None] = dict.fromkeys(("alertname", "status", "severity", "namespace", "fingerprint"))
 
 _PARTITIONS = """
@@ -54,14 +53,14 @@ SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid WHERE 
 
 
 async def find_rows(connection: Connection, wanted: HistoryFilter, page: PageRequest, *, sort: reads.Sort) -> list[Any]:
-    """The rows of the page and one more, if there is one more."""
+    """The rows of the page, and the next row, if it exists."""
     return await fetch(connection, _statement(alerts, wanted, page, sort=sort).limit(end_of(page)))
 
 
 async def find_newest(
     connection: Connection, wanted: HistoryFilter, page: PageRequest, *, sort: reads.Sort
 ) -> list[Any]:
-    """Those of the page that are among the newest rows; if they fill it, they are the page."""
+    """The rows of the page that are among the newest rows; if these fill the page, they are the page."""
     return await fetch(
         connection, _statement(_newest(wanted, page, sort=sort), wanted, page, sort=sort).limit(end_of(page))
     )
@@ -70,7 +69,7 @@ async def find_newest(
 async def find_by_label(
     connection: Connection, wanted: HistoryFilter, page: PageRequest, *, sort: reads.Sort, is_few: bool
 ) -> list[Any]:
-    """The page from the label index: at once where there are few matches in all, else partition by partition."""
+    """The page from the label index: at once for few matches, else partition by partition."""
     async with by_label_index(connection):
         if is_few:
             return await find_rows(connection, wanted, page, sort=sort)
@@ -78,18 +77,18 @@ async def find_by_label(
 
 
 def end_of(page: PageRequest) -> int:
-    """How many rows it takes from the start of the order to the one after the page."""
+    """The number of rows from the start of the order to the row after the page."""
     return page.offset + page.limit + 1
 
 
 async def fetch(connection: Connection, statement: Select[Any]) -> list[Any]:
-    """Run a statement."""
+    """The rows of a statement."""
     sql, arguments = reads.compiled(statement, DIALECT)
     return await connection.fetch(sql, *arguments)
 
 
 def _statement(rows: FromClause, wanted: HistoryFilter, page: PageRequest, *, sort: reads.Sort) -> Select[Any]:
-    """What of these rows matches and lies behind the cursor, in order."""
+    """The rows that match and lie behind the cursor, in order."""
     key = [rows.c[name] for name in _KEY]
     conditions = [*conditions_of(wanted, rows), *_after(page, rows, sort=sort)]
     return select(*rows.c).where(and_(true(), *conditions)).order_by(*reads.order_by(sort, key, rows))
@@ -107,15 +106,15 @@ def _newest(wanted: HistoryFilter, page: PageRequest, *, sort: reads.Sort) -> Fr
 async def _walk(connection: Connection, wanted: HistoryFilter, page: PageRequest, *, sort: reads.Sort) -> list[Any]:
     """The first rows of the page's order, from as few partitions as can hold them."""
     end = end_of(page)
-    found: list[Any] = []
+    page_rows: list[Any] = []
     for partition, newest in await _partitions(connection):
         if wanted.since is not None and newest < wanted.since:
             break
-        if len(found) == end and found[-1]["timestamp"] > newest:
+        if len(page_rows) == end and page_rows[-1]["timestamp"] > newest:
             break
         rows = _statement(_partition(partition), wanted, page, sort=sort).limit(end)
-        found = sorted([*found, *await fetch(connection, rows)], key=_place, reverse=True)[:end]
-    return found
+        page_rows = sorted([*page_rows, *await fetch(connection, rows)], key=_place, reverse=True)[:end]
+    return page_rows
 
 
 def _place(row: Any) -> tuple[Any, ...]:
@@ -127,9 +126,9 @@ async def _partitions(connection: Connection) -> list[tuple[str, datetime]]:
     names = [row[0] for row in await connection.fetch(_PARTITIONS)]
     newest = " UNION ALL ".join(f"SELECT '{name}', (SELECT max(timestamp) FROM {name})" for name in names)
     await connection.execute("SET LOCAL enable_indexscan = on")
-    found = [(row[0], row[1]) for row in await connection.fetch(newest) if row[1] is not None]
+    pairs = [(row[0], row[1]) for row in await connection.fetch(newest) if row[1] is not None]
     await connection.execute("SET LOCAL enable_indexscan = off")
-    return sorted(found, key=lambda pair: pair[1], reverse=True)
+    return sorted(pairs, key=lambda pair: pair[1], reverse=True)
 
 
 @lru_cache(maxsize=1024)
@@ -151,7 +150,7 @@ def _type_of(expression: ColumnElement[Any]) -> Any:
 
 
 def is_label_search(wanted: HistoryFilter) -> bool:
-    """Whether the label index can answer it and no better index can."""
+    """Whether the label index can answer, and no better index can."""
     if wanted.alertname or wanted.namespace or wanted.fingerprint:
         return False
     exact = [m for m in wanted.query.matchers if m.op == "=" and m.value]
@@ -162,19 +161,19 @@ def is_label_search(wanted: HistoryFilter) -> bool:
 
 @asynccontextmanager
 async def by_label_index(connection: Connection) -> AsyncIterator[None]:
-    """Leaves the planner no way but the bitmap of the label index."""
+    """Inside it the planner has only the bitmap of the label index."""
     async with connection.transaction():
         await connection.execute("SET LOCAL enable_indexscan = off; SET LOCAL enable_seqscan = off")
         yield
 
 
 def bound_of(wanted: HistoryFilter) -> int:
-    """Up to where a count is always exact. Matches of a label lie scattered: counting them costs a page each."""
+    """Up to where a count is always exact. Matches of a label lie scattered, so each costs a page to count."""
     return min(FEW_MATCHES, reads.COUNT_BOUND) if is_label_search(wanted) else reads.COUNT_BOUND
 
 
 async def count_some(connection: Connection, wanted: HistoryFilter) -> int | None:
-    """How many match; it stops at one more than `bound_of`. None if even that takes longer than its budget."""
+    """How many match, up to one more than `bound_of`. None if counting takes longer than its budget."""
     bounded = reads.bounded_count(conditions_of(wanted, alerts), bound=bound_of(wanted))
     way = by_label_index(connection) if is_label_search(wanted) else connection.transaction()
     try:
@@ -186,7 +185,7 @@ async def count_some(connection: Connection, wanted: HistoryFilter) -> int | Non
 
 
 async def is_small_store(connection: Connection) -> bool:
-    """Whether counting all there is costs little. A table whose rows lie on other servers shows no size, and is not."""
+    """Whether counting all rows costs little. A table with rows on other servers shows no size, and is not small."""
     size = "SELECT coalesce(sum(pg_relation_size(relid)), 0) FROM pg_partition_tree('alerts')"
     return bool(0 < await connection.fetchval(size) <= reads.SMALL_STORE_BYTES)
 
@@ -197,7 +196,7 @@ async def count_all(connection: Connection, wanted: HistoryFilter) -> int:
 
 
 async def try_to_count_all(connection: Connection, wanted: HistoryFilter) -> tuple[int, bool]:
-    """How many match, and whether that is exact: it is if counting takes no longer than its budget."""
+    """How many match, and whether the number is exact: it is if counting stays within its budget."""
     try:
         async with connection.transaction():
             await connection.execute(f"SET LOCAL statement_timeout = {max(1, round(reads.COUNT_BUDGET_MS))}")
@@ -212,7 +211,7 @@ async def _count(connection: Connection, statement: Select[Any]) -> int:
 
 
 def conditions_of(wanted: HistoryFilter, rows: FromClause) -> list[ColumnElement[bool]]:
-    """Everything asked for as SQL on these rows; the same truth as `Query.matches`."""
+    """All conditions of a filter as SQL on these rows; they match what `Query.matches` matches."""
     return [
         *reads.column_conditions(wanted, rows),
         *(_matcher_condition(matcher, rows) for matcher in wanted.query.matchers),
@@ -229,7 +228,7 @@ def _matcher_condition(matcher: Matcher, rows: FromClause) -> ColumnElement[bool
 
 
 def _value_of(name: str, rows: FromClause) -> ColumnElement[str]:
-    """A label's value, '' where it is missing."""
+    """The value of a label, '' for a missing label."""
     promoted = reads.promoted(name, rows)
     if promoted is not None:
         return promoted
@@ -256,6 +255,6 @@ def _word_condition(word: str, rows: FromClause) -> ColumnElement[bool]:
 
 
 def _holds(pairs: ColumnElement[Any], word: str) -> ColumnElement[bool]:
-    """Whether any value holds the word, letter case aside."""
+    """Whether a value holds the word, in any letter case."""
     values = func.jsonb_each_text(pairs).table_valued(column("key"), column("value"))
     return exists(select(1).select_from(values).where(values.c.value.icontains(word, autoescape=True)))

@@ -1,4 +1,4 @@
-"""PostgreSQL: what the passing of time does to what is claimed. What another replica holds is left to it."""
+"""PostgreSQL: what the passing of time changes in claims. A label set that another replica holds is left to it."""
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -14,7 +14,7 @@ from alert_history.domain.standing import Rules
 from alert_history.ports import Left, Router
 from alert_history.storage.postgres import statements as sql
 from alert_history.storage.postgres.connection import Connections, storage_errors
-from alert_history.storage.postgres.deciding import fetch_kept, lock_known, write_and_tell
+from alert_history.storage.postgres.deciding import fetch_occurrences, lock_known, write_and_tell
 from alert_history.storage.postgres.dialer import Connection
 from alert_history.storage.shared.json_text import encode_json
 from alert_history.storage.shared.rows import first_sighting
@@ -26,7 +26,7 @@ _MICROSECOND = timedelta(microseconds=1)
 _UNCLAIMED = """
 SELECT DISTINCT fingerprint FROM alerts WHERE claim IS NULL AND status = 'firing' ORDER BY fingerprint LIMIT $1
 """
-# What a pod of the release before was told to be over, of what a pod of ours has open: for while a deployment rolls.
+# Occurrences that a pod of an older release ended, while a pod of ours has them open: as long as a deployment rolls.
 _ENDED_BESIDE = """
 SELECT DISTINCT a.fingerprint FROM alerts a JOIN standings s ON s.fingerprint = a.fingerprint
 WHERE a.timestamp > $1 AND a.claim IS NULL AND a.status = 'resolved' AND s.closed_at IS NULL LIMIT $2
@@ -76,7 +76,7 @@ _CONFLICTS = "SELECT count(*) FROM standings WHERE conflict_at > now() - $1::int
 
 
 class PostgresStandings:
-    """See `ports.Standings`. Remembers how far it has read, so that survivors are not read again."""
+    """See `ports.Standings`. Remembers how far it has read, so it reads a standing that stays once."""
 
     def __init__(self, connections: Connections, *, router: Router | None, rules: Rules) -> None:
         self._connections = connections
@@ -96,7 +96,7 @@ class PostgresStandings:
                     fingerprints = list(dict.fromkeys([*fingerprints, *(row[0] for row in beside)]))[:limit]
                 for fingerprint in fingerprints:
                     async with connection.transaction():
-                        await adopt_one(connection, fingerprint, now=now, rules=self._rules, router=self._router)
+                        await adopt_label_set(connection, fingerprint, now=now, rules=self._rules, router=self._router)
                 return len(fingerprints)
 
     async def let_pass(self, now: datetime, *, stale_after: Mapping[str, int] | None, limit: int = 500) -> int:
@@ -121,15 +121,15 @@ class PostgresStandings:
 
     async def leave(self, left: Sequence[Left], now: datetime) -> int:
         """See `ports.Standings.leave`."""
-        wanted = {one.fingerprint: one for one in left}
+        departures = {departure.fingerprint: departure for departure in left}
 
         def decide(fingerprint: str, known: Known) -> Decision:
-            one = wanted[fingerprint]
-            return let_leave(fingerprint, known, now, sender=one.sender, missed_us=one.missed_us)
+            departure = departures[fingerprint]
+            return let_leave(fingerprint, known, now, sender=departure.sender, missed_us=departure.missed_us)
 
         with storage_errors():
             async with self._connections.keeper() as connection:
-                return await self._decide_all(connection, sorted(wanted), decide, now=now)
+                return await self._decide_all(connection, sorted(departures), decide, now=now)
 
     async def save_groups(self, groups: Sequence[SeenGroup]) -> None:
         """See `ports.Standings.save_groups`."""
@@ -173,19 +173,19 @@ class PostgresStandings:
         *,
         now: datetime,
     ) -> int:
-        """Decide for those whose standings nobody holds, and write it; of how many that was news."""
+        """Decide for label sets whose standings no other writer holds, and write; returns how many had news."""
         if not fingerprints:
             return 0
         async with connection.transaction():
             free = [row[0] for row in await connection.fetch(_TRY_STANDINGS, fingerprints)]
             known = await lock_known(connection, free)
             await add_first(connection, known, now=now)
-            decisions = [decide(f, one) for f, one in sorted(known.items()) if one.newest is not None]
+            decisions = [decide(f, label_set) for f, label_set in sorted(known.items()) if label_set.newest is not None]
             await write_and_tell(connection, decisions, self._router)
         return sum(bool(decision.events) for decision in decisions)
 
 
-async def adopt_one(
+async def adopt_label_set(
     connection: Connection,
     fingerprint: str,
     *,
@@ -194,15 +194,15 @@ async def adopt_one(
     router: Router | None,
     is_dry_run: bool = False,
 ) -> Decision | None:
-    """Make a standing of what is kept, or add it to the one that is there; None where nothing is. In a transaction."""
+    """Make a standing of the stored occurrences, or add them to the standing; None without any. In a transaction."""
     if not is_dry_run:
         await connection.execute(INSERT_STANDING, fingerprint)
     known = await lock_known(connection, [fingerprint])
-    kept: list[StoredOccurrence] = await fetch_kept(connection, _OCCURRENCES, [fingerprint])
-    if not kept:
+    occurrences: list[StoredOccurrence] = await fetch_occurrences(connection, _OCCURRENCES, [fingerprint])
+    if not occurrences:
         return None
     standing = known[fingerprint].standing if fingerprint in known else None
-    adoption = adopt(fingerprint, kept, rules=rules, now=now, known=standing)
+    adoption = adopt(fingerprint, occurrences, rules=rules, now=now, known=standing)
     if is_dry_run:
         return adoption.decision
     await write_and_tell(connection, [adoption.decision], router)
@@ -213,11 +213,11 @@ async def adopt_one(
 
 
 async def add_first(connection: Connection, known: Mapping[str, Known], *, now: datetime) -> None:
-    """Add what was first said of the newest occurrence of each."""
+    """Add the first sighting of the newest occurrence of each label set."""
     keys = [
-        (fingerprint, from_us(one.standing.newest_key_us))
-        for fingerprint, one in sorted(known.items())
-        if one.newest is not None and one.standing.newest_key_us is not None
+        (fingerprint, from_us(label_set.standing.newest_key_us))
+        for fingerprint, label_set in sorted(known.items())
+        if label_set.newest is not None and label_set.standing.newest_key_us is not None
     ]
     if keys:
         for row in await connection.fetch(sql.WHOLE_ALERTS, *zip(*keys, strict=True)):

@@ -1,4 +1,4 @@
-"""The hot path's statements on PostgreSQL. Each takes arrays, one element a row, keys sorted."""
+"""The statements of the hot path on PostgreSQL. Each takes arrays, one element for each row, keys sorted."""
 
 ALERT_COLUMNS = {
     "fingerprint": "text",
@@ -95,7 +95,7 @@ SILENCE_COLUMNS = {
 
 
 def _insert(table: str, columns: dict[str, str], end: str = "", *, first: int = 1) -> str:
-    """INSERT … SELECT FROM unnest: JSON goes over the wire as text and is cast by the server.
+    """INSERT … SELECT FROM unnest: JSON goes over the wire as text, and the server casts it.
 
     `first` is the number of its first parameter.
     """
@@ -117,11 +117,10 @@ INSERT_STANDINGS = _insert("standings", NEW_STANDING_COLUMNS, "ON CONFLICT DO NO
 OWN_STANDINGS = (
     "SELECT fingerprint FROM standings WHERE fingerprint = ANY($1::text[]) AND xmin = pg_current_xact_id()::xid"
 )
-INSERT_EVENTS = _insert("events", EVENT_COLUMNS)
 INSERT_NOTES = _insert("events", EVENT_COLUMNS, "ON CONFLICT DO NOTHING RETURNING receipt_id")
 _INSERT_BODIES = _insert("receipt_bodies", BODY_COLUMNS, "ON CONFLICT DO NOTHING", first=1 + len(RECEIPT_COLUMNS))
 INSERT_RECEIPTS = f"WITH bodies AS ({_INSERT_BODIES}) {_insert('receipts', RECEIPT_COLUMNS)}"
-"""Receipts and the bodies that are new, in one statement: each way to the database and back counts."""
+"""Receipts and new bodies in one statement: each round trip counts."""
 
 INSERT_QUARANTINE = _insert("quarantine", QUARANTINE_COLUMNS)
 UPSERT_SILENCES = _insert(
@@ -132,9 +131,9 @@ UPSERT_SILENCES = _insert(
     comment = excluded.comment WHERE silences.updated_at < excluded.updated_at""",
 )
 
-# A repeat of the one claim that holds it open, or of the word that ended it, says nothing that has to be thought about:
-# it costs one narrow statement and no read. Of a first-hand sender not sooner than half a resend delay after the last:
-# else two senders may be one.
+# A plain repeat needs no decision, so it costs one narrow statement and no read: a repeat of the only claim that holds
+# an occurrence open, or of the word that ended it. A first-hand sender repeats at least half a resend delay after its
+# last word; sooner, two senders may look like one.
 COUNT_REPEATS = """
 UPDATE alerts a SET
     last_received_at = greatest(a.last_received_at, u.received_at),
@@ -156,7 +155,7 @@ SELECT s.fingerprint, s.standing FROM standings s JOIN unnest($1::text[]) AS u(f
     ON s.fingerprint = u.fingerprint
 FOR UPDATE OF s
 """
-# What somebody holds is left out, where NOWAIT would be an error in PostgreSQL's log each time two replicas meet.
+# Leaves out locked rows; NOWAIT would be an error in the log of PostgreSQL each time two replicas meet.
 LOCK_FREE_STANDINGS = f"{LOCK_STANDINGS} SKIP LOCKED"
 KNOWN_STANDINGS = "SELECT fingerprint FROM standings WHERE fingerprint = ANY($1::text[])"
 
@@ -182,7 +181,7 @@ SELECT n.* FROM unnest($1::text[]) AS u(fingerprint) CROSS JOIN LATERAL (
 ORDER BY n.fingerprint, n.starts_at
 """
 
-# By fingerprint, whatever the planner believes of how many are firing: what is concatenated can't be looked up by.
+# By fingerprint, however many alerts the planner believes to fire: a concatenated column has no index.
 OPEN_GRAFANA = """
 SELECT DISTINCT a.fingerprint FROM alerts a
 WHERE a.fingerprint = ANY($1::text[]) AND a.status || '' = 'firing' AND a.source = 'grafana'
@@ -214,7 +213,7 @@ SELECT DISTINCT ON (a.fingerprint) a.fingerprint, a.starts_at
 FROM alerts a WHERE a.fingerprint = ANY($1::text[]) ORDER BY a.fingerprint, a.starts_at DESC
 """
 
-TOLD_TARGETS = """
+NOTIFIED_TARGETS = """
 SELECT DISTINCT d.fingerprint, d.starts_at, d.target
 FROM unnest($1::text[], $2::timestamptz[]) AS u(fingerprint, starts_at)
 JOIN LATERAL (

@@ -1,4 +1,4 @@
-"""PostgreSQL: what the background jobs do. Every step is short, and gives way when it would have to wait."""
+"""PostgreSQL: what the background jobs do. Every step is short, and gives way where it would have to wait."""
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
@@ -27,20 +27,20 @@ OLD_WORDS = """SELECT c.id, replaced.id IS NOT NULL OR (c.source <> 'person' AND
     WHERE c.id > $1 AND c.id < $2 ORDER BY c.id LIMIT $3"""
 _LOCK_TIMEOUT = "SET LOCAL lock_timeout = '200ms'"
 
-# One replica at a time changes which partitions there are: whoever is second looks again, so that PostgreSQL's log
-# holds no error of normal work.
+# One replica at a time makes and drops partitions. The second replica looks again, so that the log of PostgreSQL holds
+# no error of normal work.
 _PARTITIONS = "hashtextextended('alert-history partitions', 0)"
 _LOCK_PARTITIONS = f"SELECT pg_advisory_xact_lock({_PARTITIONS})"
 _TRY_PARTITIONS = f"SELECT pg_try_advisory_xact_lock({_PARTITIONS})"
-_IS_HELD = """SELECT EXISTS (SELECT 1 FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid
+_IS_LOCKED_LONG = """SELECT EXISTS (SELECT 1 FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid
     WHERE l.relation = ANY($1::text[]::regclass[]) AND l.granted AND a.pid <> pg_backend_pid()
     AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
     AND a.xact_start < clock_timestamp() - interval '200 ms')"""
-"""Whether somebody has one of these tables for longer than `_LOCK_TIMEOUT`: waiting would end in an error."""
+"""Whether another session has locked a table for longer than `_LOCK_TIMEOUT`: a wait would end in an error."""
 
 
 class Partitioning(msgspec.Struct, frozen=True):
-    """How a table is cut: its time column, the length of a partition, and how far back rows may still come."""
+    """How a table is partitioned: its time column, the length of a partition, how far back new rows may lie."""
 
     column: str
     length: timedelta
@@ -68,7 +68,7 @@ class PostgresUpkeep:
         self._read_words_up_to = ""
 
     async def prepare(self, now: datetime) -> None:
-        """Partitions ahead (looked at once an hour), and the pending lists of the label indexes."""
+        """Make partitions ahead (looks once an hour), and merge the pending lists of the label indexes."""
         with storage_errors():
             if self._look_again_at is None or now >= self._look_again_at:
                 async with self._connections.upkeep() as connection:
@@ -78,7 +78,7 @@ class PostgresUpkeep:
                 await _merge_pending_lists(connection)
 
     async def drop_history(self, before: datetime) -> int:
-        """Drop whole partitions first; then what lies in partitions that live on, by small deletes."""
+        """Drop whole partitions first; then old rows in other partitions, by small deletes."""
         with storage_errors():
             async with self._connections.upkeep() as connection:
                 for partition in await _partitions(connection, "alerts", older_than=before):
@@ -112,7 +112,7 @@ class PostgresUpkeep:
 
 
 def _starts(since: datetime, until: datetime, *, length: timedelta) -> Iterator[datetime]:
-    """Where the partitions of that length begin that cover the span; weeks begin on Monday, UTC."""
+    """The starts of the partitions that cover a span; weeks begin on Monday, UTC."""
     epoch = datetime(1970, 1, 5, tzinfo=UTC)
     start = epoch + (since - epoch) // length * length
     while start <= until:
@@ -121,7 +121,7 @@ def _starts(since: datetime, until: datetime, *, length: timedelta) -> Iterator[
 
 
 async def _create_due_partitions(connection: Connection, now: datetime) -> bool:
-    """Create what is missing; whether all are there now."""
+    """Create missing partitions; returns whether all exist now."""
     are_there = [
         await create_partitions(connection, table, since=now - cut.behind, until=now + _AHEAD)
         for table, cut in PARTITIONED.items()
@@ -130,15 +130,15 @@ async def _create_due_partitions(connection: Connection, now: datetime) -> bool:
 
 
 async def create_partitions(connection: Connection, table: str, *, since: datetime, until: datetime) -> bool:
-    """Create what a table lacks for that span; whether all are there now."""
+    """Create the missing partitions of a table for a span; returns whether all exist now."""
     starts = _starts(since, until, length=PARTITIONED[table].length)
     return all([await _create_partition(connection, table, start=start) for start in starts])
 
 
 async def _create_partition(connection: Connection, table: str, *, start: datetime) -> bool:
-    """Create it if it isn't there, and move into it what the default partition holds of its span.
+    """Create a partition if it is missing, and move the rows of its span from the default partition into it.
 
-    It is filled before it is attached. False if it gave up because ingest holds the lock for long.
+    The rows move before the partition is attached. False if ingest holds the lock for long, so that this gave up.
     """
     name = f"{table}_p{start:%Y%m%d}"
     if await _exists(connection, name):
@@ -150,7 +150,7 @@ async def _create_partition(connection: Connection, table: str, *, start: dateti
             await connection.execute(_LOCK_PARTITIONS)
             if await _exists(connection, name):  # another replica made it
                 return True
-            if await connection.fetchval(_IS_HELD, [f"{table}_default"]):
+            if await connection.fetchval(_IS_LOCKED_LONG, [f"{table}_default"]):
                 return False
             await connection.execute(_LOCK_TIMEOUT)
             await connection.execute(f"LOCK TABLE {table}_default IN ACCESS EXCLUSIVE MODE")
@@ -171,37 +171,37 @@ async def _create_partition(connection: Connection, table: str, *, start: dateti
 
 
 async def _exists(connection: Connection, table: str) -> bool:
-    """Whether it is there at this moment: `to_regclass` may remember that it was not, also behind an advisory lock."""
+    """Whether a table exists now. `to_regclass` may remember an earlier answer, even behind an advisory lock."""
     find = "SELECT 1 FROM pg_class WHERE relname = $1 AND relnamespace = current_schema()::regnamespace"
     return await connection.fetchval(find, table) is not None
 
 
 async def _may_drop(connection: Connection, partitions: Mapping[str, str]) -> bool:
-    """Whether they, by their tables, are there, and nobody else changes partitions or holds one of all these for long.
+    """Whether partitions, by their tables, exist, and no other session changes partitions or locks these for long.
 
-    It holds until the end of the transaction that asks.
+    The answer holds until the end of the transaction.
     """
     names = [name for table, partition in partitions.items() for name in (table, f"{table}_default", partition)]
     return (
         await connection.fetchval(_TRY_PARTITIONS)
         and all([await _exists(connection, partition) for partition in partitions.values()])
-        and not await connection.fetchval(_IS_HELD, names)
+        and not await connection.fetchval(_IS_LOCKED_LONG, names)
     )
 
 
 async def _merge_pending_lists(connection: Connection) -> None:
-    """Merge what the label indexes have put off, here rather than in somebody's commit."""
+    """Merge the pending lists of the label indexes, so that no commit of ingest has to."""
     indexes = await connection.fetch(
         """SELECT c.oid::regclass::text FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
         WHERE i.inhparent = 'idx_alerts_labels'::regclass AND pg_relation_size(c.oid) > $1""",
         _PENDING_BYTES,
     )
-    for (index,) in indexes:  # one whose partition was dropped meanwhile is passed over
+    for (index,) in indexes:  # NULL for an index whose partition was dropped meanwhile
         await connection.execute("SELECT gin_clean_pending_list(i) FROM to_regclass($1) i WHERE i IS NOT NULL", index)
 
 
 async def _partitions(connection: Connection, table: str, *, older_than: datetime) -> list[str]:
-    """Its partitions that end before then, oldest first."""
+    """The partitions of a table that end before a time, oldest first."""
     length = PARTITIONED[table].length
     rows = await connection.fetch(
         """SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
@@ -217,7 +217,7 @@ def _start_of(partition: str) -> datetime:
 
 
 async def _drop_partition(connection: Connection, table: str, partition: str) -> int:
-    """Detach (a moment's lock), then drop (none); rows removed by estimate, 0 when it was busy."""
+    """Detach a partition (locks for a moment), then drop it (locks nothing); estimated rows removed, 0 when busy."""
     rows = await _estimated_rows(connection, partition)
     try:
         async with connection.transaction():
@@ -237,12 +237,12 @@ async def _estimated_rows(connection: Connection, partition: str) -> int:
 
 
 async def _drop_occurrences(connection: Connection, partition: str, *, before: datetime) -> int:
-    """Drop a week of occurrences and events; what was still received after `before` moves to the default partition.
+    """Drop a week of occurrences and events; occurrences received after `before` move to the default partition.
 
-    The week is read before the whole table is locked, while only writes to that week have to wait.
+    This reads the week before it locks the whole table. Meanwhile only writes to that week have to wait.
     """
     events = partition.replace("alerts", "events", 1)
-    if not await _create_partition(connection, "events", start=_start_of(partition)):  # in case it was never made
+    if not await _create_partition(connection, "events", start=_start_of(partition)):  # it may be missing
         return 0
     rows = await _estimated_rows(connection, partition)
     keep = f"SELECT fingerprint, starts_at FROM {partition} WHERE last_received_at >= $1"
@@ -252,10 +252,10 @@ async def _drop_occurrences(connection: Connection, partition: str, *, before: d
                 return 0
             await connection.execute(_LOCK_TIMEOUT)
             await connection.execute(f"LOCK TABLE {partition}, {events} IN EXCLUSIVE MODE")
-            has_kept = await connection.fetchval(f"SELECT EXISTS ({keep})", before)
+            has_survivors = await connection.fetchval(f"SELECT EXISTS ({keep})", before)
             await connection.execute(f"ALTER TABLE alerts DETACH PARTITION {partition}")
             await connection.execute(f"ALTER TABLE events DETACH PARTITION {events}")
-            if has_kept:
+            if has_survivors:
                 await connection.execute(
                     f"INSERT INTO alerts SELECT * FROM {partition} WHERE last_received_at >= $1", before
                 )
@@ -270,7 +270,7 @@ async def _drop_occurrences(connection: Connection, partition: str, *, before: d
 
 
 async def _delete_strays(connection: Connection, before: datetime) -> int:
-    """Old rows that no dropped partition held: a bounded step of them."""
+    """Delete a bounded step of the old rows in default partitions."""
     async with connection.transaction():
         gone = await connection.fetch(
             f"""DELETE FROM alerts_default WHERE ctid = ANY(ARRAY(

@@ -1,1 +1,1 @@
-"""What both databases have in common: tables, reads, rows, statements that run on either. Opens no connection."""
+"""What both databases have in common: tables, reads, rows, and statements for either. Opens no connection."""

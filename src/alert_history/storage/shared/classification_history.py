@@ -1,4 +1,4 @@
-"""What was said of alerts before, and how often people agreed with it."""
+"""Earlier classifications of alerts, and how often people agreed with them."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -9,17 +9,19 @@ from alert_history.domain.accuracy import right_by_day
 from alert_history.domain.classification import Case, Past
 from alert_history.domain.severity import Severity
 from alert_history.ports import Accuracy, ClassifiedCount, KeptVerdict
-from alert_history.storage.shared.classifications import KEPT
+from alert_history.storage.shared.classifications import VERDICT_COLUMNS
 from alert_history.storage.shared.past import Look, past
-from alert_history.storage.shared.rows import kept_of
+from alert_history.storage.shared.rows import verdict_of
 from alert_history.storage.shared.session import Database, Session
 from alert_history.storage.shared.tables import classifications
 
 _C = classifications.c
 _OTHER = classifications.alias("other")
-_HISTORY = select(*KEPT).where(_C.shape == bindparam("wanted")).order_by(_C.id.desc()).limit(bindparam("most"))
+_HISTORY = (
+    select(*VERDICT_COLUMNS).where(_C.shape == bindparam("wanted")).order_by(_C.id.desc()).limit(bindparam("most"))
+)
 _RECENT = (
-    select(*KEPT)
+    select(*VERDICT_COLUMNS)
     .where(~exists().where(_OTHER.c.shape == _C.shape, _OTHER.c.id > _C.id))
     .order_by(_C.id.desc())
     .limit(bindparam("most"))
@@ -48,7 +50,7 @@ _REVIEWED = (
 
 
 class SharedClassificationHistory:
-    """See `ports.ClassificationHistory`. `look` finds what the history of occurrences holds."""
+    """See `ports.ClassificationHistory`. `look` finds earlier occurrences in the history."""
 
     def __init__(self, database: Database, *, look: Look) -> None:
         self._database = database
@@ -73,17 +75,17 @@ class SharedClassificationHistory:
     async def past(self, case: Case) -> Past:
         """See `ports.ClassificationHistory.past`."""
         newest = await self.history(case.shape, limit=1)
-        return await past(self._look, case, said=newest[0].severity_and_advice if newest else None)
+        return await past(self._look, case, severity_and_advice=newest[0].severity_and_advice if newest else None)
 
 
 async def _history(session: Session, shape: str, limit: int) -> list[KeptVerdict]:
-    return [kept_of(row) for row in await session.fetch(_HISTORY, wanted=shape, most=limit)]
+    return [verdict_of(row) for row in await session.fetch(_HISTORY, wanted=shape, most=limit)]
 
 
 async def _recent(session: Session, limit: int, severity: Severity | None) -> list[KeptVerdict]:
     if severity is None:
-        return [kept_of(row) for row in await session.fetch(_RECENT, most=limit)]
-    return [kept_of(row) for row in await session.fetch(_RECENT_OF_SEVERITY, most=limit, wanted=severity)]
+        return [verdict_of(row) for row in await session.fetch(_RECENT, most=limit)]
+    return [verdict_of(row) for row in await session.fetch(_RECENT_OF_SEVERITY, most=limit, wanted=severity)]
 
 
 async def _counts(session: Session, since: datetime, until: datetime) -> list[ClassifiedCount]:

@@ -1,4 +1,4 @@
-"""What was classified, by shape, and what waits for it."""
+"""Classifications by shape, and the deliveries that wait for them."""
 
 from collections.abc import Awaitable, Sequence
 from datetime import datetime
@@ -26,7 +26,7 @@ from alert_history.domain.notifying import AWAITED
 from alert_history.ports import KeptVerdict, Unanswered
 from alert_history.storage.shared.elements import given, is_among
 from alert_history.storage.shared.ids import lowest_uuid7
-from alert_history.storage.shared.rows import classification_row, kept_of, unanswered_of
+from alert_history.storage.shared.rows import classification_row, unanswered_of, verdict_of
 from alert_history.storage.shared.session import Database, Session
 from alert_history.storage.shared.tables import (
     alert_texts,
@@ -37,13 +37,18 @@ from alert_history.storage.shared.tables import (
     delivery_queue,
 )
 
-KEPT = (classifications.c.id, classifications.c.shape, classifications.c.fingerprint, classifications.c.verdict)
-"""What `rows.kept_of` reads."""
+VERDICT_COLUMNS = (
+    classifications.c.id,
+    classifications.c.shape,
+    classifications.c.fingerprint,
+    classifications.c.verdict,
+)
+"""The columns that `rows.verdict_of` reads."""
 
 _MOST_UNANSWERED = 5_000
 _SHAPES = given("shapes")
 _NEWER = classifications.alias("newer")
-_NEWEST = select(*KEPT).select_from(
+_NEWEST = select(*VERDICT_COLUMNS).select_from(
     _SHAPES.join(
         classifications,
         classifications.c.id
@@ -77,9 +82,9 @@ _KEEP = insert(classifications).on_conflict_do_nothing()
 
 _AWAITS = and_(
     is_among(delivery_queue.c.shape, "shapes"),
-    delivery_queue.c.enrichment == literal_column(f"'{AWAITED}'"),  # as the index of what waits says it
+    delivery_queue.c.enrichment == literal_column(f"'{AWAITED}'"),  # as in the condition of the index
 )
-_IS_HELD = select(
+_IS_ANY_AWAITED = select(
     exists().where(is_among(classification_claims.c.shape, "shapes")) | exists().where(_AWAITS),
 )
 _DUE_AT = bindparam("now", type_=delivery_queue.c.due_at.type)
@@ -93,19 +98,19 @@ _LET_GO = (
 )
 
 _NOT_JOINED = literal_column("0", Integer)
-"""With an OFFSET no join is made of what is looked up, so PostgreSQL does so by the alert, whatever it believes of the
-tables' sizes."""
+"""An OFFSET keeps PostgreSQL from making a join of a look-up. So PostgreSQL looks up by the alert, whatever sizes the
+tables seem to have."""
 
 
 def _newest_deliveries(table: Any, *conditions: Any) -> Select[Any]:
-    """The newest so many of one kind of delivery."""
+    """The newest deliveries of one table, within a bound."""
     columns = [table.c[name] for name in ("fingerprint", "starts_at", "target", "event", "state", "shape")]
     newest = select(*columns).where(table.c.id >= bindparam("lowest_id"), *conditions).order_by(table.c.id.desc())
     return select(newest.limit(bindparam("most")).subquery())
 
 
-def _is_told(table: Any, delivery: Any) -> Any:
-    """Whether the target of a delivery hears, or heard, what its alert means."""
+def _has_follow_up(table: Any, delivery: Any) -> Any:
+    """Whether the target of a delivery gets, or got, a follow-up that says what the alert means."""
     same = [table.c[name] == delivery.c[name] for name in ("starts_at", "fingerprint", "target")]
     return select(literal(1)).where(*same, table.c.event == "classified").limit(1).offset(_NOT_JOINED).exists()
 
@@ -123,18 +128,18 @@ _UNANSWERED = (
         _D.c.shape.is_(None),
         _D.c.event.in_([literal_column(f"'{e}'") for e in ("fired", "refired", "published", "annotations_changed")]),
         _D.c.state.in_([literal_column(f"'{state}'") for state in ("pending", "leased", "delivered")]),
-        ~_is_told(deliveries.alias("c"), _D),
-        ~_is_told(delivery_queue.alias("c"), _D),
+        ~_has_follow_up(deliveries.alias("c"), _D),
+        ~_has_follow_up(delivery_queue.alias("c"), _D),
     )
     .distinct()
 )
 
 
 class FollowUp(Protocol):
-    """The part of `Classifications.follow_up` that each database does its own way: it adds an event to a timeline."""
+    """The part of `Classifications.follow_up` that is different on each database: it adds an event to a timeline."""
 
     def __call__(
-        self, kept: KeptVerdict, *, told: Sequence[tuple[str, datetime, str]], now: datetime
+        self, verdict: KeptVerdict, *, targets: Sequence[tuple[str, datetime, str]], now: datetime
     ) -> Awaitable[int]:
         """See `ports.Classifications.follow_up`."""
         ...
@@ -155,23 +160,25 @@ class SharedClassifications:
         """See `ports.Classifications.claim`."""
         return await self._database.write(_claim, shapes, owner=owner, now=now, until=until)
 
-    async def keep(self, kept: Sequence[KeptVerdict], *, now: datetime) -> int:
+    async def keep(self, verdicts: Sequence[KeptVerdict], *, now: datetime) -> int:
         """See `ports.Classifications.keep`."""
-        if not kept:
+        if not verdicts:
             return 0
-        return await self._database.write(_keep, kept, now=now)
+        return await self._database.write(_keep, verdicts, now=now)
 
     async def let_go(self, shapes: Sequence[str], *, unenriched: str | None, now: datetime) -> int:
-        """See `ports.Classifications.let_go`. Looks before it takes a lock: mostly there is nothing."""
-        if not await self._database.read_latest(_is_any_held, shapes):
+        """See `ports.Classifications.let_go`. Looks before it takes a lock, because mostly nothing waits."""
+        if not await self._database.read_latest(_is_any_awaited, shapes):
             return 0
         return await self._database.write(_let_go, shapes, unenriched=unenriched, now=now)
 
-    async def follow_up(self, kept: KeptVerdict, *, told: Sequence[tuple[str, datetime, str]], now: datetime) -> int:
+    async def follow_up(
+        self, verdict: KeptVerdict, *, targets: Sequence[tuple[str, datetime, str]], now: datetime
+    ) -> int:
         """See `ports.Classifications.follow_up`."""
-        if not told:
+        if not targets:
             return 0
-        return await self._follow_up(kept, told=told, now=now)
+        return await self._follow_up(verdict, targets=targets, now=now)
 
     async def unanswered(self, *, since: datetime) -> list[Unanswered]:
         """See `ports.Classifications.unanswered`."""
@@ -180,7 +187,7 @@ class SharedClassifications:
 
 async def _newest(session: Session, shapes: Sequence[str], since: datetime) -> dict[str, KeptVerdict]:
     rows = await session.fetch(_NEWEST, shapes=list(shapes), since=since)
-    return {row.shape: kept_of(row) for row in rows}
+    return {row.shape: verdict_of(row) for row in rows}
 
 
 async def _claim(session: Session, shapes: Sequence[str], *, owner: str, now: datetime, until: datetime) -> list[str]:
@@ -188,15 +195,15 @@ async def _claim(session: Session, shapes: Sequence[str], *, owner: str, now: da
     return [row.shape for row in rows]
 
 
-async def _keep(session: Session, kept: Sequence[KeptVerdict], *, now: datetime) -> int:
-    await session.execute_many(_KEEP, [classification_row(verdict) for verdict in kept])
-    return await _let_go(session, [verdict.shape for verdict in kept], unenriched=None, now=now)
+async def _keep(session: Session, verdicts: Sequence[KeptVerdict], *, now: datetime) -> int:
+    await session.execute_many(_KEEP, [classification_row(verdict) for verdict in verdicts])
+    return await _let_go(session, [verdict.shape for verdict in verdicts], unenriched=None, now=now)
 
 
-async def _is_any_held(session: Session, shapes: Sequence[str]) -> bool:
-    """Whether one of these is claimed, or deliveries wait for it."""
-    ((is_held,),) = await session.fetch(_IS_HELD, shapes=list(shapes))
-    return bool(is_held)
+async def _is_any_awaited(session: Session, shapes: Sequence[str]) -> bool:
+    """Whether a shape is claimed, or a delivery waits for a shape."""
+    ((is_awaited,),) = await session.fetch(_IS_ANY_AWAITED, shapes=list(shapes))
+    return bool(is_awaited)
 
 
 async def _let_go(session: Session, shapes: Sequence[str], *, unenriched: str | None, now: datetime) -> int:

@@ -1,7 +1,7 @@
-"""Statements of SQLAlchemy Core as the drivers want them: SQL text, arguments by position, rows with values of ours.
+"""Statements of SQLAlchemy Core as the drivers take them: SQL text, arguments by position, rows with our values.
 
-No engine and no connection of SQLAlchemy's is used, which would cost more than the statements themselves. A statement
-is compiled once for each dialect, so statements are constants of their modules, and what varies is a bindparam.
+The engine and the connections of SQLAlchemy would cost more than the statements themselves, so we use neither. We
+compile a statement once for each dialect. So statements are constants of their modules, and a bindparam varies.
 """
 
 from collections import namedtuple
@@ -21,7 +21,7 @@ _Convert = Callable[[Any], Any]
 
 
 class Compiled(msgspec.Struct, frozen=True):
-    """A statement for one driver. `constants` are the values that the statement itself holds."""
+    """A statement for one driver. `constants` are the values inside the statement."""
 
     text: str
     names: tuple[str, ...]
@@ -70,7 +70,7 @@ def compiled_once(statement: Executable, dialect: Dialect) -> Compiled:
 
 
 def _from_driver(kind: TypeEngine[Any], dialect: Dialect) -> _Convert | None:
-    """What makes the driver's value ours; None where it is so already, as texts and numbers are."""
+    """The conversion of a driver's value into ours; None for texts and numbers, which need no conversion."""
     if not isinstance(kind, TypeDecorator | Boolean):
         return None
     convert: _Convert | None = kind._cached_result_processor(dialect, None)  # noqa: SLF001  # the one that engines use

@@ -1,6 +1,6 @@
-"""What both databases can say in SQL, each in its own words: lists as one parameter, and the time of the database.
+"""Elements of SQL that each database writes in its own way: a list as one parameter, and the time of the database.
 
-A list is one parameter however long it is, so a statement keeps its text, and the plan that was made for it.
+A list of any length is one parameter. So a statement keeps its text, and the database keeps its plan.
 """
 
 from typing import Any
@@ -39,7 +39,7 @@ class _IsAmong(FunctionElement[bool]):
     type = Boolean()
 
     def self_group(self, against: Any = None) -> Any:  # noqa: ARG002  # SQLAlchemy's shape
-        """It is a condition as it stands: `… = 1` around it would keep SQLite from its index."""
+        """Keeps the condition as it stands: with `… = 1` around it SQLite would use no index."""
         return self
 
 
@@ -60,12 +60,12 @@ class _Now(FunctionElement[Any]):
 
 
 def is_among(column: ColumnElement[str], name: str) -> ColumnElement[bool]:
-    """Whether a column holds one of the texts in the parameter of that name, a list. An index finds them."""
+    """Whether a column holds a text of the list in the parameter of that name. An index finds such rows."""
     return _IsAmong(column, bindparam(name, type_=_Texts()))
 
 
 def given(name: str) -> TableValuedAlias:
-    """The texts in the parameter of that name, a list, as rows with one column, `value`."""
+    """The texts of the list in the parameter of that name, as rows with one column, `value`."""
     return _Given(bindparam(name, type_=Json())).table_valued("value", name="given")
 
 

@@ -1,4 +1,4 @@
-"""Ids that sort by time: a new one, and the lowest that a time can have."""
+"""Ids that sort by time: a new id, and the lowest id of a time."""
 
 import os
 from datetime import datetime
@@ -8,11 +8,11 @@ from alert_history.domain.receipt import RANDOM_ID_BYTES, time_ordered_id
 
 
 def new_id(time: datetime) -> str:
-    """A new id that sorts by that time."""
+    """A new id, which sorts by that time."""
     return time_ordered_id(time, randomness=os.urandom(RANDOM_ID_BYTES))
 
 
 def lowest_uuid7(time: datetime) -> str:
-    """Sorts before every UUIDv7 made at or after that time, and after all made before its millisecond."""
+    """An id before all UUIDv7 made at or after that time, and after all made before its millisecond."""
     milliseconds = f"{max(to_us(time), 0) // 1000:012x}"
     return f"{milliseconds[:8]}-{milliseconds[8:]}-7000-8000-000000000000"

@@ -1,4 +1,4 @@
-"""What a schema version means: to a store that opens, and to whoever asks how the store is."""
+"""What the version of a schema means to a store that opens, and to a check of the store."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -13,11 +13,11 @@ _CHECK_TIMEOUT_SECONDS = 2
 _log = structlog.get_logger()
 
 Version = Callable[[], Awaitable[str | None]]
-"""Reads the version of the schema; None where there is no schema. Raises StorageUnavailable."""
+"""Reads the version of the schema; None for a database without a schema. Raises StorageUnavailable."""
 
 
 async def bring_to_head(version: Version, *, upgrade: Callable[[], Awaitable[None]]) -> None:
-    """Migrate if the schema is behind. A schema from a newer release is left alone and served."""
+    """Migrate a schema that is behind. A schema of a newer release stays as it is, and the store serves it."""
     was = await version()
     if was is None or was < SCHEMA_HEAD:
         await upgrade()

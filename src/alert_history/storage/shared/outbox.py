@@ -1,6 +1,6 @@
-"""The outbox: what waits for targets, what became of it, and dead letters that are to be tried again.
+"""The outbox: deliveries that wait, what became of deliveries, and dead letters that are tried again.
 
-How deliveries are leased and settled is each database's own matter: see `postgres.leasing` and `sqlite.leasing`.
+Each database leases and settles deliveries its own way: see `postgres.leasing` and `sqlite.leasing`.
 """
 
 from collections.abc import Sequence
@@ -37,7 +37,7 @@ from alert_history.storage.shared.session import Database, Row, Session
 from alert_history.storage.shared.tables import deliveries, delivery_queue
 
 _Q, _D = delivery_queue.c, deliveries.c
-_IS_DEAD = _D.state == literal_column("'dead'")  # written into the text, as the index of dead letters says it
+_IS_DEAD = _D.state == literal_column("'dead'")  # a literal, as in the condition of the index
 
 _WAITING_SINCE = func.min(case((_Q.attempts == 0, _Q.due_at), else_=_Q.created_at))
 _DEPTH = select(_Q.target, func.count().label("waiting"), _WAITING_SINCE.label("oldest")).group_by(_Q.target)
@@ -50,11 +50,11 @@ _CONDITIONS = {
     "starts_at": lambda table: table.c.starts_at == bindparam("starts_at"),
     "cursor": lambda table: table.c.id < bindparam("cursor"),
 }
-"""By the fields of `DeliveryFilter`."""
+"""The condition of each field of `DeliveryFilter`."""
 
 
 class Leasing(Protocol):
-    """The part of `ports.Outbox` that each database does its own way."""
+    """The part of `ports.Outbox` that is different on each database."""
 
     async def lease(self, target: str, *, now: datetime, limit: int, lease_for: timedelta) -> tuple[list[Leased], int]:
         """See `ports.Outbox.lease`."""
@@ -69,7 +69,7 @@ class Leasing(Protocol):
         ...
 
     async def hold(self, session: Session, targets: Sequence[str]) -> None:
-        """Keep everybody from leasing for these targets, sorted, until the transaction ends."""
+        """Keep all replicas from leasing for these targets, sorted, until the transaction ends."""
         ...
 
 
@@ -102,7 +102,7 @@ class SharedOutbox:
         return replayed
 
     async def _replay(self, session: Session, wanted: dict[str, str], now: datetime) -> int:
-        """Nobody leases newer of an alert between the look at it and the return of the older to the queue."""
+        """Hold the targets first: so no replica leases a newer delivery while an older one returns to the queue."""
         statements = _replay_statements(frozenset(wanted))
         targets = await session.fetch(statements.targets, **wanted)
         await self._leasing.hold(session, [row.target for row in targets])
@@ -126,14 +126,14 @@ async def _dead(session: Session) -> dict[str, int]:
 
 
 async def _deliveries(session: Session, wanted: DeliveryFilter) -> list[Row]:
-    """The page and one more, if there is one more."""
+    """The deliveries of the page, and the next one, if it exists."""
     conditions = {name: getattr(wanted, name) for name in _CONDITIONS if getattr(wanted, name) is not None}
     return await session.fetch(_page(frozenset(conditions)), limit=wanted.limit + 1, **conditions)
 
 
 @lru_cache(maxsize=1 << len(_CONDITIONS))
 def _page(conditions: frozenset[str]) -> Select[Any]:
-    """The newest of what waits and of what was settled, under these of the conditions."""
+    """The newest deliveries, waiting or settled, under some of the conditions."""
 
     def newest(table: Table) -> Select[Any]:
         where = [_CONDITIONS[name](table) for name in sorted(conditions)]
@@ -145,7 +145,7 @@ def _page(conditions: frozenset[str]) -> Select[Any]:
 
 
 class _Replay:
-    """The statements of a replay: whose dead letters they are, their way into the queue, and out of the log."""
+    """The statements of a replay: find the targets, add deliveries to the queue, delete them from the log."""
 
     def __init__(self, wanted: frozenset[str]) -> None:
         columns = {"delivery_id": _D.id, "target": _D.target}
@@ -168,11 +168,11 @@ _ANEW: dict[str, ColumnElement[Any]] = {
     "attempts": literal_column("0", Integer),
     "settled_at": null(),
 }
-"""What a dead delivery is in the queue; the rest is as it was."""
+"""The columns of a dead delivery that change in the queue; the other columns stay."""
 
 
 def _is_newest() -> ColumnElement[bool]:
-    """Whether its target was told nothing newer of the alert, nor will be."""
+    """Whether a delivery is the newest: its target knows, and will know, no newer event of the alert."""
 
     def newer(table: FromClause) -> list[ColumnElement[bool]]:
         later = tuple_(table.c.starts_at, table.c.event_key) > tuple_(_D.starts_at, _D.event_key)

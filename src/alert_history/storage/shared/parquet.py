@@ -40,10 +40,10 @@ class ParquetFormat:
         try:
             file = pq.ParquetFile(self._pyarrow.BufferReader(data))
             there = set(file.schema_arrow.names)
-            held = [column for column in wanted if column.name in there or not column.is_nullable]
-            for batch in file.iter_batches(_BATCH_ROWS, columns=[column.name for column in held]):
-                values = {column.name: self._values(batch.column(column.name), column) for column in held}
-                nothing = [None] * batch.num_rows  # what a file of an earlier release could not know
+            file_columns = [column for column in wanted if column.name in there or not column.is_nullable]
+            for batch in file.iter_batches(_BATCH_ROWS, columns=[column.name for column in file_columns]):
+                values = {column.name: self._values(batch.column(column.name), column) for column in file_columns}
+                nothing = [None] * batch.num_rows  # the file of an earlier release has no such column
                 yield from zip(*(values.get(column.name, nothing) for column in wanted), strict=True)
         except (self._pyarrow.ArrowException, KeyError, OSError) as error:
             raise ArchiveFault(f"no file of our {shape.name}: {error}") from error
@@ -80,5 +80,5 @@ def require_pyarrow() -> ModuleType:
 
 
 def _cell(value: Any) -> Any:
-    """A map goes in as pairs, in one order whatever the database gave."""
+    """A value of a column; a map as sorted pairs, because databases return other orders."""
     return sorted(value.items()) if isinstance(value, dict) else value

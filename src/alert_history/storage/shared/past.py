@@ -1,7 +1,7 @@
-"""What the history knows of an alert: what is thought of it. How it is found is each database's own matter.
+"""What the history knows of an alert: the part that both databases share.
 
-A newest-first page of one alertname needs another index on each of them, and a plan that stays cheap however long the
-history is: see `postgres.past` and `sqlite.past`.
+Each database finds the occurrences its own way. A newest-first page of one alertname needs another index on each, and a
+plan that stays cheap however long the history is: see `postgres.past` and `sqlite.past`.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -11,19 +11,19 @@ from alert_history.domain.past import Earlier, has_room, past_of, similar_of
 from alert_history.domain.severity import Severity
 
 Look = Callable[[Case], Awaitable[tuple[list[Earlier], list[str]]]]
-"""Finds the earlier occurrences of a case's alertname and namespace, newest first, and what else began around it.
+"""Finds earlier occurrences of the alertname and namespace of a case, newest first, and what else began around it.
 
 Raises: StorageUnavailable, QueryTimeout."""
 
 
-async def past(look: Look, case: Case, *, said: tuple[Severity, Sequence[str]] | None) -> Past:
-    """See `ports.ClassificationHistory.past`. `said` is the severity and the advice that its shape was given last.
+async def past(look: Look, case: Case, *, severity_and_advice: tuple[Severity, Sequence[str]] | None) -> Past:
+    """See `ports.ClassificationHistory.past`. `severity_and_advice` are those that its shape was given last.
 
     Raises: StorageUnavailable, QueryTimeout.
     """
     if not has_room(case.starts_at):
         return Past()
     earlier, around = await look(case)
-    last = None if said is None else (said[0], tuple(said[1]))
+    last = None if severity_and_advice is None else (severity_and_advice[0], tuple(severity_and_advice[1]))
     similar = similar_of(earlier, last)
     return past_of(earlier, fingerprint=case.fingerprint, starts_at=case.starts_at, around=around, similar=similar)

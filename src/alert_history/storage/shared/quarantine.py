@@ -1,4 +1,4 @@
-"""What was refused inside accepted requests, newest first."""
+"""The quarantine: alerts that were refused inside accepted requests, newest first."""
 
 from sqlalchemy import bindparam, func, select
 
@@ -12,7 +12,7 @@ _NEWEST = select(quarantine).order_by(quarantine.c.id.desc()).limit(bindparam("m
 _BEFORE = _NEWEST.where(quarantine.c.id < bindparam("cursor"))
 _SOME = select(quarantine.c.id).limit(bindparam("bound"))
 _COUNT = select(func.count().label("number")).select_from(_SOME.subquery("some_rows"))
-"""Its cost does not grow with what is there."""
+"""Its cost is bounded, whatever the quarantine holds."""
 
 
 async def quarantine_page(database: Database, *, limit: int, cursor: str | None) -> QuarantinePage:

@@ -1,7 +1,7 @@
-"""The reads both stores share: what may be sorted by, cursors, and how a count is bounded.
+"""The reads that both stores share: sort columns, cursors, and bounds of counts.
 
-A page is found by keyset: the cursor holds the sort value and the key of the last row, so that page 1000
-costs what page 1 costs. What differs between the databases (how a label is found) is in their own modules.
+A keyset finds a page: the cursor holds the sort value and the key of the last row, so page 1000 costs what page 1
+costs. Each database finds labels in a module of its own.
 """
 
 import base64
@@ -27,7 +27,6 @@ from sqlalchemy import (
 )
 
 from alert_history.domain.alert import is_fingerprint
-from alert_history.domain.microseconds import from_us
 from alert_history.domain.speaker import SCOPE_MARK
 from alert_history.domain.standing import EndedBy
 from alert_history.errors import InvalidQuery
@@ -35,15 +34,15 @@ from alert_history.ports import HistoryFilter, PageRequest
 from alert_history.storage.shared.tables import alerts
 
 COUNT_BOUND = 10_000
-"""Totals up to here are exact unless even that takes longer than `COUNT_SOME_MS` (a word that hardly anything holds);
-above, they are if counting on takes no longer than `COUNT_BUDGET_MS`. What is not exact is a lower bound, and says so.
-A small store is counted to the end all the same, so that a total there doesn't depend on how busy the machine is.
+"""A total up to here is exact, unless counting takes longer than `COUNT_SOME_MS` (as for a very rare word). A higher
+total is exact if counting takes at most `COUNT_BUDGET_MS`. Any other total is a lower bound, and says so. In a small
+store every total is exact, so it does not depend on how busy the machine is.
 """
 
 SMALL_STORE_ROWS = 50_000
-"""Counting so many takes half a second where the query has to look at each of them (measured: words, regexes)."""
+"""To count so many rows takes half a second if the query looks at each row (measured: words, regexes)."""
 SMALL_STORE_BYTES = 32 * 1024 * 1024
-"""About as many, where the size of a table is known and the number of its rows is not."""
+"""The size of about as many rows, for a database that knows the size of a table alone."""
 
 COUNT_SOME_MS = 100
 COUNT_BUDGET_MS = 12
@@ -53,7 +52,7 @@ MAX_OFFSET = 10_000
 INT32 = Annotated[int, msgspec.Meta(ge=-(2**31), le=2**31 - 1)]
 INT64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 AWARE_TIME = Annotated[datetime, msgspec.Meta(tz=True)]
-"""What a cursor may hold, besides text: what a column of that kind can be compared with."""
+"""The types of values in a cursor, besides text: each column compares with one of these."""
 
 _unstorable = re.compile("[\0\ud800-\udfff]")
 
@@ -87,12 +86,12 @@ class Sort(msgspec.Struct, frozen=True):
 
     @property
     def text(self) -> str:
-        """As it was asked for."""
+        """The sort as a caller writes it."""
         return f"-{self.name}" if self.is_descending else self.name
 
 
 def parse_sort(text: str) -> Sort:
-    """`timestamp` or `-timestamp`. Raises InvalidQuery with what is allowed."""
+    """Reads `timestamp` or `-timestamp`. Raises InvalidQuery, which names all sort columns."""
     name = text.removeprefix("-")
     if name not in SORTABLE:
         allowed = ", ".join(SORTABLE)
@@ -101,12 +100,12 @@ def parse_sort(text: str) -> Sort:
 
 
 def encode_cursor(sort: Sort, values: Sequence[Any]) -> str:
-    """An opaque cursor that continues after the row with these values of sort column and key."""
+    """An opaque cursor; the next page begins after the row with these values of sort column and key."""
     return base64.urlsafe_b64encode(msgspec.json.encode([sort.text, *values])).decode().rstrip("=")
 
 
 def decode_cursor(text: str, *, sort: Sort, types: Sequence[Any]) -> list[Any]:
-    """The values in a cursor, as these types. Raises InvalidQuery on a cursor of another sort or none at all."""
+    """The values in a cursor, as these types. Raises InvalidQuery on a cursor of another sort, or on other text."""
     try:
         raw = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
         made_for, *values = msgspec.json.decode(raw, type=list[Any])
@@ -121,7 +120,7 @@ def decode_cursor(text: str, *, sort: Sort, types: Sequence[Any]) -> list[Any]:
 def after_cursor(
     sort: Sort, key: Sequence[ColumnElement[Any]], values: Sequence[Any], rows: FromClause
 ) -> ColumnElement[bool]:
-    """What comes after these values in that order."""
+    """The condition for rows after these values, in the order of the sort."""
     columns = (rows.c[sort.name], *key)
     row = tuple_(*columns)
     bound = tuple_(*(literal(v, c.type) for v, c in zip(values, columns, strict=True)))
@@ -134,12 +133,12 @@ def order_by(sort: Sort, key: Sequence[ColumnElement[Any]], rows: FromClause) ->
 
 
 def promoted(name: str, rows: FromClause) -> ColumnElement[str] | None:
-    """The column that holds this label's value ('' where it is missing), if it has one."""
+    """The column of a label, if the label has one; it holds '' for an alert without the label."""
     return rows.c[name] if name in _PROMOTED else None
 
 
 def column_conditions(wanted: HistoryFilter, rows: FromClause) -> list[ColumnElement[bool]]:
-    """The conditions on columns of their own; the query's labels and words are the stores' matter."""
+    """The conditions on columns; each store adds the conditions on labels and words."""
     equal = {name: getattr(wanted, name) for name in ("alertname", "severity", "namespace")}
     conditions: list[ColumnElement[bool]] = [rows.c[name] == v for name, v in equal.items() if v is not None]
     conditions.append(rows.c.joined_into.is_(None))
@@ -155,7 +154,7 @@ def column_conditions(wanted: HistoryFilter, rows: FromClause) -> list[ColumnEle
 
 
 def _of_any_scope(fingerprint: str, rows: FromClause) -> list[ColumnElement[bool]]:
-    """A fingerprint is kept with its scope behind an `@`, which sorts right behind the bare one."""
+    """The conditions for a fingerprint of any scope: a scope stands behind an `@`, so all of them sort together."""
     if not is_fingerprint(fingerprint):
         return [rows.c.fingerprint == fingerprint]
     return [rows.c.fingerprint >= fingerprint, rows.c.fingerprint < fingerprint + chr(ord(SCOPE_MARK) + 1)]
@@ -169,24 +168,24 @@ def state_of(status: str, unconfirmed: str | None) -> Literal["firing", "unconfi
 
 
 def ended_by_of(status: str, ended_by: Any) -> EndedBy | None:
-    """How the end is known; what a release before ours wrote says nothing of it, and its ends were resolves."""
+    """How the end is known. Rows of older releases do not say so: their ends were resolves."""
     return None if status == "firing" else ended_by or "resolved"
 
 
 def confirmed_of(status: str, confirmed_at: datetime | None, last_received_at: datetime) -> datetime | None:
-    """When a sender last said that it fires: of an open one with its last word, unless something else is written."""
+    """When a sender last said that an occurrence fires; for an open one this is its last receipt, by default."""
     return confirmed_at or (last_received_at if status == "firing" else None)
 
 
 def _status_literal(status: str) -> ColumnElement[str]:
-    """Written into the text of the query: only so can a planner see that the index of firing alerts fits."""
+    """A status as a literal in the query, so that the planner sees that the index of firing alerts fits."""
     if status not in {"firing", "resolved"}:
         raise InvalidQuery(f"status: {status!r} is neither firing nor resolved")
     return literal_column(f"'{status}'", Text)
 
 
 def bounded_count(conditions: Sequence[ColumnElement[bool]], *, bound: int | None) -> Select[Any]:
-    """How many match; it stops counting at `bound` + 1."""
+    """The statement that counts matches, up to `bound` + 1."""
     if bound is None:
         return select(func.count()).select_from(alerts).where(and_(True, *conditions))
     some = select(literal(1)).select_from(alerts).where(and_(True, *conditions)).limit(bound + 1)
@@ -194,7 +193,7 @@ def bounded_count(conditions: Sequence[ColumnElement[bool]], *, bound: int | Non
 
 
 def check_page(page: PageRequest) -> None:
-    """Raises InvalidQuery if the page can't be had."""
+    """Raises InvalidQuery for a page out of bounds."""
     check_limit(page.limit)
     if not 0 <= page.offset <= MAX_OFFSET:
         raise InvalidQuery(f"offset: {page.offset} is not between 0 and {MAX_OFFSET}; use cursor")
@@ -203,13 +202,13 @@ def check_page(page: PageRequest) -> None:
 
 
 def check_limit(limit: int) -> None:
-    """Raises InvalidQuery if a page can't have so many rows."""
+    """Raises InvalidQuery for more rows than a page may have."""
     if not 0 < limit <= MAX_LIMIT:
         raise InvalidQuery(f"limit: {limit} is not between 1 and {MAX_LIMIT}")
 
 
 def check_filter(wanted: HistoryFilter) -> None:
-    """Raises InvalidQuery if a condition holds what no database can hold, nor even be asked for."""
+    """Raises InvalidQuery for text in a condition that no database can hold."""
     for name in ("alertname", "severity", "namespace", "fingerprint"):
         check_text(getattr(wanted, name) or "", of=name)
     for matcher in wanted.query.matchers:
@@ -224,7 +223,7 @@ def check_text(text: str, *, of: str) -> None:
 
 
 def compiled(statement: Select[Any], dialect: Dialect) -> tuple[str, list[Any]]:
-    """SQL text and its arguments by position, as the dialect's driver wants them."""
+    """SQL text and arguments by position, as the driver of the dialect takes them."""
     made = statement.compile(dialect=dialect, compile_kwargs={"render_postcompile": True})
     processors: Any = made._bind_processors  # noqa: SLF001  # the dialect's conversions, without its driver
     arguments = []
@@ -232,11 +231,6 @@ def compiled(statement: Select[Any], dialect: Dialect) -> tuple[str, list[Any]]:
         value = made.params[name]
         arguments.append(processors[name](value) if name in processors else value)
     return str(made), arguments
-
-
-def time_of(value: Any) -> datetime | None:
-    """A stored time, whichever database it came from."""
-    return from_us(value) if isinstance(value, int) else value
 
 
 def bounded(counted: int) -> tuple[int, bool]:

@@ -1,4 +1,4 @@
-"""What a recorder has seen lately, within bounds: a hint what to try first, never the truth."""
+"""What a recorder has seen lately, within bounds: a hint which statement to try first, and never the truth."""
 
 from collections.abc import Mapping
 from itertools import islice
@@ -9,7 +9,7 @@ _Value = TypeVar("_Value")
 
 
 def remember(known: dict[_Key, _Value], news: Mapping[_Key, _Value], *, limit: int) -> None:
-    """Add news to what is known, and forget what was remembered first, beyond so many."""
+    """Add news to the known entries; beyond `limit`, forget the oldest entries."""
     known.update(news)
     surplus = max(len(known) - limit, 0)
     for key in list(islice(known, surplus)):

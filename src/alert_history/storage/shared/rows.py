@@ -1,7 +1,7 @@
-"""Rows as domain values, and domain values as rows: alike on both databases.
+"""Rows as domain values, and domain values as rows, for both databases.
 
-Rows of a session have attributes, and its times and JSON are converted. Rows of a driver, which the recorder and the
-searches read, are looked at by column name; their times are as the database keeps them.
+A row of a session has attributes, with times and JSON converted. A row of a driver, which the recorder and the searches
+read, has columns by name, with times as the database keeps them.
 """
 
 from collections.abc import Callable
@@ -13,15 +13,16 @@ import msgspec
 from alert_history.domain.adopting import StoredOccurrence, stored_sighting
 from alert_history.domain.alert import Refused, Silence
 from alert_history.domain.change_text import end_reason
+from alert_history.domain.classification import Verdict
 from alert_history.domain.decision import Entry
 from alert_history.domain.delivery import Leased
 from alert_history.domain.microseconds import from_us, to_us
+from alert_history.domain.notifying import AWAITED, NOT_IN_TIME
 from alert_history.domain.occurrence import ENDINGS, Occurrence, Sighting, number_of, occurrence_id
 from alert_history.domain.receipt import Outcome, Receipt
 from alert_history.domain.speaker import split_scope
 from alert_history.domain.target import Outgoing
 from alert_history.ports import KeptVerdict, QuarantinedAlert, StoredAlert, StoredDelivery, StoredEvent, Unanswered
-from alert_history.storage.shared.delivery_text import meaning
 from alert_history.storage.shared.ids import new_id
 from alert_history.storage.shared.json_text import encode_json, json_or_none
 from alert_history.storage.shared.reads import confirmed_of, ended_by_of, state_of
@@ -31,43 +32,43 @@ _decode = msgspec.json.Decoder().decode
 _decode_texts = msgspec.json.Decoder(dict[str, str]).decode
 
 Stored = Callable[[datetime | None], Any]
-"""Makes a time what the database keeps."""
+"""Turns a time into the value that the database keeps."""
 
 
-def _time(value: Any) -> Any:
-    """A stored time, or none, whichever database it came from."""
+def time_of(value: Any) -> Any:
+    """The time in a column of either database, or None."""
     return from_us(value) if isinstance(value, int) else value
 
 
-def kept_of(row: Row) -> KeptVerdict:
-    """What a row of `classifications` says."""
+def verdict_of(row: Row) -> KeptVerdict:
+    """The verdict in a row of `classifications`."""
     return KeptVerdict(row.id, row.shape, row.fingerprint, row.verdict)
 
 
-def classification_row(kept: KeptVerdict) -> dict[str, Any]:
+def classification_row(verdict: KeptVerdict) -> dict[str, Any]:
     """A row of `classifications`."""
-    classification, usage = kept.verdict.classification, kept.verdict.usage
+    classification, usage = verdict.verdict.classification, verdict.verdict.usage
     return {
-        "id": kept.id,
-        "shape": kept.shape,
-        "fingerprint": kept.fingerprint,
+        "id": verdict.id,
+        "shape": verdict.shape,
+        "fingerprint": verdict.fingerprint,
         "at": classification.at,
         "source": classification.source,
         "model": classification.model,
         "severity": classification.severity,
         "tokens": usage.prompt_tokens + usage.completion_tokens,
         "cost_usd": usage.cost_usd,
-        "verdict": kept.verdict,
+        "verdict": verdict.verdict,
     }
 
 
 def unanswered_of(row: Row) -> Unanswered:
-    """A target that knows of an alert and not what it means; `labels` and `annotations` are the alert's."""
+    """A target that was notified without a classification; `labels` and `annotations` are those of the alert."""
     return Unanswered(row.fingerprint, row.starts_at, row.target, row.labels, row.annotations)
 
 
 def alert_of(row: Any) -> StoredAlert:
-    """A driver's row of `alerts`."""
+    """The alert in a driver's row of `alerts`."""
     fingerprint, scope = split_scope(row["fingerprint"])
     return StoredAlert(
         id=occurrence_id(row["fingerprint"], _microseconds(row["starts_at"])),
@@ -78,11 +79,11 @@ def alert_of(row: Any) -> StoredAlert:
         status=row["status"],
         labels=_decode_texts(row["labels"]),
         annotations=_decode_texts(row["annotations"]),
-        starts_at=_time(row["began_at"]) or _time(row["starts_at"]),
-        ends_at=_time(row["ends_at"]),
-        expires_at=_time(row["expires_at"]),
-        timestamp=_time(row["timestamp"]),
-        last_received_at=_time(row["last_received_at"]),
+        starts_at=time_of(row["began_at"]) or time_of(row["starts_at"]),
+        ends_at=time_of(row["ends_at"]),
+        expires_at=time_of(row["expires_at"]),
+        timestamp=time_of(row["timestamp"]),
+        last_received_at=time_of(row["last_received_at"]),
         repeat_count=row["repeat_count"],
         generator_url=row["generator_url"],
         source=row["source"],
@@ -92,15 +93,15 @@ def alert_of(row: Any) -> StoredAlert:
         state=state_of(row["status"], row["unconfirmed"]),
         state_reason=row["unconfirmed"],
         ended_by=ended_by_of(row["status"], row["ended_by"]),
-        confirmed_at=confirmed_of(row["status"], _time(row["confirmed_at"]), _time(row["last_received_at"])),
+        confirmed_at=confirmed_of(row["status"], time_of(row["confirmed_at"]), time_of(row["last_received_at"])),
     )
 
 
 def event_of(row: Any) -> StoredEvent:
-    """A driver's row of an event, with its receipt if one brought it."""
+    """The event in a driver's row of `events`, with the columns of its receipt, if it has one."""
     return StoredEvent(
         kind=row["kind"],
-        at=_time(row["at"]),
+        at=time_of(row["at"]),
         receipt_id=row["receipt_id"],
         source=row["source"],
         receiver=row["receiver"],
@@ -111,10 +112,10 @@ def event_of(row: Any) -> StoredEvent:
 
 
 def leased_of(row: Any, *, target: str, until: datetime) -> Leased:
-    """A delivery as its sender takes it, from a driver's row of each database's own lease."""
+    """A delivery for the worker that sends it, from the row of a lease on either database."""
     is_resolved = row["event"] in ENDINGS
     fingerprint, scope = split_scope(row["fingerprint"])
-    created_at = _time(row["created_at"])
+    created_at = time_of(row["created_at"])
     alert = Outgoing(
         occurrence_id=occurrence_id(row["fingerprint"], _microseconds(row["starts_at"])),
         fingerprint=fingerprint,
@@ -122,8 +123,8 @@ def leased_of(row: Any, *, target: str, until: datetime) -> Leased:
         event=row["event"],
         labels=_decode(row["labels"] or "{}"),
         annotations=_decode(row["annotations"] or "{}"),
-        starts_at=_time(row["began_at"]) or _time(row["starts_at"]),
-        ends_at=_time(row["ends_at"]) if is_resolved else None,
+        starts_at=time_of(row["began_at"]) or time_of(row["starts_at"]),
+        ends_at=time_of(row["ends_at"]) if is_resolved else None,
         at=created_at,
         generator_url=row["generator_url"] or "",
         receiver=row["receiver"] or "",
@@ -132,15 +133,24 @@ def leased_of(row: Any, *, target: str, until: datetime) -> Leased:
         details=_decode(row["details"] or "{}"),
         external_id=row["known_as"],
         scope=scope,
-        confirmed_at=_time(row["confirmed_at"]) if is_resolved else None,
+        confirmed_at=time_of(row["confirmed_at"]) if is_resolved else None,
         reason=end_reason(row["event"], row["reason"]),
-        **meaning(row["verdict"], row["enrichment"]),
+        **_meaning(row["verdict"], row["enrichment"]),
     )
     return Leased(row["id"], target, row["attempts"], created_at, until, alert, bool(row["was_told"]))
 
 
+def _meaning(verdict: str | None, enrichment: str | None) -> dict[str, Any]:
+    """The fields of `Outgoing` that the classification of a leased delivery fills."""
+    if verdict is not None:
+        return {"classification": msgspec.json.decode(verdict, type=Verdict).classification}
+    if enrichment == AWAITED:
+        return {"unenriched": NOT_IN_TIME}
+    return {"unenriched": enrichment}
+
+
 def delivery_of(row: Row) -> StoredDelivery:
-    """A row of `delivery_queue` or `deliveries`."""
+    """The delivery in a row of `delivery_queue` or `deliveries`."""
     return StoredDelivery(
         id=row.id,
         occurrence_id=occurrence_id(row.fingerprint, to_us(row.starts_at)),
@@ -160,12 +170,12 @@ def delivery_of(row: Row) -> StoredDelivery:
 
 
 def quarantined_of(row: Row) -> QuarantinedAlert:
-    """A row of `quarantine`."""
+    """The refused alert in a row of `quarantine`."""
     return QuarantinedAlert(**row._asdict() | {"raw": row.raw.decode("utf-8", "replace")})
 
 
 def _microseconds(time: Any) -> int:
-    """A stored time as microseconds, whichever database it came from."""
+    """The time in a column of either database, as microseconds."""
     return time if isinstance(time, int) else to_us(time)
 
 
@@ -175,14 +185,14 @@ def occurrence_of(row: Any) -> Occurrence:
         status=row["status"],
         content_hash=row["content_hash"],
         annotations=_decode_texts(row["annotations"]),
-        ends_at=_time(row["ends_at"]),
-        expires_at=_time(row["expires_at"]),
-        last_received_at=_time(row["last_received_at"]),
+        ends_at=time_of(row["ends_at"]),
+        expires_at=time_of(row["expires_at"]),
+        last_received_at=time_of(row["last_received_at"]),
         repeat_count=row["repeat_count"],
         event_count=row["event_count"],
-        began_at=_time(row["began_at"]),
+        began_at=time_of(row["began_at"]),
         ended_by=row["ended_by"],
-        confirmed_at=_time(row["confirmed_at"]),
+        confirmed_at=time_of(row["confirmed_at"]),
         unconfirmed=row["unconfirmed"],
         is_published=bool(row["is_published"]),
         claim=row["claim"] or 0,
@@ -192,10 +202,10 @@ def occurrence_of(row: Any) -> Occurrence:
 
 
 def first_sighting(row: Any, *, received_at: datetime) -> Sighting:
-    """What was first said of an occurrence, as a sighting, from a driver's whole row of `alerts`."""
+    """The first sighting of an occurrence, from a driver's whole row of `alerts`."""
     return stored_sighting(
         row["fingerprint"],
-        _time(row["starts_at"]),
+        time_of(row["starts_at"]),
         labels=_decode_texts(row["labels"]),
         occurrence=occurrence_of(row),
         generator_url=row["generator_url"],
@@ -205,13 +215,13 @@ def first_sighting(row: Any, *, received_at: datetime) -> Sighting:
 
 
 def known_of(row: Any, *, notified: list[str]) -> StoredOccurrence:
-    """What is known of an occurrence and who was told of it, from a driver's whole row of `alerts`."""
-    first = first_sighting(row, received_at=_time(row["timestamp"]))
+    """An occurrence and its notified targets, from a driver's whole row of `alerts`."""
+    first = first_sighting(row, received_at=time_of(row["timestamp"]))
     return StoredOccurrence(_microseconds(row["starts_at"]), occurrence_of(row), first, notified)
 
 
 def alert_row(sighting: Sighting, entry: Entry, *, stored: Stored) -> tuple[Any, ...]:
-    """A row of `alerts`; `sighting` began it. A later release may add columns behind these."""
+    """A row of `alerts`; `sighting` began the occurrence. A later release may add columns behind these."""
     now = entry.occurrence
     alert, labels = sighting.alert, sighting.alert.labels
     annotations = (
@@ -247,7 +257,7 @@ def alert_row(sighting: Sighting, entry: Entry, *, stored: Stored) -> tuple[Any,
 
 
 def occurrence_values(now: Occurrence, *, stored: Stored) -> tuple[Any, ...]:
-    """What of a row of `alerts` changes with its occurrence, in the order of the statements that update it."""
+    """The columns of `alerts` that change with an occurrence, in the order of the statements that update them."""
     return (
         now.status,
         now.content_hash,

@@ -1,8 +1,8 @@
-"""What portable work asks of a database: statements of SQLAlchemy Core in, rows of domain values out.
+"""Works, which run on either database: statements of SQLAlchemy Core in, rows of domain values out.
 
 A work is a coroutine function whose first argument is a session. It runs inside one transaction or one read, and waits
-for nothing but its session: on SQLite it is driven to its end in a thread of the database, without an event loop. So a
-work does no other I/O, and no more than its caller would want to do while a transaction is open.
+for its session alone, because on SQLite a thread of the database drives it to its end, without an event loop. So a work
+does no other I/O, and is as short as an open transaction should be.
 """
 
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
@@ -14,22 +14,22 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 Row: TypeAlias = Any
-"""A named tuple with the names of the statement's columns. Times are aware, JSON is what its column says."""
+"""A named tuple with the column names of the statement. Times are aware, JSON has the type of its column."""
 
 
 class Session(Protocol):
-    """One transaction, or one read, of either database. Parameters go by the names of the statement's bindparams."""
+    """One transaction, or one read, of either database. Parameters have the names of the bindparams."""
 
     async def fetch(self, statement: Executable, **parameters: Any) -> list[Row]:
-        """All rows that a statement returns, in its order."""
+        """All rows of a statement, in its order."""
         ...
 
     async def execute(self, statement: Executable, **parameters: Any) -> int:
-        """Run a statement; how many rows it changed."""
+        """Run a statement; returns how many rows changed."""
         ...
 
     async def execute_many(self, statement: Executable, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Run a statement once for each of these parameters, in order."""
+        """Run a statement for each row of parameters, in order."""
         ...
 
 
@@ -40,24 +40,24 @@ class Database(Protocol):
     """Runs works. Each call may raise StorageUnavailable; reads may raise QueryTimeout, writes UnstorableReceipt."""
 
     async def read(self, work: Work[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run it for reading, on a replica where there is one; broken off after a few seconds."""
+        """Run a work that reads, on a replica if there is one; a read that takes too long is broken off."""
         ...
 
     async def read_latest(self, work: Work[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run it for reading where all that was committed is known: a replica may not know it yet."""
+        """Run a work that reads everything committed, which a replica may know later."""
         ...
 
     async def write(self, work: Work[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run it in one transaction, committed when this returns, rolled back when the work raises."""
+        """Run a work in one transaction, committed when this returns, rolled back when the work raises."""
         ...
 
     async def write_slowly(self, work: Work[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """As `write`, for what may take minutes: on PostgreSQL nothing else waits for it."""
+        """As `write`, for a work that may take minutes: on PostgreSQL no other work waits for it."""
         ...
 
 
 def run_to_end(work: Awaitable[T]) -> T:
-    """What a work returns that never really waits. Raises RuntimeError if it does wait."""
+    """The result of a work that never waits. Raises RuntimeError if the work waits."""
     steps = work.__await__()
     try:
         next(steps)

@@ -1,4 +1,4 @@
-"""Settings that all replicas share: what an operator switched, whose turn it is, what was seen last."""
+"""Settings that all replicas share: switches of operators, the turn to ask, what was seen last."""
 
 from typing import Any
 
@@ -14,6 +14,10 @@ _INSERT = insert(settings).values(name=bindparam("setting"), value=bindparam("ne
 _WRITE = _INSERT.on_conflict_do_update(
     index_elements=["name"], set_={"value": _INSERT.excluded.value, "updated_at": _INSERT.excluded.updated_at}
 )
+
+
+TURN_SETTING = "reconcile_turn"
+"""The setting by which replicas take turns to ask what fires: which replica has the turn, and until when."""
 
 
 class SharedSettings:
@@ -32,7 +36,7 @@ class SharedSettings:
 
 
 async def read_setting(session: Session, name: str) -> Any:
-    """A setting's value, or None."""
+    """The value of a setting, or None."""
     rows = await session.fetch(_READ, wanted=name)
     return rows[0].value if rows else None
 

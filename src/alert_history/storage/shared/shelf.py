@@ -1,6 +1,6 @@
-"""Where the files of an archive lie: a folder, or a bucket that speaks S3.
+"""Where an archive keeps its files: a folder, or a bucket that speaks S3.
 
-In a folder a file is whole and on the disk before it has its name. S3 shows an object only when all of it is there.
+In a folder a file gets its name when the whole file is on the disk. S3 shows an object when the whole object is there.
 """
 
 import asyncio
@@ -34,7 +34,7 @@ _ADVICE = {
 def open_shelf(place: str, environ: Mapping[str, str]) -> Shelf:
     """The shelf that a path or `s3://bucket/prefix[?endpoint_override=…&region=…&scheme=…]` names.
 
-    Raises: ConfigurationError on another scheme or an option that isn't known.
+    Raises: ConfigurationError on another scheme, or on an unknown option.
     """
     scheme, separator, _ = place.partition("://")
     if not separator:
@@ -47,7 +47,7 @@ def open_shelf(place: str, environ: Mapping[str, str]) -> Shelf:
 
 
 class FolderShelf:
-    """See `ports.Shelf`. The folder is made when the first file is written."""
+    """See `ports.Shelf`. The first write makes the folder."""
 
     def __init__(self, root: Path) -> None:
         self._root = root.absolute()
@@ -91,7 +91,7 @@ class FolderShelf:
             _keep_folder(path.parent)
 
     def _make_folder(self, folder: Path) -> None:
-        """Make it, and see that the names of all new folders are on the disk."""
+        """Make a folder and its parents, with the names of all new folders on the disk."""
         new = [each for each in (folder, *folder.parents) if not each.exists()]
         folder.mkdir(parents=True, exist_ok=True)
         for each in new:
@@ -110,7 +110,7 @@ class FolderShelf:
 
 
 class S3Shelf:
-    """See `ports.Shelf`. Credentials come from where the AWS tools look for them."""
+    """See `ports.Shelf`. Credentials come from the places where the AWS tools look."""
 
     def __init__(self, url: str, environ: Mapping[str, str]) -> None:
         require_pyarrow()
@@ -173,8 +173,8 @@ class S3Shelf:
         from pyarrow import fs
 
         def work(path: str) -> list[str]:
-            found = self._files.get_file_info(fs.FileSelector(path, recursive=True, allow_not_found=True))
-            paths = (info.path for info in found if info.type is fs.FileType.File)
+            infos = self._files.get_file_info(fs.FileSelector(path, recursive=True, allow_not_found=True))
+            paths = (info.path for info in infos if info.type is fs.FileType.File)
             return sorted(path.removeprefix(f"{self._root}/") for path in paths)
 
         names: list[str] = await self._do(work, folder)
@@ -184,11 +184,11 @@ class S3Shelf:
         try:
             return await asyncio.to_thread(work, f"{self._root}/{name}")
         except OSError as error:
-            raise ArchiveFault(f"{self._url}/{name}: {_told(error)}") from error
+            raise ArchiveFault(f"{self._url}/{name}: {_reason_of(error)}") from error
 
 
-def _told(error: OSError) -> str:
-    """What to do where that is known, else what S3 said."""
+def _reason_of(error: OSError) -> str:
+    """What to do about a known error, else the words of S3."""
     text = str(error)
     return next((advice for code, advice in _ADVICE.items() if f"AWS Error {code} " in text), text)
 
@@ -202,7 +202,7 @@ def _file_faults(path: Path) -> Iterator[None]:
 
 
 def _keep_folder(folder: Path) -> None:
-    """See that the names in it are on the disk, too."""
+    """Write the names in a folder to the disk, too."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)

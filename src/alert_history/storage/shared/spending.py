@@ -1,4 +1,4 @@
-"""What classifying took: each classification says it, and of answers that could not be used a row of their own."""
+"""What classifying costs: in the row of each classification, and in a row for each unusable answer."""
 
 from datetime import datetime
 from typing import Any

@@ -1,8 +1,8 @@
-"""The tables as SQLAlchemy sees them: what the reads are built from. The migrations create them.
+"""The tables as SQLAlchemy sees them. The migrations create the tables.
 
-Both databases have the same tables and columns, with two differences: SQLite keeps times as integers
-(microseconds since 1970, UTC) and JSON as text, and its `alerts` and `events` have a number of their own
-as key, whose order is that of `timestamp`, so that new rows always land on the same few pages.
+Both databases have the same tables and columns, with two differences. SQLite keeps times as integers (microseconds
+since 1970, UTC) and JSON as text. The key of its `alerts` and `events` is a number in the order of `timestamp`, so new
+rows always land on the same few pages.
 """
 
 from collections.abc import Callable
@@ -30,7 +30,7 @@ from alert_history.domain.classification import Verdict
 from alert_history.domain.microseconds import from_us, to_us
 
 SCHEMA_HEAD = "0008"
-"""The newest migration; a test holds it to what Alembic finds. Kept here because importing Alembic takes 150 ms."""
+"""The newest migration; a test compares it with Alembic. It stands here because importing Alembic takes 150 ms."""
 
 
 class UtcTime(TypeDecorator[datetime]):
@@ -46,18 +46,18 @@ class UtcTime(TypeDecorator[datetime]):
         return dialect.type_descriptor(DateTime(timezone=True))
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
-        """A time as the database wants it."""
+        """The value of a time in the database."""
         if value is None or dialect.name != "sqlite":
             return value
         return to_us(value)
 
     def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:  # noqa: ARG002  # see below
-        """A time as the domain wants it: PostgreSQL's driver hands it out so."""
+        """The time of a value in the database; the driver of PostgreSQL returns times already."""
         return from_us(value) if isinstance(value, int) else value
 
 
 class Json(TypeDecorator[Any]):
-    """`jsonb` on PostgreSQL, text on SQLite. Values are encoded, and come back as `read_as`; None is JSON's `null`."""
+    """`jsonb` on PostgreSQL, text on SQLite. A value comes back as `read_as`; None is the `null` of JSON."""
 
     impl = Text
     cache_ok = True
@@ -208,7 +208,7 @@ unusable_answers = Table(
 
 
 def _delivery_columns() -> list[Column[Any]]:
-    """What waits and what was settled have the same columns."""
+    """The columns of both tables: of waiting and of settled deliveries."""
     return [
         Column("id", Text, primary_key=True),
         Column("fingerprint", Text, nullable=False),
@@ -235,4 +235,4 @@ delivery_queue = Table("delivery_queue", metadata, *_delivery_columns())
 deliveries = Table("deliveries", metadata, *_delivery_columns())
 
 alert_texts = tuple(type_coerce(alerts.c[name], Json(dict[str, str])).label(name) for name in ("labels", "annotations"))
-"""An alert's labels and annotations as what they are, where a statement hands them out."""
+"""The labels and annotations of an alert, as maps of text in the rows of a statement."""

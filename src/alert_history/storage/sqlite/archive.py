@@ -1,4 +1,4 @@
-"""SQLite: old history as rows, for an archive. It runs beside the service, so no step is longer than a commit."""
+"""SQLite: old history as rows, for an archive. It runs beside the service, so each step is as short as a commit."""
 
 import asyncio
 import fcntl
@@ -62,13 +62,13 @@ class SqliteArchivable:
         return await self._connections.write(_put, shape, entries=entries)
 
     async def make_room(self, shape: Shape, day: date) -> None:  # noqa: ARG002  # the port's shape
-        """Nothing has to be made ready in a file."""
+        """Do nothing: a file has no partitions."""
         await asyncio.sleep(0)
 
 
 @contextmanager
 def _lock(path: Path) -> Iterator[None]:
-    """The file stays, because whoever removed it might pull it from under the next one."""
+    """Lock a file. The file stays, because a process that removed it might take it from the next process."""
     with path.open("wb") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -78,7 +78,7 @@ def _lock(path: Path) -> Iterator[None]:
 
 
 def _age(shape: Shape, before: datetime) -> tuple[str, list[Any]]:
-    """The condition that a row is old, and its arguments; the key's own order bounds what is looked at."""
+    """The condition for old rows, and its arguments; the order of the key bounds how many rows are looked at."""
     limit = to_us(before)
     if shape is ALERTS:
         age = f"t.id < ? AND t.last_received_at < ? AND t.status <> 'firing' AND NOT EXISTS ({_QUEUED})"
@@ -122,9 +122,9 @@ def _entry(connection: sqlite3.Connection, shape: Shape, row: sqlite3.Row) -> En
         values = (*values[:-1], decompress(values[-1]))
     if shape is not ALERTS:
         return Entry(values)
-    found = connection.execute(f"SELECT {_EVENTS} FROM events WHERE alert_id = ? ORDER BY key", (row["id"],))
+    event_rows = connection.execute(f"SELECT {_EVENTS} FROM events WHERE alert_id = ? ORDER BY key", (row["id"],))
     kinds = [column.kind for column in EVENTS.columns[2:]]
-    events = tuple((*values[:2], *map(_from_file, event, kinds)) for event in found)
+    events = tuple((*values[:2], *map(_from_file, event, kinds)) for event in event_rows)
     return Entry((*values, len(events)), events)
 
 
@@ -156,19 +156,19 @@ def _drop(connection: sqlite3.Connection, shape: Shape, *, entries: Sequence[Ent
 
 
 def _drop_occurrence(connection: sqlite3.Connection, entry: Entry) -> bool:
-    """Whether it was still what the entry says, and so is gone."""
+    """Delete an occurrence that is still as its entry; returns whether it was."""
     key = ALERTS.values(entry.row, ("starts_at", "fingerprint"))
-    found = connection.execute(
+    row = connection.execute(
         """SELECT t.*, (SELECT count(*) FROM events e WHERE e.alert_id = t.id) AS events
         FROM alerts t WHERE t.starts_at = ? AND t.fingerprint = ?""",
         (to_us(key[0]), key[1]),
     ).fetchone()
-    if found is None or _version_in(found) != ALERTS.values(entry.row, ALERTS.version):
+    if row is None or _version_in(row) != ALERTS.values(entry.row, ALERTS.version):
         return False
-    terms = sql.terms_of(found["fingerprint"], _read_texts(found["labels"]))
-    connection.execute(FORGET_TERMS, (found["id"], terms))
-    connection.execute("DELETE FROM events WHERE alert_id = ?", (found["id"],))
-    connection.execute("DELETE FROM alerts WHERE id = ?", (found["id"],))
+    terms = sql.terms_of(row["fingerprint"], _read_texts(row["labels"]))
+    connection.execute(FORGET_TERMS, (row["id"], terms))
+    connection.execute("DELETE FROM events WHERE alert_id = ?", (row["id"],))
+    connection.execute("DELETE FROM alerts WHERE id = ?", (row["id"],))
     return True
 
 
@@ -183,7 +183,7 @@ def _put(connection: sqlite3.Connection, shape: Shape, *, entries: Sequence[Entr
 
 
 def _insert(connection: sqlite3.Connection, shape: Shape, row: Row) -> int:
-    """1 if it is new."""
+    """Insert a row; returns 1 for a new row."""
     values = [_to_file(value, column.kind) for value, column in zip(row, shape.stored, strict=True)]
     if shape is BODIES:
         values[-1] = compress(values[-1], _BODY_LEVEL)
@@ -195,11 +195,11 @@ def _insert(connection: sqlite3.Connection, shape: Shape, row: Row) -> int:
 
 
 def _put_occurrences(connection: sqlite3.Connection, entries: Sequence[Entry]) -> int:
-    held = "SELECT 1 FROM alerts WHERE starts_at = ? AND fingerprint = ?"
+    find = "SELECT 1 FROM alerts WHERE starts_at = ? AND fingerprint = ?"
     new: dict[Row, Entry] = {}
     for entry in entries:
         fingerprint, starts_at = ALERTS.values(entry.row, ALERTS.key)
-        if connection.execute(held, (to_us(starts_at), fingerprint)).fetchone() is None:
+        if connection.execute(find, (to_us(starts_at), fingerprint)).fetchone() is None:
             new.setdefault((fingerprint, starts_at), entry)
     ids = sql.new_ids(connection, [entry.row[ALERTS.places["timestamp"]] for entry in new.values()])
     for alert_id, entry in zip(ids, new.values(), strict=True):

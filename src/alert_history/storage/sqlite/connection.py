@@ -1,7 +1,7 @@
-"""SQLite: one thread that writes, a few that read, and what the driver's errors mean.
+"""SQLite: one thread that writes, a few that read, and what errors of the driver mean.
 
-All access goes through the standard library's `sqlite3`: a second SQLite in one process would break the
-file locks of the first.
+All access goes through `sqlite3` of the standard library: a second SQLite in one process would break the file locks of
+the first.
 """
 
 import asyncio
@@ -33,7 +33,7 @@ _read_texts = msgspec.json.Decoder(dict[str, str]).decode
 
 
 class Connections:
-    """The writer's connection lives in the writer's thread, a reader's in each reading thread."""
+    """Threads with a connection each: one thread writes, the others read."""
 
     def __init__(self, path: str) -> None:
         self.path = path
@@ -48,7 +48,7 @@ class Connections:
         *args: P.args,
         **kwargs: P.kwargs,
     ) -> T:
-        """Run it in the writer's thread inside one immediate transaction, committed when this returns."""
+        """Run a work in the thread that writes, in one immediate transaction, committed when this returns."""
 
         def run() -> T:
             connection = self._connection(_WRITER_CACHE_KIB, is_writer=True)
@@ -71,7 +71,7 @@ class Connections:
         *args: P.args,
         **kwargs: P.kwargs,
     ) -> T:
-        """Run it in a reading thread, in one snapshot; it is broken off after `READ_TIMEOUT_SECONDS`."""
+        """Run a work in a thread that reads, in one snapshot; it is broken off after `READ_TIMEOUT_SECONDS`."""
 
         def run() -> T:
             connection = self._connection(_READER_CACHE_KIB, is_writer=False)
@@ -86,11 +86,11 @@ class Connections:
             return await asyncio.get_running_loop().run_in_executor(self._readers, run)
 
     async def checkpoint(self, *, restart_above_bytes: int) -> None:
-        """Copy the write-ahead log into the file; have it begin anew if it is longer than that.
+        """Copy the write-ahead log into the file; a log that is longer than `restart_above_bytes` begins anew.
 
-        It begins anew with the first commit that finds all of it copied, which never happens while somebody writes all
-        the time. So what was added meanwhile is then copied in the writer's thread: that holds up commits for one fsync
-        (≈ 15 ms), where a checkpoint that waits for the write lock makes them poll for it (≈ 35 ms).
+        The log begins anew with the first commit that finds all of it copied, which never happens under constant
+        writes. So the thread that writes then copies the rest: this holds up commits for one fsync (≈ 15 ms), where a
+        checkpoint that waits for the write lock makes commits poll for the lock (≈ 35 ms).
         """
 
         def run(cache_kib: int) -> int:
@@ -105,7 +105,7 @@ class Connections:
                 await loop.run_in_executor(self._writer, run, _WRITER_CACHE_KIB)
 
     def close(self) -> None:
-        """Let the threads finish what they do, and close their connections with them."""
+        """Let the threads finish their work, and close their connections."""
         for executor in (self._writer, self._readers, self._checkpointer):
             executor.shutdown(wait=True)
 
@@ -142,7 +142,7 @@ def _quoted(path: str) -> str:
 
 
 class _QueryFunction:
-    """`matches_query(labels, annotations, query)`: the domain's own matching, for what no index answers."""
+    """`matches_query(labels, annotations, query)`: the matching of the domain, where no index can answer."""
 
     def __init__(self) -> None:
         self._text = ""
@@ -158,7 +158,7 @@ class _QueryFunction:
 
 @contextmanager
 def time_limit(connection: sqlite3.Connection, seconds: float) -> Iterator[None]:
-    """Interrupt statements that run past it (sqlite3.OperationalError 'interrupted')."""
+    """Interrupt statements that run past the limit (sqlite3.OperationalError 'interrupted')."""
     end = time.monotonic() + seconds
     connection.set_progress_handler(lambda: time.monotonic() > end, _STEPS_BETWEEN_CHECKS)
     try:
@@ -168,13 +168,13 @@ def time_limit(connection: sqlite3.Connection, seconds: float) -> Iterator[None]
 
 
 def is_interrupted(error: sqlite3.Error) -> bool:
-    """Whether it is `time_limit`'s doing."""
+    """Whether `time_limit` caused an error."""
     return error.sqlite_errorcode == sqlite3.SQLITE_INTERRUPT
 
 
 @contextmanager
 def storage_errors() -> Iterator[None]:
-    """Says what an error of the driver means to the caller."""
+    """Turns an error of the driver into what it means to the caller."""
     try:
         yield
     except (sqlite3.IntegrityError, sqlite3.DataError, OverflowError, UnicodeError) as error:

@@ -1,4 +1,4 @@
-"""SQLite: portable works, each driven to its end in the thread of its connection."""
+"""SQLite: drives each portable work to its end, in the thread of its connection."""
 
 import sqlite3
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,7 @@ _DIALECT = dialects.dialect(paramstyle="qmark")
 
 
 class SqliteSession:
-    """See `shared.session.Session`. None of its methods waits."""
+    """See `shared.session.Session`. Its methods never wait."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
@@ -37,24 +37,24 @@ class SqliteSession:
 
 
 class SqliteDatabase:
-    """See `shared.session.Database`. The file is one, so what is read is always the latest."""
+    """See `shared.session.Database`. There is one file, so every read is a read of the latest."""
 
     def __init__(self, connections: Connections) -> None:
         self._connections = connections
 
     async def read(self, work: Work[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """See `Database.read`: one snapshot in a reading thread."""
+        """See `Database.read`. Uses one snapshot, in a thread that reads."""
         return await self._connections.read(lambda connection: run_work(connection, work, *args, **kwargs))
 
     read_latest = read
 
     async def write(self, work: Work[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """See `Database.write`: in the writer's thread."""
+        """See `Database.write`. Uses the thread that writes."""
         return await self._connections.write(lambda connection: run_work(connection, work, *args, **kwargs))
 
     write_slowly = write
 
 
 def run_work(connection: sqlite3.Connection, work: Work[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Run a work inside the transaction that the connection is in."""
+    """Run a work inside the open transaction of a connection."""
     return run_to_end(work(SqliteSession(connection), *args, **kwargs))

@@ -1,4 +1,4 @@
-"""SQLite: what is known of a label set, read for a decision; and what was decided, written."""
+"""SQLite: reads what decisions need to know of label sets, and writes decisions."""
 
 import sqlite3
 from collections.abc import Iterable, Sequence
@@ -16,7 +16,7 @@ from alert_history.storage.sqlite.standing_log import StandingLog
 
 
 def find_known(connection: sqlite3.Connection, fingerprints: Iterable[str], log: StandingLog) -> dict[str, Known]:
-    """What is known of label sets, of those of which anything is."""
+    """What is known of label sets; an unknown label set is left out."""
     texts = log.find(connection, fingerprints)
     return {fingerprint: _known(connection, fingerprint, read_standing(text)) for fingerprint, text in texts.items()}
 
@@ -29,16 +29,16 @@ def _known(connection: sqlite3.Connection, fingerprint: str, standing: Standing)
 
 
 def recall(connection: sqlite3.Connection, fingerprint: str) -> Known | None:
-    """What the history holds of a label set whose standing was forgotten, or never made; None if nothing."""
+    """What the history holds of a label set without a standing; None for an unknown label set."""
     rows = connection.execute(sql.NEWEST, (sql.fingerprint_term(fingerprint), fingerprint)).fetchall()
     if not rows:
         return None
-    kept = [known_of(row, notified=sql.notified(connection, row)) for row in reversed(rows)]
-    return Known(recalled(kept), kept[-1].occurrence, kept[-1].first)
+    occurrences = [known_of(row, notified=sql.notified(connection, row)) for row in reversed(rows)]
+    return Known(recalled(occurrences), occurrences[-1].occurrence, occurrences[-1].first)
 
 
 def write_decisions(connection: sqlite3.Connection, decisions: Sequence[Decision], log: StandingLog) -> dict[Key, int]:
-    """Write the occurrences and standings; the ids of all occurrences that they name."""
+    """Write occurrences and standings; returns the ids of all these occurrences."""
     new = [(d, e, e.first) for d in decisions for e in d.entries.values() if e.first is not None]
     fresh = sql.new_ids(connection, [first.received_at for _, _, first in new])
     ids: dict[Key, int] = {}
@@ -58,7 +58,7 @@ def write_decisions(connection: sqlite3.Connection, decisions: Sequence[Decision
 
 
 def _update(connection: sqlite3.Connection, fingerprint: str, entry: Entry) -> int:
-    """Write what became of a known occurrence; its id."""
+    """Write a known occurrence; returns its id."""
     key = (to_us(entry.starts_at), fingerprint)
     alert_id: int = connection.execute(sql.FIND_ID, key).fetchone()[0]
     if entry.is_changed:
@@ -69,7 +69,7 @@ def _update(connection: sqlite3.Connection, fingerprint: str, entry: Entry) -> i
 
 
 def mute(connection: sqlite3.Connection, events: Iterable[Event], log: StandingLog) -> None:
-    """Remember in the standings what is silenced or inhibited: nobody says anything of it, and still it fires."""
+    """Remember in the standings which alerts are silenced or inhibited: they fire, and no sender repeats them."""
     for event, muted in muting(events):
         known = find_known(connection, [event.fingerprint], log).get(event.fingerprint)
         if known is not None:

@@ -1,6 +1,6 @@
-"""SQLite: what an alert means, said to the targets that know of it.
+"""SQLite: follow-ups, which say what an alert means to targets that know the alert.
 
-The event goes into a timeline, and timelines are kept another way on each database.
+The event goes into a timeline, and each database keeps timelines its own way.
 """
 
 import sqlite3
@@ -18,7 +18,8 @@ _TAKE_ALONG = """UPDATE delivery_queue SET shape = ? WHERE starts_at = ? AND fin
 _IS_PENDING = """SELECT 1 FROM delivery_queue
     WHERE starts_at = ? AND fingerprint = ? AND target = ? AND (state = 'pending' OR event = 'classified')"""
 
-_IS_TOLD = """SELECT 1 FROM deliveries WHERE starts_at = ? AND fingerprint = ? AND target = ? AND event = 'classified'
+_IS_FOLLOWED_UP = """SELECT 1 FROM deliveries
+    WHERE starts_at = ? AND fingerprint = ? AND target = ? AND event = 'classified'
     AND state = 'delivered' AND created_at >= ?"""
 
 
@@ -28,25 +29,27 @@ class SqliteFollowUp:
     def __init__(self, connections: Connections) -> None:
         self._connections = connections
 
-    async def __call__(self, kept: KeptVerdict, *, told: Sequence[tuple[str, datetime, str]], now: datetime) -> int:
+    async def __call__(
+        self, verdict: KeptVerdict, *, targets: Sequence[tuple[str, datetime, str]], now: datetime
+    ) -> int:
         """See `ports.Classifications.follow_up`."""
-        return await self._connections.write(_follow_up, kept, told=told, now=now)
+        return await self._connections.write(_follow_up, verdict, targets=targets, now=now)
 
 
 def _follow_up(
-    connection: sqlite3.Connection, kept: KeptVerdict, *, told: Sequence[tuple[str, datetime, str]], now: datetime
+    connection: sqlite3.Connection, verdict: KeptVerdict, *, targets: Sequence[tuple[str, datetime, str]], now: datetime
 ) -> int:
     queued = 0
-    for fingerprint, starts_at, target in told:
+    for fingerprint, starts_at, target in targets:
         key = (to_us(starts_at), fingerprint)
-        connection.execute(_TAKE_ALONG, (kept.shape, *key, target))
+        connection.execute(_TAKE_ALONG, (verdict.shape, *key, target))
         alert = connection.execute(_IS_FIRING, key).fetchone()
         if alert is None or connection.execute(_IS_PENDING, (*key, target)).fetchone():
             continue
-        if connection.execute(_IS_TOLD, (*key, target, to_us(kept.verdict.classification.at))).fetchone():
+        if connection.execute(_IS_FOLLOWED_UP, (*key, target, to_us(verdict.verdict.classification.at))).fetchone():
             continue
-        event = classified_event(kept, fingerprint=fingerprint, starts_at=starts_at, now=now)
+        event = classified_event(verdict, fingerprint=fingerprint, starts_at=starts_at, now=now)
         connection.execute(sql.INSERT_NOTE, sql.event_row(alert["id"], event)).fetchall()
-        connection.execute(sql.INSERT_QUEUE, sql.queue_row(follow_up_delivery(event, target, shape=kept.shape)))
+        connection.execute(sql.INSERT_QUEUE, sql.queue_row(follow_up_delivery(event, target, shape=verdict.shape)))
         queued += 1
     return queued

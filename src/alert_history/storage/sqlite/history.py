@@ -1,7 +1,7 @@
 """SQLite: the read side.
 
-A label is found through `alert_terms`, newest first, as far as the page needs; what that index can't answer
-(regexes, words, missing labels) the domain's own matching decides row by row, within the time a read may take.
+The index `alert_terms` finds a label, newest first, as far as the page needs. Where this index can't answer (regexes,
+words, missing labels), the matching of the domain decides row by row, within the time of a read.
 """
 
 import sqlite3
@@ -61,8 +61,6 @@ _TIMELINE = """SELECT e.kind, e.at, e.receipt_id, r.source, r.receiver, e.detail
     FROM alerts a JOIN events e ON e.alert_id = a.id LEFT JOIN receipts r ON r.id = e.receipt_id
     WHERE a.starts_at = ? AND a.fingerprint = ? ORDER BY e.at DESC, e.key DESC LIMIT ?"""
 
-_Conditions = Sequence[ColumnElement[bool]]
-
 
 class SqliteHistory:
     """See `ports.History`."""
@@ -94,7 +92,7 @@ class SqliteHistory:
         return await quarantine_page(self._database, limit=limit, cursor=cursor)
 
     async def export(self, wanted: HistoryFilter, *, batch_size: int = 1000) -> AsyncIterator[list[StoredAlert]]:
-        """See `ports.History.export`. Page after page by id, so that no snapshot keeps the log from being reused."""
+        """See `ports.History.export`. Reads page after page by id, so that no long snapshot keeps the log growing."""
         reads.check_filter(wanted)
         after = -1
         while True:
@@ -114,7 +112,7 @@ def _key_of(occurrence_id: str) -> tuple[int, str]:
 
 
 def _find(connection: sqlite3.Connection, key: tuple[int, str]) -> Any:
-    """The occurrence with that key, or the one that it turned out to be part of."""
+    """The occurrence with that key, or the occurrence that it is part of, as later words showed."""
     row = connection.execute(_FIND, key).fetchone()
     if row is None or row["joined_into"] is None:
         return row
@@ -153,7 +151,7 @@ def _page(connection: sqlite3.Connection, wanted: HistoryFilter, *, page: PageRe
 
 
 def type_of_stored(expression: ColumnElement[Any]) -> Any:
-    """Integer or `str`: how this column's values lie in the file, and so in a cursor."""
+    """The type of the values of a column in the file, and so in a cursor: an integer or `str`."""
     return str if isinstance(expression.type, Text) else reads.INT64
 
 
@@ -162,7 +160,7 @@ def _select(wanted: HistoryFilter) -> Select[Any]:
 
 
 def _matching(statement: Select[Any], wanted: HistoryFilter) -> Select[Any]:
-    """The statement with all conditions, found through the terms where that helps."""
+    """The statement with all conditions, and with the index of terms where it helps."""
     conditions = [
         *reads.column_conditions(wanted, alerts),
         *_id_range(wanted, _TERMS.c.rowid if _terms(wanted) else _alert_id),
@@ -177,7 +175,7 @@ def _matching(statement: Select[Any], wanted: HistoryFilter) -> Select[Any]:
 
 
 def _terms(wanted: HistoryFilter) -> str:
-    """The terms all matching alerts have, for FTS5; empty where there is none."""
+    """The terms that all matching alerts have, for FTS5; empty for a filter without such terms."""
     terms = [
         sql.label_term(matcher.name, matcher.value)
         for matcher in wanted.query.matchers
@@ -190,7 +188,7 @@ def _terms(wanted: HistoryFilter) -> str:
 
 
 def _id_range(wanted: HistoryFilter, own_id: ColumnElement[int]) -> list[ColumnElement[bool]]:
-    """The time range again, on the key."""
+    """The time range as conditions on the key."""
     conditions: list[ColumnElement[bool]] = []
     if wanted.since is not None:
         conditions.append(own_id >= _id_at(wanted.since))
@@ -205,7 +203,7 @@ def _id_at(time: datetime, *, slack: int = 0) -> int:
 
 
 def _query_conditions(query: Query) -> list[ColumnElement[bool]]:
-    """The query as the domain decides it; labels with a column of their own by that column, too."""
+    """The query as the domain decides it, and conditions on the columns of promoted labels."""
     if not query.matchers and not query.words:
         return []
     text = msgspec.json.encode(query).decode()
@@ -229,13 +227,13 @@ def _total(connection: sqlite3.Connection, wanted: HistoryFilter, *, exact: bool
 
 
 def _is_small(connection: sqlite3.Connection) -> bool:
-    """Whether counting all there is costs little."""
+    """Whether counting all rows costs little."""
     some = select(literal(1).label("one")).select_from(alerts).limit(reads.SMALL_STORE_ROWS + 1)
     return bool(_fetch(connection, _count(some))[0][0] <= reads.SMALL_STORE_ROWS)
 
 
 def _total_in_time(connection: sqlite3.Connection, matching: Select[Any], *, seen: int) -> tuple[int, bool]:
-    """The count as far as the budgets allow."""
+    """The count, as far as the budgets allow, and whether it is exact."""
     some = _count_within(connection, matching.limit(reads.COUNT_BOUND + 1), milliseconds=reads.COUNT_SOME_MS)
     if some is None:
         return seen, False
@@ -250,7 +248,7 @@ def _count(rows: Select[Any]) -> Select[Any]:
 
 
 def _count_within(connection: sqlite3.Connection, rows: Select[Any], *, milliseconds: float) -> int | None:
-    """How many rows; None if counting takes longer."""
+    """How many rows a statement has; None if counting takes longer than that."""
     try:
         with time_limit(connection, milliseconds / 1000):
             return int(_fetch(connection, _count(rows))[0][0])

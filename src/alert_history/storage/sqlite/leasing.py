@@ -1,4 +1,4 @@
-"""SQLite: leases, with the same promises as on PostgreSQL; the one writer makes them easy to keep."""
+"""SQLite: leases, with the same promises as on PostgreSQL; one writer makes the promises easy to keep."""
 
 import sqlite3
 from collections.abc import Sequence
@@ -30,8 +30,8 @@ _DUE = """SELECT DISTINCT fingerprint FROM (
 _PENDING = """SELECT id, due_at, starts_at FROM delivery_queue
     WHERE target = ? AND fingerprint = ? AND state = 'pending'
     ORDER BY starts_at DESC, event_key DESC"""
-_IS_TOLD = """SELECT 1 FROM deliveries WHERE starts_at = ? AND fingerprint = ? AND target = ? AND state = 'delivered'
-    LIMIT 1"""
+_IS_DELIVERED = """SELECT 1 FROM deliveries
+    WHERE starts_at = ? AND fingerprint = ? AND target = ? AND state = 'delivered' LIMIT 1"""
 _LOG = f"INSERT INTO deliveries ({_COLUMNS}) SELECT {_COLUMNS} FROM delivery_queue WHERE id = ?"
 _LEASED = """SELECT q.*, a.began_at, a.labels, a.annotations, a.ends_at, a.confirmed_at, a.generator_url,
         CASE WHEN q.event IN ('expired', 'inferred', 'reconciled') THEN (
@@ -57,7 +57,7 @@ class SqliteLeasing:
         self._connections = connections
 
     async def lease(self, target: str, *, now: datetime, limit: int, lease_for: timedelta) -> tuple[list[Leased], int]:
-        """See `ports.Outbox.lease`. Looks before it takes the write lock: mostly there is nothing."""
+        """See `ports.Outbox.lease`. Looks before it takes the write lock, because mostly nothing is due."""
         if not await self._connections.read(_has_work, target, now):
             return [], 0
         return await self._connections.write(_lease, target, now=now, limit=limit, until=now + lease_for)
@@ -71,7 +71,7 @@ class SqliteLeasing:
         await self._connections.write(_settle, settlements)
 
     async def hold(self, session: Session, targets: Sequence[str]) -> None:
-        """See `shared.outbox.Leasing.hold`: the one writer keeps everybody else from leasing."""
+        """See `shared.outbox.Leasing.hold`. Does nothing: the only writer runs this transaction, and no lease."""
 
 
 def _has_work(connection: sqlite3.Connection, target: str, now: datetime) -> bool:
@@ -90,7 +90,7 @@ def _lease(
     superseded = 0
     for (fingerprint,) in connection.execute(_DUE, known).fetchall():
         pending = connection.execute(_PENDING, (target, fingerprint))
-        due = list(dropwhile(lambda row: row["due_at"] > at, pending))  # a newer one that is held stays
+        due = list(dropwhile(lambda row: row["due_at"] > at, pending))  # a newer delivery that quiet hours hold stays
         newest, older = _next_of(connection, due, target=target, fingerprint=fingerprint)
         for delivery_id in older:
             _move(connection, delivery_id, state="superseded", now=now)
@@ -104,26 +104,26 @@ def _lease(
 def _next_of(
     connection: sqlite3.Connection, due: Sequence[sqlite3.Row], *, target: str, fingerprint: str
 ) -> tuple[str, list[str]]:
-    """Of what is due for an alert, the newest first: what goes out now, and what is superseded.
+    """The delivery of an alert that goes out now, and those that are superseded, from its due deliveries, newest first.
 
-    Of each occurrence the newest goes out. An older occurrence that the target was told of goes before a newer one, so
-    that its end is told, too; one that it never heard of is superseded as a whole.
+    The newest delivery of an occurrence goes out. An older occurrence that the target knows goes before a newer one, so
+    that the target is notified of its end, too. An older occurrence that the target does not know is superseded whole.
     """
     heads = {row["starts_at"]: row["id"] for row in reversed(due)}
     newest = due[0]["starts_at"]
-    kept = {
+    candidates = {
         starts_at: delivery_id
         for starts_at, delivery_id in heads.items()
-        if starts_at == newest or connection.execute(_IS_TOLD, (starts_at, fingerprint, target)).fetchone()
+        if starts_at == newest or connection.execute(_IS_DELIVERED, (starts_at, fingerprint, target)).fetchone()
     }
-    older = [row["id"] for row in due if row["id"] not in kept.values()]
-    return kept[min(kept)], older
+    older = [row["id"] for row in due if row["id"] not in candidates.values()]
+    return candidates[min(candidates)], older
 
 
 def _move(
     connection: sqlite3.Connection, delivery_id: str, *, state: str, now: datetime, external_id: str | None = None
 ) -> None:
-    """From the queue to the log."""
+    """Move a delivery from the queue to the log."""
     connection.execute(
         "UPDATE delivery_queue SET state = ?, settled_at = ?, lease_until = NULL, "
         "external_id = coalesce(?, external_id) WHERE id = ?",

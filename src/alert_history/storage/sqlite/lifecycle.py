@@ -17,7 +17,7 @@ class SqliteLifecycle:
         self._connections = connections
 
     async def open(self) -> None:
-        """See `ports.Lifecycle.open`. The file is created if it isn't there."""
+        """See `ports.Lifecycle.open`. Creates a missing file."""
         await lifecycle.bring_to_head(
             lambda: asyncio.to_thread(self._version), upgrade=lambda: asyncio.to_thread(self._upgrade)
         )
@@ -27,7 +27,7 @@ class SqliteLifecycle:
         return await lifecycle.check(lambda: self._connections.read(_read_version))
 
     def quiet(self) -> AbstractAsyncContextManager[None]:
-        """See `ports.Lifecycle.quiet`: there is no server, and what a thread has begun it ends."""
+        """See `ports.Lifecycle.quiet`. Does nothing: there is no server, and a thread ends what it began."""
         return nullcontext()
 
     async def close(self) -> None:

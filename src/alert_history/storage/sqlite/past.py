@@ -1,7 +1,7 @@
 """SQLite: what the history knows of an alert, at a bounded cost.
 
 Ids follow the time of arrival, so `alert_terms` gives the newest rows of an alertname first; a `+` keeps the planner
-from another way. What has no alertname has no past.
+from other ways. An alert without an alertname has no past.
 """
 
 import sqlite3
@@ -19,7 +19,7 @@ from alert_history.domain.past import (
     MOST_OF_A_NAME,
     Earlier,
 )
-from alert_history.storage.shared.reads import time_of
+from alert_history.storage.shared.rows import time_of
 from alert_history.storage.sqlite import rows as sql
 from alert_history.storage.sqlite.connection import Connections
 
@@ -46,11 +46,11 @@ class SqlitePast:
 
 
 def _read(connection: sqlite3.Connection, case: Case) -> tuple[list[Earlier], list[str]]:
-    """The earlier occurrences, newest first, and what else began around it."""
+    """The earlier occurrences, newest first, and the alertnames of others that began around the same time."""
     name, namespace, start = case.labels.get("alertname", ""), case.labels.get("namespace", ""), case.starts_at
     received = _id_at(start + AROUND + LATE)
     month = (start - LOOKS_BACK, start)
-    found = connection.execute(
+    rows = connection.execute(
         _EARLIER,
         (
             sql.label_term("alertname", name),
@@ -63,7 +63,7 @@ def _read(connection: sqlite3.Connection, case: Case) -> tuple[list[Earlier], li
             MOST_OCCURRENCES,
         ),
     )
-    earlier = [Earlier(row[0], from_us(row[1]), time_of(row[2])) for row in found]
+    earlier = [Earlier(row[0], from_us(row[1]), time_of(row[2])) for row in rows]
     minutes = (start - AROUND, start + AROUND)
     others = connection.execute(
         _AROUND, (_id_at(minutes[0]), received, *map(to_us, minutes), MOST_BEGAN, name, MOST_AROUND)

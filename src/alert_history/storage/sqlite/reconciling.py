@@ -1,6 +1,6 @@
-"""SQLite: what sets the history right. One writer at a time, so nobody gets in between.
+"""SQLite: corrects the history. There is one writer at a time, so no other writer gets in between.
 
-Standings are read in the writer's thread, too: the newest ones lie in a log that only it has an index of.
+The thread that writes reads standings, too: the newest standings lie in a log, and only this thread has its index.
 """
 
 import sqlite3
@@ -19,15 +19,14 @@ from alert_history.domain.reconciling import Answer, Listed
 from alert_history.domain.standing import Rules, Witnesses
 from alert_history.ports import Conflict, Router
 from alert_history.storage.shared.session import Session
-from alert_history.storage.shared.settings import read_setting, write_setting
+from alert_history.storage.shared.settings import TURN_SETTING, read_setting, write_setting
 from alert_history.storage.shared.standing_text import read_standing
-from alert_history.storage.shared.turn import TURN_SETTING
 from alert_history.storage.sqlite import rows as sql
 from alert_history.storage.sqlite.connection import Connections
 from alert_history.storage.sqlite.database import run_work
 from alert_history.storage.sqlite.deciding import recall
 from alert_history.storage.sqlite.standing_log import StandingLog
-from alert_history.storage.sqlite.standings import adopt_one, known_with_first, write
+from alert_history.storage.sqlite.standings import adopt_label_set, known_with_first, write
 
 _PAGE_ROWS = 300
 
@@ -53,7 +52,7 @@ class SqliteReconciling:
         self._rules = rules
 
     async def read_open(self) -> AsyncIterator[list[OpenLabelSet]]:
-        """See `ports.Reconciling.read_open`. Page after page by id, so that no snapshot lasts."""
+        """See `ports.Reconciling.read_open`. Reads page after page by id, so that no snapshot lasts long."""
         after = -1
         while True:
             page, after = await self._connections.write(self._read_open, after)
@@ -94,7 +93,7 @@ class SqliteReconciling:
         return await self._connections.write(self._conflicts, since, limit=limit)
 
     def _read_open(self, connection: sqlite3.Connection, after: int) -> tuple[list[OpenLabelSet], int]:
-        """A page of what is open and has a standing, and the id after which the next one begins; -1: there is none."""
+        """A page of open label sets with a standing, and the id after which the next page begins; -1: the last page."""
         self._log.catch_up(connection)
         rows = connection.execute(_OPEN, (after, _PAGE_ROWS)).fetchall()
         texts = self._log.find(connection, {row["fingerprint"] for row in rows})
@@ -129,7 +128,7 @@ class SqliteReconciling:
     ) -> list[Decision]:
         self._log.catch_up(connection)
         decisions = [
-            adopt_one(
+            adopt_label_set(
                 connection,
                 row["fingerprint"],
                 self._log,
@@ -143,12 +142,12 @@ class SqliteReconciling:
         return [decision for decision in decisions if decision is not None]
 
     def _known(self, connection: sqlite3.Connection, fingerprint: str, *, now: datetime) -> Known | None:
-        """What is known of a label set, as its standing or the history has it."""
+        """What is known of a label set, from its standing or from the history."""
         return known_with_first(connection, fingerprint, self._log, now=now) or recall(connection, fingerprint)
 
     def _conflicts(self, connection: sqlite3.Connection, since: datetime, *, limit: int) -> list[Conflict]:
         self._log.catch_up(connection)
-        found = []
+        conflicts = []
         rows = connection.execute(_CONFLICTS, (to_us(since), limit)).fetchall()
         texts = self._log.find(connection, [row["fingerprint"] for row in rows])
         for row in rows:
@@ -158,8 +157,8 @@ class SqliteReconciling:
             if alert is not None and key_us is not None:
                 labels = msgspec.json.decode(alert["labels"], type=dict[str, str])
                 identity = occurrence_id(row["fingerprint"], key_us)
-                found.append(Conflict(identity, labels, from_us(row["conflict_at"])))
-        return found
+                conflicts.append(Conflict(identity, labels, from_us(row["conflict_at"])))
+        return conflicts
 
 
 def _confirm(connection: sqlite3.Connection, rows: Sequence[tuple[Any, ...]]) -> None:
@@ -171,8 +170,8 @@ def _keep_silences(connection: sqlite3.Connection, silences: Sequence[Silence]) 
 
 
 async def _take_turn(session: Session, holder: str, now: datetime, *, lasts: timedelta) -> bool:
-    kept = await read_setting(session, TURN_SETTING)
-    if kept and kept["holder"] != holder and datetime.fromisoformat(kept["until"]) > now:
+    turn = await read_setting(session, TURN_SETTING)
+    if turn and turn["holder"] != holder and datetime.fromisoformat(turn["until"]) > now:
         return False
     await write_setting(session, TURN_SETTING, {"holder": holder, "until": (now + lasts).isoformat()})
     return True

@@ -1,9 +1,9 @@
 """SQLite: the write side, in the one thread that writes.
 
-The newest rows of every table lie together: ids follow time, and whatever needs another order (a label, a
-fingerprint) is found through `alert_terms`, a full-text index, which is a log of sorted runs and so costs the
-same at ten million rows as at none. Ids are `timestamp` in microseconds × 256 + a number, so their order is
-that of `timestamp`, also for history that is imported later.
+The newest rows of every table lie together, because ids follow time. `alert_terms` finds labels and fingerprints: a
+full-text index, which is a log of sorted runs, and so costs the same at ten million rows as at none. An id is
+`timestamp` in microseconds × 256 + a number. So ids are in the order of `timestamp`, also for history that is imported
+later.
 """
 
 import sqlite3
@@ -38,7 +38,7 @@ _DAY = 86_400_000_000
 
 
 class SqliteRecorder:
-    """See `ports.Recorder`. Remembers which alerts it has seen lately, as a hint what to try first, never as truth."""
+    """See `ports.Recorder`. Remembers alerts seen lately, as a hint what to try first, and never as truth."""
 
     def __init__(self, connections: Connections, log: StandingLog, *, router: Router | None, rules: Rules) -> None:
         self._connections = connections
@@ -59,11 +59,11 @@ class SqliteRecorder:
         with storage_errors():
             groups = by_fingerprint(receipts)
         try:
-            kept = await self._connections.write(self._commit, receipts, groups=groups, recalls=False)
-        except UnstorableReceipt:  # or an occurrence is there whose standing is not
-            kept = await self._connections.write(self._commit, receipts, groups=groups, recalls=True)
+            receipt_outcomes = await self._connections.write(self._commit, receipts, groups=groups, recalls=False)
+        except UnstorableReceipt:  # or an occurrence exists without a standing
+            receipt_outcomes = await self._connections.write(self._commit, receipts, groups=groups, recalls=True)
         self._remember_bodies(receipts)
-        return kept
+        return receipt_outcomes
 
     def _commit(
         self,
@@ -83,17 +83,17 @@ class SqliteRecorder:
         connection.executemany(sql.INSERT_QUEUE, map(sql.queue_row, queue))
         self._see(decisions, ids)
         placed = _keep_notes(connection, receipts, self._log)
-        kept = outcomes(receipts, decisions=decisions, placed=placed, queue=queue)
-        rows = [sql.receipt_row(*pair) for pair in zip(receipts, kept, strict=True)]
+        receipt_outcomes = outcomes(receipts, decisions=decisions, placed=placed, queue=queue)
+        rows = [sql.receipt_row(*pair) for pair in zip(receipts, receipt_outcomes, strict=True)]
         connection.executemany(sql.INSERT_RECEIPT, rows)
         self._keep_bodies(connection, receipts)
         refused = quarantined(receipts, events=events, placed=placed)
         connection.executemany(sql.INSERT_QUARANTINE, starmap(sql.quarantine_row, refused))
         _keep_silences(connection, receipts)
-        return kept
+        return receipt_outcomes
 
     def _count_repeats(self, connection: sqlite3.Connection, fingerprint: str, sightings: Sequence[Sighting]) -> bool:
-        """Count them if they are plain repeats of an alert seen lately; whether they were."""
+        """Count plain repeats of an alert seen lately; returns whether the sightings were plain repeats."""
         alert_id = self._seen.get(fingerprint)
         if alert_id is None or not is_same_word(sightings):
             return False
@@ -103,7 +103,7 @@ class SqliteRecorder:
     def _decide(
         self, connection: sqlite3.Connection, groups: Mapping[str, Sequence[Sighting]], *, recalls: bool
     ) -> list[Decision]:
-        """Decide by what is known. Of an end whose firing is not remembered, the whole history is asked."""
+        """Decide by what is known. The whole history is asked about an end whose firing has no standing."""
         known: dict[str, Known | None] = dict(find_known(connection, groups, self._log))
         for fingerprint, sightings in groups.items():
             if fingerprint not in known and (recalls or not sightings[0].word.is_firing):
@@ -120,7 +120,7 @@ class SqliteRecorder:
             self._seen = dict(islice(self._seen.items(), len(self._seen) - _SEEN, None))
 
     def _keep_bodies(self, connection: sqlite3.Connection, receipts: Iterable[Receipt]) -> None:
-        """Keep the bodies that are not stored yet today: a repeated notification is the same bytes again."""
+        """Keep the bodies that are new today: a repeated notification has the same bytes."""
         bodies = {_body_key(receipt): receipt.body for receipt in receipts}
         for key, body in bodies.items():
             if key not in self._known_bodies:
@@ -128,7 +128,7 @@ class SqliteRecorder:
                 connection.execute(sql.INSERT_BODY, (*key, packed))
 
     def _remember_bodies(self, receipts: Iterable[Receipt]) -> None:
-        """Of what is committed, so that a body which was rolled back is written the next time."""
+        """Remember committed bodies alone, so that a body that was rolled back is written the next time."""
         remember(self._known_bodies, dict.fromkeys(map(_body_key, receipts)), limit=_KNOWN_BODIES)
 
 
@@ -137,7 +137,7 @@ def _body_key(receipt: Receipt) -> tuple[int, bytes]:
 
 
 def _open_before(connection: sqlite3.Connection, older: Mapping[str, str]) -> dict[str, str]:
-    """Of alerts of a Grafana those that a release before ours left open, under the fingerprint that it gave them."""
+    """The alerts of a Grafana that an older release left open, with the fingerprint of the older release."""
     names = {}
     for fingerprint, before in older.items():
         rows = connection.execute(sql.NEWEST, (sql.fingerprint_term(before), before)).fetchall()
@@ -152,7 +152,7 @@ def _keep_silences(connection: sqlite3.Connection, receipts: Sequence[Receipt]) 
 
 
 def _keep_notes(connection: sqlite3.Connection, receipts: Sequence[Receipt], log: StandingLog) -> PlacedNotes:
-    """Keep the notes as events of their occurrences; those whose alert nobody knows are orphans."""
+    """Keep notes as events of their occurrences; notes of unknown alerts are orphans."""
     notes = [(receipt, note) for receipt in receipts for note in scoped_notes(receipt)]
     ids: dict[Key, int] = {}
     places: list[NotePlace] = []
@@ -174,7 +174,7 @@ def _keep_notes(connection: sqlite3.Connection, receipts: Sequence[Receipt], log
 
 
 def _occurrence_of(connection: sqlite3.Connection, note: Note, log: StandingLog) -> datetime | None:
-    """The key of the occurrence that a note is about; None if there is none, as far as we remember."""
+    """The key of the occurrence of a note; None for an unknown occurrence."""
     text = log.find(connection, [note.fingerprint]).get(note.fingerprint)
     key_us = None if text is None else key_of_note(read_standing(text), note)
     if key_us is not None:

@@ -65,8 +65,9 @@ UPDATE_ALERT = """UPDATE alerts SET status = ?, content_hash = ?, annotations = 
 COUNT_REPEAT = (
     """UPDATE alerts SET expires_at = ?, last_received_at = ?, repeat_count = ?, confirmed_at = ? WHERE id = ?"""
 )
-# A repeat of the one claim that holds it open, or of the word that ended it: it says nothing that has to be thought
-# about. Of a first-hand sender not sooner than half a resend delay after the last: else two senders may be one.
+# A plain repeat needs no decision: a repeat of the only claim that holds an occurrence open, or of the word that ended
+# it. A first-hand sender repeats at least half a resend delay after its last word; sooner, two senders may look like
+# one.
 COUNT_PLAIN_REPEATS = """UPDATE alerts SET last_received_at = max(last_received_at, :received_at),
     repeat_count = repeat_count + :repeats, expires_at = coalesce(max(expires_at, :expires_at), expires_at),
     confirmed_at = iif(status = 'firing', NULL, confirmed_at)
@@ -82,26 +83,26 @@ _read_texts = msgspec.json.Decoder(dict[str, str]).decode
 
 
 def new_ids(connection: sqlite3.Connection, times: Sequence[datetime]) -> list[int]:
-    """An id for an occurrence of each `timestamp`: in their order, after all that its microsecond holds already."""
+    """An id for an occurrence of each `timestamp`: in order of time, after all ids of the same microsecond."""
     counts = Counter(times)
     ids: dict[datetime, Iterator[int]] = {}
     free = 0
     for time, count in sorted(counts.items()):
         free = max(free, to_us(time) * IDS_A_MICROSECOND)
-        while held := connection.execute(HIGHEST_ID, (free, free + count)).fetchone()[0]:
-            free = held + 1
+        while highest := connection.execute(HIGHEST_ID, (free, free + count)).fetchone()[0]:
+            free = highest + 1
         ids[time] = iter(range(free, free + count))
         free += count
     return [next(ids[time]) for time in times]
 
 
 def terms_of(fingerprint: str, labels: Mapping[str, str]) -> str:
-    """What an alert can be found by in `alert_terms`: its fingerprint and a hash of each label."""
+    """The terms of an alert in `alert_terms`, which find it: its fingerprint and a hash of each label."""
     return " ".join([fingerprint_term(fingerprint), *(label_term(*pair) for pair in labels.items())])
 
 
 def fingerprint_term(fingerprint: str) -> str:
-    """A fingerprint as a term, whatever its scope: one word to FTS5, whatever somebody asks for."""
+    """A fingerprint of any scope as a term, which is one word to FTS5 whatever text a caller asks for."""
     if SCOPE_MARK in fingerprint:
         fingerprint, _ = split_scope(fingerprint)
     is_word = fingerprint.isascii() and fingerprint.isalnum()
@@ -110,12 +111,12 @@ def fingerprint_term(fingerprint: str) -> str:
 
 @lru_cache(maxsize=16_384)  # most labels of an alert are those of others
 def label_term(name: str, value: str) -> str:
-    """A label as a term. 32 bits: whoever finds by it must look at the label too."""
+    """A label as a term of 32 bits: a caller that finds a row by the term must compare the label, too."""
     return f"l{crc32(f'{name}={value}'.encode()):x}"
 
 
 def notified(connection: sqlite3.Connection, row: sqlite3.Row) -> list[str]:
-    """The targets that were told of an occurrence, or are about to be."""
+    """The targets that were notified of an occurrence, or are about to be."""
     key = (row["starts_at"], row["fingerprint"])
     return [target for (target,) in connection.execute(NOTIFIED, key * 2)]
 
@@ -127,7 +128,7 @@ def repeat_row(alert_id: int, now: Occurrence) -> tuple[Any, ...]:
 
 
 def plain_repeats(alert_id: int, sightings: Sequence[Sighting]) -> dict[str, Any]:
-    """The arguments of COUNT_PLAIN_REPEATS, for sightings that all say the same."""
+    """The arguments of COUNT_PLAIN_REPEATS, for equal sightings."""
     last = sightings[-1]
     received_at = to_us(max(sighting.received_at for sighting in sightings))
     return {

@@ -1,9 +1,9 @@
-"""SQLite: standings as they come in, in a log; from there into the table that is ordered by fingerprint.
+"""SQLite: new standings go into a log, and from the log into the table that is ordered by fingerprint.
 
-A new standing in that table is another page to write for each alert: a third of what ingest cost. So new ones are
-appended to `standings_new`, found by an index in memory, and moved in the order of the table, many to a page. All of
-it is in the transaction of the alert. Several processes may write one file: each reads what the others appended before
-it asks. Must be used in the writer's thread, inside its transactions.
+A new standing in that table is another page to write for each alert: a third of what ingest cost. So this appends new
+standings to `standings_new`, finds them by an index in memory, and moves them in the order of the table, many to a
+page. All of it is in the transaction of the alert. Several processes may write one file: each reads what others
+appended before it asks. Must be used in the thread that writes, inside its transactions.
 """
 
 import sqlite3
@@ -13,7 +13,7 @@ from typing import Any
 from alert_history.storage.shared.json_text import encode_json
 
 MOVE_FROM = 4_000
-"""How many may wait: below that they are not worth moving."""
+"""How many standings make a move worth its cost."""
 
 _BUCKETS = "0123456789abcdef"
 _DELETE_ROWS = 2_000
@@ -28,7 +28,7 @@ _MOVE = """INSERT INTO standings (fingerprint, standing, closed_at, conflict_at)
     FROM json_each(?) AS j CROSS JOIN standings_new n ON n.id = j.value WHERE true
     ON CONFLICT (fingerprint) DO UPDATE SET standing = excluded.standing, closed_at = excluded.closed_at,
         conflict_at = excluded.conflict_at"""
-# The newest row stays, so that ids go on from there whoever opens the file next.
+# The newest row stays, so that ids go on from there after any process opens the file.
 _DELETE = """DELETE FROM standings_new WHERE id IN (SELECT id FROM standings_new
     WHERE id <= ? AND id < (SELECT max(id) FROM standings_new) ORDER BY id LIMIT ?)"""
 
@@ -44,7 +44,7 @@ class StandingLog:
         self._to_move: list[str] = []
 
     def catch_up(self, connection: sqlite3.Connection) -> None:
-        """Read what was appended since. What was rolled back, or moved by others, makes the index be read anew."""
+        """Read what was appended since. After a rollback, or a move by another process, read the whole index anew."""
         if self._newest is not None and connection.execute(_IS_THERE, self._newest).fetchone() is None:
             self._ids = {bucket: {} for bucket in _BUCKETS}
             self._read_up_to, self._newest = 0, None
@@ -52,8 +52,8 @@ class StandingLog:
             self._remember(fingerprint, number)
 
     def find(self, connection: sqlite3.Connection, fingerprints: Iterable[str]) -> dict[str, str]:
-        """The standings of label sets, of those that have one: in the log, else in the table, asked but once."""
-        found: dict[str, str] = {}
+        """The standings of label sets that have one: from the log, else from the table, with one statement."""
+        texts: dict[str, str] = {}
         others: list[str] = []
         for fingerprint in fingerprints:
             number = self._bucket(fingerprint).get(fingerprint)
@@ -61,10 +61,10 @@ class StandingLog:
             if row is None:
                 others.append(fingerprint)
             else:
-                found[fingerprint] = row[0]
+                texts[fingerprint] = row[0]
         if others:
-            found |= connection.execute(_FIND, (encode_json(others).decode(),)).fetchall()
-        return found
+            texts |= connection.execute(_FIND, (encode_json(others).decode(),)).fetchall()
+        return texts
 
     def write(self, connection: sqlite3.Connection, rows: Iterable[tuple[Any, ...]]) -> None:
         """Append rows of `rows.standing_row`, after `catch_up`."""
@@ -74,7 +74,7 @@ class StandingLog:
             self._remember(fingerprint, number)
 
     def move(self, connection: sqlite3.Connection) -> bool:
-        """Move a sixteenth of what waits, or delete some of what was moved; whether there is more to do."""
+        """Move a sixteenth of the log, or delete some moved standings; returns whether more is left to do."""
         self.catch_up(connection)
         if self._to_move:
             self._move_bucket(connection, self._to_move.pop())

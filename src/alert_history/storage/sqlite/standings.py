@@ -65,7 +65,7 @@ class SqliteStandings:
         return await self._connections.write(self._adopt, now, limit=limit)
 
     async def let_pass(self, now: datetime, *, stale_after: Mapping[str, int] | None, limit: int = 500) -> int:
-        """See `ports.Standings.let_pass`. Looks before it takes the write lock: mostly there is nothing."""
+        """See `ports.Standings.let_pass`. Looks before it takes the write lock, because mostly nothing is due."""
         if stale_after is None and not await self._connections.read(_is_due, now):
             return 0
         return await self._connections.write(self._let_pass, now, stale_after=stale_after, limit=limit)
@@ -94,7 +94,7 @@ class SqliteStandings:
         self._log.catch_up(connection)
         fingerprints = [row[0] for row in connection.execute(_UNCLAIMED, (limit,))]
         for fingerprint in fingerprints:
-            adopt_one(connection, fingerprint, self._log, now=now, rules=self._rules, router=self._router)
+            adopt_label_set(connection, fingerprint, self._log, now=now, rules=self._rules, router=self._router)
         return len(fingerprints)
 
     def _let_pass(
@@ -120,10 +120,12 @@ class SqliteStandings:
     def _leave(self, connection: sqlite3.Connection, left: Sequence[Left], *, now: datetime) -> int:
         self._log.catch_up(connection)
         decisions = []
-        for one in left:
-            known = known_with_first(connection, one.fingerprint, self._log, now=now)
+        for departure in left:
+            known = known_with_first(connection, departure.fingerprint, self._log, now=now)
             if known is not None and known.newest is not None:
-                decision = let_leave(one.fingerprint, known, now, sender=one.sender, missed_us=one.missed_us)
+                decision = let_leave(
+                    departure.fingerprint, known, now, sender=departure.sender, missed_us=departure.missed_us
+                )
                 if decision.events:
                     decisions.append(decision)
         write(connection, decisions, self._log, router=self._router)
@@ -147,7 +149,7 @@ def _is_due(connection: sqlite3.Connection, now: datetime) -> bool:
 def known_with_first(
     connection: sqlite3.Connection, fingerprint: str, log: StandingLog, *, now: datetime
 ) -> Known | None:
-    """What is known of a label set, with what was first said of its newest occurrence."""
+    """What is known of a label set, with the first sighting of its newest occurrence."""
     known = find_known(connection, [fingerprint], log).get(fingerprint)
     if known is None or known.newest is None or known.standing.newest_key_us is None:
         return known
@@ -165,7 +167,7 @@ def write(
     _insert(connection, events, queue, ids=ids)
 
 
-def adopt_one(
+def adopt_label_set(
     connection: sqlite3.Connection,
     fingerprint: str,
     log: StandingLog,
@@ -175,14 +177,14 @@ def adopt_one(
     router: Router | None,
     is_dry_run: bool = False,
 ) -> Decision | None:
-    """Make a standing of what is kept, or add it to the one that is there; None where nothing is."""
+    """Make a standing of the stored occurrences, or add them to the standing; None without any."""
     term = sql.fingerprint_term(fingerprint)
     rows = connection.execute(_OCCURRENCES, (term, fingerprint) * 2).fetchall()
     if not rows:
         return None
-    kept = [known_of(row, notified=sql.notified(connection, row)) for row in rows]
+    occurrences = [known_of(row, notified=sql.notified(connection, row)) for row in rows]
     known = find_known(connection, [fingerprint], log).get(fingerprint)
-    adoption = adopt(fingerprint, kept, rules=rules, now=now, known=None if known is None else known.standing)
+    adoption = adopt(fingerprint, occurrences, rules=rules, now=now, known=None if known is None else known.standing)
     if not is_dry_run:
         write(connection, [adoption.decision], log, router=router)
         joined = [(into, key, fingerprint) for key, into in adoption.joined.items()]

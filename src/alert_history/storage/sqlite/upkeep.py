@@ -25,11 +25,11 @@ _OLD_WORDS = """SELECT id, fingerprint,
     FROM classifications c WHERE id > ? AND id < ? ORDER BY id LIMIT ?"""
 _IS_KNOWN = "SELECT 1 FROM alert_terms WHERE alert_terms MATCH ? LIMIT 1"
 FORGET_TERMS = "INSERT INTO alert_terms (alert_terms, rowid, terms) VALUES ('delete', ?, ?)"
-"""Takes what was indexed, exactly: the index keeps no copy of it."""
+"""Takes exactly the terms that were indexed, because the index keeps no copy of them."""
 
 
 class SqliteUpkeep:
-    """See `ports.Upkeep`. Remembers how far the drops have read, so that survivors are not read again."""
+    """See `ports.Upkeep`. Remembers how far the drops have read, so they read a row that stays once."""
 
     prepare_every = timedelta(seconds=0.25)
     forgetting_share = 0.05
@@ -41,7 +41,7 @@ class SqliteUpkeep:
         self._read_words_up_to = ""
 
     async def prepare(self, now: datetime) -> None:  # noqa: ARG002  # the port's shape
-        """Move the write-ahead log into the file and merge the index of terms, rather than in somebody's commit.
+        """Move the write-ahead log into the file and merge the index of terms, so that no commit of ingest has to.
 
         Four small steps a second hold up a commit less than one large one: at 8 000 alerts/s the 99th percentile of
         the answers is 25 ms, where it was 120 ms with a step a second.
@@ -76,10 +76,10 @@ class SqliteUpkeep:
         connection.executemany("DELETE FROM alerts WHERE id = ?", ids)
         self._read_up_to = old[-1]["id"] if old else -1
         removed = len(old)
-        oldest_kept = lowest_uuid7(before)
-        removed += _delete(connection, "receipts", "id", "id < ?", oldest_kept)
-        removed += _delete(connection, "deliveries", "id", "id < ?", oldest_kept)
-        return removed + _delete(connection, "quarantine", "id", "id < ?", oldest_kept)
+        oldest_id = lowest_uuid7(before)
+        removed += _delete(connection, "receipts", "id", "id < ?", oldest_id)
+        removed += _delete(connection, "deliveries", "id", "id < ?", oldest_id)
+        return removed + _delete(connection, "quarantine", "id", "id < ?", oldest_id)
 
     def _drop_classifications(self, connection: sqlite3.Connection, id_limit: str) -> int:
         removed = _delete(connection, "audit", "id", "id < ?", id_limit)
@@ -93,20 +93,20 @@ class SqliteUpkeep:
 
 
 def _is_in_use(connection: sqlite3.Connection, row: Any) -> bool:
-    """Whether the newest word on a shape is a person's, or said of an alert that the history knows."""
+    """Whether a person gave the newest word on a shape, or the history knows its alert."""
     if row["is_correction"]:
         return True
     return connection.execute(_IS_KNOWN, (sql.fingerprint_term(row["fingerprint"]),)).fetchone() is not None
 
 
 def _merge_terms(connection: sqlite3.Connection) -> bool:
-    """Merge some pages of the index's runs; whether there was anything to merge (as FTS5 documents it: ≥ 2 changes)."""
+    """Merge some pages of the index; returns whether there were any (by the documentation of FTS5: ≥ 2 changes)."""
     before = connection.total_changes
     connection.execute("INSERT INTO alert_terms (alert_terms, rank) VALUES ('merge', ?)", (_MERGE_PAGES,))
     return connection.total_changes - before > 1
 
 
 def _delete(connection: sqlite3.Connection, table: str, key: str, condition: str, before: int | str) -> int:
-    """A step of deletes; the condition is on an indexed column."""
+    """Delete a bounded step of rows; the condition is on an indexed column."""
     some = f"SELECT {key} FROM {table} WHERE {condition} LIMIT {_STEP_ROWS}"
     return connection.execute(f"DELETE FROM {table} WHERE {key} IN ({some})", (before,)).rowcount

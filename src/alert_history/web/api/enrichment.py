@@ -32,7 +32,7 @@ Fingerprint = Annotated[str, Meta(pattern="^[0-9a-f]{16}$", description="16 hexa
 
 
 class EnrichmentModeAnswer(msgspec.Struct, frozen=True):
-    """`source` is `default` (ENRICHMENT_MODE) until somebody switches it, then `database`."""
+    """`source` is `default` (ENRICHMENT_MODE) until a person switches the mode, then `database`."""
 
     mode: Mode
     source: Literal["default", "database"]
@@ -41,7 +41,7 @@ class EnrichmentModeAnswer(msgspec.Struct, frozen=True):
 
 
 class EnrichmentModeBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The mode to switch to, on all replicas, until somebody switches it again."""
+    """The mode to switch to, on all replicas, until the next switch."""
 
     mode: Mode
     by: Name = _ANONYMOUS
@@ -183,7 +183,7 @@ class EnrichmentApi:
                 answer=EnrichmentModeAnswer,
                 tag=_TAG,
                 needs=Permission.READ,
-                description="What becomes of alerts before targets are told of them.",
+                description="What becomes of alerts before targets are notified.",
             ),
             Operation(
                 method="POST",

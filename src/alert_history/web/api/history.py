@@ -126,7 +126,7 @@ class HistoryApi:
             msgspec.structs.replace(search, path="/api/v1/alerts"),
             Operation(
                 path="/api/v1/alerts/{id}",
-                summary="One occurrence, and why whoever was told of it or not",
+                summary="One occurrence, and why each target was notified or not",
                 handle=self.find,
                 answer=TracedAlert,
                 tag=_TAG,
@@ -134,7 +134,7 @@ class HistoryApi:
                 parameters=OccurrenceParameters,
                 failures=(404, 503),
                 description="With its ledger: received, recorded, enriched, routed, delivered; each step with its time "
-                "and reason. Routing is told as it was decided then; deliveries as they stand now.",
+                "and reason. Routing is shown as it was decided then; deliveries as they stand now.",
                 moved="The id is of a double that was joined to another occurrence; it leads there",
             ),
             Operation(

@@ -21,9 +21,9 @@ _TAG = "Publishing"
 
 
 class TargetAnswer(msgspec.Struct, frozen=True):
-    """One target. `url` is masked; the counts are this process's since it started; `fault` says why it is not told.
+    """One target. `url` is masked; this process counts since it started; `fault` says why the target is not notified.
 
-    While targets can't be looked for, the last is `(discovery)`, and its `fault` says why.
+    While discovery fails, the last target is `(discovery)`, and its `fault` says why.
     """
 
     name: str
@@ -43,7 +43,7 @@ class TargetAnswer(msgspec.Struct, frozen=True):
 
 
 class ModeAnswer(msgspec.Struct, frozen=True):
-    """`intelligent` tells targets; `metrics_only` keeps history and tells nobody."""
+    """`intelligent` notifies targets; `metrics_only` keeps history and notifies no target."""
 
     mode: Literal["intelligent", "metrics_only"]
     targets_available: bool
@@ -131,7 +131,7 @@ class PublishingApi:
     def _target_operations(self) -> list[Operation]:
         return [
             _get("/publishing/targets", "Targets and how they fare", self.targets, list[TargetAnswer]),
-            _get("/publishing/mode", "Whether anybody is told", self.mode, ModeAnswer),
+            _get("/publishing/mode", "Whether targets are notified", self.mode, ModeAnswer),
             _get("/publishing/stats", "Totals over all targets", self.stats, StatsAnswer, failures=(503,)),
             Operation(
                 path="/publishing/targets/refresh",

@@ -1,4 +1,4 @@
-"""Routes over HTTP: which are in force, and who would be told of an alert, and why or why not."""
+"""Routes over HTTP: the routes in force, which targets would be notified of an alert, and why or why not."""
 
 from datetime import datetime
 from typing import Annotated, Literal
@@ -72,7 +72,7 @@ class ExplainParameters(msgspec.Struct, frozen=True):
 
 
 class TargetExplained(msgspec.Struct, frozen=True):
-    """Whether a target would be told, from when on (null: at once), by which route, and why or why not."""
+    """Whether a target would be notified, from when on (null: at once), by which route, and why or why not."""
 
     target: str
     is_told: bool
@@ -82,7 +82,7 @@ class TargetExplained(msgspec.Struct, frozen=True):
 
 
 class ExplainAnswer(msgspec.Struct, frozen=True):
-    """Who would be told. `routes` are those that take the alert; `reason` says why nobody is told anything at all."""
+    """Which targets would be notified. `routes` take the alert; `reason` says why no target can be notified at all."""
 
     labels: dict[str, str]
     annotations: dict[str, str]
@@ -115,7 +115,7 @@ class RoutingApi:
             ),
             Operation(
                 path="/publishing/explain",
-                summary="Who would be told of an alert, and why or why not",
+                summary="Which targets would be notified of an alert, and why or why not",
                 handle=self.explain,
                 answer=ExplainAnswer,
                 tag=_TAG,

@@ -233,12 +233,12 @@ async def _answer(send: Send, *, scope: Scope, group: AlertGroup, outcome: Outco
 
 
 def _refusals(group: AlertGroup, outcome: Outcome, *, request_id: str) -> Problem:
-    kept = outcome.received - outcome.quarantined
+    accepted = outcome.received - outcome.quarantined
     answer = problem(
         "invalid-alerts",
         title="Some alerts are invalid",
         status=400,
-        detail=f"{len(group.refused)} of {outcome.received} refused, {kept} kept: {group.refused[0].reason}",
+        detail=f"{len(group.refused)} of {outcome.received} refused, {accepted} kept: {group.refused[0].reason}",
         request_id=request_id,
     )
     shown = [{"position": refused.position, "reason": refused.reason} for refused in group.refused[:_SHOWN_REFUSALS]]
