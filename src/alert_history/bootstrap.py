@@ -184,7 +184,7 @@ def _make_preparation(publisher: Publisher) -> "Preparation":
     """Imported when needed."""
     from alert_history.targets.preparation import Preparation
 
-    return Preparation(publisher.found)
+    return Preparation(publisher.take_up)
 
 
 def _policy_of(settings: Settings) -> EnrichmentPolicy:

@@ -211,17 +211,17 @@ def _common(format_: RowFormat, shape: Shape, data: bytes, wanted: set[Row]) -> 
 async def _chunks(store: Archivable, shape: Shape, *, before: datetime, limit: int) -> AsyncIterator[list[Entry]]:
     """What is to be archived, oldest first, in chunks of one day and of bounded size."""
     chunk: list[Entry] = []
-    held_bytes = 0
+    chunk_bytes = 0
     after: Row | None = None
     while True:
         page, after = await store.take(shape, before=before, after=after)
         for entry in page:
-            is_full = len(chunk) >= limit or held_bytes >= CHUNK_BYTES
+            is_full = len(chunk) >= limit or chunk_bytes >= CHUNK_BYTES
             if chunk and (is_full or shape.day(entry.row) != shape.day(chunk[0].row)):
                 yield chunk
-                chunk, held_bytes = [], 0
+                chunk, chunk_bytes = [], 0
             chunk.append(entry)
-            held_bytes += weight(entry)
+            chunk_bytes += weight(entry)
         if after is None:
             break
     if chunk:

@@ -17,7 +17,7 @@ class Breaker:
         self._clock = clock
         self._in_a_row = 0
         self._open_until: datetime | None = None
-        self._is_told = False  # when to come back
+        self._has_return_time = False
         self._reason = ""
 
     @property
@@ -34,13 +34,13 @@ class Breaker:
 
     def is_over_by(self, deadline: datetime) -> bool:
         """Whether who failed said himself when to come back, and that is before the deadline."""
-        return self._is_told and self._open_until is not None and self._open_until < deadline
+        return self._has_return_time and self._open_until is not None and self._open_until < deadline
 
     def failed(self, reason: str, *, after_seconds: float | None) -> None:
         """A call failed; `after_seconds` is when it said to come back."""
         self._in_a_row += 1
         self._reason = reason
-        self._is_told = after_seconds is not None
+        self._has_return_time = after_seconds is not None
         if after_seconds is not None:
             self._open_until = self._clock() + timedelta(seconds=after_seconds)
         elif self._in_a_row >= self._failures:

@@ -29,7 +29,7 @@ class Classified(msgspec.Struct, frozen=True):
 
     alert: StoredAlert
     shape: str
-    said: list[KeptVerdict]
+    verdicts: list[KeptVerdict]
 
 
 class Alike(msgspec.Struct, frozen=True):
@@ -45,7 +45,7 @@ class Alike(msgspec.Struct, frozen=True):
 class Entry(msgspec.Struct, frozen=True):
     """The newest word on a shape, and its alerts: none if history has forgotten the one it was said of."""
 
-    kept: KeptVerdict
+    verdict: KeptVerdict
     alert: StoredAlert | None
     alike: Alike
 
@@ -87,7 +87,7 @@ class Classifying:
         self._clock = clock
 
     async def find(self, fingerprint: str) -> Classified:
-        """What is known of an alert; `said` is empty if it was never classified."""
+        """What is known of an alert; `verdicts` is empty if it was never classified."""
         alert = await self._alert(fingerprint)
         shape = shape_of(alert.labels)
         return Classified(alert, shape, await self._store.classification_history.history(shape, limit=_HISTORY))
@@ -96,59 +96,60 @@ class Classifying:
         """The alerts of the same shape as this one, itself among them."""
         shape = shape_of(alert.labels)
         page = await self._history.page(HistoryFilter(alertname=alert.alertname), PageRequest(limit=_LOOKED_AT))
-        found = {alert.fingerprint: alert}
-        for one in page.alerts:
-            if shape_of(one.labels) == shape:
-                found.setdefault(one.fingerprint, one)
-        newest_first = sorted(found.values(), key=lambda one: one.timestamp, reverse=True)
+        newest = {alert.fingerprint: alert}
+        for occurrence in page.alerts:
+            if shape_of(occurrence.labels) == shape:
+                newest.setdefault(occurrence.fingerprint, occurrence)
+        newest_first = sorted(newest.values(), key=lambda occurrence: occurrence.timestamp, reverse=True)
         return Alike(newest_first, is_whole=page.next_cursor is None)
 
     async def newest(self, *, limit: int, severity: Severity | None = None) -> list[Entry]:
         """The newest classifications of any shape, newest first, one a shape."""
-        kept = await self._store.classification_history.recent(limit=limit, severity=severity)
-        return [await self._entry(one) for one in kept]
+        verdicts = await self._store.classification_history.recent(limit=limit, severity=severity)
+        return [await self._entry(verdict) for verdict in verdicts]
 
-    async def _entry(self, kept: KeptVerdict) -> Entry:
+    async def _entry(self, verdict: KeptVerdict) -> Entry:
         try:
-            alert = await self._alert(kept.fingerprint)
+            alert = await self._alert(verdict.fingerprint)
         except NotFound:
-            return Entry(kept, None, Alike([], is_whole=True))
-        return Entry(kept, alert, await self.alike(alert))
+            return Entry(verdict, None, Alike([], is_whole=True))
+        return Entry(verdict, alert, await self.alike(alert))
 
     async def classify(self, fingerprint: str, *, force: bool) -> Classified:
         """Classify it now; without `force` what is known and not too old will do. What a person said always does.
 
         Raises Retryable: not reached, over its rate or over budget. Raises Rejected: no sensible answer.
         """
-        found = await self.find(fingerprint)
+        classified = await self.find(fingerprint)
+        alert, shape = classified.alert, classified.shape
         since = self._clock() - self._enrichment.policy.serves_for
-        known = await self._store.classifications.newest([found.shape], since=since)
-        if found.shape in known and (not force or known[found.shape].verdict.classification.source == "person"):
-            return found
-        alert = found.alert
-        case = Case(found.shape, fingerprint, alert.labels, alert.annotations, alert.starts_at)
-        kept = await self._enrichment.classify(case)
-        return msgspec.structs.replace(found, said=[kept, *(one for one in found.said if one.id != kept.id)])
+        known = await self._store.classifications.newest([shape], since=since)
+        if shape in known and (not force or known[shape].verdict.classification.source == "person"):
+            return classified
+        case = Case(shape, fingerprint, alert.labels, alert.annotations, alert.starts_at)
+        newest = await self._enrichment.classify(case)
+        earlier = (verdict for verdict in classified.verdicts if verdict.id != newest.id)
+        return msgspec.structs.replace(classified, verdicts=[newest, *earlier])
 
     async def correct(self, fingerprint: str, correction: Correction) -> Classified:
         """Keep what a person says; it serves all alerts of the shape from now on, and never ages."""
-        found = await self.find(fingerprint)
+        classified = await self.find(fingerprint)
         now = self._clock()
-        before = found.said[0].verdict.classification if found.said else None
-        told = _corrected(before, correction, now=now)
-        kept = KeptVerdict(self._make_id(now), found.shape, fingerprint, Verdict(told))
-        await self._store.classifications.keep([kept], now=now)
-        self._enrichment.learn(kept)
+        before = classified.verdicts[0].verdict.classification if classified.verdicts else None
+        classification = _corrected(before, correction, now=now)
+        verdict = KeptVerdict(self._make_id(now), classified.shape, fingerprint, Verdict(classification))
+        await self._store.classifications.keep([verdict], now=now)
+        self._enrichment.learn(verdict)
         detail = {
             "fingerprint": fingerprint,
-            "shape": found.shape,
-            "classification": kept.id,
+            "shape": classified.shape,
+            "classification": verdict.id,
             "from": None if before is None else before.severity,
             "to": correction.severity,
             "comment": correction.comment,
         }
         await self._store.audit.note("classification_corrected", actor=correction.by, detail=detail, now=now)
-        return msgspec.structs.replace(found, said=[kept, *found.said])
+        return msgspec.structs.replace(classified, verdicts=[verdict, *classified.verdicts])
 
     async def figures(self, *, since: datetime, until: datetime) -> Figures:
         """What was classified in that span, and what was spent since it began and today (UTC)."""

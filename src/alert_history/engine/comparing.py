@@ -106,7 +106,7 @@ class Comparison:
         self._homes: list[Counter[str]] = [Counter() for _ in heard]
         self._others: dict[str, list[OpenLabelSet]] = defaultdict(list)
         self._lacked: Answers = {}
-        self._held: dict[str, list[tuple[str, str]]] = defaultdict(list)
+        self._label_sets: dict[str, list[tuple[str, str]]] = defaultdict(list)
         self._listed = {name for voice in heard for listing in voice.listings for name in listing.listed}
 
     def take(self, page: Iterable[OpenLabelSet]) -> None:
@@ -134,10 +134,10 @@ class Comparison:
             homes.update(split_scope(place)[1] for place in places.values() if place is not None)
             home = homes.most_common(1)[0][0] if homes else self._scope(voice.asked)
             for name, place in places.items():
-                kept_as = place or self._place(voice, name, home)
-                if kept_as is not None:
-                    self.strange.discard(kept_as)
-                    answers.setdefault(kept_as, []).extend(voice.answers(name, ""))
+                scoped_name = place or self._place(voice, name, home)
+                if scoped_name is not None:
+                    self.strange.discard(scoped_name)
+                    answers.setdefault(scoped_name, []).extend(voice.answers(name, ""))
         return _in_order(answers)
 
     def lacked(self, witnesses: Witnesses) -> Answers:
@@ -147,9 +147,9 @@ class Comparison:
             if voice.asked.kind != "witness":
                 continue
             cluster = witnesses.of(voice.asked.sender)
-            for sender, held in self._held.items():
+            for sender, label_sets in self._label_sets.items():
                 if witnesses.of(sender) == cluster:
-                    for name, alertname in held:
+                    for name, alertname in label_sets:
                         self.strange.discard(name)
                         answers.setdefault(name, []).extend(_ending(voice, name, alertname))
         return _in_order(answers)
@@ -180,7 +180,7 @@ class Comparison:
         firing = label_set.standing.firing
         claims = [] if firing is None else [claim for claim in firing.claims if not claim.is_first_hand]
         for claim in claims:
-            self._held[claim.sender].append((label_set.fingerprint, label_set.alertname))
+            self._label_sets[claim.sender].append((label_set.fingerprint, label_set.alertname))
 
     def _place_of_peers(self, voice: Voice, fingerprint: str) -> str | None:
         """Under which fingerprint another witness claims what it lists, with the same start: then they are peers."""

@@ -169,12 +169,12 @@ class Enrichment:
             verdicts = await self.questions.ask([await self._with_past(case)])
             if verdicts[0] is None:
                 raise Rejected(f"{self.enricher.name} gave no answer for it")
-            verdict = self._kept(case, verdicts[0])
+            verdict = self._kept_verdict(case, verdicts[0])
             if corrected := await self._corrected([case.shape]):
                 return corrected[case.shape]
             await self._store.keep([verdict], now=self._clock())
         finally:
-            self.questions.kept([case])
+            self.questions.release([case])
         self.learn(verdict)
         return verdict
 
@@ -273,7 +273,7 @@ class Enrichment:
         except Exception:  # noqa: BLE001  # an enricher's bug must not end the service that records
             _log.exception("classification_failed")
         finally:
-            self.questions.kept(cases)
+            self.questions.release(cases)
             for shape in shapes:
                 self._waiting.pop(shape, None)
             self._switchboard.say(Classified())
@@ -299,7 +299,7 @@ class Enrichment:
 
     async def _keep(self, cases: Sequence[Case], verdicts: Sequence[Verdict | None]) -> None:
         now = self._clock()
-        answers = [self._kept(case, verdict) for case, verdict in zip(cases, verdicts, strict=True) if verdict]
+        answers = [self._kept_verdict(case, verdict) for case, verdict in zip(cases, verdicts, strict=True) if verdict]
         if corrected := await self._corrected([verdict.shape for verdict in answers]):
             await self._follow_up_known(corrected)
             answers = [verdict for verdict in answers if verdict.shape not in corrected]
@@ -326,7 +326,7 @@ class Enrichment:
             _log.warning("past_unknown", reason=str(error))
             return case
 
-    def _kept(self, case: Case, verdict: Verdict) -> KeptVerdict:
+    def _kept_verdict(self, case: Case, verdict: Verdict) -> KeptVerdict:
         return KeptVerdict(self._make_id(self._clock()), case.shape, case.fingerprint, verdict)
 
 

@@ -93,18 +93,18 @@ async def follow_checks(checks: Callable[[], Awaitable[dict[str, str]]], observe
     shown: set[str] = set()
 
     async def look() -> None:
-        found = await checks()
-        shown.update(found)
+        states = await checks()
+        shown.update(states)
         for name in shown:
-            observer.checked(name, is_ok=found.get(name, "ok") == "ok")
+            observer.checked(name, is_ok=states.get(name, "ok") == "ok")
 
     await _every(_CHECK_SECONDS, look)
 
 
-def _depth(held: QueueDepth | None, now: datetime) -> tuple[int, float]:
-    if held is None:
+def _depth(queue: QueueDepth | None, now: datetime) -> tuple[int, float]:
+    if queue is None:
         return 0, 0.0
-    return held.waiting, max(0.0, (now - held.oldest).total_seconds())
+    return queue.waiting, max(0.0, (now - queue.oldest).total_seconds())
 
 
 async def _every(seconds: float, measure: Callable[[], Awaitable[None]]) -> None:

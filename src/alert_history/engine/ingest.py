@@ -118,21 +118,21 @@ class Ingest:
             while self._queue:
                 await self._start_batch()
         while self._under_way:
-            await self._one_is_done()
+            await self._wait_for_batch()
 
     async def _start_batch(self) -> None:
         """Start the next batch once there is room for it and nobody is busy with its alerts."""
         while len(self._under_way) >= _BATCHES_AT_ONCE:
-            await self._one_is_done()
+            await self._wait_for_batch()
         batch = self._take()
         if not batch:
             return
         fingerprints = _fingerprints(batch)
         while any(not fingerprints.isdisjoint(busy) for busy in self._under_way.values()):
-            await self._one_is_done()
+            await self._wait_for_batch()
         self._under_way[asyncio.create_task(self._settle(batch))] = fingerprints
 
-    async def _one_is_done(self) -> None:
+    async def _wait_for_batch(self) -> None:
         done, _ = await asyncio.wait(self._under_way, return_when=asyncio.FIRST_COMPLETED)
         for task in done:
             del self._under_way[task]
@@ -185,10 +185,10 @@ class Ingest:
             raise StorageUnavailable(f"no commit within {_COMMIT_SECONDS} s") from None
         finally:
             self._switchboard.say(Committed(receipts, outcomes, perf_counter() - begin, self._pending_bytes))
-        self._say_what_was_kept(receipts, outcomes)
+        self._say_events(receipts, outcomes)
         return outcomes
 
-    def _say_what_was_kept(self, receipts: Sequence[Receipt], outcomes: Sequence[Outcome]) -> None:
+    def _say_events(self, receipts: Sequence[Receipt], outcomes: Sequence[Outcome]) -> None:
         for receipt in receipts:
             self._switchboard.say(ReceiptKept(receipt))
         if targets := frozenset[str]().union(*(outcome.targets for outcome in outcomes)):

@@ -251,8 +251,8 @@ def _line(delivery: StoredDelivery, routing: Routing, *, known: Sequence[StoredD
 def _fate(delivery: StoredDelivery, log: Sequence[Attempt], *, routing: Routing, now: datetime) -> Fate:
     if delivery.state == "superseded" and log and log[-1].outcome == "withheld":
         return "withheld"
-    held_until = routing.due_at.get(delivery.target)
-    if delivery.state == "pending" and held_until is not None and now < held_until:
+    quiet_until = routing.due_at.get(delivery.target)
+    if delivery.state == "pending" and quiet_until is not None and now < quiet_until:
         return "held"
     return delivery.state
 

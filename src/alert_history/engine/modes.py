@@ -28,7 +28,7 @@ class ModeState(msgspec.Struct, frozen=True):
     switched_by: str | None = None
 
 
-class _Kept(msgspec.Struct, frozen=True):
+class _Switch(msgspec.Struct, frozen=True):
     mode: Mode
     at: datetime
     by: str
@@ -77,14 +77,14 @@ class Modes:
         """Take it up now."""
         value = await self._settings.read(_SETTING)
         if value is not None:
-            kept = msgspec.convert(value, _Kept)
-            self._take_up(ModeState(kept.mode, "database", kept.at, kept.by))
+            switch = msgspec.convert(value, _Switch)
+            self._take_up(ModeState(switch.mode, "database", switch.at, switch.by))
 
     async def switch(self, mode: Mode, *, by: str) -> ModeState:
         """For all replicas, from now on. Raises StorageUnavailable: nothing was switched."""
         await self.refresh()
         was, now = self.state.mode, self._clock()
-        await self._settings.write(_SETTING, msgspec.to_builtins(_Kept(mode, now, by)))
+        await self._settings.write(_SETTING, msgspec.to_builtins(_Switch(mode, now, by)))
         self._take_up(ModeState(mode, "database", now, by))
         if was != mode:
             self._switchboard.say(ModeSwitched(was, mode))

@@ -23,7 +23,7 @@ MakeTarget = Callable[[TargetSpec], Target]
 
 
 class Publisher:
-    """All targets and their workers. `found` is what discovery calls; `router` decides by what it found."""
+    """All targets and their workers. Discovery calls `take_up`; `router` decides by the same targets."""
 
     def __init__(
         self,
@@ -63,7 +63,7 @@ class Publisher:
         worker = self._worker(name)
         return worker is not None and worker.target.takes_follow_ups
 
-    def found(self, specs: Sequence[TargetSpec]) -> None:
+    def take_up(self, specs: Sequence[TargetSpec]) -> None:
         """Take these as all the targets there are: start, replace and stop workers. Needs a running loop."""
         wanted: dict[str, TargetSpec] = {}
         for spec in specs:

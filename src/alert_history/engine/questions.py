@@ -65,7 +65,7 @@ class Questions:
         self._under_way: dict[str, int] = {}  # cases of a call whose usage is not kept yet, by its first shape
 
     async def ask(self, cases: Sequence[Case]) -> list[Verdict | None]:
-        """One call within budget, breaker and timeout, to be followed by `kept`. Raises Retryable or Rejected."""
+        """One call within budget, breaker and timeout, to be followed by `release`. Raises Retryable or Rejected."""
         if (reason := self.breaker.reason) is not None:
             raise Retryable(reason, after_seconds=self.breaker.seconds_left)
         await self._reserve(cases)
@@ -73,13 +73,13 @@ class Questions:
         try:
             verdicts = await self._asked(cases)
         except AlertHistoryError:
-            self.kept(cases)
+            self.release(cases)
             raise
         finally:
             await self._account()
         self.breaker.succeeded()
         self._count(verdicts, perf_counter() - begin)
-        return [verdict and _held_against(case.past, verdict) for case, verdict in zip(cases, verdicts, strict=True)]
+        return [verdict and _with_history(case.past, verdict) for case, verdict in zip(cases, verdicts, strict=True)]
 
     async def _asked(self, cases: Sequence[Case]) -> list[Verdict | None]:
         """What the enricher says within its time. Raises Retryable or Rejected, which are counted."""
@@ -136,12 +136,12 @@ class Questions:
                 usage: Usage = verdict.usage
                 self._observer.spent(usage.prompt_tokens, usage.completion_tokens, usage.cost_usd)
 
-    def kept(self, cases: Sequence[Case]) -> None:
+    def release(self, cases: Sequence[Case]) -> None:
         """What the call used is kept, or will not be: nothing is reserved for it any more."""
         self._under_way.pop(cases[0].shape, None)
 
 
-def _held_against(past: Past, verdict: Verdict) -> Verdict:
+def _with_history(past: Past, verdict: Verdict) -> Verdict:
     """The verdict, with what the history says by itself: no enricher's own word on that counts."""
     classification = msgspec.structs.replace(verdict.classification, is_noise_by_history=supports_noise(past))
     return msgspec.structs.replace(verdict, classification=classification)

@@ -204,8 +204,8 @@ class Reconcile:
         lasts = 2 * self._interval + _TURN_LASTS
         is_ours = await self._store.reconciling.take_turn(self._holder, self._clock(), lasts=lasts)
         if not is_ours:
-            kept = await self._store.settings.read(_SETTING)
-            self._show({} if kept is None else msgspec.convert(kept, dict[str, OriginState]))
+            value = await self._store.settings.read(_SETTING)
+            self._show({} if value is None else msgspec.convert(value, dict[str, OriginState]))
             return None
         recorder = self._store.recorder
         recorder.take_up_witnesses(recorder.witnesses.merged(self._asking.origins.witnesses()))

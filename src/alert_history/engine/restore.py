@@ -66,7 +66,7 @@ class Restorer:
         StorageUnavailable, ArchiveFault.
         """
         paths = {shape: await self._paths(shape, start=start, end=end) for shape in (*SHAPES, BODIES)}
-        days = [day for found in paths.values() for day in found]
+        days = [day for by_day in paths.values() for day in by_day]
         if not days:
             raise NotFound("the archive holds nothing of that time")
         await self._make_time(min(days), retention=retention, keep=keep)
@@ -75,9 +75,9 @@ class Restorer:
         }
         counts = {}
         async with self._store.alone():
-            for shape, found in paths.items():
-                if found:
-                    counts[shape.name] = await self._restore(shape, found, start=start, end=end)
+            for shape, by_day in paths.items():
+                if by_day:
+                    counts[shape.name] = await self._restore(shape, by_day, start=start, end=end)
         _log.info("restored", **{name: new for name, (new, _) in counts.items()})
         return counts
 

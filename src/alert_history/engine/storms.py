@@ -31,13 +31,13 @@ class Storms:
         if self._most is None:
             return []
         room: dict[str, int] = {}
-        found: list[str] = []
+        shapes: list[str] = []
         for case in cases:
             name = rule_of(case)
             left = room[name] = room.get(name, self._room(name, now)) - 1
             if left < 0:
-                found.append(case.shape)
-        return found
+                shapes.append(case.shape)
+        return shapes
 
     def ask(self, cases: Iterable[Case], now: datetime) -> None:
         """These are asked about."""

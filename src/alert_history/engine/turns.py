@@ -51,7 +51,7 @@ class Turns:
             raise
 
     def _pass_on(self) -> None:
-        self._waiting = [one for one in self._waiting if not one.turn.done()]  # without those who gave up
+        self._waiting = [waiting for waiting in self._waiting if not waiting.turn.done()]  # without those who gave up
         if not self._waiting:
             self._is_held = False
             return
@@ -63,4 +63,4 @@ class Turns:
         longest = self._waiting[0]
         if self._clock() - longest.since_seconds >= PATIENCE_SECONDS:
             return longest
-        return max(self._waiting, key=lambda one: one.priority)
+        return max(self._waiting, key=lambda waiting: waiting.priority)

@@ -39,14 +39,14 @@ class Hold(msgspec.Struct, frozen=True):
     @classmethod
     async def read(cls, settings: StoredSettings, now: datetime) -> Self | None:
         """The hold that is in force, if one is."""
-        kept = await settings.read(_HOLD_SETTING)
-        hold = None if kept is None else msgspec.convert(kept, cls)
+        value = await settings.read(_HOLD_SETTING)
+        hold = None if value is None else msgspec.convert(value, cls)
         return hold if hold is not None and now < hold.until else None
 
     async def widen(self, settings: StoredSettings, now: datetime) -> None:
         """Put it in force; what one holds already that is in force stays held."""
-        held = await Hold.read(settings, now) or self
-        wide = Hold(since=min(self.since, held.since), until=max(self.until, held.until))
+        hold = await Hold.read(settings, now) or self
+        wide = Hold(since=min(self.since, hold.since), until=max(self.until, hold.until))
         await settings.write(_HOLD_SETTING, msgspec.to_builtins(wide))
 
 

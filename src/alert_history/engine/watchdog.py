@@ -60,10 +60,10 @@ class Watchdog:
 
         Two replicas that write at once lose one of the two times for a minute, until it is written again.
         """
-        kept = msgspec.convert(await self._settings.read(_SETTING) or {}, _Times)
-        for source, at in kept.items():
+        times = msgspec.convert(await self._settings.read(_SETTING) or {}, _Times)
+        for source, at in times.items():
             self.heard(source, at)
-        if any(source not in kept or at - kept[source] >= _WRITE_EVERY for source, at in self._heard.items()):
+        if any(source not in times or at - times[source] >= _WRITE_EVERY for source, at in self._heard.items()):
             await self._settings.write(_SETTING, {name: at.isoformat() for name, at in self._heard.items()})
 
     def show(self) -> None:

@@ -33,8 +33,8 @@ class KnownWitnesses:
 
     async def refresh(self, *, is_writing: bool = True) -> None:
         """Take up what others have learnt, and keep what this replica has, unless it is not to write."""
-        kept = await self._settings.read(_SETTING)
-        known = Witnesses() if kept is None else msgspec.convert(kept, Witnesses)
+        value = await self._settings.read(_SETTING)
+        known = Witnesses() if value is None else msgspec.convert(value, Witnesses)
         self._recorder.take_up_witnesses(known.merged(self._recorder.witnesses))
         if is_writing and self._recorder.witnesses != known:
             await self._settings.write(_SETTING, msgspec.to_builtins(self._recorder.witnesses))

@@ -309,7 +309,7 @@ class EnrichmentApi:
         return ModelsAnswer(models, None if offered is None else [name[:_NAME] for name in offered[:_MOST_LISTED]])
 
     async def _answer(self, classified: Classified) -> ClassificationAnswer:
-        entries = [_entry(verdict) for verdict in classified.said]
+        entries = [_entry(verdict) for verdict in classified.verdicts]
         newest = entries[0].classification if entries else None
         alike = await self._classifying.alike(classified.alert)
         return ClassificationAnswer(
