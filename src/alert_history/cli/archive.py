@@ -118,10 +118,10 @@ async def _restore(
 
 def _sentence(manifest: Manifest, table: str) -> str:
     """What became of one table."""
-    removed, left, found = (count.get(table, 0) for count in (manifest.removed, manifest.left, manifest.found))
-    notes = [f"{found:,} were archived before" if found else "", f"{left:,} changed meanwhile and stay" if left else ""]
-    said = "; ".join(note for note in notes if note)
-    return f"{table}: {removed:,} moved" + (f" ({said})" if said else "")
+    removed, left, known = (count.get(table, 0) for count in (manifest.removed, manifest.left, manifest.found))
+    notes = [f"{known:,} were archived before" if known else "", f"{left:,} changed meanwhile and stay" if left else ""]
+    remark = "; ".join(note for note in notes if note)
+    return f"{table}: {removed:,} moved" + (f" ({remark})" if remark else "")
 
 
 def _shown(place: str) -> str:

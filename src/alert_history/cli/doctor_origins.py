@@ -39,13 +39,13 @@ def _judge(asked: Asked) -> list[Finding]:
         Finding("origins", "fault", f"{source}: {fault}", _ADVICE[source.partition("/")[0]])
         for source, fault in sorted(asked.faults.items())
     ]
-    found = []
+    findings = []
     for listing in asked.listings:
         text = f"{listing.asked.source} lists {len(listing.listed)} alerts"
         if listing.hindrance is None:
-            found.append(Finding("origins", "ok", text))
+            findings.append(Finding("origins", "ok", text))
         else:
-            found.append(
+            findings.append(
                 Finding("origins", "note", f"{text}, and only confirms: {listing.hindrance}", "mend what it names")
             )
-    return [*faults, *found]
+    return [*faults, *findings]

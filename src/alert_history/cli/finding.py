@@ -10,5 +10,5 @@ class Finding(NamedTuple):
 
     subject: str
     state: State
-    found: str
+    observation: str
     advice: str = ""

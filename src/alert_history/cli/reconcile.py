@@ -11,8 +11,8 @@ from rich.table import Table
 
 from alert_history.bootstrap import rules_of, utc_now
 from alert_history.cli.console import cell, error_console, output_console, print_error, print_line
+from alert_history.cli.router import look_for_router
 from alert_history.cli.store import require, using_store
-from alert_history.cli.telling import look_for_router
 from alert_history.config import Settings, load_settings
 from alert_history.domain.correcting import Correction
 from alert_history.engine.asking import Asked, Asking, Origins

@@ -93,10 +93,12 @@ def _url(to: str, body: bytes) -> str:
 def _is_from_prometheus(body: bytes) -> bool:
     """Whether it is an array of alerts. What is no JSON is posted all the same: the service says what is wrong."""
     try:
-        said = msgspec.json.decode(body)
+        document = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return False
-    return isinstance(said, list) and bool(said) and isinstance(said[0], dict) and "labels" in said[0]
+    if not isinstance(document, list) or not document:
+        return False
+    return isinstance(document[0], dict) and "labels" in document[0]
 
 
 def _post(client: httpx.Client, url: str, *, body: bytes) -> httpx.Response:
@@ -127,22 +129,22 @@ def _retry_after(answer: httpx.Response) -> float:
 
 def _detail(answer: httpx.Response) -> str:
     """What a problem says of itself, or the start of any other answer."""
-    said = _json_object(answer)
-    detail = said.get("detail") or said.get("title") or answer.text
+    problem = _json_object(answer)
+    detail = problem.get("detail") or problem.get("title") or answer.text
     return " ".join(str(detail).split())[:_SHOWN_CHARACTERS] or answer.reason_phrase
 
 
 def _receipt(answer: httpx.Response) -> str:
-    said = _json_object(answer)
-    if "receipt_id" not in said:
+    receipt = _json_object(answer)
+    if "receipt_id" not in receipt:
         return f"{answer.status_code} {answer.reason_phrase}"
-    counts = ", ".join(f"{said.get(name, 0)} {name}" for name in ("received", "stored", "repeated", "quarantined"))
-    return f"{counts} (receipt {said['receipt_id']})"
+    counts = ", ".join(f"{receipt.get(name, 0)} {name}" for name in ("received", "stored", "repeated", "quarantined"))
+    return f"{counts} (receipt {receipt['receipt_id']})"
 
 
 def _json_object(answer: httpx.Response) -> dict[str, Any]:
     try:
-        said = answer.json()
+        document = answer.json()
     except ValueError:
         return {}
-    return said if isinstance(said, dict) else {}
+    return document if isinstance(document, dict) else {}
