@@ -1,4 +1,4 @@
-"""Classifications as people ask for them: what is known of an alert, a new answer now, a correction, the figures."""
+"""Classifications as people ask for them: an alert's verdicts, a new answer now, a correction, the figures."""
 
 from datetime import datetime
 
@@ -25,7 +25,7 @@ _LOOKED_AT = 100  # occurrences of one alertname, to find the alerts of a shape 
 
 
 class Classified(msgspec.Struct, frozen=True):
-    """An alert (its newest occurrence), its shape, and all that was said of that, newest first."""
+    """An alert (its newest occurrence), its shape, and all verdicts on that shape, newest first."""
 
     alert: StoredAlert
     shape: str
@@ -35,7 +35,7 @@ class Classified(msgspec.Struct, frozen=True):
 class Alike(msgspec.Struct, frozen=True):
     """The alerts of a shape, each by its newest occurrence, newest first.
 
-    They are looked for among the newest hundred occurrences of their alertname; there may be more if not `is_whole`.
+    They come from the newest hundred occurrences of their alertname; where `is_whole` is false, there may be more.
     """
 
     alerts: list[StoredAlert]
@@ -43,7 +43,7 @@ class Alike(msgspec.Struct, frozen=True):
 
 
 class Entry(msgspec.Struct, frozen=True):
-    """The newest word on a shape, and its alerts: none if history has forgotten the one it was said of."""
+    """The newest verdict on a shape, and its alerts: none if history has forgotten the alert that was classified."""
 
     verdict: KeptVerdict
     alert: StoredAlert | None
@@ -51,7 +51,7 @@ class Entry(msgspec.Struct, frozen=True):
 
 
 class Correction(msgspec.Struct, frozen=True):
-    """What a person says instead; what is None stays as it was."""
+    """What a person says instead; a field that is None stays as it was."""
 
     severity: Severity
     by: str
@@ -61,7 +61,7 @@ class Correction(msgspec.Struct, frozen=True):
 
 
 class Figures(msgspec.Struct, frozen=True):
-    """What was classified in a span, what it used, and how often people agreed."""
+    """How much was classified in a span, what that used, and how often people agreed."""
 
     counts: list[ClassifiedCount]
     spent: Spent
@@ -70,7 +70,7 @@ class Figures(msgspec.Struct, frozen=True):
 
 
 class Classifying:
-    """Every call may raise StorageUnavailable; those that name an alert raise NotFound."""
+    """Classifies on demand. Every call may raise StorageUnavailable; a call that names an alert may raise NotFound."""
 
     def __init__(
         self,
@@ -87,7 +87,7 @@ class Classifying:
         self._clock = clock
 
     async def find(self, fingerprint: str) -> Classified:
-        """What is known of an alert; `verdicts` is empty if it was never classified."""
+        """An alert with the verdicts on its shape; `verdicts` is empty if the shape was never classified."""
         alert = await self._alert(fingerprint)
         shape = shape_of(alert.labels)
         return Classified(alert, shape, await self._store.classification_history.history(shape, limit=_HISTORY))
@@ -116,9 +116,9 @@ class Classifying:
         return Entry(verdict, alert, await self.alike(alert))
 
     async def classify(self, fingerprint: str, *, force: bool) -> Classified:
-        """Classify it now; without `force` what is known and not too old will do. What a person said always does.
+        """Classify an alert now. Without `force`, a recent verdict is enough; a person's verdict is enough always.
 
-        Raises Retryable: not reached, over its rate or over budget. Raises Rejected: no sensible answer.
+        Raises Retryable: the enricher is away, over its rate or over budget. Raises Rejected: no sensible answer.
         """
         classified = await self.find(fingerprint)
         alert, shape = classified.alert, classified.shape
@@ -132,7 +132,7 @@ class Classifying:
         return msgspec.structs.replace(classified, verdicts=[newest, *earlier])
 
     async def correct(self, fingerprint: str, correction: Correction) -> Classified:
-        """Keep what a person says; it serves all alerts of the shape from now on, and never ages."""
+        """Store a person's correction; it serves all alerts of the shape from now on, and never ages."""
         classified = await self.find(fingerprint)
         now = self._clock()
         before = classified.verdicts[0].verdict.classification if classified.verdicts else None
@@ -152,7 +152,7 @@ class Classifying:
         return msgspec.structs.replace(classified, verdicts=[verdict, *classified.verdicts])
 
     async def figures(self, *, since: datetime, until: datetime) -> Figures:
-        """What was classified in that span, and what was spent since it began and today (UTC)."""
+        """How much was classified in that span, and what was spent since its begin and today (UTC)."""
         today = self._clock().replace(hour=0, minute=0, second=0, microsecond=0)
         return Figures(
             await self._store.classification_history.counts(since=since, until=until),
