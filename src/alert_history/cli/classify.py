@@ -1,4 +1,4 @@
-"""`alert-history classify`: what the configured model, or the rules, would say of a saved notification. A dry run."""
+"""`alert-history classify`: saved notifications, classified by the configured model or the rules. A dry run."""
 
 import asyncio
 import os
@@ -33,7 +33,7 @@ def classify(
     json: Annotated[bool, Parameter(negative="", help="One JSON object a line instead of a table.")] = False,
     history: Annotated[bool, Parameter(negative="", help="Take what DATABASE_URL knows of the alerts along.")] = False,
 ) -> int:
-    """Classify every alert in them; nothing is stored or sent to targets. Raises: ConfigurationError on wrong usage."""
+    """Classify every alert in the files, and only print the answers. Raises: ConfigurationError on wrong usage."""
     if not files:
         raise ConfigurationError(["classify needs a FILE, or - for standard input"])
     settings = load_settings(os.environ)
@@ -49,7 +49,7 @@ def classify(
 
 
 def _alerts(file: str, settings: Settings) -> Sequence[Alert]:
-    """Raises OSError, or ConfigurationError naming the payload that is none."""
+    """The alerts in a file. Raises OSError, or ConfigurationError with the name of a wrong payload."""
     alerts: list[Alert] = []
     for name, body in read_payloads(file):
         decode = decode_prometheus if body.lstrip()[:1] == b"[" else decode_webhook

@@ -94,7 +94,7 @@ def _examine_routes(settings: Settings) -> list[Finding]:
 
 
 async def _examine_targets(settings: Settings) -> list[Finding]:
-    """Nothing to say where nobody is to be told. No target is called: it would wake somebody."""
+    """No findings where the settings notify no target. No target is called, because a call would wake somebody."""
     look = await find_targets(settings, timeout_seconds=_PROBE_TIMEOUT_SECONDS)
     if look is None:
         return []
@@ -104,7 +104,7 @@ async def _examine_targets(settings: Settings) -> list[Finding]:
         Finding("targets", "fault", f"{spec.name}: {spec.fault}", "correct its Secret or files") for spec in broken
     ]
     if not look.targets and any(place.state == "fault" for place in places):
-        return places  # who there is can't be known
+        return places  # the targets are unknown then
     return [*places, *faults, _judge_targets([spec for spec in look.targets if spec.fault is None])]
 
 
@@ -185,7 +185,7 @@ async def _examine_replica(url: SecretUrl) -> Finding:
 
 
 def _examine_disk(settings: Settings) -> Iterator[Finding]:
-    """Space is ours to watch where the database is a file."""
+    """Watch free space where the database is a file."""
     if not is_sqlite(settings.database_url.reveal()):
         return
     folder = sqlite_path(settings.database_url.reveal()).absolute().parent
@@ -203,7 +203,7 @@ def _judge_space(folder: Path, free_bytes: int) -> Finding:
 
 
 async def _examine_cache(settings: Settings) -> list[Finding]:
-    """Nothing to say where none is asked for."""
+    """No findings where `REDIS_URL` is unset."""
     if settings.redis_url is None:
         return []
     shown = settings.redis_url
@@ -214,7 +214,7 @@ async def _examine_cache(settings: Settings) -> list[Finding]:
 
 
 async def _examine_llm(settings: Settings) -> list[Finding]:
-    """Nothing to say where none is asked for. No alert is sent, and nothing that costs money."""
+    """No findings where `LLM_PROXY_URL` is unset. Only the list of models is read, which is free and sends no alert."""
     if settings.llm_proxy_url is None:
         return []
     if (missing := llm_available()) is not None:
@@ -269,7 +269,7 @@ def _judge_service(url: str, answer: httpx.Response) -> Finding:
 
 
 def _checks_in(answer: httpx.Response) -> dict[str, Any] | None:
-    """The checks of our own `/readyz`, or None if the answer is not ours."""
+    """The checks of our own `/readyz`, or None if another program answered."""
     try:
         document = answer.json()
     except ValueError:

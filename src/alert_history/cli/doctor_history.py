@@ -1,4 +1,4 @@
-"""`alert-history doctor`, of what is kept: contradictions, alerts that nobody confirms, what older releases left."""
+"""`alert-history doctor`, of the history: contradictions, unconfirmed alerts, rows that older releases left."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -28,7 +28,7 @@ _Row = tuple[str, str, str, str]  # an alert's name, the event, the occurrence, 
 
 
 async def examine_history(settings: Settings) -> list[Finding]:
-    """Nothing to say of a database that can't be read, which is a finding of its own, or in which all is well."""
+    """No findings where all is well, or where the database can't be read: that is a finding of its own."""
     async with using_store(on_primary(settings)) as store:
         if await faults_of(store, settings):
             return []
@@ -54,7 +54,7 @@ def _judge_unconfirmed(firing: int, unconfirmed: int) -> list[Finding]:
 
 
 def print_repairs(settings: Settings, *, is_dry_run: bool) -> None:
-    """Repair what older releases left, and print a line for each event of that. Raises: StorageUnavailable, Busy."""
+    """Repair rows that older releases left, and print a line for each event. Raises: StorageUnavailable, Busy."""
     rows = asyncio.run(_repair(settings, is_dry_run=is_dry_run))
     if rows:
         table = Table("repaired", "event", "id", "why", title_justify="left", show_edge=False)

@@ -1,4 +1,4 @@
-"""`alert-history doctor`, of who is asked what fires: whether each answers, and how far its word goes."""
+"""`alert-history doctor`, of the origins: whether each answers, and how far it may correct history."""
 
 from contextlib import aclosing
 
@@ -18,7 +18,7 @@ _ADVICE = {
 
 
 async def examine_origins(settings: Settings) -> list[Finding]:
-    """Nothing to say where nobody is to be asked."""
+    """No findings where the settings name no origin."""
     origins = Origins.read(revealed(settings.alertmanager_urls), revealed(settings.prometheus_urls))
     if origins.is_empty:
         return []
@@ -27,7 +27,7 @@ async def examine_origins(settings: Settings) -> list[Finding]:
 
 
 async def _known(settings: Settings) -> Witnesses:
-    """What is known of senders, if that can be read."""
+    """The known witnesses, as far as the database can be read."""
     async with using_store(on_primary(settings)) as store:
         if not await faults_of(store, settings):
             await KnownWitnesses(store.recorder, store.settings).refresh(is_writing=False)

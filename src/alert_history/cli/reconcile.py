@@ -1,4 +1,4 @@
-"""`alert-history reconcile`: history is compared with what fires, once, and what was missed is repaired."""
+"""`alert-history reconcile`: history is compared with what fires, once, and repaired where they differ."""
 
 import asyncio
 import os
@@ -35,9 +35,9 @@ def reconcile(
     ] = None,
     dry_run: Annotated[bool, Parameter(negative="", help="Say what would be done, and change nothing.")] = False,
 ) -> int:
-    """Ask twice, compare, and print what that came to; exit code 1 if somebody could not be asked.
+    """Ask twice, compare, and print the result; exit code 1 if an origin did not answer.
 
-    Raises: ConfigurationError where nobody is to be asked, or a URL is wrong.
+    Raises: ConfigurationError where there is no origin, or a URL is wrong.
     """
     settings = load_settings(os.environ)
     origins = _origins(settings, alertmanager, prometheus)
@@ -73,7 +73,7 @@ async def _reconcile(settings: Settings, origins: Origins, *, is_dry_run: bool) 
         async with aclosing(Asking(origins, clock=utc_now, is_publishing=settings.reconcile_publishes)) as asking:
             rounds = [await asking.ask(store.recorder.witnesses)]
             error_console().print(f"asked; asking again in {_PAUSE_SECONDS:g} s", highlight=False)
-            await asyncio.sleep(_PAUSE_SECONDS)  # what is over is lacked twice
+            await asyncio.sleep(_PAUSE_SECONDS)  # an alert ends when an origin lacks it twice
             rounds.append(await asking.ask(store.recorder.witnesses))
         comparing = Comparing(store.reconciling, store.recorder, clock=utc_now, rules=rules_of(settings))
         report = await comparing.compare(rounds, is_dry_run=is_dry_run)
@@ -99,7 +99,7 @@ def _row(correction: Correction) -> Sequence[str]:
 
 
 def _print_hindrances(asked: Asked, report: Report) -> None:
-    """What could not be corrected, and why."""
+    """Print which origins could not correct history, and why."""
     for listing in asked.listings:
         reasons = dict.fromkeys([listing.asked.no_end, listing.asked.no_opening])
         for reason in reasons:

@@ -75,7 +75,7 @@ class Totals(msgspec.Struct, frozen=True):
 class Readiness(msgspec.Struct, frozen=True):
     """Whether targets can be notified. `usable` is how many can be; `nobody` is why the settings exclude all of them.
 
-    `discovery` is None where the settings name no place of targets.
+    `discovery` is None where the settings notify no target.
     """
 
     nobody: str | None
@@ -91,7 +91,7 @@ class Readiness(msgspec.Struct, frozen=True):
 class Targets:
     """Shows and tries the targets of a publisher. `nobody` is why no target is notified; None where targets may be.
 
-    `discovery` is None where the settings name no place of targets.
+    `discovery` is None where the settings notify no target.
     """
 
     def __init__(
