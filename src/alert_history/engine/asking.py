@@ -82,7 +82,7 @@ class Asking:
         client = self._client = self._client or origin_client()
         asking = [self._ask_alertmanager(origin, client, faults) for origin in self.origins.alertmanagers]
         asking += [self._ask_prometheus(origin, client, faults, witnesses) for origin in self.origins.prometheuses]
-        listings = [listing for each in await asyncio.gather(*asking) for listing in each]
+        listings = [listing for answer in await asyncio.gather(*asking) for listing in answer]
         return Asked(sorted(listings, key=lambda listing: listing.asked.asked_us), faults)
 
     async def _ask_alertmanager(

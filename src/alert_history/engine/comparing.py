@@ -64,9 +64,9 @@ def voices(rounds: Sequence[Sequence[Listing]], witnesses: Witnesses, faults: Ma
         together: dict[object, list[Listing]] = defaultdict(list)
         for listing in listings:
             together[_voice_key(listing.asked, witnesses)].append(listing)
-        for key, each in together.items():
+        for key, same_voice in together.items():
             silent = [fault for sender, fault in faults.items() if witnesses.of(sender) == key]
-            by_witness.setdefault(key, Voice([])).listings.append(_merged(each, silent))
+            by_witness.setdefault(key, Voice([])).listings.append(_merged(same_voice, silent))
     return sorted(by_witness.values(), key=lambda voice: voice.listings[0].asked.asked_us)
 
 
@@ -84,7 +84,7 @@ def _merged(listings: Sequence[Listing], silent: Sequence[str]) -> Listing:
         no_end=next(iter([*reasons, *silent]), None),
         asked_us=min(listing.asked.asked_us for listing in listings),
     )
-    listed = {name: each for listing in reversed(listings) for name, each in listing.listed.items()}
+    listed = {name: answer for listing in reversed(listings) for name, answer in listing.listed.items()}
     return msgspec.structs.replace(listings[0], asked=asked, listed=listed)
 
 
@@ -127,7 +127,7 @@ class Comparison:
 
     def listed(self) -> Answers:
         """The answers about listed alerts: of origins that claim them, of possible peers, and about new alerts."""
-        answers = {name: list(its) for name, its in self._own.items()}
+        answers = {name: list(own) for name, own in self._own.items()}
         for voice, taken, homes in zip(self._voices, self._taken, self._homes, strict=True):
             listed = dict.fromkeys(name for listing in voice.listings for name in listing.listed if name not in taken)
             places = {name: self._place_of_peers(voice, name) for name in listed}
@@ -142,7 +142,7 @@ class Comparison:
 
     def lacked(self, witnesses: Witnesses) -> Answers:
         """The answers about alerts that are claimed and not listed, by the witnesses that are known after `listed`."""
-        answers = {name: list(its) for name, its in self._lacked.items()}
+        answers = {name: list(lacked) for name, lacked in self._lacked.items()}
         for voice in self._voices:
             if voice.asked.kind != "witness":
                 continue
@@ -187,7 +187,8 @@ class Comparison:
         if voice.asked.kind != "witness":
             return None
         others = self._others.get(fingerprint, [])
-        return next((each.fingerprint for each in others if _names_same_start(each, voice, fingerprint)), None)
+        peers = (label_set for label_set in others if _names_same_start(label_set, voice, fingerprint))
+        return next((label_set.fingerprint for label_set in peers), None)
 
     def _scope(self, asked: Asked) -> str | None:
         """The scope of an origin, as its own senders name it; None: others name a scope, and this one is unknown."""
@@ -228,4 +229,8 @@ def _ending(voice: Voice, fingerprint: str, alertname: str) -> list[Answer]:
 
 
 def _in_order(answers: Mapping[str, Sequence[Answer]]) -> Answers:
-    return {name: sorted(its, key=lambda answer: answer.asked.asked_us) for name, its in sorted(answers.items()) if its}
+    return {
+        name: sorted(about, key=lambda answer: answer.asked.asked_us)
+        for name, about in sorted(answers.items())
+        if about
+    }

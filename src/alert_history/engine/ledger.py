@@ -113,12 +113,12 @@ def ledger(
     room = _MOST_LINES
     is_complete = len(shown) == len(events) and len(known) == len(deliveries)
     for event in reversed(shown):
-        its = deliveries_of.get(_key_of_event(event), [])
-        lines = list(islice(_lines(event, its, known=known, now=now), room + 1))
+        its_deliveries = deliveries_of.get(_key_of_event(event), [])
+        lines = list(islice(_lines(event, its_deliveries, known=known, now=now), room + 1))
         is_complete = is_complete and len(lines) <= room
         lines = lines[:room]
         room -= len(lines)
-        steps = list(_steps(event, its))
+        steps = list(_steps(event, its_deliveries))
         entries.append(LedgerEvent(event.kind, event.at, event.receipt_id, event.source, event.receiver, steps, lines))
     entries.reverse()
     return Ledger(list(_in_short(entries, known)), _classification(classified), entries, is_complete)
@@ -161,7 +161,7 @@ def _steps_of_state(event: StoredEvent) -> Iterator[LedgerStep]:
 
 def _enrichment(deliveries: Sequence[StoredDelivery]) -> str | None:
     """The classification that the deliveries wait for or go with, in words."""
-    waiting = [each for each in deliveries if each.shape is not None]
+    waiting = [delivery for delivery in deliveries if delivery.shape is not None]
     if not waiting:
         return None
     enrichment = waiting[0].enrichment
@@ -231,7 +231,7 @@ def _lines(
 
 
 def _line(delivery: StoredDelivery, routing: Routing, *, known: Sequence[StoredDelivery], now: datetime) -> LedgerLine:
-    log = [msgspec.convert(each, Attempt) for each in delivery.log]
+    log = [msgspec.convert(entry, Attempt) for entry in delivery.log]
     newer = _superseding(delivery, known) if delivery.state == "superseded" else None
     fate = _fate(delivery, log, routing=routing, now=now)
     return LedgerLine(
@@ -243,7 +243,7 @@ def _line(delivery: StoredDelivery, routing: Routing, *, known: Sequence[StoredD
         at=delivery.settled_at,
         next_try_at=delivery.due_at if delivery.state == "pending" else None,
         attempts=delivery.attempts,
-        log=[msgspec.structs.replace(each, reason=_clipped(each.reason)) for each in log[-_MOST_ATTEMPTS:]],
+        log=[msgspec.structs.replace(attempt, reason=_clipped(attempt.reason)) for attempt in log[-_MOST_ATTEMPTS:]],
         superseded_by=newer.id if newer is not None and fate == "superseded" else None,
     )
 
@@ -284,11 +284,11 @@ def _reason(
 def _superseding(delivery: StoredDelivery, known: Sequence[StoredDelivery]) -> StoredDelivery | None:
     """The delivery that superseded this one: the next to the same target that was not superseded with it."""
     newer = (
-        each
-        for each in sorted(known, key=lambda each: each.event_number)
-        if each.target == delivery.target
-        and each.event_number > delivery.event_number
-        and not (each.state == "superseded" and each.settled_at == delivery.settled_at)
+        other
+        for other in sorted(known, key=lambda other: other.event_number)
+        if other.target == delivery.target
+        and other.event_number > delivery.event_number
+        and not (other.state == "superseded" and other.settled_at == delivery.settled_at)
     )
     return next(newer, None)
 
@@ -297,9 +297,9 @@ def _in_short(events: Sequence[LedgerEvent], deliveries: Sequence[StoredDelivery
     newest = {line.target: (event, line) for event in events if event.event in TOLD_EVENTS for line in event.targets}
     for name, (event, line) in sorted(newest.items()):
         notified_at = [
-            each.settled_at
-            for each in deliveries
-            if each.target == name and each.state == "delivered" and each.settled_at is not None
+            delivery.settled_at
+            for delivery in deliveries
+            if delivery.target == name and delivery.state == "delivered" and delivery.settled_at is not None
         ]
         yield LedgerTarget(name, bool(notified_at), min(notified_at, default=None), event.event, line.fate, line.reason)
 

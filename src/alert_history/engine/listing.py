@@ -149,8 +149,8 @@ def prometheus_listings(
     for poll in polls:
         together.setdefault(poll.external_url or poll.server, []).append(poll)
     return [
-        _replicas_listing(each, now, silent=silent, witnesses=witnesses, is_publishing=is_publishing)
-        for each in together.values()
+        _replicas_listing(replicas, now, silent=silent, witnesses=witnesses, is_publishing=is_publishing)
+        for replicas in together.values()
     ]
 
 

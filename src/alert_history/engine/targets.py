@@ -127,13 +127,13 @@ class Targets:
     async def totals(self) -> Totals:
         """The totals over all targets. Raises StorageUnavailable."""
         depth = await self._outbox.depth()
-        health = [self._publisher.health(spec.name) for spec in self._publisher.specs]
+        healths = [self._publisher.health(spec.name) for spec in self._publisher.specs]
         return Totals(
-            succeeded=sum(each.succeeded for each in health),
-            failed=sum(each.failed for each in health),
+            succeeded=sum(health.succeeded for health in healths),
+            failed=sum(health.failed for health in healths),
             waiting=sum(queue.waiting for queue in depth.values()),
             oldest=min((queue.oldest for queue in depth.values()), default=None),
-            targets=len(health),
+            targets=len(healths),
         )
 
     def readiness(self) -> Readiness:
