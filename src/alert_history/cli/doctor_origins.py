@@ -7,7 +7,7 @@ from alert_history.cli.finding import Finding
 from alert_history.cli.store import faults_of, on_primary, using_store
 from alert_history.config import Settings
 from alert_history.domain.standing import Witnesses
-from alert_history.engine.asking import Asked, Asking, Origins
+from alert_history.engine.asking import Asking, Origins, Round
 from alert_history.engine.witnesses import KnownWitnesses
 from alert_history.urls.secret import revealed
 
@@ -34,13 +34,13 @@ async def _known(settings: Settings) -> Witnesses:
         return store.recorder.witnesses
 
 
-def _judge(asked: Asked) -> list[Finding]:
+def _judge(round_: Round) -> list[Finding]:
     faults = [
         Finding("origins", "fault", f"{source}: {fault}", _ADVICE[source.partition("/")[0]])
-        for source, fault in sorted(asked.faults.items())
+        for source, fault in sorted(round_.faults.items())
     ]
     findings = []
-    for listing in asked.listings:
+    for listing in round_.listings:
         text = f"{listing.asked.source} lists {len(listing.listed)} alerts"
         if listing.hindrance is None:
             findings.append(Finding("origins", "ok", text))

@@ -15,7 +15,7 @@ from alert_history.cli.router import look_for_router
 from alert_history.cli.store import require, using_store
 from alert_history.config import Settings, load_settings
 from alert_history.domain.correcting import Correction
-from alert_history.engine.asking import Asked, Asking, Origins
+from alert_history.engine.asking import Asking, Origins, Round
 from alert_history.engine.reconcile import Comparing, Report
 from alert_history.engine.witnesses import KnownWitnesses
 from alert_history.errors import ConfigurationError
@@ -43,7 +43,7 @@ def reconcile(
     origins = _origins(settings, alertmanager, prometheus)
     rounds, report = asyncio.run(_reconcile(settings, origins, is_dry_run=dry_run))
     _print(report, is_dry_run=dry_run)
-    faults = {source: fault for asked in rounds for source, fault in asked.faults.items()}
+    faults = {source: fault for round_ in rounds for source, fault in round_.faults.items()}
     _print_hindrances(rounds[-1], report)
     for source, fault in sorted(faults.items()):
         print_error(f"{source}: {fault}")
@@ -64,7 +64,7 @@ def _origins(settings: Settings, alertmanagers: list[str] | None, prometheuses: 
     return origins
 
 
-async def _reconcile(settings: Settings, origins: Origins, *, is_dry_run: bool) -> tuple[list[Asked], Report]:
+async def _reconcile(settings: Settings, origins: Origins, *, is_dry_run: bool) -> tuple[list[Round], Report]:
     router = None if is_dry_run else await look_for_router(settings)
     async with using_store(settings, router=router, rules=rules_of(settings)) as store:
         await require(store, settings)
@@ -98,9 +98,9 @@ def _row(correction: Correction) -> Sequence[str]:
     return (correction.source, correction.kind, correction.alert, correction.occurrence_id, correction.reason)
 
 
-def _print_hindrances(asked: Asked, report: Report) -> None:
+def _print_hindrances(round_: Round, report: Report) -> None:
     """Print which origins could not correct history, and why."""
-    for listing in asked.listings:
+    for listing in round_.listings:
         reasons = dict.fromkeys([listing.asked.no_end, listing.asked.no_opening])
         for reason in reasons:
             if reason is not None:

@@ -49,8 +49,8 @@ class Origins(msgspec.Struct, frozen=True):
         return known
 
 
-class Asked(msgspec.Struct, frozen=True):
-    """The answers of all origins. `faults` says, by source, why an origin is silent."""
+class Round(msgspec.Struct, frozen=True):
+    """One round of asking: the answers of all origins, and, by source, why an origin is silent."""
 
     listings: list[Listing]
     faults: dict[str, str]
@@ -76,14 +76,14 @@ class Asking:
             await self._client.aclose()
             self._client = None
 
-    async def ask(self, witnesses: Witnesses) -> Asked:
+    async def ask(self, witnesses: Witnesses) -> Round:
         """Ask all origins at once. An origin that is silent becomes a fault of the answer, and raises nothing."""
         faults: dict[str, str] = {}
         client = self._client = self._client or origin_client()
         asking = [self._ask_alertmanager(origin, client, faults) for origin in self.origins.alertmanagers]
         asking += [self._ask_prometheus(origin, client, faults, witnesses) for origin in self.origins.prometheuses]
         listings = [listing for answer in await asyncio.gather(*asking) for listing in answer]
-        return Asked(sorted(listings, key=lambda listing: listing.asked.asked_us), faults)
+        return Round(sorted(listings, key=lambda listing: listing.asked.asked_us), faults)
 
     async def _ask_alertmanager(
         self, origin: Origin, client: httpx.AsyncClient, faults: dict[str, str]
@@ -135,11 +135,11 @@ class OriginState(msgspec.Struct, frozen=True):
     fault: str | None = None
 
 
-def states_after(asked: Asked, before: Mapping[str, OriginState], now: datetime) -> dict[str, OriginState]:
+def states_after(round_: Round, before: Mapping[str, OriginState], now: datetime) -> dict[str, OriginState]:
     """How the origins fare after they were asked, by source."""
-    answered = {listing.asked.source: OriginState(now) for listing in asked.listings}
+    answered = {listing.asked.source: OriginState(now) for listing in round_.listings}
     silent = {
         source: OriginState(before[source].answered_at if source in before else None, fault)
-        for source, fault in asked.faults.items()
+        for source, fault in round_.faults.items()
     }
     return answered | silent

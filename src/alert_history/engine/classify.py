@@ -24,7 +24,7 @@ _HISTORY = 50
 _LOOKED_AT = 100  # occurrences of one alertname, to find the alerts of a shape among them
 
 
-class Classified(msgspec.Struct, frozen=True):
+class ClassifiedAlert(msgspec.Struct, frozen=True):
     """An alert (its newest occurrence), its shape, and all verdicts on that shape, newest first."""
 
     alert: StoredAlert
@@ -86,11 +86,11 @@ class Classifying:
         self._store = store
         self._clock = clock
 
-    async def find(self, fingerprint: str) -> Classified:
+    async def find(self, fingerprint: str) -> ClassifiedAlert:
         """An alert with the verdicts on its shape; `verdicts` is empty if the shape was never classified."""
         alert = await self._alert(fingerprint)
         shape = shape_of(alert.labels)
-        return Classified(alert, shape, await self._store.classification_history.history(shape, limit=_HISTORY))
+        return ClassifiedAlert(alert, shape, await self._store.classification_history.history(shape, limit=_HISTORY))
 
     async def alike(self, alert: StoredAlert) -> Alike:
         """The alerts of the same shape as this one, itself among them."""
@@ -115,7 +115,7 @@ class Classifying:
             return Entry(verdict, None, Alike([], is_whole=True))
         return Entry(verdict, alert, await self.alike(alert))
 
-    async def classify(self, fingerprint: str, *, force: bool) -> Classified:
+    async def classify(self, fingerprint: str, *, force: bool) -> ClassifiedAlert:
         """Classify an alert now. Without `force`, a recent verdict is enough; a person's verdict is enough always.
 
         Raises Retryable: the enricher is away, over its rate or over budget. Raises Rejected: no sensible answer.
@@ -131,7 +131,7 @@ class Classifying:
         earlier = (verdict for verdict in classified.verdicts if verdict.id != newest.id)
         return msgspec.structs.replace(classified, verdicts=[newest, *earlier])
 
-    async def correct(self, fingerprint: str, correction: Correction) -> Classified:
+    async def correct(self, fingerprint: str, correction: Correction) -> ClassifiedAlert:
         """Store a person's correction; it serves all alerts of the shape from now on, and never ages."""
         classified = await self.find(fingerprint)
         now = self._clock()

@@ -19,7 +19,7 @@ from alert_history.domain.claim import MINUTE_US, SECOND_US
 from alert_history.domain.correcting import CORRECTION_KINDS, Correction, corrections
 from alert_history.domain.decision import Decision, with_peers
 from alert_history.domain.standing import Rules, Witnesses
-from alert_history.engine.asking import Asked, Asking, OriginState, states_after
+from alert_history.engine.asking import Asking, OriginState, Round, states_after
 from alert_history.engine.comparing import Answers, Comparison, Voice, voices
 from alert_history.engine.listing import Listing, api_sender
 from alert_history.engine.upkeep import every
@@ -85,16 +85,16 @@ class Comparing:
         self._silences: dict[str, Silence] = {}
         self._seen: dict[str, tuple[int, frozenset[str]]] = {}
 
-    async def compare(self, rounds: Sequence[Asked], *, is_dry_run: bool = False) -> Report:
+    async def compare(self, rounds: Sequence[Round], *, is_dry_run: bool = False) -> Report:
         """Compare the answers of these rounds, the oldest first, and correct history where they differ.
 
         Raises: StorageUnavailable; corrections until then stay.
         """
         witnesses = _with_restarts(
-            self._recorder.witnesses, [listing for asked in rounds for listing in asked.listings]
+            self._recorder.witnesses, [listing for round_ in rounds for listing in round_.listings]
         )
         faults = {api_sender(source.partition("/")[2]): fault for source, fault in _silent(rounds[-1]).items()}
-        heard = voices([asked.listings for asked in rounds], witnesses, faults)
+        heard = voices([round_.listings for round_ in rounds], witnesses, faults)
         for voice in heard:
             voice.remember(*self._seen.get(voice.asked.source, (None, frozenset())))
         comparison = Comparison(heard, witnesses, sign_every_us=self._sign_every_us)
@@ -145,8 +145,8 @@ class Comparing:
             self._seen[voice.asked.source] = (last.asked.asked_us, frozenset(last.listed))
 
 
-def _silent(asked: Asked) -> dict[str, str]:
-    return {source: fault for source, fault in asked.faults.items() if source.startswith("alertmanager/")}
+def _silent(round_: Round) -> dict[str, str]:
+    return {source: fault for source, fault in round_.faults.items() if source.startswith("alertmanager/")}
 
 
 def _with_restarts(witnesses: Witnesses, listings: Sequence[Listing]) -> Witnesses:
@@ -209,10 +209,10 @@ class Reconcile:
             return None
         recorder = self._store.recorder
         recorder.take_up_witnesses(recorder.witnesses.merged(self._asking.origins.witnesses()))
-        asked = await self._asking.ask(recorder.witnesses)
-        self._show(states_after(asked, self.state, self._clock()))
+        round_ = await self._asking.ask(recorder.witnesses)
+        self._show(states_after(round_, self.state, self._clock()))
         await self._store.settings.write(_SETTING, msgspec.to_builtins(self.state))
-        report = await self._comparing.compare([asked])
+        report = await self._comparing.compare([round_])
         self._count(report)
         return report
 
