@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from alert_history.domain.alert import Alert, Silence, fingerprint
 from alert_history.domain.poll import AlertmanagerPoll, ClusterPeer, PolledAlert, PolledRuleAlert, PrometheusPoll
 from alert_history.domain.standing import Witnesses
-from alert_history.engine.asking import Asked
+from alert_history.engine.asking import Round
 from alert_history.engine.listing import alertmanager_listing, prometheus_listings
 
 LONG_AGO = timedelta(days=9)
@@ -54,9 +54,9 @@ def alertmanager_poll(
     )
 
 
-def answered(poll: AlertmanagerPoll, *, is_publishing: bool = False) -> Asked:
+def answered(poll: AlertmanagerPoll, *, is_publishing: bool = False) -> Round:
     """What came of asking one cluster."""
-    return Asked([alertmanager_listing(poll, poll.asked_at, is_publishing=is_publishing)], {})
+    return Round([alertmanager_listing(poll, poll.asked_at, is_publishing=is_publishing)], {})
 
 
 def prometheus_poll(at: datetime, *alerts: PolledRuleAlert, faulty_rules: Sequence[str] = ()) -> PrometheusPoll:
@@ -85,7 +85,7 @@ def ruled(of: Alert) -> PolledRuleAlert:
     return PolledRuleAlert(of.labels, {}, "firing", of.starts_at, "1", of.starts_at)
 
 
-def answered_by_prometheus(poll: PrometheusPoll, witnesses: Witnesses, *, is_publishing: bool = False) -> Asked:
+def answered_by_prometheus(poll: PrometheusPoll, witnesses: Witnesses, *, is_publishing: bool = False) -> Round:
     """What came of asking one Prometheus."""
     said = prometheus_listings([poll], poll.asked_at, silent=None, witnesses=witnesses, is_publishing=is_publishing)
-    return Asked(said, {})
+    return Round(said, {})

@@ -76,7 +76,7 @@ def utc_now() -> datetime:
 def make_service(settings: Settings) -> Service:
     """All rooms of one process, each connected with those that it needs. Nothing is opened or started.
 
-    Raises: ConfigurationError with all that is wrong with `ROUTES_FILE`.
+    Raises: ConfigurationError with all faults of `ROUTES_FILE`.
     """
     metrics, switchboard = make_metrics(), Switchboard()
     routes, discovery = make_routes(settings), make_discovery(settings)
@@ -140,7 +140,7 @@ def make_service(settings: Settings) -> Service:
 
 
 def make_application(service: Service) -> Application:
-    """What serves the service over HTTP; its lifespan starts and stops it."""
+    """The application that serves a service over HTTP; its lifespan starts and stops the service."""
     rooms, metrics = service.rooms, service.rooms.metrics
     enriching = rooms.enriching
     page = ClassificationsPage(enriching.modes, enriching.classifying, state=enriching.enrichment, clock=utc_now)
@@ -181,10 +181,10 @@ def make_metrics() -> Metrics:
 
 
 def _make_preparation(publisher: Publisher) -> "Preparation":
-    """Imported when needed."""
+    """The preparation is imported when needed."""
     from alert_history.targets.preparation import Preparation
 
-    return Preparation(publisher.found)
+    return Preparation(publisher.take_up)
 
 
 def _policy_of(settings: Settings) -> EnrichmentPolicy:
@@ -303,11 +303,11 @@ def _routing_api(service: Service) -> RoutingApi:
     return RoutingApi(publishing.router, publishing.routes, clock=utc_now)
 
 
-# --- what commands make, too ------------------------------------------------------------------------------------------
+# --- objects of commands, too -----------------------------------------------------------------------------------------
 
 
 def rules_of(settings: Settings) -> Rules:
-    """When who fell silent is believed no more."""
+    """The rules for claims of senders that fell silent."""
     stale_after = settings.stale_after_seconds
     return Rules(
         expire_after_us=settings.expire_after_seconds * SECOND_US,
@@ -318,7 +318,7 @@ def rules_of(settings: Settings) -> Rules:
 
 
 def make_arrivals(settings: Settings, *, observer: EnrichmentObserver) -> Arrivals:
-    """Where alerts wait until it is known what they mean."""
+    """The arrivals: alerts that wait for their classification."""
     return Arrivals(
         deadline=timedelta(seconds=settings.enrichment_deadline_seconds),
         breaker=Breaker(failures=_LLM_FAILURES, pause=_LLM_PAUSE, clock=utc_now),
@@ -327,7 +327,7 @@ def make_arrivals(settings: Settings, *, observer: EnrichmentObserver) -> Arriva
 
 
 def make_reconcile(settings: Settings, store: Store, *, observer: "ReconcileObserver") -> "Reconcile | None":
-    """The job that compares history with what fires; None where nobody is to be asked. Imported when needed."""
+    """The job that compares history with what fires; None where there is no origin. Imported when needed."""
     if settings.alertmanager_urls is None and settings.prometheus_urls is None:
         return None
     from alert_history.engine.asking import Asking, Origins
@@ -352,7 +352,7 @@ def make_reconcile(settings: Settings, store: Store, *, observer: "ReconcileObse
 
 
 def make_routes(settings: Settings) -> RoutesSource | None:
-    """The routes in `ROUTES_FILE`; None if there is none. Raises ConfigurationError with all that is wrong with it."""
+    """The routes in `ROUTES_FILE`; None where it is unset. Raises ConfigurationError with all faults of the file."""
     if settings.routes_file is None:
         return None
     from alert_history.discovery.routes_file import RoutesFile
@@ -361,7 +361,7 @@ def make_routes(settings: Settings) -> RoutesSource | None:
 
 
 def reason_for_nobody(settings: Settings) -> str | None:
-    """Why nobody is told anything at all, as settings go; None if somebody may be."""
+    """Why the settings notify no target at all; None where targets may be notified."""
     if not settings.publishing_enabled:
         return "publishing is off: PUBLISHING_ENABLED is false"
     if not settings.target_discovery_enabled and settings.targets_dir is None:
@@ -370,7 +370,7 @@ def reason_for_nobody(settings: Settings) -> str | None:
 
 
 def make_discovery(settings: Settings) -> Discovery | None:
-    """Where targets are looked for; None if nobody is to be told. Imported when needed: most start without."""
+    """The discovery of targets; None where `reason_for_nobody` has a reason. Imported when needed."""
     if reason_for_nobody(settings) is not None:
         return None
     from alert_history.discovery.several import SeveralDiscoveries
@@ -379,7 +379,7 @@ def make_discovery(settings: Settings) -> Discovery | None:
 
 
 async def find_targets(settings: Settings, *, timeout_seconds: float) -> "Found | None":
-    """Look for targets once, without telling them anything; None if nobody is to be told."""
+    """Look for targets once, and send nothing to them; None where `reason_for_nobody` has a reason."""
     if reason_for_nobody(settings) is not None:
         return None
     from alert_history.discovery.once import look_once
@@ -408,7 +408,7 @@ def _places_of_targets(settings: Settings) -> list[Discovery]:
 
 
 def _target_maker(settings: Settings) -> Callable[[TargetSpec], Target]:
-    """Makes targets; they share one HTTP client, which is made with the first of them."""
+    """A maker of targets, which share one HTTP client; the first target makes the client."""
 
     @cache
     def client() -> httpx.AsyncClient:

@@ -1,6 +1,6 @@
-"""The service: starts what `bootstrap` has made, runs it, says whether it is ready, and stops it.
+"""The service: starts the objects that `bootstrap` has made, runs them, says whether they are ready, and stops them.
 
-Must not make any of it.
+Must not make any of them.
 """
 
 import asyncio
@@ -75,7 +75,7 @@ class Metrics(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Recording(msgspec.Struct, frozen=True, kw_only=True):
-    """What takes requests in and follows what their senders claim. `reconcile` is None where nobody is asked."""
+    """Takes requests in and follows the claims of their senders. `reconcile` is None where there is no origin."""
 
     opening: Opening
     intake: Intake
@@ -89,7 +89,7 @@ class Recording(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Publishing(msgspec.Struct, frozen=True, kw_only=True):
-    """What notifies targets. `discovery` and `preparation` are None where no targets are looked for."""
+    """Notifies targets. `discovery` and `preparation` are None where the settings notify no target."""
 
     router: Router
     publisher: Publisher
@@ -101,7 +101,7 @@ class Publishing(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Enriching(msgspec.Struct, frozen=True, kw_only=True):
-    """What finds out what alerts mean."""
+    """Finds out what alerts mean."""
 
     arrivals: Arrivals
     enrichment: Enrichment
@@ -110,7 +110,7 @@ class Enriching(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Rooms(msgspec.Struct, frozen=True, kw_only=True):
-    """All that is made for one process. `signals` and `calls` are None where replicas can't call out to each other."""
+    """All objects of one process. `signals` and `calls` are None where replicas can't call out to each other."""
 
     store: Store
     retention: Retention
@@ -158,7 +158,7 @@ class Readiness:
 
 
 class Service:
-    """One process of the service. What serves HTTP starts and stops it."""
+    """One process of the service. The HTTP application starts and stops it."""
 
     def __init__(self, settings: Settings, rooms: Rooms, *, clock: Clock) -> None:
         self.settings = settings
@@ -176,7 +176,7 @@ class Service:
         self._background = asyncio.create_task(self._run_background(), name="background")
 
     async def stop(self) -> None:
-        """Commit what has been read, hand back what is being delivered, then let go of the database."""
+        """Commit the requests that were read, hand back deliveries under way, then close the database."""
         self.rooms.recording.ingest.stop()
         with suppress(TimeoutError):
             async with asyncio.timeout(self.settings.shutdown_grace_seconds):
@@ -189,7 +189,7 @@ class Service:
         _log.info("stopped")
 
     async def replay_demo(self) -> None:
-        """Fill the history with the recorded incident, through the door of everything else, and explain it; once."""
+        """Fill the history with the recorded incident, as if it had been sent, and explain it; once."""
         recording = self.rooms.recording
         await recording.opening.is_open.wait()
         demonstration = Demonstration(
@@ -210,7 +210,7 @@ class Service:
         await asyncio.gather(background, handing_back, return_exceptions=True)
 
     async def _run_background(self) -> None:
-        """All jobs, until cancelled. Committing is none of them: it goes on until all is kept that has been read."""
+        """Run all jobs until cancelled. Committing is apart: it goes on until all that was read is stored."""
         async with asyncio.TaskGroup() as tasks:
             for name, job in self._jobs():
                 tasks.create_task(_alone(name, job), name=name)
@@ -249,7 +249,7 @@ class Service:
             tasks.create_task(self._take_up_follow_ups())
 
     async def _take_up_follow_ups(self) -> None:
-        """Once the targets are known: nobody else is owed anything."""
+        """Take up follow-ups once the targets are known, because only known targets get one."""
         await self.rooms.publishing.targets.come()
         try:
             await self.rooms.enriching.modes.refresh()
@@ -279,7 +279,7 @@ class Service:
 
 
 async def _alone(name: str, job: Job) -> None:
-    """Do a job. A fault of ours that ends it is logged, and ends no other job."""
+    """Do a job. A fault of ours that ends the job is logged, and the other jobs go on."""
     try:
         await job()
     except Exception:  # noqa: BLE001  # recording must go on, and so must the other jobs
@@ -287,9 +287,9 @@ async def _alone(name: str, job: Job) -> None:
 
 
 def _collect_rarely() -> None:
-    """What lives from the start on is never looked through again, and young objects less often than by default.
+    """Collect garbage rarely: objects of the start never, and young objects less often than by default.
 
-    A request makes hundreds of them, of which hardly any are in a cycle. Measured: a tenth of the time at full load.
+    A request makes hundreds of objects, of which hardly any are in a cycle. Measured: a tenth of the time at full load.
     """
     gc.collect()
     gc.freeze()

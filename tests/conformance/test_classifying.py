@@ -38,7 +38,7 @@ async def asked(database_url: str) -> AsyncIterator[tuple[Classifying, Replica]]
 async def test_what_is_known_of_an_alert_is_found_by_its_fingerprint(database_url: str) -> None:
     async with asked(database_url) as (classifying, _):
         found = await classifying.find(FINGERPRINT)
-        assert (found.shape, [kept.verdict for kept in found.said]) == (shape_of(alert().labels), [verdict()])
+        assert (found.shape, [kept.verdict for kept in found.verdicts]) == (shape_of(alert().labels), [verdict()])
 
 
 async def test_an_alert_nobody_knows_is_not_found(database_url: str) -> None:
@@ -49,9 +49,9 @@ async def test_an_alert_nobody_knows_is_not_found(database_url: str) -> None:
 
 async def test_what_is_known_is_asked_for_again_only_by_force(database_url: str) -> None:
     async with asked(database_url) as (classifying, replica):
-        assert len((await classifying.classify(FINGERPRINT, force=False)).said) == 1
+        assert len((await classifying.classify(FINGERPRINT, force=False)).verdicts) == 1
         replica.clock.now = NOW + SECOND
-        assert len((await classifying.classify(FINGERPRINT, force=True)).said) == 2
+        assert len((await classifying.classify(FINGERPRINT, force=True)).verdicts) == 2
         assert len(replica.model.calls) == 2
 
 
@@ -60,7 +60,7 @@ async def test_no_model_speaks_after_a_person(database_url: str) -> None:
         replica.clock.now = NOW + SECOND
         await classifying.correct(FINGERPRINT, Correction("noise", "ada"))
         replica.clock.now = NOW + 2 * SECOND
-        told = (await classifying.classify(FINGERPRINT, force=True)).said
+        told = (await classifying.classify(FINGERPRINT, force=True)).verdicts
         assert [kept.verdict.classification.source for kept in told] == ["person", "llm"]
         assert len(replica.model.calls) == 1
 
@@ -90,7 +90,7 @@ async def test_an_answer_that_makes_no_sense_is_an_error_and_is_not_kept(databas
         replica.model.answer = refuse
         with pytest.raises(Rejected, match="nonsense"):
             await classifying.classify(FINGERPRINT, force=True)
-        assert len((await classifying.find(FINGERPRINT)).said) == 1
+        assert len((await classifying.find(FINGERPRINT)).verdicts) == 1
 
 
 async def test_a_correction_goes_out_with_the_next_alert_of_the_shape(database_url: str) -> None:
@@ -98,7 +98,7 @@ async def test_a_correction_goes_out_with_the_next_alert_of_the_shape(database_u
         replica.clock.now = NOW + MINUTE
         correction = Correction("noise", by="ada", comment="a cron job")
         corrected = await classifying.correct(FINGERPRINT, correction)
-        told = corrected.said[0].verdict.classification
+        told = corrected.verdicts[0].verdict.classification
         assert (told.severity, told.source, told.model, told.summary) == ("noise", "person", "ada", "It fills.")
         await replica.record(alert(labels={"pod": "web-7"}))
         leased = [one for one in await replica.lease() if one.alert.labels.get("pod") == "web-7"]
@@ -137,7 +137,7 @@ async def test_the_newest_word_on_each_shape_comes_with_its_alerts(database_url:
         replica.clock.now = NOW + MINUTE
         await classifying.correct(FINGERPRINT, Correction("noise", by="ada"))
         (entry,) = await classifying.newest(limit=10)
-        assert (entry.kept.verdict.classification.severity, len(entry.alike.alerts)) == ("noise", 2)
+        assert (entry.verdict.verdict.classification.severity, len(entry.alike.alerts)) == ("noise", 2)
         assert entry.alert is not None
         assert entry.alert.fingerprint == FINGERPRINT
         assert await classifying.newest(limit=10, severity="warning") == []
@@ -146,7 +146,7 @@ async def test_the_newest_word_on_each_shape_comes_with_its_alerts(database_url:
 
 async def test_the_word_on_a_shape_whose_alert_is_forgotten_comes_without(database_url: str) -> None:
     async with asked(database_url) as (classifying, replica):
-        kept = (await classifying.find(FINGERPRINT)).said[0]
+        kept = (await classifying.find(FINGERPRINT)).verdicts[0]
         lost = KeptVerdict(new_id(NOW + MINUTE), "0" * 16, "0" * 16, kept.verdict)
         await replica.store.classifications.keep([lost], now=NOW + MINUTE)
         first, second = await classifying.newest(limit=10)

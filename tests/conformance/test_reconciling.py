@@ -15,7 +15,7 @@ from alert_history.domain.poll import AlertmanagerPoll, PolledAlert
 from alert_history.domain.receipt import Receipt
 from alert_history.domain.standing import DEFAULT_RULES
 from alert_history.domain.target import TargetSpec
-from alert_history.engine.asking import Asked
+from alert_history.engine.asking import Round
 from alert_history.engine.reconcile import Comparing, Report
 from alert_history.engine.witnesses import KnownWitnesses
 from alert_history.ports import HistoryFilter, Store
@@ -66,7 +66,7 @@ class Service:
         poll = prometheus_poll(at, *map(ruled, alerts), faulty_rules=faulty_rules)
         return _kinds(await self.compare(at, answered_by_prometheus(poll, self.store.recorder.witnesses)))
 
-    async def compare(self, at: datetime, *rounds: Asked, is_dry_run: bool = False) -> Report:
+    async def compare(self, at: datetime, *rounds: Round, is_dry_run: bool = False) -> Report:
         self.now = at
         return await self.comparing.compare(rounds, is_dry_run=is_dry_run)
 
@@ -307,8 +307,8 @@ async def test_label_sets_of_a_scope_are_compared_with_the_cluster_of_that_scope
 async def test_two_names_of_one_witness_end_only_what_neither_lists(known: Service) -> None:
     """Clusters that turned out to be one, because they named one alert with the same start."""
 
-    def both(one: AlertmanagerPoll, other: AlertmanagerPoll) -> Asked:
-        return Asked([*answered(one).listings, *answered(other).listings], {})
+    def both(one: AlertmanagerPoll, other: AlertmanagerPoll) -> Round:
+        return Round([*answered(one).listings, *answered(other).listings], {})
 
     for minute in (1, 2, 3):
         at = NOW + minute * MINUTE
@@ -317,7 +317,7 @@ async def test_two_names_of_one_witness_end_only_what_neither_lists(known: Servi
         assert (await known.compare(at, both(one, other))).corrections == []
     for minute in (4, 5, 6):
         at = NOW + minute * MINUTE
-        silent = Asked(answered(alertmanager_poll(at, polled(WATCHDOG))).listings, {"alertmanager/us": "can't connect"})
+        silent = Round(answered(alertmanager_poll(at, polled(WATCHDOG))).listings, {"alertmanager/us": "can't connect"})
         assert (await known.compare(at, silent)).corrections == []
 
 

@@ -151,7 +151,7 @@ def _gauges(store: Store, clock: Clock, specs: Sequence[TargetSpec]) -> tuple[Pu
     publisher = Publisher(
         store.outbox, router=Router(), make=lambda _: Silent(), clock=clock, switchboard=Switchboard()
     )
-    publisher.found(specs)
+    publisher.take_up(specs)
     return PublishingGauges(publisher, store.outbox, observer=seen, clock=clock), publisher, seen
 
 
@@ -169,7 +169,7 @@ async def test_a_target_that_is_gone_is_shown_with_nothing(told_store: Store) ->
     measuring, publisher, seen = _gauges(told_store, Clock(), [TargetSpec("rootly", "rootly", {}, is_enabled=False)])
     await measuring.measure_queues()
     await measuring.measure_dead()
-    publisher.found([])
+    publisher.take_up([])
     seen.queues.clear()
     seen.letters.clear()
     await measuring.measure_queues()

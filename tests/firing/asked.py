@@ -12,7 +12,7 @@ from alert_history.domain.occurrence import Occurrence
 from alert_history.domain.receipt import Outcome, Receipt
 from alert_history.domain.reconciling import Answer, Listed
 from alert_history.domain.standing import Rules, Standing, Witnesses
-from alert_history.engine.asking import Asked
+from alert_history.engine.asking import Round
 from alert_history.engine.listing import alertmanager_listing, prometheus_listings
 from alert_history.ports import Conflict
 from tests.senders.asking import Answered, Asking
@@ -23,7 +23,7 @@ _LONGEST_APART_SECONDS = 60.0
 T = TypeVar("T")
 
 
-def read(answered: Answered, asking: Asking, witnesses: Witnesses) -> Asked:
+def read(answered: Answered, asking: Asking, witnesses: Witnesses) -> Round:
     """What is said by all who answer, in the words of the rules."""
     now = moment(answered.at)
     apart_us = round(min(2 * asking.every, _LONGEST_APART_SECONDS) * SECOND_US)
@@ -33,7 +33,7 @@ def read(answered: Answered, asking: Asking, witnesses: Witnesses) -> Asked:
     ]
     for polls, silent in answered.prometheuses:
         said += prometheus_listings(polls, now, silent=silent, witnesses=witnesses, is_publishing=asking.is_publishing)
-    return Asked(sorted(said, key=lambda one: one.asked.asked_us), dict(answered.faults))
+    return Round(sorted(said, key=lambda one: one.asked.asked_us), dict(answered.faults))
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:

@@ -21,7 +21,7 @@ from alert_history.domain.occurrence import Event, Occurrence, Sighting
 from alert_history.domain.receipt import Receipt
 from alert_history.domain.sightings import by_fingerprint, is_same_word
 from alert_history.domain.standing import DEFAULT_RULES, Rules, Standing, Witnesses
-from alert_history.engine.asking import Asked
+from alert_history.engine.asking import Round
 from alert_history.engine.lapse import Groups
 from alert_history.engine.reconcile import Comparing
 from alert_history.engine.witnesses import learn
@@ -97,7 +97,7 @@ class Memory:
             self._groups.heard(receipt)
             self.witnesses = learn(self.witnesses, receipt)
 
-    def compare(self, answered: Answered, asking: Asking) -> Asked:
+    def compare(self, answered: Answered, asking: Asking) -> Round:
         """Let seconds pass until an answer is taken up, and compare it; what it says, in the words of the rules."""
         self.pass_to(moment(answered.at))
         self.done.append(answered)

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from alert_history.domain.microseconds import to_us
 from alert_history.domain.notifying import Enqueued
 from alert_history.domain.speaker import scoped, split_scope
-from alert_history.engine.asking import Asked
+from alert_history.engine.asking import Round
 from tests.firing.judge import Answer, Around, Became, Sign, Telling, Verdict, restarts_of, second, second_of, signs_of
 from tests.firing.memory import Memory
 from tests.pager import route_all
@@ -28,7 +28,7 @@ class Trial:
         self.silences = stage.silences()
         self.played = stage.played()
         self.memory = Memory(START, router=route_all)
-        self.said: list[tuple[Answered, Asked]] = []
+        self.said: list[tuple[Answered, Round]] = []
         for origins in self.origins:
             self.memory.witnesses = self.memory.witnesses.merged(origins.witnesses())
         for one in self.played.heard:

@@ -1,6 +1,6 @@
 """The command line as a whole: help, version, and how errors end.
 
-Holds: `__main__`, `cli.app`, `cli.console`, `cli.telling`, `cli.store`.
+Holds: `__main__`, `cli.app`, `cli.console`, `cli.router`, `cli.store`.
 """
 
 import re

@@ -93,7 +93,7 @@ class Scene:
 
     def with_targets(self, **targets: FakeTarget) -> None:
         self.targets.update(targets)
-        self.publisher.found([TargetSpec(name, "fake", {}) for name in self.targets])
+        self.publisher.take_up([TargetSpec(name, "fake", {}) for name in self.targets])
 
     async def record(self, *alerts: Alert) -> None:
         sent = receipt(*alerts, at=self.now())
@@ -200,7 +200,7 @@ async def test_alerts_that_are_leased_later_join_their_group_while_it_waits(
 async def test_a_group_larger_than_what_may_be_held_does_not_wait_for_room_that_it_takes_itself(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(worker, "_MAX_HELD_OF_GROUPS", 16)
+    monkeypatch.setattr(worker, "_MAX_DELIVERIES_OF_GROUPS", 16)
     slack = FakeTarget(takes, speaks_of_groups=True)
     scene.with_targets(slack=slack)
     await scene.record(alert("Before"))
@@ -256,7 +256,7 @@ async def test_a_group_of_the_routes_is_one_message_whatever_receipts_it_came_in
     await scene.record(alert("C"))
     await scene.publisher.stop()
     scene.targets.clear()
-    scene.publisher.found([])
+    scene.publisher.take_up([])
     scene.with_targets(slack=FakeTarget(takes, speaks_of_groups=True))
     await scene.until("slack", ["delivered"] * 4)
     told = {
@@ -309,7 +309,7 @@ async def test_a_target_that_is_gone_is_sent_no_more_until_it_is_changed(scene: 
     page = await scene.store.outbox.deliveries(DeliveryFilter(target="one", limit=1))
     assert page.deliveries[0].log[-1]["reason"] == "the target wants no more messages: 410 Gone"
     assert scene.publisher.health("one").gone == "410 Gone"
-    scene.publisher.found([TargetSpec("one", "fake", {"url": "another"})])
+    scene.publisher.take_up([TargetSpec("one", "fake", {"url": "another"})])
     assert scene.publisher.health("one").gone is None
     await scene.record(alert("C"))
     async with asyncio.timeout(60):
@@ -462,7 +462,7 @@ async def _asking(monkeypatch: pytest.MonkeyPatch, *specs: TargetSpec) -> tuple[
         clock=lambda: datetime.now(UTC),
         switchboard=Switchboard(),
     )
-    publisher.found(specs)
+    publisher.take_up(specs)
     return asked, publisher
 
 
@@ -488,6 +488,6 @@ async def test_targets_of_higher_priority_take_their_deliveries_first(monkeypatc
 
 async def test_a_target_that_is_taken_away_is_told_no_more(scene: Scene) -> None:
     scene.with_targets(one=FakeTarget(takes))
-    scene.publisher.found([])
+    scene.publisher.take_up([])
     await scene.record(alert())
     assert await scene.states("one") == []

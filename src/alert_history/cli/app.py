@@ -100,16 +100,16 @@ app.command(
     "alert_history.cli.archive:restore",
     help="""Bring history back from an archive.
 
-    What is there already stays as it is, so it can be run again. Nobody is told of what comes back. Refuses what
-    retention would drop at once, unless --keep-days says for how long to spare it.
+    What is there already stays as it is, so it can be run again. No target is notified of what comes back. Refuses
+    what retention would drop at once, unless --keep-days says for how long to spare it.
     """,
 )
 app.command(
     "alert_history.cli.replay:replay",
     help="""Queue dead deliveries again.
 
-    The running service makes them, with the same idempotency keys. Say --dead-letters, so that nobody is told twice by
-    a slip.
+    The running service makes them, with the same idempotency keys. Say --dead-letters, so that no target is
+    notified twice by a slip.
     """,
 )
 app.command(
@@ -117,7 +117,7 @@ app.command(
     help="""Compare history with what fires, and repair what was missed.
 
     Asks Alertmanagers and Prometheus servers twice, some seconds apart. What they end, open, confirm or mute is an
-    event each, and is told to targets as if it had been sent. Prints what was done, and what could not be; exits with
+    event each, and targets are notified as if it had been sent. Prints what was done, and what could not be; exits with
     1 if one could not be asked.
     """,
 )
@@ -142,7 +142,7 @@ def run(arguments: Sequence[str]) -> int:
         sys.stdout.flush()
     except KeyboardInterrupt:
         return _INTERRUPTED
-    except BrokenPipeError:  # whoever read our output has seen enough; Python must not try to flush it again
+    except BrokenPipeError:  # the reader of our output has seen enough; a second flush by Python would fail
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return _PIPE_CLOSED
     except (AlertHistoryError, CycloptsError, OSError) as error:

@@ -37,7 +37,7 @@ def archive(
         bool, Parameter(negative="", show_default=False, help="Raw bodies of requests, too, as far as they are kept.")
     ] = False,
 ) -> None:
-    """Print what was moved. Raises: ConfigurationError, InvalidQuery, Unavailable, ArchiveFault."""
+    """Print how many rows were moved. Raises: ConfigurationError, InvalidQuery, Unavailable, ArchiveFault."""
     limit = parse_time(before, _now())
     manifest = asyncio.run(_archive(load_settings(os.environ), limit, to=to, with_bodies=with_bodies))
     for shape in (*SHAPES, BODIES):
@@ -117,11 +117,11 @@ async def _restore(
 
 
 def _sentence(manifest: Manifest, table: str) -> str:
-    """What became of one table."""
-    removed, left, found = (count.get(table, 0) for count in (manifest.removed, manifest.left, manifest.found))
-    notes = [f"{found:,} were archived before" if found else "", f"{left:,} changed meanwhile and stay" if left else ""]
-    said = "; ".join(note for note in notes if note)
-    return f"{table}: {removed:,} moved" + (f" ({said})" if said else "")
+    """One table's line of the result."""
+    removed, left, known = (count.get(table, 0) for count in (manifest.removed, manifest.left, manifest.found))
+    notes = [f"{known:,} were archived before" if known else "", f"{left:,} changed meanwhile and stay" if left else ""]
+    remark = "; ".join(note for note in notes if note)
+    return f"{table}: {removed:,} moved" + (f" ({remark})" if remark else "")
 
 
 def _shown(place: str) -> str:
@@ -131,7 +131,7 @@ def _shown(place: str) -> str:
 
 @contextmanager
 def _progress(work: str, totals: Mapping[str, int | None]) -> Iterator[Callable[[Shape, int], None]]:
-    """A bar for each table on standard error, where that is a terminal."""
+    """A bar for each table, on standard error where that is a terminal."""
     console = error_console()
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as progress:

@@ -1,4 +1,4 @@
-"""`alert-history classify`: what the configured model, or the rules, would say of a saved notification. A dry run."""
+"""`alert-history classify`: saved notifications, classified by the configured model or the rules. A dry run."""
 
 import asyncio
 import os
@@ -33,7 +33,7 @@ def classify(
     json: Annotated[bool, Parameter(negative="", help="One JSON object a line instead of a table.")] = False,
     history: Annotated[bool, Parameter(negative="", help="Take what DATABASE_URL knows of the alerts along.")] = False,
 ) -> int:
-    """Classify every alert in them; nothing is stored or sent to targets. Raises: ConfigurationError on wrong usage."""
+    """Classify every alert in the files, and only print the answers. Raises: ConfigurationError on wrong usage."""
     if not files:
         raise ConfigurationError(["classify needs a FILE, or - for standard input"])
     settings = load_settings(os.environ)
@@ -41,24 +41,24 @@ def classify(
     verdicts = asyncio.run(_classify(settings, cases, has_history=history))
     if json:
         for case, verdict in zip(cases, verdicts, strict=True):
-            told = None if verdict is None else verdict.classification
-            print_line(msgspec.json.encode({"labels": case.labels, "classification": told}).decode())
+            classification = None if verdict is None else verdict.classification
+            print_line(msgspec.json.encode({"labels": case.labels, "classification": classification}).decode())
     else:
         output_console().print(_table(cases, verdicts))
     return 0
 
 
 def _alerts(file: str, settings: Settings) -> Sequence[Alert]:
-    """Raises OSError, or ConfigurationError naming the payload that is none."""
-    found: list[Alert] = []
+    """The alerts in a file. Raises OSError, or ConfigurationError with the name of a wrong payload."""
+    alerts: list[Alert] = []
     for name, body in read_payloads(file):
         decode = decode_prometheus if body.lstrip()[:1] == b"[" else decode_webhook
         try:
             group = decode(body, received_at=datetime.now(UTC), max_alerts=settings.max_alerts_per_request)
         except InvalidRequest as error:
             raise ConfigurationError([f"{name}: {error}"]) from None
-        found += group.alerts
-    return found
+        alerts += group.alerts
+    return alerts
 
 
 def _case(alert: Alert) -> Case:
@@ -103,6 +103,7 @@ def _table(cases: Sequence[Case], verdicts: Sequence[Verdict | None]) -> Table:
         if verdict is None:
             table.add_row(name, "", "", "no answer", "")
             continue
-        told = verdict.classification
-        table.add_row(name, told.severity, f"{told.confidence:.0%}", cell(told.summary), cell(told.reasoning))
+        classification = verdict.classification
+        sure = f"{classification.confidence:.0%}"
+        table.add_row(name, classification.severity, sure, cell(classification.summary), cell(classification.reasoning))
     return table

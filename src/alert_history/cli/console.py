@@ -1,4 +1,4 @@
-"""What commands print: results on standard output, everything about the work itself on standard error."""
+"""The console: commands print results on standard output, and all about the work itself on standard error."""
 
 import sys
 from io import TextIOWrapper
@@ -12,7 +12,7 @@ _PIPED_COLUMNS = 200  # a table in a log is wider than rich's guess of 80
 
 
 def output_console() -> Console:
-    """Standard output, for results. What its encoding has no letter for is escaped, as on standard error."""
+    """Standard output, for results. Letters that its encoding lacks are escaped, as on standard error."""
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
     return Console(highlight=False, width=None if sys.stdout.isatty() else _PIPED_COLUMNS)
@@ -24,17 +24,17 @@ def error_console() -> Console:
 
 
 def print_line(text: str) -> None:
-    """One line of a result, never broken or styled."""
+    """Print a result as one plain line."""
     output_console().print(Text(_one_line(text)), soft_wrap=True)
 
 
 def print_error(text: str) -> None:
-    """One fault, as one line."""
+    """Print a fault as one line."""
     error_console().print(Text.assemble(("error: ", "bold red"), _one_line(text)), soft_wrap=True)
 
 
 def cell(text: str) -> Text:
-    """Text of others in a table, never obeyed."""
+    """Text of others for a table; its control characters are shown, without effect."""
     return Text("\n".join(map(printable, text.split("\n"))))
 
 

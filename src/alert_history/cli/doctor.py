@@ -55,7 +55,7 @@ def doctor(
     table = Table("check", "state", "found", "what to do", title_justify="left", show_edge=False)
     for finding in findings:
         state = Text(finding.state, style=_STYLES[finding.state])
-        table.add_row(finding.subject, state, cell(finding.found), cell(finding.advice))
+        table.add_row(finding.subject, state, cell(finding.observation), cell(finding.advice))
     output_console().print(table)
     if repair and not any(finding.subject == "configuration" and finding.state == "fault" for finding in findings):
         print_repairs(load_settings(os.environ), is_dry_run=dry_run)
@@ -94,18 +94,18 @@ def _examine_routes(settings: Settings) -> list[Finding]:
 
 
 async def _examine_targets(settings: Settings) -> list[Finding]:
-    """Nothing to say where nobody is to be told. No target is called: it would wake somebody."""
-    found = await find_targets(settings, timeout_seconds=_PROBE_TIMEOUT_SECONDS)
-    if found is None:
+    """No findings where the settings notify no target. No target is called, because a call would wake somebody."""
+    look = await find_targets(settings, timeout_seconds=_PROBE_TIMEOUT_SECONDS)
+    if look is None:
         return []
-    places = [_judge_place(state) for state in found.states]
-    broken = [spec for spec in found.targets if spec.fault is not None]
+    places = [_judge_place(state) for state in look.states]
+    broken = [spec for spec in look.targets if spec.fault is not None]
     faults = [
         Finding("targets", "fault", f"{spec.name}: {spec.fault}", "correct its Secret or files") for spec in broken
     ]
-    if not found.targets and any(place.state == "fault" for place in places):
-        return places  # who there is can't be known
-    return [*places, *faults, _judge_targets([spec for spec in found.targets if spec.fault is None])]
+    if not look.targets and any(place.state == "fault" for place in places):
+        return places  # the targets are unknown then
+    return [*places, *faults, _judge_targets([spec for spec in look.targets if spec.fault is None])]
 
 
 def _judge_place(state: DiscoveryState) -> Finding:
@@ -116,28 +116,28 @@ def _judge_place(state: DiscoveryState) -> Finding:
 
 
 def _judge_targets(usable: Sequence[TargetSpec]) -> Finding:
-    told = [spec.name for spec in usable if spec.is_enabled]
-    if not told:
+    names = [spec.name for spec in usable if spec.is_enabled]
+    if not names:
         return Finding(
             "targets", "note", "nobody is told: no usable target was found", "see Publish alerts in the docs"
         )
-    shown = ", ".join(name[:_NAME_SHOWN] for name in told[:_TARGETS_SHOWN])
-    more = f" and {len(told) - _TARGETS_SHOWN} more" if len(told) > _TARGETS_SHOWN else ""
+    shown = ", ".join(name[:_NAME_SHOWN] for name in names[:_TARGETS_SHOWN])
+    more = f" and {len(names) - _TARGETS_SHOWN} more" if len(names) > _TARGETS_SHOWN else ""
     return Finding("targets", "ok", f"{shown}{more}")
 
 
 async def _examine_database(settings: Settings) -> AsyncIterator[Finding]:
     try:
         async with asyncio.timeout(_PROBE_TIMEOUT_SECONDS):
-            found = await probe(settings.database_url.reveal())
+            database = await probe(settings.database_url.reveal())
     except (AlertHistoryError, TimeoutError) as error:
         yield _unreachable("database", settings.database_url, error)
     else:
-        yield Finding("database", "ok", f"{found.version} at {settings.database_url}")
-        yield await _examine_schema(settings, found)
-        yield _examine_writing(found)
-        if found.now is not None:
-            yield _examine_clock(found.now, datetime.now(UTC))
+        yield Finding("database", "ok", f"{database.version} at {settings.database_url}")
+        yield await _examine_schema(settings, database)
+        yield _examine_writing(database)
+        if database.now is not None:
+            yield _examine_clock(database.now, datetime.now(UTC))
     if settings.read_database_url is not None:
         yield await _examine_replica(settings.read_database_url)
 
@@ -148,8 +148,8 @@ def _unreachable(subject: str, url: SecretUrl, error: Exception) -> Finding:
     return Finding(subject, "fault", f"{url}: {reason}", advice)
 
 
-async def _examine_schema(settings: Settings, found: Probe) -> Finding:
-    if not found.has_schema:
+async def _examine_schema(settings: Settings, database: Probe) -> Finding:
+    if not database.has_schema:
         return Finding("schema", "note", "not there yet", "start the service, or run alert-history migrate")
     async with using_store(settings) as store:
         schema = (await store.lifecycle.check())["schema"]
@@ -158,11 +158,11 @@ async def _examine_schema(settings: Settings, found: Probe) -> Finding:
     return Finding("schema", "fault", schema, "run alert-history migrate")
 
 
-def _examine_writing(found: Probe) -> Finding:
-    if not found.write_fault:
+def _examine_writing(database: Probe) -> Finding:
+    if not database.write_fault:
         return Finding("writing", "ok", "allowed")
-    advice = "name the primary in DATABASE_URL" if found.is_replica else "give this user the right to write"
-    return Finding("writing", "fault", found.write_fault, advice)
+    advice = "name the primary in DATABASE_URL" if database.is_replica else "give this user the right to write"
+    return Finding("writing", "fault", database.write_fault, advice)
 
 
 def _examine_clock(theirs: datetime, ours: datetime) -> Finding:
@@ -176,16 +176,16 @@ def _examine_clock(theirs: datetime, ours: datetime) -> Finding:
 async def _examine_replica(url: SecretUrl) -> Finding:
     try:
         async with asyncio.timeout(_PROBE_TIMEOUT_SECONDS):
-            found = await probe(url.reveal())
+            database = await probe(url.reveal())
     except (AlertHistoryError, TimeoutError) as error:
         return _unreachable("replica", url, error)
-    if found.is_replica:
-        return Finding("replica", "ok", f"{found.version} at {url}")
+    if database.is_replica:
+        return Finding("replica", "ok", f"{database.version} at {url}")
     return Finding("replica", "note", f"{url} is no replica", "see that it holds the same data")
 
 
 def _examine_disk(settings: Settings) -> Iterator[Finding]:
-    """Space is ours to watch where the database is a file."""
+    """Watch free space where the database is a file."""
     if not is_sqlite(settings.database_url.reveal()):
         return
     folder = sqlite_path(settings.database_url.reveal()).absolute().parent
@@ -196,14 +196,14 @@ def _examine_disk(settings: Settings) -> Iterator[Finding]:
 
 
 def _judge_space(folder: Path, free_bytes: int) -> Finding:
-    found = f"{free_bytes / 1e9:.1f} GB free in {folder}"
+    space = f"{free_bytes / 1e9:.1f} GB free in {folder}"
     if free_bytes >= _ENOUGH_FREE_BYTES:
-        return Finding("disk", "ok", found)
-    return Finding("disk", "fault", found, "make room, or lower RETENTION_DAYS")
+        return Finding("disk", "ok", space)
+    return Finding("disk", "fault", space, "make room, or lower RETENTION_DAYS")
 
 
 async def _examine_cache(settings: Settings) -> list[Finding]:
-    """Nothing to say where none is asked for."""
+    """No findings where `REDIS_URL` is unset."""
     if settings.redis_url is None:
         return []
     shown = settings.redis_url
@@ -214,7 +214,7 @@ async def _examine_cache(settings: Settings) -> list[Finding]:
 
 
 async def _examine_llm(settings: Settings) -> list[Finding]:
-    """Nothing to say where none is asked for. No alert is sent, and nothing that costs money."""
+    """No findings where `LLM_PROXY_URL` is unset. Only the list of models is read, which is free and sends no alert."""
     if settings.llm_proxy_url is None:
         return []
     if (missing := llm_available()) is not None:
@@ -235,13 +235,13 @@ async def _examine_llm(settings: Settings) -> list[Finding]:
 
 def _judge_model(shown: str, model: str, models: Sequence[str] | None) -> Finding:
     if models is None:
-        found = f"{shown} answers, and has no list of models"
-        return Finding("llm", "note", found, "see that LLM_PROXY_URL is right, unless you know that it has none")
+        observation = f"{shown} answers, and has no list of models"
+        return Finding("llm", "note", observation, "see that LLM_PROXY_URL is right, unless you know that it has none")
     if model in models:
         return Finding("llm", "ok", f"{model} at {shown}")
     listed = ", ".join(name[:_NAME_SHOWN] for name in models[:_MODELS_SHOWN])
-    found = f"{shown} does not list {model}, but {listed or 'nothing'}"
-    return Finding("llm", "note", found, "name one that it has in LLM_MODEL, unless it takes more than it lists")
+    observation = f"{shown} does not list {model}, but {listed or 'nothing'}"
+    return Finding("llm", "note", observation, "name one that it has in LLM_MODEL, unless it takes more than it lists")
 
 
 async def _examine_service(settings: Settings) -> Finding:
@@ -264,15 +264,15 @@ def _judge_service(url: str, answer: httpx.Response) -> Finding:
         return Finding("service", "fault", f"another program listens at {url}", "stop it, or choose another PORT")
     if answer.status_code == httpx.codes.OK:
         return Finding("service", "ok", f"ready at {url}")
-    failing = ", ".join(f"{name}: {found}" for name, found in checks.items() if found != "ok")
+    failing = ", ".join(f"{name}: {state}" for name, state in checks.items() if state != "ok")
     return Finding("service", "fault", f"not ready at {url}: {failing}", "mend what it names; it recovers by itself")
 
 
 def _checks_in(answer: httpx.Response) -> dict[str, Any] | None:
-    """The checks of our own `/readyz`, or None if the answer is not ours."""
+    """The checks of our own `/readyz`, or None if another program answered."""
     try:
-        said = answer.json()
+        document = answer.json()
     except ValueError:
         return None
-    checks = said.get("checks") if isinstance(said, dict) else None
+    checks = document.get("checks") if isinstance(document, dict) else None
     return checks if isinstance(checks, dict) else None

@@ -1,4 +1,4 @@
-"""`alert-history doctor`, of what is kept: contradictions, alerts that nobody confirms, what older releases left."""
+"""`alert-history doctor`, of the history: contradictions, unconfirmed alerts, rows that older releases left."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -9,8 +9,8 @@ from rich.table import Table
 from alert_history.bootstrap import rules_of
 from alert_history.cli.console import cell, output_console, print_line
 from alert_history.cli.finding import Finding
+from alert_history.cli.router import look_for_router
 from alert_history.cli.store import faults_of, on_primary, require, using_store
-from alert_history.cli.telling import look_for_router
 from alert_history.config import Settings
 from alert_history.domain.conflict import CONFLICT_LASTS
 from alert_history.domain.decision import Decision
@@ -28,7 +28,7 @@ _Row = tuple[str, str, str, str]  # an alert's name, the event, the occurrence, 
 
 
 async def examine_history(settings: Settings) -> list[Finding]:
-    """Nothing to say of a database that can't be read, which is a finding of its own, or in which all is well."""
+    """No findings where all is well, or where the database can't be read: that is a finding of its own."""
     async with using_store(on_primary(settings)) as store:
         if await faults_of(store, settings):
             return []
@@ -40,19 +40,21 @@ async def examine_history(settings: Settings) -> list[Finding]:
 
 def _judge_conflict(conflict: Conflict) -> Finding:
     shown = ", ".join(f"{name}={value}" for name, value in sorted(conflict.labels.items())[:_LABELS_SHOWN])
-    found = f"two senders contradict each other about {{{shown}}}, last at {conflict.at:%Y-%m-%d %H:%M:%S} UTC"
-    return Finding("conflict", "note", found, "add a cluster label or a scope")
+    observation = f"two senders contradict each other about {{{shown}}}, last at {conflict.at:%Y-%m-%d %H:%M:%S} UTC"
+    return Finding("conflict", "note", observation, "add a cluster label or a scope")
 
 
 def _judge_unconfirmed(firing: int, unconfirmed: int) -> list[Finding]:
     if unconfirmed < _FEW_UNCONFIRMED or unconfirmed < firing:
         return []
-    found = f"{unconfirmed} of {firing + unconfirmed} open alerts are confirmed by nobody any more"
-    return [Finding("unconfirmed", "note", found, "see that their senders run; ALERTMANAGER_URLS lets us ask them")]
+    observation = f"{unconfirmed} of {firing + unconfirmed} open alerts are confirmed by nobody any more"
+    return [
+        Finding("unconfirmed", "note", observation, "see that their senders run; ALERTMANAGER_URLS lets us ask them")
+    ]
 
 
 def print_repairs(settings: Settings, *, is_dry_run: bool) -> None:
-    """Repair what older releases left, and print a line for each event of that. Raises: StorageUnavailable, Busy."""
+    """Repair rows that older releases left, and print a line for each event. Raises: StorageUnavailable, Busy."""
     rows = asyncio.run(_repair(settings, is_dry_run=is_dry_run))
     if rows:
         table = Table("repaired", "event", "id", "why", title_justify="left", show_edge=False)

@@ -1,4 +1,4 @@
-"""`alert-history doctor`, of who is asked what fires: whether each answers, and how far its word goes."""
+"""`alert-history doctor`, of the origins: whether each answers, and how far it may correct history."""
 
 from contextlib import aclosing
 
@@ -7,7 +7,7 @@ from alert_history.cli.finding import Finding
 from alert_history.cli.store import faults_of, on_primary, using_store
 from alert_history.config import Settings
 from alert_history.domain.standing import Witnesses
-from alert_history.engine.asking import Asked, Asking, Origins
+from alert_history.engine.asking import Asking, Origins, Round
 from alert_history.engine.witnesses import KnownWitnesses
 from alert_history.urls.secret import revealed
 
@@ -18,7 +18,7 @@ _ADVICE = {
 
 
 async def examine_origins(settings: Settings) -> list[Finding]:
-    """Nothing to say where nobody is to be asked."""
+    """No findings where the settings name no origin."""
     origins = Origins.read(revealed(settings.alertmanager_urls), revealed(settings.prometheus_urls))
     if origins.is_empty:
         return []
@@ -27,25 +27,25 @@ async def examine_origins(settings: Settings) -> list[Finding]:
 
 
 async def _known(settings: Settings) -> Witnesses:
-    """What is known of senders, if that can be read."""
+    """The known witnesses, as far as the database can be read."""
     async with using_store(on_primary(settings)) as store:
         if not await faults_of(store, settings):
             await KnownWitnesses(store.recorder, store.settings).refresh(is_writing=False)
         return store.recorder.witnesses
 
 
-def _judge(asked: Asked) -> list[Finding]:
+def _judge(round_: Round) -> list[Finding]:
     faults = [
         Finding("origins", "fault", f"{source}: {fault}", _ADVICE[source.partition("/")[0]])
-        for source, fault in sorted(asked.faults.items())
+        for source, fault in sorted(round_.faults.items())
     ]
-    found = []
-    for listing in asked.listings:
+    findings = []
+    for listing in round_.listings:
         text = f"{listing.asked.source} lists {len(listing.listed)} alerts"
         if listing.hindrance is None:
-            found.append(Finding("origins", "ok", text))
+            findings.append(Finding("origins", "ok", text))
         else:
-            found.append(
+            findings.append(
                 Finding("origins", "note", f"{text}, and only confirms: {listing.hindrance}", "mend what it names")
             )
-    return [*faults, *found]
+    return [*faults, *findings]

@@ -1,4 +1,4 @@
-"""`alert-history export`: history as a file. Holds the command, its progress and where the bytes go."""
+"""`alert-history export`: history as a file. Holds the command, its progress and its destination."""
 
 import asyncio
 import os
@@ -47,7 +47,7 @@ def export(
         Parameter(name=["--output", "-o"], allow_leading_hyphen=True, help="The file to write; - is standard output."),
     ] = "-",
 ) -> None:
-    """Write what matches. Raises: ConfigurationError, InvalidQuery, StorageUnavailable, QueryTimeout, OSError."""
+    """Write matching history. Raises: ConfigurationError, InvalidQuery, StorageUnavailable, QueryTimeout, OSError."""
     now = datetime.now(UTC)
     wanted = HistoryFilter(
         query=parse_query(query),
@@ -63,7 +63,7 @@ def export(
 
 
 async def _export(settings: Settings, wanted: HistoryFilter, *, format_: FormatName, output: str) -> int:
-    """How many occurrences were written."""
+    """Write the export; how many occurrences it has."""
     async with using_store(settings) as store:
         await require(store, settings)
         with _destination(output) as file, open_writer(format_, file) as writer, _progress() as progress:
@@ -80,7 +80,7 @@ async def _export(settings: Settings, wanted: HistoryFilter, *, format_: FormatN
 
 
 async def _known_total(store: Store, wanted: HistoryFilter, *, is_asked: bool) -> int | None:
-    """How many there will be, if that is cheap to know."""
+    """How many occurrences there will be; None where counting is dear."""
     if not is_asked:
         return None
     with suppress(AlertHistoryError):
@@ -90,7 +90,7 @@ async def _known_total(store: Store, wanted: HistoryFilter, *, is_asked: bool) -
 
 
 def _progress() -> Progress:
-    """A bar on standard error, where that is a terminal."""
+    """A bar, on standard error where that is a terminal."""
     console = error_console()
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     return Progress(*columns, console=console, disable=not console.is_terminal, transient=True)
@@ -98,7 +98,7 @@ def _progress() -> Progress:
 
 @contextmanager
 def _destination(output: str) -> Iterator[BinaryIO]:
-    """Where the bytes go. A file is written beside its place as `PATH.partial` and moved there when it is whole."""
+    """The open destination. A file is written beside its place as `PATH.partial`, and moved there when it is whole."""
     if output == _STANDARD_OUTPUT:
         yield sys.stdout.buffer
         return
@@ -120,7 +120,7 @@ def _destination(output: str) -> Iterator[BinaryIO]:
 
 
 def _is_special(path: Path) -> bool:
-    """Whether it is a pipe or a device, which must not be replaced by a file."""
+    """Whether a path is a pipe or a device, which must stay one."""
     try:
         mode = path.stat().st_mode
     except FileNotFoundError:

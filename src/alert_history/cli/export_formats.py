@@ -24,16 +24,16 @@ _ROW_GROUP_BYTES = 32 * 1024 * 1024
 
 
 class Writer(Protocol):
-    """Takes occurrences, in order."""
+    """Writes occurrences, in order."""
 
     def write(self, alerts: Sequence[StoredAlert]) -> None:
-        """Write them, or keep them until a row group is full. Raises OSError."""
+        """Write a batch, or hold it until a row group is full. Raises OSError."""
         ...
 
 
 @contextmanager
 def open_writer(format_: FormatName, file: BinaryIO) -> Iterator[Writer]:
-    """A writer on an open file, which is left open; what it still holds is written at the end.
+    """A writer on an open file, which stays open; the writer's last rows are written at the end.
 
     Raises: ConfigurationError if the format needs a package that isn't installed.
     """
@@ -59,7 +59,7 @@ class JsonLines:
 
 
 class Csv:
-    """A header, then a row each: times in RFC 3339, labels, annotations and details as JSON, nothing where unknown.
+    """A header, then a row each: times in RFC 3339, labels, annotations and details as JSON, empty where unknown.
 
     A text that a spreadsheet would run as a formula gets a `'` before it: labels come from strangers.
     """

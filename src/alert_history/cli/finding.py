@@ -6,9 +6,9 @@ State = Literal["ok", "note", "fault"]
 
 
 class Finding(NamedTuple):
-    """One line of the table. `advice` says what to do, and is empty where all is well."""
+    """One line of the table. `advice` says what to do about the `observation`, and is empty where all is well."""
 
     subject: str
     state: State
-    found: str
+    observation: str
     advice: str = ""

@@ -43,7 +43,7 @@ async def _migrate(settings: Settings, *, only_check: bool, wait_seconds: int) -
 
 
 async def _open(store: Store, settings: Settings, *, wait_seconds: int) -> None:
-    """Bring it to head; a database that starts beside us is waited for. Raises: StorageUnavailable."""
+    """Bring the schema to head, and wait for a database that is starting. Raises: StorageUnavailable."""
     loop = asyncio.get_running_loop()
     ends_at = loop.time() + wait_seconds
     while True:

@@ -7,14 +7,14 @@ from typing import NamedTuple
 
 
 class Payload(NamedTuple):
-    """One body, and what to call it where something is said of it."""
+    """One body, and its name for messages."""
 
     name: str
     body: bytes
 
 
 def read_payloads(file: str) -> Iterator[Payload]:
-    """One, or one a line where the name ends with `.jsonl`; `-` is standard input. Raises OSError."""
+    """The payload of a file, or one a line of a `.jsonl` file; `-` is standard input. Raises OSError."""
     if file == "-":
         yield Payload("standard input", sys.stdin.buffer.read())
     elif file.endswith(".jsonl"):

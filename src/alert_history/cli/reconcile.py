@@ -1,4 +1,4 @@
-"""`alert-history reconcile`: history is compared with what fires, once, and what was missed is repaired."""
+"""`alert-history reconcile`: history is compared with what fires, once, and repaired where they differ."""
 
 import asyncio
 import os
@@ -11,11 +11,11 @@ from rich.table import Table
 
 from alert_history.bootstrap import rules_of, utc_now
 from alert_history.cli.console import cell, error_console, output_console, print_error, print_line
+from alert_history.cli.router import look_for_router
 from alert_history.cli.store import require, using_store
-from alert_history.cli.telling import look_for_router
 from alert_history.config import Settings, load_settings
 from alert_history.domain.correcting import Correction
-from alert_history.engine.asking import Asked, Asking, Origins
+from alert_history.engine.asking import Asking, Origins, Round
 from alert_history.engine.reconcile import Comparing, Report
 from alert_history.engine.witnesses import KnownWitnesses
 from alert_history.errors import ConfigurationError
@@ -35,15 +35,15 @@ def reconcile(
     ] = None,
     dry_run: Annotated[bool, Parameter(negative="", help="Say what would be done, and change nothing.")] = False,
 ) -> int:
-    """Ask twice, compare, and print what that came to; exit code 1 if somebody could not be asked.
+    """Ask twice, compare, and print the result; exit code 1 if an origin did not answer.
 
-    Raises: ConfigurationError where nobody is to be asked, or a URL is wrong.
+    Raises: ConfigurationError where there is no origin, or a URL is wrong.
     """
     settings = load_settings(os.environ)
     origins = _origins(settings, alertmanager, prometheus)
     rounds, report = asyncio.run(_reconcile(settings, origins, is_dry_run=dry_run))
     _print(report, is_dry_run=dry_run)
-    faults = {source: fault for asked in rounds for source, fault in asked.faults.items()}
+    faults = {source: fault for round_ in rounds for source, fault in round_.faults.items()}
     _print_hindrances(rounds[-1], report)
     for source, fault in sorted(faults.items()):
         print_error(f"{source}: {fault}")
@@ -64,7 +64,7 @@ def _origins(settings: Settings, alertmanagers: list[str] | None, prometheuses: 
     return origins
 
 
-async def _reconcile(settings: Settings, origins: Origins, *, is_dry_run: bool) -> tuple[list[Asked], Report]:
+async def _reconcile(settings: Settings, origins: Origins, *, is_dry_run: bool) -> tuple[list[Round], Report]:
     router = None if is_dry_run else await look_for_router(settings)
     async with using_store(settings, router=router, rules=rules_of(settings)) as store:
         await require(store, settings)
@@ -73,7 +73,7 @@ async def _reconcile(settings: Settings, origins: Origins, *, is_dry_run: bool) 
         async with aclosing(Asking(origins, clock=utc_now, is_publishing=settings.reconcile_publishes)) as asking:
             rounds = [await asking.ask(store.recorder.witnesses)]
             error_console().print(f"asked; asking again in {_PAUSE_SECONDS:g} s", highlight=False)
-            await asyncio.sleep(_PAUSE_SECONDS)  # what is over is lacked twice
+            await asyncio.sleep(_PAUSE_SECONDS)  # an alert ends when an origin lacks it twice
             rounds.append(await asking.ask(store.recorder.witnesses))
         comparing = Comparing(store.reconciling, store.recorder, clock=utc_now, rules=rules_of(settings))
         report = await comparing.compare(rounds, is_dry_run=is_dry_run)
@@ -98,9 +98,9 @@ def _row(correction: Correction) -> Sequence[str]:
     return (correction.source, correction.kind, correction.alert, correction.occurrence_id, correction.reason)
 
 
-def _print_hindrances(asked: Asked, report: Report) -> None:
-    """What could not be corrected, and why."""
-    for listing in asked.listings:
+def _print_hindrances(round_: Round, report: Report) -> None:
+    """Print which origins could not correct history, and why."""
+    for listing in round_.listings:
         reasons = dict.fromkeys([listing.asked.no_end, listing.asked.no_opening])
         for reason in reasons:
             if reason is not None:

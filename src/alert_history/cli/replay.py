@@ -18,7 +18,7 @@ def replay(
     dead_letters: Annotated[bool, Parameter(negative="", help="All that are dead; has to be said.")] = False,
     target: Annotated[str | None, Parameter(help="Only those to this target.")] = None,
 ) -> int:
-    """Queue them, with their idempotency keys unchanged. Raises: ConfigurationError on wrong usage."""
+    """Queue dead deliveries, with their idempotency keys unchanged. Raises: ConfigurationError on wrong usage."""
     if not dead_letters:
         raise ConfigurationError(["replay needs --dead-letters: it tells targets again what they did not take"])
     replayed = asyncio.run(_replay(load_settings(os.environ), target))

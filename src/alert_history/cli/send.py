@@ -1,4 +1,4 @@
-"""`alert-history send`: saved payloads, posted as Alertmanager would."""
+"""`alert-history send`: saved payloads are posted as Alertmanager posts them."""
 
 import random
 import time
@@ -29,7 +29,7 @@ _SHOWN_CHARACTERS = 300
 
 
 class Failure(Exception):
-    """This payload was not taken. The message says why."""
+    """The service refused a payload. The message says why."""
 
 
 def send(
@@ -45,7 +45,7 @@ def send(
         "http://localhost:8080"
     ),
 ) -> int:
-    """Post them in order; exit code 1 if one was not taken. Raises: ConfigurationError on wrong usage."""
+    """Post files in order; exit code 1 if a payload was refused. Raises: ConfigurationError on wrong usage."""
     if not files:
         raise ConfigurationError(["send needs a FILE, or - for standard input"])
     if unknown := [file for file in files if file.startswith("--")]:
@@ -63,7 +63,7 @@ def send(
 
 
 def _send_file(client: httpx.Client, file: str, *, to: str) -> bool:
-    """Whether all of it was taken."""
+    """Whether the service took all payloads of a file."""
     is_complete = True
     try:
         for payload in read_payloads(file):
@@ -91,16 +91,18 @@ def _url(to: str, body: bytes) -> str:
 
 
 def _is_from_prometheus(body: bytes) -> bool:
-    """Whether it is an array of alerts. What is no JSON is posted all the same: the service says what is wrong."""
+    """Whether a body is an array of alerts. Other bytes are posted all the same: the service says what is wrong."""
     try:
-        said = msgspec.json.decode(body)
+        document = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return False
-    return isinstance(said, list) and bool(said) and isinstance(said[0], dict) and "labels" in said[0]
+    if not isinstance(document, list) or not document:
+        return False
+    return isinstance(document[0], dict) and "labels" in document[0]
 
 
 def _post(client: httpx.Client, url: str, *, body: bytes) -> httpx.Response:
-    """The answer of success. Raises Failure: at once on what can't get better, else after the last attempt."""
+    """The answer of success. Raises Failure: at once on a lasting fault, else after the last attempt."""
     failure = Failure("not sent")
     for attempt in range(_ATTEMPTS):
         pause_seconds = _FIRST_PAUSE_SECONDS * 2**attempt * random.uniform(0.5, 1)  # noqa: S311  # spreads, hides nothing
@@ -126,23 +128,23 @@ def _retry_after(answer: httpx.Response) -> float:
 
 
 def _detail(answer: httpx.Response) -> str:
-    """What a problem says of itself, or the start of any other answer."""
-    said = _json_object(answer)
-    detail = said.get("detail") or said.get("title") or answer.text
+    """The detail of a problem, or the start of any other answer."""
+    problem = _json_object(answer)
+    detail = problem.get("detail") or problem.get("title") or answer.text
     return " ".join(str(detail).split())[:_SHOWN_CHARACTERS] or answer.reason_phrase
 
 
 def _receipt(answer: httpx.Response) -> str:
-    said = _json_object(answer)
-    if "receipt_id" not in said:
+    receipt = _json_object(answer)
+    if "receipt_id" not in receipt:
         return f"{answer.status_code} {answer.reason_phrase}"
-    counts = ", ".join(f"{said.get(name, 0)} {name}" for name in ("received", "stored", "repeated", "quarantined"))
-    return f"{counts} (receipt {said['receipt_id']})"
+    counts = ", ".join(f"{receipt.get(name, 0)} {name}" for name in ("received", "stored", "repeated", "quarantined"))
+    return f"{counts} (receipt {receipt['receipt_id']})"
 
 
 def _json_object(answer: httpx.Response) -> dict[str, Any]:
     try:
-        said = answer.json()
+        document = answer.json()
     except ValueError:
         return {}
-    return said if isinstance(said, dict) else {}
+    return document if isinstance(document, dict) else {}

@@ -46,20 +46,20 @@ class _Server(uvicorn.Server):
         self.should_exit = True
 
     def _interrupt(self) -> None:
-        self.force_exit = self.should_exit  # whoever presses Ctrl-C again does not want to wait
+        self.force_exit = self.should_exit  # a second Ctrl-C asks for an end at once
         self.should_exit = True
 
 
 def serve(settings: Settings, *, is_demo: bool) -> None:
     """Serve in this process, or in `WORKERS` of them. Returns after a graceful stop.
 
-    Raises: ConfigurationError or OSError where nobody may listen.
+    Raises: ConfigurationError or OSError where the address can't be used.
     """
     _try_address(settings)
     if settings.workers == 1:
         uvloop.run(_serve(settings, is_demo=is_demo))
         return
-    make_routes(settings)  # a fault in it is told here and once, not by each worker over and over
+    make_routes(settings)  # here a fault of the file is reported once, instead of by each worker again and again
     with tempfile.TemporaryDirectory(prefix="alert-history-metrics-") as folder:
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
         os.environ["WORKERS"] = str(settings.workers)
@@ -79,7 +79,7 @@ def worker() -> Application:
 
 
 def _try_address(settings: Settings) -> None:
-    """Told here in a line; uvicorn would tell it in the middle of its log, and end the process by itself."""
+    """Report a wrong address in a line; uvicorn would log it between others, and end the process by itself."""
     host, port = settings.host, settings.port
     try:
         addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)

@@ -1,4 +1,4 @@
-"""The store a command works on: opened, asked whether it is fit for use, closed again."""
+"""The store of a command: opened, checked for use, and closed again."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -18,8 +18,8 @@ async def using_store(
 ) -> AsyncIterator[Store]:
     """The store of this configuration, closed at the end. Nothing is created or migrated.
 
-    `router` decides who is told of what the command changes; without one nobody is. `rules` are those of its claims.
-    What is logged meanwhile goes to standard error: standard output is for results.
+    `router` decides which targets are notified of the command's changes; without a router none is. `rules` are those of
+    the store's claims. Logs go to standard error meanwhile, because standard output is for results.
     """
     configure_logging(level=settings.log_level, is_json=settings.log_format == "json")
     store = open_store(
@@ -35,12 +35,12 @@ async def using_store(
 
 
 def on_primary(settings: Settings) -> Settings:
-    """The same without a replica: what is asked of it beside its own check must not fail because it is away."""
+    """The same settings without the read replica: a replica that is away has a check of its own."""
     return settings.model_copy(update={"read_database_url": None})
 
 
 async def faults_of(store: Store, settings: Settings) -> list[str]:
-    """What keeps the store from being used, a line each, with the database's name; empty if nothing does."""
+    """The faults that make the store unusable, a line each, with the database's name; empty if it is usable."""
     checks = await store.lifecycle.check()
     if checks["database"] != "ok":
         return [named(checks["database"], settings)]
@@ -48,11 +48,11 @@ async def faults_of(store: Store, settings: Settings) -> list[str]:
 
 
 def named(fault: str, settings: Settings) -> str:
-    """A fault of the database, with which one it is."""
+    """A fault of the database, with the database's name."""
     return f"{settings.database_url}: {fault.removeprefix('database: ')}"
 
 
 async def require(store: Store, settings: Settings) -> None:
-    """Raises StorageUnavailable with all faults, if there are any."""
+    """Check that the store is usable. Raises StorageUnavailable with all faults."""
     if faults := await faults_of(store, settings):
         raise StorageUnavailable("; ".join(faults))

@@ -1,9 +1,9 @@
-"""Moving old history into an archive: written, read back, put in place, and only then taken out of the database.
+"""Moving old history into an archive: rows are written, read back, put in place, and then removed from the database.
 
-A run may end anywhere. What lies in `_incomplete` counts for nothing; a file in its place is whole and was read back.
-The next run meets rows that are archived already, writes them no second time, and only takes them out. No step
-holds up ingest, and memory does not grow with the history: a chunk is one file, and at most one file is compared at
-a time.
+A run may end anywhere. A file in `_incomplete` counts for nothing; a file in its place is whole and was read back.
+The next run removes rows that an earlier run has archived from the database, and writes only the others. Each step is
+short, so ingest goes on, and memory stays the same for any history: a chunk is one file, and at most one file is
+compared at a time.
 """
 
 import asyncio
@@ -38,10 +38,10 @@ from alert_history.errors import ArchiveFault, InvalidQuery
 from alert_history.ports import Archivable, Clock, RowFormat, Shelf
 
 YOUNGEST = timedelta(days=1)
-"""What was received since then is still changing, and is not archived."""
+"""History that is younger than this still changes, so the archiver refuses it."""
 
 REST_SECONDS = 0.02
-"""Between two steps of taking out or bringing back: ingest has the database to itself meanwhile."""
+"""Between two steps of removing or restoring rows: ingest has the database to itself meanwhile."""
 
 CHUNK_ROWS = 10_000
 CHUNK_BYTES = 16 * 1024 * 1024
@@ -50,11 +50,11 @@ _DROP_ROWS = 200
 _log = structlog.get_logger()
 
 Observer = Callable[[Shape, int], None]
-"""Told how many more rows of a table are done."""
+"""Called with how many more rows of a table are done."""
 
 
 class Archiver:
-    """One run. `chunk_rows` bounds a file, `rest_seconds` is the pause between two steps of taking out."""
+    """One run. `chunk_rows` bounds a file, `rest_seconds` is the pause between two steps of removing rows."""
 
     def __init__(
         self,
@@ -78,9 +78,9 @@ class Archiver:
     async def run(
         self, before: datetime, *, database: str, schema_version: str, service_version: str, with_bodies: bool = False
     ) -> Manifest:
-        """Archive what was last received before then.
+        """Archive the rows that were last received before `before`.
 
-        Raises: InvalidQuery if that is younger than `YOUNGEST`; Busy, StorageUnavailable, ArchiveFault.
+        Raises: InvalidQuery if that time is younger than `YOUNGEST`; Busy, StorageUnavailable, ArchiveFault.
         """
         now = self._clock()
         if before > now - YOUNGEST:
@@ -102,7 +102,7 @@ class Archiver:
         return manifest
 
     async def _move(self, shape: Shape, chunk: Sequence[Entry], *, manifest: Manifest) -> None:
-        """Archive a chunk of one day, then take it out of the database."""
+        """Archive a chunk of one day, then remove it from the database."""
         day = shape.day(chunk[0].row)
         known = await self._known(shape, chunk, day=day, run=manifest.run)
         fresh = [entry for entry in chunk if _identity(shape, entry.row) not in known]
@@ -114,7 +114,7 @@ class Archiver:
             count[shape.name] = count.get(shape.name, 0) + rows
 
     async def _write(self, shape: Shape, entries: Sequence[Entry], *, day: date, manifest: Manifest) -> None:
-        """Write, read back, note, put in place: events first, because the file of the occurrences makes them count."""
+        """Write, read back, note and place files: events first, because the file of occurrences makes them count."""
         stem = f"part-{manifest.run}-{len(manifest.files):05}{self._format.suffix}"
         tables = [(shape, [entry.row for entry in entries])]
         if shape is ALERTS:
@@ -129,7 +129,7 @@ class Archiver:
             await self._shelf.move(_incomplete(manifest.run, note.path), note.path)
 
     async def _write_verified(self, shape: Shape, rows: Sequence[Row], *, path: str, run: str) -> FileNote:
-        """Write a file beside its place, and see that it says what it was given. Raises ArchiveFault if not."""
+        """Write a file beside its place, and check that it holds these rows. Raises ArchiveFault if it differs."""
         data = await asyncio.to_thread(self._format.encode, shape, rows)
         digest = await asyncio.to_thread(rows_digest, rows)
         note = FileNote(path, shape.name, len(rows), len(data), sha256(data).hexdigest(), digest)
@@ -143,9 +143,9 @@ class Archiver:
         return note
 
     async def _known(self, shape: Shape, chunk: Sequence[Entry], *, day: date, run: str) -> set[Row]:
-        """Which of these the archive holds already, unchanged: what an earlier run wrote that broke off, or restored.
+        """The rows of a chunk that the archive holds already, unchanged, from a run that broke off or was restored.
 
-        This run's own files are not looked at: it takes every row once.
+        The files of this run are left out, because a run takes every row once.
         """
         wanted = {_identity(shape, entry.row) for entry in chunk}
         known: set[Row] = set()
@@ -168,7 +168,7 @@ class Archiver:
         await self._shelf.write(f"{MANIFESTS}/{manifest.run}.json{PARTIAL}", encode_manifest(manifest))
 
     async def _close(self, manifest: Manifest) -> None:
-        """The manifest of a run that did something gets its place; what was unfinished is gone."""
+        """Place the manifest of a run that moved something, and remove all unfinished files."""
         manifest.finished_at = self._clock()
         if any(manifest.removed.values()) or manifest.files:
             await self._shelf.write(f"{MANIFESTS}/{manifest.run}.json", encode_manifest(manifest))
@@ -178,7 +178,7 @@ class Archiver:
 
 
 async def read_manifests(shelf: Shelf) -> list[Manifest]:
-    """All runs, oldest first. Raises ArchiveFault on one that can't be read."""
+    """The manifests of all runs, oldest first. Raises ArchiveFault on a manifest that can't be read."""
     manifests = []
     for name in await shelf.names(MANIFESTS):
         try:
@@ -189,7 +189,7 @@ async def read_manifests(shelf: Shelf) -> list[Manifest]:
 
 
 def encode_manifest(manifest: Manifest) -> bytes:
-    """A manifest as a person can read it, too."""
+    """A manifest as JSON that a person can read, too."""
     return msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n"
 
 
@@ -203,25 +203,25 @@ def _identity(shape: Shape, row: Row) -> Row:
 
 
 def _common(format_: RowFormat, shape: Shape, data: bytes, wanted: set[Row]) -> set[Row]:
-    """What a file has in common with these, one batch of it in memory at a time."""
+    """The wanted rows that a file holds; one batch of the file is in memory at a time."""
     names = (*shape.key, *shape.version)
     return wanted.intersection(format_.decode(shape, data, only=names))
 
 
 async def _chunks(store: Archivable, shape: Shape, *, before: datetime, limit: int) -> AsyncIterator[list[Entry]]:
-    """What is to be archived, oldest first, in chunks of one day and of bounded size."""
+    """The entries to archive, oldest first, in chunks of one day and of bounded size."""
     chunk: list[Entry] = []
-    held_bytes = 0
+    chunk_bytes = 0
     after: Row | None = None
     while True:
         page, after = await store.take(shape, before=before, after=after)
         for entry in page:
-            is_full = len(chunk) >= limit or held_bytes >= CHUNK_BYTES
+            is_full = len(chunk) >= limit or chunk_bytes >= CHUNK_BYTES
             if chunk and (is_full or shape.day(entry.row) != shape.day(chunk[0].row)):
                 yield chunk
-                chunk, held_bytes = [], 0
+                chunk, chunk_bytes = [], 0
             chunk.append(entry)
-            held_bytes += weight(entry)
+            chunk_bytes += weight(entry)
         if after is None:
             break
     if chunk:
@@ -229,7 +229,7 @@ async def _chunks(store: Archivable, shape: Shape, *, before: datetime, limit: i
 
 
 async def _clear_up(shelf: Shelf) -> None:
-    """Remove what a run left that broke off, and let its manifest tell only what came to be."""
+    """Remove the unfinished files of a run that broke off; its manifest then lists only the files that were placed."""
     await shelf.remove(INCOMPLETE)
     for name in await shelf.names(MANIFESTS):
         if name.endswith(PARTIAL):
@@ -240,7 +240,7 @@ async def _clear_up(shelf: Shelf) -> None:
 
 
 async def _counts(shelf: Shelf, note: FileNote) -> bool:
-    """Whether a file got its place. Events whose occurrences did not are removed."""
+    """Whether a file got its place. A file of events is removed where the file of its occurrences is missing."""
     if note.table != EVENTS.name:
         return await _is_there(shelf, note.path)
     if await _is_there(shelf, f"{ALERTS.name}{note.path.removeprefix(EVENTS.name)}"):

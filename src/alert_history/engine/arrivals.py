@@ -1,7 +1,7 @@
-"""Arrivals: the alerts whose meaning has to be found out, and whether their deliveries wait for it.
+"""Arrivals: the alerts that `enrich` classifies afterwards, and whether their deliveries wait for that.
 
-It is asked inside the transaction that keeps an alert, so it answers from memory alone. `enrich` finds the meanings
-out afterwards. The rule itself is `domain.notifying.awaited`.
+The router asks inside the transaction that stores an alert, so this module answers from memory alone. The rule itself
+is `domain.notifying.awaited`.
 """
 
 from collections import deque
@@ -23,7 +23,7 @@ _MAX_KNOWN = 50_000
 
 
 class Arrival(NamedTuple):
-    """An alert that was routed; `targets` are owed a follow-up."""
+    """An alert that was routed; `targets` get a follow-up once it is classified."""
 
     shape: str
     alert: Alert
@@ -33,9 +33,9 @@ class Arrival(NamedTuple):
 
 
 class Arrivals:
-    """Collects alerts in whichever thread commits them. The mode is `transparent` until another is taken up.
+    """Collects alerts in the thread that commits them. The mode is `transparent` until `take_up_mode` is called.
 
-    `deadline` is how long deliveries wait. While `breaker` is open, nobody waits for an answer that can't come.
+    `deadline` is how long deliveries wait. While `breaker` rules out an answer in time, deliveries go out at once.
     """
 
     def __init__(self, *, deadline: timedelta, breaker: Breaker, observer: EnrichmentObserver) -> None:
@@ -47,15 +47,15 @@ class Arrivals:
         self._arrived: deque[Arrival] = deque(maxlen=_MAX_ARRIVALS)
 
     def __len__(self) -> int:
-        """How many have arrived and were not taken."""
+        """How many arrivals wait for `take`."""
         return len(self._arrived)
 
     def take_up_mode(self, mode: Mode) -> None:
-        """Decide by it from now on."""
+        """Decide by this mode from now on."""
         self.mode = mode
 
     def enriched(self, routing: Routing, alert: Alert, event: Event) -> Routing:
-        """A routing with the classification that its deliveries await. In the ingest transaction."""
+        """A routing with the classification that its deliveries await. Called in the ingest transaction."""
         mode = self.mode
         if mode == "transparent" or not routing.targets:
             return routing
@@ -72,7 +72,7 @@ class Arrivals:
         return routing if awaits is None else msgspec.structs.replace(routing, awaits=awaits)
 
     def add(self, arrival: Arrival) -> None:
-        """Let its meaning be found out as if it had been routed now."""
+        """Have an alert classified as if it had been routed now."""
         self._arrived.append(arrival)
 
     def take(self) -> Arrival | None:
@@ -80,7 +80,7 @@ class Arrivals:
         return self._arrived.popleft() if self._arrived else None
 
     def learn(self, shape: str, *, now: datetime, until: datetime) -> None:
-        """What a shape means is known until then. The database knows still what is forgotten here for want of room."""
+        """Take a shape as known until then. Short of room, this forgets shapes that the database still knows."""
         if len(self._known) >= _MAX_KNOWN:
             self._known = {shape: until for shape, until in self._known.items() if until > now}
         if len(self._known) >= _MAX_KNOWN:
@@ -88,6 +88,6 @@ class Arrivals:
         self._known[shape] = until
 
     def _fault_until(self, deadline: datetime) -> str | None:
-        """Why no answer can come before then; None if one may."""
+        """Why an answer before the deadline is impossible; None while it is possible."""
         reason = self.breaker.reason
         return None if reason is None or self.breaker.is_over_by(deadline) else reason

@@ -1,4 +1,4 @@
-"""Asking: all origins at once, and what is remembered of who answered.
+"""Asking: all origins are asked at once, and which of them answered is remembered.
 
 Must not decide what an answer changes (that is `reconcile` and `domain.reconciling`).
 """
@@ -25,23 +25,23 @@ from alert_history.ports import Clock
 
 
 class Origins(msgspec.Struct, frozen=True):
-    """Who is asked."""
+    """The Alertmanagers and Prometheus servers that are asked."""
 
     alertmanagers: Sequence[Origin] = ()
     prometheuses: Sequence[Origin] = ()
 
     @classmethod
     def read(cls, alertmanager_urls: str | None, prometheus_urls: str | None) -> Self:
-        """Of two comma-separated lists of URLs. Raises: ValueError, which says what is wrong."""
+        """Origins from two comma-separated lists of URLs. Raises: ValueError, which says what is wrong."""
         return cls(*(parse_origins(urls) if urls else [] for urls in (alertmanager_urls, prometheus_urls)))
 
     @property
     def is_empty(self) -> bool:
-        """Whether nobody is asked."""
+        """Whether there is no origin."""
         return not self.alertmanagers and not self.prometheuses
 
     def witnesses(self) -> Witnesses:
-        """Who is a peer of a cluster's API by configuration: whoever calls itself by the URL that is asked."""
+        """The peers of each cluster's API by configuration: senders whose own URL is the one that is asked."""
         known = Witnesses()
         for origin in self.alertmanagers:
             for server in origin.servers:
@@ -49,17 +49,17 @@ class Origins(msgspec.Struct, frozen=True):
         return known
 
 
-class Asked(msgspec.Struct, frozen=True):
-    """What came of asking all: what was said, and why others did not answer, by source."""
+class Round(msgspec.Struct, frozen=True):
+    """One round of asking: the answers of all origins, and, by source, why an origin is silent."""
 
     listings: list[Listing]
     faults: dict[str, str]
 
 
 class Asking:
-    """Asks, and remembers which external URL each server has: one that is silent may share it with another.
+    """Asks origins, and remembers the external URL of each server: a silent server may share it with another.
 
-    `apart_us` is for how long an Alertmanager has to lack an alert before that is over.
+    `apart_us` is for how long an Alertmanager has to lack an alert before the alert is over.
     """
 
     def __init__(self, origins: Origins, *, clock: Clock, is_publishing: bool, apart_us: int = APART_US) -> None:
@@ -71,19 +71,19 @@ class Asking:
         self._client: httpx.AsyncClient | None = None
 
     async def aclose(self) -> None:
-        """Close its connections; it may ask again."""
+        """Close all connections; `ask` may be called again."""
         if self._client is not None:
             await self._client.aclose()
             self._client = None
 
-    async def ask(self, witnesses: Witnesses) -> Asked:
-        """Ask all at once. Who does not answer is a fault, and raises nothing."""
+    async def ask(self, witnesses: Witnesses) -> Round:
+        """Ask all origins at once. An origin that is silent becomes a fault of the answer, and raises nothing."""
         faults: dict[str, str] = {}
         client = self._client = self._client or origin_client()
         asking = [self._ask_alertmanager(origin, client, faults) for origin in self.origins.alertmanagers]
         asking += [self._ask_prometheus(origin, client, faults, witnesses) for origin in self.origins.prometheuses]
-        listings = [listing for each in await asyncio.gather(*asking) for listing in each]
-        return Asked(sorted(listings, key=lambda listing: listing.asked.asked_us), faults)
+        listings = [listing for answer in await asyncio.gather(*asking) for listing in answer]
+        return Round(sorted(listings, key=lambda listing: listing.asked.asked_us), faults)
 
     async def _ask_alertmanager(
         self, origin: Origin, client: httpx.AsyncClient, faults: dict[str, str]
@@ -119,7 +119,7 @@ class Asking:
         )
 
     def _silent(self, origin: Origin, polls: Sequence[PrometheusPoll]) -> str | None:
-        """Why one that may have the external URL of another did not answer; None if there is none."""
+        """Why a silent server may share the external URL of one that answered; None if no silent server may."""
         answered = {poll.server for poll in polls}
         shared = {poll.external_url or poll.server for poll in polls}
         for server in origin.servers:
@@ -129,17 +129,17 @@ class Asking:
 
 
 class OriginState(msgspec.Struct, frozen=True):
-    """When an origin last answered, and why it does not now; None: never, and it does."""
+    """When an origin last answered (None: never), and why it is silent now (None: it answers)."""
 
     answered_at: datetime | None = None
     fault: str | None = None
 
 
-def states_after(asked: Asked, before: Mapping[str, OriginState], now: datetime) -> dict[str, OriginState]:
+def states_after(round_: Round, before: Mapping[str, OriginState], now: datetime) -> dict[str, OriginState]:
     """How the origins fare after they were asked, by source."""
-    answered = {listing.asked.source: OriginState(now) for listing in asked.listings}
+    answered = {listing.asked.source: OriginState(now) for listing in round_.listings}
     silent = {
         source: OriginState(before[source].answered_at if source in before else None, fault)
-        for source, fault in asked.faults.items()
+        for source, fault in round_.faults.items()
     }
     return answered | silent

@@ -1,4 +1,4 @@
-"""Whether the targets are known by now: after the start, discovery takes a moment to find them."""
+"""Whether the targets are known by now: discovery needs a moment after the start."""
 
 import asyncio
 from datetime import timedelta
@@ -9,7 +9,7 @@ _LONGEST_WAIT = timedelta(seconds=15)
 
 
 class AwaitedTargets:
-    """Targets that are waited for from now on, but not for long; `are_known` where nobody looks for any."""
+    """Waits for the targets for a short time from now on. Give `are_known` where there is no discovery."""
 
     def __init__(self, *, are_known: bool, clock: Clock) -> None:
         self._are_known = are_known
@@ -18,14 +18,14 @@ class AwaitedTargets:
         self._have_come = asyncio.Event()
 
     def have_come(self) -> None:
-        """They are known from now on."""
+        """Take the targets as known from now on."""
         self._are_known = True
         self._have_come.set()
 
     def are_lacking(self) -> bool:
-        """Whether it is worth waiting for them."""
+        """Whether the targets are unknown and worth waiting for."""
         return not self._are_known and self._clock() - self._made_at < _LONGEST_WAIT
 
     async def come(self) -> None:
-        """Wait until they have been found; for ever where nobody looks for any."""
+        """Wait until the targets are known; for ever where there is no discovery."""
         await self._have_come.wait()

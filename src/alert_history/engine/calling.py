@@ -1,4 +1,4 @@
-"""What this replica calls out to the others, so that they look at once for what they would find a little later."""
+"""The words that this replica sends to the others, so that they look at once and not a little later."""
 
 import asyncio
 
@@ -7,7 +7,7 @@ from alert_history.ports import Signals
 
 
 class Calls:
-    """Sends words one after the other, and holds nobody up. A word that waits already is not sent twice."""
+    """Sends words one after the other, in the background. A word that waits already is sent once."""
 
     def __init__(self, signals: Signals) -> None:
         self._signals = signals
@@ -15,12 +15,12 @@ class Calls:
         self._has_words = asyncio.Event()
 
     def send(self, word: Word) -> None:
-        """Let `run` send it."""
+        """Have `run` send a word."""
         self._waiting[word] = None
         self._has_words.set()
 
     async def run(self) -> None:
-        """Send what waits, until cancelled."""
+        """Send the words that wait, until cancelled."""
         while True:
             await self._has_words.wait()
             self._has_words.clear()

@@ -1,4 +1,4 @@
-"""Classifications as people ask for them: what is known of an alert, a new answer now, a correction, the figures."""
+"""Classifications as people ask for them: an alert's verdicts, a new answer now, a correction, the figures."""
 
 from datetime import datetime
 
@@ -24,18 +24,18 @@ _HISTORY = 50
 _LOOKED_AT = 100  # occurrences of one alertname, to find the alerts of a shape among them
 
 
-class Classified(msgspec.Struct, frozen=True):
-    """An alert (its newest occurrence), its shape, and all that was said of that, newest first."""
+class ClassifiedAlert(msgspec.Struct, frozen=True):
+    """An alert (its newest occurrence), its shape, and all verdicts on that shape, newest first."""
 
     alert: StoredAlert
     shape: str
-    said: list[KeptVerdict]
+    verdicts: list[KeptVerdict]
 
 
 class Alike(msgspec.Struct, frozen=True):
     """The alerts of a shape, each by its newest occurrence, newest first.
 
-    They are looked for among the newest hundred occurrences of their alertname; there may be more if not `is_whole`.
+    They come from the newest hundred occurrences of their alertname; where `is_whole` is false, there may be more.
     """
 
     alerts: list[StoredAlert]
@@ -43,15 +43,15 @@ class Alike(msgspec.Struct, frozen=True):
 
 
 class Entry(msgspec.Struct, frozen=True):
-    """The newest word on a shape, and its alerts: none if history has forgotten the one it was said of."""
+    """The newest verdict on a shape, and its alerts: none if history has forgotten the alert that was classified."""
 
-    kept: KeptVerdict
+    verdict: KeptVerdict
     alert: StoredAlert | None
     alike: Alike
 
 
 class Correction(msgspec.Struct, frozen=True):
-    """What a person says instead; what is None stays as it was."""
+    """What a person says instead; a field that is None stays as it was."""
 
     severity: Severity
     by: str
@@ -61,7 +61,7 @@ class Correction(msgspec.Struct, frozen=True):
 
 
 class Figures(msgspec.Struct, frozen=True):
-    """What was classified in a span, what it used, and how often people agreed."""
+    """How much was classified in a span, what that used, and how often people agreed."""
 
     counts: list[ClassifiedCount]
     spent: Spent
@@ -70,7 +70,7 @@ class Figures(msgspec.Struct, frozen=True):
 
 
 class Classifying:
-    """Every call may raise StorageUnavailable; those that name an alert raise NotFound."""
+    """Classifies on demand. Every call may raise StorageUnavailable; a call that names an alert may raise NotFound."""
 
     def __init__(
         self,
@@ -86,72 +86,73 @@ class Classifying:
         self._store = store
         self._clock = clock
 
-    async def find(self, fingerprint: str) -> Classified:
-        """What is known of an alert; `said` is empty if it was never classified."""
+    async def find(self, fingerprint: str) -> ClassifiedAlert:
+        """An alert with the verdicts on its shape; `verdicts` is empty if the shape was never classified."""
         alert = await self._alert(fingerprint)
         shape = shape_of(alert.labels)
-        return Classified(alert, shape, await self._store.classification_history.history(shape, limit=_HISTORY))
+        return ClassifiedAlert(alert, shape, await self._store.classification_history.history(shape, limit=_HISTORY))
 
     async def alike(self, alert: StoredAlert) -> Alike:
         """The alerts of the same shape as this one, itself among them."""
         shape = shape_of(alert.labels)
         page = await self._history.page(HistoryFilter(alertname=alert.alertname), PageRequest(limit=_LOOKED_AT))
-        found = {alert.fingerprint: alert}
-        for one in page.alerts:
-            if shape_of(one.labels) == shape:
-                found.setdefault(one.fingerprint, one)
-        newest_first = sorted(found.values(), key=lambda one: one.timestamp, reverse=True)
+        newest = {alert.fingerprint: alert}
+        for occurrence in page.alerts:
+            if shape_of(occurrence.labels) == shape:
+                newest.setdefault(occurrence.fingerprint, occurrence)
+        newest_first = sorted(newest.values(), key=lambda occurrence: occurrence.timestamp, reverse=True)
         return Alike(newest_first, is_whole=page.next_cursor is None)
 
     async def newest(self, *, limit: int, severity: Severity | None = None) -> list[Entry]:
         """The newest classifications of any shape, newest first, one a shape."""
-        kept = await self._store.classification_history.recent(limit=limit, severity=severity)
-        return [await self._entry(one) for one in kept]
+        verdicts = await self._store.classification_history.recent(limit=limit, severity=severity)
+        return [await self._entry(verdict) for verdict in verdicts]
 
-    async def _entry(self, kept: KeptVerdict) -> Entry:
+    async def _entry(self, verdict: KeptVerdict) -> Entry:
         try:
-            alert = await self._alert(kept.fingerprint)
+            alert = await self._alert(verdict.fingerprint)
         except NotFound:
-            return Entry(kept, None, Alike([], is_whole=True))
-        return Entry(kept, alert, await self.alike(alert))
+            return Entry(verdict, None, Alike([], is_whole=True))
+        return Entry(verdict, alert, await self.alike(alert))
 
-    async def classify(self, fingerprint: str, *, force: bool) -> Classified:
-        """Classify it now; without `force` what is known and not too old will do. What a person said always does.
+    async def classify(self, fingerprint: str, *, force: bool) -> ClassifiedAlert:
+        """Classify an alert now. Without `force`, a recent verdict is enough; a person's verdict is enough always.
 
-        Raises Retryable: not reached, over its rate or over budget. Raises Rejected: no sensible answer.
+        Raises Retryable: the enricher is away, over its rate or over budget. Raises Rejected: no sensible answer.
         """
-        found = await self.find(fingerprint)
+        classified = await self.find(fingerprint)
+        alert, shape = classified.alert, classified.shape
         since = self._clock() - self._enrichment.policy.serves_for
-        known = await self._store.classifications.newest([found.shape], since=since)
-        if found.shape in known and (not force or known[found.shape].verdict.classification.source == "person"):
-            return found
-        alert = found.alert
-        case = Case(found.shape, fingerprint, alert.labels, alert.annotations, alert.starts_at)
-        kept = await self._enrichment.classify(case)
-        return msgspec.structs.replace(found, said=[kept, *(one for one in found.said if one.id != kept.id)])
+        known = await self._store.classifications.newest([shape], since=since)
+        if shape in known and (not force or known[shape].verdict.classification.source == "person"):
+            return classified
+        case = Case(shape, fingerprint, alert.labels, alert.annotations, alert.starts_at)
+        newest = await self._enrichment.classify(case)
+        earlier = (verdict for verdict in classified.verdicts if verdict.id != newest.id)
+        return msgspec.structs.replace(classified, verdicts=[newest, *earlier])
 
-    async def correct(self, fingerprint: str, correction: Correction) -> Classified:
-        """Keep what a person says; it serves all alerts of the shape from now on, and never ages."""
-        found = await self.find(fingerprint)
+    async def correct(self, fingerprint: str, correction: Correction) -> ClassifiedAlert:
+        """Store a person's correction; it serves all alerts of the shape from now on, and never ages."""
+        classified = await self.find(fingerprint)
         now = self._clock()
-        before = found.said[0].verdict.classification if found.said else None
-        told = _corrected(before, correction, now=now)
-        kept = KeptVerdict(self._make_id(now), found.shape, fingerprint, Verdict(told))
-        await self._store.classifications.keep([kept], now=now)
-        self._enrichment.learn(kept)
+        before = classified.verdicts[0].verdict.classification if classified.verdicts else None
+        classification = _corrected(before, correction, now=now)
+        verdict = KeptVerdict(self._make_id(now), classified.shape, fingerprint, Verdict(classification))
+        await self._store.classifications.keep([verdict], now=now)
+        self._enrichment.learn(verdict)
         detail = {
             "fingerprint": fingerprint,
-            "shape": found.shape,
-            "classification": kept.id,
+            "shape": classified.shape,
+            "classification": verdict.id,
             "from": None if before is None else before.severity,
             "to": correction.severity,
             "comment": correction.comment,
         }
         await self._store.audit.note("classification_corrected", actor=correction.by, detail=detail, now=now)
-        return msgspec.structs.replace(found, said=[kept, *found.said])
+        return msgspec.structs.replace(classified, verdicts=[verdict, *classified.verdicts])
 
     async def figures(self, *, since: datetime, until: datetime) -> Figures:
-        """What was classified in that span, and what was spent since it began and today (UTC)."""
+        """How much was classified in that span, and what was spent since its begin and today (UTC)."""
         today = self._clock().replace(hour=0, minute=0, second=0, microsecond=0)
         return Figures(
             await self._store.classification_history.counts(since=since, until=until),

@@ -1,6 +1,6 @@
-"""Comparing: which label sets the answers of origins are about, and which of these answers have to be thought about.
+"""Comparing: which label sets the answers of origins are about, and which of these answers need a decision.
 
-Holds the reading of what is open, page by page. Pure. Must not decide what an answer changes.
+Reads the open label sets page by page. Pure. Must not decide what an answer changes.
 """
 
 from collections import Counter, defaultdict
@@ -18,14 +18,14 @@ from alert_history.engine.listing import Listing
 _GRAFANA = "grafana-"
 
 Answers = dict[str, list[Answer]]
-"""By the fingerprint with its scope, in the order in which they were asked for."""
+"""Answers by the fingerprint with its scope, in the order in which the origins were asked."""
 
 
 class Voice(msgspec.Struct):
-    """One origin over all rounds: what it said each time, the oldest first.
+    """One origin over all rounds: its listing of each round, the oldest first.
 
-    Clusters that turned out to be one witness are one voice. `seen` is what it listed when it was asked before, and
-    when that was.
+    Clusters that turned out to be one witness are one voice. `seen` is what the origin listed when it was asked before
+    these rounds, and `seen_us` when that was.
     """
 
     listings: list[Listing]
@@ -34,19 +34,19 @@ class Voice(msgspec.Struct):
 
     @property
     def asked(self) -> Asked:
-        """How it was asked last."""
+        """How the origin was asked last."""
         return self.listings[-1].asked
 
     def remember(self, seen_us: int | None, seen: frozenset[str]) -> None:
-        """Take up what it listed when it was asked before, and when that was; None: it was not."""
+        """Take up what the origin listed when it was asked before, and when that was; None: it was never asked."""
         self.seen_us, self.seen = seen_us, seen
 
     def lists(self, fingerprint: str) -> bool:
-        """Whether it listed it at least once."""
+        """Whether the origin listed this fingerprint at least once."""
         return any(fingerprint in listing.listed for listing in self.listings)
 
     def answers(self, fingerprint: str, alertname: str) -> list[Answer]:
-        """What it says of a label set, by its fingerprint without a scope: of what it knows nothing of, nothing."""
+        """The answers about a label set, by its fingerprint without a scope; none where the origin can't know it."""
         seen_us = self.seen_us if fingerprint in self.seen else None
         return [
             msgspec.structs.replace(listing.listed[fingerprint], seen_us=seen_us)
@@ -64,9 +64,9 @@ def voices(rounds: Sequence[Sequence[Listing]], witnesses: Witnesses, faults: Ma
         together: dict[object, list[Listing]] = defaultdict(list)
         for listing in listings:
             together[_voice_key(listing.asked, witnesses)].append(listing)
-        for key, each in together.items():
+        for key, same_voice in together.items():
             silent = [fault for sender, fault in faults.items() if witnesses.of(sender) == key]
-            by_witness.setdefault(key, Voice([])).listings.append(_merged(each, silent))
+            by_witness.setdefault(key, Voice([])).listings.append(_merged(same_voice, silent))
     return sorted(by_witness.values(), key=lambda voice: voice.listings[0].asked.asked_us)
 
 
@@ -75,7 +75,7 @@ def _voice_key(asked: Asked, witnesses: Witnesses) -> object:
 
 
 def _merged(listings: Sequence[Listing], silent: Sequence[str]) -> Listing:
-    """What clusters that are one witness said in one round: what one lists is listed, and none may end it alone."""
+    """One listing of clusters that are one witness: what one of them lists is listed, so no cluster ends it alone."""
     if len(listings) == 1 and not silent:
         return listings[0]
     reasons = [listing.asked.no_end for listing in listings if listing.asked.no_end is not None]
@@ -84,14 +84,14 @@ def _merged(listings: Sequence[Listing], silent: Sequence[str]) -> Listing:
         no_end=next(iter([*reasons, *silent]), None),
         asked_us=min(listing.asked.asked_us for listing in listings),
     )
-    listed = {name: each for listing in reversed(listings) for name, each in listing.listed.items()}
+    listed = {name: answer for listing in reversed(listings) for name, answer in listing.listed.items()}
     return msgspec.structs.replace(listings[0], asked=asked, listed=listed)
 
 
 class Comparison:
-    """Takes pages of what is open; then says what has to be thought about, who lacks what, and what is new.
+    """Takes pages of open label sets; then says which answers need a decision: about listed and about lacked alerts.
 
-    `open` are how many label sets were compared; `strange` those, in the end, that nobody who was asked claims.
+    `open` is how many label sets were compared; `strange` are, in the end, those that no origin claims.
     """
 
     def __init__(self, heard: Sequence[Voice], witnesses: Witnesses, *, sign_every_us: int) -> None:
@@ -106,11 +106,11 @@ class Comparison:
         self._homes: list[Counter[str]] = [Counter() for _ in heard]
         self._others: dict[str, list[OpenLabelSet]] = defaultdict(list)
         self._lacked: Answers = {}
-        self._held: dict[str, list[tuple[str, str]]] = defaultdict(list)
+        self._label_sets: dict[str, list[tuple[str, str]]] = defaultdict(list)
         self._listed = {name for voice in heard for listing in voice.listings for name in listing.listed}
 
     def take(self, page: Iterable[OpenLabelSet]) -> None:
-        """Compare some of what is open."""
+        """Compare a page of open label sets."""
         for label_set in page:
             self.open += 1
             fingerprint, scope = split_scope(label_set.fingerprint)
@@ -126,30 +126,30 @@ class Comparison:
             self._remember(label_set)
 
     def listed(self) -> Answers:
-        """The answers about what is listed: by who claims it, by who may turn out to, and about what is not open."""
-        answers = {name: list(its) for name, its in self._own.items()}
+        """The answers about listed alerts: of origins that claim them, of possible peers, and about new alerts."""
+        answers = {name: list(own) for name, own in self._own.items()}
         for voice, taken, homes in zip(self._voices, self._taken, self._homes, strict=True):
             listed = dict.fromkeys(name for listing in voice.listings for name in listing.listed if name not in taken)
             places = {name: self._place_of_peers(voice, name) for name in listed}
             homes.update(split_scope(place)[1] for place in places.values() if place is not None)
             home = homes.most_common(1)[0][0] if homes else self._scope(voice.asked)
             for name, place in places.items():
-                kept_as = place or self._place(voice, name, home)
-                if kept_as is not None:
-                    self.strange.discard(kept_as)
-                    answers.setdefault(kept_as, []).extend(voice.answers(name, ""))
+                scoped_name = place or self._place(voice, name, home)
+                if scoped_name is not None:
+                    self.strange.discard(scoped_name)
+                    answers.setdefault(scoped_name, []).extend(voice.answers(name, ""))
         return _in_order(answers)
 
     def lacked(self, witnesses: Witnesses) -> Answers:
-        """The answers about what is claimed and not listed, by what is known of witnesses after `listed`."""
-        answers = {name: list(its) for name, its in self._lacked.items()}
+        """The answers about alerts that are claimed and not listed, by the witnesses that are known after `listed`."""
+        answers = {name: list(lacked) for name, lacked in self._lacked.items()}
         for voice in self._voices:
             if voice.asked.kind != "witness":
                 continue
             cluster = witnesses.of(voice.asked.sender)
-            for sender, held in self._held.items():
+            for sender, label_sets in self._label_sets.items():
                 if witnesses.of(sender) == cluster:
-                    for name, alertname in held:
+                    for name, alertname in label_sets:
                         self.strange.discard(name)
                         answers.setdefault(name, []).extend(_ending(voice, name, alertname))
         return _in_order(answers)
@@ -176,28 +176,29 @@ class Comparison:
             self.signs.append(Sign(label_set.fingerprint, firing.key_us, label_set.claim, at_us))
 
     def _remember(self, label_set: OpenLabelSet) -> None:
-        """Remember who claims what some voice does not list: peers may show only later."""
+        """Remember which witness claims a label set: peers may show only later."""
         firing = label_set.standing.firing
         claims = [] if firing is None else [claim for claim in firing.claims if not claim.is_first_hand]
         for claim in claims:
-            self._held[claim.sender].append((label_set.fingerprint, label_set.alertname))
+            self._label_sets[claim.sender].append((label_set.fingerprint, label_set.alertname))
 
     def _place_of_peers(self, voice: Voice, fingerprint: str) -> str | None:
-        """Under which fingerprint another witness claims what it lists, with the same start: then they are peers."""
+        """The fingerprint under which another witness claims the alert with the same start: then both are peers."""
         if voice.asked.kind != "witness":
             return None
         others = self._others.get(fingerprint, [])
-        return next((each.fingerprint for each in others if _names_same_start(each, voice, fingerprint)), None)
+        peers = (label_set for label_set in others if _names_same_start(label_set, voice, fingerprint))
+        return next((label_set.fingerprint for label_set in peers), None)
 
     def _scope(self, asked: Asked) -> str | None:
-        """The scope of who was asked, by what its own senders name; None: others name one, and it is not known."""
+        """The scope of an origin, as its own senders name it; None: others name a scope, and this one is unknown."""
         senders = asked.senders if asked.kind == "first_hand" else {asked.sender}
         return self._witnesses.scope_of(senders) if self._witnesses.scopes else ""
 
     def _place(self, voice: Voice, fingerprint: str, home: str | None) -> str | None:
-        """Under which fingerprint something is kept that is listed and that nobody claims yet.
+        """The fingerprint under which a listed alert is stored that nobody claims yet.
 
-        None: not at all, because others claim it, and who was asked adds nothing to that; or its scope is not known.
+        None: it is not stored, because others claim it and this origin adds nothing, or because its scope is unknown.
         """
         if home is None:
             return None
@@ -206,7 +207,7 @@ class Comparison:
 
 
 def _names_same_start(label_set: OpenLabelSet, voice: Voice, fingerprint: str) -> bool:
-    """Whether another witness claims it with the start that this one names; a Grafana is none of its peers."""
+    """Whether another witness claims the label set with the start that this voice names; a Grafana is never a peer."""
     firing = label_set.standing.firing
     if firing is None or _GRAFANA in label_set.scope:
         return False
@@ -220,7 +221,7 @@ def _names_same_start(label_set: OpenLabelSet, voice: Voice, fingerprint: str) -
 
 
 def _ending(voice: Voice, fingerprint: str, alertname: str) -> list[Answer]:
-    """What it says of what it may end, if it lists it at no time."""
+    """The answers that may end a label set, if the voice lists it in no round."""
     plain, _ = split_scope(fingerprint)
     if voice.lists(plain):
         return []
@@ -228,4 +229,8 @@ def _ending(voice: Voice, fingerprint: str, alertname: str) -> list[Answer]:
 
 
 def _in_order(answers: Mapping[str, Sequence[Answer]]) -> Answers:
-    return {name: sorted(its, key=lambda answer: answer.asked.asked_us) for name, its in sorted(answers.items()) if its}
+    return {
+        name: sorted(about, key=lambda answer: answer.asked.asked_us)
+        for name, about in sorted(answers.items())
+        if about
+    }

@@ -32,7 +32,7 @@ class Demonstration:
         self._clock = clock
 
     async def is_over(self) -> bool:
-        """Whether this history holds it already."""
+        """Whether this history holds the incident already."""
         return await self._settings.read(_SETTING) is not None
 
     async def replay(self, messages: Iterable[tuple[datetime, str, bytes]]) -> None:

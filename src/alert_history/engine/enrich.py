@@ -1,7 +1,7 @@
-"""Enrichment: find out what alerts mean, and never hold one up.
+"""Enrichment: find out what alerts mean, while the alerts themselves go on.
 
 An alert whose shape is unknown waits in the outbox, which lets it go at its deadline whatever becomes of this
-process. So all that is done here may be late, fail or be forgotten: it can only make a wait shorter.
+process. So all work of this module may be late, fail or be forgotten: it can only make a wait shorter.
 
 One classification serves all alerts of a shape. Shapes are claimed in the database before they are asked for, so
 several replicas ask once; cases of one alertname go out in one call.
@@ -27,7 +27,7 @@ from alert_history.errors import AlertHistoryError, Rejected, Retryable
 from alert_history.ports import Allowance, Clock, Enricher, KeptVerdict, Store, Unanswered
 
 MAX_WAITING_SHAPES = 2_000
-"""More than these are let go at their deadline, unenriched: a storm of thousands of *different* alerts."""
+"""Shapes beyond this number go at their deadline, unenriched: a storm of thousands of *different* alerts."""
 
 _MAX_OWED = 1_000  # alerts of one shape that get a follow-up
 _CALLS_AT_ONCE = 4
@@ -44,7 +44,7 @@ MakeId = Callable[[datetime], str]
 
 
 class EnrichmentPolicy(msgspec.Struct, frozen=True):
-    """How long things may take and last."""
+    """How long deliveries wait, how long a call may take, and how long an answer serves."""
 
     deadline: timedelta
     call_timeout: timedelta
@@ -52,7 +52,7 @@ class EnrichmentPolicy(msgspec.Struct, frozen=True):
 
 
 class _Waiting(msgspec.Struct):
-    """A shape to be classified, and who was told of its alerts before that (fingerprint, start, target)."""
+    """A shape to classify. `owed` are targets that get a follow-up on its alerts: (fingerprint, start, target)."""
 
     case: Case
     deadline: datetime
@@ -61,9 +61,9 @@ class _Waiting(msgspec.Struct):
 
 
 class Enrichment:
-    """Classifies in the background what arrives. `run` never returns by itself.
+    """Classifies arrivals in the background. `run` never returns by itself.
 
-    `takes_follow_ups` says which targets can be told afterwards.
+    `takes_follow_ups` says which targets accept a classification after the alert itself.
     """
 
     def __init__(  # noqa: PLR0913  # it joins five rooms
@@ -107,12 +107,12 @@ class Enrichment:
         )
 
     def wake(self) -> None:
-        """Alerts may have arrived. Cheap; from the loop's thread."""
+        """Look for alerts that have arrived. Cheap; call it from the loop's thread."""
         if self._arrivals:
             self._wake.set()
 
     async def run(self) -> None:
-        """Classify what arrives until cancelled."""
+        """Classify arrivals until cancelled."""
         async with asyncio.TaskGroup() as tasks:
             while True:
                 with suppress(TimeoutError):
@@ -129,9 +129,9 @@ class Enrichment:
                     await asyncio.sleep(_STORE_RETRY_SECONDS)
 
     async def recover(self) -> None:
-        """Take up what a process that died owed to targets: to be called once, when mode and targets are known.
+        """Take up the follow-ups of a process that died. Call it once, when mode and targets are known.
 
-        It knew in memory alone whom it would tell what an alert means. Whoever else is about to tell them, does it.
+        That process had its follow-ups in memory alone. Where another replica takes them up, too, each target gets one.
         """
         if self._arrivals.mode != "transparent_with_recommendations":
             return
@@ -151,48 +151,48 @@ class Enrichment:
             self.wake()
 
     def fault(self) -> str | None:
-        """Why nobody is asked at the moment; None if somebody is."""
+        """Why the enricher is left alone at the moment; None while it is asked."""
         return self.questions.breaker.reason
 
     def waiting(self) -> int:
-        """Shapes that wait for an answer."""
+        """How many shapes wait for an answer."""
         return len(self._waiting)
 
     def look(self) -> None:
-        """Another replica may have found something out."""
+        """Look for answers that another replica has stored."""
         if self._waiting:
             self._wake.set()
 
     async def classify(self, case: Case) -> KeptVerdict:
-        """Classify one now, whatever is known, and keep it. Raises Retryable or Rejected."""
+        """Classify a case now, whatever is known, and store the verdict. Raises Retryable or Rejected."""
         try:
             verdicts = await self.questions.ask([await self._with_past(case)])
             if verdicts[0] is None:
                 raise Rejected(f"{self.enricher.name} gave no answer for it")
-            verdict = self._kept(case, verdicts[0])
+            verdict = self._kept_verdict(case, verdicts[0])
             if corrected := await self._corrected([case.shape]):
                 return corrected[case.shape]
             await self._store.keep([verdict], now=self._clock())
         finally:
-            self.questions.kept([case])
+            self.questions.release([case])
         self.learn(verdict)
         return verdict
 
     def learn(self, verdict: KeptVerdict) -> None:
-        """It is known from now on."""
+        """Take a verdict as known from now on."""
         now = self._clock()
         self._fresh[verdict.shape] = now + self.policy.deadline
         self._arrivals.learn(verdict.shape, now=now, until=now + self.policy.serves_for)
 
     async def _let_stragglers_go(self) -> None:
-        """What was routed just before its shape was known, and committed just after, waits for nothing any more."""
+        """Let deliveries go that were routed just before their shape was known and committed just after."""
         now = self._clock()
         self._fresh = {shape: until for shape, until in self._fresh.items() if until > now}
         if self._fresh and await self._store.let_go(list(self._fresh), unenriched=None, now=now):
             self._switchboard.say(Classified())
 
     def _collect(self) -> None:
-        """Sort what arrived by shape; forget shapes that nobody waits for any more."""
+        """Sort arrivals by shape; forget shapes whose deadline has passed."""
         now = self._clock()
         for shape in [
             shape for shape, waiting in self._waiting.items() if waiting.deadline < now and not waiting.is_asked
@@ -213,7 +213,7 @@ class Enrichment:
             waiting.owed += [(*key, name) for name in arrival.targets if self._takes_follow_ups(name)][: max(room, 0)]
 
     async def _to_ask(self) -> list[list[Case]]:
-        """What nobody knows and nobody else asks for, cases of one alertname together."""
+        """The cases that only this replica asks about now, those of one alertname together."""
         shapes = [shape for shape, waiting in self._waiting.items() if not waiting.is_asked]
         if not shapes:
             return []
@@ -228,7 +228,7 @@ class Enrichment:
         until = now + self.policy.call_timeout + _CLAIM_GRACE
         mine = await self._store.claim(unknown, owner=self._owner, now=now, until=until) if unknown else []
         known = await self._store.newest(mine, since=now - self.policy.serves_for) if mine else {}
-        if known:  # another replica had its answer, and let go of its claim, between our two questions
+        if known:  # another replica got its answer and released its claim between our two queries
             await self._follow_up_known(known)
             mine = [shape for shape in mine if shape not in known]
         for shape in mine:
@@ -238,7 +238,7 @@ class Enrichment:
         return list(_calls(cases, most=self.enricher.most_cases))
 
     async def _without_storms(self, shapes: Sequence[str]) -> list[str]:
-        """Those of them that may be asked about; the others need not wait."""
+        """The shapes that a storm leaves room for; deliveries of the others are let go."""
         now = self._clock()
         beyond = set(self._storms.beyond((self._waiting[shape].case for shape in shapes), now))
         if beyond:
@@ -260,7 +260,7 @@ class Enrichment:
         self._switchboard.say(Classified())
 
     async def _ask(self, cases: Sequence[Case]) -> None:
-        """Ask until there is an answer or nobody waits for it; then keep it or say why there is none."""
+        """Ask until there is an answer or its deadline; then store the answer, or note why it is missing."""
         shapes = [case.shape for case in cases]
         try:
             verdicts, reason = await self._answer(cases)
@@ -273,13 +273,13 @@ class Enrichment:
         except Exception:  # noqa: BLE001  # an enricher's bug must not end the service that records
             _log.exception("classification_failed")
         finally:
-            self.questions.kept(cases)
+            self.questions.release(cases)
             for shape in shapes:
                 self._waiting.pop(shape, None)
             self._switchboard.say(Classified())
 
     async def _answer(self, cases: Sequence[Case]) -> tuple[Sequence[Verdict | None], str]:
-        """The verdicts, and why some are missing."""
+        """The verdicts, and the reason for those that are missing."""
         none = [None] * len(cases)
         cases = [await self._with_past(case) for case in cases]
         deadline = max(self._waiting[case.shape].deadline for case in cases)
@@ -299,7 +299,7 @@ class Enrichment:
 
     async def _keep(self, cases: Sequence[Case], verdicts: Sequence[Verdict | None]) -> None:
         now = self._clock()
-        answers = [self._kept(case, verdict) for case, verdict in zip(cases, verdicts, strict=True) if verdict]
+        answers = [self._kept_verdict(case, verdict) for case, verdict in zip(cases, verdicts, strict=True) if verdict]
         if corrected := await self._corrected([verdict.shape for verdict in answers]):
             await self._follow_up_known(corrected)
             answers = [verdict for verdict in answers if verdict.shape not in corrected]
@@ -312,21 +312,21 @@ class Enrichment:
                 await self._store.follow_up(verdict, targets=waiting.owed, now=now)
 
     async def _corrected(self, shapes: Sequence[str]) -> dict[str, KeptVerdict]:
-        """What persons said of these, perhaps while the question was on its way: no answer may take its place."""
+        """The verdicts of persons on these shapes, perhaps from meanwhile: they come before any answer."""
         newest = await self._store.newest(shapes, since=self._clock()) if shapes else {}
         return {
             shape: verdict for shape, verdict in newest.items() if verdict.verdict.classification.source == "person"
         }
 
     async def _with_past(self, case: Case) -> Case:
-        """The case with what the history knows, if it answers: without, the alert itself must do."""
+        """The case with its past, if the history answers; else the case with the alert alone."""
         try:
             return msgspec.structs.replace(case, past=await self._history.past(case))
         except AlertHistoryError as error:
             _log.warning("past_unknown", reason=str(error))
             return case
 
-    def _kept(self, case: Case, verdict: Verdict) -> KeptVerdict:
+    def _kept_verdict(self, case: Case, verdict: Verdict) -> KeptVerdict:
         return KeptVerdict(self._make_id(self._clock()), case.shape, case.fingerprint, verdict)
 
 
@@ -336,7 +336,7 @@ def _case(arrival: Arrival) -> Case:
 
 
 def _calls(cases: Sequence[Case], *, most: int) -> Iterator[list[Case]]:
-    """Cases of one alertname together, at most so many."""
+    """Cases in calls: those of one alertname together, at most `most` a call."""
     for _, alike in groupby(sorted(cases, key=rule_of), key=rule_of):
         group = list(alike)
         for start in range(0, len(group), most):

@@ -1,6 +1,6 @@
-"""What is so at this moment, measured every few seconds for whoever watches. Must not decide anything by it.
+"""The state of this moment, measured every few seconds for metrics. Must not decide anything by a measurement.
 
-Everything is measured beside scrapes and not in them, so that a database that hangs holds up no scrape.
+Measuring runs beside scrapes, so a scrape is answered at once even where the database hangs.
 """
 
 import asyncio
@@ -23,26 +23,26 @@ _log = structlog.get_logger()
 
 
 class PublishingGaugeObserver(Protocol):
-    """Who shows how publishing stands. A target that is gone is shown with nothing at all."""
+    """Shows how publishing stands. A target that was removed is shown with zeros."""
 
     def queued(self, target: str, *, waiting: int, oldest_seconds: float) -> None:
-        """So many deliveries wait for it, the oldest for so long."""
+        """So many deliveries wait for a target, the oldest for so long."""
         ...
 
     def paused(self, target: str, *, is_paused: bool) -> None:
-        """Whether it is left alone for now: its breaker is open, it asked for time, or it is gone."""
+        """Whether a target is left alone for now: its breaker is open, it asked for time, or it is gone."""
         ...
 
     def dead(self, target: str, *, letters: int) -> None:
-        """So many dead letters are kept for it."""
+        """So many dead letters of a target are stored."""
         ...
 
 
 class CheckObserver(Protocol):
-    """Who shows what `/readyz` says."""
+    """Shows what `/readyz` says."""
 
     def checked(self, check: str, *, is_ok: bool) -> None:
-        """One of its checks."""
+        """One check of `/readyz`."""
         ...
 
 
@@ -89,22 +89,22 @@ def is_paused(health: TargetHealth, now: datetime) -> bool:
 
 
 async def follow_checks(checks: Callable[[], Awaitable[dict[str, str]]], observer: CheckObserver) -> None:
-    """Show the checks until cancelled. One that is not made any more, such as `startup`, is well."""
+    """Show the checks until cancelled. A check that has ended, such as `startup`, is shown as ok."""
     shown: set[str] = set()
 
     async def look() -> None:
-        found = await checks()
-        shown.update(found)
+        states = await checks()
+        shown.update(states)
         for name in shown:
-            observer.checked(name, is_ok=found.get(name, "ok") == "ok")
+            observer.checked(name, is_ok=states.get(name, "ok") == "ok")
 
     await _every(_CHECK_SECONDS, look)
 
 
-def _depth(held: QueueDepth | None, now: datetime) -> tuple[int, float]:
-    if held is None:
+def _depth(queue: QueueDepth | None, now: datetime) -> tuple[int, float]:
+    if queue is None:
         return 0, 0.0
-    return held.waiting, max(0.0, (now - held.oldest).total_seconds())
+    return queue.waiting, max(0.0, (now - queue.oldest).total_seconds())
 
 
 async def _every(seconds: float, measure: Callable[[], Awaitable[None]]) -> None:

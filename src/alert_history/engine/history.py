@@ -1,7 +1,7 @@
 """Tracing an alert: one occurrence with all that was received, decided and done because of it.
 
-Puts together what the history, the outbox and the classifications hold. It must not change anything; how an answer
-looks on the wire is the matter of `web.api`.
+Joins the records of the history, the outbox and the classifications. Must not change anything; `web.api` decides how
+an answer looks on the wire.
 """
 
 from datetime import datetime
@@ -27,7 +27,7 @@ from alert_history.ports import (
 
 
 class TracedAlert(StoredAlert, frozen=True, kw_only=True):
-    """One occurrence with its ledger: what was received, decided and done, and why somebody was told or not."""
+    """One occurrence with its ledger: what was received, decided and done, and why each target was notified or not."""
 
     ledger: Ledger
 
@@ -40,7 +40,7 @@ class Timeline(msgspec.Struct, frozen=True):
 
 
 class Moved(msgspec.Struct, frozen=True):
-    """The occurrence turned out to be part of another, whose id this is."""
+    """The occurrence turned out to be part of another; `id` is that of the other."""
 
     id: str
 
@@ -81,13 +81,13 @@ class Tracing:
         return page.deliveries
 
     async def _classified(self, alert: StoredAlert) -> KeptVerdict | None:
-        """The newest classification of such alerts."""
+        """The newest verdict on the shape of an alert."""
         verdicts = await self._classifications.history(shape_of(alert.labels), limit=1)
         return verdicts[0] if verdicts else None
 
 
 def key_of(occurrence_id: str) -> tuple[str, datetime]:
-    """The fingerprint with its scope, and the key, of an occurrence. Raises NotFound where the id is none."""
+    """The fingerprint with its scope, and the key, of an occurrence. Raises NotFound where the id has another form."""
     parts = split_occurrence_id(occurrence_id)
     if parts is None:
         raise NotFound(f"{occurrence_id!r} is no id of an occurrence")

@@ -1,9 +1,9 @@
 """Ingest: requests that arrive together share one transaction, and each is answered after its commit.
 
-What has queued up while the last commit ran becomes the next batch, so batches grow with the load and a lone
-request waits for nobody. Two batches are under way at a time, so that one is prepared while the database works
-on the other (measured: 1.6 × the alerts of one at a time); never two that speak of the same alert, so the events of
-an alert stay in the order in which they arrived.
+Requests that queue up while a commit runs become the next batch, so batches grow with the load and a lone request
+starts at once. Two batches are under way at a time, so that one is prepared while the database works on the other
+(measured: 1.6 × the alerts of a single batch). Two batches that name the same alert follow each other, so the events
+of an alert stay in the order in which they arrived.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ from alert_history.errors import (
 from alert_history.ports import Recorder
 
 ANSWER_SECONDS = 4.5
-"""How long a request may wait for its commit before it is told to come back: under the contract's 5 s."""
+"""How long a request may wait for its commit before its sender is asked to come back: under the contract's 5 s."""
 
 _COMMIT_SECONDS = 10.0
 _BATCHES_AT_ONCE = 2
@@ -60,13 +60,13 @@ class Ingest:
 
     @property
     def pending_bytes(self) -> int:
-        """What is reserved now: bodies being read, waiting, or being committed."""
+        """The bytes that are reserved now, for bodies being read, waiting, or being committed."""
         return self._pending_bytes
 
     def reserve(self, body_bytes: int) -> int:
-        """Claim room for a body before it is read; give what this returns to `release`.
+        """Claim room for a body before it is read; give the result to `release`.
 
-        A body larger than the whole bound is let in when nothing else is there. Raises Overloaded.
+        A body larger than the whole bound is let in while the queue is empty. Raises Overloaded.
         """
         claim = body_bytes + _REQUEST_OVERHEAD_BYTES
         if self._is_stopping:
@@ -77,7 +77,7 @@ class Ingest:
         return claim
 
     def resize(self, claim: int, body_bytes: int) -> int:
-        """A new claim instead of one held, for a body that turned out to be larger. Raises Overloaded: it stays."""
+        """A new claim instead of `claim`, for a body that is larger. Raises Overloaded: then `claim` stays."""
         self._pending_bytes -= claim
         try:
             return self.reserve(body_bytes)
@@ -90,10 +90,10 @@ class Ingest:
         self._pending_bytes -= claim
 
     async def submit(self, receipt: Receipt) -> Outcome:
-        """Wait until it is committed.
+        """Wait until a receipt is committed.
 
         Raises:
-            StorageUnavailable: not committed, or not known to be; sending it again is safe.
+            StorageUnavailable: the commit failed, or its end is unknown; the sender may safely send it again.
             UnstorableReceipt: the database refuses this very request.
         """
         answer: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
@@ -104,46 +104,46 @@ class Ingest:
             async with asyncio.timeout(ANSWER_SECONDS):
                 return await answer
         except TimeoutError:
-            with suppress(ValueError):  # it is being committed
-                self._queue.remove(waiting)  # its room is given back, so it must not stay; mostly it is the first
+            with suppress(ValueError):  # a commit of it is under way
+                self._queue.remove(waiting)  # its room is given back; mostly it is the first
             raise StorageUnavailable(
                 f"not committed within {ANSWER_SECONDS} s", after_seconds=_RETRY_AFTER_SECONDS
             ) from None
 
     async def run(self) -> None:
-        """Commit batches until `stop`; what waits then is still committed."""
+        """Commit batches until `stop`; requests that wait then are still committed."""
         while not (self._is_stopping and not self._queue):
             await self._wake.wait()
             self._wake.clear()
             while self._queue:
                 await self._start_batch()
         while self._under_way:
-            await self._one_is_done()
+            await self._wait_for_batch()
 
     async def _start_batch(self) -> None:
-        """Start the next batch once there is room for it and nobody is busy with its alerts."""
+        """Start the next batch once there is room for it and its alerts are in no other batch."""
         while len(self._under_way) >= _BATCHES_AT_ONCE:
-            await self._one_is_done()
+            await self._wait_for_batch()
         batch = self._take()
         if not batch:
             return
         fingerprints = _fingerprints(batch)
         while any(not fingerprints.isdisjoint(busy) for busy in self._under_way.values()):
-            await self._one_is_done()
+            await self._wait_for_batch()
         self._under_way[asyncio.create_task(self._settle(batch))] = fingerprints
 
-    async def _one_is_done(self) -> None:
+    async def _wait_for_batch(self) -> None:
         done, _ = await asyncio.wait(self._under_way, return_when=asyncio.FIRST_COMPLETED)
         for task in done:
             del self._under_way[task]
 
     def stop(self) -> None:
-        """Take no more; `run` returns when the queue is empty."""
+        """Refuse further requests; `run` returns when the queue is empty."""
         self._is_stopping = True
         self._wake.set()
 
     def _take(self) -> list[_Waiting]:
-        """The next batch. Whoever has given up waiting is left out: it was told that nothing was kept."""
+        """The next batch. A request that gave up waiting is left out: its sender has the answer that it failed."""
         batch: list[_Waiting] = []
         alerts = 0
         while self._queue and alerts < _BATCH_ALERTS and len(batch) < _BATCH_REQUESTS:
@@ -154,7 +154,7 @@ class Ingest:
         return batch
 
     async def _settle(self, batch: Sequence[_Waiting]) -> None:
-        """Commit it and answer. If the database refuses the data, each request alone: one is to blame."""
+        """Commit a batch and answer. If the database refuses the data, commit each request alone: one is to blame."""
         try:
             outcomes = await self._commit([waiting.receipt for waiting in batch])
         except UnstorableReceipt as error:
@@ -167,12 +167,12 @@ class Ingest:
         except AlertHistoryError as error:
             _log.warning("commit_failed", requests=len(batch), reason=str(error))
             _fail(batch, error)
-        except Exception:  # noqa: BLE001  # whatever it is, the next batch deserves its try
+        except Exception:  # noqa: BLE001  # whatever the error, the next batch deserves its try
             _log.exception("commit_failed", requests=len(batch))
             _fail(batch, StorageUnavailable(_FAULT_OF_OURS, after_seconds=_RETRY_AFTER_SECONDS))
         else:
             for waiting, outcome in zip(batch, outcomes, strict=True):
-                with suppress(asyncio.InvalidStateError):  # it gave up while the commit ran
+                with suppress(asyncio.InvalidStateError):  # the request gave up while the commit ran
                     waiting.answer.set_result(outcome)
 
     async def _commit(self, receipts: Sequence[Receipt]) -> list[Outcome]:
@@ -185,10 +185,10 @@ class Ingest:
             raise StorageUnavailable(f"no commit within {_COMMIT_SECONDS} s") from None
         finally:
             self._switchboard.say(Committed(receipts, outcomes, perf_counter() - begin, self._pending_bytes))
-        self._say_what_was_kept(receipts, outcomes)
+        self._say_events(receipts, outcomes)
         return outcomes
 
-    def _say_what_was_kept(self, receipts: Sequence[Receipt], outcomes: Sequence[Outcome]) -> None:
+    def _say_events(self, receipts: Sequence[Receipt], outcomes: Sequence[Outcome]) -> None:
         for receipt in receipts:
             self._switchboard.say(ReceiptKept(receipt))
         if targets := frozenset[str]().union(*(outcome.targets for outcome in outcomes)):
@@ -196,7 +196,7 @@ class Ingest:
 
 
 def _fingerprints(batch: Sequence[_Waiting]) -> set[str]:
-    """The alerts a batch speaks of."""
+    """The fingerprints of the alerts and notes of a batch."""
     groups = [waiting.receipt.group for waiting in batch]
     named = {alert.fingerprint for group in groups for alert in group.alerts}
     return named.union(note.fingerprint for group in groups for note in group.notes)

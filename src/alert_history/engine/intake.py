@@ -1,7 +1,7 @@
 """Intake: the bytes that somebody sent become a receipt.
 
 Holds the ways in, each with its decoder, and what a receipt needs beside the bytes. A request, the demo and a test come
-in alike. It must not know HTTP, nor keep or send anything: `ingest` commits what comes out.
+in alike. Must not know HTTP, and must not store or send anything: `ingest` commits the receipts.
 """
 
 import os
@@ -20,7 +20,7 @@ ALERTMANAGER_PATH = "/api/v2/alerts"
 
 
 class WayIn(NamedTuple):
-    """How bodies on a path are decoded, and whether their alerts are to be passed on."""
+    """How bodies on a path are decoded, and whether targets are notified of their alerts."""
 
     decode: Callable[..., AlertGroup]
     publishes: bool
@@ -31,7 +31,7 @@ WAYS_IN: dict[str, WayIn] = {
     "/webhook": WayIn(decode_webhook, publishes=False),
     ALERTMANAGER_PATH: WayIn(decode_prometheus, publishes=True),
 }
-"""By the path that a receipt keeps."""
+"""By the path that a receipt has."""
 
 
 class Intake:
@@ -51,11 +51,11 @@ class Intake:
         client: str = "",
         scope: str = "",
     ) -> Receipt:
-        """A body that came in on one of `WAYS_IN`, from that address, decoded.
+        """The receipt of a body that came in on one of `WAYS_IN`, from the address `client`.
 
         Raises:
-            MalformedPayload: the body is not what its way in takes.
-            PayloadTooLarge: it holds more alerts than one request may.
+            MalformedPayload: the way in can't decode the body.
+            PayloadTooLarge: the body has more alerts than one request may.
         """
         way_in = WAYS_IN[path]
         group = way_in.decode(content, received_at=received_at, max_alerts=self._max_alerts)

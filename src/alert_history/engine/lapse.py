@@ -1,8 +1,8 @@
-"""What becomes of claims that nobody repeats: let time pass, follow groups, take up what other releases wrote.
+"""The lapse of claims that their senders do not repeat: let time pass, follow groups, adopt rows of other releases.
 
-Each replica follows the groups whose payloads it receives, in memory, and exchanges what it has seen with the others
-once in a while. An alert that a payload lacks is looked up before that counts: another replica may have received a
-later one.
+Each replica follows the groups whose payloads it receives, in memory, and exchanges their state with the others once in
+a while. An alert that a payload lacks is looked up before that counts: another replica may have received a later
+payload.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ _PASS_SECONDS = 1.0
 _STALE_SECONDS = 10.0
 _LEAVE_SECONDS = 1.0
 _EXCHANGE_SECONDS = 10.0
-_EXCHANGE_OVERLAP = timedelta(seconds=30)  # what another replica received before this one asked may be kept after it
+_EXCHANGE_OVERLAP = timedelta(seconds=30)  # another replica may store after our query what it received before
 _FORGET_SECONDS = 60.0
 _COUNT_SECONDS = 15.0
 _LIMIT = 200
@@ -36,10 +36,10 @@ _REMEMBER = timedelta(days=7)
 
 
 class OpenObserver(Protocol):
-    """Who shows how many occurrences are open."""
+    """Shows how many occurrences are open."""
 
     def open_are(self, counts: Mapping[str, int]) -> None:
-        """By state: firing, unconfirmed; and label sets in conflict."""
+        """How many occurrences are firing and unconfirmed, and how many label sets are in conflict."""
         ...
 
 
@@ -53,7 +53,7 @@ class Groups:
         self._left: dict[str, Left] = {}
 
     def heard(self, receipt: Receipt) -> None:
-        """Take up a payload; what is no payload of a group says nothing."""
+        """Take up the payload of a group; any other receipt is passed over."""
         payload = payload_of(receipt, self._witnesses())
         if payload is None:
             return
@@ -67,9 +67,9 @@ class Groups:
             del self._groups[next(iter(self._groups))]
 
     def interval_us(self, receipt: Receipt) -> int | None:
-        """How often the group of a payload is looked at, as far as is known.
+        """How often Alertmanager looks at the group of a payload; None where that is unknown.
 
-        A gap longer than Alertmanager's default may be one between repeats alone: it counts as that default.
+        A gap longer than Alertmanager's default may be a gap between repeats: it counts as that default.
         """
         seen = self._groups.get(_group_id(receipt, self._witnesses()))
         if seen is None or seen.interval_us is None:
@@ -81,17 +81,17 @@ class Groups:
         return stale_after(self._groups.values())
 
     def take_left(self, limit: int) -> list[Left]:
-        """Some of those that have left, which are then no longer remembered here."""
+        """Take out some of the alerts that have left their groups."""
         names = list(self._left)[:limit]
         return [self._left.pop(name) for name in names]
 
     def take_changed(self) -> list[SeenGroup]:
-        """What changed since it was last asked for."""
+        """Take out the groups that changed since the last call."""
         changed, self._changed = self._changed, {}
         return [self._groups[name] for name in changed if name in self._groups]
 
     def load(self, groups: Sequence[SeenGroup]) -> None:
-        """Take up what was kept, unless something later was heard of a group."""
+        """Take up stored groups, unless this replica has a later payload of the group."""
         for group in sorted(groups, key=lambda group: group.last_us)[-_MOST_GROUPS:]:
             own = self._groups.get(group.id)
             if own is None or own.last_us < group.last_us:
@@ -99,7 +99,7 @@ class Groups:
 
 
 def payload_of(receipt: Receipt, witnesses: Witnesses) -> Payload | None:
-    """What a receipt says of its group; None where it is no group's payload."""
+    """The payload of a group in a receipt; None where the receipt has another kind of body."""
     group, speaker = receipt.group, receipt.speaker
     if not speaker.is_listing:
         return None
@@ -121,14 +121,14 @@ def payload_of(receipt: Receipt, witnesses: Witnesses) -> Payload | None:
 
 
 def _group_id(receipt: Receipt, witnesses: Witnesses) -> str:
-    """Peers of one cluster tell of one group, by turns."""
+    """One id for the group of a cluster, whichever of its peers sent the payload."""
     group, speaker = receipt.group, receipt.speaker
     sender = witnesses.of(witness_id(speaker.origin))
     return group_id(speaker.scope, sender, group.receiver, group.group_key)
 
 
 class Lapsing:
-    """The jobs that let time pass for what is claimed."""
+    """The jobs that let time pass for claims."""
 
     def __init__(self, standings: Standings, groups: Groups, *, clock: Clock, observer: OpenObserver) -> None:
         self._standings = standings
@@ -139,7 +139,7 @@ class Lapsing:
         self._has_unclaimed = False
 
     async def open(self) -> None:
-        """Take up what is there: open occurrences without a standing, and what was seen of groups."""
+        """Take up open occurrences without a standing, and the stored groups."""
         await self.adopt()
         await self.exchange()
 
@@ -154,7 +154,7 @@ class Lapsing:
             tasks.create_task(every(_COUNT_SECONDS, "count_open", self.count))
 
     async def adopt(self) -> None:
-        """Give most of what has none a standing; the rest gets one in the next seconds, or with its next word."""
+        """Give most occurrences without a standing one; the rest follows in the next seconds, or with a claim."""
         for _ in range(_STEPS):
             await self._adopt_some()
             if not self._has_unclaimed:
@@ -165,13 +165,13 @@ class Lapsing:
         self._has_unclaimed = adopted == _LIMIT
 
     async def let_pass(self) -> None:
-        """Look at what lapsed by now, and take up more of what an upgrade found, while there is some."""
+        """Apply the claims that lapsed by now, and adopt more of the occurrences that an upgrade found."""
         if self._has_unclaimed:
             await self._adopt_some()
         await self._pass(None)
 
     async def find_stale(self) -> None:
-        """Look at what its witness has not spoken of for long, and take up what releases before ours write."""
+        """Apply the long silence of witnesses, and adopt what earlier releases write."""
         await self._adopt_some()
         await self._pass(self._groups.stale_after())
 
@@ -182,13 +182,13 @@ class Lapsing:
             await asyncio.sleep(_REST_SECONDS)
 
     async def leave(self) -> None:
-        """Take up some of those that have left their groups: never so many that ingest would wait."""
+        """Apply some departures of alerts from their groups: so few at a time that ingest goes on."""
         left = self._groups.take_left(_LEAVE_LIMIT)
         if left:
             await self._standings.leave(left, self._clock())
 
     async def exchange(self) -> None:
-        """Keep what was seen of groups, and take up what other replicas have: of two payloads each may hear one."""
+        """Store the groups that changed, and take up those of other replicas: of two payloads each may receive one."""
         now = self._clock()
         changed = self._groups.take_changed()
         for begin in range(0, len(changed), _LIMIT):
@@ -201,5 +201,5 @@ class Lapsing:
         await self._standings.forget(self._clock() - _REMEMBER)
 
     async def count(self) -> None:
-        """Count what is open."""
+        """Count the open occurrences."""
         self._observer.open_are(await self._standings.count())

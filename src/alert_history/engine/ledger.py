@@ -1,7 +1,7 @@
-"""The ledger of an occurrence: what was received, decided and done, step by step, and why somebody was not told.
+"""The ledger of an occurrence: what was received, decided and done, and why each target was notified or not.
 
-Built from what is stored and from nothing else. A decision is told as it was taken then; what became of it is told as
-the outbox has it now. However much happened, a ledger is small: the newest of it, and that there is more.
+Built from stored records alone. A decision is shown as it was taken then; its result is shown as the outbox has it
+now. However much happened, a ledger is small: it shows the newest events, and says that there are more.
 """
 
 from collections.abc import Iterator, Sequence
@@ -30,7 +30,7 @@ Fate = Literal["not_told", "held", "pending", "leased", "delivered", "withheld",
 class LedgerStep(msgspec.Struct, frozen=True):
     """One step of an event. `at` is null while it is not done.
 
-    The time of the commit is not kept: it followed its receipt within seconds, or the sender was told to come again.
+    The time of the commit is not stored: the commit followed its receipt within seconds, or the sender came again.
     """
 
     step: Literal["received", "recorded", "noted", "enriched", "routed", "delivered"]
@@ -39,10 +39,10 @@ class LedgerStep(msgspec.Struct, frozen=True):
 
 
 class LedgerLine(msgspec.Struct, frozen=True):
-    """What became of an event at one target: `at` is when it came to that; `log` holds the last attempts of `attempts`.
+    """The fate of an event at one target, since `at`. `log` holds the last attempts of `attempts`.
 
     `held`: by quiet hours. `withheld`: because of what the alert's classification says. `superseded_by` is the delivery
-    of newer news that was made instead; null if that is of a later occurrence. `unknown`: not on record any more.
+    of newer news that was made instead; null if that is of a later occurrence. `unknown`: its record is gone.
     """
 
     target: str
@@ -70,7 +70,7 @@ class LedgerEvent(msgspec.Struct, frozen=True):
 
 
 class LedgerTarget(msgspec.Struct, frozen=True):
-    """In short: whether a target was told of the occurrence, when first, and what the newest news came to there."""
+    """In short: whether a target was notified of the occurrence, when first, and the fate of the newest news there."""
 
     target: str
     is_told: bool
@@ -81,9 +81,9 @@ class LedgerTarget(msgspec.Struct, frozen=True):
 
 
 class Ledger(msgspec.Struct, frozen=True):
-    """All of it. `targets` is the short answer; `events` are the newest, oldest first.
+    """The whole answer. `targets` is the short form; `events` are the newest, oldest first.
 
-    `classification` is the newest word on what such alerts mean, null where there is none. `is_complete` is false where
+    `classification` is the newest verdict on such alerts, null where there is none. `is_complete` is false where
     older events, or lines of them, were left out.
     """
 
@@ -113,19 +113,19 @@ def ledger(
     room = _MOST_LINES
     is_complete = len(shown) == len(events) and len(known) == len(deliveries)
     for event in reversed(shown):
-        its = deliveries_of.get(_key_of_event(event), [])
-        lines = list(islice(_lines(event, its, known=known, now=now), room + 1))
+        its_deliveries = deliveries_of.get(_key_of_event(event), [])
+        lines = list(islice(_lines(event, its_deliveries, known=known, now=now), room + 1))
         is_complete = is_complete and len(lines) <= room
         lines = lines[:room]
         room -= len(lines)
-        steps = list(_steps(event, its))
+        steps = list(_steps(event, its_deliveries))
         entries.append(LedgerEvent(event.kind, event.at, event.receipt_id, event.source, event.receiver, steps, lines))
     entries.reverse()
     return Ledger(list(_in_short(entries, known)), _classification(classified), entries, is_complete)
 
 
 def _key_of_delivery(delivery: StoredDelivery) -> tuple[int, datetime | None]:
-    """Which event it is of: a follow-up has no number, but the time of its event."""
+    """The event of a delivery: a follow-up has no number, but the time of its event."""
     number = delivery.event_number
     return (number, None) if number else (0, delivery.created_at)
 
@@ -160,8 +160,8 @@ def _steps_of_state(event: StoredEvent) -> Iterator[LedgerStep]:
 
 
 def _enrichment(deliveries: Sequence[StoredDelivery]) -> str | None:
-    """What was to go with the deliveries."""
-    waiting = [each for each in deliveries if each.shape is not None]
+    """The classification that the deliveries wait for or go with, in words."""
+    waiting = [delivery for delivery in deliveries if delivery.shape is not None]
     if not waiting:
         return None
     enrichment = waiting[0].enrichment
@@ -196,7 +196,7 @@ def _decision(event: StoredEvent) -> str:
 
 
 def _undecided(event: StoredEvent) -> str:
-    """Why nobody was asked who is told."""
+    """Why the router was not asked."""
     if event.kind in {"fired", "refired"} and "asked" in (event.detail or {}):
         return "nobody sent it, and RECONCILE_PUBLISHES is not set, so nobody is told"
     if event.is_published is False:
@@ -217,7 +217,7 @@ def _delivered(deliveries: Sequence[StoredDelivery]) -> LedgerStep:
 def _lines(
     event: StoredEvent, deliveries: Sequence[StoredDelivery], *, known: Sequence[StoredDelivery], now: datetime
 ) -> Iterator[LedgerLine]:
-    """A line for each target: the told ones first."""
+    """A line for each target: those with a delivery first."""
     routing = _routing(event) or Routing((), {})
     for delivery in deliveries:
         yield _line(delivery, routing, known=known, now=now)
@@ -231,7 +231,7 @@ def _lines(
 
 
 def _line(delivery: StoredDelivery, routing: Routing, *, known: Sequence[StoredDelivery], now: datetime) -> LedgerLine:
-    log = [msgspec.convert(each, Attempt) for each in delivery.log]
+    log = [msgspec.convert(entry, Attempt) for entry in delivery.log]
     newer = _superseding(delivery, known) if delivery.state == "superseded" else None
     fate = _fate(delivery, log, routing=routing, now=now)
     return LedgerLine(
@@ -243,7 +243,7 @@ def _line(delivery: StoredDelivery, routing: Routing, *, known: Sequence[StoredD
         at=delivery.settled_at,
         next_try_at=delivery.due_at if delivery.state == "pending" else None,
         attempts=delivery.attempts,
-        log=[msgspec.structs.replace(each, reason=_clipped(each.reason)) for each in log[-_MOST_ATTEMPTS:]],
+        log=[msgspec.structs.replace(attempt, reason=_clipped(attempt.reason)) for attempt in log[-_MOST_ATTEMPTS:]],
         superseded_by=newer.id if newer is not None and fate == "superseded" else None,
     )
 
@@ -251,8 +251,8 @@ def _line(delivery: StoredDelivery, routing: Routing, *, known: Sequence[StoredD
 def _fate(delivery: StoredDelivery, log: Sequence[Attempt], *, routing: Routing, now: datetime) -> Fate:
     if delivery.state == "superseded" and log and log[-1].outcome == "withheld":
         return "withheld"
-    held_until = routing.due_at.get(delivery.target)
-    if delivery.state == "pending" and held_until is not None and now < held_until:
+    quiet_until = routing.due_at.get(delivery.target)
+    if delivery.state == "pending" and quiet_until is not None and now < quiet_until:
         return "held"
     return delivery.state
 
@@ -265,7 +265,7 @@ def _reason(
     routing: Routing,
     newer: StoredDelivery | None,
 ) -> str:
-    """Why it stands so."""
+    """Why a delivery has this fate."""
     last = log[-1].reason if log else ""
     if fate in {"withheld", "dead"}:
         return last
@@ -282,13 +282,13 @@ def _reason(
 
 
 def _superseding(delivery: StoredDelivery, known: Sequence[StoredDelivery]) -> StoredDelivery | None:
-    """The delivery that made this one superfluous: the next one to that target that was not given up with it."""
+    """The delivery that superseded this one: the next to the same target that was not superseded with it."""
     newer = (
-        each
-        for each in sorted(known, key=lambda each: each.event_number)
-        if each.target == delivery.target
-        and each.event_number > delivery.event_number
-        and not (each.state == "superseded" and each.settled_at == delivery.settled_at)
+        other
+        for other in sorted(known, key=lambda other: other.event_number)
+        if other.target == delivery.target
+        and other.event_number > delivery.event_number
+        and not (other.state == "superseded" and other.settled_at == delivery.settled_at)
     )
     return next(newer, None)
 
@@ -297,15 +297,15 @@ def _in_short(events: Sequence[LedgerEvent], deliveries: Sequence[StoredDelivery
     newest = {line.target: (event, line) for event in events if event.event in TOLD_EVENTS for line in event.targets}
     for name, (event, line) in sorted(newest.items()):
         notified_at = [
-            each.settled_at
-            for each in deliveries
-            if each.target == name and each.state == "delivered" and each.settled_at is not None
+            delivery.settled_at
+            for delivery in deliveries
+            if delivery.target == name and delivery.state == "delivered" and delivery.settled_at is not None
         ]
         yield LedgerTarget(name, bool(notified_at), min(notified_at, default=None), event.event, line.fate, line.reason)
 
 
 def _routing(event: StoredEvent) -> Routing | None:
-    """The decision on record."""
+    """The stored decision of the router."""
     record = (event.detail or {}).get("routing")
     return None if record is None else msgspec.convert(record, Routing)
 

@@ -1,7 +1,7 @@
-"""What the polls of an origin say, in the words of `domain.reconciling`: whose claims they are, and how far they go.
+"""Listings: the polls of an origin in the words of `domain.reconciling`: whose claims they are, and how far they go.
 
-Labels and annotations of a poll are as strange as those of any sender: what can't be kept is refused, with its reason.
-Pure. Must not ask anybody.
+Labels and annotations of a poll may be as strange as those of any sender: an alert that can't be stored is refused,
+with its reason. Pure. Must not ask an origin.
 """
 
 from collections.abc import Mapping, Sequence
@@ -30,8 +30,8 @@ _encode_sorted = msgspec.json.Encoder(order="sorted").encode
 class Listing(msgspec.Struct, frozen=True):
     """What one origin lists, by fingerprint without a scope.
 
-    `unknown` are alertnames of which it knows nothing now. `refused` are reasons why alerts can't be kept. `silences`
-    are those of an Alertmanager.
+    `unknown` are alertnames of which the origin knows nothing now. `refused` are reasons why alerts can't be stored.
+    `silences` are those of an Alertmanager.
     """
 
     asked: Asked
@@ -42,7 +42,7 @@ class Listing(msgspec.Struct, frozen=True):
 
     @property
     def hindrance(self) -> str | None:
-        """Why it must not correct all that it may; None if it must."""
+        """Why the origin must only confirm; None where it may correct."""
         return self.asked.no_end or self.asked.no_opening
 
 
@@ -57,10 +57,10 @@ def api_sender(name: str) -> str:
 def alertmanager_listing(
     poll: AlertmanagerPoll, now: datetime, *, is_publishing: bool, apart_us: int = APART_US
 ) -> Listing:
-    """What a cluster said when it was polled.
+    """The listing of a cluster that was polled.
 
-    It drops an alert of a pair of Prometheus with the resolve of the first, until the second sends it again: what is
-    lacked for less than `apart_us` is not over.
+    Of a pair of Prometheus, a cluster drops an alert with the resolve of the first until the second sends it again: an
+    alert goes on while the cluster lacks it for less than `apart_us`.
     """
     reason = may_correct(poll, now)
     asked = Asked(
@@ -111,7 +111,7 @@ def _listed_by_alertmanager(polled: PolledAlert, asked: Asked, silences: Mapping
 def _muting(
     polled: PolledAlert, asked: Asked, silences: Mapping[str, Silence]
 ) -> tuple[Muted | None, Mapping[str, object]]:
-    """By what it is muted, and what there is to say of that: of several silences, the one that lasts longest."""
+    """What mutes an alert, with details: of several silences, those of the one that lasts longest."""
     instance = asked.name.removeprefix("Alertmanager ")
     if polled.silenced_by:
         known = [silences[name] for name in polled.silenced_by if name in silences]
@@ -141,16 +141,16 @@ def _muting(
 def prometheus_listings(
     polls: Sequence[PrometheusPoll], now: datetime, *, silent: str | None, witnesses: Witnesses, is_publishing: bool
 ) -> list[Listing]:
-    """What the servers of one origin said: those with one external URL speak together, the others each for itself.
+    """The listings of the servers of one origin: servers with the same external URL share one.
 
-    `silent` is why one that may have the same external URL did not answer; None if all did.
+    `silent` is why a server that may have the same external URL did not answer; None if all did.
     """
     together: dict[str, list[PrometheusPoll]] = {}
     for poll in polls:
         together.setdefault(poll.external_url or poll.server, []).append(poll)
     return [
-        _replicas_listing(each, now, silent=silent, witnesses=witnesses, is_publishing=is_publishing)
-        for each in together.values()
+        _replicas_listing(replicas, now, silent=silent, witnesses=witnesses, is_publishing=is_publishing)
+        for replicas in together.values()
     ]
 
 
@@ -191,7 +191,7 @@ def _replicas_listing(
 
 
 def _listed_by_prometheus(polled: PolledRuleAlert, asked: Asked, poll: PrometheusPoll) -> Listed | None:
-    """None for what it does not send. Raises: Fault."""
+    """None for an alert that Prometheus does not send. Raises: Fault."""
     labels: dict[str, str] | None = polled.labels
     if poll.external_labels is not None:
         labels = sent_labels(
@@ -225,7 +225,7 @@ def _sighting(
     starts_at: datetime,
     generator_url: str,
 ) -> Sighting:
-    """An alert as its origin lists it. Raises: Fault."""
+    """The sighting of an alert as its origin lists it. Raises: Fault."""
     check_labels(labels)
     texts = read_annotations(dict(annotations))
     texts = cut(texts) if is_over_limit(texts) else texts

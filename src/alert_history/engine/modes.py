@@ -1,4 +1,4 @@
-"""The enrichment mode: kept in the database, on every replica within two seconds, never reverting by itself."""
+"""The enrichment mode: stored in the database, and on every replica within two seconds. It stays until a switch."""
 
 import asyncio
 from contextlib import suppress
@@ -20,7 +20,7 @@ _log = structlog.get_logger()
 
 
 class ModeState(msgspec.Struct, frozen=True):
-    """The mode, and whose word it is: the environment's (`default`) or that of whoever switched it (`database`)."""
+    """The mode, and where it is from: the environment (`default`) or a switch that was stored (`database`)."""
 
     mode: Mode
     source: Literal["default", "database"] = "default"
@@ -28,14 +28,14 @@ class ModeState(msgspec.Struct, frozen=True):
     switched_by: str | None = None
 
 
-class _Kept(msgspec.Struct, frozen=True):
+class _Switch(msgspec.Struct, frozen=True):
     mode: Mode
     at: datetime
     by: str
 
 
 class Modes:
-    """Follows the mode and switches it. `state` is what is in force here."""
+    """Follows the mode and switches it. `state` is the mode that is in force here."""
 
     def __init__(
         self,
@@ -54,11 +54,11 @@ class Modes:
         self.state = ModeState(default)
 
     def begin(self) -> None:
-        """Say the mode that is in force until the database is asked."""
+        """Say the mode that is in force until the database answers."""
         self._switchboard.say(ModeTakenUp(self.state.mode))
 
     async def follow(self) -> None:
-        """Take up what the database says, every second, until cancelled. While it can't be asked, nothing changes."""
+        """Take up the database's mode every second, until cancelled. While the database is away, the mode stays."""
         while True:
             try:
                 await self.refresh()
@@ -70,21 +70,21 @@ class Modes:
             self._look.clear()
 
     def look(self) -> None:
-        """It may have been switched: take it up at once."""
+        """Read the mode at once, because it may have been switched."""
         self._look.set()
 
     async def refresh(self) -> None:
-        """Take it up now."""
+        """Take up the mode of the database now."""
         value = await self._settings.read(_SETTING)
         if value is not None:
-            kept = msgspec.convert(value, _Kept)
-            self._take_up(ModeState(kept.mode, "database", kept.at, kept.by))
+            switch = msgspec.convert(value, _Switch)
+            self._take_up(ModeState(switch.mode, "database", switch.at, switch.by))
 
     async def switch(self, mode: Mode, *, by: str) -> ModeState:
-        """For all replicas, from now on. Raises StorageUnavailable: nothing was switched."""
+        """Switch the mode for all replicas, from now on. Raises StorageUnavailable: then the mode stays."""
         await self.refresh()
         was, now = self.state.mode, self._clock()
-        await self._settings.write(_SETTING, msgspec.to_builtins(_Kept(mode, now, by)))
+        await self._settings.write(_SETTING, msgspec.to_builtins(_Switch(mode, now, by)))
         self._take_up(ModeState(mode, "database", now, by))
         if was != mode:
             self._switchboard.say(ModeSwitched(was, mode))

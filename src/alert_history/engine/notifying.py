@@ -1,8 +1,8 @@
-"""The service's router: what it knows while it decides who is notified.
+"""The service's router: what it knows while it decides which targets are notified.
 
-Holds the reason why nobody is notified, the targets, the routes and the arrivals; the rules are in `domain.notifying`,
-which tells the whole story. It is made before the store, which asks it inside the ingest transaction, so it must not
-wait for anything or know the store.
+Holds the reason why no target is notified, the targets, the routes and the arrivals; `domain.notifying` has the rules
+and tells the whole story. The router is made before the store, and the store asks it inside the ingest transaction, so
+it must not wait for anything or know the store.
 """
 
 from collections.abc import Sequence
@@ -21,11 +21,11 @@ _COME_AGAIN_SECONDS = 1
 
 
 class Router:
-    """See `domain.notifying.Router`. Whoever finds other targets or routes lets it take them up.
+    """See `domain.notifying.Router`. `take_up_targets` and `take_up_routes` replace what it decides by.
 
-    `nobody` is why nobody is notified of anything at all; None where somebody may be. `awaited` says whether the
-    targets are still looked for; `arrivals` what of an alert's meaning is known. Without `routes` each target's own
-    query decides alone.
+    `nobody` is why no target is notified at all; None where targets may be. `awaited` says whether discovery is still
+    looking for the targets; `arrivals` knows which classifications deliveries wait for. Without `routes` each target's
+    own query decides alone.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class Router:
         self._arrivals = arrivals
 
     def __call__(self, alert: Alert, event: Event) -> Routing | None:
-        """Decide. Until the targets are known, but not for long, the sender is asked to come again."""
+        """Decide. For a short time, until the targets are known, senders are asked to come again."""
         if self.nobody is not None:
             return Routing((), {}, reason=self.nobody) if event.kind in TOLD_EVENTS else None
         if self._awaited is not None and self._awaited.are_lacking():
@@ -54,11 +54,11 @@ class Router:
         return self._arrivals.enriched(routing, alert, event)
 
     def take_up_targets(self, targets: Sequence[TargetSpec]) -> None:
-        """Decide by these from now on: all there are, broken ones too, in the order in which they are asked."""
+        """Decide by these targets from now on: all there are, broken ones too, in the order in which they are asked."""
         self.targets = targets
 
     def take_up_routes(self, routes: Routes) -> None:
-        """Decide by these from now on."""
+        """Decide by these routes from now on."""
         self.routes = routes
 
     def regroup(self, target: TargetSpec, alert: Outgoing) -> Outgoing | None:

@@ -1,4 +1,4 @@
-"""The first steps of a store: its schema is brought up to date and room is made, before anything is written to it."""
+"""The opening of a store: schema and partitions are made ready before the first row is written."""
 
 import asyncio
 from collections.abc import Sequence
@@ -16,20 +16,20 @@ _log = structlog.get_logger()
 
 
 class Room(Protocol):
-    """A room that has to know what the store keeps before anything is added to it."""
+    """A room that has to read the store before anything is added to it."""
 
     async def open(self) -> None:
-        """Take up what is kept. Raises StorageUnavailable: then the store is not open, and all is tried again."""
+        """Take up what is stored. Raises StorageUnavailable: then the store stays closed, and all is tried again."""
         ...
 
 
 class Opening:
-    """Opens a store, as often as it takes, and then, in their order, the `rooms` that depend on what it keeps.
+    """Opens a store, trying until it succeeds, and then, in their order, the `rooms` that read it first.
 
-    The log names it as `database` says.
+    The log names the store as `database` says.
 
-    It is a `ports.Recorder` as well, which waits for the first try: a commit that is ahead of the schema would be an
-    error in the database's log, and one that is ahead of its partitions would have to be moved.
+    An opening is a `ports.Recorder` as well, which waits for the first try: a commit ahead of the schema would be an
+    error in the database's log, and rows ahead of their partitions would have to be moved.
     """
 
     def __init__(self, store: Store, *, database: str, clock: Clock, rooms: Sequence[Room] = ()) -> None:
@@ -43,7 +43,7 @@ class Opening:
         self.is_open = asyncio.Event()
 
     async def run(self) -> None:
-        """Try until it is open."""
+        """Try until the store is open."""
         while not self.is_open.is_set():
             try:
                 await self._open()
@@ -55,7 +55,7 @@ class Opening:
                 await asyncio.sleep(_RETRY_SECONDS)
 
     async def commit(self, receipts: Sequence[Receipt]) -> list[Outcome]:
-        """See `ports.Recorder.commit`. StorageUnavailable, too, as long as the schema is not known to be there."""
+        """See `ports.Recorder.commit`. Raises StorageUnavailable, too, until the schema is known to be there."""
         await self._was_tried.wait()
         if not self._has_schema:
             raise StorageUnavailable(self._fault)

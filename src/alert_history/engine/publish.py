@@ -1,7 +1,7 @@
-"""Publishing: each target has a worker of its own. Who is notified of what is decided in `notifying`.
+"""Publishing: each target has a worker of its own. `notifying` decides which target is notified of which event.
 
-A target that hangs, fails or limits its rate holds up its own worker and nobody else's. What a worker may not
-do now it leaves in the outbox, so nothing of it is lost with this process.
+A target that hangs, fails or limits its rate holds up its own worker only. A worker leaves deliveries that have to
+wait in the outbox, so they outlive this process.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ MakeTarget = Callable[[TargetSpec], Target]
 
 
 class Publisher:
-    """All targets and their workers. `found` is what discovery calls; `router` decides by what it found."""
+    """All targets and their workers. Discovery calls `take_up`; `router` decides by the same targets."""
 
     def __init__(
         self,
@@ -49,22 +49,22 @@ class Publisher:
         return list(self._specs.values())
 
     def health(self, name: str) -> TargetHealth:
-        """How a target fares."""
+        """How the deliveries to a target go."""
         worker = self._worker(name)
         return TargetHealth() if worker is None else worker.health
 
     def target(self, name: str) -> Target | None:
-        """A working target by name."""
+        """A working target by name; None if no target of that name works."""
         worker = self._worker(name)
         return None if worker is None else worker.target
 
     def takes_follow_ups(self, name: str) -> bool:
-        """Whether a target can be told afterwards what an alert means."""
+        """Whether a target accepts a classification after the alert itself."""
         worker = self._worker(name)
         return worker is not None and worker.target.takes_follow_ups
 
-    def found(self, specs: Sequence[TargetSpec]) -> None:
-        """Take these as all the targets there are: start, replace and stop workers. Needs a running loop."""
+    def take_up(self, specs: Sequence[TargetSpec]) -> None:
+        """Take `specs` as all the targets there are: start, replace and stop workers. Needs a running loop."""
         wanted: dict[str, TargetSpec] = {}
         for spec in specs:
             wanted[spec.name] = self._with_worker(spec)
@@ -77,16 +77,16 @@ class Publisher:
         _log.info("targets_found", targets=[spec.name for spec in specs])
 
     def wake(self, names: Collection[str] | None = None) -> None:
-        """There may be new work for these targets, by name; for all of them if it is not known for which.
+        """Let the workers of these targets, by name, look for new work; by default those of all targets.
 
-        Those of higher priority are woken first.
+        Workers of targets with higher priority are woken first.
         """
         for name in self._specs:
             if name in self._workers and (names is None or name in names):
                 self._workers[name][1].wake()
 
     async def stop(self) -> None:
-        """Stop all workers; what they hold goes back to the outbox."""
+        """Stop all workers; their deliveries go back to the outbox."""
         tasks = [self._stop_worker(name) for name in list(self._workers)]
         await asyncio.gather(*tasks, return_exceptions=True)
 

@@ -1,4 +1,4 @@
-"""Ask an enricher: within the budget, its time and a circuit breaker, and count what it used."""
+"""The questions to an enricher: asked within budget, time limit and circuit breaker; their usage is counted."""
 
 import asyncio
 from collections.abc import Sequence
@@ -21,18 +21,18 @@ _log = structlog.get_logger()
 
 
 class EnrichmentObserver(Protocol):
-    """Who counts what happens."""
+    """Counts what enrichment does."""
 
     def classified(self, severity: str, model: str, seconds: float) -> None:
-        """One shape was classified."""
+        """A shape was classified."""
         ...
 
     def failed(self, error_type: str) -> None:
-        """A call came to nothing."""
+        """A call, or a case of it, failed."""
         ...
 
     def spent(self, prompt: int, completion: int, usd: float) -> None:
-        """What a call used."""
+        """A call used so many tokens and US dollars."""
         ...
 
     def cache(self, cache_type: str, *, is_hit: bool) -> None:
@@ -41,7 +41,7 @@ class EnrichmentObserver(Protocol):
 
 
 class Questions:
-    """What is asked of one enricher, at most `timeout` long each time."""
+    """Asks one enricher; a call lasts at most `timeout`."""
 
     def __init__(
         self,
@@ -62,10 +62,10 @@ class Questions:
         self._clock = clock
         self._observer = observer
         self._unaccounted = Usage()
-        self._under_way: dict[str, int] = {}  # cases of a call whose usage is not kept yet, by its first shape
+        self._under_way: dict[str, int] = {}  # cases of a call whose usage is still to be stored, by its first shape
 
     async def ask(self, cases: Sequence[Case]) -> list[Verdict | None]:
-        """One call within budget, breaker and timeout, to be followed by `kept`. Raises Retryable or Rejected."""
+        """One call within budget, breaker and timeout, to be followed by `release`. Raises Retryable or Rejected."""
         if (reason := self.breaker.reason) is not None:
             raise Retryable(reason, after_seconds=self.breaker.seconds_left)
         await self._reserve(cases)
@@ -73,16 +73,16 @@ class Questions:
         try:
             verdicts = await self._asked(cases)
         except AlertHistoryError:
-            self.kept(cases)
+            self.release(cases)
             raise
         finally:
             await self._account()
         self.breaker.succeeded()
         self._count(verdicts, perf_counter() - begin)
-        return [verdict and _held_against(case.past, verdict) for case, verdict in zip(cases, verdicts, strict=True)]
+        return [verdict and _with_history(case.past, verdict) for case, verdict in zip(cases, verdicts, strict=True)]
 
     async def _asked(self, cases: Sequence[Case]) -> list[Verdict | None]:
-        """What the enricher says within its time. Raises Retryable or Rejected, which are counted."""
+        """The enricher's verdicts, within its time. Raises Retryable or Rejected, and counts them."""
         try:
             async with asyncio.timeout(self._timeout.total_seconds()):
                 return await self._enricher.classify(cases)
@@ -98,7 +98,7 @@ class Questions:
             raise
 
     async def _account(self) -> None:
-        """Count what unusable answers took. What can't be kept is kept with the next; the answer matters more."""
+        """Count the usage of unusable answers. If storing fails, the next call stores it: the answer matters more."""
         used = self._enricher.take_unusable()
         self._observer.spent(used.prompt_tokens, used.completion_tokens, used.cost_usd)
         self._unaccounted += used
@@ -112,7 +112,7 @@ class Questions:
             _log.warning("usage_not_kept", reason=str(error))
 
     async def _reserve(self, cases: Sequence[Case]) -> None:
-        """Take from the budget what the call is likely to use, until it is known what it did. Raises Retryable."""
+        """Take the likely usage of a call from the budget, until its usage is known. Raises Retryable."""
         now = self._clock()
         minute = await self._spending.spent(since=now - timedelta(minutes=1))
         day = await self._spending.spent(since=now.replace(hour=0, minute=0, second=0, microsecond=0))
@@ -136,12 +136,12 @@ class Questions:
                 usage: Usage = verdict.usage
                 self._observer.spent(usage.prompt_tokens, usage.completion_tokens, usage.cost_usd)
 
-    def kept(self, cases: Sequence[Case]) -> None:
-        """What the call used is kept, or will not be: nothing is reserved for it any more."""
+    def release(self, cases: Sequence[Case]) -> None:
+        """Release what was reserved for a call, once its usage is stored or given up."""
         self._under_way.pop(cases[0].shape, None)
 
 
-def _held_against(past: Past, verdict: Verdict) -> Verdict:
-    """The verdict, with what the history says by itself: no enricher's own word on that counts."""
+def _with_history(past: Past, verdict: Verdict) -> Verdict:
+    """The verdict, with what the history alone says about noise in place of the enricher's own word."""
     classification = msgspec.structs.replace(verdict.classification, is_noise_by_history=supports_noise(past))
     return msgspec.structs.replace(verdict, classification=classification)

@@ -1,7 +1,7 @@
-"""Reconcile: history is compared with what fires by those who are asked, and set right where both differ.
+"""Reconcile: history is compared with what its origins say that fires, and set right where both differ.
 
-One replica asks at a time; the others show what it found. Two rounds in a row end what is over, so one of them does
-not; see `domain.reconciling` for the rules.
+One replica asks at a time; the others show the states that it stored. An alert that is over ends after two rounds in a
+row; `domain.reconciling` has the rules.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from alert_history.domain.claim import MINUTE_US, SECOND_US
 from alert_history.domain.correcting import CORRECTION_KINDS, Correction, corrections
 from alert_history.domain.decision import Decision, with_peers
 from alert_history.domain.standing import Rules, Witnesses
-from alert_history.engine.asking import Asked, Asking, OriginState, states_after
+from alert_history.engine.asking import Asking, OriginState, Round, states_after
 from alert_history.engine.comparing import Answers, Comparison, Voice, voices
 from alert_history.engine.listing import Listing, api_sender
 from alert_history.engine.upkeep import every
@@ -30,7 +30,7 @@ _STEP_SIGNS = 500
 _REST_SECONDS = 0.02  # between two steps: ingest has the database to itself meanwhile
 _SIGN_EVERY_US = MINUTE_US
 _SIGNS_A_BOUND = 4
-_RESTART_SLACK_US = 10 * SECOND_US  # a start is told by a clock of theirs, and moves by a little each time
+_RESTART_SLACK_US = 10 * SECOND_US  # an origin names its start by its own clock, and the time moves a little each time
 _SETTING = "origins"
 _TURN_LASTS = timedelta(seconds=30)
 
@@ -38,21 +38,21 @@ _log = structlog.get_logger()
 
 
 class ReconcileObserver(Protocol):
-    """Who counts what was set right, and shows when each origin last answered."""
+    """Counts corrections, and shows when each origin last answered."""
 
     def corrected(self, source: str, kind: str, count: int) -> None:
-        """So many things of that kind were set right on the word of that source; 0 makes it known."""
+        """So many corrections of that kind were made on the word of that source; 0 makes the pair known."""
         ...
 
     def answered(self, source: str, at: datetime) -> None:
-        """That source last answered then, whichever replica asked."""
+        """That source last answered at that time, whichever replica asked."""
         ...
 
 
 class Report(msgspec.Struct, frozen=True):
-    """What a comparison came to: what was set right, and how many signs were plain.
+    """The result of a comparison: corrections, and how many signs of life it confirmed.
 
-    `open` label sets were compared; `strange` of them nobody who was asked claims, so nobody could correct them.
+    `open` label sets were compared; no origin claims `strange` of them, so these stay as they were.
     """
 
     corrections: list[Correction]
@@ -62,9 +62,9 @@ class Report(msgspec.Struct, frozen=True):
 
 
 class Comparing:
-    """Compares answers with what is open in a store. It remembers what each origin listed until the next time.
+    """Compares answers with the open label sets of a store, and remembers each origin's listing until the next time.
 
-    `rest_seconds` is how long it leaves the database to others between two steps.
+    `rest_seconds` is the pause between two steps, in which others have the database.
     """
 
     def __init__(
@@ -85,16 +85,16 @@ class Comparing:
         self._silences: dict[str, Silence] = {}
         self._seen: dict[str, tuple[int, frozenset[str]]] = {}
 
-    async def compare(self, rounds: Sequence[Asked], *, is_dry_run: bool = False) -> Report:
-        """Compare what was said in these rounds, the oldest first, and set right what differs.
+    async def compare(self, rounds: Sequence[Round], *, is_dry_run: bool = False) -> Report:
+        """Compare the answers of these rounds, the oldest first, and correct history where they differ.
 
-        Raises: StorageUnavailable; what was set right until then stays.
+        Raises: StorageUnavailable; corrections until then stay.
         """
         witnesses = _with_restarts(
-            self._recorder.witnesses, [listing for asked in rounds for listing in asked.listings]
+            self._recorder.witnesses, [listing for round_ in rounds for listing in round_.listings]
         )
         faults = {api_sender(source.partition("/")[2]): fault for source, fault in _silent(rounds[-1]).items()}
-        heard = voices([asked.listings for asked in rounds], witnesses, faults)
+        heard = voices([round_.listings for round_ in rounds], witnesses, faults)
         for voice in heard:
             voice.remember(*self._seen.get(voice.asked.source, (None, frozenset())))
         comparison = Comparison(heard, witnesses, sign_every_us=self._sign_every_us)
@@ -113,7 +113,7 @@ class Comparing:
     async def _answer(
         self, answers: Answers, witnesses: Witnesses, *, is_dry_run: bool
     ) -> tuple[list[Decision], Witnesses]:
-        """Take answers in steps; what they came to, and what is known of witnesses then."""
+        """Take answers in steps; the decisions, and the witnesses that are known then."""
         decisions: list[Decision] = []
         names = list(answers)
         for begin in range(0, len(names), _STEP_LABEL_SETS):
@@ -131,7 +131,7 @@ class Comparing:
             await asyncio.sleep(self._rest_seconds)
 
     async def _keep_silences(self, heard: Sequence[Voice]) -> None:
-        """Keep those that are new, or have changed since this process last kept them."""
+        """Store silences that are new, or have changed since this process last stored them."""
         listed = {silence.id: silence for voice in heard for listing in voice.listings for silence in listing.silences}
         news = [silence for name, silence in listed.items() if self._silences.get(name) != silence]
         for begin in range(0, len(news), _STEP_SIGNS):
@@ -145,12 +145,12 @@ class Comparing:
             self._seen[voice.asked.source] = (last.asked.asked_us, frozenset(last.listed))
 
 
-def _silent(asked: Asked) -> dict[str, str]:
-    return {source: fault for source, fault in asked.faults.items() if source.startswith("alertmanager/")}
+def _silent(round_: Round) -> dict[str, str]:
+    return {source: fault for source, fault in round_.faults.items() if source.startswith("alertmanager/")}
 
 
 def _with_restarts(witnesses: Witnesses, listings: Sequence[Listing]) -> Witnesses:
-    """What is known of witnesses, and when each cluster that was asked began."""
+    """The known witnesses, with the time when each cluster that was asked began."""
     for listing in listings:
         sender, began_us = listing.asked.sender, listing.asked.began_us
         if listing.asked.kind == "witness" and began_us is not None:
@@ -161,9 +161,9 @@ def _with_restarts(witnesses: Witnesses, listings: Sequence[Listing]) -> Witness
 
 
 class Reconcile:
-    """The job that compares in the background. `holder` names this process; nobody else has its name.
+    """The job that compares in the background. `holder` names this process, and is unique to it.
 
-    `state` is how each origin fares, as far as this process knows.
+    `state` says when each origin last answered, and its fault, as far as this process knows.
     """
 
     def __init__(
@@ -187,7 +187,7 @@ class Reconcile:
         self.state: Mapping[str, OriginState] = {}
 
     def fault(self) -> str | None:
-        """Which origins do not answer, and why; None if all do."""
+        """Which origins are silent, and why; None if all answer."""
         faults = [f"{source}: {state.fault}" for source, state in self.state.items() if state.fault is not None]
         return "; ".join(sorted(faults)) or None
 
@@ -200,19 +200,19 @@ class Reconcile:
             await every(self._interval.total_seconds(), "reconcile", self.round)
 
     async def round(self) -> Report | None:
-        """Ask and compare once, if it is the turn of this process; what that came to."""
+        """Ask and compare once, if this process has the turn; the report, or None without a turn."""
         lasts = 2 * self._interval + _TURN_LASTS
         is_ours = await self._store.reconciling.take_turn(self._holder, self._clock(), lasts=lasts)
         if not is_ours:
-            kept = await self._store.settings.read(_SETTING)
-            self._show({} if kept is None else msgspec.convert(kept, dict[str, OriginState]))
+            value = await self._store.settings.read(_SETTING)
+            self._show({} if value is None else msgspec.convert(value, dict[str, OriginState]))
             return None
         recorder = self._store.recorder
         recorder.take_up_witnesses(recorder.witnesses.merged(self._asking.origins.witnesses()))
-        asked = await self._asking.ask(recorder.witnesses)
-        self._show(states_after(asked, self.state, self._clock()))
+        round_ = await self._asking.ask(recorder.witnesses)
+        self._show(states_after(round_, self.state, self._clock()))
         await self._store.settings.write(_SETTING, msgspec.to_builtins(self.state))
-        report = await self._comparing.compare([asked])
+        report = await self._comparing.compare([round_])
         self._count(report)
         return report
 

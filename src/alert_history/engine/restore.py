@@ -1,4 +1,4 @@
-"""Bringing history back from an archive. It can be done again, and after it broke off: what is there stays as it is."""
+"""Bringing history back from an archive. A restore may be repeated, also after it broke off: existing rows stay."""
 
 import asyncio
 import itertools
@@ -58,15 +58,15 @@ class Restorer:
     async def run(
         self, *, start: datetime | None, end: datetime | None, retention: timedelta, keep: timedelta | None
     ) -> dict[str, tuple[int, int]]:
-        """Bring back what is filed from `start` up to `end`; by table, rows that are new here, and rows read.
+        """Bring back the rows from `start` up to `end`; by table, how many rows are new here, and how many were read.
 
-        `retention` is how long the service keeps history; `keep` makes it spare them for so long.
+        `retention` is how long the service keeps history; `keep` makes it spare these rows for so long.
 
-        Raises: WouldBeForgotten if `keep` is needed and not given; NotFound if there is nothing; Busy,
+        Raises: WouldBeForgotten if `keep` is needed and missing; NotFound if the archive has no such rows; Busy,
         StorageUnavailable, ArchiveFault.
         """
         paths = {shape: await self._paths(shape, start=start, end=end) for shape in (*SHAPES, BODIES)}
-        days = [day for found in paths.values() for day in found]
+        days = [day for by_day in paths.values() for day in by_day]
         if not days:
             raise NotFound("the archive holds nothing of that time")
         await self._make_time(min(days), retention=retention, keep=keep)
@@ -75,14 +75,14 @@ class Restorer:
         }
         counts = {}
         async with self._store.alone():
-            for shape, found in paths.items():
-                if found:
-                    counts[shape.name] = await self._restore(shape, found, start=start, end=end)
+            for shape, by_day in paths.items():
+                if by_day:
+                    counts[shape.name] = await self._restore(shape, by_day, start=start, end=end)
         _log.info("restored", **{name: new for name, (new, _) in counts.items()})
         return counts
 
     async def rows(self, *, start: datetime | None, end: datetime | None) -> dict[str, int]:
-        """About how many rows there are, by table, as the manifests of the runs say."""
+        """About how many rows the archive has, by table, as the manifests of its runs say."""
         rows: dict[str, int] = {}
         for manifest in await read_manifests(self._shelf):
             for note in manifest.files:
@@ -92,7 +92,7 @@ class Restorer:
         return rows
 
     async def _make_time(self, oldest: date, *, retention: timedelta, keep: timedelta | None) -> None:
-        """See to it that retention does not take at once what is being brought back."""
+        """Make retention spare the restored rows, as far as it would drop them at once."""
         now, since = self._clock(), _midnight(oldest)
         if since >= now - retention:
             return
@@ -104,7 +104,7 @@ class Restorer:
         await Hold(since=since, until=now + keep).widen(self._settings, now)
 
     async def _paths(self, shape: Shape, *, start: datetime | None, end: datetime | None) -> dict[date, list[str]]:
-        """The files of each day, oldest day first, and of a day the newest first: what was archived last counts."""
+        """The files of each day, oldest day first; of a day the newest first, because the row archived last counts."""
         days: dict[date, list[str]] = {}
         for name in reversed(await self._shelf.names(shape.name)):
             day = day_of_path(name)
@@ -130,7 +130,7 @@ class Restorer:
         return new, read
 
     async def _entries(self, shape: Shape, name: str) -> Iterator[Entry]:
-        """What a file holds, each occurrence with its events."""
+        """The entries of a file, each occurrence with its events."""
         data = await self._read(name)
         rows = self._format.decode(shape, data)
         if shape is not ALERTS:
@@ -148,7 +148,7 @@ class Restorer:
 
 
 def _joined(rows: Iterable[Row], events: Iterator[Row]) -> Iterator[Entry]:
-    """Each occurrence with its events: both files have the same order, and an occurrence says how many it has."""
+    """Each occurrence with its events: both files have the same order, and an occurrence counts its events."""
     for row in rows:
         count: int = row[ALERTS.places["events"]]
         own = tuple(itertools.islice(events, count))

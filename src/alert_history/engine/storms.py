@@ -1,4 +1,4 @@
-"""How much is asked of one rule: a storm whose alerts all differ must not cost a call for each."""
+"""Storms: how many questions the alerts of one rule may cost, so that a storm of different alerts stays cheap."""
 
 from collections import defaultdict, deque
 from collections.abc import Iterable
@@ -12,9 +12,9 @@ _MAX_RULES = 10_000
 
 
 class Storms:
-    """Remembers of which rule, by its alertname, how many shapes were asked about in the last five minutes.
+    """Counts how many shapes of each rule, by its alertname, were asked about in the last five minutes.
 
-    `most` is how many may be; None: as many as there are.
+    `most` is how many may be asked about; None: all.
     """
 
     def __init__(self, most: int | None) -> None:
@@ -23,24 +23,24 @@ class Storms:
 
     @property
     def reason(self) -> str:
-        """Why one beyond that goes unenriched."""
+        """Why an alert beyond `most` goes unenriched."""
         return f"a storm: {self._most} kinds of alerts of its rule were asked about within {WINDOW.seconds // 60} min"
 
     def beyond(self, cases: Iterable[Case], now: datetime) -> list[str]:
-        """The shapes of these that there is no room for."""
+        """The shapes of these cases that are beyond `most`."""
         if self._most is None:
             return []
         room: dict[str, int] = {}
-        found: list[str] = []
+        shapes: list[str] = []
         for case in cases:
             name = rule_of(case)
             left = room[name] = room.get(name, self._room(name, now)) - 1
             if left < 0:
-                found.append(case.shape)
-        return found
+                shapes.append(case.shape)
+        return shapes
 
     def ask(self, cases: Iterable[Case], now: datetime) -> None:
-        """These are asked about."""
+        """Count these cases as asked about."""
         if self._most is None:
             return
         if len(self._asked) > _MAX_RULES:
@@ -56,5 +56,5 @@ class Storms:
 
 
 def rule_of(case: Case) -> str:
-    """The rule a case is of, by its alertname."""
+    """The rule of a case, by its alertname."""
     return case.labels.get("alertname", "")

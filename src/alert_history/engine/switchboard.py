@@ -1,9 +1,9 @@
 """The switchboard: what happens in one room of the service and matters in another.
 
-Holds every such event, with the room that says it, and `connect`, which names everyone who listens. An event is
-heard at once, by all listeners in the order in which they joined, before `say` returns; so a listener must be quick,
-must not wait for anything, and must not decide for the room that speaks. What has to be waited for, or may fail
-together with the work it belongs to, is no event: it is a port.
+Holds every such event, with the room that says it, and `connect`, which names all listeners. All listeners hear an
+event in the order in which they joined, before `say` returns; so a listener must be quick, must not wait for anything,
+and must not decide for the room that speaks. Work that a room waits for, or that may fail together with it, belongs
+behind a port.
 """
 
 from collections import defaultdict
@@ -36,14 +36,14 @@ if TYPE_CHECKING:
 _log = structlog.get_logger()
 
 Word = Literal["mode", "classified"]
-"""What replicas call out to each other: the mode was switched; something was classified, and deliveries are due."""
+"""What replicas call out to each other: `mode` was switched; something was `classified`, so deliveries are due."""
 
 
 # --- what happens -----------------------------------------------------------------------------------------------------
 
 
 class Committed(msgspec.Struct, frozen=True):
-    """`Ingest` says it after each transaction. `outcomes`, one a receipt, is None where nothing was committed."""
+    """`Ingest` says it after each transaction. `outcomes`, one a receipt, is None where the commit failed."""
 
     receipts: Sequence[Receipt]
     outcomes: Sequence[Outcome] | None
@@ -70,7 +70,7 @@ class Classified(msgspec.Struct, frozen=True):
 class AttemptEnded(msgspec.Struct, frozen=True):
     """`TargetWorker` says it when a delivery came to `success`, `failure`, `dead` or `superseded`.
 
-    `seconds` is None where nothing was sent, and `alert` where it was superseded.
+    `seconds` is None where no message was sent, and `alert` where the delivery was superseded.
     """
 
     target: str
@@ -80,13 +80,13 @@ class AttemptEnded(msgspec.Struct, frozen=True):
 
 
 class TargetsTakenUp(msgspec.Struct, frozen=True):
-    """`Publisher` says it when these have become all the targets there are, broken ones with their fault."""
+    """`Publisher` says it when it has taken up targets: `specs` are all there are, broken ones with their fault."""
 
     specs: Sequence[TargetSpec]
 
 
 class RoutesChanged(msgspec.Struct, frozen=True):
-    """`Service` says it when its source of routes has others."""
+    """`Service` says it when its source of routes has new ones."""
 
     routes: Routes
 
@@ -130,7 +130,7 @@ E = TypeVar("E", bound=Event)
 
 
 class Listeners(NamedTuple):
-    """Everyone who listens. `calls` is None where replicas have no way to call out to each other."""
+    """All listeners. `calls` is None where replicas have no way to call out to each other."""
 
     commit_metrics: "CommitMetrics"
     publishing_metrics: "PublishingMetrics"
@@ -148,7 +148,7 @@ class Listeners(NamedTuple):
 
 
 def connect(board: "Switchboard", to: Listeners) -> None:
-    """Let everyone listen to what matters there, in the order in which it is to be heard."""
+    """Join each listener to its events, in the order in which listeners hear them."""
     _connect_ingest(board, to)
     board.join(Classified, lambda _: to.publisher.wake())
     board.join(AttemptEnded, lambda event: to.publishing_metrics.attempted(event.target, event.status, event.seconds))
@@ -168,7 +168,7 @@ def connect(board: "Switchboard", to: Listeners) -> None:
 
 
 def _connect_ingest(board: "Switchboard", to: Listeners) -> None:
-    """What is heard once a batch, or once a receipt."""
+    """Join the listeners of events that happen once a batch, or once a receipt."""
     board.join(Committed, to.commit_metrics.committed)
     board.join(ReceiptKept, lambda event: to.watchdog.heard(event.receipt.group.source, event.receipt.received_at))
     board.join(ReceiptKept, lambda event: to.groups.heard(event.receipt))
@@ -191,20 +191,19 @@ def _at(word: Word, act: Callable[[], None]) -> Callable[[WordHeard], None]:
 
 
 class Switchboard:
-    """Passes events on. Nobody who speaks knows who listens; mypy holds each listener to its kind of event."""
+    """Passes events on. Speakers and listeners know only the events; mypy holds each listener to its kind of event."""
 
     def __init__(self) -> None:
         self._listeners: dict[type, list[Callable[[Any], None]]] = defaultdict(list)  # `join` has checked the pairs
 
     def join(self, kind: type[E], listener: Callable[[E], None]) -> None:
-        """From now on `listener` hears every event of this kind, after those who joined before."""
+        """From now on `listener` hears every event of this kind, after the listeners that joined before."""
         self._listeners[kind].append(listener)
 
     def say(self, event: Event) -> None:
-        """Let everyone hear it who listens. Never raises: a listener that fails is logged, and the next one hears it.
+        """Let all listeners hear an event. Never raises: a listener that fails is logged, and the next hears it.
 
-        What was done is done, whoever fails to take it up: neither the room that speaks nor another listener may
-        suffer for it.
+        The event has happened, even where a listener fails: the room that speaks and the other listeners go on.
         """
         for listener in self._listeners.get(type(event), ()):
             try:

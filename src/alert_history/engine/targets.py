@@ -1,6 +1,6 @@
-"""The targets, for whoever runs them: how each fares, a test message, a new look for them, dead deliveries again.
+"""The targets, for their operators: the state of each, a test message, a new look for targets, dead deliveries again.
 
-It must not decide who is notified (that is `domain.notifying`) nor make deliveries (that is `worker`).
+Must not decide which targets are notified (`domain.notifying` does), and must not make deliveries (`worker` does).
 """
 
 from collections.abc import Callable
@@ -17,7 +17,7 @@ from alert_history.ports import Clock, Discovery, DiscoveryState, Outbox
 
 HealthStatus = Literal["healthy", "degraded", "unhealthy", "unknown", "broken", "disabled"]
 
-_DISCOVERY = "(discovery)"  # no Secret can be called so
+_DISCOVERY = "(discovery)"  # a name that no Secret can have
 _UNHEALTHY_FAILURES = 5
 
 MakeId = Callable[[datetime], str]
@@ -25,7 +25,7 @@ MakeId = Callable[[datetime], str]
 
 
 class TargetState(msgspec.Struct, frozen=True):
-    """A target, how its deliveries went since this process started, and how many wait for it. `url` is masked."""
+    """A target, its health since this process started, and how many deliveries wait for it. `url` is masked."""
 
     spec: TargetSpec
     health: TargetHealth
@@ -34,12 +34,12 @@ class TargetState(msgspec.Struct, frozen=True):
 
     @property
     def is_enabled(self) -> bool:
-        """Whether anything is sent to it."""
+        """Whether deliveries are sent to the target."""
         return self.spec.is_enabled and self.spec.fault is None and self.health.gone is None
 
     @property
     def fault(self) -> str | None:
-        """Why nothing is sent to it, where that is a fault."""
+        """Why deliveries stay unsent, where that is a fault."""
         return self.spec.fault or (self.health.gone and f"it wants no more messages: {self.health.gone}")
 
     @property
@@ -57,7 +57,7 @@ class TargetState(msgspec.Struct, frozen=True):
 
 
 class Totals(msgspec.Struct, frozen=True):
-    """Over all targets: attempts of this process since it started, and what waits in the outbox."""
+    """Over all targets: attempts of this process since it started, and deliveries that wait in the outbox."""
 
     succeeded: int
     failed: int
@@ -73,9 +73,9 @@ class Totals(msgspec.Struct, frozen=True):
 
 
 class Readiness(msgspec.Struct, frozen=True):
-    """Whether anybody can be notified: `nobody` is why not as settings go, `usable` how many targets can be sent to.
+    """Whether targets can be notified. `usable` is how many can be; `nobody` is why the settings exclude all of them.
 
-    `discovery` is None where no targets are looked for.
+    `discovery` is None where the settings notify no target.
     """
 
     nobody: str | None
@@ -84,14 +84,14 @@ class Readiness(msgspec.Struct, frozen=True):
 
     @property
     def is_notifying(self) -> bool:
-        """Whether alerts are passed on."""
+        """Whether some target is notified."""
         return self.nobody is None and self.usable > 0
 
 
 class Targets:
-    """Shows and tries the targets of a publisher. `nobody` is why nobody is notified at all; None if somebody may be.
+    """Shows and tries the targets of a publisher. `nobody` is why no target is notified; None where targets may be.
 
-    `discovery` is None where no targets are looked for.
+    `discovery` is None where the settings notify no target.
     """
 
     def __init__(
@@ -112,7 +112,7 @@ class Targets:
         self._make_id = make_id
 
     async def states(self) -> list[TargetState]:
-        """All targets, by priority and name. While targets can't be looked for, the last stands for the discovery.
+        """All targets, by priority and name. While discovery has a fault, the last entry stands for discovery itself.
 
         Raises: StorageUnavailable.
         """
@@ -120,24 +120,24 @@ class Targets:
         waiting = {name: queue.waiting for name, queue in depth.items()}
         states = [self._state(spec, waiting.get(spec.name, 0)) for spec in self._publisher.specs]
         fault = None if self._discovery is None else self._discovery.state().fault
-        if fault is not None:  # or who looks here would take the list for complete
+        if fault is not None:  # without this entry the list would look complete
             states.append(self._state(TargetSpec(_DISCOVERY, format="", fields={}, fault=fault), 0))
         return states
 
     async def totals(self) -> Totals:
-        """Over all targets. Raises StorageUnavailable."""
+        """The totals over all targets. Raises StorageUnavailable."""
         depth = await self._outbox.depth()
-        health = [self._publisher.health(spec.name) for spec in self._publisher.specs]
+        healths = [self._publisher.health(spec.name) for spec in self._publisher.specs]
         return Totals(
-            succeeded=sum(each.succeeded for each in health),
-            failed=sum(each.failed for each in health),
+            succeeded=sum(health.succeeded for health in healths),
+            failed=sum(health.failed for health in healths),
             waiting=sum(queue.waiting for queue in depth.values()),
             oldest=min((queue.oldest for queue in depth.values()), default=None),
-            targets=len(health),
+            targets=len(healths),
         )
 
     def readiness(self) -> Readiness:
-        """Whether anybody can be notified now."""
+        """Whether targets can be notified now."""
         usable = [spec for spec in self._publisher.specs if spec.fault is None and spec.is_enabled]
         return Readiness(self._nobody, len(usable), None if self._discovery is None else self._discovery.state())
 
@@ -150,9 +150,9 @@ class Targets:
         return len(self._publisher.specs), refreshed_at
 
     async def test(self, name: str) -> str | None:
-        """Send a test message, in one attempt and outside the outbox: why it was not taken; None if it was.
+        """Send a test message, in one attempt and outside the outbox: why the target refused it; None if it took it.
 
-        Raises: NotFound where there is no working target of that name.
+        Raises: NotFound where no target of that name works.
         """
         target = self._publisher.target(name)
         if target is None:

@@ -1,4 +1,4 @@
-"""Turns at something that only one may use at a time: the more urgent go first, and nobody waits for ever."""
+"""Turns at a thing that has one user at a time: urgent users go first, and each gets its turn in the end."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -17,16 +17,16 @@ class _Waiting:
 
 
 class Turns:
-    """One holder at a time. Of those who wait, the highest priority is next; among equals, who came first.
+    """One holder at a time. Of those that wait, the highest priority is next; among equals, the first that came.
 
-    Who has waited for PATIENCE_SECONDS goes before all priorities, the longest wait first: so urgent work without end
-    holds others up, and stops nobody. `clock` counts seconds, and never backwards.
+    A waiter that has waited for PATIENCE_SECONDS goes before all priorities, the longest wait first: so urgent work
+    without end only delays the others. `clock` counts seconds, and never backwards.
     """
 
     def __init__(self, clock: Callable[[], float] = monotonic) -> None:
         self._clock = clock
         self._is_held = False
-        self._waiting: list[_Waiting] = []  # in the order in which they came; one a target, so few
+        self._waiting: list[_Waiting] = []  # in the order in which they came; few, because each target has one worker
 
     @asynccontextmanager
     async def turn(self, priority: int) -> AsyncIterator[None]:
@@ -46,12 +46,14 @@ class Turns:
         try:
             await mine
         except asyncio.CancelledError:
-            if mine.done() and not mine.cancelled():  # it was given the turn in the same moment
+            if mine.done() and not mine.cancelled():  # the turn came in the same moment
                 self._pass_on()
             raise
 
     def _pass_on(self) -> None:
-        self._waiting = [one for one in self._waiting if not one.turn.done()]  # without those who gave up
+        self._waiting = [
+            waiting for waiting in self._waiting if not waiting.turn.done()
+        ]  # without waiters that gave up
         if not self._waiting:
             self._is_held = False
             return
@@ -63,4 +65,4 @@ class Turns:
         longest = self._waiting[0]
         if self._clock() - longest.since_seconds >= PATIENCE_SECONDS:
             return longest
-        return max(self._waiting, key=lambda one: one.priority)
+        return max(self._waiting, key=lambda waiting: waiting.priority)

@@ -1,4 +1,4 @@
-"""The background jobs: forget what is old, make room for what comes."""
+"""The background jobs: forget old rows, make room for new ones."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -13,7 +13,7 @@ from alert_history.errors import AlertHistoryError
 from alert_history.ports import Clock, StoredSettings, Upkeep
 
 _FORGET_SECONDS = 60.0
-_FORGET_CLASSIFICATIONS_SECONDS = 3600.0  # each time, what serves on is looked at again
+_FORGET_CLASSIFICATIONS_SECONDS = 3600.0  # each time, classifications that still serve are looked at again
 _SHORTEST_REST_SECONDS = 0.05  # between two steps of forgetting: ingest has the database to itself meanwhile
 _LONGEST_REST_SECONDS = 5.0
 _HOLD_SETTING = "retention_hold"
@@ -22,7 +22,7 @@ _log = structlog.get_logger()
 
 
 class Retention:
-    """How long what is kept. What was classified is kept as long as history, or longer if it `serves` longer."""
+    """How long rows are kept. Classifications are kept as long as history, or longer where `serves` is longer."""
 
     def __init__(self, *, history: timedelta, bodies: timedelta, serves: timedelta = timedelta()) -> None:
         self.history = history
@@ -31,7 +31,7 @@ class Retention:
 
 
 class Hold(msgspec.Struct, frozen=True):
-    """Until then, retention drops nothing that was last received after `since`: it was restored to be looked at."""
+    """Until `until`, retention spares rows that were last received after `since`: they were restored to be read."""
 
     since: datetime
     until: datetime
@@ -39,14 +39,14 @@ class Hold(msgspec.Struct, frozen=True):
     @classmethod
     async def read(cls, settings: StoredSettings, now: datetime) -> Self | None:
         """The hold that is in force, if one is."""
-        kept = await settings.read(_HOLD_SETTING)
-        hold = None if kept is None else msgspec.convert(kept, cls)
+        value = await settings.read(_HOLD_SETTING)
+        hold = None if value is None else msgspec.convert(value, cls)
         return hold if hold is not None and now < hold.until else None
 
     async def widen(self, settings: StoredSettings, now: datetime) -> None:
-        """Put it in force; what one holds already that is in force stays held."""
-        held = await Hold.read(settings, now) or self
-        wide = Hold(since=min(self.since, held.since), until=max(self.until, held.until))
+        """Put this hold in force, together with the hold that is in force already."""
+        hold = await Hold.read(settings, now) or self
+        wide = Hold(since=min(self.since, hold.since), until=max(self.until, hold.until))
         await settings.write(_HOLD_SETTING, msgspec.to_builtins(wide))
 
 
@@ -61,7 +61,7 @@ async def keep_up(upkeep: Upkeep, settings: StoredSettings, *, retention: Retent
 
 
 async def forget(upkeep: Upkeep, settings: StoredSettings, *, retention: Retention, now: datetime) -> int:
-    """Remove what is past its retention, in steps with rests between them; rows removed."""
+    """Remove rows past their retention, in steps with rests between them; how many were removed."""
     share = upkeep.forgetting_share
     total = await _until_done(upkeep.drop_bodies, now - retention.bodies, share=share)
     hold = await Hold.read(settings, now)
@@ -74,13 +74,13 @@ async def forget(upkeep: Upkeep, settings: StoredSettings, *, retention: Retenti
 
 
 async def forget_classifications(upkeep: Upkeep, *, retention: Retention, now: datetime) -> None:
-    """Remove what was classified, and what the audit holds, past its retention; in steps as well."""
+    """Remove classifications and entries of the audit past their retention; in steps as well."""
     before = now - retention.classifications
     await _until_done(upkeep.drop_classifications, before, share=upkeep.forgetting_share)
 
 
 async def _until_done(drop: Callable[[datetime], Awaitable[int]], before: datetime, *, share: float) -> int:
-    """Step after step, each followed by a rest so long that the steps take that share of the time."""
+    """Drop step after step, each followed by a rest so long that the steps take that share of the time."""
     total = 0
     begin = perf_counter()
     while removed := await drop(before):
@@ -92,7 +92,7 @@ async def _until_done(drop: Callable[[datetime], Awaitable[int]], before: dateti
 
 
 async def every(seconds: float, job: str, work: Callable[[], Awaitable[object]]) -> None:
-    """Do it again and again, with so long a rest between. What fails is logged and tried again at its next turn."""
+    """Do a job again and again, with so long a rest between. A job that fails is logged and tried at its next turn."""
     while True:
         try:
             await work()

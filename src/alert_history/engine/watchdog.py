@@ -1,6 +1,6 @@
-"""How long each source has been silent: an Alertmanager that stopped sending looks just like peace.
+"""The watchdog: how long each source has been silent, because an Alertmanager that stopped sending looks like peace.
 
-The times are kept in the database, so that neither a restart nor the choice of replica forgets them.
+The database has the times, so they outlive a restart and are the same on every replica.
 """
 
 import asyncio
@@ -23,10 +23,10 @@ _log = structlog.get_logger()
 
 
 class WatchdogObserver(Protocol):
-    """Who shows it."""
+    """Shows how long sources have been silent."""
 
     def silent(self, source: str, *, seconds: float) -> None:
-        """It is so long since a request of that source was last accepted, by any replica."""
+        """So long ago a request of that source was last accepted, by any replica."""
         ...
 
 
@@ -40,7 +40,7 @@ class Watchdog:
         self._heard: _Times = {}
 
     def heard(self, source: str, at: datetime) -> None:
-        """A request of that source was committed; it had come at that time."""
+        """Note that a request of that source was committed; `at` is when it came."""
         self._heard[source] = max(at, self._heard.get(source, at))
 
     async def run(self) -> None:
@@ -49,25 +49,25 @@ class Watchdog:
             try:
                 await self.share()
             except AlertHistoryError:
-                pass  # what this replica heard is shown all the same; that the database is down is a check of its own
+                pass  # what this replica heard is shown all the same; a check of its own says that the database is down
             except Exception:  # noqa: BLE001  # what is measured must not end the service that records
                 _log.exception("watchdog_failed")
             self.show()
             await asyncio.sleep(_FOLLOW_SECONDS)
 
     async def share(self) -> None:
-        """Learn what others heard, and tell them what they can't know. Raises StorageUnavailable.
+        """Take up the times of other replicas, and store later ones. Raises StorageUnavailable.
 
         Two replicas that write at once lose one of the two times for a minute, until it is written again.
         """
-        kept = msgspec.convert(await self._settings.read(_SETTING) or {}, _Times)
-        for source, at in kept.items():
+        times = msgspec.convert(await self._settings.read(_SETTING) or {}, _Times)
+        for source, at in times.items():
             self.heard(source, at)
-        if any(source not in kept or at - kept[source] >= _WRITE_EVERY for source, at in self._heard.items()):
+        if any(source not in times or at - times[source] >= _WRITE_EVERY for source, at in self._heard.items()):
             await self._settings.write(_SETTING, {name: at.isoformat() for name, at in self._heard.items()})
 
     def show(self) -> None:
-        """As of now."""
+        """Show all sources, as of now."""
         now = self._clock()
         for source, at in self._heard.items():
             self._observer.silent(source, seconds=max(0.0, (now - at).total_seconds()))

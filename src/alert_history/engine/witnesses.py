@@ -1,4 +1,4 @@
-"""Which Alertmanagers are one witness, when each began anew, and who posts: learnt by each replica, kept for all."""
+"""Which Alertmanagers are one witness, when each restarted, and who posts: learnt by a replica, stored for all."""
 
 from datetime import datetime
 
@@ -17,14 +17,14 @@ _START = "alertmanagerStartupEvent"
 
 
 class KnownWitnesses:
-    """Keeps what the recorder knows of witnesses in line with what is kept."""
+    """Keeps the witnesses that the recorder knows in line with those in the database."""
 
     def __init__(self, recorder: ClaimRecorder, settings: StoredSettings) -> None:
         self._recorder = recorder
         self._settings = settings
 
     def heard(self, receipt: Receipt) -> None:
-        """Take up that an Alertmanager says that it has started, and which first-hand senders post."""
+        """Take up the starts of Alertmanagers and the first-hand senders that a receipt shows."""
         self._recorder.take_up_witnesses(learn(self._recorder.witnesses, receipt))
 
     async def open(self) -> None:
@@ -32,9 +32,9 @@ class KnownWitnesses:
         await self.refresh()
 
     async def refresh(self, *, is_writing: bool = True) -> None:
-        """Take up what others have learnt, and keep what this replica has, unless it is not to write."""
-        kept = await self._settings.read(_SETTING)
-        known = Witnesses() if kept is None else msgspec.convert(kept, Witnesses)
+        """Take up what other replicas have learnt; with `is_writing`, store what this replica has learnt."""
+        value = await self._settings.read(_SETTING)
+        known = Witnesses() if value is None else msgspec.convert(value, Witnesses)
         self._recorder.take_up_witnesses(known.merged(self._recorder.witnesses))
         if is_writing and self._recorder.witnesses != known:
             await self._settings.write(_SETTING, msgspec.to_builtins(self._recorder.witnesses))
@@ -45,7 +45,7 @@ class KnownWitnesses:
 
 
 def learn(witnesses: Witnesses, receipt: Receipt) -> Witnesses:
-    """What is known of witnesses after a receipt, beside who are peers: that is learnt with the claims."""
+    """The known witnesses after a receipt, apart from their peers: peers are learnt with the claims."""
     if receipt.scope or witnesses.scopes:
         witnesses = _with_scope(witnesses, receipt)
     if receipt.group.source == "prometheus":
@@ -67,7 +67,7 @@ def _with_posters(witnesses: Witnesses, receipt: Receipt) -> Witnesses:
 
 
 def _with_scope(witnesses: Witnesses, receipt: Receipt) -> Witnesses:
-    """Once one sender names a scope, each sender's is remembered, also where it names none."""
+    """Once one sender names a scope, the scope of each sender is remembered, an empty one too."""
     for sender in {sighting.word.peer or sighting.word.sender for sighting in receipt.sightings}:
         witnesses = witnesses.scoped(sender, receipt.scope)
     return witnesses

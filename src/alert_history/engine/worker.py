@@ -1,8 +1,8 @@
 """The worker of one target: takes its deliveries from the outbox, makes them within its limits, and settles them.
 
-Three things go on side by side, so that none waits for another: the next deliveries are leased while the last are sent,
-several are sent at once, and what has ended is settled together, in one transaction each time. For one alert there is
-never more than one under way, because the outbox leases no more.
+Three things go on side by side: the worker leases the next deliveries while it sends the last, sends several at once,
+and settles all that have ended together, in one transaction each time. Of one alert at most one delivery is under way,
+because the outbox leases one at a time.
 """
 
 import asyncio
@@ -26,20 +26,20 @@ from alert_history.errors import AlertHistoryError, Rejected, Retryable
 from alert_history.ports import Clock, Outbox, Target
 
 LEASE = timedelta(seconds=25)
-"""How long a killed replica's deliveries wait before another, which looks every second, takes them over: by 30 s.
+"""How long the deliveries of a killed replica wait before another, which looks every second, takes them over: by 30 s.
 
-Long enough for what waits by the rate limit, and then for an answer.
+Long enough for a wait by the rate limit, and then for an answer.
 """
 
 SENDS_AT_ONCE = 16
 """How many messages to one target are under way at a time."""
 
 _SEND_SECONDS = 10.0  # one attempt
-_BATCH_SECONDS = 10  # no more is held than the rate allows in this time, so that leases outlive it
+_BATCH_SECONDS = 10  # a worker holds what the rate allows in this time, so that leases outlive it
 _MAX_BATCH = 64  # messages
-_MAX_HELD = 4 * _MAX_BATCH  # with what could not be settled yet
-_MAX_HELD_OF_GROUPS = 16 * _MAX_BATCH  # so many alerts can be one message
-_GATHER_SECONDS = 2.0  # for all of a group, so that what is leased first does not wait too long for what is last
+_MAX_DELIVERIES = 4 * _MAX_BATCH  # with those that are still to be settled
+_MAX_DELIVERIES_OF_GROUPS = 16 * _MAX_BATCH  # so many alerts can be one message
+_GATHER_SECONDS = 2.0  # for all of a group, so that its first delivery waits only so long for its last
 _SHARED_PER_MINUTE = 600  # up to here all replicas together keep a rate; above, asking for each turn costs too much
 _TURN_WITHIN = timedelta(seconds=5)
 _POLL_SECONDS = 1.0  # for what other replicas queued, and what becomes due
@@ -58,7 +58,7 @@ Regroup = Callable[[TargetSpec, Outgoing], Outgoing | None]
 
 
 class Waiting(msgspec.Struct):
-    """A message that has not been sent yet. What is of the group `key` may join it until it is; None: nothing may."""
+    """A message that waits to be sent. Until then, deliveries of the group `key` may join it; none where it is None."""
 
     key: GroupKey | None
     leased: list[Leased]
@@ -67,7 +67,7 @@ class Waiting(msgspec.Struct):
 class TargetHealth(msgspec.Struct):
     """What this process knows of a target since it started, or since it was changed.
 
-    `gone` is what it said when it wanted no more messages: then it is sent none, until it is changed.
+    `gone` is what the target said when it wanted no more messages: then it gets none, until it is changed.
     """
 
     succeeded: int = 0
@@ -80,7 +80,7 @@ class TargetHealth(msgspec.Struct):
 
 
 class TargetWorker:
-    """One target's. `turns` are shared by all workers: who may lease next."""
+    """Makes the deliveries of one target. All workers share `turns`, which say who may lease next."""
 
     def __init__(
         self,
@@ -109,9 +109,9 @@ class TargetWorker:
         self._batch = max(1, min(_MAX_BATCH, int(rate / 60 * _BATCH_SECONDS)))
         self._breaker = Breaker(failures=_BREAKER_FAILURES, pause=timedelta(seconds=_BREAKER_SECONDS), clock=clock)
         self._wake = asyncio.Event()
-        self._held: dict[str, Leased] = {}
+        self._deliveries: dict[str, Leased] = {}
         self._taking: asyncio.Task[tuple[list[Leased], int]] | None = None
-        self._max_held = _MAX_HELD_OF_GROUPS if target.speaks_of_groups else _MAX_HELD
+        self._max_deliveries = _MAX_DELIVERIES_OF_GROUPS if target.speaks_of_groups else _MAX_DELIVERIES
         self._unsent = 0
         self._messages: asyncio.Queue[Waiting] = asyncio.Queue()
         self._groups: dict[GroupKey, Waiting] = {}
@@ -120,11 +120,11 @@ class TargetWorker:
         self._has_settlements = asyncio.Event()
 
     def wake(self) -> None:
-        """There may be something to do."""
+        """Look for work now."""
         self._wake.set()
 
     async def run(self) -> None:
-        """Until cancelled; what is held then is settled or goes back to the outbox."""
+        """Deliver until cancelled; deliveries that are left then are settled or go back to the outbox."""
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._keep_leasing())
@@ -150,7 +150,7 @@ class TargetWorker:
                         await self._wake.wait()
 
     async def _lease(self) -> bool:
-        """Take what there is room for; whether there may be more, and room for it."""
+        """Lease deliveries while there is room; whether there may be more, and room for them."""
         if not self._room():
             return False
         messages, self._unfinished = self._unfinished, []
@@ -171,7 +171,7 @@ class TargetWorker:
         return may_have_more and self._room() > 0
 
     async def _lease_into(self, messages: list[Waiting]) -> bool:
-        """Take some, and add the messages that they begin; whether there may be more."""
+        """Lease some deliveries, and add the messages that they begin; whether there may be more."""
         room = self._room()
         async with self._turns.turn(self._spec.priority):
             leased, superseded = await self._take(room)
@@ -183,66 +183,67 @@ class TargetWorker:
         return len(leased) + superseded >= room
 
     async def _take(self, room: int) -> tuple[list[Leased], int]:
-        """Lease, and hold what is leased even if this worker is stopped meanwhile: the store doesn't stop with it."""
+        """Lease, and hold the deliveries even if this worker is stopped meanwhile: the store goes on without it."""
 
         async def take() -> tuple[list[Leased], int]:
             leased, superseded = await self._outbox.lease(self._name, now=self._clock(), limit=room, lease_for=LEASE)
-            self._held.update((one.id, one) for one in leased)
+            self._deliveries.update((delivery.id, delivery) for delivery in leased)
             return leased, superseded
 
         self._taking = asyncio.create_task(take())
         return await asyncio.shield(self._taking)
 
     def _room(self) -> int:
-        """How many messages to begin: none before half of what may wait has been sent, so that they come in batches."""
+        """How many messages to begin: none until half of those that may wait are sent, so that they come in batches."""
         if self.health.is_paused_until is not None and self._clock() < self.health.is_paused_until:
             return 0
-        if self._unsent > self._batch // 2 or len(self._held) > self._max_held:
+        if self._unsent > self._batch // 2 or len(self._deliveries) > self._max_deliveries:
             return 0
         return self._batch - self._unsent
 
     def _may_grow(self, message: Waiting) -> bool:
-        return self.target.speaks_of_groups and len(message.leased) < self._max_held
+        return self.target.speaks_of_groups and len(message.leased) < self._max_deliveries
 
     def _wanted(self, leased: Sequence[Leased]) -> list[Leased]:
-        """What the target wants to hear, now that it is classified; the rest is settled with the reason."""
+        """The deliveries that the target wants, now that they are classified; others are settled with the reason."""
         wanted = []
-        for one in leased:
-            reason = reason_to_withhold(self._spec, one)
+        for delivery in leased:
+            reason = reason_to_withhold(self._spec, delivery)
             if reason is None:
-                wanted.append(one)
+                wanted.append(delivery)
             else:
-                self._settle(one, Settlement(one.id, "superseded", Attempt(self._clock(), "withheld", reason, 0)))
+                attempt = Attempt(self._clock(), "withheld", reason, 0)
+                self._settle(delivery, Settlement(delivery.id, "superseded", attempt))
                 self._switchboard.say(AttemptEnded(self._name, "superseded", None, None))
         return wanted
 
     def _in_messages(self, leased: Sequence[Leased]) -> list[Waiting]:
-        """What is sent at once where the target speaks of groups, else each alone; what joins a message is left out.
+        """The new messages for these deliveries: one a group where the target speaks of groups, else one a delivery.
 
-        Alertmanager's group is what one receipt holds of it; a group of the routes is all of it that is due.
+        Alertmanager's group is what one receipt has of it; a group of the routes is all of it that is due.
         """
         if not self.target.speaks_of_groups:
-            return [Waiting(None, [one]) for one in leased]
+            return [Waiting(None, [delivery]) for delivery in leased]
         begun: list[Waiting] = []
-        for one in leased:
-            key, told = self._grouped(one)
+        for ungrouped in leased:
+            key, delivery = self._grouped(ungrouped)
             if (message := self._groups.get(key)) is None:
                 message = self._groups[key] = Waiting(key, [])
                 begun.append(message)
-            message.leased.append(told)
+            message.leased.append(delivery)
         return begun
 
-    def _grouped(self, one: Leased) -> tuple[GroupKey, Leased]:
-        alert = self._regroup(self._spec, one.alert)
+    def _grouped(self, delivery: Leased) -> tuple[GroupKey, Leased]:
+        alert = self._regroup(self._spec, delivery.alert)
         if alert is None:
-            return (one.alert.group_key, one.alert.receiver, one.created_at), one
-        return (alert.group_key, alert.receiver, None), msgspec.structs.replace(one, alert=alert)
+            return (delivery.alert.group_key, delivery.alert.receiver, delivery.created_at), delivery
+        return (alert.group_key, alert.receiver, None), msgspec.structs.replace(delivery, alert=alert)
 
     def _close(self, message: Waiting) -> list[Leased]:
-        """Nothing may join it any more. In an order that gives the same alerts the same key again."""
+        """Close a message; its deliveries, in an order that gives the same alerts the same key again."""
         if message.key is not None:
             del self._groups[message.key]
-        return sorted(message.leased, key=lambda one: one.id)
+        return sorted(message.leased, key=lambda delivery: delivery.id)
 
     # --- Sending ------------------------------------------------------------------------------------------------------
 
@@ -261,19 +262,19 @@ class TargetWorker:
             if self._is_put_off(leased):
                 return
             begin = perf_counter()
-            result = await self._attempt(Message(leased[0].id, tuple(one.alert for one in leased)))
+            result = await self._attempt(Message(leased[0].id, tuple(delivery.alert for delivery in leased)))
             seconds = perf_counter() - begin
         now = self._clock()
         self._note(result, now=now)
         due_at = _retry_at(leased, result, now=now)
-        for one in leased:
-            settlement = _settlement(one, result, now=now, milliseconds=round(seconds * 1000), due_at=due_at)
-            self._settle(one, settlement)
+        for delivery in leased:
+            settlement = _settlement(delivery, result, now=now, milliseconds=round(seconds * 1000), due_at=due_at)
+            self._settle(delivery, settlement)
             status = {"delivered": "success", "dead": "dead", "pending": "failure"}[settlement.state]
-            self._switchboard.say(AttemptEnded(self._name, status, seconds, one.alert))
+            self._switchboard.say(AttemptEnded(self._name, status, seconds, delivery.alert))
 
     async def _wait_for_turn(self, message: Waiting) -> None:
-        """Until the rate that all replicas share allows it, or the lease ends."""
+        """Wait until the rate that all replicas share allows the message, or its lease ends."""
         if self._turn_every is None:
             return
         while not self._is_late(message.leased):
@@ -290,10 +291,10 @@ class TargetWorker:
 
     def _is_late(self, leased: Sequence[Leased]) -> bool:
         """Whether the lease might end before an answer."""
-        return self._clock() + timedelta(seconds=_SEND_SECONDS) > min(one.lease_until for one in leased)
+        return self._clock() + timedelta(seconds=_SEND_SECONDS) > min(delivery.lease_until for delivery in leased)
 
     def _is_put_off(self, leased: Sequence[Leased]) -> bool:
-        """Give back what must not be sent now: the target asked to wait, or the lease might end before the answer."""
+        """Give back deliveries that must wait: the target asked for time, or the lease might end before the answer."""
         now, until = self._clock(), self.health.is_paused_until
         if until is not None and now < until:
             due_at, reason = until, "the target asked to wait"
@@ -301,9 +302,9 @@ class TargetWorker:
             due_at, reason = now, "it waited for its turn as long as it was ours"
         else:
             return False
-        for one in leased:
+        for delivery in leased:
             attempt = Attempt(now, "handed_back", reason, 0)
-            self._settle(one, Settlement(one.id, "pending", attempt, due_at=due_at))
+            self._settle(delivery, Settlement(delivery.id, "pending", attempt, due_at=due_at))
         return True
 
     async def _attempt(self, message: Message) -> Sent | Retryable | Rejected:
@@ -312,7 +313,7 @@ class TargetWorker:
         if self._breaker.reason is not None:
             return Retryable(_BREAKER_REASON, after_seconds=_BREAKER_SECONDS)
         result = await self._send(message)
-        if self._breaker.reason is None:  # it may have opened meanwhile: what began before changes nothing then
+        if self._breaker.reason is None:  # it may have opened meanwhile; then only later attempts count
             self._weigh(result)
         return result
 
@@ -329,7 +330,7 @@ class TargetWorker:
             return Retryable(f"unexpected {type(error).__name__}")
 
     def _weigh(self, result: Sent | Retryable | Rejected) -> None:
-        """Tell the breaker. A target that rejects a message is there; when to come back is kept in `health`."""
+        """Tell the breaker the result. A target that rejects a message is there; `health` has when to come back."""
         if isinstance(result, Retryable):
             self._breaker.failed(_BREAKER_REASON, after_seconds=None)
         else:
@@ -354,9 +355,9 @@ class TargetWorker:
 
     # --- Settling -----------------------------------------------------------------------------------------------------
 
-    def _settle(self, leased: Leased, settlement: Settlement) -> None:
-        """Keep what came of it, with whatever else has ended by then."""
-        self._settlements.append((leased, settlement))
+    def _settle(self, delivery: Leased, settlement: Settlement) -> None:
+        """Have the end of a delivery stored, together with others that have ended by then."""
+        self._settlements.append((delivery, settlement))
         self._has_settlements.set()
 
     async def _keep_settling(self) -> None:
@@ -371,24 +372,27 @@ class TargetWorker:
                 self._has_settlements.set()
 
     async def _settle_all(self) -> None:
-        settled = list(self._settlements)  # which stay until they are kept, also where this is cancelled
+        settled = list(self._settlements)  # they stay until they are stored, also where this is cancelled
         await self._outbox.settle(settled)
         del self._settlements[: len(settled)]
-        for leased, _ in settled:
-            self._held.pop(leased.id, None)
-        self._wake.set()  # an alert's next delivery may have waited for this one
+        for delivery, _ in settled:
+            self._deliveries.pop(delivery.id, None)
+        self._wake.set()  # the next delivery of an alert may have waited for this
 
     async def _hand_back(self) -> None:
-        """Keep what came of what was tried; what was not goes back at once."""
+        """Store the ends of deliveries that were tried; those that were not tried go back at once."""
         if self._taking is not None:
             await asyncio.gather(self._taking, return_exceptions=True)
         tried = {settlement.id for _, settlement in self._settlements}
         now = self._clock()
         handed_back = Attempt(now, "handed_back", "the worker was stopped", 0)
-        left = [one for one in self._held.values() if one.id not in tried]
-        given = [(one, Settlement(one.id, "pending", handed_back, due_at=now)) for one in left]
-        if self._settlements or given:
-            await self._outbox.settle([*self._settlements, *given])
+        untried = [
+            (delivery, Settlement(delivery.id, "pending", handed_back, due_at=now))
+            for delivery in self._deliveries.values()
+            if delivery.id not in tried
+        ]
+        if self._settlements or untried:
+            await self._outbox.settle([*self._settlements, *untried])
 
 
 def _limiter(rate_per_minute: float) -> AsyncLimiter:
@@ -400,16 +404,16 @@ def _limiter(rate_per_minute: float) -> AsyncLimiter:
 def _retry_at(leased: Sequence[Leased], result: Sent | Exception, *, now: datetime) -> datetime:
     """When to try again: all of a message at one time, so that it is one message again."""
     after = result.after_seconds if isinstance(result, Retryable) else None
-    attempt = max(one.attempt for one in leased)
+    attempt = max(delivery.attempt for delivery in leased)
     return retry_at(now, attempt=attempt, randomness=random.random(), at_least=after)  # noqa: S311  # jitter
 
 
 def _settlement(
-    leased: Leased, result: Sent | Exception, *, now: datetime, milliseconds: int, due_at: datetime
+    delivery: Leased, result: Sent | Exception, *, now: datetime, milliseconds: int, due_at: datetime
 ) -> Settlement:
     if isinstance(result, Sent):
         attempt = Attempt(now, "delivered", "", milliseconds)
-        return Settlement(leased.id, "delivered", attempt, external_id=result.external_id)
-    if isinstance(result, Rejected) or is_given_up(now, created_at=leased.created_at, attempt=leased.attempt):
-        return Settlement(leased.id, "dead", Attempt(now, "dead", str(result), milliseconds))
-    return Settlement(leased.id, "pending", Attempt(now, "retried", str(result), milliseconds), due_at=due_at)
+        return Settlement(delivery.id, "delivered", attempt, external_id=result.external_id)
+    if isinstance(result, Rejected) or is_given_up(now, created_at=delivery.created_at, attempt=delivery.attempt):
+        return Settlement(delivery.id, "dead", Attempt(now, "dead", str(result), milliseconds))
+    return Settlement(delivery.id, "pending", Attempt(now, "retried", str(result), milliseconds), due_at=due_at)

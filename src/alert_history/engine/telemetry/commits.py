@@ -1,4 +1,4 @@
-"""What the transactions of ingest are measured by."""
+"""The metrics of ingest's transactions."""
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
@@ -9,7 +9,7 @@ _BATCH_BUCKETS = (1, 3, 10, 30, 100, 300, 1000, 3000, 10000)
 
 
 class CommitMetrics:
-    """How long a transaction takes, what shares it, how it ends, and what waits for the next."""
+    """How long a transaction takes, how many alerts share it, how it ends, and how many bytes wait for the next."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._commit_seconds = Histogram(

@@ -1,4 +1,4 @@
-"""What enrichment is measured by."""
+"""The metrics of enrichment."""
 
 from collections import Counter as PyCounter
 from itertools import permutations
@@ -13,7 +13,7 @@ _CALL_BUCKETS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60)
 
 
 class EnrichmentMetrics:
-    """What enrichment counts: see `engine.questions.EnrichmentObserver`. Models are the operator's own names."""
+    """Counts what enrichment does: see `engine.questions.EnrichmentObserver`. Models are the operator's own names."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._mode = gauge(
@@ -52,7 +52,7 @@ class EnrichmentMetrics:
             ["error_type"],
             registry=registry,
         )
-        self._errors.labels("budget")  # from 0, so that the first one is an increase
+        self._errors.labels("budget")  # from 0, so that the first error is an increase
         self._seconds = Histogram(
             "alert_history_classification_duration_seconds",
             "One call.",
@@ -98,11 +98,11 @@ class EnrichmentMetrics:
         self._seconds.labels(model).observe(seconds)
 
     def failed(self, error_type: str) -> None:
-        """Count what came to nothing."""
+        """Count a call or a case that failed."""
         self._errors.labels(error_type).inc()
 
     def spent(self, prompt: int, completion: int, usd: float) -> None:
-        """Count what a call used."""
+        """Count the tokens and US dollars of a call."""
         self._tokens.labels("prompt").inc(prompt)
         self._tokens.labels("completion").inc(completion)
         self._cost.inc(usd)

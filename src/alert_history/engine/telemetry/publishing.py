@@ -1,4 +1,4 @@
-"""What publishing is measured by."""
+"""The metrics of publishing."""
 
 from collections import Counter as PyCounter
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from alert_history.telemetry.metrics import LATENCY_BUCKETS, gauge
 
 
 class PublishingMetrics:
-    """What publishing counts. A target's name is the operator's own, so it may be a label."""
+    """Counts what publishing does. A target's name is the operator's own, so it may be a label."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._attempts = Counter(
@@ -44,7 +44,7 @@ class PublishingMetrics:
         self._outcomes: dict[str, PyCounter[str]] = {}
 
     def attempted(self, target: str, status: str, seconds: float | None) -> None:
-        """Count how an attempt ended, or a delivery that is superseded, which takes no seconds."""
+        """Count how an attempt ended, or a superseded delivery, whose `seconds` are None."""
         self._attempts.labels(target, status).inc()
         if seconds is not None:
             self._seconds.labels(target).observe(seconds)
@@ -55,7 +55,7 @@ class PublishingMetrics:
             self._rate.labels(target).set(outcomes["success"] / tried)
 
     def queued(self, target: str, *, waiting: int, oldest_seconds: float) -> None:
-        """Set what waits for a target."""
+        """Set how many deliveries wait for a target, and for how long."""
         self._queue.labels(target).set(waiting)
         self._oldest.labels(target).set(oldest_seconds)
 
@@ -68,7 +68,7 @@ class PublishingMetrics:
         self._dead.labels(target).set(letters)
 
     def discovered(self, targets: Sequence[TargetSpec]) -> None:
-        """Set how many targets there are. What ends their attempts is counted from 0: the first is an increase."""
+        """Set how many targets there are. Each end of attempts starts at 0, so the first is an increase."""
         self._targets.set(len(targets))
         self._broken.set(sum(target.fault is not None for target in targets))
         for target in targets:

@@ -1,4 +1,4 @@
-"""What reconcile is measured by."""
+"""The metrics of reconcile."""
 
 from datetime import datetime
 
@@ -8,7 +8,7 @@ from alert_history.telemetry.metrics import gauge
 
 
 class ReconcileMetrics:
-    """What reconcile counts. An origin's name is the operator's own, so it may be a label."""
+    """Counts what reconcile does. An origin's name is the operator's own, so it may be a label."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._corrections = Counter(
@@ -26,7 +26,7 @@ class ReconcileMetrics:
         )
 
     def corrected(self, source: str, kind: str, count: int) -> None:
-        """Count what was set right; with 0 it is counted from nothing, so that the first one is an increase."""
+        """Count corrections; a count of 0 starts the series, so that the first correction is an increase."""
         self._corrections.labels(source, kind).inc(count)
 
     def answered(self, source: str, at: datetime) -> None:

@@ -1,4 +1,4 @@
-"""What shows whether all is well."""
+"""The metrics of the service's state."""
 
 from collections.abc import Mapping
 
@@ -8,7 +8,7 @@ from alert_history.telemetry.metrics import gauge
 
 
 class StateMetrics:
-    """Whether all is well: what `/readyz` says, and how long each source has been silent."""
+    """The state of the service: the checks of `/readyz`, open occurrences, and how long each source is silent."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._checks = gauge(
@@ -39,7 +39,7 @@ class StateMetrics:
         self._conflicts.set(counts.get("conflict", 0))
 
     def checked(self, check: str, *, is_ok: bool) -> None:
-        """Set what a check says."""
+        """Set whether a check is ok."""
         self._checks.labels(check).set(is_ok)
 
     def silent(self, source: str, *, seconds: float) -> None:

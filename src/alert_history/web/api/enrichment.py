@@ -11,7 +11,7 @@ from starlette.requests import Request
 from alert_history.domain.classification import MAX_RECOMMENDATIONS, Classification, Mode
 from alert_history.domain.permission import Permission
 from alert_history.domain.severity import Severity
-from alert_history.engine.classify import Classified, Classifying, Correction
+from alert_history.engine.classify import ClassifiedAlert, Classifying, Correction
 from alert_history.engine.modes import Modes
 from alert_history.errors import InvalidQuery, Rejected, Retryable
 from alert_history.ports import Accuracy, ClassifiedCount, Clock, Enricher, KeptVerdict, Spent
@@ -308,8 +308,8 @@ class EnrichmentApi:
             return ModelsAnswer(models, offered_fault=str(error))
         return ModelsAnswer(models, None if offered is None else [name[:_NAME] for name in offered[:_MOST_LISTED]])
 
-    async def _answer(self, classified: Classified) -> ClassificationAnswer:
-        entries = [_entry(verdict) for verdict in classified.said]
+    async def _answer(self, classified: ClassifiedAlert) -> ClassificationAnswer:
+        entries = [_entry(verdict) for verdict in classified.verdicts]
         newest = entries[0].classification if entries else None
         alike = await self._classifying.alike(classified.alert)
         return ClassificationAnswer(

@@ -1,4 +1,4 @@
-"""Who is notified of what a command sets right: as the service would decide it, by one look at the targets."""
+"""The router of a command: it decides as the service would, by one look at the targets."""
 
 from alert_history.bootstrap import find_targets, make_routes, reason_for_nobody
 from alert_history.config import Settings
@@ -9,9 +9,9 @@ _LOOK_SECONDS = 10
 
 
 async def look_for_router(settings: Settings) -> Router:
-    """Who decides whom to tell. The running service makes the deliveries.
+    """A router that knows the targets of these settings. The running service makes the deliveries.
 
-    Raises: Busy where the targets can't be read now: then nobody would be told.
+    Raises: Busy where the targets can't be read now, because no target would be notified then.
     """
     nobody = reason_for_nobody(settings)
     look = await find_targets(settings, timeout_seconds=_LOOK_SECONDS)
