@@ -14,7 +14,7 @@ from alert_history.domain.receipt import Outcome, Receipt
 from alert_history.domain.standing import Witnesses
 from alert_history.engine import ingest as engine
 from alert_history.engine.ingest import Ingest
-from alert_history.engine.switchboard import Committed, ReceiptKept, Switchboard
+from alert_history.engine.switchboard import CommitEnded, ReceiptKept, Switchboard
 from alert_history.errors import Overloaded, StorageUnavailable, UnstorableReceipt
 
 pytestmark = pytest.mark.timeout(20)
@@ -62,7 +62,7 @@ class Stage:
         self.recorder = StagedRecorder()
         self.observed: list[tuple[int, bool]] = []
         self.switchboard = Switchboard()
-        self.switchboard.join(Committed, self._observe)
+        self.switchboard.join(CommitEnded, self._observe)
         self.ingest = Ingest(self.recorder, max_pending_bytes=_ROOM, switchboard=self.switchboard)
         self.running: asyncio.Task[None] = asyncio.create_task(self.ingest.run())
         self._senders: list[asyncio.Task[Outcome]] = []
@@ -88,7 +88,7 @@ class Stage:
             with suppress(asyncio.CancelledError, StorageUnavailable, UnstorableReceipt):
                 await task
 
-    def _observe(self, event: Committed) -> None:
+    def _observe(self, event: CommitEnded) -> None:
         self.observed.append((len(event.receipts), event.outcomes is not None))
 
 

@@ -16,7 +16,7 @@ from alert_history.bootstrap import make_metrics
 from alert_history.domain.alert import Alert, AlertGroup, Refused, Source, Status, fingerprint
 from alert_history.domain.receipt import Outcome, Receipt
 from alert_history.domain.target import TargetSpec
-from alert_history.engine.switchboard import Committed
+from alert_history.engine.switchboard import CommitEnded
 from alert_history.service import Metrics
 from tests.processes import find_program
 
@@ -38,10 +38,10 @@ def _outcome(*, received: int, stored: int, quarantined: int = 0) -> Outcome:
     return Outcome("1", received=received, stored=stored, repeated=repeated, quarantined=quarantined)
 
 
-def _committed(*groups: AlertGroup, seconds: float = 0.1) -> Committed:
+def _committed(*groups: AlertGroup, seconds: float = 0.1) -> CommitEnded:
     receipts = [Receipt("1", _NOW, "/webhook", False, group, b"", b"") for group in groups]
     outcomes = [_outcome(received=group.received, stored=group.received) for group in groups]
-    return Committed(receipts, outcomes, seconds, pending_bytes=0)
+    return CommitEnded(receipts, outcomes, seconds, pending_bytes=0)
 
 
 def _value(metrics: Metrics, name: str, **labels: str) -> float | None:

@@ -1,15 +1,18 @@
 """Who decides who is notified: the whole story, in the order in which it happens.
 
 1. A step of an occurrence becomes an event. `audience_of` says whether the event may be news to a target.
+   A firing is news once it came in by a way that publishes (`engine.intake.WAYS_IN`).
 2. The recorder asks `notify` about the events of a batch, inside the transaction that keeps them.
 3. `notify` asks the router about each event. The service's router is `engine.notifying.Router`: it knows the targets,
-   the routes and the mode, and answers with `route` and `awaited` below.
+   the routes and the mode, and answers with `route` and `awaited` below; at once where settings notify no target, and
+   not yet (StorageUnavailable) while the targets are looked for.
 4. A firing goes to the targets that `route` names. Quiet hours hold it or drop it.
 5. The end of a firing goes to the targets that were notified of the firing, and to no other: `_notify_of_end`.
 6. `awaited` says whether the deliveries wait until it is known what the alert means.
 7. Each target gets a delivery in the outbox: `Enqueued`. The transaction ends here.
-8. The outbox leases the newest delivery of an occurrence and marks the older deliveries `superseded`. The worker may
-   still withhold a delivery (`reason_to_withhold`) or put the alert into another group (`regrouped`).
+8. The outbox leases the newest delivery of an occurrence and marks the older deliveries `superseded`, within the lease
+   (`leasing.py` of each database). The worker may still withhold a delivery (`reason_to_withhold`) or put the alert
+   into another group (`regrouped`).
 9. Targets that were notified before the meaning was known get a follow-up: `classified_event`, `follow_up_delivery`.
 
 Holds decisions only. Stores decide how to keep deliveries, workers decide how to send them.

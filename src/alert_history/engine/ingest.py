@@ -16,7 +16,7 @@ from typing import NamedTuple
 import structlog
 
 from alert_history.domain.receipt import Outcome, Receipt
-from alert_history.engine.switchboard import Committed, DeliveriesDue, ReceiptKept, Switchboard
+from alert_history.engine.switchboard import CommitEnded, DeliveriesDue, ReceiptKept, Switchboard
 from alert_history.errors import (
     AlertHistoryError,
     Overloaded,
@@ -184,7 +184,7 @@ class Ingest:
         except TimeoutError:
             raise StorageUnavailable(f"no commit within {_COMMIT_SECONDS} s") from None
         finally:
-            self._switchboard.say(Committed(receipts, outcomes, perf_counter() - begin, self._pending_bytes))
+            self._switchboard.say(CommitEnded(receipts, outcomes, perf_counter() - begin, self._pending_bytes))
         self._say_events(receipts, outcomes)
         return outcomes
 

@@ -42,8 +42,8 @@ Word = Literal["mode", "classified"]
 # --- what happens -----------------------------------------------------------------------------------------------------
 
 
-class Committed(msgspec.Struct, frozen=True):
-    """`Ingest` says it after each transaction. `outcomes`, one a receipt, is None where the commit failed."""
+class CommitEnded(msgspec.Struct, frozen=True):
+    """`Ingest` says it after each transaction, also one that failed: then `outcomes`, one a receipt, is None."""
 
     receipts: Sequence[Receipt]
     outcomes: Sequence[Outcome] | None
@@ -111,7 +111,7 @@ class WordHeard(msgspec.Struct, frozen=True):
 
 
 Event = (
-    Committed
+    CommitEnded
     | ReceiptKept
     | DeliveriesDue
     | Classified
@@ -169,7 +169,7 @@ def connect(board: "Switchboard", to: Listeners) -> None:
 
 def _connect_ingest(board: "Switchboard", to: Listeners) -> None:
     """Join the listeners of events that happen once a batch, or once a receipt."""
-    board.join(Committed, to.commit_metrics.committed)
+    board.join(CommitEnded, to.commit_metrics.committed)
     board.join(ReceiptKept, lambda event: to.watchdog.heard(event.receipt.group.source, event.receipt.received_at))
     board.join(ReceiptKept, lambda event: to.groups.heard(event.receipt))
     board.join(ReceiptKept, lambda event: to.witnesses.heard(event.receipt))

@@ -2,7 +2,7 @@
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
-from alert_history.engine.switchboard import Committed
+from alert_history.engine.switchboard import CommitEnded
 from alert_history.telemetry.metrics import LATENCY_BUCKETS, gauge
 
 _BATCH_BUCKETS = (1, 3, 10, 30, 100, 300, 1000, 3000, 10000)
@@ -34,7 +34,7 @@ class CommitMetrics:
             "ingest_pending_bytes", "Bodies being read, waiting or being committed.", registry, of_workers="livesum"
         )
 
-    def committed(self, event: Committed) -> None:
+    def committed(self, event: CommitEnded) -> None:
         """Observe one transaction of ingest."""
         is_committed = event.outcomes is not None
         if is_committed:

@@ -15,7 +15,7 @@ _NEEDED = frozenset({"database", "schema", "startup"})
 
 
 class Readiness(Protocol):
-    """Whoever knows whether the service can do its work."""
+    """Knows whether the service can do its work: `service.Readiness`, which words the checks."""
 
     async def checks(self) -> dict[str, str]:
         """A word for each thing it needs: `ok`, or what is wrong. Answers within 3 s."""

@@ -96,7 +96,7 @@ def _path(summary: str, *, schema: Any, example: Any, description: str) -> dict[
                 "content": {"application/json": {"schema": schema, "example": example}},
             },
             "responses": {
-                "200": {"description": "Committed", "content": accepted},
+                "200": {"description": "CommitEnded", "content": accepted},
                 **{str(status): problem_response(status) for status in (400, 413, 415, 503)},
             },
         }
