@@ -94,13 +94,8 @@ def make_service(settings: Settings) -> Service:
         router=router,
         rules=rules_of(settings),
     )
-    publisher = Publisher(
-        store.outbox,
-        router=router,
-        make=_target_maker(settings),
-        clock=utc_now,
-        switchboard=switchboard,
-    )
+    make = _target_maker(settings)
+    publisher = Publisher(store.outbox, router=router, make=make, clock=utc_now, switchboard=switchboard)
     enrichment = Enrichment(
         store,
         make_enricher(settings, clock=utc_now),
@@ -113,9 +108,7 @@ def make_service(settings: Settings) -> Service:
         observer=metrics.enrichment,
         switchboard=switchboard,
     )
-    signals = (
-        RedisSignals(settings.redis_url.reveal(), revealed(settings.redis_password)) if settings.redis_url else None
-    )
+    signals = _make_signals(settings)
     rooms = Rooms(
         store=store,
         retention=_retention_of(settings),
@@ -178,6 +171,12 @@ def make_metrics() -> Metrics:
 
 
 # --- its rooms --------------------------------------------------------------------------------------------------------
+
+
+def _make_signals(settings: Settings) -> RedisSignals | None:
+    if settings.redis_url is None:
+        return None
+    return RedisSignals(settings.redis_url.reveal(), revealed(settings.redis_password))
 
 
 def _make_preparation(publisher: Publisher) -> "Preparation":
