@@ -151,7 +151,7 @@ def make_application(service: Service) -> Application:
         metrics=metrics.requests,
         start=service.start,
         stop=service.stop,
-        pages=page.pages(),
+        pages=[*page.pages()],
     )
 
 

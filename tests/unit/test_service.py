@@ -5,13 +5,16 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 from structlog.testing import capture_logs
 
 import alert_history
 from alert_history import service as module
-from alert_history.bootstrap import make_service
+from alert_history.bootstrap import make_service, rules_of
 from alert_history.config import load_settings
+from alert_history.domain.claim import SECOND_US
+from alert_history.domain.standing import DEFAULT_RULES
 from alert_history.service import Service
 
 pytestmark = pytest.mark.timeout(30)
@@ -88,3 +91,9 @@ def test_no_room_sets_an_attribute_of_another() -> None:
     modules = [_SOURCE / "bootstrap.py", _SOURCE / "service.py", *(_SOURCE / "engine").rglob("*.py")]
     found = {f"{path.name}: {name}" for path in modules for name in _set_in_another(ast.parse(path.read_text()))}
     assert found == set()
+
+
+def test_what_settings_leave_open_is_what_the_rules_say() -> None:
+    settings = load_settings({"DATABASE_URL": "sqlite:///x.db"})
+    day_us = 86_400 * SECOND_US
+    assert rules_of(settings) == msgspec.structs.replace(DEFAULT_RULES, retention_us=settings.retention_days * day_us)

@@ -1,5 +1,7 @@
 """What Grafana says beyond Alertmanager's webhook: values and links of an alert, and who sent the group.
 
+The body itself is read by `sources.alertmanager`, because Grafana sends Alertmanager's; this holds what is more in it.
+
 Source: the webhook notifier of Grafana's alerting.
 """
 

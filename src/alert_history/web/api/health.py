@@ -15,7 +15,7 @@ _NEEDED = frozenset({"database", "schema", "startup"})
 
 
 class Readiness(Protocol):
-    """Knows whether the service can do its work: `service.Readiness`, which words the checks."""
+    """Knows whether the service can do its work: `service.Readiness`. `ports.Lifecycle` words the database's checks."""
 
     async def checks(self) -> dict[str, str]:
         """A word for each thing it needs: `ok`, or what is wrong. Answers within 3 s."""

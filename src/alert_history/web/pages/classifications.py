@@ -34,6 +34,7 @@ _BACK = Link("classifications", "Back to the classifications")
 _BACK_FROM_FORM = _BACK._replace(href=f"../../{_BACK.href}")
 _DAYS = 30
 _SHOWN = 20
+_ALIKE_SHOWN = 12  # alerts of one classification
 _SEVERITIES: tuple[Severity, ...] = get_args(Severity)
 _MODES: dict[Mode, str] = {
     "transparent": "alerts go out as they came",
@@ -128,6 +129,7 @@ class ClassificationsPage:
             asked=asked,
             severities=_SEVERITIES,
             most=_SHOWN,
+            most_alike=_ALIKE_SHOWN,
             days=_DAYS,
             width=WIDTH,
             height=HEIGHT,
