@@ -196,6 +196,7 @@ def test_two_receivers_by_continue_are_one_page_and_one_resolve(story: Tell) -> 
 def two_clusters_contradict_each_other(stage: Stage) -> None:
     """Two Alertmanagers that are no peers know the same labels; one ends it three times while the other does not."""
     stage.post("am-1", alert("TwoClusters", way="contradicted", startsAt=seconds_ago(90), endsAt=seconds_ago(-300)))
+    stage.until("TwoClusters", lambda found: len(found) == 1, "is known to fire there")
     for _ in range(3):
         first = seconds_ago(1)
         stage.post("alertmanager", alert("TwoClusters", way="contradicted", startsAt=first))

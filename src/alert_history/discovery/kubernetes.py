@@ -120,6 +120,8 @@ class KubernetesDiscovery:
         self._is_watching = False
         self._wake = asyncio.Event()
         self._looked = asyncio.Event()
+        self._turn = 0  # of looking: each refresh begins another
+        self._looked_in_turn = 0
         self._state = DiscoveryState("kubernetes", is_available=False, refreshed_at=None)
 
     async def watch(self, listener: TargetsFound) -> None:
@@ -129,6 +131,7 @@ class KubernetesDiscovery:
         try:
             while True:
                 self._wake.clear()
+                self._turn += 1
                 await _first_of(self._go_on(listener), self._wake.wait())
         finally:
             self._is_watching = False
@@ -140,11 +143,13 @@ class KubernetesDiscovery:
         """
         if not self._is_watching:
             return
-        self._looked.clear()
+        turn = self._turn + 1  # the look under way may have listed before this was asked
         self._wake.set()
         with suppress(TimeoutError):
             async with asyncio.timeout(_REFRESH_SECONDS):
-                await self._looked.wait()
+                while self._looked_in_turn < turn:
+                    self._looked.clear()
+                    await self._looked.wait()
 
     def state(self) -> DiscoveryState:
         """See `ports.Discovery`."""
@@ -160,7 +165,7 @@ class KubernetesDiscovery:
                 self._fail(str(error), is_available=False)
             except NoAnswer as error:
                 self._fail(str(error), is_available=error.is_reached)
-            self._looked.set()
+            self._have_looked()
             await asyncio.sleep(self._pause())
 
     def _pause(self) -> float:
@@ -221,6 +226,10 @@ class KubernetesDiscovery:
     def _work(self) -> None:
         """State that discovery works: called once a watch stands, as a list alone is a fault still."""
         self._state = DiscoveryState("kubernetes", is_available=True, refreshed_at=self._clock())
+        self._have_looked()
+
+    def _have_looked(self) -> None:
+        self._looked_in_turn = self._turn
         self._looked.set()
 
     def _fail(self, fault: str, *, is_available: bool) -> None:
