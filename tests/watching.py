@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from alert_history.domain.target import TargetSpec
 from alert_history.ports import Discovery, DiscoveryState
 
-SOON_SECONDS = 2.0
+SOON_SECONDS = 30.0
 """How soon a change must take effect."""
 
 _POLL_SECONDS = 0.01

@@ -26,8 +26,8 @@ from tests.vendors.messages import BLANK, HOSTILE, STARTED, classification, clas
 from tests.vendors.server import Day, Request, VendorServer, replies, serving
 
 TIMEOUT_SECONDS = 5.0
-SHORT_TIMEOUT_SECONDS = 0.1
-GIVEN_UP_SECONDS = 4 * SHORT_TIMEOUT_SECONDS + 2  # the four timeouts of an exchange, and what a busy machine adds
+SHORT_TIMEOUT_SECONDS = 0.5
+GIVEN_UP_SECONDS = 4 * SHORT_TIMEOUT_SECONDS + 20  # the four timeouts of an exchange, and what a busy machine adds
 LONGEST_REASON = 300
 
 

@@ -13,7 +13,7 @@ from alert_history.discovery.routes_file import RoutesFile
 from alert_history.domain.routes import Routes
 from alert_history.errors import ConfigurationError
 
-TAKEN_UP_SECONDS = 2.0
+TAKEN_UP_SECONDS = 30.0
 
 
 def routes_to(name: str) -> str:

@@ -24,8 +24,8 @@ from tests.vendors.server import Day, VendorServer, replies, serving
 
 pytestmark = pytest.mark.filterwarnings("ignore:'imghdr' is deprecated")  # one of apprise's plug-ins
 
-TIMEOUT_SECONDS = 0.3
-LONGEST_SECONDS = 4 * TIMEOUT_SECONDS + 1
+TIMEOUT_SECONDS = 1.0
+LONGEST_SECONDS = 4 * TIMEOUT_SECONDS + 20
 
 
 def target(*urls: str, allow_private: bool = True) -> AppriseTarget:
