@@ -6,7 +6,6 @@ is lower (start, memory), a ratio above 1 is a loss.
 
 import argparse
 import signal
-import statistics
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -20,6 +19,7 @@ from bench.databases import Database, Sqlite, postgres
 from bench.plan import Plan
 from bench.report import shown
 from bench.targets import fast_target
+from bench.watch import median
 
 Rounds = Sequence[tuple[Figures, Figures]]
 """Of the older build and of this one, round by round."""
@@ -73,8 +73,8 @@ def ratios(rounds: Rounds) -> list[tuple[str, str, str, str, str]]:
     for place, name in enumerate(Figures._fields):
         old, new = ([figures[place] for figures in side] for side in zip(*rounds, strict=True))
         each = [b / a for a, b in zip(old, new, strict=True)]
-        middle = statistics.median(new) / statistics.median(old)
-        medians = shown(statistics.median(old)), shown(statistics.median(new))
+        middle = median(new) / median(old)
+        medians = shown(median(old)), shown(median(new))
         rows.append((name.replace("_", " "), *medians, f"{middle:.2f}", f"{min(each):.2f} to {max(each):.2f}"))
     return rows
 

@@ -6,7 +6,8 @@ import msgspec
 
 from alert_history.domain.classification import Case, Classification, Verdict, capped, shape_of
 from alert_history.domain.severity import Severity
-from alert_history.engine.enrich import Enrichment, MakeId
+from alert_history.engine.enrich import Enrichment
+from alert_history.engine.intake import MakeId
 from alert_history.errors import NotFound
 from alert_history.ports import (
     Accuracy,

@@ -20,6 +20,7 @@ import structlog
 from alert_history.domain.alert import Alert
 from alert_history.domain.classification import Case, Verdict, shape_of
 from alert_history.engine.arrivals import Arrival, Arrivals
+from alert_history.engine.intake import MakeId
 from alert_history.engine.questions import EnrichmentObserver, Questions
 from alert_history.engine.storms import Storms, rule_of
 from alert_history.engine.switchboard import Classified, Switchboard
@@ -38,9 +39,6 @@ _CLAIM_GRACE = timedelta(seconds=5)
 _OWED_SINCE = timedelta(minutes=10)
 
 _log = structlog.get_logger()
-
-MakeId = Callable[[datetime], str]
-"""Makes an id that sorts by that time."""
 
 
 class EnrichmentPolicy(msgspec.Struct, frozen=True):

@@ -19,6 +19,10 @@ from alert_history.sources import decode_prometheus, decode_webhook
 ALERTMANAGER_PATH = "/api/v2/alerts"
 
 
+MakeId = Callable[[datetime], str]
+"""Makes an id that sorts by that time."""
+
+
 class WayIn(NamedTuple):
     """How bodies on a path are decoded, and whether targets are notified of their alerts."""
 

@@ -3,13 +3,13 @@
 Must not decide which targets are notified (`domain.notifying` does), and must not make deliveries (`worker` does).
 """
 
-from collections.abc import Callable
 from datetime import datetime
 from typing import Literal
 
 import msgspec
 
 from alert_history.domain.target import Message, Outgoing, TargetSpec
+from alert_history.engine.intake import MakeId
 from alert_history.engine.publish import Publisher
 from alert_history.engine.worker import TargetHealth
 from alert_history.errors import DeliveryError, NotFound
@@ -19,9 +19,6 @@ HealthStatus = Literal["healthy", "degraded", "unhealthy", "unknown", "broken", 
 
 _DISCOVERY = "(discovery)"  # a name that no Secret can have
 _UNHEALTHY_FAILURES = 5
-
-MakeId = Callable[[datetime], str]
-"""Makes an id that sorts by that time."""
 
 
 class TargetState(msgspec.Struct, frozen=True):

@@ -123,13 +123,8 @@ class Connections:
         async with asyncio.timeout(DELIVER_TIMEOUT_SECONDS), self._delivering, self.gate.pass_through():
             if self._deliverer is None or self._deliverer.is_closed():
                 self._deliverer = await self._connect_writer()
-            try:
+            with _dropped_when_unknown(self._deliverer):
                 yield self._deliverer
-            except (asyncpg.PostgresError, asyncpg.DataError, ValueError):
-                raise
-            except BaseException:
-                self._deliverer.terminate()
-                raise
 
     @asynccontextmanager
     async def keeper(self) -> AsyncIterator[Connection]:
@@ -140,13 +135,8 @@ class Connections:
         async with asyncio.timeout(DELIVER_TIMEOUT_SECONDS), self._keeping, self.gate.pass_through():
             if self._keeper is None or self._keeper.is_closed():
                 self._keeper = await _connect(self.dialer, _WRITER_SETTINGS, work="keeper")
-            try:
+            with _dropped_when_unknown(self._keeper):
                 yield self._keeper
-            except (asyncpg.PostgresError, asyncpg.DataError, ValueError):
-                raise
-            except BaseException:
-                self._keeper.terminate()
-                raise
 
     async def _idle_writer(self) -> Connection:
         while self._idle_writers:
@@ -198,14 +188,9 @@ class Connections:
             )
             await self._upkeep_pool
         async with self.gate.pass_through(), self._upkeep_pool.acquire(timeout=within_seconds) as connection:
-            try:
+            with _dropped_when_unknown(connection):  # type: ignore[arg-type]  # a proxy with its own methods
                 async with asyncio.timeout(within_seconds):
-                    yield connection  # type: ignore[misc]  # a proxy with the connection's own methods
-            except (asyncpg.PostgresError, asyncpg.DataError, ValueError):
-                raise
-            except BaseException:
-                connection.terminate()
-                raise
+                    yield connection  # type: ignore[misc]  # as above
 
     @asynccontextmanager
     async def single(self, *, is_reading: bool = False) -> AsyncIterator[Connection]:
@@ -278,6 +263,18 @@ def _decode_time(microseconds: tuple[int]) -> datetime:
 
 async def _keep_session(connection: Connection) -> None:
     """Do nothing: readers leave their session as it is, so no round trip has to reset it."""
+
+
+@contextmanager
+def _dropped_when_unknown(connection: Connection) -> Iterator[None]:
+    """Drops a connection that its user leaves in an unknown state: after any error but that of a statement."""
+    try:
+        yield
+    except (asyncpg.PostgresError, asyncpg.DataError, ValueError):
+        raise
+    except BaseException:
+        connection.terminate()
+        raise
 
 
 @contextmanager

@@ -4,7 +4,7 @@ Each database finds the occurrences its own way. A newest-first page of one aler
 plan that stays cheap however long the history is: see `postgres.past` and `sqlite.past`.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 
 from alert_history.domain.classification import Case, Past
 from alert_history.domain.past import Earlier, has_room, past_of, similar_of
@@ -16,7 +16,7 @@ Look = Callable[[Case], Awaitable[tuple[list[Earlier], list[str]]]]
 Raises: StorageUnavailable, QueryTimeout."""
 
 
-async def past(look: Look, case: Case, *, severity_and_advice: tuple[Severity, Sequence[str]] | None) -> Past:
+async def past(look: Look, case: Case, *, severity_and_advice: tuple[Severity, tuple[str, ...]] | None) -> Past:
     """See `ports.ClassificationHistory.past`. `severity_and_advice` are those that its shape was given last.
 
     Raises: StorageUnavailable, QueryTimeout.
@@ -24,6 +24,5 @@ async def past(look: Look, case: Case, *, severity_and_advice: tuple[Severity, S
     if not has_room(case.starts_at):
         return Past()
     earlier, around = await look(case)
-    last = None if severity_and_advice is None else (severity_and_advice[0], tuple(severity_and_advice[1]))
-    similar = similar_of(earlier, last)
+    similar = similar_of(earlier, severity_and_advice)
     return past_of(earlier, fingerprint=case.fingerprint, starts_at=case.starts_at, around=around, similar=similar)

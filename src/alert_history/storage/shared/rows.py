@@ -203,11 +203,15 @@ def occurrence_of(row: Any) -> Occurrence:
 
 def first_sighting(row: Any, *, received_at: datetime) -> Sighting:
     """The first sighting of an occurrence, from a driver's whole row of `alerts`."""
+    return _sighting_of(row, occurrence_of(row), received_at=received_at)
+
+
+def _sighting_of(row: Any, occurrence: Occurrence, *, received_at: datetime) -> Sighting:
     return stored_sighting(
         row["fingerprint"],
         time_of(row["starts_at"]),
         labels=_decode_texts(row["labels"]),
-        occurrence=occurrence_of(row),
+        occurrence=occurrence,
         generator_url=row["generator_url"],
         source=row["source"],
         received_at=received_at,
@@ -216,8 +220,9 @@ def first_sighting(row: Any, *, received_at: datetime) -> Sighting:
 
 def known_of(row: Any, *, notified: list[str]) -> StoredOccurrence:
     """An occurrence and its notified targets, from a driver's whole row of `alerts`."""
-    first = first_sighting(row, received_at=time_of(row["timestamp"]))
-    return StoredOccurrence(_microseconds(row["starts_at"]), occurrence_of(row), first, notified)
+    occurrence = occurrence_of(row)
+    first = _sighting_of(row, occurrence, received_at=time_of(row["timestamp"]))
+    return StoredOccurrence(_microseconds(row["starts_at"]), occurrence, first, notified)
 
 
 def alert_row(sighting: Sighting, entry: Entry, *, stored: Stored) -> tuple[Any, ...]:

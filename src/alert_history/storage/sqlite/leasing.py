@@ -12,12 +12,10 @@ from alert_history.domain.microseconds import to_us
 from alert_history.storage.shared.json_text import encode_json
 from alert_history.storage.shared.rows import leased_of
 from alert_history.storage.shared.session import Session
+from alert_history.storage.shared.tables import deliveries
 from alert_history.storage.sqlite.connection import Connections
 
-_COLUMNS = (
-    "id, fingerprint, starts_at, target, event_key, event, receipt_id, state, created_at, due_at, lease_until, "
-    "attempts, log, external_id, settled_at, shape, enrichment"
-)
+_COLUMNS = ", ".join(deliveries.c.keys())
 
 _TAKE_BACK = """UPDATE delivery_queue SET state = 'pending', lease_until = NULL, due_at = :now
     WHERE target = :target AND state = 'leased' AND lease_until < :now"""
@@ -96,7 +94,8 @@ def _lease(
             _move(connection, delivery_id, state="superseded", now=now)
         take = "UPDATE delivery_queue SET state = 'leased', lease_until = ?, attempts = attempts + 1 WHERE id = ?"
         connection.execute(take, (to_us(until), newest))
-        leased.append(_leased(connection.execute(_LEASED, (newest,)).fetchone(), until=until))
+        row = connection.execute(_LEASED, (newest,)).fetchone()
+        leased.append(leased_of(row, target=target, until=until))
         superseded += len(older)
     return leased, superseded
 
@@ -148,7 +147,3 @@ def _settle(connection: sqlite3.Connection, settlements: Sequence[tuple[Leased, 
         else:
             back = "UPDATE delivery_queue SET state = 'pending', lease_until = NULL, due_at = ? WHERE id = ?"
             connection.execute(back, (to_us(settlement.due_at), settlement.id))
-
-
-def _leased(row: sqlite3.Row, *, until: datetime) -> Leased:
-    return leased_of(row, target=row["target"], until=until)
