@@ -118,7 +118,7 @@ def make_service(settings: Settings) -> Service:
         publishing=Publishing(
             router=router,
             publisher=publisher,
-            gauges=PublishingGauges(publisher, store.outbox, observer=metrics.publishing, clock=utc_now),
+            gauges=PublishingGauges(publisher, store.delivery_log, observer=metrics.publishing, clock=utc_now),
             targets=targets,
             discovery=discovery,
             preparation=None if discovery is None else _make_preparation(publisher),
@@ -277,7 +277,7 @@ def _listeners(rooms: Rooms) -> Listeners:
 def _history_api(store: Store) -> HistoryApi:
     tracing = Tracing(
         store.history,
-        outbox=store.outbox,
+        deliveries=store.delivery_log,
         classifications=store.classification_history,
         clock=utc_now,
     )
@@ -285,16 +285,16 @@ def _history_api(store: Store) -> HistoryApi:
 
 
 def _publishing_api(service: Service) -> PublishingApi:
-    publishing, outbox = service.rooms.publishing, service.rooms.store.outbox
+    publishing, log = service.rooms.publishing, service.rooms.store.delivery_log
     targets = Targets(
         publishing.publisher,
-        outbox,
+        log,
         discovery=publishing.discovery,
         nobody=publishing.router.nobody,
         clock=utc_now,
         make_id=new_id,
     )
-    return PublishingApi(targets, outbox)
+    return PublishingApi(targets, log)
 
 
 def _routing_api(service: Service) -> RoutingApi:

@@ -142,7 +142,7 @@ async def test_a_replayed_delivery_keeps_its_classification(store: Store) -> Non
     leased = await _lease(store, later=DEADLINE)
     dead = Attempt(NOW, "dead", "it said no", 1)
     await store.outbox.settle([(one, Settlement(one.id, "dead", dead)) for one in leased])
-    assert await store.outbox.replay(now=NOW) == 1
+    assert await store.delivery_log.replay(now=NOW) == 1
     (again,) = await _lease(store)
     assert again.alert.classification == verdict().verdict.classification
 
@@ -152,7 +152,7 @@ async def test_what_is_withheld_is_superseded_with_its_reason(store: Store) -> N
     (leased,) = await _lease(store, later=DEADLINE)
     withheld = Settlement(leased.id, "superseded", Attempt(NOW, "withheld", "classified as noise", 0))
     await store.outbox.settle([(leased, withheld)])
-    (delivery,) = (await store.outbox.deliveries(DeliveryFilter())).deliveries
+    (delivery,) = (await store.delivery_log.deliveries(DeliveryFilter())).deliveries
     assert (delivery.state, delivery.log[-1]["reason"]) == ("superseded", "classified as noise")
 
 

@@ -25,7 +25,7 @@ from alert_history.engine.switchboard import Switchboard
 from alert_history.engine.turns import Turns
 from alert_history.engine.worker import TargetWorker
 from alert_history.errors import Rejected, Retryable, StorageUnavailable
-from alert_history.ports import DeliveryFilter, DeliveryPage, QueueDepth, Store, StoredDelivery
+from alert_history.ports import DeliveryFilter, Store, StoredDelivery
 from alert_history.storage import open_store
 from tests.conformance.samples import NOW, SECOND, STARTS_AT, alert, receipt
 
@@ -109,18 +109,6 @@ class Replica:
 
     def url_shown(self) -> str:
         return "test://"
-
-    async def depth(self) -> dict[str, QueueDepth]:
-        raise NotImplementedError
-
-    async def dead(self) -> dict[str, int]:
-        raise NotImplementedError
-
-    async def replay(self, *, now: datetime, delivery_id: str | None = None, target: str | None = None) -> int:
-        raise NotImplementedError
-
-    async def deliveries(self, wanted: DeliveryFilter) -> DeliveryPage:
-        raise NotImplementedError
 
     async def _at_gate(self, what: str, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """Wait to be let in; a death while the database works loses what it answers."""
@@ -217,7 +205,7 @@ class Crashes(RuleBasedStateMachine):
             [msgspec.structs.replace(receipt(sent, at=self.now), publish=True)]
         )
         known = self.order.setdefault(sent.fingerprint, [])
-        page = await self.stores[0].outbox.deliveries(DeliveryFilter(fingerprint=sent.fingerprint, limit=1000))
+        page = await self.stores[0].delivery_log.deliveries(DeliveryFilter(fingerprint=sent.fingerprint, limit=1000))
         new = [delivery.id for delivery in page.deliveries if delivery.id not in known]
         assert len(new) == outcomes[0].deliveries
         known += new
@@ -266,7 +254,7 @@ class Crashes(RuleBasedStateMachine):
     @rule()
     def dead_letters_are_replayed(self) -> None:
         """As by a person."""
-        self._do(self.stores[1].outbox.replay(now=self.now, target=self.spec.name))
+        self._do(self.stores[1].delivery_log.replay(now=self.now, target=self.spec.name))
 
     # --- how ---
 
@@ -345,7 +333,7 @@ class Crashes(RuleBasedStateMachine):
 
     def _work_off(self) -> None:
         for _ in range(_ROUNDS):
-            if self.spec.name not in self.loop.run_until_complete(self.stores[0].outbox.depth()):
+            if self.spec.name not in self.loop.run_until_complete(self.stores[0].delivery_log.depth()):
                 return
             for replica in self.replicas:
                 for flight in list(replica.flights):
@@ -356,7 +344,7 @@ class Crashes(RuleBasedStateMachine):
         raise AssertionError("what is in the queue is never delivered")
 
     async def _found(self) -> dict[str, StoredDelivery]:
-        page = await self.stores[0].outbox.deliveries(DeliveryFilter(target=self.spec.name, limit=1000))
+        page = await self.stores[0].delivery_log.deliveries(DeliveryFilter(target=self.spec.name, limit=1000))
         return {delivery.id: delivery for delivery in page.deliveries}
 
     def _check(self, found: dict[str, StoredDelivery]) -> None:

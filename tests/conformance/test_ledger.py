@@ -29,7 +29,7 @@ async def _opened(database_url: str) -> Store:
 
 async def _ledger(store: Store, of: Alert) -> Ledger:
     events = await store.history.timeline(id_of(of))
-    page = await store.outbox.deliveries(DeliveryFilter(fingerprint=of.fingerprint, starts_at=of.starts_at))
+    page = await store.delivery_log.deliveries(DeliveryFilter(fingerprint=of.fingerprint, starts_at=of.starts_at))
     return ledger(events, page.deliveries, classified=None, now=NOW + 5 * MINUTE)
 
 

@@ -62,7 +62,7 @@ async def _settle(
 
 
 async def _states(store: Store) -> list[str]:
-    page = await store.outbox.deliveries(DeliveryFilter(limit=1000))
+    page = await store.delivery_log.deliveries(DeliveryFilter(limit=1000))
     return sorted(f"{delivery.event} {delivery.state}" for delivery in page.deliveries)
 
 
@@ -73,14 +73,14 @@ async def test_each_event_is_one_delivery_and_a_repeat_is_none(store: Store) -> 
 
 
 async def test_dead_letters_are_counted_until_they_are_replayed(store: Store) -> None:
-    assert await store.outbox.dead() == {}
+    assert await store.delivery_log.dead() == {}
     await _record(store, alert("One"), alert("Two"), alert("Three"))
     one, two, three = await _lease(store)
     await _settle(store, [one, two], "dead")
     await _settle(store, [three], "delivered")
-    assert await store.outbox.dead() == {"all": 2}
-    await store.outbox.replay(now=NOW, delivery_id=one.id)
-    assert await store.outbox.dead() == {"all": 1}
+    assert await store.delivery_log.dead() == {"all": 2}
+    await store.delivery_log.replay(now=NOW, delivery_id=one.id)
+    assert await store.delivery_log.dead() == {"all": 1}
 
 
 async def test_a_request_that_is_only_recorded_queues_nothing(store: Store) -> None:
@@ -177,7 +177,7 @@ async def test_a_dead_delivery_can_be_replayed(store: Store) -> None:
     await _record(store, alert())
     (dead,) = await _lease(store)
     await _settle(store, [dead], "dead")
-    assert await store.outbox.replay(now=NOW, delivery_id=dead.id) == 1
+    assert await store.delivery_log.replay(now=NOW, delivery_id=dead.id) == 1
     (again,) = await _lease(store)
     assert again.id == dead.id
 
@@ -191,9 +191,9 @@ async def test_a_dead_delivery_is_not_replayed_after_newer_of_its_alert(store: S
     newer = await _lease(store, now=NOW + SECOND) if state != "pending" else []
     if state == "delivered":
         await _settle(store, newer, "delivered")
-    assert await store.outbox.replay(now=NOW + SECOND) == 0
+    assert await store.delivery_log.replay(now=NOW + SECOND) == 0
     with pytest.raises(NotFound, match="newer"):
-        await store.outbox.replay(now=NOW + SECOND, delivery_id=dead.id)
+        await store.delivery_log.replay(now=NOW + SECOND, delivery_id=dead.id)
     assert await _states(store) == ["fired dead", f"resolved {state}"]
 
 
@@ -202,7 +202,7 @@ async def test_of_two_dead_deliveries_of_an_alert_the_newer_is_told(store: Store
     for status in statuses:
         await _record(store, alert(status=status))
         await _settle(store, await _lease(store), "dead")
-    assert await store.outbox.replay(now=NOW) == 2
+    assert await store.delivery_log.replay(now=NOW) == 2
     (leased,) = await _lease(store)
     assert leased.alert.status == "resolved"
     assert await _states(store) == ["fired superseded", "resolved leased"]
@@ -213,7 +213,7 @@ async def test_only_dead_deliveries_are_replayed(store: Store) -> None:
     (leased,) = await _lease(store)
     await _settle(store, [leased], "delivered")
     with pytest.raises(NotFound):
-        await store.outbox.replay(now=NOW, delivery_id=leased.id)
+        await store.delivery_log.replay(now=NOW, delivery_id=leased.id)
 
 
 async def test_what_a_target_called_it_comes_with_the_next_event(store: Store) -> None:
@@ -257,7 +257,7 @@ async def test_an_inferred_end_waits_under_a_name_that_pods_of_the_release_befor
     (ended,) = await _lease(store, now=NOW + 9 * DAY)
     assert ended.alert.event == "inferred"
     await _settle(store, [ended], "delivered")
-    newest, *_ = (await store.outbox.deliveries(DeliveryFilter())).deliveries
+    newest, *_ = (await store.delivery_log.deliveries(DeliveryFilter())).deliveries
     assert newest.event == "inferred"
 
 
@@ -360,19 +360,19 @@ async def test_an_expiry_in_quiet_hours_waits_for_their_end(quiet_store: Store) 
 
 async def test_depth_counts_what_is_held_and_says_when_it_can_be_told(quiet_store: Store) -> None:
     await _record(quiet_store, alert(), at=QUIET)
-    depth = (await quiet_store.outbox.depth())["all"]
+    depth = (await quiet_store.delivery_log.depth())["all"]
     assert (depth.waiting, depth.oldest) == (1, LOUD)
 
 
 async def test_depth_counts_the_age_of_what_failed_from_its_beginning(store: Store) -> None:
     await _record(store, alert())
     await _settle(store, await _lease(store), "pending", due_at=NOW + MINUTE)
-    assert (await store.outbox.depth())["all"].oldest == NOW
+    assert (await store.delivery_log.depth())["all"].oldest == NOW
 
 
 async def test_depth_says_what_waits_and_since_when(store: Store) -> None:
     await _record(store, alert("A"), alert("B"))
-    depth = await store.outbox.depth()
+    depth = await store.delivery_log.depth()
     assert (depth["all"].waiting, depth["all"].oldest) == (2, NOW)
 
 
@@ -381,7 +381,7 @@ async def test_pages_of_deliveries_visit_each_once(store: Store) -> None:
     seen: list[StoredDelivery] = []
     cursor = None
     while True:
-        page = await store.outbox.deliveries(DeliveryFilter(limit=3, cursor=cursor))
+        page = await store.delivery_log.deliveries(DeliveryFilter(limit=3, cursor=cursor))
         seen += page.deliveries
         cursor = page.next_cursor
         if cursor is None:

@@ -20,7 +20,7 @@ from alert_history.ports import Store
 from alert_history.storage import open_store
 from alert_history.storage.postgres import connection as connections
 from alert_history.storage.postgres import follow_ups as postgres_follow_ups
-from alert_history.storage.postgres import leasing, statements
+from alert_history.storage.postgres import outbox, statements
 from alert_history.storage.postgres import reconciling as postgres_reconciling
 from alert_history.storage.postgres import standings as postgres_standings
 from alert_history.storage.postgres import upkeep as postgres_upkeep
@@ -221,7 +221,7 @@ async def test_a_lease_costs_the_same_however_much_waits_and_whenever_it_was_pla
     try:
         if was_used:
             await _empty_queue(told, connection)
-        await connection.execute(f"PREPARE lease AS {leasing._LEASE}")  # noqa: SLF001  # planned while it is empty
+        await connection.execute(f"PREPARE lease AS {outbox._LEASE}")  # noqa: SLF001  # planned while it is empty
         blocks = []
         for place in range(2):
             alerts = [alert(f"A{place}-{number}") for number in range(1500 * (1 + 2 * place))]
@@ -253,7 +253,7 @@ async def test_what_was_delivered_is_found_by_its_id(told: Store, postgres_url: 
     try:
         await _empty_queue(told, connection)
         await told.recorder.commit([_published(*(alert(f"A{number}") for number in range(1500)))])
-        plan = await plan_of(connection, getattr(leasing, name))
+        plan = await plan_of(connection, getattr(outbox, name))
     finally:
         await connection.close()
     assert "Index Scan using delivery_queue_pkey" in plan

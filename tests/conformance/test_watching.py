@@ -152,7 +152,7 @@ def _gauges(store: Store, clock: Clock, specs: Sequence[TargetSpec]) -> tuple[Pu
         store.outbox, router=Router(), make=lambda _: Silent(), clock=clock, switchboard=Switchboard()
     )
     publisher.take_up(specs)
-    return PublishingGauges(publisher, store.outbox, observer=seen, clock=clock), publisher, seen
+    return PublishingGauges(publisher, store.delivery_log, observer=seen, clock=clock), publisher, seen
 
 
 async def test_queues_are_shown_with_the_age_of_the_oldest_and_empty_ones_with_nothing(told_store: Store) -> None:

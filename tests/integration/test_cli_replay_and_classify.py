@@ -42,7 +42,7 @@ async def _two_dead(url: str) -> None:
 
 async def _states(url: str) -> dict[str, str]:
     store = open_store(url)
-    page = await store.outbox.deliveries(DeliveryFilter())
+    page = await store.delivery_log.deliveries(DeliveryFilter())
     await store.lifecycle.close()
     return {delivery.target: delivery.state for delivery in page.deliveries}
 

@@ -101,7 +101,7 @@ class Scene:
         self.publisher.wake()
 
     async def states(self, target: str) -> list[str]:
-        page = await self.store.outbox.deliveries(DeliveryFilter(target=target, limit=100))
+        page = await self.store.delivery_log.deliveries(DeliveryFilter(target=target, limit=100))
         return sorted(delivery.state for delivery in page.deliveries)
 
     async def until_sent(self, target: str, number: int) -> None:
@@ -163,7 +163,7 @@ async def test_a_target_that_rejects_messages_is_there_and_is_sent_the_next(scen
 
 
 async def _reasons(scene: Scene) -> set[str]:
-    page = await scene.store.outbox.deliveries(DeliveryFilter(target="broken", limit=100))
+    page = await scene.store.delivery_log.deliveries(DeliveryFilter(target="broken", limit=100))
     return {attempt["reason"] for delivery in page.deliveries for attempt in delivery.log}
 
 
@@ -306,7 +306,7 @@ async def test_a_target_that_is_gone_is_sent_no_more_until_it_is_changed(scene: 
     await scene.record(alert("B"))
     await scene.until("one", ["dead", "dead"])
     assert len(target.messages) == 1
-    page = await scene.store.outbox.deliveries(DeliveryFilter(target="one", limit=1))
+    page = await scene.store.delivery_log.deliveries(DeliveryFilter(target="one", limit=1))
     assert page.deliveries[0].log[-1]["reason"] == "the target wants no more messages: 410 Gone"
     assert scene.publisher.health("one").gone == "410 Gone"
     scene.publisher.take_up([TargetSpec("one", "fake", {"url": "another"})])
@@ -324,7 +324,7 @@ async def test_a_refused_message_is_dead_at_once_with_its_reason(scene: Scene) -
     scene.with_targets(one=FakeTarget(refuses))
     await scene.record(alert())
     await scene.until("one", ["dead"])
-    page = await scene.store.outbox.deliveries(DeliveryFilter(target="one"))
+    page = await scene.store.delivery_log.deliveries(DeliveryFilter(target="one"))
     assert page.deliveries[0].log[-1]["reason"] == "wrong key"
 
 
@@ -412,7 +412,7 @@ async def test_what_was_leased_when_the_target_asks_to_wait_goes_back_unsent(sce
     reasons: list[str] = []
     async with asyncio.timeout(60):
         while len(reasons) < number:
-            page = await scene.store.outbox.deliveries(DeliveryFilter(target="one", limit=100))
+            page = await scene.store.delivery_log.deliveries(DeliveryFilter(target="one", limit=100))
             reasons = [delivery.log[-1]["reason"] for delivery in page.deliveries if delivery.log]
     assert set(reasons) == {"429", "the target asked to wait"}
     assert len(scene.targets["one"].messages) <= worker.SENDS_AT_ONCE
@@ -424,7 +424,7 @@ async def test_what_would_outlive_its_lease_is_not_sent(scene: Scene, monkeypatc
     scene.with_targets(one=target)
     await scene.record(alert())
     async with asyncio.timeout(60):
-        while not (page := await scene.store.outbox.deliveries(DeliveryFilter(target="one"))).deliveries[0].log:
+        while not (page := await scene.store.delivery_log.deliveries(DeliveryFilter(target="one"))).deliveries[0].log:
             await asyncio.sleep(0.01)
     assert page.deliveries[0].log[0]["outcome"] == "handed_back"
     assert target.messages == []

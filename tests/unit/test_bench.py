@@ -66,7 +66,7 @@ def test_a_queue_that_is_filled_is_what_a_target_is_told_of(tmp_path: Path) -> N
     fill_queue(database, url, "fast", number=1000)
     assert len(asyncio.run(lease_times(url, "fast", leases=2, batch=64))) == 2
     store = open_store(url)
-    depth = asyncio.run(store.outbox.depth())
+    depth = asyncio.run(store.delivery_log.depth())
     asyncio.run(store.lifecycle.close())
     assert depth["fast"].waiting == 1000 - 2 * 64
 

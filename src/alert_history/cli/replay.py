@@ -29,4 +29,4 @@ def replay(
 async def _replay(settings: Settings, target: str | None) -> int:
     async with using_store(settings) as store:
         await require(store, settings)
-        return await store.outbox.replay(now=datetime.now(UTC), target=target)
+        return await store.delivery_log.replay(now=datetime.now(UTC), target=target)

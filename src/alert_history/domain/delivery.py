@@ -9,7 +9,7 @@ from alert_history.domain.occurrence import ENDINGS, EventKind
 from alert_history.domain.target import Outgoing
 
 State = Literal["pending", "leased", "delivered", "superseded", "dead"]
-"""`leasing.py` of each database says which delivery a newer one supersedes; one withheld is `superseded`, too."""
+"""`outbox.py` of each database says which delivery a newer one supersedes; one withheld is `superseded`, too."""
 
 FIRST_RETRY = timedelta(seconds=2)
 LONGEST_RETRY = timedelta(minutes=10)

@@ -11,7 +11,7 @@
 6. `awaited` says whether the deliveries wait until it is known what the alert means.
 7. Each target gets a delivery in the outbox: `Enqueued`. The transaction ends here.
 8. The outbox leases the newest delivery of an occurrence and marks the older deliveries `superseded`, within the lease
-   (`leasing.py` of each database). The worker may still withhold a delivery (`reason_to_withhold`) or put the alert
+   (`outbox.py` of each database). The worker may still withhold a delivery (`reason_to_withhold`) or put the alert
    into another group (`regrouped`).
 9. Targets that were notified before the meaning was known get a follow-up: `classified_event`, `follow_up_delivery`.
 

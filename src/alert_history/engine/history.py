@@ -1,7 +1,7 @@
 """Tracing an alert: one occurrence with all that was received, decided and done because of it.
 
-Joins the records of the history, the outbox and the classifications. Must not change anything; `web.api` decides how
-an answer looks on the wire.
+Joins the records of the history, the deliveries and the classifications. Must not change anything; `web.api` decides
+how an answer looks on the wire.
 """
 
 from datetime import datetime
@@ -17,9 +17,9 @@ from alert_history.ports import (
     ClassificationHistory,
     Clock,
     DeliveryFilter,
+    DeliveryLog,
     History,
     KeptVerdict,
-    Outbox,
     StoredAlert,
     StoredDelivery,
     StoredEvent,
@@ -49,10 +49,10 @@ class Tracing:
     """Traces occurrences by their ids. Every call may raise StorageUnavailable."""
 
     def __init__(
-        self, history: History, *, outbox: Outbox, classifications: ClassificationHistory, clock: Clock
+        self, history: History, *, deliveries: DeliveryLog, classifications: ClassificationHistory, clock: Clock
     ) -> None:
         self._history = history
-        self._outbox = outbox
+        self._deliveries = deliveries
         self._classifications = classifications
         self._clock = clock
 
@@ -62,7 +62,7 @@ class Tracing:
         if alert.id != occurrence_id:
             return Moved(alert.id)
         events = await self._history.timeline(alert.id, newest=MOST_EVENTS + 1)
-        deliveries = await self._deliveries(alert)
+        deliveries = await self._deliveries_of(alert)
         classified = await self._classified(alert)
         entries = ledger(events, deliveries, classified=classified, now=self._clock())
         return TracedAlert(**msgspec.structs.asdict(alert), ledger=entries)
@@ -74,10 +74,10 @@ class Tracing:
             return Moved(alert.id)
         return Timeline(alert, await self._history.timeline(alert.id))
 
-    async def _deliveries(self, alert: StoredAlert) -> list[StoredDelivery]:
+    async def _deliveries_of(self, alert: StoredAlert) -> list[StoredDelivery]:
         fingerprint, starts_at = key_of(alert.id)
         wanted = DeliveryFilter(fingerprint=fingerprint, starts_at=starts_at, limit=MOST_DELIVERIES + 1)
-        page = await self._outbox.deliveries(wanted)
+        page = await self._deliveries.deliveries(wanted)
         return page.deliveries
 
     async def _classified(self, alert: StoredAlert) -> KeptVerdict | None:

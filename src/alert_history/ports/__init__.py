@@ -19,6 +19,7 @@ from alert_history.ports.classifications import (
     Unanswered,
 )
 from alert_history.ports.clock import Clock
+from alert_history.ports.delivery_log import DeliveryFilter, DeliveryLog, DeliveryPage, QueueDepth, StoredDelivery
 from alert_history.ports.history import (
     History,
     HistoryFilter,
@@ -29,7 +30,7 @@ from alert_history.ports.history import (
     StoredAlert,
     StoredEvent,
 )
-from alert_history.ports.outbox import DeliveryFilter, DeliveryPage, Outbox, QueueDepth, StoredDelivery
+from alert_history.ports.outbox import Outbox
 from alert_history.ports.reconciling import Conflict, Reconciling
 from alert_history.ports.recording import ClaimRecorder, Recorder
 from alert_history.ports.settings import StoredSettings
@@ -51,6 +52,7 @@ __all__ = [
     "Clock",
     "Conflict",
     "DeliveryFilter",
+    "DeliveryLog",
     "DeliveryPage",
     "Discovery",
     "DiscoveryState",

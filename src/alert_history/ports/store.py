@@ -8,6 +8,7 @@ import msgspec
 from alert_history.ports.archive import Archivable
 from alert_history.ports.audit import Audit
 from alert_history.ports.classifications import ClassificationHistory, Classifications, Spending
+from alert_history.ports.delivery_log import DeliveryLog
 from alert_history.ports.history import History
 from alert_history.ports.outbox import Outbox
 from alert_history.ports.reconciling import Reconciling
@@ -50,6 +51,7 @@ class Store(msgspec.Struct, frozen=True):
     reconciling: Reconciling
     lifecycle: Lifecycle
     outbox: Outbox
+    delivery_log: DeliveryLog
     archivable: Archivable
     classifications: Classifications
     classification_history: ClassificationHistory

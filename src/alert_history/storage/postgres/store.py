@@ -8,8 +8,8 @@ from alert_history.storage.postgres.database import PostgresDatabase
 from alert_history.storage.postgres.dialer import Dialer
 from alert_history.storage.postgres.follow_ups import PostgresFollowUp
 from alert_history.storage.postgres.history import PostgresHistory
-from alert_history.storage.postgres.leasing import PostgresLeasing
 from alert_history.storage.postgres.lifecycle import PostgresLifecycle
+from alert_history.storage.postgres.outbox import PostgresOutbox
 from alert_history.storage.postgres.past import PostgresPast
 from alert_history.storage.postgres.reconciling import PostgresReconciling
 from alert_history.storage.postgres.recorder import PostgresRecorder
@@ -18,7 +18,7 @@ from alert_history.storage.postgres.upkeep import PostgresUpkeep
 from alert_history.storage.shared.audit import SharedAudit
 from alert_history.storage.shared.classification_history import SharedClassificationHistory
 from alert_history.storage.shared.classifications import SharedClassifications
-from alert_history.storage.shared.outbox import SharedOutbox
+from alert_history.storage.shared.delivery_log import SharedDeliveryLog
 from alert_history.storage.shared.settings import SharedSettings
 from alert_history.storage.shared.spending import SharedSpending
 from alert_history.urls.postgres import read_postgres_url
@@ -35,6 +35,7 @@ def postgres_store(
     reader = Dialer(read_postgres_url(read_database_url)) if read_database_url else None
     connections = Connections(Dialer(read_postgres_url(database_url)), read_dialer=reader)
     database = PostgresDatabase(connections)
+    outbox = PostgresOutbox(connections)
     return Store(
         recorder=PostgresRecorder(connections, router=router, rules=rules),
         history=PostgresHistory(connections),
@@ -42,7 +43,8 @@ def postgres_store(
         standings=PostgresStandings(connections, router=router, rules=rules),
         reconciling=PostgresReconciling(connections, router=router, rules=rules),
         lifecycle=PostgresLifecycle(connections),
-        outbox=SharedOutbox(database, PostgresLeasing(connections)),
+        outbox=outbox,
+        delivery_log=SharedDeliveryLog(database, gate=outbox),
         archivable=PostgresArchivable(connections),
         classifications=SharedClassifications(database, follow_up=PostgresFollowUp(connections)),
         classification_history=SharedClassificationHistory(database, look=PostgresPast(connections)),

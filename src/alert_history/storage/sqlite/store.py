@@ -5,7 +5,7 @@ from alert_history.ports import Router, Store
 from alert_history.storage.shared.audit import SharedAudit
 from alert_history.storage.shared.classification_history import SharedClassificationHistory
 from alert_history.storage.shared.classifications import SharedClassifications
-from alert_history.storage.shared.outbox import SharedOutbox
+from alert_history.storage.shared.delivery_log import SharedDeliveryLog
 from alert_history.storage.shared.settings import SharedSettings
 from alert_history.storage.shared.spending import SharedSpending
 from alert_history.storage.sqlite.archive import SqliteArchivable
@@ -13,8 +13,8 @@ from alert_history.storage.sqlite.connection import Connections
 from alert_history.storage.sqlite.database import SqliteDatabase
 from alert_history.storage.sqlite.follow_ups import SqliteFollowUp
 from alert_history.storage.sqlite.history import SqliteHistory
-from alert_history.storage.sqlite.leasing import SqliteLeasing
 from alert_history.storage.sqlite.lifecycle import SqliteLifecycle
+from alert_history.storage.sqlite.outbox import SqliteOutbox
 from alert_history.storage.sqlite.past import SqlitePast
 from alert_history.storage.sqlite.reconciling import SqliteReconciling
 from alert_history.storage.sqlite.recorder import SqliteRecorder
@@ -29,6 +29,7 @@ def sqlite_store(database_url: str, *, router: Router | None = None, rules: Rule
     connections = Connections(path)
     log = StandingLog()
     database = SqliteDatabase(connections)
+    outbox = SqliteOutbox(connections)
     return Store(
         recorder=SqliteRecorder(connections, log, router=router, rules=rules),
         history=SqliteHistory(connections),
@@ -36,7 +37,8 @@ def sqlite_store(database_url: str, *, router: Router | None = None, rules: Rule
         standings=SqliteStandings(connections, log, router=router, rules=rules),
         reconciling=SqliteReconciling(connections, log, router=router, rules=rules),
         lifecycle=SqliteLifecycle(connections),
-        outbox=SharedOutbox(database, SqliteLeasing(connections)),
+        outbox=outbox,
+        delivery_log=SharedDeliveryLog(database, gate=outbox),
         archivable=SqliteArchivable(connections),
         classifications=SharedClassifications(database, follow_up=SqliteFollowUp(connections)),
         classification_history=SharedClassificationHistory(database, look=SqlitePast(connections)),

@@ -13,7 +13,7 @@ from starlette.requests import Request
 from alert_history.domain.delivery import State
 from alert_history.domain.permission import Permission
 from alert_history.engine.targets import HealthStatus, Readiness, Targets, TargetState
-from alert_history.ports import DeliveryFilter, Outbox, StoredDelivery
+from alert_history.ports import DeliveryFilter, DeliveryLog, StoredDelivery
 from alert_history.web.api.history import Limit
 from alert_history.web.http.operation import Operation
 
@@ -118,11 +118,11 @@ class ReplayAnswer(msgspec.Struct, frozen=True):
 
 
 class PublishingApi:
-    """The handlers, on the targets and the outbox."""
+    """The handlers, on the targets and the delivery log."""
 
-    def __init__(self, targets: Targets, outbox: Outbox) -> None:
+    def __init__(self, targets: Targets, log: DeliveryLog) -> None:
         self._targets = targets
-        self._outbox = outbox
+        self._log = log
 
     def operations(self) -> list[Operation]:
         """All operations of this API."""
@@ -229,7 +229,7 @@ class PublishingApi:
             limit=asked.limit,
             cursor=asked.cursor,
         )
-        page = await self._outbox.deliveries(wanted)
+        page = await self._log.deliveries(wanted)
         return DeliveriesAnswer(page.deliveries, asked.limit, page.next_cursor)
 
     async def replay(self, _: Request, asked: DeliveryParameters) -> ReplayAnswer:

@@ -1,4 +1,4 @@
-"""PostgreSQL: leases. One replica at a time leases the deliveries of a target, in one statement.
+"""PostgreSQL: the outbox with its leases. One replica at a time leases the deliveries of a target, in one statement.
 
 For each alert the statement leases the newest due delivery and supersedes the older deliveries, due or not. A newer
 delivery that quiet hours hold stays. While a delivery is under way, the next one of its alert waits. The advisory lock
@@ -145,8 +145,8 @@ _HOLD_TARGET = select(
 """Waits for the lock of a target, where `_TRY_TARGET` gives up."""
 
 
-class PostgresLeasing:
-    """See `shared.outbox.Leasing`."""
+class PostgresOutbox:
+    """See `ports.Outbox`; also the gate that a replay of the delivery log holds."""
 
     def __init__(self, connections: Connections) -> None:
         self._connections = connections
@@ -187,7 +187,7 @@ class PostgresLeasing:
                     await connection.execute(_POSTPONE, *zip(*waiting, strict=True))
 
     async def hold(self, session: Session, targets: Sequence[str]) -> None:
-        """See `shared.outbox.Leasing.hold`."""
+        """See `shared.delivery_log.LeaseGate.hold`."""
         for target in targets:
             await session.fetch(_HOLD_TARGET, target=target)
 

@@ -1,4 +1,4 @@
-"""SQLite: leases, with the same promises as on PostgreSQL; one writer makes the promises easy to keep."""
+"""SQLite: the outbox and its leases, with the promises of PostgreSQL; one writer makes the promises easy to keep."""
 
 import sqlite3
 from collections.abc import Sequence
@@ -48,8 +48,8 @@ _LEASED = """SELECT q.*, a.began_at, a.labels, a.annotations, a.ends_at, a.confi
 _read = msgspec.json.decode
 
 
-class SqliteLeasing:
-    """See `shared.outbox.Leasing`."""
+class SqliteOutbox:
+    """See `ports.Outbox`; also the gate that a replay of the delivery log holds."""
 
     def __init__(self, connections: Connections) -> None:
         self._connections = connections
@@ -69,7 +69,7 @@ class SqliteLeasing:
         await self._connections.write(_settle, settlements)
 
     async def hold(self, session: Session, targets: Sequence[str]) -> None:
-        """See `shared.outbox.Leasing.hold`. Does nothing: the only writer runs this transaction, and no lease."""
+        """See `delivery_log.LeaseGate.hold`. Does nothing: the one writer runs this transaction, and no lease."""
 
 
 def _has_work(connection: sqlite3.Connection, target: str, now: datetime) -> bool:

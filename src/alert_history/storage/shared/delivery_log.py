@@ -1,10 +1,10 @@
-"""The outbox: deliveries that wait, what became of deliveries, and dead letters that are tried again.
+"""The delivery log: deliveries that wait, what became of deliveries, and dead letters that are tried again.
 
-Each database leases and settles deliveries its own way: see `postgres.leasing` and `sqlite.leasing`.
+Each database leases and settles deliveries its own way: see `postgres.outbox` and `sqlite.outbox`.
 """
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import lru_cache
 from typing import Any, Protocol
 
@@ -29,7 +29,6 @@ from sqlalchemy import (
     union_all,
 )
 
-from alert_history.domain.delivery import Leased, Settlement
 from alert_history.errors import NotFound
 from alert_history.ports import DeliveryFilter, DeliveryPage, QueueDepth
 from alert_history.storage.shared.rows import delivery_of
@@ -53,46 +52,31 @@ _CONDITIONS = {
 """The condition of each field of `DeliveryFilter`."""
 
 
-class Leasing(Protocol):
-    """The part of `ports.Outbox` that is different on each database."""
-
-    async def lease(self, target: str, *, now: datetime, limit: int, lease_for: timedelta) -> tuple[list[Leased], int]:
-        """See `ports.Outbox.lease`."""
-        ...
-
-    async def reserve(self, target: str, *, every: timedelta, burst: int, within: timedelta) -> timedelta | None:
-        """See `ports.Outbox.reserve`."""
-        ...
-
-    async def settle(self, settlements: Sequence[tuple[Leased, Settlement]]) -> None:
-        """See `ports.Outbox.settle`."""
-        ...
+class LeaseGate(Protocol):
+    """The door through which all leases of a target go, on each database another."""
 
     async def hold(self, session: Session, targets: Sequence[str]) -> None:
         """Keep all replicas from leasing for these targets, sorted, until the transaction ends."""
         ...
 
 
-class SharedOutbox:
-    """See `ports.Outbox`."""
+class SharedDeliveryLog:
+    """See `ports.DeliveryLog`."""
 
-    def __init__(self, database: Database, leasing: Leasing) -> None:
+    def __init__(self, database: Database, *, gate: LeaseGate) -> None:
         self._database = database
-        self._leasing = leasing
-        self.lease = leasing.lease
-        self.reserve = leasing.reserve
-        self.settle = leasing.settle
+        self._gate = gate
 
     async def depth(self) -> dict[str, QueueDepth]:
-        """See `ports.Outbox.depth`."""
+        """See `ports.DeliveryLog.depth`."""
         return await self._database.read(_depth)
 
     async def dead(self) -> dict[str, int]:
-        """See `ports.Outbox.dead`."""
+        """See `ports.DeliveryLog.dead`."""
         return await self._database.read(_dead)
 
     async def replay(self, *, now: datetime, delivery_id: str | None = None, target: str | None = None) -> int:
-        """See `ports.Outbox.replay`."""
+        """See `ports.DeliveryLog.replay`."""
         wanted = {
             name: value for name, value in (("delivery_id", delivery_id), ("target", target)) if value is not None
         }
@@ -105,13 +89,13 @@ class SharedOutbox:
         """Hold the targets first: so no replica leases a newer delivery while an older one returns to the queue."""
         statements = _replay_statements(frozenset(wanted))
         targets = await session.fetch(statements.targets, **wanted)
-        await self._leasing.hold(session, [row.target for row in targets])
+        await self._gate.hold(session, [row.target for row in targets])
         replayed = await session.execute(statements.to_queue, now=now, **wanted)
         await session.execute(statements.from_log, **wanted)
         return replayed
 
     async def deliveries(self, wanted: DeliveryFilter) -> DeliveryPage:
-        """See `ports.Outbox.deliveries`."""
+        """See `ports.DeliveryLog.deliveries`."""
         rows = await self._database.read(_deliveries, wanted)
         page = [delivery_of(row) for row in rows[: wanted.limit]]
         return DeliveryPage(page, page[-1].id if len(rows) > wanted.limit else None)
