@@ -1,47 +1,23 @@
 """The statements of the hot path on PostgreSQL. Each takes arrays, one element for each row, keys sorted."""
 
-ALERT_COLUMNS = {
-    "fingerprint": "text",
-    "starts_at": "timestamptz",
-    "timestamp": "timestamptz",
-    "alertname": "text",
-    "namespace": "text",
-    "severity": "text",
-    "status": "text",
-    "labels": "jsonb",
-    "annotations": "jsonb",
-    "ends_at": "timestamptz",
-    "expires_at": "timestamptz",
-    "last_received_at": "timestamptz",
-    "repeat_count": "int",
-    "event_count": "int",
-    "content_hash": "bigint",
-    "generator_url": "text",
-    "source": "text",
-    "receiver": "text",
-    "details": "jsonb",
-    "is_published": "bool",
-    "began_at": "timestamptz",
-    "ended_by": "text",
-    "confirmed_at": "timestamptz",
-    "unconfirmed": "text",
-    "claim": "bigint",
-}
-STANDING_COLUMNS = {
-    "fingerprint": "text",
-    "standing": "text",
-    "closed_at": "timestamptz",
-    "conflict_at": "timestamptz",
-}
-EVENT_COLUMNS = {
-    "fingerprint": "text",
-    "starts_at": "timestamptz",
-    "key": "bigint",
-    "kind": "text",
-    "at": "timestamptz",
-    "receipt_id": "text",
-    "detail": "jsonb",
-}
+from sqlalchemy import Table
+from sqlalchemy.dialects import postgresql
+
+from alert_history.storage.shared import tables
+
+_DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]
+
+
+def _columns(table: Table, *, but: str = "") -> dict[str, str]:
+    """The columns of a table, in its order, each with its type here; without the column that `but` names."""
+    return {
+        column.name: column.type.compile(dialect=_DIALECT).lower() for column in table.columns if column.name != but
+    }
+
+
+ALERT_COLUMNS = _columns(tables.alerts, but="joined_into")
+STANDING_COLUMNS = _columns(tables.standings)
+EVENT_COLUMNS = {"fingerprint": "text", "starts_at": "timestamptz"} | _columns(tables.events)
 QUEUE_COLUMNS = (
     "id",
     "fingerprint",
@@ -56,42 +32,10 @@ QUEUE_COLUMNS = (
     "shape",
     "enrichment",
 )
-RECEIPT_COLUMNS = {
-    "id": "text",
-    "received_at": "timestamptz",
-    "path": "text",
-    "publish": "bool",
-    "source": "text",
-    "receiver": "text",
-    "group_key": "text",
-    "external_url": "text",
-    "received": "int",
-    "quarantined": "int",
-    "truncated_alerts": "int",
-    "details": "jsonb",
-    "body_sha256": "bytea",
-    "body_bytes": "int",
-}
-BODY_COLUMNS = {"received_on": "timestamptz", "sha256": "bytea", "body": "bytea"}
-QUARANTINE_COLUMNS = {
-    "id": "text",
-    "received_at": "timestamptz",
-    "receipt_id": "text",
-    "position": "int",
-    "reason": "text",
-    "source": "text",
-    "receiver": "text",
-    "raw": "bytea",
-}
-SILENCE_COLUMNS = {
-    "id": "text",
-    "matchers": "jsonb",
-    "starts_at": "timestamptz",
-    "ends_at": "timestamptz",
-    "updated_at": "timestamptz",
-    "created_by": "text",
-    "comment": "text",
-}
+RECEIPT_COLUMNS = _columns(tables.receipts)
+BODY_COLUMNS = _columns(tables.receipt_bodies)
+QUARANTINE_COLUMNS = _columns(tables.quarantine)
+SILENCE_COLUMNS = _columns(tables.silences)
 
 
 def _insert(table: str, columns: dict[str, str], end: str = "", *, first: int = 1) -> str:

@@ -2,7 +2,8 @@
 
 Both databases have the same tables and columns, with two differences. SQLite keeps times as integers (microseconds
 since 1970, UTC) and JSON as text. The key of its `alerts` and `events` is a number in the order of `timestamp`, so new
-rows always land on the same few pages.
+rows always land on the same few pages. Not here are the tables that one database alone has: `alert_terms` and
+`standings_new` of SQLite, `target_turns` of PostgreSQL.
 """
 
 from collections.abc import Callable
@@ -140,6 +141,47 @@ alerts = Table(
     Column("unconfirmed", Text),
     Column("claim", BigInteger),
     Column("joined_into", UtcTime),
+)
+
+standings = Table(
+    "standings",
+    metadata,
+    Column("fingerprint", Text, primary_key=True),
+    Column("standing", Text, nullable=False),
+    Column("closed_at", UtcTime),
+    Column("conflict_at", UtcTime),
+)
+"""On SQLite new standings wait in `standings_new`, which has these columns and a number: see `sqlite.standing_log`."""
+
+groups_seen = Table(
+    "groups_seen",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("last_at", UtcTime, nullable=False),
+    Column("seen", Text, nullable=False),
+)
+
+events = Table(
+    "events",
+    metadata,
+    Column("key", BigInteger, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("at", UtcTime, nullable=False),
+    Column("receipt_id", Text),
+    Column("detail", _JSON),
+)
+"""What both databases have. Before it PostgreSQL has `fingerprint` and `starts_at`, SQLite `alert_id` instead."""
+
+silences = Table(
+    "silences",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("matchers", _JSON, nullable=False),
+    Column("starts_at", UtcTime, nullable=False),
+    Column("ends_at", UtcTime, nullable=False),
+    Column("updated_at", UtcTime, nullable=False),
+    Column("created_by", Text, nullable=False),
+    Column("comment", Text, nullable=False),
 )
 
 quarantine = Table(

@@ -32,9 +32,7 @@ def _insert(table: str, columns: Iterable[str], end: str = "") -> str:
     return f"INSERT INTO {table} ({', '.join(names)}) VALUES ({', '.join('?' * len(names))}) {end}"
 
 
-_EVENT_COLUMNS = ("alert_id", "key", "kind", "at", "receipt_id", "detail")
-_SILENCE_COLUMNS = ("id", "matchers", "starts_at", "ends_at", "updated_at", "created_by", "comment")
-
+_EVENT_COLUMNS = ("alert_id", *tables.events.c.keys())
 _ALERT_COLUMNS = [name for name in tables.alerts.c.keys() if name != "joined_into"]  # noqa: SIM118  # no dict
 INSERT_ALERT = _insert("alerts", ["id", *_ALERT_COLUMNS])
 INSERT_TERMS = "INSERT INTO alert_terms (rowid, terms) VALUES (?, ?)"
@@ -47,7 +45,7 @@ INSERT_BODY = _insert("receipt_bodies", tables.receipt_bodies.c.keys(), "ON CONF
 INSERT_QUARANTINE = _insert("quarantine", tables.quarantine.c.keys())
 UPSERT_SILENCE = _insert(
     "silences",
-    _SILENCE_COLUMNS,
+    tables.silences.c.keys(),
     """ON CONFLICT (id) DO UPDATE SET matchers = excluded.matchers, starts_at = excluded.starts_at,
     ends_at = excluded.ends_at, updated_at = excluded.updated_at, created_by = excluded.created_by,
     comment = excluded.comment WHERE silences.updated_at < excluded.updated_at""",
