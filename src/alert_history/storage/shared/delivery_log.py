@@ -91,7 +91,7 @@ class SharedDeliveryLog:
         targets = await session.fetch(statements.targets, **wanted)
         await self._gate.hold(session, [row.target for row in targets])
         replayed = await session.execute(statements.to_queue, now=now, **wanted)
-        await session.execute(statements.from_log, **wanted)
+        await session.execute(statements.from_settled, **wanted)
         return replayed
 
     async def deliveries(self, wanted: DeliveryFilter) -> DeliveryPage:
@@ -129,7 +129,7 @@ def _page(conditions: frozenset[str]) -> Select[Any]:
 
 
 class _Replay:
-    """The statements of a replay: find the targets, add deliveries to the queue, delete them from the log."""
+    """The statements of a replay: find the targets, add rows to `delivery_queue`, delete them from `deliveries`."""
 
     def __init__(self, wanted: frozenset[str]) -> None:
         columns = {"delivery_id": _D.id, "target": _D.target}
@@ -138,7 +138,7 @@ class _Replay:
         anew = select(*(_ANEW.get(column.name, column) for column in deliveries.c)).where(which, _is_newest())
         self.to_queue = insert(delivery_queue).from_select([column.name for column in deliveries.c], anew)
         is_queued = exists().where(_Q.id == _D.id, _Q.fingerprint == _D.fingerprint)
-        self.from_log = delete(deliveries).where(which, is_queued)
+        self.from_settled = delete(deliveries).where(which, is_queued)
 
 
 _replay_statements = lru_cache(maxsize=4)(_Replay)

@@ -273,8 +273,13 @@ def _delivery_columns() -> list[Column[Any]]:
 
 
 delivery_queue = Table("delivery_queue", metadata, *_delivery_columns())
+"""Deliveries that wait or are leased, and no others, so that a lease costs the same however many were delivered."""
 
 deliveries = Table("deliveries", metadata, *_delivery_columns())
+"""Settled deliveries, which came from `delivery_queue`: delivered, superseded or dead. PostgreSQL parts them by week.
+
+Lists of deliveries read both tables; a replay moves a dead delivery back.
+"""
 
 alert_texts = tuple(type_coerce(alerts.c[name], Json(dict[str, str])).label(name) for name in ("labels", "annotations"))
 """The labels and annotations of an alert, as maps of text in the rows of a statement."""

@@ -122,7 +122,7 @@ def _next_of(
 def _move(
     connection: sqlite3.Connection, delivery_id: str, *, state: str, now: datetime, external_id: str | None = None
 ) -> None:
-    """Move a delivery from the queue to the log."""
+    """Move a delivery from `delivery_queue` to `deliveries`."""
     connection.execute(
         "UPDATE delivery_queue SET state = ?, settled_at = ?, lease_until = NULL, "
         "external_id = coalesce(?, external_id) WHERE id = ?",
