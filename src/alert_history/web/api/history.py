@@ -27,6 +27,7 @@ from alert_history.ports import (
     StoredAlert,
 )
 from alert_history.web.http.operation import Operation
+from alert_history.web.http.parameters import Limit
 
 _TAG = "History"
 _SORTS = (
@@ -38,8 +39,6 @@ _QUERY = (
     "Words are looked for in the values of labels and annotations."
 )
 _TIME = "RFC 3339, unix seconds, or relative to now: `-24h`"
-
-Limit = Annotated[int, Meta(ge=1, le=1000)]
 
 
 class SearchParameters(msgspec.Struct, frozen=True):

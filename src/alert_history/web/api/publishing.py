@@ -14,8 +14,8 @@ from alert_history.domain.delivery import State
 from alert_history.domain.permission import Permission
 from alert_history.engine.targets import HealthStatus, Readiness, Targets, TargetState
 from alert_history.ports import DeliveryFilter, DeliveryLog, StoredDelivery
-from alert_history.web.api.history import Limit
 from alert_history.web.http.operation import Operation
+from alert_history.web.http.parameters import Limit
 
 _TAG = "Publishing"
 

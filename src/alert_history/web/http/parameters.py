@@ -4,13 +4,17 @@ msgspec reads them; a fault names the parameter or field, in words for whoever c
 """
 
 import asyncio
-from typing import TypeVar, get_args, get_type_hints
+from typing import Annotated, TypeVar, get_args, get_type_hints
 
 import msgspec
+from msgspec import Meta
 from starlette.requests import Request
 
 from alert_history import errors
 from alert_history.web.http.slow_body import READ_SECONDS, slow_body
+
+Limit = Annotated[int, Meta(ge=1, le=1000)]
+"""The most entries of one page, as a parameter of each list."""
 
 T = TypeVar("T", bound=msgspec.Struct)
 
