@@ -175,6 +175,9 @@ class EnrichmentApi:
 
     def operations(self) -> list[Operation]:
         """All operations of this API."""
+        return [*self._mode_operations(), *self._figure_operations(), *self._classification_operations()]
+
+    def _mode_operations(self) -> list[Operation]:
         return [
             Operation(
                 path="/enrichment/mode",
@@ -197,6 +200,10 @@ class EnrichmentApi:
                 failures=(400, 413, 422, 503),
                 description="For all replicas within two seconds; kept in the database and in the audit.",
             ),
+        ]
+
+    def _figure_operations(self) -> list[Operation]:
+        return [
             Operation(
                 path="/classification/stats",
                 summary="What was classified",
@@ -217,6 +224,10 @@ class EnrichmentApi:
                 needs=Permission.READ,
                 description="The model behind the proxy, the rules, which need no network, and what the proxy offers.",
             ),
+        ]
+
+    def _classification_operations(self) -> list[Operation]:
+        return [
             Operation(
                 method="POST",
                 path="/classification/classify",
