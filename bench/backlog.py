@@ -11,9 +11,9 @@ from alert_history.domain.alert import Alert
 from alert_history.domain.delivery import Attempt, Routing, Settlement
 from alert_history.domain.occurrence import Event
 from alert_history.domain.receipt import Receipt
+from alert_history.ids import new_id
 from alert_history.sources import decode_webhook
 from alert_history.storage import open_store
-from alert_history.storage.shared.ids import new_id
 from bench.databases import Database, migrate
 from bench.notifications import Notifications
 

@@ -24,7 +24,7 @@ from alert_history.engine.enrich import Enrichment, EnrichmentPolicy
 from alert_history.engine.gauges import PublishingGauges
 from alert_history.engine.history import Tracing
 from alert_history.engine.ingest import Ingest
-from alert_history.engine.intake import Intake, new_id
+from alert_history.engine.intake import Intake
 from alert_history.engine.lapse import Groups, Lapsing
 from alert_history.engine.modes import Modes
 from alert_history.engine.notifying import Router
@@ -42,6 +42,7 @@ from alert_history.engine.upkeep import Retention
 from alert_history.engine.watchdog import Watchdog
 from alert_history.engine.witnesses import KnownWitnesses
 from alert_history.enrichers import make_allowance, make_enricher
+from alert_history.ids import new_id
 from alert_history.ports import Discovery, RoutesSource, Store, Target
 from alert_history.service import Enriching, Metrics, Publishing, Recording, Rooms, Service
 from alert_history.signals.redis import RedisSignals

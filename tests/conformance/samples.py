@@ -21,8 +21,8 @@ from alert_history.domain.alert import (
 from alert_history.domain.microseconds import to_us
 from alert_history.domain.occurrence import occurrence_id
 from alert_history.domain.receipt import Receipt
+from alert_history.ids import new_id
 from alert_history.ports import HistoryFilter, PageRequest, Store, StoredAlert
-from alert_history.storage.shared.ids import new_id
 
 NOW = datetime(2026, 3, 4, 12, 0, tzinfo=UTC)
 """When the tests' stores were prepared: a Wednesday."""

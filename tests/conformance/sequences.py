@@ -10,7 +10,7 @@ import msgspec
 from alert_history.domain.alert import fingerprint
 from alert_history.domain.receipt import Receipt
 from alert_history.engine.intake import WAYS_IN
-from alert_history.storage.shared.ids import new_id
+from alert_history.ids import new_id
 
 FOLDER = Path(__file__).parents[1] / "data" / "sequences"
 NAMES = sorted((path.stem for path in FOLDER.glob("*.jsonl")), key=lambda name: int(name.partition("-")[0]))

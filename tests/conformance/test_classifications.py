@@ -12,9 +12,9 @@ from alert_history.domain.classification import Classification, ClassifiedBy, Us
 from alert_history.domain.delivery import Attempt, Awaited, Leased, Routing, Settlement
 from alert_history.domain.occurrence import Event
 from alert_history.domain.severity import Severity
+from alert_history.ids import new_id
 from alert_history.ports import Accuracy, DeliveryFilter, KeptVerdict, Spent, Store
 from alert_history.storage import open_store
-from alert_history.storage.shared.ids import new_id
 from tests.conformance.conftest import OpenReplica
 from tests.conformance.samples import MINUTE, NOW, SECOND, alert, id_of, receipt
 

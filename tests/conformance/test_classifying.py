@@ -10,8 +10,8 @@ import pytest
 from alert_history.domain.classification import Case, Verdict, shape_of
 from alert_history.engine.classify import Classifying, Correction
 from alert_history.errors import NotFound, Rejected
+from alert_history.ids import new_id
 from alert_history.ports import KeptVerdict
-from alert_history.storage.shared.ids import new_id
 from tests.conformance.samples import MINUTE, NOW, SECOND, alert
 from tests.conformance.test_enrichment import Replica, running, verdict
 

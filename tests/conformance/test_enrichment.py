@@ -20,9 +20,9 @@ from alert_history.engine.modes import Modes
 from alert_history.engine.storms import WINDOW
 from alert_history.engine.switchboard import Classified, ModeSwitched, ModeTakenUp, Switchboard
 from alert_history.errors import Rejected, Retryable, StorageUnavailable
+from alert_history.ids import new_id
 from alert_history.ports import Spent, Store
 from alert_history.storage import open_store
-from alert_history.storage.shared.ids import new_id
 from tests.conformance.samples import MINUTE, NOW, SECOND, alert, receipt
 
 POLICY = EnrichmentPolicy(deadline=10 * SECOND, call_timeout=30 * SECOND, serves_for=timedelta(days=1))

@@ -10,8 +10,8 @@ from alert_history.domain.alert import Alert, Refused
 from alert_history.domain.classification import Classification, ClassifiedBy, Usage, Verdict
 from alert_history.engine.upkeep import Retention, forget_classifications
 from alert_history.errors import NotFound
+from alert_history.ids import new_id
 from alert_history.ports import KeptVerdict, Store
-from alert_history.storage.shared.ids import new_id
 from tests.conformance import raw
 from tests.conformance.conftest import OpenReplica
 from tests.conformance.samples import DAY, MINUTE, NOW, SECOND, alert, everything, id_of, kinds, note, receipt

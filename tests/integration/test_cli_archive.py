@@ -23,8 +23,8 @@ import pytest
 from alert_history.domain.alert import Alert, AlertGroup, fingerprint
 from alert_history.domain.receipt import Receipt
 from alert_history.engine.archive import CHUNK_ROWS
+from alert_history.ids import new_id
 from alert_history.storage import open_store
-from alert_history.storage.shared.ids import new_id
 from tests import servers
 from tests.commands import command, environment, lines, run
 from tests.processes import free_port, wait_until

@@ -21,8 +21,8 @@ import pytest
 from alert_history.domain.alert import Alert, AlertGroup, fingerprint
 from alert_history.domain.receipt import Receipt
 from alert_history.domain.speaker import grafana_scope
+from alert_history.ids import new_id
 from alert_history.storage import open_store
-from alert_history.storage.shared.ids import new_id
 from tests.commands import TIMEOUT_SECONDS, command, environment, lines, run
 
 NOW = datetime(2026, 3, 4, 12, 0, tzinfo=UTC)

@@ -4,7 +4,6 @@ Holds the ways in, each with its decoder, and what a receipt needs beside the by
 in alike. Must not know HTTP, and must not store or send anything: `ingest` commits the receipts.
 """
 
-import os
 from collections.abc import Callable
 from datetime import datetime
 from hashlib import sha256
@@ -13,7 +12,8 @@ from typing import NamedTuple
 import msgspec
 
 from alert_history.domain.alert import AlertGroup
-from alert_history.domain.receipt import RANDOM_ID_BYTES, Receipt, time_ordered_id
+from alert_history.domain.receipt import Receipt
+from alert_history.ids import new_id
 from alert_history.sources import decode_prometheus, decode_webhook
 
 ALERTMANAGER_PATH = "/api/v2/alerts"
@@ -68,8 +68,3 @@ class Intake:
         receipt = Receipt(receipt_id, received_at, path, way_in.publishes, group, content, digest, client, scope)
         interval_us = self._interval_of(receipt)
         return receipt if interval_us is None else msgspec.structs.replace(receipt, group_interval_us=interval_us)
-
-
-def new_id(time: datetime) -> str:
-    """A new id that sorts by that time: of a receipt, or of a request whose caller gave none."""
-    return time_ordered_id(time, randomness=os.urandom(RANDOM_ID_BYTES))

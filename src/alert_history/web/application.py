@@ -15,8 +15,8 @@ from starlette.responses import Response
 from starlette.routing import Match, Route
 
 from alert_history import __version__
-from alert_history.engine.intake import new_id
 from alert_history.errors import AlertHistoryError
+from alert_history.ids import new_id
 from alert_history.web.http.operation import Operation, json_response, openapi
 from alert_history.web.http.permission import permissions
 from alert_history.web.http.problem import CONTENT_TYPE, Problem, problem, problem_of, retry_after

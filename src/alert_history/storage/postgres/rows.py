@@ -10,10 +10,10 @@ from alert_history.domain.microseconds import from_us, to_us
 from alert_history.domain.notifying import Enqueued
 from alert_history.domain.occurrence import ENDINGS, Event, Key, Occurrence, Sighting
 from alert_history.domain.standing import Standing, closed_us
+from alert_history.ids import new_id
 from alert_history.storage.postgres import statements as sql
 from alert_history.storage.postgres.dialer import Connection
 from alert_history.storage.shared import rows as rows_of
-from alert_history.storage.shared.ids import new_id
 from alert_history.storage.shared.json_text import json_or_none
 from alert_history.storage.shared.standing_text import standing_json
 

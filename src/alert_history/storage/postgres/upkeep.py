@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 import asyncpg
 import msgspec
 
+from alert_history.ids import lowest_uuid7
 from alert_history.storage.postgres.connection import Connections, storage_errors
 from alert_history.storage.postgres.dialer import Connection
-from alert_history.storage.shared.ids import lowest_uuid7
 
 _DAY = timedelta(days=1)
 _WEEK = timedelta(days=7)

@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import insert
 
-from alert_history.storage.shared.ids import new_id
+from alert_history.ids import new_id
 from alert_history.storage.shared.session import Database, Session
 from alert_history.storage.shared.tables import audit
 

@@ -23,9 +23,9 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import insert
 
 from alert_history.domain.notifying import AWAITED
+from alert_history.ids import lowest_uuid7
 from alert_history.ports import KeptVerdict, Unanswered
 from alert_history.storage.shared.elements import given, is_among
-from alert_history.storage.shared.ids import lowest_uuid7
 from alert_history.storage.shared.rows import classification_row, unanswered_of, verdict_of
 from alert_history.storage.shared.session import Database, Session
 from alert_history.storage.shared.tables import (

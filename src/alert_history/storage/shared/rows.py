@@ -22,8 +22,8 @@ from alert_history.domain.occurrence import ENDINGS, Occurrence, Sighting, numbe
 from alert_history.domain.receipt import Outcome, Receipt
 from alert_history.domain.speaker import split_scope
 from alert_history.domain.target import Outgoing
+from alert_history.ids import new_id
 from alert_history.ports import KeptVerdict, QuarantinedAlert, StoredAlert, StoredDelivery, StoredEvent, Unanswered
-from alert_history.storage.shared.ids import new_id
 from alert_history.storage.shared.json_text import encode_json, json_or_none
 from alert_history.storage.shared.reads import confirmed_of, ended_by_of, state_of
 from alert_history.storage.shared.session import Row

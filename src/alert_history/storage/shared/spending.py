@@ -6,8 +6,8 @@ from typing import Any
 from sqlalchemy import BigInteger, bindparam, cast, func, insert, select, union_all
 
 from alert_history.domain.classification import Usage
+from alert_history.ids import lowest_uuid7, new_id
 from alert_history.ports import Spent
-from alert_history.storage.shared.ids import lowest_uuid7, new_id
 from alert_history.storage.shared.session import Database, Session
 from alert_history.storage.shared.tables import classifications, unusable_answers
 

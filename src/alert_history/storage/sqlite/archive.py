@@ -14,7 +14,7 @@ import msgspec
 from alert_history.domain.archive import ALERTS, BODIES, EVENTS, Entry, Kind, Row, Shape
 from alert_history.domain.microseconds import from_us, to_us
 from alert_history.errors import Busy, QueryTimeout
-from alert_history.storage.shared.ids import lowest_uuid7
+from alert_history.ids import lowest_uuid7
 from alert_history.storage.shared.json_text import encode_json
 from alert_history.storage.sqlite import rows as sql
 from alert_history.storage.sqlite.connection import Connections

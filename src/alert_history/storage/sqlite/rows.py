@@ -17,8 +17,8 @@ from alert_history.domain.notifying import Enqueued
 from alert_history.domain.occurrence import Event, Occurrence, Sighting
 from alert_history.domain.speaker import SCOPE_MARK, split_scope
 from alert_history.domain.standing import Standing, closed_us
+from alert_history.ids import new_id
 from alert_history.storage.shared import rows, tables
-from alert_history.storage.shared.ids import new_id
 from alert_history.storage.shared.json_text import json_or_none
 from alert_history.storage.shared.standing_text import standing_json
 

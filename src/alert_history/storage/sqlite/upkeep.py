@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from alert_history.domain.microseconds import to_us
-from alert_history.storage.shared.ids import lowest_uuid7
+from alert_history.ids import lowest_uuid7
 from alert_history.storage.sqlite import rows as sql
 from alert_history.storage.sqlite.connection import Connections
 from alert_history.storage.sqlite.standing_log import StandingLog

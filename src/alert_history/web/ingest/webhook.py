@@ -19,7 +19,8 @@ from alert_history import errors
 from alert_history.domain.alert import AlertGroup
 from alert_history.domain.receipt import Outcome
 from alert_history.engine.ingest import Ingest
-from alert_history.engine.intake import ALERTMANAGER_PATH, Intake, new_id
+from alert_history.engine.intake import ALERTMANAGER_PATH, Intake
+from alert_history.ids import new_id
 from alert_history.ports import Clock
 from alert_history.web.http.client import Network, client_address, scope_of
 from alert_history.web.http.problem import CONTENT_TYPE, Problem, problem, problem_of, retry_after

@@ -1,4 +1,4 @@
-"""Ids that sort by time: a new id, and the lowest id of a time."""
+"""Ids that sort by time: a new id of a request, a row or a process, and the lowest id of a time."""
 
 import os
 from datetime import datetime
