@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 from alert_history.domain.alert import Alert, Silence, fingerprint
 from alert_history.domain.poll import AlertmanagerPoll, ClusterPeer, PolledAlert, PolledRuleAlert, PrometheusPoll
 from alert_history.domain.standing import Witnesses
-from alert_history.engine.asking import Round
 from alert_history.engine.listing import alertmanager_listing, prometheus_listings
+from alert_history.engine.origins import Round
 
 LONG_AGO = timedelta(days=9)
 EXTERNAL_URL = "http://prometheus-0:9090"

@@ -16,9 +16,8 @@ from alert_history.domain.claim import MINUTE_US, SECOND_US
 from alert_history.domain.standing import Rules
 from alert_history.domain.target import TargetSpec
 from alert_history.engine.arrivals import Arrivals
-from alert_history.engine.awaiting import AwaitedTargets
+from alert_history.engine.awaited_targets import AwaitedTargets
 from alert_history.engine.breaker import Breaker
-from alert_history.engine.calling import Calls
 from alert_history.engine.classify import Classifying
 from alert_history.engine.enrich import Enrichment, EnrichmentPolicy
 from alert_history.engine.gauges import PublishingGauges
@@ -27,10 +26,11 @@ from alert_history.engine.ingest import Ingest
 from alert_history.engine.intake import Intake
 from alert_history.engine.lapse import Groups, Lapsing
 from alert_history.engine.modes import Modes
-from alert_history.engine.notifying import Router
-from alert_history.engine.opening import Opening
 from alert_history.engine.publish import Publisher
 from alert_history.engine.questions import EnrichmentObserver
+from alert_history.engine.replica_calls import Calls
+from alert_history.engine.router import Router
+from alert_history.engine.store_opening import Opening
 from alert_history.engine.switchboard import Listeners, Switchboard, connect
 from alert_history.engine.targets import Targets
 from alert_history.engine.telemetry.commits import CommitMetrics
@@ -330,7 +330,7 @@ def make_reconcile(settings: Settings, store: Store, *, observer: "ReconcileObse
     """The job that compares history with what fires; None where there is no origin. Imported when needed."""
     if settings.alertmanager_urls is None and settings.prometheus_urls is None:
         return None
-    from alert_history.engine.asking import Asking, Origins
+    from alert_history.engine.origins import Asking, Origins
     from alert_history.engine.reconcile import Comparing, Reconcile
 
     origins = Origins.read(revealed(settings.alertmanager_urls), revealed(settings.prometheus_urls))

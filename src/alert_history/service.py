@@ -17,8 +17,7 @@ from alert_history.config import Settings
 from alert_history.demo.replay import incident
 from alert_history.domain.routes import Routes
 from alert_history.engine.arrivals import Arrivals
-from alert_history.engine.awaiting import AwaitedTargets
-from alert_history.engine.calling import Calls
+from alert_history.engine.awaited_targets import AwaitedTargets
 from alert_history.engine.classify import Classifying
 from alert_history.engine.demonstration import Demonstration
 from alert_history.engine.enrich import Enrichment
@@ -27,9 +26,10 @@ from alert_history.engine.ingest import Ingest
 from alert_history.engine.intake import Intake
 from alert_history.engine.lapse import Groups, Lapsing
 from alert_history.engine.modes import Modes
-from alert_history.engine.notifying import Router
-from alert_history.engine.opening import Opening
 from alert_history.engine.publish import Publisher
+from alert_history.engine.replica_calls import Calls
+from alert_history.engine.router import Router
+from alert_history.engine.store_opening import Opening
 from alert_history.engine.switchboard import RoutesChanged, Switchboard, WordHeard
 from alert_history.engine.telemetry.commits import CommitMetrics
 from alert_history.engine.telemetry.enrichment import EnrichmentMetrics

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from alert_history.domain.alert import Alert, Status, fingerprint
-from alert_history.domain.matching import Matcher, Operator, Query, parse_query
+from alert_history.domain.query import Matcher, Operator, Query, parse_query
 from alert_history.errors import InvalidQuery, NotFound
 from alert_history.ports import HistoryFilter, PageRequest, Store, StoredAlert
 from alert_history.storage.postgres import history as postgres_history

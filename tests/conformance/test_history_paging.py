@@ -7,7 +7,7 @@ import random
 
 import pytest
 
-from alert_history.domain.matching import parse_query
+from alert_history.domain.query import parse_query
 from alert_history.errors import InvalidQuery
 from alert_history.ports import HistoryFilter, PageRequest, Store
 from alert_history.storage.postgres import history as postgres_history

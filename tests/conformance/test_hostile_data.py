@@ -7,7 +7,7 @@ import pytest
 from msgspec.structs import replace
 
 from alert_history.domain.alert import Alert, Refused
-from alert_history.domain.matching import Matcher, Query, parse_query
+from alert_history.domain.query import Matcher, Query, parse_query
 from alert_history.errors import InvalidQuery, NotFound, UnstorableReceipt
 from alert_history.ports import HistoryFilter, PageRequest, Store
 from tests.conformance import raw

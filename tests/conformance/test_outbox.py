@@ -9,9 +9,9 @@ import pytest
 
 from alert_history.domain.alert import Alert, Source, Status
 from alert_history.domain.delivery import Attempt, Leased, Routing, Settlement
-from alert_history.domain.matching import parse_query
 from alert_history.domain.notifying import news_of, route
 from alert_history.domain.occurrence import Event
+from alert_history.domain.query import parse_query
 from alert_history.domain.quiet_hours import QuietHours
 from alert_history.domain.routes import Destination, Route, Routes
 from alert_history.domain.target import TargetSpec

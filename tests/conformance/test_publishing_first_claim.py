@@ -18,9 +18,9 @@ from hypothesis import strategies as st
 
 from alert_history.domain.alert import Alert
 from alert_history.domain.delivery import Attempt, Leased, Routing, Settlement
-from alert_history.domain.matching import parse_query
 from alert_history.domain.notifying import news_of, route
 from alert_history.domain.occurrence import Event
+from alert_history.domain.query import parse_query
 from alert_history.domain.receipt import Receipt
 from alert_history.domain.target import TargetSpec
 from alert_history.errors import StorageUnavailable

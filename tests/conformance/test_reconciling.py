@@ -15,7 +15,7 @@ from alert_history.domain.poll import AlertmanagerPoll, PolledAlert
 from alert_history.domain.receipt import Receipt
 from alert_history.domain.standing import DEFAULT_RULES
 from alert_history.domain.target import TargetSpec
-from alert_history.engine.asking import Round
+from alert_history.engine.origins import Round
 from alert_history.engine.reconcile import Comparing, Report
 from alert_history.engine.witnesses import KnownWitnesses
 from alert_history.ports import HistoryFilter, Store

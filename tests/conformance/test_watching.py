@@ -11,8 +11,8 @@ from alert_history.domain.delivery import Routing
 from alert_history.domain.target import Message, Sent, TargetSpec
 from alert_history.engine import gauges
 from alert_history.engine.gauges import PublishingGauges, follow_checks, is_paused
-from alert_history.engine.notifying import Router
 from alert_history.engine.publish import Publisher
+from alert_history.engine.router import Router
 from alert_history.engine.switchboard import Switchboard
 from alert_history.engine.watchdog import Watchdog
 from alert_history.engine.worker import TargetHealth

@@ -12,8 +12,8 @@ from alert_history.domain.occurrence import Occurrence
 from alert_history.domain.receipt import Outcome, Receipt
 from alert_history.domain.reconciling import Answer, Listed
 from alert_history.domain.standing import Rules, Standing, Witnesses
-from alert_history.engine.asking import Round
 from alert_history.engine.listing import alertmanager_listing, prometheus_listings
+from alert_history.engine.origins import Round
 from alert_history.ports import Conflict
 from tests.senders.asking import Answered, Asking
 from tests.senders.network import moment

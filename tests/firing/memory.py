@@ -21,8 +21,8 @@ from alert_history.domain.occurrence import Event, Occurrence, Sighting
 from alert_history.domain.receipt import Receipt
 from alert_history.domain.sightings import by_fingerprint, is_same_word
 from alert_history.domain.standing import DEFAULT_RULES, Rules, Standing, Witnesses
-from alert_history.engine.asking import Round
 from alert_history.engine.lapse import Groups
+from alert_history.engine.origins import Round
 from alert_history.engine.reconcile import Comparing
 from alert_history.engine.witnesses import learn
 from alert_history.ports import Left, Router

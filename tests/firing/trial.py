@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from alert_history.domain.microseconds import to_us
 from alert_history.domain.notifying import Enqueued
 from alert_history.domain.speaker import scoped, split_scope
-from alert_history.engine.asking import Round
+from alert_history.engine.origins import Round
 from tests.firing.judge import Answer, Around, Became, Sign, Telling, Verdict, restarts_of, second, second_of, signs_of
 from tests.firing.memory import Memory
 from tests.pager import route_all

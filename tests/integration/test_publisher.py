@@ -13,8 +13,8 @@ from alert_history.domain.delivery import Leased
 from alert_history.domain.routes import Destination, Route
 from alert_history.domain.target import Message, Sent, TargetSpec
 from alert_history.engine import worker
-from alert_history.engine.notifying import Router
 from alert_history.engine.publish import Publisher
+from alert_history.engine.router import Router
 from alert_history.engine.switchboard import AttemptEnded, Switchboard
 from alert_history.errors import Rejected, Retryable
 from alert_history.ports import DeliveryFilter, Outbox, Store

@@ -15,7 +15,7 @@ from alert_history.domain.poll import (
     PrometheusPoll,
     merged,
 )
-from alert_history.engine.asking import Origins
+from alert_history.engine.origins import Origins
 from tests.senders.alertmanager import Cluster, Peer, Silencing
 from tests.senders.network import Network, moment
 from tests.senders.prometheus import Prometheus

@@ -5,7 +5,7 @@ from functools import partial
 
 import msgspec
 
-from alert_history.engine.asking import Origins
+from alert_history.engine.origins import Origins
 from tests.senders.alertmanager import Cluster, Receiver, Silencing, Sinks, Timing
 from tests.senders.asking import Answered, Askable, Asking
 from tests.senders.network import Arrival, Network, Trouble

@@ -21,7 +21,7 @@ from bench.plan import Plan
 from bench.report import Limit, Measured, at_least, at_most
 from bench.targets import fast_target
 
-from alert_history.domain.matching import parse_query
+from alert_history.domain.query import parse_query
 from alert_history.ports import HistoryFilter, PageRequest
 from alert_history.sources import decode_webhook
 from alert_history.storage import open_store

@@ -13,8 +13,8 @@ from alert_history.domain.origin import Origin, Server
 from alert_history.domain.poll import PrometheusPoll
 from alert_history.domain.speaker import sender_id
 from alert_history.domain.standing import Muted, Witnesses
-from alert_history.engine.asking import Origins
 from alert_history.engine.listing import Listing, alertmanager_listing, api_sender, prometheus_listings
+from alert_history.engine.origins import Origins
 from alert_history.sources.annotation_limit import ANNOTATIONS_BYTES
 from tests.polls import EXTERNAL_URL, alertmanager_poll, polled, prometheus_poll, ruled
 

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from alert_history.domain.classification import Classification, ClassifiedBy
 from alert_history.domain.delivery import Leased, Routing
-from alert_history.domain.matching import parse_query
 from alert_history.domain.notifying import NO_TARGETS, News, reason_for, reason_to_withhold, regrouped, route
 from alert_history.domain.occurrence import EventKind
+from alert_history.domain.query import parse_query
 from alert_history.domain.quiet_hours import QuietHours
 from alert_history.domain.routes import Destination, Route
 from alert_history.domain.severity import Severity

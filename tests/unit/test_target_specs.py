@@ -9,7 +9,7 @@ from rich.pretty import pretty_repr
 
 from alert_history.discovery.downward import read_pairs
 from alert_history.discovery.specs import read_spec
-from alert_history.domain.matching import parse_query
+from alert_history.domain.query import parse_query
 from alert_history.domain.target import TargetSpec
 
 LABELS = {"alert-history.io/target": "true", "alert-history.io/format": "slack"}

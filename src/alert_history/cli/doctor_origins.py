@@ -7,7 +7,7 @@ from alert_history.cli.finding import Finding
 from alert_history.cli.store import faults_of, on_primary, using_store
 from alert_history.config import Settings
 from alert_history.domain.standing import Witnesses
-from alert_history.engine.asking import Asking, Origins, Round
+from alert_history.engine.origins import Asking, Origins, Round
 from alert_history.engine.witnesses import KnownWitnesses
 from alert_history.urls.secret import revealed
 

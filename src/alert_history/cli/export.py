@@ -17,7 +17,7 @@ from alert_history.cli.console import error_console
 from alert_history.cli.export_formats import FormatName, open_writer
 from alert_history.cli.store import require, using_store
 from alert_history.config import Settings, load_settings
-from alert_history.domain.matching import parse_query
+from alert_history.domain.query import parse_query
 from alert_history.domain.times import parse_time
 from alert_history.errors import AlertHistoryError, ConfigurationError
 from alert_history.ports import HistoryFilter, PageRequest, Store

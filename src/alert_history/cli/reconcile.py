@@ -15,7 +15,7 @@ from alert_history.cli.router import look_for_router
 from alert_history.cli.store import require, using_store
 from alert_history.config import Settings, load_settings
 from alert_history.domain.correcting import Correction
-from alert_history.engine.asking import Asking, Origins, Round
+from alert_history.engine.origins import Asking, Origins, Round
 from alert_history.engine.reconcile import Comparing, Report
 from alert_history.engine.witnesses import KnownWitnesses
 from alert_history.errors import ConfigurationError

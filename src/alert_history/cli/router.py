@@ -2,7 +2,7 @@
 
 from alert_history.bootstrap import find_targets, make_routes, reason_for_nobody
 from alert_history.config import Settings
-from alert_history.engine.notifying import Router
+from alert_history.engine.router import Router
 from alert_history.errors import Busy
 
 _LOOK_SECONDS = 10

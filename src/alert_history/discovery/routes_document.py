@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 
 import yaml
 
-from alert_history.domain.matching import Query, parse_query
+from alert_history.domain.query import Query, parse_query
 from alert_history.domain.quiet_hours import DAYS, MINUTES_A_DAY, QuietHours, end_of_quiet
 from alert_history.domain.routes import Destination, Route, Routes
 from alert_history.errors import ConfigurationError, InvalidQuery

@@ -12,7 +12,7 @@ from typing import NamedTuple, TypeVar
 
 from msgspec.structs import replace
 
-from alert_history.domain.matching import Query, parse_query
+from alert_history.domain.query import Query, parse_query
 from alert_history.domain.target import TargetSpec
 from alert_history.errors import InvalidQuery
 

@@ -3,7 +3,7 @@
 1. A step of an occurrence becomes an event. `audience_of` says whether the event may be news to a target.
    A firing is news once it came in by a way that publishes (`engine.intake.WAYS_IN`).
 2. The recorder asks `notify` about the events of a batch, inside the transaction that keeps them.
-3. `notify` asks the router about each event. The service's router is `engine.notifying.Router`: it knows the targets,
+3. `notify` asks the router about each event. The service's router is `engine.router.Router`: it knows the targets,
    the routes and the mode, and answers with `route` and `awaited` below; at once where settings notify no target, and
    not yet (StorageUnavailable) while the targets are looked for.
 4. A firing goes to the targets that `route` names. Quiet hours hold it or drop it.

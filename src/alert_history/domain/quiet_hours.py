@@ -11,8 +11,8 @@ from typing import Literal
 
 import msgspec
 
-from alert_history.domain.matching import Query
 from alert_history.domain.occurrence import ENDINGS, EventKind
+from alert_history.domain.query import Query
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 MINUTES_A_DAY = 24 * 60

@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 
 import msgspec
 
-from alert_history.domain.matching import Query
+from alert_history.domain.query import Query
 from alert_history.domain.quiet_hours import QuietHours
 from alert_history.domain.target import TargetSpec
 

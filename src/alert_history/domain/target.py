@@ -7,8 +7,8 @@ import msgspec
 
 from alert_history.domain.alert import Status
 from alert_history.domain.classification import Classification
-from alert_history.domain.matching import Query
 from alert_history.domain.occurrence import ENDED_BY, EventKind
+from alert_history.domain.query import Query
 from alert_history.domain.standing import EndedBy
 
 

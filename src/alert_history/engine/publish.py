@@ -11,7 +11,7 @@ import msgspec
 import structlog
 
 from alert_history.domain.target import TargetSpec
-from alert_history.engine.notifying import Router
+from alert_history.engine.router import Router
 from alert_history.engine.switchboard import Switchboard, TargetsTakenUp
 from alert_history.engine.turns import Turns
 from alert_history.engine.worker import TargetHealth, TargetWorker

@@ -19,9 +19,9 @@ from alert_history.domain.claim import MINUTE_US, SECOND_US
 from alert_history.domain.correcting import CORRECTION_KINDS, Correction, corrections
 from alert_history.domain.decision import Decision, with_peers
 from alert_history.domain.standing import Rules, Witnesses
-from alert_history.engine.asking import Asking, OriginState, Round, states_after
 from alert_history.engine.comparing import Answers, Comparison, Voice, voices
 from alert_history.engine.listing import Listing, api_sender
+from alert_history.engine.origins import Asking, OriginState, Round, states_after
 from alert_history.engine.upkeep import every
 from alert_history.ports import ClaimRecorder, Clock, Reconciling, Store
 

@@ -20,13 +20,13 @@ from alert_history.domain.target import Outgoing, TargetSpec
 
 if TYPE_CHECKING:
     from alert_history.engine.arrivals import Arrivals
-    from alert_history.engine.awaiting import AwaitedTargets
-    from alert_history.engine.calling import Calls
+    from alert_history.engine.awaited_targets import AwaitedTargets
     from alert_history.engine.enrich import Enrichment
     from alert_history.engine.lapse import Groups
     from alert_history.engine.modes import Modes
-    from alert_history.engine.notifying import Router
     from alert_history.engine.publish import Publisher
+    from alert_history.engine.replica_calls import Calls
+    from alert_history.engine.router import Router
     from alert_history.engine.telemetry.commits import CommitMetrics
     from alert_history.engine.telemetry.enrichment import EnrichmentMetrics
     from alert_history.engine.telemetry.publishing import PublishingMetrics

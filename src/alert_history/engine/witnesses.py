@@ -28,7 +28,7 @@ class KnownWitnesses:
         self._recorder.take_up_witnesses(learn(self._recorder.witnesses, receipt))
 
     async def open(self) -> None:
-        """See `engine.opening.Room`."""
+        """See `engine.store_opening.Room`."""
         await self.refresh()
 
     async def refresh(self, *, is_writing: bool = True) -> None:

@@ -6,8 +6,8 @@ from typing import Any, Literal, Protocol
 
 import msgspec
 
-from alert_history.domain.matching import Query
 from alert_history.domain.occurrence import EventKind
+from alert_history.domain.query import Query
 from alert_history.domain.standing import EndedBy
 
 

@@ -34,7 +34,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.dialects.postgresql import asyncpg as dialects
 
-from alert_history.domain.matching import Matcher, literal_alternatives, to_postgres_regex
+from alert_history.domain.query import Matcher, literal_alternatives, to_postgres_regex
 from alert_history.ports import HistoryFilter, PageRequest
 from alert_history.storage.postgres.dialer import Connection
 from alert_history.storage.shared import reads

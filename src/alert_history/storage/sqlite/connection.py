@@ -15,7 +15,7 @@ from typing import Concatenate, ParamSpec, TypeVar
 
 import msgspec
 
-from alert_history.domain.matching import Query
+from alert_history.domain.query import Query
 from alert_history.errors import QueryTimeout, StorageUnavailable, UnstorableReceipt
 
 READ_TIMEOUT_SECONDS = 5

@@ -27,9 +27,9 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import sqlite as dialects
 
-from alert_history.domain.matching import Query
 from alert_history.domain.microseconds import to_us
 from alert_history.domain.occurrence import split_occurrence_id
+from alert_history.domain.query import Query
 from alert_history.errors import NotFound
 from alert_history.ports import (
     HistoryFilter,

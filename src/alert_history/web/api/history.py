@@ -13,8 +13,8 @@ from msgspec import Meta
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from alert_history.domain.matching import parse_query
 from alert_history.domain.permission import Permission
+from alert_history.domain.query import parse_query
 from alert_history.domain.times import parse_time
 from alert_history.engine.history import Moved, Timeline, TracedAlert, Tracing
 from alert_history.errors import InvalidQuery

@@ -8,12 +8,12 @@ from msgspec import Meta
 from starlette.requests import Request
 
 from alert_history.domain.delivery import Routing
-from alert_history.domain.matching import parse_query
 from alert_history.domain.notifying import News, reason_for, route
 from alert_history.domain.permission import Permission
+from alert_history.domain.query import parse_query
 from alert_history.domain.routes import Route, Routes, everywhere, taking
 from alert_history.domain.times import parse_time
-from alert_history.engine.notifying import Router
+from alert_history.engine.router import Router
 from alert_history.errors import InvalidQuery
 from alert_history.ports import Clock, RoutesSource
 from alert_history.web.http.operation import Operation

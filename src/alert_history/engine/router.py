@@ -14,7 +14,7 @@ from alert_history.domain.occurrence import Event
 from alert_history.domain.routes import Routes
 from alert_history.domain.target import Outgoing, TargetSpec
 from alert_history.engine.arrivals import Arrivals
-from alert_history.engine.awaiting import AwaitedTargets
+from alert_history.engine.awaited_targets import AwaitedTargets
 from alert_history.errors import StorageUnavailable
 
 _COME_AGAIN_SECONDS = 1

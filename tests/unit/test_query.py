@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alert_history.domain.matching import (
+from alert_history.domain.query import (
     Matcher,
     Operator,
     Query,

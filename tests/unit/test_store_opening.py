@@ -9,8 +9,8 @@ from typing import cast
 import pytest
 
 from alert_history.domain.receipt import Outcome, Receipt
-from alert_history.engine import opening as engine
-from alert_history.engine.opening import Opening
+from alert_history.engine import store_opening as engine
+from alert_history.engine.store_opening import Opening
 from alert_history.errors import StorageUnavailable
 from alert_history.ports import Store
 

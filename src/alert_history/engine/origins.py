@@ -1,4 +1,4 @@
-"""Asking: all origins are asked at once, and which of them answered is remembered.
+"""The origins that are asked what fires: all at once, and which of them answered is remembered.
 
 Must not decide what an answer changes (that is `reconcile` and `domain.reconciling`).
 """

@@ -1,11 +1,11 @@
-"""What a replica calls out: nobody waits for it, and a word that waits is sent once. Holds `engine.calling`."""
+"""What a replica calls out: nobody waits for it, and a word that waits is sent once. Holds `engine.replica_calls`."""
 
 import asyncio
 from collections.abc import Callable
 
 import pytest
 
-from alert_history.engine.calling import Calls
+from alert_history.engine.replica_calls import Calls
 from alert_history.engine.switchboard import Word
 
 pytestmark = pytest.mark.timeout(20)
