@@ -36,7 +36,17 @@ def test_every_path_that_is_named_exists() -> None:
 
 @pytest.mark.parametrize(
     "what",
-    ["a migration", "a table or a query", "a metric", "a page", "an HTTP call", "a source", "a target", "a setting"],
+    [
+        "a migration",
+        "a table or a query",
+        "a column",
+        "a metric",
+        "a page",
+        "an HTTP call",
+        "a source",
+        "a target",
+        "a setting",
+    ],
 )
 def test_each_recipe_is_numbered_and_names_files_of_the_code(what: str) -> None:
     recipe = recipes()[what]
