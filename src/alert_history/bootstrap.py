@@ -286,16 +286,16 @@ def _history_api(store: Store) -> HistoryApi:
 
 
 def _publishing_api(service: Service) -> PublishingApi:
-    publishing, log = service.rooms.publishing, service.rooms.store.delivery_log
+    publishing, deliveries = service.rooms.publishing, service.rooms.store.delivery_log
     targets = Targets(
         publishing.publisher,
-        log,
+        deliveries,
         discovery=publishing.discovery,
         nobody=publishing.router.nobody,
         clock=utc_now,
         make_id=new_id,
     )
-    return PublishingApi(targets, log)
+    return PublishingApi(targets, deliveries)
 
 
 def _routing_api(service: Service) -> RoutingApi:

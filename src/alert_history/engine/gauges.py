@@ -50,10 +50,10 @@ class PublishingGauges:
     """Measures queues, dead letters and targets."""
 
     def __init__(
-        self, publisher: Publisher, log: DeliveryLog, *, observer: PublishingGaugeObserver, clock: Clock
+        self, publisher: Publisher, deliveries: DeliveryLog, *, observer: PublishingGaugeObserver, clock: Clock
     ) -> None:
         self._publisher = publisher
-        self._log = log
+        self._deliveries = deliveries
         self._observer = observer
         self._clock = clock
         self._shown: set[str] = set()
@@ -67,7 +67,7 @@ class PublishingGauges:
 
     async def measure_queues(self) -> None:
         """Once, as of now. Raises StorageUnavailable."""
-        depth = await self._log.depth()
+        depth = await self._deliveries.depth()
         now = self._clock()
         self._shown |= {spec.name for spec in self._publisher.specs} | depth.keys()
         for name in self._shown:
@@ -77,7 +77,7 @@ class PublishingGauges:
 
     async def measure_dead(self) -> None:
         """Once, as of now. Raises StorageUnavailable."""
-        dead = await self._log.dead()
+        dead = await self._deliveries.dead()
         self._shown_dead |= {spec.name for spec in self._publisher.specs} | dead.keys()
         for name in self._shown_dead:
             self._observer.dead(name, letters=dead.get(name, 0))

@@ -94,7 +94,7 @@ class Targets:
     def __init__(
         self,
         publisher: Publisher,
-        log: DeliveryLog,
+        deliveries: DeliveryLog,
         *,
         discovery: Discovery | None,
         nobody: str | None,
@@ -102,7 +102,7 @@ class Targets:
         make_id: MakeId,
     ) -> None:
         self._publisher = publisher
-        self._log = log
+        self._deliveries = deliveries
         self._discovery = discovery
         self._nobody = nobody
         self._clock = clock
@@ -113,7 +113,7 @@ class Targets:
 
         Raises: StorageUnavailable.
         """
-        depth = await self._log.depth()
+        depth = await self._deliveries.depth()
         waiting = {name: queue.waiting for name, queue in depth.items()}
         states = [self._state(spec, waiting.get(spec.name, 0)) for spec in self._publisher.specs]
         fault = None if self._discovery is None else self._discovery.state().fault
@@ -123,7 +123,7 @@ class Targets:
 
     async def totals(self) -> Totals:
         """The totals over all targets. Raises StorageUnavailable."""
-        depth = await self._log.depth()
+        depth = await self._deliveries.depth()
         healths = [self._publisher.health(spec.name) for spec in self._publisher.specs]
         return Totals(
             succeeded=sum(health.succeeded for health in healths),
@@ -163,7 +163,7 @@ class Targets:
 
     async def replay(self, delivery_id: str) -> int:
         """Queue a dead delivery again: how many were queued. Raises NotFound or StorageUnavailable."""
-        replayed = await self._log.replay(now=self._clock(), delivery_id=delivery_id)
+        replayed = await self._deliveries.replay(now=self._clock(), delivery_id=delivery_id)
         self._publisher.wake()
         return replayed
 

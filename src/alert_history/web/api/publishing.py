@@ -120,9 +120,9 @@ class ReplayAnswer(msgspec.Struct, frozen=True):
 class PublishingApi:
     """The handlers, on the targets and the delivery log."""
 
-    def __init__(self, targets: Targets, log: DeliveryLog) -> None:
+    def __init__(self, targets: Targets, deliveries: DeliveryLog) -> None:
         self._targets = targets
-        self._log = log
+        self._deliveries = deliveries
 
     def operations(self) -> list[Operation]:
         """All operations of this API."""
@@ -229,7 +229,7 @@ class PublishingApi:
             limit=asked.limit,
             cursor=asked.cursor,
         )
-        page = await self._log.deliveries(wanted)
+        page = await self._deliveries.deliveries(wanted)
         return DeliveriesAnswer(page.deliveries, asked.limit, page.next_cursor)
 
     async def replay(self, _: Request, asked: DeliveryParameters) -> ReplayAnswer:
