@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from alert_history.domain.alert import Alert, Refused
-from alert_history.domain.archive import (
+from alert_history.domain.archive_tables import (
     ALERTS,
     BODIES,
     EVENTS,

@@ -12,7 +12,7 @@ import httpx
 import msgspec
 import pytest
 
-from alert_history.domain.archive import BODIES, SHAPES
+from alert_history.domain.archive_tables import BODIES, SHAPES
 from alert_history.engine.archive import read_manifests
 from alert_history.engine.upkeep import Retention, forget
 from alert_history.errors import ArchiveFault, Busy, InvalidQuery, NotFound, WouldBeForgotten

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import msgspec
 import pytest
 
-from alert_history.domain.archive import EVENTS, QUARANTINE, Column, Row
+from alert_history.domain.archive_tables import EVENTS, QUARANTINE, Column, Row
 from alert_history.errors import ArchiveFault
 from alert_history.storage.shared.parquet import ParquetFormat
 

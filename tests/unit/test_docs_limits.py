@@ -6,7 +6,7 @@ from typing import get_args
 
 from alert_history.config import load_settings
 from alert_history.domain.alert import Cause
-from alert_history.sources import alert_rules, annotation_limit, grafana, protojson
+from alert_history.sources import alert_rules, annotation_limit, grafana_details, protojson
 from alert_history.web.http import connection, slow_body
 from alert_history.web.ingest import webhook
 
@@ -30,7 +30,7 @@ OTHERS = {
     "alerts, events and what they say: `MAX_ALERTS_PER_REQUEST`": f"{SETTINGS.max_alerts_per_request}",
     "time for the body to arrive": f"{slow_body.READ_SECONDS} s",
     "`X-Request-ID`": f"{webhook.MAX_REQUEST_ID_CHARACTERS} characters",
-    "each text of Grafana's: links, values, title and message": f"{grafana.TEXT_CHARACTERS} characters",
+    "each text of Grafana's: links, values, title and message": f"{grafana_details.TEXT_CHARACTERS} characters",
 }
 
 

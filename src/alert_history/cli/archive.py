@@ -15,7 +15,7 @@ from alert_history import __version__
 from alert_history.cli.console import error_console, print_line
 from alert_history.cli.store import require, using_store
 from alert_history.config import Settings, load_settings
-from alert_history.domain.archive import BODIES, SHAPES, Manifest, Shape
+from alert_history.domain.archive_tables import BODIES, SHAPES, Manifest, Shape
 from alert_history.domain.times import parse_time
 from alert_history.engine.archive import Archiver, Observer
 from alert_history.engine.restore import Restorer

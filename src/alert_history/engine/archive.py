@@ -16,7 +16,7 @@ from pathlib import PurePosixPath
 import msgspec
 import structlog
 
-from alert_history.domain.archive import (
+from alert_history.domain.archive_tables import (
     ALERTS,
     BODIES,
     EVENTS,

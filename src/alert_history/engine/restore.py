@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 
 import structlog
 
-from alert_history.domain.archive import (
+from alert_history.domain.archive_tables import (
     ALERTS,
     BODIES,
     EVENTS,

@@ -5,7 +5,7 @@ from contextlib import AbstractAsyncContextManager
 from datetime import date, datetime
 from typing import Protocol
 
-from alert_history.domain.archive import Entry, Row, Shape
+from alert_history.domain.archive_tables import Entry, Row, Shape
 
 
 class Archivable(Protocol):

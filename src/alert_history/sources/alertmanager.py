@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from alert_history.domain.alert import Alert, AlertGroup, fingerprint, is_fingerprint
-from alert_history.sources import grafana
+from alert_history.sources import grafana_details
 from alert_history.sources.alert_rules import Fault, check_order, clean, shown, text_of
 from alert_history.sources.json_document import Document, too_many
 from alert_history.sources.wire import (
@@ -121,7 +121,7 @@ def _texts(value: Any) -> dict[str, str] | None:
 
 
 def _is_from_grafana(notification: _Notification) -> bool:
-    return notification.org_id is not None or notification.version == grafana.VERSION
+    return notification.org_id is not None or notification.version == grafana_details.VERSION
 
 
 def _builder(notification: _Notification) -> Build:
@@ -129,7 +129,7 @@ def _builder(notification: _Notification) -> Build:
 
 
 def _grafana_alert(wire: WireAlert, received_at: datetime) -> Alert:
-    return _alert(wire, received_at, grafana.alert_details(wire))
+    return _alert(wire, received_at, grafana_details.alert_details(wire))
 
 
 def _alert(wire: WireAlert, received_at: datetime, details: dict[str, Any] | None = None) -> Alert:
@@ -187,7 +187,7 @@ def _details(notification: _Notification) -> dict[str, Any]:
     if notification.notification_reason:
         details["notification_reason"] = notification.notification_reason
     if _is_from_grafana(notification):
-        details |= grafana.group_details(
+        details |= grafana_details.group_details(
             org_id=notification.org_id, title=notification.title, state=notification.state, message=notification.message
         )
     return details

@@ -8,7 +8,7 @@ from typing import Any
 import asyncpg
 import msgspec
 
-from alert_history.domain.archive import ALERTS, BODIES, EVENTS, Column, Entry, Kind, Row, Shape
+from alert_history.domain.archive_tables import ALERTS, BODIES, EVENTS, Column, Entry, Kind, Row, Shape
 from alert_history.errors import Busy, QueryTimeout
 from alert_history.storage.postgres.connection import Connections, storage_errors
 from alert_history.storage.postgres.dialer import Connection

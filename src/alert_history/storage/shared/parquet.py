@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from types import ModuleType
 from typing import Any
 
-from alert_history.domain.archive import Column, Kind, Row, Shape
+from alert_history.domain.archive_tables import Column, Kind, Row, Shape
 from alert_history.domain.microseconds import from_us
 from alert_history.errors import ArchiveFault, ConfigurationError
 

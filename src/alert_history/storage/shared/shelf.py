@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from alert_history.domain.archive import PARTIAL
+from alert_history.domain.archive_tables import PARTIAL
 from alert_history.errors import ArchiveFault, ConfigurationError
 from alert_history.ports import Shelf
 from alert_history.storage.shared.parquet import require_pyarrow

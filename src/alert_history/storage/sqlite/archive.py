@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from alert_history.domain.archive import ALERTS, BODIES, EVENTS, Entry, Kind, Row, Shape
+from alert_history.domain.archive_tables import ALERTS, BODIES, EVENTS, Entry, Kind, Row, Shape
 from alert_history.domain.microseconds import from_us, to_us
 from alert_history.errors import Busy, QueryTimeout
 from alert_history.ids import lowest_uuid7
