@@ -14,7 +14,6 @@ import asyncpg
 from alert_history.domain.decision import Decision, Known, decide
 from alert_history.domain.notifying import Enqueued, notify
 from alert_history.domain.occurrence import Event, Sighting
-from alert_history.domain.sightings import is_same_word
 from alert_history.domain.standing import Rules, Witnesses
 from alert_history.errors import StorageUnavailable
 from alert_history.ports import Router
@@ -22,6 +21,7 @@ from alert_history.storage.postgres import statements as sql
 from alert_history.storage.postgres.deciding import lock_known, recall, write_decisions
 from alert_history.storage.postgres.dialer import Connection
 from alert_history.storage.postgres.rows import repeat_row, standing_row
+from alert_history.storage.shared.foreseen import Seen
 
 _ROUNDS = 4
 
@@ -48,7 +48,7 @@ class Batch:
         self.queue: list[Enqueued] = []
         self.decisions: list[Decision] = []
 
-    async def keep(self, connection: Connection, seen: Mapping[str, datetime]) -> None:
+    async def keep(self, connection: Connection, seen: Mapping[str, Seen]) -> None:
         """Insert alerts that seem new, count plain repeats, lock and decide the rest.
 
         `seen` are the newest occurrences of alerts seen lately; without `seen` every standing is locked, in order.
@@ -57,7 +57,7 @@ class Batch:
             asyncpg.LockNotAvailableError: the batch would have to wait out of order.
             asyncpg.UniqueViolationError: an occurrence exists without a standing.
         """
-        plain = {f: seen[f] for f, sightings in self._groups.items() if f in seen and is_same_word(sightings)}
+        plain = {f: seen[f].starts_at for f, s in self._groups.items() if f in seen and seen[f].is_repeated_by(s)}
         rest = [fingerprint for fingerprint in self._groups if fingerprint not in plain]
         if seen:
             new = [f for f in rest if f not in seen and self._groups[f][0].word.is_firing]

@@ -1,6 +1,7 @@
 """PostgreSQL: the write side. One transaction a batch, a handful of statements however many alerts it holds."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from itertools import starmap
 from typing import Any
@@ -19,6 +20,7 @@ from alert_history.domain.sightings import by_fingerprint, from_grafana, renamed
 from alert_history.domain.standing import Rules, Witnesses
 from alert_history.ports import Router
 from alert_history.storage.postgres import statements as sql
+from alert_history.storage.postgres.at_once import record_at_once
 from alert_history.storage.postgres.batch import Batch
 from alert_history.storage.postgres.connection import Connections, storage_errors
 from alert_history.storage.postgres.deciding import lock_known, mute, open_before, write_events
@@ -29,6 +31,7 @@ from alert_history.storage.postgres.rows import (
     receipt_row,
     silence_row,
 )
+from alert_history.storage.shared.foreseen import Foreseen, Seen, foresee
 from alert_history.storage.shared.recent import remember
 from alert_history.zstd import ZstdCompressor
 
@@ -52,7 +55,7 @@ class PostgresRecorder:
         self._router = router
         self._rules = rules
         self.witnesses = Witnesses()
-        self._seen: dict[str, datetime] = {}
+        self._seen: dict[str, Seen] = {}
         self._known_bodies: dict[tuple[bytes, datetime], None] = {}
         self._compressor = ZstdCompressor(level=1)
 
@@ -65,13 +68,37 @@ class PostgresRecorder:
         with storage_errors():
             groups = by_fingerprint(receipts)
             bodies = self._new_bodies(receipts)
+            foreseen = foresee(
+                receipts,
+                groups,
+                seen=self._seen,
+                router=self._router,
+                rules=self._rules,
+                witnesses=self.witnesses,
+            )
             async with self._connections.writer() as connection:
-                decisions, receipt_outcomes = await self._in_transaction(
-                    connection, receipts, groups=groups, bodies=bodies
+                decisions, receipt_outcomes = await self._record(
+                    connection, receipts, groups=groups, bodies=bodies, foreseen=foreseen
                 )
         self._see(decisions)
         remember(self._known_bodies, dict.fromkeys(bodies), limit=_KNOWN_BODIES)
         return receipt_outcomes
+
+    async def _record(
+        self,
+        connection: Connection,
+        receipts: Sequence[Receipt],
+        *,
+        groups: dict[str, list[Sighting]],
+        bodies: dict[tuple[bytes, datetime], bytes],
+        foreseen: Foreseen | None,
+    ) -> tuple[list[Decision], list[Outcome]]:
+        """Write the batch as foreseen; where it is not as foreseen, read, decide and write."""
+        if foreseen is not None:
+            with suppress(*_TRANSIENT):
+                if await record_at_once(connection, foreseen, groups, receipts=receipts, bodies=bodies):
+                    return foreseen.begun, foreseen.outcomes
+        return await self._in_transaction(connection, receipts, groups=groups, bodies=bodies)
 
     async def _in_transaction(
         self,
@@ -104,7 +131,7 @@ class PostgresRecorder:
     def _see(self, decisions: Sequence[Decision]) -> None:
         self.witnesses = with_peers(self.witnesses, decisions)
         newest = ((decision.fingerprint, decision.newest) for decision in decisions)
-        seen = {fingerprint: entry.starts_at for fingerprint, entry in newest if entry is not None}
+        seen = {fingerprint: Seen.of(entry) for fingerprint, entry in newest if entry is not None}
         remember(self._seen, seen, limit=_SEEN)
 
     def _new_bodies(self, receipts: Iterable[Receipt]) -> dict[tuple[bytes, datetime], bytes]:

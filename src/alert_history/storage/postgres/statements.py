@@ -18,27 +18,27 @@ def _columns(table: Table, *, but: str = "") -> dict[str, str]:
 ALERT_COLUMNS = _columns(tables.alerts, but="joined_into")
 STANDING_COLUMNS = _columns(tables.standings)
 EVENT_COLUMNS = {"fingerprint": "text", "starts_at": "timestamptz"} | _columns(tables.events)
-QUEUE_COLUMNS = (
-    "id",
-    "fingerprint",
-    "starts_at",
-    "target",
-    "event_key",
-    "event",
-    "receipt_id",
-    "state",
-    "created_at",
-    "due_at",
-    "shape",
-    "enrichment",
-)
+QUEUE_COLUMNS = {
+    "id": "text",
+    "fingerprint": "text",
+    "starts_at": "timestamptz",
+    "target": "text",
+    "event_key": "bigint",
+    "event": "text",
+    "receipt_id": "text",
+    "state": "text",
+    "created_at": "timestamptz",
+    "due_at": "timestamptz",
+    "shape": "text",
+    "enrichment": "text",
+}
 RECEIPT_COLUMNS = _columns(tables.receipts)
 BODY_COLUMNS = _columns(tables.receipt_bodies)
 QUARANTINE_COLUMNS = _columns(tables.quarantine)
 SILENCE_COLUMNS = _columns(tables.silences)
 
 
-def _insert(table: str, columns: dict[str, str], end: str = "", *, first: int = 1) -> str:
+def insert(table: str, columns: dict[str, str], end: str = "", *, first: int = 1) -> str:
     """INSERT … SELECT FROM unnest: JSON goes over the wire as text, and the server casts it.
 
     `first` is the number of its first parameter.
@@ -50,24 +50,24 @@ def _insert(table: str, columns: dict[str, str], end: str = "", *, first: int = 
     return f"INSERT INTO {table} ({names}) SELECT {picked} FROM unnest({arrays}) AS u({names}) {end}"
 
 
-UPSERT_STANDINGS = _insert(
+UPSERT_STANDINGS = insert(
     "standings",
     STANDING_COLUMNS,
     """ON CONFLICT (fingerprint) DO UPDATE SET standing = excluded.standing, closed_at = excluded.closed_at,
     conflict_at = excluded.conflict_at""",
 )
 NEW_STANDING_COLUMNS = {name: STANDING_COLUMNS[name] for name in ("fingerprint", "standing", "closed_at")}
-INSERT_STANDINGS = _insert("standings", NEW_STANDING_COLUMNS, "ON CONFLICT DO NOTHING")
+INSERT_STANDINGS = insert("standings", NEW_STANDING_COLUMNS, "ON CONFLICT DO NOTHING")
 OWN_STANDINGS = (
     "SELECT fingerprint FROM standings WHERE fingerprint = ANY($1::text[]) AND xmin = pg_current_xact_id()::xid"
 )
-INSERT_NOTES = _insert("events", EVENT_COLUMNS, "ON CONFLICT DO NOTHING RETURNING receipt_id")
-_INSERT_BODIES = _insert("receipt_bodies", BODY_COLUMNS, "ON CONFLICT DO NOTHING", first=1 + len(RECEIPT_COLUMNS))
-INSERT_RECEIPTS = f"WITH bodies AS ({_INSERT_BODIES}) {_insert('receipts', RECEIPT_COLUMNS)}"
+INSERT_NOTES = insert("events", EVENT_COLUMNS, "ON CONFLICT DO NOTHING RETURNING receipt_id")
+_INSERT_BODIES = insert("receipt_bodies", BODY_COLUMNS, "ON CONFLICT DO NOTHING", first=1 + len(RECEIPT_COLUMNS))
+INSERT_RECEIPTS = f"WITH bodies AS ({_INSERT_BODIES}) {insert('receipts', RECEIPT_COLUMNS)}"
 """Receipts and new bodies in one statement: each round trip counts."""
 
-INSERT_QUARANTINE = _insert("quarantine", QUARANTINE_COLUMNS)
-UPSERT_SILENCES = _insert(
+INSERT_QUARANTINE = insert("quarantine", QUARANTINE_COLUMNS)
+UPSERT_SILENCES = insert(
     "silences",
     SILENCE_COLUMNS,
     """ON CONFLICT (id) DO UPDATE SET matchers = excluded.matchers, starts_at = excluded.starts_at,
@@ -78,21 +78,38 @@ UPSERT_SILENCES = _insert(
 # A plain repeat needs no decision, so it costs one narrow statement and no read: a repeat of the only claim that holds
 # an occurrence open, or of the word that ended it. A first-hand sender repeats at least half a resend delay after its
 # last word; sooner, two senders may look like one.
-COUNT_REPEATS = """
+REPEAT_COLUMNS = {
+    "fingerprint": "text",
+    "starts_at": "timestamptz",
+    "status": "text",
+    "claim": "bigint",
+    "content_hash": "bigint",
+    "received_at": "timestamptz",
+    "expires_at": "timestamptz",
+    "repeats": "int",
+    "is_to_publish": "bool",
+    "not_since": "timestamptz",
+}
+
+
+def count_repeats(*, first: int = 1, where: str = "") -> str:
+    """The statement that counts plain repeats; `first` is the number of its first parameter."""
+    arrays = ", ".join(f"${place}::{kind}[]" for place, kind in enumerate(REPEAT_COLUMNS.values(), start=first))
+    return f"""
 UPDATE alerts a SET
     last_received_at = greatest(a.last_received_at, u.received_at),
     repeat_count = a.repeat_count + u.repeats,
     expires_at = greatest(a.expires_at, u.expires_at),
     confirmed_at = CASE WHEN a.status = 'firing' THEN NULL ELSE a.confirmed_at END
-FROM unnest($1::text[], $2::timestamptz[], $3::text[], $4::bigint[], $5::bigint[], $6::timestamptz[],
-        $7::timestamptz[], $8::int[], $9::bool[], $10::timestamptz[])
-    AS u(fingerprint, starts_at, status, claim, content_hash, received_at, expires_at, repeats, is_to_publish,
-        not_since)
+FROM unnest({arrays}) AS u({", ".join(REPEAT_COLUMNS)})
 WHERE a.fingerprint = u.fingerprint AND a.starts_at = u.starts_at
     AND a.status = u.status AND a.claim = u.claim AND a.content_hash = u.content_hash
-    AND (a.is_published OR NOT u.is_to_publish) AND a.last_received_at <= u.not_since
+    AND (a.is_published OR NOT u.is_to_publish) AND a.last_received_at <= u.not_since {where}
 RETURNING a.fingerprint
 """
+
+
+COUNT_REPEATS = count_repeats()
 
 LOCK_STANDINGS = """
 SELECT s.fingerprint, s.standing FROM standings s JOIN unnest($1::text[]) AS u(fingerprint)

@@ -1,0 +1,122 @@
+"""PostgreSQL: a batch without surprises, as one statement.
+
+Each round trip costs a turn of a busy event loop, in which the database idles. So what was foreseen goes to the
+database in one statement, which checks it and writes nothing where it does not hold. New label sets alone need no
+transaction around it. Plain repeats need one, because some of them may count and others not. The statement takes its
+locks in the order of all writers: standings, then occurrences.
+"""
+
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from datetime import datetime
+from functools import lru_cache
+from typing import Any
+
+from alert_history.domain.occurrence import Sighting
+from alert_history.domain.receipt import Receipt
+from alert_history.storage.postgres import statements as sql
+from alert_history.storage.postgres.dialer import Connection
+from alert_history.storage.postgres.rows import alert_row, event_row, queue_row, receipt_row, repeat_row, standing_row
+from alert_history.storage.shared.foreseen import Foreseen
+
+_REPEATS = "repeats"
+_COLUMNS = {
+    "standings": sql.NEW_STANDING_COLUMNS,
+    "alerts": sql.ALERT_COLUMNS,
+    "events": sql.EVENT_COLUMNS,
+    "delivery_queue": sql.QUEUE_COLUMNS,
+    _REPEATS: sql.REPEAT_COLUMNS,
+    "receipt_bodies": sql.BODY_COLUMNS,
+    "receipts": sql.RECEIPT_COLUMNS,
+}
+_RECEIVED = frozenset({"receipt_bodies", "receipts"})
+"""The parts that each statement has."""
+
+_KNOWN = "known AS MATERIALIZED (SELECT FROM standings WHERE fingerprint = ANY($1::text[]) LIMIT 1)"
+_IS_NEW = "NOT EXISTS (SELECT FROM known)"
+_AFTER_STANDINGS = "AND (SELECT count(*) FROM to_standings) >= 0"
+
+
+class Surprise(Exception):
+    """The database holds something else than was foreseen. Never leaves the storage."""
+
+
+async def record_at_once(
+    connection: Connection,
+    foreseen: Foreseen,
+    groups: Mapping[str, Sequence[Sighting]],
+    *,
+    receipts: Sequence[Receipt],
+    bodies: Mapping[tuple[bytes, datetime], bytes],
+) -> bool:
+    """Write a batch as foreseen; whether it was as foreseen. If not, nothing is written."""
+    try:
+        async with connection.transaction() if foreseen.plain else nullcontext():
+            await _record(connection, foreseen, groups, receipts=receipts, bodies=bodies)
+    except Surprise:
+        return False
+    return True
+
+
+async def _record(
+    connection: Connection,
+    foreseen: Foreseen,
+    groups: Mapping[str, Sequence[Sighting]],
+    *,
+    receipts: Sequence[Receipt],
+    bodies: Mapping[tuple[bytes, datetime], bytes],
+) -> None:
+    parts = _parts(foreseen, groups, receipts=receipts, bodies=bodies)
+    statement = _statement(tuple(name for name, rows in parts.items() if rows or name in _RECEIVED))
+    columns = [column for name, rows in parts.items() for column in _columns(name, rows)]
+    (row,) = await connection.fetch(statement, *columns)
+    if row["known"] or row["counted"] != len(foreseen.plain):
+        raise Surprise
+
+
+def _parts(
+    foreseen: Foreseen,
+    groups: Mapping[str, Sequence[Sighting]],
+    *,
+    receipts: Sequence[Receipt],
+    bodies: Mapping[tuple[bytes, datetime], bytes],
+) -> dict[str, list[tuple[Any, ...]]]:
+    """The rows of each part of the statement, in the order of its parameters."""
+    entries = [(entry.first, entry) for d in foreseen.begun for entry in d.entries.values()]
+    keys = [(fingerprint, seen.starts_at) for fingerprint, seen in sorted(foreseen.plain.items())]
+    return {
+        "standings": [standing_row(d.fingerprint, d.standing)[:3] for d in foreseen.begun],
+        "alerts": [alert_row(first, entry) for first, entry in entries if first is not None],
+        "events": list(map(event_row, foreseen.events)),
+        "delivery_queue": list(map(queue_row, foreseen.queue)),
+        _REPEATS: [repeat_row(key, groups[key[0]]) for key in keys],
+        "receipt_bodies": [(day, sha256, body) for (sha256, day), body in sorted(bodies.items())],
+        "receipts": [receipt_row(*pair) for pair in zip(receipts, foreseen.outcomes, strict=True)],
+    }
+
+
+def _columns(name: str, rows: Sequence[tuple[Any, ...]]) -> list[Sequence[Any]]:
+    if rows:
+        return list(zip(*rows, strict=True))
+    return [()] * len(_COLUMNS[name]) if name in _RECEIVED else []
+
+
+@lru_cache
+def _statement(names: tuple[str, ...]) -> str:
+    """The statement with these parts. It returns how many label sets were `known`, and how many repeats `counted`."""
+    begins, counts = "standings" in names, _REPEATS in names
+    parts = [_KNOWN] if begins else []
+    is_ready = [_IS_NEW] if begins else []
+    first = 1
+    for name in names:
+        if name == _REPEATS:
+            parts.append(f"counted AS ({sql.count_repeats(first=first, where=_AFTER_STANDINGS if begins else '')})")
+            is_ready.append(f"(SELECT count(*) FROM counted) = cardinality(${first}::text[])")
+        else:
+            where = f"WHERE {' AND '.join(is_ready)}" if is_ready else ""
+            end = "ON CONFLICT DO NOTHING" if name == "receipt_bodies" else "RETURNING 1"
+            parts.append(f"to_{name} AS ({sql.insert(name, _COLUMNS[name], f'{where} {end}', first=first)})")
+        first += len(_COLUMNS[name])
+    known = "(SELECT count(*) FROM known)" if begins else "0"
+    counted = "(SELECT count(*) FROM counted)" if counts else "0"
+    return f"WITH {', '.join(parts)} SELECT {known} AS known, {counted} AS counted"
