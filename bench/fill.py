@@ -18,6 +18,7 @@ from rich.progress import track
 
 from alert_history.storage.postgres import statements as postgres_statements
 from alert_history.storage.sqlite import rows as sqlite_rows
+from alert_history.storage.sqlite.terms import fingerprint_term
 from bench.databases import Database, Postgres, migrate, sqlite_path
 from bench.past import Occurrence
 
@@ -187,8 +188,8 @@ def _alert_row(one: Occurrence) -> tuple[Any, ...]:
 
 
 def _terms_row(one: Occurrence) -> tuple[int, str]:
-    """As `sqlite_rows.terms_of`, from labels that are joined already."""
-    return _id(one), " ".join([sqlite_rows.fingerprint_term(one.fingerprint), *map(_term, one.words)])
+    """As `terms.terms_of`, from labels that are joined already."""
+    return _id(one), " ".join([fingerprint_term(one.fingerprint), *map(_term, one.words)])
 
 
 def _event_rows(one: Occurrence) -> Iterator[tuple[Any, ...]]:

@@ -9,7 +9,7 @@ from alert_history.domain.alert import Alert, Source
 from alert_history.domain.microseconds import to_us
 from alert_history.storage import is_sqlite
 from alert_history.storage.shared import tables
-from alert_history.storage.sqlite.rows import terms_of
+from alert_history.storage.sqlite.terms import terms_of
 
 _COLUMNS = [name for name in tables.alerts.c.keys() if name not in {"starts_at", "claim"}]  # noqa: SIM118  # no dict
 _NAMES = ", ".join(f'"{name}"' for name in _COLUMNS)

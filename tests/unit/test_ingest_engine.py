@@ -13,7 +13,7 @@ from alert_history.domain.alert import Alert, AlertGroup, Note, Status, fingerpr
 from alert_history.domain.receipt import Outcome, Receipt
 from alert_history.domain.standing import Witnesses
 from alert_history.engine import ingest as engine
-from alert_history.engine.ingest import Ingest
+from alert_history.engine.ingest import BATCHES_AT_ONCE, Ingest
 from alert_history.engine.switchboard import CommitEnded, ReceiptKept, Switchboard
 from alert_history.errors import Overloaded, StorageUnavailable, UnstorableReceipt
 
@@ -75,12 +75,13 @@ class Stage:
     async def next_commit(self) -> Commit:
         return await self.recorder.begun.get()
 
-    async def occupy(self) -> tuple[Commit, Commit]:
+    async def occupy(self) -> list[Commit]:
         """As many batches under way as there may be, so that what follows has to wait."""
-        self.send(receipt("first"))
-        first = await self.next_commit()
-        self.send(receipt("second"))
-        return first, await self.next_commit()
+        commits = []
+        for number in range(BATCHES_AT_ONCE):
+            self.send(receipt(f"busy-{number}"))
+            commits.append(await self.next_commit())
+        return commits
 
     async def close(self) -> None:
         for task in (self.running, *self._senders):
@@ -129,7 +130,7 @@ async def test_request_is_answered_only_after_its_commit(stage: Stage) -> None:
 
 
 async def test_requests_that_arrive_during_a_commit_share_the_next_transaction(stage: Stage) -> None:
-    first, _ = await stage.occupy()
+    first, *_ = await stage.occupy()
     senders = [stage.send(receipt(id_)) for id_ in ("a", "b", "c")]
     await everything_ready_ran()
     first.succeed()
@@ -138,16 +139,16 @@ async def test_requests_that_arrive_during_a_commit_share_the_next_transaction(s
     assert commit.ids == [(await sender).receipt_id for sender in senders] == ["a", "b", "c"]
 
 
-async def test_no_more_than_two_transactions_are_under_way(stage: Stage) -> None:
+async def test_no_more_than_so_many_transactions_are_under_way(stage: Stage) -> None:
     await stage.occupy()
-    stage.send(receipt("third"))
+    stage.send(receipt("one-more"))
     await everything_ready_ran()
     assert stage.recorder.begun.empty()
 
 
 async def test_a_transaction_is_bounded_in_requests(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine, "_BATCH_REQUESTS", 3)
-    first, _ = await stage.occupy()
+    first, *_ = await stage.occupy()
     for number in range(5):
         stage.send(receipt(str(number)))
     await everything_ready_ran()
@@ -159,12 +160,33 @@ async def test_a_transaction_is_bounded_in_requests(stage: Stage, monkeypatch: p
 
 async def test_a_transaction_is_bounded_in_alerts(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine, "_BATCH_ALERTS", 2)
-    first, _ = await stage.occupy()
+    first, *_ = await stage.occupy()
     for number in range(3):
         stage.send(receipt(str(number)))
     await everything_ready_ran()
     first.succeed()
     assert (await stage.next_commit()).ids == ["0", "1"]
+
+
+async def test_a_batch_leaves_a_share_of_what_waits_for_the_next(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A batch of all that waits would leave the database and the event loop to take turns."""
+    monkeypatch.setattr(engine, "_SMALL_BATCH_ALERTS", 1)
+    for number in range(40):
+        stage.send(receipt(str(number)))
+    first = await stage.next_commit()
+    second = await stage.next_commit()
+    assert len(first.ids) == len(second.ids) == 10
+    first.succeed()
+    second.succeed()
+
+
+async def test_few_alerts_are_never_split(stage: Stage) -> None:
+    first, *_ = await stage.occupy()
+    for number in range(40):
+        stage.send(receipt(str(number)))
+    await everything_ready_ran()
+    first.succeed()
+    assert len((await stage.next_commit()).ids) == 40
 
 
 async def test_the_resolve_of_an_alert_never_overtakes_its_firing(stage: Stage) -> None:
@@ -189,7 +211,7 @@ async def test_a_note_never_overtakes_its_alert(stage: Stage) -> None:
 
 
 async def test_other_alerts_do_not_wait_for_a_slow_commit(stage: Stage) -> None:
-    first, _ = await stage.occupy()
+    first, *_ = await stage.occupy()
     first.succeed()
     sender = stage.send(receipt("other"))
     (await stage.next_commit()).succeed()
@@ -197,7 +219,7 @@ async def test_other_alerts_do_not_wait_for_a_slow_commit(stage: Stage) -> None:
 
 
 async def test_requests_of_one_alert_stay_in_order_inside_a_transaction(stage: Stage) -> None:
-    first, _ = await stage.occupy()
+    first, *_ = await stage.occupy()
     for id_ in ("1", "2", "3"):
         stage.send(receipt(id_, alertname="DiskFull"))
     await everything_ready_ran()
@@ -206,7 +228,7 @@ async def test_requests_of_one_alert_stay_in_order_inside_a_transaction(stage: S
 
 
 async def test_poison_is_refused_alone(stage: Stage) -> None:
-    first, _ = await stage.occupy()
+    first, *_ = await stage.occupy()
     before, poison, after = (stage.send(receipt(id_)) for id_ in ("before", "poison", "after"))
     await everything_ready_ran()
     stage.recorder.is_staged = False
@@ -228,14 +250,14 @@ async def test_a_request_is_answered_as_committed_whoever_fails_to_take_that_up(
 async def test_what_was_kept_is_said_in_order_and_of_what_was_not_nothing(stage: Stage) -> None:
     kept: list[str] = []
     stage.switchboard.join(ReceiptKept, lambda event: kept.append(event.receipt.id))
-    first, second = await stage.occupy()
+    first, *others = await stage.occupy()
     third, fourth = stage.send(receipt("third")), stage.send(receipt("fourth"))
     await everything_ready_ran()
     stage.recorder.is_staged = False
-    second.fail(StorageUnavailable("no connection"))
+    others[0].fail(StorageUnavailable("no connection"))
     first.succeed()
     await asyncio.gather(third, fourth)
-    assert kept == ["first", "third", "fourth"]
+    assert kept == ["busy-0", "third", "fourth"]
 
 
 async def test_lone_poison_is_not_tried_twice(stage: Stage) -> None:
@@ -247,7 +269,7 @@ async def test_lone_poison_is_not_tried_twice(stage: Stage) -> None:
 
 @pytest.mark.parametrize("error", [StorageUnavailable("no connection"), RuntimeError("a fault of ours"), OSError(5)])
 async def test_a_commit_that_fails_fails_its_own_requests(stage: Stage, error: Exception) -> None:
-    first, _ = await stage.occupy()
+    first, *_ = await stage.occupy()
     failed = [stage.send(receipt(id_)) for id_ in ("a", "b")]
     await everything_ready_ran()
     first.succeed()
@@ -277,15 +299,15 @@ async def test_request_whose_commit_hangs_is_told_to_come_back(stage: Stage, mon
 
 async def test_commit_that_hangs_makes_room_for_the_next(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine, "_COMMIT_SECONDS", 0.02)
-    first, second = await stage.occupy()
+    first, *others = await stage.occupy()
     sender = stage.send(receipt("later"))
     (await stage.next_commit()).succeed()
     assert (await sender).receipt_id == "later"
-    assert first.end.cancelled() or second.end.cancelled()
+    assert any(commit.end.cancelled() for commit in (first, *others))
 
 
 async def test_request_that_gave_up_is_not_committed_later(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    first, _ = await stage.occupy()
+    first, *_ = await stage.occupy()
     monkeypatch.setattr(engine, "ANSWER_SECONDS", 0.02)
     with pytest.raises(StorageUnavailable):
         await stage.send(receipt("given-up"))
@@ -315,24 +337,26 @@ async def test_request_that_gave_up_takes_no_memory(stage: Stage, monkeypatch: p
 
 
 async def test_stop_commits_what_waits(stage: Stage) -> None:
-    first, second = await stage.occupy()
+    first, *others = await stage.occupy()
     waiting = stage.send(receipt("waiting"))
     await everything_ready_ran()
     stage.ingest.stop()
     first.succeed()
     (await stage.next_commit()).succeed()
-    second.succeed()
+    for commit in others:
+        commit.succeed()
     await stage.running
     assert (await waiting).receipt_id == "waiting"
 
 
 async def test_stop_waits_for_the_commits_under_way(stage: Stage) -> None:
-    first, second = await stage.occupy()
+    first, *others = await stage.occupy()
     stage.ingest.stop()
     first.succeed()
     await everything_ready_ran()
     assert not stage.running.done()
-    second.succeed()
+    for commit in others:
+        commit.succeed()
     await stage.running
 
 
@@ -394,12 +418,12 @@ async def test_claim_that_can_not_grow_stays(stage: Stage) -> None:
 
 
 async def test_observer_is_told_of_every_transaction(stage: Stage) -> None:
-    first, second = await stage.occupy()
+    first, *others = await stage.occupy()
     for id_ in ("a", "b"):
         stage.send(receipt(id_))
     await everything_ready_ran()
     first.succeed()
     (await stage.next_commit()).succeed()
-    second.fail(StorageUnavailable("no connection"))
+    others[0].fail(StorageUnavailable("no connection"))
     await everything_ready_ran()
     assert stage.observed == [(1, True), (2, True), (1, False)]

@@ -1,9 +1,10 @@
 """Ingest: requests that arrive together share one transaction, and each is answered after its commit.
 
 Requests that queue up while a commit runs become the next batch, so batches grow with the load and a lone request
-starts at once. Two batches are under way at a time, so that one is prepared while the database works on the other
-(measured: 1.6 × the alerts of a single batch). Two batches that name the same alert follow each other, so the events
-of an alert stay in the order in which they arrived.
+starts at once. Some batches are under way at a time, and each holds a share of the alerts that wait, never all: while
+the database works on one batch, the next is made ready, answers go out and requests come in. A batch of all that waits
+was measured to make the event loop and the database take turns, each idle half of the time. Two batches that name the
+same alert follow each other, so the events of an alert stay in the order in which they arrived.
 """
 
 import asyncio
@@ -29,7 +30,13 @@ ANSWER_SECONDS = 4.5
 """How long a request may wait for its commit before its sender is asked to come back: under the contract's 5 s."""
 
 _COMMIT_SECONDS = 10.0
-_BATCHES_AT_ONCE = 2
+BATCHES_AT_ONCE = 3
+_SHARES = 4
+"""A batch holds at most this part of the alerts that wait, so that one part is left to be read and answered."""
+
+_SMALL_BATCH_ALERTS = 50
+"""Fewer alerts are never split: the fixed costs of a transaction would weigh more than what is won."""
+
 _BATCH_ALERTS = 1_500
 _BATCH_REQUESTS = 256
 _RETRY_AFTER_SECONDS = 5
@@ -45,6 +52,13 @@ class _Waiting(NamedTuple):
     answer: asyncio.Future[Outcome]
 
 
+class _Batch(NamedTuple):
+    """A batch that is being committed: its alerts' fingerprints, and how many alerts there are."""
+
+    fingerprints: set[str]
+    alerts: int
+
+
 class Ingest:
     """The queue before the database, bounded by the bytes of the bodies in it."""
 
@@ -56,7 +70,8 @@ class Ingest:
         self._queue: deque[_Waiting] = deque()
         self._wake = asyncio.Event()
         self._is_stopping = False
-        self._under_way: dict[asyncio.Task[None], set[str]] = {}
+        self._under_way: dict[asyncio.Task[None], _Batch] = {}
+        self._queued_alerts = 0
 
     @property
     def pending_bytes(self) -> int:
@@ -99,6 +114,7 @@ class Ingest:
         answer: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         waiting = _Waiting(receipt, answer)
         self._queue.append(waiting)
+        self._queued_alerts += receipt.group.received
         self._wake.set()
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
@@ -106,6 +122,7 @@ class Ingest:
         except TimeoutError:
             with suppress(ValueError):  # a commit of it is under way
                 self._queue.remove(waiting)  # its room is given back; mostly it is the first
+                self._queued_alerts -= receipt.group.received
             raise StorageUnavailable(
                 f"not committed within {ANSWER_SECONDS} s", after_seconds=_RETRY_AFTER_SECONDS
             ) from None
@@ -122,15 +139,16 @@ class Ingest:
 
     async def _start_batch(self) -> None:
         """Start the next batch once there is room for it and its alerts are in no other batch."""
-        while len(self._under_way) >= _BATCHES_AT_ONCE:
+        while len(self._under_way) >= BATCHES_AT_ONCE:
             await self._wait_for_batch()
         batch = self._take()
         if not batch:
             return
         fingerprints = _fingerprints(batch)
-        while any(not fingerprints.isdisjoint(busy) for busy in self._under_way.values()):
+        while any(not fingerprints.isdisjoint(busy.fingerprints) for busy in self._under_way.values()):
             await self._wait_for_batch()
-        self._under_way[asyncio.create_task(self._settle(batch))] = fingerprints
+        alerts = sum(waiting.receipt.group.received for waiting in batch)
+        self._under_way[asyncio.create_task(self._settle(batch))] = _Batch(fingerprints, alerts)
 
     async def _wait_for_batch(self) -> None:
         done, _ = await asyncio.wait(self._under_way, return_when=asyncio.FIRST_COMPLETED)
@@ -145,13 +163,23 @@ class Ingest:
     def _take(self) -> list[_Waiting]:
         """The next batch. A request that gave up waiting is left out: its sender has the answer that it failed."""
         batch: list[_Waiting] = []
-        alerts = 0
-        while self._queue and alerts < _BATCH_ALERTS and len(batch) < _BATCH_REQUESTS:
+        alerts, most = 0, self._most_alerts()
+        while self._queue and alerts < most and len(batch) < _BATCH_REQUESTS:
             waiting = self._queue.popleft()
+            self._queued_alerts -= waiting.receipt.group.received
             if not waiting.answer.done():
                 batch.append(waiting)
                 alerts += waiting.receipt.group.received
         return batch
+
+    def _most_alerts(self) -> int:
+        """How many alerts the next batch may hold: a share of all that wait for an answer.
+
+        A batch of all of them would leave nothing to do while the database works on it, and the database nothing to do
+        while the answers go out and the next requests are read: the two would take turns instead of working at once.
+        """
+        unanswered = self._queued_alerts + sum(batch.alerts for batch in self._under_way.values())
+        return min(max(unanswered // _SHARES, _SMALL_BATCH_ALERTS), _BATCH_ALERTS)
 
     async def _settle(self, batch: Sequence[_Waiting]) -> None:
         """Commit a batch and answer. If the database refuses the data, commit each request alone: one is to blame."""

@@ -18,6 +18,7 @@ from alert_history.ids import lowest_uuid7
 from alert_history.storage.shared.json_text import encode_json
 from alert_history.storage.sqlite import rows as sql
 from alert_history.storage.sqlite.connection import Connections
+from alert_history.storage.sqlite.terms import terms_of
 from alert_history.storage.sqlite.upkeep import FORGET_TERMS
 from alert_history.zstd import compress, decompress
 
@@ -165,7 +166,7 @@ def _drop_occurrence(connection: sqlite3.Connection, entry: Entry) -> bool:
     ).fetchone()
     if row is None or _version_in(row) != ALERTS.values(entry.row, ALERTS.version):
         return False
-    terms = sql.terms_of(row["fingerprint"], _read_texts(row["labels"]))
+    terms = terms_of(row["fingerprint"], _read_texts(row["labels"]))
     connection.execute(FORGET_TERMS, (row["id"], terms))
     connection.execute("DELETE FROM events WHERE alert_id = ?", (row["id"],))
     connection.execute("DELETE FROM alerts WHERE id = ?", (row["id"],))
@@ -217,7 +218,7 @@ def _insert_occurrence(connection: sqlite3.Connection, alert_id: int, entry: Ent
     places = ", ".join("?" * (len(values) + 1))
     connection.execute(f"INSERT INTO alerts (id, {names}) VALUES ({places})", [alert_id, *values])
     fingerprint, labels = ALERTS.values(entry.row, ("fingerprint", "labels"))
-    connection.execute(sql.INSERT_TERMS, (alert_id, sql.terms_of(fingerprint, labels)))
+    connection.execute(sql.INSERT_TERMS, (alert_id, terms_of(fingerprint, labels)))
     kinds = [column.kind for column in EVENTS.columns[2:]]
     connection.executemany(
         f"INSERT INTO events (alert_id, {_EVENTS}) VALUES (?, ?, ?, ?, ?, ?)",

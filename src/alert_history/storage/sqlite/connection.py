@@ -65,6 +65,20 @@ class Connections:
         with storage_errors():
             return await asyncio.get_running_loop().run_in_executor(self._writer, run)
 
+    async def in_turn(
+        self,
+        work: Callable[Concatenate[sqlite3.Connection, P], T],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        """Run a work in the thread that writes, outside a transaction: so it never meets another write."""
+
+        def run() -> T:
+            return work(self._connection(_WRITER_CACHE_KIB, is_writer=True), *args, **kwargs)
+
+        with storage_errors():
+            return await asyncio.get_running_loop().run_in_executor(self._writer, run)
+
     async def read(
         self,
         work: Callable[Concatenate[sqlite3.Connection, P], T],

@@ -13,6 +13,7 @@ from alert_history.storage.shared.rows import known_of, occurrence_of
 from alert_history.storage.shared.standing_text import read_standing
 from alert_history.storage.sqlite import rows as sql
 from alert_history.storage.sqlite.standing_log import StandingLog
+from alert_history.storage.sqlite.terms import fingerprint_term, terms_of
 
 
 def find_known(connection: sqlite3.Connection, fingerprints: Iterable[str], log: StandingLog) -> dict[str, Known]:
@@ -30,7 +31,7 @@ def _known(connection: sqlite3.Connection, fingerprint: str, standing: Standing)
 
 def recall(connection: sqlite3.Connection, fingerprint: str) -> Known | None:
     """What the history holds of a label set without a standing; None for an unknown label set."""
-    rows = connection.execute(sql.NEWEST, (sql.fingerprint_term(fingerprint), fingerprint)).fetchall()
+    rows = connection.execute(sql.NEWEST, (fingerprint_term(fingerprint), fingerprint)).fetchall()
     if not rows:
         return None
     occurrences = [known_of(row, notified=sql.notified(connection, row)) for row in reversed(rows)]
@@ -46,7 +47,7 @@ def write_decisions(connection: sqlite3.Connection, decisions: Sequence[Decision
     for alert_id, (decision, entry, first) in zip(fresh, new, strict=True):
         ids[decision.fingerprint, entry.starts_at] = alert_id
         rows.append(sql.alert_row(alert_id, first, entry))
-        terms.append((alert_id, sql.terms_of(decision.fingerprint, first.alert.labels)))
+        terms.append((alert_id, terms_of(decision.fingerprint, first.alert.labels)))
     connection.executemany(sql.INSERT_ALERT, rows)
     connection.executemany(sql.INSERT_TERMS, terms)
     for decision in decisions:

@@ -50,6 +50,7 @@ from alert_history.storage.sqlite.connection import (
     time_limit,
 )
 from alert_history.storage.sqlite.database import SqliteDatabase
+from alert_history.storage.sqlite.terms import fingerprint_term, label_term
 
 _DIALECT = dialects.dialect(paramstyle="qmark")
 _alert_id: ColumnElement[int] = literal_column("alerts.id", BigInteger)
@@ -177,13 +178,13 @@ def _matching(statement: Select[Any], wanted: HistoryFilter) -> Select[Any]:
 def _terms(wanted: HistoryFilter) -> str:
     """The terms that all matching alerts have, for FTS5; empty for a filter without such terms."""
     terms = [
-        sql.label_term(matcher.name, matcher.value)
+        label_term(matcher.name, matcher.value)
         for matcher in wanted.query.matchers
         if matcher.op == "=" and matcher.value
     ]
-    terms += [sql.label_term(name, value) for name in ("alertname", "namespace") if (value := getattr(wanted, name))]
+    terms += [label_term(name, value) for name in ("alertname", "namespace") if (value := getattr(wanted, name))]
     if wanted.fingerprint is not None:
-        terms.append(sql.fingerprint_term(wanted.fingerprint))
+        terms.append(fingerprint_term(wanted.fingerprint))
     return " AND ".join(terms)
 
 

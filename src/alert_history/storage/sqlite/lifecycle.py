@@ -8,13 +8,15 @@ from pathlib import Path
 from alert_history.errors import StorageUnavailable
 from alert_history.storage.shared import lifecycle
 from alert_history.storage.sqlite.connection import Connections, storage_errors
+from alert_history.storage.sqlite.writer_process import WriterProcess
 
 
 class SqliteLifecycle:
     """See `ports.Lifecycle`."""
 
-    def __init__(self, connections: Connections) -> None:
+    def __init__(self, connections: Connections, process: WriterProcess) -> None:
         self._connections = connections
+        self._process = process
 
     async def open(self) -> None:
         """See `ports.Lifecycle.open`. Creates a missing file."""
@@ -33,6 +35,7 @@ class SqliteLifecycle:
     async def close(self) -> None:
         """See `ports.Lifecycle.close`."""
         await asyncio.to_thread(self._connections.close)
+        await asyncio.to_thread(self._process.close)
 
     def _version(self) -> str | None:
         if not Path(self._connections.path).exists():

@@ -22,6 +22,7 @@ from alert_history.domain.past import (
 from alert_history.storage.shared.rows import time_of
 from alert_history.storage.sqlite import rows as sql
 from alert_history.storage.sqlite.connection import Connections
+from alert_history.storage.sqlite.terms import label_term
 
 _EARLIER = """SELECT fingerprint, starts_at, ends_at FROM (
         SELECT a.fingerprint, a.starts_at, a.ends_at, a.namespace FROM alert_terms t JOIN alerts a ON a.id = t.rowid
@@ -53,7 +54,7 @@ def _read(connection: sqlite3.Connection, case: Case) -> tuple[list[Earlier], li
     rows = connection.execute(
         _EARLIER,
         (
-            sql.label_term("alertname", name),
+            label_term("alertname", name),
             name,
             _id_at(month[0]),
             received,

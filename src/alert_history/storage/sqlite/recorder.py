@@ -20,16 +20,20 @@ from alert_history.domain.notifying import notify
 from alert_history.domain.occurrence import Key, Sighting
 from alert_history.domain.outcome import outcomes, quarantined
 from alert_history.domain.receipt import Outcome, Receipt
-from alert_history.domain.sightings import by_fingerprint, from_grafana, is_same_word, renamed
+from alert_history.domain.sightings import by_fingerprint, from_grafana, renamed
 from alert_history.domain.standing import Rules, Witnesses
 from alert_history.errors import UnstorableReceipt
 from alert_history.ports import Router
+from alert_history.storage.shared.foreseen import Foreseen, Seen, foresee
 from alert_history.storage.shared.recent import remember
 from alert_history.storage.shared.standing_text import read_standing
 from alert_history.storage.sqlite import rows as sql
+from alert_history.storage.sqlite.at_once import Ids, order_of
 from alert_history.storage.sqlite.connection import Connections, storage_errors
 from alert_history.storage.sqlite.deciding import find_known, mute, recall, write_decisions
 from alert_history.storage.sqlite.standing_log import StandingLog
+from alert_history.storage.sqlite.terms import fingerprint_term
+from alert_history.storage.sqlite.writer_process import WriterProcess
 from alert_history.zstd import ZstdCompressor
 
 _SEEN = 20_000
@@ -40,13 +44,23 @@ _DAY = 86_400_000_000
 class SqliteRecorder:
     """See `ports.Recorder`. Remembers alerts seen lately, as a hint what to try first, and never as truth."""
 
-    def __init__(self, connections: Connections, log: StandingLog, *, router: Router | None, rules: Rules) -> None:
+    def __init__(
+        self,
+        connections: Connections,
+        log: StandingLog,
+        *,
+        process: WriterProcess,
+        router: Router | None,
+        rules: Rules,
+    ) -> None:
         self._connections = connections
         self._log = log
         self._router = router
         self._rules = rules
         self.witnesses = Witnesses()
-        self._seen: dict[str, int] = {}
+        self._process = process
+        self._ids = Ids()
+        self._seen: dict[str, Seen] = {}
         self._known_bodies: dict[tuple[int, bytes], None] = {}
         self._compressor = ZstdCompressor(level=1)
 
@@ -58,12 +72,53 @@ class SqliteRecorder:
         """See `ports.Recorder.commit`."""
         with storage_errors():
             groups = by_fingerprint(receipts)
+        if self._process.takes(sum(receipt.group.received for receipt in receipts)):
+            receipt_outcomes = await self._commit_foreseen(receipts, groups)
+            if receipt_outcomes is not None:
+                self._remember_bodies(receipts)
+                return receipt_outcomes
         try:
             receipt_outcomes = await self._connections.write(self._commit, receipts, groups=groups, recalls=False)
         except UnstorableReceipt:  # or an occurrence exists without a standing
             receipt_outcomes = await self._connections.write(self._commit, receipts, groups=groups, recalls=True)
         self._remember_bodies(receipts)
         return receipt_outcomes
+
+    async def _commit_foreseen(
+        self, receipts: Sequence[Receipt], groups: dict[str, list[Sighting]]
+    ) -> list[Outcome] | None:
+        """Have the process that writes keep a batch without surprises; None where the batch has to go the long way."""
+        with storage_errors():
+            foreseen = foresee(
+                receipts,
+                groups,
+                seen=self._seen,
+                router=self._router,
+                rules=self._rules,
+                witnesses=self.witnesses,
+            )
+            ids = None if foreseen is None else self._ids_of(foreseen)
+            if foreseen is None or ids is None:
+                return None
+            bodies = self._new_bodies(receipts)
+            order = order_of(foreseen, groups, ids=ids, receipts=receipts, bodies=bodies)
+        if not await self._process.write(order, receipt_id=receipts[0].id):
+            return None
+        self._see(foreseen.begun, ids)
+        return foreseen.outcomes
+
+    def _ids_of(self, foreseen: Foreseen) -> dict[Key, int] | None:
+        """The ids of the occurrences that begin, in order of time."""
+        entries = [(entry.first, entry) for d in foreseen.begun for entry in d.entries.values()]
+        fresh = sorted(
+            [
+                (first.received_at, first.alert.fingerprint, entry.starts_at)
+                for first, entry in entries
+                if first is not None
+            ]
+        )
+        ids = self._ids.take([time for time, _, _ in fresh])
+        return None if ids is None else {(f, starts_at): id_ for (_, f, starts_at), id_ in zip(fresh, ids, strict=True)}
 
     def _commit(
         self,
@@ -94,10 +149,10 @@ class SqliteRecorder:
 
     def _count_repeats(self, connection: sqlite3.Connection, fingerprint: str, sightings: Sequence[Sighting]) -> bool:
         """Count plain repeats of an alert seen lately; returns whether the sightings were plain repeats."""
-        alert_id = self._seen.get(fingerprint)
-        if alert_id is None or not is_same_word(sightings):
+        seen = self._seen.get(fingerprint)
+        if seen is None or not seen.is_repeated_by(sightings):
             return False
-        counted = connection.execute(sql.COUNT_PLAIN_REPEATS, sql.plain_repeats(alert_id, sightings))
+        counted = connection.execute(sql.COUNT_PLAIN_REPEATS, sql.plain_repeats(seen.row_id, sightings))
         return counted.rowcount == 1
 
     def _decide(
@@ -115,17 +170,20 @@ class SqliteRecorder:
         for decision in decisions:
             newest = decision.newest
             if newest is not None:
-                self._seen[decision.fingerprint] = ids[decision.fingerprint, newest.starts_at]
+                row_id = ids[decision.fingerprint, newest.starts_at]
+                self._seen[decision.fingerprint] = Seen.of(newest, row_id=row_id)
         if len(self._seen) > 2 * _SEEN:
             self._seen = dict(islice(self._seen.items(), len(self._seen) - _SEEN, None))
 
     def _keep_bodies(self, connection: sqlite3.Connection, receipts: Iterable[Receipt]) -> None:
         """Keep the bodies that are new today: a repeated notification has the same bytes."""
+        for key, body in self._new_bodies(receipts).items():
+            packed = self._compressor.compress(body, ZstdCompressor.FLUSH_FRAME)
+            connection.execute(sql.INSERT_BODY, (*key, packed))
+
+    def _new_bodies(self, receipts: Iterable[Receipt]) -> dict[tuple[int, bytes], bytes]:
         bodies = {_body_key(receipt): receipt.body for receipt in receipts}
-        for key, body in bodies.items():
-            if key not in self._known_bodies:
-                packed = self._compressor.compress(body, ZstdCompressor.FLUSH_FRAME)
-                connection.execute(sql.INSERT_BODY, (*key, packed))
+        return {key: body for key, body in bodies.items() if key not in self._known_bodies}
 
     def _remember_bodies(self, receipts: Iterable[Receipt]) -> None:
         """Remember committed bodies alone, so that a body that was rolled back is written the next time."""
@@ -140,7 +198,7 @@ def _open_before(connection: sqlite3.Connection, older: Mapping[str, str]) -> di
     """The alerts of a Grafana that an older release left open, with the fingerprint of the older release."""
     names = {}
     for fingerprint, before in older.items():
-        rows = connection.execute(sql.NEWEST, (sql.fingerprint_term(before), before)).fetchall()
+        rows = connection.execute(sql.NEWEST, (fingerprint_term(before), before)).fetchall()
         if any(row["status"] == "firing" and row["source"] == "grafana" for row in rows):
             names[fingerprint] = before
     return names
@@ -183,6 +241,6 @@ def _occurrence_of(connection: sqlite3.Connection, note: Note, log: StandingLog)
 
 
 def _newest_start(connection: sqlite3.Connection, fingerprint: str) -> datetime | None:
-    arguments = (sql.fingerprint_term(fingerprint), fingerprint)
+    arguments = (fingerprint_term(fingerprint), fingerprint)
     row = connection.execute(sql.NEWEST_START, arguments).fetchone()
     return None if row is None else from_us(row[0])

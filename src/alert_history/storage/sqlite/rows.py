@@ -1,11 +1,10 @@
 """SQLite: the hot path's statements, and domain values as their arguments."""
 
 import sqlite3
-from binascii import crc32
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
-from functools import lru_cache, partial
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -15,7 +14,6 @@ from alert_history.domain.decision import Entry
 from alert_history.domain.microseconds import to_us
 from alert_history.domain.notifying import Enqueued
 from alert_history.domain.occurrence import Event, Occurrence, Sighting
-from alert_history.domain.speaker import SCOPE_MARK, split_scope
 from alert_history.domain.standing import Standing, closed_us
 from alert_history.ids import new_id
 from alert_history.storage.shared import rows, tables
@@ -35,6 +33,8 @@ def _insert(table: str, columns: Iterable[str], end: str = "") -> str:
 _EVENT_COLUMNS = ("alert_id", *tables.events.c.keys())
 _ALERT_COLUMNS = [name for name in tables.alerts.c.keys() if name != "joined_into"]  # noqa: SIM118  # no dict
 INSERT_ALERT = _insert("alerts", ["id", *_ALERT_COLUMNS])
+FINGERPRINT_AT, LABELS_AT = 1 + _ALERT_COLUMNS.index("fingerprint"), 1 + _ALERT_COLUMNS.index("labels")
+"""Where a row of INSERT_ALERT has them."""
 INSERT_TERMS = "INSERT INTO alert_terms (rowid, terms) VALUES (?, ?)"
 INSERT_EVENT = _insert("events", _EVENT_COLUMNS)
 INSERT_NOTE = _insert("events", _EVENT_COLUMNS, "ON CONFLICT DO NOTHING RETURNING receipt_id")
@@ -66,11 +66,11 @@ COUNT_REPEAT = (
 # A plain repeat needs no decision: a repeat of the only claim that holds an occurrence open, or of the word that ended
 # it. A first-hand sender repeats at least half a resend delay after its last word; sooner, two senders may look like
 # one.
-COUNT_PLAIN_REPEATS = """UPDATE alerts SET last_received_at = max(last_received_at, :received_at),
-    repeat_count = repeat_count + :repeats, expires_at = coalesce(max(expires_at, :expires_at), expires_at),
+COUNT_PLAIN_REPEATS = """UPDATE alerts SET last_received_at = max(last_received_at, ?6),
+    repeat_count = repeat_count + ?7, expires_at = coalesce(max(expires_at, ?8), expires_at),
     confirmed_at = iif(status = 'firing', NULL, confirmed_at)
-    WHERE id = :id AND fingerprint = :fingerprint AND status = :status AND claim = :claim
-    AND content_hash = :content_hash AND (is_published OR NOT :is_to_publish) AND last_received_at <= :not_since"""
+    WHERE id = ?1 AND fingerprint = ?2 AND status = ?3 AND claim = ?4 AND content_hash = ?5
+    AND (is_published OR NOT ?9) AND last_received_at <= ?10"""
 HIGHEST_ID = "SELECT max(id) FROM alerts WHERE id >= ? AND id < ?"
 NEWEST = """SELECT a.* FROM alert_terms t JOIN alerts a ON a.id = t.rowid
     WHERE t.alert_terms MATCH ? AND a.fingerprint = ? ORDER BY a.starts_at DESC LIMIT 4"""
@@ -94,25 +94,6 @@ def new_ids(connection: sqlite3.Connection, times: Sequence[datetime]) -> list[i
     return [next(ids[time]) for time in times]
 
 
-def terms_of(fingerprint: str, labels: Mapping[str, str]) -> str:
-    """The terms of an alert in `alert_terms`, which find it: its fingerprint and a hash of each label."""
-    return " ".join([fingerprint_term(fingerprint), *(label_term(*pair) for pair in labels.items())])
-
-
-def fingerprint_term(fingerprint: str) -> str:
-    """A fingerprint of any scope as a term, which is one word to FTS5 whatever text a caller asks for."""
-    if SCOPE_MARK in fingerprint:
-        fingerprint, _ = split_scope(fingerprint)
-    is_word = fingerprint.isascii() and fingerprint.isalnum()
-    return f"f{fingerprint}" if is_word else f"f{crc32(fingerprint.encode()):x}"
-
-
-@lru_cache(maxsize=16_384)  # most labels of an alert are those of others
-def label_term(name: str, value: str) -> str:
-    """A label as a term of 32 bits: a caller that finds a row by the term must compare the label, too."""
-    return f"l{crc32(f'{name}={value}'.encode()):x}"
-
-
 def notified(connection: sqlite3.Connection, row: sqlite3.Row) -> list[str]:
     """The targets that were notified of an occurrence, or are about to be."""
     key = (row["starts_at"], row["fingerprint"])
@@ -125,22 +106,22 @@ def repeat_row(alert_id: int, now: Occurrence) -> tuple[Any, ...]:
     return (_microseconds(now.expires_at), last, now.repeat_count, _microseconds(now.confirmed_at), alert_id)
 
 
-def plain_repeats(alert_id: int, sightings: Sequence[Sighting]) -> dict[str, Any]:
+def plain_repeats(alert_id: int, sightings: Sequence[Sighting]) -> tuple[Any, ...]:
     """The arguments of COUNT_PLAIN_REPEATS, for equal sightings."""
     last = sightings[-1]
     received_at = to_us(max(sighting.received_at for sighting in sightings))
-    return {
-        "id": alert_id,
-        "fingerprint": last.alert.fingerprint,
-        "status": last.alert.status,
-        "claim": last.claim,
-        "content_hash": last.content_hash,
-        "received_at": received_at,
-        "repeats": len(sightings),
-        "expires_at": last.word.until_us,
-        "is_to_publish": last.word.is_firing and last.word.is_to_publish,
-        "not_since": received_at - shortest_wait_us(last.word),
-    }
+    return (
+        alert_id,
+        last.alert.fingerprint,
+        last.alert.status,
+        last.claim,
+        last.content_hash,
+        received_at,
+        len(sightings),
+        last.word.until_us,
+        last.word.is_firing and last.word.is_to_publish,
+        received_at - shortest_wait_us(last.word),
+    )
 
 
 def standing_row(fingerprint: str, standing: Standing) -> tuple[Any, ...]:

@@ -22,6 +22,7 @@ from alert_history.storage.sqlite import rows as sql
 from alert_history.storage.sqlite.connection import Connections
 from alert_history.storage.sqlite.deciding import find_known, write_decisions
 from alert_history.storage.sqlite.standing_log import StandingLog
+from alert_history.storage.sqlite.terms import fingerprint_term
 
 _STEP_ROWS = 200
 
@@ -178,7 +179,7 @@ def adopt_label_set(
     is_dry_run: bool = False,
 ) -> Decision | None:
     """Make a standing of the stored occurrences, or add them to the standing; None without any."""
-    term = sql.fingerprint_term(fingerprint)
+    term = fingerprint_term(fingerprint)
     rows = connection.execute(_OCCURRENCES, (term, fingerprint) * 2).fetchall()
     if not rows:
         return None

@@ -21,22 +21,24 @@ from alert_history.storage.sqlite.recorder import SqliteRecorder
 from alert_history.storage.sqlite.standing_log import StandingLog
 from alert_history.storage.sqlite.standings import SqliteStandings
 from alert_history.storage.sqlite.upkeep import SqliteUpkeep
+from alert_history.storage.sqlite.writer_process import WriterProcess
 
 
 def sqlite_store(database_url: str, *, router: Router | None = None, rules: Rules = DEFAULT_RULES) -> Store:
     """A store in the file a `sqlite:///path` URL names (four slashes for an absolute path)."""
     path = database_url.partition("://")[2].removeprefix("/").partition("?")[0]
     connections = Connections(path)
+    process = WriterProcess(connections)
     log = StandingLog()
     database = SqliteDatabase(connections)
     outbox = SqliteOutbox(connections)
     return Store(
-        recorder=SqliteRecorder(connections, log, router=router, rules=rules),
+        recorder=SqliteRecorder(connections, log, process=process, router=router, rules=rules),
         history=SqliteHistory(connections),
         upkeep=SqliteUpkeep(connections, log),
         standings=SqliteStandings(connections, log, router=router, rules=rules),
         reconciling=SqliteReconciling(connections, log, router=router, rules=rules),
-        lifecycle=SqliteLifecycle(connections),
+        lifecycle=SqliteLifecycle(connections, process),
         outbox=outbox,
         delivery_log=SharedDeliveryLog(database, gate=outbox),
         archivable=SqliteArchivable(connections),

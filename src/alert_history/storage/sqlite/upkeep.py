@@ -11,6 +11,7 @@ from alert_history.ids import lowest_uuid7
 from alert_history.storage.sqlite import rows as sql
 from alert_history.storage.sqlite.connection import Connections
 from alert_history.storage.sqlite.standing_log import StandingLog
+from alert_history.storage.sqlite.terms import fingerprint_term, terms_of
 
 _STEP_ROWS = 200
 _MERGES = 2
@@ -69,7 +70,7 @@ class SqliteUpkeep:
         id_limit = limit * sql.IDS_A_MICROSECOND
         old = connection.execute(_OLD, (self._read_up_to, id_limit, _STEP_ROWS)).fetchall()
         gone = [row for row in old if row["last_received_at"] < limit]
-        terms = [(row["id"], sql.terms_of(row["fingerprint"], msgspec.json.decode(row["labels"]))) for row in gone]
+        terms = [(row["id"], terms_of(row["fingerprint"], msgspec.json.decode(row["labels"]))) for row in gone]
         connection.executemany(FORGET_TERMS, terms)
         ids = [(row["id"],) for row in gone]
         connection.executemany("DELETE FROM events WHERE alert_id = ?", ids)
@@ -96,7 +97,7 @@ def _is_in_use(connection: sqlite3.Connection, row: Any) -> bool:
     """Whether a person gave the newest word on a shape, or the history knows its alert."""
     if row["is_correction"]:
         return True
-    return connection.execute(_IS_KNOWN, (sql.fingerprint_term(row["fingerprint"]),)).fetchone() is not None
+    return connection.execute(_IS_KNOWN, (fingerprint_term(row["fingerprint"]),)).fetchone() is not None
 
 
 def _merge_terms(connection: sqlite3.Connection) -> bool:
