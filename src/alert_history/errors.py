@@ -35,6 +35,7 @@ What a package raises and catches itself; no caller outside of it sees one:
 Exception
 ├── UrlFault                 urls: what is wrong with a URL, which becomes a ConfigurationError
 ├── Fault                    sources: why one alert goes to quarantine
+├── _Surprise                storage/postgres: a batch is not as foreseen, and goes the long way
 ├── Failure                  cli/send: why a payload was not taken
 ├── _Disconnected            web/ingest: the sender went away
 ├── _InPart                  origins/prometheus: it answered in part

@@ -37,7 +37,7 @@ _IS_NEW = "NOT EXISTS (SELECT FROM known)"
 _AFTER_STANDINGS = "AND (SELECT count(*) FROM to_standings) >= 0"
 
 
-class Surprise(Exception):
+class _Surprise(Exception):
     """The database holds something else than was foreseen. Never leaves the storage."""
 
 
@@ -53,7 +53,7 @@ async def record_at_once(
     try:
         async with connection.transaction() if foreseen.plain else nullcontext():
             await _record(connection, foreseen, groups, receipts=receipts, bodies=bodies)
-    except Surprise:
+    except _Surprise:
         return False
     return True
 
@@ -71,7 +71,7 @@ async def _record(
     columns = [column for name, rows in parts.items() for column in _columns(name, rows)]
     (row,) = await connection.fetch(statement, *columns)
     if row["known"] or row["counted"] != len(foreseen.plain):
-        raise Surprise
+        raise _Surprise
 
 
 def _parts(

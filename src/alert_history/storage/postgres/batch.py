@@ -14,6 +14,7 @@ import asyncpg
 from alert_history.domain.decision import Decision, Known, decide
 from alert_history.domain.notifying import Enqueued, notify
 from alert_history.domain.occurrence import Event, Sighting
+from alert_history.domain.sightings import is_same_word
 from alert_history.domain.standing import Rules, Witnesses
 from alert_history.errors import StorageUnavailable
 from alert_history.ports import Router
@@ -57,7 +58,7 @@ class Batch:
             asyncpg.LockNotAvailableError: the batch would have to wait out of order.
             asyncpg.UniqueViolationError: an occurrence exists without a standing.
         """
-        plain = {f: seen[f].starts_at for f, s in self._groups.items() if f in seen and seen[f].is_repeated_by(s)}
+        plain = {f: seen[f].starts_at for f, s in self._groups.items() if f in seen and is_same_word(s)}
         rest = [fingerprint for fingerprint in self._groups if fingerprint not in plain]
         if seen:
             new = [f for f in rest if f not in seen and self._groups[f][0].word.is_firing]

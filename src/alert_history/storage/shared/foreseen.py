@@ -44,7 +44,10 @@ class Seen(msgspec.Struct, frozen=True, gc=False):
         return cls(entry.starts_at, now.status, now.claim, now.content_hash, now.is_published, row_id)
 
     def is_repeated_by(self, sightings: Sequence[Sighting]) -> bool:
-        """Whether sightings say no more than what is remembered. Only the database knows whether it still holds."""
+        """Whether sightings say no more than what is remembered. Only the database knows whether it still holds.
+
+        An alert that is not repeated so may be a plain repeat of what another replica wrote.
+        """
         last = sightings[-1]
         return (
             self.claim == last.claim
@@ -91,6 +94,8 @@ def foresee(
         elif known is not None or not sightings[0].word.is_firing:
             return None
     begun = [decide(None, s, rules=rules, witnesses=witnesses) for f, s in groups.items() if f not in plain]
+    if any(decision.peers for decision in begun):
+        return None
     events, queue = notify(begun, router, published={receipt.id for receipt in receipts if receipt.publish})
     answers = outcomes(receipts, decisions=begun, placed=PlacedNotes(), queue=queue)
     return Foreseen(plain, begun, events, queue, answers)

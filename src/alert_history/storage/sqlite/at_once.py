@@ -1,6 +1,6 @@
 """SQLite: a batch without surprises as an order for the process that writes, with the ids of its occurrences."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from alert_history.domain.microseconds import to_us
@@ -32,10 +32,6 @@ class Ids:
             ids.append(highest)
         self._highest = highest
         return ids
-
-    def heed(self, ids: Iterable[int]) -> None:
-        """Take note of ids that were given by others."""
-        self._highest = max(ids, default=self._highest) if self._highest < 0 else max(self._highest, *ids, -1)
 
 
 def order_of(

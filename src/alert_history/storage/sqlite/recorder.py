@@ -20,7 +20,7 @@ from alert_history.domain.notifying import notify
 from alert_history.domain.occurrence import Key, Sighting
 from alert_history.domain.outcome import outcomes, quarantined
 from alert_history.domain.receipt import Outcome, Receipt
-from alert_history.domain.sightings import by_fingerprint, from_grafana, renamed
+from alert_history.domain.sightings import by_fingerprint, from_grafana, is_same_word, renamed
 from alert_history.domain.standing import Rules, Witnesses
 from alert_history.errors import UnstorableReceipt
 from alert_history.ports import Router
@@ -150,7 +150,7 @@ class SqliteRecorder:
     def _count_repeats(self, connection: sqlite3.Connection, fingerprint: str, sightings: Sequence[Sighting]) -> bool:
         """Count plain repeats of an alert seen lately; returns whether the sightings were plain repeats."""
         seen = self._seen.get(fingerprint)
-        if seen is None or not seen.is_repeated_by(sightings):
+        if seen is None or not is_same_word(sightings):
             return False
         counted = connection.execute(sql.COUNT_PLAIN_REPEATS, sql.plain_repeats(seen.row_id, sightings))
         return counted.rowcount == 1
