@@ -17,7 +17,8 @@ from bench.builds import Figures, measure, older_build, this_build
 from bench.command import silent_servers, temporary_folder
 from bench.databases import Database, Sqlite, postgres
 from bench.plan import Plan
-from bench.report import shown
+from bench.raw import write_json
+from bench.report import conditions, shown
 from bench.targets import fast_target
 from bench.watch import median
 
@@ -33,9 +34,12 @@ def main() -> None:
     with temporary_folder(asked.folder) as folder, silent_servers():
         plan = Plan(asked.seconds, asked.rounds, 0, 0, folder)
         for name, rounds in _compare(asked.revision, plan, only=asked.only).items():
+            plan.keep(name, [{"old": old, "new": new} for old, new in rounds])
             for row in ratios(rounds):
                 table.add_row(name, *row)
     Console().print(table)
+    if asked.json is not None:
+        write_json(asked.json, conditions=conditions(), revision=asked.revision, rounds=plan.raw)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -45,6 +49,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seconds", type=float, default=5, help="length of each load (default: 5)")
     parser.add_argument("--rounds", type=int, default=7, help="rounds, each with both builds (default: 7)")
     parser.add_argument("--folder", type=Path, default=Path("/var/tmp"), help="a folder on a real disk")  # noqa: S108
+    parser.add_argument("--json", type=Path, help="a file for what each round measured")
     return parser
 
 

@@ -13,9 +13,10 @@ from pathlib import Path
 import pytest
 
 from alert_history.telemetry.logs import configure_logging
-from bench import history, ingest, publishing, retention, start
+from bench import history, ingest, peers, publishing, retention, start
 from bench.databases import Database, Sqlite, postgres
 from bench.plan import Plan
+from bench.raw import write_json
 from bench.report import Measured, conditions, grouped, markdown, print_table
 from bench.watch import neighbours
 
@@ -28,6 +29,11 @@ MEASURES: dict[str, Measure] = {
     "retention": retention.measure,
     "publishing": publishing.measure,
 }
+ON_REQUEST: dict[str, Measure] = {
+    "peers": peers.measure,
+}
+"""Measured only where it is named: no promise needs it at each run, and peers come over the network."""
+
 _BEGIN, _END = "<!-- table: bench/run.py --write -->", "<!-- end of table -->"
 
 
@@ -36,8 +42,9 @@ def main() -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     parser = _parser()
     asked = parser.parse_args()
-    if unknown := set(asked.names) - set(MEASURES):
-        parser.error(f"nothing is called {', '.join(sorted(unknown))}; there is {', '.join(MEASURES)}")
+    if unknown := set(asked.names) - {*MEASURES, *ON_REQUEST}:
+        known = ", ".join([*MEASURES, *ON_REQUEST])
+        parser.error(f"nothing is called {', '.join(sorted(unknown))}; there is {known}")
     lines: list[Measured] = []
     with temporary_folder(asked.folder) as folder:
         plan = Plan(asked.seconds, asked.rounds, asked.history, asked.old, folder)
@@ -50,11 +57,13 @@ def main() -> None:
             print_table(lines)
     if asked.write is not None:
         write(asked.write, lines, plan)
+    if asked.json is not None:
+        write_json(asked.json, conditions=conditions(), lines=lines, rounds=plan.raw)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="bench/run.py", description="Measure speed and memory side by side.")
-    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(MEASURES))
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"{', '.join(MEASURES)}; or {', '.join(ON_REQUEST)}")
     parser.add_argument("--only", choices=["postgres", "sqlite"], help="one database instead of both")
     parser.add_argument("--seconds", type=float, default=10, help="length of each load (default: 10)")
     parser.add_argument("--rounds", type=int, default=3, help="fresh starts of which the median counts (default: 3)")
@@ -64,6 +73,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--old", type=int, default=50_000, help="occurrences that retention removes (default: 50000)")
     parser.add_argument("--folder", type=Path, default=Path("/var/tmp"), help="a folder on a real disk")  # noqa: S108
     parser.add_argument("--write", type=Path, help="a markdown file whose table is replaced")
+    parser.add_argument("--json", type=Path, help="a file for what each line and each round measured")
     return parser
 
 
@@ -103,7 +113,7 @@ def _measure_all(plan: Plan, lines: list[Measured], *, names: Sequence[str], onl
         for name in names:
             for database in databases:
                 with neighbours() as others:
-                    lines += MEASURES[name](database, plan)
+                    lines += {**MEASURES, **ON_REQUEST}[name](database, plan)
                 lines.append(_disturbance(database.name, name, others.share))
 
 
