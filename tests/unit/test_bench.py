@@ -1,26 +1,23 @@
 """The benchmark keeps its word: its load is real notifications, its history is found, its table tells no lies."""
 
 import asyncio
-import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
 import pytest
-from bench import alerta, builds
+from bench import builds
 from bench.against import ratios
 from bench.backlog import fill_queue, lease_times
 from bench.builds import Figures, older_build
 from bench.command import write
 from bench.databases import Sqlite
 from bench.fill import fill
-from bench.load import FullLoad, full_load, percentile
-from bench.notifications import FOLDER, Notifications
+from bench.load import full_load, percentile
+from bench.notifications import Notifications
 from bench.pages import questions
 from bench.past import occurrences
-from bench.peers import Peer, Round, alerts_of, check_stored, compare, settled
 from bench.plan import Plan
-from bench.raw import plain, write_json
 from bench.report import Limit, Measured, at_least, at_most
 from bench.targets import fast_target
 
@@ -169,57 +166,3 @@ def test_an_older_build_is_a_checkout_that_is_gone_afterwards(tmp_path: Path, mo
     with older_build("HEAD", folder=tmp_path) as build:
         assert (build.folder / "pyproject.toml").is_file()
     assert not build.folder.exists()
-
-
-LOAD = FullLoad(seconds=1, requests=1000, refused=0, broken=0, p50_ms=1, p99_ms=1, max_ms=1)
-
-
-@pytest.mark.parametrize("stored", [9_800, 10_000, 10_640])
-def test_a_peer_may_join_a_few_alerts_and_finish_what_was_under_way(stored: int) -> None:
-    check_stored(LOAD, stored)
-
-
-@pytest.mark.parametrize("stored", [9_700, 10_700])
-def test_a_peer_that_holds_less_or_more_than_it_acknowledged_is_found_out(stored: int) -> None:
-    with pytest.raises(AssertionError, match="10000 acknowledged"):
-        check_stored(LOAD, stored)
-
-
-def test_a_peer_is_counted_when_it_has_come_to_rest(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bench.peers._SETTLE_SECONDS", 0)
-    numbers = iter([1, 5, 7, 7, 8])
-    assert settled(lambda: next(numbers)) == 7
-
-
-def test_alertmanager_says_in_its_metrics_how_many_alerts_it_holds() -> None:
-    metrics = '# TYPE alertmanager_alerts gauge\nalertmanager_alerts_received_total{status="firing"} 9'
-    states = 'alertmanager_alerts{state="active"} 1.2e+06\nalertmanager_alerts{state="suppressed"} 3'
-    assert alerts_of(f"{metrics}\n{states}\n") == 1_200_003
-
-
-def test_peers_are_compared_by_medians_and_the_better_is_named() -> None:
-    def peer(name: str, path: str) -> Peer:
-        return Peer(name, path, lambda: pytest.fail("nobody is started"))
-
-    slow = Round(100, 9, 9, 0, 80, 90, 0, 300)
-    rounds = [(Round(speed, 9, 9, 0, 2, 3, 0, 100), slow) for speed in (5_000, 6_000, 7_000)]
-    lines = compare("PostgreSQL", (peer("ours", "/webhook"), peer("Alerta", alerta.PATH)), rounds=rounds)
-    stored, p50, memory = lines[-3:]
-    assert (stored.value, stored.verdict) == (60, "✓ 1.09 ×")
-    assert stored.note == "rounds 50 to 70; better: ours on /webhook"
-    assert (p50.value, p50.verdict) == (0.025, "✓ 1.00 ×")
-    assert memory.limit is None
-    assert memory.value == pytest.approx(1 / 3)
-
-
-def test_raw_results_keep_the_names_of_what_was_measured(tmp_path: Path) -> None:
-    assert plain([(Round(1, 2, 3, 0, 4, 5, 0, float("nan")), "x")])[0][0]["peak_mib"] is None
-    write_json(tmp_path / "raw.json", rounds={"SQLite": [LOAD]}, revision="abc")
-    written = json.loads((tmp_path / "raw.json").read_text())
-    assert (written["rounds"]["SQLite"][0]["requests"], written["revision"]) == (1000, "abc")
-
-
-def test_alerta_is_pinned_with_the_hashes_of_all_that_it_needs() -> None:
-    lock = (FOLDER / "alerta.lock").read_text()
-    assert f"alerta-server=={alerta.VERSION} \\\n    --hash=sha256:" in lock
-    assert "://" not in lock
