@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from alert_history.telemetry.logs import configure_logging
-from bench import history, ingest, peers, publishing, retention, stages, start
+from bench import disk, history, ingest, peers, publishing, retention, stages, start
 from bench.databases import Database, Sqlite, postgres
 from bench.plan import Plan
 from bench.raw import write_json
@@ -32,6 +32,7 @@ MEASURES: dict[str, Measure] = {
 ON_REQUEST: dict[str, Measure] = {
     "peers": peers.measure,
     "stages": stages.measure,
+    "disk": disk.measure,
 }
 """Measured only where it is named: no promise needs it at each run, and peers come over the network."""
 
