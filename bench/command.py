@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from alert_history.telemetry.logs import configure_logging
-from bench import disk, history, ingest, peers, publishing, retention, stages, start
+from bench import disk, history, ingest, peers, publishing, retention, stages, start, workers
 from bench.databases import Database, Sqlite, postgres
 from bench.plan import Plan
 from bench.raw import write_json
@@ -33,10 +33,11 @@ ON_REQUEST: dict[str, Measure] = {
     "peers": peers.measure,
     "stages": stages.measure,
     "disk": disk.measure,
+    "workers": workers.measure,
 }
 """Measured only where it is named: no promise needs it at each run, and peers come over the network."""
 
-_BEGIN, _END = "<!-- table: bench/run.py --write -->", "<!-- end of table -->"
+_BEGIN, _END = "<!-- table: bench/run.py{names} --write -->", "<!-- end of table -->"
 
 
 def main() -> None:
@@ -58,7 +59,7 @@ def main() -> None:
         finally:
             print_table(lines)
     if asked.write is not None:
-        write(asked.write, lines, plan)
+        write(asked.write, lines, plan, names=asked.names)
     if asked.json is not None:
         write_json(asked.json, conditions=conditions(), lines=lines, rounds=plan.raw)
 
@@ -124,10 +125,11 @@ def _disturbance(database: str, name: str, share: float) -> Measured:
     return Measured(database, f"{name}: taken by other programs", share * 100, "% of the machine", note=note)
 
 
-def write(path: Path, lines: Sequence[Measured], plan: Plan) -> None:
-    """Replace what stands between the marks."""
-    before, _, rest = path.read_text().partition(_BEGIN)
+def write(path: Path, lines: Sequence[Measured], plan: Plan, *, names: Sequence[str] = ()) -> None:
+    """Replace what stands between the marks of these names. A page may hold tables of several runs."""
+    begin = _BEGIN.format(names="".join(f" {name}" for name in names))
+    before, _, rest = path.read_text().partition(begin)
     _, _, after = rest.partition(_END)
     sizes = f"history {grouped(plan.history)}, past retention {grouped(plan.old)}"
     caption = f"{conditions()}; {sizes}, each load {plan.rounds} × {plan.seconds:g} s."
-    path.write_text(f"{before}{_BEGIN}\n\n{caption}\n\n{markdown(lines)}\n\n{_END}{after}")
+    path.write_text(f"{before}{begin}\n\n{caption}\n\n{markdown(lines)}\n\n{_END}{after}")

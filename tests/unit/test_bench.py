@@ -154,6 +154,17 @@ def test_writing_replaces_the_table_and_nothing_else(tmp_path: Path) -> None:
     assert "old" not in text
 
 
+def test_a_page_may_hold_the_tables_of_several_runs(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    marks = [f"<!-- table: bench/run.py{names} --write -->" for names in ("", " peers", " disk workers")]
+    page.write_text("".join(f"{mark}\nold\n<!-- end of table -->\n" for mark in marks))
+    plan = Plan(seconds=1, rounds=1, history=1, old=1, folder=tmp_path)
+    write(page, [Measured("SQLite", "speed", 20_000, "alerts/s")], plan, names=["disk", "workers"])
+    text = page.read_text()
+    assert text.count("old") == 2
+    assert text.index("20 000") > text.index(marks[2])
+
+
 def test_two_builds_are_compared_by_their_medians_and_each_round() -> None:
     old = [Figures(100, 100, 100, 1, 80, 120), Figures(200, 100, 100, 1, 80, 120), Figures(300, 100, 100, 1, 80, 120)]
     new = [figures._replace(distinct_per_second=figures.distinct_per_second * 1.5) for figures in reversed(old)]

@@ -9,6 +9,8 @@ from bench.load import FullLoad
 from bench.notifications import FOLDER
 from bench.peers import Peer, Round, alerts_of, check_stored, compare, settled
 from bench.raw import plain, write_json
+from bench.workers import Round as OfWorkers
+from bench.workers import lines_of
 
 LOAD = FullLoad(seconds=1, requests=1000, refused=0, broken=0, p50_ms=1, p99_ms=1, max_ms=1)
 
@@ -62,3 +64,13 @@ def test_alerta_is_pinned_with_the_hashes_of_all_that_it_needs() -> None:
     lock = (FOLDER / "alerta.lock").read_text()
     assert f"alerta-server=={alerta.VERSION} \\\n    --hash=sha256:" in lock
     assert "://" not in lock
+
+
+def test_more_workers_are_held_beside_one_round_by_round() -> None:
+    one = [OfWorkers(10_000, 80, 12_000, 110), OfWorkers(8_000, 100, 10_000, 110)]
+    two = [OfWorkers(15_000, 60, 12_000, 300), OfWorkers(16_000, 50, 10_000, 300)]
+    distinct, _, repeats, memory = lines_of("PostgreSQL", 2, two, one)
+    assert (distinct.what, distinct.value) == ("2 workers: distinct alerts", 15_500)
+    assert distinct.note == "1.72 × one worker; rounds 1.5 to 2"
+    assert repeats.note.startswith("1.00 × one worker")
+    assert memory.unit == "MiB"
