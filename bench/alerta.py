@@ -1,9 +1,9 @@
 """Alerta, a peer: from PyPI, in an environment of its own, as it comes, on the PostgreSQL of the run.
 
-Its documents want it behind a WSGI server, in several processes. gunicorn keeps connections open only with threads.
+Its documents want it behind a WSGI server, in several processes. gunicorn keeps connections open only with threads, and
+loads the application before the processes part: each of them would make tables, and get into deadlocks with the others.
 """
 
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -40,15 +40,13 @@ def install_alerta(folder: Path) -> Path:
 
 @contextmanager
 def alerta_server(python: Path, url: str, *, folder: Path) -> Iterator[Server]:
-    """One that is running on that database, whose tables are made first: workers that make them at once collide."""
+    """One that is running on that database, which gets its tables."""
     folder.mkdir()
     (folder / "alertad.conf").write_text(_SETTINGS.format(url=url))
     (folder / "wsgi.py").write_text(_APPLICATION)
-    environment = {"ALERTA_SVR_CONF_FILE": str(folder / "alertad.conf"), "HOME": str(folder)}
-    subprocess.run([str(python), "-c", "import wsgi"], cwd=folder, env={**os.environ, **environment}, check=True)
     port = free_port()
     base = f"http://{HOST}:{port}"
-    gunicorn = [str(python), "-m", "gunicorn", "--bind", f"{HOST}:{port}", "--no-control-socket"]
+    gunicorn = [str(python), "-m", "gunicorn", "--bind", f"{HOST}:{port}", "--no-control-socket", "--preload"]
     words = ["--workers", f"{WORKERS}", "--threads", f"{_THREADS}", "--keep-alive", f"{_KEEP_ALIVE_SECONDS}"]
     server = Server(
         name="alerta",
@@ -57,7 +55,7 @@ def alerta_server(python: Path, url: str, *, folder: Path) -> Iterator[Server]:
         port=port,
         url=base,
         is_ready=lambda: _answers(base),
-        environment=environment,
+        environment={"ALERTA_SVR_CONF_FILE": str(folder / "alertad.conf"), "HOME": str(folder)},
     )
     try:
         server.start()

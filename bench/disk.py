@@ -26,7 +26,7 @@ _VACUUM_EVERY = 4
 _BEGAN = timedelta(minutes=50)
 _STEP = timedelta(minutes=5)  # Alertmanager's group_interval: no sender of it repeats sooner
 _FIRING, _ENDLESS = '"status":"firing"', '"endsAt":"0001-01-01T00:00:00Z"'
-_BODIES = "receipt_bodies"
+_HISTORY, _WEEK, _FEW_DAYS = "RETENTION_DAYS", "a week after the last firing ended", "BODY_RETENTION_DAYS"
 _seeds = count(2_000_000)
 
 
@@ -114,13 +114,18 @@ def _vacuum(url: str) -> None:
 
 
 def lines_of(name: str, life: Life, tables: Mapping[str, tuple[float, float]]) -> list[Measured]:
-    """What is kept as long as history, and the raw bodies, which are kept for fewer days."""
-    history = {table: both for table, both in tables.items() if table != _BODIES}
+    """What is kept as long as history, and apart from it what is kept for fewer days."""
+    history = {table: both for table, both in tables.items() if _kept_for(table) == _HISTORY}
     parts = ", ".join(f"{table} {grouped(rows)} + {grouped(indexes)}" for table, (rows, indexes) in history.items())
-    total = sum(map(sum, history.values()))
-    how = f"{grouped(_OCCURRENCES)} occurrences; rows + indexes: {parts}"
-    bodies = sum(tables.get(_BODIES, (0.0, 0.0)))
-    return [
-        Measured(name, f"history: {life.name}", total, "bytes", note=how),
-        Measured(name, f"raw bodies: {life.name}", bodies, "bytes", note="kept for BODY_RETENTION_DAYS only"),
-    ]
+    notes = {_HISTORY: f"kept for {_HISTORY}; rows + indexes: {parts}"}
+    lines = []
+    for what, kept in (("history", _HISTORY), ("standings", _WEEK), ("raw bodies", _FEW_DAYS)):
+        total = sum(sum(both) for table, both in tables.items() if _kept_for(table) == kept)
+        lines.append(Measured(name, f"{what}: {life.name}", total, "bytes", note=notes.get(kept, f"kept for {kept}")))
+    return lines
+
+
+def _kept_for(table: str) -> str:
+    if table == "receipt_bodies":
+        return _FEW_DAYS
+    return _WEEK if table.startswith("standings") else _HISTORY
