@@ -33,13 +33,14 @@ def main() -> None:
     table = Table("database", "what", "old", "new", "new ÷ old", "lowest to highest", title=f"Against {asked.revision}")
     with temporary_folder(asked.folder) as folder, silent_servers():
         plan = Plan(asked.seconds, asked.rounds, 0, 0, folder)
-        for name, rounds in _compare(asked.revision, plan, only=asked.only).items():
-            plan.keep(name, [{"old": old, "new": new} for old, new in rounds])
-            for row in ratios(rounds):
-                table.add_row(name, *row)
+        try:
+            for name, rounds in _compare(asked.revision, plan, only=asked.only).items():
+                for row in ratios(rounds):
+                    table.add_row(name, *row)
+        finally:  # what was measured before a failure is not lost
+            if asked.json is not None:
+                write_json(asked.json, conditions=conditions(), revision=asked.revision, rounds=plan.raw)
     Console().print(table)
-    if asked.json is not None:
-        write_json(asked.json, conditions=conditions(), revision=asked.revision, rounds=plan.raw)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -69,6 +70,7 @@ def _compare(revision: str, plan: Plan, *, only: str | None) -> Mapping[str, Rou
                 builds = (older, this_build()) if turn % 2 == 0 else (this_build(), older)
                 figures = [measure(b, database, target, folder=plan.folder, seconds=plan.seconds) for b in builds]
                 found[database.name].append((figures[turn % 2], figures[1 - turn % 2]))
+                plan.keep(database.name, [{"old": old, "new": new} for old, new in found[database.name]])
         return found
 
 

@@ -56,12 +56,12 @@ def main() -> None:
                 _measure_all(plan, lines, names=asked.names or list(MEASURES), only=asked.only)
         except (pytest.skip.Exception, pytest.fail.Exception) as lacking:  # a program is not installed
             raise SystemExit(str(lacking)) from None
-        finally:
+        finally:  # what was measured before a failure is not lost
             print_table(lines)
+            if asked.json is not None:
+                write_json(asked.json, conditions=conditions(), lines=lines, rounds=plan.raw)
     if asked.write is not None:
         write(asked.write, lines, plan, names=asked.names)
-    if asked.json is not None:
-        write_json(asked.json, conditions=conditions(), lines=lines, rounds=plan.raw)
 
 
 def _parser() -> argparse.ArgumentParser:

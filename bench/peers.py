@@ -78,9 +78,7 @@ def measure(database: Database, plan: Plan) -> list[Measured]:
         pairs.insert(0, (_ours(database, "/webhook"), Peer(f"Alerta {alerta.VERSION}", alerta.PATH, run)))
     lines: list[Measured] = []
     for pair in pairs:
-        rounds = _rounds(database.name, pair, plan)
-        plan.keep(f"{database.name}: {pair[1].name}", rounds)
-        lines += compare(database.name, pair, rounds=rounds)
+        lines += compare(database.name, pair, rounds=_rounds(database.name, pair, plan))
     return lines
 
 
@@ -92,6 +90,7 @@ def _rounds(name: str, pair: tuple[Peer, Peer], plan: Plan) -> list[tuple[Round,
         order = (0, 1) if turn % 2 == 0 else (1, 0)
         done = {place: _round(pair[place], seconds=plan.seconds) for place in order}
         rounds.append((done[0], done[1]))
+        plan.keep(f"{name}: {pair[1].name}", [{"ours": ours, "theirs": theirs} for ours, theirs in rounds])
     return rounds
 
 

@@ -106,7 +106,7 @@ def measure(database: Database, plan: Plan) -> list[Measured]:
     for turn in range(plan.rounds):
         plan.say(f"{database.name}: stages, round {turn + 1} of {plan.rounds}")
         rounds.append(_round(database, plan))
-    plan.keep(f"{database.name}: stages", rounds)
+        plan.keep(f"{database.name}: stages", rounds)
     return lines_of(database.name, rounds, is_sqlite=isinstance(database, Sqlite))
 
 

@@ -36,7 +36,7 @@ def measure(database: Database, plan: Plan) -> list[Measured]:
         plan.say(f"{database.name}: workers, round {turn + 1} of {plan.rounds}")
         for number in numbers if turn % 2 == 0 else reversed(numbers):
             rounds[number].append(_round(database, number, seconds=plan.seconds))
-    plan.keep(f"{database.name}: workers", [rounds])
+            plan.keep(f"{database.name}: workers", [rounds])
     return [line for number in numbers for line in lines_of(database.name, number, rounds[number], rounds[1])]
 
 
