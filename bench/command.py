@@ -2,6 +2,7 @@
 
 import argparse
 import io
+import re
 import shutil
 import signal
 import sys
@@ -126,10 +127,16 @@ def _disturbance(database: str, name: str, share: float) -> Measured:
 
 
 def write(path: Path, lines: Sequence[Measured], plan: Plan, *, names: Sequence[str] = ()) -> None:
-    """Replace what stands between the marks of these names. A page may hold tables of several runs."""
+    """Replace what stands between the marks of these names. A page may hold tables of several runs.
+
+    Raises: SystemExit if no line of the page is the first mark.
+    """
     begin = _BEGIN.format(names="".join(f" {name}" for name in names))
-    before, _, rest = path.read_text().partition(begin)
-    _, _, after = rest.partition(_END)
+    text = path.read_text()
+    mark = re.search(rf"^{re.escape(begin)}$", text, re.MULTILINE)
+    if mark is None:
+        raise SystemExit(f"{path} has no line {begin}")
+    _, _, after = text[mark.end() :].partition(_END)
     sizes = f"history {grouped(plan.history)}, past retention {grouped(plan.old)}"
     caption = f"{conditions()}; {sizes}, each load {plan.rounds} × {plan.seconds:g} s."
-    path.write_text(f"{before}{begin}\n\n{caption}\n\n{markdown(lines)}\n\n{_END}{after}")
+    path.write_text(f"{text[: mark.end()]}\n\n{caption}\n\n{markdown(lines)}\n\n{_END}{after}")

@@ -157,12 +157,21 @@ def test_writing_replaces_the_table_and_nothing_else(tmp_path: Path) -> None:
 def test_a_page_may_hold_the_tables_of_several_runs(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     marks = [f"<!-- table: bench/run.py{names} --write -->" for names in ("", " peers", " disk workers")]
-    page.write_text("".join(f"{mark}\nold\n<!-- end of table -->\n" for mark in marks))
+    tables = "".join(f"{mark}\nold\n<!-- end of table -->\n" for mark in marks)
+    page.write_text(f"Before a table stands a mark, such as `{marks[2]}`.\n{tables}")
     plan = Plan(seconds=1, rounds=1, history=1, old=1, folder=tmp_path)
     write(page, [Measured("SQLite", "speed", 20_000, "alerts/s")], plan, names=["disk", "workers"])
     text = page.read_text()
     assert text.count("old") == 2
-    assert text.index("20 000") > text.index(marks[2])
+    assert text.index("20 000") > text.rindex(marks[2]) > text.rindex("old")
+
+
+def test_a_page_without_the_mark_stays_as_it_is(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("no table\n")
+    with pytest.raises(SystemExit, match="has no line"):
+        write(page, [], Plan(seconds=1, rounds=1, history=1, old=1, folder=tmp_path), names=["peers"])
+    assert page.read_text() == "no table\n"
 
 
 def test_two_builds_are_compared_by_their_medians_and_each_round() -> None:
