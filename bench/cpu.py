@@ -15,9 +15,9 @@ def cpu_seconds(pid: int) -> float:
     """Of a process, of those that it started, and of those among them that have ended."""
     process = psutil.Process(pid)
     total = 0.0
-    for one in (process, *process.children(recursive=True)):
+    for each in (process, *process.children(recursive=True)):
         with suppress(psutil.NoSuchProcess):  # it ended just now, and is counted with its parent
-            times = one.cpu_times()
+            times = each.cpu_times()
             total += times.user + times.system + times.children_user + times.children_system
     return total
 

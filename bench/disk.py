@@ -80,8 +80,8 @@ async def _live(database: Database, url: str, life: Life, *, number: int) -> Non
     try:
         for chunk in range(number // _CHUNK):
             bodies = [notifications.body(began.timestamp()) for _ in range(_CHUNK // life.alerts)]
-            for at, said in words(bodies, life, began=began):
-                await _commit(store, said, at=at)
+            for at, sent in words(bodies, life, began=began):
+                await _commit(store, sent, at=at)
             if isinstance(database, Postgres) and chunk % _VACUUM_EVERY == _VACUUM_EVERY - 1:
                 await asyncio.to_thread(_vacuum, url)
         await store.upkeep.prepare(datetime.now(UTC))
@@ -119,9 +119,9 @@ def lines_of(name: str, life: Life, tables: Mapping[str, tuple[float, float]]) -
     parts = ", ".join(f"{table} {grouped(rows)} + {grouped(indexes)}" for table, (rows, indexes) in history.items())
     notes = {_HISTORY: f"kept for {_HISTORY}; rows + indexes: {parts}"}
     lines = []
-    for what, kept in (("history", _HISTORY), ("standings", _WEEK), ("raw bodies", _FEW_DAYS)):
-        total = sum(sum(both) for table, both in tables.items() if _kept_for(table) == kept)
-        lines.append(Measured(name, f"{what}: {life.name}", total, "bytes", note=notes.get(kept, f"kept for {kept}")))
+    for what, time in (("history", _HISTORY), ("standings", _WEEK), ("raw bodies", _FEW_DAYS)):
+        total = sum(sum(both) for table, both in tables.items() if _kept_for(table) == time)
+        lines.append(Measured(name, f"{what}: {life.name}", total, "bytes", note=notes.get(time, f"kept for {time}")))
     return lines
 
 

@@ -40,7 +40,7 @@ class Running(NamedTuple):
     """A peer under measurement, and what tells how many alerts it holds."""
 
     server: Server
-    held: Callable[[], int]
+    count_alerts: Callable[[], int]
 
 
 class Peer(NamedTuple):
@@ -96,27 +96,27 @@ def _rounds(name: str, pair: tuple[Peer, Peer], plan: Plan) -> list[tuple[Round,
 
 def _round(peer: Peer, *, seconds: float) -> Round:
     """A paced load on an almost empty peer, then as much as it takes."""
-    with peer.run() as (server, held), memory_peak(server) as peak:
+    with peer.run() as (server, count_alerts), memory_peak(server) as peak:
         full_load(server.url, seconds=_WARM_SECONDS, path=peer.path)
-        settled(held)
+        settled(count_alerts)
         pace = PacedRun(server.url, alerts_per_second=_PACED_ALERTS_PER_SECOND, seconds=seconds, path=peer.path)
         paced = pace.finish()
-        before = settled(held)
+        before = settled(count_alerts)
         load = full_load(server.url, seconds=seconds, path=peer.path)
-        check_stored(load, settled(held) - before)
+        check_stored(load, settled(count_alerts) - before)
     p50, p99 = paced.percentile(0.5), paced.percentile(0.99)
     failed = load.refused + load.broken
     return Round(load.alerts_per_second, load.p50_ms, load.p99_ms, failed, p50, p99, paced.failed, peak.mib)
 
 
-def settled(held: Callable[[], int]) -> int:
+def settled(count_alerts: Callable[[], int]) -> int:
     """How many alerts a peer holds once it has worked off what was under way. Raises: AssertionError if it goes on."""
     end = time.monotonic() + _SETTLED_WITHIN_SECONDS
-    last, number = -1, held()
+    last, number = -1, count_alerts()
     while number != last:
         assert time.monotonic() < end, f"still at work, with {number} alerts"
         time.sleep(_SETTLE_SECONDS)
-        last, number = number, held()
+        last, number = number, count_alerts()
     return number
 
 
@@ -194,15 +194,15 @@ def compare(database: str, pair: tuple[Peer, Peer], *, rounds: Sequence[tuple[Ro
 
 
 def _lines(database: str, name: str, rounds: Sequence[Round]) -> list[Measured]:
-    speeds = [one.stored_per_second for one in rounds]
-    delays = [one.paced_p50_ms for one in rounds]
-    p50, p99 = median([one.full_p50_ms for one in rounds]), median([one.full_p99_ms for one in rounds])
-    failed = sum(one.full_failed for one in rounds)
+    speeds = [each.stored_per_second for each in rounds]
+    delays = [each.paced_p50_ms for each in rounds]
+    p50, p99 = median([each.full_p50_ms for each in rounds]), median([each.full_p99_ms for each in rounds])
+    failed = sum(each.full_failed for each in rounds)
     busy = f"rounds {_spread(speeds)}; p50 {shown(p50)} ms, p99 {shown(p99)} ms, {failed} not answered well"
-    late = median([one.paced_p99_ms for one in rounds])
-    paced_failed = sum(one.paced_failed for one in rounds)
+    late = median([each.paced_p99_ms for each in rounds])
+    paced_failed = sum(each.paced_failed for each in rounds)
     calm = f"rounds {_spread(delays)}; p99 {shown(late)} ms, {paced_failed} not answered well"
-    peak = max(one.peak_mib for one in rounds)
+    peak = max(each.peak_mib for each in rounds)
     return [
         Measured(database, f"{name}: stored alerts", median(speeds), "alerts/s", note=busy),
         Measured(database, f"{name}: p50 at 100 alerts/s", median(delays), "ms", note=calm),

@@ -36,19 +36,19 @@ def sizes(database: Database, url: str) -> dict[str, Size]:
     async def read(connection: "asyncpg.Connection[Any]") -> dict[str, Size]:
         return {name: Size(rows, indexes) for name, rows, indexes in await connection.fetch(_POSTGRES)}
 
-    found: dict[str, Size] = with_connection(url, read)
-    return found
+    tables: dict[str, Size] = with_connection(url, read)
+    return tables
 
 
 def _sqlite_sizes(url: str) -> dict[str, Size]:
     connection = sqlite3.connect(sqlite_path(url))
     try:
-        found: dict[str, Size] = {}
+        tables: dict[str, Size] = {}
         for name, is_index, total in connection.execute(_SQLITE).fetchall():
             table = _FULL_TEXT if name.startswith(_FULL_TEXT) else name
-            rows, indexes = found.get(table, Size())
-            found[table] = Size(rows, indexes + total) if is_index else Size(rows + total, indexes)
-        return found
+            rows, indexes = tables.get(table, Size())
+            tables[table] = Size(rows, indexes + total) if is_index else Size(rows + total, indexes)
+        return tables
     finally:
         connection.close()
 

@@ -53,7 +53,7 @@ def _round(database: Database, number: int, *, seconds: float) -> Round:
     return Round(distinct.alerts_per_second, distinct.p99_ms, repeats.alerts_per_second, peak.mib)
 
 
-def lines_of(name: str, number: int, rounds: Sequence[Round], one: Sequence[Round]) -> list[Measured]:
+def lines_of(name: str, number: int, rounds: Sequence[Round], single: Sequence[Round]) -> list[Measured]:
     """The medians, each beside those of one worker."""
     workers = f"{number} worker{'' if number == 1 else 's'}"
     lines = []
@@ -63,9 +63,9 @@ def lines_of(name: str, number: int, rounds: Sequence[Round], one: Sequence[Roun
         ("repeats_per_second", "repeated alerts", "alerts/s"),
         ("peak_mib", "memory", "MiB"),
     ):
-        values, single = ([getattr(each, field) for each in side] for side in (rounds, one))
-        ratios = [mine / theirs for mine, theirs in zip(values, single, strict=True)]
+        values, alone = ([getattr(each, field) for each in side] for side in (rounds, single))
+        ratios = [mine / theirs for mine, theirs in zip(values, alone, strict=True)]
         spread = f"rounds {shown(min(ratios))} to {shown(max(ratios))}"
-        note = f"{median(values) / median(single):.2f} × one worker; {spread}"
+        note = f"{median(values) / median(alone):.2f} × one worker; {spread}"
         lines.append(Measured(name, f"{workers}: {what}", median(values), unit, note=note))
     return lines
