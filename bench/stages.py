@@ -27,11 +27,11 @@ from alert_history.domain.receipt import Outcome, Receipt
 from alert_history.domain.sightings import by_fingerprint
 from alert_history.domain.standing import DEFAULT_RULES, Witnesses
 from alert_history.engine.ingest import Ingest
-from alert_history.engine.intake import Intake
+from alert_history.engine.intake import ALERTMANAGER_PATH, Intake
 from alert_history.engine.switchboard import Switchboard
 from alert_history.ports import ClaimRecorder
 from alert_history.service import Rooms
-from alert_history.sources import decode_webhook
+from alert_history.sources import decode_prometheus, decode_webhook
 from alert_history.web.ingest.webhook import Webhook
 from bench.bare import bare_server
 from bench.cpu import Clock, cpu_seconds, sqlite_clock
@@ -71,6 +71,7 @@ class Costs(NamedTuple):
     rows: float
     database: float
     commit_wall: float
+    decode_prometheus: float
     loaded_distinct: float
     loaded_distinct_database: float
     loaded_repeats: float
@@ -93,6 +94,7 @@ _HOW = {
     "rows": "Recorder.commit without the three above: rows, packed bodies, statements, driver, threads",
     "database": "processor time of PostgreSQL during commits; on SQLite of calls into its library",
     "commit_wall": f"time from call to return of Recorder.commit, one batch of {_ALERTS} at a time",
+    "decode_prometheus": f"decode on {ALERTMANAGER_PATH}, where each new label set is hashed; {_IN_PROCESS}",
     "loaded_distinct": "processor time of the service under full load",
     "loaded_distinct_database": "processor time of PostgreSQL under full load",
     "loaded_repeats": "processor time of the service under full load",
@@ -164,7 +166,7 @@ def without_collector() -> Iterator[None]:
 
 
 async def _inside(url: str, database: Database, clock: Clock) -> dict[str, float]:
-    """The fields of `Costs` from `decode` to `commit_wall`."""
+    """The fields of `Costs` from `decode` to `decode_prometheus`."""
     rooms = make_service(load_settings({"DATABASE_URL": url})).rooms
     await rooms.store.lifecycle.open()
     try:
@@ -193,6 +195,10 @@ def _pure(rooms: Rooms) -> dict[str, float]:
     """What each pure stage costs, each on what the one before it made."""
     bodies, now = _bodies(), datetime.now(UTC)
     decoding, _ = _timed(lambda: [decode_webhook(b, received_at=now, max_alerts=ALERTS_A_REQUEST) for b in bodies])
+    from_prometheus = _bodies(ALERTMANAGER_PATH)
+    hashing, _ = _timed(
+        lambda: [decode_prometheus(b, received_at=now, max_alerts=ALERTS_A_REQUEST) for b in from_prometheus]
+    )
     receiving, receipts = _timed(lambda: _receipts(rooms.recording.intake, bodies))
     joining, groups = _timed(lambda: by_fingerprint(receipts))
     judge = partial(decide, None, rules=DEFAULT_RULES, witnesses=Witnesses())
@@ -204,11 +210,12 @@ def _pure(rooms: Rooms) -> dict[str, float]:
         "label_sets": joining,
         "decide": deciding,
         "notify": notifying,
+        "decode_prometheus": hashing,
     }
 
 
-def _bodies() -> list[bytes]:
-    notifications = Notifications(_PATH, alerts=ALERTS_A_REQUEST, seed=next(_seeds))
+def _bodies(path: str = _PATH) -> list[bytes]:
+    notifications = Notifications(path, alerts=ALERTS_A_REQUEST, seed=next(_seeds))
     return [notifications.body().encode() for _ in range(_REQUESTS)]
 
 

@@ -53,7 +53,7 @@ def test_the_clock_of_sqlite_runs_inside_its_calls_only(tmp_path: Path) -> None:
 
 
 def test_stages_add_up_and_what_full_load_costs_more_is_said() -> None:
-    costs = Costs(1, 2, 3, 4, 5, 6, 7, 8, 20, 90, 50, 30, 40, 35)
+    costs = Costs(1, 2, 3, 4, 5, 6, 7, 8, 20, 90, 70, 50, 30, 40, 35)
     postgres = {line.what: line.value for line in stage_lines("PostgreSQL", [costs], is_sqlite=False)}
     sqlite = {line.what: line.value for line in stage_lines("SQLite", [costs], is_sqlite=True)}
     assert (postgres["all stages of the service"], postgres["loaded distinct − all stages"]) == (36, 14)
