@@ -117,8 +117,10 @@ def _measure_all(plan: Plan, lines: list[Measured], *, names: Sequence[str], onl
         for name in names:
             for database in databases:
                 with neighbours() as others:
-                    lines += {**MEASURES, **ON_REQUEST}[name](database, plan)
-                lines.append(_disturbance(database.name, name, others.share))
+                    measured = {**MEASURES, **ON_REQUEST}[name](database, plan)
+                lines += measured
+                if measured:
+                    lines.append(_disturbance(database.name, name, others.share))
 
 
 def _disturbance(database: str, name: str, share: float) -> Measured:
