@@ -80,6 +80,7 @@ lock: $(UV) ## Write the lock files anew (UPGRADE=1 for newer versions)
 	$(COMPILE) pyproject.toml --output-file requirements.lock
 	$(COMPILE) pyproject.toml --all-extras --group dev --constraint requirements.lock \
 	    --constraint requirements-build.lock --output-file requirements-dev.lock
+	$(COMPILE) bench/alerta.in --output-file bench/alerta.lock
 
 clean: ## Remove .venv, dist and caches; databases stay
 	rm -rf $(VENV) dist build .coverage .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -17,7 +17,8 @@ from bench.builds import Figures, measure, older_build, this_build
 from bench.command import silent_servers, temporary_folder
 from bench.databases import Database, Sqlite, postgres
 from bench.plan import Plan
-from bench.report import shown
+from bench.raw import write_json
+from bench.report import conditions, shown
 from bench.targets import fast_target
 from bench.watch import median
 
@@ -32,9 +33,13 @@ def main() -> None:
     table = Table("database", "what", "old", "new", "new ÷ old", "lowest to highest", title=f"Against {asked.revision}")
     with temporary_folder(asked.folder) as folder, silent_servers():
         plan = Plan(asked.seconds, asked.rounds, 0, 0, folder)
-        for name, rounds in _compare(asked.revision, plan, only=asked.only).items():
-            for row in ratios(rounds):
-                table.add_row(name, *row)
+        try:
+            for name, rounds in _compare(asked.revision, plan, only=asked.only).items():
+                for row in ratios(rounds):
+                    table.add_row(name, *row)
+        finally:  # what was measured before a failure is not lost
+            if asked.json is not None:
+                write_json(asked.json, conditions=conditions(), revision=asked.revision, rounds=plan.raw)
     Console().print(table)
 
 
@@ -45,6 +50,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seconds", type=float, default=5, help="length of each load (default: 5)")
     parser.add_argument("--rounds", type=int, default=7, help="rounds, each with both builds (default: 7)")
     parser.add_argument("--folder", type=Path, default=Path("/var/tmp"), help="a folder on a real disk")  # noqa: S108
+    parser.add_argument("--json", type=Path, help="a file for what each round measured")
     return parser
 
 
@@ -64,6 +70,7 @@ def _compare(revision: str, plan: Plan, *, only: str | None) -> Mapping[str, Rou
                 builds = (older, this_build()) if turn % 2 == 0 else (this_build(), older)
                 figures = [measure(b, database, target, folder=plan.folder, seconds=plan.seconds) for b in builds]
                 found[database.name].append((figures[turn % 2], figures[1 - turn % 2]))
+                plan.keep(database.name, [{"old": old, "new": new} for old, new in found[database.name]])
         return found
 
 

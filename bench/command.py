@@ -2,6 +2,7 @@
 
 import argparse
 import io
+import re
 import shutil
 import signal
 import sys
@@ -13,9 +14,10 @@ from pathlib import Path
 import pytest
 
 from alert_history.telemetry.logs import configure_logging
-from bench import history, ingest, publishing, retention, start
+from bench import disk, history, ingest, peers, publishing, retention, stages, start, workers
 from bench.databases import Database, Sqlite, postgres
 from bench.plan import Plan
+from bench.raw import write_json
 from bench.report import Measured, conditions, grouped, markdown, print_table
 from bench.watch import neighbours
 
@@ -28,7 +30,15 @@ MEASURES: dict[str, Measure] = {
     "retention": retention.measure,
     "publishing": publishing.measure,
 }
-_BEGIN, _END = "<!-- table: bench/run.py --write -->", "<!-- end of table -->"
+ON_REQUEST: dict[str, Measure] = {
+    "peers": peers.measure,
+    "stages": stages.measure,
+    "disk": disk.measure,
+    "workers": workers.measure,
+}
+"""Measured only where it is named: no promise needs it at each run, and peers come over the network."""
+
+_BEGIN, _END = "<!-- table: bench/run.py{names} --write -->", "<!-- end of table -->"
 
 
 def main() -> None:
@@ -36,8 +46,9 @@ def main() -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     parser = _parser()
     asked = parser.parse_args()
-    if unknown := set(asked.names) - set(MEASURES):
-        parser.error(f"nothing is called {', '.join(sorted(unknown))}; there is {', '.join(MEASURES)}")
+    if unknown := set(asked.names) - {*MEASURES, *ON_REQUEST}:
+        known = ", ".join([*MEASURES, *ON_REQUEST])
+        parser.error(f"nothing is called {', '.join(sorted(unknown))}; there is {known}")
     lines: list[Measured] = []
     with temporary_folder(asked.folder) as folder:
         plan = Plan(asked.seconds, asked.rounds, asked.history, asked.old, folder)
@@ -46,15 +57,17 @@ def main() -> None:
                 _measure_all(plan, lines, names=asked.names or list(MEASURES), only=asked.only)
         except (pytest.skip.Exception, pytest.fail.Exception) as lacking:  # a program is not installed
             raise SystemExit(str(lacking)) from None
-        finally:
+        finally:  # what was measured before a failure is not lost
             print_table(lines)
+            if asked.json is not None:
+                write_json(asked.json, conditions=conditions(), lines=lines, rounds=plan.raw)
     if asked.write is not None:
-        write(asked.write, lines, plan)
+        write(asked.write, lines, plan, names=asked.names)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="bench/run.py", description="Measure speed and memory side by side.")
-    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(MEASURES))
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"{', '.join(MEASURES)}; or {', '.join(ON_REQUEST)}")
     parser.add_argument("--only", choices=["postgres", "sqlite"], help="one database instead of both")
     parser.add_argument("--seconds", type=float, default=10, help="length of each load (default: 10)")
     parser.add_argument("--rounds", type=int, default=3, help="fresh starts of which the median counts (default: 3)")
@@ -64,6 +77,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--old", type=int, default=50_000, help="occurrences that retention removes (default: 50000)")
     parser.add_argument("--folder", type=Path, default=Path("/var/tmp"), help="a folder on a real disk")  # noqa: S108
     parser.add_argument("--write", type=Path, help="a markdown file whose table is replaced")
+    parser.add_argument("--json", type=Path, help="a file for what each line and each round measured")
     return parser
 
 
@@ -103,8 +117,10 @@ def _measure_all(plan: Plan, lines: list[Measured], *, names: Sequence[str], onl
         for name in names:
             for database in databases:
                 with neighbours() as others:
-                    lines += MEASURES[name](database, plan)
-                lines.append(_disturbance(database.name, name, others.share))
+                    measured = {**MEASURES, **ON_REQUEST}[name](database, plan)
+                lines += measured
+                if measured:
+                    lines.append(_disturbance(database.name, name, others.share))
 
 
 def _disturbance(database: str, name: str, share: float) -> Measured:
@@ -112,10 +128,17 @@ def _disturbance(database: str, name: str, share: float) -> Measured:
     return Measured(database, f"{name}: taken by other programs", share * 100, "% of the machine", note=note)
 
 
-def write(path: Path, lines: Sequence[Measured], plan: Plan) -> None:
-    """Replace what stands between the marks."""
-    before, _, rest = path.read_text().partition(_BEGIN)
-    _, _, after = rest.partition(_END)
+def write(path: Path, lines: Sequence[Measured], plan: Plan, *, names: Sequence[str] = ()) -> None:
+    """Replace what stands between the marks of these names. A page may hold tables of several runs.
+
+    Raises: SystemExit if no line of the page is the first mark.
+    """
+    begin = _BEGIN.format(names="".join(f" {name}" for name in names))
+    text = path.read_text()
+    mark = re.search(rf"^{re.escape(begin)}$", text, re.MULTILINE)
+    if mark is None:
+        raise SystemExit(f"{path} has no line {begin}")
+    _, _, after = text[mark.end() :].partition(_END)
     sizes = f"history {grouped(plan.history)}, past retention {grouped(plan.old)}"
     caption = f"{conditions()}; {sizes}, each load {plan.rounds} × {plan.seconds:g} s."
-    path.write_text(f"{before}{_BEGIN}\n\n{caption}\n\n{markdown(lines)}\n\n{_END}{after}")
+    path.write_text(f"{text[: mark.end()]}\n\n{caption}\n\n{markdown(lines)}\n\n{_END}{after}")

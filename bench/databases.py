@@ -13,6 +13,7 @@ import asyncpg
 from tests.servers import PostgresServer, postgres_server
 
 from alert_history.storage import open_store
+from bench.cpu import cpu_seconds
 
 
 class Database(Protocol):
@@ -36,6 +37,10 @@ class Database(Protocol):
         """Let it finish what it put off, so that the next measurement doesn't pay for the last."""
         ...
 
+    def cpu_seconds(self) -> float:
+        """Processor time of its server's processes so far; 0 where it has no server."""
+        ...
+
 
 class Postgres:
     """PostgreSQL as it comes, `fsync=on`."""
@@ -57,6 +62,9 @@ class Postgres:
     def rest(self, url: str) -> None:
         del url
         self._server.execute("CHECKPOINT")
+
+    def cpu_seconds(self) -> float:
+        return cpu_seconds(self._server.pid)
 
 
 class Sqlite:
@@ -89,6 +97,9 @@ class Sqlite:
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         finally:
             connection.close()
+
+    def cpu_seconds(self) -> float:
+        return 0.0
 
 
 @contextmanager

@@ -4,6 +4,7 @@
 --
 -- distinct: every alert is new (pod, instance, start and fingerprint of its own).
 -- repeats: KNOWN_ALERTS alerts, the same requests round and round.
+-- What goes to /api/v2/alerts is the bare list of alerts, as Prometheus sends it.
 -- Prints one line of JSON at the end. Must build what notifications.py builds: both fill in the same templates.
 
 local function lines_of(path)
@@ -35,8 +36,12 @@ local function render()
     alerts[place] = string.format(alert_template, name, instance, namespace, pod, severity, team, pod, name, name,
       pod, starts_at, fingerprint)
   end
-  local body = string.format(notification_template, table.concat(alerts, ","), name, namespace, name, namespace,
-    severity, team, name, name, namespace)
+  local list = table.concat(alerts, ",")
+  local body = string.format(notification_template, list, name, namespace, name, namespace, severity, team, name, name,
+    namespace)
+  if wrk.path == "/api/v2/alerts" then
+    body = "[" .. list .. "]"
+  end
   return string.format("POST %s HTTP/1.1\r\nHost: %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s",
     wrk.path, wrk.host, #body, body)
 end

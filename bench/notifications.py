@@ -5,6 +5,8 @@ from itertools import count
 from pathlib import Path
 from random import Random
 
+from alert_history.engine.intake import ALERTMANAGER_PATH
+
 FOLDER = Path(__file__).parent
 ALERT_NAMES = (FOLDER / "alertnames.txt").read_text().split()
 _ALERT = (FOLDER / "alert.template").read_text().rstrip("\n")
@@ -13,7 +15,10 @@ _HEAD = "POST %s HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\nCo
 
 
 class Notifications:
-    """A stream of requests with `alerts` alerts each, as bytes for the wire."""
+    """A stream of requests with `alerts` alerts each, as bytes for the wire.
+
+    What goes to `ALERTMANAGER_PATH` is the bare list of alerts, as Prometheus sends it.
+    """
 
     def __init__(self, path: str, *, alerts: int, seed: int) -> None:
         self._path = path
@@ -43,5 +48,7 @@ class Notifications:
             instance = f"{fingerprint % 256}.{fingerprint // 256 % 256}"
             fields = (name, instance, namespace, pod, severity, team, pod, name, name, pod, starts_at)
             alerts.append(_ALERT % (*fields, f"{fingerprint:016x}"))
+        if self._path == ALERTMANAGER_PATH:
+            return f"[{','.join(alerts)}]"
         group = (name, namespace, name, namespace, severity, team, name, name, namespace)
         return _NOTIFICATION % (",".join(alerts), *group)

@@ -73,7 +73,7 @@ class Connection(asyncio.Protocol):
         if not separator or self._due is None or len(rest) < _content_length(head):
             return
         due, self._due, self._buffer = self._due, None, b""
-        self._pace.answer(self, due, is_ok=b" 200 " in head[:16])
+        self._pace.answer(self, due, is_ok=b" 20" in head[:12])  # Alerta answers 201
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  # asyncio's shape
         if self._due is not None:

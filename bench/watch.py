@@ -1,14 +1,17 @@
 """Watching the service from outside: its memory, when it is ready, what its metrics say."""
 
 import http.client
+import os
 import statistics
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
 import psutil
 from tests.processes import HOST, Server
+
+from bench.cpu import cpu_seconds
 
 _SAMPLE_SECONDS = 0.05
 _POLL_SECONDS = 0.005
@@ -59,11 +62,11 @@ class Neighbours:
 def neighbours() -> Iterator[Neighbours]:
     """Watches them meanwhile: all processor time but that of this process and what it started."""
     seen = Neighbours()
-    begin, all_before, ours_before = time.monotonic(), _all_cpu_seconds(), _our_cpu_seconds()
+    begin, all_before, ours_before = time.monotonic(), _all_cpu_seconds(), cpu_seconds(os.getpid())
     try:
         yield seen
     finally:
-        others = (_all_cpu_seconds() - all_before) - (_our_cpu_seconds() - ours_before)
+        others = (_all_cpu_seconds() - all_before) - (cpu_seconds(os.getpid()) - ours_before)
         available = (time.monotonic() - begin) * (psutil.cpu_count() or 1)
         seen.share = max(others, 0.0) / available
 
@@ -71,17 +74,6 @@ def neighbours() -> Iterator[Neighbours]:
 def _all_cpu_seconds() -> float:
     times = psutil.cpu_times()
     return float(times.user + times.system + getattr(times, "softirq", 0.0) + getattr(times, "steal", 0.0))
-
-
-def _our_cpu_seconds() -> float:
-    """Of this process, of what it started, and of what ended among those."""
-    me = psutil.Process()
-    total = 0.0
-    for one in (me, *me.children(recursive=True)):
-        with suppress(psutil.NoSuchProcess):  # it ended just now, and is counted with its parent
-            times = one.cpu_times()
-            total += times.user + times.system + times.children_user + times.children_system
-    return total
 
 
 def ready_seconds(server: Server) -> float:

@@ -23,7 +23,7 @@ from bench.targets import fast_target
 
 from alert_history.domain.query import parse_query
 from alert_history.ports import HistoryFilter, PageRequest
-from alert_history.sources import decode_webhook
+from alert_history.sources import decode_prometheus, decode_webhook
 from alert_history.storage import open_store
 from tests.conftest import StartService
 
@@ -76,9 +76,16 @@ def test_a_request_of_the_paced_load_says_how_long_it_is() -> None:
     assert f"Content-Length: {len(body)}".encode() in head
 
 
-def test_every_alert_of_the_full_load_is_sound_and_new(service: StartService, sqlite_url: str) -> None:
+def test_prometheus_is_acted_by_the_bare_list_of_alerts() -> None:
+    body = Notifications("/api/v2/alerts", alerts=3, seed=1).body().encode()
+    group = decode_prometheus(body, received_at=datetime.now(UTC), max_alerts=3)
+    assert (len(group.alerts), len(group.refused)) == (3, 0)
+
+
+@pytest.mark.parametrize("path", ["/webhook", "/api/v2/alerts"])
+def test_every_alert_of_the_full_load_is_sound_and_new(service: StartService, sqlite_url: str, path: str) -> None:
     server = service({"DATABASE_URL": sqlite_url})
-    load = full_load(server.url, seconds=1)
+    load = full_load(server.url, seconds=1, path=path)
     page = httpx.get(f"{server.url}/history", params={"total": "exact", "limit": 1}, trust_env=False).json()
     assert (load.refused, load.broken) == (0, 0)
     assert load.alerts <= page["total"]
@@ -145,6 +152,26 @@ def test_writing_replaces_the_table_and_nothing_else(tmp_path: Path) -> None:
     assert text.endswith("after\n")
     assert "| SQLite | speed | 20 000 alerts/s | ≥ 10 000 alerts/s | ✓ 2.00 × |" in text
     assert "old" not in text
+
+
+def test_a_page_may_hold_the_tables_of_several_runs(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    marks = [f"<!-- table: bench/run.py{names} --write -->" for names in ("", " peers", " disk workers")]
+    tables = "".join(f"{mark}\nold\n<!-- end of table -->\n" for mark in marks)
+    page.write_text(f"Before a table stands a mark, such as `{marks[2]}`.\n{tables}")
+    plan = Plan(seconds=1, rounds=1, history=1, old=1, folder=tmp_path)
+    write(page, [Measured("SQLite", "speed", 20_000, "alerts/s")], plan, names=["disk", "workers"])
+    text = page.read_text()
+    assert text.count("old") == 2
+    assert text.index("20 000") > text.rindex(marks[2]) > text.rindex("old")
+
+
+def test_a_page_without_the_mark_stays_as_it_is(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("no table\n")
+    with pytest.raises(SystemExit, match="has no line"):
+        write(page, [], Plan(seconds=1, rounds=1, history=1, old=1, folder=tmp_path), names=["peers"])
+    assert page.read_text() == "no table\n"
 
 
 def test_two_builds_are_compared_by_their_medians_and_each_round() -> None:
