@@ -20,6 +20,7 @@ class Unclaimed:
     def __init__(self, count: int) -> None:
         self.left = count
         self.adoptions = 0
+        self.forgotten = self.left_to_forget = 0
 
     async def adopt(self, now: datetime, *, limit: int = 500) -> int:
         assert now == NOW
@@ -43,7 +44,9 @@ class Unclaimed:
         return []
 
     async def forget(self, before: datetime) -> int:
-        raise AssertionError(before)
+        assert before < NOW
+        self.forgotten += 1
+        return 0 if self.forgotten > self.left_to_forget else 2_000
 
     async def count(self) -> dict[str, int]:
         return {}
@@ -80,6 +83,13 @@ async def test_nobody_looks_each_second_for_what_is_not_there() -> None:
     adoptions = standings.adoptions
     await jobs.let_pass()
     assert standings.adoptions == adoptions
+
+
+async def test_a_turn_of_forgetting_reads_all_standings_however_many_there_are() -> None:
+    standings = Unclaimed(0)
+    standings.left_to_forget = 5
+    await lapsing(standings).forget()
+    assert standings.forgotten == 6
 
 
 @pytest.mark.parametrize("gap, interval", [(timedelta(seconds=30), 30), (timedelta(hours=4), 300)])

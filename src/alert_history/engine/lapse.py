@@ -15,7 +15,7 @@ from alert_history.domain.microseconds import to_us
 from alert_history.domain.receipt import Receipt
 from alert_history.domain.speaker import scoped, witness_id
 from alert_history.domain.standing import DEFAULT_GROUP_INTERVAL_US, Witnesses
-from alert_history.engine.upkeep import every
+from alert_history.engine.upkeep import every, until_done
 from alert_history.ports import Clock, Left, Standings
 
 _PASS_SECONDS = 1.0
@@ -24,6 +24,7 @@ _LEAVE_SECONDS = 1.0
 _EXCHANGE_SECONDS = 10.0
 _EXCHANGE_OVERLAP = timedelta(seconds=30)  # another replica may store after our query what it received before
 _FORGET_SECONDS = 60.0
+_FORGETTING_SHARE = 0.02  # of the time, however many standings there are: thousands a second
 _COUNT_SECONDS = 15.0
 _LIMIT = 200
 _STEPS = 5  # a second, so that ingest never waits for long where thousands lapse at once
@@ -197,8 +198,11 @@ class Lapsing:
         self._exchanged_at = now - _EXCHANGE_OVERLAP
 
     async def forget(self) -> None:
-        """Forget standings whose firings are long over: one step a turn, from the first to the last and again."""
-        await self._standings.forget(self._clock() - _REMEMBER)
+        """Forget standings whose firings are long over, from the first to the last, in steps with rests between.
+
+        A turn reads them all. A bounded number a turn would let them pile up where more label sets arrive than that.
+        """
+        await until_done(self._standings.forget, self._clock() - _REMEMBER, share=_FORGETTING_SHARE)
 
     async def count(self) -> None:
         """Count the open occurrences."""

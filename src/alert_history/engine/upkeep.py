@@ -63,11 +63,11 @@ async def keep_up(upkeep: Upkeep, settings: StoredSettings, *, retention: Retent
 async def forget(upkeep: Upkeep, settings: StoredSettings, *, retention: Retention, now: datetime) -> int:
     """Remove rows past their retention, in steps with rests between them; how many were removed."""
     share = upkeep.forgetting_share
-    total = await _until_done(upkeep.drop_bodies, now - retention.bodies, share=share)
+    total = await until_done(upkeep.drop_bodies, now - retention.bodies, share=share)
     hold = await Hold.read(settings, now)
     before = now - retention.history
     before = before if hold is None else min(before, hold.since)
-    total += await _until_done(upkeep.drop_history, before, share=share)
+    total += await until_done(upkeep.drop_history, before, share=share)
     if total:
         _log.info("history_forgotten", rows=total)
     return total
@@ -76,11 +76,14 @@ async def forget(upkeep: Upkeep, settings: StoredSettings, *, retention: Retenti
 async def forget_classifications(upkeep: Upkeep, *, retention: Retention, now: datetime) -> None:
     """Remove classifications and entries of the audit past their retention; in steps as well."""
     before = now - retention.classifications
-    await _until_done(upkeep.drop_classifications, before, share=upkeep.forgetting_share)
+    await until_done(upkeep.drop_classifications, before, share=upkeep.forgetting_share)
 
 
-async def _until_done(drop: Callable[[datetime], Awaitable[int]], before: datetime, *, share: float) -> int:
-    """Drop step after step, each followed by a rest so long that the steps take that share of the time."""
+async def until_done(drop: Callable[[datetime], Awaitable[int]], before: datetime, *, share: float) -> int:
+    """Drop step after step until one returns 0, each followed by a rest: the steps take that share of the time.
+
+    A step that takes no time is followed by a short rest. How much the steps returned in all.
+    """
     total = 0
     begin = perf_counter()
     while removed := await drop(before):
