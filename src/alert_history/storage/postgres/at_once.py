@@ -96,8 +96,8 @@ def _parts(
 
 
 def _columns(name: str, rows: Sequence[tuple[Any, ...]]) -> list[Sequence[Any]]:
-    if rows:
-        return list(zip(*rows, strict=True))
+    if rows:  # a column of nothing but NULL is as good as empty to `unnest`, and costs nothing to send
+        return [() if column.count(None) == len(column) else column for column in zip(*rows, strict=True)]
     return [()] * len(_COLUMNS[name]) if name in _RECEIVED else []
 
 
