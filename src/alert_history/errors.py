@@ -35,7 +35,8 @@ What a package raises and catches itself; no caller outside of it sees one:
 Exception
 ├── UrlFault                 urls: what is wrong with a URL, which becomes a ConfigurationError
 ├── Fault                    sources: why one alert goes to quarantine
-├── _Surprise                storage/postgres: a batch is not as foreseen, and goes the long way
+├── _Surprise                storage: a batch is not as foreseen, and goes the long way
+├── _Lost                    storage/sqlite: the process that writes ended before it answered
 ├── Failure                  cli/send: why a payload was not taken
 ├── _Disconnected            web/ingest: the sender went away
 ├── _InPart                  origins/prometheus: it answered in part

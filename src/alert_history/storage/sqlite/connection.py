@@ -17,6 +17,7 @@ import msgspec
 
 from alert_history.domain.query import Query
 from alert_history.errors import QueryTimeout, StorageUnavailable, UnstorableReceipt
+from alert_history.storage.sqlite.turns import Turns
 
 READ_TIMEOUT_SECONDS = 5
 _READERS = 4
@@ -41,6 +42,7 @@ class Connections:
         self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="sqlite-reader")
         self._checkpointer = ThreadPoolExecutor(1, thread_name_prefix="sqlite-checkpoint")
         self._local = threading.local()
+        self.turns = Turns()
 
     async def write(
         self,
@@ -63,21 +65,8 @@ class Connections:
             return result
 
         with storage_errors():
-            return await asyncio.get_running_loop().run_in_executor(self._writer, run)
-
-    async def in_turn(
-        self,
-        work: Callable[Concatenate[sqlite3.Connection, P], T],
-        *args: P.args,
-        **kwargs: P.kwargs,
-    ) -> T:
-        """Run a work in the thread that writes, outside a transaction: so it never meets another write."""
-
-        def run() -> T:
-            return work(self._connection(_WRITER_CACHE_KIB, is_writer=True), *args, **kwargs)
-
-        with storage_errors():
-            return await asyncio.get_running_loop().run_in_executor(self._writer, run)
+            async with self.turns.alone():
+                return await asyncio.get_running_loop().run_in_executor(self._writer, run)
 
     async def read(
         self,
@@ -116,7 +105,8 @@ class Connections:
             loop = asyncio.get_running_loop()
             log_pages = await loop.run_in_executor(self._checkpointer, run, _READER_CACHE_KIB)
             if log_pages * _PAGE_BYTES > restart_above_bytes:
-                await loop.run_in_executor(self._writer, run, _WRITER_CACHE_KIB)
+                async with self.turns.alone():
+                    await loop.run_in_executor(self._writer, run, _WRITER_CACHE_KIB)
 
     def close(self) -> None:
         """Let the threads finish their work, and close their connections."""

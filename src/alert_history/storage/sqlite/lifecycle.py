@@ -34,8 +34,8 @@ class SqliteLifecycle:
 
     async def close(self) -> None:
         """See `ports.Lifecycle.close`."""
+        await self._process.close()
         await asyncio.to_thread(self._connections.close)
-        await asyncio.to_thread(self._process.close)
 
     def _version(self) -> str | None:
         if not Path(self._connections.path).exists():

@@ -7,7 +7,7 @@ appended before it asks. Must be used in the thread that writes, inside its tran
 """
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from alert_history.storage.shared.json_text import encode_json
@@ -15,12 +15,14 @@ from alert_history.storage.shared.json_text import encode_json
 MOVE_FROM = 4_000
 """How many standings make a move worth its cost."""
 
+_LARGE = 10 * MOVE_FROM
 _BUCKETS = "0123456789abcdef"
 _DELETE_ROWS = 2_000
 
 _APPEND = "INSERT INTO standings_new (id, fingerprint, standing, closed_at, conflict_at) VALUES (?, ?, ?, ?, ?)"
 _TAIL = "SELECT id, fingerprint FROM standings_new WHERE id > ? ORDER BY id"
 _IS_THERE = "SELECT 1 FROM standings_new WHERE id = ? AND fingerprint = ?"
+_LOWEST = "SELECT min(id) FROM standings_new"
 _FIND_NEW = "SELECT standing FROM standings_new WHERE id = ? AND fingerprint = ?"
 _FIND = "SELECT s.fingerprint, s.standing FROM json_each(?) AS j CROSS JOIN standings s ON s.fingerprint = j.value"
 _MOVE = """INSERT INTO standings (fingerprint, standing, closed_at, conflict_at)
@@ -42,12 +44,17 @@ class StandingLog:
         self._newest: tuple[int, str] | None = None
         self._moving_up_to = 0
         self._to_move: list[str] = []
+        self._most = _LARGE
 
     def catch_up(self, connection: sqlite3.Connection) -> None:
-        """Read what was appended since. After a rollback, or a move by another process, read the whole index anew."""
+        """Read what was appended since. After a rollback, or a move by another process, read the whole index anew.
+
+        Another process moves standings without a word, so a large index forgets what is in the log no more.
+        """
         if self._newest is not None and connection.execute(_IS_THERE, self._newest).fetchone() is None:
-            self._ids = {bucket: {} for bucket in _BUCKETS}
-            self._read_up_to, self._newest = 0, None
+            self._forget()
+        elif self._size() > self._most:
+            self._prune(connection)
         for number, fingerprint in connection.execute(_TAIL, (self._read_up_to,)).fetchall():
             self._remember(fingerprint, number)
 
@@ -66,6 +73,13 @@ class StandingLog:
             texts |= connection.execute(_FIND, (encode_json(others).decode(),)).fetchall()
         return texts
 
+    def note(self, fingerprints: Sequence[str], *, last: int) -> None:
+        """Take up what another process appended, its last row numbered `last`; if it is no sequel, it is read later."""
+        if last - len(fingerprints) != self._read_up_to:
+            return
+        for number, fingerprint in enumerate(fingerprints, start=self._read_up_to + 1):
+            self._remember(fingerprint, number)
+
     def write(self, connection: sqlite3.Connection, rows: Iterable[tuple[Any, ...]]) -> None:
         """Append rows of `rows.standing_row`, after `catch_up`."""
         numbered = [(number, *row) for number, row in enumerate(rows, start=self._read_up_to + 1)]
@@ -81,7 +95,7 @@ class StandingLog:
             return True
         if self._moving_up_to and self._delete(connection):
             return True
-        if sum(map(len, self._ids.values())) < MOVE_FROM:
+        if self._size() < MOVE_FROM:
             return False
         self._moving_up_to, self._to_move = self._read_up_to, list(_BUCKETS)
         return True
@@ -97,6 +111,24 @@ class StandingLog:
         if deleted == 0:
             self._moving_up_to = 0
         return deleted > 0
+
+    @property
+    def last(self) -> int:
+        """The number of the last row that is known."""
+        return self._read_up_to
+
+    def _prune(self, connection: sqlite3.Connection) -> None:
+        lowest = connection.execute(_LOWEST).fetchone()[0] or 0
+        for bucket, ids in self._ids.items():
+            self._ids[bucket] = {name: number for name, number in ids.items() if number >= lowest}
+        self._most = max(_LARGE, 2 * self._size())
+
+    def _size(self) -> int:
+        return sum(map(len, self._ids.values()))
+
+    def _forget(self) -> None:
+        self._ids = {bucket: {} for bucket in _BUCKETS}
+        self._read_up_to, self._newest = 0, None
 
     def _bucket(self, fingerprint: str) -> dict[str, int]:
         return self._ids.get(fingerprint[:1], self._ids["0"])

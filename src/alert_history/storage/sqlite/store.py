@@ -28,14 +28,14 @@ def sqlite_store(database_url: str, *, router: Router | None = None, rules: Rule
     """A store in the file a `sqlite:///path` URL names (four slashes for an absolute path)."""
     path = database_url.partition("://")[2].removeprefix("/").partition("?")[0]
     connections = Connections(path)
-    process = WriterProcess(connections)
     log = StandingLog()
+    process = WriterProcess(connections, log)
     database = SqliteDatabase(connections)
     outbox = SqliteOutbox(connections)
     return Store(
         recorder=SqliteRecorder(connections, log, process=process, router=router, rules=rules),
         history=SqliteHistory(connections),
-        upkeep=SqliteUpkeep(connections, log),
+        upkeep=SqliteUpkeep(connections, log, process=process),
         standings=SqliteStandings(connections, log, router=router, rules=rules),
         reconciling=SqliteReconciling(connections, log, router=router, rules=rules),
         lifecycle=SqliteLifecycle(connections, process),

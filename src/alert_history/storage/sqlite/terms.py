@@ -3,11 +3,17 @@
 Must stay small: the process that only writes imports it.
 """
 
+import sqlite3
 from binascii import crc32
 from collections.abc import Mapping
 from functools import lru_cache
 
 from alert_history.domain.speaker import SCOPE_MARK, split_scope
+
+MERGES = 2
+"""How often the index is merged in one turn."""
+
+_MERGE_PAGES = 64
 
 
 def terms_of(fingerprint: str, labels: Mapping[str, str]) -> str:
@@ -27,3 +33,10 @@ def fingerprint_term(fingerprint: str) -> str:
 def label_term(name: str, value: str) -> str:
     """A label as a term of 32 bits: a caller that finds a row by the term must compare the label, too."""
     return f"l{crc32(f'{name}={value}'.encode()):x}"
+
+
+def merge_terms(connection: sqlite3.Connection) -> bool:
+    """Merge some pages of the index; returns whether there were any (by the documentation of FTS5: ≥ 2 changes)."""
+    before = connection.total_changes
+    connection.execute("INSERT INTO alert_terms (alert_terms, rank) VALUES ('merge', ?)", (_MERGE_PAGES,))
+    return connection.total_changes - before > 1

@@ -2,7 +2,7 @@
 
 A thread that writes and an event loop share one interpreter, so together they use one core. This process has an
 interpreter of its own. It takes one order after the other from a socket, carries each out in one transaction, and
-answers with one byte after the commit. It ends when the other side of the socket is gone.
+answers after the commit. It ends when the other side of the socket is gone.
 """
 
 import signal
@@ -10,17 +10,22 @@ import socket
 import sqlite3
 import struct
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import msgspec
 
 from alert_history.storage.sqlite.connection import open_connection
 from alert_history.storage.sqlite.standing_log import StandingLog
-from alert_history.storage.sqlite.terms import terms_of
+from alert_history.storage.sqlite.terms import MERGES, merge_terms, terms_of
 from alert_history.zstd import ZstdCompressor
 
 WRITTEN, SURPRISED, FAILED = b"w", b"s", b"f"
 """The answers: committed; not as foreseen, and nothing written; the database refused, and nothing written."""
+
+ANSWER = struct.Struct("<cq")
+"""An answer, and the number of the last row in the log of standings."""
 
 _CACHE_KIB = 16 * 1024
 _LENGTH = struct.Struct("<I")
@@ -40,7 +45,11 @@ class Opening(msgspec.Struct, array_like=True):
     labels_at: int
 
 
-class Order(msgspec.Struct, array_like=True):
+class KeepUp(msgspec.Struct, array_like=True, tag=True):
+    """Move standings and merge the index of terms: a small step of what `SqliteUpkeep.prepare` does."""
+
+
+class Order(msgspec.Struct, array_like=True, tag=True):
     """A batch: what must hold, and the rows to write. `bodies` are not compressed yet.
 
     `standings` are of label sets that must have none; each of `repeats` must count.
@@ -55,6 +64,10 @@ class Order(msgspec.Struct, array_like=True):
     bodies: Rows
 
 
+class _Surprise(Exception):
+    """The file holds something else than was foreseen."""
+
+
 class Writer:
     """Carries out orders on one connection."""
 
@@ -64,23 +77,45 @@ class Writer:
         self._log = StandingLog()
         self._compressor = ZstdCompressor(level=1)
 
-    def carry_out(self, order: Order) -> bytes:
+    @property
+    def last(self) -> int:
+        """The number of the last row in the log of standings."""
+        return self._log.last
+
+    def carry_out(self, order: Order | KeepUp) -> bytes:
         """Write an order whole or not at all; the answer."""
-        connection = self._connection
         try:
-            connection.execute("BEGIN IMMEDIATE")
-            if self._is_as_foreseen(order):
-                self._write(order)
-                connection.execute("COMMIT")
+            if isinstance(order, KeepUp):
+                self._keep_up()
                 return WRITTEN
-            answer = SURPRISED
-        except sqlite3.IntegrityError:
-            answer = SURPRISED
+            with self._transaction():
+                if not self._is_as_foreseen(order):
+                    raise _Surprise  # noqa: TRY301  # as a key that is there already
+                self._write(order)
+        except (_Surprise, sqlite3.IntegrityError):
+            return SURPRISED
         except sqlite3.Error:
-            answer = FAILED
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        return answer
+            return FAILED
+        return WRITTEN
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        connection = self._connection
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            connection.execute("COMMIT")
+        finally:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+
+    def _keep_up(self) -> None:
+        with self._transaction():
+            self._log.move(self._connection)
+        for _ in range(MERGES):
+            with self._transaction():
+                if not merge_terms(self._connection):
+                    return
 
     def _is_as_foreseen(self, order: Order) -> bool:
         """Whether the label sets are new and all repeats count; counts them."""
@@ -107,9 +142,9 @@ class Writer:
         self._connection.executemany(self._opening.statements[name], rows)
 
 
-def send_frame(sock: socket.socket, content: bytes) -> None:
-    """Send a frame: its length in 4 bytes, then its content. Raises: OSError."""
-    sock.sendall(_LENGTH.pack(len(content)) + content)
+def framed(content: bytes) -> bytes:
+    """A frame: the length of its content in 4 bytes, then the content."""
+    return _LENGTH.pack(len(content)) + content
 
 
 def _receive_frame(sock: socket.socket) -> bytearray | None:
@@ -133,7 +168,7 @@ def main(descriptor: int) -> None:
     """Carry out orders until the socket ends."""
     for number in _IGNORED:
         signal.signal(number, signal.SIG_IGN)
-    read_order = msgspec.msgpack.Decoder(Order).decode
+    read_order = msgspec.msgpack.Decoder(Order | KeepUp).decode
     with socket.socket(fileno=descriptor) as sock:
         opening = _receive_frame(sock)
         if opening is None:
@@ -141,7 +176,7 @@ def main(descriptor: int) -> None:
         writer = Writer(msgspec.msgpack.decode(opening, type=Opening))
         sock.sendall(WRITTEN)
         while (frame := _receive_frame(sock)) is not None:
-            sock.sendall(writer.carry_out(read_order(frame)))
+            sock.sendall(ANSWER.pack(writer.carry_out(read_order(frame)), writer.last))
 
 
 if __name__ == "__main__":
