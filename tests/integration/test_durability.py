@@ -8,6 +8,7 @@ from pathlib import Path
 from resource import RLIM_INFINITY, RLIMIT_FSIZE, prlimit
 
 import httpx
+import psutil
 import pytest
 
 from tests import servers
@@ -102,6 +103,54 @@ async def test_every_acknowledged_alert_survives_kill_9_under_load(database_url:
     assert _expected(senders) <= await _stored_numbers(server.url)
 
 
+def _writers(server: Server) -> list[psutil.Process]:
+    """The processes that write to SQLite for the service."""
+    children = psutil.Process(server.pid).children()
+    return [child for child in children if any(word.endswith("writer_main") for word in child.cmdline())]
+
+
+async def test_kill_9_of_the_process_that_writes_to_sqlite_is_noticed_by_no_sender(
+    sqlite_url: str, service: StartService
+) -> None:
+    server = service({"DATABASE_URL": sqlite_url})
+    killed: list[int] = []
+
+    async def kill_some_and_the_service() -> None:
+        async with asyncio.timeout(40):
+            while len(killed) < 3:
+                for writer in _writers(server):
+                    writer.kill()
+                    killed.append(writer.pid)
+                await asyncio.sleep(0.05)
+        await asyncio.to_thread(server.terminate)
+
+    senders = await _under_load(server, kill_some_and_the_service)
+    server.start()
+    assert set(senders.refused) <= {503}  # of the end of the service alone
+    assert len(senders.refused) <= _SENDERS
+    assert _expected(senders) <= await _stored_numbers(server.url)
+
+
+async def test_the_process_that_writes_to_sqlite_ends_with_a_service_that_is_killed(
+    sqlite_url: str, service: StartService
+) -> None:
+    server = service({"DATABASE_URL": sqlite_url})
+    writers: list[psutil.Process] = []
+
+    async def kill_once_it_writes() -> None:
+        async with asyncio.timeout(40):
+            while not writers:
+                writers.extend(_writers(server))
+                await asyncio.sleep(0.05)
+        await asyncio.to_thread(server.kill)
+
+    senders = await _under_load(server, kill_once_it_writes)
+    gone, alive = await asyncio.to_thread(psutil.wait_procs, writers, 20)
+    server.start()
+    assert (len(gone), alive) == (1, [])
+    assert _expected(senders) <= await _stored_numbers(server.url)
+
+
 async def test_every_acknowledged_alert_survives_kill_9_of_the_database(
     postgres_url: str, postgres_server: PostgresServer, service: StartService
 ) -> None:
@@ -158,6 +207,12 @@ async def test_a_database_that_hangs_is_answered_503_within_five_seconds(
     assert again.status_code == httpx.codes.OK
 
 
+def _limit_files(server: Server, size: int) -> None:
+    """Let no file of the service grow beyond a size; the service starts no further process meanwhile."""
+    for pid in (server.pid, *(writer.pid for writer in _writers(server))):
+        prlimit(pid, RLIMIT_FSIZE, (size, RLIM_INFINITY))
+
+
 async def test_a_full_disk_refuses_what_is_new_keeps_what_is_there_and_is_over_when_there_is_room(
     sqlite_url: str, service: StartService
 ) -> None:
@@ -165,11 +220,11 @@ async def test_a_full_disk_refuses_what_is_new_keeps_what_is_there_and_is_over_w
 
     async def fill() -> None:
         largest = max(path.stat().st_size for path in Path(sqlite_url.removeprefix("sqlite:///")).parent.iterdir())
-        prlimit(server.pid, RLIMIT_FSIZE, (largest, RLIM_INFINITY))  # no file may grow any more
+        _limit_files(server, largest)  # no file may grow any more
 
     senders = await _under_load(server, fill)
     read_when_full = await _stored_numbers(server.url)
-    prlimit(server.pid, RLIMIT_FSIZE, (RLIM_INFINITY, RLIM_INFINITY))
+    _limit_files(server, RLIM_INFINITY)
     async with httpx.AsyncClient(base_url=server.url, trust_env=False, timeout=30) as client:
         again = await client.post("/webhook", content=webhook(alert(-1)), headers=_JSON)
     assert set(senders.refused) == {503}

@@ -1,13 +1,12 @@
 """PostgreSQL: a batch without surprises, as one statement.
 
 Each round trip costs a turn of a busy event loop, in which the database idles. So what was foreseen goes to the
-database in one statement, which checks it and writes nothing where it does not hold. New label sets alone need no
-transaction around it. Plain repeats need one, because some of them may count and others not. The statement takes its
-locks in the order of all writers: standings, then occurrences.
+database in one statement, in a transaction that is rolled back where something does not hold. The statement takes its
+locks in the order of all writers: standings, then occurrences. Two replicas that begin the same label set meet at its
+standing, where the second waits and then sees that it was late; so they leave no error in the log of PostgreSQL.
 """
 
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
@@ -33,8 +32,8 @@ _RECEIVED = frozenset({"receipt_bodies", "receipts"})
 """The parts that each statement has."""
 
 _KNOWN = "known AS MATERIALIZED (SELECT FROM standings WHERE fingerprint = ANY($1::text[]) LIMIT 1)"
-_IS_NEW = "NOT EXISTS (SELECT FROM known)"
-_AFTER_STANDINGS = "AND (SELECT count(*) FROM to_standings) >= 0"
+_IS_UNKNOWN = "WHERE NOT EXISTS (SELECT FROM known) ON CONFLICT DO NOTHING RETURNING 1"
+_IS_NEW = "(SELECT count(*) FROM to_standings) = cardinality($1::text[])"
 
 
 class _Surprise(Exception):
@@ -51,7 +50,7 @@ async def record_at_once(
 ) -> bool:
     """Write a batch as foreseen; whether it was as foreseen. If not, nothing is written."""
     try:
-        async with connection.transaction() if foreseen.plain else nullcontext():
+        async with connection.transaction():
             await _record(connection, foreseen, groups, receipts=receipts, bodies=bodies)
     except _Surprise:
         return False
@@ -70,7 +69,7 @@ async def _record(
     statement = _statement(tuple(name for name, rows in parts.items() if rows or name in _RECEIVED))
     columns = [column for name, rows in parts.items() for column in _columns(name, rows)]
     (row,) = await connection.fetch(statement, *columns)
-    if row["known"] or row["counted"] != len(foreseen.plain):
+    if (row["begun"], row["counted"]) != (len(foreseen.begun), len(foreseen.plain)):
         raise _Surprise
 
 
@@ -103,20 +102,23 @@ def _columns(name: str, rows: Sequence[tuple[Any, ...]]) -> list[Sequence[Any]]:
 
 @lru_cache
 def _statement(names: tuple[str, ...]) -> str:
-    """The statement with these parts. It returns how many label sets were `known`, and how many repeats `counted`."""
+    """The statement with these parts. It returns how many label sets were `begun`, and how many repeats `counted`."""
     begins, counts = "standings" in names, _REPEATS in names
     parts = [_KNOWN] if begins else []
-    is_ready = [_IS_NEW] if begins else []
+    is_ready: list[str] = []
     first = 1
     for name in names:
+        where = " AND ".join(is_ready)
         if name == _REPEATS:
-            parts.append(f"counted AS ({sql.count_repeats(first=first, where=_AFTER_STANDINGS if begins else '')})")
+            parts.append(f"counted AS ({sql.count_repeats(first=first, where=where and f'AND {where}')})")
             is_ready.append(f"(SELECT count(*) FROM counted) = cardinality(${first}::text[])")
         else:
-            where = f"WHERE {' AND '.join(is_ready)}" if is_ready else ""
             end = "ON CONFLICT DO NOTHING" if name == "receipt_bodies" else "RETURNING 1"
-            parts.append(f"to_{name} AS ({sql.insert(name, _COLUMNS[name], f'{where} {end}', first=first)})")
+            condition = _IS_UNKNOWN if name == "standings" else f"{where and f'WHERE {where}'} {end}"
+            parts.append(f"to_{name} AS ({sql.insert(name, _COLUMNS[name], condition, first=first)})")
+        if name == "standings":
+            is_ready.append(_IS_NEW)
         first += len(_COLUMNS[name])
-    known = "(SELECT count(*) FROM known)" if begins else "0"
+    begun = "(SELECT count(*) FROM to_standings)" if begins else "0"
     counted = "(SELECT count(*) FROM counted)" if counts else "0"
-    return f"WITH {', '.join(parts)} SELECT {known} AS known, {counted} AS counted"
+    return f"WITH {', '.join(parts)} SELECT {begun} AS begun, {counted} AS counted"

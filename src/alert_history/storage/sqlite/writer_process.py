@@ -22,7 +22,7 @@ from alert_history.storage.sqlite.connection import Connections
 from alert_history.storage.sqlite.standing_log import StandingLog
 from alert_history.storage.sqlite.writer_main import ANSWER, WRITTEN, KeepUp, Opening, Order, framed
 
-_MANY_ALERTS = 64
+_MANY_ALERTS = 40
 """A batch as large as this means load: alerts arrived while the batch before it was written."""
 
 _START_SECONDS = 10.0
