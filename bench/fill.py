@@ -16,6 +16,7 @@ from typing import Any
 import asyncpg
 from rich.progress import track
 
+from alert_history.storage import open_store
 from alert_history.storage.postgres import statements as postgres_statements
 from alert_history.storage.sqlite import rows as sqlite_rows
 from alert_history.storage.sqlite.terms import fingerprint_term
@@ -36,7 +37,21 @@ def fill(database: Database, url: str, occurrences: Iterable[Occurrence], *, num
         asyncio.run(_fill_postgres(url, followed))
     else:
         _fill_sqlite(url, followed)
+    asyncio.run(_summarise(url))
     database.rest(url)
+
+
+async def _summarise(url: str) -> None:
+    """Build the segments of searches, as the service does in the background."""
+    store = open_store(url)
+    await store.lifecycle.open()
+    try:
+        now = datetime.now(UTC)
+        await store.upkeep.summarise(now)  # PostgreSQL may only look at the time
+        while await store.upkeep.summarise(now):
+            pass
+    finally:
+        await store.lifecycle.close()
 
 
 # --- PostgreSQL -------------------------------------------------------------------------------------------------------

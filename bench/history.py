@@ -44,7 +44,7 @@ def measure(database: Database, plan: Plan) -> list[Measured]:
 def _page_line(name: str, question: Question, answers: Answers, *, beside: str = "") -> Measured:
     limit = at_most(_PROMISED_PAGE_MS[name]) if question.is_label_filter else None
     failed = f", {answers.failed} not 200" if answers.failed else ""
-    note = f"p50 {answers.p50:.1f} ms, {len(answers.milliseconds)} requests{failed}"
+    note = f"p50 {answers.p50:.1f} ms, p95 {answers.p95:.1f} ms, {len(answers.milliseconds)} requests{failed}"
     return Measured(name, f"p99 of a page: {question.name}{beside}", answers.p99, "ms", limit, note)
 
 

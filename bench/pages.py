@@ -39,6 +39,10 @@ class Answers(NamedTuple):
         return percentile(self.milliseconds, 0.5)
 
     @property
+    def p95(self) -> float:
+        return percentile(self.milliseconds, 0.95)
+
+    @property
     def p99(self) -> float:
         return percentile(self.milliseconds, 0.99)
 
@@ -67,11 +71,35 @@ def questions(number: int) -> list[Question]:
         Question("status=firing", lambda _: {"status": "firing"}, False),
         Question("a common word", lambda n: {"query": ALERT_NAMES[n % len(ALERT_NAMES)].lower()}, False),
         Question("a word nobody wrote", lambda n: {"query": f"unheard{n}"}, False),
+        Question("a rare word", lambda n: {"query": _pod(n * 7919 % number)}, False),
+        Question("a word nobody wrote, of digits that are there", lambda n: {"query": _unknown_pod(n, number)}, False),
+        Question(
+            "a rare word and a label of 40 %",
+            _query(lambda n: f'{{region="eu-west-1"}} {_pod(n * 7919 % number)}'),
+            False,
+        ),
+        Question("a regex nobody matches, of 5 values", _query(lambda n: f'{{region=~"(eu|us)-north-{n}.*"}}'), False),
+        Question(
+            "a regex nobody matches, of a value an alert", _query(lambda n: f'{{pod=~"depl.y-[0-9]+-{n}x.*"}}'), False
+        ),
+        Question(
+            "a regex that all but nobody match", _query(lambda _: '{region!~"(eu-west|us-east|ap-south)-1"}'), False
+        ),
+        Question("a label of 5 %, all counted", _counted, False),
     ]
 
 
 def _query(render: Callable[[int], str]) -> Callable[[int], Mapping[str, str]]:
     return lambda turn: {"query": render(turn)}
+
+
+def _unknown_pod(turn: int, number: int) -> str:
+    """The pod of an alert that there is, with the number of another."""
+    return f"{_pod(turn * 7919 % number).rpartition('-')[0]}-{turn * 104_729 % number:x}"
+
+
+def _counted(turn: int) -> Mapping[str, str]:
+    return {"query": f'{{alertname="{ALERT_NAMES[turn % len(ALERT_NAMES)]}"}}', "total": "exact"}
 
 
 def _pod(place: int) -> str:

@@ -56,7 +56,14 @@ def test_page_has_its_alerts_newest_first_and_says_how_many_there_are(client: ht
     numbers = _numbers(page)
     del page["alerts"]
     assert numbers == [6, 5, 4, 3, 2, 1, 0]
-    assert page == {"total": 7, "is_total_exact": True, "limit": 50, "offset": 0, "next_cursor": None}
+    assert page == {
+        "total": 7,
+        "is_total_exact": True,
+        "limit": 50,
+        "offset": 0,
+        "next_cursor": None,
+        "searched_until": None,
+    }
 
 
 def test_alert_of_a_page_has_all_its_fields(client: httpx.Client, namespace: str) -> None:

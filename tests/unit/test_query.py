@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from alert_history.domain.grams import folded
 from alert_history.domain.query import (
     Matcher,
     Operator,
@@ -11,6 +12,7 @@ from alert_history.domain.query import (
     literal_alternatives,
     literal_prefix,
     parse_query,
+    required_literals,
     to_postgres_regex,
 )
 from alert_history.domain.regex import full_match
@@ -351,6 +353,23 @@ def test_sure_prefix_is_found(regex: str, expected: str | None) -> None:
     assert literal_prefix(regex) == expected
 
 
+@pytest.mark.parametrize(
+    "regex, expected",
+    [
+        ("foo-.*[0-9]bar", ("foo-", "bar")),
+        ("^(foo)b?a{2}r(x|y)z$", ("foo", "a", "r", "z")),
+        (r"a\bb", ("ab",)),
+        ("(a|b)", ()),
+        ("(foo)*", ()),
+        (".*", ()),
+        ("(?i)disk-Kelvin.*", ("di", "-", "elvin")),
+        ("(", ()),
+    ],
+)
+def test_literals_that_every_match_holds_are_found(regex: str, expected: tuple[str, ...]) -> None:
+    assert required_literals(regex) == expected
+
+
 @pytest.mark.parametrize("regex", REGEXES)
 def test_literals_agree_with_the_regex(regex: str) -> None:
     check_literals(regex, VALUES)
@@ -362,11 +381,12 @@ def test_literals_agree_with_any_regex(regex: str, some: list[str]) -> None:
 
 
 def check_literals(regex: str, some: list[str]) -> None:
-    """No value that matches lacks the prefix, and the listed ones are those that match."""
+    """No value that matches lacks the prefix or a required literal, and the listed ones are those that match."""
     listed, prefix = literal_alternatives(regex), literal_prefix(regex) or ""
     for value in (*some, *(listed or ())):
         is_match = full_match(regex, value)
         assert not is_match or value.startswith(prefix)
+        assert not is_match or all(folded(literal) in folded(value) for literal in required_literals(regex))
         assert listed is None or (value in listed) == is_match
 
 

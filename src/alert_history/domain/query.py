@@ -15,7 +15,7 @@ import promql_parser
 
 from alert_history.domain.postgres_regex import to_postgres_regex
 from alert_history.domain.regex import check_regex, full_match
-from alert_history.domain.regex_literals import literal_alternatives, literal_prefix
+from alert_history.domain.regex_literals import literal_alternatives, literal_prefix, required_literals
 from alert_history.errors import InvalidQuery
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "literal_alternatives",
     "literal_prefix",
     "parse_query",
+    "required_literals",
     "to_postgres_regex",
 ]
 

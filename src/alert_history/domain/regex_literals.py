@@ -3,7 +3,8 @@
 Holds what follows from the tree alone. Must not know SQL.
 """
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Iterator
 from itertools import product, takewhile
 
 from alert_history.domain.regex import (
@@ -21,6 +22,7 @@ from alert_history.errors import InvalidQuery
 
 _MAX_ALTERNATIVES = 1000
 _MAX_CHARACTERS = 65536
+_FOLDS_OUTSIDE_ASCII = re.compile(r"[sSkK]|[^\x00-\x7f]")
 
 
 def literal_alternatives(regex: str) -> tuple[str, ...] | None:
@@ -41,6 +43,45 @@ def literal_prefix(regex: str) -> str | None:
     node = _read_case_sensitive(regex)
     prefix = _prefix(node)[0] if node else ""
     return prefix if prefix and _is_storable(prefix) else None
+
+
+def required_literals(regex: str) -> tuple[str, ...]:
+    """Texts that every value that matches holds (`foo-.*[0-9]bar` → `foo-`, `bar`), in any letter case.
+
+    Empty where nothing is sure, and where the tree can't hold the regex. Of a choice nothing is sure.
+    """
+    try:
+        node, ignores_case = read_regex(regex)
+    except InvalidQuery:
+        return ()
+    literals = _required(node)
+    if ignores_case:  # RE2 then takes a long s for an s, the sign of Kelvin for a k
+        literals = [part for literal in literals for part in _FOLDS_OUTSIDE_ASCII.split(literal)]
+    return tuple(dict.fromkeys(literal for literal in literals if literal and _is_storable(literal)))
+
+
+def _required(node: Node) -> list[str]:
+    literals = [""]
+    for item in _flat(node):
+        match item:
+            case Char(code_point=code_point):
+                literals[-1] += chr(code_point)
+            case Assertion():
+                pass
+            case Repeat(item=inner, low=low) if low:
+                literals += [*_required(inner), ""]
+            case _:
+                literals.append("")
+    return literals
+
+
+def _flat(node: Node) -> Iterator[Node]:
+    """The items of a sequence, those of sequences inside it as well."""
+    if not isinstance(node, Sequence):
+        yield node
+        return
+    for item in node.items:
+        yield from _flat(item)
 
 
 def _read_case_sensitive(regex: str) -> Node | None:

@@ -13,6 +13,7 @@ from alert_history.errors import AlertHistoryError
 from alert_history.ports import Clock, StoredSettings, Upkeep
 
 _FORGET_SECONDS = 60.0
+_SUMMARISE_SECONDS = 10.0
 _FORGET_CLASSIFICATIONS_SECONDS = 3600.0  # each time, classifications that still serve are looked at again
 _SHORTEST_REST_SECONDS = 0.05  # between two steps of forgetting: ingest has the database to itself meanwhile
 _LONGEST_REST_SECONDS = 5.0
@@ -54,6 +55,8 @@ async def keep_up(upkeep: Upkeep, settings: StoredSettings, *, retention: Retent
     """Run all jobs until cancelled. A job that fails is logged and tried again at its next turn."""
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(every(upkeep.prepare_every.total_seconds(), "prepare", lambda: upkeep.prepare(clock())))
+        summarise = lambda: until_done(upkeep.summarise, clock(), share=upkeep.summarising_share)  # noqa: E731  # as below
+        tasks.create_task(every(_SUMMARISE_SECONDS, "summarise", summarise))
         forget_old = lambda: forget(upkeep, settings, retention=retention, now=clock())  # noqa: E731  # two words, used once
         tasks.create_task(every(_FORGET_SECONDS, "forget", forget_old))
         forget_words = lambda: forget_classifications(upkeep, retention=retention, now=clock())  # noqa: E731  # as above
@@ -79,15 +82,15 @@ async def forget_classifications(upkeep: Upkeep, *, retention: Retention, now: d
     await until_done(upkeep.drop_classifications, before, share=upkeep.forgetting_share)
 
 
-async def until_done(drop: Callable[[datetime], Awaitable[int]], before: datetime, *, share: float) -> int:
-    """Drop step after step until one returns 0, each followed by a rest: the steps take that share of the time.
+async def until_done(step: Callable[[datetime], Awaitable[int]], time: datetime, *, share: float) -> int:
+    """Do step after step until one returns 0, each followed by a rest: the steps take that share of the time.
 
     A step that takes no time is followed by a short rest. How much the steps returned in all.
     """
     total = 0
     begin = perf_counter()
-    while removed := await drop(before):
-        total += removed
+    while rows := await step(time):
+        total += rows
         rest = (perf_counter() - begin) * (1 / share - 1)
         await asyncio.sleep(min(max(rest, _SHORTEST_REST_SECONDS), _LONGEST_REST_SECONDS))
         begin = perf_counter()

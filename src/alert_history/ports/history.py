@@ -103,12 +103,17 @@ class PageRequest(msgspec.Struct, frozen=True):
 
 
 class HistoryPage(msgspec.Struct, frozen=True):
-    """A page. `total` counts all that match; it is a lower bound where `is_total_exact` is false."""
+    """A page. `total` counts all that match; it is a lower bound where `is_total_exact` is false.
+
+    A search that would take too long stops: all matches received at `searched_until` or later are found by then, and
+    `next_cursor` goes on from there, also behind an empty page. It is None where the search did not stop.
+    """
 
     alerts: list[StoredAlert]
     total: int
     is_total_exact: bool
     next_cursor: str | None
+    searched_until: datetime | None = None
 
 
 class QuarantinePage(msgspec.Struct, frozen=True):

@@ -13,8 +13,15 @@ class Upkeep(Protocol):
     forgetting_share: float
     """The share of the time that the steps of the drops may take, while old rows are left."""
 
+    summarising_share: float
+    """The share of the time that the steps of `summarise` may take, while there are occurrences to summarise."""
+
     async def prepare(self, now: datetime) -> None:
         """Make room for new rows: partitions ahead, the backlog of indexes."""
+        ...
+
+    async def summarise(self, now: datetime) -> int:
+        """Summarise one bounded step of occurrences, so that searches pass them by; how many, 0 when done."""
         ...
 
     async def drop_history(self, before: datetime) -> int:

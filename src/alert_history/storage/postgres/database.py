@@ -8,7 +8,7 @@ from sqlalchemy import Executable
 from alert_history.storage.postgres.connection import Connections, storage_errors
 from alert_history.storage.postgres.dialer import Connection
 from alert_history.storage.postgres.search import DIALECT
-from alert_history.storage.shared.compiling import compiled_once
+from alert_history.storage.shared.compiling import compiled, compiled_once
 from alert_history.storage.shared.session import P, Row, T, Work
 
 
@@ -22,6 +22,11 @@ class PostgresSession:
         """See `Session.fetch`."""
         made = compiled_once(statement, DIALECT)
         return made.rows(await self._connection.fetch(made.text, *made.arguments(parameters)))
+
+    async def fetch_anew(self, statement: Executable) -> list[Row]:
+        """See `Session.fetch_anew`."""
+        made = compiled(statement, DIALECT)
+        return made.rows(await self._connection.fetch(made.text, *made.arguments({})))
 
     async def execute(self, statement: Executable, **parameters: Any) -> int:
         """See `Session.execute`."""

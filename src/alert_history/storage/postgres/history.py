@@ -1,10 +1,11 @@
 """PostgreSQL: the read side. `search` finds the rows of a page."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
+import msgspec
 from sqlalchemy import and_, select, true
 
 from alert_history.domain.microseconds import from_us
@@ -21,6 +22,7 @@ from alert_history.ports import (
 from alert_history.storage.postgres.connection import Connections, storage_errors
 from alert_history.storage.postgres.database import PostgresDatabase
 from alert_history.storage.postgres.dialer import Connection
+from alert_history.storage.postgres.scanning import cursor_at, find_text
 from alert_history.storage.postgres.search import (
     DIALECT,
     FEW_MATCHES,
@@ -39,6 +41,7 @@ from alert_history.storage.postgres.search import (
 from alert_history.storage.shared import reads
 from alert_history.storage.shared.quarantine import quarantine_page
 from alert_history.storage.shared.rows import alert_of, event_of
+from alert_history.storage.shared.searching import is_text_search
 from alert_history.storage.shared.tables import alerts
 
 P = ParamSpec("P")
@@ -64,6 +67,8 @@ class PostgresHistory:
         reads.check_page(page)
         reads.check_filter(wanted)
         sort = reads.parse_sort(page.sort)
+        if is_text_search(wanted, sort):
+            return await self._text_page(wanted, page, sort=sort)
         with storage_errors():
             if sort.text == "-timestamp" and is_label_search(wanted):
                 rows, (total, is_exact) = await self._by_label(wanted, page, sort=sort)
@@ -72,13 +77,18 @@ class PostgresHistory:
                     self._read(find_rows, wanted, page, sort=sort),
                     self._total(wanted, exact=page.wants_exact_total),
                 )
-        total = max(total, len(rows))
-        rows = rows[page.offset :]
-        cursor = None
-        if len(rows) > page.limit:
-            last = rows[page.limit - 1]
-            cursor = reads.encode_cursor(sort, [last[sort.name], last["fingerprint"], last["starts_at"]])
-        return HistoryPage([alert_of(r) for r in rows[: page.limit]], total, is_exact, cursor)
+        return _page_of(rows, page, sort=sort, total=(total, is_exact))
+
+    async def _text_page(self, wanted: HistoryFilter, page: PageRequest, *, sort: reads.Sort) -> HistoryPage:
+        """A page of a search for words or regexes."""
+        with storage_errors():
+            result, total = await self._read(find_text, wanted, page, sort=sort)
+        answer = _page_of(result.rows, page, sort=sort, total=total)
+        if result.stopped_at is None:
+            return answer
+        return msgspec.structs.replace(
+            answer, next_cursor=cursor_at(result.stopped_at, sort), searched_until=result.stopped_at
+        )
 
     async def _by_label(
         self, wanted: HistoryFilter, page: PageRequest, *, sort: reads.Sort
@@ -155,6 +165,16 @@ class PostgresHistory:
                 rows = await connection.cursor(sql, *arguments)
                 while batch := await rows.fetch(batch_size):
                     yield [alert_of(row) for row in batch]
+
+
+def _page_of(rows: Sequence[Any], page: PageRequest, *, sort: reads.Sort, total: tuple[int, bool]) -> HistoryPage:
+    """The page among the rows from the start of the order on."""
+    own = rows[page.offset :]
+    cursor = None
+    if len(own) > page.limit:
+        last = own[page.limit - 1]
+        cursor = reads.encode_cursor(sort, [last[sort.name], last["fingerprint"], last["starts_at"]])
+    return HistoryPage([alert_of(r) for r in own[: page.limit]], max(total[0], len(rows)), total[1], cursor)
 
 
 def _key_of(occurrence_id: str) -> tuple[str, datetime]:

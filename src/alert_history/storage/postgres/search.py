@@ -20,6 +20,7 @@ from sqlalchemy import (
     Integer,
     MetaData,
     Select,
+    Text,
     and_,
     cast,
     column,
@@ -34,10 +35,12 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.dialects.postgresql import asyncpg as dialects
 
+from alert_history.domain.grams import foreign_lower, plain_part
 from alert_history.domain.query import Matcher, literal_alternatives, to_postgres_regex
 from alert_history.ports import HistoryFilter, PageRequest
 from alert_history.storage.postgres.dialer import Connection
 from alert_history.storage.shared import reads
+from alert_history.storage.shared.elements import position_of
 from alert_history.storage.shared.tables import UtcTime, alerts
 
 DIALECT = dialects.dialect()  # type: ignore[no-untyped-call]
@@ -90,14 +93,14 @@ async def fetch(connection: Connection, statement: Select[Any]) -> list[Any]:
 def _statement(rows: FromClause, wanted: HistoryFilter, page: PageRequest, *, sort: reads.Sort) -> Select[Any]:
     """The rows that match and lie behind the cursor, in order."""
     key = [rows.c[name] for name in _KEY]
-    conditions = [*conditions_of(wanted, rows), *_after(page, rows, sort=sort)]
+    conditions = [*conditions_of(wanted, rows), *rows_after(page, rows, sort=sort)]
     return select(*rows.c).where(and_(true(), *conditions)).order_by(*reads.order_by(sort, key, rows))
 
 
 def _newest(wanted: HistoryFilter, page: PageRequest, *, sort: reads.Sort) -> FromClause:
     """The newest rows behind the cursor, whatever their labels."""
     time_only = msgspec.structs.replace(wanted, **_NO_COLUMNS)
-    conditions = [*reads.column_conditions(time_only, alerts), *_after(page, alerts, sort=sort)]
+    conditions = [*reads.column_conditions(time_only, alerts), *rows_after(page, alerts, sort=sort)]
     key = [alerts.c[name] for name in _KEY]
     newest = select(alerts).where(and_(true(), *conditions)).order_by(*reads.order_by(sort, key, alerts))
     return newest.limit(_RECENT_ROWS).cte("newest").prefix_with("MATERIALIZED")
@@ -136,7 +139,8 @@ def _partition(name: str) -> FromClause:
     return alerts.to_metadata(MetaData(), name=name)
 
 
-def _after(page: PageRequest, rows: FromClause, *, sort: reads.Sort) -> list[ColumnElement[bool]]:
+def rows_after(page: PageRequest, rows: FromClause, *, sort: reads.Sort) -> list[ColumnElement[bool]]:
+    """The condition for rows behind the cursor of a page, if it has one."""
     if page.cursor is None:
         return []
     values = reads.decode_cursor(page.cursor, sort=sort, types=[_type_of(sort.column), str, reads.AWARE_TIME])
@@ -251,7 +255,16 @@ def _matches_regex(name: str, regex: str, rows: FromClause) -> ColumnElement[boo
 
 
 def _word_condition(word: str, rows: FromClause) -> ColumnElement[bool]:
-    return or_(_holds(rows.c.labels, word), _holds(rows.c.annotations, word))
+    """Whether a value holds the word. Of most that do not, the text of the JSON shows it sooner."""
+    holds = or_(_holds(rows.c.labels, word), _holds(rows.c.annotations, word))
+    part = plain_part(word)
+    if not part:
+        return holds
+    texts = [cast(rows.c[name], Text) for name in ("labels", "annotations")]
+    lowered = [func.lower(text.collate("C")) for text in texts]
+    ways = [position_of(part, text) > 0 for text in lowered]
+    ways += [position_of(letter, text) > 0 for letter in foreign_lower(part) for text in texts]
+    return and_(or_(*ways), holds)
 
 
 def _holds(pairs: ColumnElement[Any], word: str) -> ColumnElement[bool]:

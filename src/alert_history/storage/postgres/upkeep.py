@@ -9,6 +9,7 @@ import msgspec
 from alert_history.ids import lowest_uuid7
 from alert_history.storage.postgres.connection import Connections, storage_errors
 from alert_history.storage.postgres.dialer import Connection
+from alert_history.storage.postgres.summarising import Summariser
 
 _DAY = timedelta(days=1)
 _WEEK = timedelta(days=7)
@@ -61,11 +62,13 @@ class PostgresUpkeep:
 
     prepare_every = timedelta(seconds=1)
     forgetting_share = 0.02
+    summarising_share = 0.1
 
     def __init__(self, connections: Connections) -> None:
         self._connections = connections
         self._look_again_at: datetime | None = None
         self._read_words_up_to = ""
+        self._summariser = Summariser(connections)
 
     async def prepare(self, now: datetime) -> None:
         """Make partitions ahead (looks once an hour), and merge the pending lists of the label indexes."""
@@ -76,6 +79,10 @@ class PostgresUpkeep:
                         self._look_again_at = now + _LOOK_EVERY
             async with self._connections.upkeep(within_seconds=_MERGE_TIMEOUT_SECONDS) as connection:
                 await _merge_pending_lists(connection)
+
+    async def summarise(self, now: datetime) -> int:  # noqa: ARG002  # the clock of the database decides
+        """See `ports.Upkeep.summarise`."""
+        return await self._summariser.step()
 
     async def drop_history(self, before: datetime) -> int:
         """Drop whole partitions first; then old rows in other partitions, by small deletes."""

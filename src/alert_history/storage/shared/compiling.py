@@ -52,9 +52,8 @@ class Compiled(msgspec.Struct, frozen=True):
         return self.make_row(values)
 
 
-@lru_cache(maxsize=_MOST_STATEMENTS)
-def compiled_once(statement: Executable, dialect: Dialect) -> Compiled:
-    """The statement for that dialect's driver; the same object for the same statement."""
+def compiled(statement: Executable, dialect: Dialect) -> Compiled:
+    """The statement for that dialect's driver."""
     made: Any = statement.compile(dialect=dialect)  # type: ignore[attr-defined]  # every executable has it
     columns = made._result_columns or ()  # noqa: SLF001  # the dialect's own names and types, without its driver
     processors = [_from_driver(column.type, dialect) for column in columns]
@@ -67,6 +66,10 @@ def compiled_once(statement: Executable, dialect: Dialect) -> Compiled:
         from_driver=tuple((place, convert) for place, convert in enumerate(processors) if convert is not None),
         make_row=row._make,
     )
+
+
+compiled_once = lru_cache(maxsize=_MOST_STATEMENTS)(compiled)
+"""As `compiled`; the same object for the same statement."""
 
 
 def _from_driver(kind: TypeEngine[Any], dialect: Dialect) -> _Convert | None:

@@ -6,7 +6,17 @@ A list of any length is one parameter. So a statement keeps its text, and the da
 from typing import Any
 
 import msgspec
-from sqlalchemy import Boolean, ColumnElement, Dialect, TableValuedAlias, Text, bindparam
+from sqlalchemy import (
+    Boolean,
+    ColumnElement,
+    Dialect,
+    Integer,
+    TableValuedAlias,
+    Text,
+    bindparam,
+    literal,
+    literal_column,
+)
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -59,6 +69,36 @@ class _Now(FunctionElement[Any]):
     type = UtcTime()
 
 
+class _HasBit(FunctionElement[bool]):
+    """See `has_bit`."""
+
+    inherit_cache = True
+    name = "has_bit"
+    type = Boolean()
+
+    def self_group(self, against: Any = None) -> Any:  # noqa: ARG002  # SQLAlchemy's shape
+        """Keeps the condition as it stands."""
+        return self
+
+
+class _Position(FunctionElement[int]):
+    """See `position_of`."""
+
+    inherit_cache = True
+    name = "position_of"
+    type = Integer()
+
+
+def has_bit(bitmap: ColumnElement[bytes], place: int) -> ColumnElement[bool]:
+    """Whether a bitmap, whose bits are a power of two, has the bit of a place; it reads one byte of the bitmap."""
+    return _HasBit(bitmap, literal_column(str(int(place))))
+
+
+def position_of(text: str, column: ColumnElement[Any]) -> ColumnElement[int]:
+    """Where a text stands in a column, from 1 on; 0 if it is not there. Letter case counts."""
+    return _Position(column, literal(text, Text))
+
+
 def is_among(column: ColumnElement[str], name: str) -> ColumnElement[bool]:
     """Whether a column holds a text of the list in the parameter of that name. An index finds such rows."""
     return _IsAmong(column, bindparam(name, type_=_Texts()))
@@ -94,6 +134,35 @@ def _elements(element: _Given, compiler: SQLCompiler, **kw: Any) -> str:
 @compiles(_Given, "sqlite")
 def _each(element: _Given, compiler: SQLCompiler, **kw: Any) -> str:
     return f"json_each({compiler.process(element.clauses, **kw)})"
+
+
+_BYTES_WITH_BIT = ["".join(f"{byte:02x}" for byte in range(256) if byte >> bit & 1) for bit in range(8)]
+
+
+@compiles(_HasBit, "postgresql")
+def _bit_of_bytea(element: _HasBit, compiler: SQLCompiler, **kw: Any) -> str:
+    bitmap, place = (compiler.process(clause, **kw) for clause in element.clauses)
+    byte = f"substr({bitmap}, (({place} & (octet_length({bitmap}) * 8 - 1)) >> 3) + 1, 1)"
+    return f"(get_byte({byte}, 0) >> {int(place) & 7}) & 1 = 1"
+
+
+@compiles(_HasBit, "sqlite")
+def _bit_of_blob(element: _HasBit, compiler: SQLCompiler, **kw: Any) -> str:
+    bitmap, place = (compiler.process(clause, **kw) for clause in element.clauses)
+    byte = f"substr({bitmap}, (({place} & (length({bitmap}) * 8 - 1)) >> 3) + 1, 1)"
+    return f"instr(x'{_BYTES_WITH_BIT[int(place) & 7]}', {byte}) > 0"
+
+
+@compiles(_Position, "postgresql")
+def _strpos(element: _Position, compiler: SQLCompiler, **kw: Any) -> str:
+    column, text = (compiler.process(clause, **kw) for clause in element.clauses)
+    return f"strpos({column}, {text})"
+
+
+@compiles(_Position, "sqlite")
+def _instr(element: _Position, compiler: SQLCompiler, **kw: Any) -> str:
+    column, text = (compiler.process(clause, **kw) for clause in element.clauses)
+    return f"instr({column}, {text})"
 
 
 @compiles(_Now, "postgresql")

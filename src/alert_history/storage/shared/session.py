@@ -24,6 +24,10 @@ class Session(Protocol):
         """All rows of a statement, in its order."""
         ...
 
+    async def fetch_anew(self, statement: Executable) -> list[Row]:
+        """As `fetch`, for a statement that is made for this one time: it is not remembered."""
+        ...
+
     async def execute(self, statement: Executable, **parameters: Any) -> int:
         """Run a statement; returns how many rows changed."""
         ...

@@ -30,7 +30,7 @@ from sqlalchemy.types import DateTime, TypeDecorator, TypeEngine
 from alert_history.domain.classification import Verdict
 from alert_history.domain.microseconds import from_us, to_us
 
-SCHEMA_HEAD = "0008"
+SCHEMA_HEAD = "0009"
 """The newest migration; a test compares it with Alembic. It stands here because importing Alembic takes 150 ms."""
 
 
@@ -280,6 +280,39 @@ deliveries = Table("deliveries", metadata, *_delivery_columns())
 
 Lists of deliveries read both tables; a replay moves a dead delivery back.
 """
+
+search_segments = Table(
+    "search_segments",
+    metadata,
+    Column("first_at", UtcTime, primary_key=True),
+    Column("until_at", UtcTime, nullable=False),
+    Column("starts_from", UtcTime, nullable=False),
+    Column("starts_to", UtcTime, nullable=False),
+    Column("row_count", Integer, nullable=False),
+    Column("complete", Text, nullable=False),
+    Column("grams", LargeBinary, nullable=False),
+)
+
+search_strays = Table(
+    "search_strays",
+    metadata,
+    Column("id", BigInteger, primary_key=True),
+    Column("at", UtcTime, nullable=False),
+)
+
+label_names = Table(
+    "label_names",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("value_count", Integer, nullable=False),
+)
+
+label_values = Table(
+    "label_values",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("value", Text, primary_key=True),
+)
 
 alert_texts = tuple(type_coerce(alerts.c[name], Json(dict[str, str])).label(name) for name in ("labels", "annotations"))
 """The labels and annotations of an alert, as maps of text in the rows of a statement."""

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Executable
 from sqlalchemy.dialects import sqlite as dialects
 
-from alert_history.storage.shared.compiling import compiled_once
+from alert_history.storage.shared.compiling import compiled, compiled_once
 from alert_history.storage.shared.session import P, Row, T, Work, run_to_end
 from alert_history.storage.sqlite.connection import Connections
 
@@ -24,6 +24,11 @@ class SqliteSession:
         """See `Session.fetch`."""
         made = compiled_once(statement, _DIALECT)
         return made.rows(self._connection.execute(made.text, made.arguments(parameters)).fetchall())
+
+    async def fetch_anew(self, statement: Executable) -> list[Row]:
+        """See `Session.fetch_anew`."""
+        made = compiled(statement, _DIALECT)
+        return made.rows(self._connection.execute(made.text, made.arguments({})).fetchall())
 
     async def execute(self, statement: Executable, **parameters: Any) -> int:
         """See `Session.execute`."""

@@ -19,8 +19,9 @@ from alert_history.ids import new_id
 from alert_history.storage.shared import rows, tables
 from alert_history.storage.shared.json_text import json_or_none
 from alert_history.storage.shared.standing_text import standing_json
+from alert_history.storage.sqlite import strays
 
-IDS_A_MICROSECOND = 256
+IDS_A_MICROSECOND = strays.IDS_A_MICROSECOND
 """How many ids of `alerts` a microsecond of `timestamp` has."""
 
 
@@ -91,7 +92,9 @@ def new_ids(connection: sqlite3.Connection, times: Sequence[datetime]) -> list[i
             free = highest + 1
         ids[time] = iter(range(free, free + count))
         free += count
-    return [next(ids[time]) for time in times]
+    numbers = [next(ids[time]) for time in times]
+    strays.keep_strays(connection, numbers)
+    return numbers
 
 
 def notified(connection: sqlite3.Connection, row: sqlite3.Row) -> list[str]:

@@ -11,6 +11,7 @@ from alert_history.ids import lowest_uuid7
 from alert_history.storage.sqlite import rows as sql
 from alert_history.storage.sqlite.connection import Connections
 from alert_history.storage.sqlite.standing_log import StandingLog
+from alert_history.storage.sqlite.summarising import summarise
 from alert_history.storage.sqlite.terms import MERGES, fingerprint_term, merge_terms, terms_of
 from alert_history.storage.sqlite.writer_process import WriterProcess
 
@@ -33,6 +34,7 @@ class SqliteUpkeep:
 
     prepare_every = timedelta(seconds=0.25)
     forgetting_share = 0.05
+    summarising_share = 0.1
 
     def __init__(self, connections: Connections, log: StandingLog, *, process: WriterProcess) -> None:
         self._connections = connections
@@ -54,6 +56,10 @@ class SqliteUpkeep:
         for _ in range(MERGES):
             if not await self._connections.write(merge_terms):
                 return
+
+    async def summarise(self, now: datetime) -> int:
+        """See `ports.Upkeep.summarise`."""
+        return await summarise(self._connections, now)
 
     async def drop_history(self, before: datetime) -> int:
         """See `ports.Upkeep.drop_history`."""

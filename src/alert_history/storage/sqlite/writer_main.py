@@ -18,6 +18,7 @@ import msgspec
 
 from alert_history.storage.sqlite.connection import open_connection
 from alert_history.storage.sqlite.standing_log import StandingLog
+from alert_history.storage.sqlite.strays import keep_strays
 from alert_history.storage.sqlite.terms import MERGES, merge_terms, terms_of
 from alert_history.zstd import ZstdCompressor
 
@@ -130,6 +131,8 @@ class Writer:
         terms = [(row[0], terms_of(row[fingerprint_at], _read_labels(row[labels_at]))) for row in order.alerts]
         compress = self._compressor.compress
         bodies = [(*key, compress(body, ZstdCompressor.FLUSH_FRAME)) for *key, body in order.bodies]
+        if order.alerts:
+            keep_strays(self._connection, [row[0] for row in order.alerts])
         self._insert("alerts", order.alerts)
         self._insert("terms", terms)
         self._insert("events", order.events)

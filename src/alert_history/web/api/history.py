@@ -38,6 +38,10 @@ _QUERY = (
     'Prometheus matchers and free words: `{severity=~"critical|warning",pod!=""} disk`. '
     "Words are looked for in the values of labels and annotations."
 )
+_SEARCHED_UNTIL = (
+    "The search stopped: it has looked at all that was first received at this time or later, and `next_cursor` goes on "
+    "from there, also behind an empty page. Null where it came to its end"
+)
 _TIME = "RFC 3339, unix seconds, or relative to now: `-24h`"
 
 
@@ -66,7 +70,10 @@ class SearchParameters(msgspec.Struct, frozen=True):
 
 
 class AlertPage(msgspec.Struct, frozen=True):
-    """A page of occurrences. Where `is_total_exact` is false, more than `total` match; `total=exact` counts them."""
+    """A page of occurrences. Where `is_total_exact` is false, more than `total` match; `total=exact` counts them.
+
+    A search for words or regexes, newest first, that would take too long stops, and says so in `searched_until`.
+    """
 
     alerts: list[StoredAlert]
     total: int
@@ -74,6 +81,7 @@ class AlertPage(msgspec.Struct, frozen=True):
     limit: int
     offset: int
     next_cursor: str | None
+    searched_until: Annotated[datetime | None, Meta(description=_SEARCHED_UNTIL)] = None
 
 
 class OccurrenceParameters(msgspec.Struct, frozen=True):
@@ -185,6 +193,7 @@ class HistoryApi:
             asked.limit,
             asked.offset,
             answer.next_cursor,
+            answer.searched_until,
         )
 
     async def find(self, _: Request, asked: OccurrenceParameters) -> TracedAlert | Response:
