@@ -102,7 +102,8 @@ def test_the_guides_postgresql_has_a_connection_for_all_that_its_pods_may_ask_fo
     deployment = guide.named("Deployment", "alert-history-postgresql")
     args = deployment["spec"]["template"]["spec"]["containers"][0]["args"]
     (most,) = [int(found[1]) for arg in args if (found := re.fullmatch(r"max_connections=(\d+)", arg))]
-    of_a_pod = connections._WRITERS + connections._READERS + 1 + 3  # noqa: SLF001  # who delivers, and slow work
+    # Beside writers and readers there are the connection that delivers, that of the jobs of each second, and slow work.
+    of_a_pod = connections._WRITERS + connections._READERS + 1 + 1 + connections._UPKEEPERS  # noqa: SLF001
     pods = guide_values()["autoscaling"]["maxReplicas"] + 1  # one more while they are replaced
     assert of_a_pod <= 12  # as the values' table says
     assert pods * of_a_pod + 10 <= most  # the superuser's, and dumps
