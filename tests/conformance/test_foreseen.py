@@ -69,3 +69,13 @@ async def test_nothing_of_a_batch_that_surprises_is_written_twice(store: Store, 
     assert counts(await store.recorder.commit(batch)) == [(25, 25)]
     assert counts(await store.recorder.commit([later(*(alert(f"A{n}") for n in range(50)), minutes=3)])) == [(0, 50)]
     assert sorted(one.repeat_count for one in await everything(store)) == [0] + [1] * 25 + [2] * 25
+
+
+async def test_alerts_beside_one_that_another_replica_began_fire_once_and_end(store: Store, other: Store) -> None:
+    """A surprise may leave standings behind without an occurrence: the alert begins all the same, and ends."""
+    others = [alert(f"B{n}") for n in range(20)]
+    await other.recorder.commit([later(others[3], minutes=1)])
+    assert counts(await store.recorder.commit([later(*others, minutes=2)])) == [(19, 1)]
+    over = [alert(f"B{n}", "resolved") for n in range(20)]
+    assert counts(await other.recorder.commit([later(*over, minutes=3)])) == [(20, 0)]
+    assert {tuple(await kinds(store, one)) for one in others} == {("fired", "resolved")}

@@ -16,11 +16,11 @@ READ_TIMEOUT_SECONDS = 5
 DELIVER_TIMEOUT_SECONDS = 10  # less than a lease, and far more than its statements take
 _GRACE_SECONDS = 1
 _SLOW_SECONDS = 300  # a job does not wait for hours for a server that vanished without a word
-_READERS = 5
+_READERS = 4
 _UPKEEPERS = 3  # the job that prepares every second never waits for the job that forgets
 _KEEP_UPKEEP_SECONDS = 10  # the job that forgets gives its connection back soon
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)  # PostgreSQL's
-_WRITERS = 2
+_WRITERS = 3
 
 # The statements of the hot path probe by key. A plan made once and kept saves 3 ms of planning over the
 # partitions on every commit, and no statistics, however stale, can turn the probes into scans.
