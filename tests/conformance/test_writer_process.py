@@ -119,6 +119,22 @@ async def test_the_process_ends_with_its_store(url: str) -> None:
     assert not process.is_running()
 
 
+async def test_commits_that_are_given_up_leave_their_turns_to_others(store: Store, url: str) -> None:
+    """A turn that nobody gives back would keep the thread of the service from writing for ever."""
+    await begun(store)
+    for turn in range(10):
+        commits = [asyncio.create_task(store.recorder.commit([load(f"G{turn}-{n}")])) for n in range(20)]
+        await asyncio.sleep(0.002 * turn)
+        for commit in commits:
+            commit.cancel()
+        await asyncio.gather(*commits, return_exceptions=True)
+    async with asyncio.timeout(_WAIT_SECONDS):
+        await store.settings.write("turn", "given back")
+        (outcome,) = await store.recorder.commit([load("after")])
+    assert outcome.stored == _LOAD
+    assert await raw.count(url, "alerts") == await raw.count(url, "events")
+
+
 async def test_killed_again_and_again_under_load_everything_is_kept_once(store: Store, url: str) -> None:
     """Whether the process died before or after a commit, what was acknowledged is there, and is there once."""
     rng = random.Random(7)

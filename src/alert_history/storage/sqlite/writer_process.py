@@ -125,13 +125,26 @@ class WriterProcess:
             await asyncio.to_thread(_end, running.process, within_seconds=_END_SECONDS)
 
     async def _ask(self, running: _Running, order: Order | KeepUp) -> asyncio.Future[bytes]:
-        """Send an order; the answer to come. The turn ends with the answer, whoever still waits for it."""
+        """Send an order; the answer to come. The turn ends with the answer, whoever still waits for it.
+
+        Whoever is cancelled in the middle of an order leaves a process that can't be told another.
+        """
         answer: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
         answer.add_done_callback(self._take_back_turn)
-        content = framed(_encode(order))
-        async with running.sending:
-            running.asked.append((order, answer))
-            await asyncio.get_running_loop().sock_sendall(running.sock, content)
+        is_begun = False
+        try:
+            content = framed(_encode(order))
+            async with running.sending:
+                if is_begun := self._running is running:
+                    running.asked.append((order, answer))
+                    await asyncio.get_running_loop().sock_sendall(running.sock, content)
+        except BaseException as error:
+            if is_begun:
+                self._lose(running, error)
+            answer.cancel()
+            raise
+        if not is_begun:
+            answer.set_exception(_ended())
         return answer
 
     def _take_back_turn(self, answer: asyncio.Future[bytes]) -> None:
@@ -160,7 +173,7 @@ class WriterProcess:
             if not answer.done():
                 answer.set_result(word)
 
-    def _lose(self, running: _Running, error: Exception) -> None:
+    def _lose(self, running: _Running, error: BaseException) -> None:
         """The process is gone, or is to go: all that asked it must look into the file."""
         if self._running is running:
             self._running = None
@@ -171,7 +184,7 @@ class WriterProcess:
         while running.asked:
             _, answer = running.asked.popleft()
             if not answer.done():
-                answer.set_exception(ConnectionError("the process that writes ended"))
+                answer.set_exception(_ended())
 
     async def _start(self) -> None:
         loop = asyncio.get_running_loop()
@@ -200,7 +213,7 @@ class WriterProcess:
                 if process is not None:
                     await asyncio.to_thread(_end, process)
 
-    def _rest(self, error: Exception) -> None:
+    def _rest(self, error: BaseException) -> None:
         """Do without a process for a while, longer each time one fails to start."""
         _log.warning("writer_process_ended", reason=str(error), again_after_seconds=self._rest_seconds)
         self._not_before = time.monotonic() + self._rest_seconds
@@ -210,6 +223,10 @@ class WriterProcess:
 def _spawn(theirs: socket.socket) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", f"{__package__}.writer_main", str(theirs.fileno())]
     return subprocess.Popen(command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL)  # noqa: S603  # our own
+
+
+def _ended() -> ConnectionError:
+    return ConnectionError("the process that writes ended")
 
 
 def _stop_reading(running: _Running) -> None:
