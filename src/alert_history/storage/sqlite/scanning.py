@@ -32,7 +32,7 @@ from alert_history.storage.shared.searching import Piece, Pieces, Search, search
 from alert_history.storage.shared.segments import Order
 from alert_history.storage.sqlite.database import SqliteSession
 from alert_history.storage.sqlite.rows import IDS_A_MICROSECOND
-from alert_history.storage.sqlite.search import DIALECT, counting, is_small, matching, own_id, selected
+from alert_history.storage.sqlite.search import DIALECT, counting, id_at, is_small, matching, own_id, selected
 
 _HIGHEST = 2**63 - 1
 
@@ -45,7 +45,7 @@ class _IdTime(TypeDecorator[datetime]):
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:  # noqa: ARG002  # its shape
         """The first id of a microsecond."""
-        return None if value is None else _id_at(value)
+        return None if value is None else id_at(value)
 
     def process_result_value(self, value: int | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002  # its shape
         """The microsecond of an id."""
@@ -78,11 +78,7 @@ _LAST_MICROSECOND = to_us(datetime.max.replace(tzinfo=from_us(0).tzinfo))
 
 def cursor_at(time: datetime, sort: reads.Sort) -> str:
     """The cursor behind all rows of that time and later."""
-    return reads.encode_cursor(sort, [_id_at(time)])
-
-
-def _id_at(time: datetime) -> int:
-    return min(max(to_us(time) * IDS_A_MICROSECOND, 0), _HIGHEST)
+    return reads.encode_cursor(sort, [id_at(time)])
 
 
 class _SqliteScan:
@@ -134,8 +130,8 @@ class _SqliteScan:
 
     def _parameters(self, piece: Piece, limit: int) -> dict[str, Any]:
         return {
-            "first": 0 if piece.first is None else _id_at(piece.first),
-            "until": _HIGHEST if piece.until is None else _id_at(piece.until),
+            "first": 0 if piece.first is None else id_at(piece.first),
+            "until": _HIGHEST if piece.until is None else id_at(piece.until),
             "strays": msgspec.json.encode([to_us(time) for time in piece.strays]).decode(),
             "behind": self._behind,
             "rows": limit,

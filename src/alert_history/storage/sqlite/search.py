@@ -99,13 +99,14 @@ def _id_range(wanted: HistoryFilter, own_id: ColumnElement[int]) -> list[ColumnE
     """The time range as conditions on the key."""
     conditions: list[ColumnElement[bool]] = []
     if wanted.since is not None:
-        conditions.append(own_id >= _id_at(wanted.since))
+        conditions.append(own_id >= id_at(wanted.since))
     if wanted.until is not None:
-        conditions.append(own_id < _id_at(wanted.until, slack=_SLACK_MICROSECONDS))
+        conditions.append(own_id < id_at(wanted.until, slack=_SLACK_MICROSECONDS))
     return conditions
 
 
-def _id_at(time: datetime, *, slack: int = 0) -> int:
+def id_at(time: datetime, *, slack: int = 0) -> int:
+    """The first id of a microsecond, or of so many later; the lowest or the highest id where there is none."""
     lowest, highest = 0, 2**63 - 1
     return min(max((to_us(time) + slack) * sql.IDS_A_MICROSECOND, lowest), highest)
 
