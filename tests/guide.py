@@ -20,14 +20,14 @@ class Block(NamedTuple):
 
 def blocks(language: str = "", *, guide: str = "en") -> list[Block]:
     """The guide's blocks of one language, or all, in order."""
-    found = [Block(m["language"], dedent(m["text"])) for m in _BLOCK.finditer(GUIDES[guide].read_text())]
-    return [block for block in found if language in {"", block.language}]
+    all_blocks = [Block(m["language"], dedent(m["text"])) for m in _BLOCK.finditer(GUIDES[guide].read_text())]
+    return [block for block in all_blocks if language in {"", block.language}]
 
 
 def block(start: str) -> str:
     """The one block that holds this text."""
-    (found,) = [each.text for each in blocks() if start in each.text]
-    return found
+    (text,) = [each.text for each in blocks() if start in each.text]
+    return text
 
 
 def commands(program: str) -> list[str]:

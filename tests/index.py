@@ -42,12 +42,12 @@ def held_by(path: Path, modules: Mapping[str, Path]) -> set[str]:
 
     Raises: ValueError when its docstring names a module that is not there.
     """
-    held = {name for name in _imports(path) if name in modules}
+    names = {name for name in _imports(path) if name in modules}
     for name in declared(path):
         if f"{_PACKAGE}.{name}" not in modules:
             raise ValueError(f"{path.name} holds {name}, which is no module")
-        held.add(f"{_PACKAGE}.{name}")
-    return held
+        names.add(f"{_PACKAGE}.{name}")
+    return names
 
 
 def declared(path: Path) -> list[str]:
@@ -59,18 +59,18 @@ def declared(path: Path) -> list[str]:
 def render() -> str:
     """The text of the index."""
     modules = source_modules()
-    held = {path: held_by(path, modules) for path in modules_of_tests()}
+    names_in = {path: held_by(path, modules) for path in modules_of_tests()}
     importers = _importers(modules)
-    rows = [f"| `{_short(name)}` | {_cell(name, held, importers)} |\n" for name in sorted(modules)]
+    rows = [f"| `{_short(name)}` | {_cell(name, names_in, importers)} |\n" for name in sorted(modules)]
     return _HEAD + "".join(rows)
 
 
-def _cell(name: str, held: Mapping[Path, set[str]], importers: Mapping[str, set[str]]) -> str:
-    paths = sorted((path for path in held if name in held[path]), key=lambda path: (len(held[path]), path))
+def _cell(name: str, names_in: Mapping[Path, set[str]], importers: Mapping[str, set[str]]) -> str:
+    paths = sorted((path for path in names_in if name in names_in[path]), key=lambda path: (len(names_in[path]), path))
     if paths:
         shown = [f"[{path.stem.removeprefix('test_')}]({path.relative_to(INDEX.parent)})" for path in paths[:_MOST]]
         return ", ".join(shown) + (f" and {len(paths) - _MOST} more" if len(paths) > _MOST else "")
-    nearest = _nearest(name, set().union(*held.values()), importers)
+    nearest = _nearest(name, set().union(*names_in.values()), importers)
     return "see " + ", ".join(f"`{_short(each)}`" for each in nearest[:_MOST]) if nearest else ""
 
 
@@ -79,7 +79,7 @@ def _nearest(name: str, named: set[str], importers: Mapping[str, set[str]]) -> l
     seen, nearest = {name}, importers[name]
     while nearest and not nearest & named:
         seen |= nearest
-        nearest = {each for one in nearest for each in importers[one]} - seen
+        nearest = {each for module in nearest for each in importers[module]} - seen
     return sorted(nearest & named)
 
 

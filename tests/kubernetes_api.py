@@ -229,18 +229,18 @@ class KubernetesApi:
         name = request.path_params["name"]
         verb = {"GET": "get", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}[request.method]
         self._admit(verb, resource, request)
-        held = self.etcd.objects.get((resource, namespace, name))
-        if held is None:
+        item = self.etcd.objects.get((resource, namespace, name))
+        if item is None:
             raise Refusal(404, f'{resource} "{name}" not found')
         if verb == "delete":
             return JSONResponse(self._delete(resource, namespace, name))
         if verb == "get":
-            return JSONResponse(held)
+            return JSONResponse(item)
         sent = await _sent(request)
-        new = merged(held, sent) if verb == "patch" else sent
+        new = merged(item, sent) if verb == "patch" else sent
         if verb == "patch" and "json-patch" in request.headers.get("content-type", ""):
             raise Refusal(415, "the body of the request was in an unknown format")
-        return JSONResponse(self._put(resource, namespace, checked(new, held)))
+        return JSONResponse(self._put(resource, namespace, checked(new, item)))
 
     # --- what the verbs do ---
 
@@ -289,9 +289,9 @@ class KubernetesApi:
         if at and int(at) < self.etcd.compacted:
             raise Refusal(410, "The provided continue parameter is too old to display a consistent list result.")
         items = [
-            held
-            for (kind, of, name), held in sorted(self.etcd.objects.items())
-            if kind == resource and of == (namespace or of) and name > last and selects(query, held)
+            item
+            for (kind, of, name), item in sorted(self.etcd.objects.items())
+            if kind == resource and of == (namespace or of) and name > last and selects(query, item)
         ]
         limit = int(query.get("limit", "0")) or len(items)
         metadata: Object = {"resourceVersion": at or str(self.etcd.version)}

@@ -90,10 +90,10 @@ def named(kind: str, name: str) -> Object:
     return checked({"kind": kind, "apiVersion": "v1", "metadata": {"name": name}}, None)
 
 
-def checked(new: Object, held: Object | None) -> Object:
+def checked(new: Object, old: Object | None) -> Object:
     """What the server fills in and refuses before it keeps an object."""
     metadata = new["metadata"]
-    if held is None:
+    if old is None:
         metadata |= {"uid": str(uuid4()), "creationTimestamp": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"}
     for key, text in (new.pop("stringData", None) or {}).items():
         new.setdefault("data", {})[key] = b64encode(text.encode()).decode()
@@ -107,17 +107,17 @@ def checked(new: Object, held: Object | None) -> Object:
     return new
 
 
-def _content(held: Object) -> Object:
-    copy = deepcopy(held)
+def _content(item: Object) -> Object:
+    copy = deepcopy(item)
     copy["metadata"].pop("resourceVersion", None)
     return copy
 
 
-def merged(held: Any, patch: Any) -> Any:
+def merged(document: Any, patch: Any) -> Any:
     """RFC 7386, which for the maps of a Secret is also what a strategic merge does."""
     if not isinstance(patch, dict):
         return patch
-    result = deepcopy(held) if isinstance(held, dict) else {}
+    result = deepcopy(document) if isinstance(document, dict) else {}
     for key, value in patch.items():
         if value is None:
             result.pop(key, None)
@@ -126,9 +126,9 @@ def merged(held: Any, patch: Any) -> Any:
     return result
 
 
-def selects(query: Mapping[str, str], held: Object) -> bool:
-    labels = held["metadata"].get("labels") or {}
-    fields = {"metadata.name": held["metadata"]["name"], "metadata.namespace": held["metadata"].get("namespace", "")}
+def selects(query: Mapping[str, str], item: Object) -> bool:
+    labels = item["metadata"].get("labels") or {}
+    fields = {"metadata.name": item["metadata"]["name"], "metadata.namespace": item["metadata"].get("namespace", "")}
     return _meets(query.get("labelSelector", ""), labels) and _meets(query.get("fieldSelector", ""), fields)
 
 
@@ -163,5 +163,5 @@ def bookmark(resource: str, version: int) -> Object:
     return {"kind": kind, "apiVersion": "v1", "metadata": {"resourceVersion": str(version), "creationTimestamp": None}}
 
 
-def event_line(kind: str, held: Object) -> bytes:
-    return json.dumps({"type": kind, "object": held}, ensure_ascii=False).encode() + b"\n"
+def event_line(kind: str, item: Object) -> bytes:
+    return json.dumps({"type": kind, "object": item}, ensure_ascii=False).encode() + b"\n"

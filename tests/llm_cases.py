@@ -17,8 +17,8 @@ def case(
 ) -> Case:
     """A case of that alertname in the namespace shop, a warning unless said otherwise."""
     every = {"alertname": name, "namespace": "shop", "severity": "warning"} | labels
-    told = {"summary": "/var is 97 % full"} if annotations is None else annotations
-    return Case(shape_of(every), "507a62d79ee76c9a", every, told, BEGAN, past=past)
+    notes = {"summary": "/var is 97 % full"} if annotations is None else annotations
+    return Case(shape_of(every), "507a62d79ee76c9a", every, notes, BEGAN, past=past)
 
 
 def llm_settings(url: str, **changes: Any) -> Settings:

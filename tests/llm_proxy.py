@@ -112,15 +112,15 @@ class LlmProxy:
         """A chat completion that says `document`, in the form that was asked for if the proxy knows it."""
         text = msgspec.json.encode(document).decode()
         if self.takes == "schema" and "response_format" in body:
-            said: dict[str, Any] = {"content": text}
+            answer: dict[str, Any] = {"content": text}
         elif self.takes in {"schema", "tools"} and "tools" in body:
             call = {"id": "call_1", "type": "function", "function": {"name": "classifications", "arguments": text}}
-            said = {"content": None, "tool_calls": [call]}
+            answer = {"content": None, "tool_calls": [call]}
         elif "JSON" in body["messages"][0]["content"].rpartition("\n\n")[2]:
-            said = {"content": f"Here it is:\n```json\n{text}\n```\nAnything else?"}
+            answer = {"content": f"Here it is:\n```json\n{text}\n```\nAnything else?"}
         else:
-            said = {"content": "These alerts look quite serious, I would have a look at them."}
-        return self._chat(said | message, len(msgspec.json.encode(body)), len(text))
+            answer = {"content": "These alerts look quite serious, I would have a look at them."}
+        return self._chat(answer | message, len(msgspec.json.encode(body)), len(text))
 
     def _chat(self, message: Mapping[str, Any], asked_bytes: int, said_bytes: int) -> Reply:
         usage = {"prompt_tokens": asked_bytes // 4, "completion_tokens": said_bytes // 4}
@@ -162,7 +162,8 @@ def classified(alert: Mapping[str, Any], **changes: Any) -> dict[str, Any]:
         "category": "resource",
         "summary": f"{labels['alertname']} in {labels.get('namespace', '')}: {alert['annotations'].get('summary', '')}",
         "probable_cause": f"It began with {', '.join(past['also_began_within_five_minutes'])}.",
-        "recommendations": [step for one in past["similar"] for step in one["recommended"]] or ["Look at its graph."],
+        "recommendations": [step for occurrence in past["similar"] for step in occurrence["recommended"]]
+        or ["Look at its graph."],
         "reasoning": f"It fired {month} times in 30 days, {brief} of them for less than a minute.",
         "tags": sorted(labels)[:3],
     }

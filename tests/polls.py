@@ -87,5 +87,5 @@ def ruled(of: Alert) -> PolledRuleAlert:
 
 def answered_by_prometheus(poll: PrometheusPoll, witnesses: Witnesses, *, is_publishing: bool = False) -> Round:
     """What came of asking one Prometheus."""
-    said = prometheus_listings([poll], poll.asked_at, silent=None, witnesses=witnesses, is_publishing=is_publishing)
-    return Round(said, {})
+    listings = prometheus_listings([poll], poll.asked_at, silent=None, witnesses=witnesses, is_publishing=is_publishing)
+    return Round(listings, {})

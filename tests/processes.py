@@ -94,8 +94,8 @@ def find_program(*names: str, package: str, places: Sequence[str] = ()) -> str:
     """
     path = os.pathsep.join([*places, os.environ.get("PATH", os.defpath)])
     for name in names:
-        if found := shutil.which(name, path=path):
-            return found
+        if program := shutil.which(name, path=path):
+            return program
     reason = f"{names[0]} is not installed: apt-get install {package}"
     if os.environ.get("CI", "").lower() == "true":
         pytest.fail(reason)
@@ -246,9 +246,9 @@ def _descendants(pid: int) -> list[int]:
     for entry in Path("/proc").glob("[0-9]*"):
         if stat := _process_stat(entry.name):
             children.setdefault(stat[1], []).append(int(entry.name))
-    found, waiting = [], [pid]
+    pids, waiting = [], [pid]
     while waiting:
         below = children.get(waiting.pop(), [])
-        found += below
+        pids += below
         waiting += below
-    return found
+    return pids

@@ -37,13 +37,13 @@ class Watcher:
         """The same for the state. Faults may take longer than finds."""
         await self._until(lambda: claim(self.discovery.state()), seconds, lambda: f"{self.discovery.state()}")
 
-    async def _until(self, claim: Callable[[], bool], seconds: float, told: Callable[[], str]) -> None:
+    async def _until(self, claim: Callable[[], bool], seconds: float, last_state: Callable[[], str]) -> None:
         try:
             async with asyncio.timeout(seconds):
                 while not claim():  # a state says nothing when it changes
                     await asyncio.sleep(_POLL_SECONDS)
         except TimeoutError:
-            raise AssertionError(f"not within {seconds:g} s; last: {told()}") from None
+            raise AssertionError(f"not within {seconds:g} s; last: {last_state()}") from None
 
 
 @asynccontextmanager
