@@ -139,8 +139,8 @@ def test_annotations_that_fit_are_left_alone(annotations: dict[str, str]) -> Non
 def test_same_annotations_in_any_order_are_the_same_content(annotations: dict[str, str], random: Any) -> None:
     pairs = list(annotations.items())
     random.shuffle(pairs)
-    one, other = (_content_hash(cut(each, max_bytes=LIMIT)) for each in (annotations, dict(pairs)))
-    assert one == other
+    first, second = (_content_hash(cut(each, max_bytes=LIMIT)) for each in (annotations, dict(pairs)))
+    assert first == second
 
 
 def _content_hash(annotations: dict[str, str]) -> int:

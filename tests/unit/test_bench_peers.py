@@ -67,9 +67,9 @@ def test_alerta_is_pinned_with_the_hashes_of_all_that_it_needs() -> None:
 
 
 def test_more_workers_are_held_beside_one_round_by_round() -> None:
-    one = [OfWorkers(10_000, 80, 12_000, 110), OfWorkers(8_000, 100, 10_000, 110)]
-    two = [OfWorkers(15_000, 60, 12_000, 300), OfWorkers(16_000, 50, 10_000, 300)]
-    distinct, _, repeats, memory = lines_of("PostgreSQL", 2, two, one)
+    one_worker = [OfWorkers(10_000, 80, 12_000, 110), OfWorkers(8_000, 100, 10_000, 110)]
+    two_workers = [OfWorkers(15_000, 60, 12_000, 300), OfWorkers(16_000, 50, 10_000, 300)]
+    distinct, _, repeats, memory = lines_of("PostgreSQL", 2, two_workers, one_worker)
     assert (distinct.what, distinct.value) == ("2 workers: distinct alerts", 15_500)
     assert distinct.note == "1.72 × one worker; rounds 1.5 to 2"
     assert repeats.note.startswith("1.00 × one worker")

@@ -347,8 +347,8 @@ def test_a_url_that_can_not_be_read_is_told_with_the_reason_alone(name: str) -> 
 
 @pytest.mark.parametrize("name", ["DATABASE_URL", "REDIS_URL", "REDIS_PASSWORD", "LLM_API_KEY"])
 def test_a_secret_where_the_path_of_its_file_belongs_is_not_shown(name: str) -> None:
-    told = fault(**{f"{name}_FILE": f"postgresql://ada:{SECRET}@db"})
-    assert told == f"{name}_FILE names a file that can't be read: No such file or directory"
+    message = fault(**{f"{name}_FILE": f"postgresql://ada:{SECRET}@db"})
+    assert message == f"{name}_FILE names a file that can't be read: No such file or directory"
 
 
 def test_an_error_of_the_settings_themselves_shows_no_password() -> None:

@@ -33,13 +33,13 @@ def posted(status: Status, at: float, *, since: float = 0, by: str = "a") -> Rec
 def decided(*receipts: Receipt) -> Iterator[Decision]:
     """What is decided of each; what need not be written is forgotten before the next."""
     known: Known | None = None
-    kept = Standing()
+    standing = Standing()
     for receipt in receipts:
         decision = decide(known, receipt.sightings, rules=DEFAULT_RULES, witnesses=Witnesses())
         yield decision
-        kept = decision.standing if decision.is_standing_changed else kept
+        standing = decision.standing if decision.is_standing_changed else standing
         assert decision.newest is not None
-        known = Known(kept, decision.newest.occurrence)
+        known = Known(standing, decision.newest.occurrence)
 
 
 def test_end_of_one_of_two_claims_is_to_be_written_though_it_is_no_event() -> None:

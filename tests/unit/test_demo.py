@@ -26,8 +26,8 @@ class Message(NamedTuple):
 
     @property
     def alerts(self) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = self.body if self.path == "/api/v2/alerts" else self.body["alerts"]
-        return found
+        alerts: list[dict[str, Any]] = self.body if self.path == "/api/v2/alerts" else self.body["alerts"]
+        return alerts
 
 
 @pytest.fixture(scope="module")

@@ -20,8 +20,8 @@ class Place:
         self.is_watched = asyncio.Event()
         self.fault: str | None = None
 
-    async def watch(self, found: TargetsFound) -> None:
-        self._found = found
+    async def watch(self, listener: TargetsFound) -> None:
+        self._found = listener
         self.is_watched.set()
         await asyncio.Event().wait()
 

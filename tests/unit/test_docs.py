@@ -100,8 +100,8 @@ def test_every_path_that_a_document_names_exists() -> None:
 
 @pytest.mark.parametrize("what", OF_ONE_MACHINE)
 def test_no_file_names(what: str) -> None:
-    found = []
+    places = []
     for path in repository_files():
         lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-        found += [f"{relative(path)}:{i}" for i, line in enumerate(lines, 1) if OF_ONE_MACHINE[what].search(line)]
-    assert found == []
+        places += [f"{relative(path)}:{i}" for i, line in enumerate(lines, 1) if OF_ONE_MACHINE[what].search(line)]
+    assert places == []

@@ -78,8 +78,8 @@ def forbidden_rooms() -> Iterator[tuple[str, str]]:
 
 
 def depth(room: str) -> int:
-    (found,) = [i for i, layer in enumerate(layers_of_contract()) if room in layer]
-    return found
+    (level,) = [i for i, layer in enumerate(layers_of_contract()) if room in layer]
+    return level
 
 
 def test_the_boxes_are_the_layers_of_the_contract() -> None:

@@ -63,14 +63,14 @@ def options_of(command: str) -> frozenset[str]:
 
 @pytest.mark.long
 def test_every_option_that_a_document_tells_to_give_exists() -> None:
-    told = {
+    uses = {
         (relative(document), command, option)
         for document in documents()
         for command, words in COMMAND.findall(whole_lines(document))
         for option in OPTION.findall(words)
     }
-    assert {command for _, command, _ in told} >= {"archive", "classify", "export", "migrate", "replay", "restore"}
-    assert sorted(each for each in told if each[2] not in options_of(each[1])) == []
+    assert {command for _, command, _ in uses} >= {"archive", "classify", "export", "migrate", "replay", "restore"}
+    assert sorted(each for each in uses if each[2] not in options_of(each[1])) == []
 
 
 async def test_every_call_that_a_document_makes_exists() -> None:

@@ -41,8 +41,8 @@ def shown(size: int) -> str:
 
 def test_every_limit_is_the_one_in_force() -> None:
     limits = PAGE.split("| reason |")[0]
-    told = {name: value for name, value in ROW.findall(limits) if name not in {"limit", "---"}}
-    assert told == {name: shown(size) for name, size in IN_BYTES.items()} | OTHERS
+    values = {name: value for name, value in ROW.findall(limits) if name not in {"limit", "---"}}
+    assert values == {name: shown(size) for name, size in IN_BYTES.items()} | OTHERS
 
 
 def test_the_labels_with_a_limit_of_their_own_are_named() -> None:

@@ -49,11 +49,11 @@ def instance(kind: type[errors.AlertHistoryError]) -> errors.AlertHistoryError:
 
 def test_the_drawing_shows_every_error_below_the_one_it_is() -> None:
     drawn = drawing()
-    found: dict[str, str | None] = {"Exception": None, "AlertHistoryError": None}
+    parents: dict[str, str | None] = {"Exception": None, "AlertHistoryError": None}
     for kind in OURS:
         if kind is not errors.AlertHistoryError:
-            found[kind.__name__] = next(each.__name__ for each in kind.__mro__[1:] if each.__name__ in drawn)
-    assert {name: parent for name, (parent, _) in drawn.items()} == found
+            parents[kind.__name__] = next(each.__name__ for each in kind.__mro__[1:] if each.__name__ in drawn)
+    assert {name: parent for name, (parent, _) in drawn.items()} == parents
 
 
 @pytest.mark.parametrize("kind", ON_PURPOSE)

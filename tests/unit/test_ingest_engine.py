@@ -248,8 +248,8 @@ async def test_a_request_is_answered_as_committed_whoever_fails_to_take_that_up(
 
 
 async def test_what_was_kept_is_said_in_order_and_of_what_was_not_nothing(stage: Stage) -> None:
-    kept: list[str] = []
-    stage.switchboard.join(ReceiptKept, lambda event: kept.append(event.receipt.id))
+    ids: list[str] = []
+    stage.switchboard.join(ReceiptKept, lambda event: ids.append(event.receipt.id))
     first, *others = await stage.occupy()
     third, fourth = stage.send(receipt("third")), stage.send(receipt("fourth"))
     await everything_ready_ran()
@@ -257,7 +257,7 @@ async def test_what_was_kept_is_said_in_order_and_of_what_was_not_nothing(stage:
     others[0].fail(StorageUnavailable("no connection"))
     first.succeed()
     await asyncio.gather(third, fourth)
-    assert kept == ["busy-0", "third", "fourth"]
+    assert ids == ["busy-0", "third", "fourth"]
 
 
 async def test_lone_poison_is_not_tried_twice(stage: Stage) -> None:

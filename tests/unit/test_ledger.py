@@ -25,7 +25,9 @@ def event(number: int | None = 1, kind: EventKind = "fired", *, routing: Routing
     return StoredEvent(kind, at, f"receipt-{number}", "alertmanager", "team-x", detail, number, is_published=True)
 
 
-def delivery(number: int = 1, state: str = "pending", *, reasons: tuple[str, ...] = (), **said: Any) -> StoredDelivery:
+def delivery(
+    number: int = 1, state: str = "pending", *, reasons: tuple[str, ...] = (), **fields: Any
+) -> StoredDelivery:
     """The delivery of that event to ops, one attempt a reason."""
     log = [{"at": NOW.isoformat(), "outcome": "retried", "reason": each, "milliseconds": 3} for each in reasons]
     values: dict[str, Any] = {
@@ -42,21 +44,21 @@ def delivery(number: int = 1, state: str = "pending", *, reasons: tuple[str, ...
         "log": log,
         "event_number": number,
     }
-    return StoredDelivery(**values | said)
+    return StoredDelivery(**values | fields)
 
 
 def made(*events: StoredEvent, deliveries: tuple[StoredDelivery, ...] = (), now: datetime = NOW) -> Ledger:
     return ledger(events, deliveries, classified=None, now=now)
 
 
-def line_of(one: StoredDelivery, *, routing: Routing = ROUTED, now: datetime = NOW) -> LedgerLine:
+def line_of(stored: StoredDelivery, *, routing: Routing = ROUTED, now: datetime = NOW) -> LedgerLine:
     """What the ledger says of ops."""
-    return made(event(one.event_number, routing=routing), deliveries=(one,), now=now).events[0].targets[0]
+    return made(event(stored.event_number, routing=routing), deliveries=(stored,), now=now).events[0].targets[0]
 
 
 def test_an_event_is_received_recorded_routed_and_delivered() -> None:
-    (told,) = made(event(), deliveries=(delivery(1, "delivered"),)).events
-    assert [(step.step, step.at, step.reason) for step in told.steps] == [
+    (entry,) = made(event(), deliveries=(delivery(1, "delivered"),)).events
+    assert [(step.step, step.at, step.reason) for step in entry.steps] == [
         ("received", NOW + MINUTE, "from alertmanager (receiver team-x)"),
         ("recorded", NOW + MINUTE, "as change 1 of the occurrence, with its receipt"),
         ("routed", NOW + MINUTE, "to be told: ops; not told: boss"),
@@ -65,24 +67,24 @@ def test_an_event_is_received_recorded_routed_and_delivered() -> None:
 
 
 def test_an_alert_that_is_passed_on_later_than_it_was_recorded_says_so() -> None:
-    (told,) = made(event(2, "published")).events
-    assert told.steps[1].reason.endswith(
+    (entry,) = made(event(2, "published")).events
+    assert entry.steps[1].reason.endswith(
         "with its receipt: the first request that is to be published says that it fires"
     )
-    assert told.steps[2].step == "routed"
+    assert entry.steps[2].step == "routed"
 
 
 def test_an_end_in_other_words_was_told_to_nobody_because_the_alert_was_over() -> None:
     reworded = msgspec.structs.replace(
         event(3, "annotations_changed", routing=None), detail={"ends_at": NOW.isoformat()}
     )
-    (told,) = made(reworded).events
-    assert (told.steps[-1].step, told.steps[-1].reason) == ("routed", "the alert was over already, so nobody is told")
+    (entry,) = made(reworded).events
+    assert (entry.steps[-1].step, entry.steps[-1].reason) == ("routed", "the alert was over already, so nobody is told")
 
 
 def test_a_target_that_was_not_told_has_the_reason_it_had_then() -> None:
-    (told,) = made(event()).events
-    assert LedgerLine("boss", "not_told", "no route takes the alert") in told.targets
+    (entry,) = made(event()).events
+    assert LedgerLine("boss", "not_told", "no route takes the alert") in entry.targets
 
 
 def test_a_target_that_was_told_has_its_route_and_its_time() -> None:
@@ -99,8 +101,8 @@ def test_what_is_tried_again_says_when_and_why() -> None:
 
 @pytest.mark.parametrize("minutes, fate", [(0, "held"), (9, "pending")])
 def test_what_quiet_hours_hold_is_held_until_they_end(minutes: int, fate: str) -> None:
-    held = msgspec.structs.replace(ROUTED, due_at={"ops": NOW + 9 * MINUTE})
-    line = line_of(delivery(1), routing=held, now=NOW + minutes * MINUTE)
+    routing = msgspec.structs.replace(ROUTED, due_at={"ops": NOW + 9 * MINUTE})
+    line = line_of(delivery(1), routing=routing, now=NOW + minutes * MINUTE)
     assert (line.fate, line.next_try_at) == (fate, NOW + 9 * MINUTE)
     assert line.reason == "route r sends to it; its quiet hours hold it until 2026-03-04T12:09:00Z"
 
@@ -117,9 +119,9 @@ def test_what_was_withheld_says_what_the_classification_had_against_it() -> None
 
 def test_what_was_superseded_names_the_delivery_that_went_out_instead() -> None:
     deliveries = (delivery(1, "superseded"), delivery(2, "superseded"), delivery(3, "leased", event="resolved"))
-    told = made(event(1), event(2), event(3), deliveries=deliveries)
-    assert [each.targets[0].superseded_by for each in told.events] == ["delivery-3", "delivery-3", None]
-    assert told.events[0].targets[0].reason == "newer news went out instead: resolved"
+    answer = made(event(1), event(2), event(3), deliveries=deliveries)
+    assert [each.targets[0].superseded_by for each in answer.events] == ["delivery-3", "delivery-3", None]
+    assert answer.events[0].targets[0].reason == "newer news went out instead: resolved"
 
 
 def test_what_a_later_occurrence_superseded_says_so() -> None:
@@ -134,8 +136,8 @@ def test_a_delivery_that_is_no_longer_on_record_is_unknown() -> None:
 
 def test_a_target_in_short_is_what_the_newest_news_came_to() -> None:
     events = (event(1), event(2, "resolved"))
-    told = made(*events, deliveries=(delivery(1, "delivered"), delivery(2, reasons=("503",))))
-    boss, ops = told.targets
+    answer = made(*events, deliveries=(delivery(1, "delivered"), delivery(2, reasons=("503",))))
+    boss, ops = answer.targets
     assert (boss.target, boss.is_told, boss.told_at) == ("boss", False, None)
     assert (ops.is_told, ops.told_at, ops.newest_event, ops.fate) == (True, NOW + 9 * MINUTE, "resolved", "pending")
 
@@ -149,8 +151,8 @@ def test_a_target_in_short_is_what_the_newest_news_came_to() -> None:
     ],
 )
 def test_where_nobody_was_told_that_is_said(routing: Routing | None, reason: str, *, is_published: bool | None) -> None:
-    one = msgspec.structs.replace(event(routing=routing), is_published=is_published)
-    assert made(one).events[0].steps[-1].reason == reason
+    stored_event = msgspec.structs.replace(event(routing=routing), is_published=is_published)
+    assert made(stored_event).events[0].steps[-1].reason == reason
 
 
 @pytest.mark.parametrize(
@@ -163,8 +165,8 @@ def test_where_nobody_was_told_that_is_said(routing: Routing | None, reason: str
     ],
 )
 def test_a_step_tells_of_the_classification(enrichment: str | None, state: str, reason: str) -> None:
-    one = delivery(1, state, shape="s", enrichment=enrichment)
-    steps = {step.step: step.reason for step in made(event(), deliveries=(one,)).events[0].steps}
+    stored_delivery = delivery(1, state, shape="s", enrichment=enrichment)
+    steps = {step.step: step.reason for step in made(event(), deliveries=(stored_delivery,)).events[0].steps}
     assert steps["enriched"] == reason
 
 
@@ -172,9 +174,9 @@ def test_a_classification_that_follows_up_is_at_its_event() -> None:
     at = NOW + 5 * MINUTE
     note = StoredEvent("classified", at, None, None, None, {"severity": "noise", "confidence": 0.9, "model": "rules"})
     follow_up = delivery(0, "delivered", id="follow-up", event="classified", created_at=at)
-    told = made(event(), note, deliveries=(delivery(1, "delivered"), follow_up))
-    assert told.events[1].steps[0].reason == "classified as noise with a confidence of 0.9 by rules"
-    assert [line.delivery_id for line in told.events[1].targets] == ["follow-up"]
+    answer = made(event(), note, deliveries=(delivery(1, "delivered"), follow_up))
+    assert answer.events[1].steps[0].reason == "classified as noise with a confidence of 0.9 by rules"
+    assert [line.delivery_id for line in answer.events[1].targets] == ["follow-up"]
 
 
 @pytest.mark.parametrize(
@@ -213,18 +215,18 @@ def test_a_note_says_in_words_what_alertmanager_did(kind: EventKind, detail: dic
 def test_ten_thousand_events_are_the_newest_hundred_and_there_are_more() -> None:
     events = [event(number) for number in range(1, 10_001)]
     deliveries = [delivery(number, "delivered", id=f"{number:05}") for number in range(1, 10_001)]
-    told = ledger(events[-MOST_EVENTS - 1 :], deliveries[-MOST_DELIVERIES - 1 :], classified=None, now=NOW)
-    assert not told.is_complete
-    assert [told.events[0].at, told.events[-1].at] == [NOW + 9_901 * MINUTE, NOW + 10_000 * MINUTE]
+    answer = ledger(events[-MOST_EVENTS - 1 :], deliveries[-MOST_DELIVERIES - 1 :], classified=None, now=NOW)
+    assert not answer.is_complete
+    assert [answer.events[0].at, answer.events[-1].at] == [NOW + 9_901 * MINUTE, NOW + 10_000 * MINUTE]
 
 
 def test_a_ledger_stays_small_however_long_its_texts_are() -> None:
     routing = Routing(("ops",), {f"target-{number}": "x" * 100_000 for number in range(2_000)})
     attempts = tuple("y" * 100_000 for _ in range(20))
     events = [event(number, routing=routing) for number in range(1, 50)]
-    told = ledger(events, [delivery(number, reasons=attempts) for number in range(1, 50)], classified=None, now=NOW)
-    assert not told.is_complete
-    assert len(msgspec.json.encode(told)) < 2_000_000
+    answer = ledger(events, [delivery(number, reasons=attempts) for number in range(1, 50)], classified=None, now=NOW)
+    assert not answer.is_complete
+    assert len(msgspec.json.encode(answer)) < 2_000_000
 
 
 def test_a_ledger_of_everything_says_that_it_is_complete() -> None:
@@ -232,8 +234,8 @@ def test_a_ledger_of_everything_says_that_it_is_complete() -> None:
 
 
 def test_the_newest_word_on_what_such_alerts_mean_is_there() -> None:
-    said = Classification("noise", 0.75, "", "It mends itself.", "", (), "", (), "rules", "rules", NOW)
-    kept = KeptVerdict("k", "shape", "f", Verdict(said, Usage(), ""))
-    found = ledger([event()], [], classified=kept, now=NOW).classification
-    assert found is not None
-    assert (found.at, found.reason) == (NOW, "noise with a confidence of 0.75, by rules: It mends itself.")
+    classification = Classification("noise", 0.75, "", "It mends itself.", "", (), "", (), "rules", "rules", NOW)
+    verdict = KeptVerdict("k", "shape", "f", Verdict(classification, Usage(), ""))
+    step = ledger([event()], [], classified=verdict, now=NOW).classification
+    assert step is not None
+    assert (step.at, step.reason) == (NOW, "noise with a confidence of 0.75, by rules: It mends itself.")

@@ -27,8 +27,8 @@ def by_prometheus(*polls: PrometheusPoll, witnesses: Witnesses = POSTS, silent: 
     return prometheus_listings(polls, NOW, silent=silent, witnesses=witnesses, is_publishing=False)
 
 
-def other(**said: Any) -> PrometheusPoll:
-    return msgspec.structs.replace(prometheus_poll(NOW), server="http://prometheus-1:9090", **said)
+def other(**changes: Any) -> PrometheusPoll:
+    return msgspec.structs.replace(prometheus_poll(NOW), server="http://prometheus-1:9090", **changes)
 
 
 def silence(name: str, *, hours: int) -> Silence:
@@ -39,10 +39,10 @@ def silence(name: str, *, hours: int) -> Silence:
 
 
 def test_what_an_alertmanager_lists_is_claimed_by_the_api_of_its_cluster() -> None:
-    said = alertmanager_listing(alertmanager_poll(NOW, polled(DISK)), NOW, is_publishing=True)
-    word = said.listed[DISK.fingerprint].sighting.word
+    listing = alertmanager_listing(alertmanager_poll(NOW, polled(DISK)), NOW, is_publishing=True)
+    word = listing.listed[DISK.fingerprint].sighting.word
     assert (word.sender, word.kind, word.start_us, word.at_us) == (api_sender("eu"), "witness", to_us(NOW), to_us(NOW))
-    assert (said.asked.source, said.hindrance, said.asked.is_alone) == ("alertmanager/eu", None, True)
+    assert (listing.asked.source, listing.hindrance, listing.asked.is_alone) == ("alertmanager/eu", None, True)
 
 
 def test_of_several_silences_the_longest_is_told() -> None:
@@ -70,9 +70,9 @@ def test_a_fingerprint_that_is_none_is_computed() -> None:
 @pytest.mark.parametrize("labels", [{}, {"a": "\0"}, {"": "x"}, {"a": "x" * 70_000}, {"a": "\ud800"}])
 def test_labels_that_can_not_be_kept_are_refused_with_a_reason(labels: dict[str, str]) -> None:
     alert = msgspec.structs.replace(polled(DISK), labels=labels)
-    said = alertmanager_listing(alertmanager_poll(NOW, alert, polled(DISK)), NOW, is_publishing=False)
-    assert list(said.listed) == [DISK.fingerprint]
-    assert len(said.refused) == 1
+    listing = alertmanager_listing(alertmanager_poll(NOW, alert, polled(DISK)), NOW, is_publishing=False)
+    assert list(listing.listed) == [DISK.fingerprint]
+    assert len(listing.refused) == 1
 
 
 def test_annotations_that_are_too_long_are_cut() -> None:
@@ -103,21 +103,24 @@ def test_an_alertmanager_that_calls_itself_by_the_url_that_is_asked_is_known_at_
 
 
 def test_what_a_prometheus_lists_is_claimed_by_who_posts_with_its_external_url() -> None:
-    (said,) = by_prometheus(prometheus_poll(NOW, ruled(DISK)))
-    word = said.listed[DISK.fingerprint].sighting.word
+    (listing,) = by_prometheus(prometheus_poll(NOW, ruled(DISK)))
+    word = listing.listed[DISK.fingerprint].sighting.word
     assert (word.sender, word.kind, word.until_us) == ("000000000001", "first_hand", to_us(NOW) + 4 * MINUTE_US)
-    assert (said.asked.senders, said.hindrance) == (frozenset({"000000000001"}), None)
+    assert (listing.asked.senders, listing.hindrance) == (frozenset({"000000000001"}), None)
 
 
 def test_of_several_addresses_the_newest_claims_and_all_are_its_own() -> None:
-    (said,) = by_prometheus(prometheus_poll(NOW), witnesses=POSTS.posted("000000000009", EXTERNAL_URL))
-    assert (said.asked.sender, said.asked.senders) == ("000000000009", frozenset({"000000000001", "000000000009"}))
+    (listing,) = by_prometheus(prometheus_poll(NOW), witnesses=POSTS.posted("000000000009", EXTERNAL_URL))
+    assert (listing.asked.sender, listing.asked.senders) == (
+        "000000000009",
+        frozenset({"000000000001", "000000000009"}),
+    )
 
 
 def test_one_whose_alerts_link_to_the_url_that_is_asked_is_known_without_a_setting() -> None:
     poll = msgspec.structs.replace(prometheus_poll(NOW), external_url=None)
-    (said,) = by_prometheus(poll, witnesses=Witnesses().posted("000000000001", "http://prometheus:9090"))
-    assert (said.asked.sender, said.hindrance) == ("000000000001", None)
+    (listing,) = by_prometheus(poll, witnesses=Witnesses().posted("000000000001", "http://prometheus:9090"))
+    assert (listing.asked.sender, listing.hindrance) == ("000000000001", None)
 
 
 @pytest.mark.parametrize(
@@ -129,46 +132,46 @@ def test_one_whose_alerts_link_to_the_url_that_is_asked_is_known_without_a_setti
 )
 def test_one_that_is_not_known_says_why(url: str | None, hindrance: str) -> None:
     poll = msgspec.structs.replace(prometheus_poll(NOW), external_url=url)
-    (said,) = by_prometheus(poll, witnesses=Witnesses())
-    assert (said.asked.sender, said.hindrance) == ("", hindrance)
+    (listing,) = by_prometheus(poll, witnesses=Witnesses())
+    assert (listing.asked.sender, listing.hindrance) == ("", hindrance)
 
 
 def test_replicas_with_one_external_url_speak_together() -> None:
-    (said,) = by_prometheus(prometheus_poll(NOW), other(alerts=[ruled(DISK)]))
-    assert (said.asked.servers, list(said.listed)) == (2, [DISK.fingerprint])
+    (listing,) = by_prometheus(prometheus_poll(NOW), other(alerts=[ruled(DISK)]))
+    assert (listing.asked.servers, list(listing.listed)) == (2, [DISK.fingerprint])
 
 
 def test_replicas_with_external_urls_of_their_own_speak_each_for_itself() -> None:
-    said = by_prometheus(prometheus_poll(NOW), other(external_url="http://prometheus-1:9090"))
-    assert [(one.asked.servers, one.asked.sender) for one in said] == [(1, "000000000001"), (1, "")]
+    listings = by_prometheus(prometheus_poll(NOW), other(external_url="http://prometheus-1:9090"))
+    assert [(listing.asked.servers, listing.asked.sender) for listing in listings] == [(1, "000000000001"), (1, "")]
 
 
 def test_a_replica_that_has_just_started_keeps_the_other_from_ending() -> None:
-    (said,) = by_prometheus(prometheus_poll(NOW), other(started_at=NOW))
-    assert "it started 0 s ago" in (said.asked.no_end or "")
+    (listing,) = by_prometheus(prometheus_poll(NOW), other(started_at=NOW))
+    assert "it started 0 s ago" in (listing.asked.no_end or "")
 
 
 def test_a_silent_replica_keeps_the_other_from_ending_and_not_from_opening() -> None:
-    (said,) = by_prometheus(prometheus_poll(NOW), silent="its replica at http://x does not answer")
-    assert (said.asked.no_end, said.asked.no_opening) == ("its replica at http://x does not answer", None)
+    (listing,) = by_prometheus(prometheus_poll(NOW), silent="its replica at http://x does not answer")
+    assert (listing.asked.no_end, listing.asked.no_opening) == ("its replica at http://x does not answer", None)
 
 
 def test_what_pends_is_not_listed() -> None:
     pending = msgspec.structs.replace(ruled(DISK), state="pending")
-    (said,) = by_prometheus(prometheus_poll(NOW, pending))
-    assert said.listed == {}
+    (listing,) = by_prometheus(prometheus_poll(NOW, pending))
+    assert listing.listed == {}
 
 
 def test_what_began_nobody_knows_when_began_when_it_was_asked_for() -> None:
     alert = msgspec.structs.replace(ruled(DISK), fires_since=None, active_at=NOW - timedelta(hours=1))
-    (said,) = by_prometheus(prometheus_poll(NOW, alert))
-    assert said.listed[DISK.fingerprint].sighting.word.start_us == to_us(NOW)
+    (listing,) = by_prometheus(prometheus_poll(NOW, alert))
+    assert listing.listed[DISK.fingerprint].sighting.word.start_us == to_us(NOW)
 
 
 def test_external_labels_are_part_of_the_fingerprint() -> None:
     poll = msgspec.structs.replace(prometheus_poll(NOW, ruled(DISK)), external_labels={"cluster": "eu"})
-    (said,) = by_prometheus(poll)
-    assert list(said.listed) == [fingerprint({"alertname": "DiskFull", "cluster": "eu"})]
+    (listing,) = by_prometheus(poll)
+    assert list(listing.listed) == [fingerprint({"alertname": "DiskFull", "cluster": "eu"})]
 
 
 # --- Who posts --------------------------------------------------------------------------------------------------------

@@ -20,10 +20,10 @@ def refusal(minute: Spent = NOTHING, today: Spent = NOTHING, **settings: object)
     return allowance(minute, today, made, estimate=priced(800, 200, made), now=NOW)
 
 
-def wait(found: Retryable | None) -> float:
-    assert found is not None
-    assert found.after_seconds is not None
-    return found.after_seconds
+def wait(retryable: Retryable | None) -> float:
+    assert retryable is not None
+    assert retryable.after_seconds is not None
+    return retryable.after_seconds
 
 
 def test_within_budget_a_call_may_go() -> None:
@@ -58,9 +58,9 @@ def test_the_price_is_that_of_the_settings() -> None:
 
 
 def test_more_cases_are_estimated_to_take_more() -> None:
-    one, eight = estimated(1, llm_settings(URL)), estimated(8, llm_settings(URL))
-    assert one.prompt_tokens < eight.prompt_tokens < 8 * one.prompt_tokens
-    assert one.cost_usd < eight.cost_usd
+    small, large = estimated(1, llm_settings(URL)), estimated(8, llm_settings(URL))
+    assert small.prompt_tokens < large.prompt_tokens < 8 * small.prompt_tokens
+    assert small.cost_usd < large.cost_usd
 
 
 def test_shares_add_up_to_the_whole() -> None:

@@ -13,7 +13,7 @@ from tests.llm_cases import BEGAN, NOISY, RARE, case
 QUIETEST_FIRST: list[Severity] = ["noise", "info", "warning", "critical"]
 
 
-def said(severity: Severity, *, confidence: float = 0.4, reasoning: str = "Because.") -> Classification:
+def classification(severity: Severity, *, confidence: float = 0.4, reasoning: str = "Because.") -> Classification:
     return Classification(severity, confidence, "c", "s", "p", (), reasoning, ("t",), "llm", "m", BEGAN)
 
 
@@ -35,35 +35,37 @@ def said(severity: Severity, *, confidence: float = 0.4, reasoning: str = "Becau
     ],
 )
 def test_a_model_may_go_one_step_below_the_label(label: str, model: Severity, stands: Severity) -> None:
-    assert held_up(said(model), case(severity=label), is_suspected=False).severity == stands
+    assert held_up(classification(model), case(severity=label), is_suspected=False).severity == stands
 
 
 def test_the_history_allows_more() -> None:
-    assert held_up(said("noise"), case(severity="critical", past=NOISY), is_suspected=False).severity == "noise"
+    assert (
+        held_up(classification("noise"), case(severity="critical", past=NOISY), is_suspected=False).severity == "noise"
+    )
 
 
 def test_suspicious_text_allows_nothing_below_the_label_whatever_the_history() -> None:
     for label, model in product(("critical", "warning", "info"), QUIETEST_FIRST):
-        told = held_up(said(model, confidence=0.0), case(severity=label, past=NOISY), is_suspected=True)
-        assert QUIETEST_FIRST.index(told.severity) >= QUIETEST_FIRST.index(label)  # type: ignore[arg-type]
-        assert told.confidence == 1.0
-        assert SUSPICIOUS_TAG in told.tags
+        result = held_up(classification(model, confidence=0.0), case(severity=label, past=NOISY), is_suspected=True)
+        assert QUIETEST_FIRST.index(result.severity) >= QUIETEST_FIRST.index(label)  # type: ignore[arg-type]
+        assert result.confidence == 1.0
+        assert SUSPICIOUS_TAG in result.tags
 
 
 def test_whatever_is_lower_than_the_label_leaves_a_trace() -> None:
     labels: list[Severity] = ["critical", "warning", "info"]
     for label, model, past in product(labels, QUIETEST_FIRST, (RARE, NOISY)):
-        told = held_up(said(model), case(severity=label, past=past), is_suspected=False)
+        result = held_up(classification(model), case(severity=label, past=past), is_suspected=False)
         if QUIETEST_FIRST.index(model) < QUIETEST_FIRST.index(label):
-            assert label in told.reasoning
+            assert label in result.reasoning
         else:
-            assert told == said(model)
+            assert result == classification(model)
 
 
 def test_the_trace_is_not_cut_off_by_a_long_reasoning() -> None:
-    told = held_up(said("noise", reasoning="x" * MAX_TEXT), case(severity="critical"), is_suspected=False)
-    assert told.reasoning.startswith("The model said noise; raised to warning")
-    assert len(told.reasoning) == MAX_TEXT
+    result = held_up(classification("noise", reasoning="x" * MAX_TEXT), case(severity="critical"), is_suspected=False)
+    assert result.reasoning.startswith("The model said noise; raised to warning")
+    assert len(result.reasoning) == MAX_TEXT
 
 
 @pytest.mark.parametrize(

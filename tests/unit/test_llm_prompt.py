@@ -29,8 +29,8 @@ def entries(made: Prompt) -> list[dict[str, Any]]:
 def test_the_history_is_told() -> None:
     similar = Similar(BEGAN, 60.0, "info", ("Restart it.",))
     past = Past(1, 2, 3, 4, 5, 6, 7.0, 8, is_flapping=True, around=("NodeDown",), similar=(similar,))
-    [told] = entries(asked(case(past=past)))
-    assert told["history"] == {
+    [entry] = entries(asked(case(past=past)))
+    assert entry["history"] == {
         "fired_before": {"last_24_hours": 1, "last_7_days": 2, "last_30_days": 3},
         "over_by_itself_within_a_minute": 4,
         "began_in_this_hour_of_the_day": 5,
@@ -65,10 +65,10 @@ def test_what_tells_most_is_kept_where_there_is_no_room_for_all() -> None:
     labels = {f"a_label_{number}": "v" * 150 for number in range(200)}
     annotations = {f"a_note_{number}": "n" * 900 for number in range(50)} | {"summary": "s", "description": "d"}
     usual = case(annotations=annotations)
-    [told] = entries(asked(msgspec.structs.replace(usual, labels=labels | usual.labels)))
-    assert {"alertname", "namespace", "severity"} < set(told["labels"])
-    assert len(told["labels"]) <= MOST_LABELS
-    assert list(told["annotations"])[:2] == ["summary", "description"]
+    [entry] = entries(asked(msgspec.structs.replace(usual, labels=labels | usual.labels)))
+    assert {"alertname", "namespace", "severity"} < set(entry["labels"])
+    assert len(entry["labels"]) <= MOST_LABELS
+    assert list(entry["annotations"])[:2] == ["summary", "description"]
 
 
 def test_the_largest_case_is_bounded() -> None:
@@ -80,8 +80,8 @@ def test_the_largest_case_is_bounded() -> None:
 
 
 def test_the_estimate_grows_with_the_prompt() -> None:
-    one, eight = asked(case()), asked(*[case()] * 8)
-    assert one.tokens < eight.tokens < 8 * one.tokens
+    short, long = asked(case()), asked(*[case()] * 8)
+    assert short.tokens < long.tokens < 8 * short.tokens
 
 
 TEXTS = st.text(max_size=200) | st.sampled_from(
@@ -102,5 +102,5 @@ def test_no_text_breaks_out_of_its_document(labels: dict[str, str], notes: dict[
 
 @pytest.mark.parametrize("hidden", ["\u200b", "\u202e", "\U000e0041"])
 def test_nothing_invisible_is_sent(hidden: str) -> None:
-    [told] = entries(asked(case(annotations={"summary": f"a{hidden}b"})))
-    assert told["annotations"]["summary"] == "ab"
+    [entry] = entries(asked(case(annotations={"summary": f"a{hidden}b"})))
+    assert entry["annotations"]["summary"] == "ab"

@@ -74,16 +74,16 @@ def test_a_disabled_target_is_not_told() -> None:
 
 
 @pytest.mark.parametrize(
-    "told, was_told, is_withheld",
+    "confidence, was_told, is_withheld",
     [(None, False, False), (0.5, False, True), (0.9, False, False), (0.5, True, False)],
     ids=["not classified", "not sure", "sure", "told before"],
 )
 def test_a_target_that_wants_sure_classifications_is_told_of_those_and_of_what_it_was_told_before(
-    told: float | None, *, was_told: bool, is_withheld: bool
+    confidence: float | None, *, was_told: bool, is_withheld: bool
 ) -> None:
     classification = None
-    if told is not None:
-        classification = Classification("info", told, "", "", "", (), "", (), "llm", "gpt-4", NOW)
+    if confidence is not None:
+        classification = Classification("info", confidence, "", "", "", (), "", (), "llm", "gpt-4", NOW)
     leased = msgspec.structs.replace(_leased("warning", classification), was_told=was_told)
     reason = reason_to_withhold(msgspec.structs.replace(ALL, min_confidence=0.8), leased)
     assert (reason is not None) == is_withheld
@@ -95,8 +95,8 @@ def test_a_target_that_wants_sure_classifications_is_told_of_those_and_of_what_i
 def test_no_word_of_a_model_or_of_rules_keeps_an_alert_labelled_critical_from_a_target(
     word: str, severity: Severity, source: ClassifiedBy
 ) -> None:
-    told = msgspec.structs.replace(DOUBTFUL, severity=severity, source=source)
-    assert reason_to_withhold(CHOOSY, _leased(word, told)) is None
+    classification = msgspec.structs.replace(DOUBTFUL, severity=severity, source=source)
+    assert reason_to_withhold(CHOOSY, _leased(word, classification)) is None
 
 
 @pytest.mark.parametrize("word", ["warning", "none", "odd", ""])
@@ -135,8 +135,8 @@ def _routing(*routes: Route, targets: tuple[TargetSpec, ...] = (ALL,), news: New
     return routing
 
 
-def _to(*names: str, match: str = "", name: str = "r", **said: Any) -> Route:
-    return Route(name, parse_query(match), match, tuple(map(Destination, names)), **said)
+def _to(*names: str, match: str = "", name: str = "r", **fields: Any) -> Route:
+    return Route(name, parse_query(match), match, tuple(map(Destination, names)), **fields)
 
 
 def _quiet(then: Literal["hold", "drop"] = "hold", *, until: int = 13, unless: str = "") -> QuietHours:
@@ -168,19 +168,19 @@ def test_the_own_query_of_a_target_counts_as_well() -> None:
 
 
 def test_the_first_route_that_takes_an_alert_is_the_last_unless_it_continues() -> None:
-    one, two = TargetSpec("one", "webhook", {}), TargetSpec("two", "webhook", {})
-    routing = _routing(_to("one", name="first"), _to("two"), targets=(one, two))
+    first, second = TargetSpec("one", "webhook", {}), TargetSpec("two", "webhook", {})
+    routing = _routing(_to("one", name="first"), _to("two"), targets=(first, second))
     assert routing.targets == ("one",)
     assert routing.left_out == {"two": "route first takes the alert and does not send to it"}
-    assert _routing(_to("one", does_continue=True), _to("two"), targets=(one, two)).targets == ("one", "two")
+    assert _routing(_to("one", does_continue=True), _to("two"), targets=(first, second)).targets == ("one", "two")
 
 
 def test_an_inner_route_that_takes_an_alert_decides_instead_of_the_outer() -> None:
-    one, two = TargetSpec("one", "webhook", {}), TargetSpec("two", "webhook", {})
+    first, second = TargetSpec("one", "webhook", {}), TargetSpec("two", "webhook", {})
     outer = _to("one", routes=(_to("two", match="severity=critical", name="inner"),))
-    assert _routing(outer, targets=(one, two)).targets == ("two",)
+    assert _routing(outer, targets=(first, second)).targets == ("two",)
     other = msgspec.structs.replace(NEWS, labels={"severity": "info"})
-    assert _routing(outer, targets=(one, two), news=other).targets == ("one",)
+    assert _routing(outer, targets=(first, second), news=other).targets == ("one",)
 
 
 def test_a_route_without_targets_takes_only_what_its_own_routes_take() -> None:
@@ -259,10 +259,10 @@ def test_whatever_the_routes_every_target_is_either_told_once_or_not_told_with_a
 def test_group_by_makes_one_group_of_alerts_whose_labels_agree() -> None:
     routes = (_to("all", name="ops", group_by=("alertname", "team")),)
     outgoing = Outgoing("id", "0" * 16, "firing", "fired", LABELS, {}, NOW, None, NOW, group_key="{}:{}")
-    found = regrouped(outgoing, target=ALL, routes=routes)
-    assert found is not None
-    assert found.group_key == 'ops:{alertname="DiskFull"}'
-    assert found.details["groupLabels"] == {"alertname": "DiskFull"}
+    alert = regrouped(outgoing, target=ALL, routes=routes)
+    assert alert is not None
+    assert alert.group_key == 'ops:{alertname="DiskFull"}'
+    assert alert.details["groupLabels"] == {"alertname": "DiskFull"}
 
 
 def test_without_group_by_the_group_of_alertmanager_stays() -> None:

@@ -168,8 +168,8 @@ def test_a_cluster_is_as_old_as_its_oldest_peer_that_answers() -> None:
 
 
 def test_a_cluster_has_the_members_that_any_peer_names() -> None:
-    one, other = ClusterPeer("01A", "a:9094"), ClusterPeer("01B", "b:9094")
-    assert merged([alertmanager(cluster_peers=[other]), alertmanager(cluster_peers=[one])], {}).cluster_peers == [
-        one,
-        other,
+    first, second = ClusterPeer("01A", "a:9094"), ClusterPeer("01B", "b:9094")
+    assert merged([alertmanager(cluster_peers=[second]), alertmanager(cluster_peers=[first])], {}).cluster_peers == [
+        first,
+        second,
     ]

@@ -15,8 +15,8 @@ MOST_METHODS = 7
 
 def _protocols() -> Iterator[type[Any]]:
     """Those of `ports`, each in the module that makes it."""
-    for found in iter_modules(ports.__path__):
-        module = import_module(f"{ports.__name__}.{found.name}")
+    for module_info in iter_modules(ports.__path__):
+        module = import_module(f"{ports.__name__}.{module_info.name}")
         for kind in vars(module).values():
             if inspect.isclass(kind) and kind.__module__ == module.__name__ and Protocol in kind.__mro__:
                 yield kind

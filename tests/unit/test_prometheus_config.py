@@ -90,9 +90,9 @@ def test_without_external_labels_and_rules_alerts_are_sent_as_they_are() -> None
     ],
 )
 def test_versions_relabel_in_their_ways(version: str, regex: str, ways: tuple[bool, bool, bool]) -> None:
-    found = rule("regex: a", version=version)
-    assert found.regex == regex
-    assert (found.takes_any_name, found.clears_template, found.sorts_first) == ways
+    relabel_rule = rule("regex: a", version=version)
+    assert relabel_rule.regex == regex
+    assert (relabel_rule.takes_any_name, relabel_rule.clears_template, relabel_rule.sorts_first) == ways
 
 
 def test_a_regex_that_is_left_out_is_the_default() -> None:
@@ -101,8 +101,8 @@ def test_a_regex_that_is_left_out_is_the_default() -> None:
 
 @pytest.mark.parametrize("version,takes_any_name", [("3.6.0", True), ("3.7.0", False)])
 def test_the_scheme_of_names_counts_where_the_version_obeys_it(version: str, *, takes_any_name: bool) -> None:
-    found = rule("regex: a", version=version, more="  metric_name_validation_scheme: legacy\n")
-    assert found.takes_any_name == takes_any_name
+    relabel_rule = rule("regex: a", version=version, more="  metric_name_validation_scheme: legacy\n")
+    assert relabel_rule.takes_any_name == takes_any_name
 
 
 def test_a_feature_lets_names_be_any_text() -> None:

@@ -243,9 +243,9 @@ def test_value_with_a_lone_surrogate_can_be_matched() -> None:
     ],
 )
 def test_fault_says_where_and_what(text: str, at: int, what: str) -> None:
-    said = fault(text)
-    assert f"character {at}: " in said
-    assert what in said
+    message = fault(text)
+    assert f"character {at}: " in message
+    assert what in message
 
 
 def test_fault_shows_how_a_query_looks() -> None:

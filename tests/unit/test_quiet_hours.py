@@ -100,9 +100,9 @@ def test_later_on_the_clock_is_never_earlier_in_time(zone: ZoneInfo, minute: int
 @given(st.timedeltas(timedelta(0), timedelta(days=230)), st.integers(1, 23 * 60))
 def test_every_moment_of_a_day_is_in_just_one_of_two_windows_that_adjoin(since: timedelta, minute: int) -> None:
     at = datetime(2026, 3, 20, tzinfo=UTC) + since
-    one = QuietHours(frozenset(range(7)), 0, minute, BERLIN, "Europe/Berlin")
-    other = QuietHours(frozenset(range(7)), minute, 24 * 60, BERLIN, "Europe/Berlin")
-    assert (one.period(at) is None) != (other.period(at) is None)
+    early = QuietHours(frozenset(range(7)), 0, minute, BERLIN, "Europe/Berlin")
+    late = QuietHours(frozenset(range(7)), minute, 24 * 60, BERLIN, "Europe/Berlin")
+    assert (early.period(at) is None) != (late.period(at) is None)
 
 
 def test_what_is_held_waits_for_the_end_of_all_that_adjoin() -> None:

@@ -25,14 +25,14 @@ PROMETHEUS = "prometheus-0"
 BY_SILENCE = Muted("silenced", "s-1", T0 + HOUR_US)
 
 
-def asked(at_us: int, **said: Any) -> Asked:
-    return Asked("alertmanager/eu", "Alertmanager eu", "witness", API, at_us, began_us=T0 - HOUR_US, **said)
+def asked(at_us: int, **fields: Any) -> Asked:
+    return Asked("alertmanager/eu", "Alertmanager eu", "witness", API, at_us, began_us=T0 - HOUR_US, **fields)
 
 
-def asked_prometheus(at_us: int, **said: Any) -> Asked:
+def asked_prometheus(at_us: int, **fields: Any) -> Asked:
     senders = frozenset({PROMETHEUS})
     return Asked(
-        "prometheus/eu", "Prometheus eu", "first_hand", PROMETHEUS, at_us, senders, began_us=T0 - HOUR_US, **said
+        "prometheus/eu", "Prometheus eu", "first_hand", PROMETHEUS, at_us, senders, began_us=T0 - HOUR_US, **fields
     )
 
 
@@ -44,12 +44,12 @@ def listed(by: Asked, *, start_us: int = T0, muted: Muted | None = None) -> List
     return Listed(by, sighting, muted)
 
 
-def answer(standing: Standing, said: Listed | Lacked, witnesses: Witnesses = CLUSTER) -> list[Step]:
-    return reconcile(standing, said, rules=DEFAULT_RULES, witnesses=witnesses)
+def answer(standing: Standing, finding: Listed | Lacked, witnesses: Witnesses = CLUSTER) -> list[Step]:
+    return reconcile(standing, finding, rules=DEFAULT_RULES, witnesses=witnesses)
 
 
-def say(standing: Standing, sender: str, *, at_us: int = T0, start_us: int = T0, **said: Any) -> list[Step]:
-    word = Word(sender, "witness", is_firing=True, start_us=start_us, at_us=at_us, content=7, **said)
+def say(standing: Standing, sender: str, *, at_us: int = T0, start_us: int = T0, **fields: Any) -> list[Step]:
+    word = Word(sender, "witness", is_firing=True, start_us=start_us, at_us=at_us, content=7, **fields)
     return hear(standing, word, rules=DEFAULT_RULES, witnesses=CLUSTER)
 
 

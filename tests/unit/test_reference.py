@@ -54,7 +54,7 @@ def page() -> Page:
 
 
 def operations(document: dict[str, Any]) -> list[tuple[str, str, dict[str, Any]]]:
-    return [(path, method, told) for path, item in document["paths"].items() for method, told in item.items()]
+    return [(path, method, operation) for path, item in document["paths"].items() for method, operation in item.items()]
 
 
 def page_of(*, schema: Any = None, **operation: Any) -> Page:
@@ -66,9 +66,9 @@ def page_of(*, schema: Any = None, **operation: Any) -> Page:
 
 def hostile(value: Any) -> Any:
     """The same document, every text in it that is no key, reference, method, type or place replaced."""
-    kept = {"$ref", "type", "in", "format"}
+    safe_keys = {"$ref", "type", "in", "format"}
     if isinstance(value, dict):
-        return {key: told if key in kept else hostile(told) for key, told in value.items()}
+        return {key: item if key in safe_keys else hostile(item) for key, item in value.items()}
     if isinstance(value, list):
         return [hostile(each) for each in value]
     return HOSTILE if isinstance(value, str) else value
@@ -78,27 +78,27 @@ def commands(page: Page) -> list[list[str]]:
     """The arguments that a shell hands to curl, for each command on the page."""
     scripts = [text for text in page.inside["pre"] if text.startswith("curl")]
     shows = 'curl() { printf "%s\\0" "$@"; }\n'
-    told = (
+    runs = (
         subprocess.run(["sh", "-c", shows + script], check=True, capture_output=True, text=True) for script in scripts
     )
-    return [each.stdout.removesuffix("\0").split("\0") for each in told]
+    return [each.stdout.removesuffix("\0").split("\0") for each in runs]
 
 
 def test_every_operation_is_on_the_page_and_in_the_navigation(page: Page) -> None:
     headings = [re.sub(r"\s+", " ", text).strip() for text in page.inside["h3"]]
-    for path, method, told in operations(reference_document()):
+    for path, method, operation in operations(reference_document()):
         assert f"{method.upper()} {path}" in [heading.removesuffix(" deprecated") for heading in headings]
-        assert told["operationId"] in page.attributes("id")
-        assert f"#{told['operationId']}" in page.attributes("href")
+        assert operation["operationId"] in page.attributes("id")
+        assert f"#{operation['operationId']}" in page.attributes("href")
 
 
 def test_every_summary_parameter_and_status_is_on_the_page(page: Page) -> None:
     statuses = " ".join(page.inside["li"])
-    for _, _, told in operations(reference_document()):
-        assert told["summary"] in page.text
-        assert all(status in statuses for status in told["responses"])
+    for _, _, operation in operations(reference_document()):
+        assert operation["summary"] in page.text
+        assert all(status in statuses for status in operation["responses"])
         rows = " ".join(page.inside["th"])
-        assert all(parameter["name"] in rows for parameter in told.get("parameters", ()))
+        assert all(parameter["name"] in rows for parameter in operation.get("parameters", ()))
 
 
 def test_every_link_inside_the_page_leads_to_one_place(page: Page) -> None:
@@ -127,8 +127,8 @@ def test_hostile_texts_are_shown_and_never_become_elements() -> None:
 
 
 def test_hostile_names_and_paths_are_shown_and_never_become_elements() -> None:
-    told = {"operationId": HOSTILE, "parameters": [{"name": HOSTILE, "in": "query", "schema": {"type": HOSTILE}}]}
-    document = {"paths": {f"/{HOSTILE}": {"get": {**told, "tags": [HOSTILE], "responses": {HOSTILE: {}}}}}}
+    operation = {"operationId": HOSTILE, "parameters": [{"name": HOSTILE, "in": "query", "schema": {"type": HOSTILE}}]}
+    document = {"paths": {f"/{HOSTILE}": {"get": {**operation, "tags": [HOSTILE], "responses": {HOSTILE: {}}}}}}
     page = Page(render_reference(document))
     assert not {"script", "img", "b"} & {tag for tag, _ in page.elements}
     assert page.text.count("<script>") >= 5

@@ -19,9 +19,15 @@ NOW = datetime(2026, 3, 4, 12, 0, tzinfo=UTC)
 
 
 def case(alertname: str = "Unheard", past: Past | None = None, **labels: str) -> Case:
-    held = {"alertname": alertname, **labels}
+    all_labels = {"alertname": alertname, **labels}
     return Case(
-        shape_of(held), "0" * 16, held, {"runbook_url": "https://runbooks.example/x"}, NOW, 1, past or Past(month=1)
+        shape_of(all_labels),
+        "0" * 16,
+        all_labels,
+        {"runbook_url": "https://runbooks.example/x"},
+        NOW,
+        1,
+        past or Past(month=1),
     )
 
 
@@ -51,30 +57,30 @@ def test_label_place_name_and_history_decide(given: Case, severity: Severity) ->
 
 def test_it_says_what_speaks_for_it_and_what_to_do() -> None:
     past = Past(month=10, brief=9, median_seconds=40, around=("NodeDown",))
-    told = classify_by_rules(case("DiskFillingUp", past, severity="critical", namespace="shop"), now=NOW)
-    assert "9 of the last 10 ended by themselves within a minute" in told.reasoning
-    assert "Its label says critical" in told.reasoning
-    assert told.summary == (
+    classification = classify_by_rules(case("DiskFillingUp", past, severity="critical", namespace="shop"), now=NOW)
+    assert "9 of the last 10 ended by themselves within a minute" in classification.reasoning
+    assert "Its label says critical" in classification.reasoning
+    assert classification.summary == (
         "DiskFillingUp in shop: a disk or volume fills up or fails; seen 10 times in 30 days, mostly for 40 s."
     )
-    assert told.recommendations[0] == "Follow the runbook: https://runbooks.example/x"
-    assert "Look at what began around it: NodeDown." in told.recommendations
-    assert (told.source, told.model, told.at) == ("rules", "rules", NOW)
+    assert classification.recommendations[0] == "Follow the runbook: https://runbooks.example/x"
+    assert "Look at what began around it: NodeDown." in classification.recommendations
+    assert (classification.source, classification.model, classification.at) == ("rules", "rules", NOW)
 
 
 @pytest.mark.parametrize("name", BLANK)
 def test_an_alert_with_a_blank_name_has_none(name: str) -> None:
-    told = classify_by_rules(case(name, Past(month=1, around=(" ",)), namespace=" ", job="node"), now=NOW)
-    assert told.summary.startswith("An alert without a name in node: ")
-    assert [text for text in told.recommendations if text.startswith("Look at")] == []
+    classification = classify_by_rules(case(name, Past(month=1, around=(" ",)), namespace=" ", job="node"), now=NOW)
+    assert classification.summary.startswith("An alert without a name in node: ")
+    assert [text for text in classification.recommendations if text.startswith("Look at")] == []
 
 
 def test_evidence_that_disagrees_makes_it_less_sure_and_evidence_that_agrees_surer() -> None:
-    said = classify_by_rules(case("etcdDown", severity="critical"), now=NOW)
+    baseline = classify_by_rules(case("etcdDown", severity="critical"), now=NOW)
     agreed = classify_by_rules(case("etcdDown", Past(), severity="critical"), now=NOW)
     in_test = classify_by_rules(case("Unheard", severity="info", namespace="dev"), now=NOW)
     doubted = classify_by_rules(case("Unheard", severity="critical", namespace="dev"), now=NOW)
-    assert agreed.confidence > said.confidence > classify_by_rules(case("Unheard"), now=NOW).confidence
+    assert agreed.confidence > baseline.confidence > classify_by_rules(case("Unheard"), now=NOW).confidence
     assert in_test.confidence > 0.82 > doubted.confidence
     assert classify_by_rules(case("Unheard"), now=NOW).confidence < 0.4
 
@@ -140,8 +146,10 @@ def test_a_critical_fault_that_heals_by_itself_each_time_can_wait_unless_more_go
 
 
 def test_where_tests_are_a_habit_is_noise_whatever_it_is() -> None:
-    told = classify_by_rules(case("WidgetSyncFailed", HABITS[1], severity="critical", namespace="ci"), now=NOW)
-    assert told.severity == "noise"
+    classification = classify_by_rules(
+        case("WidgetSyncFailed", HABITS[1], severity="critical", namespace="ci"), now=NOW
+    )
+    assert classification.severity == "noise"
 
 
 def test_nothing_in_the_history_excuses_the_loss_of_what_all_depends_on() -> None:
@@ -157,20 +165,22 @@ def test_what_is_known_of_an_alert_lowers_its_label_by_one_step_at_most() -> Non
 
 
 def test_commands_hold_only_labels_that_all_alerts_of_the_shape_share_and_that_do_no_harm() -> None:
-    told = classify_by_rules(case("KubePodCrashLooping", namespace="shop", pod="web-7d9f8b6c5d-x2x4v"), now=NOW)
-    assert "kubectl -n shop logs POD --previous" in " ".join(told.recommendations)
-    told = classify_by_rules(case("KubePodCrashLooping", namespace="x; rm -rf ~"), now=NOW)
-    assert "rm -rf" not in " ".join(told.recommendations)
+    classification = classify_by_rules(
+        case("KubePodCrashLooping", namespace="shop", pod="web-7d9f8b6c5d-x2x4v"), now=NOW
+    )
+    assert "kubectl -n shop logs POD --previous" in " ".join(classification.recommendations)
+    classification = classify_by_rules(case("KubePodCrashLooping", namespace="x; rm -rf ~"), now=NOW)
+    assert "rm -rf" not in " ".join(classification.recommendations)
 
 
 def test_many_at_once_and_flapping_are_said() -> None:
     past = Past(month=9, days_seen=1, flaps=12, is_flapping=True)
     many = msgspec.structs.replace(case("KubeNodeNotReady", past, severity="warning"), waiting=50)
-    told = classify_by_rules(many, now=NOW)
-    assert told.severity == "warning"
-    assert "50 at once" in told.summary
-    assert {"flapping", "many-at-once"} <= set(told.tags)
-    assert any("comes and goes" in advice for advice in told.recommendations)
+    classification = classify_by_rules(many, now=NOW)
+    assert classification.severity == "warning"
+    assert "50 at once" in classification.summary
+    assert {"flapping", "many-at-once"} <= set(classification.tags)
+    assert any("comes and goes" in advice for advice in classification.recommendations)
 
 
 def test_every_family_says_what_to_do_and_fits_into_a_classification() -> None:
@@ -219,16 +229,16 @@ def test_a_name_tells_the_family(name: str, category: str) -> None:
     assert family_of(name).category == category
 
 
-@pytest.mark.parametrize("one, other", [("Http404", "Http500"), ("Disk80PercentFull", "Disk95PercentFull")])
-def test_rules_whose_names_differ_by_a_number_are_two_shapes(one: str, other: str) -> None:
-    assert shape_of({"alertname": one, "job": "web"}) != shape_of({"alertname": other, "job": "web"})
+@pytest.mark.parametrize("first, second", [("Http404", "Http500"), ("Disk80PercentFull", "Disk95PercentFull")])
+def test_rules_whose_names_differ_by_a_number_are_two_shapes(first: str, second: str) -> None:
+    assert shape_of({"alertname": first, "job": "web"}) != shape_of({"alertname": second, "job": "web"})
 
 
 def test_pods_of_a_workload_share_a_shape_and_namespaces_do_not() -> None:
-    one, other = ({"alertname": "X", "pod": f"web-{n}", "deployment": "web-7d9f8b6c5d-x2x4v"} for n in range(2))
-    assert shape_of(one) == shape_of(other)
-    assert shape_of(one) != shape_of({**one, "namespace": "shop"})
-    assert shape_of({**one, "severity": "p1"}) != shape_of({**one, "severity": "p4"})
+    first, second = ({"alertname": "X", "pod": f"web-{n}", "deployment": "web-7d9f8b6c5d-x2x4v"} for n in range(2))
+    assert shape_of(first) == shape_of(second)
+    assert shape_of(first) != shape_of({**first, "namespace": "shop"})
+    assert shape_of({**first, "severity": "p1"}) != shape_of({**first, "severity": "p4"})
     assert stable_labels({"severity": "17", "priority": "P1"}) == {"severity": "#", "priority": "P1"}
     assert stable_labels({"job": "node-17", "trace": "deadbeef01", "pod": "x"}) == {"job": "node-#", "trace": "#"}
 
@@ -240,9 +250,9 @@ def test_flapping_is_many_changes_in_a_short_time() -> None:
 
 
 def test_a_target_that_wants_no_noise_is_told_what_nobody_classified() -> None:
-    told = classify_by_rules(case("Watchdog", severity="none"), now=NOW)
+    noise = classify_by_rules(case("Watchdog", severity="none"), now=NOW)
     assert withholds(None, {}, min_confidence=0.9, excludes_noise=True) is None
-    assert withholds(told, {}, min_confidence=None, excludes_noise=True) == (
+    assert withholds(noise, {}, min_confidence=None, excludes_noise=True) == (
         "classified as noise with a confidence of 0.96 by rules"
     )
     doubtful = classify_by_rules(case("Unheard"), now=NOW)

@@ -89,8 +89,8 @@ def _set_in_another(tree: ast.AST) -> Iterator[str]:
 
 def test_no_room_sets_an_attribute_of_another() -> None:
     modules = [_SOURCE / "bootstrap.py", _SOURCE / "service.py", *(_SOURCE / "engine").rglob("*.py")]
-    found = {f"{path.name}: {name}" for path in modules for name in _set_in_another(ast.parse(path.read_text()))}
-    assert found == set()
+    assignments = {f"{path.name}: {name}" for path in modules for name in _set_in_another(ast.parse(path.read_text()))}
+    assert assignments == set()
 
 
 def test_what_settings_leave_open_is_what_the_rules_say() -> None:

@@ -137,11 +137,11 @@ def test_odd_field_of_the_frame_loses_no_alert(frame: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    "sent, kept",
+    "sent, count",
     [(2**70, 2**31 - 1), (-5, 0), ("3", 0), (None, 0)],
 )
-def test_count_of_truncated_alerts_stays_within_what_is_stored(sent: Any, kept: int) -> None:
-    assert decode({}, truncatedAlerts=sent).truncated_alerts == kept
+def test_count_of_truncated_alerts_stays_within_what_is_stored(sent: Any, count: int) -> None:
+    assert decode({}, truncatedAlerts=sent).truncated_alerts == count
 
 
 @pytest.mark.parametrize(

@@ -201,12 +201,12 @@ def test_bomb_of_nesting_in_an_unknown_field_loses_no_alert() -> None:
 
 @pytest.mark.parametrize("value", [5, 2.5, True, None], ids=repr)
 def test_annotation_that_is_a_plain_value_becomes_text(value: Any) -> None:
-    kept = with_fields(annotations={"a": value}).alerts[1].annotations
-    assert kept == {"a": "" if value is None else msgspec.json.encode(value).decode()}
+    annotations = with_fields(annotations={"a": value}).alerts[1].annotations
+    assert annotations == {"a": "" if value is None else msgspec.json.encode(value).decode()}
 
 
 @pytest.mark.parametrize(
-    "sent, kept",
+    "sent, text",
     [
         ("2026-11-24T07:39:06.241999999Z", "2026-11-24T07:39:06.242000+00:00"),
         ("2026-11-24T07:39:06.12345678901234Z", "2026-11-24T07:39:06.123457+00:00"),
@@ -216,5 +216,5 @@ def test_annotation_that_is_a_plain_value_becomes_text(value: Any) -> None:
         ("9999-12-31T23:59:59-01:00", "9999-12-31T23:59:59.999999+00:00"),
     ],
 )
-def test_time_is_utc_to_the_microsecond(sent: str, kept: str) -> None:
-    assert with_fields(startsAt=sent).alerts[1].starts_at.isoformat() == kept
+def test_time_is_utc_to_the_microsecond(sent: str, text: str) -> None:
+    assert with_fields(startsAt=sent).alerts[1].starts_at.isoformat() == text

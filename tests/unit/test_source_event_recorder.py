@@ -35,28 +35,30 @@ def decode(*events: Any, max_alerts: int = 20) -> AlertGroup:
     return decode_webhook(body, received_at=NOW, max_alerts=max_alerts)
 
 
-def in_schema_v2(said: Any, details: dict[str, Any]) -> Any:
+def in_schema_v2(document: Any, details: dict[str, Any]) -> Any:
     """The same in Alertmanager's schema `events/v2`. `details` are of alerts that come as a hash alone."""
-    if isinstance(said, list):
-        return [in_schema_v2(item, details) for item in said]
-    if not isinstance(said, dict):
-        return said
-    if "hash" in said:
-        return in_schema_v2(said.get("details") or details.get(said["hash"], {"fingerprint": said["hash"]}), details)
-    if isinstance(said.get("labels"), list):
-        return {pair["key"]: pair["value"] for pair in said["labels"]}
-    return {name: in_schema_v2(value, details) for name, value in said.items()}
+    if isinstance(document, list):
+        return [in_schema_v2(item, details) for item in document]
+    if not isinstance(document, dict):
+        return document
+    if "hash" in document:
+        return in_schema_v2(
+            document.get("details") or details.get(document["hash"], {"fingerprint": document["hash"]}), details
+        )
+    if isinstance(document.get("labels"), list):
+        return {pair["key"]: pair["value"] for pair in document["labels"]}
+    return {name: in_schema_v2(value, details) for name, value in document.items()}
 
 
 def hashed(notification: dict[str, Any]) -> dict[str, Any]:
     """The alerts that a notification names by a hash, in one list or another."""
     lists = [notification.get(name, []) for name in ("alerts", "firingAlerts", "resolvedAlerts", "mutedAlerts")]
-    return {said["hash"]: said["details"] for said in chain(*lists) if "details" in said}
+    return {alert["hash"]: alert["details"] for alert in chain(*lists) if "details" in alert}
 
 
 def note(name: str) -> Note:
-    (found,) = decode(event(name)).notes
-    return found
+    (only_note,) = decode(event(name)).notes
+    return only_note
 
 
 def reason(*events: Any) -> str:
@@ -95,8 +97,8 @@ def test_resolved_alert_has_its_end() -> None:
 
 
 def test_grouped_alert_says_into_which_group() -> None:
-    found = note("alert-grouped")
-    assert (found.kind, found.fingerprint, found.starts_at, found.instance, found.detail) == (
+    grouping = note("alert-grouped")
+    assert (grouping.kind, grouping.fingerprint, grouping.starts_at, grouping.instance, grouping.detail) == (
         "grouped",
         fingerprint(LABELS),
         STARTED_AT,
@@ -107,7 +109,7 @@ def test_grouped_alert_says_into_which_group() -> None:
 
 def test_notification_is_a_note_for_each_of_its_alerts() -> None:
     notes = decode(event("notification")).notes
-    assert [(found.kind, found.detail["role"]) for found in notes] == [("notified", "firing"), ("notified", "resolved")]
+    assert [(each.kind, each.detail["role"]) for each in notes] == [("notified", "firing"), ("notified", "resolved")]
 
 
 def test_notification_says_who_was_told_and_why() -> None:
@@ -193,8 +195,8 @@ def test_updated_silence_says_who_why_and_until_when() -> None:
 
 
 def test_silenced_alert_says_by_what() -> None:
-    found = note("silence-muted-alert")
-    assert (found.kind, found.fingerprint, found.starts_at, found.detail) == (
+    muting = note("silence-muted-alert")
+    assert (muting.kind, muting.fingerprint, muting.starts_at, muting.detail) == (
         "silenced",
         fingerprint(LABELS),
         None,
@@ -208,8 +210,8 @@ def test_silenced_alert_says_by_what() -> None:
 
 
 def test_inhibited_alert_says_by_what() -> None:
-    found = note("inhibition-muted-alert")
-    assert (found.kind, found.fingerprint, found.detail) == (
+    muting = note("inhibition-muted-alert")
+    assert (muting.kind, muting.fingerprint, muting.detail) == (
         "inhibited",
         fingerprint(LABELS),
         {"inhibited_by": [fingerprint({"alertname": "ClusterDown"})], "rules": ["cluster-down-mutes-disks"]},
@@ -223,7 +225,7 @@ def test_inhibition_rule_without_a_name_is_told_by_its_matchers() -> None:
 
 
 @pytest.mark.parametrize(
-    "sent, kept",
+    "sent, digits",
     [
         ("18446744073709551615", "f" * 16),
         (18446744073709551615, "f" * 16),
@@ -232,10 +234,10 @@ def test_inhibition_rule_without_a_name_is_told_by_its_matchers() -> None:
         ("0", fingerprint(LABELS)),
     ],
 )
-def test_fingerprint_is_a_decimal_string_or_number_and_computed_if_left_out(sent: Any, kept: str) -> None:
+def test_fingerprint_is_a_decimal_string_or_number_and_computed_if_left_out(sent: Any, digits: str) -> None:
     created = event("alert-created")
     created["data"]["alertCreated"]["alert"]["fingerprint"] = sent
-    assert decode(created).alerts[0].fingerprint == kept
+    assert decode(created).alerts[0].fingerprint == digits
 
 
 @pytest.mark.parametrize("sent", ["18446744073709551616", -1, "-1", 1.5, "x", True, [], "٣"], ids=str)
@@ -253,7 +255,7 @@ def test_label_value_left_out_is_empty() -> None:
 
 def test_batch_keeps_everything_it_says() -> None:
     group = decode(*event("batch"))
-    kinds = [found.kind for found in group.notes]
+    kinds = [each.kind for each in group.notes]
     assert (group.source, len(group.alerts), kinds, len(group.silences), group.refused) == (
         "event_recorder",
         2,
@@ -282,7 +284,7 @@ def test_batch_says_when_alertmanager_started_and_stopped() -> None:
 
 
 def test_notes_know_their_place_in_the_batch() -> None:
-    assert [found.position for found in decode(*event("batch")).notes] == [3, 4, 4, 5, 6]
+    assert [each.position for each in decode(*event("batch")).notes] == [3, 4, 4, 5, 6]
 
 
 @pytest.mark.parametrize(
@@ -330,8 +332,8 @@ def test_more_notes_than_allowed_are_too_large() -> None:
 def test_both_schemas_say_the_same(name: str) -> None:
     sent = event(name)
     events = sent if isinstance(sent, list) else [sent]
-    said = [in_schema_v2(one, hashed(one["data"].get("notification", {}))) for one in events]
-    assert decode(*said) == decode(*events)
+    in_v2 = [in_schema_v2(item, hashed(item["data"].get("notification", {}))) for item in events]
+    assert decode(*in_v2) == decode(*events)
 
 
 def test_alert_may_have_a_label_named_labels() -> None:

@@ -61,8 +61,8 @@ def check(body: bytes) -> None:
             assert (alert.ends_at is None) == (alert.status == "firing")
             assert alert.starts_at.utcoffset() == timedelta(0)
             assert alert.ends_at is None or alert.ends_at >= alert.starts_at
-        kept = msgspec.structs.replace(group, refused=[])
-        assert b"\\u0000" not in msgspec.json.encode(kept).replace(b"\\\\", b"")
+        accepted = msgspec.structs.replace(group, refused=[])
+        assert b"\\u0000" not in msgspec.json.encode(accepted).replace(b"\\\\", b"")
         assert all("\0" not in refused.reason and refused.reason.isascii() for refused in group.refused)
         assert all(refused.raw in body for refused in group.refused)
 

@@ -21,7 +21,7 @@ def decode(*alerts: Any, max_alerts: int = 10) -> AlertGroup:
     return decode_prometheus(msgspec.json.encode(alerts), received_at=NOW, max_alerts=max_alerts)
 
 
-def one(**fields: Any) -> Alert:
+def alert_with(**fields: Any) -> Alert:
     (alert,) = decode({"labels": LABELS, **fields}).alerts
     return alert
 
@@ -43,17 +43,17 @@ def test_real_batch_is_firing_until_it_is_no_longer_sent() -> None:
 
 
 def test_labels_alone_fire_from_now_for_five_minutes() -> None:
-    alert = one()
+    alert = alert_with()
     assert (alert.status, alert.starts_at, alert.expires_at) == ("firing", NOW, NOW + timedelta(minutes=5))
 
 
 def test_end_ahead_is_when_it_expires() -> None:
-    alert = one(startsAt=EARLIER, endsAt=LATER)
+    alert = alert_with(startsAt=EARLIER, endsAt=LATER)
     assert (alert.status, alert.ends_at, alert.expires_at) == ("firing", None, datetime.fromisoformat(LATER))
 
 
 def test_end_passed_means_resolved() -> None:
-    alert = one(startsAt=EARLIER, endsAt="2026-11-24T11:30:00Z")
+    alert = alert_with(startsAt=EARLIER, endsAt="2026-11-24T11:30:00Z")
     assert (alert.status, alert.ends_at, alert.expires_at) == (
         "resolved",
         datetime.fromisoformat("2026-11-24T11:30:00Z"),
@@ -62,15 +62,15 @@ def test_end_passed_means_resolved() -> None:
 
 
 def test_end_at_this_moment_means_resolved() -> None:
-    assert one(startsAt=EARLIER, endsAt=NOW.isoformat()).status == "resolved"
+    assert alert_with(startsAt=EARLIER, endsAt=NOW.isoformat()).status == "resolved"
 
 
 def test_missing_start_is_the_end() -> None:
-    assert one(endsAt=LATER).starts_at == datetime.fromisoformat(LATER)
+    assert alert_with(endsAt=LATER).starts_at == datetime.fromisoformat(LATER)
 
 
 def test_zero_time_means_not_set() -> None:
-    alert = one(startsAt="0001-01-01T00:00:00Z", endsAt="0001-01-01T00:00:00.000Z")
+    alert = alert_with(startsAt="0001-01-01T00:00:00Z", endsAt="0001-01-01T00:00:00.000Z")
     assert (alert.starts_at, alert.expires_at) == (NOW, NOW + timedelta(minutes=5))
 
 
@@ -80,7 +80,7 @@ def test_labels_without_a_value_are_removed_before_the_fingerprint() -> None:
 
 
 def test_fingerprint_and_status_that_are_sent_do_not_count() -> None:
-    alert = one(fingerprint="cbf29ce484222325", status="resolved")
+    alert = alert_with(fingerprint="cbf29ce484222325", status="resolved")
     assert (alert.fingerprint, alert.status) == (fingerprint(LABELS), "firing")
 
 
@@ -97,7 +97,7 @@ def test_start_beyond_the_timeout_is_refused_as_by_alertmanager() -> None:
 
 
 def test_last_possible_time_is_taken() -> None:
-    assert one(endsAt="9999-12-31T23:59:59.9999999Z").expires_at == datetime.max.replace(tzinfo=UTC)
+    assert alert_with(endsAt="9999-12-31T23:59:59.9999999Z").expires_at == datetime.max.replace(tzinfo=UTC)
 
 
 def test_valid_alerts_are_kept_beside_invalid_ones() -> None:

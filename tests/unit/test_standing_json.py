@@ -44,8 +44,8 @@ STANDINGS = {
 
 @pytest.mark.parametrize("standing", STANDINGS.values(), ids=STANDINGS)
 def test_a_standing_is_read_as_it_was_kept(standing: Standing) -> None:
-    kept = read_standing(standing_json(standing).encode())
-    assert msgspec.json.encode(kept) == msgspec.json.encode(standing)
+    copy = read_standing(standing_json(standing).encode())
+    assert msgspec.json.encode(copy) == msgspec.json.encode(standing)
 
 
 @pytest.mark.parametrize("name", ["a witness", "first hand", "recorded only"])

@@ -28,7 +28,7 @@ def read(body: bytes) -> AlertGroup:
     return decode_webhook(body, received_at=NOW, max_alerts=100)
 
 
-def told(alerts: Sequence[Outgoing]) -> dict[str, Any]:
+def group_sent(alerts: Sequence[Outgoing]) -> dict[str, Any]:
     """What is sent, as its reader decodes it."""
     decoded: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(forwarded_group(alerts)))
     return decoded
@@ -67,7 +67,7 @@ def test_real_group_that_is_passed_on_reads_the_same(file: Path) -> None:
 def test_real_group_that_is_passed_on_holds_the_same_json(file: Path) -> None:
     came = read(file.read_bytes())
     sent = msgspec.json.decode(file.read_bytes())
-    passed_on = told([recorded(came, alert) for alert in came.alerts])
+    passed_on = group_sent([recorded(came, alert) for alert in came.alerts])
     timeless = [{k: v for k, v in alert.items() if k not in {"startsAt", "endsAt"}} for alert in sent["alerts"]]
     expected = sent | {"alerts": timeless, "truncatedAlerts": 0}
     passed_on["alerts"] = [{k: v for k, v in a.items() if k not in {"startsAt", "endsAt"}} for a in passed_on["alerts"]]
@@ -96,28 +96,31 @@ def own(pairs: Mapping[str, str]) -> dict[str, str]:
 
 
 def test_microseconds_are_kept() -> None:
-    assert told([outgoing()])["alerts"][0]["startsAt"] == "2026-11-24T12:00:00.123456Z"
+    assert group_sent([outgoing()])["alerts"][0]["startsAt"] == "2026-11-24T12:00:00.123456Z"
 
 
 def test_group_fires_while_one_of_it_does() -> None:
-    assert [told([resolved(), outgoing()])["status"], told([resolved()])["status"]] == ["firing", "resolved"]
+    assert [group_sent([resolved(), outgoing()])["status"], group_sent([resolved()])["status"]] == [
+        "firing",
+        "resolved",
+    ]
 
 
 def test_what_the_alerts_share_is_common() -> None:
     labels = {"alertname": "DiskFull", "instance": "db-1"}
-    sent = told([outgoing(labels=labels), outgoing(labels=labels | {"instance": "db-2"}, annotations={})])
+    sent = group_sent([outgoing(labels=labels), outgoing(labels=labels | {"instance": "db-2"}, annotations={})])
     assert (sent["commonLabels"], sent["commonAnnotations"]) == ({"alertname": "DiskFull"}, {})
 
 
 def test_receiver_is_escaped_as_alertmanager_does() -> None:
-    assert told([outgoing(receiver="a.b/c-d (e)")])["receiver"] == r"a\.b/c-d \(e\)"
+    assert group_sent([outgoing(receiver="a.b/c-d (e)")])["receiver"] == r"a\.b/c-d \(e\)"
 
 
 # --- What it means ----------------------------------------------------------------------------------------------------
 
 
 def test_group_says_what_its_alerts_mean() -> None:
-    (alert,) = told([outgoing(classification=classification())])["alerts"]
+    (alert,) = group_sent([outgoing(classification=classification())])["alerts"]
     assert alert["labels"] == outgoing().labels | {
         "classification_severity": "critical",
         "classification_category": "capacity",
@@ -132,25 +135,25 @@ def test_group_says_what_its_alerts_mean() -> None:
 
 
 def test_what_all_mean_is_common() -> None:
-    sent = told([outgoing(classification=classification()), outgoing(classification=classification())])
+    sent = group_sent([outgoing(classification=classification()), outgoing(classification=classification())])
     assert sent["commonLabels"]["classification_severity"] == "critical"
     assert sent["commonAnnotations"]["classification_by"] == "by gpt-4"
 
 
 def test_fingerprint_is_that_of_the_alerts_own_labels() -> None:
-    (alert,) = told([outgoing(classification=classification())])["alerts"]
+    (alert,) = group_sent([outgoing(classification=classification())])["alerts"]
     assert alert["fingerprint"] == outgoing().fingerprint
 
 
 def test_nothing_of_the_alerts_own_is_overwritten() -> None:
     own = {"classification_severity": "mine", "classification_summary": "mine"}
-    (alert,) = told([outgoing(labels=own, annotations=own, classification=classification())])["alerts"]
+    (alert,) = group_sent([outgoing(labels=own, annotations=own, classification=classification())])["alerts"]
     assert alert["labels"]["classification_severity"] == "mine"
     assert alert["annotations"]["classification_summary"] == "mine"
 
 
 def test_group_says_why_it_is_not_classified() -> None:
-    (alert,) = told([outgoing(unenriched="no answer in time")])["alerts"]
+    (alert,) = group_sent([outgoing(unenriched="no answer in time")])["alerts"]
     assert alert["annotations"]["classification_missing"] == "no answer in time"
     assert alert["labels"] == outgoing().labels
 
@@ -185,7 +188,7 @@ async def send(alertmanager: Server, *alerts: Outgoing) -> None:
         await make(spec, client).send(Message("key", alerts))
 
 
-def held(alertmanager: Server, alertname: str) -> list[dict[str, Any]]:
+def active_alerts(alertmanager: Server, alertname: str) -> list[dict[str, Any]]:
     """What amtool says Alertmanager holds as active under that name."""
     words = ["alert", "query", f'alertname="{alertname}"', "--output=json"]
     command = [find_program("amtool", package="prometheus-alertmanager"), f"--alertmanager.url={alertmanager.url}"]
@@ -210,7 +213,7 @@ def now(**changes: Any) -> Outgoing:
 async def test_real_alertmanager_holds_what_it_is_handed(alertmanager: Server) -> None:
     labels = {"alertname": "Handed", "instance": "db-1"}
     await send(alertmanager, now(labels=labels, generator_url="https://prometheus.example/graph"))
-    (alert,) = wait_until(lambda: held(alertmanager, "Handed"), "the alert is held")
+    (alert,) = wait_until(lambda: active_alerts(alertmanager, "Handed"), "the alert is held")
     assert (alert["labels"], alert["fingerprint"], alert["generatorURL"], alert["annotations"]["summary"]) == (
         labels,
         fingerprint(labels),
@@ -223,10 +226,12 @@ async def test_real_alertmanager_holds_what_it_is_handed(alertmanager: Server) -
 async def test_real_alertmanager_drops_what_is_resolved(alertmanager: Server) -> None:
     firing = [now(labels={"alertname": "Over", "instance": f"db-{i}"}) for i in range(2)]
     await send(alertmanager, *firing)
-    wait_until(lambda: len(held(alertmanager, "Over")) == 2, "both alerts are held")
+    wait_until(lambda: len(active_alerts(alertmanager, "Over")) == 2, "both alerts are held")
     over = {"status": "resolved", "event": "resolved", "ends_at": datetime.now(UTC)}
     await send(alertmanager, msgspec.structs.replace(firing[0], **over))
-    wait_until(lambda: [a["labels"]["instance"] for a in held(alertmanager, "Over")] == ["db-1"], "one alert is left")
+    wait_until(
+        lambda: [a["labels"]["instance"] for a in active_alerts(alertmanager, "Over")] == ["db-1"], "one alert is left"
+    )
 
 
 @pytest.mark.long

@@ -64,8 +64,8 @@ def test_the_reason_is_the_status_where_nothing_was_said() -> None:
 
 
 def test_what_the_vendor_said_is_cut_to_200_characters() -> None:
-    said = str(refused(400, b"x" * 5000)).removeprefix("answered 400: ")
-    assert (len(said), said[-1]) == (200, "…")
+    quotation = str(refused(400, b"x" * 5000)).removeprefix("answered 400: ")
+    assert (len(quotation), quotation[-1]) == (200, "…")
 
 
 def test_a_secret_at_the_cut_is_not_shown_in_part() -> None:
@@ -94,8 +94,8 @@ async def test_what_a_url_holds_is_kept_out_of_the_reason() -> None:
     url = "https://user:hunter22@api.example/hooks/T0KEN0T0KEN0T0KEN0?key=qu%2Fery"
 
     def echo(request: httpx.Request) -> httpx.Response:
-        told = f"no {request.url} {request.url.path} {request.url.query.decode()} T0KEN0T0KEN0T0KEN0 qu/ery hunter22"
-        return httpx.Response(404, text=told)
+        text = f"no {request.url} {request.url.path} {request.url.query.decode()} T0KEN0T0KEN0T0KEN0 qu/ery hunter22"
+        return httpx.Response(404, text=text)
 
     async with httpx.AsyncClient(transport=httpx.MockTransport(echo)) as client:
         with pytest.raises(Rejected) as raised:

@@ -49,7 +49,7 @@ def shown(running: VendorServer) -> list[dict[str, str]]:
 
 async def test_service_shows_the_alert(vendor: VendorServer) -> None:
     await target(gotify.url(vendor.url)).send(message())
-    assert [(told["title"], told["message"].split("\n")) for told in shown(vendor)] == [
+    assert [(post["title"], post["message"].split("\n")) for post in shown(vendor)] == [
         (
             "🟠 FIRING · DiskFull · warning · shop · db-1:9100",
             [
@@ -70,9 +70,9 @@ async def test_service_shows_the_alert(vendor: VendorServer) -> None:
 async def test_group_is_one_message(vendor: VendorServer) -> None:
     alerts = tuple(outgoing(labels={"alertname": "DiskFull", "instance": f"db-{i}"}) for i in range(12))
     await target(gotify.url(vendor.url)).send(Message("key", (*alerts, resolved())))
-    (told,) = shown(vendor)
-    assert told["title"].startswith("🔴 12 FIRING, 1 RESOLVED · DiskFull")
-    assert "…and 3 more" in told["message"]
+    (post,) = shown(vendor)
+    assert post["title"].startswith("🔴 12 FIRING, 1 RESOLVED · DiskFull")
+    assert "…and 3 more" in post["message"]
 
 
 @pytest.mark.parametrize("kind", HOSTILE)
@@ -259,13 +259,13 @@ async def test_nothing_of_the_url_is_told(
     vendor: VendorServer, status: int, log: io.StringIO, capsys: pytest.CaptureFixture[str]
 ) -> None:
     vendor.script(server.echoes(status))
-    told = target(gotify.url(vendor.url))
+    gotify_target = target(gotify.url(vendor.url))
     reason = ""
     try:
-        await told.send(message())
+        await gotify_target.send(message())
     except (Rejected, Retryable) as error:
         reason = str(error)
-    everything = f"{reason} {told.url_shown()} {told!r} {log.getvalue()} {capsys.readouterr()}"
+    everything = f"{reason} {gotify_target.url_shown()} {gotify_target!r} {log.getvalue()} {capsys.readouterr()}"
     assert gotify.TOKEN not in everything
 
 

@@ -38,14 +38,14 @@ def test_pairs_that_fit_stay_as_they_are() -> None:
 
 
 def test_long_values_are_cut_before_a_pair_is_left_out() -> None:
-    kept = fitted({"long": "x" * 100_000, "short": "y"}, max_bytes=1000)
-    assert kept == {"long": "x" * 255 + "…", "short": "y"}
+    pairs = fitted({"long": "x" * 100_000, "short": "y"}, max_bytes=1000)
+    assert pairs == {"long": "x" * 255 + "…", "short": "y"}
 
 
 def test_pairs_left_out_are_counted() -> None:
-    kept = fitted({f"label_{i:03}": "v" * 50 for i in range(100)}, max_bytes=1000)
-    assert int(kept[LEFT_OUT]) == 100 - (len(kept) - 1)
-    assert next(iter(kept)) == "label_000"
+    pairs = fitted({f"label_{i:03}": "v" * 50 for i in range(100)}, max_bytes=1000)
+    assert int(pairs[LEFT_OUT]) == 100 - (len(pairs) - 1)
+    assert next(iter(pairs)) == "label_000"
 
 
 @pytest.mark.parametrize(

@@ -100,7 +100,7 @@ def test_a_dedup_key_is_never_longer_than_255() -> None:
 
 
 @pytest.mark.parametrize(
-    "word, told",
+    "word, level",
     [
         ("critical", "critical"),
         ("CRIT", "critical"),
@@ -120,8 +120,8 @@ def test_a_dedup_key_is_never_longer_than_255() -> None:
         ("banana", "error"),
     ],
 )
-def test_severity_is_told_in_pagerdutys_words(word: str, told: str) -> None:
-    assert severity(outgoing(labels={"severity": word})) == told
+def test_severity_is_told_in_pagerdutys_words(word: str, level: str) -> None:
+    assert severity(outgoing(labels={"severity": word})) == level
 
 
 def test_a_missing_severity_is_an_error() -> None:
@@ -144,9 +144,9 @@ def test_an_event_says_where_it_is_and_holds_all_labels_and_annotations() -> Non
 
 
 def test_an_alert_without_a_summary_says_what_and_where_it_is() -> None:
-    told = event(outgoing(annotations={}))["payload"]["summary"]
-    assert told.startswith("DiskFull · warning · ")
-    assert "db-1:9100" in told
+    summary = event(outgoing(annotations={}))["payload"]["summary"]
+    assert summary.startswith("DiskFull · warning · ")
+    assert "db-1:9100" in summary
 
 
 def test_what_nobody_can_see_is_passed_over() -> None:
@@ -166,9 +166,9 @@ def test_what_nobody_can_see_is_passed_over() -> None:
 
 
 def test_links_lead_to_the_runbook_and_the_source() -> None:
-    told = event(outgoing())
-    assert [link["text"] for link in told["links"]] == ["Runbook", "Source"]
-    assert told["client_url"] == "https://alertmanager.example"
+    body = event(outgoing())
+    assert [link["text"] for link in body["links"]] == ["Runbook", "Source"]
+    assert body["client_url"] == "https://alertmanager.example"
 
 
 def test_an_event_is_never_larger_than_512_kb() -> None:
@@ -214,9 +214,9 @@ def test_severity_is_that_of_the_classification(classified_as: str, expected: st
 
 
 def test_details_say_what_the_alert_means() -> None:
-    told = event(outgoing(classification=classification()))["payload"]["custom_details"]["classification"]
-    assert (told["severity"], told["confidence"], told["by"]) == ("critical", 0.92, "by gpt-4")
-    assert told["recommendations"] == ["Rotate the logs", "Grow the volume"]
+    details = event(outgoing(classification=classification()))["payload"]["custom_details"]["classification"]
+    assert (details["severity"], details["confidence"], details["by"]) == ("critical", 0.92, "by gpt-4")
+    assert details["recommendations"] == ["Rotate the logs", "Grow the volume"]
 
 
 def test_details_say_why_the_alert_is_not_classified() -> None:
@@ -230,8 +230,8 @@ async def test_a_classification_that_follows_renews_the_open_alert(
 ) -> None:
     await target.send(message())
     await target.send(message(classified(), key="classified"))
-    (told,) = service(pagerduty).open_alerts.values()
-    assert told["payload"]["custom_details"]["classification"]["summary"] == "The volume is full within an hour"
+    (alert,) = service(pagerduty).open_alerts.values()
+    assert alert["payload"]["custom_details"]["classification"]["summary"] == "The volume is full within an hour"
 
 
 async def test_a_classification_that_follows_too_late_opens_no_alert(

@@ -167,10 +167,10 @@ def test_an_api_key_can_add_no_header(key: str) -> None:
 
 def test_labels_and_description_say_what_the_alert_means() -> None:
     alert = outgoing(classification=classification(), annotations={"description": "It fills up."})
-    told = new_alert(alert, service_ids=(), organization_id="")
-    labels = {label["key"]: label["value"] for label in told["labels"]}
+    body = new_alert(alert, service_ids=(), organization_id="")
+    labels = {label["key"]: label["value"] for label in body["labels"]}
     assert (labels["classification_severity"], labels["classification_category"]) == ("critical", "capacity")
-    assert told["description"] == (
+    assert body["description"] == (
         "It fills up.\n\nClassified: critical · capacity · 92 % sure · by gpt-4\nThe volume is full within an hour\n"
         "Probable cause: Logs of a crash loop are not rotated\nRecommended:\n• Rotate the logs\n• Grow the volume"
     )

@@ -131,8 +131,13 @@ def test_own_summary_of_each_alert_is_shown() -> None:
 
 
 def test_what_the_whole_group_says_is_said_once() -> None:
-    said = all_text(group(4))
-    assert [said.count(text) for text in ("/var is 97 % full", "It fills up", "|Runbook>", "|Source>")] == [1, 1, 1, 1]
+    shown_text = all_text(group(4))
+    assert [shown_text.count(text) for text in ("/var is 97 % full", "It fills up", "|Runbook>", "|Source>")] == [
+        1,
+        1,
+        1,
+        1,
+    ]
 
 
 def test_firing_alerts_come_before_resolved_ones() -> None:
@@ -149,9 +154,9 @@ def test_alertmanager_is_linked_with_a_silence_filled_in() -> None:
 
 
 def test_grafana_is_linked_as_grafana() -> None:
-    said = all_text([outgoing(external_url="https://grafana.example/", details={"orgId": 1})])
-    assert "<https://grafana.example|Grafana>" in said
-    assert "Silence" not in said
+    shown_text = all_text([outgoing(external_url="https://grafana.example/", details={"orgId": 1})])
+    assert "<https://grafana.example|Grafana>" in shown_text
+    assert "Silence" not in shown_text
 
 
 # --- What it means ----------------------------------------------------------------------------------------------------
@@ -211,9 +216,9 @@ def test_what_alerts_share_is_explained_once() -> None:
 
 def test_alerts_that_mean_different_things_are_each_explained_by_name() -> None:
     other = outgoing(labels=labelled(alertname="Slow"), classification=classification(summary="It is slow"))
-    said = all_text([*group(2, classification=classification()), other])
-    assert "💡 *DiskFull* · critical" in said
-    assert "💡 *Slow* · critical" in said
+    shown_text = all_text([*group(2, classification=classification()), other])
+    assert "💡 *DiskFull* · critical" in shown_text
+    assert "💡 *Slow* · critical" in shown_text
 
 
 def test_resolved_alert_is_not_explained_again() -> None:
@@ -230,16 +235,16 @@ def test_explanations_leave_room_for_the_alerts() -> None:
         )
         for i in range(30)
     ]
-    said = slack_message(alerts)
-    assert list(faults(said)) == []
+    message = slack_message(alerts)
+    assert list(faults(message)) == []
     assert sum("Firing since" in text for text in texts(alerts)) >= 3
 
 
 def test_note_says_what_an_alert_means_that_was_told_before() -> None:
-    said = note_text(classified())
-    assert said.startswith("🔴 *CLASSIFIED* · *DiskFull* · warning")
-    assert "• Grow the volume" in said
-    assert "FIRING" not in said
+    note = note_text(classified())
+    assert note.startswith("🔴 *CLASSIFIED* · *DiskFull* · warning")
+    assert "• Grow the volume" in note
+    assert "FIRING" not in note
 
 
 def test_note_on_an_alert_that_is_over_is_not_alarming() -> None:
@@ -376,13 +381,13 @@ def test_only_sound_http_links_are_made(url: str) -> None:
 
 
 def test_link_can_not_change_the_words_it_shows() -> None:
-    said = all_text([outgoing(annotations={"runbook_url": "https://x.example/a|Click> <https://evil.example"})])
-    assert "<https://evil" not in said
-    assert said.count("|Runbook>") == 1
+    shown_text = all_text([outgoing(annotations={"runbook_url": "https://x.example/a|Click> <https://evil.example"})])
+    assert "<https://evil" not in shown_text
+    assert shown_text.count("|Runbook>") == 1
 
 
 def test_slack_is_told_to_look_for_no_names_or_links() -> None:
     message = slack_message([outgoing()])
-    told = [message[name] for name in ("parse", "link_names", "unfurl_links", "unfurl_media")]
-    assert told == ["none", False, False, False]
+    values = [message[name] for name in ("parse", "link_names", "unfurl_links", "unfurl_media")]
+    assert values == ["none", False, False, False]
     assert message["attachments"][0]["blocks"][0]["text"]["verbatim"] is True

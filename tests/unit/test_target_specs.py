@@ -18,15 +18,15 @@ SECRET = "xoxb-very-secret"  # noqa: S105  # of nothing
 
 def spec(fields: dict[str, bytes] | None = None, /, **annotations: str) -> TargetSpec:
     named = {f"alert-history.io/{name.replace('_', '-')}": value for name, value in annotations.items()}
-    found = read_spec("slack-webhook", labels=LABELS, annotations=named, fields=fields or {})
-    assert found is not None
-    return found
+    target = read_spec("slack-webhook", labels=LABELS, annotations=named, fields=fields or {})
+    assert target is not None
+    return target
 
 
 def fault(fields: dict[str, bytes] | None = None, /, **annotations: str) -> str:
-    found = spec(fields, **annotations).fault
-    assert found is not None
-    return found
+    reason = spec(fields, **annotations).fault
+    assert reason is not None
+    return reason
 
 
 @pytest.mark.parametrize("labels", [{}, {"alert-history.io/target": "false"}, {"alert-history.io/format": "slack"}])
@@ -35,8 +35,8 @@ def test_a_secret_without_the_label_is_no_target(labels: dict[str, str]) -> None
 
 
 def test_a_target_without_annotations_is_told_everything() -> None:
-    found = spec({"webhook_url": b"https://hooks.slack.com/x"})
-    assert found == TargetSpec("slack-webhook", "slack", {"webhook_url": "https://hooks.slack.com/x"})
+    target = spec({"webhook_url": b"https://hooks.slack.com/x"})
+    assert target == TargetSpec("slack-webhook", "slack", {"webhook_url": "https://hooks.slack.com/x"})
 
 
 def test_dashes_and_underscores_in_keys_are_alike() -> None:
@@ -53,12 +53,12 @@ def test_an_empty_key_is_not_given() -> None:
 
 def test_annotations_are_read() -> None:
     query = '{severity="critical"} disk'
-    found = spec(
+    target = spec(
         match=query, min_confidence="0.8", exclude_noise="true", priority="-5", rate_limit="30", enabled="False"
     )
-    assert (found.match, found.match_text) == (parse_query(query), query)
-    assert (found.min_confidence, found.excludes_noise, found.priority) == (0.8, True, -5)
-    assert (found.rate_limit_per_minute, found.is_enabled, found.fault) == (30, False, None)
+    assert (target.match, target.match_text) == (parse_query(query), query)
+    assert (target.min_confidence, target.excludes_noise, target.priority) == (0.8, True, -5)
+    assert (target.rate_limit_per_minute, target.is_enabled, target.fault) == (30, False, None)
 
 
 @pytest.mark.parametrize("text, per_minute", [("1", 1), ("1/s", 60), ("0.5/s", 30), ("120 / min", 120), ("600/h", 10)])
@@ -83,23 +83,23 @@ def test_a_wrong_annotation_is_a_fault_that_names_it(name: str, value: str) -> N
 @pytest.mark.parametrize("given_name", ["min_confidence", "exclude_noise", "matches", "ratelimit", "Priority"])
 def test_a_misspelt_annotation_is_a_fault(given_name: str) -> None:
     name = f"alert-history.io/{given_name}"
-    found = read_spec("t", labels=LABELS, annotations={name: "0.5"}, fields={})
-    assert found is not None
-    assert (found.fault or "").startswith(f"annotation {name} means nothing; alert-history.io/")
+    target = read_spec("t", labels=LABELS, annotations={name: "0.5"}, fields={})
+    assert target is not None
+    assert (target.fault or "").startswith(f"annotation {name} means nothing; alert-history.io/")
 
 
 def test_annotations_of_others_are_passed_over() -> None:
     notes = {"kubectl.kubernetes.io/last-applied-configuration": "{}", "alert-history.io/owner": "sre", "match": "x"}
-    found = read_spec("t", labels=LABELS, annotations=notes, fields={})
-    assert found == TargetSpec("t", "slack", {})
+    target = read_spec("t", labels=LABELS, annotations=notes, fields={})
+    assert target == TargetSpec("t", "slack", {})
 
 
 @pytest.mark.parametrize("value", ["", "Slack!", "a/b", "x" * 64])
 def test_a_wrong_format_is_a_fault(value: str) -> None:
     labels = LABELS | {"alert-history.io/format": value}
-    found = read_spec("t", labels=labels, annotations={}, fields={})
-    assert found is not None
-    assert (found.fault or "").startswith("label alert-history.io/format ")
+    target = read_spec("t", labels=labels, annotations={}, fields={})
+    assert target is not None
+    assert (target.fault or "").startswith("label alert-history.io/format ")
 
 
 @pytest.mark.parametrize("value", [b"\xff\xfe", b"a\r\nX-Injected: 1", b"a\0b", b"a\x1b[31m", b"x" * 70_000])

@@ -84,16 +84,16 @@ async def test_body_says_all_that_is_known_of_a_firing(sent: Sent) -> None:
 
 
 async def test_body_says_how_an_end_is_known(sent: Sent) -> None:
-    told = await body(sent, resolved(event="inferred", reason="its group goes on without it", confirmed_at=STARTED))
-    assert told["data"]["ended_by"] == "inferred"
-    assert told["data"]["reason"] == "its group goes on without it"
-    assert told["data"]["confirmed_at"] == "2026-11-24T12:00:00.123456Z"
+    event = await body(sent, resolved(event="inferred", reason="its group goes on without it", confirmed_at=STARTED))
+    assert event["data"]["ended_by"] == "inferred"
+    assert event["data"]["reason"] == "its group goes on without it"
+    assert event["data"]["confirmed_at"] == "2026-11-24T12:00:00.123456Z"
 
 
 async def test_body_says_what_the_alert_means(sent: Sent) -> None:
-    told = await body(sent, outgoing(classification=classification()))
-    assert told["data"]["enrichment"] == {"status": "enriched", "reason": None}
-    assert told["data"]["classification"] == {
+    event = await body(sent, outgoing(classification=classification()))
+    assert event["data"]["enrichment"] == {"status": "enriched", "reason": None}
+    assert event["data"]["classification"] == {
         "severity": "critical",
         "confidence": 0.92,
         "category": "capacity",
@@ -110,19 +110,23 @@ async def test_body_says_what_the_alert_means(sent: Sent) -> None:
 
 
 async def test_body_says_why_there_is_no_classification(sent: Sent) -> None:
-    told = await body(sent, outgoing(unenriched="no answer in time"))
-    assert told["data"]["enrichment"] == {"status": "unenriched", "reason": "no answer in time"}
-    assert told["data"]["classification"] is None
+    event = await body(sent, outgoing(unenriched="no answer in time"))
+    assert event["data"]["enrichment"] == {"status": "unenriched", "reason": "no answer in time"}
+    assert event["data"]["classification"] is None
 
 
 async def test_classification_that_follows_is_an_event_of_its_own(sent: Sent) -> None:
-    told = await body(sent, classified())
-    assert (told["type"], told["data"]["event"], told["data"]["status"]) == ("alert.classified", "classified", "firing")
+    event = await body(sent, classified())
+    assert (event["type"], event["data"]["event"], event["data"]["status"]) == (
+        "alert.classified",
+        "classified",
+        "firing",
+    )
 
 
 async def test_body_of_a_resolve_says_when_it_ended(sent: Sent) -> None:
-    told = await body(sent, resolved())
-    assert (told["type"], told["data"]["ends_at"]) == ("alert.resolved", ENDED.isoformat().replace("+00:00", "Z"))
+    event = await body(sent, resolved())
+    assert (event["type"], event["data"]["ends_at"]) == ("alert.resolved", ENDED.isoformat().replace("+00:00", "Z"))
 
 
 def test_signature_is_that_of_the_specifications_own_libraries() -> None:
@@ -212,9 +216,9 @@ def test_a_header_value_can_add_no_header(key: str, value: str) -> None:
     ids=str,
 )
 def test_two_keys_for_one_header_are_a_fault(fields: dict[str, str]) -> None:
-    told = fault(**fields)
-    assert "aaaa" not in told
-    assert "bbbb" not in told
+    reason = fault(**fields)
+    assert "aaaa" not in reason
+    assert "bbbb" not in reason
 
 
 @pytest.mark.parametrize("secret", ["whsec_", "whsec_not base64", "whsec_abc"])

@@ -77,8 +77,8 @@ def urls(queries: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
 def pieces(password: str) -> set[str]:
     """What must not show: three characters in a row, as they are or percent-encoded."""
     texts = [password, quote(password, safe="", errors="surrogatepass")]
-    found = {text[at : at + 3] for text in texts for at in range(len(text) - 2)}
-    return {piece for piece in found if set(piece) & set(LETTERS)}
+    triples = {text[at : at + 3] for text in texts for at in range(len(text) - 2)}
+    return {piece for piece in triples if set(piece) & set(LETTERS)}
 
 
 def accepted(**environ: str) -> Settings | None:
@@ -171,13 +171,13 @@ async def everything_told(database_url: str) -> str:
     ingest = Ingest(store.recorder, max_pending_bytes=1_000_000, switchboard=Switchboard())
     with capture_logs() as logs:
         running = asyncio.create_task(ingest.run())
-        told = [await outcome(ingest.submit(each)) for each in receipts()]
-        told += [await outcome(store.lifecycle.open()), await outcome(store.lifecycle.check())]
-        told += [await outcome(store.history.find("0123456789abcdef-1")), await outcome(probe(database_url))]
+        answers = [await outcome(ingest.submit(each)) for each in receipts()]
+        answers += [await outcome(store.lifecycle.open()), await outcome(store.lifecycle.check())]
+        answers += [await outcome(store.history.find("0123456789abcdef-1")), await outcome(probe(database_url))]
         ingest.stop()
         await running
         await store.lifecycle.close()
-    return "\n".join([*told, *map(str, logs)])
+    return "\n".join([*answers, *map(str, logs)])
 
 
 def receipts() -> list[Receipt]:

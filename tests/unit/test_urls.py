@@ -204,8 +204,10 @@ def test_the_authorities_of_the_system_mean_that_the_name_is_checked() -> None:
 
 def test_the_page_on_postgresql_tells_of_every_parameter() -> None:
     page = (Path(__file__).parents[2] / "docs" / "how-to" / "use-postgresql.md").read_text()
-    told = {name for row in re.findall(r"^\| (`.+?) \|", page, re.MULTILINE) for name in re.findall(r"`(\w+)`", row)}
-    assert told >= {*NAMES, "ssl"}
+    parameters = {
+        name for row in re.findall(r"^\| (`.+?) \|", page, re.MULTILINE) for name in re.findall(r"`(\w+)`", row)
+    }
+    assert parameters >= {*NAMES, "ssl"}
 
 
 # --- Redis ------------------------------------------------------------------------------------------------------------
