@@ -1,6 +1,6 @@
 """Searches by segments find what a look at each occurrence finds, whatever was added, reworded or forgotten meanwhile.
 
-Holds: alert_history.storage.shared.segments alert_history.storage.shared.searching alert_history.storage.shared.needs
+Holds: `storage.shared.segments`, `storage.shared.searching`, `storage.shared.segment_needs`.
 """
 
 import asyncio

@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, and_, select, true
 
 from alert_history.ports import HistoryFilter, PageRequest
 from alert_history.storage.shared import reads
-from alert_history.storage.shared.needs import needs_of
+from alert_history.storage.shared.segment_needs import needs_of
 from alert_history.storage.shared.session import Session
 from alert_history.storage.shared.tables import search_segments, search_strays
 
