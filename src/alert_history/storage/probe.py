@@ -10,7 +10,8 @@ from pathlib import Path
 import msgspec
 
 from alert_history.storage import is_sqlite
-from alert_history.storage.sqlite.connection import open_connection, storage_errors
+from alert_history.storage.sqlite.connection import open_connection
+from alert_history.storage.sqlite.driver_errors import storage_errors
 from alert_history.urls.postgres import PostgresUrl, read_postgres_url
 
 _CACHE_KIB = 1024
@@ -79,8 +80,8 @@ def _sqlite_write_fault(connection: sqlite3.Connection) -> str:
 
 async def _probe_postgres(url: PostgresUrl) -> Probe:
     from alert_history.storage.postgres.connection import Connections
-    from alert_history.storage.postgres.connection import storage_errors as postgres_errors
     from alert_history.storage.postgres.dialer import Dialer
+    from alert_history.storage.postgres.driver_errors import storage_errors as postgres_errors
 
     connections = Connections(Dialer(url))
     with postgres_errors():

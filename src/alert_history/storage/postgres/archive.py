@@ -10,8 +10,9 @@ import msgspec
 
 from alert_history.domain.archive_tables import ALERTS, BODIES, EVENTS, Column, Entry, Kind, Row, Shape
 from alert_history.errors import Busy, QueryTimeout
-from alert_history.storage.postgres.connection import Connections, storage_errors
+from alert_history.storage.postgres.connection import Connections
 from alert_history.storage.postgres.dialer import Connection
+from alert_history.storage.postgres.driver_errors import storage_errors
 from alert_history.storage.postgres.upkeep import PARTITIONED, create_partitions
 from alert_history.storage.shared.json_text import encode_json
 from alert_history.zstd import compress, decompress

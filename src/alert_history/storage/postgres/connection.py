@@ -1,4 +1,4 @@
-"""Connections to PostgreSQL: two for ingest, a pool for reads, others for jobs; and what errors mean."""
+"""Connections to PostgreSQL: a few for ingest, a pool for reads, others for jobs."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -8,8 +8,8 @@ from typing import Any
 
 import asyncpg
 
-from alert_history.errors import QueryTimeout, StorageUnavailable, UnstorableReceipt
-from alert_history.storage.postgres.dialer import Connection, Dialer, reason_of
+from alert_history.errors import StorageUnavailable
+from alert_history.storage.postgres.dialer import Connection, Dialer
 
 CONNECT_TIMEOUT_SECONDS = 3
 READ_TIMEOUT_SECONDS = 5
@@ -275,20 +275,3 @@ def _dropped_when_unknown(connection: Connection) -> Iterator[None]:
     except BaseException:
         connection.terminate()
         raise
-
-
-@contextmanager
-def storage_errors() -> Iterator[None]:
-    """Turns an error of the driver into what it means to the caller, by SQLSTATE."""
-    try:
-        yield
-    except asyncpg.QueryCanceledError as error:
-        raise QueryTimeout("the query took too long; try a narrower time range") from error
-    except (asyncpg.DataError, UnicodeError) as error:  # refused by the driver before it was sent
-        raise UnstorableReceipt(str(error)) from error
-    except asyncpg.PostgresError as error:
-        if (error.sqlstate or "")[:2] in {"22", "23", "54"}:
-            raise UnstorableReceipt(str(error)) from error
-        raise StorageUnavailable(f"database: {error}") from error
-    except (OSError, TimeoutError, asyncpg.InterfaceError) as error:
-        raise StorageUnavailable(f"database: {reason_of(error)}") from error

@@ -5,8 +5,9 @@ from typing import Any
 
 from sqlalchemy import Executable
 
-from alert_history.storage.postgres.connection import Connections, storage_errors
+from alert_history.storage.postgres.connection import Connections
 from alert_history.storage.postgres.dialer import Connection
+from alert_history.storage.postgres.driver_errors import storage_errors
 from alert_history.storage.postgres.search import DIALECT
 from alert_history.storage.shared.compiling import compiled, compiled_once
 from alert_history.storage.shared.session import P, Row, T, Work

@@ -1,30 +1,24 @@
 """How all our code connects to PostgreSQL: with parts of a URL, and never with the URL itself.
 
-So no error of the driver or of Python can hold a URL. Our text of an error about a connection holds only words of the
-server and words of ours.
+So no error of the driver or of Python can hold a URL; `driver_errors` says what such an error means.
 """
 
 import asyncio
-import os
-import re
 import socket
 import ssl
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Any, TypeAlias
 from urllib.parse import urlencode
 
 import asyncpg
 
-from alert_history.errors import StorageUnavailable
+from alert_history.storage.postgres.driver_errors import errors_without_url
 from alert_history.urls.libpq import SYSTEM
 from alert_history.urls.postgres import PostgresUrl
 
 Connection: TypeAlias = "asyncpg.Connection[Any]"
 
-# asyncio joins the errors of several addresses into one error, with their numbers in its text alone.
-_NUMBER = re.compile(r"\[Errno (\d{1,5})\]", re.ASCII)
 _VERSIONS = {"TLSv1.2": ssl.TLSVersion.TLSv1_2, "TLSv1.3": ssl.TLSVersion.TLSv1_3}
 _TCP_OPTIONS = {
     name: getattr(socket, option)
@@ -37,7 +31,6 @@ _TCP_OPTIONS = {
     if hasattr(socket, option)  # Linux has them all
 }
 _SYSTEM = ("sslrootcert", SYSTEM)
-_REFUSES_TLS = "rejected SSL upgrade"  # asyncpg's words
 
 
 class Dialer:
@@ -60,7 +53,7 @@ class Dialer:
         `timeout_seconds` counts unless the URL has a `connect_timeout`. Raises: StorageUnavailable.
         """
         name = f"{self._parameters.application_name or 'alert-history'} {work}"
-        with _errors_without_url():
+        with errors_without_url():
             connection: Connection = await asyncpg.connect(
                 **self.arguments(),
                 timeout=self._parameters.numbers.get("connect_timeout", timeout_seconds),
@@ -123,37 +116,3 @@ def _set_socket(connection: socket.socket, numbers: Mapping[str, int]) -> None:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     for name, number in given.items():
         connection.setsockopt(socket.IPPROTO_TCP, _TCP_OPTIONS[name], number)
-
-
-@contextmanager
-def _errors_without_url() -> Iterator[None]:
-    """Turns each error on the way to a connection into StorageUnavailable: the data to store is not at fault."""
-    try:
-        yield
-    except asyncpg.PostgresError as error:
-        raise StorageUnavailable(f"database: {error}") from error
-    except Exception as error:  # noqa: BLE001  # its text may be about any part of the URL
-        raise StorageUnavailable(f"database: {reason_of(error)}") from None
-
-
-def reason_of(error: Exception) -> str:
-    """Why there is no connection, or none any more, without the text of an error that may be about the URL."""
-    if isinstance(error, OSError):
-        return _network_reason(error)
-    if isinstance(error, asyncpg.TargetServerAttributeNotMatched):
-        return "no host is what target_session_attrs asks for"
-    if isinstance(error, asyncpg.InterfaceError) and not isinstance(error, ValueError):
-        return str(error)
-    return f"the driver refuses it ({type(error).__name__})"
-
-
-def _network_reason(error: OSError) -> str:
-    if isinstance(error, TimeoutError):
-        return "no answer in time"
-    if isinstance(error, ssl.SSLError):
-        return f"TLS: {getattr(error, 'verify_message', None) or error.reason or type(error).__name__}"
-    if isinstance(error, socket.gaierror):
-        return str(error.strerror)
-    if error.errno or (numbers := _NUMBER.findall(str(error))):
-        return os.strerror(error.errno or int(numbers[0]))
-    return "the server speaks no TLS" if _REFUSES_TLS in str(error) else "the connection could not be made, or broke"

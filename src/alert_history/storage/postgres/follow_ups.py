@@ -11,8 +11,9 @@ from typing import Any
 from alert_history.domain.notifying import classified_event, follow_up_delivery
 from alert_history.ports import KeptVerdict
 from alert_history.storage.postgres import statements as sql
-from alert_history.storage.postgres.connection import Connections, storage_errors
+from alert_history.storage.postgres.connection import Connections
 from alert_history.storage.postgres.dialer import Connection
+from alert_history.storage.postgres.driver_errors import storage_errors
 from alert_history.storage.postgres.rows import copy, event_row, queue_row
 
 _TARGETS = "unnest($2::text[], $3::timestamptz[], $4::text[]) AS u(fingerprint, starts_at, target)"

@@ -19,9 +19,10 @@ from alert_history.ports import (
     StoredAlert,
     StoredEvent,
 )
-from alert_history.storage.postgres.connection import Connections, storage_errors
+from alert_history.storage.postgres.connection import Connections
 from alert_history.storage.postgres.database import PostgresDatabase
 from alert_history.storage.postgres.dialer import Connection
+from alert_history.storage.postgres.driver_errors import storage_errors
 from alert_history.storage.postgres.scanning import cursor_at, find_text
 from alert_history.storage.postgres.search import (
     DIALECT,

@@ -4,7 +4,8 @@ import asyncio
 from contextlib import AbstractAsyncContextManager
 
 from alert_history.errors import StorageUnavailable
-from alert_history.storage.postgres.connection import Connections, storage_errors
+from alert_history.storage.postgres.connection import Connections
+from alert_history.storage.postgres.driver_errors import storage_errors
 from alert_history.storage.shared import lifecycle
 
 _QUIET_WITHIN_SECONDS = 2

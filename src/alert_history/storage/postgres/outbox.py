@@ -13,7 +13,8 @@ from typing import Any
 from sqlalchemy import Text, bindparam, func, select
 
 from alert_history.domain.delivery import Leased, Settlement
-from alert_history.storage.postgres.connection import Connections, storage_errors
+from alert_history.storage.postgres.connection import Connections
+from alert_history.storage.postgres.driver_errors import storage_errors
 from alert_history.storage.shared.json_text import encode_json
 from alert_history.storage.shared.rows import leased_of
 from alert_history.storage.shared.session import Session

@@ -19,7 +19,8 @@ from alert_history.domain.past import (
     MOST_OF_A_NAME,
     Earlier,
 )
-from alert_history.storage.postgres.connection import Connections, storage_errors
+from alert_history.storage.postgres.connection import Connections
+from alert_history.storage.postgres.driver_errors import storage_errors
 
 _EARLIER = """WITH same AS MATERIALIZED (
         SELECT fingerprint, starts_at, ends_at, namespace FROM alerts

@@ -15,9 +15,10 @@ from alert_history.domain.reconciling import Answer, Listed
 from alert_history.domain.standing import Rules, Standing, Witnesses
 from alert_history.ports import Conflict, Router
 from alert_history.storage.postgres import statements as sql
-from alert_history.storage.postgres.connection import Connections, storage_errors
+from alert_history.storage.postgres.connection import Connections
 from alert_history.storage.postgres.deciding import lock_known, recall, write_and_tell
 from alert_history.storage.postgres.dialer import Connection
+from alert_history.storage.postgres.driver_errors import storage_errors
 from alert_history.storage.postgres.rows import silence_row
 from alert_history.storage.postgres.standings import INSERT_STANDING, add_first, adopt_label_set
 from alert_history.storage.shared.settings import TURN_SETTING

@@ -22,9 +22,10 @@ from alert_history.ports import Router
 from alert_history.storage.postgres import statements as sql
 from alert_history.storage.postgres.at_once import record_at_once
 from alert_history.storage.postgres.batch import Batch
-from alert_history.storage.postgres.connection import Connections, storage_errors
+from alert_history.storage.postgres.connection import Connections
 from alert_history.storage.postgres.deciding import lock_known, mute, open_before, write_events
 from alert_history.storage.postgres.dialer import Connection
+from alert_history.storage.postgres.driver_errors import storage_errors
 from alert_history.storage.postgres.rows import (
     event_row,
     quarantine_row,

@@ -13,9 +13,10 @@ from alert_history.domain.microseconds import from_us
 from alert_history.domain.standing import Rules
 from alert_history.ports import Left, Router
 from alert_history.storage.postgres import statements as sql
-from alert_history.storage.postgres.connection import Connections, storage_errors
+from alert_history.storage.postgres.connection import Connections
 from alert_history.storage.postgres.deciding import fetch_occurrences, lock_known, write_and_tell
 from alert_history.storage.postgres.dialer import Connection
+from alert_history.storage.postgres.driver_errors import storage_errors
 from alert_history.storage.shared.json_text import encode_json
 from alert_history.storage.shared.rows import first_sighting
 from alert_history.storage.shared.standing_text import FORGET_GROUPS_AFTER, read_group

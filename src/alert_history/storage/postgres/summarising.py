@@ -9,9 +9,10 @@ import asyncio
 from datetime import datetime
 from itertools import islice
 
-from alert_history.storage.postgres.connection import Connections, storage_errors
+from alert_history.storage.postgres.connection import Connections
 from alert_history.storage.postgres.database import PostgresSession
 from alert_history.storage.postgres.dialer import Connection
+from alert_history.storage.postgres.driver_errors import storage_errors
 from alert_history.storage.postgres.scanning import ORDER
 from alert_history.storage.shared.segments import SETTLED, Plan, Summary, keep, plan
 

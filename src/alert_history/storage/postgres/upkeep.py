@@ -7,8 +7,9 @@ import asyncpg
 import msgspec
 
 from alert_history.ids import lowest_uuid7
-from alert_history.storage.postgres.connection import Connections, storage_errors
+from alert_history.storage.postgres.connection import Connections
 from alert_history.storage.postgres.dialer import Connection
+from alert_history.storage.postgres.driver_errors import storage_errors
 from alert_history.storage.postgres.summarising import Summariser
 
 _DAY = timedelta(days=1)

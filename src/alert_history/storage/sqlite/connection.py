@@ -1,4 +1,4 @@
-"""SQLite: one thread that writes, a few that read, and what errors of the driver mean.
+"""SQLite: one thread that writes, and a few that read.
 
 All access goes through `sqlite3` of the standard library: a second SQLite in one process would break the file locks of
 the first.
@@ -16,7 +16,7 @@ from typing import Concatenate, ParamSpec, TypeVar
 import msgspec
 
 from alert_history.domain.query import Query
-from alert_history.errors import QueryTimeout, StorageUnavailable, UnstorableReceipt
+from alert_history.storage.sqlite.driver_errors import storage_errors
 from alert_history.storage.sqlite.turns import Turns
 
 READ_TIMEOUT_SECONDS = 5
@@ -169,21 +169,3 @@ def time_limit(connection: sqlite3.Connection, seconds: float) -> Iterator[None]
         yield
     finally:
         connection.set_progress_handler(None, 0)
-
-
-def is_interrupted(error: sqlite3.Error) -> bool:
-    """Whether `time_limit` caused an error."""
-    return error.sqlite_errorcode == sqlite3.SQLITE_INTERRUPT
-
-
-@contextmanager
-def storage_errors() -> Iterator[None]:
-    """Turns an error of the driver into what it means to the caller."""
-    try:
-        yield
-    except (sqlite3.IntegrityError, sqlite3.DataError, OverflowError, UnicodeError) as error:
-        raise UnstorableReceipt(str(error)) from error
-    except sqlite3.Error as error:
-        if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_INTERRUPT:
-            raise QueryTimeout("the query took too long; try a narrower time range") from error
-        raise StorageUnavailable(f"database: {error}") from error

@@ -22,12 +22,9 @@ from alert_history.storage.shared.quarantine import quarantine_page
 from alert_history.storage.shared.rows import alert_of, event_of
 from alert_history.storage.shared.searching import is_text_search
 from alert_history.storage.shared.session import run_to_end
-from alert_history.storage.sqlite.connection import (
-    Connections,
-    is_interrupted,
-    time_limit,
-)
+from alert_history.storage.sqlite.connection import Connections, time_limit
 from alert_history.storage.sqlite.database import SqliteDatabase
+from alert_history.storage.sqlite.driver_errors import is_interrupted
 from alert_history.storage.sqlite.scanning import cursor_at, find_text
 from alert_history.storage.sqlite.search import (
     after_id,

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from alert_history.errors import StorageUnavailable
 from alert_history.storage.shared import lifecycle
-from alert_history.storage.sqlite.connection import Connections, storage_errors
+from alert_history.storage.sqlite.connection import Connections
+from alert_history.storage.sqlite.driver_errors import storage_errors
 from alert_history.storage.sqlite.writer_process import WriterProcess
 
 

@@ -29,8 +29,9 @@ from alert_history.storage.shared.recent import remember
 from alert_history.storage.shared.standing_text import read_standing
 from alert_history.storage.sqlite import rows as sql
 from alert_history.storage.sqlite.at_once import Ids, order_of
-from alert_history.storage.sqlite.connection import Connections, storage_errors
+from alert_history.storage.sqlite.connection import Connections
 from alert_history.storage.sqlite.deciding import find_known, mute, recall, write_decisions
+from alert_history.storage.sqlite.driver_errors import storage_errors
 from alert_history.storage.sqlite.standing_log import StandingLog
 from alert_history.storage.sqlite.terms import fingerprint_term
 from alert_history.storage.sqlite.writer_process import WriterProcess
