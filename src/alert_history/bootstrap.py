@@ -53,6 +53,7 @@ from alert_history.web.api.enrichment import EnrichmentApi
 from alert_history.web.api.health import HealthApi
 from alert_history.web.api.history import HistoryApi
 from alert_history.web.api.publishing import PublishingApi
+from alert_history.web.api.quarantine import QuarantineApi
 from alert_history.web.api.routing import RoutingApi
 from alert_history.web.application import Application
 from alert_history.web.ingest.webhook import Webhook
@@ -142,6 +143,7 @@ def make_application(service: Service) -> Application:
         rooms.recording.webhook,
         [
             *_history_api(rooms.store).operations(),
+            *QuarantineApi(rooms.store.history).operations(),
             *_publishing_api(service).operations(),
             *_routing_api(service).operations(),
             *EnrichmentApi(

@@ -1,6 +1,6 @@
 """Reading over HTTP: every parameter of /history, cursors, totals, occurrences, quarantine, and hostile queries.
 
-Holds: `web.api.history`.
+Holds: `web.api.history`, `web.api.quarantine`.
 """
 
 from collections.abc import Sequence

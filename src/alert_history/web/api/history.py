@@ -1,4 +1,4 @@
-"""The read API: history, occurrences, timelines, quarantine.
+"""The read API: history, occurrences, timelines.
 
 Holds parameters and answers; `engine.history` traces an occurrence.
 """
@@ -6,7 +6,6 @@ Holds parameters and answers; `engine.history` traces an occurrence.
 from datetime import datetime
 from http import HTTPStatus
 from typing import Annotated, ClassVar, Literal
-from uuid import UUID
 
 import msgspec
 from msgspec import Meta
@@ -18,14 +17,7 @@ from alert_history.domain.query import parse_query
 from alert_history.domain.times import parse_time
 from alert_history.engine.history import Moved, Timeline, TracedAlert, Tracing
 from alert_history.errors import InvalidQuery
-from alert_history.ports import (
-    Clock,
-    History,
-    HistoryFilter,
-    PageRequest,
-    QuarantinedAlert,
-    StoredAlert,
-)
+from alert_history.ports import Clock, History, HistoryFilter, PageRequest, StoredAlert
 from alert_history.web.http.operation import Operation
 from alert_history.web.http.parameters import Limit
 
@@ -90,23 +82,6 @@ class OccurrenceParameters(msgspec.Struct, frozen=True):
     id: Annotated[str, Meta(description="`id` of an alert in `/history`")]
 
 
-class QuarantineParameters(msgspec.Struct, frozen=True):
-    """Which page of the quarantine."""
-
-    limit: Limit = 50
-    cursor: Annotated[UUID, Meta(description="`next_cursor` of the page before")] | None = None
-
-
-class QuarantineAnswer(msgspec.Struct, frozen=True):
-    """A page of what was refused, newest first. `total` is a lower bound where `is_total_exact` is false."""
-
-    quarantine: list[QuarantinedAlert]
-    total: int
-    is_total_exact: bool
-    limit: int
-    next_cursor: str | None
-
-
 class HistoryApi:
     """The handlers, on one history and what traces its occurrences."""
 
@@ -155,18 +130,6 @@ class HistoryApi:
                 failures=(404, 503),
                 description="Its events, oldest first, each with the receipt that brought it.",
             ),
-            Operation(
-                path="/api/v1/quarantine",
-                summary="What was refused or cut, and why",
-                handle=self.quarantine,
-                answer=QuarantineAnswer,
-                tag=_TAG,
-                needs=Permission.READ,
-                parameters=QuarantineParameters,
-                failures=(400, 503),
-                description="Alerts refused inside requests that were otherwise accepted, and how those came whose "
-                "annotations were cut; newest first.",
-            ),
         ]
 
     async def search(self, _: Request, asked: SearchParameters) -> AlertPage:
@@ -205,13 +168,6 @@ class HistoryApi:
         """`GET /api/v1/alerts/{id}/timeline`."""
         timeline = await self._tracing.timeline(asked.id)
         return _redirect(f"../{timeline.id}/timeline") if isinstance(timeline, Moved) else timeline
-
-    async def quarantine(self, _: Request, asked: QuarantineParameters) -> QuarantineAnswer:
-        """`GET /api/v1/quarantine`."""
-        page = await self._history.quarantine(
-            limit=asked.limit, cursor=None if asked.cursor is None else str(asked.cursor)
-        )
-        return QuarantineAnswer(page.quarantine, page.total, page.is_total_exact, asked.limit, page.next_cursor)
 
 
 def _redirect(path: str) -> Response:
