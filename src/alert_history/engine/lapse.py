@@ -15,7 +15,7 @@ from alert_history.domain.microseconds import to_us
 from alert_history.domain.receipt import Receipt
 from alert_history.domain.speaker import scoped, witness_id
 from alert_history.domain.standing import DEFAULT_GROUP_INTERVAL_US, Witnesses
-from alert_history.engine.upkeep import every, until_done
+from alert_history.engine.upkeep import STANDING_RETENTION, every, until_done
 from alert_history.ports import Clock, Left, Standings
 
 _PASS_SECONDS = 1.0
@@ -32,8 +32,6 @@ _REST_SECONDS = 0.05
 _LEAVE_LIMIT = 100
 _MOST_WAITING = 10_000
 _MOST_GROUPS = 20_000
-_REMEMBER = timedelta(days=7)
-"""How long after its last firing a label set is known without a look at its history."""
 
 
 class OpenObserver(Protocol):
@@ -202,7 +200,7 @@ class Lapsing:
 
         A turn reads them all. A bounded number a turn would let them pile up where more label sets arrive than that.
         """
-        await until_done(self._standings.forget, self._clock() - _REMEMBER, share=_FORGETTING_SHARE)
+        await until_done(self._standings.forget, self._clock() - STANDING_RETENTION, share=_FORGETTING_SHARE)
 
     async def count(self) -> None:
         """Count the open occurrences."""

@@ -19,6 +19,9 @@ _SHORTEST_REST_SECONDS = 0.05  # between two steps of forgetting: ingest has the
 _LONGEST_REST_SECONDS = 5.0
 _HOLD_SETTING = "retention_hold"
 
+STANDING_RETENTION = timedelta(days=7)
+"""How long after its last firing a label set is known without a look at its history; `engine.lapse` forgets it then."""
+
 _log = structlog.get_logger()
 
 
