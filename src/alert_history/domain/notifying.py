@@ -1,7 +1,8 @@
 """Who decides who is notified: the whole story, in the order in which it happens.
 
 1. A step of an occurrence becomes an event. `audience_of` says whether the event may be news to a target.
-   A firing is news once it came in by a way that publishes (`engine.intake.WAYS_IN`).
+   A firing is news once it came in by a way that publishes (`engine.intake.WAYS_IN`). A plain repeat makes no step
+   (`domain.hearing`): it becomes no event, and nobody is asked about it.
 2. The recorder asks `notify` about the events of a batch, inside the transaction that keeps them.
 3. `notify` asks the router about each event. The service's router is `engine.router.Router`: it knows the targets,
    the routes and the mode, and answers with `route` and `awaited` below; at once where settings notify no target, and
