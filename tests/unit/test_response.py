@@ -36,9 +36,15 @@ def act(name: str, at: float, *, by: str = "ann", kind: ActKind = "acknowledged"
 
 
 def test_the_worked_case() -> None:
-    episodes = [episode("a", 3000), episode("b", 3000), episode("c", 3000), episode("d", 90), episode("e")]
+    episodes = [
+        episode("a", 3000),
+        episode("b", 3000),
+        episode("c", 3000),
+        episode("d", 90),
+        episode("e", received=9700),
+    ]
     acts = [act("a", 60), act("b", 120, by="ben"), act("c", 600)]
-    response = response_of(episodes, acts, now=second(300))
+    response = response_of(episodes, acts, now=second(10_000))  # e has waited for 300 s
     times = response.times
     assert (times.begun, times.acknowledged, times.censored) == (5, 3, 2)
     assert (times.p50_seconds, times.p90_seconds) == (600.0, 600.0)
