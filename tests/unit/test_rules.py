@@ -6,7 +6,8 @@ import msgspec
 import pytest
 
 from alert_history.domain.classification import Case, Past, shape_of, stable_labels, withholds
-from alert_history.domain.flapping import FlapRule, is_flapping
+from alert_history.domain.flap_rules import OursRule
+from alert_history.domain.flapping import is_flapping
 from alert_history.domain.severity import WORDS, Severity
 from alert_history.enrichers.families import FAMILIES, UNKNOWN
 from alert_history.enrichers.known_alerts import DATA, KNOWN, MONITORING, family_of
@@ -245,8 +246,8 @@ def test_pods_of_a_workload_share_a_shape_and_namespaces_do_not() -> None:
 
 def test_flapping_is_many_changes_in_a_short_time() -> None:
     changes = [NOW.replace(minute=0, hour=11 + n // 60) for n in range(5)]
-    assert is_flapping(changes, NOW, FlapRule(limit=4))
-    assert not is_flapping(changes, NOW, FlapRule(limit=5))
+    assert is_flapping(changes, NOW, OursRule(limit=4))
+    assert not is_flapping(changes, NOW, OursRule(limit=5))
 
 
 def test_a_target_that_wants_no_noise_is_told_what_nobody_classified() -> None:

@@ -7,7 +7,8 @@ from statistics import median
 import msgspec
 
 from alert_history.domain.classification import Past, Similar
-from alert_history.domain.flapping import FlapRule, is_flapping
+from alert_history.domain.flap_rules import OursRule
+from alert_history.domain.flapping import is_flapping
 
 BRIEF = timedelta(minutes=1)
 MOST_OCCURRENCES = 1_000
@@ -53,7 +54,7 @@ def past_of(
     lasted = [each.ends_at - each.starts_at for each in earlier if each.ends_at is not None]
     own = [each for each in earlier if each.fingerprint == fingerprint]
     changes = [time for each in own for time in (each.starts_at, each.ends_at) if time is not None]
-    window = starts_at - FlapRule().window
+    window = starts_at - OursRule().window
     return Past(
         day=_since(earlier, starts_at - timedelta(days=1)),
         week=_since(earlier, starts_at - timedelta(days=7)),
@@ -63,7 +64,7 @@ def past_of(
         days_seen=len({each.starts_at.date() for each in earlier}),
         median_seconds=median(duration.total_seconds() for duration in lasted) if lasted else None,
         flaps=sum(window <= change <= starts_at for change in changes),
-        is_flapping=is_flapping(changes, starts_at, FlapRule()),
+        is_flapping=is_flapping(changes, starts_at, OursRule()),
         around=tuple(around),
         similar=tuple(similar),
     )
