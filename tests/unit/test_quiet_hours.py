@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from alert_history.domain.calendar import instant
 from alert_history.domain.occurrence import EventKind
-from alert_history.domain.quiet_hours import QuietHours, end_of_quiet, instant, quieten
+from alert_history.domain.quiet_hours import QuietHours, end_of_quiet, quieten
 
 BERLIN = ZoneInfo("Europe/Berlin")
 HOUR = timedelta(hours=1)

@@ -5,12 +5,13 @@ how it is written in a file is the matter of `discovery.routes_document`.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime, time, timedelta, tzinfo
+from datetime import datetime, time, timedelta, tzinfo
 from functools import lru_cache
 from typing import Literal
 
 import msgspec
 
+from alert_history.domain.calendar import instant
 from alert_history.domain.occurrence import ENDINGS, EventKind
 from alert_history.domain.query import Query
 
@@ -18,7 +19,6 @@ DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 MINUTES_A_DAY = 24 * 60
 
 _DAY = timedelta(days=1)
-_SECOND = timedelta(seconds=1)
 _LONGEST = timedelta(days=8)  # what is quiet for longer than a week is quiet for ever
 
 
@@ -102,29 +102,6 @@ def end_of_quiet(hours: Sequence[QuietHours], at: datetime) -> datetime | None:
             return moment
         moment = max(ends)
     return None
-
-
-def instant(wall: datetime, zone: tzinfo) -> datetime:
-    """When a wall clock in that zone first shows this time, in UTC; a time that is skipped is when it is skipped.
-
-    So periods that adjoin on the clock adjoin in time on the days when clocks are changed, too.
-    """
-    moment = wall.replace(tzinfo=zone, fold=0).astimezone(UTC)
-    if moment.astimezone(zone).replace(tzinfo=None) == wall:
-        return moment
-    return _change(wall.replace(tzinfo=zone, fold=1).astimezone(UTC), moment, zone)
-
-
-def _change(before: datetime, after: datetime, zone: tzinfo) -> datetime:
-    """When the clocks are changed between these two, to the second."""
-    offset = before.astimezone(zone).utcoffset()
-    while after - before > _SECOND:
-        middle = (before + (after - before) / 2).replace(microsecond=0)
-        if middle.astimezone(zone).utcoffset() == offset:
-            before = middle
-        else:
-            after = middle
-    return after
 
 
 def _clock(minute: int) -> str:
