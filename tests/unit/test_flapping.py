@@ -18,6 +18,7 @@ from alert_history.domain.flap_rules import (
     NewRelicRule,
     OursRule,
     flap_rule,
+    least_episodes,
     reach,
 )
 from alert_history.domain.flapping import Flapping, changes_of, flapping_among, flaps_of, is_flapping
@@ -171,6 +172,21 @@ def test_what_a_span_begins_with_is_judged_by_the_changes_before_it() -> None:
     assert periods(flapping) == [("13:15", "13:30")]
     assert (flapping.changes, flapping.worst_changes, flapping.worst_at) == (0, 6, at(75))
     assert flapping.flapping_seconds == 15 * 60
+    nagios, kibana = (judge(EXAMPLE, rule, since=at(75)) for rule in (NagiosRule(), KibanaRule()))
+    assert (periods(nagios), nagios.worst_share, nagios.worst_at) == ([("13:15", "14:10")], 632 / 1520, at(75))
+    assert (periods(kibana), kibana.worst_changes, kibana.worst_at) == ([("13:15", "14:50")], 8, at(75))
+
+
+def test_a_change_that_is_as_old_as_the_window_is_in_it() -> None:
+    episodes = [episode(0, 15), episode(30, 45), episode(60, None)]
+    flapping = judge(episodes, OursRule())
+    assert (flapping.is_flapping, flapping.worst_changes, flapping.flapping_seconds) == (True, 5, 0)
+    assert periods(flapping) == [("13:00", "13:00")]
+    assert is_flapping([at(0), at(15), at(30), at(45), at(60)], at(60), OursRule())
+    assert judge(episodes, OursRule(), since=at(60)).is_flapping
+    assert not judge(episodes, OursRule(), until=at(60)).is_flapping
+    assert not judge(episodes, OursRule(), since=at(60.01)).is_flapping
+    assert not judge(episodes, OursRule(window_seconds=3599)).is_flapping
 
 
 @pytest.mark.parametrize("rule", DEFINITIONS[:-1], ids=lambda rule: type(rule).__name__)
@@ -222,6 +238,13 @@ def test_of_many_alerts_those_that_flap_come_worst_first() -> None:
     assert [(each.fingerprint, each.changes) for each in flapping] == [("worse", 18), ("f", 8)]
 
 
+def test_as_few_episodes_as_a_rule_needs_are_enough() -> None:
+    assert least_episodes(KibanaRule()) == 2
+    for rule, episodes in ((KibanaRule(), EXAMPLE[:2]), (OursRule(), EXAMPLE[:3])):
+        assert flapping_among(episodes, rule, since=DAY[0], until=DAY[1], now=DAY[1]) == [judge(episodes, rule)]
+        assert not judge(episodes[1:], rule).is_flapping
+
+
 @given(st.lists(st.integers(0, 120), unique=True, max_size=40), st.sampled_from(DEFINITIONS[:-1]))
 def test_no_alert_that_flaps_is_left_out(minutes: list[int], rule: FlapRule) -> None:
     episodes = _episodes(minutes)
@@ -250,10 +273,11 @@ def test_ours_is_more_than_the_limit_in_the_window_before_each_moment(
 ) -> None:
     rule = OursRule(limit=limit, window_seconds=60.0 * window)
     flapping = judge(_episodes(minutes), rule)
+    ends = {period.end for period in flapping.periods}
     changes = [at(minute) for minute in minutes]
-    moments = [at(minute + 0.5) for minute in range(-1, 600)]
+    moments = [at(minute / 2) for minute in range(-1, 1200)]
     expected = [is_flapping([change for change in changes if change <= moment], moment, rule) for moment in moments]
-    assert [_flaps(flapping, moment) for moment in moments] == expected
+    assert [_flaps(flapping, moment) or moment in ends for moment in moments] == expected
     most = max(sum(change - rule.window <= each <= change for each in changes) for change in changes)
     assert flapping.worst_changes == most
 
@@ -341,5 +365,6 @@ def test_a_share_that_equals_the_threshold_is_flapping_for_nagios_alone() -> Non
     # Five changes of which the newest is the current check: (95 + 93 + 91 + 89 + 87) / 1520, and (59 + … + 55) / 1000.
     minutes = [0, 5, 10, 15, 20]
     assert judge(_episodes(minutes), NagiosRule(high_share=455 / 1520)).is_flapping
+    assert not judge(_episodes(minutes), NagiosRule(high_share=455 / 1520, low_share=455 / 1520)).is_flapping
     assert not judge(_episodes(minutes), IcingaRule(high_share=0.285)).is_flapping
     assert judge(_episodes(minutes), IcingaRule(high_share=0.284)).is_flapping

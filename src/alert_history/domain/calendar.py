@@ -217,12 +217,12 @@ def _edges(since: datetime, until: datetime, *, step: timedelta, tz: tzinfo) -> 
         return
     wall = _wall(since, tz)
     wall -= (wall - _MONDAY) % step
-    edge = since - step
+    edge = instant(wall, tz)
+    yield edge
     while edge < until:
-        if (following := instant(wall, tz)) > edge:  # a day that is skipped is none
-            yield following
-        edge = following
         wall += step
+        edge = instant(wall, tz)  # that of a day that is skipped is the next one's, too
+        yield edge
 
 
 def _next_edge(at: datetime, *, step: timedelta, tz: tzinfo) -> datetime:

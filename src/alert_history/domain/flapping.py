@@ -45,7 +45,11 @@ _by_start = attrgetter("starts_at")
 
 
 class FlapPeriod(msgspec.Struct, frozen=True, gc=False):
-    """A stretch in which an alert flapped, aware UTC: from `begin` until before `end`."""
+    """A stretch in which an alert flapped, aware UTC, from `begin` to `end`.
+
+    By checks (nagios, icinga, kibana) `end` is the first check at which it is calm. By our own definition `end` is the
+    last moment at which it flaps; that may be `begin`, where a change is as old as the window is long.
+    """
 
     begin: datetime
     end: datetime
@@ -191,7 +195,7 @@ def flapping_among(
 
 def _by_window(base: Flapping, rule: OursRule, changes: Sequence[datetime], span: _Span) -> Flapping:
     worst = _most_in_window(changes, rule.window, span)
-    flapping = _during(base, _windows_over(changes, rule, span.until), span)
+    flapping = _during(base, _windows_over(changes, rule, span.until), span, is_end_in=True)
     return replace(flapping, worst_changes=int(worst.value), worst_at=worst.at)
 
 
@@ -268,13 +272,15 @@ def _first_check(time: datetime, interval: timedelta) -> int:
     return -((_EPOCH - time) // interval)
 
 
-def _during(base: Flapping, periods: Sequence[FlapPeriod], span: _Span) -> Flapping:
-    """With the periods, cut to the span."""
+def _during(base: Flapping, periods: Sequence[FlapPeriod], span: _Span, *, is_end_in: bool = False) -> Flapping:
+    """With the periods, cut to the span; `is_end_in`: a period holds its end."""
     since, until = span
+    if since == until:
+        return base
     cut = tuple(
         FlapPeriod(max(period.begin, since), min(period.end, until))
         for period in periods
-        if max(period.begin, since) < min(period.end, until)
+        if period.begin < until and (period.end > since or (is_end_in and period.end == since))
     )
     return replace(
         base,
