@@ -63,15 +63,15 @@ def _compare(revision: str, plan: Plan, *, only: str | None) -> Mapping[str, Rou
             databases.append(stack.enter_context(postgres()))
         if only != "postgres":
             databases.append(Sqlite(plan.folder))
-        found: dict[str, list[tuple[Figures, Figures]]] = {database.name: [] for database in databases}
+        rounds: dict[str, list[tuple[Figures, Figures]]] = {database.name: [] for database in databases}
         for turn in range(plan.rounds):
             for database in databases:
                 plan.say(f"{database.name}: round {turn + 1} of {plan.rounds}")
                 builds = (older, this_build()) if turn % 2 == 0 else (this_build(), older)
                 figures = [measure(b, database, target, folder=plan.folder, seconds=plan.seconds) for b in builds]
-                found[database.name].append((figures[turn % 2], figures[1 - turn % 2]))
-                plan.keep(database.name, [{"old": old, "new": new} for old, new in found[database.name]])
-        return found
+                rounds[database.name].append((figures[turn % 2], figures[1 - turn % 2]))
+                plan.keep(database.name, [{"old": old, "new": new} for old, new in rounds[database.name]])
+        return rounds
 
 
 def ratios(rounds: Rounds) -> list[tuple[str, str, str, str, str]]:

@@ -28,11 +28,11 @@ def fill_queue(database: Database, url: str, target: str, *, number: int) -> Non
 
 
 async def _fill(url: str, target: str, *, number: int) -> None:
-    def told(alert: Alert, event: Event) -> Routing:
+    def router(alert: Alert, event: Event) -> Routing:
         del alert, event
         return Routing((target,), {})
 
-    store = open_store(url, router=told)
+    store = open_store(url, router=router)
     notifications = Notifications("/webhook/proxy", alerts=_ALERTS_A_RECEIPT, seed=1)
     for _ in track(range(number // _ALERTS_A_RECEIPT), "filling the queue", transient=True):
         await store.recorder.commit([_receipt(notifications.body().encode())])
@@ -55,6 +55,6 @@ async def lease_times(url: str, target: str, *, leases: int, batch: int) -> list
         leased, _ = await store.outbox.lease(target, now=now, limit=batch, lease_for=timedelta(seconds=30))
         milliseconds.append((time.perf_counter() - begin) * 1000)
         delivered = Attempt(now, "delivered", "", 1)
-        await store.outbox.settle([(one, Settlement(one.id, "delivered", delivered)) for one in leased])
+        await store.outbox.settle([(delivery, Settlement(delivery.id, "delivered", delivered)) for delivery in leased])
     await store.lifecycle.close()
     return milliseconds

@@ -81,7 +81,10 @@ async def _fill_week(connection: "asyncpg.Connection[Any]", week: datetime, occu
             options = "INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING STORAGE"
             await connection.execute(f"CREATE TABLE {name} (LIKE {table} {options})")
     while chunk := list(islice(occurrences, _CHUNK)):
-        alert_lines, event_lines = map(_alert_line, chunk), (line for one in chunk for line in _event_lines(one))
+        alert_lines, event_lines = (
+            map(_alert_line, chunk),
+            (line for occurrence in chunk for line in _event_lines(occurrence)),
+        )
         await _copy(connection, names["alerts"], postgres_statements.ALERT_COLUMNS, alert_lines)
         await _copy(connection, names["events"], postgres_statements.EVENT_COLUMNS, event_lines)
     if are_new:
@@ -99,25 +102,25 @@ async def _copy(
     await connection.copy_to_table(table, columns=list(columns), source=source(), format="text")
 
 
-def _alert_line(one: Occurrence) -> str:
+def _alert_line(occurrence: Occurrence) -> str:
     """A line of COPY's text format, in the order of ALERT_COLUMNS."""
-    ends_at = "\\N" if one.ends_at is None else _text(one.ends_at)
-    received_at = _text(one.received_at)
+    ends_at = "\\N" if occurrence.ends_at is None else _text(occurrence.ends_at)
+    received_at = _text(occurrence.received_at)
     fields = (
-        one.fingerprint,
-        _text(one.starts_at),
+        occurrence.fingerprint,
+        _text(occurrence.starts_at),
         received_at,
-        one.alertname,
-        one.namespace,
-        one.severity,
-        "firing" if one.ends_at is None else "resolved",
-        one.labels,
-        one.annotations,
+        occurrence.alertname,
+        occurrence.namespace,
+        occurrence.severity,
+        "firing" if occurrence.ends_at is None else "resolved",
+        occurrence.labels,
+        occurrence.annotations,
         ends_at,
         "\\N",
-        received_at if one.ends_at is None else ends_at,
+        received_at if occurrence.ends_at is None else ends_at,
         "3",
-        "1" if one.ends_at is None else "2",
+        "1" if occurrence.ends_at is None else "2",
         "1",
         "http://prometheus.example.com:9090/graph",
         "alertmanager",
@@ -125,19 +128,19 @@ def _alert_line(one: Occurrence) -> str:
         "\\N",
         "true",
         "\\N",
-        "\\N" if one.ends_at is None else "resolved",
+        "\\N" if occurrence.ends_at is None else "resolved",
         ends_at,
         "\\N",
-        "\\N" if one.ends_at is None else "0",
+        "\\N" if occurrence.ends_at is None else "0",
     )
     return "\t".join(fields) + "\n"
 
 
-def _event_lines(one: Occurrence) -> Iterator[str]:
-    key = f"{one.fingerprint}\t{_text(one.starts_at)}"
-    yield f"{key}\t1\tfired\t{_text(one.received_at)}\t\\N\t\\N\n"
-    if one.ends_at is not None:
-        yield f"{key}\t2\tresolved\t{_text(one.ends_at)}\t\\N\t\\N\n"
+def _event_lines(occurrence: Occurrence) -> Iterator[str]:
+    key = f"{occurrence.fingerprint}\t{_text(occurrence.starts_at)}"
+    yield f"{key}\t1\tfired\t{_text(occurrence.received_at)}\t\\N\t\\N\n"
+    if occurrence.ends_at is not None:
+        yield f"{key}\t2\tresolved\t{_text(occurrence.ends_at)}\t\\N\t\\N\n"
 
 
 def _text(microseconds: int) -> str:
@@ -168,26 +171,26 @@ def _fill_sqlite(url: str, occurrences: Iterable[Occurrence]) -> None:
 def _insert(connection: sqlite3.Connection, chunk: Sequence[Occurrence]) -> None:
     connection.executemany(sqlite_rows.INSERT_ALERT, map(_alert_row, chunk))
     connection.executemany(sqlite_rows.INSERT_TERMS, map(_terms_row, chunk))
-    connection.executemany(sqlite_rows.INSERT_EVENT, [row for one in chunk for row in _event_rows(one)])
+    connection.executemany(sqlite_rows.INSERT_EVENT, [row for occurrence in chunk for row in _event_rows(occurrence)])
 
 
-def _alert_row(one: Occurrence) -> tuple[Any, ...]:
+def _alert_row(occurrence: Occurrence) -> tuple[Any, ...]:
     return (
-        _id(one),
-        one.fingerprint,
-        one.starts_at,
-        one.received_at,
-        one.alertname,
-        one.namespace,
-        one.severity,
-        "firing" if one.ends_at is None else "resolved",
-        one.labels,
-        one.annotations,
-        one.ends_at,
+        _id(occurrence),
+        occurrence.fingerprint,
+        occurrence.starts_at,
+        occurrence.received_at,
+        occurrence.alertname,
+        occurrence.namespace,
+        occurrence.severity,
+        "firing" if occurrence.ends_at is None else "resolved",
+        occurrence.labels,
+        occurrence.annotations,
+        occurrence.ends_at,
         None,
-        one.ends_at or one.received_at,
+        occurrence.ends_at or occurrence.received_at,
         3,
-        1 if one.ends_at is None else 2,
+        1 if occurrence.ends_at is None else 2,
         1,
         "http://prometheus.example.com:9090/graph",
         "alertmanager",
@@ -195,26 +198,26 @@ def _alert_row(one: Occurrence) -> tuple[Any, ...]:
         None,
         True,
         None,
-        None if one.ends_at is None else "resolved",
-        one.ends_at,
+        None if occurrence.ends_at is None else "resolved",
+        occurrence.ends_at,
         None,
-        None if one.ends_at is None else 0,
+        None if occurrence.ends_at is None else 0,
     )
 
 
-def _terms_row(one: Occurrence) -> tuple[int, str]:
+def _terms_row(occurrence: Occurrence) -> tuple[int, str]:
     """As `terms.terms_of`, from labels that are joined already."""
-    return _id(one), " ".join([fingerprint_term(one.fingerprint), *map(_term, one.words)])
+    return _id(occurrence), " ".join([fingerprint_term(occurrence.fingerprint), *map(_term, occurrence.words)])
 
 
-def _event_rows(one: Occurrence) -> Iterator[tuple[Any, ...]]:
-    yield (_id(one), 1, "fired", one.received_at, None, None)
-    if one.ends_at is not None:
-        yield (_id(one), 2, "resolved", one.ends_at, None, None)
+def _event_rows(occurrence: Occurrence) -> Iterator[tuple[Any, ...]]:
+    yield (_id(occurrence), 1, "fired", occurrence.received_at, None, None)
+    if occurrence.ends_at is not None:
+        yield (_id(occurrence), 2, "resolved", occurrence.ends_at, None, None)
 
 
-def _id(one: Occurrence) -> int:
-    return one.received_at * sqlite_rows.IDS_A_MICROSECOND
+def _id(occurrence: Occurrence) -> int:
+    return occurrence.received_at * sqlite_rows.IDS_A_MICROSECOND
 
 
 def _term(word: str) -> str:

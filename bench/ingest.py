@@ -109,9 +109,9 @@ def _limit(database: Database, url: str, *, alerts: int, batch_alerts: float) ->
 
 
 def _speed(name: str, rounds: list[Round]) -> list[Measured]:
-    distinct = median([one.distinct.alerts_per_second for one in rounds])
-    repeats = median([one.repeats.alerts_per_second for one in rounds])
-    batch = median([one.batch_alerts for one in rounds])
+    distinct = median([each.distinct.alerts_per_second for each in rounds])
+    repeats = median([each.repeats.alerts_per_second for each in rounds])
+    batch = median([each.batch_alerts for each in rounds])
     lines = [
         Measured(name, "distinct alerts", distinct, "alerts/s", at_least(_PROMISED[name]), _loads(rounds, batch)),
         Measured(name, "repeated alerts", repeats, "alerts/s", _PROMISED_REPEATS[name], _times(repeats, distinct)),
@@ -126,25 +126,25 @@ def _times(repeats: float, distinct: float) -> str:
 
 
 def _loads(rounds: list[Round], batch: float) -> str:
-    p50 = median([one.distinct.p50_ms for one in rounds])
-    p99 = median([one.distinct.p99_ms for one in rounds])
-    refused = sum(one.distinct.refused + one.distinct.broken for one in rounds)
+    p50 = median([each.distinct.p50_ms for each in rounds])
+    p99 = median([each.distinct.p99_ms for each in rounds])
+    refused = sum(each.distinct.refused + each.distinct.broken for each in rounds)
     return f"{_HOW}; p50 {p50:.0f} ms, p99 {p99:.0f} ms, {refused} not 200; {batch:.0f} alerts a transaction"
 
 
 def _share_line(rounds: list[Round]) -> Measured:
-    copied = median([one.copy_alerts_per_second for one in rounds])
-    bare = median([one.copy_bare_alerts_per_second for one in rounds])
+    copied = median([each.copy_alerts_per_second for each in rounds])
+    bare = median([each.copy_bare_alerts_per_second for each in rounds])
     note = f"COPY of the same rows: {shown(copied)} alerts/s; without events, receipts and bodies: {shown(bare)}"
-    share = median([one.share for one in rounds])
+    share = median([each.share for each in rounds])
     return Measured("PostgreSQL", "distinct ÷ bare COPY", share, "", at_least(_PROMISED_SHARE), note)
 
 
 def _delay(name: str, rounds: list[Round]) -> list[Measured]:
-    p99 = median([one.half_p99_ms for one in rounds])
-    failed = sum(one.half_failed for one in rounds)
-    peak = max(one.peak_mib for one in rounds)
-    best = min(one.half_p99_ms for one in rounds)
+    p99 = median([each.half_p99_ms for each in rounds])
+    failed = sum(each.half_failed for each in rounds)
+    peak = max(each.peak_mib for each in rounds)
+    best = min(each.half_p99_ms for each in rounds)
     how = f"paced, counted from when a request was due; best {best:.1f} ms, {failed} not 200"
     return [
         Measured(name, "p99 at half load", p99, "ms", at_most(_PROMISED_P99_MS), how),

@@ -118,7 +118,7 @@ def _delay(database: Database, target: FastTarget, plan: Plan) -> list[Measured]
         calls = _paced(database, target, plan, urls={"fast": _url(target, "fast")}, alerts_per_second=_PACED_ALERTS)
         rounds.append(_delays(calls["/fast"]))
     how = f"{_PACED_ALERTS} requests a second with one alert each, counted from when a request was due"
-    p50, p99 = median([one.p50 for one in rounds]), median([one.p99 for one in rounds])
+    p50, p99 = median([delays.p50 for delays in rounds]), median([delays.p99 for delays in rounds])
     return [
         Measured(database.name, "webhook due to target called, p50", p50, "ms", at_most(_PROMISED_P50_MS), how),
         Measured(database.name, "webhook due to target called, p99", p99, "ms", at_most(_PROMISED_P99_MS), how),

@@ -35,15 +35,15 @@ def measure(database: Database, plan: Plan) -> list[Measured]:
     return [
         _ready_line(database.name, "ready", again),
         _ready_line(database.name, "ready, new database", fresh),
-        _memory_line(database.name, "memory, idle", [one.idle_mib for one in again], how="after it was ready"),
+        _memory_line(database.name, "memory, idle", [start.idle_mib for start in again], how="after it was ready"),
         _memory_line(
-            database.name, "memory, one notification later", [one.used_mib for one in again], how="and a page"
+            database.name, "memory, one notification later", [start.used_mib for start in again], how="and a page"
         ),
     ]
 
 
 def _ready_line(name: str, what: str, starts: list[Start]) -> Measured:
-    seconds = [one.seconds for one in starts]
+    seconds = [start.seconds for start in starts]
     how = f"process start to /readyz 200; median of {_STARTS}, slowest {max(seconds):.2f} s"
     return Measured(name, what, median(seconds), "s", at_most(_PROMISED_READY_SECONDS), how)
 

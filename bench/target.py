@@ -42,9 +42,9 @@ class Connection(asyncio.Protocol):
 
     def _answer(self, path: str, body: bytes) -> None:
         if path == "/calls":
-            told = json.dumps(_calls).encode()
+            answer = json.dumps(_calls).encode()
             _calls.clear()
-            self._transport.write(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % len(told) + told)
+            self._transport.write(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % len(answer) + answer)
         elif not path.startswith("/hang"):
             _calls.setdefault(path, []).append(_milliseconds_since_start(body))
             self._transport.write(_TAKEN)

@@ -28,10 +28,10 @@ class FastTarget:
         connection = http.client.HTTPConnection(HOST, self.port, timeout=60)
         try:
             connection.request("GET", "/calls")
-            found: dict[str, list[float]] = json.loads(connection.getresponse().read())
+            calls: dict[str, list[float]] = json.loads(connection.getresponse().read())
         finally:
             connection.close()
-        return found
+        return calls
 
     def is_ready(self) -> bool:
         """Whether it answers."""

@@ -22,7 +22,7 @@ _MEBIBYTE = 1024 * 1024
 def memory_mib(server: Server) -> float:
     """Resident memory of the service and what it started."""
     process = psutil.Process(server.pid)
-    sizes = [one.memory_info().rss for one in (process, *process.children(recursive=True))]
+    sizes = [each.memory_info().rss for each in (process, *process.children(recursive=True))]
     return sum(sizes) / _MEBIBYTE
 
 
