@@ -37,9 +37,11 @@ def values() -> list[Value]:
     tree = yaml.compose(VALUES.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
     defaults = yaml.safe_load(VALUES.read_text(encoding="utf-8"))
     meanings = _meanings()
-    found = [Value(key, _at(defaults, key), meanings.pop(line)) for key, line in _keys(tree, "") if line in meanings]
+    all_values = [
+        Value(key, _at(defaults, key), meanings.pop(line)) for key, line in _keys(tree, "") if line in meanings
+    ]
     assert meanings == {}, f"these comments describe no value: {meanings}"
-    return found
+    return all_values
 
 
 def undescribed() -> list[str]:
@@ -79,9 +81,9 @@ def copies() -> dict[Path, Path]:
 def write() -> None:
     """Bring both up to date; a copy of what `monitoring/` does not hold any more is removed."""
     wanted = copies()
-    for held in [*CHART.glob("files/rules/*"), *CHART.glob("files/dashboards/*")] if wanted else []:
-        if held not in wanted.values():
-            held.unlink()
+    for file in [*CHART.glob("files/rules/*"), *CHART.glob("files/dashboards/*")] if wanted else []:
+        if file not in wanted.values():
+            file.unlink()
     for source, copy in wanted.items():
         shutil.copyfile(source, copy)
     README.write_text(readme(), encoding="utf-8")

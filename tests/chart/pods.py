@@ -40,14 +40,14 @@ class Cluster:
 
     def environment(self, container: Object) -> dict[str, str]:
         """As a kubelet resolves it: `envFrom`, then `env` in order, with `$(NAME)` replaced by what came before."""
-        found: dict[str, str] = {}
+        environment: dict[str, str] = {}
         for source in container.get("envFrom", []):
             reference = source["secretRef"]
             assert reference["name"] in self.secrets or reference["optional"]
-            found.update(self.secrets.get(reference["name"], {}))
+            environment.update(self.secrets.get(reference["name"], {}))
         for entry in container["env"]:
-            found[entry["name"]] = self._value(entry, found)
-        return {name: self._reachable(value) for name, value in found.items()}
+            environment[entry["name"]] = self._value(entry, environment)
+        return {name: self._reachable(value) for name, value in environment.items()}
 
     def _value(self, entry: Object, before: Mapping[str, str]) -> str:
         if "valueFrom" in entry:
@@ -62,8 +62,8 @@ class Cluster:
         return {key: b64decode(value).decode() for key, value in data.items()}
 
     def _reachable(self, text: str) -> str:
-        for told, real in self.addresses.items():
-            text = text.replace(told, real)
+        for address, real in self.addresses.items():
+            text = text.replace(address, real)
         return text
 
 
@@ -151,7 +151,7 @@ class Pod:
 
     def open_for_writing(self) -> list[str]:
         """What it has open for writing in its file system; pipes, sockets and devices don't count."""
-        found = []
+        paths = []
         for link in Path(f"/proc/{self.server.pid}/fd").iterdir():
             try:
                 target = str(link.readlink())
@@ -159,8 +159,8 @@ class Pod:
             except FileNotFoundError:
                 continue  # closed meanwhile
             if target.startswith("/") and not target.startswith("/dev/") and int(flags, 8) & 3:
-                found.append(target)
-        return found
+                paths.append(target)
+        return paths
 
     def _environment(self, container: Object) -> dict[str, str]:
         return {**self._cluster.image.env, "HOME": "/tmp", **self._cluster.environment(container)}  # noqa: S108

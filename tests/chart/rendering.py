@@ -42,9 +42,9 @@ class Rendered(NamedTuple):
 
     def named(self, kind: str, name: str) -> Object:
         """The one object. Raises: AssertionError if there is none, or more."""
-        found = [each for each in self.objects if each["kind"] == kind and each["metadata"]["name"] == name]
-        assert len(found) == 1, f"{len(found)} of {kind} {name} among {self.names()}"
-        return found[0]
+        matches = [each for each in self.objects if each["kind"] == kind and each["metadata"]["name"] == name]
+        assert len(matches) == 1, f"{len(matches)} of {kind} {name} among {self.names()}"
+        return matches[0]
 
     def of(self, kind: str) -> list[Object]:
         """All objects of a kind."""
@@ -72,8 +72,8 @@ class Rendered(NamedTuple):
 
     def container(self) -> Object:
         """The service's container."""
-        found: Object = self.service_pod()["containers"][0]
-        return found
+        container: Object = self.service_pod()["containers"][0]
+        return container
 
     def env(self) -> dict[str, Object]:
         """The service's variables by name. Raises: AssertionError if one is there twice."""

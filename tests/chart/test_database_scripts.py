@@ -171,9 +171,9 @@ def test_old_dumps_go_and_the_newest_stay_however_old(filled: Pod) -> None:
         path.write_bytes(b"old")
         os.utime(path, (at.timestamp(), at.timestamp()))
     newest = filled.backup()
-    kept = sorted(path.name for path in filled.backups.iterdir())
-    assert len(kept) == 2
-    assert kept[-1] == newest.name
+    dumps = sorted(path.name for path in filled.backups.iterdir())
+    assert len(dumps) == 2
+    assert dumps[-1] == newest.name
     filled.backup(KEEP_AT_LEAST="5")
     assert len(list(filled.backups.iterdir())) <= 3
 

@@ -26,30 +26,30 @@ def test_the_chart_is_of_this_release() -> None:
 
 
 def paths(tree: Object, prefix: str = "") -> set[str]:
-    found = set()
+    keys = set()
     for name, value in tree.items():
-        found.add(f"{prefix}{name}")
+        keys.add(f"{prefix}{name}")
         if isinstance(value, dict):
-            found |= paths(value, f"{prefix}{name}.")
-    return found
+            keys |= paths(value, f"{prefix}{name}.")
+    return keys
 
 
 def schema_paths(schema: Object, definitions: Object, prefix: str = "") -> set[str]:
     """The paths that the schema names; what stands below a free object has none."""
-    found = set()
+    keys = set()
     for name, below in schema.get("properties", {}).items():
         target = definitions[below["$ref"].rpartition("/")[2]] if "$ref" in below else below
-        found.add(f"{prefix}{name}")
-        found |= schema_paths(target, definitions, f"{prefix}{name}.")
-    return found
+        keys.add(f"{prefix}{name}")
+        keys |= schema_paths(target, definitions, f"{prefix}{name}.")
+    return keys
 
 
 def test_the_schema_names_every_value_and_no_other() -> None:
     schema: Any = json.loads((CHART / "values.schema.json").read_text(encoding="utf-8"))
     defaults = yaml.safe_load((CHART / "values.yaml").read_text(encoding="utf-8"))
-    named, held = schema_paths(schema, schema["definitions"]), paths(defaults)
+    named, default_paths = schema_paths(schema, schema["definitions"]), paths(defaults)
     tops = {path for path in named if "." not in path}
-    assert tops - held == {"global"}
+    assert tops - default_paths == {"global"}
     for value in documents.values():
         assert value.key in named, value.key
 
@@ -61,8 +61,8 @@ def test_the_copies_are_those_of_monitoring() -> None:
         pytest.skip("there is no monitoring/ to compare with: the chart holds files of its own until there is")
     for source, copy in copies.items():
         assert copy.read_bytes() == source.read_bytes(), "run `make chart`"
-    held = {*CHART.glob("files/rules/*"), *CHART.glob("files/dashboards/*")}
-    assert held == set(copies.values()), "run `make chart`"
+    files = {*CHART.glob("files/rules/*"), *CHART.glob("files/dashboards/*")}
+    assert files == set(copies.values()), "run `make chart`"
 
 
 def test_rules_and_dashboards_reach_the_cluster_unchanged() -> None:

@@ -22,13 +22,13 @@ NUMBERS = {
 }
 
 
-def labels(found: Any) -> Iterator[str]:
+def labels(tree: Any) -> Iterator[str]:
     """The values of all labels, of objects and of what selects them."""
-    if isinstance(found, list):
-        for each in found:
+    if isinstance(tree, list):
+        for each in tree:
             yield from labels(each)
-    elif isinstance(found, dict):
-        for key, value in found.items():
+    elif isinstance(tree, dict):
+        for key, value in tree.items():
             if key in OF_LABELS and isinstance(value, dict):
                 yield from value.values()
             else:
@@ -65,19 +65,21 @@ def test_the_job_is_that_of_the_rules_whatever_the_names(values: Object) -> None
     rendered = render({**guide_values(), **values}, release="mon")
     (monitor,) = rendered.of("ServiceMonitor")
     selector = monitor["spec"]["selector"]["matchLabels"].items()
-    found = [each["metadata"]["labels"] for each in rendered.of("Service")]
-    selected = [held for held in found if selector <= held.items()]
-    assert [held[monitor["spec"]["jobLabel"]] for held in selected] == ["alert-history"]
+    service_labels = [each["metadata"]["labels"] for each in rendered.of("Service")]
+    selected = [each for each in service_labels if selector <= each.items()]
+    assert [each[monitor["spec"]["jobLabel"]] for each in selected] == ["alert-history"]
 
 
 @pytest.mark.parametrize("values", [{}, {"fullnameOverride": "recorder", "backup": {"name": "nightly"}}])
 def test_rules_and_dashboard_look_for_what_there_is(values: Object) -> None:
     on = {"prometheusRule": {"enabled": True}, "dashboard": {"enabled": True}}
     rendered = render({**values, "autoscaling": {"enabled": True}, "monitoring": on})
-    told = json.dumps([each["spec"] for each in rendered.of("PrometheusRule")])
-    told += "".join(text for each in rendered.of("ConfigMap") for text in each["data"].values() if '"panels"' in text)
-    asked = set(re.findall(r'(horizontalpodautoscaler|persistentvolumeclaim|cronjob)=~\\+"([^"\\]*)', told))
+    queries = json.dumps([each["spec"] for each in rendered.of("PrometheusRule")])
+    queries += "".join(
+        text for each in rendered.of("ConfigMap") for text in each["data"].values() if '"panels"' in text
+    )
+    asked = set(re.findall(r'(horizontalpodautoscaler|persistentvolumeclaim|cronjob)=~\\+"([^"\\]*)', queries))
     names = {(each["kind"].lower(), each["metadata"]["name"]) for each in rendered.objects}
     assert {kind for kind, _ in asked} == {"horizontalpodautoscaler", "persistentvolumeclaim", "cronjob"}
     for kind, pattern in asked:
-        assert any(re.fullmatch(pattern, name) for held, name in names if held == kind), (kind, pattern)
+        assert any(re.fullmatch(pattern, name) for known_kind, name in names if known_kind == kind), (kind, pattern)

@@ -74,5 +74,5 @@ def test_the_cache_keeps_its_password_as_well(api: KubernetesApi, kubeconfig: Pa
 def test_the_passwords_stay_with_the_volume_after_an_uninstall() -> None:
     rendered = render()
     for kind in ("Secret", "PersistentVolumeClaim"):
-        kept = rendered.named(kind, SECRET)["metadata"]["annotations"]
-        assert kept["helm.sh/resource-policy"] == "keep"
+        annotations = rendered.named(kind, SECRET)["metadata"]["annotations"]
+        assert annotations["helm.sh/resource-policy"] == "keep"

@@ -193,10 +193,12 @@ def test_no_object_is_there_twice(rendered: Rendered) -> None:
 def test_every_selector_matches_the_pods_it_is_for(rendered: Rendered) -> None:
     labels = [each["spec"]["template"]["metadata"]["labels"].items() for each in rendered.of("Deployment")]
     for service in rendered.of("Service"):
-        assert sum(service["spec"]["selector"].items() <= held for held in labels) == 1, service["metadata"]["name"]
+        assert sum(service["spec"]["selector"].items() <= pod_labels for pod_labels in labels) == 1, service[
+            "metadata"
+        ]["name"]
     for each in rendered.of("Deployment"):
         selector = each["spec"]["selector"]["matchLabels"]
-        assert sum(selector.items() <= held for held in labels) == 1, each["metadata"]["name"]
+        assert sum(selector.items() <= pod_labels for pod_labels in labels) == 1, each["metadata"]["name"]
 
 
 def test_what_a_pod_mounts_and_reads_is_there(rendered: Rendered) -> None:
@@ -219,8 +221,8 @@ def test_lint_finds_nothing(values: Object, kubernetes: str) -> None:
     report = helm_python.lint(
         CHART, {**values, "kubeVersionOverride": kubernetes}, strict=True, kube_version=kubernetes
     )
-    found = [message for message in report["messages"] if message["severity"] > 1]
-    assert (found, report["errors"]) == ([], [])
+    messages = [message for message in report["messages"] if message["severity"] > 1]
+    assert (messages, report["errors"]) == ([], [])
 
 
 @pytest.mark.parametrize(
@@ -235,8 +237,8 @@ def test_lint_finds_nothing(values: Object, kubernetes: str) -> None:
 )
 def test_each_kubernetes_gets_the_api_versions_it_knows(version: str, expected: dict[str, str]) -> None:
     rendered = render({**guide_values(), "kubeVersionOverride": version})
-    found = {each["kind"]: each["apiVersion"] for each in rendered.objects}
-    assert {kind: found[kind] for kind in expected} == expected
+    versions = {each["kind"]: each["apiVersion"] for each in rendered.objects}
+    assert {kind: versions[kind] for kind in expected} == expected
 
 
 def test_helm_3_8_could_have_read_it() -> None:

@@ -45,12 +45,12 @@ def prometheus() -> Iterator[Server]:
 
 def series(prometheus: Server, query: str) -> list[dict[str, Any]]:
     answer = httpx.get(f"{prometheus.url}/api/v1/query", params={"query": query}, timeout=10, trust_env=False)
-    return [found["metric"] for found in answer.json()["data"]["result"]]
+    return [sample["metric"] for sample in answer.json()["data"]["result"]]
 
 
 def test_the_services_own_labels_keep_their_names(prometheus: Server) -> None:
     latency = 'alert_history_request_latency_seconds_count{endpoint="/metrics"}'
-    found = wait_until(lambda: series(prometheus, latency), "the latency of a route")
-    assert found[0].items() >= {label: OPERATORS[label] for label in ("namespace", "pod")}.items()
+    counters = wait_until(lambda: series(prometheus, latency), "the latency of a route")
+    assert counters[0].items() >= {label: OPERATORS[label] for label in ("namespace", "pod")}.items()
     renamed = {label for labels in series(prometheus, '{__name__=~"alert_history_.+"}') for label in labels}
     assert not [label for label in renamed if label.startswith("exported_")]

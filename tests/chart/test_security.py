@@ -27,8 +27,8 @@ def containers(pod: Object) -> list[Object]:
 def breaches(pod: Object) -> list[str]:
     """What the standard `restricted` would refuse, in its words."""
     context = pod.get("securityContext", {})
-    found = [name for name in ("hostNetwork", "hostPID", "hostIPC") if pod.get(name)]
-    found += [
+    faults = [name for name in ("hostNetwork", "hostPID", "hostIPC") if pod.get(name)]
+    faults += [
         f"volume {volume['name']}" for volume in pod.get("volumes", []) if not set(volume) - {"name"} <= ALLOWED_VOLUMES
     ]
     for container in containers(pod):
@@ -43,8 +43,8 @@ def breaches(pod: Object) -> list[str]:
             "seccompProfile": both.get("seccompProfile", {}).get("type") in {"RuntimeDefault", "Localhost"},
             "hostPorts": not any(port.get("hostPort") for port in container.get("ports", [])),
         }
-        found += [f"{container['name']}: {name}" for name, is_met in claims.items() if not is_met]
-    return found
+        faults += [f"{container['name']}: {name}" for name, is_met in claims.items() if not is_met]
+    return faults
 
 
 @pytest.fixture(scope="module", params=MATRIX)
@@ -110,7 +110,7 @@ def test_targets_the_llm_proxy_and_the_api_server_can_be_reached() -> None:
     rules = policy(guide_values())["egress"]
     everywhere = [ports(rule) for rule in rules if "to" not in rule]
     named = {frozenset(ports(rule)): rule["to"] for rule in rules if "to" in rule}
-    targets = next(to for held, to in named.items() if 8080 in held)
+    targets = next(to for open_ports, to in named.items() if 8080 in open_ports)
     assert {53} in everywhere
     assert {443, 6443} in everywhere
     assert {5432} in everywhere  # the guide's DATABASE_URL is a secret: it may name any server

@@ -101,7 +101,7 @@ def test_the_guides_postgresql(guide: Any) -> None:
 def test_the_guides_postgresql_has_a_connection_for_all_that_its_pods_may_ask_for(guide: Any) -> None:
     deployment = guide.named("Deployment", "alert-history-postgresql")
     args = deployment["spec"]["template"]["spec"]["containers"][0]["args"]
-    (most,) = [int(found[1]) for arg in args if (found := re.fullmatch(r"max_connections=(\d+)", arg))]
+    (most,) = [int(match[1]) for arg in args if (match := re.fullmatch(r"max_connections=(\d+)", arg))]
     # Beside writers and readers there are the connection that delivers, that of the jobs of each second, and slow work.
     of_a_pod = connections._WRITERS + connections._READERS + 1 + 1 + connections._UPKEEPERS  # noqa: SLF001
     pods = guide_values()["autoscaling"]["maxReplicas"] + 1  # one more while they are replaced
@@ -232,10 +232,10 @@ def test_an_existing_secret_of_a_database_is_read_by_its_key() -> None:
 def test_a_changed_connection_restarts_the_pods() -> None:
     def checksum(url: str) -> str:
         rendered = render({"postgresql": {"enabled": False}, "externalDatabase": {"url": url}})
-        found: str = rendered.named("Deployment", "alert-history")["spec"]["template"]["metadata"]["annotations"][
+        annotation: str = rendered.named("Deployment", "alert-history")["spec"]["template"]["metadata"]["annotations"][
             "checksum/connections"
         ]
-        return found
+        return annotation
 
     assert checksum("postgresql://a@b/c") == checksum("postgresql://a@b/c") != checksum("postgresql://a@b/d")
 
@@ -318,7 +318,7 @@ def test_changed_routes_restart_no_pod() -> None:
 
 
 @pytest.mark.parametrize(
-    "given, kept",
+    "given, expected",
     [
         (yaml.safe_load(REDIS_TUNING)["redis"]["master"]["configuration"].splitlines()[2], 'save ""'),
         ("# a comment of its own", "# a comment of its own"),
@@ -328,10 +328,10 @@ def test_changed_routes_restart_no_pod() -> None:
         ('user "a \\" # b" on #c', 'user "a \\" # b" on'),
     ],
 )
-def test_comments_after_a_setting_of_redis_are_removed(given: str, kept: str) -> None:
+def test_comments_after_a_setting_of_redis_are_removed(given: str, expected: str) -> None:
     rendered = render({"redis": {"master": {"configuration": f"maxmemory 1mb\n{given}\nport 6379"}}})
     text = rendered.named("ConfigMap", "alert-history-redis-master")["data"]["redis.conf"]
-    assert text.splitlines() == ["dir /data", "maxmemory 1mb", kept, "port 6379"]
+    assert text.splitlines() == ["dir /data", "maxmemory 1mb", expected, "port 6379"]
 
 
 def test_a_password_of_redis_stands_apart_from_the_url_so_that_it_may_hold_any_character() -> None:
@@ -351,7 +351,7 @@ def test_passwords_in_env_go_before_those_of_the_chart() -> None:
 
 
 @pytest.mark.parametrize(
-    "expression, told",
+    "expression, complaint",
     [
         ("postgersql.enabled=true", "'postgersql' not allowed"),
         ("autoscaling.maxReplica=3", "at '/autoscaling': additional properties 'maxReplica' not allowed"),
@@ -368,14 +368,14 @@ def test_passwords_in_env_go_before_those_of_the_chart() -> None:
         ("routes.routes[0].quiet_hours[0].from=25:00", "at '/routes/routes/0/quiet_hours/0/from'"),
     ],
 )
-def test_a_wrong_value_is_refused_where_it_stands(expression: str, told: str) -> None:
+def test_a_wrong_value_is_refused_where_it_stands(expression: str, complaint: str) -> None:
     with pytest.raises(helm_python.HelmValuesError) as error:
         render(set_values(expression))
-    assert told in str(error.value)
+    assert complaint in str(error.value)
 
 
 @pytest.mark.parametrize(
-    "values, told",
+    "values, complaint",
     [
         ({"postgresql": {"enabled": False}}, "There is no database"),
         ({"externalDatabase": {"existingSecret": "ours"}}, "There are two databases: set postgresql.enabled=false"),
@@ -384,8 +384,8 @@ def test_a_wrong_value_is_refused_where_it_stands(expression: str, told: str) ->
         ({"routes": {"routes": [ROUTE]}, "existingRoutesConfigMap": "ours"}, "Routes come from one place"),
     ],
 )
-def test_what_can_not_work_is_refused_with_what_to_do(values: Object, told: str) -> None:
-    with pytest.raises(helm_python.HelmRenderError, match=told):
+def test_what_can_not_work_is_refused_with_what_to_do(values: Object, complaint: str) -> None:
+    with pytest.raises(helm_python.HelmRenderError, match=complaint):
         render(values)
 
 
