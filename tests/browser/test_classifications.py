@@ -54,8 +54,8 @@ def server(empty: Server) -> Server:
     ]
     for labels in [*shapes, {**shapes[1], "pod": "web-2"}]:
         post(empty, "/webhook", webhook({**alert(1, **labels), "annotations": {"summary": HOSTILE}}))
-    for found in httpx.get(f"{empty.url}/history", trust_env=False).json()["alerts"]:
-        post(empty, "/classification/classify", {"fingerprint": found["fingerprint"]})
+    for occurrence in httpx.get(f"{empty.url}/history", trust_env=False).json()["alerts"]:
+        post(empty, "/classification/classify", {"fingerprint": occurrence["fingerprint"]})
     return empty
 
 
@@ -95,8 +95,8 @@ def test_it_fits_asks_no_other_host_and_axe_finds_nothing_wrong(
         assert page.evaluate("document.scripts.length") == 0
         assert page.evaluate("document.documentElement.scrollWidth") <= width
         assert page.get_by_role("img", name="How often people agreed").is_visible()
-        found = axe.Axe().run(page).response["violations"]
-        assert [(each["impact"], each["id"], [node["html"] for node in each["nodes"]]) for each in found] == []
+        violations = axe.Axe().run(page).response["violations"]
+        assert [(each["impact"], each["id"], [node["html"] for node in each["nodes"]]) for each in violations] == []
 
 
 def correct_one(browser: Browser, server: Server) -> Page:
@@ -166,15 +166,15 @@ def test_without_classifications_it_says_what_is_still_lacking(
     browser: Browser, empty: Server, mode: str, way: str
 ) -> None:
     post(empty, "/enrichment/mode", {"mode": mode})
-    said = opened(browser, empty).get_by_role("main").inner_text()
-    assert "Nothing is classified yet." in said
-    assert [each for each in ("POST /enrichment/mode", "/webhook/proxy") if each in said] == [way]
+    text = opened(browser, empty).get_by_role("main").inner_text()
+    assert "Nothing is classified yet." in text
+    assert [each for each in ("POST /enrichment/mode", "/webhook/proxy") if each in text] == [way]
 
 
 def test_an_alert_that_shares_with_none_and_one_without_a_name_are_shown_too(browser: Browser, empty: Server) -> None:
     post(empty, "/webhook", webhook({**alert(1), "labels": {"instance": "db-1"}}))
-    (found,) = httpx.get(f"{empty.url}/history", trust_env=False).json()["alerts"]
-    post(empty, "/classification/classify", {"fingerprint": found["fingerprint"]})
+    (occurrence,) = httpx.get(f"{empty.url}/history", trust_env=False).json()["alerts"]
+    post(empty, "/classification/classify", {"fingerprint": occurrence["fingerprint"]})
     card = opened(browser, empty).get_by_role("article", name="An alert without a name")
     card.get_by_text("The alert", exact=True).click()
     assert "instance=db-1" in card.locator(".alike").inner_text()

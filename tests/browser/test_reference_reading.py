@@ -120,5 +120,5 @@ def test_axe_finds_nothing_wrong(page: Page, url: str, scheme: Literal["light", 
     page.set_viewport_size({"width": width, "height": 800})
     page.goto(url)
     page.evaluate(OPEN_ALL)
-    found = axe.Axe().run(page).response["violations"]
-    assert [(each["impact"], each["id"], [node["html"] for node in each["nodes"]]) for each in found] == []
+    violations = axe.Axe().run(page).response["violations"]
+    assert [(each["impact"], each["id"], [node["html"] for node in each["nodes"]]) for each in violations] == []

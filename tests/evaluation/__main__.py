@@ -51,15 +51,15 @@ async def _evaluate(console: Console, *, shows_held_out: bool) -> None:
     parts = known_alerts(), held_out_alerts()
     for enricher in _enrichers(console):
         try:
-            said = [answers(part, await _ask(enricher, part, console)) for part in parts]
+            answer_sets = [answers(part, await _ask(enricher, part, console)) for part in parts]
         finally:
             await enricher.close()
-        console.print(_scores(enricher.name, *said))
-        for title, part in zip(("to work with", "held out"), said, strict=True):
+        console.print(_scores(enricher.name, *answer_sets))
+        for title, part in zip(("to work with", "held out"), answer_sets, strict=True):
             console.print(_confusion(title, part), _calibration(part))
-        console.print(_misses("misses", said[0]))
+        console.print(_misses("misses", answer_sets[0]))
         if shows_held_out:
-            console.print(_misses("misses of those held out", said[1]))
+            console.print(_misses("misses of those held out", answer_sets[1]))
 
 
 def _enrichers(console: Console) -> list[Enricher]:
@@ -118,13 +118,13 @@ def _scores(name: str, known: Sequence[Answer], held_out: Sequence[Answer]) -> T
 
 def _confusion(title: str, of: Sequence[Answer]) -> Table:
     counted = confusion(of)
-    columns = [*SEVERITIES, *(["none"] if any(said == "none" for _, said in counted) else [])]
+    columns = [*SEVERITIES, *(["none"] if any(severity == "none" for _, severity in counted) else [])]
     table = Table("expert ↓  said →", *columns, title=title)
     for expert in SEVERITIES:
-        cells = [counted[expert, said] for said in columns]
+        cells = [counted[expert, severity] for severity in columns]
         styled = [
-            Text(str(n) if n else "·", "green" if said == expert else "red" if n else "dim")
-            for n, said in zip(cells, columns, strict=True)
+            Text(str(n) if n else "·", "green" if severity == expert else "red" if n else "dim")
+            for n, severity in zip(cells, columns, strict=True)
         ]
         table.add_row(expert, *styled)
     return table
@@ -142,9 +142,13 @@ def _misses(title: str, of: Sequence[Answer]) -> Table:
     for answer in of:
         if answer.is_right:
             continue
-        alert, said = answer
-        told = ("nothing", "", "") if said is None else (said.severity, f"{said.confidence:.0%}", said.reasoning)
-        table.add_row(*map(Text, (alert.name, alert.severity, *told[:2], alert.why, told[2])))
+        alert, classification = answer
+        cells = (
+            ("nothing", "", "")
+            if classification is None
+            else (classification.severity, f"{classification.confidence:.0%}", classification.reasoning)
+        )
+        table.add_row(*map(Text, (alert.name, alert.severity, *cells[:2], alert.why, cells[2])))
     return table
 
 

@@ -16,20 +16,24 @@ class Answer(NamedTuple):
     """An alert and what was said of it; None where nothing was."""
 
     alert: Labelled
-    said: Classification | None
+    classification: Classification | None
 
     @property
     def is_right(self) -> bool:
-        return self.said is not None and self.said.severity == self.alert.severity
+        return self.classification is not None and self.classification.severity == self.alert.severity
 
     @property
     def is_of_the_category(self) -> bool:
-        return self.said is not None and self.said.category.lower() in self.alert.categories
+        return self.classification is not None and self.classification.category.lower() in self.alert.categories
 
     @property
     def is_dangerous(self) -> bool:
         """Somebody should have been woken, and would not have been: the one miss that costs more than sleep."""
-        return self.said is not None and self.alert.severity == "critical" and self.said.severity in {"info", "noise"}
+        return (
+            self.classification is not None
+            and self.alert.severity == "critical"
+            and self.classification.severity in {"info", "noise"}
+        )
 
 
 class Band(NamedTuple):
@@ -60,14 +64,18 @@ def category_accuracy(of: Sequence[Answer]) -> float:
 
 def confusion(of: Sequence[Answer]) -> Counter[tuple[str, str]]:
     """How often (what an expert said, what was said); `none` where nothing was."""
-    return Counter((a.alert.severity, "none" if a.said is None else a.said.severity) for a in of)
+    return Counter((a.alert.severity, "none" if a.classification is None else a.classification.severity) for a in of)
 
 
 def calibration(of: Sequence[Answer]) -> list[Band]:
     """The bands of `BANDS` that hold answers, least sure first."""
     bands = []
     for low, high in BANDS:
-        within = [(a, a.said.confidence) for a in of if a.said is not None and low <= a.said.confidence < high]
+        within = [
+            (a, a.classification.confidence)
+            for a in of
+            if a.classification is not None and low <= a.classification.confidence < high
+        ]
         if within:
             mean = sum(confidence for _, confidence in within) / len(within)
             bands.append(Band(len(within), mean, accuracy([answer for answer, _ in within])))

@@ -76,17 +76,17 @@ class Rootly:
         return self._take(201, alert_id)
 
     def _one(self, request: Request, document: Any) -> Reply:
-        found = _ONE.fullmatch(request.path)
-        if found is None or found["id"] not in self.alerts:
+        match = _ONE.fullmatch(request.path)
+        if match is None or match["id"] not in self.alerts:
             return self._refuse(404, "Not found or unauthorized")
-        is_resolve = found["resolve"] is not None
+        is_resolve = match["resolve"] is not None
         if request.method != ("POST" if is_resolve else "PATCH"):
             return self._refuse(404, "Not found or unauthorized")
         if faults := _faults(document, allowed=_RESOLUTION if is_resolve else _CHANGED, required=set()):
             return self._refuse(422, faults)
         changes = {"status": "resolved"} if is_resolve else document["data"]["attributes"]
-        self.alerts[found["id"]].update(changes)
-        return self._take(200, found["id"])
+        self.alerts[match["id"]].update(changes)
+        return self._take(200, match["id"])
 
     def _take(self, status: int, alert_id: str) -> Reply:
         self.taken += 1

@@ -137,8 +137,8 @@ def echoes(status: int) -> Day:
     """Answers with all that was asked, as debug pages do."""
 
     async def day(request: Request, writer: asyncio.StreamWriter) -> None:
-        told = "\n".join([request.path, *request.header_lines]).encode() + b"\n" + request.body
-        writer.write(_written(Reply(status, told)))
+        echo = "\n".join([request.path, *request.header_lines]).encode() + b"\n" + request.body
+        writer.write(_written(Reply(status, echo)))
         await writer.drain()
 
     return day
