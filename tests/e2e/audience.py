@@ -39,8 +39,8 @@ class Audience:
 
     def pages(self) -> list[tuple[str, str]]:
         """What PagerDuty was asked for: action and key, oldest first."""
-        said = [request.json() for request in list(self.pager.requests)]
-        return [(event["event_action"], event["dedup_key"]) for event in said]
+        events = [request.json() for request in list(self.pager.requests)]
+        return [(event["event_action"], event["dedup_key"]) for event in events]
 
 
 @contextmanager

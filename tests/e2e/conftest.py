@@ -20,7 +20,7 @@ def performance(
 ) -> Iterator[Played]:
     """All that `SCENES` of the collected modules name."""
     modules = {item.module for item in request.session.items if isinstance(item, pytest.Function)}
-    scenes: list[Scene] = [one for module in modules for one in getattr(module, "SCENES", [])]
+    scenes: list[Scene] = [scene for module in modules for scene in getattr(module, "SCENES", [])]
     folder = tmp_path_factory.mktemp("stage")
     databases = {"sqlite": f"sqlite:///{folder / 'alert_history.db'}", "postgres": postgres_server.create_database()}
     with played(scenes, databases, folder) as made:

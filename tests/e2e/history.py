@@ -43,7 +43,7 @@ class Story:
         return [event["kind"] for event in events]
 
     @property
-    def told(self) -> list[str]:
+    def event_kinds(self) -> list[str]:
         """The kinds of the events that the webhook was told of, in order."""
         return [message["event"] for message in self.messages]
 
@@ -84,17 +84,17 @@ class History:
     def of(self, alertname: str, **labels: str) -> list[dict[str, Any]]:
         """The occurrences of alerts with these labels, the oldest first."""
         wanted = {"alertname": alertname, **labels}.items()
-        held = [one for one in self.occurrences if wanted <= one["labels"].items()]
-        return sorted(held, key=lambda one: str(one["starts_at"]))
+        occurrences = [occurrence for occurrence in self.occurrences if wanted <= occurrence["labels"].items()]
+        return sorted(occurrences, key=lambda occurrence: str(occurrence["starts_at"]))
 
     def story(self, alertname: str, **labels: str) -> Story:
         """What became of an alert, once every delivery of it is made."""
         self.look()
         occurrences = self.of(alertname, **labels)
-        events = [self.get(f"/api/v1/alerts/{one['id']}/timeline")["events"] for one in occurrences]
+        events = [self.get(f"/api/v1/alerts/{occurrence['id']}/timeline")["events"] for occurrence in occurrences]
         wanted = {"alertname": alertname, **labels}.items()
         messages = [message for message in self.audience.messages() if wanted <= message["labels"].items()]
-        names = {_alert_of(one["id"]) for one in occurrences}
+        names = {_alert_of(occurrence["id"]) for occurrence in occurrences}
         pages = [page for page in self.audience.pages() if _alert_of(page[1]) in names]
         return Story(occurrences, events, messages, pages)
 

@@ -190,8 +190,12 @@ def _open_the_way_to_python(changes: Path) -> None:
 def _base_environment() -> dict[str, str]:
     """What the base image would set: a PATH with `python` on it. How to reach registries is this machine's own."""
     python = Path(sys.executable).resolve().parent
-    kept = {name: value for name, value in os.environ.items() if name.startswith(("PIP_", "UV_", "SSL_", "HOME"))}
-    return {**kept, "PATH": f"{python}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8"}
+    inherited = {name: value for name, value in os.environ.items() if name.startswith(("PIP_", "UV_", "SSL_", "HOME"))}
+    return {
+        **inherited,
+        "PATH": f"{python}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+        "LANG": "C.UTF-8",
+    }
 
 
 def _run(stage: Stage, rest: str, _: Mapping[str, Stage]) -> None:
@@ -210,9 +214,9 @@ def _copy(stage: Stage, rest: str, stages: Mapping[str, Stage]) -> None:
     *names, into = words
     sent = context_files((ROOT / ".dockerignore").read_text(encoding="utf-8"))
     for name in names:
-        found = [path for path in sent if path == Path(name) or Path(name) in path.parents]
-        assert found, f"COPY {name}: not in the build's context"
-        for path in found:
+        paths = [path for path in sent if path == Path(name) or Path(name) in path.parents]
+        assert paths, f"COPY {name}: not in the build's context"
+        for path in paths:
             target = stage.inside(into) / (path if into.endswith("/") else path.relative_to(name))
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(ROOT / path, target)

@@ -45,9 +45,9 @@ def main(out: Path) -> None:
         header = _header(clock.started_at, prometheus=staging, alertmanager=alertmanager)
         print(f"recording for {incident_story.LENGTH_MINUTES * 60 / SCALE:.0f} s …", file=sys.stderr)
         time.sleep(incident_story.LENGTH_MINUTES * 60 / SCALE)
-        kept = [_line(message, clock.started_at) for message in messages if message["at"] >= clock.started_at]
-    out.write_bytes(_packed([header, *kept]))
-    print(f"{len(kept)} messages, {out.stat().st_size} bytes", file=sys.stderr)
+        lines = [_line(message, clock.started_at) for message in messages if message["at"] >= clock.started_at]
+    out.write_bytes(_packed([header, *lines]))
+    print(f"{len(lines)} messages, {out.stat().st_size} bytes", file=sys.stderr)
 
 
 class _StoryClock:

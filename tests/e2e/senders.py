@@ -85,8 +85,8 @@ def rules_file(rules: Iterable[Rule], *, begins_at: float = 0.0) -> str:
 def documented(page: str, key: str, *, nth: int = 0) -> dict[str, Any]:
     """The first configuration on a page of how-tos that has that key at the top; `nth` for a later one."""
     blocks = re.findall(r"```yaml\n(.*?)```", (HOW_TO / page).read_text(), re.DOTALL)
-    held: list[dict[str, Any]] = [yaml.safe_load(block) for block in blocks]
-    return [config for config in held if key in config][nth]
+    configs: list[dict[str, Any]] = [yaml.safe_load(block) for block in blocks]
+    return [config for config in configs if key in config][nth]
 
 
 @contextmanager
@@ -172,9 +172,11 @@ def _as_documented(urls: Urls, *, nth: int) -> str:
     """A configuration of docs/how-to/connect-alertmanager.md, but for our address; quick where it names no interval."""
     config = documented("connect-alertmanager.md", "route", nth=nth)
     config["route"] = {"group_wait": "0s", "group_interval": "2s", **config["route"]}
-    for one in config["receivers"]:
-        hooks = one.get("webhook_configs", [])
-        one["webhook_configs"] = [{**hook, "url": url} for hook in hooks for url in urls(urlsplit(hook["url"]).path)]
+    for receiver in config["receivers"]:
+        hooks = receiver.get("webhook_configs", [])
+        receiver["webhook_configs"] = [
+            {**hook, "url": url} for hook in hooks for url in urls(urlsplit(hook["url"]).path)
+        ]
     return yaml.safe_dump(config, sort_keys=False)
 
 

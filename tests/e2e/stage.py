@@ -102,7 +102,9 @@ class Stage:
 
     def until_state(self, alertname: str, state: str, **labels: str) -> None:
         """Returns once the newest occurrence of the alert is in that state, everywhere."""
-        self.until(alertname, lambda found: found and found[-1]["state"] == state, f"is {state}", **labels)
+        self.until(
+            alertname, lambda occurrences: occurrences and occurrences[-1]["state"] == state, f"is {state}", **labels
+        )
 
     def until_repeated(self, alertname: str, times: int, **labels: str) -> None:
         """Returns once it was repeated so often from now on."""
@@ -145,7 +147,7 @@ class Scene:
 
 def scene(**rules: Sequence[Rule]) -> Callable[[Callable[[Stage], None]], Scene]:
     """Makes a scene of a script; rules are given by sender, `_` written for `-`."""
-    return lambda script: Scene(script, {name.replace("_", "-"): held for name, held in rules.items()})
+    return lambda script: Scene(script, {name.replace("_", "-"): sender_rules for name, sender_rules in rules.items()})
 
 
 @dataclass(frozen=True)
@@ -177,8 +179,8 @@ def played(scenes: Sequence[Scene], databases: Mapping[str, str], folder: Path) 
     """
     with ThreadPoolExecutor(max_workers=64) as pool, ExitStack() as stack:
         stage = _stage(stack, pool, _rules(scenes), databases=databases, folder=folder)
-        futures = {one: pool.submit(one.script, stage) for one in scenes}
-        faults = {one: future.exception() for one, future in futures.items()}
+        futures = {scene: pool.submit(scene.script, stage) for scene in scenes}
+        faults = {scene: future.exception() for scene, future in futures.items()}
         for history in stage.histories:
             history.settle()
         yield Played(stage, faults)
@@ -186,9 +188,9 @@ def played(scenes: Sequence[Scene], databases: Mapping[str, str], folder: Path) 
 
 def _rules(scenes: Sequence[Scene]) -> dict[str, list[Rule]]:
     rules: dict[str, list[Rule]] = {}
-    for one in scenes:
-        for name, held in one.rules.items():
-            rules.setdefault(name, []).extend(held)
+    for scene in scenes:
+        for name, scene_rules in scene.rules.items():
+            rules.setdefault(name, []).extend(scene_rules)
     return rules
 
 
@@ -255,4 +257,4 @@ def _started(
 
 
 def _repeats(occurrences: Sequence[Mapping[str, Any]]) -> int:
-    return sum(one["repeat_count"] for one in occurrences)
+    return sum(occurrence["repeat_count"] for occurrence in occurrences)

@@ -21,7 +21,7 @@ HOST_AND_PORT = re.compile(r"\b(alert-history|alertmanager):\d{4}\b")
 def moved(text: str, places: Mapping[str, Server]) -> str:
     """With the containers' names replaced by where the servers are, and nothing waited for longer than a second."""
     there = HOST_AND_PORT.sub(
-        lambda found: urlsplit(places[found[1]].url).netloc if found[1] in places else found[0], text
+        lambda match: urlsplit(places[match[1]].url).netloc if match[1] in places else match[0], text
     )
     return re.sub(r"(interval|wait): 1[05]s", r"\1: 1s", there)
 
@@ -40,8 +40,8 @@ def alertmanager_config(places: Mapping[str, Server]) -> str:
 
 def alerts(history: Server) -> list[dict[str, Any]]:
     answer = httpx.get(f"{history.url}/history", params={"alertname": "Watchdog"}, timeout=10, trust_env=False)
-    found: list[dict[str, Any]] = answer.json()["alerts"]
-    return found
+    occurrences: list[dict[str, Any]] = answer.json()["alerts"]
+    return occurrences
 
 
 def is_heard(history: Server) -> bool:

@@ -96,8 +96,8 @@ def test_bytecode_is_there_and_holds_no_times(built: image.Stage) -> None:
 def test_two_builds_are_the_same(built: image.Stage, tmp_path: Path) -> None:
     def files(stage: image.Stage) -> dict[str, str]:
         root = stage.changes / "opt"
-        found = [path for path in sorted(root.rglob("*")) if path.is_file() and not path.is_symlink()]
-        return {str(path.relative_to(root)): hashlib.sha256(path.read_bytes()).hexdigest() for path in found}
+        paths = [path for path in sorted(root.rglob("*")) if path.is_file() and not path.is_symlink()]
+        return {str(path.relative_to(root)): hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
 
     first, second = files(built), files(image.build(tmp_path / "again"))
     assert {name for name in first.keys() | second.keys() if first.get(name) != second.get(name)} == set()

@@ -15,8 +15,8 @@ TIMEOUT_SECONDS = 30
 
 def answer(command: str) -> dict[str, Any]:
     done = subprocess.run(["bash", "-c", command], check=True, capture_output=True, timeout=TIMEOUT_SECONDS)
-    found: dict[str, Any] = json.loads(done.stdout)
-    return found
+    document: dict[str, Any] = json.loads(done.stdout)
+    return document
 
 
 def test_the_alert_that_the_readme_sends_is_found_as_it_says(service: StartService) -> None:

@@ -41,7 +41,7 @@ def resolves_while_silenced(stage: Stage) -> None:
 def test_what_resolves_while_silenced_leaves_its_group_and_ends_as_inferred(story: Tell) -> None:
     silenced = story(resolves_while_silenced, "Silenced", member="db-1")
     assert silenced.kinds == [*LEFT, "inferred"]
-    assert (silenced.only["ended_by"], silenced.told) == ("inferred", ["fired", "inferred"])
+    assert (silenced.only["ended_by"], silenced.event_kinds) == ("inferred", ["fired", "inferred"])
     assert silenced.actions == ["trigger", "resolve"]
 
 
@@ -54,7 +54,7 @@ def test_nothing_is_told_of_an_alert_that_left_its_group_until_it_is_given_up(st
 
 def test_who_stays_in_the_group_of_a_silenced_alert_resolves_by_word(story: Tell) -> None:
     other = story(resolves_while_silenced, "Silenced", member="db-2")
-    assert (other.only["ended_by"], other.told, other.actions) == ("resolved", *ONCE)
+    assert (other.only["ended_by"], other.event_kinds, other.actions) == ("resolved", *ONCE)
 
 
 @scene(prometheus_c=[Rule("SilenceEnds", PLAIN)])
@@ -72,7 +72,7 @@ def silence_ends_while_it_fires(stage: Stage) -> None:
 def test_an_alert_whose_silence_ends_is_no_second_page(story: Tell) -> None:
     back = story(silence_ends_while_it_fires, "SilenceEnds", member="db-1")
     assert back.kinds == [*LEFT, "confirmed", "resolved"]
-    assert (back.only["ended_by"], back.told, back.actions) == ("resolved", *ONCE)
+    assert (back.only["ended_by"], back.event_kinds, back.actions) == ("resolved", *ONCE)
 
 
 @scene(prometheus_c=[Rule("Inhibited", PLAIN), Rule("ClusterDown", PLAIN)])
@@ -91,7 +91,7 @@ def resolves_while_inhibited(stage: Stage) -> None:
 def test_what_resolves_while_inhibited_leaves_its_group_and_ends_as_inferred(story: Tell) -> None:
     inhibited = story(resolves_while_inhibited, "Inhibited", member="db-1")
     assert inhibited.kinds == [*LEFT, "inferred"]
-    assert (inhibited.told, inhibited.actions) == (["fired", "inferred"], ["trigger", "resolve"])
+    assert (inhibited.event_kinds, inhibited.actions) == (["fired", "inferred"], ["trigger", "resolve"])
 
 
 @scene(prometheus_c=[Rule("Unresolved", {"way": "unresolved"})])
@@ -105,7 +105,7 @@ def resolves_are_not_sent(stage: Stage) -> None:
 def test_without_send_resolved_an_end_is_inferred_from_the_group(story: Tell) -> None:
     ended = story(resolves_are_not_sent, "Unresolved", member="db-1")
     assert ended.kinds == [*LEFT, "inferred"]
-    assert (ended.told, ended.actions) == (["fired", "inferred"], ["trigger", "resolve"])
+    assert (ended.event_kinds, ended.actions) == (["fired", "inferred"], ["trigger", "resolve"])
 
 
 def test_without_send_resolved_what_fires_stays_open(story: Tell) -> None:
@@ -133,7 +133,7 @@ def test_an_alert_that_max_alerts_cuts_off_has_not_left_its_group(story: Tell) -
 @pytest.mark.parametrize("member", ["db-1", "db-2"])
 def test_what_a_truncated_payload_resolves_is_over_once(story: Tell, member: str) -> None:
     named = story(group_is_truncated, "Truncated", member=member)
-    assert (named.only["ended_by"], named.told, named.actions) == ("resolved", *ONCE)
+    assert (named.only["ended_by"], named.event_kinds, named.actions) == ("resolved", *ONCE)
 
 
 def test_of_what_no_payload_names_nothing_is_known(story: Tell) -> None:
@@ -155,7 +155,7 @@ def end_is_named_again(stage: Stage) -> None:
 def test_an_end_that_payloads_name_again_and_again_is_one_end(story: Tell, member: str) -> None:
     named = story(end_is_named_again, "NamedAgain", member=member)
     assert named.kinds == ["fired", "resolved"]
-    assert (named.told, named.actions) == ONCE
+    assert (named.event_kinds, named.actions) == ONCE
 
 
 SCENES = [

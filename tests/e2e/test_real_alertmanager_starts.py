@@ -33,7 +33,7 @@ def starts_are_joined(stage: Stage) -> None:
 def test_a_resolve_that_names_an_earlier_start_ends_what_fires(story: Tell) -> None:
     joined = story(starts_are_joined, "StartsJoined")
     assert (joined.only["ended_by"], "start_moved" in joined.kinds) == ("resolved", True)
-    assert (joined.told, joined.actions) == ONCE
+    assert (joined.event_kinds, joined.actions) == ONCE
 
 
 @scene()
@@ -52,7 +52,7 @@ def flaps_within_a_group_interval(stage: Stage) -> None:
 
 def test_a_flap_within_one_group_interval_closes_the_page_that_it_opened(story: Tell) -> None:
     flapped = story(flaps_within_a_group_interval, "Flaps")
-    assert (flapped.only["ended_by"], flapped.told, flapped.actions) == ("resolved", *ONCE)
+    assert (flapped.only["ended_by"], flapped.event_kinds, flapped.actions) == ("resolved", *ONCE)
 
 
 @scene()
@@ -74,7 +74,7 @@ def replicas_end_apart(stage: Stage) -> None:
 def test_a_pair_behind_alertmanager_that_ends_apart_closes_each_page_that_it_opened(story: Tell) -> None:
     apart = story(replicas_end_apart, "EndsApart")
     assert (apart.only["state"], apart.only["ended_by"]) == ("resolved", "resolved")
-    assert apart.told == ["fired", "resolved", "refired", "resolved"]
+    assert apart.event_kinds == ["fired", "resolved", "refired", "resolved"]
     assert apart.actions == ["trigger", "resolve", "trigger", "resolve"]
 
 
@@ -89,7 +89,7 @@ def resolved_without_a_start(stage: Stage) -> None:
 
 def test_a_resolve_without_a_start_through_alertmanager_ends_what_fires(story: Tell) -> None:
     ended = story(resolved_without_a_start, "NoStart")
-    assert (ended.only["ended_by"], ended.told, ended.actions) == ("resolved", *ONCE)
+    assert (ended.only["ended_by"], ended.event_kinds, ended.actions) == ("resolved", *ONCE)
 
 
 @scene()
@@ -104,7 +104,7 @@ def amtool_adds_and_resolves(stage: Stage) -> None:
 
 def test_what_amtool_adds_and_resolves_at_alertmanager_is_one_occurrence(story: Tell) -> None:
     added = story(amtool_adds_and_resolves, "AddedThere")
-    assert (added.only["ended_by"], added.told, added.actions) == ("resolved", *ONCE)
+    assert (added.only["ended_by"], added.event_kinds, added.actions) == ("resolved", *ONCE)
 
 
 @scene(prometheus_d=[Rule("RestartAlone", PLAIN), Rule("RestartTogether", PLAIN)])
@@ -139,24 +139,24 @@ def alertmanager_restarts(stage: Stage) -> None:
 
 
 def _lists(stage: Stage, alertname: str, *, at: str) -> bool:
-    return any(one["labels"]["alertname"] == alertname for one in stage.ask(at, "/api/v2/alerts"))
+    return any(entry["labels"]["alertname"] == alertname for entry in stage.ask(at, "/api/v2/alerts"))
 
 
 def test_an_alertmanager_that_restarts_is_no_second_page(story: Tell) -> None:
     restarted = story(alertmanager_restarts, "RestartAlone")
     assert restarted.kinds == ["fired", "resolved"]
-    assert (restarted.only["ended_by"], restarted.told, restarted.actions) == ("resolved", *ONCE)
+    assert (restarted.only["ended_by"], restarted.event_kinds, restarted.actions) == ("resolved", *ONCE)
 
 
 def test_a_resolve_with_a_start_that_nobody_was_told_of_ends_what_fires(story: Tell) -> None:
     restarted = story(alertmanager_restarts, "RestartTogether")
-    assert (restarted.only["ended_by"], restarted.told, restarted.actions) == ("resolved", *ONCE)
+    assert (restarted.only["ended_by"], restarted.event_kinds, restarted.actions) == ("resolved", *ONCE)
 
 
 def test_an_alert_that_a_restarted_alertmanager_forgot_is_unconfirmed_and_ends_as_inferred(story: Tell) -> None:
     forgotten = story(alertmanager_restarts, "SenderSilent")
     assert forgotten.kinds == ["fired", "unconfirmed", "inferred"]
-    assert (forgotten.only["ended_by"], forgotten.told) == ("inferred", ["fired", "inferred"])
+    assert (forgotten.only["ended_by"], forgotten.event_kinds) == ("inferred", ["fired", "inferred"])
     assert forgotten.actions == ["trigger", "resolve"]
 
 
@@ -173,7 +173,7 @@ def first_peer_is_killed(stage: Stage) -> None:
 
 def test_a_pair_of_alertmanagers_of_which_one_dies_is_one_page_and_one_resolve(story: Tell) -> None:
     clustered = story(first_peer_is_killed, "Clustered")
-    assert (clustered.only["ended_by"], clustered.told, clustered.actions) == ("resolved", *ONCE)
+    assert (clustered.only["ended_by"], clustered.event_kinds, clustered.actions) == ("resolved", *ONCE)
 
 
 @scene()
@@ -189,14 +189,14 @@ def told_twice_by_continue(stage: Stage) -> None:
 def test_two_receivers_by_continue_are_one_page_and_one_resolve(story: Tell) -> None:
     twice = story(told_twice_by_continue, "Twice")
     assert (twice.only["ended_by"], twice.actions) == ("resolved", ["trigger", "resolve"])
-    assert twice.told in (["fired", "resolved"], ["published", "resolved"])
+    assert twice.event_kinds in (["fired", "resolved"], ["published", "resolved"])
 
 
 @scene()
 def two_clusters_contradict_each_other(stage: Stage) -> None:
     """Two Alertmanagers that are no peers know the same labels; one ends it three times while the other does not."""
     stage.post("am-1", alert("TwoClusters", way="contradicted", startsAt=seconds_ago(90), endsAt=seconds_ago(-300)))
-    stage.until("TwoClusters", lambda found: len(found) == 1, "is known to fire there")
+    stage.until("TwoClusters", lambda occurrences: len(occurrences) == 1, "is known to fire there")
     for _ in range(3):
         first = seconds_ago(1)
         stage.post("alertmanager", alert("TwoClusters", way="contradicted", startsAt=first))
@@ -217,17 +217,21 @@ def two_clusters_in_scopes(stage: Stage) -> None:
     first = seconds_ago(1)
     for sender in ("alertmanager", "am-1"):
         stage.post(sender, alert("TwoScopes", way="scoped", startsAt=first, endsAt=seconds_ago(-300)))
-    stage.until("TwoScopes", lambda found: len(found) == 2, "is there twice")
+    stage.until("TwoScopes", lambda occurrences: len(occurrences) == 2, "is there twice")
     stage.post("alertmanager", alert("TwoScopes", way="scoped", startsAt=first, endsAt=seconds_ago(0)))
-    stage.until("TwoScopes", lambda found: any(one["state"] == "resolved" for one in found), "is over in one scope")
+    stage.until(
+        "TwoScopes",
+        lambda occurrences: any(occurrence["state"] == "resolved" for occurrence in occurrences),
+        "is over in one scope",
+    )
 
 
 def test_a_scope_keeps_apart_what_only_looks_alike(story: Tell) -> None:
     apart = story(two_clusters_in_scopes, "TwoScopes")
-    ends = {one["scope"]: one["ended_by"] for one in apart.occurrences}
+    ends = {occurrence["scope"]: occurrence["ended_by"] for occurrence in apart.occurrences}
     assert set(ends) == {"eu-1", "us-1"}
     assert ends["eu-1"] == "resolved"
-    assert apart.told[:2] == ["fired", "fired"]
+    assert apart.event_kinds[:2] == ["fired", "fired"]
 
 
 SCENES = [

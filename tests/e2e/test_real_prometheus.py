@@ -29,7 +29,7 @@ def replica_pair(stage: Stage) -> None:
 def test_a_replica_pair_is_one_occurrence_one_page_one_resolve(story: Tell) -> None:
     pair = story(replica_pair, "ReplicaPair")
     assert (pair.only["state"], pair.only["ended_by"]) == ("resolved", "resolved")
-    assert (pair.told, pair.actions) == (["fired", "resolved"], ["trigger", "resolve"])
+    assert (pair.event_kinds, pair.actions) == (["fired", "resolved"], ["trigger", "resolve"])
 
 
 def test_a_resolve_that_is_sent_again_fourteen_times_is_one_end(story: Tell) -> None:
@@ -77,14 +77,14 @@ def second_replica_is_killed(stage: Stage) -> None:
 
 
 def _fires(stage: Stage, alertname: str, *, at: str) -> bool:
-    held = stage.ask(at, "/api/v1/alerts")["data"]["alerts"]
-    return any(alert["labels"]["alertname"] == alertname and alert["state"] == "firing" for alert in held)
+    alerts = stage.ask(at, "/api/v1/alerts")["data"]["alerts"]
+    return any(alert["labels"]["alertname"] == alertname and alert["state"] == "firing" for alert in alerts)
 
 
 def test_an_alert_stays_confirmed_while_one_replica_holds_it(story: Tell) -> None:
     alert = story(second_replica_is_killed, "ReplicaDies")
     assert "unconfirmed" not in alert.kinds
-    assert (alert.only["ended_by"], alert.told) == ("resolved", ["fired", "resolved"])
+    assert (alert.only["ended_by"], alert.event_kinds) == ("resolved", ["fired", "resolved"])
     assert alert.actions == ["trigger", "resolve"]
 
 
@@ -93,19 +93,19 @@ def test_a_prometheus_that_restarts_is_no_second_page(story: Tell, alertname: st
     alert = story(second_replica_is_killed, alertname)
     assert [kind for kind in alert.kinds if kind != "start_moved"] == ["fired", "unconfirmed", "confirmed", "resolved"]
     assert "start_moved" in alert.kinds
-    assert (alert.told, alert.actions) == (["fired", "resolved"], ["trigger", "resolve"])
+    assert (alert.event_kinds, alert.actions) == (["fired", "resolved"], ["trigger", "resolve"])
 
 
 def test_the_end_that_a_restarted_prometheus_makes_up_is_the_end_of_what_it_fired(story: Tell) -> None:
     alert = story(second_replica_is_killed, "Phantom")
-    assert (alert.only["ended_by"], alert.told) == ("resolved", ["fired", "resolved"])
+    assert (alert.only["ended_by"], alert.event_kinds) == ("resolved", ["fired", "resolved"])
     assert alert.actions == ["trigger", "resolve"]
 
 
 def test_an_alert_whose_prometheus_falls_silent_expires_and_is_told_as_such(story: Tell) -> None:
     alert = story(second_replica_is_killed, "SilentForGood")
     assert alert.kinds == ["fired", "unconfirmed", "expired"]
-    assert (alert.only["ended_by"], alert.told) == ("expired", ["fired", "expired"])
+    assert (alert.only["ended_by"], alert.event_kinds) == ("expired", ["fired", "expired"])
     assert alert.actions == ["trigger", "resolve"]
     assert "silent" in alert.detail("unconfirmed")["reason"]
 
@@ -117,8 +117,8 @@ def rule_is_removed(stage: Stage) -> None:
     stage.until_repeated("RuleRemoved", 2)
     prometheus = stage.senders["prometheus-a"]
     rules = Path(stage.ask("prometheus-a", "/api/v1/rules")["data"]["groups"][0]["file"])
-    kept = [line for line in rules.read_text().splitlines() if "RuleRemoved" not in line]
-    rules.write_text("\n".join(kept) + "\n")
+    lines = [line for line in rules.read_text().splitlines() if "RuleRemoved" not in line]
+    rules.write_text("\n".join(lines) + "\n")
     os.kill(prometheus.pid, signal.SIGHUP)
     stage.until_state("RuleRemoved", "unconfirmed")
     stage.until_state("RuleRemoved", "resolved")
@@ -127,7 +127,7 @@ def rule_is_removed(stage: Stage) -> None:
 def test_an_alert_whose_rule_was_removed_expires(story: Tell) -> None:
     alert = story(rule_is_removed, "RuleRemoved")
     assert alert.kinds == ["fired", "unconfirmed", "expired"]
-    assert (alert.told, alert.actions) == (["fired", "expired"], ["trigger", "resolve"])
+    assert (alert.event_kinds, alert.actions) == (["fired", "expired"], ["trigger", "resolve"])
 
 
 @scene(prometheus_a=[Rule("ValueAsLabel", {"value": "'{{ $value }}'"})])
@@ -145,7 +145,7 @@ def value_stands_in_a_label(stage: Stage) -> None:
 @pytest.mark.parametrize("value", ["3", "4"])
 def test_an_alert_with_its_value_as_a_label_is_one_alert_a_value(story: Tell, value: str) -> None:
     alert = story(value_stands_in_a_label, "ValueAsLabel", value=value)
-    assert (alert.only["ended_by"], alert.told) == ("resolved", ["fired", "resolved"])
+    assert (alert.only["ended_by"], alert.event_kinds) == ("resolved", ["fired", "resolved"])
     assert alert.actions == ["trigger", "resolve"]
 
 
@@ -167,7 +167,7 @@ def both_ways(stage: Stage) -> None:
 
 def test_what_comes_from_prometheus_and_from_alertmanager_is_one_page_and_one_resolve(story: Tell) -> None:
     alert = story(both_ways, "BothWays")
-    assert (alert.only["ended_by"], alert.told) == ("resolved", ["fired", "resolved"])
+    assert (alert.only["ended_by"], alert.event_kinds) == ("resolved", ["fired", "resolved"])
     assert alert.actions == ["trigger", "resolve"]
 
 
@@ -193,7 +193,7 @@ def replicas_look_alike(stage: Stage) -> None:
 @pytest.mark.parametrize("alertname", ["Twins", "TwinBehind"])
 def test_a_pair_that_cannot_be_told_apart_is_one_page_and_one_resolve(story: Tell, alertname: str) -> None:
     alert = story(replicas_look_alike, alertname)
-    assert (alert.only["ended_by"], alert.told) == ("resolved", ["fired", "resolved"])
+    assert (alert.only["ended_by"], alert.event_kinds) == ("resolved", ["fired", "resolved"])
     assert alert.actions == ["trigger", "resolve"]
 
 

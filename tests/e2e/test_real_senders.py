@@ -40,7 +40,7 @@ def vmalert_fires(stage: Stage) -> None:
 def test_what_vmalert_fires_and_resolves_is_one_page_and_one_resolve(story: Tell) -> None:
     evaluated = story(vmalert_fires, "Evaluated")
     assert evaluated.kinds == ["fired", "resolved"]
-    assert (evaluated.only["ended_by"], evaluated.told, evaluated.actions) == ("resolved", *ONCE)
+    assert (evaluated.only["ended_by"], evaluated.event_kinds, evaluated.actions) == ("resolved", *ONCE)
 
 
 def test_an_empty_label_of_vmalert_is_a_missing_one(story: Tell) -> None:
@@ -68,7 +68,7 @@ def amtool_adds_here(stage: Stage) -> None:
 
 def test_what_amtool_adds_and_resolves_here_is_one_occurrence(story: Tell) -> None:
     added = story(amtool_adds_here, "AddedHere")
-    assert (added.only["ended_by"], added.told, added.actions) == ("resolved", *ONCE)
+    assert (added.only["ended_by"], added.event_kinds, added.actions) == ("resolved", *ONCE)
 
 
 @scene(prometheus_a=[Rule("ClearedByHand")])
@@ -85,7 +85,7 @@ def somebody_clears_what_fires_on(stage: Stage) -> None:
 
 def test_what_somebody_clears_and_prometheus_still_fires_is_told_anew(story: Tell) -> None:
     cleared = story(somebody_clears_what_fires_on, "ClearedByHand")
-    assert cleared.told == ["fired", "resolved", "refired", "resolved"]
+    assert cleared.event_kinds == ["fired", "resolved", "refired", "resolved"]
     assert cleared.actions == ["trigger", "resolve", "trigger", "resolve"]
 
 
@@ -132,7 +132,7 @@ def grafana_overwrites_the_start(stage: Stage) -> None:
 
 def test_a_resolve_of_grafana_12_closes_the_page_that_its_firing_opened(story: Tell) -> None:
     overwritten = story(grafana_overwrites_the_start, "OverwrittenStart")
-    assert (overwritten.only["ended_by"], overwritten.told, overwritten.actions) == ("resolved", *ONCE)
+    assert (overwritten.only["ended_by"], overwritten.event_kinds, overwritten.actions) == ("resolved", *ONCE)
 
 
 def test_what_a_grafana_says_stays_in_a_scope_of_its_own(story: Tell) -> None:
@@ -170,12 +170,12 @@ recorded_beside = scene()(documented("beside", "RecordedBeside"))
 
 def test_all_alerts_through_us_page_once_and_resolve_once(story: Tell) -> None:
     through = story(all_through_us, "AllThrough")
-    assert (through.only["ended_by"], through.told, through.actions) == ("resolved", *ONCE)
+    assert (through.only["ended_by"], through.event_kinds, through.actions) == ("resolved", *ONCE)
 
 
 def test_what_is_only_recorded_is_told_to_nobody(story: Tell) -> None:
     beside = story(recorded_beside, "RecordedBeside")
-    assert (beside.kinds, beside.told, beside.actions) == (["fired", "resolved"], [], [])
+    assert (beside.kinds, beside.event_kinds, beside.actions) == (["fired", "resolved"], [], [])
 
 
 SCENES = [
