@@ -61,8 +61,8 @@ def test_what_is_only_recorded_reaches_everybody_else_as_before(tmp_path: Path) 
 
 
 def test_what_is_about_alert_history_goes_past_it_too(tmp_path: Path) -> None:
-    told = receivers(load(COMPOSE), tmp_path, "alertname=AlertHistoryDown")
-    assert told == ["about-alert-history", "alert-history-proxy"]
+    names = receivers(load(COMPOSE), tmp_path, "alertname=AlertHistoryDown")
+    assert names == ["about-alert-history", "alert-history-proxy"]
 
 
 def test_the_watchdog_repeats_much_more_often_than_its_alert_waits() -> None:
@@ -77,14 +77,14 @@ def test_an_alert_that_always_fires_always_fires(tmp_path: Path) -> None:
     (tmp_path / "rules.yml").write_text(of_the_page)
     watchdog = ROOT / "deploy" / "compose" / "prometheus" / "watchdog.yml"
     promtool("check", "rules", tmp_path / "rules.yml", watchdog)
-    for held in (tmp_path / "rules.yml", watchdog):
-        (rule,) = load(held)["groups"][0]["rules"]
+    for file in (tmp_path / "rules.yml", watchdog):
+        (rule,) = load(file)["groups"][0]["rules"]
         assert (rule["alert"], rule["expr"]) == ("Watchdog", "vector(1)")
 
 
 def test_the_event_recorder_is_where_alertmanager_looks_for_it() -> None:
     """Source: eventrecorder/config.go and webhook.go of Alertmanager 0.34; the packaged one is too old to ask."""
-    recorders = [held["event_recorder"] for held in [*CONFIGURATIONS, load(COMPOSE)] if "event_recorder" in held]
+    recorders = [config["event_recorder"] for config in [*CONFIGURATIONS, load(COMPOSE)] if "event_recorder" in config]
     assert len(recorders) == 2
     for recorder in recorders:
         assert [set(output) for output in recorder["webhook_outputs"]] == [{"url"}]

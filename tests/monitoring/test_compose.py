@@ -39,7 +39,7 @@ def mounts(name: str) -> Iterator[tuple[str, str]]:
 
 def interpolated(text: str, values: Mapping[str, str]) -> str:
     """As Compose does it, for what this file uses of it."""
-    return ASKED_FOR.sub(lambda found: values.get(found[1]) or (found[3] if found[2] == "-" else ""), text)
+    return ASKED_FOR.sub(lambda match: values.get(match[1]) or (match[3] if match[2] == "-" else ""), text)
 
 
 def environment(values: Mapping[str, str]) -> dict[str, str]:
@@ -95,13 +95,13 @@ def test_nothing_listens_to_others_than_this_machine(name: str) -> None:
 
 
 def test_what_is_asked_for_and_the_example_are_the_same() -> None:
-    asked = {found[0] for found in ASKED_FOR.findall(FILE.read_text(encoding="utf-8"))}
+    asked = {groups[0] for groups in ASKED_FOR.findall(FILE.read_text(encoding="utf-8"))}
     passed_on = {name for name, value in SERVICES["alert-history"]["environment"].items() if value is None}
     assert set(example()) == asked | passed_on
 
 
 def test_what_must_be_set_is_what_the_example_leaves_open() -> None:
-    needed = {found[0] for found in ASKED_FOR.findall(FILE.read_text(encoding="utf-8")) if found[1] == "?"}
+    needed = {groups[0] for groups in ASKED_FOR.findall(FILE.read_text(encoding="utf-8")) if groups[1] == "?"}
     open_lines = re.findall(r"^([A-Z_]+)=$", (COMPOSE / ".env.example").read_text(encoding="utf-8"), re.MULTILINE)
     assert set(open_lines) == needed == {"POSTGRES_PASSWORD", "GRAFANA_PASSWORD"}
 
@@ -143,10 +143,10 @@ def test_prometheus_takes_its_configuration_with_the_rules(tmp_path: Path) -> No
         if source.startswith("."):
             place = tmp_path / Path(target).relative_to("/etc/prometheus")
             place.symlink_to((COMPOSE / source).resolve())
-    said = promtool("check", "config", tmp_path / "prometheus.yml")
-    found = sum(int(number) for number in re.findall(r"SUCCESS: (\d+) rules found", said))
+    output = promtool("check", "config", tmp_path / "prometheus.yml")
+    count = sum(int(number) for number in re.findall(r"SUCCESS: (\d+) rules found", output))
     shipped = [load(path) for path in (ROOT / "monitoring" / "rules").glob("*.yaml")]
-    assert found == 1 + sum(len(group["rules"]) for file in shipped for group in file["groups"])
+    assert count == 1 + sum(len(group["rules"]) for file in shipped for group in file["groups"])
 
 
 def test_prometheus_scrapes_it_under_the_name_that_the_rules_ask_for() -> None:
@@ -158,8 +158,8 @@ def test_prometheus_scrapes_it_under_the_name_that_the_rules_ask_for() -> None:
 def test_grafana_is_given_the_dashboard_and_a_prometheus() -> None:
     given = {target: COMPOSE / source for source, target in mounts("grafana") if source.startswith(".")}
     (provider,) = load(given["/etc/grafana/provisioning/dashboards"] / "alert-history.yaml")["providers"]
-    held = {target: source for target, source in given.items() if target.endswith(".json")}
-    ((place, source),) = held.items()
+    dashboards = {target: source for target, source in given.items() if target.endswith(".json")}
+    ((place, source),) = dashboards.items()
     assert str(Path(place).parent) == provider["options"]["path"]
     assert source.resolve() == dashboard.PATH.resolve()
     assert SERVICES["grafana"]["environment"]["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"] == place

@@ -93,8 +93,8 @@ class Scene:
         """A little of all that happens: alerts that fire and resolve, are of new kinds, broken or refused; a switch."""
         number = next(self._numbers)
         fresh = alert(number, alertname=f"Rule{'ABCDEFGHIJ'[number % 10]}")
-        for one in (fresh, fresh, fresh | {"status": "resolved", "endsAt": "2026-11-24T04:00:00Z"}):
-            self._post("/webhook/proxy", webhook(one))
+        for payload in (fresh, fresh, fresh | {"status": "resolved", "endsAt": "2026-11-24T04:00:00Z"}):
+            self._post("/webhook/proxy", webhook(payload))
         self._post("/webhook", webhook({"labels": {}}))
         self._post("/webhook", b"{")
         mode = ["transparent", "enriched"][number % 2]
@@ -102,17 +102,21 @@ class Scene:
 
     def unanswered(self, asked: set[Asked]) -> set[Asked]:
         """Those that Prometheus has no number for, with the labels that are to be shown."""
-        return {one for one in asked if not any(one.labels <= labels for labels in self._answer(one.query))}
+        return {
+            question
+            for question in asked
+            if not any(question.labels <= labels for labels in self._answer(question.query))
+        }
 
     def firing(self) -> set[str]:
         """The alerts that fire now."""
         answer = httpx.get(f"{self._prometheus.url}/api/v1/alerts", timeout=10, trust_env=False).json()
-        return {held["labels"]["alertname"] for held in answer["data"]["alerts"] if held["state"] == "firing"}
+        return {entry["labels"]["alertname"] for entry in answer["data"]["alerts"] if entry["state"] == "firing"}
 
     def value(self, query: str) -> float | None:
         """The number that answers a query with one series, if there is one."""
-        found = self._ask(query)
-        return float(found[0]["value"][1]) if found else None
+        samples = self._ask(query)
+        return float(samples[0]["value"][1]) if samples else None
 
     def _answer(self, query: str) -> Iterator[set[str]]:
         """The labels of each series that has a number."""
@@ -125,8 +129,8 @@ class Scene:
             query = query.replace(name, value)
         answer = httpx.get(f"{self._prometheus.url}/api/v1/query", params={"query": query}, timeout=10, trust_env=False)
         assert answer.status_code == httpx.codes.OK, f"{query}: {answer.text}"
-        found: list[dict[str, Any]] = answer.json()["data"]["result"]
-        return found
+        samples: list[dict[str, Any]] = answer.json()["data"]["result"]
+        return samples
 
     def _post(self, path: str, body: bytes) -> None:
         headers = {"Content-Type": "application/json"}
@@ -221,7 +225,7 @@ def asked_by_the_rules() -> set[Asked]:
 
 
 def test_every_query_of_the_dashboard_and_the_rules_is_answered(scene: Scene) -> None:
-    asked = {one for one in asked_by_the_dashboard() | asked_by_the_rules() if one.query not in NOT_HERE}
+    asked = {question for question in asked_by_the_dashboard() | asked_by_the_rules() if question.query not in NOT_HERE}
     assert len(asked) > 100
 
     def is_answered() -> bool:

@@ -100,10 +100,10 @@ def test_every_runbook_is_of_an_alert_and_in_the_index() -> None:
     assert {page.stem for page in RUNBOOKS.glob("*.md")} == {*ALERTS, "index"}
     index = (RUNBOOKS / "index.md").read_text(encoding="utf-8")
     listed = re.findall(r"^- \[(\w+)\]\((\w+)\.md\): (.*) \((\w+)\)$", index, re.MULTILINE)
-    told = [
+    rows = [
         (name, name, r["annotations"]["summary"], r["labels"]["severity"]) for name in ALERTS if (r := rules()[name])
     ]
-    assert listed == told
+    assert listed == rows
 
 
 @pytest.mark.parametrize(
@@ -116,14 +116,14 @@ def test_every_metric_that_is_named_exists(path: Path) -> None:
 
 
 def test_the_guides_rules_are_here_as_it_writes_them() -> None:
-    held = 0
+    count = 0
     for group in guide_groups():
         for rule in group["rules"]:
             name = rule.get("alert") or rule["record"]
             ours = rules()[name]
-            held += 1
+            count += 1
             assert ours.get("for") == rule.get("for")
             assert ours.get("labels") == rule.get("labels")
             if name not in BETTER_THAN_THE_GUIDE:
                 assert ours["expr"].split() == rule["expr"].split()
-    assert held >= 6
+    assert count >= 6

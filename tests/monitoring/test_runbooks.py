@@ -43,7 +43,7 @@ def text(page: Path) -> str:
 
 
 def blocks(page: Path, language: str) -> Iterator[str]:
-    return (held for named, held in BLOCK.findall(text(page)) if named == language)
+    return (block for named, block in BLOCK.findall(text(page)) if named == language)
 
 
 @cache
@@ -59,8 +59,8 @@ def operation(path: str, method: str) -> dict[str, Any] | None:
     """What serves that, with words in capitals where a path has a parameter."""
     for template, methods in paths().items():
         if re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", template), path):
-            found: dict[str, Any] | None = methods.get(method)
-            return found
+            description: dict[str, Any] | None = methods.get(method)
+            return description
     return None
 
 
@@ -74,14 +74,14 @@ def commands() -> set[str]:
 
 @BY_PAGE
 def test_every_url_is_served_with_its_parameters(page: Path) -> None:
-    for found in URL.findall(text(page)):
-        path, query = urlsplit(found).path, parse_qs(urlsplit(found).query)
+    for url in URL.findall(text(page)):
+        path, query = urlsplit(url).path, parse_qs(urlsplit(url).query)
         if path in {"", "/docs"}:
             continue
-        methods = [held for method in ("get", "post") if (held := operation(path, method))]
-        assert methods, found
-        known = {parameter["name"] for held in methods for parameter in held.get("parameters", [])}
-        assert set(query) <= known, found
+        methods = [description for method in ("get", "post") if (description := operation(path, method))]
+        assert methods, url
+        known = {parameter["name"] for description in methods for parameter in description.get("parameters", [])}
+        assert set(query) <= known, url
 
 
 @BY_PAGE
@@ -116,13 +116,13 @@ def test_every_setting_that_is_named_exists(page: Path) -> None:
 
 def test_every_object_that_is_named_is_the_charts() -> None:
     rendered = render({"autoscaling": {"enabled": True}, "monitoring": {"serviceMonitor": {"enabled": True}}})
-    named = {found for page in RUNBOOKS.glob("*.md") for found in OBJECT.findall(text(page))}
+    named = {pair for page in RUNBOOKS.glob("*.md") for pair in OBJECT.findall(text(page))}
     assert len(named) >= 5
     for kind, name in named:
         assert rendered.named(KINDS[kind], name)
 
 
 def test_every_metric_is_told_what_it_means() -> None:
-    told = {re.sub(r"_(bucket|sum|count)$", "", name) for name in OURS.findall(text(MONITOR))}
+    metrics = {re.sub(r"_(bucket|sum|count)$", "", name) for name in OURS.findall(text(MONITOR))}
     ours = {re.sub(r"_(bucket|sum|count)$", "", name) for name in exposed() if name.startswith("alert_history_")}
-    assert told == ours | {"alert_history_grafana_dashboard_v3_enrichment"}
+    assert metrics == ours | {"alert_history_grafana_dashboard_v3_enrichment"}
