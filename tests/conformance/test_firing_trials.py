@@ -100,7 +100,7 @@ async def test_two_replicas_that_hear_of_each_other_at_once_decide_as_the_rules_
     became = await Replay(trial, replicas, story=story, is_at_once=True).became()
     assert trial.faults(became) == [], describe(trial)
     assert list(map(_seen, became.events)) == list(map(_seen, _in_order(trial.became.events)))
-    assert _by_label_set(became.told) == _by_label_set(trial.became.told)
+    assert _by_label_set(became.tellings) == _by_label_set(trial.became.tellings)
     assert (became.settled, became.last) == (trial.became.settled, trial.became.last)
 
 

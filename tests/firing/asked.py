@@ -27,13 +27,15 @@ def read(answered: Answered, asking: Asking, witnesses: Witnesses) -> Round:
     """What is said by all who answer, in the words of the rules."""
     now = moment(answered.at)
     apart_us = round(min(2 * asking.every, _LONGEST_APART_SECONDS) * SECOND_US)
-    said = [
+    listings = [
         alertmanager_listing(poll, now, is_publishing=asking.is_publishing, apart_us=apart_us)
         for poll in answered.alertmanagers
     ]
     for polls, silent in answered.prometheuses:
-        said += prometheus_listings(polls, now, silent=silent, witnesses=witnesses, is_publishing=asking.is_publishing)
-    return Round(sorted(said, key=lambda one: one.asked.asked_us), dict(answered.faults))
+        listings += prometheus_listings(
+            polls, now, silent=silent, witnesses=witnesses, is_publishing=asking.is_publishing
+        )
+    return Round(sorted(listings, key=lambda listing: listing.asked.asked_us), dict(answered.faults))
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:
@@ -81,19 +83,19 @@ class MemoryReconciling:
                 name,
                 self._memory.alertname(name),
                 self._memory.standing(name),
-                one.claim,
-                to_us(one.last_received_at),
+                occurrence.claim,
+                to_us(occurrence.last_received_at),
             )
-            for (name, _), one in self._memory.occurrences.items()
-            if one.status == "firing"
+            for (name, _), occurrence in self._memory.occurrences.items()
+            if occurrence.status == "firing"
         ]
 
     async def confirm(self, signs: Sequence[Sign]) -> None:
         for sign in signs:
-            one = self._memory.occurrences[sign.fingerprint, sign.key_us]
-            if one.status == "firing" and one.claim == sign.claim:
-                one.last_received_at = max(one.last_received_at, from_us(sign.at_us))
-                one.confirmed_at = None
+            occurrence = self._memory.occurrences[sign.fingerprint, sign.key_us]
+            if occurrence.status == "firing" and occurrence.claim == sign.claim:
+                occurrence.last_received_at = max(occurrence.last_received_at, from_us(sign.at_us))
+                occurrence.confirmed_at = None
 
     async def answer(
         self,

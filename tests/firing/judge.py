@@ -98,7 +98,7 @@ class Became(msgspec.Struct, frozen=True):
     """
 
     events: Sequence[Event]
-    told: Sequence[Telling]
+    tellings: Sequence[Telling]
     settled: Mapping[str, str | None]
     last: Mapping[str, str | None]
     until: float
@@ -145,7 +145,7 @@ class Verdict:
     ) -> None:
         self.faults: list[str] = []
         self._name = fingerprint
-        self._truth = sorted(truth, key=lambda one: one.begin)
+        self._truth = sorted(truth, key=lambda firing: firing.begin)
         self._signs = signs
         self._restarts = around.restarts
         self._answers = around.answers
@@ -156,17 +156,20 @@ class Verdict:
         self._places = {sign.receipt_id: place for place, sign in enumerate(signs) if sign.receipt_id}
         self._by_receipt = {sign.receipt_id: sign for sign in signs if sign.receipt_id}
 
-    def check_story(self, told: Sequence[Telling]) -> None:
+    def check_story(self, tellings: Sequence[Telling]) -> None:
         """Each target hears one story: a trigger, then its end with the same key, and never two at once."""
         open_key: int | None = None
-        for one in told:
-            if one.kind in TRIGGERS:
+        for telling in tellings:
+            if telling.kind in TRIGGERS:
                 if open_key is not None:
-                    self._fault(one.at, f"{one.kind} is told while {second(open_key)} is still open")
-                open_key = one.key_us
-            elif one.kind in ENDINGS:
-                if open_key != one.key_us:
-                    self._fault(one.at, f"{one.kind} is told of {second(one.key_us)}, which was not told, or is over")
+                    self._fault(telling.at, f"{telling.kind} is told while {second(open_key)} is still open")
+                open_key = telling.key_us
+            elif telling.kind in ENDINGS:
+                if open_key != telling.key_us:
+                    self._fault(
+                        telling.at,
+                        f"{telling.kind} is told of {second(telling.key_us)}, which was not told, or is over",
+                    )
                 open_key = None
         if open_key is not None:
             self._fault(float("inf"), f"{second(open_key)} is never told to be over")
@@ -205,10 +208,14 @@ class Verdict:
             if event.kind != "reconciled":
                 continue
             at, source = second_of(event.at), (event.detail or {})["sender"]
-            answers = [one for one in self._answers if one.source == source and one.at <= at + _HALF_MILLISECOND]
+            answers = [
+                answer for answer in self._answers if answer.source == source and answer.at <= at + _HALF_MILLISECOND
+            ]
             last = answers[-1]
             if last.listed is None:
-                if len(answers) < _ANSWERS or any(one.listed or not one.may_end for one in answers[-_ANSWERS:]):
+                if len(answers) < _ANSWERS or any(
+                    answer.listed or not answer.may_end for answer in answers[-_ANSWERS:]
+                ):
                     self._fault(at, f"reconciled, though {source} did not lack it twice in a row")
             elif not last.may_open:
                 self._fault(at, f"reconciled, though {source} lists it and may open nothing")
@@ -217,32 +224,32 @@ class Verdict:
             if holds:
                 self._fault(at, f"reconciled, though {holds[0].word.sender} fires")
 
-    def check_pages(self, told: Sequence[Telling], *, is_calm: bool) -> None:
+    def check_pages(self, tellings: Sequence[Telling], *, is_calm: bool) -> None:
         """No firing is paged twice unless a sender said that it was over, or nobody knew it any more."""
         last: dict[int, Telling] = {}
         ended: Telling | None = None
-        for one in told:
-            if one.kind in ENDINGS:
-                ended = one
-            if one.kind not in TRIGGERS:
+        for telling in tellings:
+            if telling.kind in ENDINGS:
+                ended = telling
+            if telling.kind not in TRIGGERS:
                 continue
-            number = self._number_of(one)
+            number = self._number_of(telling)
             if number == PHANTOM:
                 continue
             before = last.get(number)
             if before is not None and (ended is None or not self._may_end(ended, before.at, is_calm=is_calm)):
-                self._fault(one.at, f"firing {number} is paged again after {before.at}, {ended and ended.kind}")
-            last[number] = one
+                self._fault(telling.at, f"firing {number} is paged again after {before.at}, {ended and ended.kind}")
+            last[number] = telling
 
-    def check_missed(self, told: Sequence[Telling]) -> None:
+    def check_missed(self, tellings: Sequence[Telling]) -> None:
         """A firing of which a distinguishable sign came is paged."""
-        paged = {self._number_of(one) for one in told if one.kind in TRIGGERS}
+        paged = {self._number_of(telling) for telling in tellings if telling.kind in TRIGGERS}
         for number in range(len(self._truth)):
             first = next((s for s in self._signs if s.number == number and _is_publishable(s)), None)
             if first is None or number in paged or self._is_known(first) or self._is_over_when_known(number):
                 continue
-            held = self._holder(first)
-            if held is None:
+            holder = self._holder(first)
+            if holder is None:
                 self._fault(first.at, f"firing {number} is not paged, though nothing that was before holds it")
 
     def check_bound(self, states: Sequence[tuple[float, str | None]], *, until: float) -> None:
@@ -284,24 +291,28 @@ class Verdict:
 
     def _is_taken_back(self, sign: Sign, at: float) -> bool:
         """Whether its own sender, when it was asked since, has lacked it as often as ends it."""
-        answers = [one for one in self._answers if sign.at <= one.at <= at and sign.word.sender in one.senders]
-        return len(answers) >= _ANSWERS and all(one.listed is None for one in answers[-_ANSWERS:])
+        answers = [
+            answer for answer in self._answers if sign.at <= answer.at <= at and sign.word.sender in answer.senders
+        ]
+        return len(answers) >= _ANSWERS and all(answer.listed is None for answer in answers[-_ANSWERS:])
 
     def _reach(self, at: float) -> float:
         """Until when anybody's word reaches; that of a witness as long after the last sign of anybody, or a silence."""
         signs = [sign for sign in self._before(at) if sign.word.is_firing]
         reach = float("-inf")
-        since = max([signs[-1].at if signs else 0.0, *(one.end for one in self._silences if one.begin <= at)])
+        since = max(
+            [signs[-1].at if signs else 0.0, *(silence.end for silence in self._silences if silence.begin <= at)]
+        )
         for sign in signs:
             slack = _CLOCK_SECONDS if sign.is_asked else 0.0
             reach = max(reach, since + UNSEEN_SECONDS if sign.until is None else sign.until + slack)
         return reach
 
-    def _number_of(self, one: Telling) -> int:
-        sign = self._by_receipt.get(one.receipt_id or "")
+    def _number_of(self, telling: Telling) -> int:
+        sign = self._by_receipt.get(telling.receipt_id or "")
         if sign is not None:
             return sign.number
-        begun = [number for number, firing in enumerate(self._truth) if firing.begin - 30 <= second(one.key_us)]
+        begun = [number for number, firing in enumerate(self._truth) if firing.begin - 30 <= second(telling.key_us)]
         return begun[-1] if begun else 0
 
     def _may_end(self, ended: Telling, since: float, *, is_calm: bool) -> bool:

@@ -50,7 +50,7 @@ class Memory:
         self.now = now
         self.occurrences: dict[Key, Occurrence] = {}
         self.events: list[Event] = []
-        self.told: list[Enqueued] = []
+        self.enqueued: list[Enqueued] = []
         self.done: list[datetime | Sequence[Receipt] | Answered] = []
         self._router = router
         self._rules = rules
@@ -86,7 +86,10 @@ class Memory:
         self.pass_to(receipts[0].received_at)
         self.now = max(self.now, receipts[-1].received_at)
         self.done.append(receipts)
-        known = [msgspec.structs.replace(one, group_interval_us=self._groups.interval_us(one)) for one in receipts]
+        known = [
+            msgspec.structs.replace(receipt, group_interval_us=self._groups.interval_us(receipt))
+            for receipt in receipts
+        ]
         pairs = [pair for pair in by_fingerprint(known).items() if not self._count(*pair)]
         self.write(
             [decide(self.known(f), s, rules=self._rules, witnesses=self.witnesses) for f, s in pairs],
@@ -143,14 +146,18 @@ class Memory:
         return known
 
     def _open(self, fingerprint: str) -> list[Occurrence]:
-        return [one for key, one in self.occurrences.items() if key[0] == fingerprint and one.status == "firing"]
+        return [
+            occurrence
+            for key, occurrence in self.occurrences.items()
+            if key[0] == fingerprint and occurrence.status == "firing"
+        ]
 
     # --- Writing ------------------------------------------------------------------------------------------------------
 
     def write(self, decisions: Sequence[Decision], *, published: Iterable[str] = ()) -> None:
         events, queue = notify(decisions, self._router, published=set(published))
         self.events += events
-        self.told += queue
+        self.enqueued += queue
         self.witnesses = with_peers(self.witnesses, decisions)
         for decision in decisions:
             if decision.is_standing_changed:
@@ -172,23 +179,23 @@ class Memory:
         newest_us = None if standing is None else _decode(standing).newest_key_us
         if newest_us is None or not is_same_word(sightings):
             return False
-        held, last = self.occurrences[fingerprint, newest_us], sightings[-1]
+        occurrence, last = self.occurrences[fingerprint, newest_us], sightings[-1]
         received_at = max(sighting.received_at for sighting in sightings)
         is_to_publish = last.word.is_firing and last.word.is_to_publish
         is_plain = (
-            held.status == last.alert.status
-            and held.claim == last.claim
-            and held.content_hash == last.content_hash
-            and (held.is_published or not is_to_publish)
-            and to_us(held.last_received_at) <= to_us(received_at) - shortest_wait_us(last.word)
+            occurrence.status == last.alert.status
+            and occurrence.claim == last.claim
+            and occurrence.content_hash == last.content_hash
+            and (occurrence.is_published or not is_to_publish)
+            and to_us(occurrence.last_received_at) <= to_us(received_at) - shortest_wait_us(last.word)
         )
         if is_plain:
-            held.last_received_at = max(held.last_received_at, received_at)
-            held.repeat_count += len(sightings)
-            if held.expires_at is not None and last.word.until_us is not None:
-                held.expires_at = max(held.expires_at, from_us(last.word.until_us))
-            if held.status == "firing":
-                held.confirmed_at = None
+            occurrence.last_received_at = max(occurrence.last_received_at, received_at)
+            occurrence.repeat_count += len(sightings)
+            if occurrence.expires_at is not None and last.word.until_us is not None:
+                occurrence.expires_at = max(occurrence.expires_at, from_us(last.word.until_us))
+            if occurrence.status == "firing":
+                occurrence.confirmed_at = None
         return is_plain
 
     def _note(self, receipts: Sequence[Receipt]) -> None:
@@ -196,8 +203,8 @@ class Memory:
         places = []
         for receipt in receipts:
             for note in scoped_notes(receipt):
-                held = self._standings.get(note.fingerprint)
-                key_us = None if held is None else key_of_note(_decode(held), note)
+                standing = self._standings.get(note.fingerprint)
+                key_us = None if standing is None else key_of_note(_decode(standing), note)
                 places.append((receipt, note, None if key_us is None else from_us(key_us)))
         for event, muted in muting(place_notes(places).events):
             known = self.known(event.fingerprint)
@@ -213,7 +220,11 @@ class Memory:
         if self._left:
             return self.now
         bounds = self._groups.stale_after()
-        dues = [self._due_of(one, bounds) for one in self.occurrences.values() if one.status == "firing"]
+        dues = [
+            self._due_of(occurrence, bounds)
+            for occurrence in self.occurrences.values()
+            if occurrence.status == "firing"
+        ]
         return min((due for due in dues if due is not None), default=None)
 
     def _due_of(self, occurrence: Occurrence, bounds: Mapping[str, int]) -> datetime | None:
@@ -231,10 +242,12 @@ class Memory:
         self.done.append(now)
         before = len(self.events)
         left, self._left = self._left, []
-        for one in left:
-            known = self.known(one.fingerprint, now=now)
+        for departure in left:
+            known = self.known(departure.fingerprint, now=now)
             if known is not None and known.newest is not None:
-                decision = let_leave(one.fingerprint, known, now, sender=one.sender, missed_us=one.missed_us)
+                decision = let_leave(
+                    departure.fingerprint, known, now, sender=departure.sender, missed_us=departure.missed_us
+                )
                 if decision.events:
                     self.write([decision])
         bounds = self._groups.stale_after()
@@ -248,11 +261,11 @@ class Memory:
         return len(self.events) > before or bool(left)
 
 
-def _count_repeat(held: Occurrence, now: Occurrence) -> None:
-    held.expires_at = now.expires_at
-    held.last_received_at = now.last_received_at
-    held.repeat_count = now.repeat_count
-    held.confirmed_at = now.confirmed_at
+def _count_repeat(occurrence: Occurrence, now: Occurrence) -> None:
+    occurrence.expires_at = now.expires_at
+    occurrence.last_received_at = now.last_received_at
+    occurrence.repeat_count = now.repeat_count
+    occurrence.confirmed_at = now.confirmed_at
 
 
 def _second_from(time: datetime) -> datetime:

@@ -137,12 +137,12 @@ def modelled(*, count: int, sizes: tuple[int, int]) -> list[Stage]:
 
     They are the same as long as the same local modules are loaded, see `drawn`.
     """
-    kept: list[Stage] = []
+    stages: list[Stage] = []
 
     class Keeping(Senders):
         def judge(self) -> None:
-            if len(kept) < count and sizes[0] <= len(self.stage.played().heard) <= sizes[1]:
-                kept.append(self.stage)
+            if len(stages) < count and sizes[0] <= len(self.stage.played().heard) <= sizes[1]:
+                stages.append(self.stage)
 
     settled = settings(
         max_examples=20 * count,
@@ -153,7 +153,7 @@ def modelled(*, count: int, sizes: tuple[int, int]) -> list[Stage]:
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
     )
     for number in range(MOST_SEEDS):
-        if len(kept) < count:
+        if len(stages) < count:
             run_state_machine_as_test(seed(number)(Keeping), settings=settled)
-    assert len(kept) == count, f"{len(kept)} of {count} stages"
-    return kept
+    assert len(stages) == count, f"{len(stages)} of {count} stages"
+    return stages

@@ -148,13 +148,13 @@ def two_clusters(draw: DrawFn, *, is_scoped: bool, is_asked: bool = False) -> Sc
     Without a scope both post to us, or neither does: an Alertmanager does not open again what a Prometheus has ended,
     and it is not known of which Prometheus it speaks.
     """
-    one = draw(sites(most=2, is_calm=True, scope="eu-1" if is_scoped else ""))
+    first = draw(sites(most=2, is_calm=True, scope="eu-1" if is_scoped else ""))
     other = draw(sites(name="b", most=2, is_calm=True, scope="us-1" if is_scoped else ""))
     if not is_scoped:
-        assume(one.is_direct == other.is_direct)
+        assume(first.is_direct == other.is_direct)
     shifted = tuple(msgspec.structs.replace(watcher, offset=watcher.offset + 0.123) for watcher in other.watchers)
     asking = draw(askings(is_calm=True)) if is_asked else None
-    return Scenario((one, msgspec.structs.replace(other, watchers=shifted)), (), asking)
+    return Scenario((first, msgspec.structs.replace(other, watchers=shifted)), (), asking)
 
 
 def drawn(strategy: SearchStrategy[Scenario], *, count: int, sizes: tuple[int, int]) -> list[Scenario]:
@@ -163,7 +163,7 @@ def drawn(strategy: SearchStrategy[Scenario], *, count: int, sizes: tuple[int, i
     Of those that are much alike one is taken. They are the same in every run in which the same local modules are
     loaded when they are drawn: hypothesis also draws constants that it finds in those.
     """
-    kept: dict[int, Scenario] = {}
+    scenarios: dict[int, Scenario] = {}
 
     @settings(
         max_examples=40 * count,
@@ -174,13 +174,13 @@ def drawn(strategy: SearchStrategy[Scenario], *, count: int, sizes: tuple[int, i
     )
     @given(strategy)
     def keep(scenario: Scenario) -> None:
-        if len(kept) < count and len(scenario.sites[0].firings) > 1:
+        if len(scenarios) < count and len(scenario.sites[0].firings) > 1:
             heard = len(play(scenario).played().heard)
             if sizes[0] <= heard <= sizes[1]:
-                kept.setdefault(heard // 10, scenario)
+                scenarios.setdefault(heard // 10, scenario)
 
     for number in range(MOST_SEEDS):
-        if len(kept) < count:
+        if len(scenarios) < count:
             seed(number)(keep)()
-    assert len(kept) == count, f"{len(kept)} of {count} stories"
-    return list(kept.values())
+    assert len(scenarios) == count, f"{len(scenarios)} of {count} stories"
+    return list(scenarios.values())

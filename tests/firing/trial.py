@@ -28,40 +28,42 @@ class Trial:
         self.silences = stage.silences()
         self.played = stage.played()
         self.memory = Memory(START, router=route_all)
-        self.said: list[tuple[Answered, Round]] = []
+        self.rounds: list[tuple[Answered, Round]] = []
         for origins in self.origins:
             self.memory.witnesses = self.memory.witnesses.merged(origins.witnesses())
-        for one in self.played.heard:
-            self._hear(one)
+        for entry in self.played.heard:
+            self._hear(entry)
         self.memory.pass_to(self.settles_at)
         settled = self._states()
         self.memory.pass_to(self.settles_at + LONG_AFTER)
-        told = list(map(telling_of, self.memory.told))
-        self.became = Became(self.memory.events, told, settled, self._states(), second_of(self.memory.now))
+        tellings = list(map(telling_of, self.memory.enqueued))
+        self.became = Became(self.memory.events, tellings, settled, self._states(), second_of(self.memory.now))
 
-    def _hear(self, one: Arrival | Answered) -> None:
-        if isinstance(one, Arrival):
-            self.memory.take([one.receipt])
+    def _hear(self, entry: Arrival | Answered) -> None:
+        if isinstance(entry, Arrival):
+            self.memory.take([entry.receipt])
         elif self.scenario.asking is not None:
-            self.said.append((one, self.memory.compare(one, self.scenario.asking)))
+            self.rounds.append((entry, self.memory.compare(entry, self.scenario.asking)))
 
     def faults(self, became: Became | None = None, *, is_calm: bool = False) -> list[str]:
         """All that is wrong with what became of it, here or in a store."""
         became = became or self.became
         signs = self.signs()
         restarts = restarts_of(self.played.arrivals) + self._known_starts()
-        faults = [f"nobody knows {name}" for name in {one.fingerprint for one in became.events} - {*self.played.truth}]
+        faults = [
+            f"nobody knows {name}" for name in {event.fingerprint for event in became.events} - {*self.played.truth}
+        ]
         for name, truth in self.played.truth.items():
             is_shared = sum(name in its for its in self.played.sites.values()) > 1
             around = Around(restarts, self._answers(name), self.silences.get(name, []), is_shared)
             verdict = Verdict(name, truth, signs.get(name, []), events=became.events, around=around)
-            told = [one for one in became.told if one.fingerprint == name]
-            verdict.check_story(told)
+            tellings = [telling for telling in became.tellings if telling.fingerprint == name]
+            verdict.check_story(tellings)
             verdict.check_ends()
             verdict.check_starts()
             verdict.check_reconciled()
-            verdict.check_pages(told, is_calm=is_calm)
-            verdict.check_missed(told)
+            verdict.check_pages(tellings, is_calm=is_calm)
+            verdict.check_missed(tellings)
             verdict.check_bound(_states_of(became, name), until=became.until)
             faults += verdict.faults
             if became.settled[name] not in self._expected(name, is_calm=is_calm):
@@ -85,10 +87,10 @@ class Trial:
     def signs(self) -> dict[str, list[Sign]]:
         """All words, by label set, in the order in which they arrived; those of who was asked among them."""
         signs = signs_of(self.played)
-        for answered, asked in self.said:
-            for said in asked.listings:
-                source = said.asked.source
-                for plain, listed in said.listed.items():
+        for answered, asked in self.rounds:
+            for listing in asked.listings:
+                source = listing.asked.source
+                for plain, listed in listing.listed.items():
                     name = scoped(plain, self._scope_of(source))
                     number = self.played.number(source.partition("/")[2], name, answered.numbers[source][plain])
                     sign = Sign(answered.at, listed.sighting.word, number, "", is_asked=True)
@@ -102,20 +104,20 @@ class Trial:
             Answer(
                 answered.at,
                 answered.asked_at,
-                said.asked.name,
-                said.listed[plain].sighting.word if plain in said.listed else None,
-                said.asked.source not in answered.unripe | answered.partial,
-                said.asked.source not in answered.unripe,
-                said.asked.senders,
+                listing.asked.name,
+                listing.listed[plain].sighting.word if plain in listing.listed else None,
+                listing.asked.source not in answered.unripe | answered.partial,
+                listing.asked.source not in answered.unripe,
+                listing.asked.senders,
             )
-            for answered, asked in self.said
-            for said in asked.listings
-            if self._scope_of(said.asked.source) == scope
+            for answered, asked in self.rounds
+            for listing in asked.listings
+            if self._scope_of(listing.asked.source) == scope
         ]
 
     def _known_starts(self) -> list[float]:
         """When an Alertmanager that was asked had started."""
-        return [second_of(poll.started_at) for answered, _ in self.said for poll in answered.alertmanagers]
+        return [second_of(poll.started_at) for answered, _ in self.rounds for poll in answered.alertmanagers]
 
     def _scope_of(self, source: str) -> str:
         return next(site.scope for site in self.scenario.sites if site.name == source.partition("/")[2])
@@ -140,7 +142,7 @@ class Trial:
             return {"firing"} if is_firing else {None} if is_calm or not alerting else {"firing", "unconfirmed", None}
         if is_firing:
             return {"firing", "unconfirmed"} if is_told_all else {"firing", "unconfirmed", None}
-        is_plain = is_calm and is_told_all and not any(one.silences for one in alerting)
+        is_plain = is_calm and is_told_all and not any(each.silences for each in alerting)
         return {None} if is_plain else {"firing", "unconfirmed", None}
 
 
@@ -168,9 +170,9 @@ _BEGIN: dict[str, str | None] = {
 """What state an event begins."""
 
 
-def telling_of(one: Enqueued) -> Telling:
+def telling_of(enqueued: Enqueued) -> Telling:
     """What a target is told, for the judge."""
-    event = one.event
+    event = enqueued.event
     return Telling(second_of(event.at), event.fingerprint, to_us(event.starts_at), event.kind, event.receipt_id)
 
 
@@ -189,22 +191,26 @@ def _heard(signs: list[Sign]) -> Iterator[tuple[float, float, str]]:
     lately: dict[object, float] = {}
     for place, sign in enumerate(signs):
         word = sign.word
-        said = (sign.is_asked, word.sender, word.is_firing, sign.start, word.end_us)
-        if sign.at - lately.get(said, -HOUR) >= HOUR:
+        key = (sign.is_asked, word.sender, word.is_firing, sign.start, word.end_us)
+        if sign.at - lately.get(key, -HOUR) >= HOUR:
             end = None if word.end_us is None else second(word.end_us)
             asked = "asked " if sign.is_asked else ""
             text = f"{asked}{word.kind} {word.sender} {'fires' if word.is_firing else 'resolved'}"
             yield sign.at, place, f"   {text} since {sign.start} until {sign.until} end {end} #{sign.number}"
-        lately[said] = sign.at
+        lately[key] = sign.at
 
 
 def _became(memory: Memory, name: str, signs: list[Sign]) -> Iterator[tuple[float, float, str]]:
     """What became of it."""
     places = {sign.receipt_id: place for place, sign in enumerate(signs)}
-    told = {(one.event.starts_at, one.event.key) for one in memory.told if one.event.fingerprint == name}
+    keys = {
+        (enqueued.event.starts_at, enqueued.event.key)
+        for enqueued in memory.enqueued
+        if enqueued.event.fingerprint == name
+    }
     for event in memory.events:
         if event.fingerprint == name:
-            is_told = (event.starts_at, event.key) in told
+            is_told = (event.starts_at, event.key) in keys
             detail = {key: value for key, value in (event.detail or {}).items() if key != "routing"}
             text = f" * {event.kind} {second_of(event.starts_at)} {'TOLD' if is_told else ''} {detail}"
             yield second_of(event.at), places.get(event.receipt_id or "", -1) + 0.5, text

@@ -145,7 +145,10 @@ class Cluster:
     def silence_of(self, member: str) -> Silencing | None:
         """What silences a member now."""
         now = self.world.now
-        return next((one for one in self.silences if one.member == member and one.begin <= now < one.end), None)
+        return next(
+            (silence for silence in self.silences if silence.member == member and silence.begin <= now < silence.end),
+            None,
+        )
 
 
 class Peer:
@@ -175,44 +178,44 @@ class Peer:
 
     def firing(self) -> dict[str, Held]:
         """What its API lists."""
-        return {member: held for member, held in self._alerts.items() if held.end > self._world.now}
+        return {member: alert for member, alert in self._alerts.items() if alert.end > self._world.now}
 
     def post(self, posted: Sequence[Posted]) -> None:
         """Take what a Prometheus posts."""
         if not self.is_up:
             return
         now = self._world.now
-        for one in posted:
-            before = self._alerts.get(one.member)
-            taken = Held(one.start, one.end, one.number, one.origin, now)
-            held = self._alerts[one.member] = _merged(before, taken, now)
+        for entry in posted:
+            before = self._alerts.get(entry.member)
+            taken = Held(entry.start, entry.end, entry.number, entry.origin, now)
+            alert = self._alerts[entry.member] = _merged(before, taken, now)
             was_firing = before is not None and before.end > now
-            if held.end > now and not was_firing:
-                self._report(Reported("created", self.name, _listed(one.member, held, now)))
-                self._told_over.discard(one.member)
-            elif held.end <= now:
-                self._report_over(one.member, held)
+            if alert.end > now and not was_firing:
+                self._report(Reported("created", self.name, _listed(entry.member, alert, now)))
+                self._told_over.discard(entry.member)
+            elif alert.end <= now:
+                self._report_over(entry.member, alert)
             for receiver in self._cluster.receivers:
-                self._insert(receiver, one.member, held)
+                self._insert(receiver, entry.member, alert)
 
     def _report(self, reported: Reported) -> None:
         if self._cluster.has_recorder:
             self._cluster.sinks.report(reported)
 
-    def _report_over(self, member: str, held: Held) -> None:
+    def _report_over(self, member: str, alert: Held) -> None:
         if member not in self._told_over:
             self._told_over.add(member)
-            self._report(Reported("resolved", self.name, _listed(member, held, self._world.now)))
+            self._report(Reported("resolved", self.name, _listed(member, alert, self._world.now)))
 
-    def _insert(self, receiver: Receiver, member: str, held: Held) -> None:
+    def _insert(self, receiver: Receiver, member: str, alert: Held) -> None:
         group = self._groups.get(receiver.name)
         now, timing = self._world.now, self._cluster.timing
         if group is None:
             self._generations += 1
             group = self._groups[receiver.name] = Group(set(), self._generations)
-            wait = 0.0 if held.start + timing.group_wait < now else timing.group_wait
+            wait = 0.0 if alert.start + timing.group_wait < now else timing.group_wait
             self._world.at(now + wait, self._flush(receiver, group))
-        elif not group.is_flushed and held.start + timing.group_wait < now:
+        elif not group.is_flushed and alert.start + timing.group_wait < now:
             self._generations += 1
             group.generation = self._generations
             self._world.at(now, self._flush(receiver, group))
@@ -227,10 +230,10 @@ class Peer:
             group.is_flushed = True
             now = self._world.now
             alerts = {member: self._alerts[member] for member in sorted(group.members)}
-            listed = [_listed(member, held, now) for member, held in alerts.items()]
-            for one in listed:
-                if one.end is not None:
-                    self._report_over(one.member, alerts[one.member])
+            listed = [_listed(member, alert, now) for member, alert in alerts.items()]
+            for entry in listed:
+                if entry.end is not None:
+                    self._report_over(entry.member, alerts[entry.member])
             wait = _PEER_TIMEOUT * self._cluster.place_of(self)
             self._world.at(now + wait, lambda: self._notify(receiver, group, listed))
             self._world.at(now + self._cluster.timing.group_interval, flush)
@@ -240,29 +243,33 @@ class Peer:
     def _notify(self, receiver: Receiver, group: Group, listed: Sequence[Listed]) -> None:
         if not self.is_up or self._groups.get(receiver.name) is not group:
             return
-        is_done = self._tell(receiver, [one for one in listed if not self._is_muted(one)])
-        over = {one.member for one in listed if one.end is not None and self._alerts[one.member].end <= self._world.now}
+        is_done = self._tell(receiver, [entry for entry in listed if not self._is_muted(entry)])
+        over = {
+            entry.member
+            for entry in listed
+            if entry.end is not None and self._alerts[entry.member].end <= self._world.now
+        }
         if is_done:
             group.members -= over
         if not group.members:
             del self._groups[receiver.name]
 
-    def _is_muted(self, one: Listed) -> bool:
-        silence = self._cluster.silence_of(one.member)
+    def _is_muted(self, entry: Listed) -> bool:
+        silence = self._cluster.silence_of(entry.member)
         if silence is None:
             return False
-        if one.end is None:
-            self._report(Reported("silenced", self.name, one, silence))
+        if entry.end is None:
+            self._report(Reported("silenced", self.name, entry, silence))
         return True
 
     def _tell(self, receiver: Receiver, listed: Sequence[Listed]) -> bool:
         """Whether all is well: the receiver was told, or need not be."""
         now = self._world.now
-        firing = frozenset(one.member for one in listed if one.end is None)
-        over = frozenset(one.member for one in listed if one.end is not None)
+        firing = frozenset(entry.member for entry in listed if entry.end is None)
+        over = frozenset(entry.member for entry in listed if entry.end is not None)
         if not _is_news(self._cluster, receiver, firing, over, now):
             return True
-        shown = [one for one in listed if one.end is None or receiver.sends_resolved]
+        shown = [entry for entry in listed if entry.end is None or receiver.sends_resolved]
         if shown:
             sent = shown[: receiver.max_alerts] if receiver.max_alerts else shown
             payload = Payload(receiver, self.name, sent, len(shown) - len(sent))
@@ -298,5 +305,5 @@ def _merged(before: Held | None, taken: Held, now: float) -> Held:
     return Held(min(before.start, taken.start), end, taken.number, taken.origin, now)
 
 
-def _listed(member: str, held: Held, now: float) -> Listed:
-    return Listed(member, held.start, held.end if held.end <= now else None, held.number, held.origin)
+def _listed(member: str, alert: Held, now: float) -> Listed:
+    return Listed(member, alert.start, alert.end if alert.end <= now else None, alert.number, alert.origin)

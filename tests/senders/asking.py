@@ -82,7 +82,7 @@ class Askable(msgspec.Struct, frozen=True):
         """Add what they say."""
         if self.cluster is not None and asking.asks_alertmanager:
             self._answer_alertmanager(self.cluster, asking, answered)
-        if asking.asks_prometheus and all(one.resend == _RESEND for one in self.watchers):
+        if asking.asks_prometheus and all(watcher.resend == _RESEND for watcher in self.watchers):
             self._answer_prometheus(asking, answered)
 
     # --- Alertmanager -------------------------------------------------------------------------------------------------
@@ -108,9 +108,9 @@ class Askable(msgspec.Struct, frozen=True):
         silent = {url: "can't connect" for url in urls if url not in {url for _, url in up}}
         answered.alertmanagers.append(merged(polls, silent))
         answered.numbers[source] = {
-            self.network.plain_fingerprint_of(member): held.number
+            self.network.plain_fingerprint_of(member): alert.number
             for peer, _ in up
-            for member, held in peer.firing().items()
+            for member, alert in peer.firing().items()
         }
 
     def _poll_of(self, cluster: Cluster, peer: Peer, url: str, at: float) -> AlertmanagerPoll:
@@ -121,23 +121,23 @@ class Askable(msgspec.Struct, frozen=True):
             started_at=moment(_LONG_AGO if peer.started is None else peer.started),
             version="0.25.0",
             cluster_status="ready",
-            cluster_peers=[ClusterPeer(one.name, one.name) for one in cluster.peers if one.is_up],
+            cluster_peers=[ClusterPeer(each.name, each.name) for each in cluster.peers if each.is_up],
             alerts=[
                 PolledAlert(
                     fingerprint=fingerprint(self.network.labels_of(member)),
                     labels=self.network.labels_of(member),
                     annotations={"summary": "full"},
-                    starts_at=moment(held.start),
-                    ends_at=moment(held.end),
-                    updated_at=moment(held.updated),
-                    generator_url=f"{held.origin}/graph?g0.expr=x",
+                    starts_at=moment(alert.start),
+                    ends_at=moment(alert.end),
+                    updated_at=moment(alert.updated),
+                    generator_url=f"{alert.origin}/graph?g0.expr=x",
                     receivers=[receiver.name for receiver in cluster.receivers],
                     state="active" if silences[member] is None else "suppressed",
                     silenced_by=[] if (silence := silences[member]) is None else [silence.id],
                     inhibited_by=[],
                     muted_by=[],
                 )
-                for member, held in peer.firing().items()
+                for member, alert in peer.firing().items()
             ],
             silences=[_silence(silence) for silence in silences.values() if silence is not None],
             answered=[url],
@@ -147,20 +147,23 @@ class Askable(msgspec.Struct, frozen=True):
 
     def _answer_prometheus(self, asking: Asking, answered: Answered) -> None:
         source, at = f"prometheus/{self.name}", answered.asked_at
-        up = [] if asking.is_deaf(at) else [one for one in self.watchers if one.is_up]
+        up = [] if asking.is_deaf(at) else [watcher for watcher in self.watchers if watcher.is_up]
         if not up:
             answered.faults[source] = "can't connect"
             return
-        if any(one.started is not None and at - one.started < 2 * max(one.interval, one.resend) for one in up):
+        if any(
+            watcher.started is not None and at - watcher.started < 2 * max(watcher.interval, watcher.resend)
+            for watcher in up
+        ):
             answered.unripe.add(source)
         if self.is_alike and len(up) < len(self.watchers):
             answered.partial.add(source)
         silent = "its replica does not answer" if self.is_alike and len(up) < len(self.watchers) else None
-        answered.prometheuses.append(([self._poll_of_rules(one, at) for one in up], silent))
+        answered.prometheuses.append(([self._poll_of_rules(watcher, at) for watcher in up], silent))
         answered.numbers[source] = {
             self.network.plain_fingerprint_of(member): active.number
-            for one in up
-            for member, active in one.firing().items()
+            for watcher in up
+            for member, active in watcher.firing().items()
         }
 
     def _poll_of_rules(self, watcher: Prometheus, at: float) -> PrometheusPoll:

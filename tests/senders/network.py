@@ -79,33 +79,35 @@ class Network:
         """What a Prometheus posts."""
         body = [
             {
-                "labels": self.labels_of(one.member),
+                "labels": self.labels_of(alert.member),
                 "annotations": {"summary": "full"},
-                "startsAt": time_of(one.start),
-                "endsAt": time_of(one.end),
-                "generatorURL": f"{one.origin}/graph?g0.expr=x",
+                "startsAt": time_of(alert.start),
+                "endsAt": time_of(alert.end),
+                "generatorURL": f"{alert.origin}/graph?g0.expr=x",
             }
-            for one in posted
+            for alert in posted
         ]
-        self._send("/api/v2/alerts", body, client, {self.fingerprint_of(one.member): one.number for one in posted})
+        self._send(
+            "/api/v2/alerts", body, client, {self.fingerprint_of(alert.member): alert.number for alert in posted}
+        )
 
     def payload(self, payload: Payload) -> bool:
         """What a peer sends to its receiver; whether it was taken."""
         alerts = [
             {
-                "status": "firing" if one.end is None else "resolved",
-                "labels": self.labels_of(one.member),
+                "status": "firing" if alert.end is None else "resolved",
+                "labels": self.labels_of(alert.member),
                 "annotations": {"summary": "full"},
-                "startsAt": time_of(one.start),
-                "endsAt": "0001-01-01T00:00:00Z" if one.end is None else time_of(one.end),
-                "generatorURL": f"{one.origin}/graph?g0.expr=x",
-                "fingerprint": fingerprint(self.labels_of(one.member)),
+                "startsAt": time_of(alert.start),
+                "endsAt": "0001-01-01T00:00:00Z" if alert.end is None else time_of(alert.end),
+                "generatorURL": f"{alert.origin}/graph?g0.expr=x",
+                "fingerprint": fingerprint(self.labels_of(alert.member)),
             }
-            for one in payload.alerts
+            for alert in payload.alerts
         ]
         body = {
             "receiver": payload.receiver.name,
-            "status": "firing" if any(one.end is None for one in payload.alerts) else "resolved",
+            "status": "firing" if any(alert.end is None for alert in payload.alerts) else "resolved",
             "alerts": alerts,
             "externalURL": self.external_url(payload.peer),
             "version": "4",
@@ -140,23 +142,23 @@ class Network:
                     silence |= {"id": reported.silence.id, "endsAt": time_of(reported.silence.end)}
                 return {"silenceMutedAlert": {"silence": silence, "mutedAlert": details}}
 
-    def _details(self, one: Listed) -> dict[str, Any]:
-        labels = self.labels_of(one.member)
+    def _details(self, alert: Listed) -> dict[str, Any]:
+        labels = self.labels_of(alert.member)
         return {
             "fingerprint": str(int(fingerprint(labels), 16)),
             "labels": {"labels": [{"key": key, "value": value} for key, value in labels.items()]},
             "annotations": {"labels": [{"key": "summary", "value": "full"}]},
-            "startsAt": time_of(one.start),
-            "endsAt": time_of(one.end if one.end is not None else self._world.now + 240),
+            "startsAt": time_of(alert.start),
+            "endsAt": time_of(alert.end if alert.end is not None else self._world.now + 240),
         }
 
     def _numbers(self, listed: Sequence[Listed]) -> dict[str, int]:
-        return {self.fingerprint_of(one.member): one.number for one in listed}
+        return {self.fingerprint_of(alert.member): alert.number for alert in listed}
 
     def _send(self, path: str, body: Any, client: str, numbers: dict[str, int]) -> bool:
         """Send it through whatever trouble there is; whether it was taken."""
         self._sent += 1
-        kinds = {one.kind for one in self._troubles if one.begin <= self._world.now < one.end}
+        kinds = {trouble.kind for trouble in self._troubles if trouble.begin <= self._world.now < trouble.end}
         if "lost" in kinds:
             return False
         content = _encode(body)

@@ -68,12 +68,12 @@ class Scenario(msgspec.Struct, frozen=True):
     @property
     def calms_at(self) -> float:
         """When the last change and the last trouble are over; a condition that holds for ever counts as its begin."""
-        times = [0.0, *(one.end for one in self.troubles)]
+        times = [0.0, *(trouble.end for trouble in self.troubles)]
         times += [end for _, end in self.asking.deaf] if self.asking else []
         for site in self.sites:
             outages = [*site.outages, *(site.alerting.outages if site.alerting else ())]
             silences = site.alerting.silences if site.alerting else ()
-            times += [one.end for one in outages] + [one.end for one in silences]
+            times += [span.end for span in outages] + [span.end for span in silences]
             times += [at for _, _, at in site.phantoms]
             for firing in (firing for firings in site.firings.values() for firing in firings):
                 times += [firing.begin] if firing.end == float("inf") else [firing.begin, firing.end]
@@ -88,7 +88,7 @@ class Scenario(msgspec.Struct, frozen=True):
     def settling(self) -> float:
         """How long after the last change and the last trouble that is."""
         waits = [site.alerting.timing for site in self.sites if site.alerting]
-        longest = max((one.repeat_interval + 3 * one.group_interval for one in waits), default=0.0)
+        longest = max((timing.repeat_interval + 3 * timing.group_interval for timing in waits), default=0.0)
         return RESOLVED_FOR + longest + 1_800
 
 
@@ -107,12 +107,12 @@ class Played(msgspec.Struct, frozen=True):
         if own == PHANTOM:
             return own
         begin = self.sites[site][name][own].begin
-        return next(number for number, one in enumerate(self.truth[name]) if one.begin <= begin <= one.end)
+        return next(number for number, firing in enumerate(self.truth[name]) if firing.begin <= begin <= firing.end)
 
     @property
     def arrivals(self) -> list[Arrival]:
         """What arrived."""
-        return [one for one in self.heard if isinstance(one, Arrival)]
+        return [entry for entry in self.heard if isinstance(entry, Arrival)]
 
 
 class Scene:
@@ -167,8 +167,8 @@ class Stage:
         """All silences by now, by fingerprint."""
         silences: dict[str, list[Silencing]] = {}
         for scene in self.scenes:
-            for one in scene.cluster.silences if scene.cluster else ():
-                silences.setdefault(scene.network.fingerprint_of(one.member), []).append(one)
+            for silence in scene.cluster.silences if scene.cluster else ():
+                silences.setdefault(scene.network.fingerprint_of(silence.member), []).append(silence)
         return silences
 
     def played(self) -> Played:
@@ -180,7 +180,7 @@ class Stage:
                 truth.setdefault(name, []).extend(firings)
         whole = {name: _joined(firings) for name, firings in truth.items()}
         sites = {scene.site.name: scene.truth for scene in self.scenes}
-        return Played(sorted([*arrivals, *self._answered], key=lambda one: one.at), whole, sites)
+        return Played(sorted([*arrivals, *self._answered], key=lambda entry: entry.at), whole, sites)
 
     def _run(self, until: float) -> None:
         for scene in self.scenes:
@@ -191,11 +191,11 @@ class Stage:
 def _joined(firings: Sequence[Firing]) -> list[Firing]:
     """Those that overlap as one."""
     joined: list[Firing] = []
-    for one in sorted(firings, key=lambda firing: firing.begin):
-        if joined and one.begin <= joined[-1].end:
-            joined[-1] = Firing(joined[-1].begin, max(joined[-1].end, one.end))
+    for firing in sorted(firings, key=lambda firing: firing.begin):
+        if joined and firing.begin <= joined[-1].end:
+            joined[-1] = Firing(joined[-1].begin, max(joined[-1].end, firing.end))
         else:
-            joined.append(one)
+            joined.append(firing)
     return joined
 
 

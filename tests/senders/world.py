@@ -23,7 +23,7 @@ class World:
 
     def __init__(self, truth: Mapping[str, Iterable[Firing]]) -> None:
         self.now = 0.0
-        self.truth = {member: sorted(firings, key=lambda one: one.begin) for member, firings in truth.items()}
+        self.truth = {member: sorted(firings, key=lambda firing: firing.begin) for member, firings in truth.items()}
         self._due: list[tuple[float, int, Action]] = []
         self._numbers = count()
 
