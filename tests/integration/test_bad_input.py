@@ -103,8 +103,8 @@ def test_bad_alert_is_quarantined_and_its_neighbours_are_kept(
     answer = _post(client, b'{"version":"4","alerts":[' + b",".join([good[0], bad, good[1]]) + b"]}")
     counts = {key: answer.json().get(key) for key in ("received", "stored", "repeated", "quarantined")}
     assert (answer.status_code, counts) == (200, {"received": 3, "stored": 2, "repeated": 0, "quarantined": 1})
-    ((position, told),) = _quarantined(client, answer.json()["receipt_id"])
-    assert (position, told.startswith(reason), _kept(client, name)) == (1, True, 2)
+    ((position, shown_reason),) = _quarantined(client, answer.json()["receipt_id"])
+    assert (position, shown_reason.startswith(reason), _kept(client, name)) == (1, True, 2)
 
 
 _CUT = "its annotations have 1048596 bytes together, more than 262144: cut"
@@ -114,21 +114,21 @@ _CUT = "its annotations have 1048596 bytes together, more than 262144: cut"
 def test_alert_with_1_mb_of_annotations_is_kept_cut_and_is_whole_in_quarantine(
     client: httpx.Client, name: str, path: str
 ) -> None:
-    one = alert(1, alertname=name) | {"annotations": {"summary": "no space", "text": "x" * _MEBIBYTE, "a": ""}}
+    payload = alert(1, alertname=name) | {"annotations": {"summary": "no space", "text": "x" * _MEBIBYTE, "a": ""}}
     before = _causes(client)
-    answer = _post(client, webhook(one) if path == "/webhook" else msgspec.json.encode([one]), path=path)
+    answer = _post(client, webhook(payload) if path == "/webhook" else msgspec.json.encode([payload]), path=path)
     counts = {key: answer.json().get(key) for key in ("received", "stored", "repeated", "quarantined")}
     assert (answer.status_code, counts) == (200, {"received": 1, "stored": 1, "repeated": 0, "quarantined": 0})
-    (kept,) = client.get("/history", params={"alertname": name}).json()["alerts"]
-    assert kept["annotations"]["summary"] == "no space"
-    assert kept["annotations"]["text"].endswith(" bytes)")
+    (occurrence,) = client.get("/history", params={"alertname": name}).json()["alerts"]
+    assert occurrence["annotations"]["summary"] == "no space"
+    assert occurrence["annotations"]["text"].endswith(" bytes)")
     assert _quarantined(client, answer.json()["receipt_id"]) == [(0, _CUT)]
     assert _causes(client) - before == {"annotations_cut": 1}
 
 
 def test_alert_with_1_mb_of_annotations_that_is_sent_again_is_a_repeat(client: httpx.Client, name: str) -> None:
-    one = alert(1, alertname=name) | {"annotations": {"summary": "no space", "text": "x" * _MEBIBYTE}}
-    answers = [_post(client, webhook(one)).json() for _ in range(3)]
+    payload = alert(1, alertname=name) | {"annotations": {"summary": "no space", "text": "x" * _MEBIBYTE}}
+    answers = [_post(client, webhook(payload)).json() for _ in range(3)]
     assert [(answer["stored"], answer["repeated"]) for answer in answers] == [(1, 0), (0, 1), (0, 1)]
     assert [len(_quarantined(client, answer["receipt_id"])) for answer in answers] == [1, 0, 0]
 
@@ -143,8 +143,8 @@ def test_what_is_quarantined_is_counted_by_what_is_wrong_with_it(client: httpx.C
 def _causes(client: httpx.Client) -> Counter[str]:
     """How many alerts were quarantined, by why."""
     counter = re.compile(r'^alert_history_quarantined_total{reason="(\w+)"} (\S+)', re.MULTILINE)
-    found = counter.findall(client.get("/metrics").text)
-    return Counter({cause: int(float(count)) for cause, count in found})
+    samples = counter.findall(client.get("/metrics").text)
+    return Counter({cause: int(float(count)) for cause, count in samples})
 
 
 _AS_PROMETHEUS = {
@@ -205,9 +205,9 @@ def test_odd_alert_that_can_be_kept_is_kept(client: httpx.Client, name: str, fie
     labels = {**fields.get("labels", {}), "test": name}
     answer = _post(client, b'{"alerts":[' + msgspec.json.encode({**_SOUND, **fields, "labels": labels}) + b"]}")
     assert (answer.status_code, answer.json().get("stored")) == (200, 1)
-    (kept,) = client.get("/history", params={"query": f'{{test="{name}"}}'}).json()["alerts"]
-    assert kept["labels"] == labels
-    assert client.get(f"/api/v1/alerts/{kept['id']}/timeline").status_code == httpx.codes.OK
+    (occurrence,) = client.get("/history", params={"query": f'{{test="{name}"}}'}).json()["alerts"]
+    assert occurrence["labels"] == labels
+    assert client.get(f"/api/v1/alerts/{occurrence['id']}/timeline").status_code == httpx.codes.OK
 
 
 def test_what_was_refused_is_kept_as_it_was_sent(client: httpx.Client) -> None:
@@ -413,8 +413,8 @@ def test_10_000_bad_alerts_are_all_quarantined(client: httpx.Client) -> None:
 @pytest.mark.parametrize("is_odd", [False, True], ids=["sound", "odd"])
 def test_of_duplicate_keys_the_last_counts(client: httpx.Client, name: str, is_odd: bool) -> None:  # noqa: FBT001  # a parameter
     text = r"\u0000" if is_odd else ""  # which is read with more care
-    one = f'{{"startsAt":"2026-11-24T07:39:06Z","labels":{{"alertname":"other","alertname":"{name}"}},'
-    answer = _post(client, f'{{"alerts":[{one}"annotations":{{"a":"{text}"}}}}]}}'.encode())
+    opening = f'{{"startsAt":"2026-11-24T07:39:06Z","labels":{{"alertname":"other","alertname":"{name}"}},'
+    answer = _post(client, f'{{"alerts":[{opening}"annotations":{{"a":"{text}"}}}}]}}'.encode())
     assert (answer.status_code, _kept(client, name)) == (200, 1)
 
 

@@ -45,8 +45,8 @@ def blocks(language: str) -> list[str]:
 
 
 def alert(number: int, *, starts_at: datetime = MARCH) -> Alert:
-    held = {"alertname": f"Disk{number % 3}", "namespace": "shop", "severity": "critical", "pod": f"web-{number}"}
-    return Alert(fingerprint(held), "firing", held, {"summary": "full"}, starts_at)
+    labels = {"alertname": f"Disk{number % 3}", "namespace": "shop", "severity": "critical", "pod": f"web-{number}"}
+    return Alert(fingerprint(labels), "firing", labels, {"summary": "full"}, starts_at)
 
 
 def record(url: str, *groups: Sequence[Alert], at: datetime = MARCH) -> None:
@@ -64,8 +64,8 @@ def record(url: str, *groups: Sequence[Alert], at: datetime = MARCH) -> None:
 
 
 def resolved(number: int) -> Alert:
-    held = alert(number)
-    return Alert(held.fingerprint, "resolved", held.labels, held.annotations, MARCH, MARCH + MINUTE)
+    firing = alert(number)
+    return Alert(firing.fingerprint, "resolved", firing.labels, firing.annotations, MARCH, MARCH + MINUTE)
 
 
 @pytest.fixture
@@ -120,18 +120,22 @@ def test_the_how_tos_queries_answer(recorded: str, tmp_path: Path, monkeypatch: 
 
 
 def test_a_run_says_what_it_moved(recorded: str, tmp_path: Path) -> None:
-    said = archive(recorded, tmp_path / "archive")
-    assert said[:2] == ["alerts: 9 moved", "receipts: 2 moved"]
-    assert said[2].startswith(f"11 rows moved to {tmp_path}/archive in run ")
+    output = archive(recorded, tmp_path / "archive")
+    assert output[:2] == ["alerts: 9 moved", "receipts: 2 moved"]
+    assert output[2].startswith(f"11 rows moved to {tmp_path}/archive in run ")
 
 
 def test_a_manifest_says_by_whom_and_what(recorded: str, tmp_path: Path) -> None:
     archive(recorded, tmp_path)
     (path,) = (tmp_path / "_manifests").iterdir()
-    told = json.loads(path.read_text())
-    assert told["database"] in recorded
-    assert {"schema_version", "service_version", "before", "run", "finished_at"} <= told.keys()
-    assert [(each["table"], each["rows"]) for each in told["files"]] == [("events", 18), ("alerts", 9), ("receipts", 2)]
+    manifest = json.loads(path.read_text())
+    assert manifest["database"] in recorded
+    assert {"schema_version", "service_version", "before", "run", "finished_at"} <= manifest.keys()
+    assert [(each["table"], each["rows"]) for each in manifest["files"]] == [
+        ("events", 18),
+        ("alerts", 9),
+        ("receipts", 2),
+    ]
 
 
 # --- S3 ---
@@ -156,8 +160,8 @@ def test_history_goes_to_s3_and_comes_back(recorded: str, s3: str, bucket: str, 
     host = s3.removeprefix("http://")
     place = f"s3://{bucket}/alert-history" + (f"?endpoint_override={host}&scheme=http" if is_in_url else "")
     env = KEYS if is_in_url else {**KEYS, "AWS_ENDPOINT_URL": s3}
-    said = archive(recorded, place, env=env)
-    assert f"s3://{bucket}/alert-history in run" in said[-1]
+    output = archive(recorded, place, env=env)
+    assert f"s3://{bucket}/alert-history in run" in output[-1]
     assert occurrences(recorded) == []
     assert run("restore", place, env={"DATABASE_URL": recorded, **env}).returncode == 0
     assert occurrences(recorded) == before

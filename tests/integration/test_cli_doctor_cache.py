@@ -34,18 +34,18 @@ def silent() -> Iterator[int]:
 
 @pytest.mark.parametrize("login", ["", "ada:s3cret@"])
 def test_a_redis_that_answers_is_well(sqlite_url: str, redis: Server, login: str) -> None:
-    found = diagnose(DATABASE_URL=sqlite_url, REDIS_URL=f"redis://{login}{HOST}:{redis.port}/0")
-    assert found.states("cache") == ["ok"]
-    assert found.code == 0, found.output
-    assert "s3cret" not in found.output
+    diagnosis = diagnose(DATABASE_URL=sqlite_url, REDIS_URL=f"redis://{login}{HOST}:{redis.port}/0")
+    assert diagnosis.states("cache") == ["ok"]
+    assert diagnosis.code == 0, diagnosis.output
+    assert "s3cret" not in diagnosis.output
 
 
 def test_a_password_apart_from_the_url_may_hold_any_character(sqlite_url: str, redis: Server) -> None:
     url = f"redis://eve@{HOST}:{redis.port}/0"
     assert diagnose(DATABASE_URL=sqlite_url, REDIS_URL=url).states("cache") == ["fault"]
-    found = diagnose(DATABASE_URL=sqlite_url, REDIS_URL=url, REDIS_PASSWORD=ODD)
-    assert found.states("cache") == ["ok"]
-    assert ODD not in found.output
+    diagnosis = diagnose(DATABASE_URL=sqlite_url, REDIS_URL=url, REDIS_PASSWORD=ODD)
+    assert diagnosis.states("cache") == ["ok"]
+    assert ODD not in diagnosis.output
 
 
 def test_without_redis_nothing_is_said_of_it(sqlite_url: str) -> None:
@@ -56,20 +56,20 @@ def test_without_redis_nothing_is_said_of_it(sqlite_url: str) -> None:
 def test_a_redis_that_refuses_us_is_a_fault_and_says_why(
     sqlite_url: str, redis: Server, login: str, reason: str
 ) -> None:
-    found = diagnose(DATABASE_URL=sqlite_url, REDIS_URL=f"redis://{login}{HOST}:{redis.port}/0", COLUMNS="300")
-    assert (found.code, found.states("cache")) == (1, ["fault"])
-    assert reason in found.output
-    assert "wr0ng" not in found.output
-    assert "s3cret" not in found.output
+    diagnosis = diagnose(DATABASE_URL=sqlite_url, REDIS_URL=f"redis://{login}{HOST}:{redis.port}/0", COLUMNS="300")
+    assert (diagnosis.code, diagnosis.states("cache")) == (1, ["fault"])
+    assert reason in diagnosis.output
+    assert "wr0ng" not in diagnosis.output
+    assert "s3cret" not in diagnosis.output
 
 
 def test_a_redis_that_is_away_is_a_fault(sqlite_url: str) -> None:
-    found = diagnose(DATABASE_URL=sqlite_url, REDIS_URL=f"redis://:s3cret@{HOST}:{free_port()}/0")
-    assert (found.code, found.states("cache")) == (1, ["fault"])
-    assert "s3cret" not in found.output
+    diagnosis = diagnose(DATABASE_URL=sqlite_url, REDIS_URL=f"redis://:s3cret@{HOST}:{free_port()}/0")
+    assert (diagnosis.code, diagnosis.states("cache")) == (1, ["fault"])
+    assert "s3cret" not in diagnosis.output
 
 
 def test_a_server_that_says_nothing_is_a_fault_within_seconds(sqlite_url: str, silent: int) -> None:
-    found = diagnose(DATABASE_URL=sqlite_url, REDIS_URL=f"redis://{HOST}:{silent}/0", COLUMNS="300")
-    assert (found.code, found.states("cache")) == (1, ["fault"])
-    assert "no answer" in found.output
+    diagnosis = diagnose(DATABASE_URL=sqlite_url, REDIS_URL=f"redis://{HOST}:{silent}/0", COLUMNS="300")
+    assert (diagnosis.code, diagnosis.states("cache")) == (1, ["fault"])
+    assert "no answer" in diagnosis.output

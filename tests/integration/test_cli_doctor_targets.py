@@ -38,41 +38,43 @@ def cluster(api: KubernetesApi, folder: Path) -> dict[str, str]:
 
 def test_targets_of_a_folder_are_named(sqlite_url: str, tmp_path: Path) -> None:
     folder = written(tmp_path, ops={"webhook_url": URL, **SLACK}, dev={"webhook_url": URL, **SLACK})
-    found = diagnose(DATABASE_URL=sqlite_url, TARGETS_DIR=folder)
-    assert found.code == 0, found.output
-    assert found.states("folder") == ["ok"]
-    assert [(row.state, row.found) for row in found.rows if row.subject == "targets"] == [("ok", "dev, ops")]
+    diagnosis = diagnose(DATABASE_URL=sqlite_url, TARGETS_DIR=folder)
+    assert diagnosis.code == 0, diagnosis.output
+    assert diagnosis.states("folder") == ["ok"]
+    assert [(row.state, row.finding) for row in diagnosis.rows if row.subject == "targets"] == [("ok", "dev, ops")]
 
 
 def test_a_broken_target_is_a_fault_that_shows_no_value(sqlite_url: str, tmp_path: Path) -> None:
     folder = written(tmp_path, ops={"webhook_url": URL, **SLACK}, typo={"webhook_ulr": URL, **SLACK})
-    found = diagnose(DATABASE_URL=sqlite_url, TARGETS_DIR=folder)
-    assert found.code == 1
-    assert found.states("targets") == ["fault", "ok"]
-    assert "typo: key webhook_url is missing" in " ".join(found.output.split())
-    assert "s3cret" not in found.output
+    diagnosis = diagnose(DATABASE_URL=sqlite_url, TARGETS_DIR=folder)
+    assert diagnosis.code == 1
+    assert diagnosis.states("targets") == ["fault", "ok"]
+    assert "typo: key webhook_url is missing" in " ".join(diagnosis.output.split())
+    assert "s3cret" not in diagnosis.output
 
 
 def test_a_folder_that_is_missing_is_a_fault(sqlite_url: str, tmp_path: Path) -> None:
-    found = diagnose(DATABASE_URL=sqlite_url, TARGETS_DIR=str(tmp_path / "nowhere"))
-    assert (found.code, found.states("folder"), found.states("targets")) == (1, ["fault"], []), found.output
+    diagnosis = diagnose(DATABASE_URL=sqlite_url, TARGETS_DIR=str(tmp_path / "nowhere"))
+    assert (diagnosis.code, diagnosis.states("folder"), diagnosis.states("targets")) == (1, ["fault"], []), (
+        diagnosis.output
+    )
 
 
 def test_no_target_at_all_is_noted(sqlite_url: str, tmp_path: Path) -> None:
-    found = diagnose(DATABASE_URL=sqlite_url, TARGETS_DIR=str(tmp_path))
-    assert (found.code, found.states("targets")) == (0, ["note"]), found.output
+    diagnosis = diagnose(DATABASE_URL=sqlite_url, TARGETS_DIR=str(tmp_path))
+    assert (diagnosis.code, diagnosis.states("targets")) == (0, ["note"]), diagnosis.output
 
 
 def test_where_nobody_is_told_nothing_is_said(sqlite_url: str, tmp_path: Path) -> None:
-    found = diagnose(DATABASE_URL=sqlite_url, TARGETS_DIR=str(tmp_path), PUBLISHING_ENABLED="false")
-    assert (found.states("folder"), found.states("targets")) == ([], [])
+    diagnosis = diagnose(DATABASE_URL=sqlite_url, TARGETS_DIR=str(tmp_path), PUBLISHING_ENABLED="false")
+    assert (diagnosis.states("folder"), diagnosis.states("targets")) == ([], [])
 
 
 def test_secrets_that_can_be_watched_are_well(sqlite_url: str, tmp_path: Path, api: KubernetesApi) -> None:
     api.add_secret("alert-targets", "ops", {"webhook_url": URL})
-    found = diagnose(DATABASE_URL=sqlite_url, **cluster(api, tmp_path))
-    assert found.code == 0, found.output
-    assert (found.states("kubernetes"), found.states("targets")) == (["ok"], ["ok"])
+    diagnosis = diagnose(DATABASE_URL=sqlite_url, **cluster(api, tmp_path))
+    assert diagnosis.code == 0, diagnosis.output
+    assert (diagnosis.states("kubernetes"), diagnosis.states("targets")) == (["ok"], ["ok"])
 
 
 @pytest.mark.parametrize("verb", ["list", "watch"])
@@ -80,9 +82,9 @@ def test_a_missing_permission_is_a_fault_that_is_named(
     sqlite_url: str, tmp_path: Path, api: KubernetesApi, verb: str
 ) -> None:
     api.denied.add(verb)
-    found = diagnose(DATABASE_URL=sqlite_url, **cluster(api, tmp_path))
-    assert (found.code, found.states("kubernetes")) == (1, ["fault"]), found.output
-    assert f"no permission to {verb} secrets" in " ".join(found.output.split())
+    diagnosis = diagnose(DATABASE_URL=sqlite_url, **cluster(api, tmp_path))
+    assert (diagnosis.code, diagnosis.states("kubernetes")) == (1, ["fault"]), diagnosis.output
+    assert f"no permission to {verb} secrets" in " ".join(diagnosis.output.split())
 
 
 def test_an_api_server_that_is_away_is_a_fault_and_the_folder_is_read_still(
@@ -91,6 +93,10 @@ def test_an_api_server_that_is_away_is_a_fault_and_the_folder_is_read_still(
     api.stop()
     (tmp_path / "targets").mkdir()
     folder = written(tmp_path / "targets", ops={"webhook_url": URL, **SLACK})
-    found = diagnose(DATABASE_URL=sqlite_url, TARGETS_DIR=folder, **cluster(api, tmp_path))
-    assert (found.states("kubernetes"), found.states("folder"), found.states("targets")) == (["fault"], ["ok"], ["ok"])
-    assert found.code == 1
+    diagnosis = diagnose(DATABASE_URL=sqlite_url, TARGETS_DIR=folder, **cluster(api, tmp_path))
+    assert (diagnosis.states("kubernetes"), diagnosis.states("folder"), diagnosis.states("targets")) == (
+        ["fault"],
+        ["ok"],
+        ["ok"],
+    )
+    assert diagnosis.code == 1

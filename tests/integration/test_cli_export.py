@@ -37,9 +37,15 @@ pytestmark = pytest.mark.migrated
 
 
 def alert(number: int = 0, **labels: str) -> Alert:
-    held = {"alertname": "DiskFull", "namespace": "shop", "severity": "critical", "pod": f"web-{number}", **labels}
-    said = {"summary": f"no space left on {number}", "description": "x" * 200}
-    return Alert(fingerprint(held), "firing", held, said, NOW, details={"values": {"A": number}})
+    all_labels = {
+        "alertname": "DiskFull",
+        "namespace": "shop",
+        "severity": "critical",
+        "pod": f"web-{number}",
+        **labels,
+    }
+    annotations = {"summary": f"no space left on {number}", "description": "x" * 200}
+    return Alert(fingerprint(all_labels), "firing", all_labels, annotations, NOW, details={"values": {"A": number}})
 
 
 def receipt(alerts: Sequence[Alert], *, at: datetime = NOW) -> Receipt:
@@ -71,7 +77,7 @@ def exported(url: str, *args: str | Path) -> list[dict[str, Any]]:
 
 
 def pods(url: str, *args: str | Path) -> list[str]:
-    return [found["labels"]["pod"] for found in exported(url, *args)]
+    return [occurrence["labels"]["pod"] for occurrence in exported(url, *args)]
 
 
 @pytest.fixture
@@ -192,9 +198,9 @@ def test_a_device_is_written_to_and_not_replaced(sqlite_url: str, tmp_path: Path
     os.mkfifo(pipe)
     reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
     export(sqlite_url, "-o", pipe)
-    said = os.read(reader, 65536)
+    data = os.read(reader, 65536)
     os.close(reader)
-    assert json.loads(said)["labels"] == alert().labels
+    assert json.loads(data)["labels"] == alert().labels
     assert stat.S_ISFIFO(pipe.stat().st_mode)
 
 
@@ -283,5 +289,5 @@ def test_a_reader_that_has_seen_enough_ends_it_quietly(many: str) -> None:
         assert process.stderr is not None
         process.stdout.readline()
         process.stdout.close()
-        said = process.stderr.read()
-    assert (process.returncode, said) == (141, b"")
+        errors = process.stderr.read()
+    assert (process.returncode, errors) == (141, b"")

@@ -24,19 +24,19 @@ from tests.payloads import webhook
 NOW = datetime(2026, 3, 4, 12, 0, tzinfo=UTC)
 
 
-def told(alert: Alert, event: Event) -> Routing:
+def router(alert: Alert, event: Event) -> Routing:
     del alert, event
     return Routing(("pager", "chat"), {})
 
 
 async def _two_dead(url: str) -> None:
-    store = open_store(url, router=told)
+    store = open_store(url, router=router)
     await store.lifecycle.open()
     await store.recorder.commit([msgspec.structs.replace(receipt(alert(), at=NOW), publish=True)])
     for target in ("pager", "chat"):
         leased, _ = await store.outbox.lease(target, now=NOW, limit=9, lease_for=timedelta(seconds=30))
         dead = Attempt(NOW, "dead", "it said no", 1)
-        await store.outbox.settle([(one, Settlement(one.id, "dead", dead)) for one in leased])
+        await store.outbox.settle([(delivery, Settlement(delivery.id, "dead", dead)) for delivery in leased])
     await store.lifecycle.close()
 
 
@@ -70,8 +70,8 @@ def test_a_saved_notification_is_classified_by_the_rules(tmp_path: Path) -> None
     file = tmp_path / "sent.json"
     file.write_bytes(webhook(sent_alert(1), sent_alert(2)))
     done = run("classify", file, "--json")
-    said = [json.loads(line) for line in lines(done.stdout)]
-    assert [one["classification"]["model"] for one in said] == ["rules", "rules"]
+    answers = [json.loads(line) for line in lines(done.stdout)]
+    assert [answer["classification"]["model"] for answer in answers] == ["rules", "rules"]
     assert "30 days" not in done.stdout.decode()  # nobody looked
     assert "first-seen" not in done.stdout.decode()
     assert run("classify", file).returncode == 0

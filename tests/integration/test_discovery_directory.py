@@ -170,9 +170,9 @@ async def test_a_broken_target_is_listed_beside_the_others(
 ) -> None:
     write(tmp_path / "broken", files)
     write(tmp_path / "well", {"webhook_url": "https://one"})
-    found = await faults(tmp_path)
-    assert (found["broken"] or "").startswith(fault)
-    assert found["well"] is None
+    by_name = await faults(tmp_path)
+    assert (by_name["broken"] or "").startswith(fault)
+    assert by_name["well"] is None
 
 
 async def test_a_key_that_is_no_ordinary_file_is_a_fault(tmp_path: Path) -> None:
@@ -180,8 +180,8 @@ async def test_a_key_that_is_no_ordinary_file_is_a_fault(tmp_path: Path) -> None
     os.mkfifo(folder / "token")
     (folder / "url").symlink_to("nowhere")
     (folder / "key").mkdir()
-    found = (await faults(tmp_path))["broken"] or ""
-    assert [part.partition(":")[0] for part in found.split("; ")] == [
+    reason = (await faults(tmp_path))["broken"] or ""
+    assert [part.partition(":")[0] for part in reason.split("; ")] == [
         f"key {key} can't be read" for key in ("key", "token", "url")
     ]
 

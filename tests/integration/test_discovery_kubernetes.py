@@ -84,19 +84,19 @@ async def test_the_guides_commands_make_targets(api: KubernetesApi, kubectl: Kub
             await watcher.until(partial(holds, name))
         await asyncio.to_thread(kubectl, annotate)
         await watcher.until(lambda targets: targets["slack-webhook"].rate_limit_per_minute == 30)
-    found = watcher.targets
-    assert {name: (spec.format, spec.fault) for name, spec in found.items()} == {
+    targets = watcher.targets
+    assert {name: (spec.format, spec.fault) for name, spec in targets.items()} == {
         "pagerduty-config": ("pagerduty", None),
         "rootly-config": ("rootly", None),
         "slack-webhook": ("slack", None),
     }
-    assert found["rootly-config"].fields == {
+    assert targets["rootly-config"].fields == {
         "url": "https://api.rootly.com",
         "api_key": "your-rootly-api-key",
         "organization_id": "your-org-id",
         "service_id": "your-service-id",
     }
-    assert found["slack-webhook"].match_text == '{severity="critical",namespace!="staging"}'
+    assert targets["slack-webhook"].match_text == '{severity="critical",namespace!="staging"}'
 
 
 async def test_changes_with_kubectl_take_effect_soon(api: KubernetesApi, kubectl: Kubectl, tmp_path: Path) -> None:

@@ -69,7 +69,7 @@ def alertnames(url: str) -> set[str]:
     async def read() -> set[str]:
         store = open_store(url)
         try:
-            return {held.alertname for held in await everything(store)}
+            return {occurrence.alertname for occurrence in await everything(store)}
         finally:
             await store.lifecycle.close()
 
@@ -80,9 +80,9 @@ def test_a_good_backup_passes_and_leaves_nothing(postgres_server: PostgresServer
     before = databases(postgres_server)
     done = drill(postgres_server, recorded)
     assert done.returncode == 0, done.stderr
-    told = {line.split()[0]: int(line.split()[1]) for line in done.stdout.splitlines()}
-    assert told.keys() >= TABLES
-    assert (told["alerts"], told["events"], told["receipts"]) == (50, 50, 1)
+    counts = {line.split()[0]: int(line.split()[1]) for line in done.stdout.splitlines()}
+    assert counts.keys() >= TABLES
+    assert (counts["alerts"], counts["events"], counts["receipts"]) == (50, 50, 1)
     assert databases(postgres_server) == before
 
 

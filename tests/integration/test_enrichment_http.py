@@ -43,7 +43,7 @@ def environment(database_url: str, folder: Path, receiver: Receiver, proxy: Prox
     return env if proxy is None else {**env, "LLM_PROXY_URL": proxy.url, "LLM_API_KEY": KEY}
 
 
-async def told(receiver: Receiver) -> dict[str, Any]:
+async def next_message(receiver: Receiver) -> dict[str, Any]:
     async with asyncio.timeout(LONG_SECONDS):
         return (await receiver.requests.get())[1]
 
@@ -66,12 +66,12 @@ async def test_an_alert_reaches_the_target_with_its_classification(
 ) -> None:
     server = service(environment(database_url, tmp_path, receiver, proxy))
     await _send(server.url, webhook(alert(1)))
-    summary = (await told(receiver))["data"]["classification"]["summary"]
+    summary = (await next_message(receiver))["data"]["classification"]["summary"]
     async with client(server) as asked:
         fingerprint = (await asked.get("/history")).json()["alerts"][0]["fingerprint"]
-        found = (await asked.get(f"/classification/{fingerprint}")).json()
-        assert found["classification"]["summary"] == summary
-        assert found["history"][0]["sent"] is not None
+        answer = (await asked.get(f"/classification/{fingerprint}")).json()
+        assert answer["classification"]["summary"] == summary
+        assert answer["history"][0]["sent"] is not None
         stats = (await asked.get("/classification/stats")).json()
         assert (stats["total"], len(proxy.requests)) == (1, 1)
         assert stats["spent"]["tokens"] > 0
@@ -91,13 +91,13 @@ async def test_a_follow_up_is_given_although_the_process_was_killed_that_owed_it
     server = service(env)
     proxy.script(hangs)
     await _send(server.url, webhook(alert(1)))
-    assert (await told(receiver))["data"]["event"] == "fired"
+    assert (await next_message(receiver))["data"]["event"] == "fired"
     async with client(server) as asked, asyncio.timeout(LONG_SECONDS):
         while (await asked.get("/api/v1/deliveries")).json()["deliveries"][0]["state"] != "delivered":
             await asyncio.sleep(0.01)
     await asyncio.to_thread(server.kill)
     service(env)
-    followed = (await told(receiver))["data"]
+    followed = (await next_message(receiver))["data"]
     assert (followed["event"], followed["classification"]["model"]) == ("classified", "gpt-4")
 
 
@@ -116,10 +116,10 @@ async def test_the_models_that_the_proxy_offers_are_named(
 ) -> None:
     names = ["gpt-4", "llama-3", *(f"m{number}-{'x' * 200}" for number in range(1_500))]
     async with llm_proxy(LlmProxy(models=names)) as proxy:
-        told = await models_of(service(environment(sqlite_url, tmp_path, receiver, proxy)))
-    assert (told["offered"][:2], told["offered_fault"]) == (["gpt-4", "llama-3"], None)
-    assert (len(told["offered"]), max(map(len, told["offered"]))) == (1_000, 128)
-    assert [model["name"] for model in told["models"]] == ["gpt-4", "rules"]
+        answer = await models_of(service(environment(sqlite_url, tmp_path, receiver, proxy)))
+    assert (answer["offered"][:2], answer["offered_fault"]) == (["gpt-4", "llama-3"], None)
+    assert (len(answer["offered"]), max(map(len, answer["offered"]))) == (1_000, 128)
+    assert [model["name"] for model in answer["models"]] == ["gpt-4", "rules"]
 
 
 @pytest.mark.parametrize("status", [404, 405, 501])
@@ -127,8 +127,8 @@ async def test_a_proxy_without_a_list_of_models_is_no_error(
     sqlite_url: str, tmp_path: Path, receiver: Receiver, proxy: Proxy, service: StartService, status: int
 ) -> None:
     proxy.script(*[replies(status, "no such page")] * ALWAYS)
-    told = await models_of(service(environment(sqlite_url, tmp_path, receiver, proxy)))
-    assert (told["offered"], told["offered_fault"], told["models"][0]["fault"]) == (None, None, None)
+    answer = await models_of(service(environment(sqlite_url, tmp_path, receiver, proxy)))
+    assert (answer["offered"], answer["offered_fault"], answer["models"][0]["fault"]) == (None, None, None)
 
 
 @pytest.mark.parametrize(
@@ -139,19 +139,19 @@ async def test_a_list_that_does_not_come_is_a_fault_within_seconds(
 ) -> None:
     proxy.script(*[DAYS[day]] * ALWAYS)
     begin = time.monotonic()
-    told = await models_of(service(environment(sqlite_url, tmp_path, receiver, proxy)), may_hang=day == "hangs")
-    assert told["offered"] is None
-    assert reason in told["offered_fault"]
-    assert KEY not in told["offered_fault"]
+    answer = await models_of(service(environment(sqlite_url, tmp_path, receiver, proxy)), may_hang=day == "hangs")
+    assert answer["offered"] is None
+    assert reason in answer["offered_fault"]
+    assert KEY not in answer["offered_fault"]
     assert time.monotonic() - begin < LONG_SECONDS
 
 
 async def test_without_a_proxy_no_models_are_offered(
     sqlite_url: str, tmp_path: Path, receiver: Receiver, service: StartService
 ) -> None:
-    told = await models_of(service(environment(sqlite_url, tmp_path, receiver)))
-    assert (told["offered"], told["offered_fault"]) == (None, None)
-    assert [model["name"] for model in told["models"]] == ["rules"]
+    answer = await models_of(service(environment(sqlite_url, tmp_path, receiver)))
+    assert (answer["offered"], answer["offered_fault"]) == (None, None)
+    assert [model["name"] for model in answer["models"]] == ["rules"]
 
 
 async def test_a_hanging_proxy_holds_an_alert_to_the_deadline_and_no_longer(
@@ -162,7 +162,7 @@ async def test_a_hanging_proxy_holds_an_alert_to_the_deadline_and_no_longer(
     proxy.script(*[hangs] * ALWAYS)
     begin = time.monotonic()
     await _send(server.url, webhook(alert(1)))
-    assert "no classification came in time" in str(await told(receiver))
+    assert "no classification came in time" in str(await next_message(receiver))
     assert time.monotonic() - begin >= DEADLINE_SECONDS - 0.5
     async with client(server) as asked:
         await until_measured(asked, enriched=0, transparent=1, efficiency=0)
@@ -173,7 +173,7 @@ async def test_without_a_proxy_the_rules_say_what_it_means(
 ) -> None:
     server = service(environment(sqlite_url, tmp_path, receiver))
     await _send(server.url, webhook(alert(1)))
-    assert "rules" in str(await told(receiver))
+    assert "rules" in str(await next_message(receiver))
 
 
 async def test_a_switch_of_the_mode_outlives_a_restart_and_is_counted(
@@ -205,7 +205,7 @@ async def test_a_correction_is_what_the_next_alert_of_the_shape_says(
 ) -> None:
     server = service(environment(sqlite_url, tmp_path, receiver))
     await _send(server.url, webhook(alert(1)))
-    await told(receiver)
+    await next_message(receiver)
     async with client(server) as asked:
         fingerprint = (await asked.get("/history")).json()["alerts"][0]["fingerprint"]
         body = {"severity": "noise", "by": "ada", "summary": "A cron job."}
@@ -215,4 +215,4 @@ async def test_a_correction_is_what_the_next_alert_of_the_shape_says(
         forced = await asked.post("/classification/classify", json={"fingerprint": fingerprint})
         assert forced.json()["classification"]["model"] == "ada"
     await _send(server.url, webhook(alert(2)))
-    assert "A cron job." in str(await told(receiver))
+    assert "A cron job." in str(await next_message(receiver))

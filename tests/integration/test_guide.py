@@ -44,8 +44,8 @@ def test_both_languages_have_the_same_outline() -> None:
 
 def test_both_languages_link_to_the_same_places() -> None:
     def links(name: str) -> list[str]:
-        found = re.findall(r"\]\(([^)]+)\)", GUIDES[name].read_text())
-        return sorted(link for link in found if not link.startswith("deployment-guide"))
+        all_links = re.findall(r"\]\(([^)]+)\)", GUIDES[name].read_text())
+        return sorted(link for link in all_links if not link.startswith("deployment-guide"))
 
     assert links("en") == links("ru")
 
@@ -124,8 +124,8 @@ def test_namespaces_and_secrets_are_made_as_written(api: KubernetesApi, kubectl:
 def test_the_database_url_of_the_secret_is_a_good_setting(kubectl: Kubectl) -> None:
     kubectl(block("kubectl create namespace alert-history"))
     kubectl(block("secret generic alert-history-db"))
-    said = kubectl("kubectl get secret alert-history-db -o jsonpath='{.data.DATABASE_URL}' | base64 -d")
-    assert load_settings({"DATABASE_URL": said}).database_url.reveal() == said
+    url = kubectl("kubectl get secret alert-history-db -o jsonpath='{.data.DATABASE_URL}' | base64 -d")
+    assert load_settings({"DATABASE_URL": url}).database_url.reveal() == url
 
 
 def test_pod_security_is_enforced_as_written(api: KubernetesApi, kubectl: Kubectl) -> None:
@@ -221,10 +221,10 @@ def test_the_production_values_are_those_that_the_chart_is_tested_with() -> None
 def test_the_chart_knows_every_value_that_a_command_sets() -> None:
     values = yaml.safe_load((CHART / "values.yaml").read_text())
     for path in re.findall(r"--set ([\w.\[\]]+)=", " ".join(commands("helm"))):
-        held = values
+        value = values
         for name in re.sub(r"\[\d+\].*", "", path).split("."):
-            assert name in held, path
-            held = held[name]
+            assert name in value, path
+            value = value[name]
 
 
 def test_every_env_of_the_production_values_is_a_good_setting() -> None:
@@ -321,9 +321,9 @@ def test_the_database_is_backed_up_and_recovered_as_written(postgres_server: Pos
         await store.recorder.commit([receipt(alert())])
         await store.lifecycle.close()
 
-    async def found() -> list[str]:
+    async def alertnames() -> list[str]:
         store = open_store(url)
-        names = [held.alertname for held in await everything(store)]
+        names = [occurrence.alertname for occurrence in await everything(store)]
         assert (await store.lifecycle.check())["schema"] == "ok"
         await store.lifecycle.close()
         return names
@@ -333,7 +333,7 @@ def test_the_database_is_backed_up_and_recovered_as_written(postgres_server: Pos
         run(block("# Manual backup").partition("# Manual backup")[2])
         assert "\r\n" not in (tmp_path / "backup.sql").read_text()
         run(block("DROP DATABASE"))
-        assert asyncio.run(found()) == ["DiskFull"]
+        assert asyncio.run(alertnames()) == ["DiskFull"]
         scaled = (tmp_path / "scaled").read_text().splitlines()
         assert scaled == [f"scale deployment alert-history --replicas={number}" for number in (0, 3)]
     finally:

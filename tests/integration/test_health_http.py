@@ -226,10 +226,10 @@ def _events(server: Server) -> list[dict[str, Any]]:
 
 
 def _events_of(server: Server, request_id: str) -> list[dict[str, Any]]:
-    def found() -> list[dict[str, Any]]:
+    def events() -> list[dict[str, Any]]:
         return [event for event in _events(server) if event.get("request_id") == request_id]
 
-    return wait_until(found, f"an event of request {request_id}")
+    return wait_until(events, f"an event of request {request_id}")
 
 
 def test_every_line_of_the_log_is_an_event(live: Server, client: httpx.Client) -> None:

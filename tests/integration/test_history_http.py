@@ -67,8 +67,8 @@ def test_page_has_its_alerts_newest_first_and_says_how_many_there_are(client: ht
 
 
 def test_alert_of_a_page_has_all_its_fields(client: httpx.Client, namespace: str) -> None:
-    (found,) = _search(client, namespace, limit=1)["alerts"]
-    assert found.keys() == _FIELDS
+    (occurrence,) = _search(client, namespace, limit=1)["alerts"]
+    assert occurrence.keys() == _FIELDS
 
 
 @pytest.mark.parametrize(
@@ -107,8 +107,8 @@ def test_parameter_selects(
 
 
 def test_fingerprint_selects_one(client: httpx.Client, namespace: str) -> None:
-    found = _search(client, namespace, limit=1)["alerts"][0]
-    assert _search(client, namespace, fingerprint=found["fingerprint"])["alerts"] == [found]
+    occurrence = _search(client, namespace, limit=1)["alerts"][0]
+    assert _search(client, namespace, fingerprint=occurrence["fingerprint"])["alerts"] == [occurrence]
 
 
 def test_since_includes_and_until_excludes_its_moment(client: httpx.Client, namespace: str) -> None:
@@ -263,10 +263,10 @@ def test_unknown_path_is_a_404_whatever_the_host_is_called(live: Server, path: b
 
 
 def test_occurrence_is_found_by_its_id_with_its_ledger(client: httpx.Client, namespace: str) -> None:
-    found = _search(client, namespace, limit=1)["alerts"][0]
-    traced = client.get(f"/api/v1/alerts/{found['id']}").json()
+    occurrence = _search(client, namespace, limit=1)["alerts"][0]
+    traced = client.get(f"/api/v1/alerts/{occurrence['id']}").json()
     ledger = traced.pop("ledger")
-    assert traced == found
+    assert traced == occurrence
     assert [step["step"] for step in ledger["events"][0]["steps"]][:2] == ["received", "recorded"]
 
 
@@ -276,9 +276,9 @@ def test_timeline_tells_what_happened_oldest_first(client: httpx.Client) -> None
         client.post("/webhook", content=webhook(alert(1, alertname=name, status=status)), headers=_JSON).json()
         for status in ("firing", "resolved")
     ]
-    (found,) = client.get("/history", params={"alertname": name}).json()["alerts"]
-    timeline = client.get(f"/api/v1/alerts/{found['id']}/timeline").json()
-    assert timeline["alert"] == found
+    (occurrence,) = client.get("/history", params={"alertname": name}).json()["alerts"]
+    timeline = client.get(f"/api/v1/alerts/{occurrence['id']}/timeline").json()
+    assert timeline["alert"] == occurrence
     assert [(e["kind"], e["receipt_id"]) for e in timeline["events"]] == [
         ("fired", receipts[0]["receipt_id"]),
         ("resolved", receipts[1]["receipt_id"]),

@@ -50,8 +50,8 @@ def test_answer_counts_what_became_of_each_alert(client: httpx.Client, name: str
 @pytest.mark.parametrize("path", _PATHS)
 def test_answered_alert_is_in_the_history(client: httpx.Client, name: str, path: str) -> None:
     _post(client, _body(path, alert(1, alertname=name)), path=path)
-    (kept,) = client.get("/history", params={"alertname": name}).json()["alerts"]
-    assert (kept["labels"], kept["status"]) == (alert(1, alertname=name)["labels"], "firing")
+    (occurrence,) = client.get("/history", params={"alertname": name}).json()["alerts"]
+    assert (occurrence["labels"], occurrence["status"]) == (alert(1, alertname=name)["labels"], "firing")
 
 
 def test_the_same_notification_twice_is_one(client: httpx.Client, name: str) -> None:
@@ -63,8 +63,8 @@ def test_the_same_notification_twice_is_one(client: httpx.Client, name: str) -> 
 def test_resolve_ends_the_occurrence_that_was_firing(client: httpx.Client, name: str) -> None:
     _post(client, webhook(alert(1, alertname=name)))
     _post(client, webhook(alert(1, alertname=name, status="resolved")))
-    (kept,) = client.get("/history", params={"alertname": name}).json()["alerts"]
-    assert (kept["status"], kept["ends_at"] is not None) == ("resolved", True)
+    (occurrence,) = client.get("/history", params={"alertname": name}).json()["alerts"]
+    assert (occurrence["status"], occurrence["ends_at"] is not None) == ("resolved", True)
 
 
 def test_notification_without_alerts_is_accepted(client: httpx.Client) -> None:
@@ -126,8 +126,8 @@ def test_hostile_request_id_is_replaced(live: Server, value: str) -> None:
 
 
 def test_one_connection_serves_many_requests(live: Server) -> None:
-    one = post_head("/webhook", "Content-Length: 13") + b'{"alerts":[]}'
-    assert send_raw(live, one * 3).status == 200
+    request = post_head("/webhook", "Content-Length: 13") + b'{"alerts":[]}'
+    assert send_raw(live, request * 3).status == 200
 
 
 def test_requests_that_arrive_together_share_transactions(live: Server, client: httpx.Client, name: str) -> None:
@@ -174,8 +174,8 @@ def test_database_that_is_away_is_503_within_5_s_until_it_is_back(
     assert (int(answer.headers["retry-after"]) > 0, seconds < _ANSWER_WITHIN_SECONDS) == (True, True)
     postgres_server.recover()
     wait_until(lambda: _timed(server.url, body)[0].status_code == 200, "it commits again")
-    found = httpx.get(f"{server.url}/history", params={"alertname": name}, trust_env=False).json()
-    assert found["total"] == 1
+    page = httpx.get(f"{server.url}/history", params={"alertname": name}, trust_env=False).json()
+    assert page["total"] == 1
 
 
 def test_full_queue_is_503_and_never_429_until_there_is_room(

@@ -84,9 +84,9 @@ async def checked(url: str) -> dict[str, str]:
 async def is_usable(url: str) -> bool:
     store = await opened(url)
     await store.recorder.commit([receipt(alert())])
-    found = await everything(store)
+    occurrences = await everything(store)
     await store.lifecycle.close()
-    return len(found) == 1
+    return len(occurrences) == 1
 
 
 async def test_empty_database_is_brought_to_head(database_url: str) -> None:
@@ -123,8 +123,8 @@ async def test_processes_that_start_at_once_all_find_the_schema(database_url: st
         for _ in range(_REPLICAS)
     ]
     async with asyncio.timeout(60):
-        said = await asyncio.gather(*(one.communicate(b"x") for one in processes))
-    assert [(one.returncode, faults) for one, (_, faults) in zip(processes, said, strict=True)] == [
+        outputs = await asyncio.gather(*(process.communicate(b"x") for process in processes))
+    assert [(process.returncode, faults) for process, (_, faults) in zip(processes, outputs, strict=True)] == [
         (0, b"")
     ] * _REPLICAS
     assert await is_usable(database_url)
@@ -188,8 +188,8 @@ async def test_tables_are_what_the_reads_take_them_for(database_url: str) -> Non
 async def test_check_says_that_the_schema_is_missing(database_url: str) -> None:
     if is_sqlite(database_url):
         sqlite3.connect(database_url.removeprefix("sqlite:///")).close()
-    said = await checked(database_url)
-    assert (said["database"], said["schema"].partition(":")[0]) == ("ok", "missing")
+    checks = await checked(database_url)
+    assert (checks["database"], checks["schema"].partition(":")[0]) == ("ok", "missing")
 
 
 async def test_check_says_that_the_schema_is_behind(database_url: str) -> None:
@@ -212,8 +212,8 @@ async def test_newer_schema_is_served_as_it_is(database_url: str) -> None:
 
 @pytest.mark.parametrize("url", ["sqlite:////nowhere/at/all.db", "postgresql://nobody@127.0.0.1:1/nothing"])
 async def test_check_says_that_there_is_no_database(url: str) -> None:
-    said = await checked(url)
-    assert (said["database"] != "ok", said["schema"]) == (True, "unknown")
+    checks = await checked(url)
+    assert (checks["database"] != "ok", checks["schema"]) == (True, "unknown")
 
 
 @pytest.mark.parametrize("url", ["sqlite:////nowhere/at/all.db", "postgresql://nobody@127.0.0.1:1/nothing"])

@@ -70,8 +70,8 @@ def ended(server: Server, silence_id: str) -> str:
 
 
 def states(server: Server) -> dict[str, str]:
-    found: list[dict[str, Any]] = httpx.get(f"{server.url}/api/v2/alerts", trust_env=False).json()
-    return {alert["labels"]["alertname"]: alert["status"]["state"] for alert in found}
+    alerts: list[dict[str, Any]] = httpx.get(f"{server.url}/api/v2/alerts", trust_env=False).json()
+    return {alert["labels"]["alertname"]: alert["status"]["state"] for alert in alerts}
 
 
 class Held(NamedTuple):
@@ -93,7 +93,7 @@ def alertmanager() -> Iterator[Server]:
 
 
 @pytest.fixture
-async def held(alertmanager: Server) -> Held:
+async def answer(alertmanager: Server) -> Held:
     expired_id = ended(alertmanager, silence(alertmanager, value="Gone"))
     silence_id = silence(alertmanager, value="NodeO.*", is_equal=False)
     send(alertmanager, CRITICAL, WARNING, INFO)
@@ -102,12 +102,12 @@ async def held(alertmanager: Server) -> Held:
 
 
 def _is_muted(server: Server) -> bool:
-    found = states(server)
-    return found.get("NodeSlow") == found.get("NodeOld") == "suppressed"
+    by_name = states(server)
+    return by_name.get("NodeSlow") == by_name.get("NodeOld") == "suppressed"
 
 
-async def test_alerts_are_told_with_all_that_alertmanager_knows(held: Held) -> None:
-    alert = held.alert(CRITICAL)
+async def test_alerts_are_told_with_all_that_alertmanager_knows(answer: Held) -> None:
+    alert = answer.alert(CRITICAL)
     assert alert.fingerprint == fingerprint(CRITICAL)
     assert (alert.state, alert.silenced_by, alert.inhibited_by) == ("active", [], [])
     assert alert.annotations == {"summary": '"NodeDown" <b>满</b>'}
@@ -117,43 +117,43 @@ async def test_alerts_are_told_with_all_that_alertmanager_knows(held: Held) -> N
     assert alert.starts_at < alert.updated_at < now() < alert.ends_at
 
 
-async def test_an_inhibited_alert_names_the_alert_that_inhibits_it(held: Held) -> None:
-    alert = held.alert(WARNING)
+async def test_an_inhibited_alert_names_the_alert_that_inhibits_it(answer: Held) -> None:
+    alert = answer.alert(WARNING)
     assert (alert.state, alert.inhibited_by) == ("suppressed", [fingerprint(CRITICAL)])
 
 
-async def test_a_silenced_alert_names_the_silence(held: Held) -> None:
-    alert = held.alert(INFO)
-    assert (alert.state, alert.silenced_by) == ("suppressed", [held.silence_id])
+async def test_a_silenced_alert_names_the_silence(answer: Held) -> None:
+    alert = answer.alert(INFO)
+    assert (alert.state, alert.silenced_by) == ("suppressed", [answer.silence_id])
 
 
-async def test_a_silence_says_who_why_and_until_when(held: Held) -> None:
-    (found,) = (silence for silence in held.poll.silences if silence.id == held.silence_id)
-    assert (found.created_by, found.comment) == ("ada", 'known; <i>see</i> "INC-7"')
-    assert found.starts_at <= found.updated_at <= now() < found.ends_at <= now() + timedelta(hours=1)
+async def test_a_silence_says_who_why_and_until_when(answer: Held) -> None:
+    (entry,) = (silence for silence in answer.poll.silences if silence.id == answer.silence_id)
+    assert (entry.created_by, entry.comment) == ("ada", 'known; <i>see</i> "INC-7"')
+    assert entry.starts_at <= entry.updated_at <= now() < entry.ends_at <= now() + timedelta(hours=1)
 
 
-async def test_matchers_of_a_silence_are_written_as_in_promql(held: Held) -> None:
-    (found,) = (silence for silence in held.poll.silences if silence.id == held.silence_id)
-    assert found.matchers == [
+async def test_matchers_of_a_silence_are_written_as_in_promql(answer: Held) -> None:
+    (entry,) = (silence for silence in answer.poll.silences if silence.id == answer.silence_id)
+    assert entry.matchers == [
         [{"name": "alertname", "op": "=~", "value": "NodeO.*"}, {"name": "node", "op": "!=", "value": "z"}]
     ]
 
 
-async def test_a_silence_that_was_ended_is_listed_with_its_end(held: Held) -> None:
-    (found,) = (silence for silence in held.poll.silences if silence.id == held.expired_id)
-    assert found.ends_at <= now()
+async def test_a_silence_that_was_ended_is_listed_with_its_end(answer: Held) -> None:
+    (entry,) = (silence for silence in answer.poll.silences if silence.id == answer.expired_id)
+    assert entry.ends_at <= now()
 
 
-async def test_status_says_the_version_and_when_it_started(held: Held) -> None:
-    assert held.poll.version.startswith("0.")
-    assert held.poll.cluster_status == "disabled"
-    assert timedelta() <= held.poll.asked_at - held.poll.started_at < timedelta(minutes=1)
+async def test_status_says_the_version_and_when_it_started(answer: Held) -> None:
+    assert answer.poll.version.startswith("0.")
+    assert answer.poll.cluster_status == "disabled"
+    assert timedelta() <= answer.poll.asked_at - answer.poll.started_at < timedelta(minutes=1)
 
 
-async def test_one_that_has_just_started_may_not_correct(held: Held) -> None:
-    assert "it started" in (may_correct(held.poll, now()) or "")
-    assert may_correct(held.poll, now() + timedelta(minutes=5)) is None
+async def test_one_that_has_just_started_may_not_correct(answer: Held) -> None:
+    assert "it started" in (may_correct(answer.poll, now()) or "")
+    assert may_correct(answer.poll, now() + timedelta(minutes=5)) is None
 
 
 @pytest.fixture
@@ -199,5 +199,5 @@ async def test_a_cluster_of_which_all_are_down_says_nothing(peers: list[Server])
 
 
 async def test_peers_name_the_same_members(peers: list[Server]) -> None:
-    one, other = [await ask_alertmanager(server.url) for server in peers]
-    assert [peer.address for peer in one.cluster_peers] == [peer.address for peer in other.cluster_peers]
+    first, other = [await ask_alertmanager(server.url) for server in peers]
+    assert [peer.address for peer in first.cluster_peers] == [peer.address for peer in other.cluster_peers]

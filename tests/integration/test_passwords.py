@@ -54,8 +54,8 @@ def url(server: PostgresServer, password: str = WRITTEN) -> str:
 
 
 def test_any_password_percent_encoded_lets_in(guarded: PostgresServer) -> None:
-    found = diagnose(DATABASE_URL=url(guarded), READ_DATABASE_URL=url(guarded))
-    assert (found.code, found.states("database")) == (0, ["ok"]), found.output
+    diagnosis = diagnose(DATABASE_URL=url(guarded), READ_DATABASE_URL=url(guarded))
+    assert (diagnosis.code, diagnosis.states("database")) == (0, ["ok"]), diagnosis.output
     assert run("migrate", env={"DATABASE_URL": url(guarded)}).returncode == 0
 
 
@@ -72,10 +72,10 @@ def test_a_wrong_password_is_said_by_every_command_and_not_shown(guarded: Postgr
     wrong = url(guarded, f"{WRITTEN}x")
     for command in ("doctor", "migrate"):
         done = run(command, env={"DATABASE_URL": wrong, "COLUMNS": "300"})
-        told = (done.stdout + done.stderr).decode()
+        output = (done.stdout + done.stderr).decode()
         assert done.returncode == 1
-        assert 'password authentication failed for user "ada"' in told
-        assert shown_pieces(told) == []
+        assert 'password authentication failed for user "ada"' in output
+        assert shown_pieces(output) == []
 
 
 @pytest.mark.parametrize("name", ["DATABASE_URL", "READ_DATABASE_URL", "REDIS_URL", "LLM_PROXY_URL"])
@@ -84,10 +84,10 @@ def test_a_bracket_in_a_password_stops_the_start_and_shows_nothing(name: str, br
     scheme = {"REDIS_URL": "redis", "LLM_PROXY_URL": "https"}.get(name, "postgresql")
     env = {"DATABASE_URL": "postgresql://db/alerts", name: f"{scheme}://ada:QXZ{bracket}XQZ@db"}
     done = run("serve", env=env)
-    told = done.stderr.decode()
+    output = done.stderr.decode()
     assert (done.returncode, done.stdout) == (2, b"")
-    assert told.startswith(f"error: {name}='{scheme}://***' is not allowed: a [ or ]")
-    assert [piece for piece in ["QXZ", f"XZ{bracket[0]}", f"Z{bracket}X", "XQZ"] if piece in told] == []
+    assert output.startswith(f"error: {name}='{scheme}://***' is not allowed: a [ or ]")
+    assert [piece for piece in ["QXZ", f"XZ{bracket[0]}", f"Z{bracket}X", "XQZ"] if piece in output] == []
 
 
 @pytest.mark.parametrize("log_format", ["json", "console"])
@@ -105,9 +105,9 @@ def test_neither_an_answer_nor_a_log_shows_the_password_of_a_database_that_is_aw
         answers = [client.post("/webhook", content=body, headers={"Content-Type": "application/json"})]
         answers += [client.get(path) for path in ("/readyz", "/history", "/publishing/targets", "/enrichment/mode")]
         wait_until(lambda: "database_unavailable" in server.log(), "the log says so")
-        told = server.log() + "".join(answer.text for answer in answers)
+        text = server.log() + "".join(answer.text for answer in answers)
     assert answers[0].status_code == 503
-    assert shown_pieces(_TIME.sub("", told)) == []  # a time may end as a piece of the password does
+    assert shown_pieces(_TIME.sub("", text)) == []  # a time may end as a piece of the password does
 
 
 def _is_listening(client: httpx.Client) -> bool:

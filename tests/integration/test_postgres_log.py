@@ -179,7 +179,7 @@ async def test_replicas_that_are_sent_the_same_alerts_at_once_leave_none(replica
         repeated = [alert(f"Repeated{n}", expires_at=at + timedelta(minutes=4)) for n in range(40)]
         moved = [alert(f"Moved{n}", starts_at=at, expires_at=at + timedelta(minutes=4)) for n in range(40)]
         sent = [receipt(*repeated, *moved, at=at, source="prometheus") for _ in replicas]
-        await asyncio.gather(*(store.recorder.commit([one]) for store, one in zip(replicas, sent, strict=True)))
+        await asyncio.gather(*(store.recorder.commit([request]) for store, request in zip(replicas, sent, strict=True)))
     assert log.errors == []
 
 

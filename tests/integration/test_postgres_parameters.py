@@ -105,8 +105,8 @@ def test_a_url_as_managed_databases_give_it_migrates_and_is_well(
     env = {"DATABASE_URL": f"{postgres_url}?{MANAGED}", "READ_DATABASE_URL": f"{postgres_url}?{MANAGED}"}
     done = run("migrate", env=env)
     assert done.returncode == 0, done.stderr
-    found = diagnose(**env)
-    assert (found.code, found.states("schema")) == (0, ["ok"]), found.output
+    diagnosis = diagnose(**env)
+    assert (diagnosis.code, diagnosis.states("schema")) == (0, ["ok"]), diagnosis.output
     tables = "SELECT count(*) FROM pg_tables WHERE schemaname = 'history' AND tablename = 'alerts'"
     command = [postgres_server.psql, postgres_url, "-qAtXc", tables]
     assert subprocess.run(command, check=True, capture_output=True).stdout == b"1\n"
@@ -152,8 +152,8 @@ def test_the_socket_is_kept_alive_as_the_url_says(
 ) -> None:
     async def read() -> dict[str, int]:
         async with connected(f"{migrated}?{query}") as connection:
-            found = socket_of(connection)
-            return {name: found.getsockopt(*_place(name)) for name in options}
+            sock = socket_of(connection)
+            return {name: sock.getsockopt(*_place(name)) for name in options}
 
     assert start(read()) == options
 

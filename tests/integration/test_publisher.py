@@ -129,8 +129,8 @@ async def test_what_is_recorded_reaches_every_target(scene: Scene) -> None:
     await scene.record(alert("A"), alert("B"))
     for name in ("one", "two"):
         await scene.until(name, ["delivered", "delivered"])
-        told = {message.alerts[0].labels["alertname"] for message in scene.targets[name].messages}
-        assert told == {"A", "B"}
+        alertnames = {message.alerts[0].labels["alertname"] for message in scene.targets[name].messages}
+        assert alertnames == {"A", "B"}
 
 
 async def _refuses(error: Retryable | Rejected) -> Sent:
@@ -259,11 +259,11 @@ async def test_a_group_of_the_routes_is_one_message_whatever_receipts_it_came_in
     scene.publisher.take_up([])
     scene.with_targets(slack=FakeTarget(takes, speaks_of_groups=True))
     await scene.until("slack", ["delivered"] * 4)
-    told = {
+    names_by_group = {
         message.alerts[0].group_key: sorted(each.labels["alertname"] for each in message.alerts)
         for message in scene.targets["slack"].messages
     }
-    assert told == {'ops:{namespace="shop"}': ["A", "B", "C"], 'ops:{namespace="other"}': ["Elsewhere"]}
+    assert names_by_group == {'ops:{namespace="shop"}': ["A", "B", "C"], 'ops:{namespace="other"}': ["Elsewhere"]}
     assert scene.targets["slack"].messages[0].alerts[0].details["groupLabels"].keys() == {"namespace"}
 
 

@@ -53,13 +53,13 @@ async def test_an_alert_reaches_the_target_and_its_resolve_follows(
 ) -> None:
     _write_target(tmp_path, url=receiver.url)
     server = service(_environment(database_url, tmp_path))
-    told = []
+    messages = []
     async with asyncio.timeout(20):
         for status in ("firing", "resolved"):
             sent = await _send(server.url, webhook(alert(1, status=status)))
             assert sent["deliveries"] == 1
-            told.append((await receiver.requests.get())[1]["data"])
-    assert [data["status"] for data in told] == ["firing", "resolved"]  # type: ignore[index]
+            messages.append((await receiver.requests.get())[1]["data"])
+    assert [data["status"] for data in messages] == ["firing", "resolved"]  # type: ignore[index]
 
 
 async def test_a_target_that_appears_later_is_told_without_a_restart(
@@ -84,8 +84,8 @@ async def test_what_is_only_recorded_or_does_not_match_is_told_to_nobody(
     unmatched = await _send(server.url, webhook(alert(2)))
     assert (only_recorded["deliveries"], unmatched["deliveries"]) == (0, 0)
     async with httpx.AsyncClient(base_url=server.url, trust_env=False) as client:
-        (found,) = (await client.get("/history", params={"query": '{instance="db-2:9100"}'})).json()["alerts"]
-        timeline = (await client.get(f"/api/v1/alerts/{found['id']}/timeline")).json()
+        (occurrence,) = (await client.get("/history", params={"query": '{instance="db-2:9100"}'})).json()["alerts"]
+        timeline = (await client.get(f"/api/v1/alerts/{occurrence['id']}/timeline")).json()
     reason = timeline["events"][0]["detail"]["routing"]["not_told"]["team-hook"]
     assert reason == 'it does not match {severity="none"}'
 
@@ -121,10 +121,10 @@ async def test_a_broken_target_is_listed_with_its_fault_and_stops_no_other(
 
 async def _ledger(url: str, instance: str) -> dict[str, Any]:
     async with httpx.AsyncClient(base_url=url, trust_env=False) as client:
-        (found,) = (await client.get("/history", params={"query": f'{{instance="{instance}"}}'})).json()["alerts"]
-        answer = (await client.get(f"/api/v1/alerts/{found['id']}")).json()
+        (occurrence,) = (await client.get("/history", params={"query": f'{{instance="{instance}"}}'})).json()["alerts"]
+        answer = (await client.get(f"/api/v1/alerts/{occurrence['id']}")).json()
     assert answer["ledger"]["is_complete"]
-    assert {name: answer[name] for name in found} == found
+    assert {name: answer[name] for name in occurrence} == occurrence
     return dict(answer["ledger"])
 
 
@@ -171,9 +171,9 @@ async def test_where_targets_cannot_be_looked_for_is_listed_while_the_known_ones
         while await listed() != {"team-hook": None}:
             await asyncio.sleep(0.05)
         folder.rename(tmp_path / "away")
-        while "(discovery)" not in (found := await listed()):
+        while "(discovery)" not in (faults := await listed()):
             await asyncio.sleep(0.05)
-        assert found == {"team-hook": None, "(discovery)": "TARGETS_DIR can't be read: No such file or directory"}
+        assert faults == {"team-hook": None, "(discovery)": "TARGETS_DIR can't be read: No such file or directory"}
         assert (await client.get("/publishing/mode")).json()["targets_count"] == 1
         (tmp_path / "away").rename(folder)
         while await listed() != {"team-hook": None}:

@@ -152,17 +152,17 @@ def silence(server: Server, alertname: str) -> None:
 
 def listed(server: Server) -> dict[str, str]:
     """The state of each alert that an Alertmanager lists, by its name."""
-    found: list[dict[str, Any]] = httpx.get(f"{server.url}/api/v2/alerts", trust_env=False).json()
-    return {alert["labels"]["alertname"]: alert["status"]["state"] for alert in found}
+    alerts: list[dict[str, Any]] = httpx.get(f"{server.url}/api/v2/alerts", trust_env=False).json()
+    return {alert["labels"]["alertname"]: alert["status"]["state"] for alert in alerts}
 
 
-def kept(server: Server, alertname: str) -> list[dict[str, Any]]:
+def occurrences(server: Server, alertname: str) -> list[dict[str, Any]]:
     answer = httpx.get(f"{server.url}/history", params={"alertname": alertname}, trust_env=False)
     alerts: list[dict[str, Any]] = answer.json()["alerts"]
     return alerts
 
 
-async def told(hook: Receiver) -> tuple[str, str]:
+async def next_message(hook: Receiver) -> tuple[str, str]:
     """What the hook hears next: an alert's name and its status."""
     async with asyncio.timeout(20):
         data: Any = (await hook.requests.get())[1]["data"]
@@ -179,7 +179,7 @@ async def paged(alertmanager: Server, hook: Receiver) -> Server:
     """The Alertmanager, whose two alerts have paged."""
     send(alertmanager, WATCHDOG)
     send(alertmanager, DISK)
-    assert {await told(hook), await told(hook)} == {("Watchdog", "firing"), ("DiskFull", "firing")}
+    assert {await next_message(hook), await next_message(hook)} == {("Watchdog", "firing"), ("DiskFull", "firing")}
     return alertmanager
 
 
@@ -193,10 +193,10 @@ async def test_what_resolved_while_it_was_silenced_is_ended_and_told(
     outcome = await asyncio.to_thread(reconcile, database_url, "--alertmanager", f"eu={old}", **targets)
     assert (outcome.code, outcome.what()) == (0, {("ended", "DiskFull")}), outcome.text + outcome.errors
     assert outcome.rows[0].why == "Alertmanager eu does not list it any more"
-    assert await told(hook) == ("DiskFull", "resolved")
-    (found,) = kept(history, "DiskFull")
-    assert (found["state"], found["ended_by"]) == ("resolved", "reconciled")
-    assert [one["state"] for one in kept(history, "Watchdog")] == ["firing"]
+    assert await next_message(hook) == ("DiskFull", "resolved")
+    (occurrence,) = occurrences(history, "DiskFull")
+    assert (occurrence["state"], occurrence["ended_by"]) == ("resolved", "reconciled")
+    assert [occurrence["state"] for occurrence in occurrences(history, "Watchdog")] == ["firing"]
 
 
 async def test_a_dry_run_changes_nothing(
@@ -208,7 +208,7 @@ async def test_a_dry_run_changes_nothing(
     outcome = await asyncio.to_thread(reconcile, database_url, "--alertmanager", old, "--dry-run", **targets)
     assert (outcome.code, outcome.what()) == (0, {("ended", "DiskFull")}), outcome.text + outcome.errors
     assert "would be corrected: 1 ended" in outcome.text
-    assert [one["state"] for one in kept(history, "DiskFull")] == ["firing"]
+    assert [occurrence["state"] for occurrence in occurrences(history, "DiskFull")] == ["firing"]
 
 
 async def test_what_fires_and_nobody_sent_is_opened_and_told_to_nobody(
@@ -217,8 +217,8 @@ async def test_what_fires_and_nobody_sent_is_opened_and_told_to_nobody(
     send(alertmanager, {"alertname": "Unrouted", "severity": "none"})
     outcome = await asyncio.to_thread(reconcile, database_url, "--alertmanager", old, **targets)
     assert outcome.what() == {("opened", "Unrouted (none)")}, outcome.text + outcome.errors
-    (found,) = kept(history, "Unrouted")
-    assert found["state"] == "firing"
+    (occurrence,) = occurrences(history, "Unrouted")
+    assert occurrence["state"] == "firing"
     assert hook.requests.empty()
 
 
@@ -229,7 +229,7 @@ async def test_what_fires_and_nobody_sent_is_told_where_that_is_set(
     env = {**targets, "RECONCILE_PUBLISHES": "true", "ALERTMANAGER_URLS": old}
     outcome = await asyncio.to_thread(reconcile, database_url, **env)
     assert outcome.what() == {("opened", "Unrouted (none)")}, outcome.text + outcome.errors
-    assert await told(hook) == ("Unrouted", "firing")
+    assert await next_message(hook) == ("Unrouted", "firing")
 
 
 async def test_an_alertmanager_that_was_restarted_just_now_corrects_nothing(
@@ -240,7 +240,7 @@ async def test_an_alertmanager_that_was_restarted_just_now_corrects_nothing(
     outcome = await asyncio.to_thread(reconcile, database_url, "--alertmanager", paged.url, **targets)
     assert (outcome.code, outcome.rows) == (0, [])
     assert re.search(r"corrects nothing: it started \d+ s ago, and needs 300 s", outcome.text)
-    assert [one["state"] for one in kept(history, "DiskFull")] == ["firing"]
+    assert [occurrence["state"] for occurrence in occurrences(history, "DiskFull")] == ["firing"]
 
 
 async def test_who_mutes_an_alert_is_told(paged: Server, old: str, database_url: str, targets: dict[str, str]) -> None:
@@ -288,17 +288,17 @@ def test_what_a_reload_of_a_prometheus_forgot_is_ended(database_url: str, servic
     with ExitStack() as stack:
         prometheus = stack.enter_context(servers.prometheus_server(PROMETHEUS % place, RULES, args=args))
         old = stack.enter_context(aged(prometheus))
-        wait_until(lambda: kept(history, "Gone") and kept(history, "Watchdog"), "both were posted")
+        wait_until(lambda: occurrences(history, "Gone") and occurrences(history, "Watchdog"), "both were posted")
         (prometheus.folder / "rules.yml").write_text(RULES.replace("      - {alert: Gone, expr: vector(1)}\n", ""))
         os.kill(prometheus.pid, signal.SIGHUP)
         wait_until(lambda: "Gone" not in _ruled(prometheus), "its rule is gone")
         ended = {("ended", "Gone")}
         outcomes = lambda: reconcile(database_url, "--prometheus", f"eu={old}").what()  # noqa: E731  # used once
         assert wait_until(outcomes, "the service has shared who posts, and it is ended") == ended
-    assert [one["ended_by"] for one in kept(history, "Gone")] == ["reconciled"]
-    assert [one["state"] for one in kept(history, "Watchdog")] == ["firing"]
+    assert [occurrence["ended_by"] for occurrence in occurrences(history, "Gone")] == ["reconciled"]
+    assert [occurrence["state"] for occurrence in occurrences(history, "Watchdog")] == ["firing"]
 
 
 def _ruled(server: Server) -> set[str]:
-    found = httpx.get(f"{server.url}/api/v1/alerts", trust_env=False).json()["data"]["alerts"]
-    return {alert["labels"]["alertname"] for alert in found}
+    alerts = httpx.get(f"{server.url}/api/v1/alerts", trust_env=False).json()["data"]["alerts"]
+    return {alert["labels"]["alertname"] for alert in alerts}

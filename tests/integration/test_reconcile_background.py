@@ -40,8 +40,8 @@ def send(server: Server, *, is_over: bool = False) -> None:
 
 
 def states(server: Server) -> list[str]:
-    found: list[dict[str, Any]] = httpx.get(f"{server.url}/history", trust_env=False).json()["alerts"]
-    return [f"{one['state']} {one['ended_by'] or ''}".strip() for one in found]
+    occurrences: list[dict[str, Any]] = httpx.get(f"{server.url}/history", trust_env=False).json()["alerts"]
+    return [f"{occurrence['state']} {occurrence['ended_by'] or ''}".strip() for occurrence in occurrences]
 
 
 def ready(server: Server) -> tuple[int, str, str]:
@@ -81,10 +81,10 @@ def test_two_replicas_correct_and_count_once(
     send(alertmanager, is_over=True)
     wait_until(lambda: states(replicas[1]) == ["resolved reconciled"], "it is ended")
     wait_until(
-        lambda: all(metric(one, "alert_history_origin_answered_timestamp_seconds") for one in replicas),
+        lambda: all(metric(replica, "alert_history_origin_answered_timestamp_seconds") for replica in replicas),
         "both know of it",
     )
-    assert sum(metric(one, "alert_history_corrections_total") for one in replicas) == 2
+    assert sum(metric(replica, "alert_history_corrections_total") for replica in replicas) == 2
 
 
 def test_an_origin_that_is_down_is_told_and_the_service_stays_ready(

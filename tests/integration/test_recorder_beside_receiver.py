@@ -41,15 +41,15 @@ RESOLVED = (EVENTS / "alert-resolved.json").read_bytes()
 def _notification(status: str) -> bytes:
     """What the receiver sends of the alert that the recorder's events are about."""
     data = json.loads(RESOLVED)["data"]["alertResolved"]
-    said = data["alert"]["details"]
+    details = data["alert"]["details"]
     alert: dict[str, Any] = {
         "status": status,
-        "labels": {pair["key"]: pair["value"] for pair in said["labels"]["labels"]},
-        "annotations": {pair["key"]: pair["value"] for pair in said["annotations"]["labels"]},
-        "startsAt": said["startsAt"],
-        "endsAt": said["endsAt"] if status == "resolved" else "0001-01-01T00:00:00Z",
+        "labels": {pair["key"]: pair["value"] for pair in details["labels"]["labels"]},
+        "annotations": {pair["key"]: pair["value"] for pair in details["annotations"]["labels"]},
+        "startsAt": details["startsAt"],
+        "endsAt": details["endsAt"] if status == "resolved" else "0001-01-01T00:00:00Z",
         "generatorURL": PROMETHEUS,
-        "fingerprint": f"{int(said['fingerprint']):016x}",
+        "fingerprint": f"{int(details['fingerprint']):016x}",
     }
     return webhook(alert, receiver=data["groupInfo"]["receiverName"])
 
@@ -115,13 +115,13 @@ async def test_the_target_hears_of_the_end_once_whoever_says_it_first(
 async def test_the_alert_says_why_its_target_was_told(client: httpx.AsyncClient) -> None:
     for path, body in [(RECORDER, CREATED), (RECEIVER, _notification("firing")), (RECORDER, RESOLVED)]:
         await _post(client, path, body)
-    (found,) = (await client.get("/history")).json()["alerts"]
-    ledger = (await client.get(f"/api/v1/alerts/{found['id']}")).json()["ledger"]
-    said = {
+    (occurrence,) = (await client.get("/history")).json()["alerts"]
+    ledger = (await client.get(f"/api/v1/alerts/{occurrence['id']}")).json()["ledger"]
+    reasons = {
         event["event"]: {step["step"]: step["reason"] for step in event["steps"]}["routed"]
         for event in ledger["events"]
     }
-    assert said == {
+    assert reasons == {
         "fired": "it was sent to be recorded only, so nobody is told",
         "published": "to be told: team-hook",
         "resolved": "to be told: team-hook",

@@ -56,7 +56,7 @@ async def count(connection: "asyncpg.Connection[asyncpg.Record]", table: str) ->
 
 
 @asynccontextmanager
-async def held(postgres_url: str, lock: str) -> AsyncIterator[None]:
+async def locked(postgres_url: str, lock: str) -> AsyncIterator[None]:
     """While somebody else holds a lock, as a long transaction would."""
     connection = await asyncpg.connect(postgres_url)
     try:
@@ -92,15 +92,15 @@ async def test_rows_of_the_coming_days_stay_out_of_the_default_partitions(
 async def test_preparing_again_changes_nothing(store: Store, replica: Store, connection: asyncpg.Connection) -> None:
     await store.upkeep.prepare(NOW)
     before = [await partitions(connection, table) for table in TABLES]
-    for one in (store, replica):
-        await one.upkeep.prepare(NOW)
+    for each in (store, replica):
+        await each.upkeep.prepare(NOW)
     assert [await partitions(connection, table) for table in TABLES] == before
 
 
 async def test_replicas_that_prepare_at_once_make_every_partition_once(
     store: Store, replica: Store, connection: asyncpg.Connection
 ) -> None:
-    await asyncio.gather(*(one.upkeep.prepare(NOW) for one in (store, replica, store, replica)))
+    await asyncio.gather(*(each.upkeep.prepare(NOW) for each in (store, replica, store, replica)))
     await store.upkeep.prepare(NOW)
     assert [len(await partitions(connection, table)) for table in TABLES] == [5, 5, 3, 16]
 
@@ -117,15 +117,15 @@ async def test_moved_row_is_still_found_and_counted(store: Store) -> None:
     await store.recorder.commit([receipt(alert())])
     await store.upkeep.prepare(NOW)
     await store.recorder.commit([receipt(alert()), receipt(alert(status="resolved"))])
-    held = await store.history.find(id_of(alert()))
-    assert (held.repeat_count, await kinds(store, alert())) == (1, ["fired", "resolved"])
+    occurrence = await store.history.find(id_of(alert()))
+    assert (occurrence.repeat_count, await kinds(store, alert())) == (1, ["fired", "resolved"])
 
 
 async def test_nothing_is_lost_while_the_first_partitions_are_made(store: Store, replica: Store) -> None:
-    async def ingest(one: Store, name: str) -> None:
+    async def ingest(writer: Store, name: str) -> None:
         for n in range(80):
             batch = [alert(f"{name}{n}-{m}", starts_at=NOW - m * DAY) for m in range(6)]
-            await one.recorder.commit([receipt(*batch, alert("Shared"), at=NOW + n * SECOND)])
+            await writer.recorder.commit([receipt(*batch, alert("Shared"), at=NOW + n * SECOND)])
 
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(ingest(store, "a"))
@@ -139,14 +139,14 @@ async def test_nothing_is_lost_while_the_first_partitions_are_made(store: Store,
 
 @pytest.mark.parametrize("table", ["alerts", "receipts"])
 async def test_preparing_gives_way_to_a_lock(store: Store, postgres_url: str, table: str) -> None:
-    async with held(postgres_url, f"{table}_default IN ACCESS SHARE MODE"), asyncio.timeout(15):
+    async with locked(postgres_url, f"{table}_default IN ACCESS SHARE MODE"), asyncio.timeout(15):
         await store.upkeep.prepare(NOW)
 
 
 async def test_partition_that_gave_way_is_made_at_the_next_turn(
     store: Store, postgres_url: str, connection: asyncpg.Connection
 ) -> None:
-    async with held(postgres_url, "receipts_default IN ACCESS SHARE MODE"):
+    async with locked(postgres_url, "receipts_default IN ACCESS SHARE MODE"):
         await store.upkeep.prepare(NOW)
     await store.upkeep.prepare(NOW + SECOND)
     assert len(await partitions(connection, "receipts")) == 3
@@ -157,7 +157,7 @@ async def test_dropping_history_gives_way_to_a_lock(store: Store, postgres_url: 
     await store.upkeep.prepare(NOW)
     await store.recorder.commit([receipt(alert())])
     begin = perf_counter()
-    async with held(postgres_url, f"{table} IN ROW EXCLUSIVE MODE"):
+    async with locked(postgres_url, f"{table} IN ROW EXCLUSIVE MODE"):
         while await store.upkeep.drop_history(NOW + 60 * DAY):
             pass
         assert perf_counter() - begin < GIVEN_WAY_SECONDS
@@ -169,7 +169,7 @@ async def test_dropping_history_gives_way_to_a_lock(store: Store, postgres_url: 
 async def test_ingest_waits_for_a_drop_no_longer_than_a_moment(store: Store, postgres_url: str) -> None:
     await store.upkeep.prepare(NOW)
     await store.recorder.commit([receipt(alert())])
-    async with held(postgres_url, "alerts IN ROW EXCLUSIVE MODE"):
+    async with locked(postgres_url, "alerts IN ROW EXCLUSIVE MODE"):
         drop = asyncio.create_task(store.upkeep.drop_history(NOW + 60 * DAY))
         begin = perf_counter()
         while not drop.done():

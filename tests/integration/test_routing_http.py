@@ -72,8 +72,8 @@ async def _send(client: httpx.AsyncClient, body: bytes, *, path: str = "/webhook
 
 async def _traced(client: httpx.AsyncClient) -> dict[str, Any]:
     """The only alert there is, with its ledger."""
-    (found,) = (await client.get("/history")).json()["alerts"]
-    return dict((await client.get(f"/api/v1/alerts/{found['id']}")).json())
+    (occurrence,) = (await client.get("/history")).json()["alerts"]
+    return dict((await client.get(f"/api/v1/alerts/{occurrence['id']}")).json())
 
 
 def _client(url: str) -> httpx.AsyncClient:
@@ -146,10 +146,10 @@ async def test_a_changed_file_is_taken_up_and_a_faulty_one_is_reported_and_chang
         while (ready := (await client.get("/readyz")).json())["status"] != "degraded":
             await asyncio.sleep(0.05)
         shown = (await client.get("/publishing/routes")).json()
-        told = await _targets(client, labels="instance=web-1")
+        targets = await _targets(client, labels="instance=web-1")
     assert "line 5: routes[0].target means nothing here; targets is meant?" in ready["checks"]["routes"]
     assert shown["faults"][0] == "line 3: routes[0] targets is missing; list whom to tell, or [] to tell nobody"
-    assert told["team-hook"]["is_told"]
+    assert targets["team-hook"]["is_told"]
 
 
 async def test_quiet_hours_hold_a_delivery_over_a_restart_of_the_service(
@@ -173,14 +173,14 @@ async def test_quiet_hours_hold_a_delivery_over_a_restart_of_the_service(
 def test_a_faulty_file_stops_the_start_with_every_fault_at_once(environment: dict[str, str], workers: str) -> None:
     _write(environment, "routes:\n- {target: [a]}\n- {targets: [], match: '{'}\n")
     ended = commands.run("serve", env={**environment, "HOST": HOST, "WORKERS": workers})
-    said = ended.stderr.decode()
+    errors = ended.stderr.decode()
     assert ended.returncode == 2
     for fault in (
         "line 2: routes[0] targets is missing",
         "line 2: routes[0].target means nothing here; targets is meant?",
         "line 3: routes[1].match query, character 2",
     ):
-        assert fault in " ".join(said.split())
+        assert fault in " ".join(errors.split())
 
 
 def test_doctor_examines_the_routes(environment: dict[str, str]) -> None:
@@ -209,11 +209,11 @@ async def test_what_alertmanager_muted_is_in_the_ledger_in_words(sqlite_url: str
         for name in ("alert-created", "silence-muted-alert", "inhibition-muted-alert", "notification"):
             await _send(client, (RECORDED / f"{name}.json").read_bytes())
         ledger = (await _traced(client))["ledger"]
-    said = {event["event"]: event["steps"][0]["reason"] for event in ledger["events"]}
+    reasons = {event["event"]: event["steps"][0]["reason"] for event in ledger["events"]}
     until = "2026-08-20T16:00:00+00:00"
     silence = f"silence 6f2b9c1e-3f0e-4f62-9a3a-0c1d2e3f4a5b by ada until {until}: disks are being replaced"
     rule = "inhibited by 7517c9b2d5148764 under rule cluster-down-mutes-disks"
-    told = "receiver on-call (pagerduty) that it is firing: first notification"
-    assert said["silenced"] == f"Alertmanager alertmanager-0 did not notify: {silence}"
-    assert said["inhibited"] == f"Alertmanager alertmanager-0 did not notify: {rule}"
-    assert said["notified"] == f"Alertmanager alertmanager-0 notified {told}"
+    notification = "receiver on-call (pagerduty) that it is firing: first notification"
+    assert reasons["silenced"] == f"Alertmanager alertmanager-0 did not notify: {silence}"
+    assert reasons["inhibited"] == f"Alertmanager alertmanager-0 did not notify: {rule}"
+    assert reasons["notified"] == f"Alertmanager alertmanager-0 notified {notification}"

@@ -79,8 +79,8 @@ def test_a_service_that_was_rolled_back_is_ready_and_works(newer_url: str, servi
     post(server)
     post(server, PAYLOAD.replace(b'"status":"firing"', b'"status":"resolved"'))
     assert total(server) == 3
-    found = httpx.get(f"{server.url}/api/v1/alerts").json()["alerts"][0]
-    timeline = httpx.get(f"{server.url}/api/v1/alerts/{found['id']}/timeline")
+    occurrence = httpx.get(f"{server.url}/api/v1/alerts").json()["alerts"][0]
+    timeline = httpx.get(f"{server.url}/api/v1/alerts/{occurrence['id']}/timeline")
     assert timeline.status_code == httpx.codes.OK
 
 

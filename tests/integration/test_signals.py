@@ -43,10 +43,10 @@ async def until(is_so: Callable[[], bool]) -> None:
 
 
 async def test_a_word_reaches_every_replica(redis: Server) -> None:
-    one, other = RedisSignals(url_of(redis)), RedisSignals(url_of(redis))
-    async with following(one) as heard_by_one, following(other) as heard_by_other:
-        await until(lambda: one.state() == "ok" and other.state() == "ok")
-        await one.send("mode")
+    first, other = RedisSignals(url_of(redis)), RedisSignals(url_of(redis))
+    async with following(first) as heard_by_one, following(other) as heard_by_other:
+        await until(lambda: first.state() == "ok" and other.state() == "ok")
+        await first.send("mode")
         async with asyncio.timeout(WITHIN_SECONDS):
             assert [await heard_by_one.get(), await heard_by_other.get()] == ["mode", "mode"]
 
@@ -55,9 +55,9 @@ async def test_a_password_apart_from_the_url_is_given_too(redis: Server) -> None
     with Redis(host=HOST, port=redis.port) as client:
         client.execute_command("ACL", "SETUSER", "eve", "on", ">p@ss/w0rd#1", "allchannels", "+@all")
     url = f"redis://eve@{HOST}:{redis.port}/0"
-    one, locked_out = RedisSignals(url, "p@ss/w0rd#1"), RedisSignals(url)
-    async with following(one), following(locked_out):
-        await until(lambda: one.state() == "ok" and locked_out.state().startswith("no answer"))
+    allowed, locked_out = RedisSignals(url, "p@ss/w0rd#1"), RedisSignals(url)
+    async with following(allowed), following(locked_out):
+        await until(lambda: allowed.state() == "ok" and locked_out.state().startswith("no answer"))
 
 
 async def test_nobody_there_is_no_error_and_says_so() -> None:

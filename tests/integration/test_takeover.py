@@ -52,8 +52,8 @@ async def test_what_a_killed_pod_was_delivering_another_delivers_within_thirty_s
             first.kill()
             await _until(lambda: len(target.requests) == 2, seconds=_PROMISED_SECONDS)
             (delivery,) = await _settled(client, second.url)
-    one, two = (request.headers["webhook-id"] for request in target.requests)
-    assert one == two == delivery["id"]
+    first_id, second_id = (request.headers["webhook-id"] for request in target.requests)
+    assert first_id == second_id == delivery["id"]
     assert (delivery["state"], delivery["attempts"]) == ("delivered", 2)
 
 
@@ -61,7 +61,7 @@ async def _settled(client: httpx.AsyncClient, url: str) -> list[dict[str, object
     """The deliveries, once none is under way."""
     async with asyncio.timeout(60):
         while True:
-            found: list[dict[str, object]] = (await client.get(f"{url}/api/v1/deliveries")).json()["deliveries"]
-            if all(one["state"] not in {"pending", "leased"} for one in found):
-                return found
+            deliveries: list[dict[str, object]] = (await client.get(f"{url}/api/v1/deliveries")).json()["deliveries"]
+            if all(delivery["state"] not in {"pending", "leased"} for delivery in deliveries):
+                return deliveries
             await asyncio.sleep(0.05)

@@ -25,10 +25,10 @@ class Ntfy:
     """A ntfy server with one reader."""
 
     def __init__(self) -> None:
-        self.told: asyncio.Queue[tuple[str | None, dict[str, object]]] = asyncio.Queue()
+        self.messages: asyncio.Queue[tuple[str | None, dict[str, object]]] = asyncio.Queue()
 
     def answer(self, request: Request) -> Reply:
-        self.told.put_nowait((request.headers.get("authorization"), request.json()))
+        self.messages.put_nowait((request.headers.get("authorization"), request.json()))
         return Reply(200, b'{"id":"x"}')
 
 
@@ -71,9 +71,9 @@ async def test_the_example_is_installed_and_delivers(
                 headers={"Content-Type": "application/json"},
             )
             async with asyncio.timeout(60):
-                login, told = await ntfy.told.get()
-            assert (login, told["topic"], told["priority"]) == ("Bearer tk_s3cret", "alerts", priority)
-            assert told["message"] == "The disk of db-1 is full"
+                login, message = await ntfy.messages.get()
+            assert (login, message["topic"], message["priority"]) == ("Bearer tk_s3cret", "alerts", priority)
+            assert message["message"] == "The disk of db-1 is full"
         shown = (await client.get(f"{server.url}/publishing/targets")).text
     assert json.loads(shown)[0]["format"] == "ntfy"
     assert "s3cret" not in shown

@@ -20,11 +20,11 @@ pytestmark = pytest.mark.migrated
 def _metrics(server: Server) -> dict[str, dict[str, float]]:
     """Samples by name; each by its labels' values, joined by commas."""
     text = httpx.get(f"{server.url}/metrics", timeout=_SCRAPE_SECONDS, trust_env=False).text
-    found: dict[str, dict[str, float]] = {}
+    samples: dict[str, dict[str, float]] = {}
     for family in parse_text(text):
         for sample in family.samples:
-            found.setdefault(sample.name, {})[",".join(sample.labels.values())] = sample.value
-    return found
+            samples.setdefault(sample.name, {})[",".join(sample.labels.values())] = sample.value
+    return samples
 
 
 def _value(server: Server, name: str, labels: str = "") -> float | None:
@@ -63,9 +63,9 @@ def test_all_workers_of_a_process_tell_the_same(postgres_url: str, service: Star
     server = service({"DATABASE_URL": postgres_url, "WORKERS": "2"})
     _send(server)
     wait_until(lambda: _value(server, "watchdog_last_seen_seconds", "alertmanager") is not None, "it was heard")
-    found = _metrics(server)
-    assert found["alert_history_check_up"]["database"] == 1
-    assert "process_resident_memory_bytes" not in found
+    metrics = _metrics(server)
+    assert metrics["alert_history_check_up"]["database"] == 1
+    assert "process_resident_memory_bytes" not in metrics
 
 
 def test_a_dead_letter_shows(sqlite_url: str, tmp_path: Path, service: StartService) -> None:
