@@ -67,7 +67,7 @@ async def record_old(store: Store, *, is_delivered: bool = True) -> None:
         if not leased:
             break
         attempt = Attempt(NOW + 2 * DAY, "delivered", "", 1)
-        await store.outbox.settle([(one, Settlement(one.id, "delivered", attempt)) for one in leased])
+        await store.outbox.settle([(delivery, Settlement(delivery.id, "delivered", attempt)) for delivery in leased])
     await store.upkeep.prepare(LATER)
     await store.recorder.commit([receipt(YOUNG, at=LATER)])
 
@@ -111,29 +111,29 @@ async def as_an_earlier_release_wrote_it(shelf: Shelf, *, firing: Alert | None =
         await shelf.write(f"{MANIFESTS}/{manifest.run}.json", encode_manifest(manifest))
 
 
-async def _earlier(shelf: Shelf, held: FileNote, *, firing: Alert | None) -> FileNote:
-    shape = {"alerts": _EARLIER_ALERTS, "events": EVENTS}.get(held.table)
+async def _earlier(shelf: Shelf, file: FileNote, *, firing: Alert | None) -> FileNote:
+    shape = {"alerts": _EARLIER_ALERTS, "events": EVENTS}.get(file.table)
     if shape is None:
-        return held
+        return file
     format_, fingerprint = ParquetFormat(), None if firing is None else firing.fingerprint
-    rows = list(format_.decode(shape, await shelf.read(held.path)))
+    rows = list(format_.decode(shape, await shelf.read(file.path)))
     if shape is EVENTS:
         rows = [row for row in rows if (row[0], row[EVENTS.places["kind"]]) != (fingerprint, "resolved")]
     else:
         rows = [_firing(row) if row[0] == fingerprint else row for row in rows]
     written = format_.encode(shape, rows)
-    await shelf.write(held.path, written)
-    return FileNote(held.path, held.table, len(rows), len(written), sha256(written).hexdigest(), rows_digest(rows))
+    await shelf.write(file.path, written)
+    return FileNote(file.path, file.table, len(rows), len(written), sha256(written).hexdigest(), rows_digest(rows))
 
 
 def _firing(row: Row) -> Row:
-    said = dict(zip(_EARLIER_ALERTS.places, row, strict=True))
-    return tuple((said | {"status": "firing", "ends_at": None, "event_count": 1, "events": 1}).values())
+    fields = dict(zip(_EARLIER_ALERTS.places, row, strict=True))
+    return tuple((fields | {"status": "firing", "ends_at": None, "event_count": 1, "events": 1}).values())
 
 
 async def contents(store: Store) -> dict[str, list[tuple[Row, tuple[Row, ...]]]]:
     """Everything that could be archived, by table."""
-    held = {}
+    tables = {}
     for shape in (*SHAPES, BODIES):
         entries: list[Entry] = []
         after: Row | None = None
@@ -142,10 +142,10 @@ async def contents(store: Store) -> dict[str, list[tuple[Row, tuple[Row, ...]]]]
             entries += page
             if after is None:
                 break
-        held[shape.name] = sorted(
+        tables[shape.name] = sorted(
             (_plain(shape, entry.row), tuple(_plain(EVENTS, event) for event in entry.events)) for entry in entries
         )
-    return held
+    return tables
 
 
 def _plain(shape: Shape, row: Row) -> Row:
@@ -154,8 +154,8 @@ def _plain(shape: Shape, row: Row) -> Row:
 
 
 def _sayable(value: Any, kind: Kind) -> str:
-    said = msgspec.json.decode(value) if kind == "json" and value is not None else value
-    return msgspec.json.encode(said, order="deterministic").decode()
+    content = msgspec.json.decode(value) if kind == "json" and value is not None else value
+    return msgspec.json.encode(content, order="deterministic").decode()
 
 
 class Crash(Exception):  # it is none of ours

@@ -37,7 +37,9 @@ class Replica:
 
     async def commit(self, receipts: Sequence[Receipt]) -> None:
         """Commit them as one batch, and take up what they say of groups and witnesses."""
-        known = [msgspec.structs.replace(one, group_interval_us=self.groups.interval_us(one)) for one in receipts]
+        known = [
+            msgspec.structs.replace(receipt, group_interval_us=self.groups.interval_us(receipt)) for receipt in receipts
+        ]
         await self.store.recorder.commit(known)
         for receipt in known:
             self.groups.heard(receipt)
@@ -62,7 +64,7 @@ class Replayer:
     def __init__(self, stores: Sequence[Store], now: datetime) -> None:
         self.now = now
         self.replicas = [Replica(store, lambda: self.now) for store in stores]
-        self.told: list[Outgoing] = []
+        self.outgoing: list[Outgoing] = []
         self._exchanged_at = now
 
     async def take(self, *receipts: Receipt, replica: int = 0) -> None:
@@ -106,9 +108,9 @@ class Replayer:
         """Tell the pager what it has not heard yet."""
         outbox = self.replicas[0].store.outbox
         while leased := (await outbox.lease(PAGER.name, now=self.now, limit=100, lease_for=_LEASE))[0]:
-            self.told += [one.alert for one in leased]
+            self.outgoing += [delivery.alert for delivery in leased]
             attempt = Attempt(self.now, "delivered", "", 1)
-            await outbox.settle([(one, Settlement(one.id, "delivered", attempt)) for one in leased])
+            await outbox.settle([(delivery, Settlement(delivery.id, "delivered", attempt)) for delivery in leased])
 
 
 class _NobodyCounts:

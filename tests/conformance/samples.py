@@ -44,11 +44,11 @@ def alert(
     annotations: Mapping[str, str] | None = None,
 ) -> Alert:
     """An alert; a resolved one ended a minute before NOW if nothing else is said."""
-    held = {"alertname": alertname, "namespace": "shop", "severity": "critical", **(labels or {})}
+    all_labels = {"alertname": alertname, "namespace": "shop", "severity": "critical", **(labels or {})}
     if status == "resolved" and ends_at is None:
         ends_at = NOW - MINUTE
-    said = {"summary": "no space left"} if annotations is None else dict(annotations)
-    return Alert(fingerprint(held), status, held, said, starts_at, ends_at, expires_at)
+    wording = {"summary": "no space left"} if annotations is None else dict(annotations)
+    return Alert(fingerprint(all_labels), status, all_labels, wording, starts_at, ends_at, expires_at)
 
 
 def receipt(

@@ -58,14 +58,14 @@ async def kinds_at(store: Store, starts_at: datetime) -> list[str]:
     return [event.kind for event in await store.history.timeline(id_at(starts_at))]
 
 
-async def told(store: Store) -> list[str]:
+async def heard_statuses(store: Store) -> list[str]:
     """What the pager hears: a status, and the start that names the occurrence."""
     heard: list[str] = []
     now = NOW + timedelta(days=1)
     while leased := (await store.outbox.lease("pager", now=now, limit=99, lease_for=MINUTE))[0]:
         attempt = Attempt(now, "delivered", "", 1)
-        await store.outbox.settle([(one, Settlement(one.id, "delivered", attempt)) for one in leased])
-        heard += [one.alert.status for one in leased]
+        await store.outbox.settle([(delivery, Settlement(delivery.id, "delivered", attempt)) for delivery in leased])
+        heard += [delivery.alert.status for delivery in leased]
     return heard
 
 
@@ -73,7 +73,7 @@ async def _fired_before(opened: OpenStore) -> None:
     """The pager was told that it fires, before an upgrade."""
     before = await opened()
     await before.recorder.commit([sent(FIRING)])
-    assert await told(before) == ["firing"]
+    assert await heard_statuses(before) == ["firing"]
     await before.lifecycle.close()
 
 
@@ -88,8 +88,8 @@ async def upgraded(database_url: str, opened: OpenStore) -> Store:
 
 async def test_two_open_occurrences_of_one_firing_become_one(upgraded: Store) -> None:
     await upgraded.standings.adopt(NOW)
-    (found,) = await everything(upgraded)
-    assert (found.id, found.state) == (id_of(FIRING), "firing")
+    (occurrence,) = await everything(upgraded)
+    assert (occurrence.id, occurrence.state) == (id_of(FIRING), "firing")
     assert await kinds_at(upgraded, STARTS_AT) == ["fired", "joined"]
     assert await kinds_at(upgraded, SECOND_START) == ["inferred"]
 
@@ -106,9 +106,9 @@ async def test_a_gap_between_two_starts_ends_the_first_and_tells_it(database_url
     await forget_claims(database_url)
     store = await opened()
     await store.standings.adopt(later + MINUTE)
-    states = {one.id: (one.state, one.ended_by) for one in await everything(store)}
+    states = {occurrence.id: (occurrence.state, occurrence.ended_by) for occurrence in await everything(store)}
     assert states == {id_of(FIRING): ("resolved", "inferred"), id_at(later): ("firing", None)}
-    assert await told(store) == ["resolved"]
+    assert await heard_statuses(store) == ["resolved"]
 
 
 async def test_who_was_told_of_the_double_alone_is_told_of_what_goes_on(database_url: str, opened: OpenStore) -> None:
@@ -121,7 +121,7 @@ async def test_who_was_told_of_the_double_alone_is_told_of_what_goes_on(database
     store = await opened()
     await store.standings.adopt(NOW)
     assert await kinds_at(store, STARTS_AT) == ["fired", "joined", "published"]
-    assert await told(store) == ["firing"]
+    assert await heard_statuses(store) == ["firing"]
 
 
 async def _publish(url: str, starts_at: datetime) -> None:
@@ -143,9 +143,11 @@ async def test_what_a_pod_of_the_release_before_writes_leaves_the_claims_as_they
     assert await store.standings.adopt(NOW + 3 * SECOND) == 0
     over = alert(status="resolved", ends_at=NOW + 3 * SECOND)
     await store.recorder.commit([posted(over, client="10.0.0.1", at=NOW + 4 * SECOND)])
-    assert [one.state for one in await everything(store)] == ["firing"]
+    assert [occurrence.state for occurrence in await everything(store)] == ["firing"]
     await store.recorder.commit([posted(over, client="10.0.0.2", at=NOW + 5 * SECOND)])
-    assert [(one.state, one.ended_by) for one in await everything(store)] == [("resolved", "resolved")]
+    assert [(occurrence.state, occurrence.ended_by) for occurrence in await everything(store)] == [
+        ("resolved", "resolved")
+    ]
 
 
 async def test_what_a_pod_of_the_release_before_began_earlier_is_part_of_what_is_known(
@@ -155,8 +157,8 @@ async def test_what_a_pod_of_the_release_before_began_earlier_is_part_of_what_is
     await store.recorder.commit([sent(FIRING)])
     await double(database_url, FIRING, starts_at=STARTS_AT - MINUTE)
     await store.standings.adopt(NOW)
-    (found,) = await everything(store)
-    assert (found.id, found.starts_at) == (id_of(FIRING), STARTS_AT - MINUTE)
+    (occurrence,) = await everything(store)
+    assert (occurrence.id, occurrence.starts_at) == (id_of(FIRING), STARTS_AT - MINUTE)
 
 
 @pytest.mark.parametrize("starts_at", [STARTS_AT - SECOND, SECOND_START])
@@ -167,13 +169,15 @@ async def test_what_a_pod_of_the_release_before_was_told_to_be_over_is_over(
     """Pods of two releases work on one PostgreSQL: one heard the firing, the other its end, with another start."""
     store = await opened()
     await store.recorder.commit([sent(FIRING)])
-    assert await told(store) == ["firing"]
+    assert await heard_statuses(store) == ["firing"]
     await double(database_url, FIRING, starts_at=starts_at)
     await resolve(database_url, starts_at=starts_at, ends_at=NOW + SECOND, received_at=NOW + 2 * SECOND)
     assert await store.standings.adopt(NOW + 3 * SECOND) == 1
     assert await store.standings.adopt(NOW + 4 * SECOND) == 0
-    assert [(one.id, one.state) for one in await everything(store)] == [(id_of(FIRING), "resolved")]
-    assert await told(store) == ["resolved"]
+    assert [(occurrence.id, occurrence.state) for occurrence in await everything(store)] == [
+        (id_of(FIRING), "resolved")
+    ]
+    assert await heard_statuses(store) == ["resolved"]
 
 
 async def test_a_clear_by_a_slow_clock_that_was_kept_apart_ends_what_it_meant(
@@ -187,9 +191,9 @@ async def test_a_clear_by_a_slow_clock_that_was_kept_apart_ends_what_it_meant(
     await forget_claims(database_url)
     store = await opened()
     await store.standings.adopt(NOW + MINUTE)
-    states = {one.id: (one.state, one.ended_by) for one in await everything(store)}
+    states = {occurrence.id: (occurrence.state, occurrence.ended_by) for occurrence in await everything(store)}
     assert states == {id_of(FIRING): ("resolved", "inferred"), id_at(cleared): ("resolved", "resolved")}
-    assert await told(store) == ["resolved"]
+    assert await heard_statuses(store) == ["resolved"]
 
 
 async def test_what_was_over_before_it_fires_again_ends_nothing(database_url: str, opened: OpenStore) -> None:
@@ -202,7 +206,7 @@ async def test_what_was_over_before_it_fires_again_ends_nothing(database_url: st
     await forget_claims(database_url)
     store = await opened()
     await store.standings.adopt(NOW + MINUTE)
-    assert {one.id: one.state for one in await everything(store)} == {
+    assert {occurrence.id: occurrence.state for occurrence in await everything(store)} == {
         id_of(FIRING): "firing",
         id_at(earlier): "resolved",
     }
@@ -236,10 +240,10 @@ async def test_conflicts_are_listed_with_their_labels(opened: OpenStore) -> None
     assert await store.reconciling.conflicts(NOW + 12 * MINUTE, limit=10) == []
 
 
-def _by_grafana(one: Alert, at: datetime) -> Receipt:
+def _by_grafana(alert: Alert, at: datetime) -> Receipt:
     """One alert as a Grafana sends it, to be published."""
     details = {"orgId": 1}
-    group = AlertGroup("grafana", "team-x", "{}:{}", "http://grafana", [one], details=details)
+    group = AlertGroup("grafana", "team-x", "{}:{}", "http://grafana", [alert], details=details)
     return msgspec.structs.replace(sent(at=at), group=group)
 
 
@@ -250,9 +254,12 @@ async def test_an_alert_of_a_grafana_that_was_open_before_scopes_goes_on_until_i
     await forget_claims(database_url, source="grafana")
     store = await opened()
     await store.recorder.commit([_by_grafana(FIRING, NOW + MINUTE)])
-    assert [one.scope for one in await everything(store)] == [""]
+    assert [occurrence.scope for occurrence in await everything(store)] == [""]
     resolved = alert(status="resolved", ends_at=NOW + MINUTE)
     await store.recorder.commit([_by_grafana(resolved, NOW + 2 * MINUTE)])
-    assert await told(store) == ["resolved"]
+    assert await heard_statuses(store) == ["resolved"]
     await store.recorder.commit([_by_grafana(alert(starts_at=NOW + 3 * MINUTE), NOW + 4 * MINUTE)])
-    assert {bool(one.scope): one.status for one in await everything(store)} == {False: "resolved", True: "firing"}
+    assert {bool(occurrence.scope): occurrence.status for occurrence in await everything(store)} == {
+        False: "resolved",
+        True: "firing",
+    }

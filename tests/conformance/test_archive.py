@@ -103,7 +103,7 @@ def open_bucket(url: str, monkeypatch: pytest.MonkeyPatch) -> Shelf:
 
 
 async def names(store: Store) -> set[str]:
-    return {held.alertname for held in await everything(store)}
+    return {occurrence.alertname for occurrence in await everything(store)}
 
 
 # --- moving out ---
@@ -129,8 +129,8 @@ async def test_what_left_is_no_longer_found_by_a_label(store: Store, shelf: Shel
 
 async def test_files_lie_in_folders_of_days(store: Store, folder: Path) -> None:
     manifest = await archive(store, FolderShelf(folder))
-    kept = [name for name in files(folder) if not name.startswith("_")]
-    assert {name.rpartition("/")[0] for name in kept} == {
+    paths = [name for name in files(folder) if not name.startswith("_")]
+    assert {name.rpartition("/")[0] for name in paths} == {
         "alerts/year=2026/month=03/day=04",
         "alerts/year=2026/month=03/day=05",
         "deliveries/year=2026/month=03/day=04",
@@ -141,17 +141,17 @@ async def test_files_lie_in_folders_of_days(store: Store, folder: Path) -> None:
         "receipts/year=2026/month=03/day=04",
         "receipts/year=2026/month=03/day=05",
     }
-    assert all(name.endswith(".parquet") for name in kept)
+    assert all(name.endswith(".parquet") for name in paths)
     assert [name for name in files(folder) if name.startswith("_")] == [f"_manifests/{manifest.run}.json"]
 
 
 async def test_a_manifest_tells_every_file_truly(store: Store, any_shelf: Shelf) -> None:
     made = await archive(store, any_shelf)
-    (held,) = await read_manifests(any_shelf)
-    assert msgspec.json.encode(held) == msgspec.json.encode(made)
-    assert (held.started_at, held.finished_at, held.before) == (LATER, LATER, LIMIT)
+    (manifest,) = await read_manifests(any_shelf)
+    assert msgspec.json.encode(manifest) == msgspec.json.encode(made)
+    assert (manifest.started_at, manifest.finished_at, manifest.before) == (LATER, LATER, LIMIT)
     rows: dict[str, int] = {}
-    for each in held.files:
+    for each in manifest.files:
         data = await any_shelf.read(each.path)
         assert len(data) == each.file_bytes
         rows[each.table] = rows.get(each.table, 0) + each.rows
@@ -254,8 +254,8 @@ async def test_restored_alert_is_found_by_a_label_and_shows_its_timeline(store: 
     before = await store.history.find(id_of(DISK)), await store.history.timeline(id_of(DISK))
     await archive(store, shelf)
     await restore(store, shelf)
-    (found,) = await everything(store, HistoryFilter(fingerprint=DISK.fingerprint))
-    assert (found, await store.history.timeline(id_of(DISK))) == before
+    (occurrence,) = await everything(store, HistoryFilter(fingerprint=DISK.fingerprint))
+    assert (occurrence, await store.history.timeline(id_of(DISK))) == before
 
 
 async def test_restoring_again_changes_nothing(store: Store, any_shelf: Shelf) -> None:
@@ -330,9 +330,15 @@ async def test_an_archive_of_a_release_that_knew_less_comes_back(store: Store, s
     await archive(store, shelf)
     await as_an_earlier_release_wrote_it(shelf)
     assert await restore(store, shelf) == {"alerts": (8, 8), "deliveries": (16, 16)} | _OTHERS
-    by_id = {found.id: found for found in await everything(store)}
-    assert {found.id: (found.ends_at, found.ended_by) for found in before if found.alertname != "Cpu"} == {
-        found.id: (found.ends_at, found.ended_by) for found in by_id.values() if found.alertname != "Cpu"
+    by_id = {occurrence.id: occurrence for occurrence in await everything(store)}
+    assert {
+        occurrence.id: (occurrence.ends_at, occurrence.ended_by)
+        for occurrence in before
+        if occurrence.alertname != "Cpu"
+    } == {
+        occurrence.id: (occurrence.ends_at, occurrence.ended_by)
+        for occurrence in by_id.values()
+        if occurrence.alertname != "Cpu"
     }
 
 
@@ -340,8 +346,8 @@ async def test_what_an_earlier_release_archived_while_it_fired_comes_back_as_ove
     await archive(store, shelf)
     await as_an_earlier_release_wrote_it(shelf, firing=OLD[1])
     await restore(store, shelf)
-    found = await store.history.find(id_of(OLD[1]))
-    assert (found.status, found.ended_by, found.ends_at) == ("resolved", "inferred", NOW + MINUTE)
+    occurrence = await store.history.find(id_of(OLD[1]))
+    assert (occurrence.status, occurrence.ended_by, occurrence.ends_at) == ("resolved", "inferred", NOW + MINUTE)
     *_, event = await store.history.timeline(id_of(OLD[1]))
     assert (event.kind, event.at, await kinds(store, OLD[1])) == ("inferred", LATER, ["fired", "inferred"])
 
@@ -431,8 +437,8 @@ async def test_a_run_that_breaks_off_anywhere_loses_nothing_and_doubles_nothing(
         assert (count_in(folder, "alerts"), count_in(folder, "events")) == ((8, 8), (17, 17)), length
         assert not list(folder.rglob("*.partial")), length
         manifests = await read_manifests(FolderShelf(folder))
-        told = sorted(each.path for manifest in manifests for each in manifest.files)
-        assert told == [name for name in files(folder) if name.endswith(".parquet")], length
+        paths = sorted(each.path for manifest in manifests for each in manifest.files)
+        assert paths == [name for name in files(folder) if name.endswith(".parquet")], length
         await restore(store, FolderShelf(folder))
         after = await contents(store)
         assert {**after, "bodies": before["bodies"]} == before, length

@@ -54,10 +54,10 @@ def verdict(
 ) -> KeptVerdict:
     at = NOW - minutes_ago * MINUTE
     model = {"llm": "gpt-4", "rules": "rules", "person": "ada"}[source]
-    told = Classification(
+    classification = Classification(
         severity, 0.9, "disk", "It fills.", "Logs.", ("Look.",), "It did.", ("disk",), source, model, at
     )
-    return KeptVerdict(new_id(at), shape, alert().fingerprint, Verdict(told, Usage(100, 20, 0.01), "{}"))
+    return KeptVerdict(new_id(at), shape, alert().fingerprint, Verdict(classification, Usage(100, 20, 0.01), "{}"))
 
 
 async def _record(store: Store, *alerts: Alert) -> None:
@@ -70,7 +70,7 @@ async def _lease(store: Store, *, later: timedelta = timedelta()) -> list[Leased
 
 
 async def _deliver(store: Store, leased: list[Leased]) -> None:
-    done = [(one, Settlement(one.id, "delivered", Attempt(NOW, "delivered", "", 1))) for one in leased]
+    done = [(delivery, Settlement(delivery.id, "delivered", Attempt(NOW, "delivered", "", 1))) for delivery in leased]
     await store.outbox.settle(done)
 
 
@@ -83,10 +83,10 @@ async def test_an_alert_waits_for_its_classification_until_the_deadline(store: S
 
 async def test_a_classification_lets_go_what_waits_for_it_and_goes_with_it(store: Store) -> None:
     await _record(store, alert())
-    kept = verdict("critical")
-    assert await store.classifications.keep([kept], now=NOW) == 1
+    kept_verdict = verdict("critical")
+    assert await store.classifications.keep([kept_verdict], now=NOW) == 1
     (leased,) = await _lease(store)
-    assert (leased.alert.classification, leased.alert.unenriched) == (kept.verdict.classification, None)
+    assert (leased.alert.classification, leased.alert.unenriched) == (kept_verdict.verdict.classification, None)
 
 
 async def test_what_waits_for_another_shape_goes_on_waiting(store: Store) -> None:
@@ -107,11 +107,11 @@ async def test_a_classification_does_not_let_go_what_quiet_hours_hold_and_goes_w
 ) -> None:
     wish.held_until = NOW + HOUR
     await _record(store, alert())
-    kept = verdict("critical")
-    assert await store.classifications.keep([kept], now=NOW) == 0
+    kept_verdict = verdict("critical")
+    assert await store.classifications.keep([kept_verdict], now=NOW) == 0
     assert await _lease(store, later=DEADLINE) == []
     (leased,) = await _lease(store, later=HOUR)
-    assert (leased.alert.classification, leased.alert.unenriched) == (kept.verdict.classification, None)
+    assert (leased.alert.classification, leased.alert.unenriched) == (kept_verdict.verdict.classification, None)
 
 
 async def test_what_quiet_hours_held_and_nobody_classified_says_so(store: Store, wish: Wish) -> None:
@@ -141,7 +141,7 @@ async def test_a_replayed_delivery_keeps_its_classification(store: Store) -> Non
     await _record(store, alert())
     leased = await _lease(store, later=DEADLINE)
     dead = Attempt(NOW, "dead", "it said no", 1)
-    await store.outbox.settle([(one, Settlement(one.id, "dead", dead)) for one in leased])
+    await store.outbox.settle([(delivery, Settlement(delivery.id, "dead", dead)) for delivery in leased])
     assert await store.delivery_log.replay(now=NOW) == 1
     (again,) = await _lease(store)
     assert again.alert.classification == verdict().verdict.classification
@@ -203,16 +203,16 @@ async def test_the_newest_word_on_each_shape_is_listed_newest_first(store: Store
 
 
 async def test_a_persons_word_never_ages(store: Store) -> None:
-    said = verdict("noise", minutes_ago=10_000, source="person")
-    await store.classifications.keep([said], now=NOW)
-    assert await store.classifications.newest([SHAPE], since=NOW) == {SHAPE: said}
+    kept_verdict = verdict("noise", minutes_ago=10_000, source="person")
+    await store.classifications.keep([kept_verdict], now=NOW)
+    assert await store.classifications.newest([SHAPE], since=NOW) == {SHAPE: kept_verdict}
 
 
 async def test_keeping_the_same_classification_twice_keeps_it_once(store: Store) -> None:
-    kept = verdict()
-    await store.classifications.keep([kept], now=NOW)
-    await store.classifications.keep([kept], now=NOW)
-    assert await store.classification_history.history(SHAPE, limit=10) == [kept]
+    kept_verdict = verdict()
+    await store.classifications.keep([kept_verdict], now=NOW)
+    await store.classifications.keep([kept_verdict], now=NOW)
+    assert await store.classification_history.history(SHAPE, limit=10) == [kept_verdict]
 
 
 async def test_what_was_used_is_summed_from_a_time_on(store: Store) -> None:
@@ -246,7 +246,7 @@ async def test_people_agree_or_not_with_what_was_said_before(store: Store) -> No
     accuracy = await store.classification_history.accuracy(since=NOW - HOUR, until=NOW)
     assert accuracy == [Accuracy(NOW.date().isoformat(), "gpt-4", reviewed=2, right=1)]
     counts = await store.classification_history.counts(since=NOW - HOUR, until=NOW)
-    assert [(one.model, one.severity, one.count) for one in counts] == [
+    assert [(figure.model, figure.severity, figure.count) for figure in counts] == [
         ("ada", "info", 1),
         ("ada", "noise", 1),
         ("ada", "warning", 1),
@@ -258,27 +258,27 @@ async def test_a_target_that_was_told_hears_the_classification_afterwards_once(s
     wish.awaits = None
     await _record(store, alert())
     await _deliver(store, await _lease(store))
-    kept, told = verdict(), [(alert().fingerprint, alert().starts_at, "all")]
-    await store.classifications.keep([kept], now=NOW)
-    assert await store.classifications.follow_up(kept, targets=told, now=NOW) == 1
-    assert await store.classifications.follow_up(kept, targets=told, now=NOW) == 0
+    kept_verdict, targets = verdict(), [(alert().fingerprint, alert().starts_at, "all")]
+    await store.classifications.keep([kept_verdict], now=NOW)
+    assert await store.classifications.follow_up(kept_verdict, targets=targets, now=NOW) == 1
+    assert await store.classifications.follow_up(kept_verdict, targets=targets, now=NOW) == 0
     (leased,) = await _lease(store)
-    assert (leased.alert.event, leased.alert.classification) == ("classified", kept.verdict.classification)
+    assert (leased.alert.event, leased.alert.classification) == ("classified", kept_verdict.verdict.classification)
 
 
 async def test_a_target_that_heard_what_is_new_is_not_told_again_by_another_replica(store: Store, wish: Wish) -> None:
     wish.awaits = None
     await _record(store, alert())
     await _deliver(store, await _lease(store))
-    kept, told = verdict(), [(alert().fingerprint, alert().starts_at, "all")]
-    await store.classifications.keep([kept], now=NOW)
-    await store.classifications.follow_up(kept, targets=told, now=NOW)
+    kept_verdict, targets = verdict(), [(alert().fingerprint, alert().starts_at, "all")]
+    await store.classifications.keep([kept_verdict], now=NOW)
+    await store.classifications.follow_up(kept_verdict, targets=targets, now=NOW)
     leased = await _lease(store)
-    assert await store.classifications.follow_up(kept, targets=told, now=NOW) == 0  # it is being told
+    assert await store.classifications.follow_up(kept_verdict, targets=targets, now=NOW) == 0  # it is being told
     await _deliver(store, leased)
-    assert await store.classifications.follow_up(kept, targets=told, now=NOW) == 0
+    assert await store.classifications.follow_up(kept_verdict, targets=targets, now=NOW) == 0
     newer = msgspec.structs.replace(verdict(), verdict=verdict(minutes_ago=-1).verdict)
-    assert await store.classifications.follow_up(newer, targets=told, now=NOW + MINUTE) == 1
+    assert await store.classifications.follow_up(newer, targets=targets, now=NOW + MINUTE) == 1
 
 
 async def test_two_replicas_that_tell_at_once_tell_a_target_once(
@@ -290,39 +290,43 @@ async def test_two_replicas_that_tell_at_once_tell_a_target_once(
     await _deliver(store, await _lease(store))
     replicas = (store, await open_replica())
     for each in alerts:
-        kept, told = verdict(), [(each.fingerprint, each.starts_at, "all")]
-        queued = await asyncio.gather(*(one.classifications.follow_up(kept, targets=told, now=NOW) for one in replicas))
+        kept_verdict, targets = verdict(), [(each.fingerprint, each.starts_at, "all")]
+        queued = await asyncio.gather(
+            *(replica.classifications.follow_up(kept_verdict, targets=targets, now=NOW) for replica in replicas)
+        )
         assert sorted(queued) == [0, 1]
 
 
 async def test_a_follow_up_never_replaces_news(store: Store, wish: Wish) -> None:
     wish.awaits = None
     await _record(store, alert())
-    kept, told = verdict(), [(alert().fingerprint, alert().starts_at, "all")]
-    await store.classifications.keep([kept], now=NOW)
-    assert await store.classifications.follow_up(kept, targets=told, now=NOW) == 0
+    kept_verdict, targets = verdict(), [(alert().fingerprint, alert().starts_at, "all")]
+    await store.classifications.keep([kept_verdict], now=NOW)
+    assert await store.classifications.follow_up(kept_verdict, targets=targets, now=NOW) == 0
     (leased,) = await _lease(store)
-    assert (leased.alert.event, leased.alert.classification) == ("fired", kept.verdict.classification)
+    assert (leased.alert.event, leased.alert.classification) == ("fired", kept_verdict.verdict.classification)
 
 
 async def test_a_resolve_makes_a_waiting_follow_up_pointless(store: Store, wish: Wish) -> None:
     wish.awaits = None
     await _record(store, alert())
     await _deliver(store, await _lease(store))
-    kept, told = verdict(), [(alert().fingerprint, alert().starts_at, "all")]
-    await store.classifications.follow_up(kept, targets=told, now=NOW)
+    kept_verdict, targets = verdict(), [(alert().fingerprint, alert().starts_at, "all")]
+    await store.classifications.follow_up(kept_verdict, targets=targets, now=NOW)
     await _record(store, alert(status="resolved", ends_at=NOW))
-    assert [one.alert.event for one in await _lease(store)] == ["resolved"]
-    assert await store.classifications.follow_up(verdict(), targets=told, now=NOW) == 0
+    assert [delivery.alert.event for delivery in await _lease(store)] == ["resolved"]
+    assert await store.classifications.follow_up(verdict(), targets=targets, now=NOW) == 0
 
 
 async def test_the_timeline_says_when_it_was_classified(store: Store, wish: Wish) -> None:
     wish.awaits = None
     await _record(store, alert())
     await _deliver(store, await _lease(store))
-    kept = verdict()
-    await store.classifications.follow_up(kept, targets=[(alert().fingerprint, alert().starts_at, "all")], now=NOW)
+    kept_verdict = verdict()
+    await store.classifications.follow_up(
+        kept_verdict, targets=[(alert().fingerprint, alert().starts_at, "all")], now=NOW
+    )
     events = await store.history.timeline(id_of(alert()))
     assert [event.kind for event in events] == ["fired", "classified"]
     assert events[-1].detail is not None
-    assert events[-1].detail["classification"] == kept.id
+    assert events[-1].detail["classification"] == kept_verdict.id

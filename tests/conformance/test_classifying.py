@@ -37,8 +37,11 @@ async def asked(database_url: str) -> AsyncIterator[tuple[Classifying, Replica]]
 
 async def test_what_is_known_of_an_alert_is_found_by_its_fingerprint(database_url: str) -> None:
     async with asked(database_url) as (classifying, _):
-        found = await classifying.find(FINGERPRINT)
-        assert (found.shape, [kept.verdict for kept in found.verdicts]) == (shape_of(alert().labels), [verdict()])
+        known = await classifying.find(FINGERPRINT)
+        assert (known.shape, [kept_verdict.verdict for kept_verdict in known.verdicts]) == (
+            shape_of(alert().labels),
+            [verdict()],
+        )
 
 
 async def test_an_alert_nobody_knows_is_not_found(database_url: str) -> None:
@@ -60,8 +63,8 @@ async def test_no_model_speaks_after_a_person(database_url: str) -> None:
         replica.clock.now = NOW + SECOND
         await classifying.correct(FINGERPRINT, Correction("noise", "ada"))
         replica.clock.now = NOW + 2 * SECOND
-        told = (await classifying.classify(FINGERPRINT, force=True)).verdicts
-        assert [kept.verdict.classification.source for kept in told] == ["person", "llm"]
+        verdicts = (await classifying.classify(FINGERPRINT, force=True)).verdicts
+        assert [kept_verdict.verdict.classification.source for kept_verdict in verdicts] == ["person", "llm"]
         assert len(replica.model.calls) == 1
 
 
@@ -71,15 +74,17 @@ async def test_an_answer_that_comes_after_a_correction_does_not_take_its_place(d
         await replica.record(alert())
         while not replica.model.calls:  # the timeout of the test bounds it
             await asyncio.sleep(0.01)
-        told = msgspec.structs.replace(verdict().classification, severity="noise", source="person", model="ada")
-        corrected = KeptVerdict(new_id(NOW), shape_of(alert().labels), FINGERPRINT, Verdict(told))
+        classification = msgspec.structs.replace(
+            verdict().classification, severity="noise", source="person", model="ada"
+        )
+        corrected = KeptVerdict(new_id(NOW), shape_of(alert().labels), FINGERPRINT, Verdict(classification))
         await replica.store.classifications.keep([corrected], now=NOW)
         replica.clock.now = NOW + SECOND
         replica.model.hangs.set()
         await replica.let_go()
         assert await replica.store.classification_history.history(corrected.shape, limit=9) == [corrected]
         (leased,) = await replica.lease()
-        assert leased.alert.classification == told
+        assert leased.alert.classification == classification
 
 
 async def test_an_answer_that_makes_no_sense_is_an_error_and_is_not_kept(database_url: str) -> None:
@@ -98,11 +103,16 @@ async def test_a_correction_goes_out_with_the_next_alert_of_the_shape(database_u
         replica.clock.now = NOW + MINUTE
         correction = Correction("noise", by="ada", comment="a cron job")
         corrected = await classifying.correct(FINGERPRINT, correction)
-        told = corrected.verdicts[0].verdict.classification
-        assert (told.severity, told.source, told.model, told.summary) == ("noise", "person", "ada", "It fills.")
+        classification = corrected.verdicts[0].verdict.classification
+        assert (classification.severity, classification.source, classification.model, classification.summary) == (
+            "noise",
+            "person",
+            "ada",
+            "It fills.",
+        )
         await replica.record(alert(labels={"pod": "web-7"}))
-        leased = [one for one in await replica.lease() if one.alert.labels.get("pod") == "web-7"]
-        assert [one.alert.classification for one in leased] == [told]
+        leased = [delivery for delivery in await replica.lease() if delivery.alert.labels.get("pod") == "web-7"]
+        assert [delivery.alert.classification for delivery in leased] == [classification]
         assert len(replica.model.calls) == 1
 
 
@@ -112,8 +122,10 @@ async def test_the_figures_say_what_was_used_and_how_often_people_agreed(databas
         await classifying.correct(FINGERPRINT, Correction("noise", by="ada"))
         figures = await classifying.figures(since=NOW - MINUTE, until=NOW + 2 * MINUTE)
         assert (figures.spent.calls, figures.spent.tokens, figures.spent_today.cost_usd) == (2, 120, 0.01)
-        assert [(one.model, one.reviewed, one.right) for one in figures.accuracy] == [("gpt-4", 1, 0)]
-        assert {(one.model, one.severity): one.count for one in figures.counts} == {
+        assert [(accuracy.model, accuracy.reviewed, accuracy.right) for accuracy in figures.accuracy] == [
+            ("gpt-4", 1, 0)
+        ]
+        assert {(figure.model, figure.severity): figure.count for figure in figures.counts} == {
             ("gpt-4", "warning"): 1,
             ("ada", "noise"): 1,
         }
@@ -126,9 +138,9 @@ async def test_alerts_of_one_shape_are_found_each_once(database_url: str) -> Non
         await replica.record(alert(labels={"pod": "web-8"}, starts_at=NOW))
         await replica.record(alert(labels={"team": "other"}))
         await replica.record(alert("SomethingElse"))
-        found = await classifying.alike((await classifying.find(FINGERPRINT)).alert)
-        assert sorted(one.labels.get("pod", "") for one in found.alerts) == ["", "web-7", "web-8"]
-        assert found.is_whole
+        alike = await classifying.alike((await classifying.find(FINGERPRINT)).alert)
+        assert sorted(each.labels.get("pod", "") for each in alike.alerts) == ["", "web-7", "web-8"]
+        assert alike.is_whole
 
 
 async def test_the_newest_word_on_each_shape_comes_with_its_alerts(database_url: str) -> None:
@@ -146,8 +158,8 @@ async def test_the_newest_word_on_each_shape_comes_with_its_alerts(database_url:
 
 async def test_the_word_on_a_shape_whose_alert_is_forgotten_comes_without(database_url: str) -> None:
     async with asked(database_url) as (classifying, replica):
-        kept = (await classifying.find(FINGERPRINT)).verdicts[0]
-        lost = KeptVerdict(new_id(NOW + MINUTE), "0" * 16, "0" * 16, kept.verdict)
+        kept_verdict = (await classifying.find(FINGERPRINT)).verdicts[0]
+        lost = KeptVerdict(new_id(NOW + MINUTE), "0" * 16, "0" * 16, kept_verdict.verdict)
         await replica.store.classifications.keep([lost], now=NOW + MINUTE)
         first, second = await classifying.newest(limit=10)
         assert (first.alert, first.alike.alerts) == (None, [])

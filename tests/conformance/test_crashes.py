@@ -281,9 +281,11 @@ class Crashes(RuleBasedStateMachine):
             flight.answer.set_exception(_ANSWERS[answer]())
 
     def _arrive(self, flight: Flight) -> None:
-        (told,) = flight.message.alerts
-        self.arrivals.append(Arrival(flight.message.idempotency_key, told.event, told.status, told.fingerprint))
-        self._check_order(told.fingerprint)
+        (outgoing,) = flight.message.alerts
+        self.arrivals.append(
+            Arrival(flight.message.idempotency_key, outgoing.event, outgoing.status, outgoing.fingerprint)
+        )
+        self._check_order(outgoing.fingerprint)
 
     def _check_order(self, fingerprint: str) -> None:
         places = [
@@ -347,12 +349,14 @@ class Crashes(RuleBasedStateMachine):
         page = await self.stores[0].delivery_log.deliveries(DeliveryFilter(target=self.spec.name, limit=1000))
         return {delivery.id: delivery for delivery in page.deliveries}
 
-    def _check(self, found: dict[str, StoredDelivery]) -> None:
+    def _check(self, deliveries: dict[str, StoredDelivery]) -> None:
         arrived = {arrival.key for arrival in self.arrivals}
-        assert sorted(found) == sorted(key for keys in self.order.values() for key in keys)
+        assert sorted(deliveries) == sorted(key for keys in self.order.values() for key in keys)
         for keys in self.order.values():
             for place, key in enumerate(keys):
-                self._check_one(found[key], newer=[found[later] for later in keys[place + 1 :]], arrived=arrived)
+                self._check_one(
+                    deliveries[key], newer=[deliveries[later] for later in keys[place + 1 :]], arrived=arrived
+                )
         contents = {(arrival.key, arrival.event, arrival.status, arrival.fingerprint) for arrival in self.arrivals}
         assert len(contents) == len(arrived), "one key said different things"
 

@@ -92,10 +92,10 @@ class Counted:
 
 
 def verdict() -> Verdict:
-    told = Classification(
+    classification = Classification(
         "warning", 0.9, "disk", "It fills.", "Logs.", ("Look.",), "So.", ("disk",), "llm", "gpt-4", NOW
     )
-    return Verdict(told, Usage(100, 20, 0.01), "{}")
+    return Verdict(classification, Usage(100, 20, 0.01), "{}")
 
 
 class Replica:
@@ -160,7 +160,7 @@ class Replica:
     async def deliver(self, target: str = "pager") -> None:
         done = Attempt(NOW, "delivered", "", 1)
         leased = await self.lease(target)
-        await self.store.outbox.settle([(one, Settlement(one.id, "delivered", done)) for one in leased])
+        await self.store.outbox.settle([(delivery, Settlement(delivery.id, "delivered", done)) for delivery in leased])
 
     async def let_go(self) -> None:
         async with asyncio.timeout(WITHIN_SECONDS):
@@ -205,16 +205,20 @@ async def test_an_alert_goes_with_its_classification_as_soon_as_there_is_one(dat
 @pytest.mark.parametrize("brief", [0, 4, 5])
 async def test_only_the_history_says_whether_it_agrees_with_noise(database_url: str, brief: int) -> None:
     async with running(database_url) as replica:
-        told = msgspec.structs.replace(verdict().classification, severity="noise", is_noise_by_history=not brief)
-        replica.model.answer = lambda _: [Verdict(told)]
+        classification = msgspec.structs.replace(
+            verdict().classification, severity="noise", is_noise_by_history=not brief
+        )
+        replica.model.answer = lambda _: [Verdict(classification)]
         for days in range(1, brief + 1):
             start = NOW - days * timedelta(days=1)
             over = alert(status="resolved", starts_at=start, ends_at=start + SECOND)
             await replica.store.recorder.commit([receipt(over, at=start)])
         await replica.record(alert())
         await replica.let_go()
-        leased = [one.alert for one in await replica.lease() if one.alert.status == "firing"]
-        assert [one.classification and one.classification.is_noise_by_history for one in leased] == [brief == 5]
+        leased = [delivery.alert for delivery in await replica.lease() if delivery.alert.status == "firing"]
+        assert [outgoing.classification and outgoing.classification.is_noise_by_history for outgoing in leased] == [
+            brief == 5
+        ]
 
 
 async def test_a_storm_of_one_rule_is_one_question(database_url: str) -> None:
@@ -234,8 +238,10 @@ async def test_a_storm_whose_alerts_all_differ_costs_a_few_questions_and_holds_n
         while len(replica.model.calls) < 3:  # the timeout of the test bounds it
             await asyncio.sleep(0.01)
         assert sorted(len(cases) for cases in replica.model.calls) == [1, 4, 4]
-        told = [one.alert.unenriched for one in await replica.lease() if one.alert.classification is None]
-        assert set(told) == {"a storm: 8 kinds of alerts of its rule were asked about within 5 min"}
+        reasons = [
+            delivery.alert.unenriched for delivery in await replica.lease() if delivery.alert.classification is None
+        ]
+        assert set(reasons) == {"a storm: 8 kinds of alerts of its rule were asked about within 5 min"}
         assert replica.observer.failures == ["storm"] * 92
         replica.clock.now += WINDOW
         await replica.record(alert(labels={"customer": "later"}))
@@ -321,8 +327,8 @@ async def test_one_case_without_an_answer_spoils_no_other(database_url: str) -> 
         replica.model.answer = lambda cases: [verdict(), *[None] * (len(cases) - 1)]
         await replica.record(alert(labels={"team": "a"}), alert(labels={"team": "b"}))
         await replica.let_go()
-        told = sorted(str(one.alert.unenriched) for one in await replica.lease())
-        assert told == ["None", "gpt-4 gave no answer for it"]
+        reasons = sorted(str(delivery.alert.unenriched) for delivery in await replica.lease())
+        assert reasons == ["None", "gpt-4 gave no answer for it"]
 
 
 async def test_while_the_breaker_is_open_nobody_waits(database_url: str) -> None:
@@ -335,8 +341,8 @@ async def test_while_the_breaker_is_open_nobody_waits(database_url: str) -> None
         await replica.record(alert())
         await replica.let_go()
         await replica.record(alert("Other"))
-        (told,) = [one for one in await replica.lease() if one.alert.labels["alertname"] == "Other"]
-        assert told.alert.unenriched == "gpt-4 is over its rate"
+        (delivery,) = [each for each in await replica.lease() if each.alert.labels["alertname"] == "Other"]
+        assert delivery.alert.unenriched == "gpt-4 is over its rate"
         assert len(replica.model.calls) == 1
 
 
@@ -360,7 +366,7 @@ async def test_a_limited_proxy_is_asked_again_when_it_says_so_if_that_is_before_
         while len(await replica.store.classification_history.recent(limit=9, severity=None)) < 2:
             await asyncio.sleep(0.01)
         assert perf_counter() - begin >= 0.2
-        assert [one.alert.unenriched for one in await replica.lease()] == [None, None]
+        assert [delivery.alert.unenriched for delivery in await replica.lease()] == [None, None]
 
 
 def since(begin: float) -> datetime:
@@ -424,14 +430,14 @@ async def test_what_is_committed_just_after_its_shape_was_known_does_not_wait(da
 async def test_two_replicas_ask_once(database_url: str) -> None:
     model = Model()
     model.hangs.clear()
-    async with running(database_url, model=model) as one, running(database_url, model=model) as other:
-        await one.record(*pods(3))
+    async with running(database_url, model=model) as first, running(database_url, model=model) as other:
+        await first.record(*pods(3))
         await other.record(alert(labels={"pod": "web-9"}))
         while not model.calls:  # the timeout of the test bounds it
             await asyncio.sleep(0.01)
         model.hangs.set()
-        await asyncio.gather(one.let_go(), other.let_go())
-        assert len(await one.lease()) == 4
+        await asyncio.gather(first.let_go(), other.let_go())
+        assert len(await first.lease()) == 4
         assert len(model.calls) == 1
 
 
@@ -472,26 +478,26 @@ async def test_what_a_process_owed_that_died_is_taken_up_by_the_next(database_ur
         (leased,) = await replica.lease("pager")
         assert leased.alert.event == ("classified" if is_delivered else "fired")
         assert leased.alert.classification == verdict().classification
-        assert [one.alert.event for one in await replica.lease("log")] == ([] if is_delivered else ["fired"])
+        assert [delivery.alert.event for delivery in await replica.lease("log")] == ([] if is_delivered else ["fired"])
 
 
 async def test_what_another_replica_tells_is_told_once(database_url: str) -> None:
     mode: Mode = "transparent_with_recommendations"
-    async with running(database_url, mode) as one, running(database_url, mode) as other:
-        one.model.hangs.clear()
-        await one.record(alert())
-        await one.deliver("pager")
-        while not one.model.calls:  # the timeout of the test bounds it
+    async with running(database_url, mode) as first, running(database_url, mode) as other:
+        first.model.hangs.clear()
+        await first.record(alert())
+        await first.deliver("pager")
+        while not first.model.calls:  # the timeout of the test bounds it
             await asyncio.sleep(0.01)
         await other.enrichment.recover()  # another pod starts meanwhile
-        one.model.hangs.set()
-        await one.let_go()
-        await one.deliver("pager")
+        first.model.hangs.set()
+        await first.let_go()
+        await first.deliver("pager")
         await other.let_go()
         assert other.model.calls == []
         assert await other.lease("pager") == []
         unanswered = await other.store.classifications.unanswered(since=NOW - MINUTE)
-        assert [one.target for one in unanswered] == ["log"]  # which takes no follow-ups
+        assert [each.target for each in unanswered] == ["log"]  # which takes no follow-ups
 
 
 @pytest.mark.parametrize("mode", ["transparent", "enriched"])
@@ -507,7 +513,7 @@ async def test_in_other_modes_nobody_is_owed_anything(database_url: str, mode: M
 async def owed(replica: Replica, *, since: datetime) -> list[str]:
     """The alerts of which the target that takes follow-ups was told without a meaning."""
     unanswered = await replica.store.classifications.unanswered(since=since)
-    return [one.labels["alertname"] for one in unanswered if one.target == "pager"]
+    return [each.labels["alertname"] for each in unanswered if each.target == "pager"]
 
 
 async def test_nothing_is_taken_up_that_is_long_ago_or_over_or_told(database_url: str) -> None:
@@ -529,7 +535,7 @@ async def test_a_resolve_never_waits(database_url: str) -> None:
         replica.model.hangs.clear()
         await replica.record(alert())
         await replica.record(alert(status="resolved", ends_at=NOW))
-        assert [one.alert.event for one in await replica.lease()] == ["resolved"]
+        assert [delivery.alert.event for delivery in await replica.lease()] == ["resolved"]
 
 
 @pytest.fixture
@@ -558,9 +564,9 @@ def modes(store: Store, taken_up: list[Mode], switches: list[tuple[Mode, Mode]])
 async def test_a_switch_reaches_the_other_replica_and_outlives_a_restart(store: Store) -> None:
     switches: list[tuple[Mode, Mode]] = []
     taken_up: list[Mode] = []
-    one, other = modes(store, [], switches), modes(store, taken_up, switches)
+    first, other = modes(store, [], switches), modes(store, taken_up, switches)
     following = asyncio.create_task(other.follow())
-    state = await one.switch("enriched", by="ada")
+    state = await first.switch("enriched", by="ada")
     async with asyncio.timeout(10):  # the contract's two seconds, and a busy machine
         while taken_up[-1] != "enriched":
             await asyncio.sleep(0.01)

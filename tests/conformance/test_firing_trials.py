@@ -148,8 +148,10 @@ class Replay:
             await replayer.look_alone(first=self._either())
         last = await self._states()
         events = await _events(self._store)
-        told = [_telling(one.occurrence_id, one.event, one.at, events) for one in replayer.told]
-        return Became(events, told, settled or last, last, second_of(replayer.now))
+        tellings = [
+            _telling(outgoing.occurrence_id, outgoing.event, outgoing.at, events) for outgoing in replayer.outgoing
+        ]
+        return Became(events, tellings, settled or last, last, second_of(replayer.now))
 
     async def _do(self, done: datetime | Sequence[Receipt] | Answered) -> None:
         replayer = self._replayer
@@ -190,9 +192,9 @@ class Replay:
 
     async def _states(self) -> dict[str, str | None]:
         states: dict[str, str | None] = dict.fromkeys(self._trial.played.truth)
-        for one in await everything(self._store):
-            if one.status == "firing":
-                states[_key_of(one.id)[0]] = one.state
+        for occurrence in await everything(self._store):
+            if occurrence.status == "firing":
+                states[_key_of(occurrence.id)[0]] = occurrence.state
         return states
 
 
@@ -204,11 +206,11 @@ def _time_of(done: datetime | Sequence[Receipt] | Answered) -> datetime:
 
 async def _events(store: Store) -> list[Event]:
     events = []
-    for one in await everything(store):
-        fingerprint, key_us = _key_of(one.id)
+    for occurrence in await everything(store):
+        fingerprint, key_us = _key_of(occurrence.id)
         events += [
             Event(fingerprint, from_us(key_us), event.number, event.kind, event.at, event.receipt_id, event.detail)
-            for event in await store.history.timeline(one.id)
+            for event in await store.history.timeline(occurrence.id)
             if event.number is not None
         ]
     return _in_order(events)
@@ -224,9 +226,9 @@ def _seen(event: Event) -> object:
     return event.fingerprint, event.starts_at, event.key, event.kind, event.at, event.receipt_id, detail
 
 
-def _by_label_set(told: Sequence[Telling]) -> list[Telling]:
+def _by_label_set(tellings: Sequence[Telling]) -> list[Telling]:
     """What is told of each label set, in order; those of one request come in any."""
-    return sorted(told, key=lambda one: one.fingerprint)
+    return sorted(tellings, key=lambda telling: telling.fingerprint)
 
 
 def _telling(identity: str, kind: str, at: datetime, events: Sequence[Event]) -> Telling:

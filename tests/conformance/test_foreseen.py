@@ -44,13 +44,13 @@ async def test_repeat_of_an_alert_that_another_replica_ended_begins_anew(store: 
     await other.recorder.commit([later(over, minutes=1)])
     again = alert("Known", starts_at=NOW + 2 * MINUTE)
     assert counts(await store.recorder.commit([later(again, minutes=3)])) == [(1, 0)]
-    assert sorted(one.status for one in await everything(store)) == ["firing", "resolved"]
+    assert sorted(occurrence.status for occurrence in await everything(store)) == ["firing", "resolved"]
 
 
 async def test_surprise_counts_no_repeat_beside_it_twice(store: Store, other: Store, database_url: str) -> None:
     await other.recorder.commit([later(NEW, minutes=1)])
     assert counts(await store.recorder.commit([later(KNOWN, NEW, OTHER, minutes=2)])) == [(1, 2)]
-    repeats = {one.alertname: one.repeat_count for one in await everything(store)}
+    repeats = {occurrence.alertname: occurrence.repeat_count for occurrence in await everything(store)}
     assert repeats == {"Known": 1, "New": 1, "Other": 0}
     assert await raw.count(database_url, "receipts") == 3
 
@@ -68,7 +68,7 @@ async def test_nothing_of_a_batch_that_surprises_is_written_twice(store: Store, 
     await other.recorder.commit([later(*(alert(f"A{n}") for n in range(0, 50, 2)), minutes=1)])
     assert counts(await store.recorder.commit(batch)) == [(25, 25)]
     assert counts(await store.recorder.commit([later(*(alert(f"A{n}") for n in range(50)), minutes=3)])) == [(0, 50)]
-    assert sorted(one.repeat_count for one in await everything(store)) == [0] + [1] * 25 + [2] * 25
+    assert sorted(occurrence.repeat_count for occurrence in await everything(store)) == [0] + [1] * 25 + [2] * 25
 
 
 async def test_alerts_beside_one_that_another_replica_began_fire_once_and_end(store: Store, other: Store) -> None:
@@ -78,4 +78,4 @@ async def test_alerts_beside_one_that_another_replica_began_fire_once_and_end(st
     assert counts(await store.recorder.commit([later(*others, minutes=2)])) == [(19, 1)]
     over = [alert(f"B{n}", "resolved") for n in range(20)]
     assert counts(await other.recorder.commit([later(*over, minutes=3)])) == [(20, 0)]
-    assert {tuple(await kinds(store, one)) for one in others} == {("fired", "resolved")}
+    assert {tuple(await kinds(store, each)) for each in others} == {("fired", "resolved")}

@@ -57,7 +57,7 @@ async def until_done(drop: Callable[[datetime], Awaitable[int]], before: datetim
 
 
 async def names(store: Store) -> set[str]:
-    return {held.alertname for held in await everything(store)}
+    return {occurrence.alertname for occurrence in await everything(store)}
 
 
 async def test_old_history_is_forgotten(aged: Store) -> None:
@@ -106,12 +106,12 @@ async def test_old_receipts_are_forgotten(aged: Store, database_url: str) -> Non
 
 async def test_old_quarantine_is_forgotten(aged: Store) -> None:
     await until_done(aged.upkeep.drop_history, LIMIT)
-    assert [held.raw for held in (await aged.history.quarantine(limit=9, cursor=None)).quarantine] == ["young"]
+    assert [entry.raw for entry in (await aged.history.quarantine(limit=9, cursor=None)).quarantine] == ["young"]
 
 
 async def test_two_replicas_forget_side_by_side(aged: Store, open_replica: OpenReplica) -> None:
     other = await open_replica()
-    await asyncio.gather(*(until_done(one.upkeep.drop_history, LIMIT) for one in (aged, other)))
+    await asyncio.gather(*(until_done(replica.upkeep.drop_history, LIMIT) for replica in (aged, other)))
     await until_done(aged.upkeep.drop_history, LIMIT)
     assert await names(aged) == {"Lasting", "Young"}
 
@@ -176,8 +176,8 @@ KNOWN = alert("Known")
 def word(shape: str, *, days: int, source: ClassifiedBy = "llm", of: Alert = KNOWN) -> KeptVerdict:
     """What was said of a shape so many days before LATER."""
     at = LATER - days * DAY
-    told = Classification("warning", 0.9, "c", "s", "p", (), "r", (), source, source, at)
-    return KeptVerdict(new_id(at), shape, of.fingerprint, Verdict(told))
+    classification = Classification("warning", 0.9, "c", "s", "p", (), "r", (), source, source, at)
+    return KeptVerdict(new_id(at), shape, of.fingerprint, Verdict(classification))
 
 
 async def left_of(store: Store, *words: KeptVerdict) -> set[str]:
@@ -185,9 +185,9 @@ async def left_of(store: Store, *words: KeptVerdict) -> set[str]:
     await store.recorder.commit([receipt(KNOWN, at=LATER)])
     await store.classifications.keep(words, now=LATER)
     await until_done(store.upkeep.drop_classifications, LIMIT)
-    shapes = {one.shape for one in words}
-    held = [one for shape in shapes for one in await store.classification_history.history(shape, limit=1000)]
-    return {f"{one.shape} {(LATER - one.verdict.classification.at) // DAY}" for one in held}
+    shapes = {word.shape for word in words}
+    left_words = [word for shape in shapes for word in await store.classification_history.history(shape, limit=1000)]
+    return {f"{word.shape} {(LATER - word.verdict.classification.at) // DAY}" for word in left_words}
 
 
 async def test_old_classifications_are_forgotten_but_for_the_newest_of_each_shape_in_use(store: Store) -> None:
@@ -215,8 +215,8 @@ async def test_a_correction_is_kept_until_there_is_another_whatever_a_model_says
 
 async def test_classifications_are_forgotten_step_by_step(store: Store) -> None:
     """However many are kept among those that go, and again at the next turn."""
-    kept = [word(f"k{n}", days=60) for n in range(700)]
-    assert len(await left_of(store, *kept, *(word("a", days=60 + n) for n in range(700)))) == 701
+    words = [word(f"k{n}", days=60) for n in range(700)]
+    assert len(await left_of(store, *words, *(word("a", days=60 + n) for n in range(700)))) == 701
     assert await until_done(store.upkeep.drop_classifications, LIMIT) <= 5
     assert len(await left_of(store, word("k0", days=59))) == 1
 

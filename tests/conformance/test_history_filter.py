@@ -60,10 +60,10 @@ def population(size: int = 120) -> list[Alert]:
     for n in range(size):
         labels = {name: rng.choice(values) for name, values in _LABELS.items() if rng.random() < 0.6}
         labels = {name: value for name, value in labels.items() if value} | {"n": str(n)}
-        said = {name: rng.choice(_SAID) for name in ("summary", "description") if rng.random() < 0.6}
+        annotations = {name: rng.choice(_SAID) for name in ("summary", "description") if rng.random() < 0.6}
         status: Status = rng.choice(["firing", "resolved"])
         ends_at = NOW if status == "resolved" else None
-        alerts.append(Alert(fingerprint(labels), status, labels, said, NOW - rng.randrange(30) * DAY, ends_at))
+        alerts.append(Alert(fingerprint(labels), status, labels, annotations, NOW - rng.randrange(30) * DAY, ends_at))
     return alerts
 
 
@@ -110,42 +110,49 @@ _filters = st.builds(
 @given(wanted=_filters, sort=st.sampled_from(["-timestamp", "timestamp", "severity"]))
 @example(HistoryFilter(Query((Matcher("pod", "=", "web-0"),), ())), "-timestamp")
 async def test_history_finds_what_the_domain_says_matches(populated: Store, wanted: HistoryFilter, sort: str) -> None:
-    expected = {held.id for held in await everything(populated) if is_wanted(held, wanted)}
+    expected = {occurrence.id for occurrence in await everything(populated) if is_wanted(occurrence, wanted)}
     page = await populated.history.page(wanted, PageRequest(limit=1000, sort=sort))
-    assert ({held.id for held in page.alerts}, page.total, page.is_total_exact) == (expected, len(expected), True)
+    assert ({occurrence.id for occurrence in page.alerts}, page.total, page.is_total_exact) == (
+        expected,
+        len(expected),
+        True,
+    )
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(wanted=_filters, offset=st.integers(0, 3))
 async def test_first_page_holds_the_newest_that_match(populated: Store, wanted: HistoryFilter, offset: int) -> None:
-    times = sorted((held.timestamp for held in await everything(populated) if is_wanted(held, wanted)), reverse=True)
+    times = sorted(
+        (occurrence.timestamp for occurrence in await everything(populated) if is_wanted(occurrence, wanted)),
+        reverse=True,
+    )
     page = await populated.history.page(wanted, PageRequest(limit=4, offset=offset))
-    assert [held.timestamp for held in page.alerts] == times[offset : offset + 4]
+    assert [occurrence.timestamp for occurrence in page.alerts] == times[offset : offset + 4]
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(wanted=_filters)
 async def test_export_finds_what_the_domain_says_matches(populated: Store, wanted: HistoryFilter) -> None:
-    expected = [held.id for held in await everything(populated) if is_wanted(held, wanted)]
-    assert sorted(held.id for held in await everything(populated, wanted)) == sorted(expected)
+    expected = [occurrence.id for occurrence in await everything(populated) if is_wanted(occurrence, wanted)]
+    assert sorted(occurrence.id for occurrence in await everything(populated, wanted)) == sorted(expected)
 
 
-def is_wanted(held: StoredAlert, wanted: HistoryFilter) -> bool:
+def is_wanted(occurrence: StoredAlert, wanted: HistoryFilter) -> bool:
     """The filter as plain Python."""
     columns = ("alertname", "status", "severity", "namespace", "fingerprint")
-    if any(getattr(wanted, name) not in {None, getattr(held, name)} for name in columns):
+    if any(getattr(wanted, name) not in {None, getattr(occurrence, name)} for name in columns):
         return False
-    if wanted.since is not None and held.timestamp < wanted.since:
+    if wanted.since is not None and occurrence.timestamp < wanted.since:
         return False
-    if wanted.until is not None and held.timestamp >= wanted.until:
+    if wanted.until is not None and occurrence.timestamp >= wanted.until:
         return False
-    return wanted.query.matches(held.labels, held.annotations)
+    return wanted.query.matches(occurrence.labels, occurrence.annotations)
 
 
-async def found(store: Store, query: str = "", **columns: str) -> set[str]:
+async def matching_names(store: Store, query: str = "", **columns: str) -> set[str]:
     """The names of the alerts a query finds."""
     wanted = HistoryFilter(parse_query(query), **columns)  # type: ignore[arg-type]
-    return {held.alertname for held in (await store.history.page(wanted, PageRequest())).alerts}
+    return {occurrence.alertname for occurrence in (await store.history.page(wanted, PageRequest())).alerts}
 
 
 @pytest.mark.parametrize(
@@ -168,51 +175,51 @@ async def found(store: Store, query: str = "", **columns: str) -> set[str]:
 )
 async def test_missing_label_is_an_empty_one(store: Store, query: str, expected: set[str]) -> None:
     await store.recorder.commit([receipt(alert("WithPod", labels={"pod": "web-0"}), alert("WithoutPod"))])
-    assert await found(store, query) == expected
+    assert await matching_names(store, query) == expected
 
 
 @pytest.mark.parametrize("column", ["alertname", "namespace", "severity"])
 async def test_missing_column_label_is_an_empty_one(store: Store, column: str) -> None:
     sent = Alert("0123456789abcdef", "firing", {"pod": "web-0"}, {}, NOW)
     await store.recorder.commit([receipt(sent, alert("Other"))])
-    assert await found(store, f'{{{column}=""}}') == {""}
+    assert await matching_names(store, f'{{{column}=""}}') == {""}
 
 
 @pytest.mark.parametrize("word", ["%", "_", "\\", "50%", "%a", "_a", "\\a"])
 async def test_wildcards_of_sql_are_plain_characters_in_words(store: Store, word: str) -> None:
     sent = [alert("Plain", annotations={"a": "50 aaa"}), alert("Wild", annotations={"a": "50% %a _a \\a"})]
     await store.recorder.commit([receipt(*sent)])
-    assert await found(store, f"`{word}`") == {"Wild"}
+    assert await matching_names(store, f"`{word}`") == {"Wild"}
 
 
-@pytest.mark.parametrize("held, word", [("NO SPACE", "no space"), ("élan", "ÉLAN"), ("ÄRGER", "ärger"), ("Ж", "ж")])
-async def test_words_are_found_whatever_the_letter_case(store: Store, held: str, word: str) -> None:
-    await store.recorder.commit([receipt(alert("Found", annotations={"a": held}), alert("Other", annotations={}))])
-    assert await found(store, f'"{word}"') == {"Found"}
+@pytest.mark.parametrize("text, word", [("NO SPACE", "no space"), ("élan", "ÉLAN"), ("ÄRGER", "ärger"), ("Ж", "ж")])
+async def test_words_are_found_whatever_the_letter_case(store: Store, text: str, word: str) -> None:
+    await store.recorder.commit([receipt(alert("Found", annotations={"a": text}), alert("Other", annotations={}))])
+    assert await matching_names(store, f'"{word}"') == {"Found"}
 
 
 async def test_words_are_not_looked_for_in_names(store: Store) -> None:
     await store.recorder.commit([receipt(alert("Found", labels={"needle": "hay"}, annotations={"needle": "hay"}))])
-    assert await found(store, "needle") == set()
+    assert await matching_names(store, "needle") == set()
 
 
 async def test_word_does_not_reach_across_two_values(store: Store) -> None:
     await store.recorder.commit([receipt(alert("Found", annotations={"a": "one", "b": "two"}))])
-    assert (await found(store, '"onetwo"'), await found(store, '"one\\", \\"b"')) == (set(), set())
+    assert (await matching_names(store, '"onetwo"'), await matching_names(store, '"one\\", \\"b"')) == (set(), set())
 
 
 async def test_fingerprint_finds_all_occurrences_of_one_alert(store: Store) -> None:
     again = alert("Found", starts_at=NOW)
     await store.recorder.commit([receipt(alert("Found"), alert("Found", "resolved"), again, alert("Other"))])
     page = await store.history.page(HistoryFilter(fingerprint=again.fingerprint), PageRequest())
-    assert {held.id for held in page.alerts} == {id_of(alert("Found")), id_of(again)}
+    assert {occurrence.id for occurrence in page.alerts} == {id_of(alert("Found")), id_of(again)}
 
 
 async def test_since_is_included_and_until_is_not(store: Store) -> None:
     for n in range(3):
         await store.recorder.commit([receipt(alert(f"A{n}"), at=NOW + n * SECOND)])
     wanted = HistoryFilter(since=NOW + SECOND, until=NOW + 2 * SECOND)
-    assert [held.alertname for held in (await store.history.page(wanted, PageRequest())).alerts] == ["A1"]
+    assert [occurrence.alertname for occurrence in (await store.history.page(wanted, PageRequest())).alerts] == ["A1"]
 
 
 async def test_time_range_is_exact_to_the_microsecond(store: Store) -> None:
@@ -220,7 +227,7 @@ async def test_time_range_is_exact_to_the_microsecond(store: Store) -> None:
     for n in range(3):
         await store.recorder.commit([receipt(alert(f"A{n}"), at=NOW + n * tick)])
     wanted = HistoryFilter(since=NOW + tick, until=NOW + 2 * tick)
-    assert [held.alertname for held in (await store.history.page(wanted, PageRequest())).alerts] == ["A1"]
+    assert [occurrence.alertname for occurrence in (await store.history.page(wanted, PageRequest())).alerts] == ["A1"]
 
 
 async def test_wrong_status_is_refused(store: Store) -> None:
@@ -240,8 +247,15 @@ async def test_unknown_occurrence_has_no_timeline(store: Store) -> None:
 async def test_found_occurrence_is_what_was_sent(store: Store) -> None:
     sent = alert(labels={"pod": "web-0"}, expires_at=NOW + MINUTE)
     await store.recorder.commit([receipt(sent, source="prometheus")])
-    held = await store.history.find(id_of(sent))
-    assert (held.fingerprint, held.labels, held.annotations, held.starts_at, held.expires_at, held.source) == (
+    occurrence = await store.history.find(id_of(sent))
+    assert (
+        occurrence.fingerprint,
+        occurrence.labels,
+        occurrence.annotations,
+        occurrence.starts_at,
+        occurrence.expires_at,
+        occurrence.source,
+    ) == (
         sent.fingerprint,
         sent.labels,
         sent.annotations,
@@ -262,7 +276,7 @@ async def test_timeline_is_oldest_first(store: Store) -> None:
 async def test_export_is_oldest_first_whatever_the_order_of_arrival(store: Store) -> None:
     for n in (3, 1, 4, 0, 2):
         await store.recorder.commit([receipt(alert(f"A{n}"), at=NOW + n * SECOND)])
-    assert [held.alertname for held in await everything(store)] == ["A0", "A1", "A2", "A3", "A4"]
+    assert [occurrence.alertname for occurrence in await everything(store)] == ["A0", "A1", "A2", "A3", "A4"]
 
 
 @pytest.mark.parametrize("size", [1, 7, 50])

@@ -37,15 +37,17 @@ async def populated(store: Store) -> Store:
 
 @pytest.mark.parametrize("name", reads.SORTABLE)
 async def test_cursor_visits_every_row_once(populated: Store, name: str) -> None:
-    expected = sorted(held.id for held in await everything(populated))
+    expected = sorted(occurrence.id for occurrence in await everything(populated))
     for sort in (name, f"-{name}"):
-        assert sorted(held.id for held in await all_pages(populated, HistoryFilter(), sort=sort)) == expected
+        assert (
+            sorted(occurrence.id for occurrence in await all_pages(populated, HistoryFilter(), sort=sort)) == expected
+        )
 
 
 @pytest.mark.parametrize("name", reads.SORTABLE)
 async def test_pages_are_in_order(populated: Store, name: str) -> None:
     for sort in (name, f"-{name}"):
-        seen = [getattr(held, name) for held in await all_pages(populated, HistoryFilter(), sort=sort)]
+        seen = [getattr(occurrence, name) for occurrence in await all_pages(populated, HistoryFilter(), sort=sort)]
         by_bytes = (lambda value: value.encode()) if isinstance(seen[0], str) else None
         assert seen == sorted(seen, key=by_bytes, reverse=sort.startswith("-"))
 
@@ -61,7 +63,7 @@ async def test_cursor_visits_every_row_of_a_label_once(
         [receipt(*(alert(f"P{n}", labels={"pod": "web"}, starts_at=NOW - n * 3 * 1440 * MINUTE) for n in range(9)))]
     )
     wanted = HistoryFilter(parse_query('{pod="web"}'))
-    seen = [held.alertname for held in await all_pages(populated, wanted, sort=sort, limit=2)]
+    seen = [occurrence.alertname for occurrence in await all_pages(populated, wanted, sort=sort, limit=2)]
     assert sorted(seen) == [f"P{n}" for n in range(9)]
 
 
@@ -73,7 +75,7 @@ async def test_rows_that_arrive_disturb_no_one_who_pages_newest_first(store: Sto
     wanted, seen, cursor = HistoryFilter(parse_query(query)), [], None
     for n in range(20, 40):
         page = await store.history.page(wanted, PageRequest(limit=3, cursor=cursor))
-        seen += [held.labels["n"] for held in page.alerts]
+        seen += [occurrence.labels["n"] for occurrence in page.alerts]
         cursor = page.next_cursor
         if cursor is None:
             break
@@ -86,7 +88,7 @@ async def test_offset_skips_rows(store: Store, query: str) -> None:
     for n in range(9):
         await store.recorder.commit([receipt(alert(f"A{n}", labels={"pod": "web"}), at=NOW + n * SECOND)])
     page = await store.history.page(HistoryFilter(parse_query(query)), PageRequest(limit=3, offset=4))
-    assert [held.alertname for held in page.alerts] == ["A4", "A3", "A2"]
+    assert [occurrence.alertname for occurrence in page.alerts] == ["A4", "A3", "A2"]
 
 
 async def test_offset_beyond_the_end_is_an_empty_page(populated: Store) -> None:

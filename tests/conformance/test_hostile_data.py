@@ -53,8 +53,8 @@ async def test_any_text_comes_back_as_sent(store: Store, text: str) -> None:
         alert(labels={"value": text}, annotations={"said": text}), generator_url=text, details={"title": text}
     )
     await store.recorder.commit([receipt(sent)])
-    found = await store.history.find(id_of(sent))
-    assert (found.labels, found.annotations, found.generator_url, found.details) == (
+    occurrence = await store.history.find(id_of(sent))
+    assert (occurrence.labels, occurrence.annotations, occurrence.generator_url, occurrence.details) == (
         sent.labels,
         sent.annotations,
         text,
@@ -66,7 +66,7 @@ async def test_any_text_is_found_by_its_label(store: Store, text: str) -> None:
     sent = alert(labels={"value": text})
     await store.recorder.commit([receipt(sent, alert())])
     page = await store.history.page(HistoryFilter(Query((Matcher("value", "=", text),), ())), PageRequest())
-    assert [found.id for found in page.alerts] == [id_of(sent)]
+    assert [occurrence.id for occurrence in page.alerts] == [id_of(sent)]
 
 
 async def test_any_text_is_found_by_a_column(store: Store) -> None:
@@ -74,7 +74,9 @@ async def test_any_text_is_found_by_a_column(store: Store) -> None:
         sent = alert(text[:300], labels={"namespace": text[:300], "severity": text[:300]})
         await store.recorder.commit([receipt(sent)])
         wanted = HistoryFilter(alertname=text[:300], namespace=text[:300], severity=text[:300])
-        assert [found.id for found in (await store.history.page(wanted, PageRequest())).alerts] == [id_of(sent)]
+        assert [occurrence.id for occurrence in (await store.history.page(wanted, PageRequest())).alerts] == [
+            id_of(sent)
+        ]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -82,7 +84,7 @@ async def test_any_label_name_is_stored_and_found(store: Store, name: str) -> No
     sent = alert(labels={name: "here"})
     await store.recorder.commit([receipt(sent, alert())])
     page = await store.history.page(HistoryFilter(Query((Matcher(name, "=", "here"),), ())), PageRequest())
-    assert [found.labels for found in page.alerts] == [sent.labels]
+    assert [occurrence.labels for occurrence in page.alerts] == [sent.labels]
 
 
 async def test_alert_without_labels_is_stored(store: Store) -> None:
@@ -100,8 +102,8 @@ async def test_starts_and_ends_of_any_year_come_back_to_the_microsecond(store: S
     time = _last_moment_of(year)
     sent = alert(status="resolved", starts_at=time, ends_at=time)
     await store.recorder.commit([receipt(sent)])
-    found = await store.history.find(id_of(sent))
-    assert (found.starts_at, found.ends_at) == (time, time)
+    occurrence = await store.history.find(id_of(sent))
+    assert (occurrence.starts_at, occurrence.ends_at) == (time, time)
 
 
 @pytest.mark.parametrize("year", [1, 1969, 1970, 9999])
@@ -116,7 +118,9 @@ async def test_starts_and_ends_in_the_future_are_shown_no_later_than_their_recei
     time = _last_moment_of(9999)
     sent = [alert("Begun", starts_at=time), alert("Over", "resolved", starts_at=time, ends_at=time)]
     await store.recorder.commit([receipt(*sent)])
-    assert {found.alertname: (found.starts_at, found.ends_at) for found in await everything(store)} == {
+    assert {
+        occurrence.alertname: (occurrence.starts_at, occurrence.ends_at) for occurrence in await everything(store)
+    } == {
         "Begun": (NOW, None),
         "Over": (NOW, NOW),
     }
@@ -263,8 +267,8 @@ async def test_body_of_any_bytes_is_kept(store: Store, database_url: str) -> Non
 async def test_quarantined_bytes_need_not_be_text(store: Store) -> None:
     refused = Refused(0, "not JSON: '\"\\", bytes(range(256)))
     await store.recorder.commit([receipt(refused=[refused])])
-    held = (await store.history.quarantine(limit=1, cursor=None)).quarantine[0]
-    assert (held.reason, held.raw) == (refused.reason, refused.raw.decode("utf-8", "replace"))
+    entry = (await store.history.quarantine(limit=1, cursor=None)).quarantine[0]
+    assert (entry.reason, entry.raw) == (refused.reason, refused.raw.decode("utf-8", "replace"))
 
 
 @pytest.mark.parametrize("word", ["'", '"', "\\", "%", "_", "100%", "🔥", "\t", "*"])
@@ -272,14 +276,14 @@ async def test_hostile_word_finds_what_holds_it(store: Store, word: str) -> None
     sent = alert(annotations={"said": f"so{word}so"})
     await store.recorder.commit([receipt(sent), receipt(alert("Other", annotations={"said": "nothing"}))])
     page = await store.history.page(HistoryFilter(Query((), (word,))), PageRequest())
-    assert [found.id for found in page.alerts] == [id_of(sent)]
+    assert [occurrence.id for occurrence in page.alerts] == [id_of(sent)]
 
 
 async def test_query_as_a_user_writes_it_finds_hostile_labels(store: Store) -> None:
     sent = alert(labels={"dotted.name": 'quo"ted\\'})
     await store.recorder.commit([receipt(sent, alert())])
     query = parse_query('{"dotted.name"="quo\\"ted\\\\"}')
-    assert [found.id for found in (await store.history.page(HistoryFilter(query), PageRequest())).alerts] == [
+    assert [occurrence.id for occurrence in (await store.history.page(HistoryFilter(query), PageRequest())).alerts] == [
         id_of(sent)
     ]
 
@@ -287,7 +291,7 @@ async def test_query_as_a_user_writes_it_finds_hostile_labels(store: Store) -> N
 async def test_clock_of_a_replica_that_runs_back_loses_nothing(store: Store) -> None:
     await store.recorder.commit([receipt(alert("A"), at=NOW), receipt(alert("A"), at=NOW - 3 * SECOND)])
     await store.recorder.commit([receipt(alert("B"), at=NOW - 5 * SECOND)])
-    assert [(found.alertname, found.last_received_at) for found in await everything(store)] == [
+    assert [(occurrence.alertname, occurrence.last_received_at) for occurrence in await everything(store)] == [
         ("B", NOW - 5 * SECOND),
         ("A", NOW),
     ]

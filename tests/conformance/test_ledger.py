@@ -45,10 +45,10 @@ async def test_what_was_decided_and_what_became_of_it_survive_a_restart(database
     await store.lifecycle.close()
 
     store = await _opened(database_url)
-    told = await _ledger(store, alert())
+    alert_ledger = await _ledger(store, alert())
     await store.lifecycle.close()
-    assert [each.event for each in told.events] == ["fired", "silenced", "resolved"]
-    fired, silenced, ended = told.events
+    assert [each.event for each in alert_ledger.events] == ["fired", "silenced", "resolved"]
+    fired, silenced, ended = alert_ledger.events
     assert [(line.target, line.fate, line.reason) for line in fired.targets] == [
         ("ops", "delivered", "it matches, and there are no routes"),
         ("off", "not_told", "the target is disabled"),
@@ -56,15 +56,15 @@ async def test_what_was_decided_and_what_became_of_it_survive_a_restart(database
     assert fired.targets[0].log == [done.attempt]
     assert silenced.steps[0].reason.startswith("Alertmanager am-0 did not notify: silence")
     assert [(line.target, line.fate) for line in ended.targets] == [("ops", "pending"), ("off", "not_told")]
-    assert [(each.target, each.told_at) for each in told.targets] == [("off", None), ("ops", NOW + SECOND)]
+    assert [(each.target, each.told_at) for each in alert_ledger.targets] == [("off", None), ("ops", NOW + SECOND)]
 
 
 async def test_what_was_only_recorded_says_so(database_url: str) -> None:
     store = await _opened(database_url)
     await store.recorder.commit([receipt(alert())])
-    told = await _ledger(store, alert())
+    alert_ledger = await _ledger(store, alert())
     await store.lifecycle.close()
-    assert told.events[0].steps[-1].reason == "it was sent to be recorded only, so nobody is told"
+    assert alert_ledger.events[0].steps[-1].reason == "it was sent to be recorded only, so nobody is told"
 
 
 async def test_of_a_long_timeline_the_newest_events_can_be_had(database_url: str) -> None:

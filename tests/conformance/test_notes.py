@@ -21,8 +21,16 @@ BAD = Refused(2, "startsAt: not a time", b'{"startsAt": "\xff"}')
 async def test_refused_alert_is_in_quarantine_with_reason_and_raw(store: Store) -> None:
     request = receipt(FIRING, refused=[BAD])
     await store.recorder.commit([request])
-    held = (await store.history.quarantine(limit=10, cursor=None)).quarantine[0]
-    assert (held.receipt_id, held.position, held.reason, held.raw, held.source, held.receiver, held.received_at) == (
+    entry = (await store.history.quarantine(limit=10, cursor=None)).quarantine[0]
+    assert (
+        entry.receipt_id,
+        entry.position,
+        entry.reason,
+        entry.raw,
+        entry.source,
+        entry.receiver,
+        entry.received_at,
+    ) == (
         request.id,
         2,
         "startsAt: not a time",
@@ -51,7 +59,7 @@ async def test_quarantine_is_paged_newest_first_without_doubles(store: Store) ->
     cursor: str | None = None
     while not positions or cursor is not None:
         page = await store.history.quarantine(limit=2, cursor=cursor)
-        positions += [held.position for held in page.quarantine]
+        positions += [entry.position for entry in page.quarantine]
         cursor = page.next_cursor
     assert positions == [4, 3, 2, 1, 0]
 
@@ -105,8 +113,8 @@ async def test_note_on_an_alert_of_the_same_request_finds_it(store: Store) -> No
 
 async def test_note_on_an_unknown_alert_is_in_quarantine(store: Store) -> None:
     outcome = (await store.recorder.commit([receipt(notes=[note(FIRING)])]))[0]
-    held = (await store.history.quarantine(limit=10, cursor=None)).quarantine[0]
-    assert (outcome.quarantined, FIRING.fingerprint in held.reason, FIRING.fingerprint in held.raw) == (1, True, True)
+    entry = (await store.history.quarantine(limit=10, cursor=None)).quarantine[0]
+    assert (outcome.quarantined, FIRING.fingerprint in entry.reason, FIRING.fingerprint in entry.raw) == (1, True, True)
 
 
 async def test_note_on_a_start_before_all_that_is_known_is_in_quarantine(store: Store) -> None:

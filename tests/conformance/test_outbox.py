@@ -58,7 +58,9 @@ async def _settle(
     due_at: datetime | None = None,
 ) -> None:
     attempt = Attempt(NOW, state, "", 1)
-    await store.outbox.settle([(one, Settlement(one.id, state, attempt, due_at=due_at)) for one in leased])
+    await store.outbox.settle(
+        [(delivery, Settlement(delivery.id, state, attempt, due_at=due_at)) for delivery in leased]
+    )
 
 
 async def _states(store: Store) -> list[str]:
@@ -75,11 +77,11 @@ async def test_each_event_is_one_delivery_and_a_repeat_is_none(store: Store) -> 
 async def test_dead_letters_are_counted_until_they_are_replayed(store: Store) -> None:
     assert await store.delivery_log.dead() == {}
     await _record(store, alert("One"), alert("Two"), alert("Three"))
-    one, two, three = await _lease(store)
-    await _settle(store, [one, two], "dead")
-    await _settle(store, [three], "delivered")
+    first, second, third = await _lease(store)
+    await _settle(store, [first, second], "dead")
+    await _settle(store, [third], "delivered")
     assert await store.delivery_log.dead() == {"all": 2}
-    await store.delivery_log.replay(now=NOW, delivery_id=one.id)
+    await store.delivery_log.replay(now=NOW, delivery_id=first.id)
     assert await store.delivery_log.dead() == {"all": 1}
 
 
@@ -91,8 +93,8 @@ async def test_a_request_that_is_only_recorded_queues_nothing(store: Store) -> N
 async def test_what_is_leased_says_what_happened(store: Store) -> None:
     await _record(store, alert())
     (leased,) = await _lease(store)
-    told = leased.alert
-    assert (told.status, told.event, told.labels["alertname"], told.receiver) == (
+    outgoing = leased.alert
+    assert (outgoing.status, outgoing.event, outgoing.labels["alertname"], outgoing.receiver) == (
         "firing",
         "fired",
         "DiskFull",
@@ -127,7 +129,7 @@ async def test_under_backlog_the_newest_wins_and_the_older_is_superseded_on_reco
     await _record(store, alert())
     await _record(store, alert(status="resolved"), at=NOW + SECOND)
     leased, superseded = await store.outbox.lease("all", now=NOW + 2 * SECOND, limit=10, lease_for=LEASE)
-    assert ([one.alert.status for one in leased], superseded) == (["resolved"], 1)
+    assert ([delivery.alert.status for delivery in leased], superseded) == (["resolved"], 1)
     assert await _states(store) == ["fired superseded", "resolved leased"]
 
 
@@ -230,9 +232,13 @@ async def test_an_expiry_is_told_to_whom_the_firing_was(store: Store) -> None:
     await _record(store, alert(expires_at=NOW + MINUTE), source="prometheus")
     await _settle(store, await _lease(store), "delivered")
     await pass_all(store.standings, NOW + 16 * MINUTE)
-    (told,) = await _lease(store, now=NOW + 16 * MINUTE)
-    assert (told.alert.event, told.alert.status, told.alert.ends_at) == ("expired", "resolved", NOW + MINUTE)
-    assert (told.alert.reason, told.alert.confirmed_at) == ("its sender fell silent", NOW)
+    (delivery,) = await _lease(store, now=NOW + 16 * MINUTE)
+    assert (delivery.alert.event, delivery.alert.status, delivery.alert.ends_at) == (
+        "expired",
+        "resolved",
+        NOW + MINUTE,
+    )
+    assert (delivery.alert.reason, delivery.alert.confirmed_at) == ("its sender fell silent", NOW)
 
 
 async def test_an_inferred_end_is_told_with_its_reason(store: Store) -> None:
@@ -240,8 +246,8 @@ async def test_an_inferred_end_is_told_with_its_reason(store: Store) -> None:
     await _settle(store, await _lease(store), "delivered")
     await pass_all(store.standings, NOW + 26 * 60 * MINUTE, stale_after={})
     await pass_all(store.standings, NOW + 9 * DAY, stale_after={})
-    (told,) = await _lease(store, now=NOW + 9 * DAY)
-    assert (told.alert.ended_by, told.alert.reason) == ("inferred", "there was no sign of it for 25 h 0 min")
+    (delivery,) = await _lease(store, now=NOW + 9 * DAY)
+    assert (delivery.alert.ended_by, delivery.alert.reason) == ("inferred", "there was no sign of it for 25 h 0 min")
 
 
 @pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
@@ -265,15 +271,15 @@ async def test_what_a_sender_ended_by_word_has_no_reason(store: Store) -> None:
     await _record(store, alert())
     await _settle(store, await _lease(store), "delivered")
     await _record(store, alert(status="resolved"), at=NOW + SECOND)
-    (told,) = await _lease(store, now=NOW + SECOND)
-    assert (told.alert.ended_by, told.alert.reason) == ("resolved", "")
+    (delivery,) = await _lease(store, now=NOW + SECOND)
+    assert (delivery.alert.ended_by, delivery.alert.reason) == ("resolved", "")
 
 
 async def test_targets_see_a_fingerprint_apart_from_its_scope(store: Store) -> None:
     scoped = receipt(alert())
     await store.recorder.commit([msgspec.structs.replace(scoped, publish=True, scope="eu-1")])
-    (told,) = await _lease(store)
-    assert (told.alert.fingerprint, told.alert.scope) == (alert().fingerprint, "eu-1")
+    (delivery,) = await _lease(store)
+    assert (delivery.alert.fingerprint, delivery.alert.scope) == (alert().fingerprint, "eu-1")
 
 
 async def test_nobody_is_told_that_an_alert_is_unconfirmed(store: Store) -> None:
@@ -314,8 +320,8 @@ async def test_what_quiet_hours_hold_is_not_leased_before_they_end(quiet_store: 
     await _record(quiet_store, alert(), alert("Urgent", labels={"urgent": "yes"}), at=QUIET)
     (urgent,) = await _lease(quiet_store, now=LOUD - SECOND)
     assert urgent.alert.labels["alertname"] == "Urgent"
-    (held,) = await _lease(quiet_store, now=LOUD)
-    assert (held.alert.labels["alertname"], held.attempt) == ("DiskFull", 1)
+    (delivery,) = await _lease(quiet_store, now=LOUD)
+    assert (delivery.alert.labels["alertname"], delivery.attempt) == ("DiskFull", 1)
 
 
 async def test_the_end_of_a_hold_and_its_route_are_in_the_timeline(quiet_store: Store) -> None:
@@ -341,8 +347,8 @@ async def test_a_retry_does_not_bring_a_held_resolve_forward(quiet_store: Store)
 async def test_of_what_was_held_the_newest_is_told_when_quiet_hours_end(quiet_store: Store) -> None:
     await _record(quiet_store, alert(), at=QUIET)
     await _record(quiet_store, alert(status="resolved"), at=QUIET + MINUTE)
-    (told,) = await _lease(quiet_store, now=LOUD)
-    assert told.alert.event == "resolved"
+    (delivery,) = await _lease(quiet_store, now=LOUD)
+    assert delivery.alert.event == "resolved"
     assert await _states(quiet_store) == ["fired superseded", "resolved leased"]
 
 
@@ -351,8 +357,8 @@ async def test_an_expiry_in_quiet_hours_waits_for_their_end(quiet_store: Store) 
     await _settle(quiet_store, await _lease(quiet_store), "delivered")
     await pass_all(quiet_store.standings, QUIET + 15 * MINUTE)
     assert await _lease(quiet_store, now=LOUD - SECOND) == []
-    (told,) = await _lease(quiet_store, now=LOUD)
-    assert told.alert.event == "expired"
+    (delivery,) = await _lease(quiet_store, now=LOUD)
+    assert delivery.alert.event == "expired"
     expired = (await quiet_store.history.timeline(id_of(alert())))[-1]
     assert expired.detail is not None
     assert expired.detail["routing"]["told"] == ["all"]

@@ -25,14 +25,14 @@ async def store(database_url: str) -> AsyncIterator[Store]:
     await opened.lifecycle.close()
 
 
-def case_of(one: Alert) -> Case:
-    return Case(shape_of(one.labels), one.fingerprint, one.labels, one.annotations, one.starts_at)
+def case_of(alert: Alert) -> Case:
+    return Case(shape_of(alert.labels), alert.fingerprint, alert.labels, alert.annotations, alert.starts_at)
 
 
 async def _fire(store: Store, *ago: timedelta, lasting: timedelta, name: str = "DiskFull", **labels: str) -> None:
     """Record that it fired so long ago for so long; nobody told of it before it was over."""
-    for one in ago:
-        start, end = NOW - one, NOW - one + lasting
+    for age in ago:
+        start, end = NOW - age, NOW - age + lasting
         await store.recorder.commit(
             [receipt(alert(name, "resolved", starts_at=start, ends_at=end, labels=labels), at=end)]
         )
@@ -117,6 +117,6 @@ async def test_earlier_ones_come_with_what_was_recommended_then(store: Store) ->
     await _fire(store, HOUR, DAY, lasting=MINUTE)
     await store.classifications.keep([verdict("info")], now=NOW)
     similar = (await store.classification_history.past(case_of(NEW))).similar
-    assert [(one.lasted_seconds, one.severity, one.recommendations) for one in similar] == [
+    assert [(earlier.lasted_seconds, earlier.severity, earlier.recommendations) for earlier in similar] == [
         (60, "info", ("Look.",))
     ] * 2

@@ -70,7 +70,7 @@ async def store(postgres_url: str) -> AsyncIterator[Store]:
 
 
 async def names(store: Store) -> set[str]:
-    return {held.alertname for held in await everything(store)}
+    return {occurrence.alertname for occurrence in await everything(store)}
 
 
 async def test_every_call_says_in_time_that_the_database_is_down(store: Store, postgres_server: PostgresServer) -> None:
@@ -85,8 +85,8 @@ async def test_every_call_says_in_time_that_the_database_is_down(store: Store, p
 async def test_check_says_in_time_that_the_database_is_down(store: Store, postgres_server: PostgresServer) -> None:
     postgres_server.terminate()
     begin = perf_counter()
-    said = await store.lifecycle.check()
-    assert (said["database"] != "ok", said["schema"], perf_counter() - begin < SECONDS_TO_SAY_SO) == (
+    checks = await store.lifecycle.check()
+    assert (checks["database"] != "ok", checks["schema"], perf_counter() - begin < SECONDS_TO_SAY_SO) == (
         True,
         "unknown",
         True,
@@ -133,13 +133,13 @@ async def test_what_was_committed_survives_kill_dash_nine(store: Store, postgres
 async def test_commit_broken_off_by_the_restart_is_whole_or_not_there(
     store: Store, postgres_server: PostgresServer
 ) -> None:
-    kept: set[str] = set()
+    numbers: set[str] = set()
     is_under_way = asyncio.Event()
 
     async def ingest() -> None:
         for n in range(10_000):
             await store.recorder.commit([receipt(alert(f"A{n}"), alert(f"B{n}"))])
-            kept.add(str(n))
+            numbers.add(str(n))
             if n == 20:
                 is_under_way.set()
 
@@ -149,9 +149,9 @@ async def test_commit_broken_off_by_the_restart_is_whole_or_not_there(
     with pytest.raises(StorageUnavailable):
         await ingesting
     postgres_server.start()
-    found = await names(store) - {"Before"}
-    assert {name[1:] for name in found if name[0] == "A"} == {name[1:] for name in found if name[0] == "B"}
-    assert kept <= {name[1:] for name in found}
+    alertnames = await names(store) - {"Before"}
+    assert {name[1:] for name in alertnames if name[0] == "A"} == {name[1:] for name in alertnames if name[0] == "B"}
+    assert numbers <= {name[1:] for name in alertnames}
 
 
 @pytest.mark.parametrize("name", READS)
@@ -208,8 +208,8 @@ async def test_same_store_works_when_a_frozen_database_goes_on(store: Store, pos
 async def test_check_of_a_frozen_database_answers_in_time(store: Store, postgres_server: PostgresServer) -> None:
     postgres_server.pause()
     begin = perf_counter()
-    said = await store.lifecycle.check()
-    assert (said["database"] != "ok", perf_counter() - begin < SECONDS_TO_SAY_SO) == (True, True)
+    checks = await store.lifecycle.check()
+    assert (checks["database"] != "ok", perf_counter() - begin < SECONDS_TO_SAY_SO) == (True, True)
 
 
 async def test_what_is_prepared_every_second_keeps_its_connection(store: Store, postgres_url: str) -> None:

@@ -98,7 +98,7 @@ async def store(postgres_url: str) -> AsyncIterator[Store]:
 
 
 @pytest.fixture
-async def told(postgres_url: str) -> AsyncIterator[Store]:
+async def routed_store(postgres_url: str) -> AsyncIterator[Store]:
     """A store that has every alert passed on to one target."""
     store = open_store(postgres_url, router=lambda _, __: Routing(("one",), {}))
     await store.lifecycle.open()
@@ -196,9 +196,9 @@ async def _lease_blocks(connection: "asyncpg.Connection[Any]") -> int:
     arguments = f"('one', '{NOW}', 64, '{NOW + timedelta(seconds=30)}')"
     transaction = connection.transaction()
     await transaction.start()
-    found = await connection.fetchval(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) EXECUTE lease {arguments}")
+    explanation = await connection.fetchval(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) EXECUTE lease {arguments}")
     await transaction.rollback()
-    plan = json.loads(found)[0]["Plan"]
+    plan = json.loads(explanation)[0]["Plan"]
     assert plan["Actual Rows"] == 64
     return int(plan["Shared Hit Blocks"] + plan["Shared Read Blocks"])
 
@@ -215,17 +215,17 @@ def _published(*alerts: Alert) -> Receipt:
 
 @pytest.mark.parametrize("was_used", [False, True])
 async def test_a_lease_costs_the_same_however_much_waits_and_whenever_it_was_planned(
-    told: Store, postgres_url: str, *, was_used: bool
+    routed_store: Store, postgres_url: str, *, was_used: bool
 ) -> None:
     connection = await asyncpg.connect(postgres_url, server_settings=connections._WRITER_SETTINGS)  # noqa: SLF001
     try:
         if was_used:
-            await _empty_queue(told, connection)
+            await _empty_queue(routed_store, connection)
         await connection.execute(f"PREPARE lease AS {outbox._LEASE}")  # noqa: SLF001  # planned while it is empty
         blocks = []
         for place in range(2):
             alerts = [alert(f"A{place}-{number}") for number in range(1500 * (1 + 2 * place))]
-            await told.recorder.commit([_published(*alerts)])
+            await routed_store.recorder.commit([_published(*alerts)])
             blocks.append(await _lease_blocks(connection))
     finally:
         await connection.close()
@@ -248,11 +248,11 @@ async def test_what_is_old_of_the_classifications_is_found_by_keys_however_many_
 
 
 @pytest.mark.parametrize("name", ["_SETTLE", "_POSTPONE"])
-async def test_what_was_delivered_is_found_by_its_id(told: Store, postgres_url: str, name: str) -> None:
+async def test_what_was_delivered_is_found_by_its_id(routed_store: Store, postgres_url: str, name: str) -> None:
     connection = await asyncpg.connect(postgres_url, server_settings=connections._WRITER_SETTINGS)  # noqa: SLF001
     try:
-        await _empty_queue(told, connection)
-        await told.recorder.commit([_published(*(alert(f"A{number}") for number in range(1500)))])
+        await _empty_queue(routed_store, connection)
+        await routed_store.recorder.commit([_published(*(alert(f"A{number}") for number in range(1500)))])
         plan = await plan_of(connection, getattr(outbox, name))
     finally:
         await connection.close()
@@ -260,10 +260,10 @@ async def test_what_was_delivered_is_found_by_its_id(told: Store, postgres_url: 
     assert "Index Cond: (id = ANY ($1))" in plan
 
 
-async def test_who_was_told_of_an_alert_is_found_by_the_alert(told: Store, postgres_url: str) -> None:
+async def test_who_was_told_of_an_alert_is_found_by_the_alert(routed_store: Store, postgres_url: str) -> None:
     connection = await asyncpg.connect(postgres_url, server_settings=connections._WRITER_SETTINGS)  # noqa: SLF001
     try:
-        await _empty_queue(told, connection)
+        await _empty_queue(routed_store, connection)
         plan = await plan_of(connection, statements.NOTIFIED_TARGETS)
     finally:
         await connection.close()

@@ -57,7 +57,7 @@ class Service:
     async def take(self, *receipts: Receipt, replica: int = 0) -> list[Leased]:
         """Commit them as one batch; what the targets hear then."""
         await self.stores[replica].recorder.commit(receipts)
-        self._now = max(self._now, *(one.received_at for one in receipts))
+        self._now = max(self._now, *(receipt.received_at for receipt in receipts))
         return await self.heard()
 
     async def heard(self) -> list[Leased]:
@@ -65,7 +65,9 @@ class Service:
         self._now += MINUTE
         heard = [leased for target in TARGETS for leased in await self._deliver(target.name)]
         attempt = Attempt(self._now, "delivered", "", 1)
-        await self.stores[0].outbox.settle([(one, Settlement(one.id, "delivered", attempt)) for one in heard])
+        await self.stores[0].outbox.settle(
+            [(delivery, Settlement(delivery.id, "delivered", attempt)) for delivery in heard]
+        )
         return heard
 
     async def _deliver(self, target: str) -> list[Leased]:
@@ -106,9 +108,9 @@ async def _status(service: Service) -> str:
     return (await service.stores[0].history.find(id_of(FIRING))).status
 
 
-def told(*batches: Sequence[Leased]) -> Counter[tuple[str, str]]:
+def delivery_counts(*batches: Sequence[Leased]) -> Counter[tuple[str, str]]:
     """How often each target heard each status."""
-    return Counter((one.target, one.alert.status) for batch in batches for one in batch)
+    return Counter((delivery.target, delivery.alert.status) for batch in batches for delivery in batch)
 
 
 FIRING = alert()
@@ -120,11 +122,11 @@ OVER_AGAIN = alert(status="resolved", ends_at=LATER + MINUTE)
 
 async def test_the_recorder_first_and_the_webhook_notifies(service: Service) -> None:
     assert await service.take(recorded(FIRING)) == []
-    assert told(await service.take(sent_by_webhook(FIRING))) == FIRED_ONCE
+    assert delivery_counts(await service.take(sent_by_webhook(FIRING))) == FIRED_ONCE
 
 
 async def test_the_webhook_first_and_the_recorder_notifies_nobody_again(service: Service) -> None:
-    assert told(await service.take(sent_by_webhook(FIRING))) == FIRED_ONCE
+    assert delivery_counts(await service.take(sent_by_webhook(FIRING))) == FIRED_ONCE
     assert await service.take(recorded(FIRING)) == []
 
 
@@ -136,7 +138,7 @@ async def test_a_repeat_of_what_was_published_notifies_nobody_again(service: Ser
 
 async def test_a_replica_that_never_saw_the_alert_publishes_it(service: Service) -> None:
     await service.take(recorded(FIRING))
-    assert told(await service.take(sent_by_webhook(FIRING), replica=1)) == FIRED_ONCE
+    assert delivery_counts(await service.take(sent_by_webhook(FIRING), replica=1)) == FIRED_ONCE
     assert await service.take(sent_by_webhook(FIRING)) == []
 
 
@@ -146,22 +148,22 @@ async def test_both_in_one_batch_are_one_page_with_the_group_of_the_webhook(
 ) -> None:
     both = [recorded(FIRING), sent_by_webhook(FIRING)]
     heard = await service.take(*(both if is_recorder_first else both[::-1]))
-    assert told(heard) == FIRED_ONCE
-    assert {one.alert.group_key for one in heard} == {GROUP_KEY}
+    assert delivery_counts(heard) == FIRED_ONCE
+    assert {delivery.alert.group_key for delivery in heard} == {GROUP_KEY}
 
 
 @pytest.mark.parametrize("is_recorder_first", [True, False])
 async def test_both_in_one_batch_publish_an_alert_that_is_known(service: Service, *, is_recorder_first: bool) -> None:
     await service.take(recorded(FIRING))
     both = [recorded(FIRING), sent_by_webhook(FIRING)]
-    assert told(await service.take(*(both if is_recorder_first else both[::-1]))) == FIRED_ONCE
+    assert delivery_counts(await service.take(*(both if is_recorder_first else both[::-1]))) == FIRED_ONCE
 
 
 async def test_a_page_says_what_the_webhook_says(service: Service) -> None:
     await service.take(recorded(FIRING))
     first, *_ = await service.take(sent_by_webhook(FIRING))
-    said = first.alert
-    assert (said.group_key, said.external_url, said.receiver, said.generator_url) == (
+    outgoing = first.alert
+    assert (outgoing.group_key, outgoing.external_url, outgoing.receiver, outgoing.generator_url) == (
         GROUP_KEY,
         "http://alertmanager",
         "team-x",
@@ -173,14 +175,14 @@ async def test_who_was_notified_without_a_classification_is_told_it_later(servic
     await service.take(recorded(FIRING))
     await service.take(sent_by_webhook(FIRING))
     unanswered = await service.stores[0].classifications.unanswered(since=NOW - MINUTE)
-    assert sorted(one.target for one in unanswered) == ["chat", "pager"]
+    assert sorted(each.target for each in unanswered) == ["chat", "pager"]
 
 
 async def test_a_first_claim_with_other_annotations_is_one_page(service: Service) -> None:
     await service.take(recorded(FIRING))
     reworded = alert(annotations={"summary": "still no space"})
     heard = await service.take(sent_by_webhook(reworded))
-    assert told(heard) == FIRED_ONCE
+    assert delivery_counts(heard) == FIRED_ONCE
     assert heard[0].alert.annotations == {"summary": "still no space"}
 
 
@@ -190,8 +192,8 @@ async def test_an_end_is_told_once_whoever_says_it_first(service: Service, *, is
     await service.take(sent_by_webhook(FIRING))
     ends = [recorded(RESOLVED), sent_by_webhook(RESOLVED)]
     heard = [await service.take(end) for end in (ends if is_recorder_first else ends[::-1])]
-    assert told(*heard) == RESOLVED_ONCE
-    assert told(heard[0]) == RESOLVED_ONCE
+    assert delivery_counts(*heard) == RESOLVED_ONCE
+    assert delivery_counts(heard[0]) == RESOLVED_ONCE
 
 
 @pytest.mark.parametrize("sent", [recorded, sent_by_webhook])
@@ -204,7 +206,7 @@ async def test_an_end_in_other_words_pages_nobody(service: Service, sent: Callab
 async def test_an_end_in_the_batch_of_its_firing_is_queued_for_the_same_targets(service: Service) -> None:
     outcomes = await service.stores[0].recorder.commit([sent_by_webhook(FIRING), recorded(RESOLVED)])
     assert [outcome.targets for outcome in outcomes] == [frozenset({"pager", "chat"})] * 2
-    assert told(await service.heard()) == RESOLVED_ONCE  # the newest news supersedes the older
+    assert delivery_counts(await service.heard()) == RESOLVED_ONCE  # the newest news supersedes the older
 
 
 async def test_the_end_of_an_alert_that_was_recorded_only_is_told_to_nobody(service: Service) -> None:
@@ -215,34 +217,34 @@ async def test_the_end_of_an_alert_that_was_recorded_only_is_told_to_nobody(serv
 async def test_an_end_says_until_when_the_alert_fired(service: Service) -> None:
     await service.take(sent_by_webhook(FIRING))
     heard = await service.take(recorded(RESOLVED))
-    assert {one.alert.ends_at for one in heard} == {NOW - MINUTE}
+    assert {delivery.alert.ends_at for delivery in heard} == {NOW - MINUTE}
 
 
 async def test_an_alert_that_fires_again_pages_at_the_next_claim_that_is_to_be_published(service: Service) -> None:
     await service.take(sent_by_webhook(FIRING))
     await service.take(recorded(RESOLVED))
     assert await service.take(recorded(FIRING, at=LATER)) == []
-    assert told(await service.take(sent_by_webhook(FIRING, at=LATER))) == FIRED_ONCE
-    assert told(await service.take(recorded(OVER_AGAIN, at=LATER + MINUTE))) == RESOLVED_ONCE
+    assert delivery_counts(await service.take(sent_by_webhook(FIRING, at=LATER))) == FIRED_ONCE
+    assert delivery_counts(await service.take(recorded(OVER_AGAIN, at=LATER + MINUTE))) == RESOLVED_ONCE
 
 
 async def test_a_page_that_the_recorder_alone_closed_is_its_to_open_again(service: Service) -> None:
     """Alertmanager's receiver says nothing of a flap between two looks at the group, for a whole `repeat_interval`."""
     await service.take(recorded(FIRING), sent_by_webhook(FIRING))
-    assert told(await service.take(recorded(RESOLVED))) == RESOLVED_ONCE
+    assert delivery_counts(await service.take(recorded(RESOLVED))) == RESOLVED_ONCE
     again = alert(starts_at=NOW)
-    assert told(await service.take(recorded(again, at=NOW + MINUTE), replica=1)) == FIRED_ONCE
+    assert delivery_counts(await service.take(recorded(again, at=NOW + MINUTE), replica=1)) == FIRED_ONCE
     assert await service.take(sent_by_webhook(again, at=NOW + 2 * MINUTE)) == []
     over = alert(status="resolved", starts_at=NOW, ends_at=NOW + 3 * MINUTE)
-    assert told(await service.take(sent_by_webhook(over, at=NOW + 4 * MINUTE))) == RESOLVED_ONCE
+    assert delivery_counts(await service.take(sent_by_webhook(over, at=NOW + 4 * MINUTE))) == RESOLVED_ONCE
 
 
 async def test_a_page_that_the_receiver_closed_is_not_the_recorders_to_open_again(service: Service) -> None:
     await service.take(recorded(FIRING), sent_by_webhook(FIRING))
-    assert told(await service.take(sent_by_webhook(RESOLVED))) == RESOLVED_ONCE
+    assert delivery_counts(await service.take(sent_by_webhook(RESOLVED))) == RESOLVED_ONCE
     again = alert(starts_at=NOW)
     assert await service.take(recorded(again, at=NOW + MINUTE)) == []
-    assert told(await service.take(sent_by_webhook(again, at=NOW + 2 * MINUTE))) == FIRED_ONCE
+    assert delivery_counts(await service.take(sent_by_webhook(again, at=NOW + 2 * MINUTE))) == FIRED_ONCE
 
 
 async def test_a_firing_that_was_over_before_it_could_be_published_pages_nobody(service: Service) -> None:
@@ -278,10 +280,10 @@ async def test_two_replicas_at_once_page_once_and_resolve_once(service: Service)
     for n in range(25):
         for status in ("firing", "resolved"):
             of = alert(f"A{n}", status)
-            one, other = service.stores if n % 2 else service.stores[::-1]
-            await asyncio.gather(one.recorder.commit([recorded(of)]), other.recorder.commit([sent_by_webhook(of)]))
+            first, other = service.stores if n % 2 else service.stores[::-1]
+            await asyncio.gather(first.recorder.commit([recorded(of)]), other.recorder.commit([sent_by_webhook(of)]))
             heard.append(await service.heard())
-    assert told(*heard) == Counter(dict.fromkeys(FIRED_ONCE | RESOLVED_ONCE, 25))
+    assert delivery_counts(*heard) == Counter(dict.fromkeys(FIRED_ONCE | RESOLVED_ONCE, 25))
 
 
 async def test_an_end_that_is_recorded_only_does_not_wait_until_the_targets_are_known(
@@ -294,7 +296,7 @@ async def test_an_end_that_is_recorded_only_does_not_wait_until_the_targets_are_
     starting = await _open(database_url, router=nobody_knows_yet)
     await starting.recorder.commit([recorded(RESOLVED)])
     await starting.lifecycle.close()
-    assert told(await service.heard()) == RESOLVED_ONCE
+    assert delivery_counts(await service.heard()) == RESOLVED_ONCE
 
 
 _ORDERS: list[tuple[Message, ...]] = [

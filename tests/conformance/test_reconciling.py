@@ -52,8 +52,8 @@ class Service:
 
     async def take(self, *receipts: Receipt) -> None:
         await self.store.recorder.commit(receipts)
-        for one in receipts:
-            self._known.heard(one)
+        for request in receipts:
+            self._known.heard(request)
 
     async def poll(
         self, at: datetime, *alerts: PolledAlert, is_publishing: bool = False, is_dry_run: bool = False
@@ -70,13 +70,15 @@ class Service:
         self.now = at
         return await self.comparing.compare(rounds, is_dry_run=is_dry_run)
 
-    async def told(self) -> list[str]:
+    async def news(self) -> list[str]:
         """What the pager heard, since it was last asked; in no order."""
         heard: list[str] = []
         while leased := (await self.store.outbox.lease("pager", now=self.now + MINUTE, limit=99, lease_for=MINUTE))[0]:
             attempt = Attempt(self.now, "delivered", "", 1)
-            await self.store.outbox.settle([(one, Settlement(one.id, "delivered", attempt)) for one in leased])
-            heard += [f"{one.alert.labels['alertname']} {one.alert.status}" for one in leased]
+            await self.store.outbox.settle(
+                [(delivery, Settlement(delivery.id, "delivered", attempt)) for delivery in leased]
+            )
+            heard += [f"{delivery.alert.labels['alertname']} {delivery.alert.status}" for delivery in leased]
         return sorted(heard)
 
 
@@ -101,8 +103,8 @@ def sent(*alerts: Alert, at: datetime = NOW, path: str = "/webhook/proxy") -> Re
 def posted(*alerts: Alert, at: datetime = NOW, client: str = "10.0.0.7") -> Receipt:
     """A post of a Prometheus."""
     linked = [
-        msgspec.structs.replace(one, generator_url=f"{EXTERNAL_URL}/graph?x", expires_at=at + 4 * MINUTE)
-        for one in alerts
+        msgspec.structs.replace(alert, generator_url=f"{EXTERNAL_URL}/graph?x", expires_at=at + 4 * MINUTE)
+        for alert in alerts
     ]
     made = receipt(*alerts, at=at)
     group = AlertGroup("prometheus", "", "", "", linked)
@@ -111,15 +113,15 @@ def posted(*alerts: Alert, at: datetime = NOW, client: str = "10.0.0.7") -> Rece
 
 async def status(store: Store, of: Alert) -> tuple[str, str | None]:
     """The state of its occurrence, and how its end is known."""
-    found = await store.history.find(id_of(of))
-    return found.state, found.ended_by
+    occurrence = await store.history.find(id_of(of))
+    return occurrence.state, occurrence.ended_by
 
 
 @pytest.fixture
 async def known(service: Service) -> Service:
     """The API and the webhook are known to be one witness; the alert fires, and its page has gone out."""
     await service.take(sent(FIRING, WATCHDOG))
-    assert await service.told() == ["DiskFull firing", "Watchdog firing"]
+    assert await service.news() == ["DiskFull firing", "Watchdog firing"]
     assert await service.poll(NOW + SECOND, polled(FIRING), polled(WATCHDOG)) == []
     return service
 
@@ -128,7 +130,7 @@ async def test_what_is_not_listed_twice_is_over_and_told(known: Service) -> None
     assert await known.poll(NOW + MINUTE, polled(WATCHDOG)) == []
     assert await known.poll(NOW + 2 * MINUTE, polled(WATCHDOG)) == ["ended DiskFull"]
     assert await status(known.store, FIRING) == ("resolved", "reconciled")
-    assert await known.told() == ["DiskFull resolved"]
+    assert await known.news() == ["DiskFull resolved"]
 
 
 async def test_an_end_has_an_event_with_its_bounds_and_who_was_asked(known: Service) -> None:
@@ -188,33 +190,37 @@ async def test_a_cluster_of_which_one_peer_is_silent_ends_nothing(known: Service
 async def test_what_nobody_sent_is_opened_and_told_to_nobody(service: Service) -> None:
     unheard = alert("Unheard")
     assert await service.poll(NOW, polled(unheard)) == ["opened Unheard"]
-    (found,) = await everything(service.store)
-    assert (found.alertname, found.starts_at, found.source) == ("Unheard", unheard.starts_at, "alertmanager")
-    (event,) = await service.store.history.timeline(found.id)
+    (occurrence,) = await everything(service.store)
+    assert (occurrence.alertname, occurrence.starts_at, occurrence.source) == (
+        "Unheard",
+        unheard.starts_at,
+        "alertmanager",
+    )
+    (event,) = await service.store.history.timeline(occurrence.id)
     assert (event.kind, (event.detail or {})["reason"]) == ("fired", "Alertmanager eu lists it")
-    assert await service.told() == []
+    assert await service.news() == []
 
 
 async def test_what_nobody_sent_is_told_where_that_is_set(service: Service) -> None:
     await service.poll(NOW, polled(alert("Unheard")), is_publishing=True)
-    assert await service.told() == ["Unheard firing"]
+    assert await service.news() == ["Unheard firing"]
     await service.poll(NOW + MINUTE)
     await service.poll(NOW + 2 * MINUTE)
-    assert await service.told() == ["Unheard resolved"]
+    assert await service.news() == ["Unheard resolved"]
 
 
 async def test_what_was_found_and_is_sent_after_that_is_paged_once(service: Service) -> None:
     await service.poll(NOW, polled(FIRING))
     await service.take(sent(FIRING, at=NOW + SECOND))
     await service.poll(NOW + MINUTE, polled(FIRING))
-    assert await service.told() == ["DiskFull firing"]
+    assert await service.news() == ["DiskFull firing"]
     assert len(await everything(service.store)) == 1
 
 
 async def test_what_was_recorded_only_is_not_told_because_it_is_listed(service: Service) -> None:
     await service.take(sent(FIRING, path="/webhook"))
     await service.poll(NOW + MINUTE, polled(FIRING), is_publishing=True)
-    assert await service.told() == []
+    assert await service.news() == []
 
 
 async def test_labels_that_can_not_be_kept_are_refused_alone(service: Service) -> None:
@@ -231,11 +237,13 @@ async def test_an_alert_whose_history_is_known_and_whose_standing_is_forgotten_i
 
 
 async def test_a_silence_marks_the_alert_with_who_why_and_until_when(known: Service) -> None:
-    held = silence("s-9")
-    poll = alertmanager_poll(NOW + MINUTE, polled(FIRING, silenced_by=["s-9"]), polled(WATCHDOG), silences=[held])
+    maintenance = silence("s-9")
+    poll = alertmanager_poll(
+        NOW + MINUTE, polled(FIRING, silenced_by=["s-9"]), polled(WATCHDOG), silences=[maintenance]
+    )
     report = await known.compare(NOW + MINUTE, answered(poll))
     (correction,) = report.corrections
-    until = held.ends_at.isoformat()
+    until = maintenance.ends_at.isoformat()
     assert (correction.kind, correction.reason) == (
         "silenced",
         f"Alertmanager eu did not notify: silence s-9 by ada until {until}: maintenance",
@@ -249,7 +257,7 @@ async def test_what_resolved_while_it_was_silenced_is_over_after_two_answers_and
     await known.poll(NOW + MINUTE, polled(FIRING, silenced_by=["s-9"]), polled(WATCHDOG))
     await known.poll(NOW + 2 * MINUTE, polled(WATCHDOG))
     assert await known.poll(NOW + 3 * MINUTE, polled(WATCHDOG)) == ["ended DiskFull"]
-    assert await known.told() == ["DiskFull resolved"]
+    assert await known.news() == ["DiskFull resolved"]
 
 
 async def test_what_is_inhibited_stays_open_as_such(known: Service) -> None:
@@ -262,7 +270,7 @@ async def test_a_second_firing_that_only_an_answer_shows_ends_the_first(known: S
     again = alert(starts_at=NOW + 30 * SECOND)
     assert await known.poll(NOW + MINUTE, polled(again), polled(WATCHDOG)) == ["ended DiskFull", "opened DiskFull"]
     await known.take(sent(again, WATCHDOG, at=NOW + 2 * MINUTE))
-    assert await known.told() == ["DiskFull firing", "DiskFull resolved"]
+    assert await known.news() == ["DiskFull firing", "DiskFull resolved"]
 
 
 async def test_answers_about_what_is_known_write_nothing_down_but_signs(known: Service) -> None:
@@ -273,8 +281,8 @@ async def test_answers_about_what_is_known_write_nothing_down_but_signs(known: S
     at = NOW + 3 * MINUTE
     report = await known.compare(at, answered(alertmanager_poll(at, *both)))
     assert (report.signs, report.corrections) == (2, [])
-    found = await known.store.history.find(id_of(FIRING))
-    assert (before, found.last_received_at) == (NOW + SECOND, at)
+    occurrence = await known.store.history.find(id_of(FIRING))
+    assert (before, occurrence.last_received_at) == (NOW + SECOND, at)
 
 
 async def test_a_dry_run_of_two_rounds_says_what_would_be_done_and_does_nothing(known: Service) -> None:
@@ -299,22 +307,22 @@ async def test_label_sets_of_a_scope_are_compared_with_the_cluster_of_that_scope
     await service.take(scoped)
     assert await service.poll(NOW + MINUTE, polled(WATCHDOG), polled(alert("Unheard"))) == ["opened Unheard"]
     assert await service.poll(NOW + 2 * MINUTE, polled(WATCHDOG), polled(alert("Unheard"))) == ["ended DiskFull"]
-    found = await everything(service.store)
-    assert len(found) == 3
-    assert all("@eu-1-" in one.id for one in found)
+    occurrences = await everything(service.store)
+    assert len(occurrences) == 3
+    assert all("@eu-1-" in occurrence.id for occurrence in occurrences)
 
 
 async def test_two_names_of_one_witness_end_only_what_neither_lists(known: Service) -> None:
     """Clusters that turned out to be one, because they named one alert with the same start."""
 
-    def both(one: AlertmanagerPoll, other: AlertmanagerPoll) -> Round:
-        return Round([*answered(one).listings, *answered(other).listings], {})
+    def both(first: AlertmanagerPoll, other: AlertmanagerPoll) -> Round:
+        return Round([*answered(first).listings, *answered(other).listings], {})
 
     for minute in (1, 2, 3):
         at = NOW + minute * MINUTE
-        one = alertmanager_poll(at, polled(WATCHDOG))
+        first = alertmanager_poll(at, polled(WATCHDOG))
         other = alertmanager_poll(at, polled(WATCHDOG), polled(FIRING), name="us")
-        assert (await known.compare(at, both(one, other))).corrections == []
+        assert (await known.compare(at, both(first, other))).corrections == []
     for minute in (4, 5, 6):
         at = NOW + minute * MINUTE
         silent = Round(answered(alertmanager_poll(at, polled(WATCHDOG))).listings, {"alertmanager/us": "can't connect"})
@@ -339,7 +347,7 @@ async def test_what_fires_in_a_prometheus_that_posts_to_us_is_opened(service: Se
     await service.take(posted(WATCHDOG))
     assert await service.ask_prometheus(NOW + MINUTE, WATCHDOG, FIRING) == ["opened DiskFull"]
     await service.take(posted(WATCHDOG, FIRING, at=NOW + 2 * MINUTE))
-    assert await service.told() == ["DiskFull firing", "Watchdog firing"]
+    assert await service.news() == ["DiskFull firing", "Watchdog firing"]
     assert len(await everything(service.store)) == 2
 
 
@@ -357,14 +365,14 @@ async def test_a_prometheus_that_never_posted_changes_nothing(service: Service) 
 
 
 async def test_one_process_at_a_time_has_the_turn(service: Service, open_replica: OpenReplica) -> None:
-    one, other = service.store.reconciling, (await open_replica()).reconciling
+    first, other = service.store.reconciling, (await open_replica()).reconciling
     lasts = timedelta(minutes=1)
-    assert await one.take_turn("a", NOW, lasts=lasts)
+    assert await first.take_turn("a", NOW, lasts=lasts)
     assert not await other.take_turn("b", NOW + 59 * SECOND, lasts=lasts)
-    assert await one.take_turn("a", NOW + 59 * SECOND, lasts=lasts)
+    assert await first.take_turn("a", NOW + 59 * SECOND, lasts=lasts)
     assert not await other.take_turn("b", NOW + 118 * SECOND, lasts=lasts)
     assert await other.take_turn("b", NOW + 119 * SECOND, lasts=lasts)
-    assert not await one.take_turn("a", NOW + 120 * SECOND, lasts=lasts)
+    assert not await first.take_turn("a", NOW + 120 * SECOND, lasts=lasts)
 
 
 async def test_of_two_that_want_the_turn_at_once_one_gets_it(service: Service, open_replica: OpenReplica) -> None:

@@ -30,7 +30,7 @@ REWORDED = alert(annotations={"summary": "still no space", "runbook": "https://r
 async def test_same_payload_twice_is_one_occurrence(store: Store) -> None:
     await store.recorder.commit([receipt(FIRING)])
     await store.recorder.commit([receipt(FIRING)])
-    assert [found.id for found in await everything(store)] == [id_of(FIRING)]
+    assert [occurrence.id for occurrence in await everything(store)] == [id_of(FIRING)]
 
 
 async def test_same_payload_twice_is_one_event(store: Store) -> None:
@@ -42,8 +42,8 @@ async def test_same_payload_twice_is_one_event(store: Store) -> None:
 async def test_repeat_is_counted_and_moves_last_received_at(store: Store) -> None:
     for n in range(4):
         await store.recorder.commit([receipt(FIRING, at=NOW + n * SECOND)])
-    found = await store.history.find(id_of(FIRING))
-    assert (found.repeat_count, found.timestamp, found.last_received_at) == (3, NOW, NOW + 3 * SECOND)
+    occurrence = await store.history.find(id_of(FIRING))
+    assert (occurrence.repeat_count, occurrence.timestamp, occurrence.last_received_at) == (3, NOW, NOW + 3 * SECOND)
 
 
 async def test_repeat_is_counted_by_a_replica_that_never_saw_the_alert(store: Store, open_replica: OpenReplica) -> None:
@@ -104,15 +104,15 @@ async def test_annotations_in_another_order_are_no_change(store: Store) -> None:
 async def test_resolve_ends_the_occurrence(store: Store) -> None:
     await store.recorder.commit([receipt(FIRING)])
     await store.recorder.commit([receipt(RESOLVED)])
-    found = await store.history.find(id_of(FIRING))
-    assert (found.status, found.ends_at) == ("resolved", NOW - MINUTE)
+    occurrence = await store.history.find(id_of(FIRING))
+    assert (occurrence.status, occurrence.ends_at) == ("resolved", NOW - MINUTE)
 
 
 async def test_firing_a_group_interval_after_a_resolve_is_refired_and_open_again(store: Store) -> None:
     for n, sent in enumerate((FIRING, RESOLVED, FIRING)):
         await store.recorder.commit([receipt(sent, at=NOW + n * GROUP_INTERVAL)])
-    found = await store.history.find(id_of(FIRING))
-    assert (await kinds(store, FIRING), found.status, found.ends_at) == (
+    occurrence = await store.history.find(id_of(FIRING))
+    assert (await kinds(store, FIRING), occurrence.status, occurrence.ends_at) == (
         ["fired", "resolved", "refired"],
         "firing",
         None,
@@ -122,8 +122,12 @@ async def test_firing_a_group_interval_after_a_resolve_is_refired_and_open_again
 async def test_firing_with_the_same_start_right_after_its_resolve_is_a_late_double(store: Store) -> None:
     for n, sent in enumerate((FIRING, RESOLVED, FIRING)):
         await store.recorder.commit([receipt(sent, at=NOW + n * SECOND)])
-    found = await store.history.find(id_of(FIRING))
-    assert (await kinds(store, FIRING), found.status, found.repeat_count) == (["fired", "resolved"], "resolved", 1)
+    occurrence = await store.history.find(id_of(FIRING))
+    assert (await kinds(store, FIRING), occurrence.status, occurrence.repeat_count) == (
+        ["fired", "resolved"],
+        "resolved",
+        1,
+    )
 
 
 async def test_resolve_of_an_alert_nobody_saw_firing_is_kept(store: Store) -> None:
@@ -165,15 +169,15 @@ async def test_sightings_of_one_batch_are_taken_in_order_when_the_alert_is_known
 
 async def test_new_start_after_the_end_is_another_occurrence(store: Store) -> None:
     await store.recorder.commit([receipt(FIRING), receipt(RESOLVED, AGAIN)])
-    assert {found.id for found in await everything(store)} == {id_of(FIRING), id_of(AGAIN)}
+    assert {occurrence.id for occurrence in await everything(store)} == {id_of(FIRING), id_of(AGAIN)}
 
 
 async def test_new_start_of_what_fires_is_the_same_occurrence_with_the_earliest_start(store: Store) -> None:
     earlier = alert(starts_at=FIRING.starts_at - MINUTE)
     for sent in (FIRING, AGAIN, earlier):
         await store.recorder.commit([receipt(sent)])
-    (found,) = await everything(store)
-    assert (found.id, found.starts_at) == (id_of(FIRING), earlier.starts_at)
+    (occurrence,) = await everything(store)
+    assert (occurrence.id, occurrence.starts_at) == (id_of(FIRING), earlier.starts_at)
     assert await kinds(store, FIRING) == ["fired", "start_moved", "start_moved"]
 
 
@@ -182,16 +186,16 @@ async def test_new_start_a_group_interval_after_the_last_sign_ends_what_fired_be
     await store.recorder.commit([receipt(FIRING)])
     await store.recorder.commit([receipt(anew, at=anew.starts_at)])
     assert (await kinds(store, FIRING), await kinds(store, anew)) == (["fired", "inferred"], ["fired"])
-    found = await store.history.find(id_of(FIRING))
-    assert (found.status, found.ended_by, found.ends_at) == ("resolved", "inferred", NOW)
+    occurrence = await store.history.find(id_of(FIRING))
+    assert (occurrence.status, occurrence.ended_by, occurrence.ends_at) == ("resolved", "inferred", NOW)
 
 
 async def test_starts_within_one_millisecond_are_one_start(store: Store) -> None:
     again = alert(starts_at=FIRING.starts_at.replace(microsecond=999))
     await store.recorder.commit([receipt(FIRING)])
     await store.recorder.commit([receipt(again)])
-    (found,) = await everything(store)
-    assert (found.repeat_count, await kinds(store, FIRING)) == (1, ["fired"])
+    (occurrence,) = await everything(store)
+    assert (occurrence.repeat_count, await kinds(store, FIRING)) == (1, ["fired"])
 
 
 async def test_refresh_moves_when_the_alert_lapses(store: Store) -> None:
@@ -203,8 +207,8 @@ async def test_refresh_moves_when_the_alert_lapses(store: Store) -> None:
 
 async def test_repeat_that_promises_no_refresh_leaves_the_lapse_alone(store: Store, open_replica: OpenReplica) -> None:
     await store.recorder.commit([receipt(alert(expires_at=NOW + MINUTE), source="prometheus")])
-    for one in (store, await open_replica()):
-        await one.recorder.commit([receipt(FIRING)])
+    for replica in (store, await open_replica()):
+        await replica.recorder.commit([receipt(FIRING)])
     assert (await store.history.find(id_of(FIRING))).expires_at == NOW + MINUTE
 
 
@@ -217,7 +221,7 @@ async def test_event_names_the_receipt_that_brought_it(store: Store) -> None:
 
 async def test_outcomes_come_in_the_order_of_the_receipts(store: Store) -> None:
     batch = [receipt(alert(f"A{n}")) for n in range(5)]
-    assert [outcome.receipt_id for outcome in await store.recorder.commit(batch)] == [one.id for one in batch]
+    assert [outcome.receipt_id for outcome in await store.recorder.commit(batch)] == [request.id for request in batch]
 
 
 async def test_outcome_adds_up(store: Store) -> None:
@@ -234,16 +238,16 @@ async def test_outcome_adds_up(store: Store) -> None:
     assert (outcome.received, outcome.stored, outcome.repeated, outcome.quarantined) == (8, 4, 2, 2)
 
 
-def shortened(one: Alert, *, raw: bytes = b"{}") -> Receipt:
+def shortened(alert: Alert, *, raw: bytes = b"{}") -> Receipt:
     """A request whose one alert had to be cut; `raw` is how it came."""
-    return receipt(one, cut=[Cut(one.fingerprint, Refused(0, "too much: cut", raw, "annotations_cut"))])
+    return receipt(alert, cut=[Cut(alert.fingerprint, Refused(0, "too much: cut", raw, "annotations_cut"))])
 
 
 async def test_alert_that_was_cut_is_stored_and_in_quarantine_as_it_came(store: Store) -> None:
     outcome = (await store.recorder.commit([shortened(FIRING, raw=b"all of it")]))[0]
     assert (outcome.received, outcome.stored, outcome.quarantined) == (1, 1, 0)
-    (held,) = (await store.history.quarantine(limit=10, cursor=None)).quarantine
-    assert (held.receipt_id, held.reason, held.raw) == (outcome.receipt_id, "too much: cut", "all of it")
+    (entry,) = (await store.history.quarantine(limit=10, cursor=None)).quarantine
+    assert (entry.receipt_id, entry.reason, entry.raw) == (outcome.receipt_id, "too much: cut", "all of it")
 
 
 async def test_alert_that_was_cut_and_is_sent_again_is_in_quarantine_once(

@@ -32,8 +32,8 @@ async def commit_at_once(pair: Sequence[Store], batches: Sequence[Sequence[Recei
 
 
 def random_alert(rng: random.Random, names: int) -> Alert:
-    said = {"summary": rng.choice(["one", "one", "one", "two"])}
-    return alert(f"A{rng.randrange(names)}", rng.choice(["firing", "firing", "resolved"]), annotations=said)
+    annotations = {"summary": rng.choice(["one", "one", "one", "two"])}
+    return alert(f"A{rng.randrange(names)}", rng.choice(["firing", "firing", "resolved"]), annotations=annotations)
 
 
 def random_batch(rng: random.Random, at: int) -> list[Receipt]:
@@ -72,11 +72,12 @@ async def test_every_sighting_of_two_replicas_is_an_event_or_a_repeat(pair: list
     sent: Counter[str] = Counter()
     for n in range(_ROUNDS):
         batches = [random_batch(rng, n), random_batch(rng, n)]
-        sent.update(a.fingerprint for batch in batches for one in batch for a in one.group.alerts)
+        sent.update(a.fingerprint for batch in batches for request in batch for a in request.group.alerts)
         await commit_at_once(pair, batches)
     keys = await raw.state_keys(database_url)
     counted = {
-        found.fingerprint: found.repeat_count + len(keys[found.fingerprint]) for found in await everything(pair[0])
+        occurrence.fingerprint: occurrence.repeat_count + len(keys[occurrence.fingerprint])
+        for occurrence in await everything(pair[0])
     }
     assert counted == dict(sent)
 
@@ -86,7 +87,7 @@ async def test_events_of_two_replicas_are_numbered_without_gaps(pair: list[Store
     for n in range(_ROUNDS):
         await commit_at_once(pair, [random_batch(rng, n), random_batch(rng, n)])
     keys = await raw.state_keys(database_url)
-    assert keys == {fingerprint: list(range(1, len(held) + 1)) for fingerprint, held in keys.items()}
+    assert keys == {fingerprint: list(range(1, len(numbers) + 1)) for fingerprint, numbers in keys.items()}
 
 
 async def test_outcomes_of_two_replicas_add_up_to_what_is_stored(pair: list[Store], database_url: str) -> None:
@@ -101,13 +102,13 @@ async def test_repeats_and_changes_of_the_same_alerts_at_once_lock_nobody_out(pa
     low, high = sorted(("A", "B"), key=lambda name: alert(name).fingerprint)
     begin = perf_counter()
     for n in range(_ROUNDS):
-        said, changed = {"summary": "as ever"}, {"summary": str(n)}
-        await pair[0].recorder.commit([receipt(alert(low, annotations=said), alert(high, annotations=said))])
+        unchanged, changed = {"summary": "as ever"}, {"summary": str(n)}
+        await pair[0].recorder.commit([receipt(alert(low, annotations=unchanged), alert(high, annotations=unchanged))])
         await commit_at_once(
             pair,
             [
-                [receipt(alert(low, annotations=changed), alert(high, annotations=said))],
-                [receipt(alert(low, annotations=said), alert(high, annotations=changed))],
+                [receipt(alert(low, annotations=changed), alert(high, annotations=unchanged))],
+                [receipt(alert(low, annotations=unchanged), alert(high, annotations=changed))],
             ],
         )
     assert perf_counter() - begin < _ROUNDS / 2  # each deadlock costs a second before PostgreSQL sees it
@@ -116,7 +117,7 @@ async def test_repeats_and_changes_of_the_same_alerts_at_once_lock_nobody_out(pa
 async def test_same_notes_in_opposite_order_are_kept_once(pair: list[Store], database_url: str) -> None:
     group = [alert(f"A{n}") for n in range(30)]
     await pair[0].recorder.commit([receipt(*group)])
-    notes = [note(one) for one in group]
+    notes = [note(each) for each in group]
     async with asyncio.timeout(60):
         await commit_at_once(pair, [[receipt(notes=notes)], [receipt(notes=notes[::-1])]])
     assert await raw.count(database_url, "events") == 60
@@ -133,6 +134,6 @@ async def test_lapsed_alerts_are_unconfirmed_and_end_once_whoever_looks(pair: li
     group = [alert(f"A{n}", expires_at=NOW) for n in range(50)]
     await pair[0].recorder.commit([receipt(*group, source="prometheus")])
     for kind, now in (("unconfirmed", NOW + SECOND), ("expired", NOW + 16 * MINUTE)):
-        await asyncio.gather(*(pass_all(one.standings, now) for one in (*pair, *pair)))
-        assert {(await kinds(pair[0], one))[-1] for one in group} == {kind}
+        await asyncio.gather(*(pass_all(replica.standings, now) for replica in (*pair, *pair)))
+        assert {(await kinds(pair[0], each))[-1] for each in group} == {kind}
     assert await raw.count(database_url, "events") == 150

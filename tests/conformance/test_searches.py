@@ -172,13 +172,13 @@ async def assert_searches_are_right(store: Store) -> None:
     stored = await everything(store)
     for text in _QUERIES:
         wanted = HistoryFilter(parse_query(text))
-        expected = [held for held in stored if is_wanted(held, wanted)]
+        expected = [occurrence for occurrence in stored if is_wanted(occurrence, wanted)]
         page = await store.history.page(wanted, PageRequest(limit=1000))
         assert (text, sorted(h.id for h in page.alerts)) == (text, sorted(h.id for h in expected))
         assert (text, page.total, page.is_total_exact) == (text, len(expected), True)
         first = await store.history.page(wanted, PageRequest(limit=3))
-        newest = sorted((held.timestamp for held in expected), reverse=True)
-        assert (text, [held.timestamp for held in first.alerts]) == (text, newest[:3])
+        newest = sorted((occurrence.timestamp for occurrence in expected), reverse=True)
+        assert (text, [occurrence.timestamp for occurrence in first.alerts]) == (text, newest[:3])
         assert (text, first.total) == (text, len(expected))
 
 
@@ -246,7 +246,7 @@ async def test_a_reworded_occurrence_is_found_by_its_new_words(store: Store, rea
     again = alert(labels={"pod": "web-007", "zone": "eu-1"}, annotations={"summary": "brandnew"})
     await store.recorder.commit([receipt(again, at=LATER)])
     page = await store.history.page(HistoryFilter(parse_query("brandnew")), PageRequest())
-    assert [held.labels["pod"] for held in page.alerts] == ["web-007"]
+    assert [occurrence.labels["pod"] for occurrence in page.alerts] == ["web-007"]
     assert [len(piece.strays) for piece in read_pieces] == [1]
     assert await summarised(store) == 0
 
@@ -271,8 +271,8 @@ async def test_a_search_that_would_take_too_long_says_how_far_it_came(
     wanted = HistoryFilter(parse_query("{pod=~'web-0[0-9]0'} space"))
     page = await store.history.page(wanted, PageRequest(limit=50))
     assert (page.alerts, page.is_total_exact, page.searched_until is not None) == ([], False, True)
-    found = await all_pages(store, wanted, sort="-timestamp", limit=50)
-    assert [held.labels["pod"] for held in found] == [f"web-0{n}0" for n in range(5, -1, -1)]
+    occurrences = await all_pages(store, wanted, sort="-timestamp", limit=50)
+    assert [occurrence.labels["pod"] for occurrence in occurrences] == [f"web-0{n}0" for n in range(5, -1, -1)]
 
 
 @pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
@@ -300,7 +300,7 @@ async def test_what_is_committed_after_its_segment_was_built_is_found(store: Sto
     await other.close()
     for _ in range(2):
         page = await store.history.page(HistoryFilter(parse_query("brandnew")), PageRequest())
-        assert [held.labels["pod"] for held in page.alerts] == ["web-007"]
+        assert [occurrence.labels["pod"] for occurrence in page.alerts] == ["web-007"]
         await summarised(store)
 
 

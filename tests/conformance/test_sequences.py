@@ -56,21 +56,23 @@ async def test_sequence_ends_in_what_was_true(name: str, replayer: Replayer) -> 
     await replayer.pass_to(sequence.end + SETTLED, every=BEAT)
     assert await _states(store, sequence) == _expected(name, sequence)
     await replayer.pass_to(sequence.end + HOUR, every=10 * MINUTE)
-    assert _stories(replayer) == {one.id: ["firing", "resolved"] for one in named if _is_known(one, name)} | {
-        one.id: ["firing"] for one in named if not _is_known(one, name)
-    }
+    assert _stories(replayer) == {
+        occurrence.id: ["firing", "resolved"] for occurrence in named if _is_known(occurrence, name)
+    } | {occurrence.id: ["firing"] for occurrence in named if not _is_known(occurrence, name)}
     await replayer.pass_to(sequence.end + BOUND + DAY, every=12 * HOUR)
-    assert _stories(replayer) == {one.id: ["firing", "resolved"] for one in named}
-    for one in await everything(store):
-        _check(one, name, sequence)
-    assert [(await store.history.find(one.id)).fingerprint for one in named] == [one.fingerprint for one in named]
+    assert _stories(replayer) == {occurrence.id: ["firing", "resolved"] for occurrence in named}
+    for occurrence in await everything(store):
+        _check(occurrence, name, sequence)
+    assert [(await store.history.find(occurrence.id)).fingerprint for occurrence in named] == [
+        occurrence.fingerprint for occurrence in named
+    ]
 
 
 async def _states(store: Store, sequence: Sequence) -> dict[str, list[tuple[str, str | None]]]:
     hosts = {truth.fingerprint: truth.host for truth in sequence.truth}
     states: dict[str, list[tuple[str, str | None]]] = {host: [] for host in hosts.values()}
-    for one in await everything(store):
-        states[hosts[one.fingerprint]].append((one.state, one.state_reason))
+    for occurrence in await everything(store):
+        states[hosts[occurrence.fingerprint]].append((occurrence.state, occurrence.state_reason))
     return states
 
 
@@ -86,37 +88,37 @@ def _expected(name: str, sequence: Sequence) -> dict[str, list[tuple[str, str | 
     }
 
 
-def _is_known(one: StoredAlert, name: str) -> bool:
+def _is_known(occurrence: StoredAlert, name: str) -> bool:
     """Whether somebody said how it ended."""
-    return one.labels["instance"].partition(".")[0] not in STATES.get(name, {})
+    return occurrence.labels["instance"].partition(".")[0] not in STATES.get(name, {})
 
 
 def _stories(replayer: Replayer) -> dict[str, list[str]]:
     """What the pager heard beside changed annotations, by the key under which it keeps it."""
     stories: dict[str, list[str]] = {}
-    for one in replayer.told:
-        if one.event != "annotations_changed":
-            stories.setdefault(one.occurrence_id, []).append(one.status)
+    for outgoing in replayer.outgoing:
+        if outgoing.event != "annotations_changed":
+            stories.setdefault(outgoing.occurrence_id, []).append(outgoing.status)
     return stories
 
 
-def _check(one: StoredAlert, name: str, sequence: Sequence) -> None:
+def _check(occurrence: StoredAlert, name: str, sequence: Sequence) -> None:
     """Its start is one that was claimed; its end the true one, or what is known of it."""
-    truths = [truth for truth in sequence.truth if truth.fingerprint == one.fingerprint]
-    assert one.starts_at == min(_claimed(one, sequence))
-    assert one.ends_at is not None
-    if _is_known(one, name):
-        assert one.ended_by == "resolved"
-        assert sequence.time(_ended(truths)) <= one.ends_at <= sequence.time(_ended(truths)) + CLOSE
+    truths = [truth for truth in sequence.truth if truth.fingerprint == occurrence.fingerprint]
+    assert occurrence.starts_at == min(_claimed(occurrence, sequence))
+    assert occurrence.ends_at is not None
+    if _is_known(occurrence, name):
+        assert occurrence.ended_by == "resolved"
+        assert sequence.time(_ended(truths)) <= occurrence.ends_at <= sequence.time(_ended(truths)) + CLOSE
     else:
-        assert (one.ended_by, one.ends_at) == ("inferred", one.confirmed_at)
+        assert (occurrence.ended_by, occurrence.ends_at) == ("inferred", occurrence.confirmed_at)
 
 
 def _ended(truths: list[Truth]) -> float:
     return max(truth.ended for truth in truths if truth.ended is not None)
 
 
-def _claimed(one: StoredAlert, sequence: Sequence) -> set[datetime]:
+def _claimed(occurrence: StoredAlert, sequence: Sequence) -> set[datetime]:
     """Every start that a request names for it."""
     alerts = [alert for receipt in sequence.receipts() for alert in receipt.group.alerts]
-    return {alert.starts_at for alert in alerts if alert.fingerprint == one.fingerprint}
+    return {alert.starts_at for alert in alerts if alert.fingerprint == occurrence.fingerprint}

@@ -31,8 +31,8 @@ async def turns(stores: list[Store], count: int, *, burst: int = 1, within: time
         stores[number % len(stores)].outbox.reserve("slack", every=_EVERY, burst=burst, within=within)
         for number in range(count)
     )
-    found = [None if wait is None else round(wait / _EVERY) for wait in await asyncio.gather(*asked)]
-    return sorted(found, key=lambda wait: (wait is None, wait or 0))
+    minutes = [None if wait is None else round(wait / _EVERY) for wait in await asyncio.gather(*asked)]
+    return sorted(minutes, key=lambda wait: (wait is None, wait or 0))
 
 
 async def test_replicas_take_turns_one_after_the_other(pair: list[Store]) -> None:

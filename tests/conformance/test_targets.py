@@ -167,9 +167,9 @@ async def test_vendor_takes_changed_annotations(place: Place) -> None:
 async def test_vendor_is_told_what_the_alert_means(place: Place) -> None:
     await place.target.send(message(outgoing(classification=classification())))
     assert place.vendor.refusals == []
-    said = b"".join(request.body for request in place.server.requests)
+    content = b"".join(request.body for request in place.server.requests)
     assert [
-        word for word in (b"full within an hour", b"Grow the volume", b"critical", b"gpt-4") if word not in said
+        word for word in (b"full within an hour", b"Grow the volume", b"critical", b"gpt-4") if word not in content
     ] == []
 
 
@@ -181,19 +181,19 @@ async def test_vendor_is_told_why_the_alert_is_not_classified(place: Place) -> N
 
 async def test_vendor_is_told_of_no_classification_where_none_is_wanted(place: Place) -> None:
     await place.target.send(message())
-    told = b"".join(request.body for request in place.server.requests).lower()
-    assert b"not classified" not in told
-    assert b"classification_" not in told
+    content = b"".join(request.body for request in place.server.requests).lower()
+    assert b"not classified" not in content
+    assert b"classification_" not in content
 
 
 @pytest.mark.parametrize("status", ["firing", "resolved"])
 @pytest.mark.parametrize("is_known", [True, False])
 async def test_vendor_takes_a_classification_that_follows(place: Place, status: Status, *, is_known: bool) -> None:
-    told = await place.target.send(message()) if is_known else Sent()
+    sent = await place.target.send(message()) if is_known else Sent()
     if status == "resolved":
-        await place.target.send(message(resolved(external_id=told.external_id), key="01936a3c-resolved"))
+        await place.target.send(message(resolved(external_id=sent.external_id), key="01936a3c-resolved"))
     before = len(place.server.requests)
-    await place.target.send(message(classified(status=status, external_id=told.external_id), key="01936a3c-classified"))
+    await place.target.send(message(classified(status=status, external_id=sent.external_id), key="01936a3c-classified"))
     assert place.vendor.refusals == []
     if place.target.takes_follow_ups and is_known and place.name != "pagerduty":
         assert any(b"full within an hour" in request.body for request in place.server.requests[before:])

@@ -16,10 +16,10 @@ def posted(seconds: float, *, client: str, ends_at: float | None = None) -> Rece
     """What the Prometheus at that address posts."""
     at = NOW + seconds * SECOND
     if ends_at is None:
-        said = alert(starts_at=NOW, expires_at=at + 4 * MINUTE)
+        posted_alert = alert(starts_at=NOW, expires_at=at + 4 * MINUTE)
     else:
-        said = alert(status="resolved", starts_at=NOW, ends_at=NOW + ends_at * SECOND)
-    return msgspec.structs.replace(receipt(said, at=at, source="prometheus"), client=client)
+        posted_alert = alert(status="resolved", starts_at=NOW, ends_at=NOW + ends_at * SECOND)
+    return msgspec.structs.replace(receipt(posted_alert, at=at, source="prometheus"), client=client)
 
 
 async def test_end_that_one_replica_sends_again_is_no_sign_of_what_alertmanager_listed(store: Store) -> None:
@@ -29,5 +29,5 @@ async def test_end_that_one_replica_sends_again_is_no_sign_of_what_alertmanager_
     for seconds in range(60, 600, 60):
         await store.recorder.commit([posted(seconds, client="10.0.0.1", ends_at=50)])
     await pass_all(store.standings, NOW + 10 * MINUTE, stale_after=STALE_AFTER)
-    (found,) = await everything(store)
-    assert (found.state, found.confirmed_at) == ("unconfirmed", NOW + SECOND)
+    (occurrence,) = await everything(store)
+    assert (occurrence.state, occurrence.confirmed_at) == ("unconfirmed", NOW + SECOND)

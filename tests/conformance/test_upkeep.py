@@ -16,8 +16,14 @@ EXPIRY = LAPSE + 15 * MINUTE
 async def test_lapsed_alert_is_unconfirmed_and_says_why(store: Store) -> None:
     await store.recorder.commit([receipt(LAPSING, source="prometheus")])
     await pass_all(store.standings, LAPSE)
-    held = await store.history.find(id_of(LAPSING))
-    assert (held.status, held.state, held.state_reason, held.ends_at, held.confirmed_at) == (
+    occurrence = await store.history.find(id_of(LAPSING))
+    assert (
+        occurrence.status,
+        occurrence.state,
+        occurrence.state_reason,
+        occurrence.ends_at,
+        occurrence.confirmed_at,
+    ) == (
         "firing",
         "unconfirmed",
         "its sender fell silent",
@@ -31,8 +37,13 @@ async def test_lapsed_alert_ends_a_quarter_of_an_hour_later_when_it_had_promised
     await pass_all(store.standings, EXPIRY - SECOND)
     assert (await store.history.find(id_of(LAPSING))).status == "firing"
     await pass_all(store.standings, EXPIRY)
-    held = await store.history.find(id_of(LAPSING))
-    assert (held.status, held.ended_by, held.ends_at, held.expires_at) == ("resolved", "expired", LAPSE, None)
+    occurrence = await store.history.find(id_of(LAPSING))
+    assert (occurrence.status, occurrence.ended_by, occurrence.ends_at, occurrence.expires_at) == (
+        "resolved",
+        "expired",
+        LAPSE,
+        None,
+    )
 
 
 async def test_lapse_is_an_event_of_no_receipt(store: Store) -> None:
@@ -59,8 +70,8 @@ async def test_lapsed_alert_is_looked_at_when_it_lapses_and_when_it_ends(store: 
 async def test_what_has_not_lapsed_goes_on(store: Store, sent: Alert, source: Source) -> None:
     await store.recorder.commit([receipt(sent, source=source)])
     looks = await pass_all(store.standings, NOW + 20 * MINUTE)
-    held = await store.history.find(id_of(sent))
-    assert (looks, held.status, held.state) == (0, sent.status, sent.status)
+    occurrence = await store.history.find(id_of(sent))
+    assert (looks, occurrence.status, occurrence.state) == (0, sent.status, sent.status)
 
 
 async def test_refreshed_alert_does_not_lapse(store: Store) -> None:
@@ -91,7 +102,7 @@ async def test_lapsed_alerts_are_looked_at_in_steps(store: Store) -> None:
     await store.recorder.commit([receipt(*lapsing, source="prometheus")])
     looks = [await store.standings.let_pass(NOW, stale_after={}, limit=3) for _ in range(4)]
     assert looks == [3, 3, 1, 0]
-    assert [(await store.history.find(id_of(one))).state for one in lapsing] == ["unconfirmed"] * 7
+    assert [(await store.history.find(id_of(each))).state for each in lapsing] == ["unconfirmed"] * 7
 
 
 async def test_setting_nobody_wrote_is_none(store: Store) -> None:

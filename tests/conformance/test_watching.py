@@ -116,12 +116,12 @@ async def test_a_restart_forgets_no_source(store: Store) -> None:
 async def test_the_times_are_written_once_a_minute_at_most(store: Store) -> None:
     clock = Clock()
     watchdog, _ = _watchdog(store, clock)
-    kept = []
+    texts = []
     for seconds in (0, 30, 59, 60):
         watchdog.heard("alertmanager", NOW + seconds * SECOND)
         await watchdog.share()
-        kept.append((await store.settings.read("sources_last_heard"))["alertmanager"])
-    written = [datetime.fromisoformat(text) - NOW for text in kept]
+        texts.append((await store.settings.read("sources_last_heard"))["alertmanager"])
+    written = [datetime.fromisoformat(text) - NOW for text in texts]
     assert written == [timedelta(0), timedelta(0), timedelta(0), MINUTE]
 
 
@@ -158,7 +158,7 @@ def _gauges(store: Store, clock: Clock, specs: Sequence[TargetSpec]) -> tuple[Pu
 async def test_queues_are_shown_with_the_age_of_the_oldest_and_empty_ones_with_nothing(told_store: Store) -> None:
     clock = Clock()
     first, second = receipt(alert("One"), at=NOW), receipt(alert("Two"), at=NOW + MINUTE)
-    await told_store.recorder.commit([msgspec.structs.replace(one, publish=True) for one in (first, second)])
+    await told_store.recorder.commit([msgspec.structs.replace(request, publish=True) for request in (first, second)])
     clock.now += 2 * MINUTE
     measuring, _, seen = _gauges(told_store, clock, [TargetSpec("rootly", "rootly", {}, is_enabled=False)])
     await measuring.measure_queues()
@@ -221,10 +221,10 @@ async def test_a_measure_that_fails_is_taken_again(monkeypatch: pytest.MonkeyPat
     shown = asyncio.Event()
 
     async def look() -> dict[str, str]:
-        found = next(looks)
-        if isinstance(found, Exception):
-            raise found
-        return found
+        result = next(looks)
+        if isinstance(result, Exception):
+            raise result
+        return result
 
     class Observer:
         def checked(self, check: str, *, is_ok: bool) -> None:

@@ -42,7 +42,7 @@ async def store(url: str) -> AsyncIterator[Store]:
 def writers() -> list[psutil.Process]:
     """The processes of this test's store."""
     children = psutil.Process().children()
-    return [one for one in children if any(word.endswith("writer_main") for word in one.cmdline())]
+    return [process for process in children if any(word.endswith("writer_main") for word in process.cmdline())]
 
 
 def load(name: str, *, number: int = _LOAD) -> Receipt:
@@ -56,8 +56,8 @@ async def begun(store: Store) -> psutil.Process:
     async with asyncio.timeout(_WAIT_SECONDS):
         for turn in count():
             await store.recorder.commit([load(f"begun-{turn}")])
-            if (found := writers()) and found[0].io_counters().write_chars > 0:
-                return found[0]
+            if (processes := writers()) and processes[0].io_counters().write_chars > 0:
+                return processes[0]
             await asyncio.sleep(0.05)
     raise AssertionError("unreachable")
 
@@ -82,8 +82,8 @@ async def test_the_process_keeps_what_the_thread_keeps(store: Store, url: str) -
 async def test_what_the_process_wrote_is_found_by_its_labels(store: Store) -> None:
     await begun(store)
     await store.recorder.commit([load("L1")])
-    found = [one for one in await everything(store) if one.alertname == "L1-3"]
-    assert [(one.labels["namespace"], one.repeat_count) for one in found] == [("shop", 0)]
+    occurrences = [occurrence for occurrence in await everything(store) if occurrence.alertname == "L1-3"]
+    assert [(occurrence.labels["namespace"], occurrence.repeat_count) for occurrence in occurrences] == [("shop", 0)]
 
 
 async def test_changes_of_what_the_process_wrote_are_decided(store: Store) -> None:
@@ -100,7 +100,7 @@ async def test_a_killed_process_costs_no_commit(store: Store, url: str) -> None:
     before = await raw.count(url, "alerts")
     process.send_signal(signal.SIGKILL)
     outcomes = [(await store.recorder.commit([load(f"L{turn}")]))[0] for turn in range(3)]
-    assert [(one.stored, one.repeated) for one in outcomes] == [(_LOAD, 0)] * 3
+    assert [(outcome.stored, outcome.repeated) for outcome in outcomes] == [(_LOAD, 0)] * 3
     assert await raw.count(url, "alerts") == before + 3 * _LOAD
 
 
@@ -153,7 +153,7 @@ async def test_killed_again_and_again_under_load_everything_is_kept_once(store: 
         outcomes = [outcome for batch in batches for outcome in await _sent(store, batch)]
     finally:
         killing.cancel()
-    assert {(one.stored, one.repeated) for one in outcomes} <= {(80, 0), (0, 80)}
+    assert {(outcome.stored, outcome.repeated) for outcome in outcomes} <= {(80, 0), (0, 80)}
     assert await raw.count(url, "alerts") == before + 60 * 80
     assert await raw.count(url, "events") == before + 60 * 80
 
