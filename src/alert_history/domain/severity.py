@@ -46,3 +46,11 @@ def is_severity(name: str, value: str) -> bool:
 def _plain(word: str) -> str:
     """Without what stands between: SEV-1 is sev1."""
     return word.translate(_BETWEEN)
+
+
+def urgency(word: str) -> int:
+    """A number to sort severity labels by: 0 for noise, 4 for critical. A word that is not known is below a warning."""
+    return _URGENCY[labelled_severity({"severity": word}).severity]
+
+
+_URGENCY: Mapping[Severity | None, int] = {"noise": 0, "info": 1, None: 2, "warning": 3, "critical": 4}

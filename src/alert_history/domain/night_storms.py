@@ -1,0 +1,31 @@
+"""Storms of a night: runs of occurrences that were received within minutes of each other."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+from alert_history.domain.night_facts import NightOccurrence
+
+STORM_ALERTS = 25
+STORM_WINDOW = timedelta(minutes=5)
+
+
+def find_storms(
+    began: Sequence[NightOccurrence], *, alerts: int = STORM_ALERTS, window: timedelta = STORM_WINDOW
+) -> list[list[NightOccurrence]]:
+    """The storms, the earliest first, each in the order in which its occurrences were received.
+
+    A storm is at least so many `alerts` within a `window`; windows that overlap are one storm.
+    """
+    ordered = sorted(began, key=lambda each: (each.episode.received_at, each.episode.id))
+    storms: list[list[NightOccurrence]] = []
+    end = 0
+    for first in range(len(ordered) - alerts + 1):
+        behind = first + alerts
+        if ordered[behind - 1].episode.received_at - ordered[first].episode.received_at > window:
+            continue
+        if first < end:
+            storms[-1] += ordered[end:behind]
+        else:
+            storms.append(ordered[first:behind])
+        end = behind
+    return storms
