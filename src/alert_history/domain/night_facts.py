@@ -61,7 +61,8 @@ class NightFacts(msgspec.Struct, frozen=True):
     """All facts of a night, read at `now`.
 
     `began` are the occurrences first received in the night, `before` those received earlier and open in it.
-    `last_seen` has the alertnames that were known before, each with the last time that one began before the night.
+    `last_seen` has the alertnames that are not new, each with when one was last received before the night; None where
+    that was not looked up.
     `new_fingerprints` were never seen before; of those that were looked up. `silences` are those that muted something,
     by id, as they stand now; `silences_ahead` those in force at the end of the night, the first to end first.
     `left_out` names what is not among these facts.
@@ -71,7 +72,7 @@ class NightFacts(msgspec.Struct, frozen=True):
     now: datetime
     began: Sequence[NightOccurrence] = ()
     before: Sequence[NightOccurrence] = ()
-    last_seen: Mapping[str, datetime] = {}
+    last_seen: Mapping[str, datetime | None] = {}
     new_fingerprints: frozenset[str] = frozenset()
     failures: Sequence[FailedDelivery] = ()
     silences: Mapping[str, Silence] = {}

@@ -184,7 +184,7 @@ def _classification(classified: KeptVerdict | None) -> LedgerStep | None:
 def _decision(event: StoredEvent) -> str:
     routing = _routing(event)
     if routing is None:
-        return _undecided(event)
+        return undecided(event)
     if routing.reason is not None:
         return routing.reason
     parts = []
@@ -195,7 +195,7 @@ def _decision(event: StoredEvent) -> str:
     return "; ".join(parts)
 
 
-def _undecided(event: StoredEvent) -> str:
+def undecided(event: StoredEvent) -> str:
     """Why the router was not asked."""
     if event.kind in {"fired", "refired"} and "asked" in (event.detail or {}):
         return "nobody sent it, and RECONCILE_PUBLISHES is not set, so nobody is told"

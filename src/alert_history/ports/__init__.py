@@ -30,11 +30,13 @@ from alert_history.ports.history import (
     StoredAlert,
     StoredEvent,
 )
+from alert_history.ports.night import NightEvent, NightReads, NightRow
 from alert_history.ports.outbox import Outbox
 from alert_history.ports.reconciling import Conflict, Reconciling
 from alert_history.ports.recording import ClaimRecorder, Recorder
 from alert_history.ports.settings import StoredSettings
 from alert_history.ports.signals import Signals
+from alert_history.ports.silences import Silences
 from alert_history.ports.standings import Left, Standings
 from alert_history.ports.store import Lifecycle, Store
 from alert_history.ports.targets import Discovery, DiscoveryState, RoutesSource, RoutesState, Target, TargetsFound
@@ -63,6 +65,9 @@ __all__ = [
     "KeptVerdict",
     "Left",
     "Lifecycle",
+    "NightEvent",
+    "NightReads",
+    "NightRow",
     "Outbox",
     "PageRequest",
     "QuarantinePage",
@@ -76,6 +81,7 @@ __all__ = [
     "RowFormat",
     "Shelf",
     "Signals",
+    "Silences",
     "Spending",
     "Spent",
     "Standings",

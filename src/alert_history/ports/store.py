@@ -10,10 +10,12 @@ from alert_history.ports.audit import Audit
 from alert_history.ports.classifications import ClassificationHistory, Classifications, Spending
 from alert_history.ports.delivery_log import DeliveryLog
 from alert_history.ports.history import History
+from alert_history.ports.night import NightReads
 from alert_history.ports.outbox import Outbox
 from alert_history.ports.reconciling import Reconciling
 from alert_history.ports.recording import ClaimRecorder
 from alert_history.ports.settings import StoredSettings
+from alert_history.ports.silences import Silences
 from alert_history.ports.standings import Standings
 from alert_history.ports.upkeep import Upkeep
 
@@ -58,3 +60,5 @@ class Store(msgspec.Struct, frozen=True):
     spending: Spending
     settings: StoredSettings
     audit: Audit
+    silences: Silences
+    night: NightReads

@@ -9,6 +9,7 @@ from alert_history.storage.postgres.dialer import Dialer
 from alert_history.storage.postgres.follow_ups import PostgresFollowUp
 from alert_history.storage.postgres.history import PostgresHistory
 from alert_history.storage.postgres.lifecycle import PostgresLifecycle
+from alert_history.storage.postgres.night import WAYS
 from alert_history.storage.postgres.outbox import PostgresOutbox
 from alert_history.storage.postgres.past import PostgresPast
 from alert_history.storage.postgres.reconciling import PostgresReconciling
@@ -19,7 +20,9 @@ from alert_history.storage.shared.audit import SharedAudit
 from alert_history.storage.shared.classification_history import SharedClassificationHistory
 from alert_history.storage.shared.classifications import SharedClassifications
 from alert_history.storage.shared.delivery_log import SharedDeliveryLog
+from alert_history.storage.shared.night_reads import SharedNightReads
 from alert_history.storage.shared.settings import SharedSettings
+from alert_history.storage.shared.silences import SharedSilences
 from alert_history.storage.shared.spending import SharedSpending
 from alert_history.urls.postgres import read_postgres_url
 
@@ -51,4 +54,6 @@ def postgres_store(
         spending=SharedSpending(database),
         settings=SharedSettings(database),
         audit=SharedAudit(database),
+        silences=SharedSilences(database),
+        night=SharedNightReads(database, ways=WAYS),
     )

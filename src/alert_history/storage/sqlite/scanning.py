@@ -52,7 +52,10 @@ class _IdTime(TypeDecorator[datetime]):
         return None if value is None else from_us(value // IDS_A_MICROSECOND)
 
 
-ORDER = Order(literal_column("alerts.id", _IdTime()))
+AT = literal_column("alerts.id", _IdTime())
+"""The id of an occurrence as its time."""
+
+ORDER = Order(AT)
 
 
 async def find_text(

@@ -6,7 +6,9 @@ from alert_history.storage.shared.audit import SharedAudit
 from alert_history.storage.shared.classification_history import SharedClassificationHistory
 from alert_history.storage.shared.classifications import SharedClassifications
 from alert_history.storage.shared.delivery_log import SharedDeliveryLog
+from alert_history.storage.shared.night_reads import SharedNightReads
 from alert_history.storage.shared.settings import SharedSettings
+from alert_history.storage.shared.silences import SharedSilences
 from alert_history.storage.shared.spending import SharedSpending
 from alert_history.storage.sqlite.archive import SqliteArchivable
 from alert_history.storage.sqlite.connection import Connections
@@ -14,6 +16,7 @@ from alert_history.storage.sqlite.database import SqliteDatabase
 from alert_history.storage.sqlite.follow_ups import SqliteFollowUp
 from alert_history.storage.sqlite.history import SqliteHistory
 from alert_history.storage.sqlite.lifecycle import SqliteLifecycle
+from alert_history.storage.sqlite.night import WAYS
 from alert_history.storage.sqlite.outbox import SqliteOutbox
 from alert_history.storage.sqlite.past import SqlitePast
 from alert_history.storage.sqlite.reconciling import SqliteReconciling
@@ -47,4 +50,6 @@ def sqlite_store(database_url: str, *, router: Router | None = None, rules: Rule
         spending=SharedSpending(database),
         settings=SharedSettings(database),
         audit=SharedAudit(database),
+        silences=SharedSilences(database),
+        night=SharedNightReads(database, ways=WAYS),
     )
