@@ -128,6 +128,14 @@ def test_too_few_within_five_minutes_are_no_storm() -> None:
     assert report(*few, occurrence("Late", at("02:05"), minutes=2)).storms.total == 1
 
 
+def test_where_thousands_are_usual_the_night_is_no_storm_but_a_storm_in_it_is() -> None:
+    usual = [occurrence(f"Pod{n % 9}", SPAN.since + n * timedelta(seconds=6), minutes=2, pod=n) for n in range(7_200)]
+    assert report(*usual).storms.total == 0
+    storm = [occurrence("NodeDown", at("03:00") + n * timedelta(seconds=1), minutes=2, pod=n) for n in range(200)]
+    (line,) = report(*usual, *storm).storms.lines
+    assert (at("02:55") < line.since <= at("03:00"), line.rules[0]) == (True, "NodeDown")
+
+
 def test_two_storms_hours_apart_are_two() -> None:
     first, second = ([occurrence(f"Pod{n}", clock, minutes=2) for n in range(25)] for clock in ("21:00", "03:00"))
     assert [line.since for line in report(*second, *first).storms.lines] == [at("21:00"), at("03:00")]

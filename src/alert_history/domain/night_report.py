@@ -29,7 +29,7 @@ from alert_history.domain.night_rules import (
     names_of,
     rule_lines,
 )
-from alert_history.domain.night_storms import find_storms
+from alert_history.domain.night_storms import find_storms, storm_size
 
 NOISY = 3
 """A rule with so many occurrences that were over within minutes is noise of the night."""
@@ -38,7 +38,7 @@ NOISY = 3
 def night(facts: NightFacts) -> Night:
     """The report of a night."""
     everything = [*facts.began, *facts.before]
-    storms = find_storms(facts.began)
+    storms = find_storms(facts.began, alerts=storm_size(len(facts.began), facts.span.until - facts.span.since))
     calm = _outside(storms, facts.began)
     ended = [each for each in everything if not facts.is_open(each.episode)]
     still_open = [each for each in everything if facts.is_open(each.episode)]

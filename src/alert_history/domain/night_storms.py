@@ -2,11 +2,20 @@
 
 from collections.abc import Sequence
 from datetime import timedelta
+from math import ceil
 
 from alert_history.domain.night_facts import NightOccurrence
 
 STORM_ALERTS = 25
 STORM_WINDOW = timedelta(minutes=5)
+STORM_RATIO = 4
+"""A storm is so many times as dense as the night on average: where thousands are usual, twenty-five are no storm."""
+
+
+def storm_size(began: int, length: timedelta) -> int:
+    """How many alerts within the window make a storm, in a night of that length in which so many began."""
+    usual = began * (STORM_WINDOW / length)
+    return max(STORM_ALERTS, ceil(STORM_RATIO * usual))
 
 
 def find_storms(

@@ -4,6 +4,7 @@ Targets have lists of their own for the words of their vendor; whatever decides 
 """
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Literal, NamedTuple
 
 Severity = Literal["critical", "warning", "info", "noise"]
@@ -48,6 +49,7 @@ def _plain(word: str) -> str:
     return word.translate(_BETWEEN)
 
 
+@lru_cache(maxsize=1_024)  # the words are few, and each is asked for thousands of times
 def urgency(word: str) -> int:
     """A number to sort severity labels by: 0 for noise, 4 for critical. A word that is not known is below a warning."""
     return _URGENCY[labelled_severity({"severity": word}).severity]
