@@ -26,6 +26,7 @@ from alert_history.engine.ingest import Ingest
 from alert_history.engine.intake import Intake
 from alert_history.engine.lapse import Groups, Lapsing
 from alert_history.engine.modes import Modes
+from alert_history.engine.night import Nights
 from alert_history.engine.publish import Publisher
 from alert_history.engine.questions import EnrichmentObserver
 from alert_history.engine.replica_calls import Calls
@@ -52,6 +53,7 @@ from alert_history.urls.secret import revealed
 from alert_history.web.api.enrichment import EnrichmentApi
 from alert_history.web.api.health import HealthApi
 from alert_history.web.api.history import HistoryApi
+from alert_history.web.api.night import NightApi
 from alert_history.web.api.publishing import PublishingApi
 from alert_history.web.api.quarantine import QuarantineApi
 from alert_history.web.api.routing import RoutingApi
@@ -144,6 +146,7 @@ def make_application(service: Service) -> Application:
         [
             *_history_api(rooms.store).operations(),
             *QuarantineApi(rooms.store.history).operations(),
+            *_night_api(rooms.store).operations(),
             *_publishing_api(service).operations(),
             *_routing_api(service).operations(),
             *EnrichmentApi(
@@ -285,6 +288,10 @@ def _history_api(store: Store) -> HistoryApi:
         clock=utc_now,
     )
     return HistoryApi(store.history, tracing, clock=utc_now)
+
+
+def _night_api(store: Store) -> NightApi:
+    return NightApi(Nights(store.night, store.silences, clock=utc_now))
 
 
 def _publishing_api(service: Service) -> PublishingApi:

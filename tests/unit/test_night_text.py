@@ -1,6 +1,7 @@
 """The report of a night as text and as Markdown."""
 
 from datetime import date, timedelta
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -62,6 +63,11 @@ Left out: what was received long ago.
 
 def test_the_text_of_a_night() -> None:
     assert text_of(BUSY) == TEXT
+
+
+def test_the_guide_shows_this_very_text() -> None:
+    guide = Path(__file__).parents[2] / "docs" / "how-to" / "night.md"
+    assert f"```text\n{TEXT}```" in guide.read_text(encoding="utf-8")
 
 
 def test_markdown_has_the_same_lines_as_lists() -> None:

@@ -36,6 +36,7 @@ NEEDS = {
         "GET /api/v1/alerts/{id}/timeline",
         "GET /api/v1/deliveries",
         "GET /api/v1/quarantine",
+        "GET /api/v1/report/night",
         "GET /classification/models",
         "GET /classification/stats",
         "GET /classification/{fingerprint}",

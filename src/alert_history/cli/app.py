@@ -122,6 +122,14 @@ app.command(
     """,
 )
 app.command(
+    "alert_history.cli.night:night",
+    help="""Print the hand-over of a night.
+
+    What began, ended and is open, who was not notified and why, what was muted by whom, and what to look at first, in
+    at most sixty lines. The night of a date begins that evening at 20:00 and ends the next morning at 08:00.
+    """,
+)
+app.command(
     "alert_history.cli.classify:classify",
     help="""Say what saved alerts mean: a dry run.
 
