@@ -13,6 +13,8 @@ from alert_history.domain.night import Night, RuleLine, Section
 from alert_history.domain.notifying import news_of, route
 from alert_history.domain.occurrence import Event
 from alert_history.domain.query import parse_query
+from alert_history.domain.quiet_hours import QuietHours
+from alert_history.domain.routes import Destination, Route
 from alert_history.domain.target import TargetSpec
 from alert_history.engine import night as engine
 from alert_history.engine.night import NightRequest, Nights
@@ -158,6 +160,22 @@ async def test_without_a_decision_on_record_the_report_says_so(database_url: str
     made = await _report(plain)
     await plain.lifecycle.close()
     assert [line.reason for line in made.unnotified.lines] == ["no decision is on record"]
+
+
+@pytest.mark.parametrize("end_hour, unnotified", [(7, 0), (9, 1)])
+async def test_what_quiet_hours_hold_until_after_the_night_notified_nobody_in_it(
+    database_url: str, end_hour: int, unnotified: int
+) -> None:
+    hours = QuietHours(frozenset(range(7)), 20 * 60, end_hour * 60, UTC, "UTC")
+    routes = (Route("r", destinations=(Destination("pager"),), quiet_hours=(hours,)),)
+    held = open_store(database_url, router=lambda alert, event: route([PAGER], news_of(alert, event), routes=routes))
+    await held.lifecycle.open()
+    await _fire(held)
+    made = await _report(held)
+    await held.lifecycle.close()
+    assert made.counts.unnotified == unnotified
+    reason = "pager: route r sends to it; its quiet hours hold it until 2026-03-05T09:00:00Z"
+    assert [line.reason for line in made.unnotified.lines] == [reason] * unnotified
 
 
 async def _settle(store: Store, state: Any, *, at: datetime, reason: str) -> None:

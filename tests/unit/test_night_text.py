@@ -1,6 +1,6 @@
 """The report of a night as text and as Markdown."""
 
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -85,6 +85,13 @@ def test_times_are_those_of_the_zone() -> None:
     text = text_of(made)
     assert "2026-10-24 20:00 to 2026-10-25 08:00 Europe/Berlin" in text
     assert text.count("first at 02:30") == 2
+
+
+def test_a_silence_for_ever_has_an_end_in_every_zone() -> None:
+    ever = datetime.max.replace(tzinfo=UTC)
+    muted = occurrence(mutings=(Muting("silenced", "s-1", ends_at=ever),))
+    span = night_of(date(2026, 3, 4), ZoneInfo("Asia/Kathmandu"))
+    assert "silence s-1 until 9999-12-31 23:59 UTC" in text_of(report(muted, span=span))
 
 
 def test_a_night_that_goes_on_says_so() -> None:

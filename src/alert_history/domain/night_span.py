@@ -37,10 +37,6 @@ class NightSpan(msgspec.Struct, frozen=True):
     until: datetime
     next_night_at: datetime
 
-    def local(self, at: datetime) -> datetime:
-        """A time by the clock of the zone."""
-        return at.astimezone(self.zone)
-
 
 def parse_zone(text: str) -> tzinfo:
     """The time zone of a name of IANA, such as `Europe/Berlin`, or of `UTC`. Raises InvalidQuery."""

@@ -132,8 +132,12 @@ def _clock_of(night: Night, zone: tzinfo) -> _Clock:
     """Writes a time by the clock of the zone; with its date where it is not of the night or the day after it."""
 
     def clock(at: datetime) -> str:
-        is_near = night.since <= at < night.next_night_at
-        return f"{at.astimezone(zone):{'%H:%M' if is_near else '%Y-%m-%d %H:%M'}}"
+        if night.since <= at < night.next_night_at:
+            return f"{at.astimezone(zone):%H:%M}"
+        try:
+            return f"{at.astimezone(zone):%Y-%m-%d %H:%M}"
+        except OverflowError:  # a silence for ever
+            return f"{at:%Y-%m-%d %H:%M} UTC"
 
     return clock
 
