@@ -100,7 +100,7 @@ class FirstLook(msgspec.Struct, frozen=True):
 
 
 class StormLine(msgspec.Struct, frozen=True):
-    """A storm: so many occurrences that began within minutes of each other. `first` is the rule that began it.
+    """A storm (`domain.alert_storms`) and all occurrences that were received in it. `first` is the rule that began it.
 
     `since` and `until` are when the first and the last were received; `rules` are the most frequent of `rule_count`.
     """

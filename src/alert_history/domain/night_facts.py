@@ -85,6 +85,11 @@ class NightFacts(msgspec.Struct, frozen=True):
         """Whether the night is over."""
         return self.now >= self.span.until
 
+    @property
+    def known_until(self) -> datetime:
+        """The end of the night; while the night goes on, now."""
+        return min(self.span.until, max(self.now, self.span.since))
+
     def is_open(self, episode: Episode) -> bool:
         """Whether an occurrence is open at the end of the night, or now where the night goes on."""
         return episode.ends_at is None or (self.is_over and episode.ends_at >= self.span.until)

@@ -7,6 +7,7 @@ from typing import get_args
 from alert_history.domain.night import FirstLook, LookKind, LookReason, Section
 from alert_history.domain.night_facts import NightFacts, NightOccurrence
 from alert_history.domain.night_rules import by_rule, cut, examples_of, is_critical, namespaces_of, severity_of
+from alert_history.domain.night_storms import NightStorm
 from alert_history.domain.severity import urgency
 
 _RANKS: Mapping[LookKind, int] = {kind: rank for rank, kind in enumerate(get_args(LookKind))}
@@ -16,7 +17,7 @@ _Named = tuple[str, LookReason]
 """An alertname, and a reason to look at this rule."""
 
 
-def look_first(facts: NightFacts, storms: Sequence[Sequence[NightOccurrence]]) -> Section[FirstLook]:
+def look_first(facts: NightFacts, storms: Sequence[NightStorm]) -> Section[FirstLook]:
     """The rules that have a reason, in the order of their gravest reasons; the most severe and frequent first."""
     reasons: dict[str, dict[LookKind, LookReason]] = defaultdict(dict)
     for name, reason in _reasons(facts, storms):
@@ -47,14 +48,13 @@ def _look(
     )
 
 
-def _reasons(facts: NightFacts, storms: Sequence[Sequence[NightOccurrence]]) -> Iterator[_Named]:
+def _reasons(facts: NightFacts, storms: Sequence[NightStorm]) -> Iterator[_Named]:
     """All reasons; of several reasons of one kind for one rule, the first counts."""
     yield from _of_open(facts)
     yield from _of_failures(facts)
     yield from _of_beginnings(facts)
-    for storm in storms:
-        first = storm[0].episode
-        yield first.alertname, LookReason("storm", first.received_at, str(len(storm)))
+    for storm, occurrences in storms:
+        yield storm.first_rule, LookReason("storm", storm.since, str(len(occurrences)))
 
 
 def _of_open(facts: NightFacts) -> Iterator[_Named]:

@@ -29,7 +29,7 @@ from alert_history.domain.night_rules import (
     names_of,
     rule_lines,
 )
-from alert_history.domain.night_storms import find_storms, storm_size
+from alert_history.domain.night_storms import NightStorm, storms_of
 
 NOISY = 3
 """A rule with so many occurrences that were over within minutes is noise of the night."""
@@ -38,7 +38,7 @@ NOISY = 3
 def night(facts: NightFacts) -> Night:
     """The report of a night."""
     everything = [*facts.began, *facts.before]
-    storms = find_storms(facts.began, alerts=storm_size(len(facts.began), facts.span.until - facts.span.since))
+    storms = storms_of(facts)
     calm = _outside(storms, facts.began)
     ended = [each for each in everything if not facts.is_open(each.episode)]
     still_open = [each for each in everything if facts.is_open(each.episode)]
@@ -72,9 +72,8 @@ def night(facts: NightFacts) -> Night:
 
 
 def _covers(facts: NightFacts) -> Covers:
-    until = min(facts.span.until, max(facts.now, facts.span.since))
     left_out = list(facts.left_out)
-    return Covers(facts.span.since, until, facts.now, is_exact=facts.is_exact, left_out=left_out)
+    return Covers(facts.span.since, facts.known_until, facts.now, is_exact=facts.is_exact, left_out=left_out)
 
 
 def _is_new(occurrence: NightOccurrence, facts: NightFacts) -> bool:
@@ -83,11 +82,9 @@ def _is_new(occurrence: NightOccurrence, facts: NightFacts) -> bool:
     return bool(name) and name not in facts.last_seen
 
 
-def _outside(
-    storms: Iterable[Iterable[NightOccurrence]], occurrences: Sequence[NightOccurrence]
-) -> list[NightOccurrence]:
+def _outside(storms: Iterable[NightStorm], occurrences: Sequence[NightOccurrence]) -> list[NightOccurrence]:
     """The occurrences that belong to no storm."""
-    stormy = {each.episode.id for storm in storms for each in storm}
+    stormy = {each.episode.id for storm in storms for each in storm.occurrences}
     return [each for each in occurrences if each.episode.id not in stormy]
 
 
@@ -112,14 +109,14 @@ def _counts(facts: NightFacts, ended: Sequence[NightOccurrence], still_open: Seq
     )
 
 
-def _storm_line(storm: Sequence[NightOccurrence], facts: NightFacts) -> StormLine:
-    rules, count = names_of(storm)
+def _storm_line(storm: NightStorm, facts: NightFacts) -> StormLine:
+    rules, count = names_of(storm.occurrences)
     return StormLine(
-        since=storm[0].episode.received_at,
-        until=storm[-1].episode.received_at,
-        occurrences=len(storm),
-        open=sum(facts.is_open(each.episode) for each in storm),
-        first=storm[0].episode.alertname,
+        since=storm.storm.since,
+        until=storm.storm.until,
+        occurrences=len(storm.occurrences),
+        open=sum(facts.is_open(each.episode) for each in storm.occurrences),
+        first=storm.storm.first_rule,
         rules=rules,
         rule_count=count,
     )
