@@ -256,6 +256,7 @@ def _retention_of(settings: Settings) -> Retention:
         history=timedelta(days=settings.retention_days),
         bodies=timedelta(days=settings.body_retention_days),
         serves=timedelta(seconds=settings.llm_cache_ttl_seconds),
+        rollups=timedelta(days=settings.rollup_retention_days),
     )
 
 

@@ -273,6 +273,9 @@ class Settings(BaseModel):
     retention_days: int = _whole(
         365, 1, _MAX_DAYS, meaning="How long occurrences, their events, what was classified and the audit are kept"
     )
+    rollup_retention_days: int = _whole(
+        1825, 1, _MAX_DAYS, meaning="How long the numbers of the history are kept, also when its occurrences are gone"
+    )
     body_retention_days: int = _whole(7, 1, _MAX_DAYS, meaning="How long raw bodies of requests are kept")
     max_body_bytes: int = _whole(
         10 * _MEBIBYTE, 1024, 1024 * _MEBIBYTE, meaning="The largest body of a request, also when unpacked"

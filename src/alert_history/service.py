@@ -28,6 +28,7 @@ from alert_history.engine.lapse import Groups, Lapsing
 from alert_history.engine.modes import Modes
 from alert_history.engine.publish import Publisher
 from alert_history.engine.replica_calls import Calls
+from alert_history.engine.rollups import keep_rollups
 from alert_history.engine.router import Router
 from alert_history.engine.store_opening import Opening
 from alert_history.engine.switchboard import RoutesChanged, Switchboard, WordHeard
@@ -235,10 +236,15 @@ class Service:
         await recording.opening.run()
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(keep_up(store.upkeep, store.settings, retention=self.rooms.retention, clock=self._clock))
+            tasks.create_task(self._keep_rollups())
             tasks.create_task(recording.lapsing.run())
             tasks.create_task(recording.witnesses.run())
             if recording.reconcile is not None:
                 tasks.create_task(recording.reconcile.run())
+
+    async def _keep_rollups(self) -> None:
+        store = self.rooms.store
+        await keep_rollups(store.rollups, store.settings, retention=self.rooms.retention.rollups, clock=self._clock)
 
     async def _enrich(self) -> None:
         """Follow the mode and classify, once there is a store."""

@@ -14,6 +14,7 @@ from alert_history.domain.occurrence import Event
 from alert_history.domain.query import parse_query
 from alert_history.domain.quiet_hours import QuietHours
 from alert_history.domain.routes import Destination, Route, Routes
+from alert_history.domain.tally import OUTCOMES
 from alert_history.domain.target import TargetSpec
 from alert_history.errors import NotFound
 from alert_history.ports import DeliveryFilter, Router, Store, StoredDelivery
@@ -21,6 +22,7 @@ from alert_history.storage import open_store
 from tests.conformance import raw
 from tests.conformance.samples import DAY, MINUTE, NOW, SECOND, alert, id_of, receipt
 from tests.lapsing import pass_all
+from tests.numbers import check_sums, numbers_of
 
 LEASE = timedelta(seconds=30)
 ALL = TargetSpec("all", "webhook", {})
@@ -72,6 +74,22 @@ async def test_each_event_is_one_delivery_and_a_repeat_is_none(store: Store) -> 
     assert await _record(store, alert()) == 1
     assert await _record(store, alert()) == 0
     assert await _states(store) == ["fired pending"]
+
+
+async def test_settled_deliveries_are_in_the_numbers_of_their_target(store: Store) -> None:
+    await _record(store, alert("One"), alert("Two"), alert("Three"))
+    first, second, third = await _lease(store)
+    await _settle(store, [first, second], "dead")
+    await _settle(store, [third], "delivered")
+    await store.delivery_log.replay(now=NOW + MINUTE, delivery_id=first.id)
+    await _record(store, alert("Two", "resolved"), at=NOW + MINUTE)
+    await _lease(store, now=NOW + 2 * MINUTE)
+    numbers = await numbers_of(store)
+    counted = {name: sum(tally.begun for tally in numbers[name].values()) for name in OUTCOMES}
+    states = [state.split()[1] for state in await _states(store)]
+    assert counted == {name: states.count(name) for name in OUTCOMES}
+    assert counted["dead"] == counted["delivered"] == 1
+    await check_sums(store)
 
 
 async def test_dead_letters_are_counted_until_they_are_replayed(store: Store) -> None:

@@ -13,7 +13,7 @@ from alert_history.domain.alert import Alert, Source
 from alert_history.domain.claim import CLOCK_US, Claim, Word
 from alert_history.domain.decision import Decision, Entry, Known, claim_of_occurrence, settle, take_steps
 from alert_history.domain.hearing import end_firing
-from alert_history.domain.microseconds import from_us, to_us
+from alert_history.domain.microseconds import to_us
 from alert_history.domain.occurrence import Occurrence, Sighting
 from alert_history.domain.standing import (
     DEFAULT_GROUP_INTERVAL_US,
@@ -72,7 +72,8 @@ def adopt(
     past = tuple(past for past in known.past if past.key_us not in keys)
     adoption = Adoption(Decision(fingerprint, Standing(None, past, known.splits, known.conflict_us), {}), now)
     for stored in _survivor_first(occurrences, known.firing):
-        adoption.decision.entries[stored.key_us] = Entry(from_us(stored.key_us), stored.occurrence)
+        entry = Entry.of_known(fingerprint, stored.key_us, stored.occurrence)
+        adoption.decision.entries[stored.key_us] = entry
         _take_in(adoption, stored, known, rules=rules)
     _end_cleared(adoption, occurrences)
     decision = adoption.decision
@@ -190,6 +191,7 @@ def _join(adoption: Adoption, firing: Firing, stored: StoredOccurrence) -> None:
     """Join an occurrence into the open firing: a firing occurrence is shown as over, a past one ends both."""
     occurrence = stored.occurrence
     adoption.joined[stored.key_us] = firing.key_us
+    adoption.decision.entries[stored.key_us].is_joined = True
     _take(adoption, stored, Step("joined", firing.key_us, firing.start_us, reason=_JOINED))
     if occurrence.status == "firing":
         _end_double(adoption, firing, stored)

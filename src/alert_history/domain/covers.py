@@ -12,7 +12,7 @@ class Covers(msgspec.Struct, frozen=True):
     Occurrences of `since` ≤ `counted_by` < `until` count; `timestamp` is when one was first received. Where `is_exact`
     is false, the numbers are lower bounds or estimates; `sampled_share` (0..1) is the share of rows behind an estimate,
     and is null without a sample. `left_out` names what does not count, one sentence each. `fresh_as_of` is when the
-    history was read.
+    history was read. `counted_from` says whether rollups answered, or the occurrences themselves.
     """
 
     since: datetime
@@ -22,3 +22,4 @@ class Covers(msgspec.Struct, frozen=True):
     is_exact: bool = True
     sampled_share: float | None = None
     left_out: list[str] = []
+    counted_from: Literal["rollups", "occurrences"] = "occurrences"

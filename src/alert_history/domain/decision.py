@@ -6,12 +6,13 @@ sighting that makes none is counted as a repeat. Every store decides by this mod
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Self
 
 import msgspec
 
 from alert_history.domain.alert import Alert
 from alert_history.domain.claim import UNKNOWN_SENDER, Claim
+from alert_history.domain.counting import Counted, counted
 from alert_history.domain.hearing import hear
 from alert_history.domain.lapsing import leave_group, pass_time
 from alert_history.domain.microseconds import from_us, to_us
@@ -22,6 +23,7 @@ from alert_history.domain.occurrence import (
     Occurrence,
     Sighting,
     Telling,
+    about_of,
     changed_annotations,
 )
 from alert_history.domain.showing import hash_of, show_firing, show_past, shown_start
@@ -70,13 +72,23 @@ class Known(msgspec.Struct, gc=False):
 class Entry(msgspec.Struct, gc=False):
     """One occurrence that a decision touched; `first` is the sighting that began it, None where it was known before.
 
-    `is_changed` is false where nothing but its repeats were counted.
+    `is_changed` is false where nothing but its repeats were counted. `was` is how it was counted before, with
+    `repeats_before`. `is_joined`: it turned out to be a double, which does not count.
     """
 
     starts_at: datetime
     occurrence: Occurrence
     first: Sighting | None = None
     is_changed: bool = False
+    was: Counted | None = None
+    repeats_before: int = 0
+    is_joined: bool = False
+
+    @classmethod
+    def of_known(cls, fingerprint: str, key_us: int, occurrence: Occurrence) -> Self:
+        """The entry of an occurrence that a store holds already."""
+        was = counted(fingerprint, key_us, occurrence)
+        return cls(from_us(key_us), occurrence, was=was, repeats_before=occurrence.repeat_count)
 
 
 class Decision(msgspec.Struct, gc=False):
@@ -138,6 +150,7 @@ def _decide_first(sighting: Sighting, witnesses: Witnesses) -> Decision:
         claim=sighting.claim if sender == word.sender else hash_of(claim),
         receiver=sighting.receiver,
         generator_url=alert.generator_url,
+        about=about_of(sighting),
     )
     telling: Telling | None = "routed" if word.is_to_publish else None
     at, fingerprint = sighting.received_at, alert.fingerprint
@@ -207,7 +220,7 @@ def begin(fingerprint: str, known: Known | None) -> Decision:
     _heed(standing, newest)
     _refresh(standing, newest)
     key_us = standing.newest_key_us
-    entries = {} if key_us is None else {key_us: Entry(from_us(key_us), newest)}
+    entries = {} if key_us is None else {key_us: Entry.of_known(fingerprint, key_us, newest)}
     return Decision(fingerprint, standing, entries)
 
 
@@ -355,6 +368,7 @@ def _begun(sighting: Sighting) -> Occurrence:
         event_count=0,
         receiver=sighting.receiver,
         generator_url=sighting.alert.generator_url,
+        about=about_of(sighting),
     )
 
 

@@ -7,6 +7,7 @@ in `decision`. Must not know how a store keeps it.
 import re
 from datetime import datetime
 from hashlib import blake2b
+from sys import intern
 from typing import Any, Literal
 
 import msgspec
@@ -78,6 +79,16 @@ class Sighting(msgspec.Struct, frozen=True, gc=False):
     speaker: Speaker | None = None
 
 
+class About(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """What an occurrence is about, as it is counted; it never changes. `received_us` is its `timestamp`."""
+
+    alertname: str
+    severity: str
+    namespace: str
+    source: str
+    received_us: int
+
+
 class Occurrence(msgspec.Struct, gc=False):
     """What is decided about one occurrence. A store keeps it beside what the first sighting said of it.
 
@@ -85,7 +96,7 @@ class Occurrence(msgspec.Struct, gc=False):
     `began_at` is the shown start, where it is not the key. `confirmed_at` is when a sender last said that it
     fires, None where that is `last_received_at`; `unconfirmed` why no sender says so now. `claim` names the claim that
     alone holds it open, or the word that ended it; 0 where each word needs a decision. `expires_at` is when to look at
-    it again.
+    it again. `about` is what it is counted by.
     """
 
     status: Status
@@ -104,6 +115,7 @@ class Occurrence(msgspec.Struct, gc=False):
     claim: int = 0
     receiver: str = ""
     generator_url: str = ""
+    about: About | None = None
 
 
 class Event(msgspec.Struct, frozen=True, gc=False):
@@ -120,6 +132,18 @@ class Event(msgspec.Struct, frozen=True, gc=False):
     receipt_id: str | None
     detail: dict[str, Any] | None = None
     telling: Telling | None = None
+
+
+def about_of(sighting: Sighting) -> About:
+    """What the occurrence that a sighting begins is about. The texts are shared, because recorders remember many."""
+    labels = sighting.alert.labels
+    return About(
+        intern(labels.get("alertname", "")),
+        intern(labels.get("severity", "")),
+        intern(labels.get("namespace", "")),
+        sighting.source,
+        to_us(sighting.received_at),
+    )
 
 
 def sight(

@@ -6,6 +6,7 @@ Failure and order are promised in the docstrings.
 from alert_history.domain.accuracy import Accuracy
 from alert_history.domain.classification import KeptVerdict
 from alert_history.domain.notifying import Router
+from alert_history.ports.analytics import Analytics, Recount, Sums
 from alert_history.ports.archive import Archivable, RowFormat, Shelf
 from alert_history.ports.audit import Audit
 from alert_history.ports.classifications import (
@@ -34,6 +35,7 @@ from alert_history.ports.night import NightEvent, NightReads, NightRow
 from alert_history.ports.outbox import Outbox
 from alert_history.ports.reconciling import Conflict, Reconciling
 from alert_history.ports.recording import ClaimRecorder, Recorder
+from alert_history.ports.rollups import Rollups
 from alert_history.ports.settings import StoredSettings
 from alert_history.ports.signals import Signals
 from alert_history.ports.silences import Silences
@@ -45,6 +47,7 @@ from alert_history.ports.upkeep import Upkeep
 __all__ = [
     "Accuracy",
     "Allowance",
+    "Analytics",
     "Archivable",
     "Audit",
     "ClaimRecorder",
@@ -75,6 +78,8 @@ __all__ = [
     "QueueDepth",
     "Reconciling",
     "Recorder",
+    "Recount",
+    "Rollups",
     "Router",
     "RoutesSource",
     "RoutesState",
@@ -90,6 +95,7 @@ __all__ = [
     "StoredDelivery",
     "StoredEvent",
     "StoredSettings",
+    "Sums",
     "Target",
     "TargetsFound",
     "Unanswered",

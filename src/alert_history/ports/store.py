@@ -5,6 +5,7 @@ from typing import Protocol
 
 import msgspec
 
+from alert_history.ports.analytics import Analytics
 from alert_history.ports.archive import Archivable
 from alert_history.ports.audit import Audit
 from alert_history.ports.classifications import ClassificationHistory, Classifications, Spending
@@ -14,6 +15,7 @@ from alert_history.ports.night import NightReads
 from alert_history.ports.outbox import Outbox
 from alert_history.ports.reconciling import Reconciling
 from alert_history.ports.recording import ClaimRecorder
+from alert_history.ports.rollups import Rollups
 from alert_history.ports.settings import StoredSettings
 from alert_history.ports.silences import Silences
 from alert_history.ports.standings import Standings
@@ -58,6 +60,8 @@ class Store(msgspec.Struct, frozen=True):
     classifications: Classifications
     classification_history: ClassificationHistory
     spending: Spending
+    rollups: Rollups
+    analytics: Analytics
     settings: StoredSettings
     audit: Audit
     silences: Silences

@@ -7,13 +7,13 @@ locks all standings first.
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 
 import asyncpg
 
+from alert_history.domain.counting import written_changes
 from alert_history.domain.decision import Decision, Known, decide
 from alert_history.domain.notifying import Enqueued, notify
-from alert_history.domain.occurrence import Event, Sighting
+from alert_history.domain.occurrence import About, Event, Sighting
 from alert_history.domain.sightings import is_same_word
 from alert_history.domain.standing import Rules, Witnesses
 from alert_history.errors import StorageUnavailable
@@ -48,6 +48,11 @@ class Batch:
         self.events: list[Event] = []
         self.queue: list[Enqueued] = []
         self.decisions: list[Decision] = []
+        self._repeated: list[tuple[About | None, str, int]] = []
+
+    def changes(self) -> bytes | None:
+        """What the batch changes in the numbers of the history; see `domain.counting`."""
+        return written_changes(self.decisions, self._repeated)
 
     async def keep(self, connection: Connection, seen: Mapping[str, Seen]) -> None:
         """Insert alerts that seem new, count plain repeats, lock and decide the rest.
@@ -58,7 +63,7 @@ class Batch:
             asyncpg.LockNotAvailableError: the batch would have to wait out of order.
             asyncpg.UniqueViolationError: an occurrence exists without a standing.
         """
-        plain = {f: seen[f].starts_at for f, s in self._groups.items() if f in seen and is_same_word(s)}
+        plain = {f: seen[f] for f, s in self._groups.items() if f in seen and is_same_word(s)}
         rest = [fingerprint for fingerprint in self._groups if fingerprint not in plain]
         if seen:
             new = [f for f in rest if f not in seen and self._groups[f][0].word.is_firing]
@@ -107,12 +112,13 @@ class Batch:
         await write_decisions(connection, decisions)
         self._take(decisions, events, queue)
 
-    async def _count(self, connection: Connection, plain: Mapping[str, datetime]) -> list[str]:
+    async def _count(self, connection: Connection, plain: Mapping[str, Seen]) -> list[str]:
         """Count plain repeats; returns the alerts that were no plain repeats."""
         if not plain:
             return []
-        rows = [repeat_row((fingerprint, key), self._groups[fingerprint]) for fingerprint, key in sorted(plain.items())]
+        rows = [repeat_row((f, seen.starts_at), self._groups[f]) for f, seen in sorted(plain.items())]
         counted = {row[0] for row in await connection.fetch(sql.COUNT_REPEATS, *zip(*rows, strict=True))}
+        self._repeated += [(plain[f].about, plain[f].receiver, len(self._groups[f])) for f in counted]
         return [fingerprint for fingerprint in plain if fingerprint not in counted]
 
     def _decide(self, fingerprint: str, known: Known | None) -> Decision:

@@ -1,6 +1,7 @@
 """PostgreSQL: runs portable works on the connections of reads and deliveries."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
 from sqlalchemy import Executable
@@ -10,7 +11,7 @@ from alert_history.storage.postgres.dialer import Connection
 from alert_history.storage.postgres.driver_errors import storage_errors
 from alert_history.storage.postgres.search import DIALECT
 from alert_history.storage.shared.compiling import compiled, compiled_once
-from alert_history.storage.shared.session import P, Row, T, Work
+from alert_history.storage.shared.session import P, Row, Snapshot, T, Work
 
 
 class PostgresSession:
@@ -73,6 +74,34 @@ class PostgresDatabase:
         with storage_errors():
             async with self._connections.single() as connection, connection.transaction():
                 return await work(PostgresSession(connection), *args, **kwargs)
+
+    async def write_aside(self, work: Work[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """See `Database.write_aside`. Uses a connection of the upkeep."""
+        with storage_errors():
+            async with self._connections.upkeep() as connection, connection.transaction():
+                return await work(PostgresSession(connection), *args, **kwargs)
+
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[Snapshot]:
+        """See `Database.snapshot`. Uses a new connection, to the primary."""
+        with storage_errors():
+            async with (
+                self._connections.single() as connection,
+                connection.transaction(isolation="repeatable_read", readonly=True),
+            ):
+                await connection.execute("SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off")
+                yield _PostgresSnapshot(connection)
+
+
+class _PostgresSnapshot:
+    """See `shared.session.Snapshot`."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._session = PostgresSession(connection)
+
+    async def read(self, work: Work[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """See `Snapshot.read`."""
+        return await work(self._session, *args, **kwargs)
 
 
 def changed_rows(status: str) -> int:

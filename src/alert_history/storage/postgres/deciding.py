@@ -6,6 +6,7 @@ from typing import Any
 import asyncpg
 
 from alert_history.domain.adopting import StoredOccurrence, recalled
+from alert_history.domain.counting import written_changes
 from alert_history.domain.decision import Decision, Known, let_mute
 from alert_history.domain.microseconds import from_us
 from alert_history.domain.muting import muting
@@ -124,11 +125,18 @@ async def write_events(connection: Connection, events: Iterable[Event], queue: I
         await copy(connection, "delivery_queue", deliveries, columns=sql.QUEUE_COLUMNS)
 
 
+async def write_changes(connection: Connection, changes: bytes | None) -> None:
+    """Keep what the transaction changes in the numbers of the history; see `domain.counting`."""
+    if changes is not None:
+        await connection.execute(sql.INSERT_ROLLUP, changes)
+
+
 async def write_and_tell(connection: Connection, decisions: Sequence[Decision], router: Router | None) -> None:
     """Write decisions, their events, and the deliveries that they make."""
     events, queue = notify(decisions, router)
     await write_decisions(connection, decisions)
     await write_events(connection, events, queue)
+    await write_changes(connection, written_changes(decisions))
 
 
 async def mute(connection: Connection, events: Iterable[Event]) -> None:

@@ -70,6 +70,9 @@ WITH due AS (
     INSERT INTO deliveries ({_COLUMNS})
     SELECT id, fingerprint, starts_at, target, event_key, event, receipt_id, 'superseded', created_at, due_at, NULL,
         attempts, log, external_id, $2, shape, enrichment FROM older
+), counted AS (
+    INSERT INTO rollup_log (target, outcome, settled_at, number)
+    SELECT $1, 'superseded', $2, count(*) FROM older HAVING count(*) > 0
 ), leased AS (
     UPDATE delivery_queue q SET state = 'leased', lease_until = $4, attempts = q.attempts + 1,
         event = CASE WHEN q.event = 'resolved' THEN coalesce((  -- an end waits under the name that all releases know
@@ -127,6 +130,9 @@ WITH u AS (
     WHERE q.id = ANY($1) AND q.id = u.id AND q.state || '' = 'leased' AND q.lease_until = u.lease_until
     RETURNING q.*, u.state AS new_state, {_ATTEMPT_LOG} AS new_log, u.settled_at AS now,
         u.external_id AS new_external_id
+), counted AS (
+    INSERT INTO rollup_log (target, outcome, settled_at, number)
+    SELECT d.target, d.new_state, date_trunc('minute', d.now), count(*) FROM done d GROUP BY 1, 2, 3
 )
 INSERT INTO deliveries ({_COLUMNS})
 SELECT d.id, d.fingerprint, d.starts_at, d.target, d.event_key, d.event, d.receipt_id, d.new_state, d.created_at,

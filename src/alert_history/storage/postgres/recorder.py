@@ -23,7 +23,7 @@ from alert_history.storage.postgres import statements as sql
 from alert_history.storage.postgres.at_once import record_at_once
 from alert_history.storage.postgres.batch import Batch
 from alert_history.storage.postgres.connection import Connections
-from alert_history.storage.postgres.deciding import lock_known, mute, open_before, write_events
+from alert_history.storage.postgres.deciding import lock_known, mute, open_before, write_changes, write_events
 from alert_history.storage.postgres.dialer import Connection
 from alert_history.storage.postgres.driver_errors import storage_errors
 from alert_history.storage.postgres.rows import (
@@ -118,6 +118,7 @@ class PostgresRecorder:
                     batch.published = published
                     await batch.keep(connection, {} if attempt else self._seen)
                     await write_events(connection, batch.events, batch.queue)
+                    await write_changes(connection, batch.changes())
                     placed = await _keep_notes(connection, receipts)
                     receipt_outcomes = outcomes(receipts, decisions=batch.decisions, placed=placed, queue=batch.queue)
                     await _keep_receipts(connection, receipts, outcomes=receipt_outcomes, bodies=bodies)

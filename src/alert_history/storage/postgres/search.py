@@ -6,7 +6,7 @@ older partition can hold a newer row. The planner can't choose between the two w
 single labels. One bitmap over a year takes a second for a label in every hundredth alert.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from functools import lru_cache
@@ -221,6 +221,22 @@ def conditions_of(wanted: HistoryFilter, rows: FromClause) -> list[ColumnElement
         *(_matcher_condition(matcher, rows) for matcher in wanted.query.matchers),
         *(_word_condition(word, rows) for word in wanted.query.words),
     ]
+
+
+class PostgresFinding:
+    """See `shared.analytics.Finding`."""
+
+    def matching(self, statement: Select[Any], wanted: HistoryFilter) -> Select[Any]:
+        """See `Finding.matching`."""
+        return statement.where(and_(true(), *conditions_of(wanted, alerts)))
+
+    def time_of(self, wanted: HistoryFilter) -> ColumnElement[Any]:  # noqa: ARG002  # the same for all filters
+        """See `Finding.time_of`."""
+        return alerts.c.timestamp
+
+    def of_label_sets(self, statement: Select[Any], fingerprints: Sequence[str]) -> Select[Any]:
+        """See `Finding.of_label_sets`."""
+        return statement.where(alerts.c.fingerprint.in_(fingerprints))
 
 
 def _matcher_condition(matcher: Matcher, rows: FromClause) -> ColumnElement[bool]:

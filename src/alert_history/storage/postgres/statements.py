@@ -34,6 +34,7 @@ QUEUE_COLUMNS = {
 }
 RECEIPT_COLUMNS = _columns(tables.receipts)
 BODY_COLUMNS = _columns(tables.receipt_bodies)
+ROLLUP_COLUMNS = {"entry": "bytea"}
 QUARANTINE_COLUMNS = _columns(tables.quarantine)
 SILENCE_COLUMNS = _columns(tables.silences)
 
@@ -66,6 +67,7 @@ _INSERT_BODIES = insert("receipt_bodies", BODY_COLUMNS, "ON CONFLICT DO NOTHING"
 INSERT_RECEIPTS = f"WITH bodies AS ({_INSERT_BODIES}) {insert('receipts', RECEIPT_COLUMNS)}"
 """Receipts and new bodies in one statement: each round trip counts."""
 
+INSERT_ROLLUP = "INSERT INTO rollup_log (entry) VALUES ($1)"
 INSERT_QUARANTINE = insert("quarantine", QUARANTINE_COLUMNS)
 UPSERT_SILENCES = insert(
     "silences",
@@ -123,7 +125,7 @@ KNOWN_STANDINGS = "SELECT fingerprint FROM standings WHERE fingerprint = ANY($1:
 LOCK_ALERTS = """
 SELECT a.fingerprint, a.starts_at, a.status, a.content_hash, a.annotations, a.ends_at, a.expires_at,
     a.last_received_at, a.repeat_count, a.event_count, a.is_published, a.began_at, a.ended_by, a.confirmed_at,
-    a.unconfirmed, a.claim, a.receiver, a.generator_url
+    a.unconfirmed, a.claim, a.receiver, a.generator_url, a.timestamp, a.alertname, a.severity, a.namespace, a.source
 FROM alerts a JOIN unnest($1::text[], $2::timestamptz[]) AS u(fingerprint, starts_at)
     ON a.fingerprint = u.fingerprint AND a.starts_at = u.starts_at
 FOR UPDATE OF a

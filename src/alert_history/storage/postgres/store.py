@@ -14,13 +14,17 @@ from alert_history.storage.postgres.outbox import PostgresOutbox
 from alert_history.storage.postgres.past import PostgresPast
 from alert_history.storage.postgres.reconciling import PostgresReconciling
 from alert_history.storage.postgres.recorder import PostgresRecorder
+from alert_history.storage.postgres.scanning import ORDER
+from alert_history.storage.postgres.search import PostgresFinding
 from alert_history.storage.postgres.standings import PostgresStandings
 from alert_history.storage.postgres.upkeep import PostgresUpkeep
+from alert_history.storage.shared.analytics import SharedAnalytics
 from alert_history.storage.shared.audit import SharedAudit
 from alert_history.storage.shared.classification_history import SharedClassificationHistory
 from alert_history.storage.shared.classifications import SharedClassifications
 from alert_history.storage.shared.delivery_log import SharedDeliveryLog
 from alert_history.storage.shared.night_reads import SharedNightReads
+from alert_history.storage.shared.rollups import SharedRollups
 from alert_history.storage.shared.settings import SharedSettings
 from alert_history.storage.shared.silences import SharedSilences
 from alert_history.storage.shared.spending import SharedSpending
@@ -52,6 +56,8 @@ def postgres_store(
         classifications=SharedClassifications(database, follow_up=PostgresFollowUp(connections)),
         classification_history=SharedClassificationHistory(database, look=PostgresPast(connections)),
         spending=SharedSpending(database),
+        rollups=SharedRollups(database, ORDER),
+        analytics=SharedAnalytics(database, PostgresFinding()),
         settings=SharedSettings(database),
         audit=SharedAudit(database),
         silences=SharedSilences(database),

@@ -33,7 +33,7 @@ from alert_history.errors import NotFound
 from alert_history.ports import DeliveryFilter, DeliveryPage, QueueDepth
 from alert_history.storage.shared.rows import delivery_of
 from alert_history.storage.shared.session import Database, Row, Session
-from alert_history.storage.shared.tables import deliveries, delivery_queue
+from alert_history.storage.shared.tables import deliveries, delivery_queue, rollup_log
 
 _Q, _D = delivery_queue.c, deliveries.c
 _IS_DEAD = _D.state == literal_column("'dead'")  # a literal, as in the condition of the index
@@ -90,6 +90,7 @@ class SharedDeliveryLog:
         statements = _replay_statements(frozenset(wanted))
         targets = await session.fetch(statements.targets, **wanted)
         await self._gate.hold(session, [row.target for row in targets])
+        await session.execute(statements.uncount, **wanted)
         replayed = await session.execute(statements.to_queue, now=now, **wanted)
         await session.execute(statements.from_settled, **wanted)
         return replayed
@@ -137,6 +138,8 @@ class _Replay:
         self.targets = select(_D.target).where(which).distinct().order_by(_D.target)
         anew = select(*(_ANEW.get(column.name, column) for column in deliveries.c)).where(which, _is_newest())
         self.to_queue = insert(delivery_queue).from_select([column.name for column in deliveries.c], anew)
+        uncounted = select(_D.target, _D.state, _D.settled_at, literal_column("-1", Integer)).where(which, _is_newest())
+        self.uncount = insert(rollup_log).from_select(["target", "outcome", "settled_at", "number"], uncounted)
         is_queued = exists().where(_Q.id == _D.id, _Q.fingerprint == _D.fingerprint)
         self.from_settled = delete(deliveries).where(which, is_queued)
 

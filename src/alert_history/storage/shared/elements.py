@@ -69,6 +69,14 @@ class _Now(FunctionElement[Any]):
     type = UtcTime()
 
 
+class _TakeTurn(FunctionElement[bool]):
+    """See `take_turn`."""
+
+    inherit_cache = True
+    name = "take_turn"
+    type = Boolean()
+
+
 class _HasBit(FunctionElement[bool]):
     """See `has_bit`."""
 
@@ -112,6 +120,21 @@ def given(name: str) -> TableValuedAlias:
 def database_now() -> ColumnElement[Any]:
     """The time of the database's clock."""
     return _Now()
+
+
+def take_turn(job: str) -> ColumnElement[bool]:
+    """Whether this transaction alone, of all replicas, does a job until it ends. On SQLite one alone writes anyway."""
+    return _TakeTurn(literal_column("'alert-history " + job + "'"))
+
+
+@compiles(_TakeTurn, "postgresql")
+def _try_advisory_lock(element: _TakeTurn, compiler: SQLCompiler, **kw: Any) -> str:
+    return f"pg_try_advisory_xact_lock(hashtextextended({compiler.process(element.clauses, **kw)}, 0))"
+
+
+@compiles(_TakeTurn, "sqlite")
+def _always(_element: _TakeTurn, _compiler: SQLCompiler, **_: Any) -> str:
+    return "1"
 
 
 @compiles(_IsAmong, "postgresql")

@@ -8,15 +8,17 @@ way, which reads and locks before it decides.
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from sys import intern
 from typing import Self
 
 import msgspec
 
 from alert_history.domain.alert import Status
+from alert_history.domain.counting import written_changes
 from alert_history.domain.decision import Decision, Entry, decide
 from alert_history.domain.notes import PlacedNotes
 from alert_history.domain.notifying import Enqueued, notify
-from alert_history.domain.occurrence import Event, Occurrence, Sighting
+from alert_history.domain.occurrence import About, Event, Occurrence, Sighting
 from alert_history.domain.outcome import outcomes
 from alert_history.domain.receipt import Outcome, Receipt
 from alert_history.domain.sightings import from_grafana, is_same_word
@@ -27,7 +29,7 @@ from alert_history.ports import Router
 class Seen(msgspec.Struct, frozen=True, gc=False):
     """The newest occurrence of a label set, as a recorder wrote it: what a plain repeat of it must say.
 
-    `row_id` is the id of its row, where the database has one.
+    `row_id` is the id of its row, where the database has one. `about` and `receiver` are what repeats are counted by.
     """
 
     starts_at: datetime
@@ -36,12 +38,23 @@ class Seen(msgspec.Struct, frozen=True, gc=False):
     content_hash: int
     is_published: bool
     row_id: int = 0
+    about: About | None = None
+    receiver: str = ""
 
     @classmethod
     def of(cls, entry: Entry, *, row_id: int = 0) -> Self:
         """What is remembered of an occurrence that was written."""
         now: Occurrence = entry.occurrence
-        return cls(entry.starts_at, now.status, now.claim, now.content_hash, now.is_published, row_id)
+        return cls(
+            entry.starts_at,
+            now.status,
+            now.claim,
+            now.content_hash,
+            now.is_published,
+            row_id,
+            now.about,
+            intern(now.receiver),
+        )
 
     def is_repeated_by(self, sightings: Sequence[Sighting]) -> bool:
         """Whether sightings say no more than what is remembered. Only the database knows whether it still holds.
@@ -69,6 +82,11 @@ class Foreseen(msgspec.Struct, frozen=True):
     events: list[Event]
     queue: list[Enqueued]
     outcomes: list[Outcome]
+
+    def changes(self, groups: Mapping[str, Sequence[Sighting]]) -> bytes | None:
+        """What the batch changes in the numbers of the history; see `domain.counting`."""
+        plain = [(seen.about, seen.receiver, len(groups[f])) for f, seen in self.plain.items()]
+        return written_changes(self.begun, plain)
 
 
 def foresee(

@@ -6,6 +6,7 @@ read, has columns by name, with times as the database keeps them.
 
 from collections.abc import Callable
 from datetime import datetime
+from sys import intern
 from typing import Any
 
 import msgspec
@@ -18,7 +19,7 @@ from alert_history.domain.decision import Entry
 from alert_history.domain.delivery import Leased
 from alert_history.domain.microseconds import from_us, to_us
 from alert_history.domain.notifying import AWAITED, NOT_IN_TIME
-from alert_history.domain.occurrence import ENDINGS, Occurrence, Sighting, number_of, occurrence_id
+from alert_history.domain.occurrence import ENDINGS, About, Occurrence, Sighting, number_of, occurrence_id
 from alert_history.domain.receipt import Outcome, Receipt
 from alert_history.domain.speaker import split_scope
 from alert_history.domain.target import Outgoing
@@ -198,6 +199,13 @@ def occurrence_of(row: Any) -> Occurrence:
         claim=row["claim"] or 0,
         receiver=row["receiver"],
         generator_url=row["generator_url"],
+        about=About(
+            intern(row["alertname"]),
+            intern(row["severity"]),
+            intern(row["namespace"]),
+            row["source"],
+            _microseconds(row["timestamp"]),
+        ),
     )
 
 

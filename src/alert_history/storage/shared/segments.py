@@ -58,6 +58,9 @@ class Order:
     def __init__(self, at: ColumnElement[datetime]) -> None:
         first, until = bindparam("first", type_=at.type), bindparam("until", type_=at.type)
         inside = and_(at >= first, at < until)
+        self.at = at
+        self.inside = inside
+        """Whether an occurrence lies between the parameters `first` and `until`."""
         times = select(at.label("at")).select_from(alerts)
         rows = bindparam("rows", type_=Integer())
         self.oldest = times.order_by(at).limit(1)

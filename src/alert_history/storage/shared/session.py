@@ -6,6 +6,7 @@ does no other I/O, and is as short as an open transaction should be.
 """
 
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeAlias, TypeVar
 
 from sqlalchemy import Executable
@@ -40,6 +41,14 @@ class Session(Protocol):
 Work: TypeAlias = Callable[Concatenate[Session, P], Coroutine[Any, Any, T]]
 
 
+class Snapshot(Protocol):
+    """The database as it was at one moment, for a job that reads it for long."""
+
+    async def read(self, work: Work[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run a work that reads."""
+        ...
+
+
 class Database(Protocol):
     """Runs works. Each call may raise StorageUnavailable; reads may raise QueryTimeout, writes UnstorableReceipt."""
 
@@ -57,6 +66,14 @@ class Database(Protocol):
 
     async def write_slowly(self, work: Work[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """As `write`, for a work that may take minutes: on PostgreSQL no other work waits for it."""
+        ...
+
+    async def write_aside(self, work: Work[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """As `write`, for the jobs that look after the tables: on PostgreSQL no delivery waits for it."""
+        ...
+
+    def snapshot(self) -> AbstractAsyncContextManager[Snapshot]:
+        """A snapshot, for as long as it is open."""
         ...
 
 

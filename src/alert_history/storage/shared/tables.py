@@ -30,7 +30,7 @@ from sqlalchemy.types import DateTime, TypeDecorator, TypeEngine
 from alert_history.domain.classification import Verdict
 from alert_history.domain.microseconds import from_us, to_us
 
-SCHEMA_HEAD = "0009"
+SCHEMA_HEAD = "0010"
 """The newest migration; a test compares it with Alembic. It stands here because importing Alembic takes 150 ms."""
 
 
@@ -312,6 +312,76 @@ label_values = Table(
     metadata,
     Column("name", Text, primary_key=True),
     Column("value", Text, primary_key=True),
+)
+
+rollup_log = Table(
+    "rollup_log",
+    metadata,
+    Column("id", BigInteger, primary_key=True),
+    Column("entry", LargeBinary),
+    Column("target", Text),
+    Column("outcome", Text),
+    Column("settled_at", UtcTime),
+    Column("number", Integer),
+)
+"""What each transaction changes in the numbers, until it is in `rollups`.
+
+An `entry` is about occurrences, as `domain.counting` writes it. Without one, so many deliveries were settled.
+"""
+
+
+def _rollup_columns() -> list[Column[Any]]:
+    return [
+        Column("dimension", Text, primary_key=True),
+        Column("day", Integer, primary_key=True),
+        Column("value", Text, primary_key=True),
+        Column("begun", Integer, nullable=False),
+        Column("repeats", BigInteger, nullable=False),
+        Column("ended", Integer, nullable=False),
+        Column("short", Integer, nullable=False),
+        Column("again", Integer, nullable=False),
+        Column("length_us", BigInteger, nullable=False),
+        Column("minutes", LargeBinary, nullable=False),
+        Column("moves", LargeBinary, nullable=False),
+        Column("lengths", LargeBinary, nullable=False),
+    ]
+
+
+def _again_columns() -> list[Column[Any]]:
+    return [
+        Column("day", Integer, primary_key=True),
+        Column("fingerprint", Text, primary_key=True),
+        Column("alertname", Text, nullable=False),
+        Column("number", Integer, nullable=False),
+    ]
+
+
+rollups = Table("rollups", metadata, *_rollup_columns())
+"""The numbers of the history, as `domain.tally` explains them. `day` is in days since 1970, UTC."""
+
+rollup_again = Table("rollup_again", metadata, *_again_columns())
+"""How often a label set began again soon after its end: whoever looks for flapping looks at these alone."""
+
+rollups_new = Table("rollups_new", metadata, *_rollup_columns())
+rollup_again_new = Table("rollup_again_new", metadata, *_again_columns())
+"""Where a new count is put together."""
+
+label_name_counts = Table(
+    "label_name_counts",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("occurrences", BigInteger, nullable=False),
+    Column("value_count", Integer, nullable=False),
+    Column("other_occurrences", BigInteger, nullable=False),
+)
+"""`value_count` are the values in `label_value_counts`; `other_occurrences` have a value beyond the bound of that."""
+
+label_value_counts = Table(
+    "label_value_counts",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("value", Text, primary_key=True),
+    Column("occurrences", BigInteger, nullable=False),
 )
 
 alert_texts = tuple(type_coerce(alerts.c[name], Json(dict[str, str])).label(name) for name in ("labels", "annotations"))

@@ -43,6 +43,7 @@ def order_of(
     bodies: Mapping[tuple[int, bytes], bytes],
 ) -> Order:
     """The rows of a batch."""
+    changes = foreseen.changes(groups)
     entries = [(entry, entry.first) for d in foreseen.begun for entry in d.entries.values()]
     return Order(
         standings=[sql.standing_row(d.fingerprint, d.standing) for d in foreseen.begun],
@@ -56,4 +57,5 @@ def order_of(
         queue=list(map(sql.queue_row, foreseen.queue)),
         receipts=[sql.receipt_row(*pair) for pair in zip(receipts, foreseen.outcomes, strict=True)],
         bodies=[(*key, body) for key, body in bodies.items()],
+        changes=[] if changes is None else [(changes,)],
     )

@@ -1,17 +1,21 @@
 """SQLite: drives each portable work to its end, in the thread of its connection."""
 
+import asyncio
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
 from sqlalchemy import Executable
 from sqlalchemy.dialects import sqlite as dialects
 
 from alert_history.storage.shared.compiling import compiled, compiled_once
-from alert_history.storage.shared.session import P, Row, T, Work, run_to_end
-from alert_history.storage.sqlite.connection import Connections
+from alert_history.storage.shared.session import P, Row, Snapshot, T, Work, run_to_end
+from alert_history.storage.sqlite.connection import Connections, open_connection
+from alert_history.storage.sqlite.driver_errors import storage_errors
 
 _DIALECT = dialects.dialect(paramstyle="qmark")
+_SNAPSHOT_CACHE_KIB = 8 * 1024
 
 
 class SqliteSession:
@@ -57,7 +61,31 @@ class SqliteDatabase:
         """See `Database.write`. Uses the thread that writes."""
         return await self._connections.write(lambda connection: run_work(connection, work, *args, **kwargs))
 
-    write_slowly = write
+    write_slowly = write_aside = write
+
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[Snapshot]:
+        """See `Database.snapshot`. The log of the file grows meanwhile, because nothing can be copied out of it."""
+        with storage_errors():
+            connection = await asyncio.to_thread(
+                open_connection, self._connections.path, cache_kib=_SNAPSHOT_CACHE_KIB, is_writer=False
+            )
+            try:
+                connection.execute("BEGIN")
+                yield _SqliteSnapshot(connection)
+            finally:
+                connection.close()
+
+
+class _SqliteSnapshot:
+    """See `shared.session.Snapshot`. It begins with the first read."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    async def read(self, work: Work[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """See `Snapshot.read`."""
+        return await asyncio.to_thread(lambda: run_work(self._connection, work, *args, **kwargs))
 
 
 def run_work(connection: sqlite3.Connection, work: Work[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

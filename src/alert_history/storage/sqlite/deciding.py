@@ -58,6 +58,12 @@ def write_decisions(connection: sqlite3.Connection, decisions: Sequence[Decision
     return ids
 
 
+def write_changes(connection: sqlite3.Connection, changes: bytes | None) -> None:
+    """Keep what the transaction changes in the numbers of the history; see `domain.counting`."""
+    if changes is not None:
+        connection.execute(sql.INSERT_ROLLUP, (changes,))
+
+
 def _update(connection: sqlite3.Connection, fingerprint: str, entry: Entry) -> int:
     """Write a known occurrence; returns its id."""
     key = (to_us(entry.starts_at), fingerprint)

@@ -31,6 +31,8 @@ _PENDING = """SELECT id, due_at, starts_at FROM delivery_queue
 _IS_DELIVERED = """SELECT 1 FROM deliveries
     WHERE starts_at = ? AND fingerprint = ? AND target = ? AND state = 'delivered' LIMIT 1"""
 _LOG = f"INSERT INTO deliveries ({_COLUMNS}) SELECT {_COLUMNS} FROM delivery_queue WHERE id = ?"
+_COUNT = """INSERT INTO rollup_log (target, outcome, settled_at, number)
+    SELECT target, state, settled_at, 1 FROM delivery_queue WHERE id = ?"""
 _LEASED = """SELECT q.*, a.began_at, a.labels, a.annotations, a.ends_at, a.confirmed_at, a.generator_url,
         CASE WHEN q.event IN ('expired', 'inferred', 'reconciled') THEN (
             SELECT e.detail ->> '$.reason' FROM events e WHERE e.alert_id = a.id AND e.key = q.event_key
@@ -129,6 +131,7 @@ def _move(
         (state, to_us(now), external_id, delivery_id),
     )
     connection.execute(_LOG, (delivery_id,))
+    connection.execute(_COUNT, (delivery_id,))
     connection.execute("DELETE FROM delivery_queue WHERE id = ?", (delivery_id,))
 
 

@@ -12,6 +12,7 @@ from datetime import datetime
 from itertools import islice, starmap
 
 from alert_history.domain.alert import Note
+from alert_history.domain.counting import written_changes
 from alert_history.domain.decision import Decision, Known, decide, with_peers
 from alert_history.domain.microseconds import from_us, to_us
 from alert_history.domain.muting import newest_silences
@@ -30,7 +31,7 @@ from alert_history.storage.shared.standing_text import read_standing
 from alert_history.storage.sqlite import rows as sql
 from alert_history.storage.sqlite.at_once import Ids, order_of
 from alert_history.storage.sqlite.connection import Connections
-from alert_history.storage.sqlite.deciding import find_known, mute, recall, write_decisions
+from alert_history.storage.sqlite.deciding import find_known, mute, recall, write_changes, write_decisions
 from alert_history.storage.sqlite.driver_errors import storage_errors
 from alert_history.storage.sqlite.standing_log import StandingLog
 from alert_history.storage.sqlite.terms import fingerprint_term
@@ -137,6 +138,8 @@ class SqliteRecorder:
         ids = write_decisions(connection, decisions, self._log)
         connection.executemany(sql.INSERT_EVENT, [sql.event_row(ids[e.fingerprint, e.starts_at], e) for e in events])
         connection.executemany(sql.INSERT_QUEUE, map(sql.queue_row, queue))
+        plain = [(self._seen[f].about, self._seen[f].receiver, len(s)) for f, s in groups.items() if f not in left]
+        write_changes(connection, written_changes(decisions, plain))
         self._see(decisions, ids)
         placed = _keep_notes(connection, receipts, self._log)
         receipt_outcomes = outcomes(receipts, decisions=decisions, placed=placed, queue=queue)

@@ -43,6 +43,7 @@ INSERT_QUEUE = """INSERT INTO delivery_queue (id, fingerprint, starts_at, target
     created_at, due_at, shape, enrichment) VALUES (?, ?, ?, ?, ?, ?, ?, 'pending', ?, ?, ?, ?)"""
 INSERT_RECEIPT = _insert("receipts", tables.receipts.c.keys())
 INSERT_BODY = _insert("receipt_bodies", tables.receipt_bodies.c.keys(), "ON CONFLICT DO NOTHING")
+INSERT_ROLLUP = "INSERT INTO rollup_log (entry) VALUES (?)"
 INSERT_QUARANTINE = _insert("quarantine", tables.quarantine.c.keys())
 UPSERT_SILENCE = _insert(
     "silences",
@@ -52,7 +53,8 @@ UPSERT_SILENCE = _insert(
     comment = excluded.comment WHERE silences.updated_at < excluded.updated_at""",
 )
 FIND_ALERT = """SELECT id, status, content_hash, annotations, ends_at, expires_at, last_received_at, repeat_count,
-    event_count, is_published, began_at, ended_by, confirmed_at, unconfirmed, claim, receiver, generator_url
+    event_count, is_published, began_at, ended_by, confirmed_at, unconfirmed, claim, receiver, generator_url,
+    timestamp, alertname, severity, namespace, source
     FROM alerts WHERE starts_at = ? AND fingerprint = ?"""
 FIND_WHOLE = "SELECT * FROM alerts WHERE starts_at = ? AND fingerprint = ?"
 FIND_ID = "SELECT id FROM alerts WHERE starts_at = ? AND fingerprint = ?"

@@ -5,6 +5,7 @@ words, missing labels), the matching of the domain decides row by row, within th
 """
 
 import sqlite3
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -75,6 +76,25 @@ def matching(statement: Select[Any], wanted: HistoryFilter) -> Select[Any]:
     matches = literal_column("alert_terms.alert_terms").op("MATCH", is_comparison=True)(terms)
     joined = TERMS.join(alerts, TERMS.c.rowid == ALERT_ID)
     return statement.select_from(joined).where(matches, *conditions)
+
+
+class SqliteFinding:
+    """See `shared.analytics.Finding`."""
+
+    def matching(self, statement: Select[Any], wanted: HistoryFilter) -> Select[Any]:
+        """See `Finding.matching`."""
+        return matching(statement, wanted)
+
+    def time_of(self, wanted: HistoryFilter) -> ColumnElement[Any]:
+        """See `Finding.time_of`."""
+        return own_id(wanted)
+
+    def of_label_sets(self, statement: Select[Any], fingerprints: Sequence[str]) -> Select[Any]:
+        """See `Finding.of_label_sets`."""
+        terms = literal(" OR ".join(map(fingerprint_term, fingerprints)), Text)
+        matches = literal_column("alert_terms.alert_terms").op("MATCH", is_comparison=True)(terms)
+        joined = TERMS.join(alerts, TERMS.c.rowid == ALERT_ID)
+        return statement.select_from(joined).where(matches, alerts.c.fingerprint.in_(fingerprints))
 
 
 def own_id(wanted: HistoryFilter) -> ColumnElement[int]:

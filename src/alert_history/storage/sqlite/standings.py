@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from alert_history.domain.adopting import adopt
 from alert_history.domain.claim import CLOCK_US
 from alert_history.domain.conflict import CONFLICT_LASTS
+from alert_history.domain.counting import written_changes
 from alert_history.domain.decision import Decision, Known, let_leave, let_pass
 from alert_history.domain.group import SeenGroup
 from alert_history.domain.lapsing import UNSEEN_STALE_AFTER_US
@@ -20,7 +21,7 @@ from alert_history.storage.shared.rows import first_sighting, known_of
 from alert_history.storage.shared.standing_text import FORGET_GROUPS_AFTER, read_group
 from alert_history.storage.sqlite import rows as sql
 from alert_history.storage.sqlite.connection import Connections
-from alert_history.storage.sqlite.deciding import find_known, write_decisions
+from alert_history.storage.sqlite.deciding import find_known, write_changes, write_decisions
 from alert_history.storage.sqlite.standing_log import StandingLog
 from alert_history.storage.sqlite.terms import fingerprint_term
 
@@ -165,6 +166,7 @@ def write(
     """Write decisions, their events, and the deliveries that they make."""
     events, queue = notify(decisions, router)
     ids = write_decisions(connection, decisions, log)
+    write_changes(connection, written_changes(decisions))
     _insert(connection, events, queue, ids=ids)
 
 

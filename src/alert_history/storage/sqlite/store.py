@@ -2,11 +2,13 @@
 
 from alert_history.domain.standing import DEFAULT_RULES, Rules
 from alert_history.ports import Router, Store
+from alert_history.storage.shared.analytics import SharedAnalytics
 from alert_history.storage.shared.audit import SharedAudit
 from alert_history.storage.shared.classification_history import SharedClassificationHistory
 from alert_history.storage.shared.classifications import SharedClassifications
 from alert_history.storage.shared.delivery_log import SharedDeliveryLog
 from alert_history.storage.shared.night_reads import SharedNightReads
+from alert_history.storage.shared.rollups import SharedRollups
 from alert_history.storage.shared.settings import SharedSettings
 from alert_history.storage.shared.silences import SharedSilences
 from alert_history.storage.shared.spending import SharedSpending
@@ -21,6 +23,8 @@ from alert_history.storage.sqlite.outbox import SqliteOutbox
 from alert_history.storage.sqlite.past import SqlitePast
 from alert_history.storage.sqlite.reconciling import SqliteReconciling
 from alert_history.storage.sqlite.recorder import SqliteRecorder
+from alert_history.storage.sqlite.scanning import ORDER
+from alert_history.storage.sqlite.search import SqliteFinding
 from alert_history.storage.sqlite.standing_log import StandingLog
 from alert_history.storage.sqlite.standings import SqliteStandings
 from alert_history.storage.sqlite.upkeep import SqliteUpkeep
@@ -48,6 +52,8 @@ def sqlite_store(database_url: str, *, router: Router | None = None, rules: Rule
         classifications=SharedClassifications(database, follow_up=SqliteFollowUp(connections)),
         classification_history=SharedClassificationHistory(database, look=SqlitePast(connections)),
         spending=SharedSpending(database),
+        rollups=SharedRollups(database, ORDER),
+        analytics=SharedAnalytics(database, SqliteFinding()),
         settings=SharedSettings(database),
         audit=SharedAudit(database),
         silences=SharedSilences(database),

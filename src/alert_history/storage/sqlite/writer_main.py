@@ -51,7 +51,7 @@ class KeepUp(msgspec.Struct, array_like=True, tag=True):
 
 
 class Order(msgspec.Struct, array_like=True, tag=True):
-    """A batch: what must hold, and the rows to write. `bodies` are not compressed yet.
+    """A batch: what must hold, and the rows to write. `bodies` are not compressed yet; `changes` are of the numbers.
 
     `standings` are of label sets that must have none; each of `repeats` must count.
     """
@@ -63,6 +63,7 @@ class Order(msgspec.Struct, array_like=True, tag=True):
     queue: Rows
     receipts: Rows
     bodies: Rows
+    changes: Rows
 
 
 class _Surprise(Exception):
@@ -140,6 +141,7 @@ class Writer:
         self._log.write(self._connection, order.standings)
         self._insert("receipts", order.receipts)
         self._insert("bodies", bodies)
+        self._insert("changes", order.changes)
 
     def _insert(self, name: str, rows: Rows) -> None:
         self._connection.executemany(self._opening.statements[name], rows)

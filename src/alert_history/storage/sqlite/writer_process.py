@@ -41,6 +41,7 @@ _STATEMENTS = {
     "queue": sql.INSERT_QUEUE,
     "receipts": sql.INSERT_RECEIPT,
     "bodies": sql.INSERT_BODY,
+    "changes": sql.INSERT_ROLLUP,
 }
 
 _log = structlog.get_logger()

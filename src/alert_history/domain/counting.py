@@ -1,0 +1,120 @@
+"""Counting: what a decision changes in the numbers of the history.
+
+A store keeps these changes with the decision, in one transaction; `domain.tally` adds them up later. An occurrence is
+counted by what `alerts` holds of it, so a recount of the table gives the same numbers. Pure.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from itertools import chain
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from alert_history.domain.microseconds import to_us
+from alert_history.domain.occurrence import About, Occurrence
+
+if TYPE_CHECKING:
+    from alert_history.domain.decision import Decision, Entry
+
+AGAIN_WITHIN_US = 3600 * 1_000_000
+"""A firing begins again if the one before it ended so short a time ago."""
+
+
+class Counted(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """One occurrence as it is counted. Times in microseconds since 1970, UTC; `end_us` is None while it fires.
+
+    `is_again` says whether it began soon after the firing before it; False where nobody knows it any more.
+    """
+
+    about: About
+    receiver: str
+    fingerprint: str
+    start_us: int
+    end_us: int | None
+    ended_by: str | None
+    is_again: bool = False
+
+
+class Repeated(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """So many more messages that changed nothing, of one occurrence."""
+
+    about: About
+    receiver: str
+    number: int
+
+
+class Changes(msgspec.Struct, frozen=True, array_like=True):
+    """What one transaction changes. `labels` are (name, value, number) of the occurrences that begin."""
+
+    added: list[Counted] = []
+    removed: list[Counted] = []
+    repeated: list[Repeated] = []
+    labels: list[tuple[str, str, int]] = []
+
+
+_encode = msgspec.msgpack.Encoder().encode
+read_changes = msgspec.msgpack.Decoder(Changes).decode
+"""The changes that `changes_text` wrote."""
+
+
+def counted(fingerprint: str, key_us: int, occurrence: Occurrence, *, is_again: bool = False) -> Counted | None:
+    """An occurrence as it is counted; None where what it is about is not known."""
+    if occurrence.about is None:
+        return None
+    began_at, ends_at = occurrence.began_at, occurrence.ends_at
+    start_us = key_us if began_at is None else to_us(began_at)
+    if occurrence.status == "firing":
+        end_us = ended_by = None
+    else:
+        end_us = max(start_us, to_us(occurrence.last_received_at if ends_at is None else ends_at))
+        ended_by = occurrence.ended_by or "resolved"
+    return Counted(occurrence.about, occurrence.receiver, fingerprint, start_us, end_us, ended_by, is_again)
+
+
+def written_changes(
+    decisions: Iterable["Decision"], plain: Iterable[tuple[About | None, str, int]] = ()
+) -> bytes | None:
+    """What decisions and plain repeats change, as a store keeps it; None where they change no number.
+
+    `plain` are (what it is about, its receiver, how many repeats) of occurrences of which nothing else changes.
+    """
+    added: list[Counted] = []
+    removed: list[Counted] = []
+    repeated: list[Repeated] = []
+    begun: list[Mapping[str, str]] = []
+    for decision in decisions:
+        for key_us, entry in decision.entries.items():
+            now = _now(decision, key_us, entry)
+            if entry.first is not None:
+                begun.append(entry.first.alert.labels)
+            elif now is None and entry.was is None:
+                continue
+            if now != entry.was:
+                added += [] if now is None else [now]
+                removed += [] if entry.was is None else [entry.was]
+            repeats = entry.occurrence.repeat_count - entry.repeats_before
+            if repeats and now is not None:
+                repeated.append(Repeated(now.about, now.receiver, repeats))
+    repeated += [Repeated(about, receiver, number) for about, receiver, number in plain if about is not None]
+    if not (added or removed or repeated):
+        return None
+    return _encode(Changes(added, removed, repeated, label_counts(begun)))
+
+
+def _now(decision: "Decision", key_us: int, entry: "Entry") -> Counted | None:
+    if entry.is_joined:
+        return None
+    is_again = entry.first is not None and _is_again(decision, key_us)
+    return counted(decision.fingerprint, key_us, entry.occurrence, is_again=is_again)
+
+
+def _is_again(decision: "Decision", key_us: int) -> bool:
+    ends = [past.end_us for past in decision.standing.past if past.key_us != key_us]
+    return bool(ends) and key_us - max(ends) < AGAIN_WITHIN_US
+
+
+def label_counts(labels: Iterable[Mapping[str, str]]) -> list[tuple[str, str, int]]:
+    """How many of these label sets have each name and value."""
+    counts = Counter(chain.from_iterable(pairs.items() for pairs in labels))  # in C, as one call for each would not be
+    return [(name, value, number) for (name, value), number in counts.items()]

@@ -1,0 +1,208 @@
+"""The numbers of a span, for all that analyses history: from the rollups where they can answer, else from occurrences.
+
+Every answer comes with what it covers. `begun` is exact to the microsecond: the minutes at both ends of a span are
+counted from occurrences. `by_day` has all numbers of a tally, for whole days. A condition that no rollup knows is
+answered from occurrences, and from a sample of them where they are many.
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Literal
+
+import msgspec
+
+from alert_history.domain.covers import Covers
+from alert_history.domain.microseconds import from_us, to_us
+from alert_history.domain.query import parse_query
+from alert_history.domain.tally import DAY_US, LONGEST_VALUE, MINUTE_US, Dimension, Tally, empty_tally, kept_minutes
+from alert_history.domain.times import parse_time
+from alert_history.errors import InvalidQuery
+from alert_history.ports import Analytics, Clock, HistoryFilter, Rollups
+
+MOST_READ = 150_000
+"""Of more occurrences than about so many a sample is counted: so many take about a second."""
+
+_SHORTEST_BY_DAY = timedelta(days=2)
+_DEFAULT_SPAN = timedelta(days=7)
+_LABELS: Mapping[str, Dimension] = {"alertname": "alertname", "severity": "severity", "namespace": "namespace"}
+_STACKED: Mapping[str, Dimension] = {**_LABELS, "receiver": "receiver", "source": "source"}
+
+
+class Asked(msgspec.Struct, frozen=True):
+    """Which occurrences, received when: `since` ≤ `timestamp` < `until`, as in `/history`."""
+
+    wanted: HistoryFilter
+    since: datetime
+    until: datetime
+    now: datetime
+
+    @property
+    def before(self) -> "Asked":
+        """The same of the span before, which is as long."""
+        return msgspec.structs.replace(self, since=self.since - (self.until - self.since), until=self.since)
+
+    @property
+    def filter(self) -> HistoryFilter:
+        """The filter with its span."""
+        return msgspec.structs.replace(self.wanted, since=self.since, until=self.until)
+
+
+class Numbers(msgspec.Struct, frozen=True):
+    """Tallies by (day, value). Where a sample was counted, they are those of the sample: `whole` scales a sum up."""
+
+    tallies: Mapping[tuple[int, str], Tally]
+    covers: Covers
+
+    def whole(self, number: float) -> int:
+        """A sum of these tallies, for the whole span."""
+        return round(number / (self.covers.sampled_share or 1.0))
+
+
+def asked(
+    query: str,
+    since: str | None,
+    until: str | None,
+    *,
+    now: datetime,
+    wanted: HistoryFilter | None = None,
+    default_span: timedelta = _DEFAULT_SPAN,
+) -> Asked:
+    """What the texts of a request ask for. Raises InvalidQuery naming what is wrong."""
+    end = now if until is None else _time(until, now, of="until")
+    begin = end - default_span if since is None else _time(since, now, of="since")
+    if begin >= end:
+        raise InvalidQuery(f"since: {begin.isoformat()} is not before until, {end.isoformat()}")
+    wanted = msgspec.structs.replace(wanted or HistoryFilter(), query=parse_query(query))
+    return Asked(wanted, begin, end, now)
+
+
+def _time(text: str, now: datetime, *, of: str) -> datetime:
+    try:
+        return parse_time(text, now)
+    except InvalidQuery as error:
+        raise InvalidQuery(f"{of}: {error}") from None
+
+
+class Analysis:
+    """Answers with numbers. Every call may raise StorageUnavailable, QueryTimeout or InvalidQuery."""
+
+    def __init__(self, analytics: Analytics, rollups: Rollups, *, clock: Clock) -> None:
+        self.analytics = analytics
+        self.clock = clock
+        self._rollups = rollups
+        self._is_counted = False
+
+    async def begun(self, asked: Asked, *, by: str | None = None) -> Numbers:
+        """How many occurrences began in each minute of the span, by the values of a label; `minutes` and `begun` alone.
+
+        `receiver` and `source` stand for the columns of these names.
+        """
+        rolled_up = await self._rolled_up(asked.wanted, by)
+        if rolled_up is None:
+            return await self._recounted(asked, by=by)
+        dimension, values = rolled_up
+        since_us, until_us = to_us(asked.since), to_us(min(asked.until, asked.now + timedelta(minutes=1)))
+        first_us, last_us = -(-since_us // MINUTE_US) * MINUTE_US, until_us // MINUTE_US * MINUTE_US
+        tallies: dict[tuple[int, str], Tally] = {}
+        if first_us < last_us:
+            stored = await self.analytics.tallies(
+                dimension, first_day=first_us // DAY_US, last_day=(last_us - 1) // DAY_US, values=values
+            )
+            tallies = kept_minutes(stored, first_us, last_us)
+        for edge in _edges(asked, first_us, last_us):
+            _add(tallies, (await self.analytics.recount(edge.filter, by=by, most=MOST_READ)).tallies)
+        return Numbers(tallies, self._covers(asked, "rollups"))
+
+    async def by_day(self, asked: Asked, *, by: str | None = None) -> Numbers:
+        """All numbers, of whole days, UTC. A span of less than two days is counted from its occurrences, as it is."""
+        rolled_up = await self._rolled_up(asked.wanted, by)
+        if rolled_up is None or asked.until - asked.since < _SHORTEST_BY_DAY:
+            return await self._recounted(asked, by=by)
+        whole = whole_days(asked)
+        dimension, values = rolled_up
+        tallies = await self.analytics.tallies(
+            dimension,
+            first_day=to_us(whole.since) // DAY_US,
+            last_day=(to_us(whole.until) - 1) // DAY_US,
+            values=values,
+        )
+        return Numbers(tallies, self._covers(whole, "rollups"))
+
+    async def is_rolled_up(self, wanted: HistoryFilter, *, by: str | None) -> bool:
+        """Whether the rollups can answer."""
+        return await self._rolled_up(wanted, by) is not None
+
+    async def _recounted(self, asked: Asked, *, by: str | None) -> Numbers:
+        recount = await self.analytics.recount(asked.filter, by=by, most=MOST_READ)
+        share = None if recount.share >= 1 else recount.share
+        return Numbers(recount.tallies, self._covers(asked, "occurrences", share=share))
+
+    async def _rolled_up(self, wanted: HistoryFilter, by: str | None) -> tuple[Dimension, list[str] | None] | None:
+        """The dimension and the values that answer, None for all values; None where no rollup answers."""
+        self._is_counted = self._is_counted or await self._rollups.is_counted()
+        return dimension_of(wanted, by) if self._is_counted else None
+
+    def _covers(
+        self, asked: Asked, counted_from: Literal["rollups", "occurrences"], *, share: float | None = None
+    ) -> Covers:
+        return Covers(
+            since=asked.since,
+            until=asked.until,
+            fresh_as_of=asked.now,
+            is_exact=share is None,
+            sampled_share=share,
+            counted_from=counted_from,
+        )
+
+
+def dimension_of(wanted: HistoryFilter, by: str | None) -> tuple[Dimension, list[str] | None] | None:
+    """The dimension of the rollups, and its values (None: all), that answer a filter by a label; None if none does."""
+    conditions = {name: getattr(wanted, name) for name in _LABELS if getattr(wanted, name) is not None}
+    for matcher in wanted.query.matchers:
+        if (
+            matcher.op != "="
+            or matcher.name not in _LABELS
+            or conditions.get(matcher.name, matcher.value) != matcher.value
+        ):
+            return None
+        conditions[matcher.name] = matcher.value
+    if wanted.query.words or wanted.fingerprint is not None or wanted.status is not None:
+        return None
+    if not conditions:
+        dimension = "all" if by is None else _STACKED.get(by)
+        return None if dimension is None else (dimension, None)
+    [(name, value), *others] = conditions.items()
+    if others or name not in _LABELS or by not in {None, name} or len(value) >= LONGEST_VALUE:
+        return None
+    return _LABELS[name], [value]
+
+
+def whole_days(asked: Asked) -> Asked:
+    """The same of whole days, UTC."""
+    since, until = _midnight(asked.since), _midnight(asked.until)
+    until = until if until == asked.until else until + timedelta(days=1)
+    return msgspec.structs.replace(asked, since=since, until=until)
+
+
+def _midnight(time: datetime) -> datetime:
+    """The midnight before a time, UTC."""
+    return time.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+
+
+def _edges(asked: Asked, first_us: int, last_us: int) -> list[Asked]:
+    """The parts of the span before its first whole minute and after its last."""
+    if first_us >= last_us:
+        return [asked]
+    first, last = from_us(first_us), from_us(last_us)
+    edges = [(asked.since, first), (last, asked.until)]
+    return [
+        msgspec.structs.replace(asked, since=since, until=until)
+        for since, until in edges
+        if since < until and since <= asked.now
+    ]
+
+
+def _add(tallies: dict[tuple[int, str], Tally], others: Mapping[tuple[int, str], Tally]) -> None:
+    for place, other in others.items():
+        if other.minutes:
+            tallies.setdefault(place, empty_tally()).add(Tally(begun=other.begun, minutes=other.minutes))

@@ -1,0 +1,346 @@
+"""Reads the numbers of the history, and the episodes behind them; the same statements on both databases.
+
+The stored tallies and the log of what is not added up yet are read in one statement, and so in one snapshot: whatever a
+background job moves meanwhile, each change is counted once.
+"""
+
+import asyncio
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from time import monotonic
+from typing import Any, Protocol
+
+import msgspec
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    CompoundSelect,
+    Integer,
+    Select,
+    Text,
+    bindparam,
+    cast,
+    func,
+    literal_column,
+    null,
+    select,
+    union_all,
+)
+
+from alert_history.domain.counting import Repeated
+from alert_history.domain.episode import Episode
+from alert_history.domain.microseconds import to_us
+from alert_history.domain.occurrence import occurrence_id
+from alert_history.domain.tally import DIMENSIONS, Dimension, Tallies, Tally, by_value
+from alert_history.ports.analytics import Recount, Sums
+from alert_history.ports.history import HistoryFilter
+from alert_history.storage.shared import reads
+from alert_history.storage.shared.counting_anew import COUNTED_COLUMNS, counted_of
+from alert_history.storage.shared.elements import is_among
+from alert_history.storage.shared.reads import ended_by_of
+from alert_history.storage.shared.rollups import tallies_of
+from alert_history.storage.shared.session import Database, Row, Session
+from alert_history.storage.shared.tables import alerts, rollup_again, rollup_log, rollups
+from alert_history.storage.shared.tallies import SUMS, tally_of
+
+
+class Finding(Protocol):
+    """How each database finds occurrences: by labels and fingerprints, and in the order of time."""
+
+    def matching(self, statement: Select[Any], wanted: HistoryFilter) -> Select[Any]:
+        """A statement on `alerts` with the conditions of a filter."""
+        ...
+
+    def time_of(self, wanted: HistoryFilter) -> ColumnElement[Any]:
+        """The column in the order of `timestamp` by which a statement with these conditions is ordered."""
+        ...
+
+    def of_label_sets(self, statement: Select[Any], fingerprints: Sequence[str]) -> Select[Any]:
+        """A statement on `alerts`, of these label sets alone."""
+        ...
+
+
+_LABEL_SETS = 500
+"""So many label sets are asked for in one statement."""
+
+_SLICES = 60
+_SAMPLE_SECONDS = 1.5
+_SPREAD = 0.6180339887498949
+_COLUMNS = {"alertname", "severity", "namespace", "receiver", "source"}
+
+_R = rollups.c
+_first, _last = bindparam("first_day", type_=Integer()), bindparam("last_day", type_=Integer())
+_IN_SPAN = (_R.dimension == bindparam("of_dimension", type_=Text()), _R.day >= _first, _R.day <= _last)
+
+_EPISODE = [
+    alerts.c[name]
+    for name in (
+        "fingerprint",
+        "alertname",
+        "severity",
+        "namespace",
+        "starts_at",
+        "began_at",
+        "ends_at",
+        "timestamp",
+        "status",
+        "ended_by",
+        "repeat_count",
+        "last_received_at",
+    )
+]
+
+
+_OF_LOG = [rollup_log.c[name] for name in ("entry", "target", "outcome", "settled_at", "number")]
+
+
+def _with_log(rows: Select[Any]) -> CompoundSelect[Any]:
+    """The rows, and behind them those of the log, of which alone `is_waiting` holds."""
+    nothing = [cast(null(), column.type).label(column.name) for column in rows.selected_columns]
+    no_log = [cast(null(), column.type).label(column.name) for column in _OF_LOG]
+    log = select(*nothing, *_OF_LOG, literal_column("1", Integer).label("is_waiting"))
+    return union_all(rows.add_columns(*no_log, literal_column("0", Integer).label("is_waiting")), log)
+
+
+_TALLIES = _with_log(select(rollups).where(*_IN_SPAN))
+_SOME_TALLIES = _with_log(select(rollups).where(*_IN_SPAN, is_among(_R.value, "values")))
+_SUMS = _with_log(
+    select(_R.value, *(cast(func.sum(_R[name]), BigInteger).label(name) for name in SUMS))
+    .where(*_IN_SPAN)
+    .group_by(_R.value)
+)
+_AGAIN = (
+    select(rollup_again.c.fingerprint, cast(func.sum(rollup_again.c.number), BigInteger).label("number"))
+    .where(rollup_again.c.day >= _first, rollup_again.c.day <= _last)
+    .group_by(rollup_again.c.fingerprint)
+)
+_LOG = select(rollup_log)
+
+_read_labels = msgspec.json.Decoder(dict[str, str]).decode
+
+
+class SharedAnalytics:
+    """See `ports.Analytics`."""
+
+    def __init__(self, database: Database, finding: Finding) -> None:
+        self._database = database
+        self._finding = finding
+
+    async def tallies(
+        self, dimension: Dimension, *, first_day: int, last_day: int, values: Sequence[str] | None = None
+    ) -> Mapping[tuple[int, str], Tally]:
+        """See `ports.Analytics.tallies`."""
+        span: dict[str, Any] = {"of_dimension": dimension, "first_day": first_day, "last_day": last_day}
+        if values is not None:
+            span["values"] = list(values)
+        rows = await self._database.read(_fetch, _TALLIES if values is None else _SOME_TALLIES, span)
+        chosen = None if values is None else frozenset(values)
+        return await asyncio.to_thread(_tallies, rows, dimension, range(first_day, last_day + 1), values=chosen)
+
+    async def sums(self, dimension: Dimension, *, first_day: int, last_day: int) -> Mapping[str, Sums]:
+        """See `ports.Analytics.sums`."""
+        span = {"of_dimension": dimension, "first_day": first_day, "last_day": last_day}
+        rows = await self._database.read(_fetch, _SUMS, span)
+        return await asyncio.to_thread(_sums, rows, dimension, range(first_day, last_day + 1))
+
+    async def recount(self, wanted: HistoryFilter, *, by: str | None, most: int) -> Recount:
+        """See `ports.Analytics.recount`."""
+        reads.check_filter(wanted)
+        if wanted.since is None or wanted.until is None:
+            raise ValueError("a recount needs a span")
+        about = await self._about(wanted.since, wanted.until)
+        columns = [*COUNTED_COLUMNS, *([alerts.c.labels] if by is not None and by not in _COLUMNS else [])]
+        tallies: dict[tuple[int, str], Tally] = {}
+        counting = _Counting(by)
+        read_share = 0.0
+        end = monotonic() + _SAMPLE_SECONDS
+        for piece in _pieces(wanted.since, wanted.until, share=min(most / about, 1.0) if about else 1.0):
+            some = msgspec.structs.replace(wanted, since=piece.since, until=piece.until)
+            rows = await self._database.read(_fetch_anew, self._finding.matching(select(*columns), some))
+            await asyncio.to_thread(counting.take, rows)
+            read_share += piece.share
+            if monotonic() > end:
+                break
+        tallies = counting.tallies()
+        return Recount(tallies, min(read_share, 1.0), counting.occurrences)
+
+    async def _about(self, since: datetime, until: datetime) -> int:
+        """About how many occurrences were received in a span."""
+        first_day, last_day = to_us(since) // _DAY_US, to_us(until) // _DAY_US
+        sums = await self.sums("all", first_day=first_day, last_day=last_day)
+        return sum(each.begun for each in sums.values())
+
+    async def firing(self, wanted: HistoryFilter, *, by: str | None) -> Mapping[str, int]:
+        """See `ports.Analytics.firing`."""
+        wanted = msgspec.structs.replace(wanted, status="firing")
+        reads.check_filter(wanted)
+        if by is None or by in _COLUMNS:
+            value = func.max("") if by is None else alerts.c[by]
+            statement = select(value.label("value"), func.count().label("number")).select_from(alerts)
+            statement = statement if by is None else statement.group_by(alerts.c[by])
+            rows = await self._database.read(_fetch_anew, self._finding.matching(statement, wanted))
+            return {row.value or "": row.number for row in rows if row.number}
+        rows = await self._database.read(_fetch_anew, self._finding.matching(select(alerts.c.labels), wanted))
+        counts: dict[str, int] = {}
+        for row in rows:
+            value_ = _read_labels(row.labels).get(by, "")
+            counts[value_] = counts.get(value_, 0) + 1
+        return counts
+
+    async def episodes(self, wanted: HistoryFilter, *, most: int) -> Sequence[Episode]:
+        """See `ports.Analytics.episodes`."""
+        reads.check_filter(wanted)
+        matching = self._finding.matching(select(*_EPISODE), wanted)
+        newest = matching.order_by(self._finding.time_of(wanted).desc()).limit(most)
+        rows = await self._database.read(_fetch_anew, newest)
+        return await asyncio.to_thread(lambda: list(map(episode_of, rows)))
+
+    async def again(self, *, first_day: int, last_day: int, least: int) -> Mapping[str, int]:
+        """See `ports.Analytics.again`."""
+        numbers = await self._database.read(_again, {"first_day": first_day, "last_day": last_day})
+        return {fingerprint: number for fingerprint, number in numbers.items() if number >= least}
+
+    async def episodes_of(
+        self, fingerprints: Sequence[str], *, since: datetime, until: datetime
+    ) -> Mapping[str, Sequence[Episode]]:
+        """See `ports.Analytics.episodes_of`."""
+        episodes: dict[str, list[Episode]] = {fingerprint: [] for fingerprint in fingerprints}
+        names = list(episodes)
+        conditions = [alerts.c.timestamp >= since, alerts.c.timestamp < until, alerts.c.joined_into.is_(None)]
+        for first in range(0, len(names), _LABEL_SETS):
+            some = self._finding.of_label_sets(select(*_EPISODE).where(*conditions), names[first : first + _LABEL_SETS])
+            for row in await self._database.read(_fetch_anew, some):
+                episodes[row.fingerprint].append(episode_of(row))
+        return {name: sorted(of_name, key=lambda episode: episode.starts_at) for name, of_name in episodes.items()}
+
+
+_DAY_US = 86_400 * 1_000_000
+
+
+async def _fetch(session: Session, statement: Any, parameters: Mapping[str, Any]) -> list[Row]:
+    return await session.fetch(statement, **parameters)
+
+
+async def _fetch_anew(session: Session, statement: Any) -> list[Row]:
+    return await session.fetch_anew(statement)
+
+
+async def _again(session: Session, span: Mapping[str, int]) -> dict[str, int]:
+    numbers = {row.fingerprint: row.number for row in await session.fetch(_AGAIN, **span)}
+    waiting = tallies_of(await session.fetch(_LOG))
+    for (day, fingerprint, _), number in waiting.again.items():
+        if span["first_day"] <= day <= span["last_day"]:
+            numbers[fingerprint] = numbers.get(fingerprint, 0) + number
+    return numbers
+
+
+def _waiting(
+    rows: Iterable[Row], dimension: Dimension, days: range, *, values: frozenset[str] | None
+) -> Iterator[tuple[int, str, Tally]]:
+    """What is not added up yet, as (day, value, tally)."""
+    waiting = tallies_of(row for row in rows if row.is_waiting)
+    for day, value, tally in by_value(waiting.by_place(), dimension):
+        if day in days and (values is None or value in values):
+            yield day, value, tally
+
+
+def _tallies(
+    rows: Sequence[Row], dimension: Dimension, days: range, *, values: frozenset[str] | None
+) -> dict[tuple[int, str], Tally]:
+    tallies = {(row.day, row.value): tally_of(row) for row in rows if not row.is_waiting}
+    for day, value, tally in _waiting(rows, dimension, days, values=values):
+        stored = tallies.get((day, value))
+        if stored is None:
+            tallies[day, value] = tally
+        else:
+            stored.add(tally)
+    return {place: tally.without_zeros() for place, tally in tallies.items()}
+
+
+def _sums(rows: Sequence[Row], dimension: Dimension, days: range) -> dict[str, Sums]:
+    sums = {row.value: Sums(*(getattr(row, name) for name in SUMS)) for row in rows if not row.is_waiting}
+    for _, value, tally in _waiting(rows, dimension, days, values=None):
+        before = sums.get(value, Sums())
+        sums[value] = Sums(*(getattr(before, name) + getattr(tally, name) for name in SUMS))
+    return sums
+
+
+def episode_of(row: Row) -> Episode:
+    """The episode in a row of `alerts`."""
+    return Episode(
+        id=occurrence_id(row.fingerprint, to_us(row.starts_at)),
+        fingerprint=row.fingerprint,
+        alertname=row.alertname,
+        severity=row.severity,
+        namespace=row.namespace,
+        starts_at=row.began_at or row.starts_at,
+        ends_at=None if row.status == "firing" else row.ends_at or row.last_received_at,
+        received_at=row.timestamp,
+        ended_by=ended_by_of(row.status, row.ended_by),
+        repeats=row.repeat_count,
+    )
+
+
+# --- from occurrences -------------------------------------------------------------------------------------------------
+
+
+class _Piece(msgspec.Struct, frozen=True):
+    """A piece of a span that is read, and which share of the span it stands for."""
+
+    since: datetime
+    until: datetime
+    share: float
+
+
+def _pieces(since: datetime, until: datetime, *, share: float) -> list[_Piece]:
+    """The whole span, or a piece of each of its parts, each at another place; in an order without a direction."""
+    if share >= 1:
+        return [_Piece(since, until, 1.0)]
+    part = (until - since) / _SLICES
+    length = max(part * share, timedelta(microseconds=1))
+    pieces = []
+    for number in range(_SLICES):
+        begin = since + part * number + (part - length) * (number * _SPREAD % 1)
+        pieces.append(_Piece(begin, begin + length, length / (until - since)))
+    return sorted(pieces, key=lambda piece: to_us(piece.since) * _SPREAD % 1)
+
+
+class _Counting:
+    """Counts rows of `alerts` by the values of one label."""
+
+    def __init__(self, by: str | None) -> None:
+        self._by = by
+        self._values: dict[str, Tallies] = {}
+        self.occurrences = 0
+
+    def take(self, rows: Sequence[Row]) -> None:
+        """Count rows."""
+        self.occurrences += len(rows)
+        for row in rows:
+            counted = counted_of(row)
+            tallies = self._of(self._value(row))
+            tallies.count(counted, 1)
+            if row.repeat_count:
+                tallies.repeat(Repeated(counted.about, counted.receiver, row.repeat_count))
+
+    def tallies(self) -> dict[tuple[int, str], Tally]:
+        """The tallies by (day, value)."""
+        return {
+            (day, value): tally.without_zeros()
+            for value, tallies in self._values.items()
+            for day, _, tally in by_value(tallies.by_place(), DIMENSIONS[0])
+        }
+
+    def _of(self, value: str) -> Tallies:
+        tallies = self._values.get(value)
+        if tallies is None:
+            tallies = self._values[value] = Tallies()
+        return tallies
+
+    def _value(self, row: Row) -> str:
+        if self._by is None:
+            return ""
+        if self._by in _COLUMNS:
+            value: str = getattr(row, self._by)
+            return value
+        return _read_labels(row.labels).get(self._by, "")

@@ -1,0 +1,50 @@
+"""The numbers of a history: as they were added up, and as a recount of its occurrences gives them."""
+
+from collections.abc import Mapping
+
+from alert_history.domain.tally import DIMENSIONS, OUTCOMES, Dimension, Tally
+from alert_history.engine.rollups import count_anew
+from alert_history.ports import Store
+
+_FIRST_DAY, _LAST_DAY = -(10**6), 10**6
+
+Numbers = dict[Dimension, dict[tuple[int, str], Tally]]
+
+
+async def fold_all(store: Store) -> None:
+    """Add up all that waits."""
+    while await store.rollups.fold():
+        pass
+
+
+async def numbers_of(store: Store) -> Numbers:
+    """All tallies that are not empty, by dimension, day and value."""
+    return {
+        name: _filled(await store.analytics.tallies(name, first_day=_FIRST_DAY, last_day=_LAST_DAY))
+        for name in (*DIMENSIONS, *OUTCOMES)
+    }
+
+
+def _filled(tallies: Mapping[tuple[int, str], Tally]) -> dict[tuple[int, str], Tally]:
+    return {place: tally for place, tally in sorted(tallies.items()) if not tally.is_empty}
+
+
+async def check_sums(store: Store) -> None:
+    """Check that what waits and what is added up give the same numbers, and that a recount gives them, too.
+
+    But `again`: whether a firing began soon after the last one is decided when it begins, and ends may move later.
+    """
+    before = await numbers_of(store)
+    await fold_all(store)
+    added_up = await numbers_of(store)
+    assert added_up == before
+    await count_anew(store.rollups, store.settings)
+    recounted = await numbers_of(store)
+    assert _without_again(recounted) == _without_again(added_up)
+
+
+def _without_again(numbers: Numbers) -> Numbers:
+    for tallies in numbers.values():
+        for tally in tallies.values():
+            tally.again = 0
+    return {name: _filled(tallies) for name, tallies in numbers.items()}
