@@ -19,7 +19,6 @@ from alert_history.domain.archive_tables import BODIES, SHAPES, Manifest, Shape
 from alert_history.domain.times import parse_time
 from alert_history.engine.archive import Archiver, Observer
 from alert_history.engine.restore import Restorer
-from alert_history.engine.upkeep import note_dropped
 from alert_history.errors import NotFound
 from alert_history.storage import is_sqlite
 from alert_history.storage.shared.parquet import ParquetFormat
@@ -80,7 +79,6 @@ async def _archive(settings: Settings, before: datetime, *, to: str, with_bodies
     async with using_store(settings) as store:
         await require(store, settings)
         totals = {shape.name: await store.archivable.count(shape, before=before) for shape in SHAPES}
-        await note_dropped(store.settings, before)
         with _progress("archiving", totals) as observe:
             archiver = Archiver(store.archivable, shelf, format_=format_, clock=_now, observe=observe)
             return await archiver.run(

@@ -191,7 +191,8 @@ def _join(adoption: Adoption, firing: Firing, stored: StoredOccurrence) -> None:
     """Join an occurrence into the open firing: a firing occurrence is shown as over, a past one ends both."""
     occurrence = stored.occurrence
     adoption.joined[stored.key_us] = firing.key_us
-    adoption.decision.entries[stored.key_us].is_joined = True
+    adoption.decision.entries[stored.key_us].joined = stored.first.alert.labels
+    occurrence.about = None
     _take(adoption, stored, Step("joined", firing.key_us, firing.start_us, reason=_JOINED))
     if occurrence.status == "firing":
         _end_double(adoption, firing, stored)

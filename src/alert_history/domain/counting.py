@@ -45,7 +45,7 @@ class Repeated(msgspec.Struct, frozen=True, gc=False, array_like=True):
 
 
 class Changes(msgspec.Struct, frozen=True, array_like=True):
-    """What one transaction changes. `labels` are (name, value, number) of the occurrences that begin."""
+    """What one transaction changes. `labels` are (name, value, number) of occurrences; a double takes its own away."""
 
     added: list[Counted] = []
     removed: list[Counted] = []
@@ -83,30 +83,40 @@ def written_changes(
     removed: list[Counted] = []
     repeated: list[Repeated] = []
     begun: list[Mapping[str, str]] = []
+    gone: list[Mapping[str, str]] = []
     for decision in decisions:
         for key_us, entry in decision.entries.items():
             now = _now(decision, key_us, entry)
+            if now is None and entry.was is None:
+                continue
             if entry.first is not None:
                 begun.append(entry.first.alert.labels)
-            elif now is None and entry.was is None:
-                continue
+            elif entry.joined is not None:
+                gone.append(entry.joined)
             if now != entry.was:
                 added += [] if now is None else [now]
                 removed += [] if entry.was is None else [entry.was]
-            repeats = entry.occurrence.repeat_count - entry.repeats_before
-            if repeats and now is not None:
-                repeated.append(Repeated(now.about, now.receiver, repeats))
+            repeated += _repeats(entry, now)
     repeated += [Repeated(about, receiver, number) for about, receiver, number in plain if about is not None]
     if not (added or removed or repeated):
         return None
-    return _encode(Changes(added, removed, repeated, label_counts(begun)))
+    less = [(name, value, -number) for name, value, number in label_counts(gone)]
+    return _encode(Changes(added, removed, repeated, label_counts(begun) + less))
 
 
 def _now(decision: "Decision", key_us: int, entry: "Entry") -> Counted | None:
-    if entry.is_joined:
-        return None
     is_again = entry.first is not None and _is_again(decision, key_us)
     return counted(decision.fingerprint, key_us, entry.occurrence, is_again=is_again)
+
+
+def _repeats(entry: "Entry", now: Counted | None) -> list[Repeated]:
+    """The repeats that are counted anew. All of them change where their receiver becomes known, or for a double."""
+    was, before, after = entry.was, entry.repeats_before, entry.occurrence.repeat_count
+    if was is not None and now is not None and was.receiver == now.receiver:
+        changes = [(now, after - before)]
+    else:
+        changes = [(now, after), (was, -before)]
+    return [Repeated(each.about, each.receiver, number) for each, number in changes if each is not None and number]
 
 
 def _is_again(decision: "Decision", key_us: int) -> bool:

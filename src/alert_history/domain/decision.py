@@ -4,7 +4,7 @@ Joins the rules of `hearing` and `lapsing` with the occurrences they are about: 
 sighting that makes none is counted as a repeat. Every store decides by this module alone.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Self
 
@@ -73,7 +73,7 @@ class Entry(msgspec.Struct, gc=False):
     """One occurrence that a decision touched; `first` is the sighting that began it, None where it was known before.
 
     `is_changed` is false where nothing but its repeats were counted. `was` is how it was counted before, with
-    `repeats_before`. `is_joined`: it turned out to be a double, which does not count.
+    `repeats_before`. `joined` are the labels of one that turned out to be a double, and so does not count any more.
     """
 
     starts_at: datetime
@@ -82,7 +82,7 @@ class Entry(msgspec.Struct, gc=False):
     is_changed: bool = False
     was: Counted | None = None
     repeats_before: int = 0
-    is_joined: bool = False
+    joined: Mapping[str, str] | None = None
 
     @classmethod
     def of_known(cls, fingerprint: str, key_us: int, occurrence: Occurrence) -> Self:

@@ -96,7 +96,7 @@ class Occurrence(msgspec.Struct, gc=False):
     `began_at` is the shown start, where it is not the key. `confirmed_at` is when a sender last said that it
     fires, None where that is `last_received_at`; `unconfirmed` why no sender says so now. `claim` names the claim that
     alone holds it open, or the word that ended it; 0 where each word needs a decision. `expires_at` is when to look at
-    it again. `about` is what it is counted by.
+    it again. `about` is what it is counted by; None where it does not count, because it is known as a double.
     """
 
     status: Status

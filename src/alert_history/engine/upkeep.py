@@ -18,7 +18,6 @@ _FORGET_CLASSIFICATIONS_SECONDS = 3600.0  # each time, classifications that stil
 _SHORTEST_REST_SECONDS = 0.05  # between two steps of forgetting: ingest has the database to itself meanwhile
 _LONGEST_REST_SECONDS = 5.0
 _HOLD_SETTING = "retention_hold"
-_DROPPED_SETTING = "history_dropped_before"
 
 STANDING_RETENTION = timedelta(days=7)
 """How long after its last firing a label set is known without a look at its history; `engine.lapse` forgets it then."""
@@ -85,25 +84,10 @@ async def forget(upkeep: Upkeep, settings: StoredSettings, *, retention: Retenti
     hold = await Hold.read(settings, now)
     before = now - retention.history
     before = before if hold is None else min(before, hold.since)
-    if dropped := await until_done(upkeep.drop_history, before, share=share):
-        await note_dropped(settings, before)
-    total += dropped
+    total += await until_done(upkeep.drop_history, before, share=share)
     if total:
         _log.info("history_forgotten", rows=total)
     return total
-
-
-async def note_dropped(settings: StoredSettings, before: datetime) -> None:
-    """Remember that occurrences last received before this time are gone, or are about to go."""
-    known = await dropped_before(settings)
-    if known is None or known < before:
-        await settings.write(_DROPPED_SETTING, before.isoformat())
-
-
-async def dropped_before(settings: StoredSettings) -> datetime | None:
-    """Up to when occurrences may be gone, by when they were last received; None where none was ever dropped."""
-    known = await settings.read(_DROPPED_SETTING)
-    return None if known is None else datetime.fromisoformat(known)
 
 
 async def forget_classifications(upkeep: Upkeep, *, retention: Retention, now: datetime) -> None:

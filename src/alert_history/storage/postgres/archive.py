@@ -100,6 +100,7 @@ class PostgresArchivable:
                     gone = await connection.fetch(_drop(shape), *columns)
                     if gone and shape is ALERTS:
                         await connection.execute(_DROP_EVENTS, *zip(*gone, strict=True))
+                        await note_dropped(PostgresSession(connection), last_received(entries))
         return len(gone)
 
     async def put(self, shape: Shape, entries: Sequence[Entry]) -> int:

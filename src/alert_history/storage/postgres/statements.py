@@ -125,7 +125,8 @@ KNOWN_STANDINGS = "SELECT fingerprint FROM standings WHERE fingerprint = ANY($1:
 LOCK_ALERTS = """
 SELECT a.fingerprint, a.starts_at, a.status, a.content_hash, a.annotations, a.ends_at, a.expires_at,
     a.last_received_at, a.repeat_count, a.event_count, a.is_published, a.began_at, a.ended_by, a.confirmed_at,
-    a.unconfirmed, a.claim, a.receiver, a.generator_url, a.timestamp, a.alertname, a.severity, a.namespace, a.source
+    a.unconfirmed, a.claim, a.receiver, a.generator_url, a.timestamp, a.alertname, a.severity, a.namespace, a.source,
+    a.joined_into
 FROM alerts a JOIN unnest($1::text[], $2::timestamptz[]) AS u(fingerprint, starts_at)
     ON a.fingerprint = u.fingerprint AND a.starts_at = u.starts_at
 FOR UPDATE OF a

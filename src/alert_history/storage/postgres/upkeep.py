@@ -8,9 +8,11 @@ import msgspec
 
 from alert_history.ids import lowest_uuid7
 from alert_history.storage.postgres.connection import Connections
+from alert_history.storage.postgres.database import PostgresSession
 from alert_history.storage.postgres.dialer import Connection
 from alert_history.storage.postgres.driver_errors import storage_errors
 from alert_history.storage.postgres.summarising import Summariser
+from alert_history.storage.shared.dropped import note_dropped
 
 _DAY = timedelta(days=1)
 _WEEK = timedelta(days=7)
@@ -272,6 +274,7 @@ async def _drop_occurrences(connection: Connection, partition: str, *, before: d
                     before,
                 )
             await connection.execute(f"DROP TABLE {partition}, {events}")
+            await note_dropped(PostgresSession(connection), before)
     except (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError):
         return 0
     return max(rows, 1)
@@ -292,6 +295,7 @@ async def _delete_strays(connection: Connection, before: datetime) -> int:
                 WHERE e.fingerprint = u.fingerprint AND e.starts_at = u.starts_at""",
                 *zip(*gone, strict=True),
             )
+            await note_dropped(PostgresSession(connection), before)
     removed = len(gone)
     removed += await _delete(connection, "receipts_default", "received_at < $1", before)
     removed += await _delete(connection, "deliveries_default", "created_at < $1", before)

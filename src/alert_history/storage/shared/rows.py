@@ -199,14 +199,16 @@ def occurrence_of(row: Any) -> Occurrence:
         claim=row["claim"] or 0,
         receiver=row["receiver"],
         generator_url=row["generator_url"],
-        about=About(
-            intern(row["alertname"]),
-            intern(row["severity"]),
-            intern(row["namespace"]),
-            row["source"],
-            _microseconds(row["timestamp"]),
-        ),
+        about=_about_of(row),
     )
+
+
+def _about_of(row: Any) -> About | None:
+    """What an occurrence is counted by; None of one that is known as a double, which does not count."""
+    if row["joined_into"] is not None:
+        return None
+    names = (intern(row[name]) for name in ("alertname", "severity", "namespace"))
+    return About(*names, row["source"], _microseconds(row["timestamp"]))
 
 
 def first_sighting(row: Any, *, received_at: datetime) -> Sighting:

@@ -149,7 +149,10 @@ def _to_file(value: Any, kind: Kind) -> Any:
 
 def _drop(connection: sqlite3.Connection, shape: Shape, *, entries: Sequence[Entry]) -> int:
     if shape is ALERTS:
-        return sum(_drop_occurrence(connection, entry) for entry in entries)
+        gone = [entry for entry in entries if _drop_occurrence(connection, entry)]
+        if gone:
+            run_work(connection, note_dropped, last_received(gone))
+        return len(gone)
     names = (*shape.key, *shape.version)
     same = " AND ".join(f"{name} = ?" for name in names)
     rows = [[_to_file(entry.row[shape.places[name]], _kind(shape, name)) for name in names] for entry in entries]

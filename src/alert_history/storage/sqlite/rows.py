@@ -54,7 +54,7 @@ UPSERT_SILENCE = _insert(
 )
 FIND_ALERT = """SELECT id, status, content_hash, annotations, ends_at, expires_at, last_received_at, repeat_count,
     event_count, is_published, began_at, ended_by, confirmed_at, unconfirmed, claim, receiver, generator_url,
-    timestamp, alertname, severity, namespace, source
+    timestamp, alertname, severity, namespace, source, joined_into
     FROM alerts WHERE starts_at = ? AND fingerprint = ?"""
 FIND_WHOLE = "SELECT * FROM alerts WHERE starts_at = ? AND fingerprint = ?"
 FIND_ID = "SELECT id FROM alerts WHERE starts_at = ? AND fingerprint = ?"

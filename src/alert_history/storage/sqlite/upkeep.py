@@ -8,8 +8,10 @@ import msgspec
 
 from alert_history.domain.microseconds import to_us
 from alert_history.ids import lowest_uuid7
+from alert_history.storage.shared.dropped import note_dropped
 from alert_history.storage.sqlite import rows as sql
 from alert_history.storage.sqlite.connection import Connections
+from alert_history.storage.sqlite.database import run_work
 from alert_history.storage.sqlite.standing_log import StandingLog
 from alert_history.storage.sqlite.summarising import summarise
 from alert_history.storage.sqlite.terms import MERGES, fingerprint_term, merge_terms, terms_of
@@ -83,6 +85,8 @@ class SqliteUpkeep:
         ids = [(row["id"],) for row in gone]
         connection.executemany("DELETE FROM events WHERE alert_id = ?", ids)
         connection.executemany("DELETE FROM alerts WHERE id = ?", ids)
+        if gone:
+            run_work(connection, note_dropped, before)
         self._read_up_to = old[-1]["id"] if old else -1
         removed = len(old)
         oldest_id = lowest_uuid7(before)
