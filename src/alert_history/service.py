@@ -244,7 +244,7 @@ class Service:
 
     async def _keep_rollups(self) -> None:
         store = self.rooms.store
-        await keep_rollups(store.rollups, store.settings, retention=self.rooms.retention.rollups, clock=self._clock)
+        await keep_rollups(store.rollups, retention=self.rooms.retention.rollups, clock=self._clock)
 
     async def _enrich(self) -> None:
         """Follow the mode and classify, once there is a store."""

@@ -104,6 +104,18 @@ def written_changes(
     return _encode(Changes(added, removed, repeated, label_counts(begun) + less))
 
 
+def new_changes(occurrences: Iterable[tuple[Counted, int, Mapping[str, str]]]) -> bytes | None:
+    """What occurrences change that were not counted yet, as a store keeps it: each with its repeats and labels."""
+    added: list[Counted] = []
+    repeated: list[Repeated] = []
+    labels: list[Mapping[str, str]] = []
+    for occurrence, repeats, own in occurrences:
+        added.append(occurrence)
+        repeated += [Repeated(occurrence.about, occurrence.receiver, repeats)] if repeats else []
+        labels.append(own)
+    return _encode(Changes(added, [], repeated, label_counts(labels))) if added else None
+
+
 def _now(decision: "Decision", key_us: int, entry: "Entry") -> Counted | None:
     is_again = entry.first is not None and _is_again(decision, key_us)
     return counted(decision.fingerprint, key_us, entry.occurrence, is_again=is_again)
@@ -112,10 +124,8 @@ def _now(decision: "Decision", key_us: int, entry: "Entry") -> Counted | None:
 def _repeats(entry: "Entry", now: Counted | None) -> list[Repeated]:
     """The repeats that are counted anew. All of them change where their receiver becomes known, or for a double."""
     was, before, after = entry.was, entry.repeats_before, entry.occurrence.repeat_count
-    if was is not None and now is not None and was.receiver == now.receiver:
-        changes = [(now, after - before)]
-    else:
-        changes = [(now, after), (was, -before)]
+    is_as_before = was is not None and now is not None and was.receiver == now.receiver
+    changes = [(now, after - before)] if is_as_before else [(now, after), (was, -before)]
     return [Repeated(each.about, each.receiver, number) for each, number in changes if each is not None and number]
 
 

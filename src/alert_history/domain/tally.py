@@ -167,6 +167,14 @@ class Tallies:
         tally.begun += number
         tally.minutes[minute] = tally.minutes.get(minute, 0) + number
 
+    def before(self, first_day: int) -> "Tallies":
+        """The tallies of the days before this one alone; no labels, which have no day."""
+        some = Tallies()
+        some._days = {day: groups for day, groups in self._days.items() if day < first_day}
+        some._settled = {place: tally for place, tally in self._settled.items() if place[1] < first_day}
+        some.again = {place: number for place, number in self.again.items() if place[0] < first_day}
+        return some
+
     def by_place(self) -> dict[Place, Tally]:
         """The tally of each value of each dimension on each day."""
         places: dict[Place, Tally] = {place: tally.copied() for place, tally in self._settled.items()}

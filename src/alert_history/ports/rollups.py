@@ -4,6 +4,23 @@ from collections.abc import Callable
 from datetime import date
 from typing import Protocol
 
+import msgspec
+
+
+class RollupSize(msgspec.Struct, frozen=True):
+    """How much there is of the numbers.
+
+    `waiting` are entries of the log that are not added up yet. `first_day` and `last_day` have numbers. From
+    `whole_from` on the history is whole, so its days can be counted anew; None where nothing was ever dropped.
+    """
+
+    is_counted: bool
+    waiting: int
+    rows: int
+    first_day: date | None
+    last_day: date | None
+    whole_from: date | None
+
 
 class Rollups(Protocol):
     """Adds up what transactions changed, in the background. Every call may raise StorageUnavailable."""
@@ -22,12 +39,16 @@ class Rollups(Protocol):
         """Whether the numbers cover the whole history. If not, `count_anew` has to run."""
         ...
 
-    async def count_anew(self, *, keep_before: date | None, progress: Callable[[int], None]) -> int:
+    async def count_anew(self, *, progress: Callable[[int], None]) -> int:
         """Count all occurrences of the database anew, while ingest goes on; how many.
 
-        The numbers of days before `keep_before` stay as they are: their occurrences may be dropped already. `progress`
-        hears of occurrences as they are counted. Raises Busy where another process counts.
+        The numbers of days stay of which occurrences were dropped, if they were ever counted. `progress` hears of
+        occurrences as they are counted. Raises Busy where another process counts.
         """
+        ...
+
+    async def size(self) -> "RollupSize":
+        """How much there is."""
         ...
 
     async def forget(self, before: date) -> int:

@@ -11,10 +11,12 @@ import msgspec
 from alert_history.domain.archive_tables import ALERTS, BODIES, EVENTS, Column, Entry, Kind, Row, Shape
 from alert_history.errors import Busy, QueryTimeout
 from alert_history.storage.postgres.connection import Connections
+from alert_history.storage.postgres.database import PostgresSession
 from alert_history.storage.postgres.dialer import Connection
 from alert_history.storage.postgres.driver_errors import storage_errors
 from alert_history.storage.postgres.upkeep import PARTITIONED, create_partitions
 from alert_history.storage.shared.json_text import encode_json
+from alert_history.storage.shared.restored import count_restored, note_taken_out
 from alert_history.zstd import compress, decompress
 
 _LOCK = 0x6172636869  # "archi"
@@ -100,7 +102,8 @@ class PostgresArchivable:
                     gone = await connection.fetch(_drop(shape), *columns)
                     if gone and shape is ALERTS:
                         await connection.execute(_DROP_EVENTS, *zip(*gone, strict=True))
-                        await note_dropped(PostgresSession(connection), last_received(entries))
+                    if gone:
+                        await note_taken_out(PostgresSession(connection), shape, entries)
         return len(gone)
 
     async def put(self, shape: Shape, entries: Sequence[Entry]) -> int:
@@ -114,6 +117,8 @@ class PostgresArchivable:
                 ]
                 if events:
                     await connection.fetch(_put(EVENTS), *_columns(EVENTS, events))
+                new = {shape.values(entry.row, shape.key): entry for entry in reversed(entries)}
+                await count_restored(PostgresSession(connection), shape, [new[key] for key in made])
         return len(made)
 
     async def make_room(self, shape: Shape, day: date) -> None:

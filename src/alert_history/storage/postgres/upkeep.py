@@ -236,6 +236,8 @@ async def _drop_partition(connection: Connection, table: str, partition: str) ->
             await connection.execute(_LOCK_TIMEOUT)
             await connection.execute(f"ALTER TABLE {table} DETACH PARTITION {partition}")
             await connection.execute(f"DROP TABLE {partition}")
+            if table == "deliveries":
+                await note_dropped(PostgresSession(connection), _start_of(partition) + PARTITIONED[table].length)
     except (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError):
         return 0
     return max(rows, 1)
@@ -295,10 +297,11 @@ async def _delete_strays(connection: Connection, before: datetime) -> int:
                 WHERE e.fingerprint = u.fingerprint AND e.starts_at = u.starts_at""",
                 *zip(*gone, strict=True),
             )
+        settled = await _delete(connection, "deliveries_default", "created_at < $1", before)
+        if gone or settled:
             await note_dropped(PostgresSession(connection), before)
-    removed = len(gone)
+    removed = len(gone) + settled
     removed += await _delete(connection, "receipts_default", "received_at < $1", before)
-    removed += await _delete(connection, "deliveries_default", "created_at < $1", before)
     return removed + await _delete(connection, "quarantine", "received_at < $1", before)
 
 

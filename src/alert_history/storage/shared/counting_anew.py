@@ -7,24 +7,26 @@ old numbers as they were.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+import functools
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
 import msgspec
-from sqlalchemy import BigInteger, Select, Table, Text, bindparam, cast, delete, insert, select
+from sqlalchemy import Select, Table, Text, bindparam, delete, insert, select
 
 from alert_history.domain.counting import AGAIN_WITHIN_US, Counted, Repeated, label_counts
 from alert_history.domain.microseconds import to_us
 from alert_history.domain.occurrence import About
 from alert_history.domain.tally import Tallies
 from alert_history.errors import Busy
-from alert_history.storage.shared.elements import given
+from alert_history.storage.shared.dropped import read_whole_from
 from alert_history.storage.shared.label_counts import add_labels
-from alert_history.storage.shared.rollup_state import RollupState, read_state, write_state
+from alert_history.storage.shared.rollup_log import entry_ids, remove_entries, tallies_of
+from alert_history.storage.shared.rollup_state import RollupState, has_turn, read_state, write_state
 from alert_history.storage.shared.segments import Order
-from alert_history.storage.shared.session import Database, Row, Session, Snapshot
+from alert_history.storage.shared.session import Database, Row, Session, Snapshot, T
 from alert_history.storage.shared.tables import (
     alerts,
     deliveries,
@@ -32,15 +34,16 @@ from alert_history.storage.shared.tables import (
     label_value_counts,
     rollup_again,
     rollup_again_new,
-    rollup_log,
     rollups,
     rollups_new,
 )
-from alert_history.storage.shared.tallies import STAGED, add_tallies, day_number
+from alert_history.storage.shared.tallies import STAGED, STORED, add_tallies, day_number
 
 _STEP_ROWS = 10_000
 _TICK = timedelta(microseconds=1)
 _LATEST = datetime(9999, 1, 1, tzinfo=UTC)
+_REST_SECONDS = 0.2
+_TRIES = 150
 
 _read_labels = msgspec.json.Decoder(dict[str, str]).decode
 
@@ -69,10 +72,12 @@ _SETTLED = (
     .order_by(deliveries.c.id)
     .limit(_STEP_ROWS)
 )
-_LOG_IDS = select(rollup_log.c.id)
-_REMOVE = delete(rollup_log).where(rollup_log.c.id.in_(select(cast(given("ids").c.value, BigInteger))))
 _EMPTY_STAGED = [delete(rollups_new), delete(rollup_again_new)]
 _EMPTY_LABELS = [delete(label_name_counts), delete(label_value_counts)]
+
+
+class _NotOurTurn(Exception):
+    """Another process changes the numbers just now. Never leaves the storage."""
 
 
 class Recount:
@@ -126,16 +131,15 @@ def counted_of(row: Row) -> Counted:
     return Counted(about, row.receiver, row.fingerprint, start_us, end_us, row.ended_by or "resolved")
 
 
-async def count_anew(
-    database: Database, order: Order, *, keep_before: date | None, progress: Callable[[int], None]
-) -> int:
+async def count_anew(database: Database, order: Order, *, progress: Callable[[int], None]) -> int:
     """See `ports.Rollups.count_anew`."""
     holder = uuid4().hex
-    await database.write_aside(_begin, holder)
+    was_counted = await _in_turn(lambda: database.write_aside(_begin, holder))
     recount = Recount()
     total = 0
     async with database.snapshot() as snapshot:
-        log_ids = await snapshot.read(_log_ids)
+        whole_from = await snapshot.read(read_whole_from) if was_counted else None
+        log_ids = await snapshot.read(entry_ids)
         first: datetime | None = await snapshot.read(_oldest, order)
         while first is not None:
             until = await snapshot.read(_next, order, first)
@@ -146,8 +150,19 @@ async def count_anew(
             progress(len(rows))
             first = None if until == _LATEST else until
         await _count_deliveries(database, snapshot, holder)
-    await database.write_slowly(_put_in_place, holder, log_ids, recount.labels, keep_before=keep_before)
+    place = functools.partial(_put_in_place, whole_from=whole_from)
+    await _in_turn(lambda: database.write_slowly(place, holder, log_ids, recount.labels))
     return total
+
+
+async def _in_turn(work: Callable[[], Awaitable[T]]) -> T:
+    """Do a work as soon as nobody else changes the numbers. Raises Busy if somebody does for long."""
+    for _ in range(_TRIES):
+        try:
+            return await work()
+        except _NotOurTurn:
+            await asyncio.sleep(_REST_SECONDS)
+    raise Busy("another process changes the numbers all the time; try again later")
 
 
 async def _count_deliveries(database: Database, snapshot: Snapshot, holder: str) -> None:
@@ -164,17 +179,21 @@ async def _settled(session: Session, after: str) -> list[Row]:
     return await session.fetch(_SETTLED, after=after)
 
 
-async def _begin(session: Session, holder: str) -> None:
+async def _begin(session: Session, holder: str) -> bool:
+    """Take the count up, so that nobody adds up meanwhile; whether the history was counted before."""
+    await _take_turn(session)
     state = await read_state(session)
     if state.holder is not None:
         raise Busy("another process counts the history anew; it is done, or has died, when a minute passes without it")
     await write_state(session, RollupState(state.is_counted, holder))
     for statement in _EMPTY_STAGED:
         await session.execute(statement)
+    return state.is_counted
 
 
-async def _log_ids(session: Session) -> list[int]:
-    return [row.id for row in await session.fetch(_LOG_IDS)]
+async def _take_turn(session: Session) -> None:
+    if not await has_turn(session):
+        raise _NotOurTurn
 
 
 async def _oldest(session: Session, order: Order) -> datetime | None:
@@ -216,18 +235,24 @@ async def _put_in_place(
     log_ids: Sequence[int],
     labels: dict[str, dict[str, int]],
     *,
-    keep_before: date | None,
+    whole_from: date | None,
 ) -> None:
+    """Days before `whole_from` keep their numbers, and get those of the log that are about them."""
+    await _take_turn(session)
     await _go_on(session, holder)
-    first_day = None if keep_before is None else day_number(keep_before)
+    first_day = None if whole_from is None else day_number(whole_from)
     for old, new in ((rollups, rollups_new), (rollup_again, rollup_again_new)):
         for statement in _replace(old, new, first_day):
             await session.fetch_anew(statement)
-    if keep_before is None:
+    waiting = await remove_entries(session, log_ids)
+    if first_day is None:
         for emptying in _EMPTY_LABELS:
             await session.execute(emptying)
-        await add_labels(session, labels)
-    await session.execute(_REMOVE, ids=[str(number) for number in log_ids])
+    else:
+        tallies = tallies_of(waiting)
+        labels = tallies.labels
+        await add_tallies(session, tallies.before(first_day), STORED)
+    await add_labels(session, labels)
     await write_state(session, RollupState(is_counted=True))
 
 

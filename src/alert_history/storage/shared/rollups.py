@@ -7,31 +7,29 @@ twice, whenever a process dies. The tallies of a day are read, added to and writ
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from datetime import date
 
-from sqlalchemy import BigInteger, Integer, bindparam, cast, delete, select
+from sqlalchemy import func, literal_column, select
 
-from alert_history.domain.counting import read_changes
-from alert_history.domain.microseconds import to_us
 from alert_history.domain.tally import Tallies
+from alert_history.ports.rollups import RollupSize
 from alert_history.storage.shared.counting_anew import count_anew
-from alert_history.storage.shared.elements import given, take_turn
+from alert_history.storage.shared.dropped import read_whole_from
 from alert_history.storage.shared.label_counts import add_labels
-from alert_history.storage.shared.rollup_state import read_state
+from alert_history.storage.shared.rollup_log import oldest_entries, remove_entries, tallies_of
+from alert_history.storage.shared.rollup_state import has_turn, read_state
 from alert_history.storage.shared.segments import Order
-from alert_history.storage.shared.session import Database, Row, Session
-from alert_history.storage.shared.tables import rollup_log
-from alert_history.storage.shared.tallies import STORED, add_tallies, day_number
+from alert_history.storage.shared.session import Database, Session
+from alert_history.storage.shared.tables import rollup_log, rollups
+from alert_history.storage.shared.tallies import STORED, add_tallies, day_number, day_of_number
 
 _STEP_ENTRIES = 200
 
-_TURN = select(take_turn("rollups").label("is_ours"))
-_LOG = select(rollup_log).order_by(rollup_log.c.id).limit(bindparam("limit", type_=Integer()))
-_REMOVE = (
-    delete(rollup_log)
-    .where(rollup_log.c.id.in_(select(cast(given("ids").c.value, BigInteger))))
-    .returning(rollup_log.c.id)
+_COUNT_LOG = select(func.count().label("number")).select_from(rollup_log)
+_COUNT_ROWS = select(func.count().label("number")).select_from(rollups)
+_SPAN = select(func.min(rollups.c.day).label("first"), func.max(rollups.c.day).label("last")).where(
+    rollups.c.dimension == literal_column("'all'")
 )
 
 
@@ -50,7 +48,7 @@ class SharedRollups:
 
     async def fold(self) -> int:
         """See `ports.Rollups.fold`."""
-        entries = await self._database.read_latest(_read_log, _STEP_ENTRIES)
+        entries = await self._database.read_latest(oldest_entries, _STEP_ENTRIES)
         if not entries:
             return 0
         ids = [entry.id for entry in entries]
@@ -64,42 +62,35 @@ class SharedRollups:
         """See `ports.Rollups.is_counted`."""
         return (await self._database.read_latest(read_state)).is_counted
 
-    async def count_anew(self, *, keep_before: date | None, progress: Callable[[int], None]) -> int:
+    async def count_anew(self, *, progress: Callable[[int], None]) -> int:
         """See `ports.Rollups.count_anew`."""
-        return await count_anew(self._database, self._order, keep_before=keep_before, progress=progress)
+        return await count_anew(self._database, self._order, progress=progress)
+
+    async def size(self) -> RollupSize:
+        """See `ports.Rollups.size`."""
+        return await self._database.read_latest(_size)
 
     async def forget(self, before: date) -> int:
         """See `ports.Rollups.forget`."""
         return await self._database.write_aside(_forget, day_number(before))
 
 
-def tallies_of(entries: Iterable[Row]) -> Tallies:
-    """The sums of rows of `rollup_log`. It takes some microseconds for each occurrence."""
-    tallies = Tallies()
-    for row in entries:
-        if row.entry is not None:
-            tallies.take(read_changes(row.entry))
-        else:
-            tallies.settle(row.target, row.outcome, to_us(row.settled_at), number=row.number)
-    return tallies
-
-
-async def _read_log(session: Session, limit: int) -> list[Row]:
-    """The oldest entries of the log."""
-    return await session.fetch(_LOG, limit=limit)
-
-
 async def _add_up(session: Session, ids: Sequence[int], tallies: Tallies) -> bool:
     """Add tallies and remove their entries. False while another replica adds up, or a process counts anew."""
-    [(is_ours,)] = await session.fetch(_TURN)
-    if not is_ours or (await read_state(session)).holder is not None:
+    if not await has_turn(session) or (await read_state(session)).holder is not None:
         return False
-    removed = await session.fetch(_REMOVE, ids=[str(number) for number in ids])
-    if len(removed) != len(ids):
+    if len(await remove_entries(session, ids)) != len(ids):
         raise _Late
     await add_tallies(session, tallies, STORED)
     await add_labels(session, tallies.labels)
     return True
+
+
+async def _size(session: Session) -> RollupSize:
+    state, whole_from = await read_state(session), await read_whole_from(session)
+    [waiting], [rows], [span] = [await session.fetch(query) for query in (_COUNT_LOG, _COUNT_ROWS, _SPAN)]
+    first_day, last_day = (None if day is None else day_of_number(day) for day in (span.first, span.last))
+    return RollupSize(state.is_counted, waiting.number, rows.number, first_day, last_day, whole_from)
 
 
 async def _forget(session: Session, before_day: int) -> int:

@@ -207,8 +207,8 @@ def _about_of(row: Any) -> About | None:
     """What an occurrence is counted by; None of one that is known as a double, which does not count."""
     if row["joined_into"] is not None:
         return None
-    names = (intern(row[name]) for name in ("alertname", "severity", "namespace"))
-    return About(*names, row["source"], _microseconds(row["timestamp"]))
+    alertname, severity, namespace = intern(row["alertname"]), intern(row["severity"]), intern(row["namespace"])
+    return About(alertname, severity, namespace, row["source"], _microseconds(row["timestamp"]))
 
 
 def first_sighting(row: Any, *, received_at: datetime) -> Sighting:

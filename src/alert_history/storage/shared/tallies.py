@@ -1,7 +1,7 @@
 """Tallies in the tables: added to, and read back."""
 
 from collections.abc import Mapping
-from datetime import date
+from datetime import date, timedelta
 from itertools import groupby
 from typing import Any
 
@@ -63,6 +63,11 @@ STAGED = TallyTables(rollups_new, rollup_again_new)
 def day_number(day: date) -> int:
     """A day as the tables keep it: days since 1970."""
     return (day - _EPOCH).days
+
+
+def day_of_number(number: int) -> date:
+    """The day that the tables keep as this number."""
+    return _EPOCH + timedelta(days=number)
 
 
 async def add_tallies(session: Session, tallies: Tallies, into: TallyTables) -> None:

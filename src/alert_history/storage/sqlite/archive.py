@@ -16,8 +16,10 @@ from alert_history.domain.microseconds import from_us, to_us
 from alert_history.errors import Busy, QueryTimeout
 from alert_history.ids import lowest_uuid7
 from alert_history.storage.shared.json_text import encode_json
+from alert_history.storage.shared.restored import count_restored, note_taken_out
 from alert_history.storage.sqlite import rows as sql
 from alert_history.storage.sqlite.connection import Connections
+from alert_history.storage.sqlite.database import run_work
 from alert_history.storage.sqlite.terms import terms_of
 from alert_history.storage.sqlite.upkeep import FORGET_TERMS
 from alert_history.zstd import compress, decompress
@@ -56,7 +58,7 @@ class SqliteArchivable:
 
     async def drop(self, shape: Shape, entries: Sequence[Entry]) -> int:
         """See `ports.Archivable.drop`."""
-        return await self._connections.write(_drop, shape, entries=entries)
+        return await self._connections.write(_drop_and_note, shape, entries=entries)
 
     async def put(self, shape: Shape, entries: Sequence[Entry]) -> int:
         """See `ports.Archivable.put`."""
@@ -147,12 +149,16 @@ def _to_file(value: Any, kind: Kind) -> Any:
     return encode_json(value).decode() if kind == "texts" else value
 
 
+def _drop_and_note(connection: sqlite3.Connection, shape: Shape, *, entries: Sequence[Entry]) -> int:
+    removed = _drop(connection, shape, entries=entries)
+    if removed:
+        run_work(connection, note_taken_out, shape, entries)
+    return removed
+
+
 def _drop(connection: sqlite3.Connection, shape: Shape, *, entries: Sequence[Entry]) -> int:
     if shape is ALERTS:
-        gone = [entry for entry in entries if _drop_occurrence(connection, entry)]
-        if gone:
-            run_work(connection, note_dropped, last_received(gone))
-        return len(gone)
+        return sum(_drop_occurrence(connection, entry) for entry in entries)
     names = (*shape.key, *shape.version)
     same = " AND ".join(f"{name} = ?" for name in names)
     rows = [[_to_file(entry.row[shape.places[name]], _kind(shape, name)) for name in names] for entry in entries]
@@ -183,7 +189,9 @@ def _version_in(row: sqlite3.Row) -> Row:
 def _put(connection: sqlite3.Connection, shape: Shape, *, entries: Sequence[Entry]) -> int:
     if shape is ALERTS:
         return _put_occurrences(connection, entries)
-    return sum(_insert(connection, shape, entry.row) for entry in entries)
+    new = [entry for entry in entries if _insert(connection, shape, entry.row)]
+    run_work(connection, count_restored, shape, new)
+    return len(new)
 
 
 def _insert(connection: sqlite3.Connection, shape: Shape, row: Row) -> int:
@@ -208,6 +216,7 @@ def _put_occurrences(connection: sqlite3.Connection, entries: Sequence[Entry]) -
     ids = sql.new_ids(connection, [entry.row[ALERTS.places["timestamp"]] for entry in new.values()])
     for alert_id, entry in zip(ids, new.values(), strict=True):
         _insert_occurrence(connection, alert_id, entry)
+    run_work(connection, count_restored, ALERTS, list(new.values()))
     return len(new)
 
 

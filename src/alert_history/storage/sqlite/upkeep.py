@@ -85,13 +85,14 @@ class SqliteUpkeep:
         ids = [(row["id"],) for row in gone]
         connection.executemany("DELETE FROM events WHERE alert_id = ?", ids)
         connection.executemany("DELETE FROM alerts WHERE id = ?", ids)
-        if gone:
-            run_work(connection, note_dropped, before)
         self._read_up_to = old[-1]["id"] if old else -1
         removed = len(old)
         oldest_id = lowest_uuid7(before)
         removed += _delete(connection, "receipts", "id", "id < ?", oldest_id)
-        removed += _delete(connection, "deliveries", "id", "id < ?", oldest_id)
+        settled = _delete(connection, "deliveries", "id", "id < ?", oldest_id)
+        if gone or settled:
+            run_work(connection, note_dropped, before)
+        removed += settled
         return removed + _delete(connection, "quarantine", "id", "id < ?", oldest_id)
 
     def _drop_classifications(self, connection: sqlite3.Connection, id_limit: str) -> int:

@@ -1,0 +1,70 @@
+"""The log of what transactions change in the numbers, until it is added up."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+
+from sqlalchemy import BigInteger, Integer, bindparam, cast, delete, insert, select
+
+from alert_history.domain.counting import read_changes
+from alert_history.domain.microseconds import to_us
+from alert_history.domain.tally import Tallies
+from alert_history.storage.shared.elements import given
+from alert_history.storage.shared.session import Row, Session
+from alert_history.storage.shared.tables import rollup_log
+
+_OLDEST = select(rollup_log).order_by(rollup_log.c.id).limit(bindparam("limit", type_=Integer()))
+_ADD_CHANGES = insert(rollup_log).values(entry=bindparam("new_entry"))
+_ADD_SETTLED = insert(rollup_log).values(
+    target=bindparam("of_target"),
+    outcome=bindparam("with_outcome"),
+    settled_at=bindparam("at_time"),
+    number=bindparam("so_many"),
+)
+_IDS = select(rollup_log.c.id)
+_REMOVE = (
+    delete(rollup_log)
+    .where(rollup_log.c.id.in_(select(cast(given("ids").c.value, BigInteger))))
+    .returning(*rollup_log.c)
+)
+
+
+async def add_changes(session: Session, changes: bytes | None) -> None:
+    """Add what a transaction changes of occurrences; see `domain.counting`."""
+    if changes is not None:
+        await session.execute(_ADD_CHANGES, new_entry=changes)
+
+
+async def add_settled(session: Session, counts: Mapping[tuple[str, str, datetime], int]) -> None:
+    """Add settled deliveries, by target, outcome and time."""
+    rows = [
+        {"of_target": target, "with_outcome": outcome, "at_time": at, "so_many": number}
+        for (target, outcome, at), number in counts.items()
+    ]
+    if rows:
+        await session.execute_many(_ADD_SETTLED, rows)
+
+
+async def oldest_entries(session: Session, limit: int) -> list[Row]:
+    """The oldest entries."""
+    return await session.fetch(_OLDEST, limit=limit)
+
+
+async def entry_ids(session: Session) -> list[int]:
+    """The ids of all entries."""
+    return [row.id for row in await session.fetch(_IDS)]
+
+
+async def remove_entries(session: Session, ids: Sequence[int]) -> list[Row]:
+    """Remove entries; those of them that were still there."""
+    return await session.fetch(_REMOVE, ids=[str(number) for number in ids])
+
+
+def tallies_of(entries: Iterable[Row]) -> Tallies:
+    """The sums of entries. It takes some microseconds for each occurrence."""
+    tallies = Tallies()
+    for row in entries:
+        if row.entry is not None:
+            tallies.take(read_changes(row.entry))
+        else:
+            tallies.settle(row.target, row.outcome, to_us(row.settled_at), number=row.number)
+    return tallies
