@@ -19,6 +19,9 @@ from tests.servers import PostgresServer
 _TABLES = """SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace
     AND relkind IN ('r', 'p') AND NOT relispartition AND relname <> 'alembic_version'"""
 
+_COUNTED = """INSERT INTO settings (name, value, updated_at) VALUES ('rollups', '{"is_counted": true}', now())"""
+"""What the migration says of an empty history."""
+
 
 class OpenReplica(Protocol):
     """Opens one more store object on the test's database, as another replica would; it is closed with the test."""
@@ -98,6 +101,7 @@ async def _empty(url: str) -> None:
     connection = await asyncpg.connect(url)
     tables = await connection.fetch(_TABLES)
     await connection.execute("; ".join(f"DELETE FROM {table}" for (table,) in tables))
+    await connection.execute(_COUNTED)
     await connection.close()
 
 

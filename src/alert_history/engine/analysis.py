@@ -5,7 +5,7 @@ counted from occurrences. `by_day` has all numbers of a tally, for whole days. A
 answered from occurrences, and from a sample of them where they are many.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
@@ -22,8 +22,11 @@ from alert_history.ports import Analytics, Clock, HistoryFilter, Rollups
 MOST_READ = 150_000
 """Of more occurrences than about so many a sample is counted: so many take about a second."""
 
+_ALL = 2**62
+"""An edge is shorter than two minutes, so all of it is read."""
 _SHORTEST_BY_DAY = timedelta(days=2)
 _DEFAULT_SPAN = timedelta(days=7)
+_EARLIEST, _LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 _LABELS: Mapping[str, Dimension] = {"alertname": "alertname", "severity": "severity", "namespace": "namespace"}
 _STACKED: Mapping[str, Dimension] = {**_LABELS, "receiver": "receiver", "source": "source"}
 
@@ -78,9 +81,12 @@ def asked(
 
 def _time(text: str, now: datetime, *, of: str) -> datetime:
     try:
-        return parse_time(text, now)
+        time = parse_time(text, now)
     except InvalidQuery as error:
         raise InvalidQuery(f"{of}: {error}") from None
+    if not _EARLIEST <= time < _LATEST:
+        raise InvalidQuery(f"{of}: {time.isoformat()} is not between {_EARLIEST.year} and {_LATEST.year}")
+    return time
 
 
 class Analysis:
@@ -92,26 +98,29 @@ class Analysis:
         self._rollups = rollups
         self._is_counted = False
 
-    async def begun(self, asked: Asked, *, by: str | None = None) -> Numbers:
+    async def begun(self, asked: Asked, *, by: str | None = None, values: Collection[str] | None = None) -> Numbers:
         """How many occurrences began in each minute of the span, by the values of a label; `minutes` and `begun` alone.
 
-        `receiver` and `source` stand for the columns of these names.
+        `receiver` and `source` stand for the columns of these names. Of `values` alone, where they are given and a
+        rollup answers; their texts are those of the rollups.
         """
         rolled_up = await self._rolled_up(asked.wanted, by)
         if rolled_up is None:
             return await self._recounted(asked, by=by)
-        dimension, values = rolled_up
+        dimension, known = rolled_up
+        chosen = known if values is None else list(values)
         since_us, until_us = to_us(asked.since), to_us(min(asked.until, asked.now + timedelta(minutes=1)))
         first_us, last_us = -(-since_us // MINUTE_US) * MINUTE_US, until_us // MINUTE_US * MINUTE_US
         tallies: dict[tuple[int, str], Tally] = {}
         if first_us < last_us:
             stored = await self.analytics.tallies(
-                dimension, first_day=first_us // DAY_US, last_day=(last_us - 1) // DAY_US, values=values
+                dimension, first_day=first_us // DAY_US, last_day=(last_us - 1) // DAY_US, values=chosen
             )
             tallies = kept_minutes(stored, first_us, last_us)
         for edge in _edges(asked, first_us, last_us):
-            _add(tallies, (await self.analytics.recount(edge.filter, by=by, most=MOST_READ)).tallies)
-        return Numbers(tallies, self._covers(asked, "rollups"))
+            recount = await self.analytics.recount(edge.filter, by=by, most=_ALL)
+            _add(tallies, recount.tallies, values=values)
+        return Numbers(tallies, self.covers(asked, "rollups"))
 
     async def by_day(self, asked: Asked, *, by: str | None = None) -> Numbers:
         """All numbers, of whole days, UTC. A span of less than two days is counted from its occurrences, as it is."""
@@ -126,7 +135,7 @@ class Analysis:
             last_day=(to_us(whole.until) - 1) // DAY_US,
             values=values,
         )
-        return Numbers(tallies, self._covers(whole, "rollups"))
+        return Numbers(tallies, self.covers(whole, "rollups"))
 
     async def is_rolled_up(self, wanted: HistoryFilter, *, by: str | None) -> bool:
         """Whether the rollups can answer."""
@@ -135,16 +144,17 @@ class Analysis:
     async def _recounted(self, asked: Asked, *, by: str | None) -> Numbers:
         recount = await self.analytics.recount(asked.filter, by=by, most=MOST_READ)
         share = None if recount.share >= 1 else recount.share
-        return Numbers(recount.tallies, self._covers(asked, "occurrences", share=share))
+        return Numbers(recount.tallies, self.covers(asked, "occurrences", share=share))
 
     async def _rolled_up(self, wanted: HistoryFilter, by: str | None) -> tuple[Dimension, list[str] | None] | None:
         """The dimension and the values that answer, None for all values; None where no rollup answers."""
         self._is_counted = self._is_counted or await self._rollups.is_counted()
         return dimension_of(wanted, by) if self._is_counted else None
 
-    def _covers(
+    def covers(
         self, asked: Asked, counted_from: Literal["rollups", "occurrences"], *, share: float | None = None
     ) -> Covers:
+        """What numbers by `timestamp` cover, which are those of a sample where its share is given."""
         return Covers(
             since=asked.since,
             until=asked.until,
@@ -179,14 +189,18 @@ def dimension_of(wanted: HistoryFilter, by: str | None) -> tuple[Dimension, list
 
 def whole_days(asked: Asked) -> Asked:
     """The same of whole days, UTC."""
-    since, until = _midnight(asked.since), _midnight(asked.until)
-    until = until if until == asked.until else until + timedelta(days=1)
-    return msgspec.structs.replace(asked, since=since, until=until)
+    return msgspec.structs.replace(asked, since=midnight(asked.since), until=first_midnight(asked.until))
 
 
-def _midnight(time: datetime) -> datetime:
-    """The midnight before a time, UTC."""
+def midnight(time: datetime) -> datetime:
+    """The last midnight that is not after a time, UTC."""
     return time.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+
+
+def first_midnight(time: datetime) -> datetime:
+    """The first midnight that is not before a time, UTC."""
+    before = midnight(time)
+    return before if before == time else before + timedelta(days=1)
 
 
 def _edges(asked: Asked, first_us: int, last_us: int) -> list[Asked]:
@@ -202,7 +216,12 @@ def _edges(asked: Asked, first_us: int, last_us: int) -> list[Asked]:
     ]
 
 
-def _add(tallies: dict[tuple[int, str], Tally], others: Mapping[tuple[int, str], Tally]) -> None:
+def _add(
+    tallies: dict[tuple[int, str], Tally],
+    others: Mapping[tuple[int, str], Tally],
+    *,
+    values: Collection[str] | None,
+) -> None:
     for place, other in others.items():
-        if other.minutes:
+        if other.minutes and (values is None or place[1] in values):
             tallies.setdefault(place, empty_tally()).add(Tally(begun=other.begun, minutes=other.minutes))

@@ -6,7 +6,7 @@ background job moves meanwhile, each change is counted once.
 
 import asyncio
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from time import monotonic
 from typing import Any, Protocol
 
@@ -31,7 +31,7 @@ from alert_history.domain.counting import Repeated
 from alert_history.domain.episode import Episode
 from alert_history.domain.microseconds import to_us
 from alert_history.domain.occurrence import occurrence_id
-from alert_history.domain.tally import DIMENSIONS, Dimension, Tallies, Tally, by_value
+from alert_history.domain.tally import DIMENSIONS, LONGEST_VALUE, Dimension, Tallies, Tally, by_value
 from alert_history.ports.analytics import Recount, Sums
 from alert_history.ports.history import HistoryFilter
 from alert_history.storage.shared import reads
@@ -39,6 +39,7 @@ from alert_history.storage.shared.counting_anew import COUNTED_COLUMNS, counted_
 from alert_history.storage.shared.elements import is_among
 from alert_history.storage.shared.reads import ended_by_of
 from alert_history.storage.shared.rollup_log import tallies_of
+from alert_history.storage.shared.sampling import SAMPLE_SECONDS, pieces
 from alert_history.storage.shared.session import Database, Row, Session
 from alert_history.storage.shared.tables import alerts, rollup_again, rollup_log, rollups
 from alert_history.storage.shared.tallies import SUMS, tally_of
@@ -63,9 +64,6 @@ class Finding(Protocol):
 _LABEL_SETS = 500
 """So many label sets are asked for in one statement."""
 
-_SLICES = 60
-_SAMPLE_SECONDS = 1.5
-_SPREAD = 0.6180339887498949
 _COLUMNS = {"alertname", "severity", "namespace", "receiver", "source"}
 
 _R = rollups.c
@@ -153,8 +151,8 @@ class SharedAnalytics:
         tallies: dict[tuple[int, str], Tally] = {}
         counting = _Counting(by)
         read_share = 0.0
-        end = monotonic() + _SAMPLE_SECONDS
-        for piece in _pieces(wanted.since, wanted.until, share=min(most / about, 1.0) if about else 1.0):
+        end = monotonic() + SAMPLE_SECONDS
+        for piece in pieces(wanted.since, wanted.until, share=min(most / about, 1.0) if about else 1.0):
             some = msgspec.structs.replace(wanted, since=piece.since, until=piece.until)
             rows = await self._database.read(_fetch_anew, self._finding.matching(select(*columns), some))
             await asyncio.to_thread(counting.take, rows)
@@ -284,27 +282,6 @@ def episode_of(row: Row) -> Episode:
 # --- from occurrences -------------------------------------------------------------------------------------------------
 
 
-class _Piece(msgspec.Struct, frozen=True):
-    """A piece of a span that is read, and which share of the span it stands for."""
-
-    since: datetime
-    until: datetime
-    share: float
-
-
-def _pieces(since: datetime, until: datetime, *, share: float) -> list[_Piece]:
-    """The whole span, or a piece of each of its parts, each at another place; in an order without a direction."""
-    if share >= 1:
-        return [_Piece(since, until, 1.0)]
-    part = (until - since) / _SLICES
-    length = max(part * share, timedelta(microseconds=1))
-    pieces = []
-    for number in range(_SLICES):
-        begin = since + part * number + (part - length) * (number * _SPREAD % 1)
-        pieces.append(_Piece(begin, begin + length, length / (until - since)))
-    return sorted(pieces, key=lambda piece: to_us(piece.since) * _SPREAD % 1)
-
-
 class _Counting:
     """Counts rows of `alerts` by the values of one label."""
 
@@ -342,5 +319,6 @@ class _Counting:
             return ""
         if self._by in _COLUMNS:
             value: str = getattr(row, self._by)
-            return value
-        return _read_labels(row.labels).get(self._by, "")
+        else:
+            value = _read_labels(row.labels).get(self._by, "")
+        return value[:LONGEST_VALUE]
