@@ -15,11 +15,14 @@ from alert_history.config import Settings, networks_of
 from alert_history.domain.claim import MINUTE_US, SECOND_US
 from alert_history.domain.standing import Rules
 from alert_history.domain.target import TargetSpec
+from alert_history.engine.analysis import Analysis
 from alert_history.engine.arrivals import Arrivals
 from alert_history.engine.awaited_targets import AwaitedTargets
+from alert_history.engine.begun_series import BegunSeries
 from alert_history.engine.breaker import Breaker
 from alert_history.engine.classify import Classifying
 from alert_history.engine.enrich import Enrichment, EnrichmentPolicy
+from alert_history.engine.facets import FacetCounting
 from alert_history.engine.gauges import PublishingGauges
 from alert_history.engine.history import Tracing
 from alert_history.engine.ingest import Ingest
@@ -27,10 +30,12 @@ from alert_history.engine.intake import Intake
 from alert_history.engine.lapse import Groups, Lapsing
 from alert_history.engine.modes import Modes
 from alert_history.engine.night import Nights
+from alert_history.engine.open_series import OpenSeries
 from alert_history.engine.publish import Publisher
 from alert_history.engine.questions import EnrichmentObserver
 from alert_history.engine.replica_calls import Calls
 from alert_history.engine.router import Router
+from alert_history.engine.series import SeriesCounting
 from alert_history.engine.store_opening import Opening
 from alert_history.engine.switchboard import Listeners, Switchboard, connect
 from alert_history.engine.targets import Targets
@@ -40,6 +45,7 @@ from alert_history.engine.telemetry.publishing import PublishingMetrics
 from alert_history.engine.telemetry.reconcile import ReconcileMetrics
 from alert_history.engine.telemetry.state import StateMetrics
 from alert_history.engine.upkeep import Retention
+from alert_history.engine.value_counts import ValueCounting
 from alert_history.engine.watchdog import Watchdog
 from alert_history.engine.witnesses import KnownWitnesses
 from alert_history.enrichers import make_allowance, make_enricher
@@ -51,13 +57,16 @@ from alert_history.storage import open_store
 from alert_history.telemetry.metrics import Exposition, process_registry
 from alert_history.urls.secret import revealed
 from alert_history.web.api.enrichment import EnrichmentApi
+from alert_history.web.api.facets import FacetsApi
 from alert_history.web.api.health import HealthApi
 from alert_history.web.api.history import HistoryApi
 from alert_history.web.api.night import NightApi
 from alert_history.web.api.publishing import PublishingApi
 from alert_history.web.api.quarantine import QuarantineApi
 from alert_history.web.api.routing import RoutingApi
+from alert_history.web.api.series import SeriesApi
 from alert_history.web.application import Application
+from alert_history.web.http.operation import Operation
 from alert_history.web.ingest.webhook import Webhook
 from alert_history.web.pages.classifications import ClassificationsPage
 from alert_history.web.telemetry import RequestMetrics
@@ -147,6 +156,7 @@ def make_application(service: Service) -> Application:
             *_history_api(rooms.store).operations(),
             *QuarantineApi(rooms.store.history).operations(),
             *_night_api(rooms.store).operations(),
+            *_statistics(rooms.store),
             *_publishing_api(service).operations(),
             *_routing_api(service).operations(),
             *EnrichmentApi(
@@ -293,6 +303,14 @@ def _history_api(store: Store) -> HistoryApi:
 
 def _night_api(store: Store) -> NightApi:
     return NightApi(Nights(store.night, store.silences, clock=utc_now))
+def _statistics(store: Store) -> list[Operation]:
+    analysis = Analysis(store.analytics, store.rollups, clock=utc_now)
+    counting = ValueCounting(analysis, store.statistics)
+    series = SeriesCounting(BegunSeries(analysis, counting), OpenSeries(analysis, store.statistics))
+    return [
+        *SeriesApi(series, clock=utc_now).operations(),
+        *FacetsApi(FacetCounting(counting), clock=utc_now).operations(),
+    ]
 
 
 def _publishing_api(service: Service) -> PublishingApi:

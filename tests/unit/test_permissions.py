@@ -37,6 +37,8 @@ NEEDS = {
         "GET /api/v1/deliveries",
         "GET /api/v1/quarantine",
         "GET /api/v1/report/night",
+        "GET /api/v1/stats/facets",
+        "GET /api/v1/stats/series",
         "GET /classification/models",
         "GET /classification/stats",
         "GET /classification/{fingerprint}",

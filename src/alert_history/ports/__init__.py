@@ -40,6 +40,7 @@ from alert_history.ports.settings import StoredSettings
 from alert_history.ports.signals import Signals
 from alert_history.ports.silences import Silences
 from alert_history.ports.standings import Left, Standings
+from alert_history.ports.statistics import LabelSet, Lasting, Statistics, ValueCounts
 from alert_history.ports.store import Lifecycle, Store
 from alert_history.ports.targets import Discovery, DiscoveryState, RoutesSource, RoutesState, Target, TargetsFound
 from alert_history.ports.upkeep import Upkeep
@@ -66,6 +67,8 @@ __all__ = [
     "HistoryFilter",
     "HistoryPage",
     "KeptVerdict",
+    "LabelSet",
+    "Lasting",
     "Left",
     "Lifecycle",
     "NightEvent",
@@ -90,6 +93,7 @@ __all__ = [
     "Spending",
     "Spent",
     "Standings",
+    "Statistics",
     "Store",
     "StoredAlert",
     "StoredDelivery",
@@ -100,4 +104,5 @@ __all__ = [
     "TargetsFound",
     "Unanswered",
     "Upkeep",
+    "ValueCounts",
 ]

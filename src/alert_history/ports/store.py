@@ -19,6 +19,7 @@ from alert_history.ports.rollups import Rollups
 from alert_history.ports.settings import StoredSettings
 from alert_history.ports.silences import Silences
 from alert_history.ports.standings import Standings
+from alert_history.ports.statistics import Statistics
 from alert_history.ports.upkeep import Upkeep
 
 
@@ -62,6 +63,7 @@ class Store(msgspec.Struct, frozen=True):
     spending: Spending
     rollups: Rollups
     analytics: Analytics
+    statistics: Statistics
     settings: StoredSettings
     audit: Audit
     silences: Silences

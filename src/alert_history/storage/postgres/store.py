@@ -28,6 +28,7 @@ from alert_history.storage.shared.rollups import SharedRollups
 from alert_history.storage.shared.settings import SharedSettings
 from alert_history.storage.shared.silences import SharedSilences
 from alert_history.storage.shared.spending import SharedSpending
+from alert_history.storage.shared.statistics import SharedStatistics
 from alert_history.urls.postgres import read_postgres_url
 
 
@@ -58,6 +59,7 @@ def postgres_store(
         spending=SharedSpending(database),
         rollups=SharedRollups(database, ORDER),
         analytics=SharedAnalytics(database, PostgresFinding()),
+        statistics=SharedStatistics(database, PostgresFinding()),
         settings=SharedSettings(database),
         audit=SharedAudit(database),
         silences=SharedSilences(database),

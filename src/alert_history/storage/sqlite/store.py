@@ -12,6 +12,7 @@ from alert_history.storage.shared.rollups import SharedRollups
 from alert_history.storage.shared.settings import SharedSettings
 from alert_history.storage.shared.silences import SharedSilences
 from alert_history.storage.shared.spending import SharedSpending
+from alert_history.storage.shared.statistics import SharedStatistics
 from alert_history.storage.sqlite.archive import SqliteArchivable
 from alert_history.storage.sqlite.connection import Connections
 from alert_history.storage.sqlite.database import SqliteDatabase
@@ -54,6 +55,7 @@ def sqlite_store(database_url: str, *, router: Router | None = None, rules: Rule
         spending=SharedSpending(database),
         rollups=SharedRollups(database, ORDER),
         analytics=SharedAnalytics(database, SqliteFinding()),
+        statistics=SharedStatistics(database, SqliteFinding()),
         settings=SharedSettings(database),
         audit=SharedAudit(database),
         silences=SharedSilences(database),

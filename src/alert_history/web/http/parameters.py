@@ -25,8 +25,10 @@ def read_parameters(request: Request, kind: type[T]) -> T:
     """Path and query parameters as that struct. Raises InvalidQuery naming the parameter.
 
     A query parameter without a value counts as not given, unless the struct names it in `EMPTY_MEANS_EMPTY`: forms
-    and some HTTP clients send all that they know.
+    and some HTTP clients send all that they know. Those that the struct names in `REPEATS` are lists, and may be given
+    more than once.
     """
+    repeats: frozenset[str] = getattr(kind, "REPEATS", frozenset())
     given = dict(request.query_params) | request.path_params
     allowed = kind.__struct_fields__
     for name in given:
@@ -34,10 +36,11 @@ def read_parameters(request: Request, kind: type[T]) -> T:
             raise errors.InvalidQuery(f"{name!r} is no parameter here; there are {', '.join(allowed)}")
     names = [*request.path_params, *(name for name, _ in request.query_params.multi_items())]
     for name in given:
-        if names.count(name) > 1:
+        if names.count(name) > 1 and name not in repeats:
             raise errors.InvalidQuery(f"{name}: it is given more than once")
     may_be_empty = {*request.path_params, *getattr(kind, "EMPTY_MEANS_EMPTY", ())}
-    values = {name: text for name, text in given.items() if text or name in may_be_empty}
+    values: dict[str, object] = {name: text for name, text in given.items() if text or name in may_be_empty}
+    values |= {name: list(filter(None, request.query_params.getlist(name))) for name in repeats if name in given}
     try:
         return msgspec.convert(values, kind, strict=False)
     except msgspec.ValidationError as error:

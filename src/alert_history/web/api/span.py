@@ -1,0 +1,65 @@
+"""The parameters that all statistics take: which occurrences, of what span, in which time zone, compared with what."""
+
+from datetime import datetime, timedelta, tzinfo
+from typing import Annotated, Literal, Protocol
+
+from msgspec import Meta
+
+from alert_history.domain.calendar import zone
+from alert_history.engine.analysis import Asked, asked
+from alert_history.errors import InvalidQuery
+
+TAG = "Statistics"
+
+_TIME = "RFC 3339, a date, unix seconds, or relative to now: `-24h`"
+
+Query = Annotated[
+    str, Meta(description='Which occurrences: Prometheus matchers and free words, `{severity="critical"} disk`')
+]
+Since = Annotated[str, Meta(description=f"First received at or after: {_TIME}. Without it: 7 days before `until`")]
+Until = Annotated[str, Meta(description=f"First received before: {_TIME}. Without it: now")]
+Zone = Annotated[str, Meta(description="The time zone whose clocks count, by its IANA name: `Europe/Berlin`")]
+Compare = Annotated[
+    Literal["previous"], Meta(description="`previous`: also the span before, which is as long, and the change since")
+]
+Top = Annotated[int, Meta(ge=1, le=100, description="So many values are shown; all others are counted together")]
+
+FAILURES = (400, 503)
+
+
+class SpanParameters(Protocol):
+    """What the parameters of each of these calls have."""
+
+    @property
+    def query(self) -> str:
+        """The condition."""
+        ...
+
+    @property
+    def since(self) -> str | None:
+        """The begin of the span."""
+        ...
+
+    @property
+    def until(self) -> str | None:
+        """The end of the span."""
+        ...
+
+    @property
+    def tz(self) -> str:
+        """The name of the time zone."""
+        ...
+
+
+def asked_of(parameters: SpanParameters, now: datetime, *, default_span: timedelta = timedelta(days=7)) -> Asked:
+    """What these parameters ask for. Raises InvalidQuery naming the parameter."""
+    zone_of(parameters.tz)
+    return asked(parameters.query, parameters.since, parameters.until, now=now, default_span=default_span)
+
+
+def zone_of(name: str) -> tzinfo:
+    """The time zone in the parameter `tz`. Raises InvalidQuery naming it."""
+    try:
+        return zone(name)
+    except InvalidQuery as error:
+        raise InvalidQuery(f"tz: {error}") from None
