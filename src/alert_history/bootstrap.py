@@ -21,9 +21,11 @@ from alert_history.engine.awaited_targets import AwaitedTargets
 from alert_history.engine.begun_series import BegunSeries
 from alert_history.engine.breaker import Breaker
 from alert_history.engine.classify import Classifying
+from alert_history.engine.durations import DurationCounting
 from alert_history.engine.enrich import Enrichment, EnrichmentPolicy
 from alert_history.engine.facets import FacetCounting
 from alert_history.engine.gauges import PublishingGauges
+from alert_history.engine.heatmap import HeatmapCounting
 from alert_history.engine.history import Tracing
 from alert_history.engine.ingest import Ingest
 from alert_history.engine.intake import Intake
@@ -34,6 +36,7 @@ from alert_history.engine.open_series import OpenSeries
 from alert_history.engine.publish import Publisher
 from alert_history.engine.questions import EnrichmentObserver
 from alert_history.engine.replica_calls import Calls
+from alert_history.engine.report import Reporting
 from alert_history.engine.router import Router
 from alert_history.engine.series import SeriesCounting
 from alert_history.engine.store_opening import Opening
@@ -56,13 +59,16 @@ from alert_history.signals.redis import RedisSignals
 from alert_history.storage import open_store
 from alert_history.telemetry.metrics import Exposition, process_registry
 from alert_history.urls.secret import revealed
+from alert_history.web.api.durations import DurationsApi
 from alert_history.web.api.enrichment import EnrichmentApi
 from alert_history.web.api.facets import FacetsApi
 from alert_history.web.api.health import HealthApi
+from alert_history.web.api.heatmap import HeatmapApi
 from alert_history.web.api.history import HistoryApi
 from alert_history.web.api.night import NightApi
 from alert_history.web.api.publishing import PublishingApi
 from alert_history.web.api.quarantine import QuarantineApi
+from alert_history.web.api.report import ReportApi
 from alert_history.web.api.routing import RoutingApi
 from alert_history.web.api.series import SeriesApi
 from alert_history.web.application import Application
@@ -310,6 +316,9 @@ def _statistics(store: Store) -> list[Operation]:
     return [
         *SeriesApi(series, clock=utc_now).operations(),
         *FacetsApi(FacetCounting(counting), clock=utc_now).operations(),
+        *HeatmapApi(HeatmapCounting(analysis), clock=utc_now).operations(),
+        *DurationsApi(DurationCounting(analysis), clock=utc_now).operations(),
+        *ReportApi(Reporting(analysis, store.statistics), clock=utc_now).operations(),
     ]
 
 

@@ -7,40 +7,19 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from random import Random
 
-import msgspec
 import pytest
 
 from alert_history.domain.query import parse_query
 from alert_history.engine.series import SeriesAnswer, SeriesBucket
 from alert_history.errors import InvalidQuery
 from alert_history.ports import Store
-from tests.conformance.samples import DAY, MINUTE, NOW, SECOND, alert, receipt
+from tests.conformance.samples import DAY, MINUTE, NOW, SECOND
 from tests.numbers import fold_all
-from tests.statistics import answering, span, sums, wish
+from tests.statistics import Firing, answering, record, span, sums, wish
 
 TICK = timedelta(microseconds=1)
 HOUR = timedelta(hours=1)
 QUARTER = 15 * MINUTE
-
-
-class Firing(msgspec.Struct, frozen=True):
-    """An alert that fires from one time to another; None: it fires still."""
-
-    name: str
-    begins: datetime
-    ends: datetime | None = None
-    labels: dict[str, str] = {}
-
-
-async def record(store: Store, *firings: Firing) -> None:
-    """Record them, each received when it begins, and when it ends; all in the order of time."""
-    receipts = []
-    for each in firings:
-        receipts.append(receipt(alert(each.name, starts_at=each.begins, labels=each.labels), at=each.begins))
-        if each.ends is not None:
-            over = alert(each.name, "resolved", starts_at=each.begins, ends_at=each.ends, labels=each.labels)
-            receipts.append(receipt(over, at=each.ends))
-    await store.recorder.commit(sorted(receipts, key=lambda each: each.received_at))
 
 
 def some(number: int, *, seed: int = 7, days: float = 5.0) -> list[Firing]:

@@ -37,7 +37,9 @@ NEEDS = {
         "GET /api/v1/deliveries",
         "GET /api/v1/quarantine",
         "GET /api/v1/report/night",
+        "GET /api/v1/stats/durations",
         "GET /api/v1/stats/facets",
+        "GET /api/v1/stats/heatmap",
         "GET /api/v1/stats/series",
         "GET /classification/models",
         "GET /classification/stats",
@@ -50,6 +52,7 @@ NEEDS = {
         "GET /publishing/routes",
         "GET /publishing/stats",
         "GET /publishing/targets",
+        "GET /report",
     ],
     "operate": [
         "POST /api/v1/deliveries/{id}/replay",

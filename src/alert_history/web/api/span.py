@@ -8,16 +8,17 @@ from msgspec import Meta
 from alert_history.domain.calendar import zone
 from alert_history.engine.analysis import Asked, asked
 from alert_history.errors import InvalidQuery
+from alert_history.ports import HistoryFilter
 
 TAG = "Statistics"
 
-_TIME = "RFC 3339, a date, unix seconds, or relative to now: `-24h`"
+TIME = "RFC 3339, a date, unix seconds, or relative to now: `-24h`"
 
 Query = Annotated[
     str, Meta(description='Which occurrences: Prometheus matchers and free words, `{severity="critical"} disk`')
 ]
-Since = Annotated[str, Meta(description=f"First received at or after: {_TIME}. Without it: 7 days before `until`")]
-Until = Annotated[str, Meta(description=f"First received before: {_TIME}. Without it: now")]
+Since = Annotated[str, Meta(description=f"First received at or after: {TIME}. Without it: 7 days before `until`")]
+Until = Annotated[str, Meta(description=f"First received before: {TIME}. Without it: now")]
 Zone = Annotated[str, Meta(description="The time zone whose clocks count, by its IANA name: `Europe/Berlin`")]
 Compare = Annotated[
     Literal["previous"], Meta(description="`previous`: also the span before, which is as long, and the change since")
@@ -51,10 +52,18 @@ class SpanParameters(Protocol):
         ...
 
 
-def asked_of(parameters: SpanParameters, now: datetime, *, default_span: timedelta = timedelta(days=7)) -> Asked:
-    """What these parameters ask for. Raises InvalidQuery naming the parameter."""
+def asked_of(
+    parameters: SpanParameters,
+    now: datetime,
+    *,
+    wanted: HistoryFilter | None = None,
+    default_span: timedelta = timedelta(days=7),
+) -> Asked:
+    """What these parameters ask for, with other conditions of a filter. Raises InvalidQuery naming the parameter."""
     zone_of(parameters.tz)
-    return asked(parameters.query, parameters.since, parameters.until, now=now, default_span=default_span)
+    return asked(
+        parameters.query, parameters.since, parameters.until, now=now, wanted=wanted, default_span=default_span
+    )
 
 
 def zone_of(name: str) -> tzinfo:
