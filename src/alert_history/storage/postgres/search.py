@@ -40,7 +40,7 @@ from alert_history.domain.query import Matcher, literal_alternatives, to_postgre
 from alert_history.ports import HistoryFilter, PageRequest
 from alert_history.storage.postgres.dialer import Connection
 from alert_history.storage.shared import reads
-from alert_history.storage.shared.elements import position_of
+from alert_history.storage.shared.elements import is_one_of, position_of
 from alert_history.storage.shared.tables import UtcTime, alerts
 
 DIALECT = dialects.dialect()  # type: ignore[no-untyped-call]
@@ -236,7 +236,7 @@ class PostgresFinding:
 
     def of_label_sets(self, statement: Select[Any], fingerprints: Sequence[str]) -> Select[Any]:
         """See `Finding.of_label_sets`."""
-        return statement.where(alerts.c.fingerprint.in_(fingerprints))
+        return statement.where(is_one_of(alerts.c.fingerprint, fingerprints))
 
 
 def _matcher_condition(matcher: Matcher, rows: FromClause) -> ColumnElement[bool]:

@@ -3,6 +3,7 @@
 A list of any length is one parameter. So a statement keeps its text, and the database keeps its plan.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -110,6 +111,11 @@ def position_of(text: str, column: ColumnElement[Any]) -> ColumnElement[int]:
 def is_among(column: ColumnElement[str], name: str) -> ColumnElement[bool]:
     """Whether a column holds a text of the list in the parameter of that name. An index finds such rows."""
     return _IsAmong(column, bindparam(name, type_=_Texts()))
+
+
+def is_one_of(column: ColumnElement[str], texts: Sequence[str]) -> ColumnElement[bool]:
+    """Whether a column holds one of these texts, which are one parameter of a statement that is made for them."""
+    return _IsAmong(column, literal(list(texts), _Texts()))
 
 
 def given(name: str) -> TableValuedAlias:

@@ -32,7 +32,7 @@ from alert_history.domain.microseconds import to_us
 from alert_history.domain.query import Matcher, Query, required_literals
 from alert_history.ports import HistoryFilter
 from alert_history.storage.shared import reads
-from alert_history.storage.shared.elements import position_of
+from alert_history.storage.shared.elements import is_one_of, position_of
 from alert_history.storage.shared.tables import alerts
 from alert_history.storage.sqlite import rows as sql
 from alert_history.storage.sqlite.terms import fingerprint_term, label_term
@@ -94,7 +94,7 @@ class SqliteFinding:
         terms = literal(" OR ".join(map(fingerprint_term, fingerprints)), Text)
         matches = literal_column("alert_terms.alert_terms").op("MATCH", is_comparison=True)(terms)
         joined = TERMS.join(alerts, TERMS.c.rowid == ALERT_ID)
-        return statement.select_from(joined).where(matches, alerts.c.fingerprint.in_(fingerprints))
+        return statement.select_from(joined).where(matches, is_one_of(alerts.c.fingerprint, fingerprints))
 
 
 def own_id(wanted: HistoryFilter) -> ColumnElement[int]:
