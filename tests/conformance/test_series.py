@@ -3,10 +3,13 @@
 Holds: `storage.shared.statistics`, `domain.levels`, `domain.stacks`.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import product
 from random import Random
 
+import msgspec
 import pytest
 
 from alert_history.domain.query import parse_query
@@ -53,20 +56,18 @@ async def test_span_within_one_minute_is_exact(store: Store) -> None:
     assert (answer.total, [bucket.total for bucket in answer.buckets]) == (3, [3])
 
 
-@pytest.mark.parametrize("by", ["severity", "receiver", "pod"])
 @pytest.mark.parametrize("days", [1, 5])
-@pytest.mark.parametrize("count", ["begun", "open"])
-async def test_parts_add_up(store: Store, by: str, days: int, count: str) -> None:
+async def test_parts_add_up(store: Store, days: int) -> None:
     firings = some(60, days=2.0 * days)
     await record(store, *firings[:30])
     await fold_all(store)
     await record(store, *firings[30:])
-    answer = await answering(store).series.series(
-        span(NOW - days * DAY + 77 * SECOND, NOW - HOUR), wish(by=by, count=count, top=2), is_compared=True
-    )
-    for each in (answer, answer.compared):
-        assert each is not None
-        _check_sums(each)
+    asked = span(NOW - days * DAY + 77 * SECOND, NOW - HOUR)
+    for by, count in product(("alertname", "severity", "receiver", "pod"), ("begun", "open")):
+        answer = await answering(store).series.series(asked, wish(by=by, count=count, top=2), is_compared=True)
+        assert answer.compared is not None
+        _check_sums(answer)
+        _check_sums(answer.compared)
 
 
 def _check_sums(answer: SeriesAnswer) -> None:
@@ -81,22 +82,20 @@ def _check_sums(answer: SeriesAnswer) -> None:
     assert sum(seconds) == pytest.approx(answer.total_firing_seconds)  # type: ignore[arg-type]  # open has them
 
 
-@pytest.mark.parametrize("by", [None, "severity", "pod"])
 @pytest.mark.parametrize("query", ["", '{severity="s1"}', '{pod=~"p[0-4]"}'])
-@pytest.mark.parametrize("step", [HOUR, QUARTER])
-async def test_open_alerts_are_those_that_episodes_show(
-    store: Store, by: str | None, query: str, step: timedelta
-) -> None:
+async def test_open_alerts_are_those_that_episodes_show(store: Store, query: str) -> None:
     firings = some(80)
     await record(store, *firings)
     wanted = parse_query(query)
     kept = [each for each in firings if wanted.matches({"alertname": each.name, **each.labels}, {})]
     asked = span(NOW - 2 * DAY + 7 * MINUTE, NOW - 4 * HOUR + 7 * MINUTE, query=query)
-    answer = await answering(store).series.series(asked, wish("Asia/Kathmandu", by=by, count="open", step=step, top=3))
-    check_open(answer.buckets, kept)
-    for series in answer.series:
-        own = [each for each in kept if each.labels[by or ""] == series.value]
-        assert list(series.counts) == [fire_at(own, bucket.end) for bucket in answer.buckets]
+    for by, step in product((None, "severity", "pod"), (HOUR, QUARTER)):
+        wished = wish("Asia/Kathmandu", by=by, count="open", step=step, top=3)
+        answer = await answering(store).series.series(asked, wished)
+        check_open(answer.buckets, kept)
+        for series in answer.series:
+            own = [each for each in kept if each.labels[by or ""] == series.value]
+            assert list(series.counts) == [fire_at(own, bucket.end) for bucket in answer.buckets]
 
 
 async def test_open_alerts_are_counted_until_now(store: Store) -> None:
@@ -124,6 +123,42 @@ def check_open(buckets: Sequence[SeriesBucket], firings: Sequence[Firing]) -> No
 def fire_at(firings: Sequence[Firing], time: datetime) -> int:
     """How many began before a time, and did not end before it."""
     return sum(each.begins < time and (each.ends is None or each.ends >= time) for each in firings)
+
+
+@pytest.mark.parametrize("days", [0.5, 6])
+async def test_values_are_counted_exactly(store: Store, days: float) -> None:
+    firings = some(90, days=7)
+    await record(store, *firings)
+    since, until = NOW - days * DAY + 31 * SECOND, NOW - 200 * SECOND
+    inside = [(each, {"alertname": each.name, **each.labels}) for each in firings if since <= each.begins < until]
+    for by in ("alertname", "severity"):
+        answer = await answering(store).series.series(span(since, until), wish(by=by, step=HOUR, top=3))
+        counts = Counter(labels[by] for _, labels in inside)
+        expected = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+        assert [(each.value, each.total) for each in answer.series] == expected[:3]
+        assert answer.other is not None
+        assert (answer.other.values, answer.total) == (len(expected[3:]), len(inside))
+        for series in answer.series:
+            begins = [each.begins for each, labels in inside if labels[by] == series.value]
+            assert list(series.counts) == [
+                sum(bucket.begin <= time < bucket.end for time in begins) for bucket in answer.buckets
+            ]
+
+
+async def test_values_of_a_long_past_are_the_same_where_only_likely_ones_are_read(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await record(store, *some(90, days=20))
+    asked, wanted = span(NOW - 18 * DAY, NOW - 2 * DAY), wish(by="severity", count="open", step=HOUR, top=2)
+    exact = await answering(store).series.series(asked, wanted)
+    monkeypatch.setattr("alert_history.engine.open_series._MOST_ROWS", 0)
+    monkeypatch.setattr("alert_history.engine.open_series._LIKELY", 4)
+    likely = await answering(store).series.series(asked, wanted, is_compared=True)
+    assert exact.other is not None
+    assert likely == msgspec.structs.replace(
+        exact, compared=likely.compared, other=msgspec.structs.replace(exact.other, values=None)
+    )
+    _check_sums(likely)
 
 
 async def test_values_that_fired_longest_come_first_and_the_rest_is_together(store: Store) -> None:

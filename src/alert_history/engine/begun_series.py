@@ -9,13 +9,14 @@ import msgspec
 from alert_history.domain.calendar import STEPS, Bucket, buckets, series_step
 from alert_history.domain.microseconds import to_us
 from alert_history.domain.stacks import Stack, cells_of, ranked, scaled_cells, stacked, summed
-from alert_history.domain.tally import Tally
-from alert_history.engine.analysis import Analysis, Asked, Covers, Numbers, first_midnight, midnight
+from alert_history.domain.tally import DAY_US, Tally
+from alert_history.engine.analysis import Analysis, Asked, Covers, Numbers, dimension_of
 from alert_history.engine.series_parts import Row, SeriesParts, SeriesWish, step_name
 from alert_history.engine.value_counts import ValueCounting
 
 _LEAST_SHARE = 1 / 30
 """A sample says little of a shorter part of its span."""
+_MANY_DAYS, _MANY_VALUES = 3, 20
 
 
 class BegunSeries:
@@ -27,11 +28,21 @@ class BegunSeries:
 
     async def parts(self, asked: Asked, wish: SeriesWish) -> SeriesParts:
         """The series of a span."""
-        is_long = first_midnight(asked.since) < midnight(asked.until)
-        if wish.by is not None and is_long and await self._analysis.is_rolled_up(asked.wanted, by=wish.by):
+        if wish.by is not None and await self._is_much(asked, wish.by):
             return await self._parts_of_values(asked, wish, wish.by)
         numbers = await self._analysis.begun(asked, by=wish.by)
         return await asyncio.to_thread(_parts, numbers, asked, wish)
+
+    async def _is_much(self, asked: Asked, by: str) -> bool:
+        """Whether it pays to ask first which values are shown: rollups answer, of many days of many values."""
+        answering = dimension_of(asked.wanted, by)
+        first_day, last_day = to_us(asked.since) // DAY_US, to_us(min(asked.until, asked.now)) // DAY_US
+        if answering is None or answering[1] is not None or last_day - first_day < _MANY_DAYS:
+            return False
+        if not await self._analysis.is_rolled_up(asked.wanted, by=by):
+            return False
+        sums = await self._analysis.analytics.sums(answering[0], first_day=first_day, last_day=last_day)
+        return len(sums) > _MANY_VALUES
 
     async def _parts_of_values(self, asked: Asked, wish: SeriesWish, by: str) -> SeriesParts:
         """As `parts`: reads the minutes of the values that are shown, and of all together."""

@@ -35,15 +35,15 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
+from alert_history.domain.counting import read_changes
 from alert_history.domain.levels import Level, level_of
 from alert_history.domain.microseconds import to_us
-from alert_history.domain.tally import DIMENSIONS, LONGEST_VALUE, Dimension, by_value, moves_of
+from alert_history.domain.tally import DIMENSIONS, LONGEST_VALUE, Dimension, by_value, moves_of, tallied
 from alert_history.ports.history import HistoryFilter
 from alert_history.ports.statistics import LabelSet, Lasting, ValueCounts
 from alert_history.storage.shared import reads
 from alert_history.storage.shared.analytics import Finding
 from alert_history.storage.shared.elements import is_among
-from alert_history.storage.shared.rollups import tallies_of
 from alert_history.storage.shared.sampling import SAMPLE_SECONDS, pieces
 from alert_history.storage.shared.session import Database, Row, Session
 from alert_history.storage.shared.tables import alerts, rollup_log, rollups
@@ -89,7 +89,9 @@ def _levels_of(dimension: Dimension, *, is_some: bool) -> CompoundSelect[Any]:
         nothing.label("entry"),
         cast(null(), BigInteger).label("firing"),
     ).where(_R.dimension == dimension, _R.day >= bindparam("first_day", type_=Integer()))
-    log = select(cast(null(), Text), cast(null(), Integer), nothing, rollup_log.c.entry, cast(null(), BigInteger))
+    log = select(
+        cast(null(), Text), cast(null(), Integer), nothing, rollup_log.c.entry, cast(null(), BigInteger)
+    ).where(rollup_log.c.entry.is_not(None))
     firing = select(value, cast(null(), Integer), nothing, nothing, cast(func.count(), BigInteger)).where(
         _FIRES, _A.joined_into.is_(None)
     )
@@ -202,7 +204,7 @@ def _levels(
             firing[row.value] = row.firing
         else:
             _add(moves.setdefault(row.value, {}), row.day, moves_of(row.moves))
-    for day, value, tally in by_value(tallies_of(entries).by_place(), dimension):
+    for day, value, tally in by_value(tallied(map(read_changes, entries)).by_place(), dimension):
         if day >= first_day and (values is None or value in values):
             _add(moves.setdefault(value, {}), day, tally.moves)
     return {value: Level(firing.get(value, 0), moves.get(value, {})) for value in firing.keys() | moves.keys()}
