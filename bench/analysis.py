@@ -18,7 +18,6 @@ import httpx
 from tests.processes import HOST, Server
 from tests.servers import service
 
-from alert_history.engine.rollups import count_anew
 from alert_history.storage import open_store
 from bench.databases import Database, Postgres, fetch_value, sqlite_path
 from bench.fill import fill
@@ -100,7 +99,7 @@ async def _count(url: str) -> int:
     store = open_store(url)
     await store.lifecycle.open()
     try:
-        return await count_anew(store.rollups, store.settings)
+        return await store.rollups.count_anew(progress=lambda _: None)
     finally:
         await store.lifecycle.close()
 
@@ -115,7 +114,8 @@ def _value(database: Database, url: str, sql: str) -> int:
     if isinstance(database, Postgres):
         return int(fetch_value(url, sql))
     with closing(sqlite3.connect(sqlite_path(url))) as connection:
-        return int(connection.execute(sql).fetchone()[0])
+        number: int = connection.execute(sql).fetchone()[0]
+        return number
 
 
 # --- questions --------------------------------------------------------------------------------------------------------

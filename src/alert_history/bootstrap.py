@@ -309,6 +309,8 @@ def _history_api(store: Store) -> HistoryApi:
 
 def _night_api(store: Store) -> NightApi:
     return NightApi(Nights(store.night, store.silences, clock=utc_now))
+
+
 def _statistics(store: Store) -> list[Operation]:
     analysis = Analysis(store.analytics, store.rollups, clock=utc_now)
     counting = ValueCounting(analysis, store.statistics)

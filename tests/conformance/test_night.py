@@ -101,7 +101,7 @@ async def test_what_ended_in_the_night_a_week_after_it_began_is_left_out_and_the
     await _fire(store, "Ended", at=SINCE - 8 * DAY, lasting=8 * DAY + HOUR)
     made = await _report(store)
     assert made.counts.ended == 0
-    assert made.covers.left_out == ["what was received more than 7 days before and ended"]
+    assert list(made.covers.left_out) == ["what was received more than 7 days before and ended"]
 
 
 async def test_a_rule_is_new_where_it_was_never_seen_before_however_long_ago(store: Store) -> None:
@@ -302,7 +302,7 @@ async def test_of_too_many_the_newest_are_counted_and_the_report_says_so(
     made = await _report(store)
     assert (made.counts.began, made.counts.open_before, made.covers.is_exact) == (2, 4, False)
     assert sorted(line.alertname for line in made.new.lines) == ["Began1", "Began2"]
-    assert made.covers.left_out == [
+    assert list(made.covers.left_out) == [
         "what was received before 2026-03-04T22:00:00Z, because more than 2 occurrences began",
         "occurrences of before the night beyond 2",
         "failed deliveries beyond 0",

@@ -21,5 +21,5 @@ class Covers(msgspec.Struct, frozen=True):
     counted_by: Literal["timestamp"] = "timestamp"
     is_exact: bool = True
     sampled_share: float | None = None
-    left_out: list[str] = []
+    left_out: tuple[str, ...] = ()
     counted_from: Literal["rollups", "occurrences"] = "occurrences"

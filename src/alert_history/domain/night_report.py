@@ -72,7 +72,7 @@ def night(facts: NightFacts) -> Night:
 
 
 def _covers(facts: NightFacts) -> Covers:
-    left_out = list(facts.left_out)
+    left_out = tuple(facts.left_out)
     return Covers(facts.span.since, facts.known_until, facts.now, is_exact=facts.is_exact, left_out=left_out)
 
 

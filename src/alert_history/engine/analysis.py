@@ -27,6 +27,7 @@ _ALL = 2**62
 _SHORTEST_BY_DAY = timedelta(days=2)
 _DEFAULT_SPAN = timedelta(days=7)
 _EARLIEST, _LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
+"""A span is cut to these: nothing is received outside of them, and no reckoning leaves the calendar."""
 _LABELS: Mapping[str, Dimension] = {"alertname": "alertname", "severity": "severity", "namespace": "namespace"}
 _STACKED: Mapping[str, Dimension] = {**_LABELS, "receiver": "receiver", "source": "source"}
 
@@ -84,9 +85,7 @@ def _time(text: str, now: datetime, *, of: str) -> datetime:
         time = parse_time(text, now)
     except InvalidQuery as error:
         raise InvalidQuery(f"{of}: {error}") from None
-    if not _EARLIEST <= time < _LATEST:
-        raise InvalidQuery(f"{of}: {time.isoformat()} is not between {_EARLIEST.year} and {_LATEST.year}")
-    return time
+    return max(_EARLIEST, min(time, _LATEST))
 
 
 class Analysis:
@@ -141,8 +140,20 @@ class Analysis:
         """Whether the rollups can answer."""
         return await self._rolled_up(wanted, by) is not None
 
+    async def filled(self, asked: Asked) -> tuple[Asked, int]:
+        """The part of a span that has occurrences, by whole days, and about how many: a sample is to be of it alone."""
+        first_day, last_day = to_us(asked.since) // DAY_US, to_us(asked.until) // DAY_US
+        tallies = await self.analytics.tallies("all", first_day=first_day, last_day=last_day)
+        days = {day: tally.begun for (day, _), tally in tallies.items() if tally.begun}
+        if not days:
+            return asked, 0
+        since = max(asked.since, from_us(min(days) * DAY_US))
+        until = min(asked.until, from_us((max(days) + 1) * DAY_US))
+        return msgspec.structs.replace(asked, since=since, until=until), sum(days.values())
+
     async def _recounted(self, asked: Asked, *, by: str | None) -> Numbers:
-        recount = await self.analytics.recount(asked.filter, by=by, most=MOST_READ)
+        filled, _ = await self.filled(asked)
+        recount = await self.analytics.recount(filled.filter, by=by, most=MOST_READ)
         share = None if recount.share >= 1 else recount.share
         return Numbers(recount.tallies, self.covers(asked, "occurrences", share=share))
 

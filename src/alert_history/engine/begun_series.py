@@ -7,10 +7,11 @@ from datetime import timedelta
 import msgspec
 
 from alert_history.domain.calendar import STEPS, Bucket, buckets, series_step
+from alert_history.domain.covers import Covers
 from alert_history.domain.microseconds import to_us
 from alert_history.domain.stacks import Stack, cells_of, ranked, scaled_cells, stacked, summed
 from alert_history.domain.tally import DAY_US, Tally
-from alert_history.engine.analysis import Analysis, Asked, Covers, Numbers, dimension_of
+from alert_history.engine.analysis import Analysis, Asked, Numbers, dimension_of
 from alert_history.engine.series_parts import Row, SeriesParts, SeriesWish, step_name
 from alert_history.engine.value_counts import ValueCounting
 

@@ -10,12 +10,13 @@ from typing import Literal, cast
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from alert_history.domain.covers import Covers
 from alert_history.domain.durations import DurationCounts, Durations, counts_of_episodes, durations_from, merged_counts
 from alert_history.domain.episode import Episode
 from alert_history.domain.stacks import ranked, scaled
 from alert_history.domain.standing import EndedBy
 from alert_history.domain.tally import LONGEST_VALUE, Tally
-from alert_history.engine.analysis import Analysis, Asked, Covers
+from alert_history.engine.analysis import Analysis, Asked
 
 DurationLabel = Literal["alertname", "severity", "namespace"]
 

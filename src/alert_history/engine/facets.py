@@ -5,8 +5,9 @@ from collections.abc import Sequence
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from alert_history.domain.covers import Covers
 from alert_history.domain.stacks import ranked
-from alert_history.engine.analysis import Asked, Covers
+from alert_history.engine.analysis import Asked
 from alert_history.engine.value_counts import Counts, ValueCounting
 
 DEFAULT_LABELS = ("alertname", "severity", "namespace", "receiver", "source")

@@ -8,9 +8,10 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from alert_history.domain.calendar import HOURS_A_WEEK, exposure_hours, hours_of_minutes
+from alert_history.domain.covers import Covers
 from alert_history.domain.stacks import scaled
 from alert_history.domain.tally import Tally
-from alert_history.engine.analysis import Analysis, Asked, Covers
+from alert_history.engine.analysis import Analysis, Asked
 
 _EPOCH = date(1970, 1, 1)
 _HOURS_A_DAY = 24

@@ -11,11 +11,12 @@ from datetime import datetime, timedelta
 import msgspec
 
 from alert_history.domain.calendar import Bucket, buckets, series_step
+from alert_history.domain.covers import Covers
 from alert_history.domain.levels import Firing, Level, firing_in, together, without
 from alert_history.domain.microseconds import from_us, to_us
 from alert_history.domain.stacks import ranked
 from alert_history.domain.tally import DAY_US, QUARTER_US, Dimension
-from alert_history.engine.analysis import Analysis, Asked, Covers, dimension_of
+from alert_history.engine.analysis import Analysis, Asked, dimension_of
 from alert_history.engine.series_parts import Row, SeriesParts, SeriesWish
 from alert_history.errors import InvalidQuery
 from alert_history.ports import Statistics

@@ -11,11 +11,12 @@ from time import monotonic
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from alert_history.domain.covers import Covers
 from alert_history.domain.flap_rules import OursRule, reach
 from alert_history.domain.flapping import Flapping, flapping_among
 from alert_history.domain.microseconds import to_us
 from alert_history.domain.tally import DAY_US, SECOND_US
-from alert_history.engine.analysis import Analysis, Asked, Covers
+from alert_history.engine.analysis import Analysis, Asked
 from alert_history.ports import LabelSet, Statistics
 
 _READ_SECONDS = 3.0

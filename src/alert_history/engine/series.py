@@ -11,8 +11,9 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from alert_history.domain.calendar import Bucket
+from alert_history.domain.covers import Covers
 from alert_history.domain.tally import SECOND_US
-from alert_history.engine.analysis import Asked, Covers
+from alert_history.engine.analysis import Asked
 from alert_history.engine.begun_series import BegunSeries
 from alert_history.engine.open_series import OpenSeries
 from alert_history.engine.series_parts import Count, Row, SeriesParts, SeriesWish, step_name

@@ -7,7 +7,7 @@ from typing import Literal
 import msgspec
 
 from alert_history.domain.calendar import STEPS, Bucket
-from alert_history.engine.analysis import Covers
+from alert_history.domain.covers import Covers
 
 Count = Literal["begun", "open"]
 

@@ -8,10 +8,11 @@ from datetime import datetime
 
 import msgspec
 
+from alert_history.domain.covers import Covers
 from alert_history.domain.microseconds import to_us
 from alert_history.domain.stacks import ranked, scaled
 from alert_history.domain.tally import DAY_US, Tally
-from alert_history.engine.analysis import MOST_READ, Analysis, Asked, Covers, dimension_of, first_midnight, midnight
+from alert_history.engine.analysis import MOST_READ, Analysis, Asked, dimension_of, first_midnight, midnight
 from alert_history.ports import Statistics
 
 
@@ -68,18 +69,13 @@ class ValueCounting:
 
     async def _from_occurrences(self, asked: Asked, labels: Sequence[str]) -> tuple[dict[str, Counts], Counts]:
         """The counts by each label, and all together."""
-        about = await self._about(asked)
+        filled, about = await self._analysis.filled(asked)
         share_wanted = min(MOST_READ / about, 1.0) if about else 1.0
-        counted = await self._statistics.value_counts(asked.filter, by=labels, share=share_wanted)
+        counted = await self._statistics.value_counts(filled.filter, by=labels, share=share_wanted)
         share = None if counted.share >= 1 else counted.share
         covers = self._analysis.covers(asked, "occurrences", share=share)
         by_labels = {label: Counts(_scaled(values, share), covers) for label, values in counted.values.items()}
         return by_labels, Counts(_scaled({"": counted.total}, share), covers)
-
-    async def _about(self, asked: Asked) -> int:
-        """How many occurrences were received in the span, whatever they are; those of whole days."""
-        sums = await self._analysis.analytics.sums("all", first_day=_day(asked.since), last_day=_day(asked.until))
-        return sum(sums_.begun for sums_ in sums.values())
 
 
 def _begun(tallies: Mapping[tuple[int, str], Tally]) -> dict[str, int]:
