@@ -7,6 +7,11 @@ from alert_history.ports import Store
 
 _FIRST_DAY, _LAST_DAY = -(10**6), 10**6
 
+_MOST_VALUES = 100_000
+
+Labels = dict[str, tuple[int, int, dict[str, int]]]
+"""By name: how many occurrences have it, how many of these with a value beyond the bound, and how many by value."""
+
 Numbers = dict[Dimension, dict[tuple[int, str], Tally]]
 
 
@@ -28,18 +33,33 @@ def _filled(tallies: Mapping[tuple[int, str], Tally]) -> dict[tuple[int, str], T
     return {place: tally for place, tally in sorted(tallies.items()) if not tally.is_empty}
 
 
+async def labels_of(store: Store) -> Labels:
+    """How many occurrences have each label with each value."""
+    labels: Labels = {}
+    for label in await store.label_counts.names():
+        found = await store.label_counts.values(label.name, prefix="", limit=_MOST_VALUES)
+        assert found.label.occurrences == label.occurrences
+        assert found.label.occurrences - found.label.other_occurrences == sum(each.occurrences for each in found.values)
+        values = {each.value: each.occurrences for each in found.values}
+        if values or label.occurrences:
+            labels[label.name] = (label.occurrences, label.other_occurrences, values)
+    return labels
+
+
 async def check_sums(store: Store) -> None:
     """Check that what waits and what is added up give the same numbers, and that a recount gives them, too.
 
     But `again`: whether a firing began soon after the last one is decided when it begins, and ends may move later.
     """
-    before = await numbers_of(store)
+    before, labels = await numbers_of(store), await labels_of(store)
     await fold_all(store)
     added_up = await numbers_of(store)
     assert added_up == before
+    assert await labels_of(store) == labels
     await store.rollups.count_anew(progress=lambda _: None)
     recounted = await numbers_of(store)
     assert _without_again(recounted) == _without_again(added_up)
+    assert await labels_of(store) == labels
 
 
 def _without_again(numbers: Numbers) -> Numbers:

@@ -31,6 +31,7 @@ from alert_history.ports.history import (
     StoredAlert,
     StoredEvent,
 )
+from alert_history.ports.label_counts import LabelCounts, LabelName, LabelValue, ValuesFound
 from alert_history.ports.night import NightEvent, NightReads, NightRow
 from alert_history.ports.outbox import Outbox
 from alert_history.ports.reconciling import Conflict, Reconciling
@@ -69,6 +70,9 @@ __all__ = [
     "KeptVerdict",
     "LabelSet",
     "Lasting",
+    "LabelCounts",
+    "LabelName",
+    "LabelValue",
     "Left",
     "Lifecycle",
     "NightEvent",
@@ -105,4 +109,5 @@ __all__ = [
     "Unanswered",
     "Upkeep",
     "ValueCounts",
+    "ValuesFound",
 ]

@@ -47,7 +47,7 @@ class Rollups(Protocol):
         """
         ...
 
-    async def size(self) -> "RollupSize":
+    async def size(self) -> RollupSize:
         """How much there is."""
         ...
 

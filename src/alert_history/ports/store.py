@@ -11,6 +11,7 @@ from alert_history.ports.audit import Audit
 from alert_history.ports.classifications import ClassificationHistory, Classifications, Spending
 from alert_history.ports.delivery_log import DeliveryLog
 from alert_history.ports.history import History
+from alert_history.ports.label_counts import LabelCounts
 from alert_history.ports.night import NightReads
 from alert_history.ports.outbox import Outbox
 from alert_history.ports.reconciling import Reconciling
@@ -64,6 +65,7 @@ class Store(msgspec.Struct, frozen=True):
     rollups: Rollups
     analytics: Analytics
     statistics: Statistics
+    label_counts: LabelCounts
     settings: StoredSettings
     audit: Audit
     silences: Silences

@@ -23,6 +23,7 @@ from alert_history.storage.shared.audit import SharedAudit
 from alert_history.storage.shared.classification_history import SharedClassificationHistory
 from alert_history.storage.shared.classifications import SharedClassifications
 from alert_history.storage.shared.delivery_log import SharedDeliveryLog
+from alert_history.storage.shared.label_reads import SharedLabelCounts
 from alert_history.storage.shared.night_reads import SharedNightReads
 from alert_history.storage.shared.rollups import SharedRollups
 from alert_history.storage.shared.settings import SharedSettings
@@ -60,6 +61,7 @@ def postgres_store(
         rollups=SharedRollups(database, ORDER),
         analytics=SharedAnalytics(database, PostgresFinding()),
         statistics=SharedStatistics(database, PostgresFinding()),
+        label_counts=SharedLabelCounts(database),
         settings=SharedSettings(database),
         audit=SharedAudit(database),
         silences=SharedSilences(database),

@@ -14,17 +14,13 @@ import msgspec
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
-    CompoundSelect,
     Integer,
     Select,
     Text,
     bindparam,
     cast,
     func,
-    literal_column,
-    null,
     select,
-    union_all,
 )
 
 from alert_history.domain.counting import Repeated
@@ -40,6 +36,7 @@ from alert_history.storage.shared.elements import is_among
 from alert_history.storage.shared.reads import ended_by_of
 from alert_history.storage.shared.rollup_log import tallies_of
 from alert_history.storage.shared.sampling import SAMPLE_SECONDS, pieces
+from alert_history.storage.shared.rollup_log import tallies_of, with_log
 from alert_history.storage.shared.session import Database, Row, Session
 from alert_history.storage.shared.tables import alerts, rollup_again, rollup_log, rollups
 from alert_history.storage.shared.tallies import SUMS, tally_of
@@ -89,20 +86,9 @@ _EPISODE = [
 ]
 
 
-_OF_LOG = [rollup_log.c[name] for name in ("entry", "target", "outcome", "settled_at", "number")]
-
-
-def _with_log(rows: Select[Any]) -> CompoundSelect[Any]:
-    """The rows, and behind them those of the log, of which alone `is_waiting` holds."""
-    nothing = [cast(null(), column.type).label(column.name) for column in rows.selected_columns]
-    no_log = [cast(null(), column.type).label(column.name) for column in _OF_LOG]
-    log = select(*nothing, *_OF_LOG, literal_column("1", Integer).label("is_waiting"))
-    return union_all(rows.add_columns(*no_log, literal_column("0", Integer).label("is_waiting")), log)
-
-
-_TALLIES = _with_log(select(rollups).where(*_IN_SPAN))
-_SOME_TALLIES = _with_log(select(rollups).where(*_IN_SPAN, is_among(_R.value, "values")))
-_SUMS = _with_log(
+_TALLIES = with_log(select(rollups).where(*_IN_SPAN))
+_SOME_TALLIES = with_log(select(rollups).where(*_IN_SPAN, is_among(_R.value, "values")))
+_SUMS = with_log(
     select(_R.value, *(cast(func.sum(_R[name]), BigInteger).label(name) for name in SUMS))
     .where(*_IN_SPAN)
     .group_by(_R.value)

@@ -2,8 +2,22 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import BigInteger, Integer, bindparam, cast, delete, insert, select
+from sqlalchemy import (
+    BigInteger,
+    CompoundSelect,
+    Integer,
+    Select,
+    bindparam,
+    cast,
+    delete,
+    insert,
+    literal_column,
+    null,
+    select,
+    union_all,
+)
 
 from alert_history.domain.counting import read_changes
 from alert_history.domain.microseconds import to_us
@@ -26,6 +40,17 @@ _REMOVE = (
     .where(rollup_log.c.id.in_(select(cast(given("ids").c.value, BigInteger))))
     .returning(*rollup_log.c)
 )
+
+
+_OF_LOG = [rollup_log.c[name] for name in ("entry", "target", "outcome", "settled_at", "number")]
+
+
+def with_log(rows: Select[Any]) -> CompoundSelect[Any]:
+    """The rows, and behind them those of the log, of which alone `is_waiting` holds: all in one snapshot."""
+    nothing = [cast(null(), column.type).label(column.name) for column in rows.selected_columns]
+    no_log = [cast(null(), column.type).label(column.name) for column in _OF_LOG]
+    log = select(*nothing, *_OF_LOG, literal_column("1", Integer).label("is_waiting"))
+    return union_all(rows.add_columns(*no_log, literal_column("0", Integer).label("is_waiting")), log)
 
 
 async def add_changes(session: Session, changes: bytes | None) -> None:
@@ -57,6 +82,16 @@ async def entry_ids(session: Session) -> list[int]:
 async def remove_entries(session: Session, ids: Sequence[int]) -> list[Row]:
     """Remove entries; those of them that were still there."""
     return await session.fetch(_REMOVE, ids=[str(number) for number in ids])
+
+
+def waiting_labels(rows: Iterable[Row]) -> dict[str, dict[str, int]]:
+    """How many occurrences the entries among these rows add, by the name and the value of a label."""
+    counts: dict[str, dict[str, int]] = {}
+    for row in rows:
+        for name, value, number in [] if row.entry is None else read_changes(row.entry).labels:
+            values = counts.setdefault(name, {})
+            values[value] = values.get(value, 0) + number
+    return counts
 
 
 def tallies_of(entries: Iterable[Row]) -> Tallies:
