@@ -13,6 +13,7 @@ import pytest
 from alert_history.ports import Store
 from alert_history.storage import open_store
 from tests.conformance.samples import NOW
+from tests.numbers import check_sums
 from tests.pager import route_all
 from tests.servers import PostgresServer
 
@@ -69,7 +70,7 @@ def sqlite_url(prepared_sqlite: Path, tmp_path: Path) -> str:
 
 @pytest.fixture
 async def open_replica(database_url: str) -> AsyncIterator[OpenReplica]:
-    """See `OpenReplica`."""
+    """See `OpenReplica`. Whatever a test did, the numbers must agree with what is in the database."""
     opened: list[Store] = []
 
     async def replica() -> Store:
@@ -79,8 +80,12 @@ async def open_replica(database_url: str) -> AsyncIterator[OpenReplica]:
         return store
 
     yield replica
-    for store in opened:
-        await store.lifecycle.close()
+    try:
+        for store in opened[-1:]:
+            await check_sums(store)
+    finally:
+        for store in opened:
+            await store.lifecycle.close()
 
 
 @pytest.fixture
@@ -112,5 +117,8 @@ async def replicas(database_url: str) -> AsyncIterator[list[Store]]:
     for store in stores:
         await store.lifecycle.open()
     yield stores
-    for store in stores:
-        await store.lifecycle.close()
+    try:
+        await check_sums(stores[0])
+    finally:
+        for store in stores:
+            await store.lifecycle.close()

@@ -73,6 +73,21 @@ async def test_double_that_is_known_as_one_is_not_taken_away_again(database_url:
     await store.lifecycle.close()
 
 
+async def test_double_that_is_joined_once_more_is_taken_away_once(database_url: str) -> None:
+    await as_before(database_url, [FIRING])
+    await double(database_url, FIRING, starts_at=STARTS_AT + 2 * MINUTE)
+    store = await upgraded(database_url)
+    await store.standings.adopt(NOW)
+    assert await begun(store) == 1
+    await store.lifecycle.close()
+    await forget_claims(database_url)  # as after a downgrade and an upgrade
+    store = await opened(database_url)
+    await store.standings.adopt(NOW + MINUTE)
+    assert await begun(store) == 1
+    await check_sums(store)
+    await store.lifecycle.close()
+
+
 async def test_what_comes_after_a_double_counts_as_it_is_shown(database_url: str) -> None:
     """Also where the double began after the end of the firing that it is part of."""
     await as_before(database_url, [FIRING])

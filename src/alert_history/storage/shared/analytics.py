@@ -34,9 +34,8 @@ from alert_history.storage.shared import reads
 from alert_history.storage.shared.counting_anew import COUNTED_COLUMNS, counted_of
 from alert_history.storage.shared.elements import is_among
 from alert_history.storage.shared.reads import ended_by_of
-from alert_history.storage.shared.rollup_log import tallies_of
-from alert_history.storage.shared.sampling import SAMPLE_SECONDS, pieces
 from alert_history.storage.shared.rollup_log import tallies_of, with_log
+from alert_history.storage.shared.sampling import SAMPLE_SECONDS, pieces
 from alert_history.storage.shared.session import Database, Row, Session
 from alert_history.storage.shared.tables import alerts, rollup_again, rollup_log, rollups
 from alert_history.storage.shared.tallies import SUMS, tally_of
