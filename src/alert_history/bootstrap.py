@@ -16,6 +16,7 @@ from alert_history.domain.claim import MINUTE_US, SECOND_US
 from alert_history.domain.standing import Rules
 from alert_history.domain.target import TargetSpec
 from alert_history.engine.analysis import Analysis
+from alert_history.engine.acts import Acting
 from alert_history.engine.arrivals import Arrivals
 from alert_history.engine.awaited_targets import AwaitedTargets
 from alert_history.engine.begun_series import BegunSeries
@@ -60,6 +61,7 @@ from alert_history.storage import open_store
 from alert_history.telemetry.metrics import Exposition, process_registry
 from alert_history.urls.secret import revealed
 from alert_history.web.api.durations import DurationsApi
+from alert_history.web.api.acts import ActsApi
 from alert_history.web.api.enrichment import EnrichmentApi
 from alert_history.web.api.facets import FacetsApi
 from alert_history.web.api.health import HealthApi
@@ -163,6 +165,7 @@ def make_application(service: Service) -> Application:
             *QuarantineApi(rooms.store.history).operations(),
             *_night_api(rooms.store).operations(),
             *_statistics(rooms.store),
+            *ActsApi(_make_acting(service)).operations(),
             *_publishing_api(service).operations(),
             *_routing_api(service).operations(),
             *EnrichmentApi(
@@ -300,6 +303,7 @@ def _listeners(rooms: Rooms) -> Listeners:
 def _history_api(store: Store) -> HistoryApi:
     tracing = Tracing(
         store.history,
+        acts=store.acts,
         deliveries=store.delivery_log,
         classifications=store.classification_history,
         clock=utc_now,
@@ -322,6 +326,9 @@ def _statistics(store: Store) -> list[Operation]:
         *DurationsApi(DurationCounting(analysis), clock=utc_now).operations(),
         *ReportApi(Reporting(analysis, store.statistics), clock=utc_now).operations(),
     ]
+def _make_acting(service: Service) -> Acting:
+    store, publisher = service.rooms.store, service.rooms.publishing.publisher
+    return Acting(store.history, store.acts, targets=publisher, clock=utc_now, make_id=new_id)
 
 
 def _publishing_api(service: Service) -> PublishingApi:

@@ -271,7 +271,10 @@ class Settings(BaseModel):
         meaning="Proxies whose `X-Forwarded-For` tells who sent a request; unset: the caller's own address does",
     )
     retention_days: int = _whole(
-        365, 1, _MAX_DAYS, meaning="How long occurrences, their events, what was classified and the audit are kept"
+        365,
+        1,
+        _MAX_DAYS,
+        meaning="How long occurrences, their events, acts of people, what was classified and the audit are kept",
     )
     rollup_retention_days: int = _whole(
         1825, 1, _MAX_DAYS, meaning="How long the numbers of the history are kept, also when its occurrences are gone"

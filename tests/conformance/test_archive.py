@@ -12,6 +12,7 @@ import httpx
 import msgspec
 import pytest
 
+from alert_history.domain.acts import Act
 from alert_history.domain.archive_tables import BODIES, SHAPES
 from alert_history.engine.archive import read_manifests
 from alert_history.engine.upkeep import Retention, forget
@@ -30,6 +31,7 @@ from tests.conformance.archives import (
     NEXT_DAY,
     OLD,
     RETENTION,
+    YOUNG,
     Crash,
     Fragile,
     Fuse,
@@ -488,3 +490,20 @@ async def columns(url: str, table: str) -> set[str]:
         return {row[1] for row in await raw.fetch(url, f"PRAGMA table_info({table})")}
     sql = "SELECT column_name FROM information_schema.columns WHERE table_name = $1"
     return {row[0] for row in await raw.fetch(url, sql, table)}
+
+
+async def test_what_people_did_goes_along_once_its_occurrence_is_archived_and_comes_back(
+    store: Store, shelf: Shelf
+) -> None:
+    acts = [
+        Act(f"id-{of.labels['alertname']}", of.fingerprint, of.starts_at, "Disk", "", "", NOW, "noted", "Ada", "ü")
+        for of in (DISK, YOUNG)
+    ]
+    for act in acts:
+        await store.acts.keep(act)
+    manifest = await archive(store, shelf)
+    assert (manifest.written["acts"], manifest.removed["acts"]) == (1, 1)
+    assert await store.acts.of_occurrence(*acts[0].key) == []
+    assert await store.acts.of_occurrence(*acts[1].key) == acts[1:]
+    await restore(store, shelf)
+    assert await store.acts.of_occurrence(*acts[0].key) == acts[:1]

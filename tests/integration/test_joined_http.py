@@ -43,3 +43,14 @@ def test_the_id_of_a_joined_double_redirects_to_what_it_is_part_of(upgraded: str
     assert answer.status_code == httpx.codes.PERMANENT_REDIRECT
     followed = httpx.get(f"{url}/{DOUBLE}{page}", trust_env=False, follow_redirects=True)
     assert (followed.status_code, str(followed.url)) == (httpx.codes.OK, f"{url}/{id_of(FIRING)}{page}")
+
+
+def test_what_a_person_does_about_a_joined_double_is_kept_with_what_it_is_part_of(upgraded: str) -> None:
+    url, body = f"{upgraded}/api/v1/alerts", {"by": "ada", "text": "on it"}
+    for call in ("acknowledge", "notes"):
+        answer = httpx.post(f"{url}/{DOUBLE}/{call}", json=body, trust_env=False)
+        assert answer.status_code == httpx.codes.PERMANENT_REDIRECT
+        followed = httpx.post(f"{url}/{DOUBLE}/{call}", json=body, trust_env=False, follow_redirects=True)
+        assert (followed.status_code, str(followed.url)) == (httpx.codes.OK, f"{url}/{id_of(FIRING)}/{call}")
+    timeline = httpx.get(f"{url}/{id_of(FIRING)}/timeline", trust_env=False).json()
+    assert [act["kind"] for act in timeline["acts"]] == ["acknowledged", "noted"]

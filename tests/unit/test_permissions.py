@@ -55,6 +55,8 @@ NEEDS = {
         "GET /report",
     ],
     "operate": [
+        "POST /api/v1/alerts/{id}/acknowledge",
+        "POST /api/v1/alerts/{id}/notes",
         "POST /api/v1/deliveries/{id}/replay",
         "POST /classification/classify",
         "POST /classification/{fingerprint}/correction",

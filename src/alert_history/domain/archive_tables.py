@@ -219,6 +219,29 @@ DELIVERIES = Shape(
     version=("state", "attempts"),
 )
 
+ACTS = Shape(
+    name="acts",
+    table="acts",
+    columns=(
+        Column("fingerprint", "text"),
+        Column("starts_at", "time"),
+        Column("id", "text"),
+        Column("alertname", "text"),
+        Column("severity", "text"),
+        Column("namespace", "text"),
+        Column("at", "time"),
+        Column("kind", "text"),
+        Column("by", "text"),
+        Column("text", "text"),
+        Column("source", "text"),
+        Column("external_id", "text", is_nullable=True),
+    ),
+    time="at",
+    order=("at", "fingerprint", "starts_at", "id"),
+    key=("fingerprint", "starts_at", "id"),
+    version=(),
+)
+
 QUARANTINE = Shape(
     name="quarantine",
     table="quarantine",
@@ -251,8 +274,8 @@ BODIES = Shape(
 )
 """Raw bodies as they were sent, not compressed by us: Parquet does that."""
 
-SHAPES = (ALERTS, DELIVERIES, RECEIPTS, QUARANTINE)
-"""What every run moves, in this order: a delivery follows once its occurrence is gone."""
+SHAPES = (ALERTS, DELIVERIES, ACTS, RECEIPTS, QUARANTINE)
+"""What every run moves, in this order: deliveries and acts follow once their occurrence is gone."""
 
 
 def day_folder(table: str, day: date) -> str:

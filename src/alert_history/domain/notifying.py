@@ -15,6 +15,7 @@
    (`outbox.py` of each database). The worker may still withhold a delivery (`reason_to_withhold`) or put the alert
    into another group (`regrouped`).
 9. Targets that were notified before the meaning was known get a follow-up: `classified_event`, `follow_up_delivery`.
+10. Targets that know an occurrence are told what people did about it (`domain.acts`): `act_key`, `shows`.
 
 Holds decisions only. Stores decide how to keep deliveries, workers decide how to send them.
 """
@@ -25,6 +26,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
+from alert_history.domain.acts import Act, is_act
 from alert_history.domain.alert import Alert
 from alert_history.domain.classification import KeptVerdict, Mode, withholds
 from alert_history.domain.delivery import TOLD_EVENTS, Awaited, Leased, Routing
@@ -374,7 +376,10 @@ def regrouped(alert: Outgoing, *, target: TargetSpec, routes: Routes) -> Outgoin
     """The alert in the group of its route's `group_by`; None where the alert stays in the group of Alertmanager.
 
     The group depends on the stored alert and on the routes alone. So every replica groups alike, after a restart, too.
+    An act of a person stays by itself.
     """
+    if is_act(alert.event):
+        return None
     news = News(alert.event, alert.labels, alert.annotations, alert.at, alert.starts_at)
     choice = choose(target, choices_of(list(taking(routes, news.labels, news.annotations)), news))
     if choice is None or choice.route.group_by is None:
@@ -403,3 +408,17 @@ def classified_event(verdict: KeptVerdict, *, fingerprint: str, starts_at: datet
 def follow_up_delivery(event: Event, target: str, *, shape: str) -> Enqueued:
     """The delivery of a follow-up. Its key is below the keys of all news, so a follow-up never overtakes news."""
     return Enqueued(msgspec.structs.replace(event, key=0), target, shape=shape)
+
+
+# --- 10. What people did ----------------------------------------------------------------------------------------------
+
+ACT_KEYS_BELOW = 0
+"""Deliveries of acts have keys below it, deliveries of news and of follow-ups from it on."""
+
+
+def act_key(act: Act) -> int:
+    """The key of the deliveries of an act, among those of its occurrence: the oldest act has the highest.
+
+    News supersedes only older news, so an act is neither superseded by news nor does it supersede any.
+    """
+    return -to_us(act.at)

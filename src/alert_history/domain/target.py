@@ -5,9 +5,10 @@ from typing import Any
 
 import msgspec
 
+from alert_history.domain.acts import TellableKind, is_act
 from alert_history.domain.alert import Status
 from alert_history.domain.classification import Classification
-from alert_history.domain.occurrence import ENDED_BY, EventKind
+from alert_history.domain.occurrence import ENDED_BY
 from alert_history.domain.query import Query
 from alert_history.domain.standing import EndedBy
 
@@ -54,7 +55,7 @@ class Outgoing(msgspec.Struct, frozen=True):
     occurrence_id: str
     fingerprint: str
     status: Status
-    event: EventKind
+    event: TellableKind
     labels: dict[str, str]
     annotations: dict[str, str]
     starts_at: datetime
@@ -75,7 +76,7 @@ class Outgoing(msgspec.Struct, frozen=True):
     @property
     def ended_by(self) -> EndedBy | None:
         """How its end is known; None where this is no news of an end."""
-        return ENDED_BY.get(self.event)
+        return None if is_act(self.event) else ENDED_BY.get(self.event)
 
 
 class Message(msgspec.Struct, frozen=True):

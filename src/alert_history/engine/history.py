@@ -8,12 +8,14 @@ from datetime import datetime
 
 import msgspec
 
+from alert_history.domain.acts import Act, ActKind, ActSource
 from alert_history.domain.classification import shape_of
 from alert_history.domain.microseconds import from_us
 from alert_history.domain.occurrence import split_occurrence_id
 from alert_history.engine.ledger import MOST_DELIVERIES, MOST_EVENTS, Ledger, ledger
 from alert_history.errors import NotFound
 from alert_history.ports import (
+    Acts,
     ClassificationHistory,
     Clock,
     DeliveryFilter,
@@ -32,11 +34,27 @@ class TracedAlert(StoredAlert, frozen=True, kw_only=True):
     ledger: Ledger
 
 
+class ShownAct(msgspec.Struct, frozen=True):
+    """What a person did about an occurrence, when, and in which words.
+
+    `source` says who told us: the person, or the vendor at whom the person did it. `resolved` is a resolve there; it
+    ends nothing here.
+    """
+
+    id: str
+    at: datetime
+    kind: ActKind
+    by: str
+    text: str
+    source: ActSource
+
+
 class Timeline(msgspec.Struct, frozen=True):
-    """An occurrence and everything that happened to it, oldest first."""
+    """An occurrence, everything that happened to it, and what people did about it; both oldest first."""
 
     alert: StoredAlert
     events: list[StoredEvent]
+    acts: list[ShownAct]
 
 
 class Moved(msgspec.Struct, frozen=True):
@@ -49,9 +67,16 @@ class Tracing:
     """Traces occurrences by their ids. Every call may raise StorageUnavailable."""
 
     def __init__(
-        self, history: History, *, deliveries: DeliveryLog, classifications: ClassificationHistory, clock: Clock
+        self,
+        history: History,
+        *,
+        acts: Acts,
+        deliveries: DeliveryLog,
+        classifications: ClassificationHistory,
+        clock: Clock,
     ) -> None:
         self._history = history
+        self._acts = acts
         self._deliveries = deliveries
         self._classifications = classifications
         self._clock = clock
@@ -64,7 +89,8 @@ class Tracing:
         events = await self._history.timeline(alert.id, newest=MOST_EVENTS + 1)
         deliveries = await self._deliveries_of(alert)
         classified = await self._classified(alert)
-        entries = ledger(events, deliveries, classified=classified, now=self._clock())
+        acts = await self._acts.of_occurrence(*key_of(alert.id))
+        entries = ledger(events, deliveries, acts=acts, classified=classified, now=self._clock())
         return TracedAlert(**msgspec.structs.asdict(alert), ledger=entries)
 
     async def timeline(self, occurrence_id: str) -> Timeline | Moved:
@@ -72,7 +98,9 @@ class Tracing:
         alert = await self._history.find(occurrence_id)
         if alert.id != occurrence_id:
             return Moved(alert.id)
-        return Timeline(alert, await self._history.timeline(alert.id))
+        events = await self._history.timeline(alert.id)
+        acts = await self._acts.of_occurrence(*key_of(alert.id))
+        return Timeline(alert, events, [shown(act) for act in acts])
 
     async def _deliveries_of(self, alert: StoredAlert) -> list[StoredDelivery]:
         fingerprint, starts_at = key_of(alert.id)
@@ -84,6 +112,11 @@ class Tracing:
         """The newest verdict on the shape of an alert."""
         verdicts = await self._classifications.history(shape_of(alert.labels), limit=1)
         return verdicts[0] if verdicts else None
+
+
+def shown(act: Act) -> ShownAct:
+    """An act as people see it, beside its occurrence."""
+    return ShownAct(act.id, act.at, act.kind, act.by, act.text, act.source)
 
 
 def key_of(occurrence_id: str) -> tuple[str, datetime]:

@@ -11,10 +11,11 @@ from typing import Literal
 
 import msgspec
 
+from alert_history.domain.acts import Act, ActKind, ActSource
 from alert_history.domain.change_text import change_text
 from alert_history.domain.delivery import TOLD_EVENTS, Attempt, Routing
 from alert_history.domain.note_text import note_text
-from alert_history.domain.notifying import reason_for
+from alert_history.domain.notifying import ACT_KEYS_BELOW, act_key, reason_for
 from alert_history.domain.occurrence import EventKind
 from alert_history.ports import KeptVerdict, StoredDelivery, StoredEvent
 
@@ -22,6 +23,7 @@ MOST_EVENTS = 100
 MOST_DELIVERIES = 1_000
 _MOST_LINES = 1_000
 _MOST_ATTEMPTS = 5
+_MOST_ACTS = 100
 _LONGEST_REASON = 500
 
 Fate = Literal["not_told", "held", "pending", "leased", "delivered", "withheld", "superseded", "dead", "unknown"]
@@ -69,6 +71,17 @@ class LedgerEvent(msgspec.Struct, frozen=True):
     targets: list[LedgerLine]
 
 
+class LedgerAct(msgspec.Struct, frozen=True):
+    """What a person did, when, and in which words; then what became of it at each target that was to be told of it."""
+
+    at: datetime
+    kind: ActKind
+    by: str
+    text: str
+    source: ActSource
+    targets: list[LedgerLine]
+
+
 class LedgerTarget(msgspec.Struct, frozen=True):
     """In short: whether a target was notified of the occurrence, when first, and the fate of the newest news there."""
 
@@ -84,23 +97,25 @@ class Ledger(msgspec.Struct, frozen=True):
     """The whole answer. `targets` is the short form; `events` are the newest, oldest first.
 
     `classification` is the newest verdict on such alerts, null where there is none. `is_complete` is false where
-    older events, or lines of them, were left out.
+    older events, or lines of them, were left out. `acts` are what people did, oldest first.
     """
 
     targets: list[LedgerTarget]
     classification: LedgerStep | None
     events: list[LedgerEvent]
     is_complete: bool
+    acts: list[LedgerAct]
 
 
 def ledger(
     events: Sequence[StoredEvent],
     deliveries: Sequence[StoredDelivery],
     *,
+    acts: Sequence[Act] = (),
     classified: KeptVerdict | None,
     now: datetime,
 ) -> Ledger:
-    """The ledger of these events, oldest first, and the deliveries of their occurrence, in any order.
+    """The ledger of these events and acts, both oldest first, and the deliveries of their occurrence, in any order.
 
     Give one event more than `MOST_EVENTS` and one delivery more than `MOST_DELIVERIES` where there are more.
     """
@@ -121,7 +136,19 @@ def ledger(
         steps = list(_steps(event, its_deliveries))
         entries.append(LedgerEvent(event.kind, event.at, event.receipt_id, event.source, event.receiver, steps, lines))
     entries.reverse()
-    return Ledger(list(_in_short(entries, known)), _classification(classified), entries, is_complete)
+    short = list(_in_short(entries, known))
+    shown_acts = [_act(act, known, now=now) for act in acts[-_MOST_ACTS:]]
+    is_complete = is_complete and len(acts) == len(shown_acts)
+    return Ledger(short, _classification(classified), entries, is_complete, shown_acts)
+
+
+def _act(act: Act, known: Sequence[StoredDelivery], *, now: datetime) -> LedgerAct:
+    lines = [
+        _line(delivery, Routing((), {}), known=known, now=now)
+        for delivery in known
+        if (delivery.event_number, delivery.event) == (act_key(act), act.kind)
+    ]
+    return LedgerAct(act.at, act.kind, act.by, _clipped(act.text), act.source, lines)
 
 
 def _key_of_delivery(delivery: StoredDelivery) -> tuple[int, datetime | None]:
@@ -269,6 +296,8 @@ def _reason(
     last = log[-1].reason if log else ""
     if fate in {"withheld", "dead"}:
         return last
+    if fate == "superseded" and delivery.event_number < ACT_KEYS_BELOW:
+        return "the target took no news of the alert, so it is not told what people did"
     if fate == "superseded":
         return f"newer news went out instead: {newer.event if newer else 'of a later occurrence'}"
     why = (

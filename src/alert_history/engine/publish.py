@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Sequence
 import msgspec
 import structlog
 
+from alert_history.domain.acts import ActKind
 from alert_history.domain.target import TargetSpec
 from alert_history.engine.router import Router
 from alert_history.engine.switchboard import Switchboard, TargetsTakenUp
@@ -62,6 +63,11 @@ class Publisher:
         """Whether a target accepts a classification after the alert itself."""
         worker = self._worker(name)
         return worker is not None and worker.target.takes_follow_ups
+
+    def may_show(self, name: str, kind: ActKind) -> bool:
+        """Whether a target can show such an act of a person. Before the targets are known each may; workers decide."""
+        worker = self._worker(name)
+        return not self._specs if worker is None else kind in worker.shown_acts
 
     def take_up(self, specs: Sequence[TargetSpec]) -> None:
         """Take `specs` as all the targets there are: start, replace and stop workers. Needs a running loop."""

@@ -16,6 +16,7 @@ import msgspec
 import structlog
 from aiolimiter import AsyncLimiter
 
+from alert_history.domain.acts import ActKind
 from alert_history.domain.delivery import Attempt, Leased, Settlement, is_given_up, retry_at
 from alert_history.domain.notifying import reason_to_withhold
 from alert_history.domain.target import Message, Outgoing, Sent, TargetSpec
@@ -118,6 +119,11 @@ class TargetWorker:
         self._unfinished: list[Waiting] = []
         self._settlements: list[tuple[Leased, Settlement]] = []
         self._has_settlements = asyncio.Event()
+
+    @property
+    def shown_acts(self) -> frozenset[ActKind]:
+        """The acts of people that the target can show; none of a format that does not know acts."""
+        return getattr(self.target, "shown_acts", frozenset())
 
     def wake(self) -> None:
         """Look for work now."""

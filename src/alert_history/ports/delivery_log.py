@@ -8,8 +8,8 @@ from typing import Any, Protocol
 
 import msgspec
 
+from alert_history.domain.acts import TellableKind
 from alert_history.domain.delivery import State
-from alert_history.domain.occurrence import EventKind
 
 
 class QueueDepth(msgspec.Struct, frozen=True):
@@ -22,15 +22,15 @@ class QueueDepth(msgspec.Struct, frozen=True):
 class StoredDelivery(msgspec.Struct, frozen=True):
     """One delivery with all its attempts (the last 20). `due_at` is when it is tried next.
 
-    `event_number` is that of the event in its timeline, 0 for what follows up. `shape` is set where a classification
-    was to go with it; `enrichment` is `awaited`, or why it went without one.
+    `event_number` is that of the event in its timeline, 0 for what follows up, and negative for an act. `shape` is set
+    where a classification was to go with it; `enrichment` is `awaited`, or why it went without one.
     """
 
     id: str
     occurrence_id: str
     fingerprint: str
     target: str
-    event: EventKind
+    event: TellableKind
     state: State
     created_at: datetime
     due_at: datetime | None

@@ -25,7 +25,10 @@ class Upkeep(Protocol):
         ...
 
     async def drop_history(self, before: datetime) -> int:
-        """Forget one bounded step of occurrences last received before then; rows removed, 0 when done."""
+        """Forget one bounded step of occurrences last received before then; rows removed, 0 when done.
+
+        What people did before then about an occurrence goes once the occurrence is gone.
+        """
         ...
 
     async def drop_bodies(self, before: datetime) -> int:

@@ -16,9 +16,9 @@ from typing import Any, Literal
 import httpx
 import msgspec
 
+from alert_history.domain.acts import TellableKind
 from alert_history.domain.alert import Status
 from alert_history.domain.classification import Classification, capped
-from alert_history.domain.occurrence import EventKind
 from alert_history.domain.standing import EndedBy
 from alert_history.domain.target import Message, Outgoing, Sent, TargetSpec
 from alert_history.targets import answers
@@ -64,7 +64,7 @@ class WebhookAlert(msgspec.Struct, frozen=True):
 
     occurrence_id: str
     fingerprint: str
-    event: EventKind
+    event: TellableKind
     status: Status
     labels: dict[str, str]
     annotations: dict[str, str]

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from functools import reduce
 from typing import Literal
 
+from alert_history.domain.acts import is_act
 from alert_history.domain.change_text import end_reason
 from alert_history.domain.standing import EndedBy
 from alert_history.domain.target import Outgoing
@@ -144,7 +145,7 @@ def lasting_words(alert: Outgoing, time_words: Callable[[datetime], str]) -> str
 
 def unsaid_words(alert: Outgoing, time_words: Callable[[datetime], str]) -> str:
     """Why an alert is taken as over where no sender said so; empty where a sender did, or where the alert fires."""
-    if alert.ended_by not in _UNSAID:
+    if is_act(alert.event) or alert.ended_by not in _UNSAID:
         return ""
     heard_at = alert.confirmed_at or alert.ends_at or alert.at
     reason = clipped(end_reason(alert.event, alert.reason), _REASON_CHARACTERS)

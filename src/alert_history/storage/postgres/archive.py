@@ -40,6 +40,7 @@ _EVENT_COUNT = "(SELECT count(*) FROM events e WHERE e.fingerprint = t.fingerpri
 _AGE = {
     "alerts": f"""t."timestamp" < $1 AND t.last_received_at < $1 AND t.status <> 'firing' AND NOT EXISTS ({_QUEUED})""",
     "deliveries": f"t.created_at < $1 AND NOT EXISTS ({_ALIVE})",
+    "acts": f"t.at < $1 AND NOT EXISTS ({_ALIVE})",
 }
 
 _read_texts = msgspec.json.Decoder(dict[str, str]).decode

@@ -29,6 +29,8 @@ OLD_WORDS = """SELECT c.id, replaced.id IS NOT NULL OR (c.source <> 'person' AND
     LEFT JOIN LATERAL (SELECT a.fingerprint FROM alerts a
         WHERE a.fingerprint = c.fingerprint AND replaced.id IS NULL LIMIT 1) known ON true
     WHERE c.id > $1 AND c.id < $2 ORDER BY c.id LIMIT $3"""
+_IS_OLD_ACT = """at < $1 AND NOT EXISTS (
+    SELECT FROM alerts a WHERE a.fingerprint = acts.fingerprint AND a.starts_at = acts.starts_at)"""
 _LOCK_TIMEOUT = "SET LOCAL lock_timeout = '200ms'"
 
 # One replica at a time makes and drops partitions. The second replica looks again, so that the log of PostgreSQL holds
@@ -302,6 +304,9 @@ async def _delete_strays(connection: Connection, before: datetime) -> int:
             await note_dropped(PostgresSession(connection), before)
     removed = len(gone) + settled
     removed += await _delete(connection, "receipts_default", "received_at < $1", before)
+    removed += await _delete(connection, "deliveries_default", "created_at < $1", before)
+    removed += await _delete(connection, "acts", _IS_OLD_ACT, before)
+    removed += await _delete(connection, "incidents_seen", "seen_at < $1", before)
     return removed + await _delete(connection, "quarantine", "received_at < $1", before)
 
 

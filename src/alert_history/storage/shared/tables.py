@@ -31,6 +31,7 @@ from alert_history.domain.classification import Verdict
 from alert_history.domain.microseconds import from_us, to_us
 
 SCHEMA_HEAD = "0010"
+SCHEMA_HEAD = "0011"
 """The newest migration; a test compares it with Alembic. It stands here because importing Alembic takes 150 ms."""
 
 
@@ -246,6 +247,34 @@ unusable_answers = Table(
     Column("model", Text, nullable=False),
     Column("tokens", BigInteger, nullable=False),
     Column("cost_usd", Double, nullable=False),
+)
+
+
+acts = Table(
+    "acts",
+    metadata,
+    Column("fingerprint", Text, primary_key=True),
+    Column("starts_at", UtcTime, primary_key=True),
+    Column("id", Text, primary_key=True),
+    Column("alertname", Text, nullable=False),
+    Column("severity", Text, nullable=False),
+    Column("namespace", Text, nullable=False),
+    Column("at", UtcTime, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("by", Text, nullable=False, quote=True),
+    Column("text", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("external_id", Text),
+)
+
+incidents_seen = Table(
+    "incidents_seen",
+    metadata,
+    Column("source", Text, primary_key=True),
+    Column("id", Text, primary_key=True),
+    Column("fingerprint", Text, nullable=False),
+    Column("starts_at", UtcTime, nullable=False),
+    Column("seen_at", UtcTime, nullable=False),
 )
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from alert_history.domain.archive_tables import ALERTS, BODIES, EVENTS, Entry, Kind, Row, Shape
+from alert_history.domain.archive_tables import ACTS, ALERTS, BODIES, EVENTS, Entry, Kind, Row, Shape
 from alert_history.domain.microseconds import from_us, to_us
 from alert_history.errors import Busy, QueryTimeout
 from alert_history.ids import lowest_uuid7
@@ -88,6 +88,8 @@ def _age(shape: Shape, before: datetime) -> tuple[str, list[Any]]:
         return age, [limit * sql.IDS_A_MICROSECOND, limit]
     if shape is BODIES:
         return "t.received_on < ?", [limit]
+    if shape is ACTS:
+        return f"t.at < ? AND NOT EXISTS ({_ALIVE})", [limit]
     age = f"t.id < ? AND t.{shape.time} < ?"
     if shape.name == "deliveries":
         age += f" AND NOT EXISTS ({_ALIVE})"
@@ -199,7 +201,7 @@ def _insert(connection: sqlite3.Connection, shape: Shape, row: Row) -> int:
     values = [_to_file(value, column.kind) for value, column in zip(row, shape.stored, strict=True)]
     if shape is BODIES:
         values[-1] = compress(values[-1], _BODY_LEVEL)
-    names = ", ".join(column.name for column in shape.stored)
+    names = ", ".join(f'"{column.name}"' for column in shape.stored)
     places = ", ".join("?" * len(values))
     return connection.execute(
         f"INSERT INTO {shape.table} ({names}) VALUES ({places}) ON CONFLICT DO NOTHING", values

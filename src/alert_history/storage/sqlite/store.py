@@ -3,6 +3,7 @@
 from alert_history.domain.standing import DEFAULT_RULES, Rules
 from alert_history.ports import Router, Store
 from alert_history.storage.shared.analytics import SharedAnalytics
+from alert_history.storage.shared.acts import SharedActs
 from alert_history.storage.shared.audit import SharedAudit
 from alert_history.storage.shared.classification_history import SharedClassificationHistory
 from alert_history.storage.shared.classifications import SharedClassifications
@@ -62,4 +63,5 @@ def sqlite_store(database_url: str, *, router: Router | None = None, rules: Rule
         audit=SharedAudit(database),
         silences=SharedSilences(database),
         night=SharedNightReads(database, ways=WAYS),
+        acts=SharedActs(database),
     )

@@ -26,6 +26,12 @@ _OLD_WORDS = """SELECT id, fingerprint,
             AND (c.source <> 'person' OR n.source = 'person')) AS is_replaced,
         c.source = 'person' AS is_correction
     FROM classifications c WHERE id > ? AND id < ? ORDER BY id LIMIT ?"""
+_FORGET_ACTS = f"""DELETE FROM acts WHERE (fingerprint, starts_at, id) IN (
+    SELECT t.fingerprint, t.starts_at, t.id FROM acts t WHERE t.at < ? AND NOT EXISTS (
+        SELECT 1 FROM alerts a WHERE a.starts_at = t.starts_at AND a.fingerprint = t.fingerprint)
+    LIMIT {_STEP_ROWS})"""
+_FORGET_INCIDENTS = f"""DELETE FROM incidents_seen WHERE (source, id) IN (
+    SELECT source, id FROM incidents_seen WHERE seen_at < ? LIMIT {_STEP_ROWS})"""
 _IS_KNOWN = "SELECT 1 FROM alert_terms WHERE alert_terms MATCH ? LIMIT 1"
 FORGET_TERMS = "INSERT INTO alert_terms (alert_terms, rowid, terms) VALUES ('delete', ?, ?)"
 """Takes exactly the terms that were indexed, because the index keeps no copy of them."""
@@ -93,6 +99,9 @@ class SqliteUpkeep:
         if gone or settled:
             run_work(connection, note_dropped, before)
         removed += settled
+        removed += _delete(connection, "deliveries", "id", "id < ?", oldest_id)
+        removed += connection.execute(_FORGET_ACTS, (limit,)).rowcount
+        removed += connection.execute(_FORGET_INCIDENTS, (limit,)).rowcount
         return removed + _delete(connection, "quarantine", "id", "id < ?", oldest_id)
 
     def _drop_classifications(self, connection: sqlite3.Connection, id_limit: str) -> int:
