@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import httpx
 
 from alert_history.config import Settings, networks_of
+from alert_history.domain.acts import ActSource
 from alert_history.domain.claim import MINUTE_US, SECOND_US
 from alert_history.domain.standing import Rules
 from alert_history.domain.target import TargetSpec
@@ -50,6 +51,7 @@ from alert_history.engine.telemetry.reconcile import ReconcileMetrics
 from alert_history.engine.telemetry.state import StateMetrics
 from alert_history.engine.upkeep import Retention
 from alert_history.engine.value_counts import ValueCounting
+from alert_history.engine.vendor_acts import VendorActs
 from alert_history.engine.watchdog import Watchdog
 from alert_history.engine.witnesses import KnownWitnesses
 from alert_history.enrichers import make_allowance, make_enricher
@@ -61,6 +63,7 @@ from alert_history.storage import open_store
 from alert_history.telemetry.metrics import Exposition, process_registry
 from alert_history.urls.secret import revealed
 from alert_history.web.api.durations import DurationsApi
+from alert_history.urls.secret import Secret, revealed
 from alert_history.web.api.acts import ActsApi
 from alert_history.web.api.enrichment import EnrichmentApi
 from alert_history.web.api.facets import FacetsApi
@@ -75,6 +78,7 @@ from alert_history.web.api.routing import RoutingApi
 from alert_history.web.api.series import SeriesApi
 from alert_history.web.application import Application
 from alert_history.web.http.operation import Operation
+from alert_history.web.ingest.vendors import VendorWebhooks
 from alert_history.web.ingest.webhook import Webhook
 from alert_history.web.pages.classifications import ClassificationsPage
 from alert_history.web.telemetry import RequestMetrics
@@ -166,6 +170,7 @@ def make_application(service: Service) -> Application:
             *_night_api(rooms.store).operations(),
             *_statistics(rooms.store),
             *ActsApi(_make_acting(service)).operations(),
+            *_vendor_webhooks(service).operations(),
             *_publishing_api(service).operations(),
             *_routing_api(service).operations(),
             *EnrichmentApi(
@@ -329,6 +334,23 @@ def _statistics(store: Store) -> list[Operation]:
 def _make_acting(service: Service) -> Acting:
     store, publisher = service.rooms.store, service.rooms.publishing.publisher
     return Acting(store.history, store.acts, targets=publisher, clock=utc_now, make_id=new_id)
+
+
+def _vendor_webhooks(service: Service) -> VendorWebhooks:
+    store, settings = service.rooms.store, service.settings
+    secrets: dict[ActSource, Secret | None] = {
+        "pagerduty": settings.pagerduty_webhook_secret,
+        "rootly": settings.rootly_webhook_secret,
+    }
+    return VendorWebhooks(
+        VendorActs(store.history, store.acts, events=store.vendor_events, clock=utc_now),
+        secrets={source: _listed(secret) for source, secret in secrets.items()},
+    )
+
+
+def _listed(secret: Secret | None) -> list[str]:
+    """The secrets of a setting that may hold several."""
+    return [part for part in (revealed(secret) or "").split(",") if part]
 
 
 def _publishing_api(service: Service) -> PublishingApi:

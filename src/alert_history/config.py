@@ -43,6 +43,7 @@ _ADDRESS = re.compile(r"[\w.:%-]{1,255}", re.ASCII)
 _SQLITE_URL = re.compile(r"sqlite:///(?!:memory:$)[^?\0\ud800-\udfff]+")
 _MODEL = re.compile(r"[\w.:/-]{1,128}", re.ASCII)
 _TOKEN = re.compile(r"[!-~]{1,4096}", re.ASCII)
+_WEBHOOK_SECRETS = "visible ASCII characters; several secrets separated by commas"
 _PASSWORD = re.compile(r"[^\0\r\n]{1,4096}")
 _PRICES = re.compile(r"\d{1,6}(?:\.\d{1,6})?/\d{1,6}(?:\.\d{1,6})?", re.ASCII)
 _ORIGINS = "http or https URLs with commas between, `NAME=URL` to name one; special characters percent-encoded"
@@ -239,6 +240,12 @@ class Settings(BaseModel):
     )
     llm_redact: Annotated[str, AfterValidator(_patterns)] | None = _text(
         None, "regular expressions (RE2), one a line", meaning="What else is blanked before a text leaves for the proxy"
+    )
+    pagerduty_webhook_secret: Annotated[Secret, _matching(_TOKEN)] | None = _text(
+        None, _WEBHOOK_SECRETS, meaning="What PagerDuty signs its webhooks to `/webhook/pagerduty` with"
+    )
+    rootly_webhook_secret: Annotated[Secret, _matching(_TOKEN)] | None = _text(
+        None, _WEBHOOK_SECRETS, meaning="What Rootly signs its webhooks to `/webhook/rootly` with"
     )
     alertmanager_urls: Annotated[SecretUrls, _checked_by(parse_origins)] | None = _text(
         None, _ORIGINS, meaning="Alertmanagers to compare history with; peers of a cluster under one name"

@@ -5,6 +5,7 @@ AlertHistoryError            what this service raises on purpose                
 │   ├── MalformedPayload     the body is not what any source sends                   400
 │   ├── PayloadTooLarge      over MAX_BODY_BYTES or MAX_ALERTS_PER_REQUEST           413
 │   ├── UnsupportedMedia     content type or encoding                                415
+│   ├── WrongSignature       a vendor's webhook is not signed with our secret        401
 │   ├── CrossSite            a browser sends it for a page of another site           403
 │   ├── InvalidQuery         a query, time or cursor that can't be read              400
 │   ├── InvalidBody          a body of the API says what is not allowed              422
@@ -16,6 +17,7 @@ AlertHistoryError            what this service raises on purpose                
 │   ├── SlowBody             the body of a request did not arrive in time            503
 │   ├── StorageUnavailable   the database can't be reached or can't commit           503
 │   ├── QueryTimeout         a read took longer than it may                          503
+│   ├── SettingLacking       a setting that the call needs is not set                503
 │   ├── OriginUnavailable    who was asked what fires is down, or answers in part    503
 │   └── Busy                 somebody else is at the same work                       503
 ├── DeliveryError            a target or a model did not take a message              502
@@ -64,6 +66,10 @@ class UnsupportedMedia(InvalidRequest):
     """A content type or content encoding that ingest does not read."""
 
 
+class WrongSignature(InvalidRequest):
+    """A webhook that is not signed, or not with a secret of ours; nothing of it was kept."""
+
+
 class CrossSite(InvalidRequest):
     """A browser sends it for a page of another site."""
 
@@ -110,6 +116,10 @@ class StorageUnavailable(Unavailable):
 
 class QueryTimeout(Unavailable):
     """A read took longer than it may; a narrower time range is likely to work."""
+
+
+class SettingLacking(Unavailable):
+    """The call needs a setting that is not set. The message names it. A caller that comes again later finds it set."""
 
 
 class OriginUnavailable(Unavailable):

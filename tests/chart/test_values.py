@@ -65,6 +65,12 @@ def test_the_guides_llm_secret_is_read(guide: Any) -> None:
     assert guide.container()["envFrom"] == [{"secretRef": {"name": "llm-config", "optional": True}}]
 
 
+def test_the_secret_of_vendors_webhooks_is_read_beside_that_of_the_llm() -> None:
+    rendered = render(guide_values() | {"vendorWebhooks": {"existingSecret": "webhook-secrets"}})
+    read = [source["secretRef"] for source in rendered.container()["envFrom"]]
+    assert read == [{"name": name, "optional": True} for name in ("llm-config", "webhook-secrets")]
+
+
 def test_the_guides_service_and_ingress(guide: Any) -> None:
     values = guide_values()["ingress"]
     port = guide.named("Service", "alert-history")["spec"]["ports"][0]

@@ -58,6 +58,8 @@ def test_every_variable_is_read() -> None:
         "LLM_DAILY_BUDGET_USD": "2.5",
         "LLM_USD_PER_MILLION_TOKENS": "1/2.5",
         "LLM_REDACT": "internal-[a-z]+",
+        "PAGERDUTY_WEBHOOK_SECRET": "9dDuNlSmXZ0k,of-the-other-subscription",
+        "ROOTLY_WEBHOOK_SECRET": "rootly-5f2c0a91",
         "HOST": "127.0.0.1",
         "PORT": "9000",
         "WORKERS": "2",
@@ -316,7 +318,7 @@ def test_no_library_writes_a_secret_by_accident() -> None:
         msgspec.json.encode(Secret(SECRET))
 
 
-@pytest.mark.parametrize("name", ["REDIS_PASSWORD", "LLM_API_KEY"])
+@pytest.mark.parametrize("name", ["REDIS_PASSWORD", "LLM_API_KEY", "PAGERDUTY_WEBHOOK_SECRET", "ROOTLY_WEBHOOK_SECRET"])
 def test_a_fault_shows_nothing_of_what_is_a_secret_as_a_whole(name: str) -> None:
     assert SECRET not in fault(**{name: f"redis://{SECRET}\nmore"})
 

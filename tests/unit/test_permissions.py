@@ -24,6 +24,8 @@ NEEDS = {
         "GET /metrics",
         "GET /openapi.json",
         "GET /readyz",
+        "POST /webhook/pagerduty",
+        "POST /webhook/rootly",
     ],
     "ingest": [
         "POST /api/v2/alerts",

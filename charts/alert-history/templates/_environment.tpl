@@ -154,10 +154,12 @@
 {{- end -}}
 
 {{- define "alert-history.envFrom" -}}
-{{- with .Values.llm.existingSecret }}
+{{- range list .Values.llm.existingSecret .Values.vendorWebhooks.existingSecret }}
+{{- with . }}
 - secretRef:
     name: {{ . }}
     optional: true
+{{- end }}
 {{- end }}
 {{- with .Values.envFrom }}
 {{ toYaml . }}

@@ -46,6 +46,7 @@ from alert_history.ports.statistics import LabelSet, Lasting, Statistics, ValueC
 from alert_history.ports.store import Lifecycle, Store
 from alert_history.ports.targets import Discovery, DiscoveryState, RoutesSource, RoutesState, Target, TargetsFound
 from alert_history.ports.upkeep import Upkeep
+from alert_history.ports.vendor_events import VendorEvents
 
 __all__ = [
     "Accuracy",
@@ -112,4 +113,5 @@ __all__ = [
     "Upkeep",
     "ValueCounts",
     "ValuesFound",
+    "VendorEvents",
 ]

@@ -23,6 +23,7 @@ from alert_history.ports.silences import Silences
 from alert_history.ports.standings import Standings
 from alert_history.ports.statistics import Statistics
 from alert_history.ports.upkeep import Upkeep
+from alert_history.ports.vendor_events import VendorEvents
 
 
 class Lifecycle(Protocol):
@@ -72,3 +73,4 @@ class Store(msgspec.Struct, frozen=True):
     silences: Silences
     night: NightReads
     acts: Acts
+    vendor_events: VendorEvents

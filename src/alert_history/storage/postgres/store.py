@@ -31,6 +31,7 @@ from alert_history.storage.shared.settings import SharedSettings
 from alert_history.storage.shared.silences import SharedSilences
 from alert_history.storage.shared.spending import SharedSpending
 from alert_history.storage.shared.statistics import SharedStatistics
+from alert_history.storage.shared.vendor_events import SharedVendorEvents
 from alert_history.urls.postgres import read_postgres_url
 
 
@@ -68,4 +69,5 @@ def postgres_store(
         silences=SharedSilences(database),
         night=SharedNightReads(database, ways=WAYS),
         acts=SharedActs(database),
+        vendor_events=SharedVendorEvents(database),
     )

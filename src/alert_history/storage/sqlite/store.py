@@ -15,6 +15,7 @@ from alert_history.storage.shared.settings import SharedSettings
 from alert_history.storage.shared.silences import SharedSilences
 from alert_history.storage.shared.spending import SharedSpending
 from alert_history.storage.shared.statistics import SharedStatistics
+from alert_history.storage.shared.vendor_events import SharedVendorEvents
 from alert_history.storage.sqlite.archive import SqliteArchivable
 from alert_history.storage.sqlite.connection import Connections
 from alert_history.storage.sqlite.database import SqliteDatabase
@@ -64,4 +65,5 @@ def sqlite_store(database_url: str, *, router: Router | None = None, rules: Rule
         silences=SharedSilences(database),
         night=SharedNightReads(database, ways=WAYS),
         acts=SharedActs(database),
+        vendor_events=SharedVendorEvents(database),
     )

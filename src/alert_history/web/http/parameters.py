@@ -63,15 +63,15 @@ async def read_body(request: Request, kind: type[T]) -> T:
         raise errors.MalformedPayload(f"not JSON: {error}") from None
 
 
-async def read_small(request: Request, *, name: str = "body") -> bytes:
-    """A body of at most 64 KiB. Raises PayloadTooLarge or SlowBody."""
+async def read_small(request: Request, *, name: str = "body", max_bytes: int = _MAX_BODY_BYTES) -> bytes:
+    """A body of at most `max_bytes`. Raises PayloadTooLarge or SlowBody."""
     content = bytearray()
     try:
         async with asyncio.timeout(READ_SECONDS):
             async for chunk in request.stream():
                 content += chunk
-                if len(content) > _MAX_BODY_BYTES:
-                    raise errors.PayloadTooLarge(f"the {name} has more than {_MAX_BODY_BYTES} bytes")
+                if len(content) > max_bytes:
+                    raise errors.PayloadTooLarge(f"the {name} has more than {max_bytes} bytes")
     except TimeoutError:
         raise slow_body(name, seconds=READ_SECONDS) from None
     return bytes(content)
