@@ -16,8 +16,8 @@ from alert_history.domain.acts import ActSource
 from alert_history.domain.claim import MINUTE_US, SECOND_US
 from alert_history.domain.standing import Rules
 from alert_history.domain.target import TargetSpec
-from alert_history.engine.analysis import Analysis
 from alert_history.engine.acts import Acting
+from alert_history.engine.analysis import Analysis
 from alert_history.engine.arrivals import Arrivals
 from alert_history.engine.awaited_targets import AwaitedTargets
 from alert_history.engine.begun_series import BegunSeries
@@ -61,10 +61,9 @@ from alert_history.service import Enriching, Metrics, Publishing, Recording, Roo
 from alert_history.signals.redis import RedisSignals
 from alert_history.storage import open_store
 from alert_history.telemetry.metrics import Exposition, process_registry
-from alert_history.urls.secret import revealed
-from alert_history.web.api.durations import DurationsApi
 from alert_history.urls.secret import Secret, revealed
 from alert_history.web.api.acts import ActsApi
+from alert_history.web.api.durations import DurationsApi
 from alert_history.web.api.enrichment import EnrichmentApi
 from alert_history.web.api.facets import FacetsApi
 from alert_history.web.api.health import HealthApi
@@ -331,6 +330,8 @@ def _statistics(store: Store) -> list[Operation]:
         *DurationsApi(DurationCounting(analysis), clock=utc_now).operations(),
         *ReportApi(Reporting(analysis, store.statistics), clock=utc_now).operations(),
     ]
+
+
 def _make_acting(service: Service) -> Acting:
     store, publisher = service.rooms.store, service.rooms.publishing.publisher
     return Acting(store.history, store.acts, targets=publisher, clock=utc_now, make_id=new_id)

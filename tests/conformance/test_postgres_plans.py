@@ -233,6 +233,21 @@ async def test_a_lease_costs_the_same_however_much_waits_and_whenever_it_was_pla
     assert blocks[1] < 5000  # 64 deliveries, each with its alert, its receipt and what it was told before
 
 
+@pytest.mark.parametrize("name", ["_TAKE_BACK", "_LEASE_ACTS"])
+async def test_acts_of_people_are_found_by_their_index_however_much_waits(
+    told: Store, postgres_url: str, name: str
+) -> None:
+    connection = await asyncpg.connect(postgres_url, server_settings=connections._WRITER_SETTINGS)  # noqa: SLF001
+    try:
+        await _empty_queue(told, connection)
+        plan = await plan_of(connection, getattr(outbox, name))
+    finally:
+        await connection.close()
+    assert "Scan using idx_delivery_queue_acts" in plan
+    assert "Seq Scan on delivery_queue" not in plan
+    assert "Seq Scan on deliveries" not in plan
+
+
 async def test_what_is_old_of_the_classifications_is_found_by_keys_however_many_there_are(
     writer: "asyncpg.Connection[Any]",
 ) -> None:

@@ -15,14 +15,25 @@ import msgspec
 import pytest
 
 from alert_history.domain.alert import Status
-from alert_history.domain.target import Sent, TargetSpec
+from alert_history.domain.target import OutgoingAct, Sent, TargetSpec
 from alert_history.errors import DeliveryError, Rejected, Retryable
 from alert_history.ports import Target
 from alert_history.targets.guard import guarded_client
 from alert_history.targets.registry import make_target
 from tests.processes import free_port
 from tests.vendors import alertmanager_receiver, pagerduty, rootly, server, slack, webhook
-from tests.vendors.messages import BLANK, HOSTILE, STARTED, classification, classified, message, outgoing, resolved
+from tests.vendors.messages import (
+    BLANK,
+    HOSTILE,
+    SHOUT,
+    STARTED,
+    acknowledged,
+    classification,
+    classified,
+    message,
+    outgoing,
+    resolved,
+)
 from tests.vendors.server import Day, Request, VendorServer, replies, serving
 
 TIMEOUT_SECONDS = 5.0
@@ -72,6 +83,14 @@ FORMATS = {
     "webhook": Format(webhook.Webhook, webhook.fields, webhook.wrong_fields, webhook.SECRETS, ("url",)),
 }
 
+
+SHOWN: dict[str, frozenset[str]] = {
+    "pagerduty": frozenset({"acknowledged"}),
+    "rootly": frozenset({"acknowledged", "noted"}),
+    "slack": frozenset({"acknowledged", "noted"}),
+    "webhook": frozenset({"acknowledged", "noted"}),
+}
+"""The acts of people that each format can show; a format that is not here shows none."""
 
 FOR_PEOPLE = ("pagerduty", "rootly", "slack")
 """Those that write what people read. The others pass the labels on as they are."""
@@ -207,6 +226,38 @@ async def test_a_classification_that_follows_too_late_opens_nothing(place: Place
     opens = [b'"trigger"', b'"triggered"', b'"status":"firing"', b"FIRING"]
     bodies = [request.body for request in place.server.requests[before:]]
     assert [word for word in opens for body in bodies if word in body] == []
+
+
+ACTS = [(name, kind) for name, kinds in SHOWN.items() for kind in sorted(kinds)]
+
+
+@pytest.mark.parametrize("place, kind", ACTS, indirect=["place"])
+@pytest.mark.parametrize("status", ["firing", "resolved"])
+async def test_vendor_is_told_what_a_person_did(place: Place, kind: str, status: Status) -> None:
+    sent = await place.target.send(message())
+    known = {"external_id": sent.external_id}
+    if status == "resolved":
+        await place.target.send(message(resolved(**known), key="01936a3c-resolved"))
+    before = len(place.server.requests)
+    await place.target.send(message(acknowledged(event=kind, status=status, **known), key="01936a3c-act"))
+    assert place.vendor.refusals == []
+    said = b"".join(request.body for request in place.server.requests[before:])
+    assert [word for word in (b"ada", b"I look into it") if word not in said] == []
+    opens = [b'"trigger"', b'"triggered"', b'"status":"open"']
+    assert [word for word in opens if word in said] == []
+
+
+@pytest.mark.parametrize("place, kind", ACTS, indirect=["place"])
+@pytest.mark.parametrize("act", [OutgoingAct(SHOUT, SHOUT * 90, STARTED), OutgoingAct("", "", STARTED)])
+async def test_vendor_takes_hostile_acts(place: Place, kind: str, act: OutgoingAct) -> None:
+    sent = await place.target.send(message())
+    told = acknowledged(event=kind, act=act, external_id=sent.external_id)
+    await place.target.send(message(told, key="01936a3c-act"))
+    assert place.vendor.refusals == []
+
+
+async def test_a_format_says_which_acts_it_can_show(place: Place) -> None:
+    assert getattr(place.target, "shown_acts", frozenset()) == SHOWN.get(place.name, frozenset())
 
 
 @pytest.mark.parametrize("kind", HOSTILE)

@@ -31,6 +31,7 @@ ALLOWED = {
     "0008": {
         "require-concurrent-index-creation": "partial: `alerts` is read once and little written; senders come again"
     },
+    "0011": {"require-concurrent-index-creation": _QUEUE},
 }
 """What a migration does all the same, and why it may. One that is not here may do nothing of the kind."""
 

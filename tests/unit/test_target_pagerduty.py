@@ -10,7 +10,7 @@ import pytest
 from alert_history.domain.target import TargetSpec
 from alert_history.errors import Rejected, Retryable
 from alert_history.targets.pagerduty import DEFAULT_URL, PagerDutyTarget, dedup_key, event, make, severity
-from tests.vendors.messages import classification, classified, message, outgoing, resolved
+from tests.vendors.messages import acknowledged, classification, classified, message, outgoing, resolved
 from tests.vendors.pagerduty import ROUTING_KEY, PagerDuty, fields
 from tests.vendors.server import VendorServer, replies, serving
 
@@ -241,3 +241,25 @@ async def test_a_classification_that_follows_too_late_opens_no_alert(
     await target.send(message(resolved(), key="resolved"))
     await target.send(message(classified(status="resolved"), key="classified"))
     assert service(pagerduty).open_alerts == {}
+
+
+async def test_an_acknowledgement_is_that_of_the_open_alert(pagerduty: VendorServer, target: PagerDutyTarget) -> None:
+    await target.send(message())
+    await target.send(message(acknowledged()))
+    assert service(pagerduty).acknowledged == [dedup_key(outgoing())]
+    assert event(acknowledged()) == {
+        "event_action": "acknowledge",
+        "dedup_key": dedup_key(outgoing()),
+        "payload": {
+            "summary": "DiskFull: acknowledged by ada: I look into it",
+            "severity": "warning",
+            "source": "db-1:9100",
+        },
+    }
+
+
+async def test_an_acknowledgement_after_the_end_opens_nothing(pagerduty: VendorServer, target: PagerDutyTarget) -> None:
+    await target.send(message())
+    await target.send(message(resolved()))
+    await target.send(message(acknowledged(status="resolved")))
+    assert (service(pagerduty).open_alerts, service(pagerduty).acknowledged) == ({}, [])

@@ -9,7 +9,7 @@ import pytest
 from alert_history.domain.target import TargetSpec
 from alert_history.errors import Rejected, Retryable
 from alert_history.targets.rootly import DEFAULT_URL, RootlyTarget, make, new_alert
-from tests.vendors.messages import ENDED, classification, classified, message, outgoing, resolved
+from tests.vendors.messages import ENDED, acknowledged, classification, classified, message, outgoing, resolved
 from tests.vendors.rootly import API_KEY, SERVICE_ID, Rootly, fields
 from tests.vendors.server import VendorServer, replies, serving
 
@@ -220,3 +220,37 @@ async def test_a_classification_of_an_alert_without_an_id_calls_nobody(
 ) -> None:
     await target.send(message(classified(), key="classified"))
     assert organisation(rootly).of_status("triggered") == []
+
+
+async def test_an_acknowledgement_is_called_for_and_its_words_stand_in_a_note(
+    rootly: VendorServer, target: RootlyTarget
+) -> None:
+    sent = await target.send(message())
+    told = await target.send(message(acknowledged(external_id=sent.external_id)))
+    assert told == sent
+    assert organisation(rootly).of_status("acknowledged") == [sent.external_id]
+    assert organisation(rootly).notes == [(sent.external_id, "Acknowledged by ada: I look into it")]
+    path = f"POST /v1/alerts/{sent.external_id}"
+    assert calls(rootly)[1:] == [f"{path}/acknowledge", f"{path}/events"]
+
+
+@pytest.mark.parametrize("kind, words", [("acknowledged", "Acknowledged by ada"), ("noted", "Note by ada")])
+async def test_after_the_end_only_a_note_is_written(
+    rootly: VendorServer, target: RootlyTarget, kind: str, words: str
+) -> None:
+    sent = await target.send(message())
+    await target.send(message(resolved(external_id=sent.external_id)))
+    await target.send(message(acknowledged(event=kind, status="resolved", external_id=sent.external_id)))
+    assert organisation(rootly).of_status("resolved") == [sent.external_id]
+    assert organisation(rootly).notes == [(sent.external_id, f"{words}: I look into it")]
+
+
+async def test_an_acknowledgement_without_an_id_asks_for_it_and_calls_nobody(
+    rootly: VendorServer, target: RootlyTarget
+) -> None:
+    sent = await target.send(message())
+    await target.send(message(acknowledged()))
+    assert organisation(rootly).of_status("acknowledged") == [sent.external_id]
+    assert b'"triggered"' not in rootly.requests[1].body
+    with pytest.raises(Rejected, match="not known"):
+        await target.send(message(acknowledged(status="resolved")))

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from alert_history.domain.target import Message, Outgoing, TargetSpec
+from alert_history.domain.target import Message, Outgoing, OutgoingAct, TargetSpec
 from alert_history.errors import Rejected
-from alert_history.targets.slack import make, slack_message, slack_note
-from tests.vendors.messages import HOSTILE, STARTED, classification, classified, outgoing, resolved
+from alert_history.targets.slack import make, slack_act, slack_message, slack_note
+from tests.vendors.messages import HOSTILE, SHOUT, STARTED, acknowledged, classification, classified, outgoing, resolved
 from tests.vendors.server import replies, serving
 from tests.vendors.slack import MAX_BLOCKS_CHARACTERS, STATES, Slack, calls, faults, fields
 
@@ -391,3 +391,29 @@ def test_slack_is_told_to_look_for_no_names_or_links() -> None:
     values = [message[name] for name in ("parse", "link_names", "unfurl_links", "unfurl_media")]
     assert values == ["none", False, False, False]
     assert message["attachments"][0]["blocks"][0]["text"]["verbatim"] is True
+
+
+# --- What people did --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind, word", [("acknowledged", "ACKNOWLEDGED"), ("noted", "NOTE")])
+def test_an_act_is_a_short_message_of_its_own(kind: str, word: str) -> None:
+    posted = slack_act(acknowledged(event=kind, labels=labelled()))
+    assert f"*{word}* · *DiskFull*" in posted["text"]
+    (said,) = posted["attachments"]
+    assert [str(block) for block in said["blocks"]] == [
+        "{'type': 'context', 'elements': [{'type': 'mrkdwn', 'text': 'By ada', 'verbatim': True}]}",
+        "{'type': 'section', 'text': {'type': 'mrkdwn', 'text': 'I look into it', 'verbatim': True}}",
+    ]
+
+
+def test_an_act_after_the_end_says_so_and_is_green() -> None:
+    (said,) = slack_act(acknowledged(status="resolved"))["attachments"]
+    assert said["color"] == GREEN
+    assert "Resolved by now" in str(said["blocks"][-1])
+
+
+def test_an_act_calls_nobody() -> None:
+    posted = slack_act(acknowledged(act=OutgoingAct(SHOUT, SHOUT * 300, STARTED)))
+    assert not calls(posted)
+    assert list(faults(posted)) == []

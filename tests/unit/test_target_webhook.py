@@ -79,6 +79,7 @@ async def test_body_says_all_that_is_known_of_a_firing(sent: Sent) -> None:
             "ended_by": None,
             "confirmed_at": None,
             "reason": "",
+            "act": None,
         },
     }
 

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from alert_history.domain.classification import Classification
-from alert_history.domain.target import Message, Outgoing
+from alert_history.domain.target import Message, Outgoing, OutgoingAct
 
 STARTED = datetime(2026, 11, 24, 12, 0, 0, 123456, tzinfo=UTC)
 ENDED = datetime(2026, 11, 24, 12, 7, tzinfo=UTC)
@@ -47,6 +47,12 @@ def resolved(**changes: Any) -> Outgoing:
     return outgoing(**({"status": "resolved", "event": "resolved", "ends_at": ENDED, "at": ENDED} | changes))
 
 
+def acknowledged(**changes: Any) -> Outgoing:
+    """What a person did about the same alert: an acknowledgement unless `event` says otherwise."""
+    act = OutgoingAct("ada", "I look into it", ENDED)
+    return outgoing(**({"event": "acknowledged", "act": act, "at": ENDED, "group_key": "", "details": {}} | changes))
+
+
 def classification(**changes: Any) -> Classification:
     """What the alert means, with these fields other than usual."""
     usual: dict[str, Any] = {
@@ -71,7 +77,7 @@ def classified(**changes: Any) -> Outgoing:
     return outgoing(**({"event": "classified", "classification": classification(), "ends_at": ends_at} | changes))
 
 
-_SHOUT = "<!channel> @here @everyone </script> *x* [a](javascript:alert(1)) \u202e\x00\r\nX-Injected: yes "
+SHOUT = "<!channel> @here @everyone </script> *x* [a](javascript:alert(1)) \u202e\x00\r\nX-Injected: yes "
 
 
 def message(alert: Outgoing | None = None, *, key: str = "01936a3c-fired") -> Message:
@@ -117,9 +123,9 @@ HOSTILE: dict[str, Outgoing] = {
     ),
     "loud classification": outgoing(
         classification=classification(
-            **dict.fromkeys(("category", "summary", "probable_cause", "reasoning", "model"), _SHOUT * 400),
-            recommendations=(_SHOUT * 400, "") * 50,
-            tags=(_SHOUT,) * 500,
+            **dict.fromkeys(("category", "summary", "probable_cause", "reasoning", "model"), SHOUT * 400),
+            recommendations=(SHOUT * 400, "") * 50,
+            tags=(SHOUT,) * 500,
             confidence=7.0,
         )
     ),
@@ -131,7 +137,7 @@ HOSTILE: dict[str, Outgoing] = {
             severity="noise",
         )
     ),
-    "loud reason": outgoing(unenriched=_SHOUT * 400),
+    "loud reason": outgoing(unenriched=SHOUT * 400),
     "earliest and latest": outgoing(
         starts_at=datetime(1, 1, 1, tzinfo=UTC),
         ends_at=datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC),

@@ -38,6 +38,7 @@ class PagerDuty:
     refusals: list[str] = field(default_factory=list)
     open_alerts: dict[str, Any] = field(default_factory=dict)
     resolved: list[str] = field(default_factory=list)
+    acknowledged: list[str] = field(default_factory=list)
 
     def answer(self, request: Request) -> Reply:
         if (request.method, request.path) != ("POST", "/v2/enqueue"):
@@ -61,6 +62,8 @@ class PagerDuty:
         key = event["dedup_key"]
         if event["event_action"] == "trigger":
             self.open_alerts[key] = event
+        elif event["event_action"] == "acknowledge" and key in self.open_alerts:
+            self.acknowledged.append(key)
         elif event["event_action"] == "resolve" and self.open_alerts.pop(key, None):
             self.resolved.append(key)
 

@@ -23,7 +23,8 @@ _TIMES = {"started_at", "ended_at"}
 _NEW = _TEXTS | _TIMES | {"source", "status", "labels", "service_ids", "data", "noise"}
 _CHANGED = _NEW - {"status", "deduplication_key"}
 _RESOLUTION = {"resolution_message", "resolve_related_incidents"}
-_ONE = re.compile(r"/v1/alerts/(?P<id>[0-9a-f-]{36})(?P<resolve>/resolve)?")
+_NOTE = {"kind", "details"}
+_ONE = re.compile(r"/v1/alerts/(?P<id>[0-9a-f-]{36})(?:/(?P<call>resolve|acknowledge|events))?")
 
 
 def fields(url: str) -> dict[str, str]:
@@ -43,6 +44,7 @@ class Rootly:
     taken: int = 0
     refusals: list[str] = field(default_factory=list)
     alerts: dict[str, dict[str, Any]] = field(default_factory=dict)
+    notes: list[tuple[str, str]] = field(default_factory=list)
 
     def of_status(self, status: str) -> list[str]:
         """The ids of the alerts that have it, oldest first."""
@@ -79,14 +81,25 @@ class Rootly:
         match = _ONE.fullmatch(request.path)
         if match is None or match["id"] not in self.alerts:
             return self._refuse(404, "Not found or unauthorized")
-        is_resolve = match["resolve"] is not None
-        if request.method != ("POST" if is_resolve else "PATCH"):
+        call = match["call"]
+        if request.method != ("PATCH" if call is None else "POST"):
             return self._refuse(404, "Not found or unauthorized")
-        if faults := _faults(document, allowed=_RESOLUTION if is_resolve else _CHANGED, required=set()):
+        if call == "events":
+            return self._note(match["id"], document)
+        allowed = {"resolve": _RESOLUTION, "acknowledge": set()}.get(call or "", _CHANGED)
+        if faults := _faults(document, allowed=allowed, required=set()):
             return self._refuse(422, faults)
-        changes = {"status": "resolved"} if is_resolve else document["data"]["attributes"]
-        self.alerts[match["id"]].update(changes)
+        states = {"resolve": {"status": "resolved"}, "acknowledge": {"status": "acknowledged"}}
+        self.alerts[match["id"]].update(states.get(call or "", document["data"]["attributes"]))
         return self._take(200, match["id"])
+
+    def _note(self, alert_id: str, document: Any) -> Reply:
+        if faults := _faults(document, allowed=_NOTE, required=_NOTE, kind="alert_events"):
+            return self._refuse(422, faults)
+        self.taken += 1
+        self.notes.append((alert_id, document["data"]["attributes"]["details"]))
+        resource = {"id": f"note-{len(self.notes)}", "type": "alert_events", "attributes": {}}
+        return json_reply(201, {"data": resource}, media=_MEDIA)
 
     def _take(self, status: int, alert_id: str) -> Reply:
         self.taken += 1
@@ -98,13 +111,13 @@ class Rootly:
         return json_reply(status, {"errors": [{"title": title, "status": str(status)}]}, media=_MEDIA)
 
 
-def _faults(document: Any, *, allowed: set[str], required: set[str]) -> str:
+def _faults(document: Any, *, allowed: set[str], required: set[str], kind: str = "alerts") -> str:
     data = document.get("data", {})
     attributes = data.get("attributes", {})
     unknown = sorted(set(attributes) - allowed)
     missing = sorted(required - set(attributes))
     wrong = sorted(name for name, value in attributes.items() if not _is_sound(name, value))
-    faults = {"type": data.get("type") != "alerts", "unknown": unknown, "missing": missing, "wrong": wrong}
+    faults = {"type": data.get("type") != kind, "unknown": unknown, "missing": missing, "wrong": wrong}
     return "; ".join(f"{name}: {fault}" for name, fault in faults.items() if fault)
 
 

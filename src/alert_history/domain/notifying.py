@@ -15,7 +15,8 @@
    (`outbox.py` of each database). The worker may still withhold a delivery (`reason_to_withhold`) or put the alert
    into another group (`regrouped`).
 9. Targets that were notified before the meaning was known get a follow-up: `classified_event`, `follow_up_delivery`.
-10. Targets that know an occurrence are told what people did about it (`domain.acts`): `act_key`, `shows`.
+10. Targets that know an occurrence are told what people did about it (`domain.acts`): `act_key`, `reason_to_hide`.
+    An act goes before later news and after earlier news; news never waits for an act.
 
 Holds decisions only. Stores decide how to keep deliveries, workers decide how to send them.
 """
@@ -422,3 +423,10 @@ def act_key(act: Act) -> int:
     News supersedes only older news, so an act is neither superseded by news nor does it supersede any.
     """
     return -to_us(act.at)
+
+
+def reason_to_hide(alert: Outgoing, *, shown_acts: Container[str]) -> str | None:
+    """Why a worker withholds what a person did; None to send it, and for all that is no act."""
+    if not is_act(alert.event) or alert.event in shown_acts:
+        return None
+    return "the target can't show what people do"

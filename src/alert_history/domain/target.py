@@ -42,6 +42,14 @@ class TargetSpec(msgspec.Struct, frozen=True):
         return f"{type(self).__name__}({shown})"
 
 
+class OutgoingAct(msgspec.Struct, frozen=True):
+    """What a person did about an alert, and when; `event` of the alert says what it was."""
+
+    by: str
+    text: str
+    at: datetime
+
+
 class Outgoing(msgspec.Struct, frozen=True):
     """One alert as a target gets it. Times are aware UTC; `at` is when the event was received.
 
@@ -49,7 +57,7 @@ class Outgoing(msgspec.Struct, frozen=True):
     `details` holds group-level fields of the receipt (groupLabels, …). `unenriched` says why there is no
     classification where there should be one; both are None in the mode `transparent`. `scope` keeps apart what has the
     same fingerprint. `confirmed_at` is when a sender last said that it fires, `reason` why it is taken as over where no
-    sender said so.
+    sender said so. `act` is set where the message only says what a person did; then `status` is that of the alert now.
     """
 
     occurrence_id: str
@@ -72,6 +80,7 @@ class Outgoing(msgspec.Struct, frozen=True):
     scope: str = ""
     confirmed_at: datetime | None = None
     reason: str = ""
+    act: OutgoingAct | None = None
 
     @property
     def ended_by(self) -> EndedBy | None:

@@ -70,7 +70,7 @@ class Classified(msgspec.Struct, frozen=True):
 class AttemptEnded(msgspec.Struct, frozen=True):
     """`TargetWorker` says it when a delivery came to `success`, `failure`, `dead` or `superseded`.
 
-    `seconds` is None where no message was sent, and `alert` where the delivery was superseded.
+    `seconds` is None where no message was sent, and `alert` where the delivery was superseded or no news of it.
     """
 
     target: str

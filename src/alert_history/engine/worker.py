@@ -16,9 +16,9 @@ import msgspec
 import structlog
 from aiolimiter import AsyncLimiter
 
-from alert_history.domain.acts import ActKind
+from alert_history.domain.acts import ActKind, is_act
 from alert_history.domain.delivery import Attempt, Leased, Settlement, is_given_up, retry_at
-from alert_history.domain.notifying import reason_to_withhold
+from alert_history.domain.notifying import reason_to_hide, reason_to_withhold
 from alert_history.domain.target import Message, Outgoing, Sent, TargetSpec
 from alert_history.engine.breaker import Breaker
 from alert_history.engine.switchboard import AttemptEnded, Switchboard
@@ -214,7 +214,8 @@ class TargetWorker:
         """The deliveries that the target wants, now that they are classified; others are settled with the reason."""
         wanted = []
         for delivery in leased:
-            reason = reason_to_withhold(self._spec, delivery)
+            reason = reason_to_hide(delivery.alert, shown_acts=self.shown_acts)
+            reason = reason or reason_to_withhold(self._spec, delivery)
             if reason is None:
                 wanted.append(delivery)
             else:
@@ -226,12 +227,12 @@ class TargetWorker:
     def _in_messages(self, leased: Sequence[Leased]) -> list[Waiting]:
         """The new messages for these deliveries: one a group where the target speaks of groups, else one a delivery.
 
-        Alertmanager's group is what one receipt has of it; a group of the routes is all of it that is due.
+        Alertmanager's group is what one receipt has of it; a group of the routes is all of it that is due. An act of a
+        person is a message of its own.
         """
-        if not self.target.speaks_of_groups:
-            return [Waiting(None, [delivery]) for delivery in leased]
-        begun: list[Waiting] = []
-        for ungrouped in leased:
+        is_alone = [is_act(delivery.alert.event) or not self.target.speaks_of_groups for delivery in leased]
+        begun = [Waiting(None, [delivery]) for delivery, alone in zip(leased, is_alone, strict=True) if alone]
+        for ungrouped in (delivery for delivery, alone in zip(leased, is_alone, strict=True) if not alone):
             key, delivery = self._grouped(ungrouped)
             if (message := self._groups.get(key)) is None:
                 message = self._groups[key] = Waiting(key, [])
@@ -277,7 +278,8 @@ class TargetWorker:
             settlement = _settlement(delivery, result, now=now, milliseconds=round(seconds * 1000), due_at=due_at)
             self._settle(delivery, settlement)
             status = {"delivered": "success", "dead": "dead", "pending": "failure"}[settlement.state]
-            self._switchboard.say(AttemptEnded(self._name, status, seconds, delivery.alert))
+            news = None if is_act(delivery.alert.event) else delivery.alert
+            self._switchboard.say(AttemptEnded(self._name, status, seconds, news))
 
     async def _wait_for_turn(self, message: Waiting) -> None:
         """Wait until the rate that all replicas share allows the message, or its lease ends."""

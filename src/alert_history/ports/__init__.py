@@ -6,8 +6,8 @@ Failure and order are promised in the docstrings.
 from alert_history.domain.accuracy import Accuracy
 from alert_history.domain.classification import KeptVerdict
 from alert_history.domain.notifying import Router
-from alert_history.ports.analytics import Analytics, Recount, Sums
 from alert_history.ports.acts import Acts
+from alert_history.ports.analytics import Analytics, Recount, Sums
 from alert_history.ports.archive import Archivable, RowFormat, Shelf
 from alert_history.ports.audit import Audit
 from alert_history.ports.classifications import (

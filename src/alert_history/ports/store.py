@@ -5,8 +5,8 @@ from typing import Protocol
 
 import msgspec
 
-from alert_history.ports.analytics import Analytics
 from alert_history.ports.acts import Acts
+from alert_history.ports.analytics import Analytics
 from alert_history.ports.archive import Archivable
 from alert_history.ports.audit import Audit
 from alert_history.ports.classifications import ClassificationHistory, Classifications, Spending

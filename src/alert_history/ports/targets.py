@@ -11,7 +11,11 @@ from alert_history.domain.target import Message, Sent, TargetSpec
 
 
 class Target(Protocol):
-    """One target, ready to be notified. Stateless: the messages hold what must be remembered."""
+    """One target, ready to be notified. Stateless: the messages hold what must be remembered.
+
+    A target may have `shown_acts` besides, the acts of people that it can show: an Outgoing with an `act`. A target
+    without it is told of none.
+    """
 
     speaks_of_groups: bool
     """Whether a message may hold several alerts of one group."""

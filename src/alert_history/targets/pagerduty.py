@@ -16,6 +16,7 @@ from alert_history.domain.visible import first_visible
 from alert_history.targets import answers, explaining
 from alert_history.targets.fitting import clipped, fitted, sound_url
 from alert_history.targets.wording import (
+    act_words,
     annotated_urls,
     description_of,
     name_words,
@@ -53,6 +54,7 @@ class PagerDutyTarget:
     speaks_of_groups = False
     default_rate_per_minute = 120.0  # what PagerDuty takes of one integration key
     takes_follow_ups = True  # joined to the open alert by `dedup_key`, in its log, without another call
+    shown_acts = frozenset({"acknowledged"})  # Events API v2 knows no notes
 
     def __init__(self, url: str, client: httpx.AsyncClient, *, routing_key: str) -> None:
         self._url = url
@@ -74,8 +76,11 @@ class PagerDutyTarget:
 def event(alert: Outgoing) -> dict[str, Any]:
     """The event for PagerDuty, but for the routing key: a resolve, or a trigger that opens its alert or renews it.
 
-    A classification that follows after the end is a resolve too: a trigger would open a new alert.
+    A classification that follows after the end is a resolve too: a trigger would open a new alert. An acknowledgement
+    stops the calls of an open alert; PagerDuty drops it where none is open.
     """
+    if alert.act is not None:
+        return {"event_action": "acknowledge", "dedup_key": dedup_key(alert), "payload": _acknowledged(alert)}
     if alert.status == "resolved":
         return {"event_action": "resolve", "dedup_key": dedup_key(alert)} | _unsaid(alert)
     trigger = {
@@ -87,6 +92,12 @@ def event(alert: Outgoing) -> dict[str, Any]:
         "payload": _payload(alert),
     }
     return {name: value for name, value in trigger.items() if value}
+
+
+def _acknowledged(alert: Outgoing) -> dict[str, Any]:
+    """The payload for PagerDuty's log of an acknowledgement: who, and in which words."""
+    payload = {"severity": severity(alert), "source": _first(alert.labels, _SOURCES) or "unknown"}
+    return {"summary": clipped(f"{name_words([alert])}: {act_words(alert)}", _SUMMARY_CHARACTERS), **payload}
 
 
 def _unsaid(alert: Outgoing) -> dict[str, Any]:

@@ -13,11 +13,14 @@ from urllib.parse import quote
 import httpx
 import msgspec
 
+from alert_history.domain.acts import TOLD_ACTS
 from alert_history.domain.target import Message, Outgoing, Sent, TargetSpec
 from alert_history.domain.visible import visible
+from alert_history.errors import Rejected
 from alert_history.targets import answers, explaining
 from alert_history.targets.fitting import clipped, fitted, sound_url
 from alert_history.targets.wording import (
+    act_words,
     calling_nobody,
     description_of,
     name_words,
@@ -68,6 +71,7 @@ class RootlyTarget:
     # second leaves it nearly all of them, and people can't follow more.
     default_rate_per_minute = 60.0
     takes_follow_ups = True
+    shown_acts = TOLD_ACTS
 
     def __init__(
         self,
@@ -87,6 +91,8 @@ class RootlyTarget:
     async def send(self, message: Message) -> Sent:
         """A resolve without an id asks for the id first: creating an alert that is open already gives its id."""
         (alert,) = message.alerts
+        if alert.act is not None:
+            return Sent(external_id=await self._tell_act(alert))
         if alert.event == "classified":
             return Sent(external_id=await self._tell_classified(alert))
         if alert.status == "firing":
@@ -112,6 +118,22 @@ class RootlyTarget:
             known_id = await self._create(alert, status="open")
         if known_id is not None:
             await self._update(known_id, alert)
+        return known_id
+
+    async def _tell_act(self, alert: Outgoing) -> str:
+        """Acknowledge Rootly's alert while it fires; who did it, and the words, stand in a note of the alert.
+
+        The note comes last, so that an attempt that is made again after a lost answer doubles at most the note.
+        """
+        known_id = alert.external_id
+        if known_id is None and alert.status == "firing":
+            known_id = await self._create(alert, status="open")
+        if known_id is None:
+            raise Rejected("the alert is over, and its id at Rootly is not known")
+        if alert.event == "acknowledged" and alert.status == "firing":
+            await self._call("POST", f"{_path(known_id)}/acknowledge", _document({}))
+        note = {"kind": "note", "details": clipped(_note(alert), _DESCRIPTION_CHARACTERS)}
+        await self._call("POST", f"{_path(known_id)}/events", {"data": {"type": "alert_events", "attributes": note}})
         return known_id
 
     async def _update(self, known_id: str, alert: Outgoing) -> None:
@@ -187,6 +209,12 @@ def _document(attributes: Mapping[str, Any]) -> dict[str, Any]:
 
 def _path(alert_id: str) -> str:
     return f"/alerts/{quote(alert_id, safe='')}"
+
+
+def _note(alert: Outgoing) -> str:
+    """What a person did, as a note that calls nobody."""
+    words = calling_nobody(act_words(alert))
+    return words[0].upper() + words[1:]
 
 
 def _resolution(alert: Outgoing) -> str:

@@ -14,8 +14,10 @@ from urllib.parse import quote
 import httpx
 import msgspec
 
+from alert_history.domain.acts import TOLD_ACTS
 from alert_history.domain.classification import Classification
 from alert_history.domain.target import Message, Outgoing, Sent, TargetSpec
+from alert_history.domain.visible import visible
 from alert_history.targets import answers
 from alert_history.targets.explaining import explained, sure_words, unexplained
 from alert_history.targets.slack_markup import clip, clip_line, code, link
@@ -60,6 +62,7 @@ _ADVICE_OF_SEVERAL = 2
 _LABELS_SHOWN = 8
 _LABEL_CHARACTERS = 100
 
+_ACT_WORDS: Mapping[str, str] = {"acknowledged": "ACKNOWLEDGED", "noted": "NOTE"}
 _IN_HEADLINE = frozenset({"alertname", "severity"})
 _EPOCH_SECONDS = range(1, 4_102_444_800)  # what Slack can show in the reader's own time zone: to the year 2100
 
@@ -75,14 +78,14 @@ class SlackTarget:
     speaks_of_groups = True
     default_rate_per_minute = 60.0
     takes_follow_ups = True  # as a short note of its own: an incoming webhook can't change what it posted
+    shown_acts = TOLD_ACTS  # likewise
 
     def __init__(self, url: str, client: httpx.AsyncClient) -> None:
         self._url = url
         self._client = client
 
     async def send(self, message: Message) -> Sent:
-        compose = slack_note if is_follow_up(message.alerts) else slack_message
-        body = msgspec.json.encode(compose(message.alerts))
+        body = msgspec.json.encode(_composed(message.alerts))
         answer = await answers.post(self._client, self._url, body=body, says_gone=_says_gone)
         if answer.text.strip() != "ok":
             raise answers.not_its_own(answer, "Slack", secrets=[self._url, *httpx.URL(self._url).path.split("/")])
@@ -90,6 +93,12 @@ class SlackTarget:
 
     def url_shown(self) -> str:
         return answers.url_shown(self._url)
+
+
+def _composed(alerts: Sequence[Outgoing]) -> dict[str, Any]:
+    if alerts[0].act is not None:  # it is alone: see the worker
+        return slack_act(alerts[0])
+    return slack_note(alerts) if is_follow_up(alerts) else slack_message(alerts)
 
 
 def _says_gone(answer: answers.Answer) -> bool:
@@ -111,6 +120,14 @@ def slack_note(alerts: Sequence[Outgoing]) -> dict[str, Any]:
     notes = [_context(text) for text in ("Resolved by now",) if is_over]
     blocks = [*_explanations(alerts, room=_BLOCKS_CHARACTERS - _MORE_CHARACTERS), *notes]
     return _message(alerts, "CLASSIFIED", blocks=blocks or [_context("Without a classification")])
+
+
+def slack_act(alert: Outgoing) -> dict[str, Any]:
+    """What is posted when a person acknowledged an alert that was posted before, or wrote a note about it."""
+    said = [_section(clip(alert.act.text, _DESCRIPTION_CHARACTERS))] if alert.act and visible(alert.act.text) else []
+    by = clip_line(alert.act.by, _NAME_CHARACTERS) if alert.act else ""
+    is_over = [_context("Resolved by now")] if alert.status == "resolved" else []
+    return _message([alert], _ACT_WORDS[alert.event], blocks=[_context(f"By {by}"), *said, *is_over])
 
 
 def _message(

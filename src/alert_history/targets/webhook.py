@@ -16,7 +16,7 @@ from typing import Any, Literal
 import httpx
 import msgspec
 
-from alert_history.domain.acts import TellableKind
+from alert_history.domain.acts import TOLD_ACTS, TellableKind
 from alert_history.domain.alert import Status
 from alert_history.domain.classification import Classification, capped
 from alert_history.domain.standing import EndedBy
@@ -55,11 +55,19 @@ class Enrichment(msgspec.Struct, frozen=True):
     reason: str | None
 
 
+class WebhookAct(msgspec.Struct, frozen=True):
+    """What a person did: acknowledge the alert, or write a note. `text` may be empty."""
+
+    by: str
+    text: str
+    at: datetime
+
+
 class WebhookAlert(msgspec.Struct, frozen=True):
     """`data` of the body: the alert as it is now. `occurrence_id` names this firing, from `starts_at` to `ends_at`.
 
     `ended_by` is how the end is known, null without news of an end; `reason` is why the alert is taken as over where no
-    sender said so.
+    sender said so. `act` is what a person did, null in news of the alert.
     """
 
     occurrence_id: str
@@ -82,6 +90,7 @@ class WebhookAlert(msgspec.Struct, frozen=True):
     ended_by: EndedBy | None
     confirmed_at: datetime | None
     reason: str
+    act: WebhookAct | None
 
 
 class WebhookBody(msgspec.Struct, frozen=True):
@@ -107,6 +116,7 @@ class WebhookTarget:
 
     speaks_of_groups = False
     takes_follow_ups = True
+    shown_acts = TOLD_ACTS
     default_rate_per_minute = 600.0  # ten a second: nobody knows what a stranger bears, and a storm must not break it
 
     def __init__(
@@ -173,6 +183,7 @@ def webhook_body(alert: Outgoing, *, idempotency_key: str) -> WebhookBody:
             ended_by=alert.ended_by,
             confirmed_at=alert.confirmed_at,
             reason=alert.reason,
+            act=None if alert.act is None else WebhookAct(alert.act.by, alert.act.text, alert.act.at),
         ),
     )
 

@@ -13,7 +13,7 @@ from alert_history.domain.acts import is_act
 from alert_history.domain.change_text import end_reason
 from alert_history.domain.standing import EndedBy
 from alert_history.domain.target import Outgoing
-from alert_history.domain.visible import alert_name, first_visible
+from alert_history.domain.visible import alert_name, first_visible, visible
 from alert_history.targets.fitting import clipped
 
 Urgency = Literal["critical", "warning", "info"]
@@ -34,6 +34,7 @@ _CALL = re.compile(r"@(?=(?:channel|here|everyone|group|all)\b)|<(?=[@!#])", re.
 _UNSAID: tuple[EndedBy, ...] = ("expired", "inferred", "reconciled")
 _WORTH_SAYING = timedelta(minutes=1)
 _WORD_JOINER = "\u2060"
+_ACT_WORDS: Mapping[str, str] = {"acknowledged": "acknowledged", "noted": "note"}
 
 
 def shared(maps: Iterable[Mapping[str, str]]) -> dict[str, str]:
@@ -162,3 +163,12 @@ def duration_words(duration: timedelta) -> str:
     if hours:
         return f"{hours} h {minutes} min" if minutes else f"{hours} h"
     return f"{minutes} min" if minutes else f"{seconds} s"
+
+
+def act_words(alert: Outgoing) -> str:
+    """What a person did, on one line: `acknowledged by ada: I look into it`; empty where the message is no act."""
+    if alert.act is None:
+        return ""
+    by = f" by {visible(alert.act.by)}" if visible(alert.act.by) else ""
+    text = " ".join(alert.act.text.split())
+    return f"{_ACT_WORDS[alert.event]}{by}: {text}" if text else f"{_ACT_WORDS[alert.event]}{by}"

@@ -18,12 +18,12 @@ from alert_history.storage.postgres.rows import copy, event_row, queue_row
 
 _TARGETS = "unnest($2::text[], $3::timestamptz[], $4::text[]) AS u(fingerprint, starts_at, target)"
 _TAKE_ALONG = f"""UPDATE delivery_queue q SET shape = $1 FROM {_TARGETS}
-    WHERE q.fingerprint = u.fingerprint AND q.starts_at = u.starts_at AND q.target = u.target"""
+    WHERE q.fingerprint = u.fingerprint AND q.starts_at = u.starts_at AND q.target = u.target AND q.event_key >= 0"""
 _TO_NOTIFY = """SELECT u.*
     FROM unnest($1::text[], $2::timestamptz[], $3::text[]) AS u(fingerprint, starts_at, target)
     JOIN alerts a ON a.fingerprint = u.fingerprint AND a.starts_at = u.starts_at AND a.status = 'firing'
     WHERE NOT EXISTS (SELECT 1 FROM delivery_queue q WHERE q.fingerprint = u.fingerprint
-        AND q.starts_at = u.starts_at AND q.target = u.target
+        AND q.starts_at = u.starts_at AND q.target = u.target AND q.event_key >= 0
         AND (q.state = 'pending' OR q.event = 'classified') OFFSET 0)
     AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.fingerprint = u.fingerprint
         AND d.starts_at = u.starts_at AND d.target = u.target AND d.event = 'classified'

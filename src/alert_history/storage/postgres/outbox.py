@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import Text, bindparam, func, select
 
 from alert_history.domain.delivery import Leased, Settlement
+from alert_history.domain.notifying import AWAITED
 from alert_history.storage.postgres.connection import Connections
 from alert_history.storage.postgres.driver_errors import storage_errors
 from alert_history.storage.shared.json_text import encode_json
@@ -27,9 +28,52 @@ _COLUMNS = (
 _TRY_TARGET = "SELECT pg_try_advisory_xact_lock(hashtextextended('alert-history target ' || $1, 0))"
 
 _TAKE_BACK = """
-UPDATE delivery_queue SET state = 'pending', lease_until = NULL, due_at = $2
-WHERE target = $1 AND state = 'leased' AND lease_until < $2
+WITH taken_back AS (
+    UPDATE delivery_queue SET state = 'pending', lease_until = NULL, due_at = $2
+    WHERE target = $1 AND state = 'leased' AND lease_until < $2
+)
+SELECT EXISTS (SELECT FROM delivery_queue WHERE target = $1 AND event_key < 0)
 """
+"""Takes back what was leased for too long, and says whether the queue holds acts of people: it hardly ever does."""
+
+_LEASED_ROWS = """
+SELECT l.id, l.attempts, l.created_at, l.event, l.fingerprint, l.starts_at,
+    a.status AS alert_status, a.began_at, a.ends_at, a.confirmed_at,
+    coalesce(a.labels, '{{}}') AS labels, coalesce(a.annotations, '{{}}') AS annotations,
+    coalesce(a.generator_url, '') AS generator_url, coalesce(nullif(r.receiver, ''), a.receiver, '') AS receiver,
+    r.group_key, r.external_url, r.details, d.external_id AS known_as, coalesce(d.was_told, false) AS was_told,
+    (SELECT c.verdict FROM classifications c WHERE c.shape = l.shape ORDER BY c.id DESC LIMIT 1) AS verdict,
+    l.enrichment,
+    CASE WHEN l.event IN ('expired', 'inferred', 'reconciled') THEN (
+        SELECT e.detail ->> 'reason' FROM events e
+        WHERE e.fingerprint = l.fingerprint AND e.starts_at = l.starts_at AND e.key = l.event_key OFFSET 0
+    ) END AS reason,
+    (SELECT count(*) FROM older) AS superseded{act}
+FROM leased l
+LEFT JOIN LATERAL (
+    SELECT * FROM alerts a WHERE a.fingerprint = l.fingerprint AND a.starts_at = l.starts_at OFFSET 0) a ON true
+LEFT JOIN LATERAL (
+    SELECT * FROM receipts r WHERE r.id = l.receipt_id AND r.received_at = l.created_at OFFSET 0) r ON true
+LEFT JOIN LATERAL (
+    SELECT bool_or(d.state = 'delivered') AS was_told,
+        (array_agg(d.external_id ORDER BY d.id DESC) FILTER (WHERE d.external_id IS NOT NULL))[1] AS external_id
+    FROM deliveries d WHERE d.fingerprint = l.fingerprint AND d.starts_at = l.starts_at AND d.target || '' = l.target
+        AND d.created_at > l.starts_at - interval '1 day'  -- leaves out partitions of before; senders' clocks differ
+) d ON true
+{acts}ORDER BY l.id
+"""
+_ACT_COLUMNS = """,
+    x."by" AS act_by, x.text AS act_text, x.at AS act_at"""
+_THE_ACT = """LEFT JOIN LATERAL (
+    SELECT * FROM acts x WHERE x.fingerprint = l.fingerprint AND x.starts_at = l.starts_at AND x.id = l.receipt_id
+    OFFSET 0) x ON true
+"""
+"""An act of a person comes without a receipt, so the id of the act stands there."""
+
+_COUNTED = """counted AS (
+    INSERT INTO rollup_log (target, outcome, settled_at, number)
+    SELECT $1, 'superseded', $2, count(*) FROM older HAVING count(*) > 0
+)"""
 
 # The newest delivery of an occurrence goes out, and the older ones are superseded. An older occurrence that the target
 # knows goes before a newer one, so that the target is notified of its end, too. An older occurrence that the target
@@ -40,7 +84,7 @@ WHERE target = $1 AND state = 'leased' AND lease_until < $2
 _LEASE = f"""
 WITH due AS (
     SELECT q.fingerprint FROM delivery_queue q
-    WHERE q.target = $1 AND q.state = 'pending' AND q.due_at <= $2 AND NOT EXISTS (
+    WHERE q.target = $1 AND q.state = 'pending' AND q.due_at <= $2 AND q.event_key >= 0 AND NOT EXISTS (
         SELECT 1 FROM delivery_queue l
         WHERE l.target = q.target AND l.fingerprint = q.fingerprint AND l.state = 'leased' OFFSET 0)
     ORDER BY q.due_at LIMIT $3
@@ -52,7 +96,8 @@ WITH due AS (
             bool_or(q.due_at <= $2) OVER (ORDER BY q.starts_at DESC, q.event_key DESC) AS is_reached,
             q.starts_at = max(q.starts_at) OVER () AS is_newest
         FROM delivery_queue q
-        WHERE q.fingerprint = a.fingerprint AND q.target || '' = $1 AND q.state || '' = 'pending') w
+        WHERE q.fingerprint = a.fingerprint AND q.target || '' = $1 AND q.state || '' = 'pending'
+            AND q.event_key >= 0) w
     WHERE w.is_reached  -- a newer one that is held stays
 ), kept AS MATERIALIZED (
     SELECT r.id, row_number() OVER (PARTITION BY r.fingerprint ORDER BY r.starts_at) AS turn
@@ -70,10 +115,7 @@ WITH due AS (
     INSERT INTO deliveries ({_COLUMNS})
     SELECT id, fingerprint, starts_at, target, event_key, event, receipt_id, 'superseded', created_at, due_at, NULL,
         attempts, log, external_id, $2, shape, enrichment FROM older
-), counted AS (
-    INSERT INTO rollup_log (target, outcome, settled_at, number)
-    SELECT $1, 'superseded', $2, count(*) FROM older HAVING count(*) > 0
-), leased AS (
+), {_COUNTED}, leased AS (
     UPDATE delivery_queue q SET state = 'leased', lease_until = $4, attempts = q.attempts + 1,
         event = CASE WHEN q.event = 'resolved' THEN coalesce((  -- an end waits under the name that all releases know
             SELECT e.kind FROM events e
@@ -82,30 +124,48 @@ WITH due AS (
     WHERE q.id = ANY(ARRAY(SELECT id FROM waiting WHERE turn = 1))
     RETURNING q.*
 )
-SELECT l.id, l.attempts, l.created_at, l.event, l.fingerprint, l.starts_at,
-    a.began_at, a.ends_at, a.confirmed_at,
-    coalesce(a.labels, '{{}}') AS labels, coalesce(a.annotations, '{{}}') AS annotations,
-    coalesce(a.generator_url, '') AS generator_url, coalesce(nullif(r.receiver, ''), a.receiver, '') AS receiver,
-    r.group_key, r.external_url, r.details, d.external_id AS known_as, coalesce(d.was_told, false) AS was_told,
-    (SELECT c.verdict FROM classifications c WHERE c.shape = l.shape ORDER BY c.id DESC LIMIT 1) AS verdict,
-    l.enrichment,
-    CASE WHEN l.event IN ('expired', 'inferred', 'reconciled') THEN (
-        SELECT e.detail ->> 'reason' FROM events e
-        WHERE e.fingerprint = l.fingerprint AND e.starts_at = l.starts_at AND e.key = l.event_key OFFSET 0
-    ) END AS reason,
-    (SELECT count(*) FROM older) AS superseded
-FROM leased l
-LEFT JOIN LATERAL (
-    SELECT * FROM alerts a WHERE a.fingerprint = l.fingerprint AND a.starts_at = l.starts_at OFFSET 0) a ON true
-LEFT JOIN LATERAL (
-    SELECT * FROM receipts r WHERE r.id = l.receipt_id AND r.received_at = l.created_at OFFSET 0) r ON true
-LEFT JOIN LATERAL (
-    SELECT bool_or(d.state = 'delivered') AS was_told,
-        (array_agg(d.external_id ORDER BY d.id DESC) FILTER (WHERE d.external_id IS NOT NULL))[1] AS external_id
-    FROM deliveries d WHERE d.fingerprint = l.fingerprint AND d.starts_at = l.starts_at AND d.target || '' = l.target
-        AND d.created_at > l.starts_at - interval '1 day'  -- leaves out partitions of before; senders' clocks differ
-) d ON true
-ORDER BY l.id
+{_LEASED_ROWS.format(acts="", act="")}
+"""
+
+# Acts of people go one after another, and each to a target that knows its occurrence. An act goes before later news. It
+# waits for earlier news, but not for news that quiet hours hold. While the target does not know the occurrence, the act
+# waits for all news; and once there is none any more, the act is superseded.
+_LEASE_ACTS = f"""
+WITH due AS MATERIALIZED (
+    SELECT q.id, q.fingerprint, q.starts_at, q.event_key, q.created_at, EXISTS (
+        SELECT FROM deliveries d
+        WHERE d.fingerprint = q.fingerprint AND d.starts_at = q.starts_at AND d.target || '' = $1
+            AND d.state || '' = 'delivered' AND d.event_key >= 0 AND d.created_at > q.starts_at - interval '1 day'
+        OFFSET 0) AS is_known
+    FROM delivery_queue q
+    WHERE q.event_key < 0 AND q.target = $1 AND q.due_at <= $2 AND q.state || '' = 'pending' AND NOT EXISTS (
+        SELECT FROM delivery_queue l
+        WHERE l.target = q.target AND l.fingerprint = q.fingerprint AND l.state = 'leased' OFFSET 0)
+), free AS MATERIALIZED (
+    SELECT u.* FROM due u WHERE NOT EXISTS (
+        SELECT FROM delivery_queue b
+        WHERE b.fingerprint = u.fingerprint AND b.starts_at = u.starts_at AND b.target || '' = $1 AND CASE
+            WHEN b.event_key < 0 THEN b.event_key > u.event_key
+            WHEN NOT u.is_known THEN true
+            ELSE b.created_at <= u.created_at AND (
+                b.attempts > 0 OR b.due_at <= $2 OR b.enrichment IS NOT DISTINCT FROM '{AWAITED}') END
+        OFFSET 0)
+), next AS MATERIALIZED (
+    SELECT DISTINCT ON (f.fingerprint) f.id FROM free f WHERE f.is_known
+    ORDER BY f.fingerprint, f.starts_at, f.event_key DESC, f.id
+), older AS (
+    DELETE FROM delivery_queue q WHERE q.id = ANY(ARRAY(SELECT id FROM free WHERE NOT is_known))
+    RETURNING q.*
+), superseded AS (
+    INSERT INTO deliveries ({_COLUMNS})
+    SELECT id, fingerprint, starts_at, target, event_key, event, receipt_id, 'superseded', created_at, due_at, NULL,
+        attempts, log, external_id, $2, shape, enrichment FROM older
+), {_COUNTED}, leased AS (
+    UPDATE delivery_queue q SET state = 'leased', lease_until = $4, attempts = q.attempts + 1
+    WHERE q.id = ANY(ARRAY(SELECT id FROM next LIMIT $3))
+    RETURNING q.*
+)
+{_LEASED_ROWS.format(acts=_THE_ACT, act=_ACT_COLUMNS)}
 """
 
 # The bucket of the generic cell rate algorithm, by the clock of the database, which all replicas share. A turn that is
@@ -165,10 +225,11 @@ class PostgresOutbox:
             async with self._connections.deliverer() as connection, connection.transaction():
                 if not await connection.fetchval(_TRY_TARGET, target):
                     return [], 0
-                await connection.execute(_TAKE_BACK, target, now)
-                rows = await connection.fetch(_LEASE, target, now, limit, until)
-        leased = [leased_of(row, target=target, until=until) for row in rows]
-        return leased, rows[0]["superseded"] if rows else 0
+                has_acts = await connection.fetchval(_TAKE_BACK, target, now)
+                acts = await connection.fetch(_LEASE_ACTS, target, now, limit, until) if has_acts else []
+                news = await connection.fetch(_LEASE, target, now, limit - len(acts), until)
+        leased = [leased_of(row, target=target, until=until) for row in (*acts, *news)]
+        return leased, sum(rows[0]["superseded"] for rows in (acts, news) if rows)
 
     async def reserve(self, target: str, *, every: timedelta, burst: int, within: timedelta) -> timedelta | None:
         """See `ports.Outbox.reserve`."""

@@ -18,8 +18,8 @@ from alert_history.storage.postgres.scanning import ORDER
 from alert_history.storage.postgres.search import PostgresFinding
 from alert_history.storage.postgres.standings import PostgresStandings
 from alert_history.storage.postgres.upkeep import PostgresUpkeep
-from alert_history.storage.shared.analytics import SharedAnalytics
 from alert_history.storage.shared.acts import SharedActs
+from alert_history.storage.shared.analytics import SharedAnalytics
 from alert_history.storage.shared.audit import SharedAudit
 from alert_history.storage.shared.classification_history import SharedClassificationHistory
 from alert_history.storage.shared.classifications import SharedClassifications

@@ -304,7 +304,6 @@ async def _delete_strays(connection: Connection, before: datetime) -> int:
             await note_dropped(PostgresSession(connection), before)
     removed = len(gone) + settled
     removed += await _delete(connection, "receipts_default", "received_at < $1", before)
-    removed += await _delete(connection, "deliveries_default", "created_at < $1", before)
     removed += await _delete(connection, "acts", _IS_OLD_ACT, before)
     removed += await _delete(connection, "incidents_seen", "seen_at < $1", before)
     return removed + await _delete(connection, "quarantine", "received_at < $1", before)

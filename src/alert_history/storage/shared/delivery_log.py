@@ -24,11 +24,13 @@ from sqlalchemy import (
     insert,
     literal_column,
     null,
+    or_,
     select,
     tuple_,
     union_all,
 )
 
+from alert_history.domain.notifying import ACT_KEYS_BELOW
 from alert_history.errors import NotFound
 from alert_history.ports import DeliveryFilter, DeliveryPage, QueueDepth
 from alert_history.storage.shared.rows import delivery_of
@@ -159,11 +161,17 @@ _ANEW: dict[str, ColumnElement[Any]] = {
 
 
 def _is_newest() -> ColumnElement[bool]:
-    """Whether a delivery is the newest: its target knows, and will know, no newer event of the alert."""
+    """Whether a delivery is the newest: its target knows, and will know, no newer event of the alert.
+
+    What a person did is told whenever that may be.
+    """
 
     def newer(table: FromClause) -> list[ColumnElement[bool]]:
         later = tuple_(table.c.starts_at, table.c.event_key) > tuple_(_D.starts_at, _D.event_key)
         return [table.c.fingerprint == _D.fingerprint, table.c.target == _D.target, later]
 
     other = deliveries.alias("n")
-    return and_(~exists().where(*newer(delivery_queue)), ~exists().where(*newer(other), other.c.state == "delivered"))
+    is_newest = and_(
+        ~exists().where(*newer(delivery_queue)), ~exists().where(*newer(other), other.c.state == "delivered")
+    )
+    return or_(_D.event_key < ACT_KEYS_BELOW, is_newest)

@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from alert_history.domain.acts import is_act
 from alert_history.domain.adopting import StoredOccurrence, stored_sighting
 from alert_history.domain.alert import Refused, Silence
 from alert_history.domain.change_text import end_reason
@@ -22,7 +23,7 @@ from alert_history.domain.notifying import AWAITED, NOT_IN_TIME
 from alert_history.domain.occurrence import ENDINGS, About, Occurrence, Sighting, number_of, occurrence_id
 from alert_history.domain.receipt import Outcome, Receipt
 from alert_history.domain.speaker import split_scope
-from alert_history.domain.target import Outgoing
+from alert_history.domain.target import Outgoing, OutgoingAct
 from alert_history.ids import new_id
 from alert_history.ports import KeptVerdict, QuarantinedAlert, StoredAlert, StoredDelivery, StoredEvent, Unanswered
 from alert_history.storage.shared.json_text import encode_json, json_or_none
@@ -114,7 +115,8 @@ def event_of(row: Any) -> StoredEvent:
 
 def leased_of(row: Any, *, target: str, until: datetime) -> Leased:
     """A delivery for the worker that sends it, from the row of a lease on either database."""
-    is_resolved = row["event"] in ENDINGS
+    act = _act_of(row) if is_act(row["event"]) else None
+    is_resolved = row["event"] in ENDINGS or (act is not None and row["alert_status"] == "resolved")
     fingerprint, scope = split_scope(row["fingerprint"])
     created_at = time_of(row["created_at"])
     alert = Outgoing(
@@ -136,9 +138,16 @@ def leased_of(row: Any, *, target: str, until: datetime) -> Leased:
         scope=scope,
         confirmed_at=time_of(row["confirmed_at"]) if is_resolved else None,
         reason=end_reason(row["event"], row["reason"]),
+        act=act,
         **_meaning(row["verdict"], row["enrichment"]),
     )
     return Leased(row["id"], target, row["attempts"], created_at, until, alert, bool(row["was_told"]))
+
+
+def _act_of(row: Any) -> OutgoingAct:
+    """The act of a leased delivery; without words where the act itself is gone."""
+    at = row["created_at"] if row["act_at"] is None else row["act_at"]
+    return OutgoingAct(row["act_by"] or "", row["act_text"] or "", time_of(at))
 
 
 def _meaning(verdict: str | None, enrichment: str | None) -> dict[str, Any]:

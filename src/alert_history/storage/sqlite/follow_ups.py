@@ -14,9 +14,11 @@ from alert_history.storage.sqlite import rows as sql
 from alert_history.storage.sqlite.connection import Connections
 
 _IS_FIRING = "SELECT id FROM alerts WHERE starts_at = ? AND fingerprint = ? AND status = 'firing'"
-_TAKE_ALONG = """UPDATE delivery_queue SET shape = ? WHERE starts_at = ? AND fingerprint = ? AND target = ?"""
+_TAKE_ALONG = """UPDATE delivery_queue SET shape = ?
+    WHERE starts_at = ? AND fingerprint = ? AND target = ? AND event_key >= 0"""
 _IS_PENDING = """SELECT 1 FROM delivery_queue
-    WHERE starts_at = ? AND fingerprint = ? AND target = ? AND (state = 'pending' OR event = 'classified')"""
+    WHERE starts_at = ? AND fingerprint = ? AND target = ? AND event_key >= 0
+    AND (state = 'pending' OR event = 'classified')"""
 
 _IS_FOLLOWED_UP = """SELECT 1 FROM deliveries
     WHERE starts_at = ? AND fingerprint = ? AND target = ? AND event = 'classified'

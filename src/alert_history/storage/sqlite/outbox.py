@@ -9,6 +9,7 @@ import msgspec
 
 from alert_history.domain.delivery import MAX_LOGGED_ATTEMPTS, Leased, Settlement
 from alert_history.domain.microseconds import to_us
+from alert_history.domain.notifying import AWAITED
 from alert_history.storage.shared.json_text import encode_json
 from alert_history.storage.shared.rows import leased_of
 from alert_history.storage.shared.session import Session
@@ -21,19 +22,33 @@ _TAKE_BACK = """UPDATE delivery_queue SET state = 'pending', lease_until = NULL,
     WHERE target = :target AND state = 'leased' AND lease_until < :now"""
 _DUE = """SELECT DISTINCT fingerprint FROM (
     SELECT q.fingerprint FROM delivery_queue q
-    WHERE q.target = :target AND q.state = 'pending' AND q.due_at <= :now AND NOT EXISTS (
+    WHERE q.target = :target AND q.state = 'pending' AND q.due_at <= :now AND q.event_key >= 0 AND NOT EXISTS (
         SELECT 1 FROM delivery_queue l
         WHERE l.target = q.target AND l.fingerprint = q.fingerprint AND l.state = 'leased')
     ORDER BY q.due_at LIMIT :limit)"""
 _PENDING = """SELECT id, due_at, starts_at FROM delivery_queue
-    WHERE target = ? AND fingerprint = ? AND state = 'pending'
+    WHERE target = ? AND fingerprint = ? AND state = 'pending' AND event_key >= 0
     ORDER BY starts_at DESC, event_key DESC"""
 _IS_DELIVERED = """SELECT 1 FROM deliveries
     WHERE starts_at = ? AND fingerprint = ? AND target = ? AND state = 'delivered' LIMIT 1"""
+_DUE_ACTS = """SELECT q.id, q.fingerprint, q.starts_at, q.event_key, q.created_at
+    FROM delivery_queue q INDEXED BY idx_delivery_queue_acts
+    WHERE q.event_key < 0 AND q.target = :target AND q.state = 'pending' AND q.due_at <= :now AND NOT EXISTS (
+        SELECT 1 FROM delivery_queue l
+        WHERE l.target = q.target AND l.fingerprint = q.fingerprint AND l.state = 'leased')
+    ORDER BY q.fingerprint, q.starts_at, q.event_key DESC, q.id"""
+_IS_HELD_UP = f"""SELECT 1 FROM delivery_queue b
+    WHERE b.target = :target AND b.fingerprint = :fingerprint AND b.starts_at = :starts_at AND CASE
+        WHEN b.event_key < 0 THEN b.event_key > :event_key
+        WHEN NOT :is_known THEN true
+        ELSE b.created_at <= :created_at
+            AND (b.attempts > 0 OR b.due_at <= :now OR b.enrichment IS '{AWAITED}') END
+    LIMIT 1"""
 _LOG = f"INSERT INTO deliveries ({_COLUMNS}) SELECT {_COLUMNS} FROM delivery_queue WHERE id = ?"
 _COUNT = """INSERT INTO rollup_log (target, outcome, settled_at, number)
     SELECT target, state, settled_at, 1 FROM delivery_queue WHERE id = ?"""
-_LEASED = """SELECT q.*, a.began_at, a.labels, a.annotations, a.ends_at, a.confirmed_at, a.generator_url,
+_LEASED = """SELECT q.*, a.status AS alert_status, a.began_at, a.labels, a.annotations, a.ends_at, a.confirmed_at,
+        a.generator_url,
         CASE WHEN q.event IN ('expired', 'inferred', 'reconciled') THEN (
             SELECT e.detail ->> '$.reason' FROM events e WHERE e.alert_id = a.id AND e.key = q.event_key
         ) END AS reason,
@@ -42,10 +57,14 @@ _LEASED = """SELECT q.*, a.began_at, a.labels, a.annotations, a.ends_at, a.confi
             AND d.target = q.target AND d.external_id IS NOT NULL ORDER BY d.id DESC LIMIT 1) AS known_as,
         EXISTS (SELECT 1 FROM deliveries d WHERE d.starts_at = q.starts_at AND d.fingerprint = q.fingerprint
             AND d.target = q.target AND d.state = 'delivered') AS was_told,
-        (SELECT c.verdict FROM classifications c WHERE c.shape = q.shape ORDER BY c.id DESC LIMIT 1) AS verdict
+        (SELECT c.verdict FROM classifications c WHERE c.shape = q.shape ORDER BY c.id DESC LIMIT 1) AS verdict,
+        x."by" AS act_by, x.text AS act_text, x.at AS act_at
     FROM delivery_queue q
     LEFT JOIN alerts a ON a.starts_at = q.starts_at AND a.fingerprint = q.fingerprint
-    LEFT JOIN receipts r ON r.id = q.receipt_id WHERE q.id = ?"""
+    LEFT JOIN receipts r ON r.id = q.receipt_id
+    LEFT JOIN acts x ON x.fingerprint = q.fingerprint AND x.starts_at = q.starts_at AND x.id = q.receipt_id
+    WHERE q.id = ?"""
+"""An act of a person comes without a receipt, so the id of the act stands there."""
 
 _read = msgspec.json.decode
 
@@ -86,20 +105,48 @@ def _lease(
 ) -> tuple[list[Leased], int]:
     known = {"target": target, "now": (at := to_us(now)), "limit": limit}
     connection.execute(_TAKE_BACK, known)
-    leased: list[Leased] = []
-    superseded = 0
+    acts, superseded = _next_acts(connection, target, now=now, limit=limit)
+    leased = [_take(connection, act, target=target, until=until) for act in acts]
+    known["limit"] = limit - len(leased)
     for (fingerprint,) in connection.execute(_DUE, known).fetchall():
         pending = connection.execute(_PENDING, (target, fingerprint))
         due = list(dropwhile(lambda row: row["due_at"] > at, pending))  # a newer delivery that quiet hours hold stays
         newest, older = _next_of(connection, due, target=target, fingerprint=fingerprint)
         for delivery_id in older:
             _move(connection, delivery_id, state="superseded", now=now)
-        take = "UPDATE delivery_queue SET state = 'leased', lease_until = ?, attempts = attempts + 1 WHERE id = ?"
-        connection.execute(take, (to_us(until), newest))
-        row = connection.execute(_LEASED, (newest,)).fetchone()
-        leased.append(leased_of(row, target=target, until=until))
+        leased.append(_take(connection, newest, target=target, until=until))
         superseded += len(older)
     return leased, superseded
+
+
+def _take(connection: sqlite3.Connection, delivery_id: str, *, target: str, until: datetime) -> Leased:
+    take = "UPDATE delivery_queue SET state = 'leased', lease_until = ?, attempts = attempts + 1 WHERE id = ?"
+    connection.execute(take, (to_us(until), delivery_id))
+    row = connection.execute(_LEASED, (delivery_id,)).fetchone()
+    return leased_of(row, target=target, until=until)
+
+
+def _next_acts(connection: sqlite3.Connection, target: str, *, now: datetime, limit: int) -> tuple[list[str], int]:
+    """The acts of people that go out now, at most one of each alert, and how many were superseded.
+
+    Acts go one after another, and each to a target that knows its occurrence. An act goes before later news. It waits
+    for earlier news, but not for news that quiet hours hold. While the target does not know the occurrence, the act
+    waits for all news; and once there is none any more, the act is superseded.
+    """
+    acts: dict[str, str] = {}
+    superseded = 0
+    for row in connection.execute(_DUE_ACTS, {"target": target, "now": to_us(now)}).fetchall():
+        key = (row["starts_at"], row["fingerprint"], target)
+        is_known = connection.execute(_IS_DELIVERED, key).fetchone() is not None
+        asked = {**dict(row), "target": target, "now": to_us(now), "is_known": is_known}
+        if connection.execute(_IS_HELD_UP, asked).fetchone() is not None:
+            continue
+        if is_known:
+            acts.setdefault(row["fingerprint"], row["id"])
+        else:
+            _move(connection, row["id"], state="superseded", now=now)
+            superseded += 1
+    return list(acts.values())[:limit], superseded
 
 
 def _next_of(

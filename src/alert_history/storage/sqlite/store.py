@@ -2,8 +2,8 @@
 
 from alert_history.domain.standing import DEFAULT_RULES, Rules
 from alert_history.ports import Router, Store
-from alert_history.storage.shared.analytics import SharedAnalytics
 from alert_history.storage.shared.acts import SharedActs
+from alert_history.storage.shared.analytics import SharedAnalytics
 from alert_history.storage.shared.audit import SharedAudit
 from alert_history.storage.shared.classification_history import SharedClassificationHistory
 from alert_history.storage.shared.classifications import SharedClassifications

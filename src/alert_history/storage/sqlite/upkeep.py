@@ -99,7 +99,6 @@ class SqliteUpkeep:
         if gone or settled:
             run_work(connection, note_dropped, before)
         removed += settled
-        removed += _delete(connection, "deliveries", "id", "id < ?", oldest_id)
         removed += connection.execute(_FORGET_ACTS, (limit,)).rowcount
         removed += connection.execute(_FORGET_INCIDENTS, (limit,)).rowcount
         return removed + _delete(connection, "quarantine", "id", "id < ?", oldest_id)

@@ -1,13 +1,14 @@
 """What people did about occurrences: acknowledgements, notes, and what PagerDuty and Rootly tell of them.
 
 The labels stand beside the key, so that acts are counted by them without a join. `incidents_seen` says of which
-occurrence an incident of a vendor is, because a note at PagerDuty names its incident alone.
+occurrence an incident of a vendor is, because a note at PagerDuty names its incident alone. Deliveries of acts have
+keys below zero: one in the queue is found at once, and each lease looks for one.
 """
 
 from alembic import op
 
 revision = "0011"
-down_revision = "0009"
+down_revision = "0010"
 
 POSTGRES = """
 CREATE TABLE acts (
@@ -34,7 +35,8 @@ CREATE TABLE incidents_seen (
     seen_at timestamptz NOT NULL,
     PRIMARY KEY (source, id)
 );
-CREATE INDEX idx_incidents_seen_at ON incidents_seen (seen_at)
+CREATE INDEX idx_incidents_seen_at ON incidents_seen (seen_at);
+CREATE INDEX idx_delivery_queue_acts ON delivery_queue (target, due_at) WHERE event_key < 0
 """
 
 SQLITE = """
@@ -62,12 +64,13 @@ CREATE TABLE incidents_seen (
     seen_at INTEGER NOT NULL,
     PRIMARY KEY (source, id)
 ) WITHOUT ROWID;
-CREATE INDEX idx_incidents_seen_at ON incidents_seen (seen_at)
+CREATE INDEX idx_incidents_seen_at ON incidents_seen (seen_at);
+CREATE INDEX idx_delivery_queue_acts ON delivery_queue (target, due_at) WHERE event_key < 0
 """
 
 
 def upgrade() -> None:
-    """Add both tables."""
+    """Add both tables and the index."""
     script = POSTGRES if op.get_bind().dialect.name == "postgresql" else SQLITE
     for statement in script.split(";\n"):
         op.execute(statement)
@@ -75,5 +78,6 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """Remove them, and with them what people did."""
+    op.execute("DROP INDEX idx_delivery_queue_acts")
     op.execute("DROP TABLE incidents_seen")
     op.execute("DROP TABLE acts")
