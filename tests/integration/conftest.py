@@ -9,6 +9,9 @@ import pytest
 
 from tests import servers
 from tests.processes import Server
+from tests.vendors.webhooks import PAGERDUTY_KEY, ROOTLY_KEY
+
+_SECRETS = {"PAGERDUTY_WEBHOOK_SECRET": f"an-older-one,{PAGERDUTY_KEY}", "ROOTLY_WEBHOOK_SECRET": ROOTLY_KEY}
 
 
 @pytest.fixture(scope="session")
@@ -21,7 +24,7 @@ def live_on(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str]
             url = f"sqlite:///{tmp_path_factory.mktemp('live') / 'alert_history.db'}"
             if kind == "postgres":
                 url = stack.enter_context(servers.postgres_server(servers.QUICK)).url
-            return stack.enter_context(servers.service({"DATABASE_URL": url}))
+            return stack.enter_context(servers.service({"DATABASE_URL": url, **_SECRETS}))
 
         yield service_on
 

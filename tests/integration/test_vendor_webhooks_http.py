@@ -4,24 +4,19 @@ Holds: `web.ingest.vendors`, `web.ingest.signature`, `engine.vendor_acts`, `sour
 `domain.vendor_event`.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
-from functools import cache
 from typing import Any
 from uuid import uuid4
 
 import httpx
 import pytest
 
-from tests import servers
+from tests.conftest import StartService
 from tests.payloads import alert, webhook
-from tests.processes import Server
 from tests.vendors.webhooks import (
     INCIDENT,
     OUR_INTEGRATION,
     PAGERDUTY_KEY,
     ROOTLY_ALERT,
-    ROOTLY_KEY,
     incident,
     incident_note,
     pagerduty_event,
@@ -32,28 +27,6 @@ from tests.vendors.webhooks import (
 )
 
 _JSON = {"Content-Type": "application/json"}
-_SECRETS = {"PAGERDUTY_WEBHOOK_SECRET": f"an-older-one,{PAGERDUTY_KEY}", "ROOTLY_WEBHOOK_SECRET": ROOTLY_KEY}
-
-
-@pytest.fixture(scope="module")
-def signed_on(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Server]]:
-    """The running service on that kind of database, with both secrets."""
-    with ExitStack() as stack:
-
-        @cache
-        def service_on(kind: str) -> Server:
-            url = f"sqlite:///{tmp_path_factory.mktemp('signed') / 'alert_history.db'}"
-            if kind == "postgres":
-                url = stack.enter_context(servers.postgres_server(servers.QUICK)).url
-            return stack.enter_context(servers.service({"DATABASE_URL": url, **_SECRETS}))
-
-        yield service_on
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def client(request: pytest.FixtureRequest, signed_on: Callable[[str], Server]) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=signed_on(request.param).url, trust_env=False, timeout=30) as made:
-        yield made
 
 
 @pytest.fixture
@@ -284,10 +257,11 @@ def test_a_webhook_of_rootly_without_a_right_signature_is_refused(client: httpx.
     "path, setting", [("/webhook/pagerduty", "PAGERDUTY_WEBHOOK_SECRET"), ("/webhook/rootly", "ROOTLY_WEBHOOK_SECRET")]
 )
 def test_without_a_secret_the_answer_names_the_setting_and_asks_to_come_again(
-    live: Server, path: str, setting: str
+    sqlite_url: str, service: StartService, path: str, setting: str
 ) -> None:
+    url = service({"DATABASE_URL": sqlite_url}).url
     body = pagerduty_event("incident.acknowledged", data=incident("0123456789abcdef-1", incident_id=INCIDENT))
-    answer = httpx.post(f"{live.url}{path}", content=body, headers=_JSON | pagerduty_signature(body), trust_env=False)
+    answer = httpx.post(f"{url}{path}", content=body, headers=_JSON | pagerduty_signature(body), trust_env=False)
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "60")
     assert setting in answer.json()["detail"]
 
