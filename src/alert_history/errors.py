@@ -39,6 +39,8 @@ Exception
 ├── Fault                    sources: why one alert goes to quarantine
 ├── _Surprise                storage: a batch is not as foreseen, and goes the long way
 ├── _Lost                    storage/sqlite: the process that writes ended before it answered
+├── _Late                    storage/shared: another replica has added up some of these changes
+├── _NotOurTurn              storage/shared: another replica adds up, or a process counts anew
 ├── Failure                  cli/send: why a payload was not taken
 ├── _Disconnected            web/ingest: the sender went away
 ├── _InPart                  origins/prometheus: it answered in part

@@ -45,9 +45,9 @@ def act(
 
 
 async def test_an_act_comes_back_whole(store: Store) -> None:
-    kept = msgspec.structs.replace(act(text="on it ✓", by="Ada Ünal"), source="pagerduty", external_id="PGR0VU2")
-    assert await store.acts.keep(kept)
-    assert await store.acts.of_occurrence(*KEY) == [kept]
+    whole = msgspec.structs.replace(act(text="on it ✓", by="Ada Ünal"), source="pagerduty", external_id="PGR0VU2")
+    assert await store.acts.keep(whole)
+    assert await store.acts.of_occurrence(*KEY) == [whole]
 
 
 async def test_acts_of_an_occurrence_are_its_own_and_oldest_first(store: Store) -> None:
@@ -67,8 +67,8 @@ async def test_the_same_act_again_changes_nothing(store: Store) -> None:
 
 async def test_of_two_replicas_that_keep_the_same_act_one_keeps_it(open_replica: OpenReplica) -> None:
     stores = [await open_replica() for _ in range(2)]
-    kept = await asyncio.gather(*(store.acts.keep(act(act_id="same")) for store in stores))
-    assert sorted(kept) == [False, True]
+    are_new = await asyncio.gather(*(store.acts.keep(act(act_id="same")) for store in stores))
+    assert sorted(are_new) == [False, True]
 
 
 async def test_acts_between_two_times_are_those_of_that_span_oldest_first(store: Store) -> None:
@@ -81,9 +81,9 @@ async def test_acts_between_two_times_are_those_of_that_span_oldest_first(store:
 
 
 async def test_acts_survive_a_restart(open_replica: OpenReplica) -> None:
-    kept = act()
-    await (await open_replica()).acts.keep(kept)
-    assert await (await open_replica()).acts.of_occurrence(*KEY) == [kept]
+    made = act()
+    await (await open_replica()).acts.keep(made)
+    assert await (await open_replica()).acts.of_occurrence(*KEY) == [made]
 
 
 async def test_an_act_changes_nothing_of_its_occurrence(store: Store) -> None:
@@ -107,10 +107,10 @@ def test_a_person_acknowledges_once_until_it_is_taken_back() -> None:
 
 
 def test_one_event_of_a_vendor_is_one_act() -> None:
-    told = vendor_act_id(KEY, source="pagerduty", event_id="01ABC")
-    assert told == vendor_act_id(KEY, source="pagerduty", event_id="01ABC")
-    assert told != vendor_act_id(KEY, source="rootly", event_id="01ABC")
-    assert told != vendor_act_id(OTHER, source="pagerduty", event_id="01ABC")
+    act_id = vendor_act_id(KEY, source="pagerduty", event_id="01ABC")
+    assert act_id == vendor_act_id(KEY, source="pagerduty", event_id="01ABC")
+    assert act_id != vendor_act_id(KEY, source="rootly", event_id="01ABC")
+    assert act_id != vendor_act_id(OTHER, source="pagerduty", event_id="01ABC")
 
 
 @pytest.mark.parametrize("text", ["a\0b", "\ud800"])

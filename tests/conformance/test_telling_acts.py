@@ -101,15 +101,15 @@ async def test_an_act_reaches_who_knows_the_alert_with_who_when_and_the_words(st
     assert await store.acts.audience(*KEY) == ["pager"]
     made = await act(store, at=NOW + MINUTE)
     (leased,) = await lease(store, at=NOW + MINUTE)
-    told = leased.alert
-    assert (told.event, told.status, told.occurrence_id, told.labels) == (
+    outgoing = leased.alert
+    assert (outgoing.event, outgoing.status, outgoing.occurrence_id, outgoing.labels) == (
         "acknowledged",
         "firing",
         id_of(FIRING),
         FIRING.labels,
     )
-    assert told.act is not None
-    assert (told.act.by, told.act.text, told.act.at) == ("ada", made.text, made.at)
+    assert outgoing.act is not None
+    assert (outgoing.act.by, outgoing.act.text, outgoing.act.at) == ("ada", made.text, made.at)
     assert leased.was_told
 
 
@@ -222,7 +222,7 @@ async def test_an_act_is_superseded_where_the_target_took_no_news_of_the_alert(s
     await settle(store, await lease(store, at=NOW), at=NOW, state="dead")
     assert await sent(store, at=NOW + MINUTE) == []
     assert await states(store) == [("acknowledged", "superseded"), ("fired", "dead")]
-    (line,) = (await told(store))[0].targets
+    (line,) = (await acts_in_ledger(store))[0].targets
     assert (line.fate, line.reason) == (
         "superseded",
         "the target took no news of the alert, so it is not told what people did",
@@ -283,15 +283,15 @@ async def test_acts_of_many_alerts_go_within_the_limit(store: Store) -> None:
 async def test_the_ledger_says_what_became_of_an_act_at_each_target(store: Store) -> None:
     await record(store, FIRING)
     made = await act(store, at=NOW + SECOND)
-    (waiting,) = await told(store)
+    (waiting,) = await acts_in_ledger(store)
     assert [(line.target, line.fate) for line in waiting.targets] == [("pager", "pending")]
     await sent(store, at=NOW + MINUTE)
-    (done,) = await told(store)
+    (done,) = await acts_in_ledger(store)
     assert (done.at, done.kind, done.by, done.text) == (made.at, made.kind, made.by, made.text)
     assert [(line.target, line.fate, line.at) for line in done.targets] == [("pager", "delivered", NOW + MINUTE)]
 
 
-async def told(store: Store) -> list[LedgerAct]:
+async def acts_in_ledger(store: Store) -> list[LedgerAct]:
     """The acts in the ledger of the sample alert."""
     page = await store.delivery_log.deliveries(DeliveryFilter(fingerprint=KEY[0], starts_at=KEY[1]))
     events, acts = await store.history.timeline(id_of(FIRING)), await store.acts.of_occurrence(*KEY)

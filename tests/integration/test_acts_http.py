@@ -18,10 +18,10 @@ _JSON = {"Content-Type": "application/json"}
 def occurrence(client: httpx.Client) -> str:
     """The id of an alert that fires, and that no other test knows."""
     namespace = f"ns-{uuid4().hex}"
-    sent = client.post("/webhook/proxy", content=webhook(alert(1, namespace=namespace)), headers=_JSON)
-    assert sent.status_code == httpx.codes.OK
-    (found,) = client.get("/history", params={"namespace": namespace}).json()["alerts"]
-    return str(found["id"])
+    answer = client.post("/webhook/proxy", content=webhook(alert(1, namespace=namespace)), headers=_JSON)
+    assert answer.status_code == httpx.codes.OK
+    (stored,) = client.get("/history", params={"namespace": namespace}).json()["alerts"]
+    return str(stored["id"])
 
 
 def _post(client: httpx.Client, occurrence: str, call: str, body: Any) -> httpx.Response:

@@ -35,7 +35,7 @@ async def _act(client: httpx.AsyncClient, occurrence: str, call: str, text: str)
     return dict(answer.json())
 
 
-async def _told(receiver: Receiver) -> Any:
+async def _next_body(receiver: Receiver) -> Any:
     """What the target is told next."""
     return (await receiver.requests.get())[1]
 
@@ -47,24 +47,24 @@ async def test_who_was_told_of_an_alert_is_told_who_takes_care_of_it(
     server = service(_environment(database_url, tmp_path))
     async with asyncio.timeout(60), httpx.AsyncClient(base_url=server.url, trust_env=False) as client:
         await _send(server.url, webhook(alert(1)))
-        fired = (await _told(receiver))["data"]
+        fired = (await _next_body(receiver))["data"]
         acknowledged = await _act(client, fired["occurrence_id"], "acknowledge", "on it")
         repeated = await _act(client, fired["occurrence_id"], "acknowledge", "on it")
-        told = await _told(receiver)
+        body = await _next_body(receiver)
         noted = await _act(client, fired["occurrence_id"], "notes", "it grows")
-        note = await _told(receiver)
+        note = await _next_body(receiver)
         while (ledger := (await client.get(f"/api/v1/alerts/{fired['occurrence_id']}")).json()["ledger"]) and (
             any(line["fate"] != "delivered" for act in ledger["acts"] for line in act["targets"])
         ):
             await asyncio.sleep(0.05)
     assert (acknowledged["targets"], repeated["targets"], noted["targets"]) == (["team-hook"], [], ["team-hook"])
-    assert (told["type"], told["data"]["event"], told["data"]["status"]) == (
+    assert (body["type"], body["data"]["event"], body["data"]["status"]) == (
         "alert.acknowledged",
         "acknowledged",
         "firing",
     )
-    assert told["data"]["act"] == {"by": "ada", "text": "on it", "at": acknowledged["act"]["at"]}
-    assert told["data"]["labels"] == fired["labels"]
+    assert body["data"]["act"] == {"by": "ada", "text": "on it", "at": acknowledged["act"]["at"]}
+    assert body["data"]["labels"] == fired["labels"]
     assert (note["type"], note["data"]["act"]["text"]) == ("alert.noted", "it grows")
     assert receiver.requests.empty()
     assert [[line["target"] for line in act["targets"]] for act in ledger["acts"]] == [["team-hook"]] * 2

@@ -36,10 +36,10 @@ def occurrence(client: httpx.Client) -> str:
 
 
 def _occurrence(client: httpx.Client, namespace: str, *, status: str = "firing") -> str:
-    sent = client.post("/webhook/proxy", content=webhook(alert(1, namespace=namespace, status=status)), headers=_JSON)
-    assert sent.status_code == httpx.codes.OK
-    (found,) = client.get("/history", params={"namespace": namespace}).json()["alerts"]
-    return str(found["id"])
+    answer = client.post("/webhook/proxy", content=webhook(alert(1, namespace=namespace, status=status)), headers=_JSON)
+    assert answer.status_code == httpx.codes.OK
+    (stored,) = client.get("/history", params={"namespace": namespace}).json()["alerts"]
+    return str(stored["id"])
 
 
 def _from_pagerduty(client: httpx.Client, body: bytes, headers: dict[str, str] | None = None) -> httpx.Response:
@@ -72,16 +72,16 @@ def test_what_people_did_at_pagerduty_stands_on_the_timeline_with_who_and_when(
 ) -> None:
     its = f"P{uuid4().hex[:12].upper()}"
     data = incident(occurrence, incident_id=its)
-    sent = [
+    bodies = [
         pagerduty_event("incident.acknowledged", data=data),
         pagerduty_event("incident.annotated", data=incident_note("On my way ✓", incident_id=its)),
         pagerduty_event("incident.unacknowledged", data=data, agent=None, at="2026-11-24T03:50:00Z"),
         pagerduty_event("incident.resolved", data=data, at="2026-11-24T05:00:00+01:00"),
     ]
-    assert [_counts(_from_pagerduty(client, body)) for body in sent] == [{"stored": 1}] * 4
+    assert [_counts(_from_pagerduty(client, body)) for body in bodies] == [{"stored": 1}] * 4
     acts = _acts(client, occurrence)
-    told = {(act["kind"], act["by"], act["text"], act["source"], act["at"]) for act in acts}
-    assert told == {
+    shown = {(act["kind"], act["by"], act["text"], act["source"], act["at"]) for act in acts}
+    assert shown == {
         ("acknowledged", "Ada Lovelace", "", "pagerduty", "2026-11-24T03:20:00.169000Z"),
         ("noted", "Ada Lovelace", "On my way ✓", "pagerduty", "2026-11-24T03:20:00.169000Z"),
         ("unacknowledged", "PagerDuty", "", "pagerduty", "2026-11-24T03:50:00Z"),
@@ -103,8 +103,8 @@ def test_an_event_that_is_no_act_says_of_which_alert_its_incident_is(
     client: httpx.Client, occurrence: str, event_type: str
 ) -> None:
     its = f"P{uuid4().hex[:12].upper()}"
-    told = _from_pagerduty(client, pagerduty_event(event_type, data=incident(occurrence, incident_id=its)))
-    assert _counts(told) == {"ignored": 1}
+    answer = _from_pagerduty(client, pagerduty_event(event_type, data=incident(occurrence, incident_id=its)))
+    assert _counts(answer) == {"ignored": 1}
     noted = pagerduty_event("incident.annotated", data=incident_note("known since then", incident_id=its))
     assert _counts(_from_pagerduty(client, noted)) == {"stored": 1}
     assert [act["text"] for act in _acts(client, occurrence)] == ["known since then"]
@@ -192,9 +192,9 @@ _RIGHT = pagerduty_signature(_BODY)["X-PagerDuty-Signature"]
     ],
 )
 def test_a_webhook_without_a_right_signature_is_refused(client: httpx.Client, headers: dict[str, str]) -> None:
-    sent = {name.encode(): value.encode("latin-1") for name, value in (_JSON | headers).items()}
+    sent_headers = {name.encode(): value.encode("latin-1") for name, value in (_JSON | headers).items()}
     before = len(_quarantined(client))
-    answer = client.post("/webhook/pagerduty", content=_BODY, headers=sent)
+    answer = client.post("/webhook/pagerduty", content=_BODY, headers=sent_headers)
     assert (answer.status_code, answer.json()["type"]) == (401, "urn:alert-history:problem:wrong-signature")
     assert "PAGERDUTY_WEBHOOK_SECRET" in answer.json()["detail"]
     assert PAGERDUTY_KEY not in answer.text

@@ -77,8 +77,8 @@ def incident(key: str | None, *, incident_id: str = INCIDENT, **more: Any) -> di
 
 def incident_note(content: str, *, incident_id: str = INCIDENT) -> dict[str, Any]:
     """The `data` of `incident.annotated`, which names the incident and not its key."""
-    of = {"id": incident_id, "summary": "DiskFull", "type": "incident_reference"}
-    return {"incident": of, "id": "P2LA89X", "content": content, "trimmed": False, "type": "incident_note"}
+    reference = {"id": incident_id, "summary": "DiskFull", "type": "incident_reference"}
+    return {"incident": reference, "id": "P2LA89X", "content": content, "trimmed": False, "type": "incident_note"}
 
 
 def ping() -> bytes:

@@ -37,7 +37,7 @@ class RefusedEvent(msgspec.Struct, frozen=True):
     raw: bytes
 
 
-def said_by(event: VendorEvent, *, vendor: str) -> str:
+def author_of(event: VendorEvent, *, vendor: str) -> str:
     """Who did it, in a bounded text; the vendor itself where it names nobody."""
     return clean(event.by, max_characters=MAX_BY_CHARACTERS) or vendor
 

@@ -74,6 +74,6 @@ class Acting:
         targets = tuple(name for name in audience if self._targets.may_show(name, act.kind))
         if not await self._acts.keep(act, targets=targets):
             earlier = await self._acts.of_occurrence(*act.key)
-            return ActTaken(next((kept for kept in earlier if kept.id == act.id), act), is_repeated=True)
+            return ActTaken(next((other for other in earlier if other.id == act.id), act), is_repeated=True)
         self._targets.wake(targets)
         return ActTaken(act, targets=targets)

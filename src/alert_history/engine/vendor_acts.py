@@ -16,7 +16,7 @@ from alert_history.domain.acts import Act, ActSource, vendor_act_id
 from alert_history.domain.microseconds import from_us, to_us
 from alert_history.domain.occurrence import Key, occurrence_id, split_occurrence_id
 from alert_history.domain.receipt import RANDOM_ID_BYTES, time_ordered_id
-from alert_history.domain.vendor_event import RefusedEvent, VendorEvent, is_echo, said_by, words_of
+from alert_history.domain.vendor_event import RefusedEvent, VendorEvent, author_of, is_echo, words_of
 from alert_history.engine.history import key_of
 from alert_history.errors import MalformedPayload, NotFound
 from alert_history.ports import Acts, Clock, History, StoredAlert, VendorEvents
@@ -36,7 +36,7 @@ _DECODERS: dict[ActSource, Callable[[bytes], VendorEvent]] = {
 _log = structlog.get_logger()
 
 
-class Heard(msgspec.Struct, frozen=True):
+class TakenEvent(msgspec.Struct, frozen=True):
     """What became of an event: `stored` as an act, `repeated`, `ignored` as nothing to keep, or `quarantined`."""
 
     fate: Fate
@@ -52,19 +52,19 @@ class VendorActs:
         self._events = events
         self._clock = clock
 
-    async def take(self, source: ActSource, body: bytes) -> Heard:
+    async def take(self, source: ActSource, body: bytes) -> TakenEvent:
         """Take one webhook whose sender is certain. What can't be read, or fits no occurrence, is quarantined."""
         try:
             event = _DECODERS[source](body)
         except MalformedPayload as error:
             return await self._refuse(source, body, at=None, reason=str(error))
         if not event.occurrence_id and not event.incident:
-            return Heard("ignored", f"{event.type} is about no incident")
+            return TakenEvent("ignored", f"{event.type} is about no incident")
         alert = await self._alert_of(event)
         if alert is None and event.kind is not None:
             return await self._refuse(source, body, at=event.at, reason=_why_unknown(event))
         if alert is None or event.kind is None:
-            return Heard("ignored", f"{event.type} is nothing that is kept")
+            return TakenEvent("ignored", f"{event.type} is nothing that is kept")
         return await self._keep(event, alert)
 
     async def _alert_of(self, event: VendorEvent) -> StoredAlert | None:
@@ -80,21 +80,21 @@ class VendorActs:
             await self._events.remember(event.source, event.incident, key=key_of(alert.id), now=self._clock())
         return alert
 
-    async def _keep(self, event: VendorEvent, alert: StoredAlert) -> Heard:
+    async def _keep(self, event: VendorEvent, alert: StoredAlert) -> TakenEvent:
         key = key_of(alert.id)
         if is_echo(event, await self._acts.of_occurrence(*key), is_over=alert.status == "resolved"):
-            return Heard("ignored", f"{event.type} tells what we told {VENDORS[event.source]}")
+            return TakenEvent("ignored", f"{event.type} tells what we told {VENDORS[event.source]}")
         is_new = await self._acts.keep(_act(event, alert, key=key))
-        return Heard("stored" if is_new else "repeated")
+        return TakenEvent("stored" if is_new else "repeated")
 
-    async def _refuse(self, source: ActSource, body: bytes, *, at: datetime | None, reason: str) -> Heard:
+    async def _refuse(self, source: ActSource, body: bytes, *, at: datetime | None, reason: str) -> TakenEvent:
         """Quarantine a webhook. Its id comes from its time and its body, so that the same webhook is refused once."""
         now = self._clock()
         digest = sha256(body).digest()[:RANDOM_ID_BYTES]
         refused_id = time_ordered_id(now if at is None else min(at, now), randomness=digest)
         _log.warning("vendor_event_quarantined", source=source, reason=reason)
         await self._events.refuse(RefusedEvent(refused_id, now, source, reason, body))
-        return Heard("quarantined", reason)
+        return TakenEvent("quarantined", reason)
 
 
 def _key_in(event: VendorEvent) -> Key | None:
@@ -121,7 +121,7 @@ def _act(event: VendorEvent, alert: StoredAlert, *, key: Key) -> Act:
         alert.namespace,
         event.at,
         event.kind,
-        said_by(event, vendor=VENDORS[event.source]),
+        author_of(event, vendor=VENDORS[event.source]),
         words_of(event),
         event.source,
         event.incident or None,

@@ -72,8 +72,8 @@ def decode_pagerduty(body: bytes) -> VendorEvent:
 
 def _incident(data: dict[str, Any]) -> str:
     """The id of the incident: of the data itself, or of what the data is about."""
-    of = data.get("incident")
-    return _text(of.get("id")) if isinstance(of, dict) else _text(data.get("id"))
+    incident = data.get("incident")
+    return _text(incident.get("id")) if isinstance(incident, dict) else _text(data.get("id"))
 
 
 def _words(data: dict[str, Any]) -> str:

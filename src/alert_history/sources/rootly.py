@@ -61,8 +61,8 @@ def _by(event_type: str, data: dict[str, Any]) -> str:
     for name in _BY.get(event_type, ()):
         person = data.get(name)
         names = [person.get(key) for key in _NAMES] if isinstance(person, dict) else [person]
-        if said := next((text for text in map(_text, names) if text), ""):
-            return said
+        if author := next((text for text in map(_text, names) if text), ""):
+            return author
     return ""
 
 

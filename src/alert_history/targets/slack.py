@@ -124,10 +124,10 @@ def slack_note(alerts: Sequence[Outgoing]) -> dict[str, Any]:
 
 def slack_act(alert: Outgoing) -> dict[str, Any]:
     """What is posted when a person acknowledged an alert that was posted before, or wrote a note about it."""
-    said = [_section(clip(alert.act.text, _DESCRIPTION_CHARACTERS))] if alert.act and visible(alert.act.text) else []
+    words = [_section(clip(alert.act.text, _DESCRIPTION_CHARACTERS))] if alert.act and visible(alert.act.text) else []
     by = clip_line(alert.act.by, _NAME_CHARACTERS) if alert.act else ""
     is_over = [_context("Resolved by now")] if alert.status == "resolved" else []
-    return _message([alert], _ACT_WORDS[alert.event], blocks=[_context(f"By {by}"), *said, *is_over])
+    return _message([alert], _ACT_WORDS[alert.event], blocks=[_context(f"By {by}"), *words, *is_over])
 
 
 def _message(

@@ -30,7 +30,7 @@ _BETWEEN = (
 _QUEUE = insert(delivery_queue)
 
 
-def _told(table: Table) -> Select[Any]:
+def _notified(table: Table) -> Select[Any]:
     """The targets with a delivery of news about the occurrence."""
     return select(table.c.target).where(
         table.c.fingerprint == bindparam("fingerprint"),
@@ -39,7 +39,9 @@ def _told(table: Table) -> Select[Any]:
     )
 
 
-_AUDIENCE = union(_told(deliveries).where(deliveries.c.state == "delivered"), _told(delivery_queue)).order_by("target")
+_AUDIENCE = union(_notified(deliveries).where(deliveries.c.state == "delivered"), _notified(delivery_queue)).order_by(
+    "target"
+)
 
 
 class SharedActs:

@@ -95,8 +95,8 @@ class VendorWebhooks:
     async def _take(self, source: ActSource, request: Request) -> VendorAnswer:
         body = await read_small(request, max_bytes=_MAX_BODY_BYTES)
         self._check(source, request, body)
-        heard = await self._vendor_acts.take(source, body)
-        return _answer(heard.fate, heard.reason)
+        taken = await self._vendor_acts.take(source, body)
+        return _answer(taken.fate, taken.reason)
 
     def _check(self, source: ActSource, request: Request, body: bytes) -> None:
         """Raises SettingLacking without a secret, WrongSignature where no signature was made with one of ours."""
