@@ -1,5 +1,7 @@
 """Publishing survives a crash between any two steps: what was acknowledged is told, or dead or superseded on record.
 
+So do the numbers of the history: in the end they agree with what is recorded.
+
 Two replicas run the real worker on the real store. Whatever a worker asks of the outside stops at a gate: hypothesis
 decides what happens next, in which order, and who dies before or after it. Time is a variable.
 """
@@ -7,6 +9,7 @@ decides what happens next, in which order, and who dies before or after it. Time
 import asyncio
 import os
 from collections.abc import Callable, Coroutine, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from itertools import count
 from typing import Any, Literal, TypeVar
@@ -24,10 +27,11 @@ from alert_history.engine import worker
 from alert_history.engine.switchboard import Switchboard
 from alert_history.engine.turns import Turns
 from alert_history.engine.worker import TargetWorker
-from alert_history.errors import Rejected, Retryable, StorageUnavailable
+from alert_history.errors import Busy, Rejected, Retryable, StorageUnavailable
 from alert_history.ports import DeliveryFilter, Store, StoredDelivery
 from alert_history.storage import open_store
 from tests.conformance.samples import NOW, SECOND, STARTS_AT, alert, receipt
+from tests.numbers import check_sums, minute_passes
 
 T = TypeVar("T")
 Answer = Literal["taken", "taken, answer lost", "busy", "refused", "no answer"]
@@ -45,6 +49,10 @@ _RUNS = count()
 _ROUNDS = 200
 _CASES = int(os.environ.get("CRASH_CASES", "40"))
 """How many stories of crashes are told on each database; `make soak` asks for more."""
+
+
+class Died(Exception):
+    """What a killed process does: it simply does not go on."""
 
 
 class Arrival(msgspec.Struct, frozen=True):
@@ -152,6 +160,7 @@ class Crashes(RuleBasedStateMachine):
     def __init__(self, url: str) -> None:
         super().__init__()
         self.now = NOW
+        self.url = url
         self.run = next(_RUNS)
         self.spec = TargetSpec(f"target-{self.run}", "test", {})
         self.arrivals: list[Arrival] = []
@@ -256,6 +265,29 @@ class Crashes(RuleBasedStateMachine):
         """As by a person."""
         self._do(self.stores[1].delivery_log.replay(now=self.now, target=self.spec.name))
 
+    @rule(place=st.integers(0, 1))
+    def numbers_are_added_up(self, place: int) -> None:
+        """By one of the replicas, while another may count all anew, or died of it."""
+        self._do(self.stores[place].rollups.fold())
+
+    @rule(place=st.integers(0, 1), dies=st.booleans())
+    def history_is_counted_anew(self, place: int, dies: bool) -> None:  # noqa: FBT001
+        """The process may die in the middle; what it has counted by then is of no use."""
+        self._do(self._count(place, dies=dies))
+
+    @rule()
+    def minute_passes_without_a_word_of_who_counts(self) -> None:
+        """Then another may count."""
+        self._do(minute_passes(self.url))
+
+    async def _count(self, place: int, *, dies: bool) -> None:
+        def progress(_: int) -> None:
+            if dies:
+                raise Died
+
+        with suppress(Died, Busy):
+            await self.stores[place].rollups.count_anew(progress=progress)
+
     # --- how ---
 
     def _gate(self, what: str) -> list[int]:
@@ -329,6 +361,7 @@ class Crashes(RuleBasedStateMachine):
         try:
             self._work_off()
             self._check(self.loop.run_until_complete(self._found()))
+            self.loop.run_until_complete(self._check_numbers())
         finally:
             self.loop.run_until_complete(self._close())
             self.loop.close()
@@ -368,6 +401,10 @@ class Crashes(RuleBasedStateMachine):
         else:
             assert delivery.state == "dead"
             assert delivery.log[-1]["reason"]
+
+    async def _check_numbers(self) -> None:
+        await minute_passes(self.url)
+        await check_sums(self.stores[0])
 
     async def _close(self) -> None:
         for replica in self.replicas:
