@@ -122,6 +122,13 @@ app.command(
     """,
 )
 app.command(
+    "alert_history.cli.rollup:rollup",
+    help="""Show how far the history is counted, or count it anew.
+
+    Without an option, nothing is changed. The numbers of days stay whose occurrences retention or an archive took.
+    """,
+)
+app.command(
     "alert_history.cli.night:night",
     help="""Print the hand-over of a night.
 

@@ -8,6 +8,7 @@ from rich.table import Table
 
 from alert_history.bootstrap import rules_of
 from alert_history.cli.console import cell, output_console, print_line
+from alert_history.cli.doctor_numbers import examine_numbers
 from alert_history.cli.finding import Finding
 from alert_history.cli.router import look_for_router
 from alert_history.cli.store import faults_of, on_primary, require, using_store
@@ -35,7 +36,8 @@ async def examine_history(settings: Settings) -> list[Finding]:
         since = datetime.now(UTC) - CONFLICT_LASTS
         conflicts = await store.reconciling.conflicts(since, limit=_MOST_CONFLICTS)
         counts = await store.standings.count()
-    return [*map(_judge_conflict, conflicts), *_judge_unconfirmed(counts["firing"], counts["unconfirmed"])]
+        numbers = await examine_numbers(store.rollups, today=datetime.now(UTC).date())
+    return [*map(_judge_conflict, conflicts), *_judge_unconfirmed(counts["firing"], counts["unconfirmed"]), *numbers]
 
 
 def _judge_conflict(conflict: Conflict) -> Finding:

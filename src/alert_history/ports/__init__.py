@@ -37,7 +37,7 @@ from alert_history.ports.night import NightEvent, NightReads, NightRow
 from alert_history.ports.outbox import Outbox
 from alert_history.ports.reconciling import Conflict, Reconciling
 from alert_history.ports.recording import ClaimRecorder, Recorder
-from alert_history.ports.rollups import Rollups
+from alert_history.ports.rollups import Difference, Rollups, RollupSize
 from alert_history.ports.settings import StoredSettings
 from alert_history.ports.signals import Signals
 from alert_history.ports.silences import Silences
@@ -64,6 +64,7 @@ __all__ = [
     "DeliveryFilter",
     "DeliveryLog",
     "DeliveryPage",
+    "Difference",
     "Discovery",
     "DiscoveryState",
     "Enricher",
@@ -89,6 +90,7 @@ __all__ = [
     "Reconciling",
     "Recorder",
     "Recount",
+    "RollupSize",
     "Rollups",
     "Router",
     "RoutesSource",

@@ -1,6 +1,6 @@
 """The numbers of the history, kept up beside it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import date
 from typing import Protocol
 
@@ -8,18 +8,28 @@ import msgspec
 
 
 class RollupSize(msgspec.Struct, frozen=True):
-    """How much there is of the numbers.
+    """How much there is of the numbers, and whether they cover the whole history.
 
-    `waiting` are entries of the log that are not added up yet. `first_day` and `last_day` have numbers. From
-    `whole_from` on the history is whole, so its days can be counted anew; None where nothing was ever dropped.
+    `is_counting`: a process counts it anew now. `waiting` are entries of the log that are not added up yet. `first_day`
+    and `last_day` have numbers. From `whole_from` on the history is whole, so its days can be counted anew; None where
+    nothing was ever dropped.
     """
 
     is_counted: bool
+    is_counting: bool
     waiting: int
     rows: int
     first_day: date | None
     last_day: date | None
     whole_from: date | None
+
+
+class Difference(msgspec.Struct, frozen=True):
+    """A rule of which the numbers tell other than the history: how many occurrences began on a day."""
+
+    alertname: str
+    by_numbers: int
+    by_history: int
 
 
 class Rollups(Protocol):
@@ -49,6 +59,10 @@ class Rollups(Protocol):
 
     async def size(self) -> RollupSize:
         """How much there is."""
+        ...
+
+    async def differences(self, day: date) -> Sequence[Difference]:
+        """Where the numbers of a day, UTC, and its occurrences disagree; the largest difference first."""
         ...
 
     async def forget(self, before: date) -> int:

@@ -7,13 +7,14 @@ twice, whenever a process dies. The tallies of a day are read, added to and writ
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Sequence
-from datetime import date
+from datetime import UTC, date, datetime, time, timedelta
 
-from sqlalchemy import func, literal_column, select
+from sqlalchemy import Integer, bindparam, func, literal_column, select
 
-from alert_history.domain.tally import Tallies
-from alert_history.ports.rollups import RollupSize
+from alert_history.domain.tally import LONGEST_VALUE, Tallies, by_value
+from alert_history.ports.rollups import Difference, RollupSize
 from alert_history.storage.shared.counting_anew import count_anew
 from alert_history.storage.shared.dropped import read_whole_from
 from alert_history.storage.shared.label_counts import add_labels
@@ -21,7 +22,7 @@ from alert_history.storage.shared.rollup_log import oldest_entries, remove_entri
 from alert_history.storage.shared.rollup_state import has_turn, read_state
 from alert_history.storage.shared.segments import Order
 from alert_history.storage.shared.session import Database, Session
-from alert_history.storage.shared.tables import rollup_log, rollups
+from alert_history.storage.shared.tables import alerts, rollup_log, rollups
 from alert_history.storage.shared.tallies import STORED, add_tallies, day_number, day_of_number
 
 _STEP_ENTRIES = 200
@@ -31,6 +32,10 @@ _COUNT_ROWS = select(func.count().label("number")).select_from(rollups)
 _SPAN = select(func.min(rollups.c.day).label("first"), func.max(rollups.c.day).label("last")).where(
     rollups.c.dimension == literal_column("'all'")
 )
+_BEGUN = select(rollups.c.value, rollups.c.begun).where(
+    rollups.c.dimension == literal_column("'alertname'"), rollups.c.day == bindparam("on_day", type_=Integer())
+)
+_LOG = select(rollup_log)
 
 
 class _Late(Exception):
@@ -70,6 +75,15 @@ class SharedRollups:
         """See `ports.Rollups.size`."""
         return await self._database.read_latest(_size)
 
+    async def differences(self, day: date) -> Sequence[Difference]:
+        """See `ports.Rollups.differences`. One snapshot holds both sides."""
+        async with self._database.snapshot() as snapshot:
+            by_history = await snapshot.read(_begun_in_history, self._order, day)
+            by_numbers = await snapshot.read(_begun_by_numbers, day_number(day))
+        names = {name for name in {*by_history, *by_numbers} if by_history[name] != by_numbers[name]}
+        differences = [Difference(name, by_numbers[name], by_history[name]) for name in sorted(names)]
+        return sorted(differences, key=lambda each: -abs(each.by_numbers - each.by_history))
+
     async def forget(self, before: date) -> int:
         """See `ports.Rollups.forget`."""
         return await self._database.write_aside(_forget, day_number(before))
@@ -86,11 +100,32 @@ async def _add_up(session: Session, ids: Sequence[int], tallies: Tallies) -> boo
     return True
 
 
+async def _begun_in_history(session: Session, order: Order, day: date) -> Counter[str]:
+    """How many occurrences of each rule began on a day."""
+    midnight = datetime.combine(day, time(), UTC)
+    begun = select(alerts.c.alertname, func.count().label("number")).where(order.inside, alerts.c.joined_into.is_(None))
+    rows = await session.fetch(begun.group_by(alerts.c.alertname), first=midnight, until=midnight + timedelta(days=1))
+    counts: Counter[str] = Counter()
+    for row in rows:
+        counts[row.alertname[:LONGEST_VALUE]] += row.number
+    return counts
+
+
+async def _begun_by_numbers(session: Session, day: int) -> Counter[str]:
+    """The same, as the numbers tell, with what waits to be added up."""
+    counts = Counter({row.value: row.begun for row in await session.fetch(_BEGUN, on_day=day)})
+    waiting = tallies_of(await session.fetch(_LOG))
+    for on_day, name, tally in by_value(waiting.by_place(), "alertname"):
+        counts[name] += tally.begun if on_day == day else 0
+    return counts
+
+
 async def _size(session: Session) -> RollupSize:
     state, whole_from = await read_state(session), await read_whole_from(session)
     [waiting], [rows], [span] = [await session.fetch(query) for query in (_COUNT_LOG, _COUNT_ROWS, _SPAN)]
     first_day, last_day = (None if day is None else day_of_number(day) for day in (span.first, span.last))
-    return RollupSize(state.is_counted, waiting.number, rows.number, first_day, last_day, whole_from)
+    is_counting = state.holder is not None
+    return RollupSize(state.is_counted, is_counting, waiting.number, rows.number, first_day, last_day, whole_from)
 
 
 async def _forget(session: Session, before_day: int) -> int:
