@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 
 from alert_history.domain.durations import Durations, durations_of
+from alert_history.engine.durations import DurationLabel
 from alert_history.ports import HistoryFilter, Store
 from tests.conformance.samples import DAY, MINUTE, NOW
 from tests.numbers import fold_all
@@ -22,8 +23,8 @@ def firings() -> list[Firing]:
     for number in range(40):
         begins = NOW - 95 * HOUR + number * 2 * HOUR
         ends = None if number % 5 == 0 else begins + (number % 7 + 1) * 3 * MINUTE
-        labels = {"severity": f"s{number % 3}", "pod": f"p{number % 2}"}
-        made.append(Firing(f"A{number % 4}-{number}", begins, ends, labels))
+        labels = {"severity": f"s{number % 3}", "pod": f"p{number % 2}", "host": str(number)}
+        made.append(Firing(f"A{number % 12}", begins, ends, labels))
     return made
 
 
@@ -46,11 +47,18 @@ async def test_durations_are_those_of_the_episodes(store: Store, query: str) -> 
 
 
 @pytest.mark.parametrize("days", [1, 5])
-async def test_counts_of_values_add_up(store: Store, days: int) -> None:
+@pytest.mark.parametrize("by", ["severity", "alertname"])
+async def test_counts_of_values_add_up(store: Store, by: DurationLabel, days: int) -> None:
     await record(store, *firings())
-    answer = await answering(store).durations.durations(
-        span(NOW - days * DAY, NOW), by="severity", top=2, is_compared=True
-    )
+    answer = await answering(store).durations.durations(span(NOW - days * DAY, NOW), by=by, top=2, is_compared=True)
+    wanted = HistoryFilter(since=answer.covers.since, until=answer.covers.until)
+    episodes = await store.analytics.episodes(wanted, most=1000)
+    for value in answer.values:
+        own = [episode for episode in episodes if getattr(episode, by) == value.value]
+        assert value.durations == durations_of(own, NOW)
+    assert answer.all == durations_of(episodes, NOW)
+    assert answer.other is not None
+    assert answer.other.values == len({getattr(episode, by) for episode in episodes}) - 2
     for each in (answer, answer.compared):
         assert each is not None
         assert each.other is not None

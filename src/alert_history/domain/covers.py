@@ -9,7 +9,8 @@ import msgspec
 class Covers(msgspec.Struct, frozen=True):
     """What an answer covers. Times are aware UTC.
 
-    Occurrences of `since` ≤ `counted_by` < `until` count; `timestamp` is when one was first received. Where `is_exact`
+    Occurrences of `since` ≤ `counted_by` < `until` count; `timestamp` is when one was first received. With `firing`,
+    those count that fired at a moment of the span, whenever they were received. Where `is_exact`
     is false, the numbers are lower bounds or estimates; `sampled_share` (0..1) is the share of rows behind an estimate,
     and is null without a sample. `left_out` names what does not count, one sentence each. `fresh_as_of` is when the
     history was read. `counted_from` says whether rollups answered, or the occurrences themselves.
@@ -18,7 +19,7 @@ class Covers(msgspec.Struct, frozen=True):
     since: datetime
     until: datetime
     fresh_as_of: datetime
-    counted_by: Literal["timestamp"] = "timestamp"
+    counted_by: Literal["timestamp", "firing"] = "timestamp"
     is_exact: bool = True
     sampled_share: float | None = None
     left_out: tuple[str, ...] = ()

@@ -102,6 +102,9 @@ class Tally(msgspec.Struct, gc=False):
         return self == Tally()
 
 
+TallyMap = Literal["minutes", "moves", "lengths"]
+"""A map of a tally. Whoever needs one alone need not read the others."""
+
 Place = tuple[Dimension, int, str]
 """A dimension, a day (days since 1970, UTC), and a value."""
 

@@ -5,7 +5,8 @@ counted from occurrences. `by_day` has all numbers of a tally, for whole days. A
 answered from occurrences, and from a sample of them where they are many.
 """
 
-from collections.abc import Collection, Mapping
+import asyncio
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
@@ -14,22 +15,33 @@ import msgspec
 from alert_history.domain.covers import Covers
 from alert_history.domain.microseconds import from_us, to_us
 from alert_history.domain.query import parse_query
-from alert_history.domain.tally import DAY_US, LONGEST_VALUE, MINUTE_US, Dimension, Tally, empty_tally, kept_minutes
+from alert_history.domain.tally import (
+    DAY_US,
+    LONGEST_VALUE,
+    MINUTE_US,
+    Dimension,
+    Tally,
+    TallyMap,
+    empty_tally,
+    kept_minutes,
+)
 from alert_history.domain.times import parse_time
 from alert_history.errors import InvalidQuery
 from alert_history.ports import Analytics, Clock, HistoryFilter, Rollups
+from alert_history.ports.analytics import ALL
 
 MOST_READ = 150_000
 """Of more occurrences than about so many a sample is counted: so many take about a second."""
 
-_ALL = 2**62
-"""An edge is shorter than two minutes, so all of it is read."""
 _SHORTEST_BY_DAY = timedelta(days=2)
 _DEFAULT_SPAN = timedelta(days=7)
 _EARLIEST, _LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 """A span is cut to these: nothing is received outside of them, and no reckoning leaves the calendar."""
 _LABELS: Mapping[str, Dimension] = {"alertname": "alertname", "severity": "severity", "namespace": "namespace"}
 _STACKED: Mapping[str, Dimension] = {**_LABELS, "receiver": "receiver", "source": "source"}
+
+MANY_VALUES: Collection[Dimension] = frozenset({"alertname", "namespace", "receiver"})
+"""Dimensions that may have so many values that it pays to ask first which of them are shown."""
 
 
 class Asked(msgspec.Struct, frozen=True):
@@ -108,31 +120,48 @@ class Analysis:
             return await self._recounted(asked, by=by)
         dimension, known = rolled_up
         chosen = known if values is None else list(values)
-        since_us, until_us = to_us(asked.since), to_us(min(asked.until, asked.now + timedelta(minutes=1)))
-        first_us, last_us = -(-since_us // MINUTE_US) * MINUTE_US, until_us // MINUTE_US * MINUTE_US
-        tallies: dict[tuple[int, str], Tally] = {}
-        if first_us < last_us:
-            stored = await self.analytics.tallies(
-                dimension, first_day=first_us // DAY_US, last_day=(last_us - 1) // DAY_US, values=chosen
-            )
-            tallies = kept_minutes(stored, first_us, last_us)
-        for edge in _edges(asked, first_us, last_us):
-            recount = await self.analytics.recount(edge.filter, by=by, most=_ALL)
+        tallies = await self.in_minutes(asked, dimension, chosen)
+        for edge in edges_of(asked):
+            recount = await self.analytics.recount(edge.filter, by=by, most=ALL)
             _add(tallies, recount.tallies, values=values)
         return Numbers(tallies, self.covers(asked, "rollups"))
 
-    async def by_day(self, asked: Asked, *, by: str | None = None) -> Numbers:
-        """All numbers, of whole days, UTC. A span of less than two days is counted from its occurrences, as it is."""
+    async def in_minutes(
+        self, asked: Asked, dimension: Dimension, values: Sequence[str] | None
+    ) -> dict[tuple[int, str], Tally]:
+        """As `begun`, from a rollup, of the whole minutes of the span; `edges_of` has the rest of it."""
+        first_us, last_us = _whole_minutes(asked)
+        if first_us >= last_us:
+            return {}
+        first_day, last_day = first_us // DAY_US, (last_us - 1) // DAY_US
+        stored = await self.analytics.tallies(
+            dimension, first_day=first_day, last_day=last_day, values=values, only="minutes"
+        )
+        return await asyncio.to_thread(kept_minutes, stored, first_us, last_us)
+
+    async def by_day(
+        self,
+        asked: Asked,
+        *,
+        by: str | None = None,
+        values: Sequence[str] | None = None,
+        only: TallyMap | None = None,
+    ) -> Numbers:
+        """All numbers, of whole days, UTC. A span of less than two days is counted from its occurrences, as it is.
+
+        Where a rollup answers, of some `values` only, and with one map alone, if they are given.
+        """
         rolled_up = await self._rolled_up(asked.wanted, by)
         if rolled_up is None or asked.until - asked.since < _SHORTEST_BY_DAY:
             return await self._recounted(asked, by=by)
         whole = whole_days(asked)
-        dimension, values = rolled_up
+        dimension, known = rolled_up
         tallies = await self.analytics.tallies(
             dimension,
             first_day=to_us(whole.since) // DAY_US,
             last_day=(to_us(whole.until) - 1) // DAY_US,
-            values=values,
+            values=known if values is None else values,
+            only=only,
         )
         return Numbers(tallies, self.covers(whole, "rollups"))
 
@@ -143,7 +172,7 @@ class Analysis:
     async def filled(self, asked: Asked) -> tuple[Asked, int]:
         """The part of a span that has occurrences, by whole days, and about how many: a sample is to be of it alone."""
         first_day, last_day = to_us(asked.since) // DAY_US, to_us(asked.until) // DAY_US
-        tallies = await self.analytics.tallies("all", first_day=first_day, last_day=last_day)
+        tallies = await self.analytics.tallies("all", first_day=first_day, last_day=last_day, only="lengths")
         days = {day: tally.begun for (day, _), tally in tallies.items() if tally.begun}
         if not days:
             return asked, 0
@@ -214,8 +243,9 @@ def first_midnight(time: datetime) -> datetime:
     return before if before == time else before + timedelta(days=1)
 
 
-def _edges(asked: Asked, first_us: int, last_us: int) -> list[Asked]:
+def edges_of(asked: Asked) -> list[Asked]:
     """The parts of the span before its first whole minute and after its last."""
+    first_us, last_us = _whole_minutes(asked)
     if first_us >= last_us:
         return [asked]
     first, last = from_us(first_us), from_us(last_us)
@@ -225,6 +255,12 @@ def _edges(asked: Asked, first_us: int, last_us: int) -> list[Asked]:
         for since, until in edges
         if since < until and since <= asked.now
     ]
+
+
+def _whole_minutes(asked: Asked) -> tuple[int, int]:
+    """Where the first whole minute begins, and the last one ends; nothing is received in the future."""
+    until_us = to_us(min(asked.until, asked.now + timedelta(minutes=1)))
+    return -(-to_us(asked.since) // MINUTE_US) * MINUTE_US, until_us // MINUTE_US * MINUTE_US
 
 
 def _add(

@@ -10,14 +10,14 @@ from alert_history.domain.calendar import STEPS, Bucket, buckets, series_step
 from alert_history.domain.covers import Covers
 from alert_history.domain.microseconds import to_us
 from alert_history.domain.stacks import Stack, cells_of, ranked, scaled_cells, stacked, summed
-from alert_history.domain.tally import DAY_US, Tally
-from alert_history.engine.analysis import Analysis, Asked, Numbers, dimension_of
+from alert_history.domain.tally import Tally
+from alert_history.engine.analysis import MANY_VALUES, Analysis, Asked, Numbers, dimension_of
 from alert_history.engine.series_parts import Row, SeriesParts, SeriesWish, step_name
 from alert_history.engine.value_counts import ValueCounting
 
 _LEAST_SHARE = 1 / 30
 """A sample says little of a shorter part of its span."""
-_MANY_DAYS, _MANY_VALUES = 3, 20
+_MANY_DAYS = timedelta(days=3)
 
 
 class BegunSeries:
@@ -37,17 +37,13 @@ class BegunSeries:
     async def _is_much(self, asked: Asked, by: str) -> bool:
         """Whether it pays to ask first which values are shown: rollups answer, of many days of many values."""
         answering = dimension_of(asked.wanted, by)
-        first_day, last_day = to_us(asked.since) // DAY_US, to_us(min(asked.until, asked.now)) // DAY_US
-        if answering is None or answering[1] is not None or last_day - first_day < _MANY_DAYS:
+        if answering is None or answering[1] is not None or asked.until - asked.since < _MANY_DAYS:
             return False
-        if not await self._analysis.is_rolled_up(asked.wanted, by=by):
-            return False
-        sums = await self._analysis.analytics.sums(answering[0], first_day=first_day, last_day=last_day)
-        return len(sums) > _MANY_VALUES
+        return answering[0] in MANY_VALUES and await self._analysis.is_rolled_up(asked.wanted, by=by)
 
     async def _parts_of_values(self, asked: Asked, wish: SeriesWish, by: str) -> SeriesParts:
         """As `parts`: reads the minutes of the values that are shown, and of all together."""
-        counts = await self._counting.by_label(asked, by)
+        counts = (await self._counting.by_labels(asked, [by]))[by]
         values = ranked(counts.values, wish.top) if wish.values is None else wish.values
         shown = await self._analysis.begun(asked, by=by, values=values)
         whole = await self._analysis.begun(asked)

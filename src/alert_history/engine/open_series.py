@@ -25,11 +25,10 @@ _QUARTER = timedelta(microseconds=QUARTER_US)
 _LOOKS_BACK = timedelta(days=7)
 _LOOKS_AHEAD = timedelta(days=1)
 _MOST_LASTING = 100_000
-_MOST_ROWS = 100_000
+_MOST_ROWS = 10_000
 """Where values have more rows of days than that, only those are read that are likely to be shown."""
 _LIKELY = 50
 _SHORT_DAYS = 10
-_COUNTED_BY = "starts_at and ends_at: what fired at the end of each bucket, whenever it was received"
 
 
 class _Levels(msgspec.Struct, frozen=True):
@@ -138,7 +137,7 @@ def _in_quarters(asked: Asked) -> Asked:
 
 
 def _covers(covers: Covers) -> Covers:
-    return msgspec.structs.replace(covers, counted_by=_COUNTED_BY)
+    return msgspec.structs.replace(covers, counted_by="firing")
 
 
 def _left_out(read_from: datetime, until: datetime | None) -> tuple[str, ...]:

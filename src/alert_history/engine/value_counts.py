@@ -12,7 +12,7 @@ from alert_history.domain.covers import Covers
 from alert_history.domain.microseconds import to_us
 from alert_history.domain.stacks import ranked, scaled
 from alert_history.domain.tally import DAY_US, Tally
-from alert_history.engine.analysis import MOST_READ, Analysis, Asked, dimension_of, first_midnight, midnight
+from alert_history.engine.analysis import MOST_READ, Analysis, Asked, dimension_of, edges_of, first_midnight, midnight
 from alert_history.ports import Statistics
 
 
@@ -37,45 +37,47 @@ class ValueCounting:
 
     async def by_labels(self, asked: Asked, labels: Sequence[str]) -> dict[str, Counts]:
         """The counts by each label; those of labels that no rollup knows come from one reading of the occurrences."""
-        counts = {
-            label: await self.by_label(asked, label) for label in labels if await self._is_rolled_up(asked, label)
-        }
-        others = [label for label in labels if label not in counts]
-        if others:
-            counts |= (await self._from_occurrences(asked, others))[0]
+        rolled_up = [label for label in labels if await self._analysis.is_rolled_up(asked.wanted, by=label)]
+        others = [label for label in labels if label not in rolled_up]
+        counts = await self._from_rollups(asked, rolled_up) if rolled_up else {}
+        counts |= await self._from_occurrences(asked, others) if others else {}
         return {label: counts[label] for label in labels}
 
-    async def by_label(self, asked: Asked, label: str | None) -> Counts:
-        """The counts by one label; None: all together, under ''."""
-        if not await self._is_rolled_up(asked, label):
-            by_labels, together = await self._from_occurrences(asked, [] if label is None else [label])
-            return together if label is None else by_labels[label]
-        dimension = dimension_of(asked.wanted, label)
+    async def _from_rollups(self, asked: Asked, labels: Sequence[str]) -> dict[str, Counts]:
+        values = {label: await self._in_minutes(asked, label) for label in labels}
+        for edge in edges_of(asked):
+            counted = await self._statistics.value_counts(edge.filter, by=labels, share=1.0)
+            for label in labels:
+                _add(values[label], counted.values[label])
+        return {label: Counts(of_label, self._analysis.covers(asked, "rollups")) for label, of_label in values.items()}
+
+    async def _in_minutes(self, asked: Asked, label: str) -> dict[str, int]:
+        """How many began with each value in the whole minutes of a span; a rollup answers."""
+        answering = dimension_of(asked.wanted, label)
+        if answering is None:
+            raise ValueError(f"no rollup knows {label!r} of these occurrences")
+        dimension, known = answering
         since, until = first_midnight(asked.since), midnight(asked.until)
-        if dimension is None or dimension[1] is not None or since >= until:
-            return Counts(_begun((await self._analysis.begun(asked, by=label)).tallies), self._covers(asked))
-        sums = await self._analysis.analytics.sums(dimension[0], first_day=_day(since), last_day=_day(until) - 1)
-        values = {value: sums_.begun for value, sums_ in sums.items()}
-        for edge in _days_at_the_ends(asked, since, until):
-            for value, number in _begun((await self._analysis.begun(edge, by=label)).tallies).items():
-                values[value] = values.get(value, 0) + number
-        return Counts(values, self._covers(asked))
+        if known is not None or since >= until:
+            return _begun(await self._analysis.in_minutes(asked, dimension, known))
+        sums = await self._analysis.analytics.sums(dimension, first_day=_day(since), last_day=_day(until) - 1)
+        values = {value: of_value.begun for value, of_value in sums.items()}
+        for part in _days_at_the_ends(asked, since, until):
+            _add(values, _begun(await self._analysis.in_minutes(part, dimension, None)))
+        return values
 
-    async def _is_rolled_up(self, asked: Asked, label: str | None) -> bool:
-        return await self._analysis.is_rolled_up(asked.wanted, by=label)
-
-    def _covers(self, asked: Asked) -> Covers:
-        return self._analysis.covers(asked, "rollups")
-
-    async def _from_occurrences(self, asked: Asked, labels: Sequence[str]) -> tuple[dict[str, Counts], Counts]:
-        """The counts by each label, and all together."""
+    async def _from_occurrences(self, asked: Asked, labels: Sequence[str]) -> dict[str, Counts]:
         filled, about = await self._analysis.filled(asked)
         share_wanted = min(MOST_READ / about, 1.0) if about else 1.0
         counted = await self._statistics.value_counts(filled.filter, by=labels, share=share_wanted)
         share = None if counted.share >= 1 else counted.share
         covers = self._analysis.covers(asked, "occurrences", share=share)
-        by_labels = {label: Counts(_scaled(values, share), covers) for label, values in counted.values.items()}
-        return by_labels, Counts(_scaled({"": counted.total}, share), covers)
+        return {label: Counts(_scaled(values, share), covers) for label, values in counted.values.items()}
+
+
+def _add(values: dict[str, int], others: Mapping[str, int]) -> None:
+    for value, number in others.items():
+        values[value] = values.get(value, 0) + number
 
 
 def _begun(tallies: Mapping[tuple[int, str], Tally]) -> dict[str, int]:

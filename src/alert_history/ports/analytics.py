@@ -7,8 +7,11 @@ from typing import Protocol
 import msgspec
 
 from alert_history.domain.episode import Episode
-from alert_history.domain.tally import Dimension, Tally
+from alert_history.domain.tally import Dimension, Tally, TallyMap
 from alert_history.ports.history import HistoryFilter
+
+ALL = 2**62
+"""As the most occurrences to read: all, however many."""
 
 
 class Sums(msgspec.Struct, frozen=True):
@@ -41,9 +44,18 @@ class Analytics(Protocol):
     """
 
     async def tallies(
-        self, dimension: Dimension, *, first_day: int, last_day: int, values: Sequence[str] | None = None
+        self,
+        dimension: Dimension,
+        *,
+        first_day: int,
+        last_day: int,
+        values: Sequence[str] | None = None,
+        only: TallyMap | None = None,
     ) -> Mapping[tuple[int, str], Tally]:
-        """The tallies of one dimension by (day, value), from one day to another, both included; of some values only."""
+        """The tallies of one dimension by (day, value), from one day to another, both included.
+
+        Of some `values` only, where they are given. With `only`, the other maps may be empty: that costs less.
+        """
         ...
 
     async def sums(self, dimension: Dimension, *, first_day: int, last_day: int) -> Mapping[str, Sums]:

@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from time import monotonic
-from typing import Any, Protocol
+from typing import Any, Protocol, get_args
 
 import msgspec
 from sqlalchemy import (
@@ -20,6 +20,7 @@ from sqlalchemy import (
     bindparam,
     cast,
     func,
+    null,
     select,
 )
 
@@ -27,8 +28,8 @@ from alert_history.domain.counting import Repeated
 from alert_history.domain.episode import Episode
 from alert_history.domain.microseconds import to_us
 from alert_history.domain.occurrence import occurrence_id
-from alert_history.domain.tally import DIMENSIONS, LONGEST_VALUE, Dimension, Tallies, Tally, by_value
-from alert_history.ports.analytics import Recount, Sums
+from alert_history.domain.tally import DIMENSIONS, LONGEST_VALUE, Dimension, Tallies, Tally, TallyMap, by_value
+from alert_history.ports.analytics import ALL, Recount, Sums
 from alert_history.ports.history import HistoryFilter
 from alert_history.storage.shared import reads
 from alert_history.storage.shared.counting_anew import COUNTED_COLUMNS, counted_of
@@ -85,8 +86,22 @@ _EPISODE = [
 ]
 
 
-_TALLIES = with_log(select(rollups).where(*_IN_SPAN))
-_SOME_TALLIES = with_log(select(rollups).where(*_IN_SPAN, is_among(_R.value, "values")))
+def _tallies_with(only: TallyMap | None) -> Select[Any]:
+    """The rows of a dimension in a span, with all maps or with one."""
+    maps: tuple[str, ...] = get_args(TallyMap)
+    columns = [
+        cast(null(), column.type).label(column.name)
+        if only is not None and column.name in maps and column.name != only
+        else column
+        for column in _R
+    ]
+    return select(*columns).where(*_IN_SPAN)
+
+
+_TALLIES = {only: with_log(_tallies_with(only)) for only in (None, *get_args(TallyMap))}
+_SOME_TALLIES = {
+    only: with_log(_tallies_with(only).where(is_among(_R.value, "values"))) for only in (None, *get_args(TallyMap))
+}
 _SUMS = with_log(
     select(_R.value, *(cast(func.sum(_R[name]), BigInteger).label(name) for name in SUMS))
     .where(*_IN_SPAN)
@@ -110,13 +125,19 @@ class SharedAnalytics:
         self._finding = finding
 
     async def tallies(
-        self, dimension: Dimension, *, first_day: int, last_day: int, values: Sequence[str] | None = None
+        self,
+        dimension: Dimension,
+        *,
+        first_day: int,
+        last_day: int,
+        values: Sequence[str] | None = None,
+        only: TallyMap | None = None,
     ) -> Mapping[tuple[int, str], Tally]:
         """See `ports.Analytics.tallies`."""
         span: dict[str, Any] = {"of_dimension": dimension, "first_day": first_day, "last_day": last_day}
         if values is not None:
             span["values"] = list(values)
-        rows = await self._database.read(_fetch, _TALLIES if values is None else _SOME_TALLIES, span)
+        rows = await self._database.read(_fetch, (_TALLIES if values is None else _SOME_TALLIES)[only], span)
         chosen = None if values is None else frozenset(values)
         return await asyncio.to_thread(_tallies, rows, dimension, range(first_day, last_day + 1), values=chosen)
 
@@ -131,7 +152,7 @@ class SharedAnalytics:
         reads.check_filter(wanted)
         if wanted.since is None or wanted.until is None:
             raise ValueError("a recount needs a span")
-        about = await self._about(wanted.since, wanted.until)
+        about = await self._about(wanted.since, wanted.until) if most < ALL else 0
         columns = [*COUNTED_COLUMNS, *([alerts.c.labels] if by is not None and by not in _COLUMNS else [])]
         tallies: dict[tuple[int, str], Tally] = {}
         counting = _Counting(by)
@@ -234,10 +255,11 @@ def _tallies(
     for day, value, tally in _waiting(rows, dimension, days, values=values):
         stored = tallies.get((day, value))
         if stored is None:
-            tallies[day, value] = tally
+            tallies[day, value] = tally.without_zeros()
         else:
             stored.add(tally)
-    return {place: tally.without_zeros() for place, tally in tallies.items()}
+            stored.without_zeros()
+    return tallies
 
 
 def _sums(rows: Sequence[Row], dimension: Dimension, days: range) -> dict[str, Sums]:

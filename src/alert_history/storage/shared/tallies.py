@@ -103,7 +103,7 @@ async def _add_day(
 
 
 def tally_of(row: Row) -> Tally:
-    """The tally in a row of `rollups`."""
+    """The tally in a row of `rollups`; a map that was not read is empty."""
     return Tally(
         row.begun,
         row.repeats,
@@ -111,9 +111,9 @@ def tally_of(row: Row) -> Tally:
         row.short,
         row.again,
         row.length_us,
-        minutes_of(row.minutes),
-        moves_of(row.moves),
-        lengths_of(row.lengths),
+        {} if row.minutes is None else minutes_of(row.minutes),
+        {} if row.moves is None else moves_of(row.moves),
+        {} if row.lengths is None else lengths_of(row.lengths),
     )
 
 
