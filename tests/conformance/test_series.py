@@ -259,3 +259,15 @@ async def test_hostile_values_are_values(store: Store, by: str) -> None:
     )
     still = await answering(store).series.series(span(NOW - DAY, NOW), wish(by=by, count="open", top=100))
     assert {each.value: each.counts[-1] for each in still.series} == {value[:400]: 1 for value in HOSTILE}
+
+
+async def test_sample_adds_up_and_has_no_short_buckets(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("alert_history.engine.analysis.MOST_READ", 150)
+    await record(store, *some(450, days=2))
+    asked = span(NOW - 2 * DAY, NOW + DAY)
+    answer = await answering(store).series.series(asked, wish(by="pod", step=HOUR, top=3), is_compared=True)
+    _check_sums(answer)
+    assert answer.total == pytest.approx(450, rel=0.4)
+    assert (answer.step, answer.covers.is_exact, answer.compared is not None) == ("6h", False, True)
+    assert answer.covers.sampled_share == pytest.approx(1 / 3, abs=0.05)
+    assert answer.covers.left_out[0].startswith("steps of 1h: ")
