@@ -22,6 +22,7 @@ from alert_history.ports.classifications import (
 )
 from alert_history.ports.clock import Clock
 from alert_history.ports.delivery_log import DeliveryFilter, DeliveryLog, DeliveryPage, QueueDepth, StoredDelivery
+from alert_history.ports.demonstration import Demonstrations, PastDelivery, PastNews
 from alert_history.ports.history import (
     History,
     HistoryFilter,
@@ -65,6 +66,7 @@ __all__ = [
     "DeliveryLog",
     "DeliveryPage",
     "Difference",
+    "Demonstrations",
     "Discovery",
     "DiscoveryState",
     "Enricher",
@@ -84,6 +86,8 @@ __all__ = [
     "NightRow",
     "Outbox",
     "PageRequest",
+    "PastDelivery",
+    "PastNews",
     "QuarantinePage",
     "QuarantinedAlert",
     "QueueDepth",

@@ -11,6 +11,7 @@ from alert_history.ports.archive import Archivable
 from alert_history.ports.audit import Audit
 from alert_history.ports.classifications import ClassificationHistory, Classifications, Spending
 from alert_history.ports.delivery_log import DeliveryLog
+from alert_history.ports.demonstration import Demonstrations
 from alert_history.ports.history import History
 from alert_history.ports.label_counts import LabelCounts
 from alert_history.ports.night import NightReads
@@ -60,6 +61,7 @@ class Store(msgspec.Struct, frozen=True):
     lifecycle: Lifecycle
     outbox: Outbox
     delivery_log: DeliveryLog
+    demonstrations: Demonstrations
     archivable: Archivable
     classifications: Classifications
     classification_history: ClassificationHistory

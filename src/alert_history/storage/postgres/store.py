@@ -1,5 +1,7 @@
 """A whole store on PostgreSQL, put together."""
 
+from sqlalchemy import and_, literal_column
+
 from alert_history.domain.standing import DEFAULT_RULES, Rules
 from alert_history.ports import Router, Store
 from alert_history.storage.postgres.archive import PostgresArchivable
@@ -25,6 +27,7 @@ from alert_history.storage.shared.classification_history import SharedClassifica
 from alert_history.storage.shared.classifications import SharedClassifications
 from alert_history.storage.shared.delivery_log import SharedDeliveryLog
 from alert_history.storage.shared.label_reads import SharedLabelCounts
+from alert_history.storage.shared.demonstrations import OF_FINGERPRINT, OF_START, SharedDemonstrations
 from alert_history.storage.shared.night_reads import SharedNightReads
 from alert_history.storage.shared.rollups import SharedRollups
 from alert_history.storage.shared.settings import SharedSettings
@@ -33,6 +36,8 @@ from alert_history.storage.shared.spending import SharedSpending
 from alert_history.storage.shared.statistics import SharedStatistics
 from alert_history.storage.shared.vendor_events import SharedVendorEvents
 from alert_history.urls.postgres import read_postgres_url
+
+_IS_OF_OCCURRENCE = and_(literal_column("fingerprint") == OF_FINGERPRINT, literal_column("starts_at") == OF_START)
 
 
 def postgres_store(
@@ -56,6 +61,7 @@ def postgres_store(
         lifecycle=PostgresLifecycle(connections),
         outbox=outbox,
         delivery_log=SharedDeliveryLog(database, gate=outbox),
+        demonstrations=SharedDemonstrations(database, is_of_occurrence=_IS_OF_OCCURRENCE),
         archivable=PostgresArchivable(connections),
         classifications=SharedClassifications(database, follow_up=PostgresFollowUp(connections)),
         classification_history=SharedClassificationHistory(database, look=PostgresPast(connections)),

@@ -98,6 +98,19 @@ class _Position(FunctionElement[int]):
     type = Integer()
 
 
+class _Merged(FunctionElement[Any]):
+    """See `merged`."""
+
+    inherit_cache = True
+    name = "merged"
+    type = Json()
+
+
+def merged(column: ColumnElement[Any], name: str) -> ColumnElement[Any]:
+    """The JSON object of a column, or an empty one, with the fields of the object in the parameter of that name."""
+    return _Merged(column, bindparam(name, type_=Json()))
+
+
 def has_bit(bitmap: ColumnElement[bytes], place: int) -> ColumnElement[bool]:
     """Whether a bitmap, whose bits are a power of two, has the bit of a place; it reads one byte of the bitmap."""
     return _HasBit(bitmap, literal_column(str(int(place))))
@@ -192,6 +205,18 @@ def _strpos(element: _Position, compiler: SQLCompiler, **kw: Any) -> str:
 def _instr(element: _Position, compiler: SQLCompiler, **kw: Any) -> str:
     column, text = (compiler.process(clause, **kw) for clause in element.clauses)
     return f"instr({column}, {text})"
+
+
+@compiles(_Merged, "postgresql")
+def _joined_jsonb(element: _Merged, compiler: SQLCompiler, **kw: Any) -> str:
+    column, fields = (compiler.process(clause, **kw) for clause in element.clauses)
+    return f"coalesce({column}, '{{}}'::jsonb) || {fields}"
+
+
+@compiles(_Merged, "sqlite")
+def _patched_json(element: _Merged, compiler: SQLCompiler, **kw: Any) -> str:
+    column, fields = (compiler.process(clause, **kw) for clause in element.clauses)
+    return f"json_patch(coalesce({column}, '{{}}'), {fields})"
 
 
 @compiles(_Now, "postgresql")

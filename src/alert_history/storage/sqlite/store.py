@@ -1,5 +1,7 @@
 """A whole store on SQLite, put together."""
 
+from sqlalchemy import literal_column, select
+
 from alert_history.domain.standing import DEFAULT_RULES, Rules
 from alert_history.ports import Router, Store
 from alert_history.storage.shared.acts import SharedActs
@@ -9,6 +11,7 @@ from alert_history.storage.shared.classification_history import SharedClassifica
 from alert_history.storage.shared.classifications import SharedClassifications
 from alert_history.storage.shared.delivery_log import SharedDeliveryLog
 from alert_history.storage.shared.label_reads import SharedLabelCounts
+from alert_history.storage.shared.demonstrations import OF_FINGERPRINT, OF_START, SharedDemonstrations
 from alert_history.storage.shared.night_reads import SharedNightReads
 from alert_history.storage.shared.rollups import SharedRollups
 from alert_history.storage.shared.settings import SharedSettings
@@ -16,6 +19,7 @@ from alert_history.storage.shared.silences import SharedSilences
 from alert_history.storage.shared.spending import SharedSpending
 from alert_history.storage.shared.statistics import SharedStatistics
 from alert_history.storage.shared.vendor_events import SharedVendorEvents
+from alert_history.storage.shared.tables import alerts
 from alert_history.storage.sqlite.archive import SqliteArchivable
 from alert_history.storage.sqlite.connection import Connections
 from alert_history.storage.sqlite.database import SqliteDatabase
@@ -33,6 +37,12 @@ from alert_history.storage.sqlite.standing_log import StandingLog
 from alert_history.storage.sqlite.standings import SqliteStandings
 from alert_history.storage.sqlite.upkeep import SqliteUpkeep
 from alert_history.storage.sqlite.writer_process import WriterProcess
+
+_IS_OF_OCCURRENCE = literal_column("alert_id") == (
+    select(literal_column("id"))
+    .where(alerts.c.starts_at == OF_START, alerts.c.fingerprint == OF_FINGERPRINT)
+    .scalar_subquery()
+)
 
 
 def sqlite_store(database_url: str, *, router: Router | None = None, rules: Rules = DEFAULT_RULES) -> Store:
@@ -52,6 +62,7 @@ def sqlite_store(database_url: str, *, router: Router | None = None, rules: Rule
         lifecycle=SqliteLifecycle(connections, process),
         outbox=outbox,
         delivery_log=SharedDeliveryLog(database, gate=outbox),
+        demonstrations=SharedDemonstrations(database, is_of_occurrence=_IS_OF_OCCURRENCE),
         archivable=SqliteArchivable(connections),
         classifications=SharedClassifications(database, follow_up=SqliteFollowUp(connections)),
         classification_history=SharedClassificationHistory(database, look=SqlitePast(connections)),
