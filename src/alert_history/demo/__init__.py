@@ -1,6 +1,10 @@
-"""A recorded incident, for pages that are not empty on the first day.
+"""The past of a company and a recorded incident, for pages that are not empty on the first day.
 
-Holds `incident.jsonl.zst` and `replay`, which reads it. The story, two hours of a Kubernetes shop: the disk of a
+`scenes` puts both together. `past` makes ninety days of alerts from a seed: `rules` fire in the places of a `company`,
+as on all `days`, in `stories` and in `incidents`; its `alertmanager` and `silences` tell of that, and `deliveries` says
+whom it went to. `docs/explanation/demo.md` says what can be found there.
+
+`replay` reads the incident of `incident.jsonl.zst`. The story, two hours of a Kubernetes shop: the disk of a
 database node fills, Postgres turns read-only, checkout and payments fail, queues grow, workers crash loop; the disk is
 enlarged and all of it recovers. All along a network card flaps, a throttled container fires and resolves every minute
 and a half, a Watchdog says that the pipeline lives, and a few things nobody gets to are still firing at the end.
