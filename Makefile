@@ -23,7 +23,7 @@ help: ## Say what there is to make
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sort | \
 	    awk -F ':.*## ' '{printf "  \033[1mmake %-9s\033[0m %s\n", $$1, $$2}'
 
-run: $(VENV)/.runtime ## Serve on http://localhost:8080 with SQLite (ARGS="--demo" for a recorded incident)
+run: $(VENV)/.runtime ## Serve on http://localhost:8080 with SQLite (ARGS="--demo" for 90 days of alerts)
 	@exec $(BIN)/alert-history serve $(ARGS)
 
 setup: $(VENV)/.dev ## Make .venv with all that development needs

@@ -7,6 +7,7 @@ import asyncio
 import gc
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -14,7 +15,6 @@ import structlog
 from prometheus_client import CollectorRegistry
 
 from alert_history.config import Settings
-from alert_history.demo.replay import incident
 from alert_history.domain.routes import Routes
 from alert_history.engine.arrivals import Arrivals
 from alert_history.engine.awaited_targets import AwaitedTargets
@@ -168,6 +168,8 @@ class Service:
         self.readiness = Readiness(settings, rooms)
         self._committing: asyncio.Task[None] | None = None
         self._background: asyncio.Task[None] | None = None
+        self._is_undisturbed = asyncio.Event()
+        self._is_undisturbed.set()
 
     async def start(self) -> None:
         """Start committing, and open the store in the background: a database that is down delays only readiness."""
@@ -190,18 +192,30 @@ class Service:
         _log.info("stopped")
 
     async def replay_demo(self) -> None:
-        """Fill the history with the recorded incident, as if it had been sent, and explain it; once."""
+        """Fill the history with the demo's past and the recorded incident, and explain it; once.
+
+        No time passes for claims meanwhile: the end of what fired long ago is still to come.
+        """
+        self._is_undisturbed.clear()
+        try:
+            await _alone("demo", self._replay_demo)
+        finally:
+            self._is_undisturbed.set()
+
+    async def _replay_demo(self) -> None:
         recording = self.rooms.recording
         await recording.opening.is_open.wait()
         demonstration = Demonstration(
-            self.rooms.store.settings,
+            self.rooms.store,
             intake=recording.intake,
             ingest=recording.ingest,
             classifying=self.rooms.enriching.classifying,
             clock=self._clock,
         )
         if not await demonstration.is_over():
-            await demonstration.replay(incident(self._clock()))
+            from alert_history.demo.scenes import scenes  # imported when needed
+
+            await demonstration.play(partial(scenes, days=self.rooms.retention.history.days))
 
     async def _stop_background(self, background: "asyncio.Task[None]") -> None:
         async with self.rooms.store.lifecycle.quiet():
@@ -234,6 +248,7 @@ class Service:
     async def _keep_up(self) -> None:
         recording, store = self.rooms.recording, self.rooms.store
         await recording.opening.run()
+        await self._is_undisturbed.wait()
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(keep_up(store.upkeep, store.settings, retention=self.rooms.retention, clock=self._clock))
             tasks.create_task(self._keep_rollups())

@@ -15,6 +15,8 @@ from alert_history.bootstrap import make_service, rules_of
 from alert_history.config import load_settings
 from alert_history.domain.claim import SECOND_US
 from alert_history.domain.standing import DEFAULT_RULES
+from alert_history.engine.demonstration import Demonstration
+from alert_history.errors import StorageUnavailable
 from alert_history.service import Service
 
 pytestmark = pytest.mark.timeout(30)
@@ -67,6 +69,49 @@ async def test_a_job_that_fails_is_logged_and_ends_no_other(service: Service, mo
     assert [log["job"] for log in logs if log["event"] == "job_ended"] == ["watchdog"]
     running = {task.get_name() for task in asyncio.all_tasks()}
     assert running >= {"ingest", "background", "upkeep", "enrichment", "checks"}
+
+
+async def test_no_time_passes_for_claims_while_the_demo_is_replayed(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, may_end, passes = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def play(_demonstration: Demonstration, _make: object) -> None:
+        begun.set()
+        await may_end.wait()
+
+    async def let_pass() -> None:
+        passes.set()
+
+    monkeypatch.setattr(Demonstration, "play", play)
+    monkeypatch.setattr(service.rooms.recording.lapsing, "run", let_pass)
+    replaying = asyncio.create_task(service.replay_demo())
+    await service.start()
+    await begun.wait()
+    assert set((await service.readiness.checks()).values()) == {"ok"}
+    assert not passes.is_set()
+    may_end.set()
+    await passes.wait()
+    await replaying
+
+
+async def test_a_demo_that_fails_is_logged_and_time_goes_on(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    passes = asyncio.Event()
+
+    async def play(_demonstration: Demonstration, _make: object) -> None:
+        raise StorageUnavailable("no database")
+
+    async def let_pass() -> None:
+        passes.set()
+
+    monkeypatch.setattr(Demonstration, "play", play)
+    monkeypatch.setattr(service.rooms.recording.lapsing, "run", let_pass)
+    with capture_logs() as logs:
+        replaying = asyncio.create_task(service.replay_demo())
+        await service.start()
+        await replaying
+    assert [log["job"] for log in logs if log["event"] == "job_ended"] == ["demo"]
+    await passes.wait()
 
 
 async def test_nothing_runs_after_a_stop(service: Service) -> None:

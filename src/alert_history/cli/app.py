@@ -42,7 +42,10 @@ def serve(
     port: Annotated[int | None, Parameter(help="The port to listen on, instead of PORT.")] = None,
     workers: Annotated[int | None, Parameter(help="Processes that share the port, instead of WORKERS.")] = None,
     demo: Annotated[
-        bool, Parameter(negative="", show_default=False, help="Fill the history with a recorded incident, once.")
+        bool,
+        Parameter(
+            negative="", show_default=False, help="Fill the history with 90 days of a company and an incident, once."
+        ),
     ] = False,
 ) -> None:
     """Run the service until SIGTERM or Ctrl-C."""

@@ -26,8 +26,8 @@ from alert_history.storage.shared.audit import SharedAudit
 from alert_history.storage.shared.classification_history import SharedClassificationHistory
 from alert_history.storage.shared.classifications import SharedClassifications
 from alert_history.storage.shared.delivery_log import SharedDeliveryLog
-from alert_history.storage.shared.label_reads import SharedLabelCounts
 from alert_history.storage.shared.demonstrations import OF_FINGERPRINT, OF_START, SharedDemonstrations
+from alert_history.storage.shared.label_reads import SharedLabelCounts
 from alert_history.storage.shared.night_reads import SharedNightReads
 from alert_history.storage.shared.rollups import SharedRollups
 from alert_history.storage.shared.settings import SharedSettings

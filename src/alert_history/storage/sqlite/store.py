@@ -10,16 +10,16 @@ from alert_history.storage.shared.audit import SharedAudit
 from alert_history.storage.shared.classification_history import SharedClassificationHistory
 from alert_history.storage.shared.classifications import SharedClassifications
 from alert_history.storage.shared.delivery_log import SharedDeliveryLog
-from alert_history.storage.shared.label_reads import SharedLabelCounts
 from alert_history.storage.shared.demonstrations import OF_FINGERPRINT, OF_START, SharedDemonstrations
+from alert_history.storage.shared.label_reads import SharedLabelCounts
 from alert_history.storage.shared.night_reads import SharedNightReads
 from alert_history.storage.shared.rollups import SharedRollups
 from alert_history.storage.shared.settings import SharedSettings
 from alert_history.storage.shared.silences import SharedSilences
 from alert_history.storage.shared.spending import SharedSpending
 from alert_history.storage.shared.statistics import SharedStatistics
-from alert_history.storage.shared.vendor_events import SharedVendorEvents
 from alert_history.storage.shared.tables import alerts
+from alert_history.storage.shared.vendor_events import SharedVendorEvents
 from alert_history.storage.sqlite.archive import SqliteArchivable
 from alert_history.storage.sqlite.connection import Connections
 from alert_history.storage.sqlite.database import SqliteDatabase

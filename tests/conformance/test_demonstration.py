@@ -1,0 +1,249 @@
+"""The demo on a real store: whole and once, however often it is broken off, and each delivery with its event.
+
+Holds: `engine.demonstration`, `storage.shared.demonstrations`, `ports.demonstration`.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+from datetime import datetime, timedelta
+from functools import cache
+from typing import cast
+
+import pytest
+
+from alert_history.demo.deliveries import CHAT, PAGER
+from alert_history.demo.scenes import Scenes, scenes
+from alert_history.domain.microseconds import to_us
+from alert_history.domain.occurrence import occurrence_id
+from alert_history.domain.receipt import Outcome, Receipt
+from alert_history.engine import demonstration as engine
+from alert_history.engine.classify import Classifying
+from alert_history.engine.demonstration import Demonstration
+from alert_history.engine.ingest import Ingest
+from alert_history.engine.intake import Intake
+from alert_history.engine.ledger import Ledger, ledger
+from alert_history.engine.switchboard import Switchboard
+from alert_history.errors import StorageUnavailable
+from alert_history.ports import DeliveryFilter, HistoryFilter, PastNews, Recorder, Store, StoredAlert
+from alert_history.storage import is_sqlite
+from tests.conformance import raw
+from tests.conformance.samples import NOW
+from tests.lapsing import pass_all
+
+pytestmark = pytest.mark.timeout(180)
+
+_DAYS = 22
+"""So many that the partition and the afternoon without a chat are among them."""
+
+_OF_SQLITE = """JOIN alerts a ON a.starts_at = d.starts_at AND a.fingerprint = d.fingerprint
+    JOIN events e ON e.alert_id = a.id"""
+_OF_POSTGRES = "JOIN events e ON e.starts_at = d.starts_at AND e.fingerprint = d.fingerprint"
+_IS_ITS_EVENT = """AND e.key = d.event_key AND e.kind = d.event AND e.at = d.created_at AND e.receipt_id = d.receipt_id
+    WHERE e.detail IS NOT NULL AND d.settled_at > d.created_at"""
+
+
+@cache
+def _make(now: datetime) -> Scenes:
+    return scenes(now, days=_DAYS)
+
+
+@pytest.fixture
+def made() -> Scenes:
+    return _make(NOW)
+
+
+class _Explaining:
+    """Notes which alerts it was asked to classify."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    async def classify(self, fingerprint: str, *, force: bool) -> None:
+        assert not force
+        self.asked.append(fingerprint)
+
+
+class _Watched:
+    """A recorder that calls `before` with the number of each commit, from 1."""
+
+    def __init__(self, recorder: Recorder, before: Callable[[int], None]) -> None:
+        self._recorder = recorder
+        self._before = before
+        self._commits = 0
+
+    async def commit(self, receipts: Sequence[Receipt]) -> list[Outcome]:
+        self._commits += 1
+        self._before(self._commits)
+        return await self._recorder.commit(receipts)
+
+
+@asynccontextmanager
+async def _stage(
+    store: Store, *, before: Callable[[int], None] = lambda _: None, explaining: _Explaining | None = None
+) -> AsyncIterator[Demonstration]:
+    """A demonstration on a store."""
+    ingest = Ingest(_Watched(store.recorder, before), max_pending_bytes=1_000_000, switchboard=Switchboard())
+    committing = asyncio.create_task(ingest.run())
+    yield Demonstration(
+        store,
+        intake=Intake(max_alerts=10_000),
+        ingest=ingest,
+        classifying=cast("Classifying", explaining or _Explaining()),
+        clock=lambda: NOW,
+    )
+    ingest.stop()
+    await committing
+
+
+async def _play(store: Store) -> None:
+    async with _stage(store) as demonstration:
+        await demonstration.play(_make)
+
+
+async def _alerts(store: Store) -> list[StoredAlert]:
+    return [alert async for batch in store.history.export(HistoryFilter()) for alert in batch]
+
+
+async def _ledger(store: Store, news: PastNews) -> Ledger:
+    events = await store.history.timeline(occurrence_id(news.fingerprint, to_us(news.starts_at)))
+    of = DeliveryFilter(fingerprint=news.fingerprint, starts_at=news.starts_at)
+    page = await store.delivery_log.deliveries(of)
+    return ledger(events, page.deliveries, classified=None, now=NOW)
+
+
+async def _assert_kept_once(database_url: str, made: Scenes) -> None:
+    """Each message and each delivery is there, and there once."""
+    ids = [id_ for (id_,) in await raw.fetch(database_url, "SELECT id FROM receipts")]
+    assert Counter(ids) == Counter(message.id for message in [*made.past, *made.incident])
+    assert await raw.count(database_url, "deliveries") == sum(len(news.deliveries) for news in made.news)
+
+
+async def _assert_whole(store: Store, database_url: str, made: Scenes) -> None:
+    """All is there once, and each firing is an occurrence."""
+    await _assert_kept_once(database_url, made)
+    begun = {(alert.fingerprint, alert.starts_at) for alert in await _alerts(store)}
+    assert {(news.fingerprint, news.starts_at) for news in made.news} <= begun
+
+
+# --- what is there ----------------------------------------------------------------------------------------------------
+
+
+async def test_the_demo_is_taken_in_whole_and_then_over(store: Store, database_url: str, made: Scenes) -> None:
+    explaining = _Explaining()
+    async with _stage(store, explaining=explaining) as demonstration:
+        assert not await demonstration.is_over()
+        await demonstration.play(_make)
+        assert await demonstration.is_over()
+    await _assert_whole(store, database_url, made)
+    assert explaining.asked == made.explained
+    assert await raw.count(database_url, "quarantine") == 0
+
+
+async def test_every_delivery_is_of_an_event_of_its_time(store: Store, database_url: str) -> None:
+    await _play(store)
+    number = await raw.count(database_url, "deliveries")
+    occurrence = _OF_SQLITE if is_sqlite(database_url) else _OF_POSTGRES
+    matched = await raw.fetch(database_url, f"SELECT count(*) FROM deliveries d {occurrence} {_IS_ITS_EVENT}")
+    assert number > 0
+    assert matched == [(number,)]
+
+
+async def test_the_ledger_explains_a_dead_letter(store: Store, made: Scenes) -> None:
+    await _play(store)
+    dead = next(n for n in made.news if len(n.deliveries) == 2 and n.deliveries[1].state == "dead" and n.key == 1)
+    told = await _ledger(store, dead)
+    fired = told.events[0]
+    lines = {line.target: (line.fate, line.reason) for line in fired.targets}
+    assert lines == {
+        PAGER: ("delivered", "it matches, and there are no routes"),
+        CHAT: ("dead", "answered 403: action_prohibited"),
+    }
+    assert [step.step for step in fired.steps] == ["received", "recorded", "routed", "delivered"]
+    assert fired.steps[2].reason == f"to be told: {PAGER}, {CHAT}"
+    assert [line.newest_event for line in told.targets] == ["resolved", "resolved"]
+    assert await store.delivery_log.dead() == {
+        CHAT: sum(delivery.state == "dead" for news in made.news for delivery in news.deliveries)
+    }
+
+
+async def test_the_ledger_says_why_nobody_was_told_of_what_only_informs(store: Store, made: Scenes) -> None:
+    await _play(store)
+    told = await _ledger(store, next(news for news in made.news if not news.deliveries))
+    for event in told.events:
+        assert {(line.target, line.fate) for line in event.targets} == {(PAGER, "not_told"), (CHAT, "not_told")}
+
+
+async def test_an_end_keeps_when_it_was_beside_whom_it_went_to(store: Store, made: Scenes) -> None:
+    await _play(store)
+    ended = next(news for news in made.news if news.event == "resolved")
+    events = await store.history.timeline(occurrence_id(ended.fingerprint, to_us(ended.starts_at)))
+    assert set(events[-1].detail or {}) == {"ends_at", "sender", "routing"}
+
+
+async def test_what_a_silence_hides_is_told_as_silenced_and_went_to_nobody(store: Store) -> None:
+    await _play(store)
+    hidden = [alert for alert in await _alerts(store) if alert.source == "event_recorder"]
+    assert hidden
+    for alert in hidden:
+        events = await store.history.timeline(alert.id)
+        assert sorted(event.kind for event in events) == ["fired", "resolved", "silenced"]
+        assert all("routing" not in (event.detail or {}) for event in events)
+
+
+async def test_time_that_passes_afterwards_ends_nothing_of_the_past(store: Store, made: Scenes) -> None:
+    await _play(store)
+    past_ids = {occurrence_id(news.fingerprint, to_us(news.starts_at)) for news in made.news}
+    before = {alert.id: alert.ended_by for alert in await _alerts(store) if alert.id in past_ids}
+    assert set(before.values()) == {None, "resolved"}
+    await pass_all(store.standings, NOW + timedelta(seconds=30))
+    assert {alert.id: alert.ended_by for alert in await _alerts(store) if alert.id in past_ids} == before
+
+
+# --- broken off -------------------------------------------------------------------------------------------------------
+
+
+async def test_a_demo_that_was_killed_goes_on_at_the_next_start(store: Store, database_url: str, made: Scenes) -> None:
+    half_way = asyncio.Event()
+
+    def before(commit: int) -> None:
+        if commit == 3:  # of a dozen
+            half_way.set()
+
+    async with _stage(store, before=before) as demonstration:
+        playing = asyncio.create_task(demonstration.play(_make))
+        await half_way.wait()
+        playing.cancel()
+        with suppress(asyncio.CancelledError):
+            await playing
+    kept = await raw.count(database_url, "receipts")
+    assert 0 < kept < len(made.past)
+    async with _stage(store) as demonstration:
+        assert not await demonstration.is_over()
+        await demonstration.play(_make)
+    await _assert_whole(store, database_url, made)
+    assert Counter(alert.ended_by for alert in await _alerts(store))["inferred"] == 0
+
+
+async def test_a_database_that_fails_for_a_while_is_asked_again(
+    store: Store, database_url: str, made: Scenes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "_REST_SECONDS", 0)
+
+    def before(commit: int) -> None:
+        if commit in {2, 3, 6}:
+            raise StorageUnavailable("gone for a moment")
+
+    async with _stage(store, before=before) as demonstration:
+        await demonstration.play(_make)
+    await _assert_kept_once(database_url, made)
+
+
+async def test_the_same_news_again_changes_nothing(store: Store, database_url: str, made: Scenes) -> None:
+    await _play(store)
+    news = [news for news in made.news if news.deliveries][:50]
+    before = [await _ledger(store, each) for each in news]
+    await store.demonstrations.add_news(news)
+    assert [await _ledger(store, each) for each in news] == before
+    await _assert_whole(store, database_url, made)
