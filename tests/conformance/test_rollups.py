@@ -110,3 +110,24 @@ async def test_recount_by_a_label_has_all_of_its_values(store: Store, by: str) -
     recount = await store.analytics.recount(HistoryFilter(since=NOW, until=NOW + DAY), by=by, most=1000)
     assert {value for _, value in recount.tallies} == {"0", "1", "2"}
     assert set(await store.analytics.firing(HistoryFilter(), by=by)) == {"0", "1", "2"}
+
+
+async def test_firings_of_one_batch_begin_again_after_those_before_them_alone(store: Store) -> None:
+    receipts = []
+    for start in (NOW, NOW + timedelta(hours=3), NOW + timedelta(hours=3, minutes=10)):
+        receipts.append(receipt(alert("A", starts_at=start), at=start))
+        receipts.append(receipt(alert("A", "resolved", starts_at=start, ends_at=start + MINUTE), at=start + MINUTE))
+    await store.recorder.commit(receipts)
+    sums = await store.analytics.sums("alertname", first_day=TODAY, last_day=TODAY)
+    assert (sums["A"].begun, sums["A"].again) == (3, 1)
+
+
+async def test_episodes_of_label_sets_are_theirs_alone(store: Store) -> None:
+    await begin(store, *(alert(name) for name in "ABC"))
+    wanted = [alert(name).fingerprint for name in "AB"]
+    episodes = await store.analytics.episodes_of([*wanted, "none"], since=NOW, until=NOW + DAY)
+    assert {name: [each.alertname for each in own] for name, own in episodes.items()} == {
+        wanted[0]: ["A"],
+        wanted[1]: ["B"],
+        "none": [],
+    }

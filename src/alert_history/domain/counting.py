@@ -130,7 +130,8 @@ def _repeats(entry: "Entry", now: Counted | None) -> list[Repeated]:
 
 
 def _is_again(decision: "Decision", key_us: int) -> bool:
-    ends = [past.end_us for past in decision.standing.past if past.key_us != key_us]
+    """By the firings before it; a batch, or an import, may know of later ones already."""
+    ends = [past.end_us for past in decision.standing.past if past.key_us < key_us]
     return bool(ends) and key_us - max(ends) < AGAIN_WITHIN_US
 
 

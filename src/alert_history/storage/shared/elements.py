@@ -128,6 +128,7 @@ def is_among(column: ColumnElement[str], name: str) -> ColumnElement[bool]:
 
 def is_one_of(column: ColumnElement[str], texts: Sequence[str]) -> ColumnElement[bool]:
     """Whether a column holds one of these texts, which are one parameter of a statement that is made for them."""
+    """Whether a column holds one of these texts, for a statement that is made for this one time."""
     return _IsAmong(column, literal(list(texts), _Texts()))
 
 
