@@ -9,6 +9,7 @@ import re
 import sys
 from collections.abc import Callable, Mapping
 from difflib import get_close_matches
+from functools import partial
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, get_args
@@ -16,8 +17,9 @@ from typing import Annotated, Any, Literal, NamedTuple, get_args
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from alert_history.domain.classification import Mode
+from alert_history.domain.flap_rules import Definition, parameters_of, read_flap_rule
 from alert_history.domain.origin import parse_origins
-from alert_history.errors import ConfigurationError
+from alert_history.errors import ConfigurationError, InvalidQuery
 from alert_history.urls.files import check_postgres, check_redis
 from alert_history.urls.masking import masked_wrong_url
 from alert_history.urls.postgres import read_postgres_url
@@ -102,6 +104,17 @@ def _check_redis(text: str) -> None:
     check_redis(read_redis_url(text))
 
 
+class _FlapFault(ValueError):
+    """What is wrong with parameters of flapping."""
+
+
+def _check_flaps(definition: Definition, text: str) -> None:
+    try:
+        read_flap_rule(definition, text)
+    except InvalidQuery as error:
+        raise _FlapFault(str(error)) from None
+
+
 def _lower(text: Any) -> Any:
     return text.lower() if isinstance(text, str) else text
 
@@ -140,6 +153,11 @@ def _flag(*, default: bool, meaning: str) -> Any:
 
 def _text(default: str | None, allowed: str, *, meaning: str) -> Any:
     return Field(default, description=meaning, json_schema_extra={"allowed": allowed})
+
+
+def _flaps(definition: Definition, name: str) -> Any:
+    allowed = f"`NAME=VALUE`, with commas between, of {', '.join(parameters_of(definition))}"
+    return _text(None, allowed, meaning=f"What is flapping as {name} defines it; unset: its defaults")
 
 
 class Settings(BaseModel):
@@ -287,6 +305,16 @@ class Settings(BaseModel):
         1825, 1, _MAX_DAYS, meaning="How long the numbers of the history are kept, also when its occurrences are gone"
     )
     body_retention_days: int = _whole(7, 1, _MAX_DAYS, meaning="How long raw bodies of requests are kept")
+    flap_definition: Annotated[Definition, BeforeValidator(_lower)] = _text(
+        "ours", "ours, nagios, icinga, kibana or newrelic", meaning="Whose definition of flapping counts, by its name"
+    )
+    flap_ours: Annotated[str, _checked_by(partial(_check_flaps, "ours"))] | None = _flaps("ours", "Alert History")
+    flap_nagios: Annotated[str, _checked_by(partial(_check_flaps, "nagios"))] | None = _flaps("nagios", "Nagios")
+    flap_icinga: Annotated[str, _checked_by(partial(_check_flaps, "icinga"))] | None = _flaps("icinga", "Icinga 2")
+    flap_kibana: Annotated[str, _checked_by(partial(_check_flaps, "kibana"))] | None = _flaps("kibana", "Kibana")
+    flap_newrelic: Annotated[str, _checked_by(partial(_check_flaps, "newrelic"))] | None = _flaps(
+        "newrelic", "New Relic"
+    )
     max_body_bytes: int = _whole(
         10 * _MEBIBYTE, 1024, 1024 * _MEBIBYTE, meaning="The largest body of a request, also when unpacked"
     )
@@ -407,7 +435,8 @@ def _fault(name: str, given: str, error: Exception | None) -> str:
         return f"{name.upper()}={masked_wrong_url(given)!r} is not allowed: {error}; give {_allowed(name)}"
     shown = _shown(name, given)
     shown = shown if len(shown) <= _SHOWN_CHARACTERS else f"{shown[:_SHOWN_CHARACTERS]}…"
-    why = f", because {error}" if _secret_type(name) is SecretUrls else ""  # it names the URL of many
+    is_told = _secret_type(name) is SecretUrls or isinstance(error, _FlapFault)  # it names the one of many
+    why = f", because {error}" if is_told else ""
     return f"{name.upper()}={shown!r} is not allowed{why}; give {_allowed(name)}"
 
 

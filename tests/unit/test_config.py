@@ -84,6 +84,12 @@ def test_every_variable_is_read() -> None:
         "RETENTION_DAYS": "30",
         "ROLLUP_RETENTION_DAYS": "400",
         "BODY_RETENTION_DAYS": "3",
+        "FLAP_DEFINITION": "nagios",
+        "FLAP_OURS": "window_seconds=7200,limit=6",
+        "FLAP_NAGIOS": "high_share=0.5",
+        "FLAP_ICINGA": "check_interval_seconds=60",
+        "FLAP_KIBANA": "look_back_window=10, status_change_threshold=3",
+        "FLAP_NEWRELIC": "seconds=60",
         "MAX_BODY_BYTES": "2048",
         "MAX_ALERTS_PER_REQUEST": "5",
         "MAX_PENDING_BYTES": "4096",
@@ -111,6 +117,19 @@ def test_every_variable_is_read() -> None:
 def test_a_wrong_value_of_enrichment_names_its_variable(name: str, value: str) -> None:
     with pytest.raises(ConfigurationError, match=name):
         load_settings({name: value})
+
+
+@pytest.mark.parametrize(
+    "name, value, why",
+    [
+        ("FLAP_OURS", "limit=0", "limit: Expected `int` >= 1"),
+        ("FLAP_OURS", "limit=1,limit=2", "names a parameter twice"),
+        ("FLAP_NAGIOS", "limit=3", "'limit' is no parameter of flapping as nagios defines it"),
+        ("FLAP_ICINGA", "low_share=0.5", "low_share must not be above high_share"),
+    ],
+)
+def test_a_wrong_parameter_of_flapping_is_told_with_its_reason(name: str, value: str, why: str) -> None:
+    assert f", because {why}" in fault(**{name: value}).replace(f"{value!r} ", "")
 
 
 @pytest.mark.parametrize(
@@ -158,7 +177,13 @@ def test_other_database_urls_stop_the_start(url: str) -> None:
         *(("STALE_AFTER_SECONDS", "0"), ("STALE_AFTER_SECONDS", "learnt"), ("STALE_AFTER_SECONDS", "31536001")),
         *(("STALE_ENDS_AFTER_SECONDS", "-1"), ("EXPIRE_AFTER_SECONDS", "-1")),
         *(("TRUSTED_PROXIES", "proxy"), ("TRUSTED_PROXIES", "10.0.0.0/33"), ("TRUSTED_PROXIES", "10.0.0.1,")),
-        *(("SHUTDOWN_GRACE_SECONDS", "0"), ("LOG_LEVEL", "loud"), ("LOG_FORMAT", "xml"), ("HOST", "a b")),
+        *(
+            ("FLAP_DEFINITION", "zabbix"),
+            ("SHUTDOWN_GRACE_SECONDS", "0"),
+            ("LOG_LEVEL", "loud"),
+            ("LOG_FORMAT", "xml"),
+            ("HOST", "a b"),
+        ),
         *(("ENVIRONMENT", "a b"), ("AUTH_MODE", "token"), ("AUTH_MODE", "oidc"), ("AUTH_MODE", "basic")),
     ],
 )

@@ -134,7 +134,7 @@ def flap_rule(definition: str, parameters: Mapping[str, object] | None = None) -
     """
     if definition not in get_args(Definition):
         raise InvalidQuery(f"{definition!r} is no definition of flapping; there are {', '.join(get_args(Definition))}")
-    kind = next(kind for kind in get_args(FlapRule) if kind.__struct_config__.tag == definition)
+    kind = _kind(definition)
     values = dict(parameters or {})
     unknown = [name for name in values if name not in kind.__struct_fields__]
     if unknown:
@@ -148,6 +148,19 @@ def flap_rule(definition: str, parameters: Mapping[str, object] | None = None) -
         text, _, path = str(error).partition(" - at `$.")
         raise InvalidQuery(f"{path.rstrip('`')}: {text}" if path else text) from None
     return rule
+
+
+def read_flap_rule(definition: str, text: str) -> FlapRule:
+    """The rule of that name with the parameters in a text: `window_seconds=3600,limit=4`. Raises: as `flap_rule`."""
+    pairs = [part.partition("=") for part in text.split(",")]
+    if len({name.strip() for name, _, _ in pairs}) < len(pairs):
+        raise InvalidQuery(f"{text!r} names a parameter twice")
+    return flap_rule(definition, {name.strip(): value.strip() for name, _, value in pairs})
+
+
+def parameters_of(definition: Definition) -> tuple[str, ...]:
+    """The names of the parameters of a definition."""
+    return _kind(definition).__struct_fields__
 
 
 def definition_of(rule: FlapRule) -> Definition:
@@ -190,6 +203,11 @@ def least_episodes(rule: FlapRule) -> int:
             return rule.least_ended
         case _:
             return 1
+
+
+def _kind(definition: str) -> type[FlapRule]:
+    kind: type[FlapRule] = next(kind for kind in get_args(FlapRule) if kind.__struct_config__.tag == definition)
+    return kind
 
 
 def _in_order(*, low: float, high: float) -> None:
