@@ -14,6 +14,7 @@ import httpx
 from alert_history.config import Settings, networks_of
 from alert_history.domain.acts import ActSource
 from alert_history.domain.claim import MINUTE_US, SECOND_US
+from alert_history.domain.flap_rules import Definition, FlapRule, flap_rule, read_flap_rule
 from alert_history.domain.standing import Rules
 from alert_history.domain.target import TargetSpec
 from alert_history.engine.acts import Acting
@@ -26,6 +27,7 @@ from alert_history.engine.classify import Classifying
 from alert_history.engine.durations import DurationCounting
 from alert_history.engine.enrich import Enrichment, EnrichmentPolicy
 from alert_history.engine.facets import FacetCounting
+from alert_history.engine.flapping_alerts import FlappingAlerts
 from alert_history.engine.gauges import PublishingGauges
 from alert_history.engine.heatmap import HeatmapCounting
 from alert_history.engine.history import Tracing
@@ -66,6 +68,7 @@ from alert_history.web.api.acts import ActsApi
 from alert_history.web.api.durations import DurationsApi
 from alert_history.web.api.enrichment import EnrichmentApi
 from alert_history.web.api.facets import FacetsApi
+from alert_history.web.api.flapping import FlappingApi
 from alert_history.web.api.health import HealthApi
 from alert_history.web.api.heatmap import HeatmapApi
 from alert_history.web.api.history import HistoryApi
@@ -170,6 +173,7 @@ def make_application(service: Service) -> Application:
             *_statistics(rooms.store),
             *ActsApi(_make_acting(service)).operations(),
             *_vendor_webhooks(service).operations(),
+            *_judgements(service.settings, rooms.store),
             *_publishing_api(service).operations(),
             *_routing_api(service).operations(),
             *EnrichmentApi(
@@ -354,6 +358,14 @@ def _listed(secret: Secret | None) -> list[str]:
     return [part for part in (revealed(secret) or "").split(",") if part]
 
 
+def _judgements(settings: Settings, store: Store) -> list[Operation]:
+    analysis = Analysis(store.analytics, store.rollups, clock=utc_now)
+    rules, default = flap_rules_of(settings), settings.flap_definition
+    return [
+        *FlappingApi(FlappingAlerts(analysis), rules=rules, default=default, clock=utc_now).operations(),
+    ]
+
+
 def _publishing_api(service: Service) -> PublishingApi:
     publishing, deliveries = service.rooms.publishing, service.rooms.store.delivery_log
     targets = Targets(
@@ -384,6 +396,18 @@ def rules_of(settings: Settings) -> Rules:
         stale_ends_after_us=settings.stale_ends_after_seconds * SECOND_US,
         retention_us=settings.retention_days * _DAY_SECONDS * SECOND_US,
     )
+
+
+def flap_rules_of(settings: Settings) -> dict[Definition, FlapRule]:
+    """What counts as flapping, by each definition."""
+    parameters: dict[Definition, str | None] = {
+        "ours": settings.flap_ours,
+        "nagios": settings.flap_nagios,
+        "icinga": settings.flap_icinga,
+        "kibana": settings.flap_kibana,
+        "newrelic": settings.flap_newrelic,
+    }
+    return {name: flap_rule(name) if text is None else read_flap_rule(name, text) for name, text in parameters.items()}
 
 
 def make_arrivals(settings: Settings, *, observer: EnrichmentObserver) -> Arrivals:

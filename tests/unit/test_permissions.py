@@ -43,6 +43,7 @@ NEEDS = {
         "GET /api/v1/stats/facets",
         "GET /api/v1/stats/heatmap",
         "GET /api/v1/stats/series",
+        "GET /api/v1/stats/flapping",
         "GET /classification/models",
         "GET /classification/stats",
         "GET /classification/{fingerprint}",
