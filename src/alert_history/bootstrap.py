@@ -27,6 +27,7 @@ from alert_history.engine.classify import Classifying
 from alert_history.engine.durations import DurationCounting
 from alert_history.engine.enrich import Enrichment, EnrichmentPolicy
 from alert_history.engine.facets import FacetCounting
+from alert_history.engine.explaining import Explaining
 from alert_history.engine.flapping_alerts import FlappingAlerts
 from alert_history.engine.gauges import PublishingGauges
 from alert_history.engine.heatmap import HeatmapCounting
@@ -37,12 +38,14 @@ from alert_history.engine.lapse import Groups, Lapsing
 from alert_history.engine.modes import Modes
 from alert_history.engine.night import Nights
 from alert_history.engine.open_series import OpenSeries
+from alert_history.engine.noise_scores import NoiseScores
 from alert_history.engine.publish import Publisher
 from alert_history.engine.questions import EnrichmentObserver
 from alert_history.engine.replica_calls import Calls
 from alert_history.engine.report import Reporting
 from alert_history.engine.router import Router
 from alert_history.engine.series import SeriesCounting
+from alert_history.engine.rule_facts import RuleCounting
 from alert_history.engine.store_opening import Opening
 from alert_history.engine.switchboard import Listeners, Switchboard, connect
 from alert_history.engine.targets import Targets
@@ -73,6 +76,7 @@ from alert_history.web.api.health import HealthApi
 from alert_history.web.api.heatmap import HeatmapApi
 from alert_history.web.api.history import HistoryApi
 from alert_history.web.api.night import NightApi
+from alert_history.web.api.noise import NoiseApi
 from alert_history.web.api.publishing import PublishingApi
 from alert_history.web.api.quarantine import QuarantineApi
 from alert_history.web.api.report import ReportApi
@@ -360,9 +364,11 @@ def _listed(secret: Secret | None) -> list[str]:
 
 def _judgements(settings: Settings, store: Store) -> list[Operation]:
     analysis = Analysis(store.analytics, store.rollups, clock=utc_now)
+    counting = RuleCounting(analysis, store.rule_activities, explaining=Explaining(store.analytics))
     rules, default = flap_rules_of(settings), settings.flap_definition
     return [
         *FlappingApi(FlappingAlerts(analysis), rules=rules, default=default, clock=utc_now).operations(),
+        *NoiseApi(NoiseScores(counting), clock=utc_now).operations(),
     ]
 
 

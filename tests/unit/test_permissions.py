@@ -44,6 +44,7 @@ NEEDS = {
         "GET /api/v1/stats/heatmap",
         "GET /api/v1/stats/series",
         "GET /api/v1/stats/flapping",
+        "GET /api/v1/stats/noise",
         "GET /classification/models",
         "GET /classification/stats",
         "GET /classification/{fingerprint}",

@@ -39,6 +39,8 @@ from alert_history.ports.outbox import Outbox
 from alert_history.ports.reconciling import Conflict, Reconciling
 from alert_history.ports.recording import ClaimRecorder, Recorder
 from alert_history.ports.rollups import Difference, Rollups, RollupSize
+from alert_history.ports.rollups import Rollups
+from alert_history.ports.rule_activity import RuleActivities
 from alert_history.ports.settings import StoredSettings
 from alert_history.ports.signals import Signals
 from alert_history.ports.silences import Silences
@@ -100,6 +102,7 @@ __all__ = [
     "RoutesSource",
     "RoutesState",
     "RowFormat",
+    "RuleActivities",
     "Shelf",
     "Signals",
     "Silences",

@@ -19,6 +19,7 @@ from alert_history.ports.outbox import Outbox
 from alert_history.ports.reconciling import Reconciling
 from alert_history.ports.recording import ClaimRecorder
 from alert_history.ports.rollups import Rollups
+from alert_history.ports.rule_activity import RuleActivities
 from alert_history.ports.settings import StoredSettings
 from alert_history.ports.silences import Silences
 from alert_history.ports.standings import Standings
@@ -70,6 +71,7 @@ class Store(msgspec.Struct, frozen=True):
     analytics: Analytics
     statistics: Statistics
     label_counts: LabelCounts
+    rule_activities: RuleActivities
     settings: StoredSettings
     audit: Audit
     silences: Silences

@@ -30,6 +30,7 @@ from alert_history.storage.shared.demonstrations import OF_FINGERPRINT, OF_START
 from alert_history.storage.shared.label_reads import SharedLabelCounts
 from alert_history.storage.shared.night_reads import SharedNightReads
 from alert_history.storage.shared.rollups import SharedRollups
+from alert_history.storage.shared.rule_activity import SharedRuleActivities
 from alert_history.storage.shared.settings import SharedSettings
 from alert_history.storage.shared.silences import SharedSilences
 from alert_history.storage.shared.spending import SharedSpending
@@ -70,6 +71,7 @@ def postgres_store(
         analytics=SharedAnalytics(database, PostgresFinding()),
         statistics=SharedStatistics(database, PostgresFinding()),
         label_counts=SharedLabelCounts(database),
+        rule_activities=SharedRuleActivities(database),
         settings=SharedSettings(database),
         audit=SharedAudit(database),
         silences=SharedSilences(database),

@@ -14,6 +14,7 @@ from alert_history.storage.shared.demonstrations import OF_FINGERPRINT, OF_START
 from alert_history.storage.shared.label_reads import SharedLabelCounts
 from alert_history.storage.shared.night_reads import SharedNightReads
 from alert_history.storage.shared.rollups import SharedRollups
+from alert_history.storage.shared.rule_activity import SharedRuleActivities
 from alert_history.storage.shared.settings import SharedSettings
 from alert_history.storage.shared.silences import SharedSilences
 from alert_history.storage.shared.spending import SharedSpending
@@ -71,6 +72,7 @@ def sqlite_store(database_url: str, *, router: Router | None = None, rules: Rule
         analytics=SharedAnalytics(database, SqliteFinding()),
         statistics=SharedStatistics(database, SqliteFinding()),
         label_counts=SharedLabelCounts(database),
+        rule_activities=SharedRuleActivities(database),
         settings=SharedSettings(database),
         audit=SharedAudit(database),
         silences=SharedSilences(database),
