@@ -25,6 +25,7 @@ from alert_history.engine.begun_series import BegunSeries
 from alert_history.engine.breaker import Breaker
 from alert_history.engine.classify import Classifying
 from alert_history.engine.durations import DurationCounting
+from alert_history.engine.companions import Companions
 from alert_history.engine.enrich import Enrichment, EnrichmentPolicy
 from alert_history.engine.facets import FacetCounting
 from alert_history.engine.explaining import Explaining
@@ -82,6 +83,7 @@ from alert_history.web.api.quarantine import QuarantineApi
 from alert_history.web.api.report import ReportApi
 from alert_history.web.api.routing import RoutingApi
 from alert_history.web.api.series import SeriesApi
+from alert_history.web.api.together import TogetherApi
 from alert_history.web.application import Application
 from alert_history.web.http.operation import Operation
 from alert_history.web.ingest.vendors import VendorWebhooks
@@ -369,6 +371,7 @@ def _judgements(settings: Settings, store: Store) -> list[Operation]:
     return [
         *FlappingApi(FlappingAlerts(analysis), rules=rules, default=default, clock=utc_now).operations(),
         *NoiseApi(NoiseScores(counting), clock=utc_now).operations(),
+        *TogetherApi(Companions(store.surroundings), clock=utc_now).operations(),
     ]
 
 

@@ -16,6 +16,7 @@ from alert_history.engine.analysis import Asked
 from alert_history.engine.newest_episodes import read_newest
 from alert_history.ports import Analytics, HistoryFilter
 
+_TICK = timedelta(microseconds=1)
 _LASTS = timedelta(minutes=10)
 _MOST_REMEMBERED = 16
 
@@ -66,9 +67,8 @@ class Explaining:
             if remembered.fits(asked):
                 return remembered.explained
         newest = await read_newest(self._analytics, asked)
-        explained = await asyncio.to_thread(
-            explain, newest.episodes, self._rules, since=newest.since, until=newest.until
-        )
+        until = max(min(newest.until, asked.now), newest.since + _TICK)
+        explained = await asyncio.to_thread(explain, newest.episodes, self._rules, since=newest.since, until=until)
         explained = msgspec.structs.replace(explained, since=newest.since if newest.is_cut else None)
         self._remembered = [_Remembered(asked, explained), *self._remembered][:_MOST_REMEMBERED]
         return explained

@@ -31,16 +31,28 @@ class NewestEpisodes(msgspec.Struct, frozen=True):
 
     def covers(self, asked: Asked, *, counted_by: str = COUNTED_BY_RECEIPT, left_out: Sequence[str] = ()) -> Covers:
         """What an answer from these episodes covers."""
-        more = [f"what was first received before {self.since.isoformat()}: there is too much"] if self.is_cut else []
-        return Covers(
-            since=self.since,
-            until=self.until,
-            counted_by=counted_by,
-            is_exact=not self.is_cut,
-            counted_from="occurrences",
-            fresh_as_of=asked.now,
-            left_out=(*more, *left_out),
-        )
+        span = msgspec.structs.replace(asked, since=self.since, until=self.until)
+        return cut_covers(span, self.since if self.is_cut else None, counted_by=counted_by, left_out=left_out)
+
+
+def cut_covers(
+    asked: Asked,
+    since: datetime | None,
+    *,
+    counted_by: str = COUNTED_BY_RECEIPT,
+    left_out: Sequence[str] = (),
+) -> Covers:
+    """What an answer from the occurrences of a span covers; of those received before `since` none was read."""
+    more = () if since is None else (f"what was first received before {since.isoformat()}: there is too much",)
+    return Covers(
+        since=since or asked.since,
+        until=asked.until,
+        counted_by=counted_by,
+        is_exact=since is None,
+        counted_from="occurrences",
+        fresh_as_of=asked.now,
+        left_out=(*more, *left_out),
+    )
 
 
 async def read_newest(analytics: Analytics, asked: Asked, *, most: int = MOST_EPISODES) -> NewestEpisodes:

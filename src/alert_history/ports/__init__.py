@@ -47,6 +47,7 @@ from alert_history.ports.silences import Silences
 from alert_history.ports.standings import Left, Standings
 from alert_history.ports.statistics import LabelSet, Lasting, Statistics, ValueCounts
 from alert_history.ports.store import Lifecycle, Store
+from alert_history.ports.surroundings import Surroundings
 from alert_history.ports.targets import Discovery, DiscoveryState, RoutesSource, RoutesState, Target, TargetsFound
 from alert_history.ports.upkeep import Upkeep
 from alert_history.ports.vendor_events import VendorEvents
@@ -116,6 +117,7 @@ __all__ = [
     "StoredEvent",
     "StoredSettings",
     "Sums",
+    "Surroundings",
     "Target",
     "TargetsFound",
     "Unanswered",

@@ -24,6 +24,7 @@ from alert_history.ports.settings import StoredSettings
 from alert_history.ports.silences import Silences
 from alert_history.ports.standings import Standings
 from alert_history.ports.statistics import Statistics
+from alert_history.ports.surroundings import Surroundings
 from alert_history.ports.upkeep import Upkeep
 from alert_history.ports.vendor_events import VendorEvents
 
@@ -72,6 +73,7 @@ class Store(msgspec.Struct, frozen=True):
     statistics: Statistics
     label_counts: LabelCounts
     rule_activities: RuleActivities
+    surroundings: Surroundings
     settings: StoredSettings
     audit: Audit
     silences: Silences

@@ -36,6 +36,8 @@ from alert_history.storage.shared.silences import SharedSilences
 from alert_history.storage.shared.spending import SharedSpending
 from alert_history.storage.shared.statistics import SharedStatistics
 from alert_history.storage.shared.vendor_events import SharedVendorEvents
+from alert_history.storage.shared.surroundings import SharedSurroundings
+from alert_history.storage.shared.tables import alerts
 from alert_history.urls.postgres import read_postgres_url
 
 _IS_OF_OCCURRENCE = and_(literal_column("fingerprint") == OF_FINGERPRINT, literal_column("starts_at") == OF_START)
@@ -72,6 +74,7 @@ def postgres_store(
         statistics=SharedStatistics(database, PostgresFinding()),
         label_counts=SharedLabelCounts(database),
         rule_activities=SharedRuleActivities(database),
+        surroundings=SharedSurroundings(database, PostgresFinding(), newest=alerts.c.starts_at),
         settings=SharedSettings(database),
         audit=SharedAudit(database),
         silences=SharedSilences(database),

@@ -67,7 +67,7 @@ _R = rollups.c
 _first, _last = bindparam("first_day", type_=Integer()), bindparam("last_day", type_=Integer())
 _IN_SPAN = (_R.dimension == bindparam("of_dimension", type_=Text()), _R.day >= _first, _R.day <= _last)
 
-_EPISODE = [
+EPISODE_COLUMNS = [
     alerts.c[name]
     for name in (
         "fingerprint",
@@ -194,7 +194,7 @@ class SharedAnalytics:
     async def episodes(self, wanted: HistoryFilter, *, most: int) -> Sequence[Episode]:
         """See `ports.Analytics.episodes`."""
         reads.check_filter(wanted)
-        matching = self._finding.matching(select(*_EPISODE), wanted)
+        matching = self._finding.matching(select(*EPISODE_COLUMNS), wanted)
         newest = matching.order_by(self._finding.time_of(wanted).desc()).limit(most)
         rows = await self._database.read(_fetch_anew, newest)
         return await asyncio.to_thread(lambda: list(map(episode_of, rows)))
@@ -212,7 +212,9 @@ class SharedAnalytics:
         names = list(episodes)
         conditions = [alerts.c.timestamp >= since, alerts.c.timestamp < until, alerts.c.joined_into.is_(None)]
         for first in range(0, len(names), _LABEL_SETS):
-            some = self._finding.of_label_sets(select(*_EPISODE).where(*conditions), names[first : first + _LABEL_SETS])
+            some = self._finding.of_label_sets(
+                select(*EPISODE_COLUMNS).where(*conditions), names[first : first + _LABEL_SETS]
+            )
             for row in await self._database.read(_fetch_anew, some):
                 episodes[row.fingerprint].append(episode_of(row))
         return {name: sorted(of_name, key=lambda episode: episode.starts_at) for name, of_name in episodes.items()}

@@ -21,6 +21,7 @@ from alert_history.storage.shared.spending import SharedSpending
 from alert_history.storage.shared.statistics import SharedStatistics
 from alert_history.storage.shared.tables import alerts
 from alert_history.storage.shared.vendor_events import SharedVendorEvents
+from alert_history.storage.shared.surroundings import SharedSurroundings
 from alert_history.storage.sqlite.archive import SqliteArchivable
 from alert_history.storage.sqlite.connection import Connections
 from alert_history.storage.sqlite.database import SqliteDatabase
@@ -33,7 +34,7 @@ from alert_history.storage.sqlite.past import SqlitePast
 from alert_history.storage.sqlite.reconciling import SqliteReconciling
 from alert_history.storage.sqlite.recorder import SqliteRecorder
 from alert_history.storage.sqlite.scanning import ORDER
-from alert_history.storage.sqlite.search import SqliteFinding
+from alert_history.storage.sqlite.search import TERMS, SqliteFinding
 from alert_history.storage.sqlite.standing_log import StandingLog
 from alert_history.storage.sqlite.standings import SqliteStandings
 from alert_history.storage.sqlite.upkeep import SqliteUpkeep
@@ -73,6 +74,7 @@ def sqlite_store(database_url: str, *, router: Router | None = None, rules: Rule
         statistics=SharedStatistics(database, SqliteFinding()),
         label_counts=SharedLabelCounts(database),
         rule_activities=SharedRuleActivities(database),
+        surroundings=SharedSurroundings(database, SqliteFinding(), newest=TERMS.c.rowid),
         settings=SharedSettings(database),
         audit=SharedAudit(database),
         silences=SharedSilences(database),
