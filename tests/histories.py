@@ -1,12 +1,13 @@
 """Small histories for tests: firings at times that a test names, recorded as senders would have told of them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
 import msgspec
 
 from alert_history.domain.alert import Alert
 from alert_history.engine.analysis import Asked, asked
+from alert_history.engine.people_acts import KeptAct
 from alert_history.engine.rollups import count_anew
 from alert_history.ports import Store
 from tests.conformance.samples import MINUTE, NOW, alert, receipt
@@ -36,6 +37,39 @@ async def record(store: Store, *firings: Firing) -> None:
     """Record firings in the order of time: each is received when it begins, and when it ends."""
     said = sorted((each for firing in firings for each in firing.said()), key=lambda each: each[0])
     await store.recorder.commit([receipt(one, at=at) for at, one in said])
+
+
+class PersonsAct(msgspec.Struct, frozen=True):
+    """One act, as whoever keeps acts returns it."""
+
+    fingerprint: str
+    starts_at: datetime
+    alertname: str
+    at: datetime
+    kind: str = "acknowledged"
+    by: str = "ada"
+    text: str = ""
+    source: str = "person"
+
+
+class PersonsActs(msgspec.Struct, frozen=True):
+    """Keeps acts."""
+
+    acts: Sequence[PersonsAct]
+
+    async def between(self, since: datetime, until: datetime, *, limit: int) -> Sequence[KeptAct]:
+        """Those in a span."""
+        return [act for act in self.acts if since <= act.at < until][:limit]
+
+    async def of_occurrence(self, fingerprint: str, starts_at: datetime) -> Sequence[KeptAct]:
+        """Those of an occurrence."""
+        return [act for act in self.acts if (act.fingerprint, act.starts_at) == (fingerprint, starts_at)]
+
+
+def act(of: Firing, *, kind: str = "acknowledged", after: timedelta = MINUTE, by: str = "ada") -> PersonsAct:
+    """What somebody did about a firing."""
+    fingerprint = alert(of.alertname, labels=of.labels).fingerprint
+    return PersonsAct(fingerprint, of.begins, of.alertname, of.begins + after, kind, by)
 
 
 def span(since: datetime, until: datetime, *, query: str = "", now: datetime = NOW) -> Asked:

@@ -15,6 +15,7 @@ from alert_history.config import Settings, networks_of
 from alert_history.domain.acts import ActSource
 from alert_history.domain.claim import MINUTE_US, SECOND_US
 from alert_history.domain.flap_rules import Definition, FlapRule, flap_rule, read_flap_rule
+from alert_history.domain.origin import parse_origins
 from alert_history.domain.standing import Rules
 from alert_history.domain.target import TargetSpec
 from alert_history.engine.acts import Acting
@@ -40,6 +41,7 @@ from alert_history.engine.modes import Modes
 from alert_history.engine.night import Nights
 from alert_history.engine.open_series import OpenSeries
 from alert_history.engine.noise_scores import NoiseScores
+from alert_history.engine.people_response import PeopleResponse
 from alert_history.engine.publish import Publisher
 from alert_history.engine.questions import EnrichmentObserver
 from alert_history.engine.replica_calls import Calls
@@ -47,6 +49,7 @@ from alert_history.engine.report import Reporting
 from alert_history.engine.router import Router
 from alert_history.engine.series import SeriesCounting
 from alert_history.engine.rule_facts import RuleCounting
+from alert_history.engine.rule_table import RuleNames, RuleTable
 from alert_history.engine.store_opening import Opening
 from alert_history.engine.switchboard import Listeners, Switchboard, connect
 from alert_history.engine.targets import Targets
@@ -83,6 +86,9 @@ from alert_history.web.api.quarantine import QuarantineApi
 from alert_history.web.api.report import ReportApi
 from alert_history.web.api.routing import RoutingApi
 from alert_history.web.api.series import SeriesApi
+from alert_history.web.api.response import ResponseApi
+from alert_history.web.api.routing import RoutingApi
+from alert_history.web.api.rules import RulesApi
 from alert_history.web.api.together import TogetherApi
 from alert_history.web.application import Application
 from alert_history.web.http.operation import Operation
@@ -367,12 +373,25 @@ def _listed(secret: Secret | None) -> list[str]:
 def _judgements(settings: Settings, store: Store) -> list[Operation]:
     analysis = Analysis(store.analytics, store.rollups, clock=utc_now)
     counting = RuleCounting(analysis, store.rule_activities, explaining=Explaining(store.analytics))
+    scores = NoiseScores(counting)
+    table = RuleTable(analysis, counting, scores, names=_make_rule_names(settings))
     rules, default = flap_rules_of(settings), settings.flap_definition
     return [
         *FlappingApi(FlappingAlerts(analysis), rules=rules, default=default, clock=utc_now).operations(),
-        *NoiseApi(NoiseScores(counting), clock=utc_now).operations(),
+        *NoiseApi(scores, clock=utc_now).operations(),
+        *ResponseApi(PeopleResponse(store.analytics), clock=utc_now).operations(),
+        *RulesApi(table, clock=utc_now).operations(),
         *TogetherApi(Companions(store.surroundings), clock=utc_now).operations(),
     ]
+
+
+def _make_rule_names(settings: Settings) -> "RuleNames | None":
+    """Who knows the names of all rules; None where there is no Prometheus. Imported when needed."""
+    if settings.prometheus_urls is None:
+        return None
+    from alert_history.engine.prometheus_rules import PrometheusRules
+
+    return PrometheusRules(parse_origins(settings.prometheus_urls.reveal()), clock=utc_now)
 
 
 def _publishing_api(service: Service) -> PublishingApi:

@@ -32,9 +32,11 @@ def outages(number: int, *, pods: int = 2) -> list[Firing]:
     return firings
 
 
-async def answer(store: Store, *, rule: str | None = None, query: str = "", **rules: object) -> TogetherAnswer:
+async def answer(
+    store: Store, *, rule: str | None = None, query: str = "", same: tuple[str, ...] = ()
+) -> TogetherAnswer:
     asked = span(SINCE, NOW, query=query)
-    return await Companions(store.surroundings).together(asked, TogetherRules(**rules), rule=rule)
+    return await Companions(store.surroundings).together(asked, TogetherRules(same=same), rule=rule)
 
 
 async def test_rule_has_its_companions_with_what_chance_would_give(store: Store) -> None:

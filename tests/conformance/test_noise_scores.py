@@ -3,7 +3,6 @@
 Holds: engine.noise_scores, engine.rule_facts, engine.explaining, engine.people_acts, storage.shared.rule_activity.
 """
 
-from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from random import Random
 from zoneinfo import ZoneInfo
@@ -17,49 +16,16 @@ from alert_history.engine import noise_scores
 from alert_history.engine.analysis import Analysis
 from alert_history.engine.explaining import Explaining
 from alert_history.engine.noise_scores import NoiseScores
-from alert_history.engine.people_acts import NO_ACTS, KeptAct, KeptActs
+from alert_history.engine.people_acts import NO_ACTS, KeptActs
 from alert_history.engine.rule_facts import RuleCounting
 from alert_history.ports import Store
-from tests.conformance.samples import DAY, MINUTE, NOW, SECOND, alert
-from tests.histories import Firing, counted, record, span
+from tests.conformance.samples import DAY, MINUTE, NOW, SECOND
+from tests.histories import Firing, PersonsActs, act, counted, record, span
 from tests.numbers import fold_all
 
 SUNDAY = datetime(2026, 3, 1, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 POD_B = {"pod": "b"}
-
-
-class PersonsAct(msgspec.Struct, frozen=True):
-    """One act, as whoever keeps acts returns it."""
-
-    fingerprint: str
-    starts_at: datetime
-    alertname: str
-    at: datetime
-    kind: str = "acknowledged"
-    by: str = "ada"
-    text: str = ""
-    source: str = "person"
-
-
-class PersonsActs(msgspec.Struct, frozen=True):
-    """Keeps acts."""
-
-    acts: Sequence[PersonsAct]
-
-    async def between(self, since: datetime, until: datetime, *, limit: int) -> Sequence[KeptAct]:
-        """Those in a span."""
-        return [act for act in self.acts if since <= act.at < until][:limit]
-
-    async def of_occurrence(self, fingerprint: str, starts_at: datetime) -> Sequence[KeptAct]:
-        """Those of an occurrence."""
-        return [act for act in self.acts if (act.fingerprint, act.starts_at) == (fingerprint, starts_at)]
-
-
-def act(of: Firing, *, kind: str = "acknowledged", after: timedelta = MINUTE) -> PersonsAct:
-    """What somebody did about a firing."""
-    fingerprint = alert(of.alertname, labels=of.labels).fingerprint
-    return PersonsAct(fingerprint, of.begins, of.alertname, of.begins + after, kind)
 
 
 def at(day: int, hour: int, minute: int = 0) -> datetime:

@@ -58,7 +58,7 @@ def test_minutes_are_interruptions_by_the_clock_of_the_zone() -> None:
     assert interruptions_of(of, parts_of_days([monday], Hours())) == Interruptions(asleep=3, work=2)
 
 
-def test_last_minute_in_which_it_began_is_that_of_the_days_asked_for() -> None:
-    of = Activity(0, {DAY: {10: 1, 700: 2}, DAY + 1: {}, DAY + 2: {5: 1}}, {})
-    assert last_begun(of, first_day=DAY, last_day=DAY + 1) == datetime.fromtimestamp(DAY * 86_400 + 42_000, UTC)
-    assert last_begun(of, first_day=DAY + 1, last_day=DAY + 1) is None
+def test_last_minute_in_which_an_alert_began_is_of_the_last_day_with_one() -> None:
+    minutes = {DAY: {10: 1, 700: 2}, DAY + 1: {}}
+    assert last_begun(minutes) == datetime.fromtimestamp(DAY * 86_400 + 42_000, UTC)
+    assert last_begun({DAY: {}}) is None

@@ -45,6 +45,8 @@ NEEDS = {
         "GET /api/v1/stats/series",
         "GET /api/v1/stats/flapping",
         "GET /api/v1/stats/noise",
+        "GET /api/v1/stats/response",
+        "GET /api/v1/stats/rules",
         "GET /api/v1/stats/together",
         "GET /classification/models",
         "GET /classification/stats",

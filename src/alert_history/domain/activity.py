@@ -54,12 +54,12 @@ def interruptions_of(activity: Activity, parts: DayParts) -> Interruptions:
     return Interruptions(*counts)
 
 
-def last_begun(activity: Activity, *, first_day: int, last_day: int) -> datetime | None:
-    """The last minute, of days from one to another, in which an alert of the rule began."""
-    days = [day for day, minutes in activity.minutes.items() if minutes and first_day <= day <= last_day]
+def last_begun(minutes: Mapping[int, Mapping[int, int]]) -> datetime | None:
+    """The last of the minutes in which alerts began, which are by their days; None of none."""
+    days = [day for day, of_day in minutes.items() if of_day]
     if not days:
         return None
-    minute = max(days) * DAY_US // MINUTE_US + max(activity.minutes[max(days)])
+    minute = max(days) * (DAY_US // MINUTE_US) + max(minutes[max(days)])
     return datetime.fromtimestamp(minute * 60, UTC)
 
 

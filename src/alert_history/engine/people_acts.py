@@ -80,10 +80,14 @@ class KeptActs(Protocol):
 
 
 class PeopleActs(msgspec.Struct, frozen=True):
-    """What people did about the occurrences of a span, also after it. `left_out` says what is not here."""
+    """What people did since a time, on whichever occurrences. `left_out` says what is not here."""
 
     acts: Sequence[KeptAct] = ()
     left_out: tuple[str, ...] = ()
+
+    def on_begun(self, since: datetime, until: datetime) -> "PeopleActs":
+        """Those on occurrences that began in a span, by the start in their key."""
+        return msgspec.structs.replace(self, acts=[act for act in self.acts if since <= act.starts_at < until])
 
     @property
     def occurrences(self) -> dict[str, set[str]]:
@@ -110,13 +114,12 @@ def is_acting(act: KeptAct) -> bool:
     return act.kind in _KINDS
 
 
-async def read_acts(kept: KeptActs | None, since: datetime, until: datetime, *, now: datetime) -> PeopleActs:
-    """The acts on occurrences that began in a span, by the start in their key."""
+async def read_acts(kept: KeptActs | None, since: datetime, *, now: datetime) -> PeopleActs:
+    """What people did since a time. Raises what `kept` raises."""
     if kept is None:
         return PeopleActs(left_out=(NO_ACTS,))
     acts = await kept.between(since, now, limit=MOST_ACTS)
-    meant = [act for act in acts if is_acting(act) and since <= act.starts_at < until]
-    return PeopleActs(meant, (TOO_MANY_ACTS,) if len(acts) >= MOST_ACTS else ())
+    return PeopleActs(list(filter(is_acting, acts)), (TOO_MANY_ACTS,) if len(acts) >= MOST_ACTS else ())
 
 
 def counts_of(acted: Mapping[str, set[str]]) -> dict[str, int]:

@@ -85,13 +85,14 @@ class RuleCounting:
         dimension = dimension_of(whole.wanted, "alertname")
         names = dimension[1] if dimension else None
         sums = await self._analysis.analytics.sums("alertname", first_day=first_day, last_day=last_day)
-        firing = await self._analysis.analytics.firing(whole.wanted, by="alertname")
+        begun_before = replace(whole.wanted, until=whole.until)
+        firing = await self._analysis.analytics.firing(begun_before, by="alertname")
         until = min(whole.until, whole.now)
-        acts = await read_acts(self._acts, whole.since, until, now=whole.now)
+        acts = await read_acts(self._acts, whole.since, now=whole.now)
         explained = await self._explaining.explained(whole)
         seen = [rule for rule in {**sums, **firing} if names is None or rule in names]
         span_seconds = (until - whole.since).total_seconds()
-        rules = _facts_of(seen, sums, explained, acts=acts, span_seconds=span_seconds)
+        rules = _facts_of(seen, sums, explained, acts=acts.on_begun(whole.since, until), span_seconds=span_seconds)
         covers = Covers(
             since=whole.since,
             until=whole.until,
@@ -112,7 +113,7 @@ class RuleCounting:
         span = replace(asked, since=max(newest.since, asked.since))
         still = replace(asked.wanted, status="firing", until=newest.since)
         older = await self._analysis.analytics.episodes(still, most=_MOST_OPEN)
-        acts = await read_acts(self._acts, span.since, span.until, now=asked.now)
+        acts = await read_acts(self._acts, span.since, now=asked.now)
         counted = await asyncio.to_thread(
             _counted, [*older, *newest.episodes], self.rules, hours=hours, asked=span, acts=acts
         )

@@ -6,7 +6,8 @@ servers. vmalert has alerts and rules too, but no `/api/v1/status`. Source: `web
 
 import math
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Generic, TypeVar
@@ -116,6 +117,27 @@ async def poll_prometheus(
     return polls
 
 
+async def ask_rule_names(
+    origin: Origin, client: httpx.AsyncClient, *, clock: Clock, seconds: float = POLL_SECONDS
+) -> frozenset[str]:
+    """The names of the alerting rules that the replicas evaluate which answer within `seconds`.
+
+    Raises: OriginUnavailable where no replica answers whole and well, with the reason of each.
+    """
+    names, _ = await poll_servers(origin, client, clock=clock, seconds=seconds, ask=_ask_rules, read=_read_names)
+    return frozenset().union(*names)
+
+
+async def _ask_rules(connection: Connection) -> Answer:
+    return await connection.get(_RULES)
+
+
+def _read_names(answer: Answer, server: Server) -> frozenset[str]:
+    """Raises: OriginUnavailable."""
+    with _faults(server):
+        return frozenset(rule.name for group in _data(answer, _Groups).groups for rule in _alerting(group))
+
+
 async def _ask(connection: Connection) -> _Answers:
     return _Answers(
         asked_at=connection.now(),
@@ -137,12 +159,21 @@ async def _if_there(connection: Connection, path: str) -> Answer | None:
 
 def _read(name: str, answers: _Answers, server: Server) -> PrometheusPoll:
     """Raises: OriginUnavailable."""
-    try:
+    with _faults(server):
         return _poll(answers, name=name, server=server)
+
+
+@contextmanager
+def _faults(server: Server) -> Iterator[None]:
+    """Tell what is wrong with an answer. Raises: OriginUnavailable."""
+    try:
+        yield
     except (ValueError, OverflowError, RecursionError):  # msgspec.DecodeError is a ValueError
         reason = "its answer is not what a Prometheus answers"
     except _InPart as error:
         reason = str(error)
+    else:
+        return
     raise OriginUnavailable(f"{server.url}: {reason}") from None
 
 
