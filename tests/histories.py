@@ -8,7 +8,6 @@ import msgspec
 from alert_history.domain.alert import Alert
 from alert_history.engine.analysis import Asked, asked
 from alert_history.engine.people_acts import KeptAct
-from alert_history.engine.rollups import count_anew
 from alert_history.ports import Store
 from tests.conformance.samples import MINUTE, NOW, alert, receipt
 
@@ -85,5 +84,5 @@ def evening(alertname: str, begin: datetime, *, labels: dict[str, str] | None = 
 
 async def counted(store: Store) -> Store:
     """The store, whose numbers cover its whole history: what a new database is marked as."""
-    await count_anew(store.rollups, store.settings)
+    await store.rollups.count_anew(progress=lambda _: None)
     return store

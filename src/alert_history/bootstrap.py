@@ -25,11 +25,11 @@ from alert_history.engine.awaited_targets import AwaitedTargets
 from alert_history.engine.begun_series import BegunSeries
 from alert_history.engine.breaker import Breaker
 from alert_history.engine.classify import Classifying
-from alert_history.engine.durations import DurationCounting
 from alert_history.engine.companions import Companions
+from alert_history.engine.durations import DurationCounting
 from alert_history.engine.enrich import Enrichment, EnrichmentPolicy
-from alert_history.engine.facets import FacetCounting
 from alert_history.engine.explaining import Explaining
+from alert_history.engine.facets import FacetCounting
 from alert_history.engine.flapping_alerts import FlappingAlerts
 from alert_history.engine.gauges import PublishingGauges
 from alert_history.engine.heatmap import HeatmapCounting
@@ -38,18 +38,19 @@ from alert_history.engine.ingest import Ingest
 from alert_history.engine.intake import Intake
 from alert_history.engine.lapse import Groups, Lapsing
 from alert_history.engine.modes import Modes
+from alert_history.engine.neighbours import Neighbours
 from alert_history.engine.night import Nights
-from alert_history.engine.open_series import OpenSeries
 from alert_history.engine.noise_scores import NoiseScores
+from alert_history.engine.open_series import OpenSeries
 from alert_history.engine.people_response import PeopleResponse
 from alert_history.engine.publish import Publisher
 from alert_history.engine.questions import EnrichmentObserver
 from alert_history.engine.replica_calls import Calls
 from alert_history.engine.report import Reporting
 from alert_history.engine.router import Router
-from alert_history.engine.series import SeriesCounting
 from alert_history.engine.rule_facts import RuleCounting
 from alert_history.engine.rule_table import RuleNames, RuleTable
+from alert_history.engine.series import SeriesCounting
 from alert_history.engine.store_opening import Opening
 from alert_history.engine.switchboard import Listeners, Switchboard, connect
 from alert_history.engine.targets import Targets
@@ -79,16 +80,16 @@ from alert_history.web.api.flapping import FlappingApi
 from alert_history.web.api.health import HealthApi
 from alert_history.web.api.heatmap import HeatmapApi
 from alert_history.web.api.history import HistoryApi
+from alert_history.web.api.neighbours import NeighboursApi
 from alert_history.web.api.night import NightApi
 from alert_history.web.api.noise import NoiseApi
 from alert_history.web.api.publishing import PublishingApi
 from alert_history.web.api.quarantine import QuarantineApi
 from alert_history.web.api.report import ReportApi
-from alert_history.web.api.routing import RoutingApi
-from alert_history.web.api.series import SeriesApi
 from alert_history.web.api.response import ResponseApi
 from alert_history.web.api.routing import RoutingApi
 from alert_history.web.api.rules import RulesApi
+from alert_history.web.api.series import SeriesApi
 from alert_history.web.api.together import TogetherApi
 from alert_history.web.application import Application
 from alert_history.web.http.operation import Operation
@@ -372,14 +373,15 @@ def _listed(secret: Secret | None) -> list[str]:
 
 def _judgements(settings: Settings, store: Store) -> list[Operation]:
     analysis = Analysis(store.analytics, store.rollups, clock=utc_now)
-    counting = RuleCounting(analysis, store.rule_activities, explaining=Explaining(store.analytics))
+    counting = RuleCounting(analysis, store.rule_activities, explaining=Explaining(store.analytics), acts=store.acts)
     scores = NoiseScores(counting)
     table = RuleTable(analysis, counting, scores, names=_make_rule_names(settings))
     rules, default = flap_rules_of(settings), settings.flap_definition
     return [
         *FlappingApi(FlappingAlerts(analysis), rules=rules, default=default, clock=utc_now).operations(),
         *NoiseApi(scores, clock=utc_now).operations(),
-        *ResponseApi(PeopleResponse(store.analytics), clock=utc_now).operations(),
+        *NeighboursApi(Neighbours(store.history, store.surroundings, clock=utc_now, acts=store.acts)).operations(),
+        *ResponseApi(PeopleResponse(store.analytics, acts=store.acts), clock=utc_now).operations(),
         *RulesApi(table, clock=utc_now).operations(),
         *TogetherApi(Companions(store.surroundings), clock=utc_now).operations(),
     ]

@@ -36,7 +36,7 @@ def upgraded(database_url: str, service: StartService) -> str:
     return service({"DATABASE_URL": database_url}).url
 
 
-@pytest.mark.parametrize("page", ["", "/timeline"])
+@pytest.mark.parametrize("page", ["", "/timeline", "/similar", "/around"])
 def test_the_id_of_a_joined_double_redirects_to_what_it_is_part_of(upgraded: str, page: str) -> None:
     url = f"{upgraded}/api/v1/alerts"
     answer = httpx.get(f"{url}/{DOUBLE}{page}", trust_env=False)

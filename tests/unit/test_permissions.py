@@ -35,6 +35,8 @@ NEEDS = {
     "read": [
         "GET /api/v1/alerts",
         "GET /api/v1/alerts/{id}",
+        "GET /api/v1/alerts/{id}/around",
+        "GET /api/v1/alerts/{id}/similar",
         "GET /api/v1/alerts/{id}/timeline",
         "GET /api/v1/deliveries",
         "GET /api/v1/quarantine",

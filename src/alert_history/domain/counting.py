@@ -132,7 +132,8 @@ def _repeats(entry: "Entry", now: Counted | None) -> list[Repeated]:
 def _is_again(decision: "Decision", key_us: int) -> bool:
     """By the firings before it. A batch may know of later ones, and of more than a standing remembers."""
     ends = [past.end_us for past in decision.standing.past if past.key_us < key_us]
-    before = max((key for key, entry in decision.entries.items() if key < key_us and not entry.is_joined), default=None)
+    earlier = (key for key, entry in decision.entries.items() if key < key_us and entry.joined is None)
+    before = max(earlier, default=None)
     if before is not None and (ended := decision.entries[before].occurrence.ends_at) is not None:
         ends.append(to_us(ended))
     return bool(ends) and key_us - max(ends) < AGAIN_WITHIN_US

@@ -19,7 +19,7 @@ class Covers(msgspec.Struct, frozen=True):
     since: datetime
     until: datetime
     fresh_as_of: datetime
-    counted_by: Literal["timestamp", "firing"] = "timestamp"
+    counted_by: str = "timestamp"
     is_exact: bool = True
     sampled_share: float | None = None
     left_out: tuple[str, ...] = ()

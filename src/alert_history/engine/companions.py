@@ -12,8 +12,9 @@ from msgspec.structs import replace
 
 from alert_history.domain.alert_storms import AlertStorm, StormRules, find_storms
 from alert_history.domain.begins import Begin
+from alert_history.domain.covers import Covers
 from alert_history.domain.together import Pair, TogetherRules, companions, strongest_pairs
-from alert_history.engine.analysis import Asked, Covers
+from alert_history.engine.analysis import Asked
 from alert_history.engine.newest_episodes import MOST_EPISODES, cut_covers
 from alert_history.ports import Surroundings
 

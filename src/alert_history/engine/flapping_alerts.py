@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 from msgspec.structs import asdict, replace
 
+from alert_history.domain.covers import Covers
 from alert_history.domain.episode import Episode
 from alert_history.domain.flap_candidates import least_again
 from alert_history.domain.flap_rules import FlapRule, NewRelicRule, least_episodes, reach
@@ -17,7 +18,7 @@ from alert_history.domain.flapping import Flapping, flaps_of
 from alert_history.domain.microseconds import to_us
 from alert_history.domain.speaker import SCOPE_MARK
 from alert_history.domain.tally import DAY_US
-from alert_history.engine.analysis import Analysis, Asked, Covers
+from alert_history.engine.analysis import Analysis, Asked
 from alert_history.engine.newest_episodes import is_by_columns, is_meant, read_newest
 from alert_history.ports import HistoryFilter
 

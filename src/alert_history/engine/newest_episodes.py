@@ -5,14 +5,15 @@ from datetime import datetime, timedelta
 
 import msgspec
 
+from alert_history.domain.covers import Covers
 from alert_history.domain.episode import Episode
-from alert_history.engine.analysis import Asked, Covers
+from alert_history.engine.analysis import Asked
 from alert_history.ports import Analytics, HistoryFilter
 
 MOST_EPISODES = 40_000
 """So many episodes are read at most: to read and to judge them takes about half a second."""
 
-COUNTED_BY_RECEIPT = "timestamp, when an occurrence was first received"
+COUNTED_BY_RECEIPT = "timestamp"
 
 _TICK = timedelta(microseconds=1)
 _COLUMNS = frozenset({"alertname", "severity", "namespace"})

@@ -10,10 +10,11 @@ from collections.abc import Iterable, Sequence
 import msgspec
 from msgspec.structs import replace
 
+from alert_history.domain.covers import Covers
 from alert_history.domain.interruptions import Hours
 from alert_history.domain.noise import NoiseRules, RuleFacts, RuleNoise, noise_of, rank
 from alert_history.domain.noise_bounds import highest_low
-from alert_history.engine.analysis import Asked, Covers
+from alert_history.engine.analysis import Asked
 from alert_history.engine.rule_facts import Facts, RuleCounting
 
 LEAST_CANDIDATES = 100

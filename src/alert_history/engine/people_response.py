@@ -5,8 +5,9 @@ from collections.abc import Sequence
 
 import msgspec
 
+from alert_history.domain.covers import Covers
 from alert_history.domain.response import PersonResponse, Response, ResponseTimes, RuleResponse, response_of
-from alert_history.engine.analysis import Asked, Covers
+from alert_history.engine.analysis import Asked
 from alert_history.engine.newest_episodes import read_newest
 from alert_history.engine.people_acts import KeptActs, read_acts
 from alert_history.ports import Analytics

@@ -12,6 +12,7 @@ import msgspec
 from msgspec.structs import replace
 
 from alert_history.domain.activity import Activity, interruptions_of, most_firing_seconds, parts_of_days
+from alert_history.domain.covers import Covers
 from alert_history.domain.episode import Episode
 from alert_history.domain.interruptions import Hours, count_interruptions
 from alert_history.domain.microseconds import to_us
@@ -19,7 +20,7 @@ from alert_history.domain.noise import NoiseRules, RuleFacts
 from alert_history.domain.noise_facts import Marks, count_facts
 from alert_history.domain.tally import DAY_US
 from alert_history.domain.together import TogetherRules
-from alert_history.engine.analysis import Analysis, Asked, Covers, dimension_of, whole_days
+from alert_history.engine.analysis import Analysis, Asked, dimension_of, whole_days
 from alert_history.engine.explaining import Explained, Explaining, explain
 from alert_history.engine.newest_episodes import COUNTED_BY_RECEIPT, read_newest
 from alert_history.engine.people_acts import KeptActs, PeopleActs, counts_of, read_acts

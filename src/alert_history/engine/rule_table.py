@@ -10,12 +10,13 @@ import msgspec
 from msgspec.structs import astuple, replace
 
 from alert_history.domain.activity import last_begun
+from alert_history.domain.covers import Covers
 from alert_history.domain.interruptions import Hours
 from alert_history.domain.log_buckets import percentile
 from alert_history.domain.microseconds import to_us
 from alert_history.domain.noise import RuleFacts, RuleNoise
 from alert_history.domain.tally import DAY_US, LONGEST_VALUE, Tally
-from alert_history.engine.analysis import Analysis, Asked, Covers
+from alert_history.engine.analysis import Analysis, Asked
 from alert_history.engine.noise_scores import NoiseScores
 from alert_history.engine.rule_facts import Facts, RuleCounting
 from alert_history.ports import HistoryFilter

@@ -39,7 +39,6 @@ from alert_history.ports.outbox import Outbox
 from alert_history.ports.reconciling import Conflict, Reconciling
 from alert_history.ports.recording import ClaimRecorder, Recorder
 from alert_history.ports.rollups import Difference, Rollups, RollupSize
-from alert_history.ports.rollups import Rollups
 from alert_history.ports.rule_activity import RuleActivities
 from alert_history.ports.settings import StoredSettings
 from alert_history.ports.signals import Signals

@@ -35,9 +35,9 @@ from alert_history.storage.shared.settings import SharedSettings
 from alert_history.storage.shared.silences import SharedSilences
 from alert_history.storage.shared.spending import SharedSpending
 from alert_history.storage.shared.statistics import SharedStatistics
-from alert_history.storage.shared.vendor_events import SharedVendorEvents
 from alert_history.storage.shared.surroundings import SharedSurroundings
 from alert_history.storage.shared.tables import alerts
+from alert_history.storage.shared.vendor_events import SharedVendorEvents
 from alert_history.urls.postgres import read_postgres_url
 
 _IS_OF_OCCURRENCE = and_(literal_column("fingerprint") == OF_FINGERPRINT, literal_column("starts_at") == OF_START)

@@ -24,7 +24,7 @@ from sqlalchemy import (
 from alert_history.domain.activity import Activity
 from alert_history.domain.tally import LONGEST_VALUE, by_value, minutes_of, moves_of
 from alert_history.storage.shared.elements import is_among
-from alert_history.storage.shared.rollups import tallies_of
+from alert_history.storage.shared.rollup_log import tallies_of
 from alert_history.storage.shared.session import Database, Row, Session
 from alert_history.storage.shared.tables import alerts, rollup_log, rollups
 
@@ -44,7 +44,9 @@ _STORED = select(
     _R.day >= bindparam("first_day", type_=Integer()),
     is_among(_R.value, "rules"),
 )
-_WAITING = select(cast(null(), Text), cast(null(), Integer), _nothing, _nothing, rollup_log.c.entry, _no_number)
+_WAITING = select(cast(null(), Text), cast(null(), Integer), _nothing, _nothing, rollup_log.c.entry, _no_number).where(
+    rollup_log.c.entry.is_not(None)
+)
 _FIRING = (
     select(_rule, cast(null(), Integer), _nothing, _nothing, _nothing, cast(func.count(), BigInteger))
     .where(alerts.c.status == literal_column("'firing'"), alerts.c.joined_into.is_(None), is_among(_rule, "rules"))
@@ -95,10 +97,10 @@ class _Sums:
 
 def _activities(rows: Iterable[Row], rules: Iterable[str], first_day: int) -> dict[str, Activity]:
     sums = {rule: _Sums() for rule in rules}
-    entries: list[bytes] = []
+    entries: list[Row] = []
     for row in rows:
         if row.entry is not None:
-            entries.append(row.entry)
+            entries.append(row)
         elif row.firing is not None:
             sums[row.rule].firing = row.firing
         else:

@@ -19,9 +19,9 @@ from alert_history.storage.shared.settings import SharedSettings
 from alert_history.storage.shared.silences import SharedSilences
 from alert_history.storage.shared.spending import SharedSpending
 from alert_history.storage.shared.statistics import SharedStatistics
+from alert_history.storage.shared.surroundings import SharedSurroundings
 from alert_history.storage.shared.tables import alerts
 from alert_history.storage.shared.vendor_events import SharedVendorEvents
-from alert_history.storage.shared.surroundings import SharedSurroundings
 from alert_history.storage.sqlite.archive import SqliteArchivable
 from alert_history.storage.sqlite.connection import Connections
 from alert_history.storage.sqlite.database import SqliteDatabase
