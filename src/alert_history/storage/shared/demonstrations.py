@@ -1,5 +1,6 @@
 """What the demo keeps beside what it sends: the routings and the settled deliveries of its past."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -9,13 +10,16 @@ from sqlalchemy.dialects.postgresql import insert
 from alert_history.ports import PastNews
 from alert_history.storage.shared.elements import is_among, merged
 from alert_history.storage.shared.session import Database, Session
-from alert_history.storage.shared.tables import UtcTime, deliveries, events, receipts
+from alert_history.storage.shared.tables import UtcTime, deliveries, events, receipts, rollup_log
 
 OF_FINGERPRINT, OF_START = bindparam("of_fingerprint", type_=Text()), bindparam("of_start", type_=UtcTime())
 """What names the occurrence in the condition of `SharedDemonstrations`."""
 
 _KEPT = select(receipts.c.id).where(is_among(receipts.c.id, "wanted"))
+_KEPT_DELIVERIES = select(deliveries.c.id).where(is_among(deliveries.c.id, "wanted"))
 _INSERT = insert(deliveries).on_conflict_do_nothing()
+_SETTLED = ("target", "outcome", "settled_at", "number")
+_COUNT = insert(rollup_log).values({name: bindparam(name, type_=rollup_log.c[name].type) for name in _SETTLED})
 
 
 class SharedDemonstrations:
@@ -49,7 +53,14 @@ async def _kept(session: Session, receipt_ids: Sequence[str]) -> set[str]:
 
 async def _add_news(session: Session, news: Sequence[PastNews], route: Update) -> None:
     await session.execute_many(route, [_routed(each) for each in news])
-    await session.execute_many(_INSERT, [row for each in news for row in _deliveries(each)])
+    rows = [row for each in news for row in _deliveries(each)]
+    kept = {row.id for row in await session.fetch(_KEPT_DELIVERIES, wanted=[row["id"] for row in rows])}
+    new = [row for row in rows if row["id"] not in kept]
+    await session.execute_many(_INSERT, new)
+    settled = Counter((row["target"], row["state"], row["settled_at"]) for row in new)
+    await session.execute_many(
+        _COUNT, [dict(zip(_SETTLED, (*key, number), strict=True)) for key, number in settled.items()]
+    )
 
 
 def _routed(news: PastNews) -> dict[str, Any]:
