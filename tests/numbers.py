@@ -40,11 +40,11 @@ async def labels_of(store: Store) -> Labels:
     labels: Labels = {}
     for label in await store.label_counts.names():
         found = await store.label_counts.values(label.name, prefix="", limit=_MOST_VALUES)
-        assert found.label.occurrences == label.occurrences
-        assert found.label.occurrences - found.label.other_occurrences == sum(each.occurrences for each in found.values)
         values = {each.value: each.occurrences for each in found.values}
-        if values or label.occurrences:
-            labels[label.name] = (label.occurrences, label.other_occurrences, values)
+        occurrences, others = found.label.occurrences, found.label.other_occurrences
+        assert label.occurrences == occurrences == others + sum(values.values())
+        if occurrences:
+            labels[label.name] = (occurrences, others, values)
     return labels
 
 

@@ -36,6 +36,7 @@ from alert_history.engine.heatmap import HeatmapCounting
 from alert_history.engine.history import Tracing
 from alert_history.engine.ingest import Ingest
 from alert_history.engine.intake import Intake
+from alert_history.engine.labels import Labels
 from alert_history.engine.lapse import Groups, Lapsing
 from alert_history.engine.modes import Modes
 from alert_history.engine.neighbours import Neighbours
@@ -80,6 +81,7 @@ from alert_history.web.api.flapping import FlappingApi
 from alert_history.web.api.health import HealthApi
 from alert_history.web.api.heatmap import HeatmapApi
 from alert_history.web.api.history import HistoryApi
+from alert_history.web.api.labels import LabelsApi
 from alert_history.web.api.neighbours import NeighboursApi
 from alert_history.web.api.night import NightApi
 from alert_history.web.api.noise import NoiseApi
@@ -182,6 +184,7 @@ def make_application(service: Service) -> Application:
         [
             *_history_api(rooms.store).operations(),
             *QuarantineApi(rooms.store.history).operations(),
+            *_labels_api(rooms.store).operations(),
             *_night_api(rooms.store).operations(),
             *_statistics(rooms.store),
             *ActsApi(_make_acting(service)).operations(),
@@ -330,6 +333,10 @@ def _history_api(store: Store) -> HistoryApi:
         clock=utc_now,
     )
     return HistoryApi(store.history, tracing, clock=utc_now)
+
+
+def _labels_api(store: Store) -> LabelsApi:
+    return LabelsApi(Labels(store.label_counts, store.history, store.rollups, clock=utc_now))
 
 
 def _night_api(store: Store) -> NightApi:

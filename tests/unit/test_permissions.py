@@ -40,6 +40,8 @@ NEEDS = {
         "GET /api/v1/alerts/{id}/timeline",
         "GET /api/v1/deliveries",
         "GET /api/v1/quarantine",
+        "GET /api/v1/labels",
+        "GET /api/v1/labels/{name}/values",
         "GET /api/v1/report/night",
         "GET /api/v1/stats/durations",
         "GET /api/v1/stats/facets",

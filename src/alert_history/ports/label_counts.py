@@ -9,8 +9,8 @@ import msgspec
 class LabelName(msgspec.Struct, frozen=True):
     """How many occurrences have a label, and with how many values.
 
-    `value_count` values are kept by name; it may lack some that came in the last seconds. `other_occurrences` have
-    another value: a label has a bound of values, and so has the length of one.
+    `value_count` values are kept by name, and `other_occurrences` have another value: a label has a bound of values,
+    and so has the length of one. In a list of labels these two may lack what came in the last seconds.
     """
 
     name: str

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import Route, compile_path
 
 from alert_history import errors
 from alert_history.domain.permission import Permission
@@ -31,7 +31,8 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     `parameters` is a struct read from path and query, `body` one that the handler reads with `read_body`. `handle`
     gets the request and the parameters and returns an `answer`, or a Starlette Response of its own. `failures` are
     the problems it may answer with, by status; `same_answers` the statuses, besides 200, that come with an `answer`;
-    `moved` says when it leads elsewhere with 308, empty: never.
+    `moved` says when it leads elsewhere with 308, empty: never. `may_hold_slashes` is the parameter of the path that
+    may.
     """
 
     path: str
@@ -46,6 +47,7 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     failures: tuple[int, ...] = ()
     same_answers: tuple[int, ...] = ()
     moved: str = ""
+    may_hold_slashes: str = ""
     description: str = ""
     media_type: str = "application/json"
 
@@ -71,7 +73,11 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
             answer = await self.handle(request, parameters)
             return answer if isinstance(answer, Response) else json_response(answer)
 
-        return Route(self.path, endpoint, methods=[self.method], name=self.name)
+        route = Route(self.path, endpoint, methods=[self.method], name=self.name)
+        if self.may_hold_slashes:
+            path = self.path.replace(f"{{{self.may_hold_slashes}}}", f"{{{self.may_hold_slashes}:path}}")
+            route.path_regex, route.path_format, route.param_convertors = compile_path(path)
+        return route
 
 
 def json_response(answer: Any, *, status: int = 200, media_type: str = "application/json") -> Response:
