@@ -1,6 +1,8 @@
 """Reads how many occurrences have which label with which value.
 
 What is counted and what waits to be added up are read in one statement, and so in one snapshot: each is counted once.
+Of a label only the most frequent values are read, and those that wait. Which values wait is known after the first look,
+so there are mostly two; more, where new values come meanwhile.
 """
 
 import asyncio
@@ -8,27 +10,43 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import Text, and_, bindparam, select
+from sqlalchemy import BigInteger, Integer, Text, bindparam, cast, null, select
 
 from alert_history.ports.label_counts import LabelName, LabelValue, ValuesFound
+from alert_history.storage.shared.elements import is_among
 from alert_history.storage.shared.label_counts import LONGEST_NAME, LONGEST_VALUE, MOST_NAMES, MOST_VALUES
 from alert_history.storage.shared.reads import check_text
 from alert_history.storage.shared.rollup_log import waiting_labels, with_log
 from alert_history.storage.shared.session import Database, Row, Session
 from alert_history.storage.shared.tables import label_name_counts, label_value_counts
 
+_LOOKS = 5
+"""After so many looks an answer does without what is stored of values that came since the last one."""
+
 _HIGHEST = "\U0010ffff"
 _SURROGATES = range(0xD800, 0xE000)
 
 _N, _V = label_name_counts.c, label_value_counts.c
-_first, _behind = bindparam("first_value", type_=Text()), bindparam("behind_values", type_=Text())
-_OF_NAME = and_(_V.name == _N.name, _V.value >= _first, _V.value < _behind)
+_name = bindparam("of_name", type_=Text())
 _NAMES = with_log(select(label_name_counts))
-_VALUES = with_log(
-    select(_V.value, _V.occurrences.label("of_value"), *label_name_counts.c)
-    .select_from(label_name_counts.outerjoin(label_value_counts, _OF_NAME))
-    .where(_N.name == bindparam("of_name", type_=Text()))
+_NO_VALUE = (cast(null(), Text).label("value"), cast(null(), BigInteger).label("of_value"))
+_LABEL = select(*label_name_counts.c, *_NO_VALUE).where(_N.name == _name)
+_NO_LABEL = [cast(null(), column.type).label(column.name) for column in label_name_counts.c]
+_MOST = (
+    select(_V.value, _V.occurrences.label("of_value"))
+    .where(
+        _V.name == _name,
+        _V.value >= bindparam("first_value", type_=Text()),
+        _V.value < bindparam("behind_values", type_=Text()),
+    )
+    .order_by(_V.occurrences.desc(), _V.value)
+    .limit(bindparam("most", type_=Integer()))
+    .subquery()
 )
+_SOME = select(*_NO_LABEL, _V.value, _V.occurrences.label("of_value")).where(
+    _V.name == _name, is_among(_V.value, "some_values")
+)
+_VALUES = with_log(_LABEL, select(*_NO_LABEL, *_MOST.c), _SOME)
 
 
 class SharedLabelCounts:
@@ -46,12 +64,19 @@ class SharedLabelCounts:
         """See `ports.LabelCounts.values`."""
         check_text(name, of="name")
         check_text(prefix, of="prefix")
-        span = {"of_name": name, "first_value": prefix, "behind_values": _behind_all(prefix)}
-        rows = await self._database.read(_fetch, _VALUES, span)
-        return await asyncio.to_thread(_values, rows, name, prefix=prefix, limit=limit)
+        span = {"of_name": name, "first_value": prefix, "behind_values": _behind_all(prefix), "most": limit + 1}
+        asked: set[str] = set()
+        for look in range(1, _LOOKS + 1):
+            rows = await self._database.read(_fetch, _VALUES, {**span, "some_values": sorted(asked)})
+            waiting = await asyncio.to_thread(_waiting_values, rows, name)
+            fresh = {value for value in waiting if value.startswith(prefix)}
+            if fresh <= asked or look == _LOOKS:
+                break
+            asked |= fresh
+        return _found(rows, waiting, name, prefix=prefix, limit=limit)
 
 
-async def _fetch(session: Session, statement: Any, parameters: Mapping[str, str]) -> list[Row]:
+async def _fetch(session: Session, statement: Any, parameters: Mapping[str, Any]) -> list[Row]:
     return await session.fetch(statement, **parameters)
 
 
@@ -66,16 +91,19 @@ def _names(rows: Sequence[Row]) -> list[LabelName]:
     return sorted(labels.values(), key=lambda label: (-label.occurrences, label.name))
 
 
-def _values(rows: Sequence[Row], name: str, *, prefix: str, limit: int) -> ValuesFound:
-    stored = [row for row in rows if not row.is_waiting]
-    label = _label_of(stored[0]) if stored else LabelName(name)
-    counts: dict[str, int] = {row.value: row.of_value for row in stored if row.value is not None}
-    waiting = waiting_labels(row for row in rows if row.is_waiting).get(name, {})
-    known = {value: number for value, number in waiting.items() if value in counts}
-    fresh = {value: number for value, number in waiting.items() if value not in counts and value.startswith(prefix)}
-    new = _short(fresh)[: max(MOST_VALUES - label.value_count, 0)] if len(name) <= LONGEST_NAME else []
+def _waiting_values(rows: Sequence[Row], name: str) -> dict[str, int]:
+    return waiting_labels(row for row in rows if row.is_waiting).get(name, {})
+
+
+def _found(rows: Sequence[Row], waiting: Mapping[str, int], name: str, *, prefix: str, limit: int) -> ValuesFound:
+    """The answer of rows in which is whatever is stored of the values that wait."""
+    label = next((_label_of(row) for row in rows if row.name is not None), LabelName(name))
+    counts: dict[str, int] = {row.value: row.of_value for row in rows if row.value is not None}
+    fresh = {value: number for value, number in waiting.items() if value.startswith(prefix) and value not in counts}
+    room = max(MOST_VALUES - label.value_count, 0) if len(name) <= LONGEST_NAME else 0
+    new = _short(fresh)[:room]
     label = _added(_with(label, sum(waiting.values()) - sum(fresh.values())), fresh, new=new)
-    for value in (*known, *new):
+    for value in (*new, *(value for value in waiting if value in counts)):
         counts[value] = counts.get(value, 0) + waiting[value]
     values = [LabelValue(value, number) for value, number in counts.items() if number > 0]
     values.sort(key=lambda value: (-value.occurrences, value.value))

@@ -45,12 +45,16 @@ _REMOVE = (
 _OF_LOG = [rollup_log.c[name] for name in ("entry", "target", "outcome", "settled_at", "number")]
 
 
-def with_log(rows: Select[Any]) -> CompoundSelect[Any]:
-    """The rows, and behind them those of the log, of which alone `is_waiting` holds: all in one snapshot."""
+def with_log(rows: Select[Any], *more: Select[Any]) -> CompoundSelect[Any]:
+    """The rows, more rows with the same columns, and those of the log, of which alone `is_waiting` holds.
+
+    One statement reads all of them, and so in one snapshot.
+    """
     nothing = [cast(null(), column.type).label(column.name) for column in rows.selected_columns]
     no_log = [cast(null(), column.type).label(column.name) for column in _OF_LOG]
     log = select(*nothing, *_OF_LOG, literal_column("1", Integer).label("is_waiting"))
-    return union_all(rows.add_columns(*no_log, literal_column("0", Integer).label("is_waiting")), log)
+    is_no_log = literal_column("0", Integer).label("is_waiting")
+    return union_all(*(each.add_columns(*no_log, is_no_log) for each in (rows, *more)), log)
 
 
 async def add_changes(session: Session, changes: bytes | None) -> None:
