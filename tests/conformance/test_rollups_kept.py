@@ -108,6 +108,8 @@ async def test_numbers_are_forgotten_by_days(aged: Store) -> None:
     await aged.rollups.forget(LATER.date())
     assert {day for day, _ in await begun(aged)} == {LATER_DAY}
     assert (await aged.rollups.size()).first_day == LATER.date()
+    await aged.rollups.count_anew(progress=lambda _: None)
+    assert {day for day, _ in await begun(aged)} == {TODAY, LATER_DAY}, "their occurrences are still there"
 
 
 async def test_numbers_stay_when_history_is_archived_and_when_it_comes_back(recorded: Store, tmp_path: Path) -> None:

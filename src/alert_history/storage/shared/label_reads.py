@@ -66,14 +66,15 @@ class SharedLabelCounts:
         check_text(prefix, of="prefix")
         span = {"of_name": name, "first_value": prefix, "behind_values": _behind_all(prefix), "most": limit + 1}
         asked: set[str] = set()
-        for look in range(1, _LOOKS + 1):
+        look = 0
+        while True:
+            look += 1
             rows = await self._database.read(_fetch, _VALUES, {**span, "some_values": sorted(asked)})
             waiting = await asyncio.to_thread(_waiting_values, rows, name)
             fresh = {value for value in waiting if value.startswith(prefix)}
             if fresh <= asked or look == _LOOKS:
-                break
+                return _found(rows, waiting, name, prefix=prefix, limit=limit)
             asked |= fresh
-        return _found(rows, waiting, name, prefix=prefix, limit=limit)
 
 
 async def _fetch(session: Session, statement: Any, parameters: Mapping[str, Any]) -> list[Row]:
