@@ -9,8 +9,9 @@ from sqlalchemy.dialects.postgresql import insert
 
 from alert_history.ports import PastNews
 from alert_history.storage.shared.elements import is_among, merged
+from alert_history.storage.shared.rollup_log import add_settled
 from alert_history.storage.shared.session import Database, Session
-from alert_history.storage.shared.tables import UtcTime, deliveries, events, receipts, rollup_log
+from alert_history.storage.shared.tables import UtcTime, deliveries, events, receipts
 
 OF_FINGERPRINT, OF_START = bindparam("of_fingerprint", type_=Text()), bindparam("of_start", type_=UtcTime())
 """What names the occurrence in the condition of `SharedDemonstrations`."""
@@ -18,8 +19,6 @@ OF_FINGERPRINT, OF_START = bindparam("of_fingerprint", type_=Text()), bindparam(
 _KEPT = select(receipts.c.id).where(is_among(receipts.c.id, "wanted"))
 _KEPT_DELIVERIES = select(deliveries.c.id).where(is_among(deliveries.c.id, "wanted"))
 _INSERT = insert(deliveries).on_conflict_do_nothing()
-_SETTLED = ("target", "outcome", "settled_at", "number")
-_COUNT = insert(rollup_log).values({name: bindparam(name, type_=rollup_log.c[name].type) for name in _SETTLED})
 
 
 class SharedDemonstrations:
@@ -57,10 +56,7 @@ async def _add_news(session: Session, news: Sequence[PastNews], route: Update) -
     kept = {row.id for row in await session.fetch(_KEPT_DELIVERIES, wanted=[row["id"] for row in rows])}
     new = [row for row in rows if row["id"] not in kept]
     await session.execute_many(_INSERT, new)
-    settled = Counter((row["target"], row["state"], row["settled_at"]) for row in new)
-    await session.execute_many(
-        _COUNT, [dict(zip(_SETTLED, (*key, number), strict=True)) for key, number in settled.items()]
-    )
+    await add_settled(session, Counter((row["target"], row["state"], row["settled_at"]) for row in new))
 
 
 def _routed(news: PastNews) -> dict[str, Any]:
