@@ -85,5 +85,5 @@ class Analytics(Protocol):
     async def episodes_of(
         self, fingerprints: Sequence[str], *, since: datetime, until: datetime
     ) -> Mapping[str, Sequence[Episode]]:
-        """The episodes of label sets that were received in a span, oldest first."""
+        """The episodes of label sets that were received in a span, and within a day of their start; oldest first."""
         ...

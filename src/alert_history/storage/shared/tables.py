@@ -52,9 +52,11 @@ class UtcTime(TypeDecorator[datetime]):
             return value
         return to_us(value)
 
-    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:  # noqa: ARG002  # see below
-        """The time of a value in the database; the driver of PostgreSQL returns times already."""
-        return from_us(value) if isinstance(value, int) else value
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], Any] | None:  # noqa: ARG002  # SQLAlchemy's shape
+        """Makes times of what SQLite returns; the driver of PostgreSQL returns times already."""
+        if dialect.name != "sqlite":
+            return None
+        return lambda value: from_us(value) if isinstance(value, int) else value
 
 
 class Json(TypeDecorator[Any]):
