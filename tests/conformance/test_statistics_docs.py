@@ -10,7 +10,6 @@ from typing import Any
 
 import msgspec
 import pytest
-from starlette.requests import Request
 
 from alert_history.ports import Store
 from alert_history.web.api.durations import DurationsApi
@@ -19,12 +18,13 @@ from alert_history.web.api.heatmap import HeatmapApi
 from alert_history.web.api.report import ReportApi
 from alert_history.web.api.series import SeriesApi
 from alert_history.web.http.operation import Operation
-from alert_history.web.http.parameters import read_parameters
 from tests.conformance.samples import NOW
+from tests.examples import answer as answer_of
+from tests.examples import by_path, examples_of, is_shown
 from tests.statistics import Firing, answering, record
 
 PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "statistics.md").read_text(encoding="utf-8")
-EXAMPLES: list[tuple[str, str]] = re.findall(r"```http\nGET (\S+)\n```\n+```json\n(.*?)```", PAGE, re.DOTALL)
+EXAMPLES = examples_of(PAGE)
 HISTORY = re.findall(r"^\| (\w+) \| (\w+) \| (\w+) \| (\d\d:\d\d) \| (\d\d:\d\d|still) \|$", PAGE, re.MULTILINE)
 
 
@@ -53,29 +53,12 @@ def operations(store: Store) -> dict[str, Operation]:
         *DurationsApi(answers.durations, clock=lambda: NOW).operations(),
         *ReportApi(answers.reporting, clock=lambda: NOW).operations(),
     ]
-    return {operation.path: operation for operation in made}
+    return by_path(made)
 
 
 async def answer(store: Store, target: str) -> Any:
     """What a call answers, as JSON."""
-    path, _, query = target.partition("?")
-    operation = operations(store)[path]
-    request = Request({"type": "http", "query_string": query.encode(), "path_params": {}, "headers": []})
-    assert operation.parameters is not None
-    answered = await operation.handle(request, read_parameters(request, operation.parameters))
-    return msgspec.json.decode(msgspec.json.encode(answered))
-
-
-def is_shown(example: Any, answered: Any) -> bool:
-    """Whether an example is the answer; a list with `…` shows some entries of a longer one, in their order."""
-    if isinstance(example, dict):
-        return example.keys() == answered.keys() and all(is_shown(example[key], answered[key]) for key in example)
-    if isinstance(example, list) and "…" in example:
-        entries = iter(answered)
-        return all(any(is_shown(each, entry) for entry in entries) for each in example if each != "…")
-    if isinstance(example, list):
-        return len(example) == len(answered) and all(map(is_shown, example, answered))
-    return bool(example == answered)
+    return await answer_of(operations(store), target)
 
 
 async def test_examples_are_what_the_calls_answer(store: Store) -> None:

@@ -9,11 +9,14 @@ import msgspec
 class Covers(msgspec.Struct, frozen=True):
     """What an answer covers. Times are aware UTC.
 
-    Occurrences of `since` ≤ `counted_by` < `until` count; `timestamp` is when one was first received. With `firing`,
-    those count that fired at a moment of the span, whenever they were received. Where `is_exact`
-    is false, the numbers are lower bounds or estimates; `sampled_share` (0..1) is the share of rows behind an estimate,
-    and is null without a sample. `left_out` names what does not count, one sentence each. `fresh_as_of` is when the
-    history was read. `counted_from` says whether rollups answered, or the occurrences themselves.
+    Occurrences of `since` ≤ `counted_by` < `until` count; `timestamp` is when one was first received, `starts_at` when
+    it began, as its senders say. With `changes`, starts and ends of the span count, as senders give them. With
+    `firing`, those count that fired at a moment of the span, whenever they were received.
+
+    Where `is_exact` is false, the numbers are lower bounds or estimates; `sampled_share` (0..1) is the share of rows
+    behind an estimate, and is null without a sample. `left_out` names what does not count, one sentence each.
+    `fresh_as_of` is when the history was read. `counted_from` says whether rollups answered, or the occurrences
+    themselves.
     """
 
     since: datetime

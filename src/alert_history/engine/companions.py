@@ -18,7 +18,7 @@ from alert_history.engine.analysis import Asked
 from alert_history.engine.newest_episodes import MOST_EPISODES, cut_covers
 from alert_history.ports import Surroundings
 
-_COUNTED_BY = "starts, at the times that senders give them"
+_COUNTED_BY = "starts_at"
 _TICK = timedelta(microseconds=1)
 
 

@@ -25,7 +25,7 @@ from alert_history.ports import HistoryFilter
 MOST_JUDGED = 100_000
 """About so many episodes are read: of the alerts that began again most often first."""
 
-_COUNTED_BY = "starts and ends, at the times that senders give them"
+_COUNTED_BY = "changes"
 
 
 class FlappingAlert(Flapping, frozen=True, kw_only=True):

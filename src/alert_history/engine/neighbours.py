@@ -27,7 +27,7 @@ _MOST_FIRING = 1_000
 _SLACK = timedelta(minutes=10)
 _FIRES_FOR = timedelta(hours=6)
 _ALERTS_A_RULE = 5
-_COUNTED_BY = "starts, at the times that senders give them"
+_COUNTED_BY = "starts_at"
 
 
 class PersonAct(msgspec.Struct, frozen=True):
@@ -151,7 +151,7 @@ class Neighbours:
             _sums(earlier, is_all=len(before) == len(earlier)),
             episodes[: len(earlier[:most])],
             episodes[len(earlier[:most]) :],
-            self._covers(shown, own, left_out=(NO_ACTS,) if self._acts is None else ()),
+            self._covers([*earlier, *alike], own, left_out=(NO_ACTS,) if self._acts is None else ()),
         )
 
     async def around(self, occurrence_id: str, within: timedelta, *, top: int) -> AroundAnswer | Moved:
