@@ -204,3 +204,18 @@ def _some_firings(random: Random) -> list[Firing]:
             firings.append(Firing(f"R{place // 3}", begin, over, labels, repeats=random.randrange(3)))
             begin = end + timedelta(seconds=random.choice([60, 3000, 30_000]) * (0.5 + random.random()))
     return firings
+
+
+async def test_what_explains_what_is_remembered_for_ten_minutes(store: Store) -> None:
+    explaining = Explaining(store.analytics)
+    asked = span(SUNDAY, NOW)
+    assert (await explaining.explained(asked)).rules == {}
+    begins = [at(0, hour) for hour in range(0, 20, 2)]
+    await record(store, *(Firing("Node", begin, begin + HOUR) for begin in begins))
+    await record(store, *(Firing("Pod", begin + 10 * SECOND, begin + HOUR) for begin in begins))
+    soon = msgspec.structs.replace(asked, until=NOW + 9 * MINUTE, now=NOW + 9 * MINUTE)
+    assert (await explaining.explained(soon)).rules == {}
+    later = msgspec.structs.replace(asked, until=NOW + 11 * MINUTE, now=NOW + 11 * MINUTE)
+    assert (await explaining.explained(later)).count("Pod", of=10) == 10
+    other = msgspec.structs.replace(asked, since=SUNDAY + HOUR)
+    assert (await explaining.explained(other)).count("Pod", of=20) == 20

@@ -167,3 +167,22 @@ def test_occurrence_has_those_before_it_and_those_around_it(client: httpx.Client
 def test_occurrence_that_nobody_knows_is_not_found(client: httpx.Client, call: str) -> None:
     assert client.get(f"/api/v1/alerts/cbf29ce484222325-0/{call}").status_code == 404
     assert client.get(f"/api/v1/alerts/nonsense/{call}").status_code == 404
+
+
+def test_what_people_do_is_in_every_judgement(client: httpx.Client) -> None:
+    namespace, now = f"ns-{uuid4().hex}", datetime.now(UTC)
+    for minutes in (40, 20):
+        begins = now - minutes * _MINUTE
+        for sent in (_alert(namespace, "Acted", begins), _alert(namespace, "Acted", begins, begins + 5 * _MINUTE)):
+            assert client.post("/webhook", content=webhook(sent), headers=_JSON).status_code == 200
+    parameters = {"namespace": namespace, "sort": "starts_at"}
+    first, last = client.get("/history", params=parameters).json()["alerts"]
+    body = {"by": "ada", "text": "looking"}
+    assert client.post(f"/api/v1/alerts/{first['id']}/acknowledge", json=body).status_code == 200
+    history = Told(namespace, last["id"])
+    [similar] = client.get(f"/api/v1/alerts/{last['id']}/similar").json()["same_alert"]
+    assert [(act["kind"], act["by"], act["text"]) for act in similar["acts"]] == [("acknowledged", "ada", "looking")]
+    response = _ask(client, f"{_STATS}/response", history)
+    assert (response["times"]["begun"], response["times"]["acknowledged"], response["people"][0]["by"]) == (2, 1, "ada")
+    parts = {part["name"]: part for part in _ask(client, f"{_STATS}/noise", history)["rules"][0]["parts"]}
+    assert (parts["nobody_acted"]["count"], parts["nobody_acted"]["of"]) == (1, 2)

@@ -18,8 +18,9 @@ from alert_history.engine.analysis import Asked
 from alert_history.engine.rule_facts import Facts, RuleCounting
 
 LEAST_CANDIDATES = 100
-"""At least so many rules are looked at closely."""
+"""At least so many rules are looked at closely, as long as that is not more than `_LOOKS` days of rules."""
 
+_LOOKS = 3_100
 _CANDIDATES_A_SHOWN = 2
 
 
@@ -72,7 +73,8 @@ class NoiseScores:
 
     async def noisiest(self, facts: Facts, hours: Hours, *, top: int) -> tuple[list[RuleNoise], tuple[str, ...]]:
         """Scores, the noisiest first, of at least `top` rules; and what may be missing among these."""
-        number = max(LEAST_CANDIDATES, _CANDIDATES_A_SHOWN * top)
+        days = max((facts.asked.until - facts.asked.since).days, 1)
+        number = max(min(LEAST_CANDIDATES, _LOOKS // days), _CANDIDATES_A_SHOWN * top)
         candidates = await asyncio.to_thread(_candidates, facts.rules.values(), self._counting.rules, number + 1)
         chosen = [rule for _, rule in candidates[:number]]
         scores = rank(await self.scored(facts, chosen, hours))
