@@ -11,8 +11,11 @@ _FIRST_DAY, _LAST_DAY = -(10**6), 10**6
 
 _MOST_VALUES = 100_000
 
-Labels = dict[str, tuple[int, int, dict[str, int]]]
-"""By name: how many occurrences have it, how many of these with a value beyond the bound, and how many by value."""
+Labels = dict[str, tuple[int, dict[str, int] | None]]
+"""By name: how many occurrences have it, and how many by value; None where some values are beyond the bound.
+
+Then the first values that come have a name, and a recount may come to others first.
+"""
 
 Numbers = dict[Dimension, dict[tuple[int, str], Tally]]
 
@@ -44,7 +47,7 @@ async def labels_of(store: Store) -> Labels:
         occurrences, others = found.label.occurrences, found.label.other_occurrences
         assert label.occurrences == occurrences == others + sum(values.values())
         if occurrences:
-            labels[label.name] = (occurrences, others, values)
+            labels[label.name] = (occurrences, None if others else values)
     return labels
 
 

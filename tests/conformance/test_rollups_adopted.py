@@ -52,9 +52,9 @@ async def test_double_that_is_joined_does_not_count(database_url: str) -> None:
     await as_before(database_url, [FIRING])
     await double(database_url, FIRING, starts_at=STARTS_AT + 2 * MINUTE)
     store = await upgraded(database_url)
-    assert (await begun(store), (await labels_of(store))["namespace"]) == (2, (2, 0, {"shop": 2}))
+    assert (await begun(store), (await labels_of(store))["namespace"]) == (2, (2, {"shop": 2}))
     await store.standings.adopt(NOW)
-    assert (await begun(store), (await labels_of(store))["namespace"]) == (1, (1, 0, {"shop": 1}))
+    assert (await begun(store), (await labels_of(store))["namespace"]) == (1, (1, {"shop": 1}))
     await check_sums(store)
     await store.lifecycle.close()
 

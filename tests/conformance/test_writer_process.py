@@ -19,6 +19,7 @@ from alert_history.ports import Store
 from alert_history.storage import open_store
 from tests.conformance import raw
 from tests.conformance.samples import DAY, NOW, SECOND, alert, everything, kinds, receipt
+from tests.numbers import check_sums
 
 _LOAD = 100
 _WAIT_SECONDS = 20
@@ -36,6 +37,7 @@ async def store(url: str) -> AsyncIterator[Store]:
     store = open_store(url)
     await store.lifecycle.open()
     yield store
+    await check_sums(store)
     await store.lifecycle.close()
 
 

@@ -11,8 +11,10 @@ import httpx
 import psutil
 import pytest
 
+from alert_history.storage import open_store
 from tests import servers
 from tests.conftest import StartService
+from tests.numbers import check_sums
 from tests.payloads import alert, webhook
 from tests.processes import Server
 from tests.servers import PostgresServer, unstarted_service
@@ -82,6 +84,15 @@ async def _stored_numbers(url: str) -> set[int]:
                 return numbers
 
 
+async def _check_numbers(server: Server, url: str) -> None:
+    """Stop the service, and check that the numbers agree with the history."""
+    await asyncio.to_thread(server.terminate)
+    store = open_store(url)
+    await store.lifecycle.open()
+    await check_sums(store)
+    await store.lifecycle.close()
+
+
 def _expected(senders: Senders) -> set[int]:
     return {first + i for first in senders.acknowledged for i in range(_ALERTS_A_REQUEST)}
 
@@ -101,6 +112,7 @@ async def test_every_acknowledged_alert_survives_kill_9_under_load(database_url:
     senders = await _under_load(server, lambda: asyncio.to_thread(server.kill))
     server.start()
     assert _expected(senders) <= await _stored_numbers(server.url)
+    await _check_numbers(server, database_url)
 
 
 def _writers(server: Server) -> list[psutil.Process]:
@@ -129,6 +141,7 @@ async def test_kill_9_of_the_process_that_writes_to_sqlite_is_noticed_by_no_send
     assert set(senders.refused) <= {503}  # of the end of the service alone
     assert len(senders.refused) <= _SENDERS
     assert _expected(senders) <= await _stored_numbers(server.url)
+    await _check_numbers(server, sqlite_url)
 
 
 async def test_the_process_that_writes_to_sqlite_ends_with_a_service_that_is_killed(
@@ -164,6 +177,7 @@ async def test_every_acknowledged_alert_survives_kill_9_of_the_database(
     await _until_ready(server.url)
     assert _expected(senders) <= await _stored_numbers(server.url)
     assert set(senders.refused) <= {503}
+    await _check_numbers(server, postgres_url)
 
 
 async def _until_ready(url: str) -> None:
