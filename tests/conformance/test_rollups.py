@@ -10,7 +10,7 @@ import pytest
 from alert_history.domain.alert import Alert
 from alert_history.ports import HistoryFilter, Store
 from tests.conformance.conftest import OpenReplica
-from tests.conformance.samples import DAY, MINUTE, NOW, SECOND, STARTS_AT, alert, receipt
+from tests.conformance.samples import DAY, MINUTE, NOW, SECOND, STARTS_AT, alert, posted, receipt
 from tests.numbers import check_sums, fold_all, numbers_of
 
 TODAY = (NOW - datetime(1970, 1, 1, tzinfo=NOW.tzinfo)).days
@@ -50,6 +50,17 @@ async def test_numbers_are_the_same_before_and_after_they_are_added_up(store: St
     for minute in range(30):
         await begin(store, *(alert(f"A{number}") for number in range(minute % 4)), at=NOW + minute * MINUTE)
     await check_sums(store)
+
+
+async def test_all_repeats_count_for_a_receiver_that_becomes_known_later(
+    store: Store, open_replica: OpenReplica
+) -> None:
+    for minute in (0, 2, 4):
+        await store.recorder.commit([posted(alert(), client="10.0.0.1", at=NOW + minute * MINUTE)])
+    await (await open_replica()).recorder.commit([receipt(alert(), at=NOW + 5 * MINUTE)])
+    await store.recorder.commit([posted(alert(), client="10.0.0.1", at=NOW + 6 * MINUTE)])
+    numbers = await numbers_of(store)
+    assert {value: tally.repeats for (_, value), tally in numbers["receiver"].items()} == {"team-x": 4}
 
 
 async def test_two_replicas_add_up_each_change_once(store: Store, open_replica: OpenReplica) -> None:

@@ -89,14 +89,13 @@ def _parts(
 ) -> dict[str, list[tuple[Any, ...]]]:
     """The rows of each part of the statement, in the order of its parameters."""
     entries = [(entry.first, entry) for d in foreseen.begun for entry in d.entries.values()]
-    keys = [(fingerprint, seen.starts_at) for fingerprint, seen in sorted(foreseen.plain.items())]
     changes = foreseen.changes(groups)
     return {
         "standings": [standing_row(d.fingerprint, d.standing)[:3] for d in foreseen.begun],
         "alerts": [alert_row(first, entry) for first, entry in entries if first is not None],
         "events": list(map(event_row, foreseen.events)),
         "delivery_queue": list(map(queue_row, foreseen.queue)),
-        _REPEATS: [repeat_row(key, groups[key[0]]) for key in keys],
+        _REPEATS: [repeat_row(seen, groups[f]) for f, seen in sorted(foreseen.plain.items())],
         "rollup_log": [] if changes is None else [(changes,)],
         "receipt_bodies": [(day, sha256, body) for (sha256, day), body in sorted(bodies.items())],
         "receipts": [receipt_row(*pair) for pair in zip(receipts, foreseen.outcomes, strict=True)],

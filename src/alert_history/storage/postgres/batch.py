@@ -116,7 +116,7 @@ class Batch:
         """Count plain repeats; returns the alerts that were no plain repeats."""
         if not plain:
             return []
-        rows = [repeat_row((f, seen.starts_at), self._groups[f]) for f, seen in sorted(plain.items())]
+        rows = [repeat_row(seen, self._groups[f]) for f, seen in sorted(plain.items())]
         counted = {row[0] for row in await connection.fetch(sql.COUNT_REPEATS, *zip(*rows, strict=True))}
         self._repeated += [(plain[f].about, plain[f].receiver, len(self._groups[f])) for f in counted]
         return [fingerprint for fingerprint in plain if fingerprint not in counted]

@@ -14,6 +14,7 @@ from alert_history.ids import new_id
 from alert_history.storage.postgres import statements as sql
 from alert_history.storage.postgres.dialer import Connection
 from alert_history.storage.shared import rows as rows_of
+from alert_history.storage.shared.foreseen import Seen
 from alert_history.storage.shared.json_text import json_or_none
 from alert_history.storage.shared.standing_text import standing_json
 
@@ -90,13 +91,14 @@ def queue_row(enqueued: Enqueued) -> tuple[Any, ...]:
     )
 
 
-def repeat_row(key: Key, sightings: Sequence[Sighting]) -> tuple[Any, ...]:
-    """A row for COUNT_REPEATS, from equal sightings of one occurrence."""
+def repeat_row(seen: Seen, sightings: Sequence[Sighting]) -> tuple[Any, ...]:
+    """A row for COUNT_REPEATS, from equal sightings of what was seen."""
     last = sightings[-1]
     word = last.word
     received_at = max(sighting.received_at for sighting in sightings)
     return (
-        *key,
+        last.alert.fingerprint,
+        seen.starts_at,
         last.alert.status,
         last.claim,
         last.content_hash,
@@ -105,6 +107,7 @@ def repeat_row(key: Key, sightings: Sequence[Sighting]) -> tuple[Any, ...]:
         len(sightings),
         word.is_firing and word.is_to_publish,
         from_us(to_us(received_at) - shortest_wait_us(word)),
+        seen.receiver,
     )
 
 

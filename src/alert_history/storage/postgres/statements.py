@@ -79,7 +79,8 @@ UPSERT_SILENCES = insert(
 
 # A plain repeat needs no decision, so it costs one narrow statement and no read: a repeat of the only claim that holds
 # an occurrence open, or of the word that ended it. A first-hand sender repeats at least half a resend delay after its
-# last word; sooner, two senders may look like one.
+# last word; sooner, two senders may look like one. It is counted by the receiver that is remembered, so the occurrence
+# must have that receiver still.
 REPEAT_COLUMNS = {
     "fingerprint": "text",
     "starts_at": "timestamptz",
@@ -91,6 +92,7 @@ REPEAT_COLUMNS = {
     "repeats": "int",
     "is_to_publish": "bool",
     "not_since": "timestamptz",
+    "receiver": "text",
 }
 
 
@@ -106,7 +108,8 @@ UPDATE alerts a SET
 FROM unnest({arrays}) AS u({", ".join(REPEAT_COLUMNS)})
 WHERE a.fingerprint = u.fingerprint AND a.starts_at = u.starts_at
     AND a.status = u.status AND a.claim = u.claim AND a.content_hash = u.content_hash
-    AND (a.is_published OR NOT u.is_to_publish) AND a.last_received_at <= u.not_since {where}
+    AND (a.is_published OR NOT u.is_to_publish) AND a.last_received_at <= u.not_since
+    AND a.receiver = u.receiver {where}
 RETURNING a.fingerprint
 """
 

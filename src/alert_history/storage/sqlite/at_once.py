@@ -47,7 +47,7 @@ def order_of(
     entries = [(entry, entry.first) for d in foreseen.begun for entry in d.entries.values()]
     return Order(
         standings=[sql.standing_row(d.fingerprint, d.standing) for d in foreseen.begun],
-        repeats=[sql.plain_repeats(seen.row_id, groups[f]) for f, seen in foreseen.plain.items()],
+        repeats=[sql.plain_repeats(seen, groups[f]) for f, seen in foreseen.plain.items()],
         alerts=[
             sql.alert_row(ids[first.alert.fingerprint, entry.starts_at], first, entry)
             for entry, first in entries

@@ -156,7 +156,7 @@ class SqliteRecorder:
         seen = self._seen.get(fingerprint)
         if seen is None or not is_same_word(sightings):
             return False
-        counted = connection.execute(sql.COUNT_PLAIN_REPEATS, sql.plain_repeats(seen.row_id, sightings))
+        counted = connection.execute(sql.COUNT_PLAIN_REPEATS, sql.plain_repeats(seen, sightings))
         return counted.rowcount == 1
 
     def _decide(

@@ -17,6 +17,7 @@ from alert_history.domain.occurrence import Event, Occurrence, Sighting
 from alert_history.domain.standing import Standing, closed_us
 from alert_history.ids import new_id
 from alert_history.storage.shared import rows, tables
+from alert_history.storage.shared.foreseen import Seen
 from alert_history.storage.shared.json_text import json_or_none
 from alert_history.storage.shared.standing_text import standing_json
 from alert_history.storage.sqlite import strays
@@ -68,12 +69,12 @@ COUNT_REPEAT = (
 )
 # A plain repeat needs no decision: a repeat of the only claim that holds an occurrence open, or of the word that ended
 # it. A first-hand sender repeats at least half a resend delay after its last word; sooner, two senders may look like
-# one.
+# one. It is counted by the receiver that is remembered, so the occurrence must have that receiver still.
 COUNT_PLAIN_REPEATS = """UPDATE alerts SET last_received_at = max(last_received_at, ?6),
     repeat_count = repeat_count + ?7, expires_at = coalesce(max(expires_at, ?8), expires_at),
     confirmed_at = iif(status = 'firing', NULL, confirmed_at)
     WHERE id = ?1 AND fingerprint = ?2 AND status = ?3 AND claim = ?4 AND content_hash = ?5
-    AND (is_published OR NOT ?9) AND last_received_at <= ?10"""
+    AND (is_published OR NOT ?9) AND last_received_at <= ?10 AND receiver = ?11"""
 HIGHEST_ID = "SELECT max(id) FROM alerts WHERE id >= ? AND id < ?"
 NEWEST = """SELECT a.* FROM alert_terms t JOIN alerts a ON a.id = t.rowid
     WHERE t.alert_terms MATCH ? AND a.fingerprint = ? ORDER BY a.starts_at DESC LIMIT 4"""
@@ -111,12 +112,12 @@ def repeat_row(alert_id: int, now: Occurrence) -> tuple[Any, ...]:
     return (_microseconds(now.expires_at), last, now.repeat_count, _microseconds(now.confirmed_at), alert_id)
 
 
-def plain_repeats(alert_id: int, sightings: Sequence[Sighting]) -> tuple[Any, ...]:
-    """The arguments of COUNT_PLAIN_REPEATS, for equal sightings."""
+def plain_repeats(seen: Seen, sightings: Sequence[Sighting]) -> tuple[Any, ...]:
+    """The arguments of COUNT_PLAIN_REPEATS, for equal sightings of what was seen."""
     last = sightings[-1]
     received_at = to_us(max(sighting.received_at for sighting in sightings))
     return (
-        alert_id,
+        seen.row_id,
         last.alert.fingerprint,
         last.alert.status,
         last.claim,
@@ -126,6 +127,7 @@ def plain_repeats(alert_id: int, sightings: Sequence[Sighting]) -> tuple[Any, ..
         last.word.until_us,
         last.word.is_firing and last.word.is_to_publish,
         received_at - shortest_wait_us(last.word),
+        seen.receiver,
     )
 
 
