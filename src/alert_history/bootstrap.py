@@ -11,47 +11,28 @@ from typing import TYPE_CHECKING
 
 import httpx
 
+from alert_history.bootstrap_statistics import statistics_operations
 from alert_history.config import Settings, networks_of
 from alert_history.domain.acts import ActSource
 from alert_history.domain.claim import MINUTE_US, SECOND_US
-from alert_history.domain.flap_rules import Definition, FlapRule, flap_rule, read_flap_rule
-from alert_history.domain.origin import parse_origins
 from alert_history.domain.standing import Rules
 from alert_history.domain.target import TargetSpec
 from alert_history.engine.acts import Acting
-from alert_history.engine.analysis import Analysis
 from alert_history.engine.arrivals import Arrivals
 from alert_history.engine.awaited_targets import AwaitedTargets
-from alert_history.engine.begun_series import BegunSeries
 from alert_history.engine.breaker import Breaker
 from alert_history.engine.classify import Classifying
-from alert_history.engine.companions import Companions
-from alert_history.engine.durations import DurationCounting
 from alert_history.engine.enrich import Enrichment, EnrichmentPolicy
-from alert_history.engine.explaining import Explaining
-from alert_history.engine.facets import FacetCounting
-from alert_history.engine.flapping_alerts import FlappingAlerts
 from alert_history.engine.gauges import PublishingGauges
-from alert_history.engine.heatmap import HeatmapCounting
 from alert_history.engine.history import Tracing
 from alert_history.engine.ingest import Ingest
 from alert_history.engine.intake import Intake
-from alert_history.engine.labels import Labels
 from alert_history.engine.lapse import Groups, Lapsing
 from alert_history.engine.modes import Modes
-from alert_history.engine.neighbours import Neighbours
-from alert_history.engine.night import Nights
-from alert_history.engine.noise_scores import NoiseScores
-from alert_history.engine.open_series import OpenSeries
-from alert_history.engine.people_response import PeopleResponse
 from alert_history.engine.publish import Publisher
 from alert_history.engine.questions import EnrichmentObserver
 from alert_history.engine.replica_calls import Calls
-from alert_history.engine.report import Reporting
 from alert_history.engine.router import Router
-from alert_history.engine.rule_facts import RuleCounting
-from alert_history.engine.rule_table import RuleNames, RuleTable
-from alert_history.engine.series import SeriesCounting
 from alert_history.engine.store_opening import Opening
 from alert_history.engine.switchboard import Listeners, Switchboard, connect
 from alert_history.engine.targets import Targets
@@ -61,7 +42,6 @@ from alert_history.engine.telemetry.publishing import PublishingMetrics
 from alert_history.engine.telemetry.reconcile import ReconcileMetrics
 from alert_history.engine.telemetry.state import StateMetrics
 from alert_history.engine.upkeep import Retention
-from alert_history.engine.value_counts import ValueCounting
 from alert_history.engine.vendor_acts import VendorActs
 from alert_history.engine.watchdog import Watchdog
 from alert_history.engine.witnesses import KnownWitnesses
@@ -74,27 +54,13 @@ from alert_history.storage import open_store
 from alert_history.telemetry.metrics import Exposition, process_registry
 from alert_history.urls.secret import Secret, revealed
 from alert_history.web.api.acts import ActsApi
-from alert_history.web.api.durations import DurationsApi
 from alert_history.web.api.enrichment import EnrichmentApi
-from alert_history.web.api.facets import FacetsApi
-from alert_history.web.api.flapping import FlappingApi
 from alert_history.web.api.health import HealthApi
-from alert_history.web.api.heatmap import HeatmapApi
 from alert_history.web.api.history import HistoryApi
-from alert_history.web.api.labels import LabelsApi
-from alert_history.web.api.neighbours import NeighboursApi
-from alert_history.web.api.night import NightApi
-from alert_history.web.api.noise import NoiseApi
 from alert_history.web.api.publishing import PublishingApi
 from alert_history.web.api.quarantine import QuarantineApi
-from alert_history.web.api.report import ReportApi
-from alert_history.web.api.response import ResponseApi
 from alert_history.web.api.routing import RoutingApi
-from alert_history.web.api.rules import RulesApi
-from alert_history.web.api.series import SeriesApi
-from alert_history.web.api.together import TogetherApi
 from alert_history.web.application import Application
-from alert_history.web.http.operation import Operation
 from alert_history.web.ingest.vendors import VendorWebhooks
 from alert_history.web.ingest.webhook import Webhook
 from alert_history.web.pages.classifications import ClassificationsPage
@@ -184,12 +150,9 @@ def make_application(service: Service) -> Application:
         [
             *_history_api(rooms.store).operations(),
             *QuarantineApi(rooms.store.history).operations(),
-            *_labels_api(rooms.store).operations(),
-            *_night_api(rooms.store).operations(),
-            *_statistics(rooms.store),
             *ActsApi(_make_acting(service)).operations(),
             *_vendor_webhooks(service).operations(),
-            *_judgements(service.settings, rooms.store),
+            *statistics_operations(service.settings, rooms.store, clock=utc_now),
             *_publishing_api(service).operations(),
             *_routing_api(service).operations(),
             *EnrichmentApi(
@@ -335,27 +298,6 @@ def _history_api(store: Store) -> HistoryApi:
     return HistoryApi(store.history, tracing, clock=utc_now)
 
 
-def _labels_api(store: Store) -> LabelsApi:
-    return LabelsApi(Labels(store.label_counts, store.history, store.rollups, clock=utc_now))
-
-
-def _night_api(store: Store) -> NightApi:
-    return NightApi(Nights(store.night, store.silences, clock=utc_now))
-
-
-def _statistics(store: Store) -> list[Operation]:
-    analysis = Analysis(store.analytics, store.rollups, clock=utc_now)
-    counting = ValueCounting(analysis, store.statistics)
-    series = SeriesCounting(BegunSeries(analysis, counting), OpenSeries(analysis, store.statistics))
-    return [
-        *SeriesApi(series, clock=utc_now).operations(),
-        *FacetsApi(FacetCounting(counting), clock=utc_now).operations(),
-        *HeatmapApi(HeatmapCounting(analysis), clock=utc_now).operations(),
-        *DurationsApi(DurationCounting(analysis), clock=utc_now).operations(),
-        *ReportApi(Reporting(analysis, store.statistics), clock=utc_now).operations(),
-    ]
-
-
 def _make_acting(service: Service) -> Acting:
     store, publisher = service.rooms.store, service.rooms.publishing.publisher
     return Acting(store.history, store.acts, targets=publisher, clock=utc_now, make_id=new_id)
@@ -376,31 +318,6 @@ def _vendor_webhooks(service: Service) -> VendorWebhooks:
 def _listed(secret: Secret | None) -> list[str]:
     """The secrets of a setting that may hold several."""
     return [part for part in (revealed(secret) or "").split(",") if part]
-
-
-def _judgements(settings: Settings, store: Store) -> list[Operation]:
-    analysis = Analysis(store.analytics, store.rollups, clock=utc_now)
-    counting = RuleCounting(analysis, store.rule_activities, explaining=Explaining(store.analytics), acts=store.acts)
-    scores = NoiseScores(counting)
-    table = RuleTable(analysis, counting, scores, names=_make_rule_names(settings))
-    rules, default = flap_rules_of(settings), settings.flap_definition
-    return [
-        *FlappingApi(FlappingAlerts(analysis), rules=rules, default=default, clock=utc_now).operations(),
-        *NoiseApi(scores, clock=utc_now).operations(),
-        *NeighboursApi(Neighbours(store.history, store.surroundings, clock=utc_now, acts=store.acts)).operations(),
-        *ResponseApi(PeopleResponse(store.analytics, acts=store.acts), clock=utc_now).operations(),
-        *RulesApi(table, clock=utc_now).operations(),
-        *TogetherApi(Companions(store.surroundings), clock=utc_now).operations(),
-    ]
-
-
-def _make_rule_names(settings: Settings) -> "RuleNames | None":
-    """Who knows the names of all rules; None where there is no Prometheus. Imported when needed."""
-    if settings.prometheus_urls is None:
-        return None
-    from alert_history.engine.prometheus_rules import PrometheusRules
-
-    return PrometheusRules(parse_origins(settings.prometheus_urls.reveal()), clock=utc_now)
 
 
 def _publishing_api(service: Service) -> PublishingApi:
@@ -433,18 +350,6 @@ def rules_of(settings: Settings) -> Rules:
         stale_ends_after_us=settings.stale_ends_after_seconds * SECOND_US,
         retention_us=settings.retention_days * _DAY_SECONDS * SECOND_US,
     )
-
-
-def flap_rules_of(settings: Settings) -> dict[Definition, FlapRule]:
-    """What counts as flapping, by each definition."""
-    parameters: dict[Definition, str | None] = {
-        "ours": settings.flap_ours,
-        "nagios": settings.flap_nagios,
-        "icinga": settings.flap_icinga,
-        "kibana": settings.flap_kibana,
-        "newrelic": settings.flap_newrelic,
-    }
-    return {name: flap_rule(name) if text is None else read_flap_rule(name, text) for name, text in parameters.items()}
 
 
 def make_arrivals(settings: Settings, *, observer: EnrichmentObserver) -> Arrivals:
