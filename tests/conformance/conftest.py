@@ -13,7 +13,7 @@ import pytest
 from alert_history.ports import Store
 from alert_history.storage import open_store
 from tests.conformance.samples import NOW
-from tests.numbers import check_sums
+from tests.numbers import check_recount
 from tests.pager import route_all
 from tests.servers import PostgresServer
 
@@ -82,7 +82,7 @@ async def open_replica(database_url: str) -> AsyncIterator[OpenReplica]:
     yield replica
     try:
         for store in opened[-1:]:
-            await check_sums(store)
+            await check_recount(store, database_url)
     finally:
         for store in opened:
             await store.lifecycle.close()
@@ -118,7 +118,7 @@ async def replicas(database_url: str) -> AsyncIterator[list[Store]]:
         await store.lifecycle.open()
     yield stores
     try:
-        await check_sums(stores[0])
+        await check_recount(stores[0], database_url)
     finally:
         for store in stores:
             await store.lifecycle.close()
