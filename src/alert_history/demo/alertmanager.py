@@ -42,14 +42,14 @@ def apart(firings: Iterable[Firing]) -> list[Firing]:
     Two firings of one label set lie at least a look at their group apart; what comes sooner is left out.
     """
     free_from: dict[str, datetime] = {}
-    kept: list[Firing] = []
+    distinct_firings: list[Firing] = []
     for firing in sorted(firings, key=lambda firing: (firing.starts_at, firing.fingerprint)):
         begin = free_from.get(firing.fingerprint)
         if begin is None or firing.starts_at >= begin:
             end = firing.ends_at or datetime.max.replace(tzinfo=firing.starts_at.tzinfo)
             free_from[firing.fingerprint] = end if firing.ends_at is None else end + GROUP_INTERVAL + GROUP_WAIT
-            kept.append(firing)
-    return kept
+            distinct_firings.append(firing)
+    return distinct_firings
 
 
 def notices(firings: Iterable[Firing], *, until: datetime) -> list[Notice]:
@@ -57,8 +57,8 @@ def notices(firings: Iterable[Firing], *, until: datetime) -> list[Notice]:
     groups: dict[tuple[str, ...], list[Firing]] = defaultdict(list)
     for firing in firings:
         groups[receiver(firing), *(firing.labels[name] for name in _GROUPED_BY)].append(firing)
-    told = [notice for members in groups.values() for notice in _of_group(members, until=until)]
-    return sorted(told, key=lambda notice: (notice.message.received_at, notice.message.body))
+    all_notices = [notice for members in groups.values() for notice in _of_group(members, until=until)]
+    return sorted(all_notices, key=lambda notice: (notice.message.received_at, notice.message.body))
 
 
 def receiver(firing: Firing) -> str:

@@ -127,8 +127,8 @@ def _happening(habit: Habit, starts_at: datetime, *, week: int, chance: Chance) 
     yield from _consequences(firing(habit.rule, cluster, place, starts_at, starts_at + lasts), cluster, where, chance)
 
 
-def _are_neighbours(one: Place, other: Place) -> bool:
-    return all(one.get(name) == other.get(name) for name in ("namespace", "container"))
+def _are_neighbours(place: Place, other: Place) -> bool:
+    return all(place.get(name) == other.get(name) for name in ("namespace", "container"))
 
 
 def _consequences(

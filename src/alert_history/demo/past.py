@@ -40,13 +40,14 @@ def past(until: datetime, *, days: int = DAYS, seed: int = SEED) -> Past:
     today = midnight(until)
     silences = (over_settlement(silence(today)), over_cable(today))
     heard, hidden = _parted(_all(today, days=days, until=until, seed=seed), silences)
-    told = notices(heard, until=until)
+    heard_notices = notices(heard, until=until)
     recorded = [message for each in silences for message in (created(each), *muted(hidden[each.id], each))]
     messages = sorted(
-        [*(notice.message for notice in told), *recorded], key=lambda message: (message.received_at, message.body)
+        [*(notice.message for notice in heard_notices), *recorded],
+        key=lambda message: (message.received_at, message.body),
     )
-    newest = {each.rule.name: each.fingerprint for notice in told for each in notice.begun}
-    return Past(messages, [*news_of(told, refused=chat_failure(today), seed=seed)], newest)
+    newest = {each.rule.name: each.fingerprint for notice in heard_notices for each in notice.begun}
+    return Past(messages, [*news_of(heard_notices, refused=chat_failure(today), seed=seed)], newest)
 
 
 def _all(today: datetime, *, days: int, until: datetime, seed: int) -> list[Firing]:

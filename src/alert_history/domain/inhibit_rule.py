@@ -46,8 +46,8 @@ def _shared(target: Begin, source: Begin) -> list[str]:
 
 def _is_held_by_nearly_all(cases: Sequence[Case], equal: Sequence[str]) -> bool:
     """Whether one source alone shares all these labels, as Alertmanager asks for."""
-    held = sum(any(_is_equal(target, source, equal) for source in sources) for target, sources in cases)
-    return held >= _NEARLY_ALL * len(cases)
+    count = sum(any(_is_equal(target, source, equal) for source in sources) for target, sources in cases)
+    return count >= _NEARLY_ALL * len(cases)
 
 
 def _is_equal(target: Begin, source: Begin, names: Sequence[str]) -> bool:

@@ -35,7 +35,7 @@ def _look(
     name: str, reasons: Sequence[LookReason], occurrences: Sequence[NightOccurrence], facts: NightFacts
 ) -> FirstLook:
     kinds = {reason.kind for reason in reasons}
-    told = [reason for reason in reasons if reason.kind != "open" or "open_critical" not in kinds]
+    shown_reasons = [reason for reason in reasons if reason.kind != "open" or "open_critical" not in kinds]
     failed = [failure for failure in facts.failures if failure.alertname == name]
     severities = [severity_of(occurrences), *(failure.severity for failure in failed)]
     return FirstLook(
@@ -43,7 +43,7 @@ def _look(
         severity=max(severities, key=urgency),
         namespaces=namespaces_of(occurrences)[:_MOST_NAMESPACES],
         occurrences=len(occurrences),
-        reasons=sorted(told, key=lambda reason: _RANKS[reason.kind]),
+        reasons=sorted(shown_reasons, key=lambda reason: _RANKS[reason.kind]),
         examples=examples_of(occurrences) or [failure.occurrence_id for failure in failed[:1]],
     )
 

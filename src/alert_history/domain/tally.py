@@ -290,12 +290,12 @@ def kept_minutes(
     tallies: Mapping[tuple[int, str], Tally], since_us: int, until_us: int
 ) -> dict[tuple[int, str], Tally]:
     """What began in whole minutes from one to another: tallies with `begun` and `minutes` alone, by (day, value)."""
-    kept: dict[tuple[int, str], Tally] = {}
+    tallies_within: dict[tuple[int, str], Tally] = {}
     for (day, value), tally in tallies.items():
         first, end = (since_us - day * DAY_US) // MINUTE_US, (until_us - day * DAY_US) // MINUTE_US
         minutes = tally.minutes
         if first > 0 or end < _MINUTES_A_DAY:
             minutes = {minute: number for minute, number in minutes.items() if first <= minute < end}
         if minutes:
-            kept[day, value] = Tally(begun=sum(minutes.values()), minutes=minutes, moves={}, lengths={})
-    return kept
+            tallies_within[day, value] = Tally(begun=sum(minutes.values()), minutes=minutes, moves={}, lengths={})
+    return tallies_within

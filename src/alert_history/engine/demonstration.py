@@ -88,11 +88,11 @@ class Demonstration:
         raise StorageUnavailable("the demonstration was broken off too often")
 
     async def _not_kept(self, messages: "Sequence[Message]") -> "list[Message]":
-        kept: set[str] = set()
+        kept_ids: set[str] = set()
         for begin in range(0, len(messages), _ASKED_AT_ONCE):
             ids = [message.id for message in messages[begin : begin + _ASKED_AT_ONCE]]
-            kept |= await self._store.demonstrations.kept(ids)
-        return [message for message in messages if message.id not in kept]
+            kept_ids |= await self._store.demonstrations.kept_ids(ids)
+        return [message for message in messages if message.id not in kept_ids]
 
     async def _submit_in_order(self, messages: "Iterable[Message]") -> None:
         """Hand messages to `ingest`. A note is about what is newest, so it shares no batch with what fires."""

@@ -80,15 +80,15 @@ class Labels:
         if query.strip():
             return await self._matching(name, prefix=prefix, query=query, limit=limit)
         covers = await self._covers()
-        found = await self._counts.values(name, prefix=prefix, limit=limit)
-        label = found.label
+        counted_values = await self._counts.values(name, prefix=prefix, limit=limit)
+        label = counted_values.label
         return LabelValues(
             label.name,
             label.occurrences,
             label.value_count,
             label.other_occurrences,
-            list(found.values),
-            found.is_complete,
+            list(counted_values.values),
+            counted_values.is_complete,
             covers,
         )
 

@@ -186,13 +186,13 @@ class Neighbours:
 
     async def _acts_of(self, episodes: Sequence[Episode]) -> dict[str, list[PersonAct]]:
         """What people did about each, oldest first, by its id."""
-        kept = self._acts
-        if kept is None:
+        kept_acts = self._acts
+        if kept_acts is None:
             return {}
-        found = await asyncio.gather(*(kept.of_occurrence(*key_of(each.id)) for each in episodes))
+        acts_of_each = await asyncio.gather(*(kept_acts.of_occurrence(*key_of(each.id)) for each in episodes))
         return {
             each.id: [PersonAct(act.kind, act.at, act.by, act.text, act.source) for act in acts]
-            for each, acts in zip(episodes, found, strict=True)
+            for each, acts in zip(episodes, acts_of_each, strict=True)
         }
 
     def _covers(self, episodes: Iterable[Episode], own: Episode, *, left_out: tuple[str, ...]) -> Covers:

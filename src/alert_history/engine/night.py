@@ -274,8 +274,8 @@ def _is_notified(routing: Routing | None, span: NightSpan) -> bool:
     """Whether a target is to be notified before the night is over."""
     if routing is None:
         return False
-    held = routing.due_at
-    return any(name not in held or held[name] < span.until for name in routing.targets)
+    due_at = routing.due_at
+    return any(name not in due_at or due_at[name] < span.until for name in routing.targets)
 
 
 def _why(event: NightEvent, routing: Routing | None, row: NightRow) -> str:
@@ -286,7 +286,7 @@ def _why(event: NightEvent, routing: Routing | None, row: NightRow) -> str:
         )
     if routing.reason is not None:
         return routing.reason
-    held = ((name, reason_for(routing, name)) for name in routing.targets)
-    reasons = [f"{name}: {reason}" for name, reason in (*held, *routing.left_out.items())]
+    target_reasons = ((name, reason_for(routing, name)) for name in routing.targets)
+    reasons = [f"{name}: {reason}" for name, reason in (*target_reasons, *routing.left_out.items())]
     more = len(reasons) - _MOST_REASONS
     return "; ".join([*islice(reasons, _MOST_REASONS), *([f"and {more} targets more"] if more > 0 else [])])

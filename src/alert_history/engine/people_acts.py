@@ -114,11 +114,11 @@ def is_acting(act: KeptAct) -> bool:
     return act.kind in _KINDS
 
 
-async def read_acts(kept: KeptActs | None, since: datetime, *, now: datetime) -> PeopleActs:
-    """What people did since a time. Raises what `kept` raises."""
-    if kept is None:
+async def read_acts(kept_acts: KeptActs | None, since: datetime, *, now: datetime) -> PeopleActs:
+    """What people did since a time. Raises what `kept_acts` raises."""
+    if kept_acts is None:
         return PeopleActs(left_out=(NO_ACTS,))
-    acts = await kept.between(since, now, limit=MOST_ACTS)
+    acts = await kept_acts.between(since, now, limit=MOST_ACTS)
     return PeopleActs(list(filter(is_acting, acts)), (TOO_MANY_ACTS,) if len(acts) >= MOST_ACTS else ())
 
 

@@ -202,13 +202,13 @@ def _merge(label_sets: dict[str, LabelSet], some: Iterable[LabelSet]) -> None:
         label_sets[each.fingerprint] = each if before is None else _added(before, each)
 
 
-def _added(one: LabelSet, other: LabelSet) -> LabelSet:
+def _added(label_set: LabelSet, other: LabelSet) -> LabelSet:
     return msgspec.structs.replace(
-        one,
-        occurrences=one.occurrences + other.occurrences,
-        ended=one.ended + other.ended,
-        length_us=one.length_us + other.length_us,
-        last_seen=max(one.last_seen, other.last_seen),
+        label_set,
+        occurrences=label_set.occurrences + other.occurrences,
+        ended=label_set.ended + other.ended,
+        length_us=label_set.length_us + other.length_us,
+        last_seen=max(label_set.last_seen, other.last_seen),
     )
 
 

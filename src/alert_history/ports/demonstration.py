@@ -35,7 +35,7 @@ class PastNews(msgspec.Struct, frozen=True, gc=False):
 class Demonstrations(Protocol):
     """What a demo needs beside the recorder. Every call may raise StorageUnavailable."""
 
-    async def kept(self, receipt_ids: Sequence[str]) -> set[str]:
+    async def kept_ids(self, receipt_ids: Sequence[str]) -> set[str]:
         """Those of the receipts that are kept already."""
         ...
 

@@ -31,9 +31,9 @@ class SharedDemonstrations:
         self._database = database
         self._route = _route(is_of_occurrence)
 
-    async def kept(self, receipt_ids: Sequence[str]) -> set[str]:
-        """See `ports.Demonstrations.kept`."""
-        return await self._database.read_latest(_kept, receipt_ids)
+    async def kept_ids(self, receipt_ids: Sequence[str]) -> set[str]:
+        """See `ports.Demonstrations.kept_ids`."""
+        return await self._database.read_latest(_kept_ids, receipt_ids)
 
     async def add_news(self, news: Sequence[PastNews]) -> None:
         """See `ports.Demonstrations.add_news`."""
@@ -46,15 +46,15 @@ def _route(is_of_occurrence: ColumnElement[bool]) -> Update:
     return routed.where(is_of_occurrence, events.c.key == bindparam("of_key"))
 
 
-async def _kept(session: Session, receipt_ids: Sequence[str]) -> set[str]:
+async def _kept_ids(session: Session, receipt_ids: Sequence[str]) -> set[str]:
     return {row.id for row in await session.fetch(_KEPT, wanted=list(receipt_ids))}
 
 
 async def _add_news(session: Session, news: Sequence[PastNews], route: Update) -> None:
     await session.execute_many(route, [_routed(each) for each in news])
     rows = [row for each in news for row in _deliveries(each)]
-    kept = {row.id for row in await session.fetch(_KEPT_DELIVERIES, wanted=[row["id"] for row in rows])}
-    new = [row for row in rows if row["id"] not in kept]
+    kept_ids = {row.id for row in await session.fetch(_KEPT_DELIVERIES, wanted=[row["id"] for row in rows])}
+    new = [row for row in rows if row["id"] not in kept_ids]
     await session.execute_many(_INSERT, new)
     await add_settled(session, Counter((row["target"], row["state"], row["settled_at"]) for row in new))
 
