@@ -21,7 +21,7 @@ class Firing(msgspec.Struct, frozen=True):
     labels: dict[str, str] = {}
     repeats: int = 0
 
-    def said(self) -> Iterable[tuple[datetime, Alert]]:
+    def sent_alerts(self) -> Iterable[tuple[datetime, Alert]]:
         """What senders say of it, and when."""
         yield self.begins, alert(self.alertname, starts_at=self.begins, labels=self.labels)
         for number in range(self.repeats):
@@ -34,8 +34,8 @@ class Firing(msgspec.Struct, frozen=True):
 
 async def record(store: Store, *firings: Firing) -> None:
     """Record firings in the order of time: each is received when it begins, and when it ends."""
-    said = sorted((each for firing in firings for each in firing.said()), key=lambda each: each[0])
-    await store.recorder.commit([receipt(one, at=at) for at, one in said])
+    sent_alerts = sorted((each for firing in firings for each in firing.sent_alerts()), key=lambda each: each[0])
+    await store.recorder.commit([receipt(sent, at=at) for at, sent in sent_alerts])
 
 
 class PersonsAct(msgspec.Struct, frozen=True):

@@ -50,9 +50,9 @@ async def labels_of(store: Store) -> Labels:
     """How many occurrences have each label with each value."""
     labels: Labels = {}
     for label in await store.label_counts.names():
-        found = await store.label_counts.values(label.name, prefix="", limit=_MOST_VALUES)
-        values = {each.value: each.occurrences for each in found.values}
-        occurrences, others = found.label.occurrences, found.label.other_occurrences
+        label_values = await store.label_counts.values(label.name, prefix="", limit=_MOST_VALUES)
+        values = {each.value: each.occurrences for each in label_values.values}
+        occurrences, others = label_values.label.occurrences, label_values.label.other_occurrences
         assert label.occurrences == occurrences == others + sum(values.values())
         if occurrences:
             labels[label.name] = (occurrences, None if others else values)

@@ -41,13 +41,13 @@ async def answer(
 
 async def test_rule_has_its_companions_with_what_chance_would_give(store: Store) -> None:
     await record(store, *outages(20), Firing("Backup", SINCE + 30 * MINUTE, SINCE + HOUR))
-    found = await answer(store, rule="NodeDown")
-    [pair] = found.pairs
+    together = await answer(store, rule="NodeDown")
+    [pair] = together.pairs
     assert (pair.other, pair.count, pair.of, pair.before, pair.after) == ("PodCrash", 20, 20, 0, 20)
     assert pair.median_lag_seconds == 60
     assert pair.expected == pytest.approx(20 * (1 - 2.718281828 ** (-40 * 600 / 864_000)), rel=1e-6)
-    assert found.begins == 61
-    assert (found.covers.since, found.covers.until, found.covers.is_exact) == (SINCE, NOW, True)
+    assert together.begins == 61
+    assert (together.covers.since, together.covers.until, together.covers.is_exact) == (SINCE, NOW, True)
 
 
 async def test_explained_rule_has_an_inhibit_rule_on_the_labels_that_belong_together(store: Store) -> None:
@@ -85,36 +85,37 @@ async def test_storm_is_found_with_its_first_rule(store: Store) -> None:
     calm = [Firing("Calm", SINCE + (place + 0.5) * HOUR, SINCE + (place + 0.5) * HOUR + MINUTE) for place in range(200)]
     storm = [Firing(f"Service{place % 5}", at + place * 5 * SECOND, None, {"pod": str(place)}) for place in range(40)]
     await record(store, *calm, *storm)
-    [found] = (await answer(store)).storms
-    assert (found.since, found.until, found.begun, found.alerts) == (at, at + 195 * SECOND, 40, 40)
-    assert (found.first_rule, found.most, found.usual) == ("Service0", 40, 0)
+    [alert_storm] = (await answer(store)).storms
+    assert (alert_storm.since, alert_storm.until) == (at, at + 195 * SECOND)
+    assert (alert_storm.begun, alert_storm.alerts) == (40, 40)
+    assert (alert_storm.first_rule, alert_storm.most, alert_storm.usual) == ("Service0", 40, 0)
 
 
 async def test_span_before_is_answered_beside(store: Store) -> None:
     await record(store, *outages(20))
     middle = SINCE + 5 * DAY
     asked = span(middle, NOW)
-    found = await Companions(store.surroundings).together(asked, TogetherRules(), is_compared=True)
-    assert found.compared is not None
-    assert (found.begins, found.compared.begins) == (15, 45)
-    assert (found.compared.covers.since, found.compared.covers.until) == (SINCE, middle)
+    together = await Companions(store.surroundings).together(asked, TogetherRules(), is_compared=True)
+    assert together.compared is not None
+    assert (together.begins, together.compared.begins) == (15, 45)
+    assert (together.compared.covers.since, together.compared.covers.until) == (SINCE, middle)
 
 
 async def test_begin_is_when_senders_say_so_and_what_began_before_the_span_is_told(store: Store) -> None:
     late = alert("Late", starts_at=SINCE - DAY)
     soon = alert("Soon", starts_at=SINCE + MINUTE)
     await store.recorder.commit([receipt(late, at=SINCE + HOUR), receipt(soon, at=SINCE + HOUR)])
-    found = await answer(store)
-    assert found.begins == 1
-    assert found.covers.left_out == ("1 occurrences that began outside of the span by their senders' clocks",)
+    together = await answer(store)
+    assert together.begins == 1
+    assert together.covers.left_out == ("1 occurrences that began outside of the span by their senders' clocks",)
 
 
 async def test_only_the_newest_are_read_and_the_answer_says_so(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(companions_module, "MOST_EPISODES", 10)
     await record(store, *outages(6))
-    found = await answer(store)
-    assert (found.begins, found.covers.is_exact) == (
+    together = await answer(store)
+    assert (together.begins, together.covers.is_exact) == (
         9,
         False,
     )  # one of two pods that came at once is read, and left out
-    assert found.covers.since > SINCE + (1 + 8 * 2) * HOUR
+    assert together.covers.since > SINCE + (1 + 8 * 2) * HOUR

@@ -153,8 +153,8 @@ async def test_every_delivery_is_of_an_event_of_its_time(store: Store, database_
 async def test_the_ledger_explains_a_dead_letter(store: Store, made: Scenes) -> None:
     await _play(store)
     dead = next(n for n in made.news if len(n.deliveries) == 2 and n.deliveries[1].state == "dead" and n.key == 1)
-    told = await _ledger(store, dead)
-    fired = told.events[0]
+    alert_ledger = await _ledger(store, dead)
+    fired = alert_ledger.events[0]
     lines = {line.target: (line.fate, line.reason) for line in fired.targets}
     assert lines == {
         PAGER: ("delivered", "it matches, and there are no routes"),
@@ -162,7 +162,7 @@ async def test_the_ledger_explains_a_dead_letter(store: Store, made: Scenes) -> 
     }
     assert [step.step for step in fired.steps] == ["received", "recorded", "routed", "delivered"]
     assert fired.steps[2].reason == f"to be told: {PAGER}, {CHAT}"
-    assert [line.newest_event for line in told.targets] == ["resolved", "resolved"]
+    assert [line.newest_event for line in alert_ledger.targets] == ["resolved", "resolved"]
     assert await store.delivery_log.dead() == {
         CHAT: sum(delivery.state == "dead" for news in made.news for delivery in news.deliveries)
     }
@@ -170,8 +170,8 @@ async def test_the_ledger_explains_a_dead_letter(store: Store, made: Scenes) -> 
 
 async def test_the_ledger_says_why_nobody_was_told_of_what_only_informs(store: Store, made: Scenes) -> None:
     await _play(store)
-    told = await _ledger(store, next(news for news in made.news if not news.deliveries))
-    for event in told.events:
+    alert_ledger = await _ledger(store, next(news for news in made.news if not news.deliveries))
+    for event in alert_ledger.events:
         assert {(line.target, line.fate) for line in event.targets} == {(PAGER, "not_told"), (CHAT, "not_told")}
 
 
@@ -217,8 +217,8 @@ async def test_a_demo_that_was_killed_goes_on_at_the_next_start(store: Store, da
         playing.cancel()
         with suppress(asyncio.CancelledError):
             await playing
-    kept = await raw.count(database_url, "receipts")
-    assert 0 < kept < len(made.past)
+    receipt_count = await raw.count(database_url, "receipts")
+    assert 0 < receipt_count < len(made.past)
     async with _stage(store) as demonstration:
         assert not await demonstration.is_over()
         await demonstration.play(_make)

@@ -35,8 +35,8 @@ async def record(store: Store, *values: str, name: str = "pod") -> None:
         await store.recorder.commit([receipt(alert(f"A{number}", labels={name: value}), at=NOW + number * MINUTE)])
 
 
-def counts(found: ValuesFound) -> dict[str, int]:
-    return {value.value: value.occurrences for value in found.values}
+def counts(label_values: ValuesFound) -> dict[str, int]:
+    return {value.value: value.occurrences for value in label_values.values}
 
 
 async def test_names_come_with_their_numbers_the_most_frequent_first(store: Store, fold: Fold) -> None:
@@ -50,8 +50,8 @@ async def test_names_come_with_their_numbers_the_most_frequent_first(store: Stor
 async def test_values_come_with_their_numbers_the_most_frequent_first(store: Store, fold: Fold) -> None:
     await record(store, "a", "b", "c", "b")
     await fold(store)
-    found = await store.label_counts.values("pod", prefix="", limit=100)
-    assert found == ValuesFound(
+    pod_values = await store.label_counts.values("pod", prefix="", limit=100)
+    assert pod_values == ValuesFound(
         LabelName("pod", 4, 3, 0), [LabelValue("b", 2), LabelValue("a", 1), LabelValue("c", 1)], is_complete=True
     )
 
@@ -60,8 +60,8 @@ async def test_what_is_added_up_and_what_waits_are_one_answer(store: Store) -> N
     await record(store, "a", "b")
     await fold_all(store)
     await store.recorder.commit([receipt(alert("Later", labels={"pod": "b"}), alert("Too", labels={"pod": "c"}))])
-    found = await store.label_counts.values("pod", prefix="", limit=100)
-    assert (found.label, counts(found)) == (LabelName("pod", 4, 3, 0), {"b": 2, "a": 1, "c": 1})
+    pod_values = await store.label_counts.values("pod", prefix="", limit=100)
+    assert (pod_values.label, counts(pod_values)) == (LabelName("pod", 4, 3, 0), {"b": 2, "a": 1, "c": 1})
 
 
 async def test_repeat_and_end_are_no_further_occurrence(store: Store, fold: Fold) -> None:
@@ -74,8 +74,8 @@ async def test_repeat_and_end_are_no_further_occurrence(store: Store, fold: Fold
 async def test_limit_cuts_and_says_so(store: Store, fold: Fold) -> None:
     await record(store, "a", "b", "b")
     await fold(store)
-    found = await store.label_counts.values("pod", prefix="", limit=1)
-    assert (counts(found), found.is_complete) == ({"b": 2}, False)
+    pod_values = await store.label_counts.values("pod", prefix="", limit=1)
+    assert (counts(pod_values), pod_values.is_complete) == ({"b": 2}, False)
     assert (await store.label_counts.values("pod", prefix="", limit=2)).is_complete
 
 
@@ -102,8 +102,8 @@ ODD = [
 async def test_prefix_is_taken_as_it_is_written(store: Store, fold: Fold, prefix: str) -> None:
     await record(store, *ODD)
     await fold(store)
-    found = await store.label_counts.values("pod", prefix=prefix, limit=100)
-    assert counts(found) == {value: 1 for value in ODD if value.startswith(prefix)}
+    pod_values = await store.label_counts.values("pod", prefix=prefix, limit=100)
+    assert counts(pod_values) == {value: 1 for value in ODD if value.startswith(prefix)}
 
 
 @pytest.mark.parametrize("name", ["a/b", "größe", "with space", "%2F", "x" * 200])
@@ -136,9 +136,9 @@ async def test_values_beyond_the_bound_are_counted_together(store: Store, fold: 
     await fold_all(store)
     await record(store, "c", "a", "d", "x" * 401)
     await fold(store)
-    found = await store.label_counts.values("pod", prefix="", limit=100)
-    assert counts(found) == {"a": 2, "b": 1}
-    assert found.label == LabelName("pod", occurrences=6, value_count=2, other_occurrences=3)
+    pod_values = await store.label_counts.values("pod", prefix="", limit=100)
+    assert counts(pod_values) == {"a": 2, "b": 1}
+    assert pod_values.label == LabelName("pod", occurrences=6, value_count=2, other_occurrences=3)
 
 
 async def test_values_of_what_matches_a_query(store: Store) -> None:

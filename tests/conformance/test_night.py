@@ -168,11 +168,13 @@ async def test_what_quiet_hours_hold_until_after_the_night_notified_nobody_in_it
 ) -> None:
     hours = QuietHours(frozenset(range(7)), 20 * 60, end_hour * 60, UTC, "UTC")
     routes = (Route("r", destinations=(Destination("pager"),), quiet_hours=(hours,)),)
-    held = open_store(database_url, router=lambda alert, event: route([PAGER], news_of(alert, event), routes=routes))
-    await held.lifecycle.open()
-    await _fire(held)
-    made = await _report(held)
-    await held.lifecycle.close()
+    quiet_store = open_store(
+        database_url, router=lambda alert, event: route([PAGER], news_of(alert, event), routes=routes)
+    )
+    await quiet_store.lifecycle.open()
+    await _fire(quiet_store)
+    made = await _report(quiet_store)
+    await quiet_store.lifecycle.close()
     assert made.counts.unnotified == unnotified
     reason = "pager: route r sends to it; its quiet hours hold it until 2026-03-05T09:00:00Z"
     assert [line.reason for line in made.unnotified.lines] == [reason] * unnotified
@@ -254,9 +256,9 @@ async def test_a_muting_that_was_over_before_the_night_is_not_of_it(store: Store
     early = SINCE - 2 * HOUR
     await _tell(store, _muted(unsilenced, early, **SAID), _muted(unsilenced, early + MINUTE, "unsilenced"), at=early)
     ends_at = (SINCE + DAY).isoformat()  # when it was told; somebody ended it early
-    said = SAID | {"silence_id": "s-2"}
+    silence_fields = SAID | {"silence_id": "s-2"}
     expired_at = (_silence("s-2", SINCE - MINUTE),)
-    await _tell(store, _muted(expired, early, **said, ends_at=ends_at), silences=expired_at, at=early)
+    await _tell(store, _muted(expired, early, **silence_fields, ends_at=ends_at), silences=expired_at, at=early)
     await _tell(store, _muted(later, UNTIL + MINUTE, **SAID), at=UNTIL + MINUTE)
     assert (await _report(store)).counts.silenced == 0
 

@@ -235,11 +235,11 @@ async def test_a_lease_costs_the_same_however_much_waits_and_whenever_it_was_pla
 
 @pytest.mark.parametrize("name", ["_TAKE_BACK", "_LEASE_ACTS"])
 async def test_acts_of_people_are_found_by_their_index_however_much_waits(
-    told: Store, postgres_url: str, name: str
+    routed_store: Store, postgres_url: str, name: str
 ) -> None:
     connection = await asyncpg.connect(postgres_url, server_settings=connections._WRITER_SETTINGS)  # noqa: SLF001
     try:
-        await _empty_queue(told, connection)
+        await _empty_queue(routed_store, connection)
         plan = await plan_of(connection, getattr(outbox, name))
     finally:
         await connection.close()

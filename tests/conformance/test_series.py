@@ -87,14 +87,14 @@ async def test_open_alerts_are_those_that_episodes_show(store: Store, query: str
     firings = some(80)
     await record(store, *firings)
     wanted = parse_query(query)
-    kept = [each for each in firings if wanted.matches({"alertname": each.name, **each.labels}, {})]
+    matching_firings = [each for each in firings if wanted.matches({"alertname": each.name, **each.labels}, {})]
     asked = span(NOW - 2 * DAY + 7 * MINUTE, NOW - 4 * HOUR + 7 * MINUTE, query=query)
     for by, step in product((None, "severity", "pod"), (HOUR, QUARTER)):
         wished = wish("Asia/Kathmandu", by=by, count="open", step=step, top=3)
         answer = await answering(store).series.series(asked, wished)
-        check_open(answer.buckets, kept)
+        check_open(answer.buckets, matching_firings)
         for series in answer.series:
-            own = [each for each in kept if each.labels[by or ""] == series.value]
+            own = [each for each in matching_firings if each.labels[by or ""] == series.value]
             assert list(series.counts) == [fire_at(own, bucket.end) for bucket in answer.buckets]
 
 

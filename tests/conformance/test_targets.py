@@ -241,18 +241,18 @@ async def test_vendor_is_told_what_a_person_did(place: Place, kind: str, status:
     before = len(place.server.requests)
     await place.target.send(message(acknowledged(event=kind, status=status, **known), key="01936a3c-act"))
     assert place.vendor.refusals == []
-    said = b"".join(request.body for request in place.server.requests[before:])
-    assert [word for word in (b"ada", b"I look into it") if word not in said] == []
+    bodies = b"".join(request.body for request in place.server.requests[before:])
+    assert [word for word in (b"ada", b"I look into it") if word not in bodies] == []
     opens = [b'"trigger"', b'"triggered"', b'"status":"open"']
-    assert [word for word in opens if word in said] == []
+    assert [word for word in opens if word in bodies] == []
 
 
 @pytest.mark.parametrize("place, kind", ACTS, indirect=["place"])
 @pytest.mark.parametrize("act", [OutgoingAct(SHOUT, SHOUT * 90, STARTED), OutgoingAct("", "", STARTED)])
 async def test_vendor_takes_hostile_acts(place: Place, kind: str, act: OutgoingAct) -> None:
     sent = await place.target.send(message())
-    told = acknowledged(event=kind, act=act, external_id=sent.external_id)
-    await place.target.send(message(told, key="01936a3c-act"))
+    acted_alert = acknowledged(event=kind, act=act, external_id=sent.external_id)
+    await place.target.send(message(acted_alert, key="01936a3c-act"))
     assert place.vendor.refusals == []
 
 

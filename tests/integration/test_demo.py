@@ -61,8 +61,8 @@ def test_a_demo_that_is_killed_half_way_is_whole_after_the_next_start(sqlite_url
     _wait_for_the_demo(server)
     ((begun,),) = _fetch(sqlite_url, "SELECT value FROM settings WHERE name = 'demo_begun_at'")
     made = scenes(datetime.fromisoformat(msgspec.json.decode(begun)))
-    kept = Counter(id_ for (id_,) in _fetch(sqlite_url, "SELECT id FROM receipts"))
-    assert kept == Counter(message.id for message in [*made.past, *made.incident])
+    receipt_counts = Counter(id_ for (id_,) in _fetch(sqlite_url, "SELECT id FROM receipts"))
+    assert receipt_counts == Counter(message.id for message in [*made.past, *made.incident])
     assert _fetch(sqlite_url, "SELECT count(*) FROM alerts WHERE ended_by <> 'resolved'") == [(0,)]
     ((delivered,),) = _fetch(sqlite_url, "SELECT count(*) FROM deliveries")
     assert delivered == sum(len(news.deliveries) for news in made.news)

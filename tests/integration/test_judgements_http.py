@@ -20,7 +20,7 @@ _CALLS = [f"{_STATS}/{name}" for name in ("flapping", "noise", "rules", "respons
 _MINUTE = timedelta(minutes=1)
 
 
-class Told(msgspec.Struct, frozen=True):
+class History(msgspec.Struct, frozen=True):
     """The history of this module: a namespace in which one alert flapped, and the id of its last occurrence."""
 
     namespace: str
@@ -40,7 +40,7 @@ def _alert(namespace: str, rule: str, begins: datetime, ends: datetime | None = 
 
 
 @pytest.fixture(scope="module")
-def told(client: httpx.Client) -> Told:
+def history(client: httpx.Client) -> History:
     """Four firings of ten minutes, ten minutes apart, as in docs/explanation/flapping.md; all received just now."""
     namespace, now = f"ns-{uuid4().hex}", datetime.now(UTC)
     begin = now - 100 * _MINUTE
@@ -52,11 +52,11 @@ def told(client: httpx.Client) -> Told:
     assert client.post("/webhook", content=webhook(nearby), headers=_JSON).status_code == 200
     parameters = {"namespace": namespace, "alertname": "Flaps", "sort": "-starts_at"}
     alerts = client.get("/history", params=parameters).json()["alerts"]
-    return Told(namespace, alerts[0]["id"])
+    return History(namespace, alerts[0]["id"])
 
 
-def _ask(client: httpx.Client, path: str, told: Told, **parameters: Any) -> Any:
-    query = f'{{namespace="{told.namespace}"}}'
+def _ask(client: httpx.Client, path: str, history: History, **parameters: Any) -> Any:
+    query = f'{{namespace="{history.namespace}"}}'
     answer = client.get(path, params={"query": query, "since": "-3h", **parameters})
     assert answer.status_code == 200, answer.text
     return answer.json()
@@ -79,14 +79,14 @@ def _ask(client: httpx.Client, path: str, told: Told, **parameters: Any) -> Any:
     ids=str,
 )
 def test_flapping_is_judged_as_the_call_says(
-    client: httpx.Client, told: Told, parameters: dict[str, Any], flapping: int
+    client: httpx.Client, history: History, parameters: dict[str, Any], flapping: int
 ) -> None:
-    answer = _ask(client, f"{_STATS}/flapping", told, **parameters)
+    answer = _ask(client, f"{_STATS}/flapping", history, **parameters)
     assert answer["flapping"] == len(answer["alerts"]) == flapping
     assert answer["rule"]["definition"] == parameters.get("definition", "ours")
     given = {name: value for name, value in parameters.items() if name != "definition"}
     assert given.items() <= answer["rule"].items()
-    assert [each["last_id"] for each in answer["alerts"]] == [told.last_id] * flapping
+    assert [each["last_id"] for each in answer["alerts"]] == [history.last_id] * flapping
 
 
 @pytest.mark.parametrize(
@@ -105,8 +105,8 @@ def test_wrong_parameter_of_flapping_is_named(client: httpx.Client, parameters: 
     assert reason in answer.json()["detail"]
 
 
-def test_noise_adds_up(client: httpx.Client, told: Told) -> None:
-    answer = _ask(client, f"{_STATS}/noise", told, tz="Asia/Kathmandu", compare="previous", top=1)
+def test_noise_adds_up(client: httpx.Client, history: History) -> None:
+    answer = _ask(client, f"{_STATS}/noise", history, tz="Asia/Kathmandu", compare="previous", top=1)
     [flaps] = answer["rules"]
     assert flaps["score"] == sum(part["points"] for part in flaps["parts"])
     assert (flaps["rule"], flaps["begun"], answer["seen"], answer["tz"]) == ("Flaps", 4, 2, "Asia/Kathmandu")
@@ -116,21 +116,21 @@ def test_noise_adds_up(client: httpx.Client, told: Told) -> None:
     assert shown["total"] == 4
 
 
-def test_rules_come_with_their_totals(client: httpx.Client, told: Told) -> None:
-    answer = _ask(client, f"{_STATS}/rules", told, sort="rule", compare="previous")
+def test_rules_come_with_their_totals(client: httpx.Client, history: History) -> None:
+    answer = _ask(client, f"{_STATS}/rules", history, sort="rule", compare="previous")
     assert [(row["rule"], row["begun"], row["open"]) for row in answer["rules"]] == [("Flaps", 4, 0), ("Nearby", 1, 1)]
     assert answer["totals"]["begun"] == answer["compared"]["change"]["begun"] == 5
     assert answer["never_fired"] is None
 
 
-def test_response_counts_those_that_nobody_acknowledged(client: httpx.Client, told: Told) -> None:
-    answer = _ask(client, f"{_STATS}/response", told, compare="previous")
+def test_response_counts_those_that_nobody_acknowledged(client: httpx.Client, history: History) -> None:
+    answer = _ask(client, f"{_STATS}/response", history, compare="previous")
     assert (answer["times"]["begun"], answer["times"]["censored"]) == (5, 5)
     assert answer["compared"]["times"]["begun"] == 0
 
 
-def test_pairs_are_named_with_what_was_asked(client: httpx.Client, told: Told) -> None:
-    answer = _ask(client, f"{_STATS}/together", told, rule="Flaps", within="10m", same="namespace,severity")
+def test_pairs_are_named_with_what_was_asked(client: httpx.Client, history: History) -> None:
+    answer = _ask(client, f"{_STATS}/together", history, rule="Flaps", within="10m", same="namespace,severity")
     assert (answer["rule"], answer["within_seconds"], answer["same"]) == ("Flaps", 600, ["namespace", "severity"])
     assert (answer["begins"], answer["pairs"], answer["storms"]) == (5, [], [])
 
@@ -153,14 +153,14 @@ def test_every_judgement_takes_the_span_and_says_what_it_covers(client: httpx.Cl
     assert (wrong.status_code, "tz: " in wrong.json()["detail"]) == (400, True)
 
 
-def test_occurrence_has_those_before_it_and_those_around_it(client: httpx.Client, told: Told) -> None:
-    similar = client.get(f"/api/v1/alerts/{told.last_id}/similar", params={"limit": 2}).json()
+def test_occurrence_has_those_before_it_and_those_around_it(client: httpx.Client, history: History) -> None:
+    similar = client.get(f"/api/v1/alerts/{history.last_id}/similar", params={"limit": 2}).json()
     assert [each["seconds"] for each in similar["same_alert"]] == [600, 600]
     assert (similar["sums"]["episodes"], similar["sums"]["ended_by"]) == (3, {"resolved": 3})
-    around = client.get(f"/api/v1/alerts/{told.last_id}/around", params={"within": "5m"}).json()
+    around = client.get(f"/api/v1/alerts/{history.last_id}/around", params={"within": "5m"}).json()
     rules = {rule["alertname"]: rule for rule in around["rules"]}
     assert rules["Nearby"]["lag_seconds"] == 60
-    assert {name for name in rules if rules[name]["alerts"][0]["namespace"] == told.namespace} == {"Nearby"}
+    assert {name for name in rules if rules[name]["alerts"][0]["namespace"] == history.namespace} == {"Nearby"}
 
 
 @pytest.mark.parametrize("call", ["similar", "around"])
@@ -179,10 +179,10 @@ def test_what_people_do_is_in_every_judgement(client: httpx.Client) -> None:
     first, last = client.get("/history", params=parameters).json()["alerts"]
     body = {"by": "ada", "text": "looking"}
     assert client.post(f"/api/v1/alerts/{first['id']}/acknowledge", json=body).status_code == 200
-    history = Told(namespace, last["id"])
+    acted_history = History(namespace, last["id"])
     [similar] = client.get(f"/api/v1/alerts/{last['id']}/similar").json()["same_alert"]
     assert [(act["kind"], act["by"], act["text"]) for act in similar["acts"]] == [("acknowledged", "ada", "looking")]
-    response = _ask(client, f"{_STATS}/response", history)
+    response = _ask(client, f"{_STATS}/response", acted_history)
     assert (response["times"]["begun"], response["times"]["acknowledged"], response["people"][0]["by"]) == (2, 1, "ada")
-    parts = {part["name"]: part for part in _ask(client, f"{_STATS}/noise", history)["rules"][0]["parts"]}
+    parts = {part["name"]: part for part in _ask(client, f"{_STATS}/noise", acted_history)["rules"][0]["parts"]}
     assert (parts["nobody_acted"]["count"], parts["nobody_acted"]["of"]) == (1, 2)

@@ -61,9 +61,9 @@ def test_values_have_their_counts_and_say_what_they_cover(client: httpx.Client, 
 def test_prefix_limit_and_query_narrow(client: httpx.Client, name: str) -> None:
     assert [value["value"] for value in _values(client, name, prefix="eu")["values"]] == ["eu", "eu/west"]
     assert [value["value"] for value in _values(client, name, limit=1)["values"]] == ["eu"]
-    one = _values(client, name, query='instance="db-2:9100"')
-    assert [value["value"] for value in one["values"]] == ["eu/west"]
-    assert one["covers"]["counted_from"] == "occurrences"
+    instance_values = _values(client, name, query='instance="db-2:9100"')
+    assert [value["value"] for value in instance_values["values"]] == ["eu/west"]
+    assert instance_values["covers"]["counted_from"] == "occurrences"
 
 
 def test_name_that_is_called_values_is_a_name(client: httpx.Client) -> None:

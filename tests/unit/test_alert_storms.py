@@ -68,8 +68,8 @@ def test_a_storm_of_rules_that_all_begin_often_is_told_whole() -> None:
     steady = [begin(60 * number, "Steady") for number in range(120)]
     flood = [begin(1000.5 + 15 * place, "Steady") for place in range(14)]
     rules = StormRules(floor=10, deviations=3.0, unusual=1000.0)
-    found = storms(*steady, *flood, rules=rules)
-    assert [storm.first_rule for storm in found] == ["Steady"]
+    alert_storms = storms(*steady, *flood, rules=rules)
+    assert [storm.first_rule for storm in alert_storms] == ["Steady"]
 
 
 def test_where_little_begins_twenty_alerts_in_five_minutes_are_a_storm() -> None:
@@ -106,6 +106,6 @@ def test_without_begins_there_is_no_storm() -> None:
 
 @given(st.lists(st.integers(0, 7199), max_size=120))
 def test_storms_do_not_overlap_and_each_is_beyond_its_threshold(seconds: list[int]) -> None:
-    found = storms(*map(begin, seconds))
-    assert all(storm.most >= storm.threshold for storm in found)
-    assert all(earlier.until < later.since for earlier, later in pairwise(found))
+    alert_storms = storms(*map(begin, seconds))
+    assert all(storm.most >= storm.threshold for storm in alert_storms)
+    assert all(earlier.until < later.since for earlier, later in pairwise(alert_storms))

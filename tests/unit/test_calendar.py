@@ -47,12 +47,12 @@ def points(since: str, until: str, tz: tzinfo, step: str) -> list[Bucket]:
     return buckets(local(since, tz), local(until, tz), step=STEPS[step], tz=tz)
 
 
-def hours(found: list[Bucket]) -> list[float]:
-    return [(bucket.end - bucket.begin) / HOUR for bucket in found]
+def hours(series: list[Bucket]) -> list[float]:
+    return [(bucket.end - bucket.begin) / HOUR for bucket in series]
 
 
-def shown(found: list[Bucket], tz: tzinfo) -> list[str]:
-    return [f"{bucket.begin.astimezone(tz):%H:%M}" for bucket in found]
+def shown(series: list[Bucket], tz: tzinfo) -> list[str]:
+    return [f"{bucket.begin.astimezone(tz):%H:%M}" for bucket in series]
 
 
 # Zones
@@ -131,8 +131,8 @@ def test_a_point_of_six_hours_is_longer_or_shorter_when_clocks_are_changed() -> 
 
 
 def test_points_are_on_the_hour_of_the_place() -> None:
-    found = points("2026-03-04T00:00", "2026-03-04T03:00", KATHMANDU, "1h")
-    assert [f"{bucket.begin:%H:%M}" for bucket in found] == ["18:15", "19:15", "20:15"]
+    series = points("2026-03-04T00:00", "2026-03-04T03:00", KATHMANDU, "1h")
+    assert [f"{bucket.begin:%H:%M}" for bucket in series] == ["18:15", "19:15", "20:15"]
     days = points("2026-03-04", "2026-03-06", KATHMANDU, "1d")
     assert [bucket.begin for bucket in days] == [
         datetime(2026, 3, 3, 18, 15, tzinfo=UTC),
@@ -150,23 +150,23 @@ def test_half_an_hour_of_summer_time_keeps_points_on_the_hour() -> None:
 
 
 def test_weeks_begin_on_mondays_of_the_place() -> None:
-    found = points("2026-03-16", "2026-04-13", BERLIN, "1w")
-    assert [bucket.begin.astimezone(BERLIN).weekday() for bucket in found] == [MONDAY] * 4
-    assert hours(found) == [168, 167, 168, 168]
-    assert all(bucket.is_whole for bucket in found)
+    series = points("2026-03-16", "2026-04-13", BERLIN, "1w")
+    assert [bucket.begin.astimezone(BERLIN).weekday() for bucket in series] == [MONDAY] * 4
+    assert hours(series) == [168, 167, 168, 168]
+    assert all(bucket.is_whole for bucket in series)
 
 
 def test_what_the_span_cuts_is_not_whole() -> None:
-    found = points("2026-03-04T10:30", "2026-03-04T12:15", BERLIN, "1h")
-    assert shown(found, BERLIN) == ["10:30", "11:00", "12:00"]
-    assert [bucket.is_whole for bucket in found] == [False, True, False]
+    series = points("2026-03-04T10:30", "2026-03-04T12:15", BERLIN, "1h")
+    assert shown(series, BERLIN) == ["10:30", "11:00", "12:00"]
+    assert [bucket.is_whole for bucket in series] == [False, True, False]
     assert [bucket.is_whole for bucket in points("2026-03-04", "2026-03-05T12:00", BERLIN, "1d")] == [True, False]
 
 
 def test_a_day_that_a_place_skipped_is_no_point() -> None:
     apia = ZoneInfo("Pacific/Apia")
-    found = points("2011-12-29", "2012-01-01", apia, "1d")
-    assert [f"{bucket.begin.astimezone(apia):%d}" for bucket in found] == ["29", "31"]
+    series = points("2011-12-29", "2012-01-01", apia, "1d")
+    assert [f"{bucket.begin.astimezone(apia):%d}" for bucket in series] == ["29", "31"]
 
 
 def test_midnight_that_is_shown_twice_begins_one_day() -> None:
@@ -224,9 +224,9 @@ moments = st.builds(
 @given(moments, st.timedeltas(MINUTE, 900 * DAY), st.sampled_from(list(STEPS)), zones)
 def test_the_points_of_a_series_are_the_span(since: datetime, span: timedelta, step: str, tz: tzinfo) -> None:
     span = min(span, 150 * STEPS[step])
-    found = buckets(since, since + span, step=STEPS[step], tz=tz)
-    assert [found[0].begin, *(bucket.end for bucket in found)] == [*(bucket.begin for bucket in found), since + span]
-    assert all(bucket.begin < bucket.end for bucket in found)
+    series = buckets(since, since + span, step=STEPS[step], tz=tz)
+    assert [series[0].begin, *(bucket.end for bucket in series)] == [*(bucket.begin for bucket in series), since + span]
+    assert all(bucket.begin < bucket.end for bucket in series)
 
 
 @settings(deadline=None)
@@ -245,10 +245,10 @@ def test_a_point_begins_where_clocks_come_to_another_step(since: datetime, step:
 @given(days, zones)
 def test_a_point_of_a_day_begins_when_its_midnight_is_first_shown(day: date, tz: tzinfo) -> None:
     midnight = datetime(day.year, day.month, day.day)  # noqa: DTZ001  # what clocks show
-    found = buckets(instant(midnight, tz), instant(midnight + 3 * DAY, tz), step=DAY, tz=tz)
+    series = buckets(instant(midnight, tz), instant(midnight + 3 * DAY, tz), step=DAY, tz=tz)
     expected = {instant(midnight + n * DAY, tz) for n in range(3)} - {instant(midnight + 3 * DAY, tz)}
-    assert {bucket.begin for bucket in found} == expected
-    assert all(bucket.is_whole for bucket in found)
+    assert {bucket.begin for bucket in series} == expected
+    assert all(bucket.is_whole for bucket in series)
 
 
 # Hours of the week

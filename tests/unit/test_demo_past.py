@@ -84,16 +84,16 @@ class Body(msgspec.Struct, frozen=True, rename="camel"):
     alerts: list[Alert]
 
 
-class Told:
+class Story:
     """A past, with its messages read."""
 
-    def __init__(self, told: Past) -> None:
-        self.past = told
+    def __init__(self, whole_past: Past) -> None:
+        self.past = whole_past
         read = msgspec.json.decode
-        self.bodies = [(m.received_at, read(m.body, type=Body)) for m in told.messages if b'"alerts"' in m.body]
-        self.events: list[Any] = [read(m.body) for m in told.messages if b'"@timestamp"' in m.body]
+        self.bodies = [(m.received_at, read(m.body, type=Body)) for m in whole_past.messages if b'"alerts"' in m.body]
+        self.events: list[Any] = [read(m.body) for m in whole_past.messages if b'"@timestamp"' in m.body]
         self.labels = {alert.fingerprint: alert.labels for _, body in self.bodies for alert in body.alerts}
-        self.fired = [news for news in told.news if news.event == "fired"]
+        self.fired = [news for news in whole_past.news if news.event == "fired"]
         self.ends = {
             (alert.fingerprint, alert.begin): alert.end
             for _, body in self.bodies
@@ -136,14 +136,14 @@ class Told:
 
 
 @pytest.fixture(scope="module")
-def told() -> Told:
-    return Told(past(NOW))
+def story() -> Story:
+    return Story(past(NOW))
 
 
 # --- it is the same each time -----------------------------------------------------------------------------------------
 
 
-def test_another_process_makes_the_same_messages(told: Told) -> None:
+def test_another_process_makes_the_same_messages(story: Story) -> None:
     script = (
         "from datetime import UTC, datetime; from alert_history.demo.past import past\n"
         f"print(*(message.id for message in past(datetime.fromisoformat('{NOW.isoformat()}')).messages))"
@@ -153,83 +153,83 @@ def test_another_process_makes_the_same_messages(told: Told) -> None:
     printed = subprocess.run(
         [sys.executable, "-c", script], env=env, capture_output=True, check=True, timeout=60
     ).stdout
-    assert printed.decode().split() == [message.id for message in told.past.messages]
+    assert printed.decode().split() == [message.id for message in story.past.messages]
 
 
-def test_whole_days_are_the_same_at_any_time_of_the_day(told: Told) -> None:
-    late = Told(past(NOW + timedelta(hours=11)))
-    begun = [[(n.fingerprint, n.starts_at, n.at) for n in each.fired if n.starts_at < TODAY] for each in (told, late)]
+def test_whole_days_are_the_same_at_any_time_of_the_day(story: Story) -> None:
+    late = Story(past(NOW + timedelta(hours=11)))
+    begun = [[(n.fingerprint, n.starts_at, n.at) for n in each.fired if n.starts_at < TODAY] for each in (story, late)]
     assert begun[0] == begun[1]
 
 
-def test_another_seed_tells_another_past(told: Told) -> None:
-    assert {news.starts_at for news in told.fired}.isdisjoint(
-        news.starts_at for news in Told(past(NOW, seed=7)).of("LatencyP99High")
+def test_another_seed_tells_another_past(story: Story) -> None:
+    assert {news.starts_at for news in story.fired}.isdisjoint(
+        news.starts_at for news in Story(past(NOW, seed=7)).of("LatencyP99High")
     )
 
 
-def test_no_two_messages_have_the_same_id(told: Told) -> None:
-    assert len({message.id for message in told.past.messages}) == len(told.past.messages)
+def test_no_two_messages_have_the_same_id(story: Story) -> None:
+    assert len({message.id for message in story.past.messages}) == len(story.past.messages)
 
 
-def test_no_two_deliveries_have_the_same_id(told: Told) -> None:
-    ids = [delivery.id for news in told.past.news for delivery in news.deliveries]
+def test_no_two_deliveries_have_the_same_id(story: Story) -> None:
+    ids = [delivery.id for news in story.past.news for delivery in news.deliveries]
     assert len(set(ids)) == len(ids)
 
 
 def test_fewer_days_begin_later() -> None:
-    week = Told(past(NOW, days=7))
+    week = Story(past(NOW, days=7))
     assert min(news.starts_at for news in week.fired) >= TODAY - 7 * DAY
 
 
 # --- it is told as Alertmanager would ---------------------------------------------------------------------------------
 
 
-def test_messages_are_in_order_of_time_and_before_the_end(told: Told) -> None:
-    assert all(earlier.received_at <= later.received_at for earlier, later in pairwise(told.past.messages))
-    assert told.past.messages[-1].received_at < NOW
+def test_messages_are_in_order_of_time_and_before_the_end(story: Story) -> None:
+    assert all(earlier.received_at <= later.received_at for earlier, later in pairwise(story.past.messages))
+    assert story.past.messages[-1].received_at < NOW
 
 
-def test_a_beginning_is_received_within_six_minutes(told: Told) -> None:
-    waits = [news.at - news.starts_at for news in told.fired]
+def test_a_beginning_is_received_within_six_minutes(story: Story) -> None:
+    waits = [news.at - news.starts_at for news in story.fired]
     assert timedelta() < min(waits)
     assert max(waits) <= 6 * MINUTE
 
 
-def test_an_end_is_received_within_six_minutes(told: Told) -> None:
-    ended = [news for news in told.past.news if news.event == "resolved"]
-    waits = [news.at - told.ends[news.fingerprint, news.starts_at] for news in ended]
+def test_an_end_is_received_within_six_minutes(story: Story) -> None:
+    ended = [news for news in story.past.news if news.event == "resolved"]
+    waits = [news.at - story.ends[news.fingerprint, news.starts_at] for news in ended]
     assert timedelta() <= min(waits)
     assert max(waits) <= 6 * MINUTE
 
 
-def test_a_payload_names_each_alert_until_it_is_over(told: Told) -> None:
+def test_a_payload_names_each_alert_until_it_is_over(story: Story) -> None:
     firing: dict[tuple[str, str], set[str]] = {}
-    for _, body in told.bodies:
+    for _, body in story.bodies:
         named = {alert.fingerprint for alert in body.alerts}
         group = (body.receiver, body.group_key)
         assert firing.get(group, set()) <= named
         firing[group] = {alert.fingerprint for alert in body.alerts if alert.status == "firing"}
 
 
-def test_one_label_set_never_fires_twice_at_once(told: Told) -> None:
+def test_one_label_set_never_fires_twice_at_once(story: Story) -> None:
     starts: dict[str, list[datetime]] = {}
-    for news in told.fired:
+    for news in story.fired:
         starts.setdefault(news.fingerprint, []).append(news.starts_at)
     for name, begins in starts.items():
         for begin, following in pairwise(begins):
-            assert told.ends[name, begin] < following
+            assert story.ends[name, begin] < following
 
 
-def test_fingerprints_are_those_of_the_labels(told: Told) -> None:
-    assert all(fingerprint(labels) == name for name, labels in told.labels.items())
+def test_fingerprints_are_those_of_the_labels(story: Story) -> None:
+    assert all(fingerprint(labels) == name for name, labels in story.labels.items())
 
 
-def test_every_rule_fires(told: Told) -> None:
+def test_every_rule_fires(story: Story) -> None:
     hidden = {
-        pair["value"] for created in told.recorded("alertCreated") for pair in created["alert"]["labels"]["labels"]
+        pair["value"] for created in story.recorded("alertCreated") for pair in created["alert"]["labels"]["labels"]
     }
-    assert set(RULES) == {labels["alertname"] for labels in told.labels.values()} | (hidden & set(RULES))
+    assert set(RULES) == {labels["alertname"] for labels in story.labels.values()} | (hidden & set(RULES))
 
 
 def test_the_past_ends_before_the_incident_begins() -> None:
@@ -238,43 +238,43 @@ def test_the_past_ends_before_the_incident_begins() -> None:
     assert [message.body for message in made.incident] == [body for _, _, body in incident(NOW)]
 
 
-def test_an_alert_of_every_rule_that_was_heard_of_is_explained(told: Told) -> None:
-    heard = {labels["alertname"] for labels in told.labels.values()}
-    assert {told.labels[name]["alertname"] for name in told.past.newest.values()} == heard
+def test_an_alert_of_every_rule_that_was_heard_of_is_explained(story: Story) -> None:
+    heard = {labels["alertname"] for labels in story.labels.values()}
+    assert {story.labels[name]["alertname"] for name in story.past.newest.values()} == heard
 
 
 # --- what it holds ----------------------------------------------------------------------------------------------------
 
 
-def test_a_weekend_is_quieter_than_working_days(told: Told) -> None:
+def test_a_weekend_is_quieter_than_working_days(story: Story) -> None:
     storms = (outage(TODAY), partition(TODAY))
-    calm = [n for n in told.fired if not any(storm.begin <= n.starts_at < storm.end for storm in storms)]
+    calm = [n for n in story.fired if not any(storm.begin <= n.starts_at < storm.end for storm in storms)]
     days = Counter(news.starts_at.date() for news in calm if news.starts_at < TODAY)
     work = [number for day, number in days.items() if day.weekday() < _SATURDAY]
     rest = [number for day, number in days.items() if day.weekday() >= _SATURDAY]
     assert sum(rest) / len(rest) < 0.6 * sum(work) / len(work)
 
 
-def test_crash_loops_come_in_office_hours(told: Told) -> None:
-    hours = Counter(8 <= news.starts_at.hour < 18 for news in told.of("KubePodCrashLooping"))
+def test_crash_loops_come_in_office_hours(story: Story) -> None:
+    hours = Counter(8 <= news.starts_at.hour < 18 for news in story.of("KubePodCrashLooping"))
     assert hours[True] > 4 * hours[False]
 
 
-def test_rollouts_get_stuck_mostly_on_the_days_of_releases(told: Told) -> None:
-    days = Counter(news.starts_at.weekday() in _RELEASES for news in told.of("KubeDeploymentRolloutStuck"))
+def test_rollouts_get_stuck_mostly_on_the_days_of_releases(story: Story) -> None:
+    days = Counter(news.starts_at.weekday() in _RELEASES for news in story.of("KubeDeploymentRolloutStuck"))
     assert days[True] > 2 * days[False] > 0
 
 
-def test_the_backup_fails_each_night_and_heals_in_twelve_minutes(told: Told) -> None:
-    backups = told.of("BackupFailed")
+def test_the_backup_fails_each_night_and_heals_in_twelve_minutes(story: Story) -> None:
+    backups = story.of("BackupFailed")
     nights = [news for news in backups if news.starts_at < TODAY]
     assert len(nights) == DAYS
     assert {(news.starts_at.hour, news.starts_at.minute) for news in nights} == {(2, 30)}
-    assert {told.ends[n.fingerprint, n.starts_at] - n.starts_at for n in nights} == {12 * MINUTE}
+    assert {story.ends[n.fingerprint, n.starts_at] - n.starts_at for n in nights} == {12 * MINUTE}
 
 
-def test_one_disk_flaps_for_two_weeks(told: Told) -> None:
-    flaps = told.of("NodeDiskErrors")
+def test_one_disk_flaps_for_two_weeks(story: Story) -> None:
+    flaps = story.of("NodeDiskErrors")
     assert len({news.fingerprint for news in flaps}) == 1
     assert flaps[0].starts_at >= TODAY - FLAPS_FROM * DAY
     assert flaps[-1].starts_at < TODAY - FLAPS_TO * DAY + timedelta(hours=1)
@@ -283,58 +283,58 @@ def test_one_disk_flaps_for_two_weeks(told: Told) -> None:
 
 
 @pytest.mark.parametrize("span", [outage(TODAY), partition(TODAY)], ids=["outage", "partition"])
-def test_an_incident_brings_hundreds_of_alerts_within_minutes(told: Told, span: Span) -> None:
-    storm = told.begun_within(Span(span.begin, span.begin + 15 * MINUTE))
+def test_an_incident_brings_hundreds_of_alerts_within_minutes(story: Story, span: Span) -> None:
+    storm = story.begun_within(Span(span.begin, span.begin + 15 * MINUTE))
     assert 150 <= len(storm) <= 400
-    assert len({told.labels[news.fingerprint]["alertname"] for news in storm}) >= 6
+    assert len({story.labels[news.fingerprint]["alertname"] for news in storm}) >= 6
 
 
-def test_a_silence_hides_a_fault_of_hours(told: Told) -> None:
+def test_a_silence_hides_a_fault_of_hours(story: Story) -> None:
     span = silence(TODAY)
-    over = [resolved["alert"]["details"] for resolved in told.recorded("alertResolved")]
+    over = [resolved["alert"]["details"] for resolved in story.recorded("alertResolved")]
     faults = [alert for alert in over if {"key": "severity", "value": "critical"} in alert["labels"]["labels"]]
     (fault,) = faults
     begin, end = (datetime.fromisoformat(fault[name]) for name in ("startsAt", "endsAt"))
     assert span.begin < begin < end - timedelta(hours=7) < end < span.end
-    assert f"{int(fault['fingerprint']):016x}" not in told.labels
+    assert f"{int(fault['fingerprint']):016x}" not in story.labels
 
 
-def test_every_alert_that_a_silence_hides_is_told_as_muted(told: Told) -> None:
-    begun = [created["alert"]["fingerprint"] for created in told.recorded("alertCreated")]
-    muted = [event["mutedAlert"]["fingerprint"] for event in told.recorded("silenceMutedAlert")]
+def test_every_alert_that_a_silence_hides_is_told_as_muted(story: Story) -> None:
+    begun = [created["alert"]["fingerprint"] for created in story.recorded("alertCreated")]
+    muted = [event["mutedAlert"]["fingerprint"] for event in story.recorded("silenceMutedAlert")]
     assert begun == muted
 
 
-def test_the_chat_fails_on_one_afternoon_and_the_pager_never(told: Told) -> None:
+def test_the_chat_fails_on_one_afternoon_and_the_pager_never(story: Story) -> None:
     refused = chat_failure(TODAY)
-    dead = [(news.at, delivery) for news in told.past.news for delivery in news.deliveries if delivery.state == "dead"]
+    dead = [(news.at, delivery) for news in story.past.news for delivery in news.deliveries if delivery.state == "dead"]
     assert len(dead) >= 10
     assert {delivery.target for _, delivery in dead} == {CHAT}
     assert all(refused.holds(at) for at, _ in dead)
-    others = [n for n in told.past.news if refused.holds(n.at) for d in n.deliveries if d.state == "delivered"]
+    others = [n for n in story.past.news if refused.holds(n.at) for d in n.deliveries if d.state == "delivered"]
     assert {d.target for n in others for d in n.deliveries if d.state == "delivered"} <= {PAGER}
 
 
-def test_what_is_critical_goes_to_both_and_a_warning_to_the_chat(told: Told) -> None:
+def test_what_is_critical_goes_to_both_and_a_warning_to_the_chat(story: Story) -> None:
     targets = {
-        (told.labels[news.fingerprint]["severity"], tuple(delivery.target for delivery in news.deliveries))
-        for news in told.past.news
+        (story.labels[news.fingerprint]["severity"], tuple(delivery.target for delivery in news.deliveries))
+        for news in story.past.news
     }
     assert targets == {("critical", (PAGER, CHAT)), ("warning", (CHAT,)), ("info", ()), ("none", ())}
 
 
-def test_a_delivery_is_settled_by_its_last_attempt_after_its_event(told: Told) -> None:
-    for news in told.past.news:
+def test_a_delivery_is_settled_by_its_last_attempt_after_its_event(story: Story) -> None:
+    for news in story.past.news:
         for delivery in news.deliveries:
             times = [news.at, *(attempt.at for attempt in delivery.log)]
             assert times == sorted(times)
             assert delivery.log[-1].outcome == delivery.state
 
 
-def test_some_alerts_still_fire(told: Told) -> None:
-    ended = {(news.fingerprint, news.starts_at) for news in told.past.news if news.event == "resolved"}
-    open_ = [news for news in told.fired if (news.fingerprint, news.starts_at) not in ended]
-    assert sorted(told.labels[news.fingerprint]["alertname"] for news in open_) == [
+def test_some_alerts_still_fire(story: Story) -> None:
+    ended = {(news.fingerprint, news.starts_at) for news in story.past.news if news.event == "resolved"}
+    open_ = [news for news in story.fired if (news.fingerprint, news.starts_at) not in ended]
+    assert sorted(story.labels[news.fingerprint]["alertname"] for news in open_) == [
         "CertExpiringSoon",
         "KubeJobFailed",
         "NodeClockSkew",
@@ -346,12 +346,12 @@ def test_some_alerts_still_fire(told: Told) -> None:
 # --- what an analysis finds -------------------------------------------------------------------------------------------
 
 
-def test_the_disk_alone_flaps_by_our_definition(told: Told) -> None:
-    assert [told.labels[each.fingerprint]["alertname"] for each in _flapping(told)] == ["NodeDiskErrors"]
+def test_the_disk_alone_flaps_by_our_definition(story: Story) -> None:
+    assert [story.labels[each.fingerprint]["alertname"] for each in _flapping(story)] == ["NodeDiskErrors"]
 
 
-def test_the_incidents_are_the_only_storms_and_each_begins_with_its_cause(told: Told) -> None:
-    storms = _storms(told)
+def test_the_incidents_are_the_only_storms_and_each_begins_with_its_cause(story: Story) -> None:
+    storms = _storms(story)
     assert [storm.first_rule for storm in storms] == ["PostgresDown", "NodeNetworkReceiveErrs"]
     assert [span.holds(storm.since) for span, storm in zip((outage(TODAY), partition(TODAY)), storms, strict=True)] == [
         True,
@@ -359,8 +359,8 @@ def test_the_incidents_are_the_only_storms_and_each_begins_with_its_cause(told: 
     ]
 
 
-def test_what_brings_something_about_goes_with_it(told: Told) -> None:
-    pairs = strongest_pairs(told.begins, TogetherRules(same=("cluster",)), since=SINCE, until=NOW)
+def test_what_brings_something_about_goes_with_it(story: Story) -> None:
+    pairs = strongest_pairs(story.begins, TogetherRules(same=("cluster",)), since=SINCE, until=NOW)
     assert {(pair.rule, pair.other) for pair in pairs[:8]} >= {
         ("StockSyncLate", "ConsumerLagGrowing"),
         ("PostgresReplicationLag", "LatencyP99High"),
@@ -369,37 +369,37 @@ def test_what_brings_something_about_goes_with_it(told: Told) -> None:
     }
 
 
-def _flapping(told: Told) -> list[Flapping]:
-    return flapping_among(told.episodes, OursRule(), since=SINCE, until=NOW, now=NOW)
+def _flapping(story: Story) -> list[Flapping]:
+    return flapping_among(story.episodes, OursRule(), since=SINCE, until=NOW, now=NOW)
 
 
-def _storms(told: Told) -> list[AlertStorm]:
-    return find_storms(told.begins, StormRules(), since=SINCE, until=NOW)
+def _storms(story: Story) -> list[AlertStorm]:
+    return find_storms(story.begins, StormRules(), since=SINCE, until=NOW)
 
 
 # --- what its page says -----------------------------------------------------------------------------------------------
 
 
-def test_the_page_says_the_numbers(told: Told) -> None:
+def test_the_page_says_the_numbers(story: Story) -> None:
     rows = re.findall(r"^\| ([^|]+?) \| ([0-9 ]+) \|$", PAGE.read_text(), flags=re.MULTILINE)
-    assert {name: int(number.replace(" ", "")) for name, number in rows} == _numbers(told)
+    assert {name: int(number.replace(" ", "")) for name, number in rows} == _numbers(story)
 
 
-def _numbers(told: Told) -> dict[str, int]:
-    states = Counter((d.target, d.state) for news in told.past.news for d in news.deliveries)
-    names = Counter(told.labels[news.fingerprint]["alertname"] for news in told.fired)
-    hidden = len(list(told.recorded("alertCreated")))
-    storms = _storms(told)
+def _numbers(story: Story) -> dict[str, int]:
+    states = Counter((d.target, d.state) for news in story.past.news for d in news.deliveries)
+    names = Counter(story.labels[news.fingerprint]["alertname"] for news in story.fired)
+    hidden = len(list(story.recorded("alertCreated")))
+    storms = _storms(story)
     return {
-        "messages": len(told.past.messages),
-        "occurrences": len(told.fired) + hidden,
-        "of them begun today": sum(news.starts_at >= TODAY for news in told.fired),
+        "messages": len(story.past.messages),
+        "occurrences": len(story.fired) + hidden,
+        "of them begun today": sum(news.starts_at >= TODAY for news in story.fired),
         "rules": len(RULES),
-        "label sets": len(told.labels),
+        "label sets": len(story.labels),
         **{f"`{name}`": number for name, number in names.most_common(5)},
-        "alerts that flap": len(_flapping(told)),
-        "`NodeDiskErrors` of the disk that flaps": len(told.of("NodeDiskErrors")),
-        "`BackupFailed`": len(told.of("BackupFailed")),
+        "alerts that flap": len(_flapping(story)),
+        "`NodeDiskErrors` of the disk that flaps": len(story.of("NodeDiskErrors")),
+        "`BackupFailed`": len(story.of("BackupFailed")),
         "storms": len(storms),
         "alerts in the storm of the outage": storms[0].begun,
         "alerts in the storm of the partition": storms[1].begun,

@@ -338,8 +338,8 @@ def test_icinga_weighs_the_last_20_changes(minutes: list[int], interval: int) ->
 
 
 @given(changes_a_minute, st.sampled_from([1, 2, 5, 10]), st.integers(2, 20), st.integers(2, 20))
-def test_kibana_counts_changes_in_the_last_runs(minutes: list[int], interval: int, one: int, other: int) -> None:
-    window, threshold = max(one, other), min(one, other)
+def test_kibana_counts_changes_in_the_last_runs(minutes: list[int], interval: int, runs: int, other_runs: int) -> None:
+    window, threshold = max(runs, other_runs), min(runs, other_runs)
     rule = KibanaRule(
         look_back_window=window, status_change_threshold=threshold, check_interval_seconds=60.0 * interval
     )

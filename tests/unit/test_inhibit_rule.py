@@ -78,6 +78,6 @@ def test_alertmanager_takes_the_rule(rule: str, tmp_path: Path) -> None:
     assert text is not None
     path = tmp_path / "alertmanager.yml"
     path.write_text(f"route:\n  receiver: none\nreceivers:\n- name: none\n{text}", encoding="utf-8")
-    said = amtool("check-config", path)
-    assert "SUCCESS" in said
-    assert "1 inhibit rules" in said
+    output = amtool("check-config", path)
+    assert "SUCCESS" in output
+    assert "1 inhibit rules" in output

@@ -71,9 +71,9 @@ def test_there_is_no_other_bucket(bucket: int) -> None:
 @given(st.lists(durations, min_size=1, max_size=200), shares)
 def test_a_percentile_of_counts_is_within_two_percent_of_the_exact_one(values: list[float], share: float) -> None:
     exact = sorted(values)[max(math.ceil(share * len(values) * (1 - 1e-12)), 1) - 1]
-    found = percentile(counts_of(values), share)
-    assert found is not None
-    assert abs(found - exact) <= max(0.02 * exact, 0.001)
+    estimate = percentile(counts_of(values), share)
+    assert estimate is not None
+    assert abs(estimate - exact) <= max(0.02 * exact, 0.001)
 
 
 @given(st.lists(st.lists(durations, max_size=20), max_size=6))

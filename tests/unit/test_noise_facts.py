@@ -39,10 +39,10 @@ def episode(
 
 
 def count(episodes: list[Episode], *, marks: Marks | None = None, since: float = 0, until: float = 600) -> RuleFacts:
-    found = count_facts(
+    facts = count_facts(
         episodes, NoiseRules(), since=minute(since), until=minute(until), marks={"R": marks} if marks else {}
     )
-    return found[0]
+    return facts[0]
 
 
 def test_the_worked_counts() -> None:

@@ -226,8 +226,8 @@ async def test_an_acknowledgement_is_called_for_and_its_words_stand_in_a_note(
     rootly: VendorServer, target: RootlyTarget
 ) -> None:
     sent = await target.send(message())
-    told = await target.send(message(acknowledged(external_id=sent.external_id)))
-    assert told == sent
+    sent_act = await target.send(message(acknowledged(external_id=sent.external_id)))
+    assert sent_act == sent
     assert organisation(rootly).of_status("acknowledged") == [sent.external_id]
     assert organisation(rootly).notes == [(sent.external_id, "Acknowledged by ada: I look into it")]
     path = f"POST /v1/alerts/{sent.external_id}"

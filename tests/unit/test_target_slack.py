@@ -400,17 +400,17 @@ def test_slack_is_told_to_look_for_no_names_or_links() -> None:
 def test_an_act_is_a_short_message_of_its_own(kind: str, word: str) -> None:
     posted = slack_act(acknowledged(event=kind, labels=labelled()))
     assert f"*{word}* · *DiskFull*" in posted["text"]
-    (said,) = posted["attachments"]
-    assert [str(block) for block in said["blocks"]] == [
+    (attachment,) = posted["attachments"]
+    assert [str(block) for block in attachment["blocks"]] == [
         "{'type': 'context', 'elements': [{'type': 'mrkdwn', 'text': 'By ada', 'verbatim': True}]}",
         "{'type': 'section', 'text': {'type': 'mrkdwn', 'text': 'I look into it', 'verbatim': True}}",
     ]
 
 
 def test_an_act_after_the_end_says_so_and_is_green() -> None:
-    (said,) = slack_act(acknowledged(status="resolved"))["attachments"]
-    assert said["color"] == GREEN
-    assert "Resolved by now" in str(said["blocks"][-1])
+    (attachment,) = slack_act(acknowledged(status="resolved"))["attachments"]
+    assert attachment["color"] == GREEN
+    assert "Resolved by now" in str(attachment["blocks"][-1])
 
 
 def test_an_act_calls_nobody() -> None:

@@ -48,16 +48,16 @@ def pair(begins: list[Begin], rule: str, other: str, rules: TogetherRules = RULE
 
 
 def test_the_worked_pair() -> None:
-    found = pair(worked_pair(), "NodeDown", "ApiErrors")
-    assert found is not None
-    assert found.summary == "ApiErrors within 5 min of NodeDown in 41 of 44; 3 expected"
-    assert (found.count, found.of, found.moments, found.before, found.after) == (41, 44, 44, 0, 41)
-    assert found.median_lag_seconds == 120.0
-    assert found.expected == pytest.approx(2.9994, abs=1e-4)  # 44 × (1 − exp(−305 × 600 / 2 592 000))
-    assert found.share == pytest.approx(0.932, abs=5e-4)
-    assert (found.share_low, found.share_high) == pytest.approx((0.818, 0.977), abs=5e-4)
-    assert found.lift == pytest.approx(13.67, abs=5e-3)
-    assert (found.lift_low, found.lift_high) == pytest.approx((12.00, 14.33), abs=5e-3)
+    rule_pair = pair(worked_pair(), "NodeDown", "ApiErrors")
+    assert rule_pair is not None
+    assert rule_pair.summary == "ApiErrors within 5 min of NodeDown in 41 of 44; 3 expected"
+    assert (rule_pair.count, rule_pair.of, rule_pair.moments, rule_pair.before, rule_pair.after) == (41, 44, 44, 0, 41)
+    assert rule_pair.median_lag_seconds == 120.0
+    assert rule_pair.expected == pytest.approx(2.9994, abs=1e-4)  # 44 × (1 − exp(−305 × 600 / 2 592 000))
+    assert rule_pair.share == pytest.approx(0.932, abs=5e-4)
+    assert (rule_pair.share_low, rule_pair.share_high) == pytest.approx((0.818, 0.977), abs=5e-4)
+    assert rule_pair.lift == pytest.approx(13.67, abs=5e-3)
+    assert (rule_pair.lift_low, rule_pair.lift_high) == pytest.approx((12.00, 14.33), abs=5e-3)
 
 
 def test_the_docs_show_the_worked_pair() -> None:
@@ -83,11 +83,11 @@ def test_only_the_strongest_and_the_busiest_are_compared() -> None:
 @pytest.mark.parametrize("lag, is_near", [(-301, False), (-300, True), (0, True), (300, True), (300.000001, False)])
 def test_five_minutes_before_and_after_are_near(lag: float, is_near: bool) -> None:  # noqa: FBT001  # a parameter of the test
     days = [DAY * number for number in range(1, 5)]
-    found = pair(in_order(*(begin("A", at) for at in days), *(begin("B", at + lag) for at in days)), "A", "B")
-    assert (found is not None) is is_near
-    if found is not None:
-        assert (found.before, found.after) == ((4, 0) if lag < 0 else (0, 4))
-        assert found.median_lag_seconds == lag
+    rule_pair = pair(in_order(*(begin("A", at) for at in days), *(begin("B", at + lag) for at in days)), "A", "B")
+    assert (rule_pair is not None) is is_near
+    if rule_pair is not None:
+        assert (rule_pair.before, rule_pair.after) == ((4, 0) if lag < 0 else (0, 4))
+        assert rule_pair.median_lag_seconds == lag
 
 
 def test_twice_together_is_too_seldom_to_say_anything() -> None:
@@ -101,10 +101,10 @@ def test_a_burst_is_one_moment() -> None:
     others = [begin("B", DAY * day) for day in (1, 2, 3)]
     assert pair(in_order(*bursts, *others), "A", "B") is None
     third = [begin("A", DAY * 3)]
-    found = pair(in_order(*bursts, *others, *third), "A", "B")
-    assert found is not None
-    assert (found.count, found.of, found.moments) == (101, 101, 3)
-    assert found.share_low == pytest.approx(0.438, abs=5e-4)  # as of 3 among 3
+    rule_pair = pair(in_order(*bursts, *others, *third), "A", "B")
+    assert rule_pair is not None
+    assert (rule_pair.count, rule_pair.of, rule_pair.moments) == (101, 101, 3)
+    assert rule_pair.share_low == pytest.approx(0.438, abs=5e-4)  # as of 3 among 3
 
 
 def test_labels_that_must_be_equal_keep_places_apart() -> None:
@@ -139,11 +139,11 @@ def follows(count: int, *, lag: float = 60, alone: int = 0, more_causes: int = 0
 def test_a_rule_that_nearly_always_begins_first_explains_the_other() -> None:
     begins = follows(27, alone=3)
     assert explanations(begins, RULES, since=T0, until=MONTH) == {"B": Explanation("B", "A", 27, 30)}
-    found = pair(begins, "A", "B")
-    assert found is not None
-    assert found.explained_by == "A"
-    assert found.inhibit_rule is not None
-    assert "equal:\n  - node\n" in found.inhibit_rule
+    rule_pair = pair(begins, "A", "B")
+    assert rule_pair is not None
+    assert rule_pair.explained_by == "A"
+    assert rule_pair.inhibit_rule is not None
+    assert "equal:\n  - node\n" in rule_pair.inhibit_rule
 
 
 @pytest.mark.parametrize(
@@ -156,8 +156,8 @@ def test_a_rule_that_nearly_always_begins_first_explains_the_other() -> None:
 )
 def test_otherwise_nothing_is_explained(begins: list[Begin]) -> None:
     assert explanations(begins, RULES, since=T0, until=MONTH) == {}
-    found = pair(begins, "A", "B")
-    assert found is None or (found.explained_by, found.inhibit_rule) == (None, None)
+    rule_pair = pair(begins, "A", "B")
+    assert rule_pair is None or (rule_pair.explained_by, rule_pair.inhibit_rule) == (None, None)
 
 
 def test_of_two_that_begin_at_once_the_one_that_is_never_missing_explains() -> None:
@@ -177,14 +177,14 @@ def test_where_the_labels_differ_no_inhibit_rule_is_given() -> None:
         *(begin("A", DAY * day, node="x") for day in range(1, 20)),
         *(begin("B", DAY * day + 60, node="y") for day in range(1, 20)),
     )
-    found = pair(begins, "A", "B")
-    assert found is not None
-    assert (found.explained_by, found.inhibit_rule) == ("A", None)
+    rule_pair = pair(begins, "A", "B")
+    assert rule_pair is not None
+    assert (rule_pair.explained_by, rule_pair.inhibit_rule) == ("A", None)
 
 
 def test_the_answer_can_be_encoded() -> None:
-    found = msgspec.json.decode(msgspec.json.encode(pair(follows(27), "A", "B")))
-    assert (found["rule"], found["median_lag_seconds"]) == ("A", 60.0)
+    fields = msgspec.json.decode(msgspec.json.encode(pair(follows(27), "A", "B")))
+    assert (fields["rule"], fields["median_lag_seconds"]) == ("A", 60.0)
 
 
 BEGINS = st.lists(
