@@ -4,6 +4,7 @@ It keeps no more than a store does: a standing only where a decision says that i
 that it came.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
@@ -11,6 +12,7 @@ import msgspec
 
 from alert_history.domain.adopting import stored_sighting
 from alert_history.domain.claim import shortest_wait_us
+from alert_history.domain.counting import Repeated, counted, label_counts, read_changes, written_changes
 from alert_history.domain.decision import Decision, Known, decide, let_leave, let_mute, let_pass, with_peers
 from alert_history.domain.lapsing import UNSEEN_STALE_AFTER_US
 from alert_history.domain.microseconds import from_us, to_us
@@ -21,6 +23,7 @@ from alert_history.domain.occurrence import Event, Occurrence, Sighting
 from alert_history.domain.receipt import Receipt
 from alert_history.domain.sightings import by_fingerprint, is_same_word
 from alert_history.domain.standing import DEFAULT_RULES, Rules, Standing, Witnesses
+from alert_history.domain.tally import Place, Tallies, Tally
 from alert_history.engine.lapse import Groups
 from alert_history.engine.origins import Round
 from alert_history.engine.reconcile import Comparing
@@ -59,6 +62,7 @@ class Memory:
         self._left: list[Left] = []
         self._standings: dict[str, bytes] = {}
         self._firsts: dict[Key, Sighting] = {}
+        self._tallies = Tallies()
         both = MemoryReconciling(self, rules=rules)
         self._comparing = Comparing(both, both, clock=lambda: self.now, rules=rules, rest_seconds=0)
 
@@ -121,6 +125,19 @@ class Memory:
                 looks = 0
         self.now = max(self.now, time)
 
+    def do_numbers_agree(self) -> bool:
+        """Whether the numbers that followed what was decided are those of a recount, but for what began again."""
+        recount = Tallies()
+        for (fingerprint, key_us), occurrence in self.occurrences.items():
+            now = counted(fingerprint, key_us, occurrence)
+            assert now is not None, "nothing is joined here"
+            recount.count(now, 1)
+            recount.repeat(Repeated(now.about, now.receiver, occurrence.repeat_count))
+        labels: dict[str, Counter[str]] = {}
+        for name, value, number in label_counts(first.alert.labels for first in self._firsts.values()):
+            labels.setdefault(name, Counter())[value] += number
+        return numbers_in(recount) == numbers_in(self._tallies) and labels == self._tallies.labels
+
     # --- Reading ------------------------------------------------------------------------------------------------------
 
     def known(self, fingerprint: str, *, now: datetime | None = None) -> Known | None:
@@ -154,7 +171,11 @@ class Memory:
 
     # --- Writing ------------------------------------------------------------------------------------------------------
 
-    def write(self, decisions: Sequence[Decision], *, published: Iterable[str] = ()) -> None:
+    def write(self, decisions: Sequence[Decision], *, published: Iterable[str] = (), is_counted: bool = True) -> None:
+        """Keep decisions; `is_counted` as where a store writes down what they change in the numbers."""
+        changes = written_changes(decisions) if is_counted else None
+        if changes is not None:
+            self._tallies.take(read_changes(changes))
         events, queue = notify(decisions, self._router, published=set(published))
         self.events += events
         self.enqueued += queue
@@ -192,6 +213,8 @@ class Memory:
         if is_plain:
             occurrence.last_received_at = max(occurrence.last_received_at, received_at)
             occurrence.repeat_count += len(sightings)
+            assert occurrence.about is not None
+            self._tallies.repeat(Repeated(occurrence.about, occurrence.receiver, len(sightings)))
             if occurrence.expires_at is not None and last.word.until_us is not None:
                 occurrence.expires_at = max(occurrence.expires_at, from_us(last.word.until_us))
             if occurrence.status == "firing":
@@ -210,7 +233,7 @@ class Memory:
             known = self.known(event.fingerprint)
             decision = known and let_mute(event.fingerprint, known, starts_at=event.starts_at, muted=muted)
             if decision:
-                self.write([decision])
+                self.write([decision], is_counted=False)
 
     # --- Time ---------------------------------------------------------------------------------------------------------
 
@@ -259,6 +282,14 @@ class Memory:
             bound_us = bounds.get(known.newest.receiver)
             self.write([let_pass(fingerprint, known, now, rules=self._rules, stale_after_us=bound_us)])
         return len(self.events) > before or bool(left)
+
+
+def numbers_in(tallies: Tallies) -> dict[Place, Tally]:
+    """All that is not empty, without what began again: that is decided when a firing begins, and ends may move."""
+    places = tallies.by_place()
+    for tally in places.values():
+        tally.without_zeros().again = 0
+    return {place: tally for place, tally in places.items() if not tally.is_empty}
 
 
 def _count_repeat(occurrence: Occurrence, now: Occurrence) -> None:

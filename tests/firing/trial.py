@@ -70,6 +70,8 @@ class Trial:
                 faults.append(f"{name} is {became.settled[name]} when all has settled")
             if became.last[name] is not None:
                 faults.append(f"{name} is still {became.last[name]}")
+        if not self.memory.do_numbers_agree():
+            faults.append("the numbers of the history do not agree with it")
         return faults
 
     def events_of(self, names: Container[str], *, until: datetime) -> list[tuple[str, str, datetime, datetime]]:
