@@ -2,6 +2,7 @@
 
 import asyncio
 import shutil
+from binascii import crc32
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -69,8 +70,11 @@ def sqlite_url(prepared_sqlite: Path, tmp_path: Path) -> str:
 
 
 @pytest.fixture
-async def open_replica(database_url: str) -> AsyncIterator[OpenReplica]:
-    """See `OpenReplica`. Whatever a test did, the numbers must agree with what is in the database."""
+async def open_replica(database_url: str, request: pytest.FixtureRequest) -> AsyncIterator[OpenReplica]:
+    """See `OpenReplica`. Whatever a test did, the numbers must agree with what is in the database.
+
+    Counting a history anew takes as long as a short test, so one test in four is looked at, always the same ones.
+    """
     opened: list[Store] = []
 
     async def replica() -> Store:
@@ -81,7 +85,7 @@ async def open_replica(database_url: str) -> AsyncIterator[OpenReplica]:
 
     yield replica
     try:
-        for store in opened[-1:]:
+        for store in opened[-1:] if crc32(request.node.nodeid.encode()) % 4 == 0 else []:
             await check_recount(store, database_url)
     finally:
         for store in opened:

@@ -137,6 +137,13 @@ def test_days_of_a_sample_are_whole_and_have_numbers() -> None:
     assert sample(size(first=0), TODAY) == []
 
 
+def test_doctor_finds_a_history_without_any_numbers(recorded: str) -> None:
+    asyncio.run(_lose(recorded))
+    asyncio.run(raw.fetch(recorded, "DELETE FROM rollups"))
+    code, output, _ = command(recorded, "doctor")
+    assert (code, "rollup --rebuild" in output) == (1, True)
+
+
 def test_sample_is_the_same_all_day_and_another_the_next_day() -> None:
     assert sample(size(first=300), TODAY) == sample(size(first=300), TODAY)
     assert sample(size(first=300), TODAY) != sample(size(first=301), TODAY + timedelta(days=1))

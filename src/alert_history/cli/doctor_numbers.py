@@ -15,7 +15,8 @@ _REMEDY = "run alert-history rollup --rebuild"
 async def examine_numbers(rollups: Rollups, *, today: date) -> list[Finding]:
     """Compares the numbers of a few whole days with the occurrences that began on them.
 
-    Which days these are changes from day to day. No findings where no day is whole yet.
+    Which days these are changes from day to day. No findings where no day is whole yet. Where there are no numbers at
+    all, there may be a history all the same, and then it is a fault.
     """
     size = await rollups.size()
     if not size.is_counted:
@@ -23,14 +24,14 @@ async def examine_numbers(rollups: Rollups, *, today: date) -> list[Finding]:
         return [Finding("numbers", "note", "the history is not counted yet", advice)]
     days = sample(size, today)
     findings = [_judge(day, differences) for day in days if (differences := await rollups.differences(day))]
-    if findings or not days:
+    if findings or not days or size.first_day is None:
         return findings
     return [Finding("numbers", "ok", f"they agree with the history of {', '.join(map(str, days))}")]
 
 
 def sample(size: RollupSize, today: date) -> list[date]:
     """A few days before today, oldest first, whose occurrences are all still here; the same ones all day long."""
-    first = max(day for day in (size.first_day, size.whole_from, date.min) if day is not None)
+    first = max(size.first_day or today - timedelta(days=_DAYS), size.whole_from or date.min)
     days = [today - timedelta(days=ago) for ago in range(1, (today - first).days + 1)]
     return sorted(Random(today.toordinal()).sample(days, min(_DAYS, len(days))))  # noqa: S311  # no secret
 
