@@ -17,7 +17,7 @@ SECTIONS = {
     "look_first", "storms", "new", "open", "unconfirmed", "unnotified", "failed", "muted", "silences_ending", "healed",
     "known", "noise",
 }  # fmt: skip
-COVERS = {"since", "until", "fresh_as_of", "counted_by", "is_exact", "sampled_share", "left_out"}
+COVERS = {"since", "until", "fresh_as_of", "counted_by", "is_exact", "sampled_share", "left_out", "counted_from"}
 
 
 def _report(client: httpx.Client, **parameters: str) -> Any:
