@@ -4,13 +4,11 @@ The night of a date begins in the evening of this date, at 20:00, and ends the n
 twelve hours. Where the clocks change in between, a night has eleven or thirteen hours. Must not ask a clock.
 """
 
-import re
-from contextlib import suppress
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
-from zoneinfo import ZoneInfo
 
 import msgspec
 
+from alert_history.domain.calendar import zone
 from alert_history.errors import InvalidQuery
 
 EVENING = time(20)
@@ -21,8 +19,6 @@ LONGEST = timedelta(days=7)
 _DAY = timedelta(days=1)
 _EARLIEST = datetime(1971, 1, 1, tzinfo=UTC)
 _NIGHT = ((timedelta(), EVENING), (_DAY, MORNING), (_DAY, EVENING))
-_ZONE = re.compile(r"[A-Za-z][\w+-]*(?:/[\w+-]+)*", re.ASCII)
-_SHOWN_CHARACTERS = 80
 
 
 class NightSpan(msgspec.Struct, frozen=True):
@@ -40,12 +36,10 @@ class NightSpan(msgspec.Struct, frozen=True):
 
 def parse_zone(text: str) -> tzinfo:
     """The time zone of a name of IANA, such as `Europe/Berlin`, or of `UTC`. Raises InvalidQuery."""
-    if text == "UTC":
-        return UTC  # without a file that says what that is
-    with suppress(KeyError, OSError, ValueError):  # no such zone; or a folder of zones
-        if _ZONE.fullmatch(text):
-            return ZoneInfo(text)
-    raise InvalidQuery(f"tz: {text[:_SHOWN_CHARACTERS]!r} is no time zone known here; give Europe/Berlin or UTC")
+    try:
+        return zone(text)
+    except InvalidQuery as error:
+        raise InvalidQuery(f"tz: {error}") from None
 
 
 def last_night(now: datetime, zone: tzinfo) -> date:

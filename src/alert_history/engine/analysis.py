@@ -53,6 +53,11 @@ class Asked(msgspec.Struct, frozen=True):
     now: datetime
 
     @property
+    def is_long(self) -> bool:
+        """Whether the span is long enough to be counted by whole days."""
+        return self.until - self.since >= _SHORTEST_BY_DAY
+
+    @property
     def before(self) -> "Asked":
         """The same of the span before, which is as long."""
         return msgspec.structs.replace(self, since=self.since - (self.until - self.since), until=self.since)
@@ -152,7 +157,7 @@ class Analysis:
         Where a rollup answers, of some `values` only, and with one map alone, if they are given.
         """
         rolled_up = await self._rolled_up(asked.wanted, by)
-        if rolled_up is None or asked.until - asked.since < _SHORTEST_BY_DAY:
+        if rolled_up is None or not asked.is_long:
             return await self._recounted(asked, by=by)
         whole = whole_days(asked)
         dimension, known = rolled_up

@@ -29,7 +29,6 @@ from alert_history.ports import RuleActivities, Sums
 CALLS = "whether a target was notified: a minute in which an alert of the rule began is an interruption"
 OVERLAPS = "where two firings of a rule overlap within a quarter of an hour: the seconds it fired are an upper bound"
 
-_SHORTEST_BY_DAY = timedelta(days=2)
 _LOOKS_BACK = timedelta(days=1)
 _MOST_OPEN = 10_000
 _NO_SUMS = Sums()
@@ -68,7 +67,7 @@ class RuleCounting:
     async def facts(self, asked: Asked, hours: Hours) -> Facts:
         """What is counted of each rule that began in the span, or fires now. From the rollups: of whole days, UTC."""
         is_rolled_up = await self._analysis.is_rolled_up(asked.wanted, by="alertname")
-        if is_rolled_up and asked.until - asked.since >= _SHORTEST_BY_DAY:
+        if is_rolled_up and asked.is_long:
             return await self._by_day(whole_days(asked))
         return await self._from_episodes(asked, hours)
 
