@@ -5,7 +5,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from alert_history.domain.night_span import last_night, night_between, night_of, parse_zone
+from alert_history.domain.calendar import parse_zone
+from alert_history.domain.night_span import last_night, night_between, night_of
 from alert_history.errors import InvalidQuery
 
 BERLIN = ZoneInfo("Europe/Berlin")

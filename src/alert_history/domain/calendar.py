@@ -98,6 +98,14 @@ def zone(name: str) -> tzinfo:
     raise InvalidQuery(f"{shown!r} is no time zone known here; give an IANA name such as Europe/Berlin, or UTC")
 
 
+def parse_zone(name: str) -> tzinfo:
+    """The time zone in the parameter `tz` of a request. Raises InvalidQuery naming the parameter."""
+    try:
+        return zone(name)
+    except InvalidQuery as error:
+        raise InvalidQuery(f"tz: {error}") from None
+
+
 def series_step(span: timedelta) -> timedelta:
     """The shortest step of `STEPS` that makes a span at most 200 points, not counting one that is cut at either end."""
     return next((step for step in STEPS.values() if span <= MOST_POINTS * step), STEPS["52w"])

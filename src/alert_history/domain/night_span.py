@@ -8,7 +8,6 @@ from datetime import UTC, date, datetime, time, timedelta, tzinfo
 
 import msgspec
 
-from alert_history.domain.calendar import zone
 from alert_history.errors import InvalidQuery
 
 EVENING = time(20)
@@ -32,14 +31,6 @@ class NightSpan(msgspec.Struct, frozen=True):
     since: datetime
     until: datetime
     next_night_at: datetime
-
-
-def parse_zone(text: str) -> tzinfo:
-    """The time zone of a name of IANA, such as `Europe/Berlin`, or of `UTC`. Raises InvalidQuery."""
-    try:
-        return zone(text)
-    except InvalidQuery as error:
-        raise InvalidQuery(f"tz: {error}") from None
 
 
 def last_night(now: datetime, zone: tzinfo) -> date:

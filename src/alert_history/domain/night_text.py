@@ -10,6 +10,7 @@ from typing import TypeVar
 
 import msgspec
 
+from alert_history.domain.calendar import parse_zone
 from alert_history.domain.night import (
     FailedLine,
     FirstLook,
@@ -23,7 +24,6 @@ from alert_history.domain.night import (
     StormLine,
     UnnotifiedLine,
 )
-from alert_history.domain.night_span import parse_zone
 from alert_history.domain.printable import printable
 
 T = TypeVar("T")

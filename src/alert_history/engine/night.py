@@ -12,11 +12,12 @@ from typing import Any, TypeAlias
 import msgspec
 
 from alert_history.domain.alert import Silence
+from alert_history.domain.calendar import parse_zone
 from alert_history.domain.delivery import Routing
 from alert_history.domain.night import Night
 from alert_history.domain.night_facts import FailedDelivery, Muting, NightFacts, NightOccurrence
 from alert_history.domain.night_report import night
-from alert_history.domain.night_span import NightSpan, last_night, night_between, night_of, parse_zone
+from alert_history.domain.night_span import NightSpan, last_night, night_between, night_of
 from alert_history.domain.notifying import reason_for
 from alert_history.domain.times import parse_time
 from alert_history.engine.ledger import undecided

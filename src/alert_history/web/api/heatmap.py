@@ -3,10 +3,11 @@
 import msgspec
 from starlette.requests import Request
 
+from alert_history.domain.calendar import parse_zone
 from alert_history.domain.permission import Permission
 from alert_history.engine.heatmap import Heatmap, HeatmapCounting
 from alert_history.ports import Clock
-from alert_history.web.api.span import FAILURES, TAG, Compare, Query, Since, Until, Zone, asked_of, zone_of
+from alert_history.web.api.span import FAILURES, TAG, Compare, Query, Since, Until, Zone, asked_of
 from alert_history.web.http.operation import Operation
 
 
@@ -46,5 +47,5 @@ class HeatmapApi:
 
     async def heatmap(self, _: Request, asked: HeatmapParameters) -> Heatmap:
         """`GET /api/v1/stats/heatmap`."""
-        span, tz = asked_of(asked, self._clock()), zone_of(asked.tz)
+        span, tz = asked_of(asked, self._clock()), parse_zone(asked.tz)
         return await self._counting.heatmap(span, tz, tz_name=asked.tz, is_compared=asked.compare is not None)

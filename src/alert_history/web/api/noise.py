@@ -6,11 +6,12 @@ import msgspec
 from msgspec import Meta
 from starlette.requests import Request
 
+from alert_history.domain.calendar import parse_zone
 from alert_history.domain.interruptions import Hours
 from alert_history.domain.permission import Permission
 from alert_history.engine.noise_scores import NoiseAnswer, NoiseScores
 from alert_history.ports import Clock
-from alert_history.web.api.span import FAILURES, TAG, Compare, Query, Since, Until, Zone, asked_of, zone_of
+from alert_history.web.api.span import FAILURES, TAG, Compare, Query, Since, Until, Zone, asked_of
 from alert_history.web.http.operation import Operation
 
 
@@ -52,6 +53,6 @@ class NoiseApi:
 
     async def noise(self, _: Request, asked: NoiseParameters) -> NoiseAnswer:
         """`GET /api/v1/stats/noise`."""
-        span, hours = asked_of(asked, self._clock()), Hours(zone_of(asked.tz))
+        span, hours = asked_of(asked, self._clock()), Hours(parse_zone(asked.tz))
         is_compared = asked.compare is not None
         return await self._scores.noise(span, hours, tz=asked.tz, top=asked.top, is_compared=is_compared)

@@ -6,11 +6,12 @@ import msgspec
 from msgspec import Meta
 from starlette.requests import Request
 
+from alert_history.domain.calendar import parse_zone
 from alert_history.domain.interruptions import Hours
 from alert_history.domain.permission import Permission
 from alert_history.engine.rule_table import RulesAnswer, RuleSort, RuleTable
 from alert_history.ports import Clock
-from alert_history.web.api.span import FAILURES, TAG, Compare, Query, Since, Until, Zone, asked_of, zone_of
+from alert_history.web.api.span import FAILURES, TAG, Compare, Query, Since, Until, Zone, asked_of
 from alert_history.web.http.operation import Operation
 
 
@@ -53,7 +54,7 @@ class RulesApi:
 
     async def rules(self, _: Request, asked: RulesParameters) -> RulesAnswer:
         """`GET /api/v1/stats/rules`."""
-        span, hours = asked_of(asked, self._clock()), Hours(zone_of(asked.tz))
+        span, hours = asked_of(asked, self._clock()), Hours(parse_zone(asked.tz))
         is_compared = asked.compare is not None
         return await self._rules.table(
             span, hours, tz=asked.tz, sort=asked.sort, top=asked.top, is_compared=is_compared

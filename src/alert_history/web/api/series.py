@@ -6,12 +6,12 @@ import msgspec
 from msgspec import Meta
 from starlette.requests import Request
 
-from alert_history.domain.calendar import STEPS
+from alert_history.domain.calendar import STEPS, parse_zone
 from alert_history.domain.permission import Permission
 from alert_history.engine.series import SeriesAnswer, SeriesCounting
 from alert_history.engine.series_parts import Count, SeriesWish
 from alert_history.ports import Clock
-from alert_history.web.api.span import FAILURES, TAG, Compare, Query, Since, Top, Until, Zone, asked_of, zone_of
+from alert_history.web.api.span import FAILURES, TAG, Compare, Query, Since, Top, Until, Zone, asked_of
 from alert_history.web.http.operation import Operation
 
 _COUNT = (
@@ -68,7 +68,7 @@ class SeriesApi:
     async def series(self, _: Request, asked: SeriesParameters) -> SeriesAnswer:
         """`GET /api/v1/stats/series`."""
         wish = SeriesWish(
-            tz=zone_of(asked.tz),
+            tz=parse_zone(asked.tz),
             tz_name=asked.tz,
             count=asked.count,
             by=asked.by,

@@ -1,13 +1,12 @@
 """The parameters that all statistics take: which occurrences, of what span, in which time zone, compared with what."""
 
-from datetime import datetime, timedelta, tzinfo
+from datetime import datetime, timedelta
 from typing import Annotated, Literal, Protocol
 
 from msgspec import Meta
 
-from alert_history.domain.calendar import zone
+from alert_history.domain.calendar import parse_zone
 from alert_history.engine.analysis import Asked, asked
-from alert_history.errors import InvalidQuery
 from alert_history.ports import HistoryFilter
 
 TAG = "Statistics"
@@ -60,15 +59,7 @@ def asked_of(
     default_span: timedelta = timedelta(days=7),
 ) -> Asked:
     """What these parameters ask for, with other conditions of a filter. Raises InvalidQuery naming the parameter."""
-    zone_of(parameters.tz)
+    parse_zone(parameters.tz)
     return asked(
         parameters.query, parameters.since, parameters.until, now=now, wanted=wanted, default_span=default_span
     )
-
-
-def zone_of(name: str) -> tzinfo:
-    """The time zone in the parameter `tz`. Raises InvalidQuery naming it."""
-    try:
-        return zone(name)
-    except InvalidQuery as error:
-        raise InvalidQuery(f"tz: {error}") from None
