@@ -13,12 +13,13 @@ WORKDIR /build
 RUN apt-get update && \
     apt-get install --yes --no-install-recommends binutils && \
     rm -rf /var/lib/apt/lists/*
-COPY requirements-build.lock requirements.lock requirements-dev.lock ./
+COPY requirements-build.lock requirements-node.lock requirements.lock requirements-dev.lock ./
 RUN python -m venv tools && \
-    tools/bin/python -m pip install --no-cache-dir --require-hashes --requirement requirements-build.lock
+    tools/bin/python -m pip install --no-cache-dir --require-hashes --requirement requirements-build.lock && \
+    tools/bin/python -m pip install --no-cache-dir --require-hashes --requirement requirements-node.lock
 RUN tools/bin/uv venv /opt/alert-history && \
     tools/bin/uv pip install --no-cache --python /opt/alert-history --require-hashes --requirements requirements.lock
-COPY LICENSE README.md pyproject.toml ./
+COPY LICENSE README.md pyproject.toml hatch_build.py package.json package-lock.json ./
 COPY src src
 # What the extras need is pinned, with hashes, by the development lock: it holds them all.
 RUN tools/bin/hatchling build --target wheel --directory dist && \

@@ -4,7 +4,7 @@
 VENV := .venv
 BIN := $(VENV)/bin
 UV := $(BIN)/uv
-CODE := $(wildcard src tests bench monitoring .githooks)
+CODE := $(wildcard src tests bench monitoring .githooks hatch_build.py)
 # The first Python that is new enough; name another with `make PYTHON=/path/to/python …` after `make clean`.
 PYTHON ?= $(firstword $(foreach name,python3 python3.14 python3.13 python3.12 python3.11,$(shell \
     $(name) -c 'import sys; sys.version_info >= (3, 11) and print("$(name)")' 2>/dev/null)))
@@ -13,6 +13,9 @@ COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generat
 # What shares an expensive fixture stays on one worker, see tests/workers.py; WORKERS=0 runs all in one process.
 WORKERS := auto
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder
+# hatch_build.py needs npm, and takes it from PyPI where the machine has none.
+INSTALL_NODE := command -v npm >/dev/null || \
+    $(UV) pip install --quiet --python $(BIN)/python --require-hashes --requirements requirements-node.lock
 INSTALL_PROJECT := $(UV) pip install --quiet --python $(BIN)/python --no-build-isolation --no-deps --editable .
 
 .DEFAULT_GOAL := help
@@ -77,6 +80,7 @@ chart: dashboard ## Copy monitoring/ into the Helm chart, and its values into it
 
 lock: $(UV) ## Write the lock files anew (UPGRADE=1 for newer versions)
 	$(COMPILE) --group build --output-file requirements-build.lock
+	$(COMPILE) --group node --output-file requirements-node.lock
 	$(COMPILE) pyproject.toml --output-file requirements.lock
 	$(COMPILE) pyproject.toml --all-extras --group dev --constraint requirements.lock \
 	    --constraint requirements-build.lock --output-file requirements-dev.lock
@@ -96,12 +100,14 @@ $(UV): requirements-build.lock
 	@touch $@
 
 # Adds to what is there, so that a development environment stays one.
-$(VENV)/.runtime: requirements.lock pyproject.toml $(UV)
+$(VENV)/.runtime: requirements.lock pyproject.toml package-lock.json hatch_build.py $(UV)
 	@$(UV) pip install --quiet --python $(BIN)/python --require-hashes --requirements requirements.lock
+	@$(INSTALL_NODE)
 	@$(INSTALL_PROJECT)
 	@touch $@
 
-$(VENV)/.dev: requirements-dev.lock pyproject.toml $(UV)
+$(VENV)/.dev: requirements-dev.lock pyproject.toml package-lock.json hatch_build.py $(UV)
 	@$(UV) pip sync --quiet --python $(BIN)/python --require-hashes requirements-dev.lock
+	@$(INSTALL_NODE)
 	@$(INSTALL_PROJECT)
 	@touch $@ $(VENV)/.runtime

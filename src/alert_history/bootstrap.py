@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import httpx
 
+from alert_history.bootstrap_pages import make_pages
 from alert_history.bootstrap_statistics import statistics_operations
 from alert_history.config import Settings, networks_of
 from alert_history.domain.acts import ActSource
@@ -63,7 +64,6 @@ from alert_history.web.api.routing import RoutingApi
 from alert_history.web.application import Application
 from alert_history.web.ingest.vendors import VendorWebhooks
 from alert_history.web.ingest.webhook import Webhook
-from alert_history.web.pages.classifications import ClassificationsPage
 from alert_history.web.telemetry import RequestMetrics
 
 if TYPE_CHECKING:
@@ -144,7 +144,6 @@ def make_application(service: Service) -> Application:
     """The application that serves a service over HTTP; its lifespan starts and stops the service."""
     rooms, metrics = service.rooms, service.rooms.metrics
     enriching = rooms.enriching
-    page = ClassificationsPage(enriching.modes, enriching.classifying, state=enriching.enrichment, clock=utc_now)
     return Application(
         rooms.recording.webhook,
         [
@@ -163,7 +162,7 @@ def make_application(service: Service) -> Application:
         metrics=metrics.requests,
         start=service.start,
         stop=service.stop,
-        pages=[*page.pages()],
+        pages=make_pages(service, clock=utc_now),
     )
 
 

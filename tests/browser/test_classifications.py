@@ -3,39 +3,20 @@
 Holds: `web.pages.classifications`.
 """
 
-from collections.abc import Iterator
-from typing import Any, Literal
+from typing import Any
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
+from tests.browser.looking import OPEN_ALL, PATIENCE_MS, Scheme, check_axe, check_fit, looking
 from tests.conftest import StartService
 from tests.payloads import alert, webhook
-from tests.processes import Server, find_program
+from tests.processes import Server
 
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-quic",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-PATIENCE_MS = 10_000
-OPEN_ALL = "document.querySelectorAll('details').forEach(each => { each.open = true })"
 HOSTILE = """<script>document.title = 'run'</script><img src=//evil.example/x onerror="document.title='run'">"""
 
 pytestmark = pytest.mark.migrated
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(
-            executable_path=find_program("chromium", package="chromium"), args=ARGUMENTS
-        )
-        yield opened
-        opened.close()
 
 
 @pytest.fixture
@@ -78,25 +59,14 @@ def opened(browser: Browser, server: Server, **options: Any) -> Page:
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [360, 1400])
 def test_it_fits_asks_no_other_host_and_axe_finds_nothing_wrong(
-    browser: Browser, server: Server, scheme: Literal["light", "dark"], width: int
+    browser: Browser, server: Server, scheme: Scheme, width: int
 ) -> None:
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed")
     correct_one(browser, server)
-    with browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme) as context:
-        page = context.new_page()
-        complaints: list[str] = []
-        asked: set[str] = set()
-        page.on("console", lambda message: complaints.append(message.text))
-        page.on("request", lambda request: asked.add(request.url))
-        page.goto(f"{server.url}/classifications")
+    with looking(browser, f"{server.url}/classifications", width=width, scheme=scheme) as page:
         page.evaluate(OPEN_ALL)
-        assert complaints == []
-        assert {url for url in asked if not url.startswith("data:")} == {f"{server.url}/classifications"}
-        assert page.evaluate("document.scripts.length") == 0
-        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        check_fit(page)
         assert page.get_by_role("img", name="How often people agreed").is_visible()
-        violations = axe.Axe().run(page).response["violations"]
-        assert [(each["impact"], each["id"], [node["html"] for node in each["nodes"]]) for each in violations] == []
+        check_axe(page)
 
 
 def correct_one(browser: Browser, server: Server) -> Page:
@@ -143,9 +113,9 @@ def test_alerts_that_share_a_classification_are_shown_with_it(browser: Browser, 
 def test_only_one_severity_is_shown_when_it_is_chosen(browser: Browser, server: Server) -> None:
     page = opened(browser, server, java_script_enabled=False)
     first = page.locator(".badge").first.inner_text()
-    page.get_by_role("navigation").get_by_role("link", name=first, exact=True).click()
+    page.get_by_role("navigation", name="Severity").get_by_role("link", name=first, exact=True).click()
     assert set(page.locator(".badge").all_inner_texts()) == {first}
-    assert page.locator("[aria-current]").inner_text() == first
+    assert page.get_by_role("navigation", name="Severity").locator("[aria-current]").inner_text() == first
 
 
 def test_what_alerts_say_is_not_run(browser: Browser, server: Server) -> None:
@@ -184,7 +154,7 @@ def test_a_correction_that_the_filter_no_longer_shows_is_confirmed_all_the_same(
     browser: Browser, server: Server
 ) -> None:
     page = opened(browser, server, java_script_enabled=False)
-    page.get_by_role("navigation").get_by_role("link", name="critical").click()
+    page.get_by_role("navigation", name="Severity").get_by_role("link", name="critical").click()
     card = page.get_by_role("article")
     card.get_by_text("Correct it").click()
     card.get_by_label("noise").check()

@@ -6,21 +6,13 @@ from threading import Thread
 from typing import Literal
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from alert_history.web.pages.page import policy_of
 from alert_history.web.pages.reference import render_reference
-from tests.processes import HOST, find_program
+from tests.browser.looking import OPEN_ALL
+from tests.processes import HOST
 from tests.reference_document import reference_document
-
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-quic",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-OPEN_ALL = "document.querySelectorAll('details').forEach(each => { each.open = true })"
 
 
 class Docs(BaseHTTPRequestHandler):
@@ -46,15 +38,6 @@ def url() -> Iterator[str]:
         yield f"http://{HOST}:{server.server_port}/docs"
         server.shutdown()
         thread.join()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    chromium = find_program("chromium", package="chromium", places=["/usr/bin"])
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

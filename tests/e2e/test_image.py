@@ -108,9 +108,14 @@ def test_a_build_sees_nothing_but_what_it_needs() -> None:
     assert {path.parts[0] for path in sent} == {
         "LICENSE",
         "README.md",
+        "hatch_build.py",
+        "package-lock.json",
+        "package.json",
         "pyproject.toml",
         "requirements-build.lock",
         "requirements-dev.lock",
+        "requirements-node.lock",
         "requirements.lock",
         "src",
     }
+    assert not [path for path in sent if "vendor" in path.parts], "the build brings them itself"

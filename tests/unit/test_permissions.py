@@ -19,6 +19,7 @@ from alert_history.web.pages.page import Page
 NEEDS = {
     "public": [
         "GET /",
+        "GET /assets/{digest}/{name:path}",
         "GET /docs",
         "GET /healthz",
         "GET /metrics",

@@ -114,7 +114,7 @@ def test_the_page_names_no_script_and_no_resource_of_another_host() -> None:
     assert not [name for _, attributes in page.elements for name in attributes if name.startswith("on")]
     references = [value for name in ("href", "src", "srcset", "action") for value in page.attributes(name)]
     assert "openapi.json" in references
-    assert all(value.startswith(("#", "data:")) or value in {"openapi.json", "classifications"} for value in references)
+    assert all(value.startswith(("#", "data:")) or value in {"openapi.json", "dashboard"} for value in references)
     assert not re.search(r"url\(|@import", page.inside["style"][0])
 
 

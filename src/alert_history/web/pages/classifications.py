@@ -5,7 +5,7 @@ How it looks is in `templates/classifications/`; its frame and its errors are th
 
 import re
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from http import HTTPStatus
 from typing import get_args
 from urllib.parse import parse_qs, urlencode
@@ -25,13 +25,14 @@ from alert_history.web.api.enrichment import CorrectionBody, EnrichmentState, Fi
 from alert_history.web.http.origin import is_same_origin
 from alert_history.web.http.parameters import read_parameters, read_small
 from alert_history.web.pages.accuracy_chart import HEIGHT, WIDTH, Chart, chart_of
+from alert_history.web.pages.frame import Frame, Frames
 from alert_history.web.pages.page import Link, Page, apology, message, page_response
 
 PATH = "/classifications"
 
 _CORRECTION = f"{PATH}/{{fingerprint}}/correction"
 _BACK = Link("classifications", "Back to the classifications")
-_BACK_FROM_FORM = _BACK._replace(href=f"../../{_BACK.href}")
+_UNCHANGED = "Nothing was changed."
 _DAYS = 30
 _SHOWN = 20
 _ALIKE_SHOWN = 12  # alerts of one classification
@@ -73,10 +74,13 @@ class Overview(msgspec.Struct, frozen=True):
 class ClassificationsPage:
     """The page, and the form on it."""
 
-    def __init__(self, modes: Modes, classifying: Classifying, *, state: EnrichmentState, clock: Clock) -> None:
+    def __init__(
+        self, modes: Modes, classifying: Classifying, *, state: EnrichmentState, frames: Frames, clock: Clock
+    ) -> None:
         self._modes = modes
         self._classifying = classifying
         self._state = state
+        self._frames = frames
         self._clock = clock
 
     def pages(self) -> list[Page]:
@@ -93,21 +97,28 @@ class ClassificationsPage:
             entries = await self._classifying.newest(limit=_SHOWN, severity=asked.severity)
             overview = await self._overview()
         except AlertHistoryError as error:
-            return apology(error, back=_BACK)
-        return self._page(entries, overview, asked)
+            return apology(request, error, back=_BACK)
+        return _page(await self._frames.of(request, PATH.strip("/")), entries, overview, asked)
 
     async def correct(self, request: Request) -> Response:
         """`POST /classifications/{fingerprint}/correction`: a form of our own page, and of no other."""
         if not is_same_origin(request.headers):
             text = "This form was sent by a page of another site."
-            return message(HTTPStatus.FORBIDDEN, "Not from here", text, back=_BACK_FROM_FORM)
+            return message(request, HTTPStatus.FORBIDDEN, "Not from here", text, back=_BACK, tagline=_UNCHANGED)
         try:
             correction, shown = _form(await read_small(request, name="form"))
             corrected = await self._classifying.correct(request.path_params["fingerprint"], correction)
         except InvalidBody as error:
-            return message(HTTPStatus.UNPROCESSABLE_ENTITY, "This can't be saved", str(error), back=_BACK_FROM_FORM)
+            return message(
+                request,
+                HTTPStatus.UNPROCESSABLE_ENTITY,
+                "This can't be saved",
+                str(error),
+                back=_BACK,
+                tagline=_UNCHANGED,
+            )
         except AlertHistoryError as error:
-            return apology(error, back=_BACK_FROM_FORM)
+            return apology(request, error, back=_BACK)
         fingerprint = corrected.alert.fingerprint
         query = urlencode({"severity": shown, "corrected": fingerprint} if shown else {"corrected": fingerprint})
         # Relative, as a proxy may serve us below a path of its own.
@@ -120,22 +131,22 @@ class ClassificationsPage:
         chart = chart_of(figures.accuracy, last=now.date(), days=_DAYS)
         return Overview(mode, _MODES[mode], self._state.fault(), self._state.waiting(), figures, chart)
 
-    def _page(self, entries: Sequence[Entry], overview: Overview, asked: PageParameters) -> Response:
-        now = self._clock()
-        return page_response(
-            "classifications/classifications.html.jinja",
-            entries=entries,
-            overview=overview,
-            asked=asked,
-            severities=_SEVERITIES,
-            most=_SHOWN,
-            most_alike=_ALIKE_SHOWN,
-            days=_DAYS,
-            width=WIDTH,
-            height=HEIGHT,
-            ago=lambda time: _ago_words(time, now),
-            by=_by_words,
-        )
+
+def _page(frame: Frame, entries: Sequence[Entry], overview: Overview, asked: PageParameters) -> Response:
+    return page_response(
+        frame,
+        "classifications/classifications.html.jinja",
+        entries=entries,
+        overview=overview,
+        asked=asked,
+        severities=_SEVERITIES,
+        most=_SHOWN,
+        most_alike=_ALIKE_SHOWN,
+        days=_DAYS,
+        width=WIDTH,
+        height=HEIGHT,
+        by=_by_words,
+    )
 
 
 def _form(content: bytes) -> tuple[Correction, str]:
@@ -170,13 +181,3 @@ def _by_words(classification: Classification) -> str:
     if classification.source == "person":
         return f"corrected by {classification.model}"
     return f"{classification.confidence:.0%} sure · by {classification.model}".replace("%", " %")
-
-
-def _ago_words(time: datetime, now: datetime) -> str:
-    minutes = max(int((now - time).total_seconds()), 0) // 60
-    hours, days = minutes // 60, minutes // (24 * 60)
-    if days:
-        return f"{days} d ago"
-    if hours:
-        return f"{hours} h ago"
-    return f"{minutes} min ago" if minutes else "just now"

@@ -1,34 +1,41 @@
-"""What all pages share: the frame they stand in, their Content-Security-Policy, and the page for an error.
+"""What all pages share: their paths, the answer that carries one, its Content-Security-Policy, the page for an error.
 
-A page is written on the server from a template in `templates/<noun>/`. It needs no script, no other host and no file
-beside it, so it opens anywhere and under the strictest policy; every text of others is escaped.
+A page is written on the server from a template in `templates/<noun>/`, in the frame of all pages (`frame`). Its styles
+and scripts are files of ours (`assets`), nothing stands inline, and it works without script; every text of others is
+escaped.
 """
 
 import re
 from base64 import b64encode
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from functools import cache
 from hashlib import sha256
 from http import HTTPStatus
 from typing import NamedTuple
 
 import msgspec
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
-from alert_history import __version__
 from alert_history.domain.permission import Permission
 from alert_history.domain.visible import visible
 from alert_history.errors import AlertHistoryError
 from alert_history.web.http.problem import problem_of, retry_after
+from alert_history.web.pages.assets import asset_path
+from alert_history.web.pages.frame import Frame, bare_frame
 from alert_history.web.pages.markup import breakable, code, prose
 
+_PACKAGE = "alert_history.web.pages"
 _STYLE = re.compile(r"<style>(.*?)</style>", re.DOTALL)
-_POLICY = (
-    "default-src 'none'; style-src 'sha256-{hash}'; "
-    "img-src data:; base-uri 'none'; form-action {forms}; frame-ancestors 'none'"
+_ALONE = (
+    "default-src 'none'; style-src 'sha256-{hash}'; img-src data:; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'none'"
+)
+_FRAMED = (
+    "default-src 'none'; script-src 'self' 'nonce-{nonce}'; style-src 'self'; img-src 'self' data:; "
+    "connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 )
 
 
@@ -36,7 +43,7 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
     """One method of one path that people see, or that a form of theirs is sent to.
 
     `needs` is what its caller must be allowed to do, and has no default. Unless `is_measured`, the metrics count it
-    under `unknown`.
+    under `unknown`. An error of ours that `handle` raises becomes a page that says it.
     """
 
     path: str
@@ -51,59 +58,82 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
         async def endpoint(request: Request) -> Response:
             if self.is_measured:
                 request.state.endpoint = self.path
-            return await self.handle(request)
+            try:
+                return await self.handle(request)
+            except AlertHistoryError as error:
+                return apology(request, error)
 
         return Route(self.path, endpoint, methods=[self.method], name=f"{self.method.lower()} {self.path}")
 
 
 class Link(NamedTuple):
-    """Where a link leads, relative to the page it is on, because a proxy may serve us below a path of its own."""
+    """Where a link leads, below the root of the service, and its words."""
 
     href: str
     words: str
 
 
+HOME = Link("dashboard", "Go to what fires now")
+
+
 def rendered(template: str, **values: object) -> str:
     """The HTML of a template, by its path below `templates/`."""
-    return _environment().get_template(template).render(**values)
+    return environment().get_template(template).render(**values)
 
 
-def page_response(template: str, *, status: HTTPStatus = HTTPStatus.OK, **values: object) -> Response:
-    """A page as it stands now, which nobody may keep; its forms lead to us alone."""
-    html = rendered(template, version=__version__, **values)
-    headers = {"content-security-policy": policy_of(html, forms="'self'"), "cache-control": "no-store"}
-    return HTMLResponse(html, status_code=status, headers=headers)
+def headers_of(frame: Frame) -> dict[str, str]:
+    """The headers of a page in the frame: its policy, and that nobody may keep it."""
+    return {"content-security-policy": _FRAMED.format(nonce=frame.nonce), "cache-control": "no-store", **frame.headers}
 
 
-def message(status: HTTPStatus, title: str, text: str, *, back: Link) -> Response:
-    """A page that says one thing, that nothing was changed, and where to go from it."""
-    return page_response("page/message.html.jinja", status=status, title=title, text=text, back=back)
+def page_response(frame: Frame, template: str, *, status: HTTPStatus = HTTPStatus.OK, **values: object) -> Response:
+    """A page as it stands now, which nobody may keep."""
+    return HTMLResponse(rendered(template, frame=frame, **values), status_code=status, headers=headers_of(frame))
 
 
-def apology(error: AlertHistoryError, *, back: Link) -> Response:
+def message(
+    request: Request, status: HTTPStatus, title: str, text: str, *, back: Link = HOME, tagline: str = ""
+) -> Response:
+    """A page that says one thing, and where to go from it."""
+    frame = bare_frame(request)
+    return page_response(
+        frame, "page/message.html.jinja", status=status, title=title, text=text, back=back, tagline=tagline
+    )
+
+
+def apology(request: Request, error: AlertHistoryError, *, back: Link = HOME) -> Response:
     """What people see when something went wrong; an error that is not theirs says when to come back."""
     answer = problem_of(error)
-    response = message(HTTPStatus(answer.status), answer.title, answer.detail, back=back)
+    tagline = "Nothing was changed." if request.method != "GET" else ""
+    response = message(request, HTTPStatus(answer.status), answer.title, answer.detail, back=back, tagline=tagline)
     if (seconds := retry_after(error)) is not None:
         response.headers["retry-after"] = str(seconds)
     return response
 
 
-def policy_of(html: str, *, forms: str = "'none'") -> str:
-    """The Content-Security-Policy of a page: its own style sheet, and nothing else. `forms` is where its forms lead."""
+def policy_of(html: str) -> str:
+    """The Content-Security-Policy of a page that stands alone: its own style sheet, and nothing else."""
     style = _STYLE.search(html)
     text = "" if style is None else style.group(1)
-    return _POLICY.format(hash=b64encode(sha256(text.encode()).digest()).decode(), forms=forms)
+    return _ALONE.format(hash=b64encode(sha256(text.encode()).digest()).decode())
 
 
 @cache
-def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("alert_history.web.pages"),
+def environment() -> Environment:
+    """The templates, with the filters that they use."""
+    made = Environment(
+        loader=ChoiceLoader([PackageLoader(_PACKAGE), PackageLoader(_PACKAGE, package_path="static")]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(visible=visible, prose=prose, code=code, breakable=breakable)
-    return environment
+    filters: Mapping[str, Callable[..., object]] = {
+        "visible": visible,
+        "prose": prose,
+        "code": code,
+        "breakable": breakable,
+    }
+    made.filters.update(filters)
+    made.globals["asset"] = asset_path
+    return made

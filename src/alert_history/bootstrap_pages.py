@@ -1,0 +1,36 @@
+"""The part of the composition root that makes the pages people see. One function makes the pages of one noun.
+
+Must not open, start or wait for anything.
+"""
+
+from alert_history.domain.permission import Permission
+from alert_history.ports import Clock
+from alert_history.service import Service
+from alert_history.web.pages.assets import PATH as ASSETS
+from alert_history.web.pages.assets import serve_asset
+from alert_history.web.pages.classifications import ClassificationsPage
+from alert_history.web.pages.frame import Firing, Frames
+from alert_history.web.pages.page import Page
+
+
+def make_pages(service: Service, *, clock: Clock) -> list[Page]:
+    """All pages, and the files that they load."""
+    frames = Frames(clock=clock, count_firing=_nobody_counts)
+    pages = [
+        Page(path=ASSETS, handle=serve_asset, needs=Permission.PUBLIC, is_measured=False),
+        *_classifications(service, frames, clock),
+    ]
+    frames.show({page.path for page in pages})
+    return pages
+
+
+async def _nobody_counts() -> Firing | None:
+    return None
+
+
+def _classifications(service: Service, frames: Frames, clock: Clock) -> list[Page]:
+    enriching = service.rooms.enriching
+    page = ClassificationsPage(
+        enriching.modes, enriching.classifying, state=enriching.enrichment, frames=frames, clock=clock
+    )
+    return page.pages()

@@ -1,0 +1,174 @@
+"""The frame of all pages: where a page stands in the navigation, the time zone of its reader, and what fires now."""
+
+import secrets
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from datetime import UTC, datetime, tzinfo
+from typing import NamedTuple
+from urllib.parse import parse_qsl, quote, unquote, urlencode
+
+import msgspec
+from starlette.requests import Request
+
+from alert_history import __version__
+from alert_history.domain.calendar import parse_zone
+from alert_history.errors import InvalidQuery
+from alert_history.ports import Clock
+
+ZONE_COOKIE = "alert-history-tz"
+_ZONE_SECONDS = 365 * 86_400
+_UTC = "UTC"
+
+
+class Entry(NamedTuple):
+    """An entry of the navigation. `key` is the letter behind `g` that leads there."""
+
+    path: str
+    words: str
+    key: str
+
+
+NAVIGATION: Sequence[Entry] = (
+    Entry("dashboard", "Now", "n"),
+    Entry("dashboard/history", "History", "h"),
+    Entry("dashboard/notifications", "Notifications", "o"),
+    Entry("dashboard/night", "Night", "i"),
+    Entry("dashboard/rules", "Rules", "r"),
+    Entry("dashboard/silences", "Silences", "s"),
+    Entry("dashboard/targets", "Targets", "t"),
+    Entry("dashboard/quarantine", "Quarantine", "q"),
+    Entry("dashboard/sources", "Sources", "u"),
+    Entry("classifications", "Classifications", "c"),
+    Entry("dashboard/settings", "Settings", "e"),
+)
+
+
+class Firing(msgspec.Struct, frozen=True):
+    """How many occurrences fire now, by severity, the worst first; unconfirmed ones are among them."""
+
+    by_severity: Mapping[str, int]
+
+    @property
+    def total(self) -> int:
+        """All of them."""
+        return sum(self.by_severity.values())
+
+    @property
+    def worst(self) -> str:
+        """The worst severity of an alert that fires, of those that have a colour; `none` where nothing fires."""
+        for severity in ("critical", "warning", "info"):
+            if self.by_severity.get(severity):
+                return severity
+        return "info" if self.total else "none"
+
+
+class Frame(msgspec.Struct, frozen=True, kw_only=True):
+    """What the frame of one page shows.
+
+    `root` leads to the root of the service, relative to the page. `tz` is the IANA name of `zone`. `nonce` marks the
+    scripts and the attributes of htmx that the server wrote. `here` is the page with its parameters but for `tz`.
+    `firing` is None where nobody counted.
+    """
+
+    root: str
+    current: str
+    nonce: str
+    tz: str
+    zone: tzinfo
+    now: datetime
+    here: Sequence[tuple[str, str]] = ()
+    firing: Firing | None = None
+    headers: Mapping[str, str] = {}
+    version: str = __version__
+    navigation: Sequence[Entry] = ()
+
+    def href(self, path: str, **parameters: object) -> str:
+        """A link to a path below the root, with those parameters that are neither None nor empty."""
+        asked = {name: str(value) for name, value in parameters.items() if value not in (None, "")}
+        return f"{self.root}{path}{'?' if asked else ''}{urlencode(asked)}"
+
+    def local(self, time: datetime) -> datetime:
+        """A time on the clocks of the reader."""
+        return time.astimezone(self.zone)
+
+    def exact(self, time: datetime) -> str:
+        """A time to the second, with its zone."""
+        return self.local(time).strftime("%Y-%m-%d %H:%M:%S %Z")
+
+    def short(self, time: datetime) -> str:
+        """A time as short as it is clear: without the date today, without the year this year."""
+        local, today = self.local(time), self.local(self.now)
+        if local.date() == today.date():
+            return local.strftime("%H:%M")
+        return local.strftime("%d %b %H:%M" if local.year == today.year else "%d %b %Y %H:%M")
+
+    def ago(self, time: datetime) -> str:
+        """How long ago a time was, or how far ahead it is, in words."""
+        seconds = (self.now - time).total_seconds()
+        words = length_words(abs(seconds))
+        if abs(seconds) < 1:
+            return "now"
+        return f"{words} ago" if seconds > 0 else f"in {words}"
+
+
+class Frames:
+    """Makes frames. `count_firing` counts what fires now; a page must not fail because it can't."""
+
+    def __init__(self, *, clock: Clock, count_firing: Callable[[], Awaitable[Firing | None]]) -> None:
+        self._clock = clock
+        self._count_firing = count_firing
+        self._navigation: Sequence[Entry] = ()
+
+    def show(self, paths: Collection[str]) -> None:
+        """From now on the navigation leads to those of its pages that are served at these paths."""
+        self._navigation = [entry for entry in NAVIGATION if f"/{entry.path}" in paths]
+
+    async def of(self, request: Request, current: str) -> Frame:
+        """The frame of a page; `current` is its entry of the navigation. Raises InvalidQuery for an unknown `tz`."""
+        tz, zone, headers = _zone_of(request)
+        return Frame(
+            root=root_of(request.url.path),
+            current=current,
+            nonce=secrets.token_urlsafe(16),
+            tz=tz,
+            zone=zone,
+            now=self._clock(),
+            here=[pair for pair in parse_qsl(request.url.query, keep_blank_values=True) if pair[0] != "tz"],
+            firing=await self._count_firing(),
+            headers=headers,
+            navigation=self._navigation,
+        )
+
+
+def bare_frame(request: Request) -> Frame:
+    """A frame that asks nobody anything, for a page that says what went wrong."""
+    root, nonce = root_of(request.url.path), secrets.token_urlsafe(16)
+    return Frame(root=root, current="", nonce=nonce, tz=_UTC, zone=UTC, now=datetime.now(UTC))
+
+
+def root_of(path: str) -> str:
+    """The way from a page to the root: relative, because a proxy may serve us below a path of its own."""
+    return "../" * (path.count("/") - 1) or "./"
+
+
+def length_words(seconds: float) -> str:
+    """A length of time in its two largest units: `3 d 4 h`, `12 min`, `40 s`."""
+    left = round(seconds)
+    for size, unit, smaller, name in ((86_400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s")):
+        if left >= size:
+            rest = left % size // smaller
+            shows_rest = rest and left < 10 * size
+            return f"{left // size} {unit} {rest} {name}" if shows_rest else f"{left // size} {unit}"
+    return f"{left} s"
+
+
+def _zone_of(request: Request) -> tuple[str, tzinfo, dict[str, str]]:
+    """The zone that is asked for, and the header that keeps it for the next page; else the one that was kept; UTC."""
+    asked = request.query_params.get("tz")
+    if asked:
+        cookie = f"{ZONE_COOKIE}={quote(asked)}; Path=/; Max-Age={_ZONE_SECONDS}; SameSite=Lax; HttpOnly"
+        return asked, parse_zone(asked), {"set-cookie": cookie}
+    kept = unquote(request.cookies.get(ZONE_COOKIE, _UTC))
+    try:
+        return kept, parse_zone(kept), {}
+    except InvalidQuery:
+        return _UTC, UTC, {}

@@ -1,0 +1,84 @@
+"""Pages that arrive in parts: the frame at once, then each part as soon as it is known.
+
+A template says where its parts stand, by `{{ part("name") }}`. All parts are made at the same time and sent in the
+order of the page. What goes wrong in a part is said in its place; the others stay. `?part=name` answers that part
+alone, for what renews itself.
+"""
+
+import asyncio
+import re
+import zlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from typing import TypeAlias
+
+import structlog
+from markupsafe import Markup
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response, StreamingResponse
+
+from alert_history.errors import AlertHistoryError
+from alert_history.web.http.problem import problem_of
+from alert_history.web.pages.frame import Frame
+from alert_history.web.pages.page import headers_of, rendered
+
+Part: TypeAlias = Callable[[], Awaitable[str]]
+"""Makes the HTML of a part."""
+
+_GZIP_BITS = 31
+_LEVEL = 5
+
+_log = structlog.get_logger()
+
+
+async def streamed(
+    request: Request, frame: Frame, template: str, parts: Mapping[str, Part], **values: object
+) -> Response:
+    """A page whose parts follow, or the one part that is asked for."""
+    alone = parts.get(request.query_params.get("part", ""))
+    if alone is not None:
+        return HTMLResponse(await _html_of(alone, frame), headers=headers_of(frame))
+    mark = f"part-{frame.nonce}-"
+    html = rendered(template, frame=frame, part=lambda name: Markup(f"<!--{mark}{name}-->"), **values)  # noqa: S704  # names of ours
+    chunks = _chunks(re.split(f"<!--{mark}([a-z_]+)-->", html), parts, frame)
+    headers = {**headers_of(frame), "vary": "accept-encoding"}
+    if "gzip" in request.headers.get("accept-encoding", ""):
+        headers["content-encoding"] = "gzip"
+        return StreamingResponse(_zipped(chunks), headers=headers, media_type="text/html; charset=utf-8")
+    return StreamingResponse(_encoded(chunks), headers=headers, media_type="text/html; charset=utf-8")
+
+
+async def _chunks(pieces: list[str], parts: Mapping[str, Part], frame: Frame) -> AsyncIterator[str]:
+    """The texts between the parts, and the parts, in the order of the page."""
+    async with asyncio.TaskGroup() as tasks:
+        made = {name: tasks.create_task(_html_of(parts[name], frame)) for name in pieces[1::2]}
+        try:
+            for number, piece in enumerate(pieces):
+                yield await made[piece] if number % 2 else piece
+        finally:
+            for task in made.values():
+                task.cancel()
+
+
+async def _html_of(part: Part, frame: Frame) -> str:
+    try:
+        return await part()
+    except AlertHistoryError as error:
+        answer = problem_of(error)
+        return rendered("page/fault.html.jinja", frame=frame, title=answer.title, text=answer.detail)
+    except Exception:  # noqa: BLE001  # the other parts of the page are worth showing
+        _log.exception("part_failed")
+        text = "The service made a mistake here. Its log says more."
+        return rendered("page/fault.html.jinja", frame=frame, title="This part can't be shown", text=text)
+
+
+async def _encoded(chunks: AsyncIterator[str]) -> AsyncIterator[bytes]:
+    async for chunk in chunks:
+        yield chunk.encode()
+
+
+async def _zipped(chunks: AsyncIterator[str]) -> AsyncIterator[bytes]:
+    """Compressed, and flushed behind each chunk, so that a browser shows it."""
+    compressor = zlib.compressobj(_LEVEL, wbits=_GZIP_BITS)
+    async for chunk in chunks:
+        yield compressor.compress(chunk.encode()) + compressor.flush(zlib.Z_SYNC_FLUSH)
+    yield compressor.flush()

@@ -1,0 +1,40 @@
+"""One Chromium for all tests of pages, and services that several of them look at."""
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, sync_playwright
+
+from tests import servers
+from tests.browser.looking import ARGUMENTS
+from tests.processes import Server, find_program
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Chromium."""
+    chromium = find_program("chromium", package="chromium", places=["/usr/bin"])
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
+        yield launched
+        launched.close()
+
+
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """The demo: 90 days of a company's alerts. Tests must not change what it shows to others."""
+    with _on(tmp_path_factory.mktemp("demo"), "--demo") as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def bare(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A service that never got an alert. Tests must leave it so."""
+    with _on(tmp_path_factory.mktemp("bare")) as server:
+        yield server
+
+
+def _on(folder: Path, *args: str) -> AbstractContextManager[Server]:
+    return servers.service({"DATABASE_URL": f"sqlite:///{folder / 'alert_history.db'}"}, args)
