@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import httpx
 
 from alert_history.bootstrap_pages import make_pages
-from alert_history.bootstrap_statistics import statistics_operations
+from alert_history.bootstrap_statistics import make_statistics, statistics_operations
 from alert_history.config import Settings, networks_of
 from alert_history.domain.acts import ActSource
 from alert_history.domain.claim import MINUTE_US, SECOND_US
@@ -144,6 +144,7 @@ def make_application(service: Service) -> Application:
     """The application that serves a service over HTTP; its lifespan starts and stops the service."""
     rooms, metrics = service.rooms, service.rooms.metrics
     enriching = rooms.enriching
+    statistics = make_statistics(service.settings, rooms.store, clock=utc_now)
     return Application(
         rooms.recording.webhook,
         [
@@ -151,7 +152,7 @@ def make_application(service: Service) -> Application:
             *QuarantineApi(rooms.store.history).operations(),
             *ActsApi(_make_acting(service)).operations(),
             *_vendor_webhooks(service).operations(),
-            *statistics_operations(service.settings, rooms.store, clock=utc_now),
+            *statistics_operations(statistics, clock=utc_now),
             *_publishing_api(service).operations(),
             *_routing_api(service).operations(),
             *EnrichmentApi(
@@ -162,7 +163,7 @@ def make_application(service: Service) -> Application:
         metrics=metrics.requests,
         start=service.start,
         stop=service.stop,
-        pages=make_pages(service, clock=utc_now),
+        pages=make_pages(service, statistics, clock=utc_now),
     )
 
 

@@ -3,6 +3,7 @@
 Must not open, start or wait for anything.
 """
 
+from alert_history.bootstrap_statistics import Statistics
 from alert_history.domain.permission import Permission
 from alert_history.ports import Clock
 from alert_history.service import Service
@@ -13,7 +14,7 @@ from alert_history.web.pages.frame import Firing, Frames
 from alert_history.web.pages.page import Page
 
 
-def make_pages(service: Service, *, clock: Clock) -> list[Page]:
+def make_pages(service: Service, statistics: Statistics, *, clock: Clock) -> list[Page]:
     """All pages, and the files that they load."""
     frames = Frames(clock=clock, count_firing=_nobody_counts)
     pages = [

@@ -3,6 +3,8 @@
 Must not open, start or wait for anything.
 """
 
+from typing import NamedTuple
+
 from alert_history.config import Settings
 from alert_history.domain.flap_rules import Definition, FlapRule, flap_rule, read_flap_rule
 from alert_history.domain.origin import parse_origins
@@ -42,43 +44,70 @@ from alert_history.web.api.together import TogetherApi
 from alert_history.web.http.operation import Operation
 
 
-def statistics_operations(settings: Settings, store: Store, *, clock: Clock) -> list[Operation]:
+class Statistics(NamedTuple):
+    """What counts and judges the history: calls and pages ask the same objects."""
+
+    labels: Labels
+    nights: Nights
+    series: SeriesCounting
+    facets: FacetCounting
+    heatmap: HeatmapCounting
+    durations: DurationCounting
+    report: Reporting
+    flapping: FlappingAlerts
+    flap_rules: dict[Definition, FlapRule]
+    flap_default: Definition
+    noise: NoiseScores
+    neighbours: Neighbours
+    response: PeopleResponse
+    rules: RuleTable
+    together: Companions
+
+
+def make_statistics(settings: Settings, store: Store, *, clock: Clock) -> Statistics:
+    """All of them, on one store."""
+    analysis = Analysis(store.analytics, store.rollups, clock=clock)
+    values = ValueCounting(analysis, store.statistics)
+    activity = RuleCounting(analysis, store.rule_activities, explaining=Explaining(store.analytics), acts=store.acts)
+    noise = NoiseScores(activity)
+    return Statistics(
+        labels=Labels(store.label_counts, store.history, store.rollups, clock=clock),
+        nights=Nights(store.night, store.silences, clock=clock),
+        series=SeriesCounting(BegunSeries(analysis, values), OpenSeries(analysis, store.statistics)),
+        facets=FacetCounting(values),
+        heatmap=HeatmapCounting(analysis),
+        durations=DurationCounting(analysis),
+        report=Reporting(analysis, store.statistics),
+        flapping=FlappingAlerts(analysis),
+        flap_rules=flap_rules_of(settings),
+        flap_default=settings.flap_definition,
+        noise=noise,
+        neighbours=Neighbours(store.history, store.surroundings, clock=clock, acts=store.acts),
+        response=PeopleResponse(store.analytics, acts=store.acts),
+        rules=RuleTable(analysis, activity, noise, names=_make_rule_names(settings, clock)),
+        together=Companions(store.surroundings),
+    )
+
+
+def statistics_operations(statistics: Statistics, *, clock: Clock) -> list[Operation]:
     """All calls that count or judge the history."""
-    labels = Labels(store.label_counts, store.history, store.rollups, clock=clock)
+    flapping = FlappingApi(
+        statistics.flapping, rules=statistics.flap_rules, default=statistics.flap_default, clock=clock
+    )
     return [
-        *LabelsApi(labels).operations(),
-        *NightApi(Nights(store.night, store.silences, clock=clock)).operations(),
-        *_counting(store, clock),
-        *_judging(settings, store, clock),
-    ]
-
-
-def _counting(store: Store, clock: Clock) -> list[Operation]:
-    analysis = Analysis(store.analytics, store.rollups, clock=clock)
-    counting = ValueCounting(analysis, store.statistics)
-    series = SeriesCounting(BegunSeries(analysis, counting), OpenSeries(analysis, store.statistics))
-    return [
-        *SeriesApi(series, clock=clock).operations(),
-        *FacetsApi(FacetCounting(counting), clock=clock).operations(),
-        *HeatmapApi(HeatmapCounting(analysis), clock=clock).operations(),
-        *DurationsApi(DurationCounting(analysis), clock=clock).operations(),
-        *ReportApi(Reporting(analysis, store.statistics), clock=clock).operations(),
-    ]
-
-
-def _judging(settings: Settings, store: Store, clock: Clock) -> list[Operation]:
-    analysis = Analysis(store.analytics, store.rollups, clock=clock)
-    counting = RuleCounting(analysis, store.rule_activities, explaining=Explaining(store.analytics), acts=store.acts)
-    scores = NoiseScores(counting)
-    table = RuleTable(analysis, counting, scores, names=_make_rule_names(settings, clock))
-    rules, default = flap_rules_of(settings), settings.flap_definition
-    return [
-        *FlappingApi(FlappingAlerts(analysis), rules=rules, default=default, clock=clock).operations(),
-        *NoiseApi(scores, clock=clock).operations(),
-        *NeighboursApi(Neighbours(store.history, store.surroundings, clock=clock, acts=store.acts)).operations(),
-        *ResponseApi(PeopleResponse(store.analytics, acts=store.acts), clock=clock).operations(),
-        *RulesApi(table, clock=clock).operations(),
-        *TogetherApi(Companions(store.surroundings), clock=clock).operations(),
+        *LabelsApi(statistics.labels).operations(),
+        *NightApi(statistics.nights).operations(),
+        *SeriesApi(statistics.series, clock=clock).operations(),
+        *FacetsApi(statistics.facets, clock=clock).operations(),
+        *HeatmapApi(statistics.heatmap, clock=clock).operations(),
+        *DurationsApi(statistics.durations, clock=clock).operations(),
+        *ReportApi(statistics.report, clock=clock).operations(),
+        *flapping.operations(),
+        *NoiseApi(statistics.noise, clock=clock).operations(),
+        *NeighboursApi(statistics.neighbours).operations(),
+        *ResponseApi(statistics.response, clock=clock).operations(),
+        *RulesApi(statistics.rules, clock=clock).operations(),
+        *TogetherApi(statistics.together, clock=clock).operations(),
     ]
 
 
