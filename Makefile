@@ -20,11 +20,11 @@ INSTALL_PROJECT := $(UV) pip install --quiet --python $(BIN)/python --no-build-i
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run setup servers test quick soak check lint format bench compare eval build dashboard index chart lock clean
+.PHONY: help run setup servers test quick soak check lint format bench compare eval build dashboard screenshots index chart lock clean
 
 help: ## Say what there is to make
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sort | \
-	    awk -F ':.*## ' '{printf "  \033[1mmake %-9s\033[0m %s\n", $$1, $$2}'
+	    awk -F ':.*## ' '{printf "  \033[1mmake %-11s\033[0m %s\n", $$1, $$2}'
 
 run: $(VENV)/.runtime ## Serve on http://localhost:8080 with SQLite (ARGS="--demo" for 90 days of alerts)
 	@exec $(BIN)/alert-history serve $(ARGS)
@@ -71,6 +71,9 @@ build: $(VENV)/.dev ## Build the wheel and the source archive into dist/
 
 dashboard: $(VENV)/.dev ## Write the Grafana dashboard anew from monitoring/dashboard.py
 	$(BIN)/python -m monitoring.dashboard
+
+screenshots: $(VENV)/.dev ## Take a picture of every page, in every state, into screenshots/
+	@exec $(BIN)/python -m tests.browser.screenshots
 
 index: $(VENV)/.dev ## Write anew which tests hold which module: tests/INDEX.md
 	$(BIN)/python -m tests.index

@@ -1,0 +1,58 @@
+"""All pages that people see, and a history that is hostile in every place where others write."""
+
+from typing import Any
+
+import httpx
+
+from tests.payloads import alert, webhook
+from tests.processes import Server
+
+PATHS = ["classifications"]
+"""The pages that need no id, by their paths below the root."""
+
+HOSTILE = (
+    """<script>window.hit = 1</script><img src=//evil.example/x onerror="window.hit=1"><a href="javascript:hit=1">x"""
+)
+_LONG = "a-very-long-value-without-any-space-" * 8
+
+
+def fill_hostile(server: Server) -> None:
+    """Alerts that fire and that are over, notes, and refused ones, all with hostile texts."""
+    labels = {"namespace": HOSTILE, HOSTILE: HOSTILE, "long": _LONG, "runbook": "javascript:window.hit=1"}
+    annotations = {"summary": HOSTILE, "runbook_url": "javascript:window.hit=1", HOSTILE: _LONG}
+    alerts: list[dict[str, Any]] = [
+        {
+            **alert(number, status=status, alertname=f"{HOSTILE}{number}", severity=severity, **labels),
+            "annotations": annotations,
+            "generatorURL": "javascript:window.hit=1",
+        }
+        for number, (status, severity) in enumerate([("firing", "critical"), ("firing", HOSTILE), ("resolved", "info")])
+    ]
+    refused = {"status": HOSTILE, "labels": {"alertname": HOSTILE}, "startsAt": HOSTILE}
+    _post(server, "/webhook/proxy", webhook(*alerts, refused, receiver=HOSTILE))
+    for occurrence in find_alerts(server):
+        for path in ("acknowledge", "notes"):
+            _post(server, f"/api/v1/alerts/{occurrence['id']}/{path}", {"by": HOSTILE[:100], "text": HOSTILE})
+        _post(server, "/classification/classify", {"fingerprint": occurrence["fingerprint"]})
+
+
+def fill_storm(server: Server) -> None:
+    """Ten thousand alerts of some rules at once."""
+    for start in range(0, 10_000, 1000):
+        numbers = range(start, start + 1000)
+        rules = ("NodeDown", "KubePodNotReady", "TargetDown", "EtcdNoLeader", "HighLatency")
+        _post(server, "/webhook", webhook(*(alert(each, alertname=rules[each % len(rules)]) for each in numbers)))
+
+
+def find_alerts(server: Server, **asked: str) -> list[dict[str, Any]]:
+    """A page of the history."""
+    answer = httpx.get(f"{server.url}/history", params=asked, trust_env=False, timeout=20)
+    alerts: list[dict[str, Any]] = answer.raise_for_status().json()["alerts"]
+    return alerts
+
+
+def _post(server: Server, path: str, document: bytes | dict[str, Any]) -> None:
+    content, json = (document, None) if isinstance(document, bytes) else (None, document)
+    headers = {"content-type": "application/json"}
+    answer = httpx.post(f"{server.url}{path}", content=content, json=json, headers=headers, trust_env=False, timeout=60)
+    answer.raise_for_status()
