@@ -67,7 +67,7 @@ def test_the_navigation_leads_to_every_page_and_each_marks_itself(demo: Server) 
 
 
 def _navigation(html: str) -> str:
-    return html.split('class="pages"')[1].split("</nav>")[0]
+    return html.split('class="pages"')[1].split("</nav>", maxsplit=1)[0]
 
 
 def test_the_demo_has_alerts(demo: Server) -> None:
