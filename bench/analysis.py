@@ -75,12 +75,7 @@ class Question(NamedTuple):
 def measure(database: Database, plan: Plan) -> list[Measured]:
     """The year, its numbers, and all questions."""
     url = database.fresh()
-    plan.say(f"{database.name}: filling a year of {grouped(plan.history)}")
-    fill(database, url, year(plan.history, until=datetime.now(UTC)), number=plan.history)
-    plan.say(f"{database.name}: counting it")
-    begin = time.perf_counter()
-    counted = asyncio.run(_count(url))
-    seconds = time.perf_counter() - begin
+    counted, seconds = fill_year(database, url, plan)
     lines = [
         Measured(database.name, "counting a history anew", counted / seconds, "occurrences/s", None),
         _rows_share(database, url, counted),
@@ -93,6 +88,16 @@ def measure(database: Database, plan: Plan) -> list[Measured]:
         lines += _beside_plain(database, url, server)
     database.drop(url)
     return lines
+
+
+def fill_year(database: Database, url: str, plan: Plan) -> tuple[int, float]:
+    """Fill an empty database with a year, and count it; returns how many occurrences were counted in how many s."""
+    plan.say(f"{database.name}: filling a year of {grouped(plan.history)}")
+    fill(database, url, year(plan.history, until=datetime.now(UTC)), number=plan.history)
+    plan.say(f"{database.name}: counting it")
+    begin = time.perf_counter()
+    counted = asyncio.run(_count(url))
+    return counted, time.perf_counter() - begin
 
 
 async def _count(url: str) -> int:
