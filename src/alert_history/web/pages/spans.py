@@ -1,0 +1,161 @@
+"""The span of time that a page shows, and the picker that chooses another: `since` and `until` in the URL.
+
+A span is relative (`since=-24h`), a night (`since=last-night`), or absolute. A time without a zone, as the fields of
+the picker send it, is on the clocks of the reader.
+"""
+
+import re
+from collections.abc import Collection, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
+from urllib.parse import urlencode
+
+import msgspec
+
+from alert_history.domain.calendar import instant
+from alert_history.domain.night_span import last_night, night_of
+from alert_history.domain.query import parse_query
+from alert_history.domain.times import parse_time
+from alert_history.engine.analysis import Asked
+from alert_history.errors import InvalidQuery
+from alert_history.ports import HistoryFilter
+from alert_history.web.pages.frame import Frame
+
+LAST_NIGHT = "last-night"
+DEFAULT = "-24h"
+PRESETS: Mapping[str, str] = {
+    "-1h": "1 h",
+    "-6h": "6 h",
+    "-24h": "24 h",
+    "-7d": "7 d",
+    "-30d": "30 d",
+    "-90d": "90 d",
+    LAST_NIGHT: "last night",
+}
+"""Texts of `since`, and their words."""
+
+_WORDS = {
+    "-1h": "the last hour",
+    "-6h": "the last 6 hours",
+    "-24h": "the last 24 hours",
+    "-7d": "the last 7 days",
+    "-30d": "the last 30 days",
+    "-90d": "the last 90 days",
+}
+_WALL = re.compile(r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d)?)?", re.ASCII)
+_EARLIEST, _LATEST = datetime(1971, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
+_SHORTEST = timedelta(minutes=1)
+_NOT_KEPT = frozenset({"since", "until", "part", "cursor"})
+
+
+class Choice(NamedTuple):
+    """A link of the picker."""
+
+    words: str
+    href: str
+    is_current: bool
+
+
+class Span(msgspec.Struct, frozen=True, kw_only=True):
+    """From `since` until before `until`, aware UTC. `name` is its preset, empty for other spans."""
+
+    since: datetime
+    until: datetime
+    now: datetime
+    name: str
+    words: str
+
+    @property
+    def length(self) -> timedelta:
+        """How long it is."""
+        return self.until - self.since
+
+    @property
+    def parameters(self) -> dict[str, str]:
+        """What a link to another page takes along: that page shows the same span."""
+        return {"since": self.name} if self.name else absolute(self.since, self.until)
+
+    def asked(self, query: str = "", *, wanted: HistoryFilter | None = None) -> Asked:
+        """What the statistics are asked for. Raises InvalidQuery naming what is wrong in the query."""
+        wanted = msgspec.structs.replace(wanted or HistoryFilter(), query=parse_query(query))
+        return Asked(wanted, self.since, self.until, self.now)
+
+
+class Picker(msgspec.Struct, frozen=True, kw_only=True):
+    """The picker of a span: links, and a form whose `hidden` fields keep the rest of the page's URL."""
+
+    choices: Sequence[Choice]
+    earlier: str
+    later: str
+    wider: str
+    hidden: Sequence[tuple[str, str]]
+    since: str
+    until: str
+    words: str
+    is_absolute: bool
+
+
+def span_of(since: str | None, until: str | None, frame: Frame, *, default: str = DEFAULT) -> Span:
+    """The span that the parameters of a page ask for. Raises InvalidQuery naming the parameter that is wrong."""
+    text = since or default if not until or since else None
+    if text == LAST_NIGHT:
+        night = night_of(last_night(frame.now, frame.zone), frame.zone)
+        last = min(night.until, frame.now)
+        return Span(
+            since=night.since, until=last, now=frame.now, name=LAST_NIGHT, words=_night_words(night.since, last, frame)
+        )
+    end = _time(until, frame, of="until") if until else frame.now
+    begin = end - timedelta(days=1) if text is None else _time(text, frame, of="since")
+    if end - begin < _SHORTEST:
+        raise InvalidQuery("since: it is not at least a minute before until")
+    name = text if text is not None and not until and text in PRESETS else ""
+    words = _WORDS.get(name) or f"{frame.short(begin)} – {frame.short(end)}"
+    return Span(since=begin, until=end, now=frame.now, name=name, words=words)
+
+
+def picker_of(span: Span, frame: Frame, *, without: Collection[str] = ()) -> Picker:
+    """The picker of a page. Its links keep the parameters of the page, but for those that are to be left out."""
+    kept = [pair for pair in frame.here if pair[0] not in _NOT_KEPT and pair[0] not in without]
+    choices = [Choice(words, _href(kept, {"since": text}), text == span.name) for text, words in PRESETS.items()]
+    length = span.length
+    return Picker(
+        choices=choices,
+        earlier=_href(kept, absolute(span.since - length, span.since)),
+        later=_href(kept, absolute(span.until, span.until + length)) if span.until + _SHORTEST < span.now else "",
+        wider=_href(kept, absolute(span.since - length / 2, min(span.until + length / 2, span.now))),
+        hidden=kept,
+        since=_wall(span.since, frame),
+        until=_wall(span.until, frame),
+        words=span.words,
+        is_absolute=not span.name,
+    )
+
+
+def absolute(since: datetime, until: datetime) -> dict[str, str]:
+    """Parameters of an absolute span, to the second."""
+    return {name: f"{time.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}" for name, time in (("since", since), ("until", until))}
+
+
+def _href(kept: Sequence[tuple[str, str]], parameters: Mapping[str, str]) -> str:
+    return "?" + urlencode([*kept, *parameters.items()])
+
+
+def _time(text: str, frame: Frame, *, of: str) -> datetime:
+    """A time of the URL; without a zone it is on the reader's clocks."""
+    try:
+        if _WALL.fullmatch(text):
+            time = instant(datetime.fromisoformat(text), frame.zone)
+        else:
+            time = parse_time(text, frame.now)
+    except (InvalidQuery, ValueError, OverflowError) as error:
+        raise InvalidQuery(f"{of}: {error}") from None
+    return max(_EARLIEST, min(time, _LATEST))
+
+
+def _wall(time: datetime, frame: Frame) -> str:
+    """As a field of type datetime-local has it."""
+    return frame.local(time).strftime("%Y-%m-%dT%H:%M")
+
+
+def _night_words(since: datetime, until: datetime, frame: Frame) -> str:
+    return f"last night, {frame.local(since):%H:%M} – {frame.local(until):%H:%M}"
