@@ -3,6 +3,8 @@
 Must not open, start or wait for anything.
 """
 
+from collections.abc import Awaitable, Callable
+
 from alert_history.bootstrap_statistics import Statistics
 from alert_history.domain.permission import Permission
 from alert_history.ports import Clock
@@ -16,7 +18,7 @@ from alert_history.web.pages.page import Page
 
 def make_pages(service: Service, statistics: Statistics, *, clock: Clock) -> list[Page]:
     """All pages, and the files that they load."""
-    frames = Frames(clock=clock, count_firing=_nobody_counts)
+    frames = Frames(clock=clock, count_firing=_make_count(statistics))
     pages = [
         Page(path=ASSETS, handle=serve_asset, needs=Permission.PUBLIC, is_measured=False),
         *_classifications(service, frames, clock),
@@ -25,8 +27,12 @@ def make_pages(service: Service, statistics: Statistics, *, clock: Clock) -> lis
     return pages
 
 
-async def _nobody_counts() -> Firing | None:
-    return None
+def _make_count(statistics: Statistics) -> Callable[[], Awaitable[Firing | None]]:
+    async def count() -> Firing | None:
+        numbers = await statistics.firing.by_severity()
+        return None if numbers is None else Firing(numbers)
+
+    return count
 
 
 def _classifications(service: Service, frames: Frames, clock: Clock) -> list[Page]:

@@ -14,6 +14,7 @@ from alert_history.engine.companions import Companions
 from alert_history.engine.durations import DurationCounting
 from alert_history.engine.explaining import Explaining
 from alert_history.engine.facets import FacetCounting
+from alert_history.engine.firing_now import FiringNow
 from alert_history.engine.flapping_alerts import FlappingAlerts
 from alert_history.engine.heatmap import HeatmapCounting
 from alert_history.engine.labels import Labels
@@ -48,6 +49,7 @@ class Statistics(NamedTuple):
     """What counts and judges the history: calls and pages ask the same objects."""
 
     labels: Labels
+    firing: FiringNow
     nights: Nights
     series: SeriesCounting
     facets: FacetCounting
@@ -72,6 +74,7 @@ def make_statistics(settings: Settings, store: Store, *, clock: Clock) -> Statis
     noise = NoiseScores(activity)
     return Statistics(
         labels=Labels(store.label_counts, store.history, store.rollups, clock=clock),
+        firing=FiringNow(store.firing, clock=clock),
         nights=Nights(store.night, store.silences, clock=clock),
         series=SeriesCounting(BegunSeries(analysis, values), OpenSeries(analysis, store.statistics)),
         facets=FacetCounting(values),

@@ -23,6 +23,7 @@ from alert_history.ports.classifications import (
 from alert_history.ports.clock import Clock
 from alert_history.ports.delivery_log import DeliveryFilter, DeliveryLog, DeliveryPage, QueueDepth, StoredDelivery
 from alert_history.ports.demonstration import Demonstrations, PastDelivery, PastNews
+from alert_history.ports.firing import FiringGroup, FiringReads, Mute
 from alert_history.ports.history import (
     History,
     HistoryFilter,
@@ -72,6 +73,8 @@ __all__ = [
     "Discovery",
     "DiscoveryState",
     "Enricher",
+    "FiringGroup",
+    "FiringReads",
     "History",
     "HistoryFilter",
     "HistoryPage",
@@ -83,6 +86,7 @@ __all__ = [
     "Lasting",
     "Left",
     "Lifecycle",
+    "Mute",
     "NightEvent",
     "NightReads",
     "NightRow",

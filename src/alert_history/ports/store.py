@@ -12,6 +12,7 @@ from alert_history.ports.audit import Audit
 from alert_history.ports.classifications import ClassificationHistory, Classifications, Spending
 from alert_history.ports.delivery_log import DeliveryLog
 from alert_history.ports.demonstration import Demonstrations
+from alert_history.ports.firing import FiringReads
 from alert_history.ports.history import History
 from alert_history.ports.label_counts import LabelCounts
 from alert_history.ports.night import NightReads
@@ -78,5 +79,6 @@ class Store(msgspec.Struct, frozen=True):
     audit: Audit
     silences: Silences
     night: NightReads
+    firing: FiringReads
     acts: Acts
     vendor_events: VendorEvents

@@ -27,6 +27,7 @@ from alert_history.storage.shared.classification_history import SharedClassifica
 from alert_history.storage.shared.classifications import SharedClassifications
 from alert_history.storage.shared.delivery_log import SharedDeliveryLog
 from alert_history.storage.shared.demonstrations import OF_FINGERPRINT, OF_START, SharedDemonstrations
+from alert_history.storage.shared.firing import SharedFiringReads
 from alert_history.storage.shared.label_reads import SharedLabelCounts
 from alert_history.storage.shared.night_reads import SharedNightReads
 from alert_history.storage.shared.rollups import SharedRollups
@@ -79,6 +80,7 @@ def postgres_store(
         audit=SharedAudit(database),
         silences=SharedSilences(database),
         night=SharedNightReads(database, ways=WAYS),
+        firing=SharedFiringReads(database, is_event_of=WAYS.is_event_of),
         acts=SharedActs(database),
         vendor_events=SharedVendorEvents(database),
     )

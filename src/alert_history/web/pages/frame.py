@@ -11,12 +11,15 @@ from starlette.requests import Request
 
 from alert_history import __version__
 from alert_history.domain.calendar import parse_zone
+from alert_history.domain.severity import urgency
 from alert_history.errors import InvalidQuery
 from alert_history.ports import Clock
 
 ZONE_COOKIE = "alert-history-tz"
 _ZONE_SECONDS = 365 * 86_400
 _UTC = "UTC"
+_COLOURED = {4: "critical", 3: "warning"}
+"""Words that have a colour, by their urgency."""
 
 
 class Entry(NamedTuple):
@@ -54,11 +57,9 @@ class Firing(msgspec.Struct, frozen=True):
 
     @property
     def worst(self) -> str:
-        """The worst severity of an alert that fires, of those that have a colour; `none` where nothing fires."""
-        for severity in ("critical", "warning", "info"):
-            if self.by_severity.get(severity):
-                return severity
-        return "info" if self.total else "none"
+        """The worst severity of an alert that fires, in a word that has a colour; `none` where nothing fires."""
+        most_urgent = max((urgency(severity) for severity, number in self.by_severity.items() if number), default=None)
+        return "none" if most_urgent is None else _COLOURED.get(most_urgent, "info")
 
 
 class Frame(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,0 +1,121 @@
+"""What fires now, for whoever looks: how many by severity on each page, and the rules behind them on one.
+
+Numbers are remembered for a moment, so that many pages cost one look, and a page never waits long or fails for them.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+
+import msgspec
+import structlog
+
+from alert_history.domain.severity import urgency
+from alert_history.errors import AlertHistoryError
+from alert_history.ports import Clock, FiringGroup, FiringReads, Mute
+
+REMEMBERED = timedelta(seconds=2)
+PATIENCE_SECONDS = 0.5
+
+_log = structlog.get_logger()
+
+
+class FiringCount(msgspec.Struct, frozen=True):
+    """Open occurrences of one severity, or of one rule. The numbers overlap but for `number`, which is of all.
+
+    `loud` are those that nothing mutes, `severity` the worst. `oldest_at` is the earliest begin.
+    """
+
+    name: str
+    severity: str
+    number: int
+    loud: int
+    unconfirmed: int
+    silenced: int
+    inhibited: int
+    oldest_at: datetime
+    newest_at: datetime
+
+
+class FiringView(msgspec.Struct, frozen=True):
+    """All that fires: by severity, the worst first; by rule, first what nothing mutes, the worst first, then the newest."""
+
+    severities: Sequence[FiringCount]
+    rules: Sequence[FiringCount]
+    whole: FiringCount | None
+
+
+class FiringNow:
+    """Answers what fires now."""
+
+    def __init__(self, reads: FiringReads, *, clock: Clock) -> None:
+        self._reads = reads
+        self._clock = clock
+        self._turn = asyncio.Lock()
+        self._counted_at: datetime | None = None
+        self._numbers: Mapping[str, int] | None = None
+
+    async def by_severity(self) -> Mapping[str, int] | None:
+        """How many fire, the worst severity first, no older than `REMEMBERED`; None where that can't be known now."""
+        if not self._is_fresh():
+            async with self._turn:
+                if not self._is_fresh():
+                    self._numbers = await self._counted()
+                    self._counted_at = self._clock()
+        return self._numbers
+
+    async def view(self) -> FiringView:
+        """All that fires, by severity and by rule. May raise StorageUnavailable or QueryTimeout."""
+        groups = await self._reads.groups(self._clock())
+        return await asyncio.to_thread(view_of, groups)
+
+    def _is_fresh(self) -> bool:
+        return self._counted_at is not None and self._clock() - self._counted_at < REMEMBERED
+
+    async def _counted(self) -> Mapping[str, int] | None:
+        try:
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                numbers = await self._reads.by_severity()
+        except (AlertHistoryError, TimeoutError) as error:
+            _log.debug("firing_not_counted", reason=str(error))
+            return None
+        return {name: numbers[name] for name in sorted(numbers, key=_worst_first)}
+
+
+def view_of(groups: Sequence[FiringGroup]) -> FiringView:
+    """Groups, added up."""
+    severities = _added_up(groups, lambda group: group.severity)
+    rules = _added_up(groups, lambda group: group.alertname)
+    severities.sort(key=lambda count: _worst_first(count.name))
+    rules.sort(key=lambda count: (count.loud == 0, -urgency(count.severity), -count.newest_at.timestamp(), count.name))
+    whole = _added_up(groups, lambda _: "")
+    return FiringView(severities, rules, whole[0] if whole else None)
+
+
+def _added_up(groups: Iterable[FiringGroup], name_of: Callable[[FiringGroup], str]) -> list[FiringCount]:
+    together: dict[str, list[FiringGroup]] = {}
+    for group in groups:
+        together.setdefault(name_of(group), []).append(group)
+    return [_count(name, own) for name, own in together.items()]
+
+
+def _count(name: str, groups: Sequence[FiringGroup]) -> FiringCount:
+    return FiringCount(
+        name=name,
+        severity=min((group.severity for group in groups), key=_worst_first),
+        number=sum(group.number for group in groups),
+        loud=_muted(groups, None),
+        unconfirmed=sum(group.number for group in groups if group.is_unconfirmed),
+        silenced=_muted(groups, "silenced"),
+        inhibited=_muted(groups, "inhibited"),
+        oldest_at=min(group.oldest_at for group in groups),
+        newest_at=max(group.newest_at for group in groups),
+    )
+
+
+def _muted(groups: Iterable[FiringGroup], mute: Mute | None) -> int:
+    return sum(group.number for group in groups if group.muted == mute)
+
+
+def _worst_first(severity: str) -> tuple[int, str]:
+    return -urgency(severity), severity
