@@ -13,6 +13,8 @@ from alert_history.web.pages.assets import PATH as ASSETS
 from alert_history.web.pages.assets import serve_asset
 from alert_history.web.pages.classifications import ClassificationsPage
 from alert_history.web.pages.frame import Firing, Frames
+from alert_history.web.pages.lately import Counting, Lately
+from alert_history.web.pages.now import NowPage
 from alert_history.web.pages.page import Page
 
 
@@ -21,6 +23,7 @@ def make_pages(service: Service, statistics: Statistics, *, clock: Clock) -> lis
     frames = Frames(clock=clock, count_firing=_make_count(statistics))
     pages = [
         Page(path=ASSETS, handle=serve_asset, needs=Permission.PUBLIC, is_measured=False),
+        *_now(service, statistics, frames),
         *_classifications(service, frames, clock),
     ]
     frames.show({page.path for page in pages})
@@ -33,6 +36,21 @@ def _make_count(statistics: Statistics) -> Callable[[], Awaitable[Firing | None]
         return None if numbers is None else Firing(numbers)
 
     return count
+
+
+def _now(service: Service, statistics: Statistics, frames: Frames) -> list[Page]:
+    lately = Lately(
+        Counting(
+            series=statistics.series,
+            heatmap=statistics.heatmap,
+            noise=statistics.noise,
+            flapping=statistics.flapping,
+            flap_rule=statistics.flap_rules[statistics.flap_default],
+            deliveries=statistics.deliveries,
+            changes=statistics.changes,
+        )
+    )
+    return NowPage(statistics.firing, service.rooms.store.history, lately=lately, frames=frames).pages()
 
 
 def _classifications(service: Service, frames: Frames, clock: Clock) -> list[Page]:

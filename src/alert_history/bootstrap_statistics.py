@@ -11,6 +11,7 @@ from alert_history.domain.origin import parse_origins
 from alert_history.engine.analysis import Analysis
 from alert_history.engine.begun_series import BegunSeries
 from alert_history.engine.companions import Companions
+from alert_history.engine.delivery_counts import DeliveryCounting
 from alert_history.engine.durations import DurationCounting
 from alert_history.engine.explaining import Explaining
 from alert_history.engine.facets import FacetCounting
@@ -27,6 +28,7 @@ from alert_history.engine.report import Reporting
 from alert_history.engine.rule_facts import RuleCounting
 from alert_history.engine.rule_table import RuleNames, RuleTable
 from alert_history.engine.series import SeriesCounting
+from alert_history.engine.span_changes import ChangeCounting
 from alert_history.engine.value_counts import ValueCounting
 from alert_history.ports import Clock, Store
 from alert_history.web.api.durations import DurationsApi
@@ -64,6 +66,8 @@ class Statistics(NamedTuple):
     response: PeopleResponse
     rules: RuleTable
     together: Companions
+    changes: ChangeCounting
+    deliveries: DeliveryCounting
 
 
 def make_statistics(settings: Settings, store: Store, *, clock: Clock) -> Statistics:
@@ -89,6 +93,8 @@ def make_statistics(settings: Settings, store: Store, *, clock: Clock) -> Statis
         response=PeopleResponse(store.analytics, acts=store.acts),
         rules=RuleTable(analysis, activity, noise, names=_make_rule_names(settings, clock)),
         together=Companions(store.surroundings),
+        changes=ChangeCounting(values),
+        deliveries=DeliveryCounting(analysis, store.delivery_log),
     )
 
 

@@ -38,7 +38,7 @@ class FiringCount(msgspec.Struct, frozen=True):
 
 
 class FiringView(msgspec.Struct, frozen=True):
-    """All that fires: by severity, the worst first; by rule, first what nothing mutes, the worst first, then the newest."""
+    """All that fires: severities, the worst first; rules: what nothing mutes, the worst, the newest first."""
 
     severities: Sequence[FiringCount]
     rules: Sequence[FiringCount]

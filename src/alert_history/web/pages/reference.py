@@ -13,7 +13,7 @@ from urllib.parse import quote, urlencode
 
 import msgspec
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.responses import HTMLResponse, Response
 
 from alert_history.domain.permission import Permission
 from alert_history.web.pages.page import Page, policy_of, rendered
@@ -89,11 +89,10 @@ class ReferencePages:
         self._schema = schema
 
     def pages(self) -> list[Page]:
-        """All pages of this noun. The first page of the service is the reference as well."""
+        """All pages of this noun."""
         return [
             Page(path="/openapi.json", handle=self.document, needs=Permission.PUBLIC, is_measured=False),
             Page(path="/docs", handle=self.show, needs=Permission.PUBLIC, is_measured=False),
-            Page(path="/", handle=self.home, needs=Permission.PUBLIC, is_measured=False),
         ]
 
     async def document(self, _: Request) -> Response:
@@ -103,10 +102,6 @@ class ReferencePages:
     async def show(self, _: Request) -> Response:
         """`GET /docs`."""
         return HTMLResponse(self._html, headers={"content-security-policy": policy_of(self._html)})
-
-    async def home(self, _: Request) -> Response:
-        """`GET /`."""
-        return RedirectResponse("docs", status_code=307)
 
     @cached_property
     def _json(self) -> bytes:

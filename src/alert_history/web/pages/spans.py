@@ -115,7 +115,7 @@ def span_of(since: str | None, until: str | None, frame: Frame, *, default: str 
 
 def picker_of(span: Span, frame: Frame, *, without: Collection[str] = ()) -> Picker:
     """The picker of a page. Its links keep the parameters of the page, but for those that are to be left out."""
-    kept = [pair for pair in frame.here if pair[0] not in _NOT_KEPT and pair[0] not in without]
+    kept = _kept(frame, without)
     choices = [Choice(words, _href(kept, {"since": text}), text == span.name) for text, words in PRESETS.items()]
     length = span.length
     return Picker(
@@ -131,9 +131,18 @@ def picker_of(span: Span, frame: Frame, *, without: Collection[str] = ()) -> Pic
     )
 
 
+def here(frame: Frame, **parameters: str) -> str:
+    """A link to the same page, where these parameters replace its own, and its span."""
+    return _href(_kept(frame, parameters), parameters)
+
+
 def absolute(since: datetime, until: datetime) -> dict[str, str]:
     """Parameters of an absolute span, to the second."""
     return {name: f"{time.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}" for name, time in (("since", since), ("until", until))}
+
+
+def _kept(frame: Frame, without: Collection[str]) -> list[tuple[str, str]]:
+    return [pair for pair in frame.here if pair[0] not in _NOT_KEPT and pair[0] not in without]
 
 
 def _href(kept: Sequence[tuple[str, str]], parameters: Mapping[str, str]) -> str:

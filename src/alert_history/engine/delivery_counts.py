@@ -1,0 +1,70 @@
+"""What became of deliveries, by target: how many were settled in a span, and how many wait now."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+import msgspec
+
+from alert_history.domain.tally import OUTCOMES, Outcome, Tally
+from alert_history.engine.analysis import Analysis, Asked
+from alert_history.ports import DeliveryLog, HistoryFilter, QueueDepth
+
+
+class TargetCount(msgspec.Struct, frozen=True):
+    """One target: what was settled in the span, and what waits now, the oldest since `waiting_since`."""
+
+    target: str
+    delivered: int
+    superseded: int
+    dead: int
+    waiting: int
+    waiting_since: datetime | None
+
+
+class DeliveryCounts(msgspec.Struct, frozen=True):
+    """All targets that had anything: those with dead letters and with most that waits first.
+
+    Without `is_whole` the numbers lack what was settled before they were kept up.
+    """
+
+    targets: Sequence[TargetCount]
+    is_whole: bool
+
+
+class DeliveryCounting:
+    """Counts deliveries. Every call may raise StorageUnavailable or QueryTimeout."""
+
+    def __init__(self, analysis: Analysis, deliveries: DeliveryLog) -> None:
+        self._analysis = analysis
+        self._deliveries = deliveries
+
+    async def by_target(self, asked: Asked) -> DeliveryCounts:
+        """What was settled in the whole minutes of a span, and what waits."""
+        depth, *settled = await asyncio.gather(
+            self._deliveries.depth(), *(self._analysis.in_minutes(asked, outcome, None) for outcome in OUTCOMES)
+        )
+        is_whole = await self._analysis.is_rolled_up(HistoryFilter(), by=None)
+        numbers = {outcome: _by_target(tallies) for outcome, tallies in zip(OUTCOMES, settled, strict=True)}
+        return DeliveryCounts(_targets(numbers, depth), is_whole)
+
+
+def _by_target(tallies: Mapping[tuple[int, str], Tally]) -> dict[str, int]:
+    numbers: dict[str, int] = {}
+    for (_, target), tally in tallies.items():
+        numbers[target] = numbers.get(target, 0) + sum(tally.minutes.values())
+    return numbers
+
+
+def _targets(numbers: Mapping[Outcome, Mapping[str, int]], depth: Mapping[str, QueueDepth]) -> list[TargetCount]:
+    names = frozenset(depth).union(*(of_outcome for of_outcome in numbers.values()))
+    targets = [
+        TargetCount(
+            name,
+            **{outcome: of_outcome.get(name, 0) for outcome, of_outcome in numbers.items()},
+            waiting=depth[name].waiting if name in depth else 0,
+            waiting_since=depth[name].oldest if name in depth else None,
+        )
+        for name in names
+    ]
+    return sorted(targets, key=lambda each: (-each.dead, -each.waiting, -each.delivered, each.target))

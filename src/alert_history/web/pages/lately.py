@@ -1,0 +1,184 @@
+"""The parts of the page "Now and lately" that are about a span: over time, noisy rules, flapping, deliveries, changes.
+
+Each part is a coroutine that answers HTML; `engine` counts, `charts` has the geometry.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Literal
+
+import msgspec
+
+from alert_history.domain.flap_rules import FlapRule
+from alert_history.domain.interruptions import Hours
+from alert_history.domain.noise import RuleNoise
+from alert_history.domain.severity import urgency
+from alert_history.engine.delivery_counts import DeliveryCounting
+from alert_history.engine.flapping_alerts import FlappingAlerts
+from alert_history.engine.heatmap import HeatmapCounting
+from alert_history.engine.noise_scores import NoiseScores
+from alert_history.engine.series import SeriesAnswer, SeriesCounting
+from alert_history.engine.series_parts import SeriesWish
+from alert_history.engine.span_changes import ChangeCounting
+from alert_history.web.pages.charts.heatmap import Rate, heatmap
+from alert_history.web.pages.charts.scale import OTHER, marks
+from alert_history.web.pages.charts.share import Counted, ShareBar, shares
+from alert_history.web.pages.charts.sparkline import Sparkline, sparkline
+from alert_history.web.pages.charts.stacked import Layer, Slot, Stacked, stacked
+from alert_history.web.pages.frame import Frame
+from alert_history.web.pages.page import rendered
+from alert_history.web.pages.spans import Choice, Span, absolute, here
+from alert_history.web.pages.streaming import Part
+
+Count = Literal["begun", "open"]
+
+_SEVERITIES_SHOWN = 6
+_RULES_SHOWN = 8
+_FLAPPING_SHOWN = 6
+_CHANGES_SHOWN = 5
+_HEATMAP_SPAN = timedelta(days=30)
+_LEAST_HEATMAP_SPAN = timedelta(days=14)
+_NOUNS: Mapping[Count, str] = {"begun": "began", "open": "fired"}
+_COUNTS: Mapping[Count, str] = {"begun": "began", "open": "open"}
+_TITLES: Mapping[Count, str] = {"begun": "Alerts that began, by severity", "open": "Alerts that fired, by severity"}
+
+
+class Counting(msgspec.Struct, frozen=True):
+    """Who counts what the parts show. `flap_rule` says what flapping is."""
+
+    series: SeriesCounting
+    heatmap: HeatmapCounting
+    noise: NoiseScores
+    flapping: FlappingAlerts
+    flap_rule: FlapRule
+    deliveries: DeliveryCounting
+    changes: ChangeCounting
+
+
+class NoisyRule(msgspec.Struct, frozen=True):
+    """A row of the noisiest rules: how often it began over the span, and which share of all that is."""
+
+    noise: RuleNoise
+    line: Sparkline
+    bar: ShareBar
+    href: str
+
+
+class Lately:
+    """Makes the parts. A part may raise StorageUnavailable, QueryTimeout or InvalidQuery."""
+
+    def __init__(self, counting: Counting) -> None:
+        self._counting = counting
+
+    def parts(self, frame: Frame, span: Span, count: Count) -> dict[str, Part]:
+        """The parts of a page, by their names in its template."""
+
+        async def timeline() -> str:
+            return await self._timeline(frame, span, count)
+
+        async def noisiest() -> str:
+            return await self._noisiest(frame, span)
+
+        async def flapping() -> str:
+            return await self._flapping(frame, span)
+
+        async def deliveries() -> str:
+            return await self._deliveries(frame, span)
+
+        async def changes() -> str:
+            return await self._changes(frame, span)
+
+        async def hours() -> str:
+            return await self._hours(frame, span)
+
+        made = (timeline, noisiest, flapping, deliveries, changes, hours)
+        return {part.__name__: part for part in made}
+
+    async def _timeline(self, frame: Frame, span: Span, count: Count) -> str:
+        wish = SeriesWish(tz=frame.zone, tz_name=frame.tz, count=count, by="severity", top=_SEVERITIES_SHOWN)
+        answer = await self._counting.series.series(span.asked(), wish)
+        chart = timeline_of(answer, frame, count)
+        choices = [
+            Choice(words, here(frame, **span.parameters, count=name), name == count) for name, words in _COUNTS.items()
+        ]
+        data = _data_of(answer, chart, frame)
+        return rendered("now/timeline.html.jinja", frame=frame, chart=chart, answer=answer, data=data, choices=choices)
+
+    async def _noisiest(self, frame: Frame, span: Span) -> str:
+        asked = span.asked()
+        noise = await self._counting.noise.noise(asked, Hours(frame.zone), tz=frame.tz, top=_RULES_SHOWN)
+        rules = [each for each in noise.rules if each.begun]
+        names = [each.rule for each in rules]
+        wish = SeriesWish(tz=frame.zone, tz_name=frame.tz, by="alertname", values=names)
+        series = await self._counting.series.series(asked, wish)
+        rows = _noisy_rules(rules, series, frame, span)
+        return rendered("now/noisiest.html.jinja", frame=frame, rows=rows, span=span)
+
+    async def _flapping(self, frame: Frame, span: Span) -> str:
+        counting = self._counting
+        answer = await counting.flapping.flapping(span.asked(), counting.flap_rule, top=_FLAPPING_SHOWN)
+        return rendered("now/flapping.html.jinja", frame=frame, answer=answer, span=span)
+
+    async def _deliveries(self, frame: Frame, span: Span) -> str:
+        counts = await self._counting.deliveries.by_target(span.asked())
+        return rendered("now/deliveries.html.jinja", frame=frame, counts=counts, span=span)
+
+    async def _changes(self, frame: Frame, span: Span) -> str:
+        changes = await self._counting.changes.changes(span.asked(), top=_CHANGES_SHOWN)
+        before = here(frame, **absolute(span.since - span.length, span.since))
+        return rendered("now/changes.html.jinja", frame=frame, changes=changes, span=span, before=before)
+
+    async def _hours(self, frame: Frame, span: Span) -> str:
+        """Of the span if it is long enough to have each hour of the week twice; else of the month up to its end."""
+        asked = span.asked()
+        is_longer = span.length < _LEAST_HEATMAP_SPAN
+        if is_longer:
+            asked = msgspec.structs.replace(asked, since=asked.until - _HEATMAP_SPAN)
+        answer = await self._counting.heatmap.heatmap(asked, frame.zone, tz_name=frame.tz)
+        rates = [Rate(cell.begun, cell.per_hour) for cell in answer.cells]
+        chart = heatmap(rates, title="When alerts begin, by hour of the week", noun="began")
+        return rendered("now/hours.html.jinja", frame=frame, chart=chart, answer=answer, is_longer=is_longer)
+
+
+def timeline_of(answer: SeriesAnswer, frame: Frame, count: Count) -> Stacked:
+    """The series as bars, the worst severity at the foot; each leads to its own span."""
+    series = sorted(answer.series, key=lambda each: (-urgency(each.value), each.value))
+    colours = marks([each.value for each in series], by="severity")
+    layers = [Layer(each.value or "no severity", mark, each.counts) for each, mark in zip(series, colours, strict=True)]
+    if answer.other is not None:
+        layers.append(Layer("other", OTHER, answer.other.counts))
+    return stacked(
+        [Slot(bucket.begin, bucket.end) for bucket in answer.buckets],
+        layers,
+        title=_TITLES[count],
+        noun=_NOUNS[count],
+        zone=frame.zone,
+        href=lambda since, until: here(frame, **absolute(since, until)),
+    )
+
+
+def _data_of(answer: SeriesAnswer, chart: Stacked, frame: Frame) -> str:
+    """What `timeline.js` draws: when buckets begin and end, in seconds, and the layers."""
+    layers = [
+        {"name": key.name, "mark": key.mark, "counts": [bar.numbers[place] for bar in chart.bars]}
+        for place, key in enumerate(chart.keys)
+    ]
+    begins = [int(bucket.begin.timestamp()) for bucket in answer.buckets]
+    end = int(answer.buckets[-1].end.timestamp()) if answer.buckets else 0
+    data = {"begins": begins, "end": end, "layers": layers, "tz": frame.tz, "noun": chart.noun}
+    return msgspec.json.encode(data).decode()
+
+
+def _noisy_rules(rules: Sequence[RuleNoise], series: SeriesAnswer, frame: Frame, span: Span) -> list[NoisyRule]:
+    counts = {each.value: each.counts for each in series.series}
+    counted = [Counted(noise.rule, sum(counts.get(noise.rule, ())), "c0") for noise in rules]
+    bars = shares(counted, title="", noun="began", total=series.total or 0).bars
+    return [
+        NoisyRule(
+            noise,
+            sparkline(counts.get(noise.rule, ()), noun="began", unit=f"bar of {series.step}"),
+            bar,
+            frame.href("dashboard/rules", rule=noise.rule, **span.parameters),
+        )
+        for noise, bar in zip(rules, bars, strict=True)
+    ]

@@ -1,0 +1,127 @@
+"""`/dashboard` and `/`: what fires now, and what was lately. Here is what fires; `lately` has the rest.
+
+How it looks is in `templates/now/`. Each part is made by itself and sent as soon as it is known.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Literal
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from alert_history.domain.noise import query_text
+from alert_history.domain.permission import Permission
+from alert_history.engine.firing_now import FiringCount, FiringNow
+from alert_history.ports import History, HistoryFilter, PageRequest, StoredAlert
+from alert_history.web.http.parameters import read_parameters
+from alert_history.web.pages.frame import Firing, Frame, Frames
+from alert_history.web.pages.lately import Lately
+from alert_history.web.pages.page import Page, rendered
+from alert_history.web.pages.spans import absolute, picker_of, span_of
+from alert_history.web.pages.streaming import Part, streamed
+
+PATH = "dashboard"
+RULES_SHOWN = 15
+_EXAMPLES_READ = 200
+_EXAMPLES_SHOWN = 5
+_LABELS_SHOWN = 6
+_MINUTE = timedelta(minutes=1)
+_TOLD = frozenset({"alertname", "severity"})
+
+
+class NowParameters(msgspec.Struct, frozen=True):
+    """What the page takes: a span, the way to count over time, and which part is asked for alone."""
+
+    since: str | None = None
+    until: str | None = None
+    tz: str | None = None
+    count: Literal["begun", "open"] = "begun"
+    part: str | None = None
+
+
+class Example(msgspec.Struct, frozen=True):
+    """One alert that fires, with the labels that tell it from others of its rule."""
+
+    alert: StoredAlert
+    labels: Mapping[str, str]
+
+
+class FiringRule(msgspec.Struct, frozen=True):
+    """A rule of which something fires, with its newest alerts, and where all of them are."""
+
+    count: FiringCount
+    examples: Sequence[Example]
+    href: str
+
+
+class NowPage:
+    """The page."""
+
+    def __init__(self, firing: FiringNow, history: History, *, lately: Lately, frames: Frames) -> None:
+        self._firing = firing
+        self._history = history
+        self._lately = lately
+        self._frames = frames
+
+    def pages(self) -> list[Page]:
+        """All pages of this noun: the first page of the service is this one."""
+        return [Page(path=path, handle=self.show, needs=Permission.READ) for path in (f"/{PATH}", "/")]
+
+    async def show(self, request: Request) -> Response:
+        """`GET /dashboard` and `GET /`. Raises InvalidQuery."""
+        asked = read_parameters(request, NowParameters)
+        frame = await self._frames.of(request, PATH)
+        span = span_of(asked.since, asked.until, frame)
+
+        async def firing() -> str:
+            return await self._firing_part(frame)
+
+        parts: dict[str, Part] = {"firing": firing, **self._lately.parts(frame, span, asked.count)}
+        return await streamed(
+            request, frame, "now/now.html.jinja", parts, picker=picker_of(span, frame), span=span, count=asked.count
+        )
+
+    async def _firing_part(self, frame: Frame) -> str:
+        view = await self._firing.view()
+        newest: Sequence[StoredAlert] = ()
+        if view.whole is not None:
+            newest = (await self._history.page(HistoryFilter(status="firing"), PageRequest(_EXAMPLES_READ))).alerts
+        rules = [_rule_of(count, newest, frame) for count in view.rules[:RULES_SHOWN]]
+        return rendered(
+            "now/firing.html.jinja",
+            frame=frame,
+            whole=view.whole,
+            worst=Firing({count.name: count.number for count in view.severities}).worst,
+            severities=[(count, _href(frame, _of_severity(count.name), count)) for count in view.severities],
+            rules=rules,
+            others=view.rules[RULES_SHOWN:],
+            all_href=None if view.whole is None else _href(frame, "", view.whole, group="rule"),
+        )
+
+
+def _rule_of(count: FiringCount, newest: Sequence[StoredAlert], frame: Frame) -> FiringRule:
+    own = [alert for alert in newest if alert.alertname == count.name]
+    shared = (
+        frozenset.intersection(*(frozenset(alert.labels.items()) for alert in own)) if len(own) > 1 else frozenset()
+    )
+    examples = [_example(alert, shared) for alert in own[:_EXAMPLES_SHOWN]]
+    return FiringRule(count, examples, _href(frame, query_text(count.name), count))
+
+
+def _example(alert: StoredAlert, shared: frozenset[tuple[str, str]]) -> Example:
+    """The labels that not all alerts of the rule have; all of them where it is alone."""
+    own = [pair for pair in alert.labels.items() if pair[0] not in _TOLD and pair not in shared]
+    return Example(alert, dict(own[:_LABELS_SHOWN]))
+
+
+def _href(frame: Frame, query: str, count: FiringCount, **more: str) -> str:
+    """Where the history lists them: a span from before the first of them."""
+    since = absolute(count.oldest_at - _MINUTE, frame.now)["since"]
+    return frame.href("dashboard/history", query=query, status="firing", since=since, **more)
+
+
+def _of_severity(severity: str) -> str:
+    """The query of what has this severity, quoted as the query language wants it."""
+    return f"{{severity={msgspec.json.encode(severity).decode()}}}"
