@@ -7,7 +7,7 @@ import httpx
 from tests.payloads import alert, webhook
 from tests.processes import Server
 
-PATHS = ["classifications"]
+PATHS = ["", "dashboard", "classifications"]
 """The pages that need no id, by their paths below the root."""
 
 HOSTILE = (

@@ -165,7 +165,8 @@ def _data_of(answer: SeriesAnswer, chart: Stacked, frame: Frame) -> str:
     ]
     begins = [int(bucket.begin.timestamp()) for bucket in answer.buckets]
     end = int(answer.buckets[-1].end.timestamp()) if answer.buckets else 0
-    data = {"begins": begins, "end": end, "layers": layers, "tz": frame.tz, "noun": chart.noun}
+    when = [bar.when for bar in chart.bars]
+    data = {"begins": begins, "end": end, "when": when, "layers": layers, "tz": frame.tz}
     return msgspec.json.encode(data).decode()
 
 

@@ -26,8 +26,10 @@ PATH = "dashboard"
 RULES_SHOWN = 15
 _EXAMPLES_READ = 200
 _EXAMPLES_SHOWN = 5
-_LABELS_SHOWN = 6
+_LABELS_SHOWN = 5
 _MINUTE = timedelta(minutes=1)
+_TELLING = ("namespace", "service", "pod", "node", "instance", "host", "deployment", "cluster", "team")
+"""Labels that tell most about where an alert is, in this order."""
 _TOLD = frozenset({"alertname", "severity"})
 
 
@@ -113,6 +115,7 @@ def _rule_of(count: FiringCount, newest: Sequence[StoredAlert], frame: Frame) ->
 def _example(alert: StoredAlert, shared: frozenset[tuple[str, str]]) -> Example:
     """The labels that not all alerts of the rule have; all of them where it is alone."""
     own = [pair for pair in alert.labels.items() if pair[0] not in _TOLD and pair not in shared]
+    own.sort(key=lambda pair: (_TELLING.index(pair[0]) if pair[0] in _TELLING else len(_TELLING), pair[0]))
     return Example(alert, dict(own[:_LABELS_SHOWN]))
 
 

@@ -29,7 +29,14 @@
   const order = data.layers.map((_, at) => at).reverse();
   const ends = [...data.begins.slice(1), data.end];
   const shown = (counts) => (_, value, __, at) => (at == null ? "–" : counts[at]);
-  const paths = uPlot.paths.bars({ size: [0.88, 80], align: 1, gap: 0 });
+
+  // All bars are as wide as a whole bucket; one that the span cuts is cut by the edge of the plot.
+  const whole = Math.max(...ends.map((end, at) => end - data.begins[at]).slice(0, 3));
+  const times = data.begins.map((begin, at) => (at ? begin : Math.min(begin, ends[0] - whole)));
+  const paths = uPlot.paths.bars({
+    align: 1,
+    disp: { size: { unit: 1, values: () => [whole * 0.88] } },
+  });
 
   const font = `11px ${token("--sans")}`;
   const axis = { stroke: token("--quiet"), font, grid: { stroke: token("--line"), width: 1 }, ticks: { show: false } };
@@ -81,7 +88,7 @@
         { ...axis, size: 44, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 2e4, 5e4, 1e5, 2e5, 5e5, 1e6] },
       ],
       series: [
-        { label: "From", value: "{WWW} {D} {MMM} {HH}:{mm}" },
+        { label: "When", value: (_, value, __, at) => (at == null ? "–" : data.when[at]) },
         ...order.map((at) => ({
           label: data.layers[at].name,
           fill: colour(data.layers[at].mark),
@@ -96,7 +103,7 @@
         ready: [(made) => made.over.addEventListener("click", () => made.select.width < 1 && clicked(made))],
       },
     },
-    [data.begins, ...order.map((at) => sums[at])],
+    [times, ...order.map((at) => sums[at])],
     place,
   );
   place.prepend(plot.root);
