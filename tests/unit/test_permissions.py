@@ -18,7 +18,6 @@ from alert_history.web.pages.page import Page
 
 NEEDS = {
     "public": [
-        "GET /",
         "GET /assets/{digest}/{name:path}",
         "GET /docs",
         "GET /healthz",
@@ -34,6 +33,7 @@ NEEDS = {
         "POST /webhook/proxy",
     ],
     "read": [
+        "GET /",
         "GET /api/v1/alerts",
         "GET /api/v1/alerts/{id}",
         "GET /api/v1/alerts/{id}/around",
@@ -57,6 +57,7 @@ NEEDS = {
         "GET /classification/stats",
         "GET /classification/{fingerprint}",
         "GET /classifications",
+        "GET /dashboard",
         "GET /enrichment/mode",
         "GET /history",
         "GET /publishing/explain",

@@ -2,13 +2,15 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import msgspec
 
 from alert_history.domain.tally import OUTCOMES, Outcome, Tally
 from alert_history.engine.analysis import Analysis, Asked
 from alert_history.ports import DeliveryLog, HistoryFilter, QueueDepth
+
+_MINUTE = timedelta(minutes=1)
 
 
 class TargetCount(msgspec.Struct, frozen=True):
@@ -40,13 +42,16 @@ class DeliveryCounting:
         self._deliveries = deliveries
 
     async def by_target(self, asked: Asked) -> DeliveryCounts:
-        """What was settled in the whole minutes of a span, and what waits."""
-        depth, *settled = await asyncio.gather(
-            self._deliveries.depth(), *(self._analysis.in_minutes(asked, outcome, None) for outcome in OUTCOMES)
-        )
+        """What was settled in a span, whose ends are rounded up to whole minutes, and what waits."""
+        rounded = msgspec.structs.replace(asked, until=asked.until + _MINUTE)
+        async with asyncio.TaskGroup() as tasks:
+            depth = tasks.create_task(self._deliveries.depth())
+            settled = {
+                outcome: tasks.create_task(self._analysis.in_minutes(rounded, outcome, None)) for outcome in OUTCOMES
+            }
         is_whole = await self._analysis.is_rolled_up(HistoryFilter(), by=None)
-        numbers = {outcome: _by_target(tallies) for outcome, tallies in zip(OUTCOMES, settled, strict=True)}
-        return DeliveryCounts(_targets(numbers, depth), is_whole)
+        numbers = {outcome: _by_target(tallies.result()) for outcome, tallies in settled.items()}
+        return DeliveryCounts(_targets(numbers, depth.result()), is_whole)
 
 
 def _by_target(tallies: Mapping[tuple[int, str], Tally]) -> dict[str, int]:

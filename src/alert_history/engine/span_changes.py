@@ -43,9 +43,9 @@ class ChangeCounting:
     async def changes(self, asked: Asked, *, top: int) -> SpanChanges:
         """What changed against the span before, which is as long: `top` rules in each direction."""
         labels = ("severity", "alertname")
-        now, before = await asyncio.gather(
-            self._counting.by_labels(asked, labels), self._counting.by_labels(asked.before, labels)
-        )
+        async with asyncio.TaskGroup() as tasks:
+            spans = [tasks.create_task(self._counting.by_labels(each, labels)) for each in (asked, asked.before)]
+        now, before = (task.result() for task in spans)
         severities = changed(now["severity"].values, before["severity"].values)
         severities.sort(key=lambda each: (-urgency(each.value), each.value))
         rules = changed(now["alertname"].values, before["alertname"].values)
