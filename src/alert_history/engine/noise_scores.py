@@ -71,6 +71,10 @@ class NoiseScores:
         compared = await self._before(facts, hours, shown) if is_compared else None
         return NoiseAnswer(shown, len(facts.rules), len(scores), tz, covers, compared)
 
+    async def of_rules(self, asked: Asked, hours: Hours, rules: Sequence[str]) -> list[RuleNoise]:
+        """The scores of these rules in a span, in the same order."""
+        return await self.scored(await self._counting.facts(asked, hours), rules, hours)
+
     async def noisiest(self, facts: Facts, hours: Hours, *, top: int) -> tuple[list[RuleNoise], tuple[str, ...]]:
         """Scores, the noisiest first, of at least `top` rules; and what may be missing among these."""
         days = max((facts.asked.until - facts.asked.since).days, 1)

@@ -36,7 +36,7 @@ _SEVERITIES_SHOWN = 6
 _RULES_SHOWN = 8
 _FLAPPING_SHOWN = 6
 _CHANGES_SHOWN = 5
-_HEATMAP_SPAN = timedelta(days=30)
+_MONTH = timedelta(days=30)
 _LEAST_HEATMAP_SPAN = timedelta(days=14)
 _NOUNS: Mapping[Count, str] = {"begun": "began", "open": "fired"}
 _COUNTS: Mapping[Count, str] = {"begun": "began", "open": "open"}
@@ -105,13 +105,14 @@ class Lately:
         return rendered("now/timeline.html.jinja", frame=frame, chart=chart, answer=answer, data=data, choices=choices)
 
     async def _noisiest(self, frame: Frame, span: Span) -> str:
+        """Rules with most alerts in the span. Their scores are of 30 days at least: of less a score is not sure."""
         asked = span.asked()
-        noise = await self._counting.noise.noise(asked, Hours(frame.zone), tz=frame.tz, top=_RULES_SHOWN)
-        rules = [each for each in noise.rules if each.begun]
-        names = [each.rule for each in rules]
-        wish = SeriesWish(tz=frame.zone, tz_name=frame.tz, by="alertname", values=names)
+        wish = SeriesWish(tz=frame.zone, tz_name=frame.tz, by="alertname", top=_RULES_SHOWN)
         series = await self._counting.series.series(asked, wish)
-        rows = _noisy_rules(rules, series, frame, span)
+        judged = msgspec.structs.replace(asked, since=min(asked.since, asked.until - _MONTH))
+        names = [each.value for each in series.series]
+        scores = await self._counting.noise.of_rules(judged, Hours(frame.zone), names)
+        rows = _noisy_rules(series, scores, frame, span)
         return rendered("now/noisiest.html.jinja", frame=frame, rows=rows, span=span)
 
     async def _flapping(self, frame: Frame, span: Span) -> str:
@@ -133,7 +134,7 @@ class Lately:
         asked = span.asked()
         is_longer = span.length < _LEAST_HEATMAP_SPAN
         if is_longer:
-            asked = msgspec.structs.replace(asked, since=asked.until - _HEATMAP_SPAN)
+            asked = msgspec.structs.replace(asked, since=asked.until - _MONTH)
         answer = await self._counting.heatmap.heatmap(asked, frame.zone, tz_name=frame.tz)
         rates = [Rate(cell.begun, cell.per_hour) for cell in answer.cells]
         chart = heatmap(rates, title="When alerts begin, by hour of the week", noun="began")
@@ -170,16 +171,15 @@ def _data_of(answer: SeriesAnswer, chart: Stacked, frame: Frame) -> str:
     return msgspec.json.encode(data).decode()
 
 
-def _noisy_rules(rules: Sequence[RuleNoise], series: SeriesAnswer, frame: Frame, span: Span) -> list[NoisyRule]:
-    counts = {each.value: each.counts for each in series.series}
-    counted = [Counted(noise.rule, sum(counts.get(noise.rule, ())), "c0") for noise in rules]
+def _noisy_rules(series: SeriesAnswer, scores: Sequence[RuleNoise], frame: Frame, span: Span) -> list[NoisyRule]:
+    counted = [Counted(each.value, sum(each.counts)) for each in series.series]
     bars = shares(counted, title="", noun="began", total=series.total or 0).bars
     return [
         NoisyRule(
             noise,
-            sparkline(counts.get(noise.rule, ()), noun="began", unit=f"bar of {series.step}"),
+            sparkline(of_rule.counts, noun="began", unit=f"bar of {series.step}"),
             bar,
-            frame.href("dashboard/rules", rule=noise.rule, **span.parameters),
+            frame.href("dashboard/rules", rule=of_rule.value, **span.parameters),
         )
-        for noise, bar in zip(rules, bars, strict=True)
+        for of_rule, noise, bar in zip(series.series, scores, bars, strict=True)
     ]
