@@ -128,7 +128,8 @@ def test_numbers_of_an_axis_are_short(number: int, words: str) -> None:
 
 
 def test_severities_have_their_colours_and_other_values_one_each() -> None:
-    assert marks(["critical", "page", ""], by="severity") == ["is-critical", "is-other", "is-other"]
+    assert marks(["page", "warning", ""], by="severity") == ["is-critical", "is-warning", "is-other"]
+    assert marks(["critical", "page", "odd", ""], by="severity") == ["is-critical", "c1", "is-other", "c3"]
     assert marks(["a", "b"], by="team") == ["c0", "c1"]
 
 

@@ -21,7 +21,7 @@ from alert_history.engine.series import SeriesAnswer, SeriesCounting
 from alert_history.engine.series_parts import SeriesWish
 from alert_history.engine.span_changes import ChangeCounting
 from alert_history.web.pages.charts.heatmap import Rate, heatmap
-from alert_history.web.pages.charts.scale import OTHER, marks
+from alert_history.web.pages.charts.scale import REST, marks
 from alert_history.web.pages.charts.share import Counted, ShareBar, shares
 from alert_history.web.pages.charts.sparkline import Sparkline, sparkline
 from alert_history.web.pages.charts.stacked import Layer, Slot, Stacked, stacked
@@ -147,7 +147,7 @@ def timeline_of(answer: SeriesAnswer, frame: Frame, count: Count) -> Stacked:
     colours = marks([each.value for each in series], by="severity")
     layers = [Layer(each.value or "no severity", mark, each.counts) for each, mark in zip(series, colours, strict=True)]
     if answer.other is not None:
-        layers.append(Layer("other", OTHER, answer.other.counts))
+        layers.append(Layer("other", REST, answer.other.counts))
     return stacked(
         [Slot(bucket.begin, bucket.end) for bucket in answer.buckets],
         layers,

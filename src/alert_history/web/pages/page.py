@@ -24,6 +24,7 @@ from alert_history.domain.visible import visible
 from alert_history.errors import AlertHistoryError
 from alert_history.web.http.problem import problem_of, retry_after
 from alert_history.web.pages.assets import asset_path
+from alert_history.web.pages.charts.scale import mark_of
 from alert_history.web.pages.frame import Frame, bare_frame
 from alert_history.web.pages.markup import breakable, code, prose
 
@@ -133,6 +134,7 @@ def environment() -> Environment:
         "prose": prose,
         "code": code,
         "breakable": breakable,
+        "mark": mark_of,
     }
     made.filters.update(filters)
     made.globals["asset"] = asset_path

@@ -7,9 +7,12 @@ from datetime import UTC, datetime, timedelta, tzinfo
 import msgspec
 
 from alert_history.domain.calendar import instant
+from alert_history.domain.severity import urgency
 
 MOST_TICKS = 8
 OTHER = "is-other"
+REST = "is-rest"
+"""The class of what is not shown by itself."""
 
 _MINUTE, _HOUR, _DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 _STEPS = (
@@ -19,7 +22,7 @@ _STEPS = (
 )
 _MONDAY = datetime(1970, 1, 5)  # noqa: DTZ001  # what clocks on the wall show
 _LONG = timedelta(days=400)
-_SEVERITIES = frozenset({"critical", "warning", "info"})
+_MARKS = {4: "is-critical", 3: "is-warning", 1: "is-info"}
 _COLOURS = 10
 _PERCENT = 100
 _ROUNDS = (1, 2, 5)
@@ -108,15 +111,20 @@ def number_words(number: float) -> str:
 
 
 def mark_of(severity: str) -> str:
-    """The class that colours a severity."""
-    return f"is-{severity}" if severity in _SEVERITIES else OTHER
+    """The class that colours a severity, by what its word means: `page` and `P1` are critical."""
+    return _MARKS.get(urgency(severity), OTHER)
 
 
 def marks(values: Sequence[str], *, by: str) -> list[str]:
-    """The classes that colour the values of a label: severities by what they mean, others in their order."""
-    if by == "severity":
-        return [mark_of(value) for value in values]
-    return [f"c{number % _COLOURS}" for number, _ in enumerate(values)]
+    """The classes that colour the values of a label: severities by what they mean, others in their order.
+
+    Of several severities that mean the same only the first has its colour, so that all can be told apart.
+    """
+    colours = [f"c{number % _COLOURS}" for number, _ in enumerate(values)]
+    if by != "severity":
+        return colours
+    meant = [mark_of(value) for value in values]
+    return [mark if mark not in meant[:place] else colours[place] for place, mark in enumerate(meant)]
 
 
 def _round_up(number: float) -> int:
