@@ -15,6 +15,7 @@ from alert_history.web.pages.classifications import ClassificationsPage
 from alert_history.web.pages.frame import Firing, Frames
 from alert_history.web.pages.lately import Counting, Lately
 from alert_history.web.pages.now import NowPage
+from alert_history.web.pages.night import NightPage
 from alert_history.web.pages.page import Page
 
 
@@ -25,6 +26,7 @@ def make_pages(service: Service, statistics: Statistics, *, clock: Clock) -> lis
         Page(path=ASSETS, handle=serve_asset, needs=Permission.PUBLIC, is_measured=False),
         *_now(service, statistics, frames),
         *_classifications(service, frames, clock),
+        *NightPage(statistics.nights, frames=frames, clock=clock).pages(),
     ]
     frames.show({page.path for page in pages})
     return pages

@@ -58,6 +58,8 @@ NEEDS = {
         "GET /classification/{fingerprint}",
         "GET /classifications",
         "GET /dashboard",
+        "GET /dashboard/night",
+        "GET /dashboard/night/{date}",
         "GET /enrichment/mode",
         "GET /history",
         "GET /publishing/explain",

@@ -143,8 +143,13 @@ def _clock_of(night: Night, zone: tzinfo) -> _Clock:
 
 
 def _look(line: FirstLook, clock: _Clock) -> str:
-    reasons = "; ".join(_REASONS[reason.kind](reason, clock) for reason in line.reasons)
+    reasons = "; ".join(reason_text(reason, clock) for reason in line.reasons)
     return f"{_subject(line)}: {reasons}"
+
+
+def reason_text(reason: LookReason, clock: Callable[[datetime], str]) -> str:
+    """Why to look at a rule, in words; `clock` writes the times in them."""
+    return _REASONS[reason.kind](reason, clock)
 
 
 _REASONS: dict[LookKind, Callable[[LookReason, _Clock], str]] = {

@@ -1,0 +1,186 @@
+"""`/dashboard/night/{date}`: the hand-over of a night, at an address that stays, on one or two sheets, as Markdown.
+
+`engine.night` makes the report, and `domain.night_text` its words. Here are only the addresses: one that leaves
+something open, such as the zone or "until now", leads to the one that names it.
+"""
+
+import re
+from collections.abc import Callable
+from datetime import date, datetime, timedelta, tzinfo
+from http import HTTPStatus
+from typing import Literal, TypeAlias
+from urllib.parse import urlencode
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from alert_history.domain.calendar import instant
+from alert_history.domain.night import Night
+from alert_history.domain.night_span import NightSpan, last_night, night_of
+from alert_history.domain.night_text import markdown_of, reason_text
+from alert_history.domain.noise import query_text
+from alert_history.domain.permission import Permission
+from alert_history.engine.night import NightRequest, Nights, span_of
+from alert_history.errors import AlertHistoryError, InvalidQuery
+from alert_history.ports import Clock
+from alert_history.web.http.parameters import read_parameters
+from alert_history.web.pages.frame import Frame, Frames, length_words
+from alert_history.web.pages.page import Link, Page, apology, rendered
+from alert_history.web.pages.streaming import streamed
+
+PATH = "/dashboard/night"
+
+_CURRENT = "dashboard/night"
+_BACK = Link(_CURRENT, "Go to last night")
+_DAY = timedelta(days=1)
+_MINUTES = "%Y-%m-%dT%H:%MZ"
+_WALL = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d", re.ASCII)
+
+_Evening: TypeAlias = date
+
+
+class NightChoice(msgspec.Struct, frozen=True):
+    """Which night, as the address or a form says it; `part` is that of `streaming`."""
+
+    date: _Evening | None = None
+    tz: str | None = None
+    since: str | None = None
+    until: str | None = None
+    format: Literal["markdown"] | None = None
+    part: str | None = None
+
+
+class NightPage:
+    """The pages of nights."""
+
+    def __init__(self, nights: Nights, *, frames: Frames, clock: Clock) -> None:
+        self._nights = nights
+        self._frames = frames
+        self._clock = clock
+
+    def pages(self) -> list[Page]:
+        """All pages of this noun."""
+        return [
+            Page(path=PATH, handle=self.choose, needs=Permission.READ),
+            Page(path=f"{PATH}/{{date}}", handle=self.show, needs=Permission.READ),
+        ]
+
+    async def choose(self, request: Request) -> Response:
+        """`GET /dashboard/night`: leads to last night, or to the night of a form."""
+        try:
+            asked = read_parameters(request, NightChoice)
+            frame = await self._frames.of(request, _CURRENT)
+            return _moved(f"night/{self._address(asked, frame)}")
+        except AlertHistoryError as error:
+            return apology(request, error, back=_BACK)
+
+    async def show(self, request: Request) -> Response:
+        """`GET /dashboard/night/{date}`."""
+        try:
+            asked = read_parameters(request, NightChoice)
+            frame = await self._frames.of(request, _CURRENT)
+            address = self._address(asked, frame)
+            if address != _address_asked(asked):
+                return _moved(address + ("&format=markdown" if asked.format else ""))
+            return await self._shown(request, frame, asked)
+        except AlertHistoryError as error:
+            return apology(request, error, back=_BACK)
+
+    def _address(self, asked: NightChoice, frame: Frame) -> str:
+        """The address of the same night that leaves nothing open. Raises InvalidQuery."""
+        if asked.since is None and asked.until is None:
+            evening = asked.date or last_night(self._clock(), frame.zone)
+            span_of(NightRequest(evening, frame.tz), self._clock())
+            return _address(evening, tz=frame.tz)
+        span = span_of(_request_of(asked, frame), self._clock())
+        return _address(span.evening, since=f"{span.since:{_MINUTES}}", until=f"{span.until:{_MINUTES}}", tz=frame.tz)
+
+    async def _shown(self, request: Request, frame: Frame, asked: NightChoice) -> Response:
+        wanted = _request_of(asked, frame)
+        if asked.format:
+            night = await self._nights.report(wanted)
+            headers = {"cache-control": "no-store", **frame.headers}
+            return Response(markdown_of(night), media_type="text/markdown; charset=utf-8", headers=headers)
+
+        async def report() -> str:
+            return _report(await self._nights.report(wanted), frame)
+
+        span = span_of(wanted, self._clock())
+        return await streamed(
+            request,
+            frame,
+            "night/night.html.jinja",
+            {"report": report},
+            span=span,
+            is_named=asked.since is not None,
+            before=_address(span.evening - _DAY, tz=frame.tz),
+            after=_next(span, frame),
+            last=last_night(self._clock(), frame.zone),
+            markdown=f"{_address_asked(asked)}&format=markdown",
+        )
+
+
+def _request_of(asked: NightChoice, frame: Frame) -> NightRequest:
+    """What the engine is asked: times without a zone are on the clocks of the reader."""
+    if asked.since is None and asked.until is None:
+        return NightRequest(asked.date, frame.tz)
+    since, until = (None if text is None else _aware(text, frame.zone) for text in (asked.since, asked.until))
+    return NightRequest(None, frame.tz, since, until)
+
+
+def _aware(text: str, zone: tzinfo) -> str:
+    if not _WALL.fullmatch(text):
+        return text
+    try:
+        return f"{instant(datetime.fromisoformat(text), zone):{_MINUTES}}"
+    except (ValueError, OverflowError):
+        raise InvalidQuery(f"{text!r} is no time on a clock") from None
+
+
+def _next(span: NightSpan, frame: Frame) -> str | None:
+    """The address of the next night; None while it has not begun."""
+    following = night_of(span.evening + _DAY, frame.zone)
+    return _address(following.evening, tz=frame.tz) if following.since <= frame.now else None
+
+
+def _address(evening: date, **parameters: str) -> str:
+    return f"{evening.isoformat()}?{urlencode(parameters)}"
+
+
+def _address_asked(asked: NightChoice) -> str:
+    named = {"since": asked.since, "until": asked.until, "tz": asked.tz}
+    return _address(asked.date or date.min, **{name: text for name, text in named.items() if text is not None})
+
+
+def _moved(address: str) -> Response:
+    """Relative, as a proxy may serve us below a path of its own."""
+    return RedirectResponse(address, status_code=HTTPStatus.SEE_OTHER)
+
+
+def _clock_of(night: Night, frame: Frame) -> Callable[[datetime], str]:
+    """Writes a time on the clocks of the reader; with its date where it is not of the night or the day after it."""
+
+    def clock(at: datetime) -> str:
+        if night.since <= at < night.next_night_at:
+            return f"{frame.local(at):%H:%M}"
+        try:
+            local = frame.local(at)
+        except OverflowError:  # a silence for ever
+            return f"{at:%d %b %Y}"
+        return f"{local:%d %b %H:%M}" if local.year == night.date.year else f"{local:%d %b %Y %H:%M}"
+
+    return clock
+
+
+def _report(night: Night, frame: Frame) -> str:
+    return rendered(
+        "night/report.html.jinja",
+        frame=frame,
+        night=night,
+        clock=_clock_of(night, frame),
+        reason_text=reason_text,
+        query_text=query_text,
+        length=length_words,
+        text=markdown_of(night),
+    )
