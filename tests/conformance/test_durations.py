@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from alert_history.domain.durations import Durations, durations_of
+from alert_history.domain.durations import Durations, durations_from, durations_of
 from alert_history.engine.durations import DurationLabel
 from alert_history.ports import HistoryFilter, Store
 from tests.conformance.samples import DAY, MINUTE, NOW
@@ -44,6 +44,8 @@ async def test_durations_are_those_of_the_episodes(store: Store, query: str) -> 
     assert answer.all == durations_of(episodes, NOW)
     check_sums(answer.all)
     assert answer.all.firing > 0
+    counts, covers = await answering(store).durations.counts(asked)
+    assert (durations_from(counts), covers) == (answer.all, answer.covers)
 
 
 @pytest.mark.parametrize("days", [1, 5])

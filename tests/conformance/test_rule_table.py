@@ -87,6 +87,11 @@ async def test_rule_has_its_numbers_on_every_way(store: Store, query: str) -> No
         ("-open", ["Open", "Busy", "Watchdog"]),
         ("-again", ["Busy", "Open", "Watchdog"]),
         ("repeats", ["Open", "Watchdog", "Busy"]),
+        ("-median_seconds", ["Busy", "Open", "Watchdog"]),
+        ("median_seconds", ["Busy", "Open", "Watchdog"]),
+        ("-last_begun_at", ["Busy", "Open", "Watchdog"]),
+        ("last_begun_at", ["Open", "Busy", "Watchdog"]),
+        ("asleep", ["Busy", "Open", "Watchdog"]),
     ],
 )
 async def test_rules_come_in_the_order_that_is_asked_for(store: Store, sort: RuleSort, rules: Sequence[str]) -> None:

@@ -18,6 +18,7 @@ from alert_history.domain.durations import (
     durations_of,
     merged_counts,
     survival_percentile,
+    survival_steps,
 )
 from alert_history.domain.episode import Episode
 from alert_history.domain.log_buckets import bucket_of, counts_of, percentile, representative
@@ -163,3 +164,9 @@ def test_the_counts_of_the_ways_to_end_add_up(given_episodes: list[Episode]) -> 
 
 def test_empty_counts_are_no_way_to_end() -> None:
     assert durations_from(DurationCounts({"resolved": {}, "expired": {4: 0}}, {})).by_ended_by == {}
+
+
+def test_the_curve_falls_at_each_end_and_counts_what_fires_still_until_then() -> None:
+    counts = DurationCounts({"resolved": {10: 1}, "expired": {30: 1}}, {20: 2})
+    steps = [(step.seconds, step.firing) for step in survival_steps(counts)]
+    assert steps == [(representative(10), pytest.approx(3 / 4)), (representative(30), 0.0)]

@@ -5,7 +5,7 @@ would make long firings look short. Everything is reckoned from counts in the bu
 alert and a year of merged counts are answered in the same way; a duration is within 2 %.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import get_args
 
@@ -57,6 +57,13 @@ class DurationCounts(msgspec.Struct, frozen=True):
     firing: Mapping[int, int]
 
 
+class SurvivalStep(msgspec.Struct, frozen=True):
+    """After so many seconds, within 2 %, the share `firing`, 0 to 1, fires still."""
+
+    seconds: float
+    firing: float
+
+
 def durations_of(episodes: Iterable[Episode], now: datetime) -> Durations:
     """How long these fire, as known `now`."""
     return durations_from(counts_of_episodes(episodes, now))
@@ -101,16 +108,23 @@ def survival_percentile(ended: Mapping[int, int], censored: Mapping[int, int], s
     Both are counts by bucket; what is censored in a bucket was at risk when others ended in it. None where the curve of
     those that fire still does not come down to 1 − `share`.
     """
+    return next((step.seconds for step in _steps(ended, censored) if step.firing <= 1 - share + _NEARLY), None)
+
+
+def survival_steps(counts: DurationCounts) -> list[SurvivalStep]:
+    """The curve of those that fire still, by the Kaplan–Meier estimator, the shortest first; before it all fire."""
+    return list(_steps(merged(counts.ended.values()), counts.firing))
+
+
+def _steps(ended: Mapping[int, int], censored: Mapping[int, int]) -> Iterator[SurvivalStep]:
     at_risk = sum(ended.values()) + sum(censored.values())
     firing = 1.0
     for bucket in sorted(ended.keys() | censored.keys()):
         ends = ended.get(bucket, 0)
         if ends:
             firing *= 1 - ends / at_risk
-            if firing <= 1 - share + _NEARLY:
-                return representative(bucket)
+            yield SurvivalStep(representative(bucket), firing)
         at_risk -= ends + censored.get(bucket, 0)
-    return None
 
 
 def _of_ended(counts: Mapping[int, int]) -> EndedDurations:

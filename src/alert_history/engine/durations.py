@@ -113,9 +113,22 @@ class DurationCounting:
         before = await self._durations(covered.before, by=by, top=top, values=values)
         return msgspec.structs.replace(answer, compared=_compared(answer, before))
 
+    async def counts(self, asked: Asked) -> tuple[DurationCounts, Covers]:
+        """How many occurrences of a span fired how long, in all, and what these numbers cover."""
+        counts, covers = await self._counted(asked, by=None, top=1, values=None)
+        return merged_counts([counts.rest, *counts.values.values()]), covers
+
     async def _durations(
         self, asked: Asked, *, by: DurationLabel | None, top: int, values: Sequence[str] | None
     ) -> DurationsAnswer:
+        counts, covers = await self._counted(asked, by=by, top=top, values=values)
+        if values is None:
+            values = ranked({value: _number(of_value) for value, of_value in counts.values.items()}, top)
+        return await asyncio.to_thread(_answer, counts, by, covers, values=values)
+
+    async def _counted(
+        self, asked: Asked, *, by: DurationLabel | None, top: int, values: Sequence[str] | None
+    ) -> tuple[_Counts, Covers]:
         lengths = await self._lengths(asked, by=by, top=top, values=values)
         covers = lengths.covers
         firing = msgspec.structs.replace(asked.filter, since=covers.since, until=covers.until, status="firing")
@@ -123,10 +136,7 @@ class DurationCounting:
         if len(episodes) == _MOST_FIRING:
             note = f"what fires still and was first received before {episodes[-1].received_at.isoformat()}"
             covers = msgspec.structs.replace(covers, is_exact=False, left_out=(*covers.left_out, note))
-        counts = await asyncio.to_thread(_counts, lengths, episodes, asked.now, by=by)
-        if values is None:
-            values = ranked({value: _number(of_value) for value, of_value in counts.values.items()}, top)
-        return await asyncio.to_thread(_answer, counts, by, covers, values=values)
+        return await asyncio.to_thread(_counts, lengths, episodes, asked.now, by=by), covers
 
     async def _lengths(
         self, asked: Asked, *, by: DurationLabel | None, top: int, values: Sequence[str] | None

@@ -1,17 +1,17 @@
 """The rules of a span as a table: what each did, how noisy it is, when it last began; and those that never fired."""
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from operator import attrgetter
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import msgspec
 from msgspec.structs import astuple, replace
 
 from alert_history.domain.activity import last_begun
 from alert_history.domain.covers import Covers
-from alert_history.domain.interruptions import Hours
+from alert_history.domain.interruptions import Hours, Interruptions
 from alert_history.domain.log_buckets import percentile
 from alert_history.domain.microseconds import to_us
 from alert_history.domain.noise import RuleFacts, RuleNoise
@@ -22,12 +22,37 @@ from alert_history.engine.rule_facts import Facts, RuleCounting
 from alert_history.ports import HistoryFilter
 
 RuleSort = Literal[
-    "rule", "-begun", "begun", "-open", "open", "-short", "short", "-repeats", "repeats", "-again", "again", "-score"
+    "rule",
+    "-begun",
+    "begun",
+    "-open",
+    "open",
+    "-short",
+    "short",
+    "-repeats",
+    "repeats",
+    "-again",
+    "again",
+    "-score",
+    "-median_seconds",
+    "median_seconds",
+    "-last_begun_at",
+    "last_begun_at",
+    "-asleep",
+    "asleep",
 ]
+
+MOST_CLOSELY = 200
+"""What takes a closer look at each rule is sorted among so many that began most."""
 
 _MOST_STEADY = 200
 _MEDIAN = 0.5
 _FIELDS = {"again": "flaps"}
+_CLOSELY: Mapping[str, Callable[["RuleRow"], Any]] = {
+    "median_seconds": attrgetter("median_seconds"),
+    "last_begun_at": attrgetter("last_begun_at"),
+    "asleep": attrgetter("interruptions.asleep"),
+}
 _SUMMED = ("begun", "open", "short", "repeats", "flaps")
 
 
@@ -45,6 +70,7 @@ class RuleRow(msgspec.Struct, frozen=True):
     `again` began within an hour of the last end of the same label set, `short` ended within five minutes.
     `median_seconds` is how long those that ended fired, within 2 %. `last_begun_at` is exact to the minute. The score
     is that of noise, with its bounds. `firing_share` is for which share of the span the rule fired, at most.
+    `interruptions` are the minutes in which the rule called a person, by part of the day.
     """
 
     rule: str
@@ -60,6 +86,7 @@ class RuleRow(msgspec.Struct, frozen=True):
     score_low: float
     score_high: float
     firing_share: float
+    interruptions: Interruptions
 
 
 class RuleTotals(msgspec.Struct, frozen=True):
@@ -112,12 +139,12 @@ class RuleTable:
     ) -> RulesAnswer:
         """The first `top` rules of a span in an order; `tz` is the name of the zone of `hours`."""
         facts = await self._counting.facts(asked, hours)
-        scores, left_out = await self._sorted(facts, hours, sort=sort, top=top)
+        scores, rows, left_out = await self._sorted(facts, hours, sort=sort, top=top)
         totals = _totals(facts)
         never_fired, more_left_out = await self._never_fired(facts)
         return RulesAnswer(
             totals,
-            await self._rows(facts, scores),
+            rows,
             await self._never_stops(facts, hours, scores),
             never_fired,
             tz,
@@ -127,14 +154,28 @@ class RuleTable:
 
     async def _sorted(
         self, facts: Facts, hours: Hours, *, sort: RuleSort, top: int
-    ) -> tuple[list[RuleNoise], tuple[str, ...]]:
+    ) -> tuple[list[RuleNoise], list[RuleRow], tuple[str, ...]]:
+        """The scores and the rows of the first rules, and what may be missing among these."""
         if sort == "-score":
             scores, left_out = await self._scores.noisiest(facts, hours, top=top)
-            return scores[:top], left_out
-        name = _FIELDS.get(sort.removeprefix("-"), sort.removeprefix("-"))
-        ordered = sorted(facts.rules.values(), key=attrgetter("rule"))
-        ordered.sort(key=attrgetter(name), reverse=sort.startswith("-"))
-        return await self._scores.scored(facts, [each.rule for each in ordered[:top]], hours), ()
+            return scores[:top], await self._rows(facts, scores[:top]), left_out
+        if sort.removeprefix("-") in _CLOSELY:
+            return await self._sorted_closely(facts, hours, sort=sort, top=top)
+        scores = await self._scores.scored(facts, _first(facts, sort, top), hours)
+        return scores, await self._rows(facts, scores), ()
+
+    async def _sorted_closely(
+        self, facts: Facts, hours: Hours, *, sort: RuleSort, top: int
+    ) -> tuple[list[RuleNoise], list[RuleRow], tuple[str, ...]]:
+        """By what only a closer look at each rule tells; a rule of which it is not known comes last."""
+        most = max(MOST_CLOSELY, top)
+        scores = await self._scores.scored(facts, _first(facts, "-begun", most), hours)
+        value_of = _CLOSELY[sort.removeprefix("-")]
+        rows = sorted(await self._rows(facts, scores), key=attrgetter("rule"))
+        known = sorted((row for row in rows if value_of(row) is not None), key=value_of, reverse=sort.startswith("-"))
+        unknown = [row for row in rows if value_of(row) is None]
+        left_out = (f"rules that are not among the {most} that began most",) if len(facts.rules) > most else ()
+        return scores, [*known, *unknown][:top], left_out
 
     async def _rows(self, facts: Facts, scores: Sequence[RuleNoise]) -> list[RuleRow]:
         tallies = await self._tallies(facts, [noise.rule for noise in scores])
@@ -172,6 +213,14 @@ class RuleTable:
         return RulesBefore(was, change, before.covers)
 
 
+def _first(facts: Facts, sort: RuleSort, top: int) -> list[str]:
+    """The first rules by one of their plain counts."""
+    name = _FIELDS.get(sort.removeprefix("-"), sort.removeprefix("-"))
+    ordered = sorted(facts.rules.values(), key=attrgetter("rule"))
+    ordered.sort(key=attrgetter(name), reverse=sort.startswith("-"))
+    return [each.rule for each in ordered[:top]]
+
+
 def _totals(facts: Facts) -> RuleTotals:
     return RuleTotals(
         len(facts.rules),
@@ -206,4 +255,5 @@ def _row(facts: RuleFacts, noise: RuleNoise, days: Mapping[int, Tally], begun: i
         score_low=noise.low,
         score_high=noise.high,
         firing_share=noise.firing_share,
+        interruptions=noise.interruptions,
     )
