@@ -17,6 +17,8 @@ from alert_history.web.pages.lately import Counting, Lately
 from alert_history.web.pages.now import NowPage
 from alert_history.web.pages.night import NightPage
 from alert_history.web.pages.page import Page
+from alert_history.web.pages.rule import RuleAnswers, RulePage
+from alert_history.web.pages.rules import RulesPage
 
 
 def make_pages(service: Service, statistics: Statistics, *, clock: Clock) -> list[Page]:
@@ -27,6 +29,7 @@ def make_pages(service: Service, statistics: Statistics, *, clock: Clock) -> lis
         *_now(service, statistics, frames),
         *_classifications(service, frames, clock),
         *NightPage(statistics.nights, frames=frames, clock=clock).pages(),
+        *_rules(service, statistics, frames),
     ]
     frames.show({page.path for page in pages})
     return pages
@@ -61,3 +64,16 @@ def _classifications(service: Service, frames: Frames, clock: Clock) -> list[Pag
         enriching.modes, enriching.classifying, state=enriching.enrichment, frames=frames, clock=clock
     )
     return page.pages()
+
+
+def _rules(service: Service, statistics: Statistics, frames: Frames) -> list[Page]:
+    answers = RuleAnswers(
+        noise=statistics.noise,
+        durations=statistics.durations,
+        heatmap=statistics.heatmap,
+        series=statistics.series,
+        together=statistics.together,
+        response=statistics.response,
+        history=service.rooms.store.history,
+    )
+    return RulesPage(statistics.rules, RulePage(answers), frames=frames).pages()

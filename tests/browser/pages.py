@@ -8,6 +8,7 @@ from tests.payloads import alert, webhook
 from tests.processes import Server
 
 PATHS = ["", "dashboard", "classifications"]
+PATHS = ["classifications", "dashboard/night", "dashboard/rules"]
 """The pages that need no id, by their paths below the root."""
 
 HOSTILE = (

@@ -75,6 +75,7 @@ async def test_rule_has_its_numbers_on_every_way(store: Store, query: str) -> No
     assert busy.last_begun_at == at(3, 9)
     assert (open_.open, open_.median_seconds, open_.last_begun_at) == (1, None, at(2, 14, 7))
     assert (watchdog.begun, watchdog.last_begun_at, watchdog.firing_share) == (0, None, 1.0)
+    assert [row.firing for row in answer.rules] == [0, 1, 1], "what began before the span fires, too"
     assert answer.totals == RuleTotals(rules=3, begun=6, open=1, short=4, repeats=4, again=1)
     assert answer.never_stops == ["Watchdog"]
 
@@ -85,6 +86,7 @@ async def test_rule_has_its_numbers_on_every_way(store: Store, query: str) -> No
         ("rule", ["Busy", "Open", "Watchdog"]),
         ("begun", ["Watchdog", "Open", "Busy"]),
         ("-open", ["Open", "Busy", "Watchdog"]),
+        ("-firing", ["Open", "Watchdog", "Busy"]),
         ("-again", ["Busy", "Open", "Watchdog"]),
         ("repeats", ["Open", "Watchdog", "Busy"]),
         ("-median_seconds", ["Busy", "Open", "Watchdog"]),

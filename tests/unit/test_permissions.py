@@ -60,6 +60,7 @@ NEEDS = {
         "GET /dashboard",
         "GET /dashboard/night",
         "GET /dashboard/night/{date}",
+        "GET /dashboard/rules",
         "GET /enrichment/mode",
         "GET /history",
         "GET /publishing/explain",

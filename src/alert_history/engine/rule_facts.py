@@ -5,6 +5,7 @@ fired, takes a closer look, so it is asked for a few rules at a time.
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 
@@ -37,13 +38,15 @@ _NO_SUMS = Sums()
 class Facts(msgspec.Struct, frozen=True):
     """The facts of rules by their names, and what they cover: `asked` with the span that was counted.
 
-    Where `is_whole` is false, the rules lack when they called people, and for how long they fired.
+    Where `is_whole` is false, the rules lack when they called people, and for how long they fired. `firing` is how many
+    occurrences of a rule fire now that began before the end of the span; a rule of which none does may be left out.
     """
 
     rules: Mapping[str, RuleFacts]
     asked: Asked
     covers: Covers
     is_whole: bool
+    firing: Mapping[str, int] = {}
 
 
 class RuleCounting:
@@ -102,7 +105,7 @@ class RuleCounting:
             fresh_as_of=whole.now,
             left_out=(CALLS, OVERLAPS, *acts.left_out, *explained.left_out),
         )
-        return Facts(rules, whole, covers, is_whole=False)
+        return Facts(rules, whole, covers, is_whole=False, firing=firing)
 
     async def _from_episodes(self, asked: Asked, hours: Hours) -> Facts:
         """The occurrences of the day before the span, and those that fire still, say what fired in it and flapped."""
@@ -119,7 +122,8 @@ class RuleCounting:
         )
         made = replace(newest, since=span.since)
         covers = made.covers(asked, left_out=(CALLS, *acts.left_out))
-        return Facts(counted, span, covers, is_whole=True)
+        firing = Counter(each.alertname for each in (*older, *newest.episodes) if each.ends_at is None)
+        return Facts(counted, span, covers, is_whole=True, firing=firing)
 
 
 def _facts_of(

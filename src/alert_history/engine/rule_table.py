@@ -27,6 +27,8 @@ RuleSort = Literal[
     "begun",
     "-open",
     "open",
+    "-firing",
+    "firing",
     "-short",
     "short",
     "-repeats",
@@ -67,6 +69,7 @@ class RuleNames(Protocol):
 class RuleRow(msgspec.Struct, frozen=True):
     """One rule: what `begun` occurrences in the span did; `share` is theirs of all that began, 0 to 1.
 
+    `open` of these fire now; `firing` also counts those that began before the span.
     `again` began within an hour of the last end of the same label set, `short` ended within five minutes.
     `median_seconds` is how long those that ended fired, within 2 %. `last_begun_at` is exact to the minute. The score
     is that of noise, with its bounds. `firing_share` is for which share of the span the rule fired, at most.
@@ -87,6 +90,7 @@ class RuleRow(msgspec.Struct, frozen=True):
     score_high: float
     firing_share: float
     interruptions: Interruptions
+    firing: int
 
 
 class RuleTotals(msgspec.Struct, frozen=True):
@@ -216,8 +220,11 @@ class RuleTable:
 def _first(facts: Facts, sort: RuleSort, top: int) -> list[str]:
     """The first rules by one of their plain counts."""
     name = _FIELDS.get(sort.removeprefix("-"), sort.removeprefix("-"))
+    is_descending = sort.startswith("-")
+    if name == "firing":
+        return sorted(sorted(facts.rules), key=lambda rule: facts.firing.get(rule, 0), reverse=is_descending)[:top]
     ordered = sorted(facts.rules.values(), key=attrgetter("rule"))
-    ordered.sort(key=attrgetter(name), reverse=sort.startswith("-"))
+    ordered.sort(key=attrgetter(name), reverse=is_descending)
     return [each.rule for each in ordered[:top]]
 
 
@@ -233,10 +240,11 @@ def _rows(facts: Facts, scores: Sequence[RuleNoise], tallies: Mapping[tuple[int,
     days: dict[str, dict[int, Tally]] = {}
     for (day, rule), tally in tallies.items():
         days.setdefault(rule, {})[day] = tally
-    return [_row(facts.rules[noise.rule], noise, days.get(noise.rule[:LONGEST_VALUE], {}), begun) for noise in scores]
+    return [_row(facts, noise, days.get(noise.rule[:LONGEST_VALUE], {}), begun=begun) for noise in scores]
 
 
-def _row(facts: RuleFacts, noise: RuleNoise, days: Mapping[int, Tally], begun: int) -> RuleRow:
+def _row(all_facts: Facts, noise: RuleNoise, days: Mapping[int, Tally], *, begun: int) -> RuleRow:
+    facts = all_facts.rules[noise.rule]
     lengths: dict[int, int] = {}
     for tally in days.values():
         for (_, bucket), number in tally.lengths.items():
@@ -256,4 +264,5 @@ def _row(facts: RuleFacts, noise: RuleNoise, days: Mapping[int, Tally], begun: i
         score_high=noise.high,
         firing_share=noise.firing_share,
         interruptions=noise.interruptions,
+        firing=all_facts.firing.get(noise.rule, 0),
     )

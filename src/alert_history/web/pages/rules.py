@@ -1,0 +1,153 @@
+"""`/dashboard/rules`: all rules of a span as a table; with `rule=NAME` the page of one rule, which is in `rule`.
+
+`engine.rule_table` answers. Here is how the table is sorted by links, and what it says where it is empty.
+"""
+
+from http import HTTPStatus
+from typing import ClassVar, NamedTuple
+from urllib.parse import urlencode
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from alert_history.domain.interruptions import Hours
+from alert_history.domain.permission import Permission
+from alert_history.engine.analysis import Asked
+from alert_history.engine.rule_table import RuleSort, RuleTable
+from alert_history.errors import AlertHistoryError, InvalidQuery
+from alert_history.web.http.parameters import read_parameters
+from alert_history.web.pages.frame import Frame, Frames, length_words
+from alert_history.web.pages.page import Link, Page, apology, page_response, rendered
+from alert_history.web.pages.rule import RulePage
+from alert_history.web.pages.spans import Span, picker_of, span_of
+from alert_history.web.pages.streaming import streamed
+
+PATH = "/dashboard/rules"
+DEFAULT_SPAN = "-7d"
+
+_CURRENT = "dashboard/rules"
+_BACK = Link(_CURRENT, "Back to all rules")
+_SHOWN, _MOST_SHOWN = 50, 1000
+
+
+class RulesChoice(msgspec.Struct, frozen=True):
+    """What the address asks for; with `rule`, the page of that rule. `part` is that of `streaming`."""
+
+    query: str = ""
+    since: str | None = None
+    until: str | None = None
+    tz: str | None = None
+    sort: RuleSort = "-begun"
+    all: bool = False
+    rule: str | None = None
+    part: str | None = None
+
+    EMPTY_MEANS_EMPTY: ClassVar[frozenset[str]] = frozenset({"rule"})
+
+
+class Column(NamedTuple):
+    """A column that can be sorted by: its words, what they mean, and its orders; the first is that of a first click."""
+
+    words: str
+    hint: str
+    sorts: tuple[RuleSort, ...]
+
+
+COLUMNS = (
+    Column("Rule", "its alertname", ("rule",)),
+    Column("Began", "occurrences that began in the span, and their share of all", ("-begun", "begun")),
+    Column("Firing now", "how many fire now, whenever they began", ("-firing", "firing")),
+    Column("Noise", "0 to 100, with what it surely is at least and at most; the surest first", ("-score",)),
+    Column("Again", "began again within an hour of the last end of the same alert", ("-again", "again")),
+    Column("Median", "half of those that ended were over by then", ("-median_seconds", "median_seconds")),
+    Column("Asleep", "minutes in which it called while people sleep, 22:00 to 08:00", ("-asleep", "asleep")),
+    Column("Last began", "when the newest occurrence of the span began", ("-last_begun_at", "last_begun_at")),
+)
+
+
+class Heading(NamedTuple):
+    """A column as the page shows it: `order` is how the table is sorted by it now, empty if it is not."""
+
+    words: str
+    hint: str
+    href: str
+    order: str
+
+
+class RulesPage:
+    """The page of all rules."""
+
+    def __init__(self, rules: RuleTable, rule: RulePage, *, frames: Frames) -> None:
+        self._rules = rules
+        self._rule = rule
+        self._frames = frames
+
+    def pages(self) -> list[Page]:
+        """All pages of this noun."""
+        return [Page(path=PATH, handle=self.show, needs=Permission.READ)]
+
+    async def show(self, request: Request) -> Response:
+        """`GET /dashboard/rules`."""
+        try:
+            asked = read_parameters(request, RulesChoice)
+            frame = await self._frames.of(request, _CURRENT)
+            span = span_of(asked.since, asked.until, frame, default=DEFAULT_SPAN)
+            if asked.rule is not None:
+                return await self._rule.show(request, frame, span, rule=asked.rule, query=asked.query)
+        except AlertHistoryError as error:
+            return apology(request, error, back=_BACK)
+        return await self._shown(request, frame, span, asked)
+
+    async def _shown(self, request: Request, frame: Frame, span: Span, asked: RulesChoice) -> Response:
+        values = {
+            "asked": asked,
+            "span": span,
+            "picker": picker_of(span, frame),
+            "kept": [pair for pair in frame.here if pair[0] not in {"query", "part", "all"}],
+        }
+        try:
+            counted = span.asked(asked.query)
+        except InvalidQuery as error:
+            values |= {"fault": str(error), "part": lambda _: ""}
+            return page_response(frame, "rules/rules.html.jinja", status=HTTPStatus.BAD_REQUEST, **values)
+
+        async def table() -> str:
+            return await self._table(counted, frame, span, asked)
+
+        return await streamed(request, frame, "rules/rules.html.jinja", {"table": table}, fault="", **values)
+
+    async def _table(self, counted: Asked, frame: Frame, span: Span, asked: RulesChoice) -> str:
+        top = _MOST_SHOWN if asked.all else _SHOWN
+        answer = await self._rules.table(counted, Hours(frame.zone), tz=frame.tz, sort=asked.sort, top=top)
+        return rendered(
+            "rules/table.html.jinja",
+            frame=frame,
+            answer=answer,
+            asked=asked,
+            span=span,
+            headings=[heading(column, asked.sort, frame) for column in COLUMNS],
+            everything=_href(frame, all="true"),
+            rule_href=lambda name: rule_href(frame, name, span, query=asked.query),
+            length=length_words,
+        )
+
+
+def heading(column: Column, sort: RuleSort, frame: Frame) -> Heading:
+    """A column whose link sorts by it, or turns the order where the table is sorted by it."""
+    is_sorted = sort in column.sorts
+    following = column.sorts[(column.sorts.index(sort) + 1) % len(column.sorts)] if is_sorted else column.sorts[0]
+    order = ("descending" if sort.startswith("-") else "ascending") if is_sorted else ""
+    return Heading(column.words, column.hint, _href(frame, sort=following), order)
+
+
+def rule_href(frame: Frame, name: str, span: Span, *, query: str = "") -> str:
+    """The page of a rule, of the same span; also of what has no name."""
+    parameters = {"rule": name, **({"query": query} if query else {}), **span.parameters}
+    return f"{frame.root}{_CURRENT}?{urlencode(parameters)}"
+
+
+def _href(frame: Frame, **changed: str) -> str:
+    """The same page with some parameters changed."""
+    kept = {name: value for name, value in frame.here if name != "part"}
+    return "?" + urlencode({**kept, **changed})
