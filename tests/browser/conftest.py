@@ -9,7 +9,9 @@ from playwright.sync_api import Browser, sync_playwright
 
 from tests import servers
 from tests.browser.looking import ARGUMENTS
-from tests.processes import Server, find_program
+from tests.processes import Server, find_program, wait_until
+
+_DEMO_SECONDS = 120
 
 
 @pytest.fixture(scope="session")
@@ -26,6 +28,7 @@ def browser() -> Iterator[Browser]:
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """The demo: 90 days of a company's alerts. Tests must not change what it shows to others."""
     with _on(tmp_path_factory.mktemp("demo"), "--demo") as server:
+        wait_until(lambda: "demo_replayed" in server.log(), "the demo is whole", timeout_seconds=_DEMO_SECONDS)
         yield server
 
 

@@ -14,7 +14,7 @@ from alert_history.domain.covers import Covers
 from alert_history.domain.interruptions import Hours, Interruptions
 from alert_history.domain.log_buckets import percentile
 from alert_history.domain.microseconds import to_us
-from alert_history.domain.noise import RuleFacts, RuleNoise
+from alert_history.domain.noise import RuleNoise
 from alert_history.domain.tally import DAY_US, LONGEST_VALUE, Tally
 from alert_history.engine.analysis import Analysis, Asked
 from alert_history.engine.noise_scores import NoiseScores

@@ -169,7 +169,7 @@ class _Parts:
 
     def _stacked(self, answer: SeriesAnswer) -> Stacked:
         text = query_text(self._rule, self._all.wanted.query)
-        layer = Layer("", "c0", [bucket.total for bucket in answer.buckets])
+        layer = Layer("began", "c0", [bucket.total for bucket in answer.buckets])
         return stacked(
             [Slot(bucket.begin, bucket.end) for bucket in answer.buckets],
             [layer],
