@@ -76,4 +76,4 @@ def _rules(service: Service, statistics: Statistics, frames: Frames) -> list[Pag
         response=statistics.response,
         history=service.rooms.store.history,
     )
-    return RulesPage(statistics.rules, RulePage(answers), frames=frames).pages()
+    return RulesPage(statistics.rules, statistics.series, RulePage(answers), frames=frames).pages()

@@ -111,7 +111,7 @@ def test_rules_are_sorted_by_a_click_and_opened_without_script(browser: Browser,
         assert begun == sorted(begun, reverse=True)
         page.get_by_role("columnheader", name="Asleep").get_by_role("link").click()
         page.wait_for_url("**sort=-asleep*")
-        asleep = numbers(column(page, 7))
+        asleep = numbers(column(page, 8))
         assert asleep == sorted(asleep, reverse=True)
         assert parse_qs(urlsplit(page.url).query) == {"sort": ["-asleep"], "since": ["-30d"]}
         assert page.get_by_role("columnheader", name="Asleep").get_attribute("aria-sort") == "descending"

@@ -7,9 +7,11 @@ from datetime import UTC, datetime, timedelta
 from typing import get_args
 from urllib.parse import parse_qs, urlsplit
 
+import pytest
+
 from alert_history.engine.rule_table import RuleSort
 from alert_history.web.pages.frame import Frame
-from alert_history.web.pages.rules import COLUMNS, heading, rule_href
+from alert_history.web.pages.rules import COLUMNS, heading, line_step, rule_href
 from alert_history.web.pages.spans import span_of
 
 NOW = datetime(2026, 3, 4, 12, tzinfo=UTC)
@@ -40,6 +42,16 @@ def test_another_column_is_sorted_by_most_first_and_the_filter_stays() -> None:
     noise = heading(NOISE, "-begun", FRAME)
     assert noise.order == ""
     assert parameters(noise.href) == {"query": ['{namespace="a&b"}'], "sort": ["-score"]}
+
+
+def test_a_column_without_an_order_leads_nowhere() -> None:
+    column = next(column for column in COLUMNS if not column.sorts)
+    assert heading(column, "-begun", FRAME).href == ""
+
+
+@pytest.mark.parametrize("days, step", [(1, 3600), (7, 6 * 3600), (30, 86_400), (90, 86_400), (365, 7 * 86_400)])
+def test_a_line_has_about_as_many_points_as_can_be_seen(days: int, step: int) -> None:
+    assert line_step(timedelta(days=days)) == timedelta(seconds=step)
 
 
 def test_every_order_of_a_column_is_one_that_the_engine_has() -> None:

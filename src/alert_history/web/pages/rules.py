@@ -3,6 +3,8 @@
 `engine.rule_table` answers. Here is how the table is sorted by links, and what it says where it is empty.
 """
 
+from collections.abc import Mapping
+from datetime import timedelta
 from http import HTTPStatus
 from typing import ClassVar, NamedTuple
 from urllib.parse import urlencode
@@ -11,12 +13,17 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+from alert_history.domain.calendar import STEPS
 from alert_history.domain.interruptions import Hours
 from alert_history.domain.permission import Permission
 from alert_history.engine.analysis import Asked
-from alert_history.engine.rule_table import RuleSort, RuleTable
+from alert_history.engine.rule_table import RulesAnswer, RuleSort, RuleTable
+from alert_history.engine.series import SeriesCounting
+from alert_history.engine.series_parts import SeriesWish
 from alert_history.errors import AlertHistoryError, InvalidQuery
+from alert_history.ports import HistoryFilter
 from alert_history.web.http.parameters import read_parameters
+from alert_history.web.pages.charts.sparkline import Sparkline, sparkline
 from alert_history.web.pages.frame import Frame, Frames, length_words
 from alert_history.web.pages.page import Link, Page, apology, page_response, rendered
 from alert_history.web.pages.rule import RulePage
@@ -29,6 +36,8 @@ DEFAULT_SPAN = "-7d"
 _CURRENT = "dashboard/rules"
 _BACK = Link(_CURRENT, "Back to all rules")
 _SHOWN, _MOST_SHOWN = 50, 1000
+_POINTS = 90
+_UNITS = {"1m": "minute", "1h": "hour", "1d": "day", "1w": "week"}
 
 
 class RulesChoice(msgspec.Struct, frozen=True):
@@ -47,7 +56,7 @@ class RulesChoice(msgspec.Struct, frozen=True):
 
 
 class Column(NamedTuple):
-    """A column that can be sorted by: its words, what they mean, and its orders; the first is that of a first click."""
+    """A column: its words, what they mean, and the orders that it is sorted in; the first is that of a first click."""
 
     words: str
     hint: str
@@ -57,6 +66,7 @@ class Column(NamedTuple):
 COLUMNS = (
     Column("Rule", "its alertname", ("rule",)),
     Column("Began", "occurrences that began in the span, and their share of all", ("-begun", "begun")),
+    Column("Over time", "how many began, from the begin of the span to its end", ()),
     Column("Firing now", "how many fire now, whenever they began", ("-firing", "firing")),
     Column("Noise", "0 to 100, with what it surely is at least and at most; the surest first", ("-score",)),
     Column("Again", "began again within an hour of the last end of the same alert", ("-again", "again")),
@@ -67,7 +77,10 @@ COLUMNS = (
 
 
 class Heading(NamedTuple):
-    """A column as the page shows it: `order` is how the table is sorted by it now, empty if it is not."""
+    """A column as the page shows it: `order` is how the table is sorted by it now, empty if it is not.
+
+    `href` is empty where nothing can be sorted by it.
+    """
 
     words: str
     hint: str
@@ -78,8 +91,9 @@ class Heading(NamedTuple):
 class RulesPage:
     """The page of all rules."""
 
-    def __init__(self, rules: RuleTable, rule: RulePage, *, frames: Frames) -> None:
+    def __init__(self, rules: RuleTable, series: SeriesCounting, rule: RulePage, *, frames: Frames) -> None:
         self._rules = rules
+        self._series = series
         self._rule = rule
         self._frames = frames
 
@@ -126,15 +140,34 @@ class RulesPage:
             answer=answer,
             asked=asked,
             span=span,
+            lines=await self._lines(counted, frame, answer),
             headings=[heading(column, asked.sort, frame) for column in COLUMNS],
             everything=_href(frame, all="true"),
             rule_href=lambda name: rule_href(frame, name, span, query=asked.query),
             length=length_words,
         )
 
+    async def _lines(self, counted: Asked, frame: Frame, answer: RulesAnswer) -> Mapping[str, Sparkline]:
+        """How the rules of the table went, by their names; none with a filter, which would be counted once more."""
+        if counted.wanted != HistoryFilter():
+            return {}
+        step = line_step(counted.until - counted.since)
+        values = [row.rule for row in answer.rules if row.begun][:_SHOWN]
+        wish = SeriesWish(frame.zone, frame.tz, by="alertname", step=step, values=values)
+        series = await self._series.series(counted, wish)
+        unit = _UNITS.get(series.step, f"step of {series.step}")
+        return {each.value: sparkline(each.counts, noun="began", unit=unit) for each in series.series}
+
+
+def line_step(span: timedelta) -> timedelta:
+    """The shortest step that makes a line of at most ninety points."""
+    return next((step for step in STEPS.values() if span <= _POINTS * step), STEPS["52w"])
+
 
 def heading(column: Column, sort: RuleSort, frame: Frame) -> Heading:
     """A column whose link sorts by it, or turns the order where the table is sorted by it."""
+    if not column.sorts:
+        return Heading(column.words, column.hint, "", "")
     is_sorted = sort in column.sorts
     following = column.sorts[(column.sorts.index(sort) + 1) % len(column.sorts)] if is_sorted else column.sorts[0]
     order = ("descending" if sort.startswith("-") else "ascending") if is_sorted else ""

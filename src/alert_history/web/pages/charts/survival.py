@@ -74,7 +74,7 @@ class _Scale(msgspec.Struct, frozen=True):
 
     def seconds(self, place: int) -> float:
         """The seconds at the left edge of a column."""
-        return self.first * float(self.last / self.first) ** (place / _COLUMNS)
+        return self.first * math.pow(self.last / self.first, place / _COLUMNS)
 
 
 def survival(steps: Sequence[SurvivalStep], *, title: str) -> Survival:
