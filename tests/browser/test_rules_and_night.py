@@ -96,7 +96,7 @@ def test_a_quiet_night_says_so_and_a_night_to_come_leads_back(browser: Browser, 
         check_fit(page)
         check_axe(page)
     answer = httpx.get(f"{bare.url}/dashboard/night/2999-01-01?tz=UTC", trust_env=False)
-    assert answer.status_code == 400
+    assert answer.status_code == 404
     assert "has not begun" in answer.text
     assert 'href="../../dashboard/night"' in answer.text
 

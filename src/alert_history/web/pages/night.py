@@ -26,7 +26,7 @@ from alert_history.errors import AlertHistoryError, InvalidQuery
 from alert_history.ports import Clock
 from alert_history.web.http.parameters import read_parameters
 from alert_history.web.pages.frame import Frame, Frames, length_words
-from alert_history.web.pages.page import Link, Page, apology, rendered
+from alert_history.web.pages.page import Link, Page, apology, message, rendered
 from alert_history.web.pages.streaming import streamed
 
 PATH = "/dashboard/night"
@@ -34,6 +34,7 @@ PATH = "/dashboard/night"
 _CURRENT = "dashboard/night"
 _BACK = Link(_CURRENT, "Go to last night")
 _DAY = timedelta(days=1)
+_FORMATS = {None: "", "markdown": "&format=markdown"}
 _MINUTES = "%Y-%m-%dT%H:%MZ"
 _WALL = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d", re.ASCII)
 
@@ -71,7 +72,9 @@ class NightPage:
         try:
             asked = read_parameters(request, NightChoice)
             frame = await self._frames.of(request, _CURRENT)
-            return _moved(f"night/{self._address(asked, frame)}")
+            if begins_at := self._ahead(asked, frame):
+                return _not_begun(request, frame, begins_at)
+            return _moved(f"night/{self._address(asked, frame)}{_FORMATS[asked.format]}")
         except AlertHistoryError as error:
             return apology(request, error, back=_BACK)
 
@@ -80,19 +83,26 @@ class NightPage:
         try:
             asked = read_parameters(request, NightChoice)
             frame = await self._frames.of(request, _CURRENT)
+            if begins_at := self._ahead(asked, frame):
+                return _not_begun(request, frame, begins_at)
             address = self._address(asked, frame)
             if address != _address_asked(asked):
-                return _moved(address + ("&format=markdown" if asked.format else ""))
+                return _moved(address + _FORMATS[asked.format])
             return await self._shown(request, frame, asked)
         except AlertHistoryError as error:
             return apology(request, error, back=_BACK)
 
+    def _ahead(self, asked: NightChoice, frame: Frame) -> datetime | None:
+        """When the night of a date begins, where that is still ahead."""
+        if asked.date is None or asked.since is not None or asked.until is not None:
+            return None
+        begins_at = night_of(asked.date, frame.zone).since
+        return begins_at if begins_at > self._clock() else None
+
     def _address(self, asked: NightChoice, frame: Frame) -> str:
         """The address of the same night that leaves nothing open. Raises InvalidQuery."""
         if asked.since is None and asked.until is None:
-            evening = asked.date or last_night(self._clock(), frame.zone)
-            span_of(NightRequest(evening, frame.tz), self._clock())
-            return _address(evening, tz=frame.tz)
+            return _address(asked.date or last_night(self._clock(), frame.zone), tz=frame.tz)
         span = span_of(_request_of(asked, frame), self._clock())
         return _address(span.evening, since=f"{span.since:{_MINUTES}}", until=f"{span.until:{_MINUTES}}", tz=frame.tz)
 
@@ -117,7 +127,7 @@ class NightPage:
             before=_address(span.evening - _DAY, tz=frame.tz),
             after=_next(span, frame),
             last=last_night(self._clock(), frame.zone),
-            markdown=f"{_address_asked(asked)}&format=markdown",
+            markdown=_address_asked(asked) + _FORMATS["markdown"],
         )
 
 
@@ -151,6 +161,11 @@ def _address(evening: date, **parameters: str) -> str:
 def _address_asked(asked: NightChoice) -> str:
     named = {"since": asked.since, "until": asked.until, "tz": asked.tz}
     return _address(asked.date or date.min, **{name: text for name, text in named.items() if text is not None})
+
+
+def _not_begun(request: Request, frame: Frame, begins_at: datetime) -> Response:
+    text = f"It begins on {frame.local(begins_at):%d %B %Y, %H:%M}, {frame.tz}. This address will show it then."
+    return message(request, HTTPStatus.NOT_FOUND, "This night has not begun", text, back=_BACK)
 
 
 def _moved(address: str) -> Response:
