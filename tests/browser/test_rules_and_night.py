@@ -127,7 +127,7 @@ def test_rules_are_sorted_by_a_click_and_opened_without_script(browser: Browser,
 def test_the_page_of_a_rule_fits_and_axe_finds_nothing_wrong(
     browser: Browser, demo: Server, width: int, scheme: str
 ) -> None:
-    url = f"{demo.url}/dashboard/rules?rule=KubePodNotReady&since=-90d"
+    url = f"{demo.url}/dashboard/rules?rule=KubePodNotReady&since=-30d"
     with looking(browser, url, width=width, scheme=scheme) as page:  # type: ignore[arg-type]  # one of two
         assert page.locator(".fault, .empty").all_inner_texts() == []
         page.evaluate(OPEN_ALL)
