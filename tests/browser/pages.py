@@ -1,6 +1,7 @@
 """All pages that people see, and a history that is hostile in every place where others write."""
 
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 
@@ -14,6 +15,9 @@ PATHS = ["classifications", "dashboard/night", "dashboard/rules"]
 HOSTILE = (
     """<script>window.hit = 1</script><img src=//evil.example/x onerror="window.hit=1"><a href="javascript:hit=1">x"""
 )
+HOSTILE_PATHS = [*PATHS, "dashboard/night?since=-12h", f"dashboard/rules?rule={quote(HOSTILE)}0"]
+"""The same, and those that show what the hostile history did today."""
+
 _LONG = "a-very-long-value-without-any-space-" * 8
 
 

@@ -35,6 +35,7 @@ _CURRENT = "dashboard/night"
 _BACK = Link(_CURRENT, "Go to last night")
 _DAY = timedelta(days=1)
 _FORMATS = {None: "", "markdown": "&format=markdown"}
+_MINUTE = timedelta(minutes=1)
 _MINUTES = "%Y-%m-%dT%H:%MZ"
 _WALL = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d", re.ASCII)
 
@@ -104,7 +105,7 @@ class NightPage:
         if asked.since is None and asked.until is None:
             return _address(asked.date or last_night(self._clock(), frame.zone), tz=frame.tz)
         span = span_of(_request_of(asked, frame), self._clock())
-        return _address(span.evening, since=f"{span.since:{_MINUTES}}", until=f"{span.until:{_MINUTES}}", tz=frame.tz)
+        return _address(span.evening, since=_minute(span.since), until=_minute(span.until), tz=frame.tz)
 
     async def _shown(self, request: Request, frame: Frame, asked: NightChoice) -> Response:
         wanted = _request_of(asked, frame)
@@ -152,6 +153,11 @@ def _next(span: NightSpan, frame: Frame) -> str | None:
     """The address of the next night; None while it has not begun."""
     following = night_of(span.evening + _DAY, frame.zone)
     return _address(following.evening, tz=frame.tz) if following.since <= frame.now else None
+
+
+def _minute(time: datetime) -> str:
+    """A time as an address names it: the next whole minute, so that a span until now has what came just now."""
+    return f"{time + (-(time - datetime.min.replace(tzinfo=time.tzinfo)) % _MINUTE):{_MINUTES}}"
 
 
 def _address(evening: date, **parameters: str) -> str:
