@@ -32,6 +32,9 @@ ALLOWED = {
         "require-concurrent-index-creation": "partial: `alerts` is read once and little written; senders come again"
     },
     "0011": {"require-concurrent-index-creation": _QUEUE},
+    "0012": {
+        "require-concurrent-index-creation": "partial: `events` is read once, few are indexed; there are few silences"
+    },
 }
 """What a migration does all the same, and why it may. One that is not here may do nothing of the kind."""
 

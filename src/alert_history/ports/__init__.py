@@ -43,7 +43,7 @@ from alert_history.ports.rollups import Difference, Rollups, RollupSize
 from alert_history.ports.rule_activity import RuleActivities
 from alert_history.ports.settings import StoredSettings
 from alert_history.ports.signals import Signals
-from alert_history.ports.silences import Silences
+from alert_history.ports.silences import MutedAlert, MutedAlerts, SilenceCounts, SilencePage, Silences, SilenceState
 from alert_history.ports.standings import Left, Standings
 from alert_history.ports.statistics import LabelSet, Lasting, Statistics, ValueCounts
 from alert_history.ports.store import Lifecycle, Store
@@ -87,6 +87,8 @@ __all__ = [
     "Left",
     "Lifecycle",
     "Mute",
+    "MutedAlert",
+    "MutedAlerts",
     "NightEvent",
     "NightReads",
     "NightRow",
@@ -109,6 +111,9 @@ __all__ = [
     "RuleActivities",
     "Shelf",
     "Signals",
+    "SilenceCounts",
+    "SilencePage",
+    "SilenceState",
     "Silences",
     "Spending",
     "Spent",

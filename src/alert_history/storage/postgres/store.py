@@ -18,6 +18,7 @@ from alert_history.storage.postgres.reconciling import PostgresReconciling
 from alert_history.storage.postgres.recorder import PostgresRecorder
 from alert_history.storage.postgres.scanning import ORDER
 from alert_history.storage.postgres.search import PostgresFinding
+from alert_history.storage.postgres.silences import SILENCE_WAYS
 from alert_history.storage.postgres.standings import PostgresStandings
 from alert_history.storage.postgres.upkeep import PostgresUpkeep
 from alert_history.storage.shared.acts import SharedActs
@@ -78,7 +79,7 @@ def postgres_store(
         surroundings=SharedSurroundings(database, PostgresFinding(), newest=alerts.c.starts_at),
         settings=SharedSettings(database),
         audit=SharedAudit(database),
-        silences=SharedSilences(database),
+        silences=SharedSilences(database, ways=SILENCE_WAYS),
         night=SharedNightReads(database, ways=WAYS),
         firing=SharedFiringReads(database, is_event_of=WAYS.is_event_of),
         acts=SharedActs(database),

@@ -1,15 +1,26 @@
-"""Silences, as they are known now. The recorders write them: see `sqlite.rows` and `postgres.statements`."""
+"""Silences, as they are known now, and what they muted. The recorders write them: see `sqlite.rows`."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
+from functools import cache
+from typing import Any, NamedTuple
 
 import msgspec
-from sqlalchemy import bindparam, select
+from sqlalchemy import ColumnElement, Integer, Select, Text, bindparam, func, literal_column, select, tuple_
 
 from alert_history.domain.alert import Silence
+from alert_history.domain.microseconds import from_us, to_us
+from alert_history.domain.occurrence import occurrence_id
+from alert_history.errors import InvalidQuery
+from alert_history.ports.silences import MutedAlert, MutedAlerts, SilenceCounts, SilencePage, SilenceState
+from alert_history.storage.shared import reads
 from alert_history.storage.shared.elements import is_among
 from alert_history.storage.shared.session import Database, Row, Session
-from alert_history.storage.shared.tables import silences
+from alert_history.storage.shared.tables import UtcTime, alerts, events, silences
+
+_MOST_MUTED = 1_000
+_EVENTS_AN_ALERT = 5
+"""An alert may be silenced again and again: so many events are read for each alert that is shown."""
 
 _S = silences.c
 _IN_FORCE = (
@@ -20,14 +31,30 @@ _IN_FORCE = (
 )
 _NAMED = select(silences).where(is_among(_S.id, "ids")).order_by(_S.id)
 
+_NOW, _SOON = bindparam("now", type_=UtcTime()), bindparam("soon", type_=UtcTime())
+_STATES: dict[SilenceState, tuple[ColumnElement[bool], ...]] = {
+    "active": (_S.ends_at > _NOW, _S.starts_at <= _NOW),
+    "pending": (_S.ends_at > _NOW, _S.starts_at > _NOW),
+    "expired": (_S.ends_at <= _NOW,),
+}
+
 _read_matchers = msgspec.json.Decoder(list[list[dict[str, str]]]).decode
+
+
+class SilenceWays(NamedTuple):
+    """What each database does in its own way: which columns of `events` name an occurrence, and which is its row."""
+
+    occurrence: tuple[ColumnElement[Any], ...]
+    is_event_of: ColumnElement[bool]
 
 
 class SharedSilences:
     """See `ports.Silences`."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, *, ways: SilenceWays) -> None:
         self._database = database
+        self._muted_number = _muted_number(ways)
+        self._muted_newest = _muted_newest(ways)
 
     async def in_force(self, since: datetime, until: datetime, *, limit: int) -> list[Silence]:
         """See `ports.Silences.in_force`."""
@@ -36,6 +63,47 @@ class SharedSilences:
     async def named(self, ids: Collection[str]) -> list[Silence]:
         """See `ports.Silences.named`."""
         return await self._database.read(_named, sorted(ids))
+
+    async def page(
+        self,
+        state: SilenceState,
+        now: datetime,
+        *,
+        limit: int,
+        cursor: str | None = None,
+        ends_before: datetime | None = None,
+    ) -> SilencePage:
+        """See `ports.Silences.page`."""
+        reads.check_limit(limit)
+        asked: dict[str, Any] = {"now": now, "most": limit + 1}
+        if cursor is not None:
+            asked["after_at"], asked["after_id"] = _after(cursor, state)
+        if ends_before is not None:
+            asked["soon"] = ends_before
+        found = await self._database.read(_page, _page_of(state, frozenset(asked)), asked)
+        last = found[limit - 1] if len(found) > limit else None
+        return SilencePage(found[:limit], None if last is None else _cursor(last, state))
+
+    async def counts(self, now: datetime, *, soon: datetime) -> SilenceCounts:
+        """See `ports.Silences.counts`."""
+        return await self._database.read(_counts, now, soon)
+
+    async def muted(self, ids: Collection[str], *, newest: int) -> dict[str, MutedAlerts]:
+        """See `ports.Silences.muted`."""
+        return await self._database.read(self._muted, sorted(set(ids)), newest)
+
+    async def _muted(self, session: Session, ids: Sequence[str], newest: int) -> dict[str, MutedAlerts]:
+        muted = {}
+        for silence in ids:
+            rows = await session.fetch(self._muted_newest, silence=silence, most=newest * _EVENTS_AN_ALERT)
+            if rows:
+                [counted] = await session.fetch(self._muted_number, silence=silence, most=_MOST_MUTED)
+                is_exact = counted.events < _MOST_MUTED
+                muted[silence] = MutedAlerts(counted.number, is_exact, _newest_of(rows, newest))
+        return muted
+
+
+# --- silences ---------------------------------------------------------------------------------------------------------
 
 
 async def _in_force(session: Session, since: datetime, until: datetime, most: int) -> list[Silence]:
@@ -46,5 +114,101 @@ async def _named(session: Session, ids: list[str]) -> list[Silence]:
     return [_silence_of(row) for row in await session.fetch(_NAMED, ids=ids)]
 
 
+async def _page(session: Session, statement: Select[Any], asked: Mapping[str, Any]) -> list[Silence]:
+    return [_silence_of(row) for row in await session.fetch(statement, **asked)]
+
+
+def _order(state: SilenceState) -> ColumnElement[datetime]:
+    return _S.starts_at if state == "pending" else _S.ends_at
+
+
+@cache
+def _page_of(state: SilenceState, asked: frozenset[str]) -> Select[Any]:
+    """The statement of a page that knows the parameters that are `asked`."""
+    order = _order(state)
+    statement = select(silences).where(*_STATES[state])
+    if "soon" in asked:
+        statement = statement.where(_S.ends_at < _SOON)
+    if "after_id" in asked:
+        key, after = tuple_(order, _S.id), tuple_(bindparam("after_at", type_=UtcTime()), bindparam("after_id", type_=Text()))
+        statement = statement.where(key < after if state == "expired" else key > after)
+    ordered = (order.desc(), _S.id.desc()) if state == "expired" else (order, _S.id)
+    return statement.order_by(*ordered).limit(bindparam("most", type_=Integer()))
+
+
+def _cursor(last: Silence, state: SilenceState) -> str:
+    return f"{state}.{to_us(last.starts_at if state == 'pending' else last.ends_at)}.{last.id}"
+
+
+def _after(cursor: str, state: SilenceState) -> tuple[datetime, str]:
+    """The place behind which a page begins. Raises InvalidQuery."""
+    reads.check_text(cursor, of="cursor")
+    made_for, _, rest = cursor.partition(".")
+    at, _, silence = rest.partition(".")
+    try:
+        if made_for == state:
+            return from_us(int(at)), silence
+    except (ValueError, OverflowError):
+        pass
+    raise InvalidQuery("cursor: it is of no page of these silences")
+
+
+def _some(*conditions: ColumnElement[bool]) -> Any:
+    some = select(_S.id).where(*conditions).limit(literal_column(str(reads.COUNT_BOUND + 1))).subquery()
+    return select(func.count()).select_from(some).scalar_subquery()
+
+
+_COUNTS = select(
+    *(_some(*conditions).label(state) for state, conditions in _STATES.items()),
+    _some(*_STATES["active"], _S.ends_at < _SOON).label("soon"),
+)
+
+
+async def _counts(session: Session, now: datetime, soon: datetime) -> SilenceCounts:
+    [row] = await session.fetch(_COUNTS, now=now, soon=soon)
+    return SilenceCounts(active=row.active, soon=row.soon, pending=row.pending, expired=row.expired)
+
+
 def _silence_of(row: Row) -> Silence:
     return Silence(**row._asdict() | {"matchers": _read_matchers(row.matchers)})
+
+
+# --- what they muted --------------------------------------------------------------------------------------------------
+
+_OF_SILENCE = (
+    events.c.kind == literal_column("'silenced'"),  # a literal, as in the condition of the index
+    literal_column("events.detail ->> 'silence_id'", Text()) == bindparam("silence", type_=Text()),
+)
+_MOST = bindparam("most", type_=Integer())
+
+
+def _muted_newest(ways: SilenceWays) -> Select[Any]:
+    """The newest events of a silence, each with its alert."""
+
+    def of_alert(name: str) -> ColumnElement[Any]:
+        return select(alerts.c[name]).where(ways.is_event_of).correlate(events).scalar_subquery().label(name)
+
+    columns = [of_alert(name) for name in ("fingerprint", "starts_at", "alertname")]
+    newest = events.c.at.desc()
+    return select(events.c.at, *columns).select_from(events).where(*_OF_SILENCE).order_by(newest).limit(_MOST)
+
+
+def _muted_number(ways: SilenceWays) -> Select[Any]:
+    """How many events of a silence there are, up to a bound, and of how many occurrences."""
+    some = select(*ways.occurrence).select_from(events).where(*_OF_SILENCE)
+    some_events = some.order_by(events.c.at.desc()).limit(_MOST).subquery("some_events")
+    number = select(func.count()).select_from(select(some_events).distinct().subquery())
+    return select(
+        select(func.count()).select_from(some_events).scalar_subquery().label("events"),
+        number.scalar_subquery().label("number"),
+    )
+
+
+def _newest_of(rows: Sequence[Row], most: int) -> list[MutedAlert]:
+    """The newest of the occurrences that are still here, each once."""
+    newest: dict[str, MutedAlert] = {}
+    for row in rows:
+        if row.fingerprint is not None:
+            occurrence = occurrence_id(row.fingerprint, to_us(row.starts_at))
+            newest.setdefault(occurrence, MutedAlert(occurrence, row.alertname, row.at))
+    return list(newest.values())[:most]

@@ -36,6 +36,7 @@ from alert_history.storage.sqlite.reconciling import SqliteReconciling
 from alert_history.storage.sqlite.recorder import SqliteRecorder
 from alert_history.storage.sqlite.scanning import ORDER
 from alert_history.storage.sqlite.search import TERMS, SqliteFinding
+from alert_history.storage.sqlite.silences import SILENCE_WAYS
 from alert_history.storage.sqlite.standing_log import StandingLog
 from alert_history.storage.sqlite.standings import SqliteStandings
 from alert_history.storage.sqlite.upkeep import SqliteUpkeep
@@ -78,7 +79,7 @@ def sqlite_store(database_url: str, *, router: Router | None = None, rules: Rule
         surroundings=SharedSurroundings(database, SqliteFinding(), newest=TERMS.c.rowid),
         settings=SharedSettings(database),
         audit=SharedAudit(database),
-        silences=SharedSilences(database),
+        silences=SharedSilences(database, ways=SILENCE_WAYS),
         night=SharedNightReads(database, ways=WAYS),
         firing=SharedFiringReads(database, is_event_of=WAYS.is_event_of),
         acts=SharedActs(database),
