@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 
 from alert_history.bootstrap_statistics import Statistics
 from alert_history.domain.permission import Permission
+from alert_history.engine.silence_inventory import SilenceInventory
 from alert_history.ports import Clock
 from alert_history.service import Service
 from alert_history.web.pages.assets import PATH as ASSETS
@@ -19,6 +20,7 @@ from alert_history.web.pages.night import NightPage
 from alert_history.web.pages.page import Page
 from alert_history.web.pages.rule import RuleAnswers, RulePage
 from alert_history.web.pages.rules import RulesPage
+from alert_history.web.pages.silences import SilencesPage
 
 
 def make_pages(service: Service, statistics: Statistics, *, clock: Clock) -> list[Page]:
@@ -30,6 +32,7 @@ def make_pages(service: Service, statistics: Statistics, *, clock: Clock) -> lis
         *_classifications(service, frames, clock),
         *NightPage(statistics.nights, frames=frames, clock=clock).pages(),
         *_rules(service, statistics, frames),
+        *_silences(service, frames, clock),
     ]
     frames.show({page.path for page in pages})
     return pages
@@ -77,3 +80,8 @@ def _rules(service: Service, statistics: Statistics, frames: Frames) -> list[Pag
         history=service.rooms.store.history,
     )
     return RulesPage(statistics.rules, statistics.series, RulePage(answers), frames=frames).pages()
+def _silences(service: Service, frames: Frames, clock: Clock) -> list[Page]:
+    store, recording = service.rooms.store, service.rooms.recording
+    inventory = SilenceInventory(store.silences, store.history, clock=clock)
+    page = SilencesPage(inventory, heard=recording.watchdog, polled=recording.reconcile, frames=frames)
+    return page.pages()

@@ -43,6 +43,10 @@ class Watchdog:
         """Note that a request of that source was committed; `at` is when it came."""
         self._heard[source] = max(at, self._heard.get(source, at))
 
+    def times(self) -> dict[str, datetime]:
+        """When each source was last heard, as far as this replica knows."""
+        return dict(self._heard)
+
     async def run(self) -> None:
         """Until cancelled."""
         while True:

@@ -1,0 +1,121 @@
+"""`/dashboard/silences`: who silenced what, why and until when, and which alerts each silence muted.
+
+How it looks is in `templates/silences/`.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import NamedTuple, Protocol
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from alert_history.domain.permission import Permission
+from alert_history.engine.origins import OriginState
+from alert_history.engine.silence_inventory import FIRING, LOOKED_AT, SHOWN, SilenceInventory, View
+from alert_history.ports import SilenceCounts
+from alert_history.web.http.parameters import read_parameters
+from alert_history.web.pages.frame import Frame, Frames
+from alert_history.web.pages.page import Page, rendered
+from alert_history.web.pages.streaming import streamed
+
+PATH = "dashboard/silences"
+_RECORDER = "event_recorder"
+_ALERTMANAGER = "alertmanager/"
+
+
+class SilencesParameters(msgspec.Struct, frozen=True):
+    """Which silences, and the page of them."""
+
+    show: View = "active"
+    cursor: str | None = None
+    tz: str | None = None
+    part: str | None = None
+
+
+class Heard(Protocol):
+    """Knows when each source was last heard: `engine.watchdog.Watchdog`."""
+
+    def times(self) -> Mapping[str, datetime]:
+        """By the name of the source."""
+        ...
+
+
+class Polled(Protocol):
+    """Knows when each origin last answered: `engine.reconcile.Reconcile`."""
+
+    state: Mapping[str, OriginState]
+
+
+class Choice(NamedTuple):
+    """A chip: which silences it shows, in words, how many there are (None: not counted), and what it means."""
+
+    view: View
+    words: str
+    number: int | None
+    meaning: str
+
+
+class Knowledge(NamedTuple):
+    """How silences come to be known here: the event recorder was last heard, and these Alertmanagers are polled."""
+
+    recorder_at: datetime | None
+    polled: Mapping[str, OriginState]
+
+
+class SilencesPage:
+    """The page. `polled` is None where no Alertmanager is polled."""
+
+    def __init__(self, inventory: SilenceInventory, *, heard: Heard, polled: Polled | None, frames: Frames) -> None:
+        self._inventory = inventory
+        self._heard = heard
+        self._polled = polled
+        self._frames = frames
+
+    def pages(self) -> list[Page]:
+        """All pages of this noun."""
+        return [Page(path=f"/{PATH}", handle=self.show, needs=Permission.READ)]
+
+    async def show(self, request: Request) -> Response:
+        """`GET /dashboard/silences`."""
+        asked = read_parameters(request, SilencesParameters)
+        frame = await self._frames.of(request, PATH)
+
+        async def listed() -> str:
+            return await self._listed(frame, asked)
+
+        return await streamed(
+            request, frame, "silences/silences.html.jinja", {"listed": listed}, knowledge=self._knowledge()
+        )
+
+    async def _listed(self, frame: Frame, asked: SilencesParameters) -> str:
+        counts = await self._inventory.counts()
+        page = await self._inventory.page(asked.show, cursor=asked.cursor)
+        return rendered(
+            "silences/listed.html.jinja",
+            frame=frame,
+            asked=asked,
+            choices=choices_of(counts),
+            page=page,
+            is_empty=not (counts.active or counts.pending or counts.expired),
+            knowledge=self._knowledge(),
+            bounds={"firing": FIRING, "looked_at": LOOKED_AT, "shown": SHOWN},
+        )
+
+    def _knowledge(self) -> Knowledge:
+        states = self._polled.state if self._polled is not None else {}
+        polled = {name.removeprefix(_ALERTMANAGER): state for name, state in states.items() if _ALERTMANAGER in name}
+        return Knowledge(self._heard.times().get(_RECORDER), polled)
+
+
+def choices_of(counts: SilenceCounts) -> list[Choice]:
+    """The chips, in order."""
+    return [
+        Choice("active", "Active", counts.active, "in force now"),
+        Choice("soon", "End soon", counts.soon, "in force now, and over within 24 hours"),
+        Choice("unused", "Muted nothing", None, "in force now, and nobody told of an alert that they muted"),
+        Choice("pending", "Pending", counts.pending, "begin later"),
+        Choice("expired", "Expired", counts.expired, "over"),
+        Choice("again", "Would match now", None, "over, and what fires now matches them"),
+    ]
