@@ -4,12 +4,16 @@ Must not open, start or wait for anything.
 """
 
 from collections.abc import Awaitable, Callable
+import os
 
 from alert_history.bootstrap_statistics import Statistics
+from alert_history.config import effective_settings
 from alert_history.domain.permission import Permission
 from alert_history.engine.silence_inventory import SilenceInventory
 from alert_history.ports import Clock
 from alert_history.service import Service
+from alert_history.storage.database_version import DatabaseVersion
+from alert_history.storage.shared.tables import SCHEMA_HEAD
 from alert_history.web.pages.assets import PATH as ASSETS
 from alert_history.web.pages.assets import serve_asset
 from alert_history.web.pages.classifications import ClassificationsPage
@@ -20,6 +24,7 @@ from alert_history.web.pages.night import NightPage
 from alert_history.web.pages.page import Page
 from alert_history.web.pages.rule import RuleAnswers, RulePage
 from alert_history.web.pages.rules import RulesPage
+from alert_history.web.pages.settings import Configured, Reach, SettingsPage
 from alert_history.web.pages.silences import SilencesPage
 
 
@@ -33,6 +38,7 @@ def make_pages(service: Service, statistics: Statistics, *, clock: Clock) -> lis
         *NightPage(statistics.nights, frames=frames, clock=clock).pages(),
         *_rules(service, statistics, frames),
         *_silences(service, frames, clock),
+        *_settings(service, frames),
     ]
     frames.show({page.path for page in pages})
     return pages
@@ -85,3 +91,31 @@ def _silences(service: Service, frames: Frames, clock: Clock) -> list[Page]:
     inventory = SilenceInventory(store.silences, store.history, clock=clock)
     page = SilencesPage(inventory, heard=recording.watchdog, polled=recording.reconcile, frames=frames)
     return page.pages()
+
+
+def _settings(service: Service, frames: Frames) -> list[Page]:
+    settings, rooms = service.settings, service.rooms
+    configured = Configured(
+        settings=effective_settings(settings, os.environ),
+        schema=SCHEMA_HEAD,
+        deadline_seconds=settings.enrichment_deadline_seconds,
+        database=DatabaseVersion(settings.database_url.reveal()).text,
+        reach=lambda: _reach_of(service),
+    )
+    page = SettingsPage(
+        configured,
+        modes=rooms.enriching.modes,
+        readiness=service.readiness,
+        rollups=rooms.store.rollups,
+        frames=frames,
+    )
+    return page.pages()
+
+
+def _reach_of(service: Service) -> Reach:
+    """Whom a switch of the mode affects now."""
+    publishing, settings = service.rooms.publishing, service.settings
+    usable = [spec for spec in publishing.publisher.specs if spec.fault is None and spec.is_enabled]
+    asks_a_model = settings.llm_proxy_url is not None
+    classifies = f"The model {settings.llm_model} classifies" if asks_a_model else "Rules classify, no model is asked"
+    return Reach(len(usable), publishing.router.nobody, classifies)

@@ -52,6 +52,10 @@ _ORIGINS = "http or https URLs with commas between, `NAME=URL` to name one; spec
 _A_POSTGRES_URL = "postgresql://user:password@host:5432/database, special characters in the password percent-encoded"
 
 
+Given = Literal["default", "environment", "file"]
+"""Where a value is from: `file` is one that `NAME_FILE` names."""
+
+
 class Variable(NamedTuple):
     """A variable as an operator knows it."""
 
@@ -353,6 +357,29 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
     if settings is None or faults:
         raise ConfigurationError([faults[name] for name in [*Settings.model_fields, _UNBUILT_SECRET] if name in faults])
     return settings
+
+
+class EffectiveSetting(NamedTuple):
+    """A variable with the value that is in force, as everybody may read it; None where it is unset."""
+
+    variable: Variable
+    value: str | None
+    given: Given
+
+
+def effective_settings(settings: Settings, environ: Mapping[str, str]) -> list[EffectiveSetting]:
+    """All variables with their values, in the order of the reference page. Of a secret only that it is set is shown."""
+    return [_effective(settings, variable, environ) for variable in variables()]
+
+
+def _effective(settings: Settings, variable: Variable, environ: Mapping[str, str]) -> EffectiveSetting:
+    field = variable.name.lower()
+    value = getattr(settings, field)
+    shown = "set" if type(value) is Secret else str(value).lower() if isinstance(value, bool) else str(value)
+    given: Given = "default"
+    if field in settings.model_fields_set:
+        given = "file" if f"{variable.name}_FILE" in environ else "environment"
+    return EffectiveSetting(variable, None if value is None else shown, given)
 
 
 def near_misses(environ: Mapping[str, str]) -> list[str]:

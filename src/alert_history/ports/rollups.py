@@ -57,6 +57,10 @@ class Rollups(Protocol):
         """
         ...
 
+    async def waiting(self) -> int:
+        """How many entries of the log are not added up yet, up to 10 000: a higher number means more."""
+        ...
+
     async def size(self) -> RollupSize:
         """How much there is."""
         ...

@@ -15,6 +15,7 @@ from sqlalchemy import Integer, bindparam, func, literal_column, select
 
 from alert_history.domain.tally import LONGEST_VALUE, Tallies, by_value
 from alert_history.ports.rollups import Difference, RollupSize
+from alert_history.storage.shared import reads
 from alert_history.storage.shared.counting_anew import count_anew
 from alert_history.storage.shared.dropped import read_whole_from
 from alert_history.storage.shared.label_counts import add_labels
@@ -28,6 +29,7 @@ from alert_history.storage.shared.tallies import STORED, add_tallies, day_number
 _STEP_ENTRIES = 200
 
 _COUNT_LOG = select(func.count().label("number")).select_from(rollup_log)
+_COUNT_SOME = select(func.count().label("number")).select_from(select(rollup_log.c.id).limit(reads.COUNT_BOUND + 1).subquery())
 _COUNT_ROWS = select(func.count().label("number")).select_from(rollups)
 _SPAN = select(func.min(rollups.c.day).label("first"), func.max(rollups.c.day).label("last")).where(
     rollups.c.dimension == literal_column("'all'")
@@ -70,6 +72,10 @@ class SharedRollups:
     async def count_anew(self, *, progress: Callable[[int], None]) -> int:
         """See `ports.Rollups.count_anew`."""
         return await count_anew(self._database, self._order, progress=progress)
+
+    async def waiting(self) -> int:
+        """See `ports.Rollups.waiting`."""
+        return await self._database.read_latest(_waiting)
 
     async def size(self) -> RollupSize:
         """See `ports.Rollups.size`."""
@@ -118,6 +124,12 @@ async def _begun_by_numbers(session: Session, day: int) -> Counter[str]:
     for on_day, name, tally in by_value(waiting.by_place(), "alertname"):
         counts[name] += tally.begun if on_day == day else 0
     return counts
+
+
+async def _waiting(session: Session) -> int:
+    [counted] = await session.fetch(_COUNT_SOME)
+    number: int = counted.number
+    return number
 
 
 async def _size(session: Session) -> RollupSize:

@@ -11,7 +11,8 @@ from alert_history.telemetry.metrics import Exposition
 from alert_history.web.http.operation import Operation, json_response
 
 _TAG = "Health"
-_NEEDED = frozenset({"database", "schema", "startup"})
+NEEDED = frozenset({"database", "schema", "startup"})
+"""Checks without which no request can be kept."""
 
 
 class Readiness(Protocol):
@@ -84,7 +85,7 @@ class HealthApi:
         """`GET /readyz`."""
         checks = await self._readiness.checks()
         wrong = {name for name, word in checks.items() if word != "ok"}
-        if wrong & _NEEDED:
+        if wrong & NEEDED:
             return json_response(Ready("unavailable", checks), status=503)
         return json_response(Ready("degraded" if wrong else "ok", checks))
 
