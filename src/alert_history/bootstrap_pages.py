@@ -9,6 +9,7 @@ import os
 from alert_history.bootstrap_statistics import Statistics
 from alert_history.config import effective_settings
 from alert_history.domain.permission import Permission
+from alert_history.engine.sender_overview import Losses, SenderOverview
 from alert_history.engine.silence_inventory import SilenceInventory
 from alert_history.ports import Clock
 from alert_history.service import Service
@@ -26,6 +27,7 @@ from alert_history.web.pages.rule import RuleAnswers, RulePage
 from alert_history.web.pages.rules import RulesPage
 from alert_history.web.pages.settings import Configured, Reach, SettingsPage
 from alert_history.web.pages.silences import SilencesPage
+from alert_history.web.pages.sources import SourcesPage
 
 
 def make_pages(service: Service, statistics: Statistics, *, clock: Clock) -> list[Page]:
@@ -38,6 +40,7 @@ def make_pages(service: Service, statistics: Statistics, *, clock: Clock) -> lis
         *NightPage(statistics.nights, frames=frames, clock=clock).pages(),
         *_rules(service, statistics, frames),
         *_silences(service, frames, clock),
+        *_sources(service, frames, clock),
         *_settings(service, frames),
     ]
     frames.show({page.path for page in pages})
@@ -90,6 +93,25 @@ def _silences(service: Service, frames: Frames, clock: Clock) -> list[Page]:
     store, recording = service.rooms.store, service.rooms.recording
     inventory = SilenceInventory(store.silences, store.history, clock=clock)
     page = SilencesPage(inventory, heard=recording.watchdog, polled=recording.reconcile, frames=frames)
+    return page.pages()
+
+
+def _sources(service: Service, frames: Frames, clock: Clock) -> list[Page]:
+    store, recording = service.rooms.store, service.rooms.recording
+    overview = SenderOverview(
+        store.senders,
+        groups=recording.groups.seen,
+        witnesses=lambda: store.recorder.witnesses,
+        clock=clock,
+    )
+    losses = Losses(
+        store.senders,
+        reconciling=store.reconciling,
+        standings=store.standings,
+        analytics=store.analytics,
+        clock=clock,
+    )
+    page = SourcesPage(overview, losses, heard=recording.watchdog, polled=recording.reconcile, frames=frames)
     return page.pages()
 
 

@@ -89,6 +89,10 @@ class Groups:
         changed, self._changed = self._changed, {}
         return [self._groups[name] for name in changed if name in self._groups]
 
+    def seen(self) -> list[SeenGroup]:
+        """All groups that are known."""
+        return list(self._groups.values())
+
     def load(self, groups: Sequence[SeenGroup]) -> None:
         """Take up stored groups, unless this replica has a later payload of the group."""
         for group in sorted(groups, key=lambda group: group.last_us)[-_MOST_GROUPS:]:

@@ -41,6 +41,7 @@ from alert_history.ports.reconciling import Conflict, Reconciling
 from alert_history.ports.recording import ClaimRecorder, Recorder
 from alert_history.ports.rollups import Difference, Rollups, RollupSize
 from alert_history.ports.rule_activity import RuleActivities
+from alert_history.ports.senders import AcceptedRequest, RefusedAlerts, Senders
 from alert_history.ports.settings import StoredSettings
 from alert_history.ports.signals import Signals
 from alert_history.ports.silences import MutedAlert, MutedAlerts, SilenceCounts, SilencePage, Silences, SilenceState
@@ -53,6 +54,7 @@ from alert_history.ports.upkeep import Upkeep
 from alert_history.ports.vendor_events import VendorEvents
 
 __all__ = [
+    "AcceptedRequest",
     "Accuracy",
     "Acts",
     "Allowance",
@@ -102,6 +104,7 @@ __all__ = [
     "Reconciling",
     "Recorder",
     "Recount",
+    "RefusedAlerts",
     "RollupSize",
     "Rollups",
     "Router",
@@ -109,6 +112,7 @@ __all__ = [
     "RoutesState",
     "RowFormat",
     "RuleActivities",
+    "Senders",
     "Shelf",
     "Signals",
     "SilenceCounts",

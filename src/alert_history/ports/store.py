@@ -21,6 +21,7 @@ from alert_history.ports.reconciling import Reconciling
 from alert_history.ports.recording import ClaimRecorder
 from alert_history.ports.rollups import Rollups
 from alert_history.ports.rule_activity import RuleActivities
+from alert_history.ports.senders import Senders
 from alert_history.ports.settings import StoredSettings
 from alert_history.ports.silences import Silences
 from alert_history.ports.standings import Standings
@@ -77,6 +78,7 @@ class Store(msgspec.Struct, frozen=True):
     surroundings: Surroundings
     settings: StoredSettings
     audit: Audit
+    senders: Senders
     silences: Silences
     night: NightReads
     firing: FiringReads

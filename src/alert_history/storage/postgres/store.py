@@ -33,6 +33,7 @@ from alert_history.storage.shared.label_reads import SharedLabelCounts
 from alert_history.storage.shared.night_reads import SharedNightReads
 from alert_history.storage.shared.rollups import SharedRollups
 from alert_history.storage.shared.rule_activity import SharedRuleActivities
+from alert_history.storage.shared.senders import SharedSenders
 from alert_history.storage.shared.settings import SharedSettings
 from alert_history.storage.shared.silences import SharedSilences
 from alert_history.storage.shared.spending import SharedSpending
@@ -79,6 +80,7 @@ def postgres_store(
         surroundings=SharedSurroundings(database, PostgresFinding(), newest=alerts.c.starts_at),
         settings=SharedSettings(database),
         audit=SharedAudit(database),
+        senders=SharedSenders(database),
         silences=SharedSilences(database, ways=SILENCE_WAYS),
         night=SharedNightReads(database, ways=WAYS),
         firing=SharedFiringReads(database, is_event_of=WAYS.is_event_of),
