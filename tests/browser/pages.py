@@ -1,5 +1,6 @@
 """All pages that people see, and a history that is hostile in every place where others write."""
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 
@@ -10,6 +11,7 @@ from tests.processes import Server
 
 PATHS = ["", "dashboard", "classifications"]
 PATHS = ["classifications", "dashboard/night", "dashboard/rules"]
+PATHS = ["classifications", "dashboard/settings", "dashboard/silences", "dashboard/sources"]
 """The pages that need no id, by their paths below the root."""
 
 HOSTILE = (
@@ -35,10 +37,26 @@ def fill_hostile(server: Server) -> None:
     ]
     refused = {"status": HOSTILE, "labels": {"alertname": HOSTILE}, "startsAt": HOSTILE}
     _post(server, "/webhook/proxy", webhook(*alerts, refused, receiver=HOSTILE))
+    _post(server, "/webhook", _silence_event())
     for occurrence in find_alerts(server):
         for path in ("acknowledge", "notes"):
             _post(server, f"/api/v1/alerts/{occurrence['id']}/{path}", {"by": HOSTILE[:100], "text": HOSTILE})
         _post(server, "/classification/classify", {"fingerprint": occurrence["fingerprint"]})
+
+
+def _silence_event() -> dict[str, Any]:
+    """A silence that is in force, as the event recorder tells of it."""
+    now = datetime.now(UTC)
+    matcher = {"type": "TYPE_EQUAL", "name": HOSTILE, "pattern": _LONG}
+    silence = {
+        "id": "s-1",
+        "matcherSets": [{"matchers": [matcher, {**matcher, "name": "alertname", "pattern": HOSTILE}]}],
+        "startsAt": now.isoformat(),
+        "endsAt": (now + timedelta(hours=5)).isoformat(),
+        "createdBy": HOSTILE,
+        "comment": f"{HOSTILE} {_LONG}",
+    }
+    return {"@timestamp": now.isoformat(), "instance": HOSTILE[:60], "data": {"silenceCreated": {"silence": silence}}}
 
 
 def fill_storm(server: Server) -> None:

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from alert_history.domain.alert import Alert, Note, Silence
+from alert_history.engine.silence_inventory import SilenceInventory, View
 from alert_history.errors import InvalidQuery
 from alert_history.ports import SilenceState, Store
 from tests.conformance.samples import DAY, MINUTE, NOW, SECOND, alert, id_of, receipt, silence
@@ -15,8 +16,13 @@ from tests.conformance.samples import DAY, MINUTE, NOW, SECOND, alert, id_of, re
 HOUR = timedelta(hours=1)
 
 
+def _matcher(alertname: str) -> dict[str, str]:
+    return {"name": "alertname", "op": "=", "value": alertname}
+
+
 def _silence(name: str, begins: timedelta, ends: timedelta) -> Silence:
-    return msgspec.structs.replace(silence(name), starts_at=NOW + begins, ends_at=NOW + ends)
+    matchers = [[_matcher("DiskFull")]]
+    return msgspec.structs.replace(silence(name), matchers=matchers, starts_at=NOW + begins, ends_at=NOW + ends)
 
 
 def _muted(of: Alert, by: str, *, at: datetime = NOW) -> Note:
@@ -93,12 +99,59 @@ async def test_a_silence_knows_the_alerts_that_it_muted_the_newest_first_and_eac
     assert [each.alertname for each in (await store.silences.muted(["s-1"], newest=1))["s-1"].newest] == ["Second"]
 
 
-async def test_a_silence_that_muted_more_than_is_counted_says_so(
-    store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_silence_that_muted_more_than_is_counted_says_so(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("alert_history.storage.shared.silences._MOST_MUTED", 3)
     alerts = [alert(f"Rule{number}") for number in range(5)]
     await store.recorder.commit([receipt(*alerts)])
     await store.recorder.commit([receipt(notes=[_muted(each, "s-1") for each in alerts], at=NOW + MINUTE)])
     muted = (await store.silences.muted(["s-1"], newest=2))["s-1"]
     assert (muted.number, muted.is_exact, len(muted.newest)) == (3, False, 2)
+
+
+async def _inventory(store: Store, view: View) -> list[tuple[str, int]]:
+    """The ids of a view, with how many alerts that fire match each."""
+    page = await SilenceInventory(store.silences, store.history, clock=lambda: NOW).page(view)
+    return [(entry.silence.id, entry.firing.number) for entry in page.entries]
+
+
+async def test_the_inventory_tells_which_silences_muted_nothing_and_which_would_match_now(store: Store) -> None:
+    firing, over = alert("DiskFull"), alert("Other", "resolved")
+    await _keep(
+        store,
+        _silence("used", -HOUR, 30 * HOUR),
+        _silence("unused", -HOUR, HOUR),
+        _silence("over", -DAY, -HOUR),
+        msgspec.structs.replace(_silence("over elsewhere", -DAY, -HOUR), matchers=[[_matcher("Other")]]),
+        msgspec.structs.replace(_silence("ahead", HOUR, DAY), matchers=[[_matcher("Other")]]),
+    )
+    await store.recorder.commit([receipt(firing, over)])
+    await store.recorder.commit([receipt(notes=[_muted(firing, "used")], at=NOW + MINUTE)])
+    assert await _inventory(store, "active") == [("unused", 1), ("used", 1)]
+    assert await _inventory(store, "soon") == [("unused", 1)]
+    assert await _inventory(store, "unused") == [("unused", 1)]
+    assert await _inventory(store, "pending") == [("ahead", 0)]
+    assert await _inventory(store, "again") == [("over", 1)]
+
+
+async def test_an_entry_says_that_it_ends_soon_and_what_it_muted(store: Store) -> None:
+    await _keep(store, _silence("s-1", -HOUR, HOUR), _silence("s-2", -HOUR, 30 * HOUR))
+    await store.recorder.commit([receipt(alert())])
+    await store.recorder.commit([receipt(notes=[_muted(alert(), "s-1")], at=NOW + MINUTE)])
+    page = await SilenceInventory(store.silences, store.history, clock=lambda: NOW).page("active")
+    first, second = page.entries
+    assert (first.ends_soon, second.ends_soon) == (True, False)
+    assert first.muted is not None
+    assert ([each.occurrence_id for each in first.muted.newest], second.muted) == ([id_of(alert())], None)
+    assert first.queries == [('{alertname="DiskFull"}', True)]
+
+
+async def test_the_inventory_says_what_it_did_not_look_at(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("alert_history.engine.silence_inventory.LOOKED_AT", 2)
+    monkeypatch.setattr("alert_history.engine.silence_inventory.FIRING", 1)
+    await _keep(store, *(_silence(f"s-{number}", -HOUR, HOUR) for number in range(3)))
+    inventory = SilenceInventory(store.silences, store.history, clock=lambda: NOW)
+    assert (await inventory.page("unused")).is_cut
+    assert not (await inventory.page("active")).is_cut
+    assert (await inventory.page("active")).compares_all
+    await store.recorder.commit([receipt(alert("A"), alert("B"))])
+    assert not (await inventory.page("active")).compares_all

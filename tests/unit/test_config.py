@@ -15,7 +15,7 @@ from rich.pretty import Pretty
 from structlog.processors import JSONRenderer, KeyValueRenderer
 
 from alert_history import config
-from alert_history.config import Settings, load_settings, near_misses, variables
+from alert_history.config import Settings, effective_settings, load_settings, near_misses, variables
 from alert_history.errors import ConfigurationError
 from alert_history.urls.masking import masked_url, masked_urls
 from alert_history.urls.secret import Secret, SecretUrl, SecretUrls
@@ -487,3 +487,25 @@ def test_the_reference_page_is_equal_to_the_settings() -> None:
 
 def test_every_setting_is_a_variable() -> None:
     assert [variable.name.lower() for variable in variables()] == list(Settings.model_fields)
+
+
+def test_effective_settings_say_where_each_value_is_from_and_show_no_secret(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text(SECRET)
+    environ = {
+        "DATABASE_URL": POSTGRES,
+        "LLM_API_KEY_FILE": str(tmp_path / "key"),
+        "ALERTMANAGER_URLS": f"eu=http://ada:{SECRET}@am-0:9093",
+        "PORT": "9000",
+        "PUBLISHING_ENABLED": "false",
+    }
+    shown = effective_settings(load_settings(environ), environ)
+    assert [each.variable for each in shown] == variables()
+    by_name = {each.variable.name: (each.value, each.given) for each in shown}
+    assert by_name["DATABASE_URL"] == ("postgresql://ada:***@db.example.com/alerts", "environment")
+    assert by_name["LLM_API_KEY"] == ("set", "file")
+    assert by_name["ALERTMANAGER_URLS"] == ("eu=http://ada:***@am-0:9093", "environment")
+    assert by_name["PORT"] == ("9000", "environment")
+    assert by_name["PUBLISHING_ENABLED"] == ("false", "environment")
+    assert by_name["REDIS_PASSWORD"] == (None, "default")
+    assert by_name["RETENTION_DAYS"] == ("365", "default")
+    assert SECRET not in repr(shown)

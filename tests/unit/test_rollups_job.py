@@ -55,6 +55,9 @@ class Numbers:
     async def size(self) -> RollupSize:
         raise AssertionError("no job asks for it")
 
+    async def log_length(self) -> int:
+        raise AssertionError("no job asks for it")
+
     async def differences(self, day: date) -> Sequence[Difference]:
         raise AssertionError(day)
 

@@ -39,7 +39,9 @@ class Rhythm(msgspec.Struct, frozen=True):
     longest: timedelta | None
 
 
-def rhythm_of(arrivals: Arrivals, now: datetime, *, firing: int | None = None, patience: timedelta | None = None) -> Rhythm:
+def rhythm_of(
+    arrivals: Arrivals, now: datetime, *, firing: int | None = None, patience: timedelta | None = None
+) -> Rhythm:
     """A sender is late once it is silent for longer than its patience, and for a minute.
 
     The patience is twice the longest time between two of its requests, unless a longer one is learnt. `firing` is how

@@ -58,7 +58,9 @@ def _matcher(matcher: Mapping[str, str]) -> Matcher | None:
 
 
 def _text(matchers: MatcherSet) -> str:
-    written = [f"{_name(each.get('name', '?'))}{each.get('op', '=')}{_quoted(each.get('value', '?'))}" for each in matchers]
+    written = [
+        f"{_name(each.get('name', '?'))}{each.get('op', '=')}{_quoted(each.get('value', '?'))}" for each in matchers
+    ]
     return f"{{{','.join(written)}}}"
 
 

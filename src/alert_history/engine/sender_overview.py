@@ -17,7 +17,16 @@ from alert_history.domain.group import SeenGroup, stale_after
 from alert_history.domain.microseconds import from_us, to_us
 from alert_history.domain.speaker import witness_id
 from alert_history.domain.standing import Witnesses
-from alert_history.ports import AcceptedRequest, Analytics, Clock, Conflict, Reconciling, RefusedAlerts, Senders, Standings
+from alert_history.ports import (
+    AcceptedRequest,
+    Analytics,
+    Clock,
+    Conflict,
+    Reconciling,
+    RefusedAlerts,
+    Senders,
+    Standings,
+)
 
 SPAN = timedelta(hours=24)
 HOURS = 24
@@ -206,7 +215,7 @@ class _Sent:
         return None if stale_us is None else timedelta(microseconds=stale_us)
 
     def silent(self, since: datetime) -> list[SilentSender]:
-        """The receivers of which no group was sent since then; those whose alerts fired come first, the newest first."""
+        """The receivers of which no group was sent since then; those whose alerts fired then come first."""
         silent = [
             SilentSender(receiver, last_at, len(some), sum(len(group.firing) for group in some))
             for (_, receiver), some in self._groups.items()

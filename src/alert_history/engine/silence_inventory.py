@@ -105,7 +105,9 @@ class SilenceInventory:
         page = await self._silences.page(_STATES[view], self._clock(), limit=LOOKED_AT)
         firing, compares_all = await self._firing()
         if view == "again":
-            matching = await asyncio.to_thread(lambda: [each for each in page.silences if _matching(each, firing).number])
+            matching = await asyncio.to_thread(
+                lambda: [each for each in page.silences if _matching(each, firing).number]
+            )
         else:
             muted = await self._silences.muted([each.id for each in page.silences], newest=1)
             matching = [each for each in page.silences if each.id not in muted]

@@ -57,7 +57,7 @@ class Rollups(Protocol):
         """
         ...
 
-    async def waiting(self) -> int:
+    async def log_length(self) -> int:
         """How many entries of the log are not added up yet, up to 10 000: a higher number means more."""
         ...
 

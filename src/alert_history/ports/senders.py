@@ -30,12 +30,12 @@ class RefusedAlerts(msgspec.Struct, frozen=True, gc=False):
 
 
 class Senders(Protocol):
-    """Reads what requests left; each costs what its bounds allow. Every call may raise StorageUnavailable, QueryTimeout."""
+    """Reads what requests left, within bounds. Every call may raise StorageUnavailable or QueryTimeout."""
 
     async def requests(self, edges: Sequence[datetime], *, most: int) -> list[list[AcceptedRequest]]:
         """The newest requests of each span between two edges, newest first, at most so many of each span."""
         ...
 
     async def refused(self, since: datetime, *, most: int) -> list[RefusedAlerts]:
-        """The newest alerts in quarantine since then, at most so many, by reason and source; the most frequent first."""
+        """Of the newest so many alerts in quarantine since then, how many by reason and source, the most first."""
         ...

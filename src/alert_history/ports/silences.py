@@ -61,7 +61,13 @@ class Silences(Protocol):
         ...
 
     async def page(
-        self, state: SilenceState, now: datetime, *, limit: int, cursor: str | None = None, ends_before: datetime | None = None
+        self,
+        state: SilenceState,
+        now: datetime,
+        *,
+        limit: int,
+        cursor: str | None = None,
+        ends_before: datetime | None = None,
     ) -> SilencePage:
         """A page of the silences in a state: what ends or begins next comes first, of the expired what ended last.
 

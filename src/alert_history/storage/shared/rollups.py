@@ -29,7 +29,9 @@ from alert_history.storage.shared.tallies import STORED, add_tallies, day_number
 _STEP_ENTRIES = 200
 
 _COUNT_LOG = select(func.count().label("number")).select_from(rollup_log)
-_COUNT_SOME = select(func.count().label("number")).select_from(select(rollup_log.c.id).limit(reads.COUNT_BOUND + 1).subquery())
+_COUNT_SOME = select(func.count().label("number")).select_from(
+    select(rollup_log.c.id).limit(reads.COUNT_BOUND + 1).subquery()
+)
 _COUNT_ROWS = select(func.count().label("number")).select_from(rollups)
 _SPAN = select(func.min(rollups.c.day).label("first"), func.max(rollups.c.day).label("last")).where(
     rollups.c.dimension == literal_column("'all'")
@@ -73,9 +75,9 @@ class SharedRollups:
         """See `ports.Rollups.count_anew`."""
         return await count_anew(self._database, self._order, progress=progress)
 
-    async def waiting(self) -> int:
-        """See `ports.Rollups.waiting`."""
-        return await self._database.read_latest(_waiting)
+    async def log_length(self) -> int:
+        """See `ports.Rollups.log_length`."""
+        return await self._database.read_latest(_log_length)
 
     async def size(self) -> RollupSize:
         """See `ports.Rollups.size`."""
@@ -126,7 +128,7 @@ async def _begun_by_numbers(session: Session, day: int) -> Counter[str]:
     return counts
 
 
-async def _waiting(session: Session) -> int:
+async def _log_length(session: Session) -> int:
     [counted] = await session.fetch(_COUNT_SOME)
     number: int = counted.number
     return number

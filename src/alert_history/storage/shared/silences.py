@@ -130,7 +130,10 @@ def _page_of(state: SilenceState, asked: frozenset[str]) -> Select[Any]:
     if "soon" in asked:
         statement = statement.where(_S.ends_at < _SOON)
     if "after_id" in asked:
-        key, after = tuple_(order, _S.id), tuple_(bindparam("after_at", type_=UtcTime()), bindparam("after_id", type_=Text()))
+        key, after = (
+            tuple_(order, _S.id),
+            tuple_(bindparam("after_at", type_=UtcTime()), bindparam("after_id", type_=Text())),
+        )
         statement = statement.where(key < after if state == "expired" else key > after)
     ordered = (order.desc(), _S.id.desc()) if state == "expired" else (order, _S.id)
     return statement.order_by(*ordered).limit(bindparam("most", type_=Integer()))

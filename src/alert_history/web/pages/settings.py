@@ -58,13 +58,21 @@ class Advice(NamedTuple):
 
 
 ADVICE: Mapping[str, Advice] = {
-    "database": Advice("History can be kept", "See that it runs, and that address and password in DATABASE_URL are right."),
+    "database": Advice(
+        "History can be kept", "See that it runs, and that address and password in DATABASE_URL are right."
+    ),
     "schema": Advice("Its tables fit this release", "Run alert-history migrate, or restart a pod of this release."),
     "startup": Advice("The start is finished", "Wait a moment. If it stays, the log says what is waited for."),
     "discovery": Advice("Targets can be looked for", "Give the right to read Secrets, or correct TARGETS_DIR."),
     "routes": Advice("ROUTES_FILE can be read", "Correct the file; the last good routes stay in force meanwhile."),
-    "origins": Advice("Alertmanagers and Prometheus servers answer", "See that ALERTMANAGER_URLS and PROMETHEUS_URLS can be reached from here."),
-    "cache": Advice("Replicas hear of each other at once", "See REDIS_URL. Nothing is lost meanwhile: replicas find out a second later."),
+    "origins": Advice(
+        "Alertmanagers and Prometheus servers answer",
+        "See that ALERTMANAGER_URLS and PROMETHEUS_URLS can be reached from here.",
+    ),
+    "cache": Advice(
+        "Replicas hear of each other at once",
+        "See REDIS_URL. Nothing is lost meanwhile: replicas find out a second later.",
+    ),
     "llm": Advice("The model answers", "See LLM_PROXY_URL and LLM_API_KEY. Alerts go out without its word meanwhile."),
 }
 _OTHER = Advice("", "The log says more.")
@@ -182,7 +190,7 @@ class SettingsPage:
         return RedirectResponse("../settings?switched=yes#mode", status_code=HTTPStatus.SEE_OTHER)
 
     async def _facts(self, frame: Frame) -> str:
-        waiting = await self._rollups.waiting()
+        waiting = await self._rollups.log_length()
         return rendered(
             "settings/facts.html.jinja",
             frame=frame,

@@ -5,7 +5,7 @@ How it looks is in `templates/sources/`.
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import NamedTuple, Protocol, get_args
+from typing import NamedTuple, get_args
 
 import msgspec
 from starlette.requests import Request

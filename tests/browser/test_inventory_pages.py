@@ -1,0 +1,38 @@
+"""Silences and sources on a phone, without script: from what somebody silenced to the alert that was muted.
+
+Holds: `web.pages.silences`, `web.pages.sources`.
+"""
+
+import httpx
+import pytest
+from playwright.sync_api import Browser, expect
+
+from tests.browser.looking import looking
+from tests.processes import Server, wait_until
+
+
+@pytest.fixture
+def told(demo: Server) -> Server:
+    """The demo, once the recorder has told of its last silence."""
+    url = f"{demo.url}/dashboard/silences"
+    wait_until(
+        lambda: "Active 1<" in httpx.get(url, trust_env=False, timeout=20).text, "the demo is told", timeout_seconds=60
+    )
+    return demo
+
+
+def test_an_expired_silence_leads_to_what_it_muted(browser: Browser, told: Server) -> None:
+    with looking(browser, f"{told.url}/dashboard/silences", width=360, java_script_enabled=False) as page:
+        page.get_by_role("link", name="Expired 1").click()
+        silence = page.get_by_role("article")
+        expect(silence).to_contain_text("The settlement worker moves to new machines")
+        expect(silence).to_contain_text("Muted 7 alerts")
+        muted = silence.get_by_role("link", name="SettlementBacklogGrowing")
+        assert "/dashboard/alerts/" in str(muted.get_attribute("href"))
+
+
+def test_each_sender_of_the_demo_has_a_state(browser: Browser, told: Server) -> None:
+    with looking(browser, f"{told.url}/dashboard/sources", width=360) as page:
+        rows = page.locator(".senders tbody tr")
+        assert rows.count() > 5
+        assert page.locator(".senders tbody .state").count() == rows.count()
