@@ -97,13 +97,13 @@ class SilenceInventory:
         now = self._clock()
         ends_before = now + SOON if view == "soon" else None
         page = await self._silences.page(_STATES[view], now, limit=SHOWN, cursor=cursor, ends_before=ends_before)
-        firing, compares_all = await self._firing()
+        firing, compares_all = await self._firing(page.silences)
         entries = await self._entries(page.silences, firing)
         return Inventory(entries, page.next_cursor, is_cut=False, compares_all=compares_all)
 
     async def _looked_at(self, view: View) -> Inventory:
         page = await self._silences.page(_STATES[view], self._clock(), limit=LOOKED_AT)
-        firing, compares_all = await self._firing()
+        firing, compares_all = await self._firing(page.silences)
         if view == "again":
             matching = await asyncio.to_thread(
                 lambda: [each for each in page.silences if _matching(each, firing).number]
@@ -115,8 +115,10 @@ class SilenceInventory:
         is_cut = page.next_cursor is not None or len(matching) > SHOWN
         return Inventory(entries, None, is_cut=is_cut, compares_all=compares_all)
 
-    async def _firing(self) -> tuple[Sequence[StoredAlert], bool]:
-        """The newest alerts that fire, and whether these are all."""
+    async def _firing(self, silences: Sequence[Silence]) -> tuple[Sequence[StoredAlert], bool]:
+        """The newest alerts that fire, to compare with these silences, and whether these are all."""
+        if not silences:
+            return [], True
         page = await self._history.page(HistoryFilter(status="firing"), PageRequest(limit=FIRING))
         return page.alerts, page.next_cursor is None
 
