@@ -30,6 +30,7 @@ from alert_history.engine.ingest import Ingest
 from alert_history.engine.intake import Intake
 from alert_history.engine.lapse import Groups, Lapsing
 from alert_history.engine.modes import Modes
+from alert_history.engine.notifications import Notifications
 from alert_history.engine.publish import Publisher
 from alert_history.engine.questions import EnrichmentObserver
 from alert_history.engine.replica_calls import Calls
@@ -58,6 +59,7 @@ from alert_history.web.api.acts import ActsApi
 from alert_history.web.api.enrichment import EnrichmentApi
 from alert_history.web.api.health import HealthApi
 from alert_history.web.api.history import HistoryApi
+from alert_history.web.api.notifications import NotificationsApi
 from alert_history.web.api.publishing import PublishingApi
 from alert_history.web.api.quarantine import QuarantineApi
 from alert_history.web.api.routing import RoutingApi
@@ -145,6 +147,8 @@ def make_application(service: Service) -> Application:
     rooms, metrics = service.rooms, service.rooms.metrics
     enriching = rooms.enriching
     statistics = make_statistics(service.settings, rooms.store, clock=utc_now)
+    targets = _make_targets(service)
+    notifications = Notifications(rooms.store.notifications, rooms.store.history, clock=utc_now)
     return Application(
         rooms.recording.webhook,
         [
@@ -153,7 +157,8 @@ def make_application(service: Service) -> Application:
             *ActsApi(_make_acting(service)).operations(),
             *_vendor_webhooks(service).operations(),
             *statistics_operations(statistics, clock=utc_now),
-            *_publishing_api(service).operations(),
+            *PublishingApi(targets, rooms.store.delivery_log).operations(),
+            *NotificationsApi(notifications, clock=utc_now).operations(),
             *_routing_api(service).operations(),
             *EnrichmentApi(
                 enriching.modes, enriching.classifying, state=enriching.enrichment, clock=utc_now
@@ -320,17 +325,16 @@ def _listed(secret: Secret | None) -> list[str]:
     return [part for part in (revealed(secret) or "").split(",") if part]
 
 
-def _publishing_api(service: Service) -> PublishingApi:
-    publishing, deliveries = service.rooms.publishing, service.rooms.store.delivery_log
-    targets = Targets(
+def _make_targets(service: Service) -> Targets:
+    publishing = service.rooms.publishing
+    return Targets(
         publishing.publisher,
-        deliveries,
+        service.rooms.store.delivery_log,
         discovery=publishing.discovery,
         nobody=publishing.router.nobody,
         clock=utc_now,
         make_id=new_id,
     )
-    return PublishingApi(targets, deliveries)
 
 
 def _routing_api(service: Service) -> RoutingApi:

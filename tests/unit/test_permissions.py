@@ -42,6 +42,7 @@ NEEDS = {
         "GET /api/v1/deliveries",
         "GET /api/v1/labels",
         "GET /api/v1/labels/{name}/values",
+        "GET /api/v1/notifications",
         "GET /api/v1/quarantine",
         "GET /api/v1/report/night",
         "GET /api/v1/stats/durations",

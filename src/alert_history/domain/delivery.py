@@ -11,6 +11,9 @@ from alert_history.domain.target import Outgoing
 State = Literal["pending", "leased", "delivered", "superseded", "dead"]
 """`outbox.py` of each database says which delivery a newer one supersedes; one withheld is `superseded`, too."""
 
+Fate = Literal["not_told", "held", "pending", "leased", "delivered", "withheld", "superseded", "dead", "unknown"]
+"""What became of an event at a target, in one word; `engine.ledger.LedgerLine` says what each means."""
+
 FIRST_RETRY = timedelta(seconds=2)
 LONGEST_RETRY = timedelta(minutes=10)
 GIVES_UP_AFTER = timedelta(hours=24)

@@ -13,7 +13,7 @@ import msgspec
 
 from alert_history.domain.acts import Act, ActKind, ActSource
 from alert_history.domain.change_text import change_text
-from alert_history.domain.delivery import TOLD_EVENTS, Attempt, Routing
+from alert_history.domain.delivery import TOLD_EVENTS, Attempt, Fate, Routing
 from alert_history.domain.note_text import note_text
 from alert_history.domain.notifying import ACT_KEYS_BELOW, act_key, reason_for
 from alert_history.domain.occurrence import EventKind
@@ -25,8 +25,6 @@ _MOST_LINES = 1_000
 _MOST_ATTEMPTS = 5
 _MOST_ACTS = 100
 _LONGEST_REASON = 500
-
-Fate = Literal["not_told", "held", "pending", "leased", "delivered", "withheld", "superseded", "dead", "unknown"]
 
 
 class LedgerStep(msgspec.Struct, frozen=True):
@@ -260,11 +258,11 @@ def _lines(
 def _line(delivery: StoredDelivery, routing: Routing, *, known: Sequence[StoredDelivery], now: datetime) -> LedgerLine:
     log = [msgspec.convert(entry, Attempt) for entry in delivery.log]
     newer = _superseding(delivery, known) if delivery.state == "superseded" else None
-    fate = _fate(delivery, log, routing=routing, now=now)
+    fate = fate_of(delivery, log, routing=routing, now=now)
     return LedgerLine(
         target=delivery.target,
         fate=fate,
-        reason=_clipped(_reason(delivery, fate, log=log, routing=routing, newer=newer)),
+        reason=_clipped(reason_of(delivery, fate, log=log, routing=routing, newer=newer)),
         route=routing.routes.get(delivery.target),
         delivery_id=delivery.id,
         at=delivery.settled_at,
@@ -275,7 +273,8 @@ def _line(delivery: StoredDelivery, routing: Routing, *, known: Sequence[StoredD
     )
 
 
-def _fate(delivery: StoredDelivery, log: Sequence[Attempt], *, routing: Routing, now: datetime) -> Fate:
+def fate_of(delivery: StoredDelivery, log: Sequence[Attempt], *, routing: Routing, now: datetime) -> Fate:
+    """What became of a delivery with these attempts, in a word."""
     if delivery.state == "superseded" and log and log[-1].outcome == "withheld":
         return "withheld"
     quiet_until = routing.due_at.get(delivery.target)
@@ -284,7 +283,7 @@ def _fate(delivery: StoredDelivery, log: Sequence[Attempt], *, routing: Routing,
     return delivery.state
 
 
-def _reason(
+def reason_of(
     delivery: StoredDelivery,
     fate: Fate,
     *,

@@ -23,7 +23,8 @@ class StoredDelivery(msgspec.Struct, frozen=True):
     """One delivery with all its attempts (the last 20). `due_at` is when it is tried next.
 
     `event_number` is that of the event in its timeline, 0 for what follows up, and negative for an act. `shape` is set
-    where a classification was to go with it; `enrichment` is `awaited`, or why it went without one.
+    where a classification was to go with it; `enrichment` is `awaited`, or why it went without one. `external_id` is
+    the name that the target gave the alert.
     """
 
     id: str
@@ -40,6 +41,7 @@ class StoredDelivery(msgspec.Struct, frozen=True):
     event_number: int = 0
     shape: str | None = None
     enrichment: str | None = None
+    external_id: str | None = None
 
 
 class DeliveryFilter(msgspec.Struct, frozen=True):

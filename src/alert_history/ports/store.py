@@ -16,6 +16,7 @@ from alert_history.ports.firing import FiringReads
 from alert_history.ports.history import History
 from alert_history.ports.label_counts import LabelCounts
 from alert_history.ports.night import NightReads
+from alert_history.ports.notifications import NotificationReads
 from alert_history.ports.outbox import Outbox
 from alert_history.ports.reconciling import Reconciling
 from alert_history.ports.recording import ClaimRecorder
@@ -84,3 +85,4 @@ class Store(msgspec.Struct, frozen=True):
     firing: FiringReads
     acts: Acts
     vendor_events: VendorEvents
+    notifications: NotificationReads

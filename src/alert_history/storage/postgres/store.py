@@ -12,6 +12,7 @@ from alert_history.storage.postgres.follow_ups import PostgresFollowUp
 from alert_history.storage.postgres.history import PostgresHistory
 from alert_history.storage.postgres.lifecycle import PostgresLifecycle
 from alert_history.storage.postgres.night import WAYS
+from alert_history.storage.postgres.notifications import ORDERING
 from alert_history.storage.postgres.outbox import PostgresOutbox
 from alert_history.storage.postgres.past import PostgresPast
 from alert_history.storage.postgres.reconciling import PostgresReconciling
@@ -31,6 +32,7 @@ from alert_history.storage.shared.demonstrations import OF_FINGERPRINT, OF_START
 from alert_history.storage.shared.firing import SharedFiringReads
 from alert_history.storage.shared.label_reads import SharedLabelCounts
 from alert_history.storage.shared.night_reads import SharedNightReads
+from alert_history.storage.shared.notifications import SharedNotificationReads
 from alert_history.storage.shared.rollups import SharedRollups
 from alert_history.storage.shared.rule_activity import SharedRuleActivities
 from alert_history.storage.shared.senders import SharedSenders
@@ -86,4 +88,5 @@ def postgres_store(
         firing=SharedFiringReads(database, is_event_of=WAYS.is_event_of),
         acts=SharedActs(database),
         vendor_events=SharedVendorEvents(database),
+        notifications=SharedNotificationReads(database, ordering=ORDERING),
     )

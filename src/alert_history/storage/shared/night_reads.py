@@ -41,7 +41,7 @@ _SLACK = timedelta(milliseconds=1)  # an id of SQLite may be so much ahead of it
 _Event = tuple[EventKind, int, dict[str, Any] | None]
 
 
-class _EventList(FunctionElement[list[_Event]]):
+class EventList(FunctionElement[list[_Event]]):
     """The events of a subquery with `kind`, `at` and `detail` as one JSON array, times in microseconds."""
 
     inherit_cache = True
@@ -49,14 +49,14 @@ class _EventList(FunctionElement[list[_Event]]):
     type = Json(list[_Event])
 
 
-@compiles(_EventList, "postgresql")
-def _array_of_events(element: _EventList, compiler: SQLCompiler, **kw: Any) -> str:
+@compiles(EventList, "postgresql")
+def _array_of_events(element: EventList, compiler: SQLCompiler, **kw: Any) -> str:
     kind, at, detail = (compiler.process(clause, **kw) for clause in element.clauses)
     return f"json_agg(json_build_array({kind}, (extract(epoch FROM {at}) * 1000000)::bigint, {detail}))"
 
 
-@compiles(_EventList, "sqlite")
-def _json_of_events(element: _EventList, compiler: SQLCompiler, **kw: Any) -> str:
+@compiles(EventList, "sqlite")
+def _json_of_events(element: EventList, compiler: SQLCompiler, **kw: Any) -> str:
     kind, at, detail = (compiler.process(clause, **kw) for clause in element.clauses)
     return f"json_group_array(json_array({kind}, {at}, json({detail})))"
 
@@ -151,7 +151,7 @@ def _rows(ways: Ways) -> Select[Any]:
         .limit(literal_column(str(_MOST_EVENTS)))
         .subquery("newest")
     )
-    listed = select(_EventList(newest.c.kind, newest.c.at, newest.c.detail)).scalar_subquery()
+    listed = select(EventList(newest.c.kind, newest.c.at, newest.c.detail)).scalar_subquery()
     columns = (
         _A.fingerprint,
         _A.starts_at,

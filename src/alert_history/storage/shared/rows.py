@@ -176,6 +176,7 @@ def delivery_of(row: Row) -> StoredDelivery:
         event_number=row.event_key,
         shape=row.shape,
         enrichment=row.enrichment,
+        external_id=row.external_id,
     )
 
 

@@ -14,6 +14,7 @@ from alert_history.storage.shared.demonstrations import OF_FINGERPRINT, OF_START
 from alert_history.storage.shared.firing import SharedFiringReads
 from alert_history.storage.shared.label_reads import SharedLabelCounts
 from alert_history.storage.shared.night_reads import SharedNightReads
+from alert_history.storage.shared.notifications import SharedNotificationReads
 from alert_history.storage.shared.rollups import SharedRollups
 from alert_history.storage.shared.rule_activity import SharedRuleActivities
 from alert_history.storage.shared.senders import SharedSenders
@@ -31,6 +32,7 @@ from alert_history.storage.sqlite.follow_ups import SqliteFollowUp
 from alert_history.storage.sqlite.history import SqliteHistory
 from alert_history.storage.sqlite.lifecycle import SqliteLifecycle
 from alert_history.storage.sqlite.night import WAYS
+from alert_history.storage.sqlite.notifications import ORDERING
 from alert_history.storage.sqlite.outbox import SqliteOutbox
 from alert_history.storage.sqlite.past import SqlitePast
 from alert_history.storage.sqlite.reconciling import SqliteReconciling
@@ -86,4 +88,5 @@ def sqlite_store(database_url: str, *, router: Router | None = None, rules: Rule
         firing=SharedFiringReads(database, is_event_of=WAYS.is_event_of),
         acts=SharedActs(database),
         vendor_events=SharedVendorEvents(database),
+        notifications=SharedNotificationReads(database, ordering=ORDERING),
     )
