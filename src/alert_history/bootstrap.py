@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import httpx
 
-from alert_history.bootstrap_pages import make_pages
+from alert_history.bootstrap_pages import make_pages, make_targets
 from alert_history.bootstrap_statistics import make_statistics, statistics_operations
 from alert_history.config import Settings, networks_of
 from alert_history.domain.acts import ActSource
@@ -37,7 +37,6 @@ from alert_history.engine.replica_calls import Calls
 from alert_history.engine.router import Router
 from alert_history.engine.store_opening import Opening
 from alert_history.engine.switchboard import Listeners, Switchboard, connect
-from alert_history.engine.targets import Targets
 from alert_history.engine.telemetry.commits import CommitMetrics
 from alert_history.engine.telemetry.enrichment import EnrichmentMetrics
 from alert_history.engine.telemetry.publishing import PublishingMetrics
@@ -147,7 +146,6 @@ def make_application(service: Service) -> Application:
     rooms, metrics = service.rooms, service.rooms.metrics
     enriching = rooms.enriching
     statistics = make_statistics(service.settings, rooms.store, clock=utc_now)
-    targets = _make_targets(service)
     notifications = Notifications(rooms.store.notifications, rooms.store.history, clock=utc_now)
     return Application(
         rooms.recording.webhook,
@@ -157,7 +155,7 @@ def make_application(service: Service) -> Application:
             *ActsApi(_make_acting(service)).operations(),
             *_vendor_webhooks(service).operations(),
             *statistics_operations(statistics, clock=utc_now),
-            *PublishingApi(targets, rooms.store.delivery_log).operations(),
+            *PublishingApi(make_targets(service, clock=utc_now), rooms.store.delivery_log).operations(),
             *NotificationsApi(notifications, clock=utc_now).operations(),
             *_routing_api(service).operations(),
             *EnrichmentApi(
@@ -323,18 +321,6 @@ def _vendor_webhooks(service: Service) -> VendorWebhooks:
 def _listed(secret: Secret | None) -> list[str]:
     """The secrets of a setting that may hold several."""
     return [part for part in (revealed(secret) or "").split(",") if part]
-
-
-def _make_targets(service: Service) -> Targets:
-    publishing = service.rooms.publishing
-    return Targets(
-        publishing.publisher,
-        service.rooms.store.delivery_log,
-        discovery=publishing.discovery,
-        nobody=publishing.router.nobody,
-        clock=utc_now,
-        make_id=new_id,
-    )
 
 
 def _routing_api(service: Service) -> RoutingApi:

@@ -11,6 +11,9 @@ from alert_history.config import effective_settings
 from alert_history.domain.permission import Permission
 from alert_history.engine.sender_overview import Losses, SenderOverview
 from alert_history.engine.silence_inventory import SilenceInventory
+from alert_history.engine.notifications import Notifications
+from alert_history.engine.targets import Targets
+from alert_history.ids import new_id
 from alert_history.ports import Clock
 from alert_history.service import Service
 from alert_history.storage.database_version import DatabaseVersion
@@ -28,6 +31,10 @@ from alert_history.web.pages.rules import RulesPage
 from alert_history.web.pages.settings import Configured, Reach, SettingsPage
 from alert_history.web.pages.silences import SilencesPage
 from alert_history.web.pages.sources import SourcesPage
+from alert_history.web.pages.notifications import NotificationsPage
+from alert_history.web.pages.page import Page
+from alert_history.web.pages.quarantine import QuarantinePages
+from alert_history.web.pages.targets import TargetPlaces, TargetsPage
 
 
 def make_pages(service: Service, statistics: Statistics, *, clock: Clock) -> list[Page]:
@@ -42,6 +49,9 @@ def make_pages(service: Service, statistics: Statistics, *, clock: Clock) -> lis
         *_silences(service, frames, clock),
         *_sources(service, frames, clock),
         *_settings(service, frames),
+        *_notifications(service, statistics, frames, clock=clock),
+        *_targets(service, statistics, frames, clock=clock),
+        *QuarantinePages(service.rooms.store.history, frames=frames).pages(),
     ]
     frames.show({page.path for page in pages})
     return pages
@@ -141,3 +151,33 @@ def _reach_of(service: Service) -> Reach:
     asks_a_model = settings.llm_proxy_url is not None
     classifies = f"The model {settings.llm_model} classifies" if asks_a_model else "Rules classify, no model is asked"
     return Reach(len(usable), publishing.router.nobody, classifies)
+def make_targets(service: Service, *, clock: Clock) -> Targets:
+    """What shows and tries the targets, for calls and pages."""
+    publishing = service.rooms.publishing
+    return Targets(
+        publishing.publisher,
+        service.rooms.store.delivery_log,
+        discovery=publishing.discovery,
+        nobody=publishing.router.nobody,
+        clock=clock,
+        make_id=new_id,
+    )
+
+
+def _notifications(service: Service, statistics: Statistics, frames: Frames, *, clock: Clock) -> list[Page]:
+    store = service.rooms.store
+    notifications = Notifications(store.notifications, store.history, clock=clock)
+    targets = make_targets(service, clock=clock)
+    return NotificationsPage(notifications, targets, counting=statistics.deliveries, frames=frames).pages()
+
+
+def _targets(service: Service, statistics: Statistics, frames: Frames, *, clock: Clock) -> list[Page]:
+    settings = service.settings
+    places = TargetPlaces(
+        is_publishing=settings.publishing_enabled,
+        looks_in_kubernetes=settings.target_discovery_enabled,
+        namespace=settings.target_discovery_namespace,
+        folder=None if settings.targets_dir is None else str(settings.targets_dir),
+    )
+    targets = make_targets(service, clock=clock)
+    return TargetsPage(targets, places, counting=statistics.deliveries, frames=frames).pages()

@@ -15,7 +15,7 @@ from alert_history.domain.target import TargetSpec
 from alert_history.engine.router import Router
 from alert_history.engine.switchboard import Switchboard, TargetsTakenUp
 from alert_history.engine.turns import Turns
-from alert_history.engine.worker import TargetHealth, TargetWorker
+from alert_history.engine.worker import Pause, TargetHealth, TargetWorker
 from alert_history.ports import Clock, Outbox, Target
 
 _log = structlog.get_logger()
@@ -58,6 +58,16 @@ class Publisher:
         """A working target by name; None if no target of that name works."""
         worker = self._worker(name)
         return None if worker is None else worker.target
+
+    def pause(self, name: str) -> Pause | None:
+        """Why a target gets nothing just now; None while it does, and for one that does not work."""
+        worker = self._worker(name)
+        return None if worker is None else worker.pause
+
+    def rate_per_minute(self, name: str) -> float | None:
+        """How many messages a minute a working target gets at most."""
+        worker = self._worker(name)
+        return None if worker is None else worker.rate_per_minute
 
     def takes_follow_ups(self, name: str) -> bool:
         """Whether a target accepts a classification after the alert itself."""

@@ -3,6 +3,7 @@
 Must not decide which targets are notified (`domain.notifying` does), and must not make deliveries (`worker` does).
 """
 
+import asyncio
 from datetime import datetime
 from typing import Literal
 
@@ -11,9 +12,9 @@ import msgspec
 from alert_history.domain.target import Message, Outgoing, TargetSpec
 from alert_history.engine.intake import MakeId
 from alert_history.engine.publish import Publisher
-from alert_history.engine.worker import TargetHealth
+from alert_history.engine.worker import Pause, TargetHealth
 from alert_history.errors import DeliveryError, NotFound
-from alert_history.ports import Clock, DeliveryLog, Discovery, DiscoveryState
+from alert_history.ports import Clock, DeliveryLog, Discovery, DiscoveryState, QueueDepth
 
 HealthStatus = Literal["healthy", "degraded", "unhealthy", "unknown", "broken", "disabled"]
 
@@ -22,12 +23,19 @@ _UNHEALTHY_FAILURES = 5
 
 
 class TargetState(msgspec.Struct, frozen=True):
-    """A target, its health since this process started, and how many deliveries wait for it. `url` is masked."""
+    """A target, its health since this process started, and how many deliveries wait for it. `url` is masked.
+
+    `oldest` is when the delivery that waits longest was due; `dead` is how many dead letters it has.
+    """
 
     spec: TargetSpec
     health: TargetHealth
     url: str
     waiting: int
+    oldest: datetime | None = None
+    dead: int = 0
+    pause: Pause | None = None
+    rate_per_minute: float | None = None
 
     @property
     def is_enabled(self) -> bool:
@@ -85,6 +93,22 @@ class Readiness(msgspec.Struct, frozen=True):
         return self.nobody is None and self.usable > 0
 
 
+class Left(msgspec.Struct, frozen=True):
+    """What is left for a target that is gone: deliveries that wait, and dead letters."""
+
+    target: str
+    waiting: int
+    dead: int
+
+
+class Overview(msgspec.Struct, frozen=True):
+    """All targets by priority and name, what is left for others, and whether any target can be notified."""
+
+    states: list[TargetState]
+    left: list[Left]
+    readiness: Readiness
+
+
 class Targets:
     """Shows and tries the targets of a publisher. `nobody` is why no target is notified; None where targets may be.
 
@@ -114,12 +138,28 @@ class Targets:
         Raises: StorageUnavailable.
         """
         depth = await self._deliveries.depth()
-        waiting = {name: queue.waiting for name, queue in depth.items()}
-        states = [self._state(spec, waiting.get(spec.name, 0)) for spec in self._publisher.specs]
+        states = [self._state(spec, depth.get(spec.name)) for spec in self._publisher.specs]
         fault = None if self._discovery is None else self._discovery.state().fault
         if fault is not None:  # without this entry the list would look complete
-            states.append(self._state(TargetSpec(_DISCOVERY, format="", fields={}, fault=fault), 0))
+            states.append(self._state(TargetSpec(_DISCOVERY, format="", fields={}, fault=fault), None))
         return states
+
+    async def overview(self) -> Overview:
+        """All targets with their dead letters, and what is left for others that are gone. Raises StorageUnavailable."""
+        depth, dead = await asyncio.gather(self._deliveries.depth(), self._deliveries.dead())
+        states = [self._state(spec, depth.get(spec.name), dead.get(spec.name, 0)) for spec in self._publisher.specs]
+        gone = sorted((depth.keys() | dead.keys()) - {state.spec.name for state in states})
+        left = [Left(name, depth[name].waiting if name in depth else 0, dead.get(name, 0)) for name in gone]
+        return Overview(states, left, self.readiness())
+
+    @property
+    def names(self) -> list[str]:
+        """The names of all targets."""
+        return [spec.name for spec in self._publisher.specs]
+
+    async def dead_letters(self) -> dict[str, int]:
+        """How many dead letters each target has. Raises StorageUnavailable."""
+        return await self._deliveries.dead()
 
     async def totals(self) -> Totals:
         """The totals over all targets. Raises StorageUnavailable."""
@@ -161,16 +201,30 @@ class Targets:
             return str(error)
         return None
 
+    async def replay_all(self, target: str) -> int:
+        """Queue the dead deliveries of a target again: how many were queued. Raises StorageUnavailable."""
+        replayed = await self._deliveries.replay(now=self._clock(), target=target)
+        self._publisher.wake([target])
+        return replayed
+
     async def replay(self, delivery_id: str) -> int:
         """Queue a dead delivery again: how many were queued. Raises NotFound or StorageUnavailable."""
         replayed = await self._deliveries.replay(now=self._clock(), delivery_id=delivery_id)
         self._publisher.wake()
         return replayed
 
-    def _state(self, spec: TargetSpec, waiting: int) -> TargetState:
+    def _state(self, spec: TargetSpec, depth: QueueDepth | None, dead: int = 0) -> TargetState:
         target = self._publisher.target(spec.name)
-        url = "" if target is None else target.url_shown()
-        return TargetState(spec, self._publisher.health(spec.name), url, waiting)
+        return TargetState(
+            spec,
+            self._publisher.health(spec.name),
+            url="" if target is None else target.url_shown(),
+            waiting=0 if depth is None else depth.waiting,
+            oldest=None if depth is None else depth.oldest,
+            dead=dead,
+            pause=self._publisher.pause(spec.name),
+            rate_per_minute=self._publisher.rate_per_minute(spec.name),
+        )
 
 
 def _test_message(key: str, now: datetime) -> Message:

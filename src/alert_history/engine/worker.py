@@ -75,9 +75,17 @@ class TargetHealth(msgspec.Struct):
     failed: int = 0
     last_success_at: datetime | None = None
     last_failure: str | None = None
+    last_failure_at: datetime | None = None
     is_paused_until: datetime | None = None
     consecutive_failures: int = 0
     gone: str | None = None
+
+
+class Pause(msgspec.Struct, frozen=True):
+    """Why a worker sends nothing for a while, and until when."""
+
+    reason: str
+    until: datetime
 
 
 class TargetWorker:
@@ -103,7 +111,7 @@ class TargetWorker:
         self._switchboard = switchboard
         self._turns = turns
         self._regroup = regroup
-        rate = spec.rate_limit_per_minute or target.default_rate_per_minute
+        self.rate_per_minute = rate = spec.rate_limit_per_minute or target.default_rate_per_minute
         self._limiter = _limiter(rate)
         self._turn_every = timedelta(minutes=1) / rate if rate <= _SHARED_PER_MINUTE else None
         self._turns_at_once = max(1, int(rate / 60))
@@ -124,6 +132,16 @@ class TargetWorker:
     def shown_acts(self) -> frozenset[ActKind]:
         """The acts of people that the target can show; none of a format that does not know acts."""
         return getattr(self.target, "shown_acts", frozenset())
+
+    @property
+    def pause(self) -> Pause | None:
+        """Why it sends nothing just now, and until when; None while it sends."""
+        now, until = self._clock(), self.health.is_paused_until
+        if until is not None and now < until:
+            return Pause("the target asked to wait", until)
+        if self._breaker.reason is not None:
+            return Pause(self._breaker.reason, now + timedelta(seconds=self._breaker.seconds_left))
+        return None
 
     def wake(self) -> None:
         """Look for work now."""
@@ -354,6 +372,7 @@ class TargetWorker:
         health.failed += 1
         health.consecutive_failures += 1
         health.last_failure = str(result)
+        health.last_failure_at = now
         if isinstance(result, Rejected) and result.is_gone and health.gone is None:
             health.gone = str(result)
             _log.warning("target_gone", target=self._name, reason=health.gone)

@@ -25,11 +25,13 @@ from alert_history.ports.delivery_log import DeliveryFilter, DeliveryLog, Delive
 from alert_history.ports.demonstration import Demonstrations, PastDelivery, PastNews
 from alert_history.ports.firing import FiringGroup, FiringReads, Mute
 from alert_history.ports.history import (
+    ALL_REFUSED,
     History,
     HistoryFilter,
     HistoryPage,
     PageRequest,
     QuarantinedAlert,
+    QuarantineFilter,
     QuarantinePage,
     StoredAlert,
     StoredEvent,
@@ -67,6 +69,7 @@ from alert_history.ports.vendor_events import VendorEvents
 
 __all__ = [
     "AcceptedRequest",
+    "ALL_REFUSED",
     "Accuracy",
     "Acts",
     "Allowance",
@@ -116,6 +119,7 @@ __all__ = [
     "PastDelivery",
     "PastNews",
     "Place",
+    "QuarantineFilter",
     "QuarantinePage",
     "QuarantinedAlert",
     "QueueDepth",

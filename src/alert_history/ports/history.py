@@ -116,8 +116,22 @@ class HistoryPage(msgspec.Struct, frozen=True):
     searched_until: datetime | None = None
 
 
+class QuarantineFilter(msgspec.Struct, frozen=True):
+    """Which refused alerts: those of a source, and those with a text in their reason, as it is written."""
+
+    source: str | None = None
+    reason: str | None = None
+
+
+ALL_REFUSED = QuarantineFilter()
+
+
 class QuarantinePage(msgspec.Struct, frozen=True):
-    """Newest first; `next_cursor` is None on the last page. `total` is a lower bound if `is_total_exact` is false."""
+    """Newest first; `next_cursor` is None on the last page. `total` is a lower bound if `is_total_exact` is false.
+
+    A filter looks at a bounded number of refused alerts: `next_cursor` goes on from there, also behind an empty page.
+    `total` is that of the whole quarantine.
+    """
 
     quarantine: list[QuarantinedAlert]
     total: int
@@ -140,8 +154,14 @@ class History(Protocol):
         """The newest events of an occurrence, oldest first; empty for an unknown occurrence."""
         ...
 
-    async def quarantine(self, *, limit: int, cursor: str | None) -> QuarantinePage:
+    async def quarantine(
+        self, *, limit: int, cursor: str | None, wanted: QuarantineFilter = ALL_REFUSED
+    ) -> QuarantinePage:
         """A page of refused alerts, newest first."""
+        ...
+
+    async def quarantined(self, id_: str) -> QuarantinedAlert:
+        """One refused alert. Raises NotFound."""
         ...
 
     def export(self, wanted: HistoryFilter, *, batch_size: int = 1000) -> AsyncIterator[list[StoredAlert]]:

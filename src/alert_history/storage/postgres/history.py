@@ -12,9 +12,12 @@ from alert_history.domain.microseconds import from_us
 from alert_history.domain.occurrence import split_occurrence_id
 from alert_history.errors import NotFound
 from alert_history.ports import (
+    ALL_REFUSED,
     HistoryFilter,
     HistoryPage,
     PageRequest,
+    QuarantinedAlert,
+    QuarantineFilter,
     QuarantinePage,
     StoredAlert,
     StoredEvent,
@@ -40,7 +43,7 @@ from alert_history.storage.postgres.search import (
     try_to_count_all,
 )
 from alert_history.storage.shared import reads
-from alert_history.storage.shared.quarantine import quarantine_page
+from alert_history.storage.shared.quarantine import quarantine_page, quarantined_alert
 from alert_history.storage.shared.rows import alert_of, event_of
 from alert_history.storage.shared.searching import is_text_search
 from alert_history.storage.shared.tables import alerts
@@ -144,9 +147,15 @@ class PostgresHistory:
                 rows = await connection.fetch(_TIMELINE, *_key_of(occurrence_id), newest)
         return [event_of(row) for row in reversed(rows)]
 
-    async def quarantine(self, *, limit: int, cursor: str | None) -> QuarantinePage:
+    async def quarantine(
+        self, *, limit: int, cursor: str | None, wanted: QuarantineFilter = ALL_REFUSED
+    ) -> QuarantinePage:
         """See `ports.History.quarantine`."""
-        return await quarantine_page(self._database, limit=limit, cursor=cursor)
+        return await quarantine_page(self._database, limit=limit, cursor=cursor, wanted=wanted)
+
+    async def quarantined(self, id_: str) -> QuarantinedAlert:
+        """See `ports.History.quarantined`."""
+        return await quarantined_alert(self._database, id_)
 
     async def export(self, wanted: HistoryFilter, *, batch_size: int = 1000) -> AsyncIterator[list[StoredAlert]]:
         """See `ports.History.export`. Reads a server-side cursor in one snapshot."""

@@ -73,8 +73,8 @@ class NotificationsApi:
                 parameters=NotificationsParameters,
                 failures=(400, 503),
                 description="Every delivery with its attempts, and every target that a firing was not sent to, with "
-                "the reason; newest first. A delivery stands where it was first queued, also after a replay; what was not "
-                "sent stands where the alert was first received.",
+                "the reason; newest first. A delivery stands where it was first queued, also after a replay; what was "
+                "not sent stands where the alert was first received.",
             ),
         ]
 

@@ -8,7 +8,7 @@ from msgspec import Meta
 from starlette.requests import Request
 
 from alert_history.domain.permission import Permission
-from alert_history.ports import History, QuarantinedAlert
+from alert_history.ports import History, QuarantinedAlert, QuarantineFilter
 from alert_history.web.http.operation import Operation
 from alert_history.web.http.parameters import Limit
 
@@ -18,12 +18,19 @@ _TAG = "History"
 class QuarantineParameters(msgspec.Struct, frozen=True):
     """Which page of the quarantine."""
 
+    source: str | None = None
+    reason: Annotated[str, Meta(description="A part of the reason, as it is written")] | None = None
     limit: Limit = 50
     cursor: Annotated[UUID, Meta(description="`next_cursor` of the page before")] | None = None
 
 
 class QuarantineAnswer(msgspec.Struct, frozen=True):
-    """A page of what was refused, newest first. `total` is a lower bound where `is_total_exact` is false."""
+    """A page of what was refused, newest first.
+
+    `total` is of the whole quarantine, a lower bound where `is_total_exact` is false.
+
+    With `source` or `reason` a page looks at a bounded number; `next_cursor` goes on, also behind an empty page.
+    """
 
     quarantine: list[QuarantinedAlert]
     total: int
@@ -58,5 +65,6 @@ class QuarantineApi:
     async def page(self, _: Request, asked: QuarantineParameters) -> QuarantineAnswer:
         """`GET /api/v1/quarantine`."""
         cursor = None if asked.cursor is None else str(asked.cursor)
-        page = await self._history.quarantine(limit=asked.limit, cursor=cursor)
+        wanted = QuarantineFilter(asked.source, asked.reason)
+        page = await self._history.quarantine(limit=asked.limit, cursor=cursor, wanted=wanted)
         return QuarantineAnswer(page.quarantine, page.total, page.is_total_exact, asked.limit, page.next_cursor)

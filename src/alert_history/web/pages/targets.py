@@ -1,0 +1,165 @@
+"""`/dashboard/targets`: how each target fares, what waits for it, why it gets nothing; a test message, a replay.
+
+How it looks is in `templates/targets/`.
+"""
+
+from datetime import timedelta
+from http import HTTPStatus
+from typing import Annotated, Any
+from urllib.parse import urlencode
+
+import msgspec
+from msgspec import Meta
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from alert_history.domain.permission import Permission
+from alert_history.engine.analysis import Asked
+from alert_history.engine.delivery_counts import DeliveryCounting, TargetCount
+from alert_history.engine.targets import HealthStatus, Targets, TargetState
+from alert_history.errors import AlertHistoryError
+from alert_history.ports import HistoryFilter
+from alert_history.web.http.parameters import read_parameters
+from alert_history.web.pages.frame import Frame, Frames
+from alert_history.web.pages.page import Link, Page, page_response
+from alert_history.web.pages.posted import fields_of, refusal
+
+PATH = "/dashboard/targets"
+
+_TEST = f"{PATH}/test"
+_REPLAY = f"{PATH}/replay"
+_REFRESH = f"{PATH}/refresh"
+_BACK = Link(PATH.strip("/"), "Back to the targets")
+_DAYS = 7
+_MARKS: dict[HealthStatus, str] = {
+    "healthy": "ok",
+    "degraded": "pending",
+    "unhealthy": "failed",
+    "broken": "failed",
+    "disabled": "none",
+    "unknown": "none",
+}
+_HEALTH: dict[HealthStatus, str] = {
+    "healthy": "healthy",
+    "degraded": "its last attempt failed",
+    "unhealthy": "failing",
+    "broken": "broken",
+    "disabled": "gets nothing",
+    "unknown": "not tried yet",
+}
+
+
+class TargetPlaces(msgspec.Struct, frozen=True):
+    """Where targets are looked for, as the settings have it; `namespace` is None for the one we run in."""
+
+    is_publishing: bool
+    looks_in_kubernetes: bool
+    namespace: str | None
+    folder: str | None
+
+
+class PageParameters(msgspec.Struct, frozen=True):
+    """What the page says of the form that was just sent: dead letters of a target, or targets that were found."""
+
+    replayed: Annotated[int, Meta(ge=0, le=10**9)] | None = None
+    of: str | None = None
+    found: Annotated[int, Meta(ge=0, le=10**6)] | None = None
+    tz: str | None = None
+
+
+class Tested(msgspec.Struct, frozen=True):
+    """What came of a test message; `fault` is None where the target took it."""
+
+    target: str
+    fault: str | None
+
+
+class TargetsPage:
+    """The page, and the forms on it."""
+
+    def __init__(self, targets: Targets, places: TargetPlaces, *, counting: DeliveryCounting, frames: Frames) -> None:
+        self._targets = targets
+        self._places = places
+        self._counting = counting
+        self._frames = frames
+
+    def pages(self) -> list[Page]:
+        """All pages of this noun."""
+        return [
+            Page(path=PATH, handle=self.show, needs=Permission.READ),
+            Page(path=_TEST, method="POST", handle=self.test, needs=Permission.OPERATE),
+            Page(path=_REPLAY, method="POST", handle=self.replay, needs=Permission.OPERATE),
+            Page(path=_REFRESH, method="POST", handle=self.refresh, needs=Permission.OPERATE),
+        ]
+
+    async def show(self, request: Request) -> Response:
+        """`GET /dashboard/targets`."""
+        return await self._page(request, read_parameters(request, PageParameters))
+
+    async def test(self, request: Request) -> Response:
+        """`POST /dashboard/targets/test`: the page again, which says what the target answered."""
+        refused = refusal(request, back=_BACK)
+        if refused is not None:
+            return refused
+        name = (await fields_of(request)).get("target", "")
+        tested = Tested(name, await self._targets.test(name))
+        return await self._page(request, PageParameters(), tested=tested)
+
+    async def replay(self, request: Request) -> Response:
+        """`POST /dashboard/targets/replay`: all dead letters of a target."""
+        refused = refusal(request, back=_BACK)
+        if refused is not None:
+            return refused
+        name = (await fields_of(request)).get("target", "")
+        return _back(replayed=await self._targets.replay_all(name), of=name)
+
+    async def refresh(self, request: Request) -> Response:
+        """`POST /dashboard/targets/refresh`: look for targets now."""
+        refused = refusal(request, back=_BACK)
+        if refused is not None:
+            return refused
+        found, _ = await self._targets.refresh()
+        return _back(found=found)
+
+    async def _page(self, request: Request, asked: PageParameters, *, tested: Tested | None = None) -> Response:
+        frame = await self._frames.of(request, PATH.strip("/"))
+        return page_response(
+            frame,
+            "targets/targets.html.jinja",
+            overview=await self._targets.overview(),
+            places=self._places,
+            settled=await self._settled(frame),
+            days=_DAYS,
+            asked=asked,
+            tested=tested,
+            marks=_MARKS,
+            health=_HEALTH,
+            next_steps=_next_steps,
+        )
+
+    async def _settled(self, frame: Frame) -> dict[str, TargetCount]:
+        """What became of deliveries lately, by target; nothing where it can't be counted: the rest is worth showing."""
+        span = Asked(HistoryFilter(), frame.now - timedelta(days=_DAYS), frame.now, frame.now)
+        try:
+            counts = await self._counting.by_target(span)
+        except AlertHistoryError:
+            return {}
+        return {each.target: each for each in counts.targets}
+
+
+def _back(**parameters: Any) -> Response:
+    """Relative, as a proxy may serve us below a path of its own."""
+    return RedirectResponse(f"../targets?{urlencode(parameters)}", status_code=HTTPStatus.SEE_OTHER)
+
+
+def _next_steps(state: TargetState) -> str | None:
+    """What to do about a target that gets nothing; None where there is nothing to do."""
+    if state.spec.fault is not None:
+        return "Mend its Secret or folder; the change takes effect within two seconds."
+    if state.health.gone is not None:
+        return "Change its Secret or folder, or remove it; until then its deliveries are dead letters."
+    if not state.spec.is_enabled:
+        return "Its annotation alert-history.io/enabled is false. Set it to true, or remove it."
+    if state.pause is not None:
+        return "Its deliveries wait meanwhile; none is lost."
+    return None
