@@ -12,6 +12,7 @@ from tests.processes import Server
 PATHS = ["", "dashboard", "classifications"]
 PATHS = ["classifications", "dashboard/night", "dashboard/rules"]
 PATHS = ["classifications", "dashboard/settings", "dashboard/silences", "dashboard/sources"]
+PATHS = ["classifications", "dashboard/notifications", "dashboard/targets", "dashboard/quarantine"]
 """The pages that need no id, by their paths below the root."""
 
 HOSTILE = (

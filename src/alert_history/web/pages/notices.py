@@ -1,10 +1,12 @@
 """Notices: entries of what was sent and what was not, put together by the event that they are about. Pure.
 
-An alert that ten targets did not want is one row of the page, and each reason stands there once.
+An alert that ten targets did not want is one row of the page, and so are alerts in a row that fared alike; each reason
+stands there once.
 """
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from itertools import groupby
 
 import msgspec
 
@@ -28,6 +30,9 @@ _EVENTS: dict[str, str] = {
     "acknowledged": "was acknowledged",
     "noted": "has a note",
 }
+
+
+_SAME_WORDS = 24  # of a reason: behind them an answer may name the very request
 
 
 class Left(msgspec.Struct, frozen=True):
@@ -57,17 +62,36 @@ class Notice(msgspec.Struct, frozen=True):
         return sum(len(left.targets) for left in self.left)
 
     @property
-    def is_muted(self) -> bool:
-        """Whether nothing was sent of it."""
-        return not self.sent
+    def kind(self) -> tuple[object, ...]:
+        """What notices that are alike have in common: the rule, what happened, and what became of it."""
+        sent = tuple((entry.target, entry.outcome, entry.reason[:_SAME_WORDS]) for entry in self.sent)
+        left = tuple((left.reason, tuple(left.targets)) for left in self.left)
+        return self.alert.alertname, self.alert.severity, self.event, sent, left
 
 
-def notices_of(entries: Iterable[Notification]) -> list[Notice]:
-    """The notices of a page, each at the place of its first entry."""
+class Group(msgspec.Struct, frozen=True):
+    """Notices that are alike, the newest first, in a row or of one minute: a storm is one row of the page."""
+
+    first: Notice
+    others: Sequence[Notice]
+
+
+def groups_of(entries: Iterable[Notification]) -> list[Group]:
+    """The rows of a page, each at the place of its first entry."""
+    notices = [_notice(own) for own in _by_event(entries).values()]
+    by_minute: dict[tuple[object, ...], list[Notice]] = {}
+    for notice in notices:
+        by_minute.setdefault((*notice.kind, notice.at.replace(second=0, microsecond=0)), []).append(notice)
+    alike = [notice for minute in by_minute.values() for notice in minute]
+    runs = (list(run) for _, run in groupby(alike, key=lambda notice: notice.kind))
+    return [Group(run[0], run[1:]) for run in runs]
+
+
+def _by_event(entries: Iterable[Notification]) -> dict[tuple[str, str, datetime], list[Notification]]:
     together: dict[tuple[str, str, datetime], list[Notification]] = {}
     for entry in entries:
         together.setdefault((entry.alert.id, entry.event, entry.at), []).append(entry)
-    return [_notice(own) for own in together.values()]
+    return together
 
 
 def _notice(entries: Sequence[Notification]) -> Notice:

@@ -21,7 +21,7 @@ from alert_history.engine.targets import Targets
 from alert_history.web.api.notifications import Outcome
 from alert_history.web.http.parameters import read_parameters
 from alert_history.web.pages.frame import Frame, Frames, length_words
-from alert_history.web.pages.notices import notices_of
+from alert_history.web.pages.notices import groups_of
 from alert_history.web.pages.page import Link, Page, rendered
 from alert_history.web.pages.posted import fields_of, refusal
 from alert_history.web.pages.spans import Span, picker_of, span_of
@@ -31,7 +31,7 @@ PATH = "/dashboard/notifications"
 
 _REPLAY = f"{PATH}/replay"
 _BACK = Link(PATH.strip("/"), "Back to the notifications")
-_ENTRIES = 60
+_ENTRIES = 100
 _FILTERS = ("query", "target", "outcome", "fingerprint", "since", "until")
 _CHOICES: Mapping[Outcome | None, str] = {
     None: "all",
@@ -151,7 +151,7 @@ class NotificationsPage:
             frame=frame,
             asked=asked,
             span=span,
-            notices=notices_of(page.notifications),
+            groups=groups_of(page.notifications),
             page=page,
             older=None if page.next_cursor is None else _href(frame, asked, {"cursor": page.next_cursor}),
             newest=_href(frame, asked, {}),
