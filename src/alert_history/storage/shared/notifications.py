@@ -84,6 +84,7 @@ class SharedNotificationReads:
             check_text(choice.fingerprint, of="fingerprint")
             asked |= _scopes_of(choice.fingerprint)
         elif choice is not None and choice.target is not None:
+            check_text(choice.target, of="target")
             asked["target"] = choice.target
         is_dead = choice is not None and choice.is_dead and choice.fingerprint is None
         statement = _newest(frozenset(asked), is_dead=is_dead)
