@@ -3,15 +3,15 @@
 Must not open, start or wait for anything.
 """
 
-from collections.abc import Awaitable, Callable
 import os
+from collections.abc import Awaitable, Callable
 
 from alert_history.bootstrap_statistics import Statistics
 from alert_history.config import effective_settings
 from alert_history.domain.permission import Permission
+from alert_history.engine.notifications import Notifications
 from alert_history.engine.sender_overview import Losses, SenderOverview
 from alert_history.engine.silence_inventory import SilenceInventory
-from alert_history.engine.notifications import Notifications
 from alert_history.engine.targets import Targets
 from alert_history.ids import new_id
 from alert_history.ports import Clock
@@ -23,17 +23,16 @@ from alert_history.web.pages.assets import serve_asset
 from alert_history.web.pages.classifications import ClassificationsPage
 from alert_history.web.pages.frame import Firing, Frames
 from alert_history.web.pages.lately import Counting, Lately
-from alert_history.web.pages.now import NowPage
 from alert_history.web.pages.night import NightPage
+from alert_history.web.pages.notifications import NotificationsPage
+from alert_history.web.pages.now import NowPage
 from alert_history.web.pages.page import Page
+from alert_history.web.pages.quarantine import QuarantinePages
 from alert_history.web.pages.rule import RuleAnswers, RulePage
 from alert_history.web.pages.rules import RulesPage
 from alert_history.web.pages.settings import Configured, Reach, SettingsPage
 from alert_history.web.pages.silences import SilencesPage
 from alert_history.web.pages.sources import SourcesPage
-from alert_history.web.pages.notifications import NotificationsPage
-from alert_history.web.pages.page import Page
-from alert_history.web.pages.quarantine import QuarantinePages
 from alert_history.web.pages.targets import TargetPlaces, TargetsPage
 
 
@@ -99,6 +98,8 @@ def _rules(service: Service, statistics: Statistics, frames: Frames) -> list[Pag
         history=service.rooms.store.history,
     )
     return RulesPage(statistics.rules, statistics.series, RulePage(answers), frames=frames).pages()
+
+
 def _silences(service: Service, frames: Frames, clock: Clock) -> list[Page]:
     store, recording = service.rooms.store, service.rooms.recording
     inventory = SilenceInventory(store.silences, store.history, clock=clock)
@@ -151,6 +152,8 @@ def _reach_of(service: Service) -> Reach:
     asks_a_model = settings.llm_proxy_url is not None
     classifies = f"The model {settings.llm_model} classifies" if asks_a_model else "Rules classify, no model is asked"
     return Reach(len(usable), publishing.router.nobody, classifies)
+
+
 def make_targets(service: Service, *, clock: Clock) -> Targets:
     """What shows and tries the targets, for calls and pages."""
     publishing = service.rooms.publishing

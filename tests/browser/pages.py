@@ -9,10 +9,19 @@ import httpx
 from tests.payloads import alert, webhook
 from tests.processes import Server
 
-PATHS = ["", "dashboard", "classifications"]
-PATHS = ["classifications", "dashboard/night", "dashboard/rules"]
-PATHS = ["classifications", "dashboard/settings", "dashboard/silences", "dashboard/sources"]
-PATHS = ["classifications", "dashboard/notifications", "dashboard/targets", "dashboard/quarantine"]
+PATHS = [
+    "",
+    "dashboard",
+    "dashboard/notifications",
+    "dashboard/night",
+    "dashboard/rules",
+    "dashboard/silences",
+    "dashboard/targets",
+    "dashboard/quarantine",
+    "dashboard/sources",
+    "classifications",
+    "dashboard/settings",
+]
 """The pages that need no id, by their paths below the root."""
 
 HOSTILE = (

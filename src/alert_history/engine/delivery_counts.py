@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from datetime import datetime
 
 import msgspec
 
@@ -53,12 +52,6 @@ class DeliveryCounting:
         is_whole = await self._analysis.is_rolled_up(HistoryFilter(), by=None)
         numbers = {outcome: _by_target(tallies.result()) for outcome, tallies in settled.items()}
         return DeliveryCounts(_targets(numbers, depth.result()), is_whole)
-        """What was settled in the whole minutes of a span, and what waits."""
-        depth = await self._deliveries.depth()
-        settled = await asyncio.gather(*(self._analysis.in_minutes(asked, outcome, None) for outcome in OUTCOMES))
-        is_whole = await self._analysis.is_rolled_up(HistoryFilter(), by=None)
-        numbers = {outcome: _by_target(tallies) for outcome, tallies in zip(OUTCOMES, settled, strict=True)}
-        return DeliveryCounts(_targets(numbers, depth), is_whole)
 
 
 def _by_target(tallies: Mapping[tuple[int, str], Tally]) -> dict[str, int]:

@@ -68,8 +68,8 @@ from alert_history.ports.upkeep import Upkeep
 from alert_history.ports.vendor_events import VendorEvents
 
 __all__ = [
-    "AcceptedRequest",
     "ALL_REFUSED",
+    "AcceptedRequest",
     "Accuracy",
     "Acts",
     "Allowance",
