@@ -78,7 +78,15 @@ class CrossSite(InvalidRequest):
 
 
 class InvalidQuery(InvalidRequest):
-    """A query, time, sort or cursor that can't be read."""
+    """A query, time, sort or cursor that can't be read.
+
+    Of a query, `at` is the place of the very character, from 0, and `reason` what is wrong there.
+    """
+
+    def __init__(self, message: str, *, at: int | None = None, reason: str = "") -> None:
+        super().__init__(message)
+        self.at = at
+        self.reason = reason or message
 
 
 class InvalidBody(InvalidRequest):

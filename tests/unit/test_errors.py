@@ -5,11 +5,13 @@ import re
 from collections.abc import Iterator
 from importlib import import_module
 
+import msgspec
 import pytest
 
 import alert_history
 from alert_history import errors
 from alert_history.cli import app as app_module
+from alert_history.domain.query import parse_query
 from alert_history.web.http.problem import kind_of, problem_of
 
 LINE = re.compile(r"(?P<lead>[│├└─ ]*)(?P<name>\w+)(?: .*?(?P<status>\d{3})?)?")
@@ -91,3 +93,10 @@ def test_a_command_ends_for_a_new_subclass_as_for_the_class_above_it(
 
     monkeypatch.setattr(app_module, "app", command)
     assert app_module.run([]) == code
+
+
+def test_a_query_that_can_not_be_read_is_answered_with_the_place_of_its_fault() -> None:
+    with pytest.raises(errors.InvalidQuery) as raised:
+        parse_query('{a="x",b=~"("}')
+    assert problem_of(raised.value).character == 12
+    assert b"character" not in msgspec.json.encode(problem_of(errors.InvalidQuery("since: it is no time")))

@@ -209,13 +209,13 @@ def test_value_with_a_lone_surrogate_can_be_matched() -> None:
 @pytest.mark.parametrize(
     "text, at, what",
     [
-        ('{a="b" or c="d"}', 2, "or can't be used"),
+        ('{a="b" or c="d"}', 8, "or can't be used"),
         ("a=b or c=d", 5, "or can't be used"),
         ("disk AND full", 6, "leave out and"),
-        ('{a="b",c=~"("}', 8, "missing )"),
-        ('{a=~"(?=x)"}', 2, "not valid RE2"),
-        ('{a=~"x{1001}"}', 2, "not valid RE2"),
-        (r'{a="b",c=~"\d"}', 8, r"inside quotes a backslash is written \\"),
+        ('{a="b",c=~"("}', 12, "missing )"),
+        ('{a=~"(?=x)"}', 6, "not valid RE2"),
+        ('{a=~"x{1001}"}', 7, "not valid RE2"),
+        (r'{a="b",c=~"\d"}', 12, r"inside quotes a backslash is written \\"),
         ('{a="b"}[5m]', 8, "since and until"),
         ('{a="b"} offset 5m', 8, "since and until"),
         ('{a="b"} offset -5m', 8, "since and until"),
@@ -246,6 +246,28 @@ def test_fault_says_where_and_what(text: str, at: int, what: str) -> None:
     message = fault(text)
     assert f"character {at}: " in message
     assert what in message
+
+
+@given(st.lists(st.sampled_from(['{a="b"', ",", '"', "}", "or", r'c="\q"', 'd=~"x("', "=", " ", "e"])).map("".join))
+def test_fault_carries_the_place_of_the_character_that_its_text_names(text: str) -> None:
+    try:
+        parse_query(text)
+    except InvalidQuery as error:
+        if error.at is None:
+            assert "a query may" in str(error)
+        else:
+            assert str(error).startswith(f"query, character {error.at + 1}: {error.reason}")
+            assert 0 <= error.at <= len(text)
+
+
+@pytest.mark.parametrize(
+    "text, character",
+    [(r'{a="x",b="\q"}', "\\"), ('{a="b" or c="d"}', "o"), ('{a=~"xy**"}', "*"), ("{a==b}", "="), ('{a="b"}x', "x")],
+)
+def test_fault_is_at_the_very_character(text: str, character: str) -> None:
+    with pytest.raises(InvalidQuery) as raised:
+        parse_query(text)
+    assert text[raised.value.at or 0] == character
 
 
 def test_fault_shows_how_a_query_looks() -> None:

@@ -51,6 +51,8 @@ _GAP = re.compile(r"[\s,]*+")
 _PROMQL_MODIFIER = re.compile(r"\[|\s*+(?:offset\s++-?\d|@\s*+(?:[-+]?[\d.]|start\b|end\b))")
 _PROMQL_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*+")
 _PROMQL_OR = re.compile(r"\bor\b", re.IGNORECASE)
+_UNKNOWN_ESCAPE = re.compile(r"unknown escape sequence '(.)'", re.DOTALL)
+_QUOTES = ('"', "'", "`")
 _ESCAPED_IN_PHRASE = re.compile(r"\\([\"'\\])")
 
 _OPERATORS: dict[str, Operator] = {
@@ -323,8 +325,18 @@ def _matcher(piece: _Piece, parsed: promql_parser.Matcher) -> Matcher:
         try:
             check_regex(matcher.value)
         except InvalidQuery as error:
-            _fail(piece.at, str(error))
+            _fail(piece.at + _place_in_regex(piece.written, str(error)), str(error))
     return matcher
+
+
+def _place_in_regex(written: str, reason: str) -> int:
+    """Where in a matcher the part of its regex stands that RE2 names behind the last colon; else the regex."""
+    head = _HEAD.match(written)
+    if head is None:
+        return 0
+    begin = head.end() + (written[head.end() : head.end() + 1] in _QUOTES)
+    part = reason.rpartition(": ")[2]
+    return max(written.find(part, begin), begin)
 
 
 def _explain(pieces: list[_Piece], *, reason: str) -> NoReturn:
@@ -333,14 +345,27 @@ def _explain(pieces: list[_Piece], *, reason: str) -> NoReturn:
         try:
             parsed = _parse_promql(piece.promql)
         except ValueError as error:
-            _fail(piece.at, _describe(piece.written, reason=str(error)))
+            _fail(piece.at + _place_of(piece.written, str(error)), _describe(piece.written, reason=str(error)))
         if len(parsed) != 1:
             _fail(piece.at, _describe(piece.written, reason="it is more than one matcher"))
     _fail(pieces[0].at, reason)
 
 
+def _place_of(written: str, reason: str) -> int:
+    """Where in a matcher the `or`, or the escape sequence, stands that can't be read; else 0."""
+    if joint := _PROMQL_OR.search(_without_phrases(written)):
+        return joint.start()
+    escape = _UNKNOWN_ESCAPE.search(reason)
+    return max(written.find(f"\\{escape[1]}"), 0) if escape else 0
+
+
+def _without_phrases(written: str) -> str:
+    """The same with blanks where something is quoted."""
+    return _PHRASE.sub(lambda phrase: " " * len(phrase[0]), written)
+
+
 def _describe(written: str, *, reason: str) -> str:
-    if _PROMQL_OR.search(_PHRASE.sub("", written)):
+    if _PROMQL_OR.search(_without_phrases(written)):
         return _no_or()
     if "escape sequence" in reason:
         reason += r"; inside quotes a backslash is written \\ (or put `…` around the value: there it is \ itself)"
@@ -365,4 +390,4 @@ def _check_text(text: str) -> None:
 
 
 def _fail(at: int, what: str) -> NoReturn:
-    raise InvalidQuery(f"query, character {at + 1}: {what} (example: {_EXAMPLE})")
+    raise InvalidQuery(f"query, character {at + 1}: {what} (example: {_EXAMPLE})", at=at, reason=what)

@@ -51,7 +51,10 @@ _INTERNAL = Kind(500, "internal", "A fault of ours; it is in the log under this 
 
 
 class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The body of an error. `type` is stable, `detail` says what was wrong with this very request."""
+    """The body of an error. `type` is stable, `detail` says what was wrong with this very request.
+
+    Of a query that can't be read, `character` is where in it the fault is, from 1 on.
+    """
 
     type: str
     title: str
@@ -59,13 +62,16 @@ class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
     detail: str
     request_id: str = ""
     errors: list[dict[str, Any]] = []
+    character: int = 0
 
 
 def problem_of(error: Exception, *, request_id: str = "") -> Problem:
     """What to answer. An unexpected error shows nothing of itself."""
     kind = kind_of(type(error))
     detail = str(error) if kind.is_for_callers else kind.title
-    return problem(kind.name, title=kind.title, status=kind.status, detail=detail, request_id=request_id)
+    answer = problem(kind.name, title=kind.title, status=kind.status, detail=detail, request_id=request_id)
+    at = error.at if isinstance(error, errors.InvalidQuery) else None
+    return answer if at is None else msgspec.structs.replace(answer, character=at + 1)
 
 
 def kind_of(error: type[BaseException]) -> Kind:
