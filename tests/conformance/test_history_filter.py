@@ -292,3 +292,29 @@ async def test_export_that_is_broken_off_holds_nobody_up(store: Store) -> None:
     await anext(batches)
     await batches.aclose()  # type: ignore[attr-defined]
     assert len(await everything(store)) == 50
+
+
+async def test_receiver_and_source_are_conditions_of_their_own(store: Store) -> None:
+    await store.recorder.commit([receipt(alert("A"), source="grafana"), receipt(alert("B"), alert("C"))])
+    await store.recorder.commit([receipt(alert("A", labels={"receiver": "team-x", "source": "prometheus"}))])
+
+    async def found(*came_by: Matcher, query: str = "") -> list[str]:
+        wanted = HistoryFilter(query=parse_query(query), came_by=came_by)
+        page = await store.history.page(wanted, PageRequest())
+        assert sorted(each.id for each in page.alerts) == sorted(each.id for each in await everything(store, wanted))
+        assert page.total == len(page.alerts)
+        return sorted(each.alertname for each in page.alerts)
+
+    assert await found(Matcher("source", "=", "grafana")) == ["A"]
+    assert await found(Matcher("source", "!=", "grafana")) == ["A", "B", "C"]
+    assert await found(Matcher("source", "!=", "grafana"), query='{alertname!="B"}') == ["A", "C"]
+    assert await found(Matcher("receiver", "=", "team-x"), Matcher("source", "=", "alertmanager")) == ["A", "B", "C"]
+    assert await found(Matcher("receiver", "!=", "team-x")) == []
+
+
+@pytest.mark.parametrize(
+    "came_by", [Matcher("pod", "=", "x"), Matcher("source", "=~", "x"), Matcher("source", "=", "\0")]
+)
+async def test_other_conditions_on_how_an_alert_came_are_refused(store: Store, came_by: Matcher) -> None:
+    with pytest.raises(InvalidQuery):
+        await store.history.page(HistoryFilter(came_by=(came_by,)), PageRequest())

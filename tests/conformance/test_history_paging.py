@@ -44,6 +44,23 @@ async def test_cursor_visits_every_row_once(populated: Store, name: str) -> None
         )
 
 
+@pytest.mark.parametrize("query", ["", '{namespace!="none"}'], ids=["columns", "words and regexes"])
+@pytest.mark.parametrize("name", reads.SORTABLE)
+async def test_the_previous_cursor_leads_back_to_the_page_before(populated: Store, name: str, query: str) -> None:
+    wanted, sort = HistoryFilter(query=parse_query(query)), f"-{name}"
+    first = await populated.history.page(wanted, PageRequest(limit=7, sort=sort))
+    second = await populated.history.page(wanted, PageRequest(limit=7, sort=sort, cursor=first.next_cursor))
+    back = await populated.history.page(wanted, PageRequest(limit=7, sort=name, cursor=second.previous_cursor))
+    assert back.alerts[::-1] == first.alerts
+    assert back.next_cursor is None
+    again = await populated.history.page(wanted, PageRequest(limit=7, sort=sort, cursor=back.previous_cursor))
+    assert again.alerts == second.alerts
+
+
+async def test_an_empty_page_has_no_page_before(store: Store) -> None:
+    assert (await store.history.page(HistoryFilter(), PageRequest())).previous_cursor is None
+
+
 @pytest.mark.parametrize("name", reads.SORTABLE)
 async def test_pages_are_in_order(populated: Store, name: str) -> None:
     for sort in (name, f"-{name}"):

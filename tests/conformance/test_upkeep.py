@@ -1,8 +1,11 @@
 """What the background jobs keep in order: alerts whose sender fell silent, and settings."""
 
+import asyncio
+
 import pytest
 
 from alert_history.domain.alert import Alert, Source
+from alert_history.errors import InvalidBody
 from alert_history.ports import Store
 from tests.conformance.conftest import OpenReplica
 from tests.conformance.samples import DAY, MINUTE, NOW, SECOND, alert, id_of, kinds, receipt
@@ -113,6 +116,29 @@ async def test_setting_nobody_wrote_is_none(store: Store) -> None:
 async def test_setting_is_read_as_written(store: Store, open_replica: OpenReplica, value: object) -> None:
     await store.settings.write("enrichment_mode", value)
     assert await (await open_replica()).settings.read("enrichment_mode") == value
+
+
+async def test_changes_of_a_setting_at_once_are_all_kept(store: Store, open_replica: OpenReplica) -> None:
+    stores = [store, await open_replica()]
+    names = [f"view {number}" for number in range(12)]
+    added = [
+        stores[number % 2].settings.change("views", lambda views, name=name: [*(views or []), name])
+        for number, name in enumerate(names)
+    ]
+    assert len(await asyncio.gather(*added)) == 12
+    assert sorted(await store.settings.read("views")) == sorted(names)
+
+
+async def test_a_change_of_a_setting_that_fails_changes_nothing(store: Store) -> None:
+    def refuse(views: object) -> object:
+        raise InvalidBody(f"not to {views}")
+
+    for value in (None, ["a view"]):
+        if value is not None:
+            await store.settings.write("views", value)
+        with pytest.raises(InvalidBody, match="not to "):
+            await store.settings.change("views", refuse)
+        assert await store.settings.read("views") == value
 
 
 async def test_last_word_on_a_setting_stands(store: Store) -> None:

@@ -221,7 +221,7 @@ def dimension_of(wanted: HistoryFilter, by: str | None) -> tuple[Dimension, list
         ):
             return None
         conditions[matcher.name] = matcher.value
-    if wanted.query.words or wanted.fingerprint is not None or wanted.status is not None:
+    if wanted.query.words or wanted.fingerprint is not None or wanted.status is not None or wanted.came_by:
         return None
     if not conditions:
         dimension = "all" if by is None else _STACKED.get(by)

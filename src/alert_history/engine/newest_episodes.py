@@ -70,6 +70,7 @@ def is_by_columns(wanted: HistoryFilter) -> bool:
     return (
         wanted.fingerprint is None
         and wanted.status is None
+        and not wanted.came_by
         and not wanted.query.words
         and all(matcher.name in _COLUMNS for matcher in wanted.query.matchers)
     )

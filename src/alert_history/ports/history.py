@@ -7,7 +7,7 @@ from typing import Any, Literal, Protocol
 import msgspec
 
 from alert_history.domain.occurrence import EventKind
-from alert_history.domain.query import Query
+from alert_history.domain.query import Matcher, Query
 from alert_history.domain.standing import EndedBy
 
 
@@ -80,7 +80,10 @@ class QuarantinedAlert(msgspec.Struct, frozen=True):
 
 
 class HistoryFilter(msgspec.Struct, frozen=True):
-    """Which occurrences: all conditions must hold. `since` ≤ `timestamp` < `until`."""
+    """Which occurrences: all conditions must hold. `since` ≤ `timestamp` < `until`.
+
+    `came_by` are conditions, with `=` or `!=`, on the `receiver` and the `source`, which are no labels.
+    """
 
     query: Query = Query((), ())
     alertname: str | None = None
@@ -90,6 +93,7 @@ class HistoryFilter(msgspec.Struct, frozen=True):
     fingerprint: str | None = None
     since: datetime | None = None
     until: datetime | None = None
+    came_by: tuple[Matcher, ...] = ()
 
 
 class PageRequest(msgspec.Struct, frozen=True):
@@ -105,6 +109,9 @@ class PageRequest(msgspec.Struct, frozen=True):
 class HistoryPage(msgspec.Struct, frozen=True):
     """A page. `total` counts all that match; it is a lower bound where `is_total_exact` is false.
 
+    `previous_cursor` leads back: to what is before the first row, for a page in the opposite order. It is None on an
+    empty page.
+
     A search that would take too long stops: all matches received at `searched_until` or later are found by then, and
     `next_cursor` goes on from there, also behind an empty page. It is None where the search did not stop.
     """
@@ -114,6 +121,7 @@ class HistoryPage(msgspec.Struct, frozen=True):
     is_total_exact: bool
     next_cursor: str | None
     searched_until: datetime | None = None
+    previous_cursor: str | None = None
 
 
 class QuarantineFilter(msgspec.Struct, frozen=True):

@@ -1,5 +1,6 @@
 """Settings that all replicas share."""
 
+from collections.abc import Callable
 from typing import Any, Protocol
 
 
@@ -12,4 +13,12 @@ class StoredSettings(Protocol):
 
     async def write(self, name: str, value: Any) -> None:
         """Keep a setting (any JSON value), durably."""
+        ...
+
+    async def change(self, name: str, make: Callable[[Any], Any]) -> Any:
+        """Keep what `make` makes of the value (None: there is none yet); returns that.
+
+        Changes of one setting happen one after the other, so none is lost. What `make` raises, this raises, and
+        nothing is changed. `make` may be called in another thread.
+        """
         ...

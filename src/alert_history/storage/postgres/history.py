@@ -180,11 +180,14 @@ class PostgresHistory:
 def _page_of(rows: Sequence[Any], page: PageRequest, *, sort: reads.Sort, total: tuple[int, bool]) -> HistoryPage:
     """The page among the rows from the start of the order on."""
     own = rows[page.offset :]
-    cursor = None
-    if len(own) > page.limit:
-        last = own[page.limit - 1]
-        cursor = reads.encode_cursor(sort, [last[sort.name], last["fingerprint"], last["starts_at"]])
-    return HistoryPage([alert_of(r) for r in own[: page.limit]], max(total[0], len(rows)), total[1], cursor)
+    cursor = _cursor(own[page.limit - 1], sort) if len(own) > page.limit else None
+    previous = _cursor(own[0], sort.opposite) if own else None
+    alerts_of_page = [alert_of(row) for row in own[: page.limit]]
+    return HistoryPage(alerts_of_page, max(total[0], len(rows)), total[1], cursor, previous_cursor=previous)
+
+
+def _cursor(row: Any, sort: reads.Sort) -> str:
+    return reads.encode_cursor(sort, [row[sort.name], row["fingerprint"], row["starts_at"]])
 
 
 def _key_of(occurrence_id: str) -> tuple[str, datetime]:

@@ -27,6 +27,7 @@ from sqlalchemy import (
 )
 
 from alert_history.domain.alert import is_fingerprint
+from alert_history.domain.query import Matcher
 from alert_history.domain.speaker import SCOPE_MARK
 from alert_history.domain.standing import EndedBy
 from alert_history.errors import InvalidQuery
@@ -56,6 +57,7 @@ AWARE_TIME = Annotated[datetime, msgspec.Meta(tz=True)]
 
 _unstorable = re.compile("[\0\ud800-\udfff]")
 
+_CAME_BY = ("receiver", "source")
 _PROMOTED = frozenset({"alertname", "namespace", "severity"})
 
 SORTABLE = {
@@ -88,6 +90,11 @@ class Sort(msgspec.Struct, frozen=True):
     def text(self) -> str:
         """The sort as a caller writes it."""
         return f"-{self.name}" if self.is_descending else self.name
+
+    @property
+    def opposite(self) -> "Sort":
+        """The other direction."""
+        return Sort(self.name, not self.is_descending)
 
 
 def parse_sort(text: str) -> Sort:
@@ -150,7 +157,12 @@ def column_conditions(wanted: HistoryFilter, rows: FromClause) -> list[ColumnEle
         conditions.append(rows.c.timestamp >= wanted.since)
     if wanted.until is not None:
         conditions.append(rows.c.timestamp < wanted.until)
-    return conditions
+    return [*conditions, *(_came_by(matcher, rows) for matcher in wanted.came_by)]
+
+
+def _came_by(matcher: Matcher, rows: FromClause) -> ColumnElement[bool]:
+    column = rows.c[matcher.name]
+    return column == matcher.value if matcher.op == "=" else column != matcher.value
 
 
 def _of_any_scope(fingerprint: str, rows: FromClause) -> list[ColumnElement[bool]]:
@@ -213,6 +225,10 @@ def check_filter(wanted: HistoryFilter) -> None:
         check_text(getattr(wanted, name) or "", of=name)
     for matcher in wanted.query.matchers:
         check_text(matcher.name + matcher.value, of="query")
+    for matcher in wanted.came_by:
+        if matcher.name not in _CAME_BY or matcher.op not in {"=", "!="}:
+            raise InvalidQuery(f"{matcher.name}{matcher.op}: there are = and != on {' and '.join(_CAME_BY)}")
+        check_text(matcher.value, of=matcher.name)
     check_text("".join(wanted.query.words), of="query")
 
 

@@ -1,5 +1,6 @@
 """Settings that all replicas share: switches of operators, the turn to ask, what was seen last."""
 
+from collections.abc import Callable
 from typing import Any
 
 from sqlalchemy import bindparam, select
@@ -10,11 +11,12 @@ from alert_history.storage.shared.session import Database, Session
 from alert_history.storage.shared.tables import settings
 
 _READ = select(settings.c.value).where(settings.c.name == bindparam("wanted"))
+_LOCKED = _READ.with_for_update()
 _INSERT = insert(settings).values(name=bindparam("setting"), value=bindparam("new_value"), updated_at=database_now())
 _WRITE = _INSERT.on_conflict_do_update(
     index_elements=["name"], set_={"value": _INSERT.excluded.value, "updated_at": _INSERT.excluded.updated_at}
 )
-
+_BEGIN = _INSERT.on_conflict_do_nothing(index_elements=["name"])
 
 TURN_SETTING = "reconcile_turn"
 """The setting by which replicas take turns to ask what fires: which replica has the turn, and until when."""
@@ -34,6 +36,10 @@ class SharedSettings:
         """See `ports.StoredSettings.write`."""
         await self._database.write(write_setting, name, value)
 
+    async def change(self, name: str, make: Callable[[Any], Any]) -> Any:
+        """See `ports.StoredSettings.change`."""
+        return await self._database.write(_change, name, make)
+
 
 async def read_setting(session: Session, name: str) -> Any:
     """The value of a setting, or None."""
@@ -44,3 +50,12 @@ async def read_setting(session: Session, name: str) -> Any:
 async def write_setting(session: Session, name: str, value: Any) -> None:
     """Keep a setting (any JSON value)."""
     await session.execute(_WRITE, setting=name, new_value=value)
+
+
+async def _change(session: Session, name: str, make: Callable[[Any], Any]) -> Any:
+    """The first statement makes a row that the second locks, so that the first two changes wait for each other, too."""
+    await session.execute(_BEGIN, setting=name, new_value=None)
+    rows = await session.fetch(_LOCKED, wanted=name)
+    value = make(rows[0].value)
+    await write_setting(session, name, value)
+    return value

@@ -147,12 +147,15 @@ def _page_of(
     rows: Sequence[sqlite3.Row], page: PageRequest, *, sort: reads.Sort, total: tuple[int, bool]
 ) -> HistoryPage:
     """The page of its own rows and the row after them, if there is one."""
-    cursor = None
-    if len(rows) > page.limit:
-        last = rows[page.limit - 1]
-        names = ["id"] if sort.name == "timestamp" else [sort.name, "id"]
-        cursor = reads.encode_cursor(sort, [last[name] for name in names])
-    return HistoryPage([alert_of(row) for row in rows[: page.limit]], *total, cursor)
+    cursor = _cursor(rows[page.limit - 1], sort) if len(rows) > page.limit else None
+    previous = _cursor(rows[0], sort.opposite) if rows else None
+    alerts_of_page = [alert_of(row) for row in rows[: page.limit]]
+    return HistoryPage(alerts_of_page, *total, cursor, previous_cursor=previous)
+
+
+def _cursor(row: sqlite3.Row, sort: reads.Sort) -> str:
+    names = ["id"] if sort.name == "timestamp" else [sort.name, "id"]
+    return reads.encode_cursor(sort, [row[name] for name in names])
 
 
 def _total(connection: sqlite3.Connection, wanted: HistoryFilter, *, exact: bool, seen: int) -> tuple[int, bool]:
