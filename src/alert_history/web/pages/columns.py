@@ -1,0 +1,59 @@
+"""The columns of a table of alerts: those that each alert has, and labels of choice. `cols` in a URL names them. Pure."""
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+from urllib.parse import quote, unquote
+
+MOST = 20
+DEFAULT = ("state", "severity", "alertname", "namespace", "began", "lasted", "labels")
+
+
+class Column(NamedTuple):
+    """A column. `name` stands in URLs, `sort` is the order of the history by it; empty where there is none."""
+
+    name: str
+    title: str
+    sort: str = ""
+    is_label: bool = False
+
+
+KNOWN: Mapping[str, Column] = {
+    column.name: column
+    for column in (
+        Column("state", "State", "status"),
+        Column("severity", "Severity", "severity"),
+        Column("alertname", "Alert", "alertname"),
+        Column("namespace", "Namespace", "namespace"),
+        Column("began", "Began", "starts_at"),
+        Column("lasted", "Fired for"),
+        Column("ended", "Ended"),
+        Column("received", "First received", "timestamp"),
+        Column("last", "Last received", "last_received_at"),
+        Column("repeats", "Repeats", "repeat_count"),
+        Column("receiver", "Receiver"),
+        Column("source", "Source"),
+        Column("summary", "Summary"),
+        Column("labels", "Labels"),
+    )
+}
+"""What an alert has beside its labels. A label of one of these names is asked for as `label:NAME`."""
+
+_LABEL = "label:"
+
+
+def columns_of(text: str) -> list[Column]:
+    """The columns that `cols` names, each once: `alertname,began,pod`. Those of `DEFAULT` where it names none."""
+    names = dict.fromkeys(unquote(part) for part in text.split(",") if part.strip())
+    return [_column(name) for name in list(names)[:MOST]] or [KNOWN[name] for name in DEFAULT]
+
+
+def cols_of(columns: Iterable[Column]) -> str:
+    """What `cols` is for these columns; empty for those of `DEFAULT`."""
+    names = [column.name for column in columns]
+    return "" if tuple(names) == DEFAULT else ",".join(quote(name, safe=":._-/") for name in names)
+
+
+def _column(name: str) -> Column:
+    if known := KNOWN.get(name):
+        return known
+    return Column(name, name.removeprefix(_LABEL) or name, is_label=True)
