@@ -3,22 +3,18 @@
 None keeps more than a batch; Parquet keeps a row group.
 """
 
-import csv
-import io
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime
 from typing import Any, BinaryIO, Literal, Protocol
 
 import msgspec
 
+from alert_history.engine.export_rows import COLUMNS, csv_head, csv_rows, json_rows
 from alert_history.errors import ConfigurationError
 from alert_history.ports import StoredAlert
 
 FormatName = Literal["jsonl", "csv", "parquet"]
 
-_COLUMNS = StoredAlert.__struct_fields__
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 _ROW_GROUP_ROWS = 20_000
 _ROW_GROUP_BYTES = 32 * 1024 * 1024
 
@@ -52,39 +48,20 @@ class JsonLines:
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
-        self._encoder = msgspec.json.Encoder()
 
     def write(self, alerts: Sequence[StoredAlert]) -> None:
-        self._file.write(self._encoder.encode_lines(alerts))
+        self._file.write(json_rows(alerts))
 
 
 class Csv:
-    """A header, then a row each: times in RFC 3339, labels, annotations and details as JSON, empty where unknown.
-
-    A text that a spreadsheet would run as a formula gets a `'` before it: labels come from strangers.
-    """
+    """A header, then a row each, as `engine.export_rows` says."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
-        self._encode = msgspec.json.Encoder(order="deterministic").encode
-        self._write_rows([_COLUMNS])
+        self._file.write(csv_head())
 
     def write(self, alerts: Sequence[StoredAlert]) -> None:
-        self._write_rows([[self._cell(getattr(alert, name)) for name in _COLUMNS] for alert in alerts])
-
-    def _write_rows(self, rows: Sequence[Sequence[str]]) -> None:
-        text = io.StringIO(newline="")
-        csv.writer(text, lineterminator="\n").writerows(rows)
-        self._file.write(text.getvalue().encode())
-
-    def _cell(self, value: Any) -> str:
-        if value is None:
-            return ""
-        if isinstance(value, str):
-            return f"'{value}" if value.startswith(_FORMULA_STARTS) else value
-        if isinstance(value, datetime):
-            return value.isoformat().replace("+00:00", "Z")
-        return self._encode(value).decode()
+        self._file.write(csv_rows(alerts))
 
 
 class Parquet:
@@ -147,4 +124,4 @@ def _parquet_schema(pa: Any) -> Any:
         "confirmed_at": time,
         "repeat_count": pa.int64(),
     }
-    return pa.schema([(name, special.get(name, pa.string())) for name in _COLUMNS])
+    return pa.schema([(name, special.get(name, pa.string())) for name in COLUMNS])
