@@ -14,6 +14,7 @@ from alert_history.engine.sender_overview import Losses, SenderOverview
 from alert_history.engine.silence_inventory import SilenceInventory
 from alert_history.engine.targets import Targets
 from alert_history.ids import new_id
+from alert_history.engine.saved_views import SavedViews
 from alert_history.ports import Clock
 from alert_history.service import Service
 from alert_history.storage.database_version import DatabaseVersion
@@ -34,6 +35,9 @@ from alert_history.web.pages.settings import Configured, Reach, SettingsPage
 from alert_history.web.pages.silences import SilencesPage
 from alert_history.web.pages.sources import SourcesPage
 from alert_history.web.pages.targets import TargetPlaces, TargetsPage
+from alert_history.web.pages.history import HistoryPage
+from alert_history.web.pages.page import Page
+from alert_history.web.pages.saved_views import SavedViewForms
 
 
 def make_pages(service: Service, statistics: Statistics, *, clock: Clock) -> list[Page]:
@@ -51,6 +55,7 @@ def make_pages(service: Service, statistics: Statistics, *, clock: Clock) -> lis
         *_notifications(service, statistics, frames, clock=clock),
         *_targets(service, statistics, frames, clock=clock),
         *QuarantinePages(service.rooms.store.history, frames=frames).pages(),
+        *_history(service, statistics, frames, clock=clock),
     ]
     frames.show({page.path for page in pages})
     return pages
@@ -184,3 +189,16 @@ def _targets(service: Service, statistics: Statistics, frames: Frames, *, clock:
     )
     targets = make_targets(service, clock=clock)
     return TargetsPage(targets, places, counting=statistics.deliveries, frames=frames).pages()
+def _history(service: Service, statistics: Statistics, frames: Frames, *, clock: Clock) -> list[Page]:
+    store = service.rooms.store
+    views = SavedViews(store.settings, clock=clock)
+    page = HistoryPage(
+        store.history,
+        analysis=statistics.analysis,
+        facets=statistics.facets,
+        series=statistics.series,
+        rules=statistics.groups,
+        views=views,
+        frames=frames,
+    )
+    return [*page.pages(), *SavedViewForms(views).pages()]

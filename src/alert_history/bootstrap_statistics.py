@@ -26,6 +26,7 @@ from alert_history.engine.open_series import OpenSeries
 from alert_history.engine.people_response import PeopleResponse
 from alert_history.engine.report import Reporting
 from alert_history.engine.rule_facts import RuleCounting
+from alert_history.engine.rule_groups import RuleGrouping
 from alert_history.engine.rule_table import RuleNames, RuleTable
 from alert_history.engine.series import SeriesCounting
 from alert_history.engine.span_changes import ChangeCounting
@@ -50,6 +51,7 @@ from alert_history.web.http.operation import Operation
 class Statistics(NamedTuple):
     """What counts and judges the history: calls and pages ask the same objects."""
 
+    analysis: Analysis
     labels: Labels
     firing: FiringNow
     nights: Nights
@@ -65,6 +67,7 @@ class Statistics(NamedTuple):
     neighbours: Neighbours
     response: PeopleResponse
     rules: RuleTable
+    groups: RuleGrouping
     together: Companions
     changes: ChangeCounting
     deliveries: DeliveryCounting
@@ -77,6 +80,7 @@ def make_statistics(settings: Settings, store: Store, *, clock: Clock) -> Statis
     activity = RuleCounting(analysis, store.rule_activities, explaining=Explaining(store.analytics), acts=store.acts)
     noise = NoiseScores(activity)
     return Statistics(
+        analysis=analysis,
         labels=Labels(store.label_counts, store.history, store.rollups, clock=clock),
         firing=FiringNow(store.firing, clock=clock),
         nights=Nights(store.night, store.silences, clock=clock),
@@ -92,6 +96,7 @@ def make_statistics(settings: Settings, store: Store, *, clock: Clock) -> Statis
         neighbours=Neighbours(store.history, store.surroundings, clock=clock, acts=store.acts),
         response=PeopleResponse(store.analytics, acts=store.acts),
         rules=RuleTable(analysis, activity, noise, names=_make_rule_names(settings, clock)),
+        groups=RuleGrouping(analysis, values),
         together=Companions(store.surroundings),
         changes=ChangeCounting(values),
         deliveries=DeliveryCounting(analysis, store.delivery_log),

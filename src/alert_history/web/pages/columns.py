@@ -1,4 +1,4 @@
-"""The columns of a table of alerts: those that each alert has, and labels of choice. `cols` in a URL names them. Pure."""
+"""The columns of a table of alerts: what each alert has, and labels of choice. `cols` in a URL names them. Pure."""
 
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
@@ -15,6 +15,11 @@ class Column(NamedTuple):
     title: str
     sort: str = ""
     is_label: bool = False
+
+    @property
+    def key(self) -> str:
+        """As `cols` names it."""
+        return quote(self.name, safe=":._-/")
 
 
 KNOWN: Mapping[str, Column] = {
@@ -49,8 +54,9 @@ def columns_of(text: str) -> list[Column]:
 
 def cols_of(columns: Iterable[Column]) -> str:
     """What `cols` is for these columns; empty for those of `DEFAULT`."""
-    names = [column.name for column in columns]
-    return "" if tuple(names) == DEFAULT else ",".join(quote(name, safe=":._-/") for name in names)
+    chosen = list(columns)
+    is_usual = tuple(column.name for column in chosen) == DEFAULT
+    return "" if is_usual else ",".join(column.key for column in chosen)
 
 
 def _column(name: str) -> Column:

@@ -8,11 +8,17 @@ from msgspec import Meta
 from starlette.requests import Request
 
 from alert_history.domain.query import Matcher
+from alert_history.engine.analysis import Asked
 from alert_history.ports import HistoryFilter
 from alert_history.web.http.parameters import read_parameters
 from alert_history.web.pages.columns import Column, columns_of
+from alert_history.web.pages.frame import Frame
+from alert_history.web.pages.spans import span_of
 
 PATH = "dashboard/history"
+DEFAULT_SPAN = "-7d"
+EVERYTHING = "1971-01-01"
+"""As `since`: all history."""
 FINGERPRINT = "fingerprint"
 
 _PLACE = {"cursor": "", "newer": "", "open": None, "part": ""}
@@ -29,7 +35,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     as labels are, with `not_receiver` and `not_source`.
     """
 
-    REPEATS: ClassVar = frozenset({"not_receiver", "not_source"})
+    REPEATS: ClassVar = frozenset({"not_receiver", "not_source", "cols"})
     EMPTY_MEANS_EMPTY: ClassVar = frozenset({"receiver", "source", "open"})
 
     query: Text = ""
@@ -41,7 +47,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     not_receiver: tuple[Text, ...] = ()
     not_source: tuple[Text, ...] = ()
     sort: Text = "-timestamp"
-    cols: Text = ""
+    cols: tuple[Text, ...] = ()
     group: Literal["rule", ""] = ""
     view: Literal["table", "lanes"] = "table"
     lane: Text = FINGERPRINT
@@ -56,7 +62,11 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     def filter(self) -> HistoryFilter:
         """The conditions beside the query and the span."""
         came_by = [
-            *(Matcher(name, "=", value) for name in ("receiver", "source") if (value := getattr(self, name)) is not None),
+            *(
+                Matcher(name, "=", value)
+                for name in ("receiver", "source")
+                if (value := getattr(self, name)) is not None
+            ),
             *(Matcher("receiver", "!=", value) for value in self.not_receiver),
             *(Matcher("source", "!=", value) for value in self.not_source),
         ]
@@ -65,7 +75,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def columns(self) -> list[Column]:
         """The columns of the table."""
-        return columns_of(self.cols)
+        return columns_of(",".join(self.cols))
 
     def changed(self, **changes: Any) -> "State":
         """The state with changes. It is on its first page, unless a change says otherwise."""
@@ -92,7 +102,19 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
             (name, text)
             for name, value in given
             if value != getattr(bare, name)
-            for text in (value if isinstance(value, tuple) else (value,))
+            for text in ((",".join(value),) if name == "cols" else value if isinstance(value, tuple) else (value,))
+        ]
+
+    def hidden(self, *without: str) -> list[tuple[str, str]]:
+        """What a form keeps that sends other parameters, from the first page on."""
+        return [pair for pair in self.changed().pairs() if pair[0] not in without]
+
+    @property
+    def conditions(self) -> list[tuple[str, "State"]]:
+        """The conditions on the receiver and the source, in words, each with the state without it."""
+        return [
+            (f"{each.name} {each.op} {each.value or '(none)'}", self.without_came_by(each.name, each.value, op=each.op))
+            for each in self.filter.came_by
         ]
 
     @property
@@ -108,6 +130,11 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     def kept(self) -> str:
         """As a saved view keeps it: without the place on its pages, and without the reader's time zone."""
         return urlencode(self.changed(tz="").pairs())
+
+
+def asked_of(state: State, frame: Frame) -> Asked:
+    """Which alerts a state is about. Raises InvalidQuery naming what is wrong."""
+    return span_of(state.since, state.until, frame, default=DEFAULT_SPAN).asked(state.query, wanted=state.filter)
 
 
 def read_state(request: Request) -> State:

@@ -26,6 +26,7 @@ from alert_history.web.http.problem import problem_of, retry_after
 from alert_history.web.pages.assets import asset_path
 from alert_history.web.pages.charts.scale import mark_of
 from alert_history.web.pages.frame import Frame, bare_frame
+from alert_history.web.pages.frame import Frame, bare_frame, length_words
 from alert_history.web.pages.markup import breakable, code, prose
 
 _PACKAGE = "alert_history.web.pages"
@@ -135,6 +136,7 @@ def environment() -> Environment:
         "code": code,
         "breakable": breakable,
         "mark": mark_of,
+        "spell": length_words,
     }
     made.filters.update(filters)
     made.globals["asset"] = asset_path

@@ -1,0 +1,221 @@
+"""`/dashboard/history`: find alerts, narrow the search by facets, see them over time, as a table, by rules or as lanes.
+
+What is shown stands in the URL (`history_state`). How it looks is in `templates/history/`.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from functools import partial
+from http import HTTPStatus
+
+import msgspec
+from markupsafe import Markup
+from starlette.requests import Request
+from starlette.responses import Response
+
+from alert_history.domain.narrowing import only
+from alert_history.domain.permission import Permission
+from alert_history.domain.query import Query, parse_query
+from alert_history.engine.analysis import Analysis, Asked
+from alert_history.engine.facets import FacetCounting
+from alert_history.engine.rule_groups import RuleGrouping
+from alert_history.engine.saved_views import SavedView, SavedViews
+from alert_history.engine.series import SeriesAnswer, SeriesCounting
+from alert_history.engine.series_parts import SeriesWish
+from alert_history.errors import AlertHistoryError, InvalidQuery
+from alert_history.ports import History
+from alert_history.web.pages import history_rows
+from alert_history.web.pages.charts.scale import OTHER, mark_of
+from alert_history.web.pages.charts.stacked import Layer, Slot, Stacked, stacked
+from alert_history.web.pages.columns import KNOWN, cols_of
+from alert_history.web.pages.frame import Frame, Frames
+from alert_history.web.pages.history_facets import TOP, group_of, labels_of
+from alert_history.web.pages.history_file import HistoryFile
+from alert_history.web.pages.history_state import (
+    DEFAULT_SPAN,
+    EVERYTHING,
+    FINGERPRINT,
+    PATH,
+    State,
+    asked_of,
+    read_state,
+)
+from alert_history.web.pages.page import Page, page_response, rendered
+from alert_history.web.pages.spans import Picker, absolute, picker_of, span_of
+from alert_history.web.pages.streaming import Part, streamed
+
+_SEVERITIES = ("critical", "warning", "info")
+_LONG = timedelta(days=400)
+"""Of a longer span the part is drawn that has alerts."""
+_NOT_IN_PICKER = ("newer", "open")
+_LANES = (FINGERPRINT, "alertname", "namespace", "severity")
+
+
+class Fault(msgspec.Struct, frozen=True):
+    """What is wrong with what was asked: the text before the very character, that character, and the text behind."""
+
+    text: str
+    before: str = ""
+    character: str = ""
+    behind: str = ""
+    has_place: bool = False
+
+
+class Counts(msgspec.Struct, frozen=True):
+    """What the histogram shows."""
+
+    chart: Stacked
+    series: SeriesAnswer
+
+
+class HistoryPage:
+    """The page, and its file."""
+
+    def __init__(
+        self,
+        history: History,
+        *,
+        analysis: Analysis,
+        facets: FacetCounting,
+        series: SeriesCounting,
+        rules: RuleGrouping,
+        views: SavedViews,
+        frames: Frames,
+    ) -> None:
+        self._history = history
+        self._analysis = analysis
+        self._facets = facets
+        self._series = series
+        self._rules = rules
+        self._views = views
+        self._frames = frames
+        self._file = HistoryFile(history, frames=frames)
+
+    def pages(self) -> list[Page]:
+        """All pages of this noun."""
+        return [
+            Page(path=f"/{PATH}", handle=self.show, needs=Permission.READ),
+            Page(path=f"/{PATH}/export", handle=self._file.send, needs=Permission.READ),
+        ]
+
+    async def show(self, request: Request) -> Response:
+        """`GET /dashboard/history`. A query that can't be read is shown with its fault under the very character."""
+        frame = await self._frames.of(request, PATH)
+        state = read_state(request)
+        views = await self._views_or_none()
+        try:
+            asked = asked_of(state, frame)
+        except InvalidQuery as error:
+            values = _values(state, frame, views, fault=_fault(error, state.query))
+            return page_response(frame, "history/history.html.jinja", status=HTTPStatus.BAD_REQUEST, **values)
+        values = _values(state, frame, views)
+        parts = self._parts(asked, state, frame, values)
+        return await streamed(request, frame, "history/history.html.jinja", parts, **values)
+
+    def _parts(self, asked: Asked, state: State, frame: Frame, values: Mapping[str, object]) -> Mapping[str, Part]:
+        """The parts of the page, and all of them as one."""
+
+        async def counts() -> str:
+            answer = await self._counts(asked, frame, state)
+            return rendered("history/counts.html.jinja", frame=frame, counts=answer, **values)
+
+        async def facets() -> str:
+            answer = await self._facets.facets(asked, labels_of(state), top=TOP)
+            query = parse_query(state.query)
+            groups = [group_of(facet, state, query) for facet in answer.facets]
+            return rendered("history/facets.html.jinja", frame=frame, groups=groups, covers=answer.covers, **values)
+
+        async def rows() -> str:
+            return await self._rows(asked, state, frame, values)
+
+        async def everything() -> str:
+            made = await asyncio.gather(*(_html(part, frame) for part in (counts, facets, rows)))
+            html = dict(zip(("counts", "facets", "rows"), made, strict=True))
+            return rendered("history/body.html.jinja", frame=frame, part=lambda name: Markup(html[name]), **values)  # noqa: S704  # rendered just here
+
+        return {"counts": counts, "facets": facets, "rows": rows, "everything": everything}
+
+    async def _rows(self, asked: Asked, state: State, frame: Frame, values: Mapping[str, object]) -> str:
+        if state.view == "lanes":
+            lanes = await history_rows.read_lanes(self._history, asked, state=state, frame=frame)
+            names = list(dict.fromkeys([*_LANES, state.lane]))
+            return rendered("history/lanes.html.jinja", frame=frame, lanes=lanes, names=names, **values)
+        if state.group == "rule":
+            groups, opened = await history_rows.read_rules(self._rules, self._history, asked, state=state)
+            alone = partial(_rule_alone, state, asked.filter.query)
+            return rendered(
+                "history/rules.html.jinja", frame=frame, groups=groups, opened=opened, rule_only=alone, **values
+            )
+        table = await history_rows.read_table(self._history, asked, state)
+        return rendered("history/table.html.jinja", frame=frame, table=table, **values)
+
+    async def _counts(self, asked: Asked, frame: Frame, state: State) -> Counts:
+        known, _ = await self._analysis.filled(asked) if asked.until - asked.since > _LONG else (asked, 0)
+        answer = await self._series.series(known, SeriesWish(tz=frame.zone, tz_name=frame.tz, by="severity", top=6))
+        return Counts(_chart(answer, frame, state), answer)
+
+    async def _views_or_none(self) -> Sequence[SavedView]:
+        """The page is worth showing without the saved views."""
+        try:
+            return await self._views.all()
+        except AlertHistoryError:
+            return ()
+
+
+def _values(state: State, frame: Frame, views: Sequence[SavedView], *, fault: Fault | None = None) -> dict[str, object]:
+    """What all parts of the page show."""
+    return {
+        "state": state,
+        "picker": _picker(state, frame),
+        "views": views,
+        "fault": fault,
+        "known_columns": list(KNOWN.values()),
+        "cols_of": cols_of,
+        "all_history": state.changed(since=EVERYTHING, until=""),
+    }
+
+
+def _picker(state: State, frame: Frame) -> Picker | None:
+    """The picker of the span; None where the span itself can't be read."""
+    try:
+        span = span_of(state.since, state.until, frame, default=DEFAULT_SPAN)
+    except InvalidQuery:
+        return None
+    return picker_of(span, frame, without=_NOT_IN_PICKER)
+
+
+def _fault(error: InvalidQuery, query: str) -> Fault:
+    if error.at is None:
+        return Fault(str(error))
+    at = error.at
+    return Fault(error.reason, query[:at], query[at : at + 1], query[at + 1 :], has_place=True)
+
+
+def _chart(answer: SeriesAnswer, frame: Frame, state: State) -> Stacked:
+    """The histogram: the worst severity at the foot, each bar a link to its time."""
+    rank = {value: place for place, value in enumerate(_SEVERITIES)}
+    series = sorted(answer.series, key=lambda each: rank.get(each.value, len(rank)))
+    layers = [Layer(each.value or "no severity", mark_of(each.value), each.counts) for each in series]
+    if answer.other is not None:
+        layers.append(Layer("others", OTHER, answer.other.counts))
+    slots = [Slot(bucket.begin, bucket.end) for bucket in answer.buckets]
+
+    def href(begin: datetime, end: datetime) -> str:
+        return state.changed(**absolute(begin, end)).href
+
+    return stacked(slots, layers, title="When they were first received", noun="began", zone=frame.zone, href=href)
+
+
+def _rule_alone(state: State, query: Query, rule: str) -> State | None:
+    """The table of one rule; None where no query can say that."""
+    text = only(query, "alertname", rule)
+    return None if text is None else state.changed(query=text, group="")
+
+
+async def _html(part: Part, frame: Frame) -> str:
+    """A part of several: what goes wrong in it is said in its place."""
+    try:
+        return await part()
+    except AlertHistoryError as error:
+        return rendered("page/fault.html.jinja", frame=frame, title="This part can't be shown", text=str(error))

@@ -1,0 +1,163 @@
+"""The rows that the history page shows: a page of a table, rules, or lanes. Reads them; templates say how they look."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Literal
+
+import msgspec
+
+from alert_history.engine.analysis import Asked
+from alert_history.engine.rule_groups import RuleGrouping, RuleGroups
+from alert_history.errors import InvalidQuery
+from alert_history.ports import History, HistoryPage, PageRequest, StoredAlert
+from alert_history.web.pages.charts.lanes import Interval, Lanes, Line, lanes
+from alert_history.web.pages.charts.scale import TimeScale, mark_of
+from alert_history.web.pages.columns import Column
+from alert_history.web.pages.frame import Frame
+from alert_history.web.pages.history_state import FINGERPRINT, State
+
+ROWS = 50
+MOST_RULES = 100
+MOST_INTERVALS = 500
+MOST_LANES = 40
+MANY = 1_000
+"""From so many alerts on, a table of single ones says little: the page suggests rules."""
+_OPENED = 10
+_LONG = timedelta(days=400)
+_SHORTEST = timedelta(minutes=1)
+_NAME_LABELS = 3
+
+
+class Heading(msgspec.Struct, frozen=True):
+    """The head of a column. `state` is the one that a click leads to, None where nothing sorts by the column."""
+
+    column: Column
+    state: State | None
+    order: Literal["ascending", "descending", "none"]
+
+
+class Table(msgspec.Struct, frozen=True):
+    """A page of alerts. `newer` and `older` are the states of the pages beside it, None where there is none."""
+
+    page: HistoryPage
+    headings: Sequence[Heading]
+    columns: Sequence[Column]
+    newer: State | None
+    older: State | None
+    is_many: bool
+
+
+class Opened(msgspec.Struct, frozen=True):
+    """The newest occurrences of the rule that is opened; `is_cut` where it has more."""
+
+    rule: str
+    alerts: Sequence[StoredAlert]
+    is_cut: bool
+
+
+class LanesPart(msgspec.Struct, frozen=True):
+    """The chart, and what it does not show: alerts that are not among the newest, and lanes for which there is no room.
+
+    `is_cut`: there are more alerts. `others` is how many lanes there are beside.
+    """
+
+    chart: Lanes
+    shown: int
+    is_cut: bool
+    others: int
+
+
+async def read_table(history: History, asked: Asked, state: State) -> Table:
+    """A page of the table. `newer` of a state is a cursor in the opposite order: its page is turned round."""
+    if state.newer and state.cursor:
+        raise InvalidQuery("cursor and newer exclude each other")
+    if not state.newer:
+        page = await history.page(asked.filter, PageRequest(limit=ROWS, cursor=state.cursor or None, sort=state.sort))
+        newer, older = page.previous_cursor if state.cursor else None, page.next_cursor
+    else:
+        wanted = PageRequest(limit=ROWS, cursor=state.newer, sort=opposite(state.sort))
+        page = await history.page(asked.filter, wanted)
+        newer, older = page.next_cursor, page.previous_cursor
+        page = msgspec.structs.replace(page, alerts=page.alerts[::-1])
+    return Table(
+        page=page,
+        headings=[_heading(column, state) for column in state.columns],
+        columns=state.columns,
+        newer=state.changed(newer=newer) if newer else None,
+        older=state.changed(cursor=older) if older else None,
+        is_many=page.total >= MANY,
+    )
+
+
+async def read_rules(
+    grouping: RuleGrouping, history: History, asked: Asked, *, state: State
+) -> tuple[RuleGroups, Opened | None]:
+    """The rules, and the newest occurrences of the one that is opened."""
+    groups = await grouping.groups(asked, top=MOST_RULES)
+    if state.open is None:
+        return groups, None
+    of_rule = msgspec.structs.replace(asked.filter, alertname=state.open)
+    page = await history.page(of_rule, PageRequest(limit=_OPENED))
+    return groups, Opened(state.open, page.alerts, page.next_cursor is not None)
+
+
+async def read_lanes(history: History, asked: Asked, *, state: State, frame: Frame) -> LanesPart:
+    """The newest alerts of a span as lanes: one a fingerprint, or one a value of a label; the newest lane on top."""
+    page = await history.page(asked.filter, PageRequest(limit=MOST_INTERVALS))
+    lines: dict[str, list[StoredAlert]] = {}
+    for alert in page.alerts:
+        lines.setdefault(_lane_of(alert, state.lane), []).append(alert)
+    drawn = [_line(alerts, state.lane, frame) for alerts in list(lines.values())[:MOST_LANES]]
+    scale = _scale(asked, page, frame)
+    chart = lanes(drawn, scale, title=f"Alerts by {state.lane}", now=frame.now)
+    return LanesPart(chart, len(page.alerts), page.next_cursor is not None, max(len(lines) - MOST_LANES, 0))
+
+
+def _scale(asked: Asked, page: HistoryPage, frame: Frame) -> TimeScale:
+    """The time of the lanes: the span, but what is before the first of many alerts, or of a very long span, is cut."""
+    until = max(min(asked.until, frame.now), asked.since + _SHORTEST)
+    first = min((alert.starts_at for alert in page.alerts), default=asked.since)
+    if page.next_cursor is not None:
+        first = page.alerts[-1].timestamp
+    is_whole = page.next_cursor is None and until - asked.since <= _LONG
+    since = asked.since if is_whole else max(asked.since, first)
+    return TimeScale(min(since, until - _SHORTEST), until, frame.zone)
+
+
+def opposite(sort: str) -> str:
+    """The order from the other end."""
+    return sort[1:] if sort.startswith("-") else f"-{sort}"
+
+
+def _heading(column: Column, state: State) -> Heading:
+    """A click sorts by the column, texts from A and times from the newest on; a second click turns that round."""
+    if not column.sort:
+        return Heading(column, None, "none")
+    name = state.sort.removeprefix("-")
+    if name == column.sort:
+        order: Literal["ascending", "descending"] = "descending" if state.sort.startswith("-") else "ascending"
+        return Heading(column, state.changed(sort=opposite(state.sort)), order)
+    is_text = column.sort in {"status", "severity", "alertname", "namespace"}
+    return Heading(column, state.changed(sort=column.sort if is_text else f"-{column.sort}"), "none")
+
+
+def _lane_of(alert: StoredAlert, lane: str) -> str:
+    return alert.fingerprint if lane == FINGERPRINT else alert.labels.get(lane, "")
+
+
+def _line(alerts: Sequence[StoredAlert], lane: str, frame: Frame) -> Line:
+    """The lane of some alerts, newest first."""
+    newest = alerts[0]
+    intervals = [_interval(alert, frame) for alert in reversed(alerts)]
+    if lane != FINGERPRINT:
+        return Line(newest.labels.get(lane, ""), intervals, note=f"{len(alerts)}")
+    others = [f"{name}={value}" for name, value in newest.labels.items() if name not in {"alertname", "severity"}]
+    note = " ".join(others[:_NAME_LABELS])
+    return Line(newest.alertname, intervals, href=f"{frame.root}dashboard/alerts/{newest.id}", note=note)
+
+
+def _interval(alert: StoredAlert, frame: Frame) -> Interval:
+    end = frame.short(alert.ends_at) if alert.ends_at else "now"
+    text = f"{alert.alertname}, {frame.short(alert.starts_at)} – {end}"
+    href = f"{frame.root}dashboard/alerts/{alert.id}"
+    return Interval(alert.starts_at, alert.ends_at, mark_of(alert.severity), text, href)
