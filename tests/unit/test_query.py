@@ -262,7 +262,15 @@ def test_fault_carries_the_place_of_the_character_that_its_text_names(text: str)
 
 @pytest.mark.parametrize(
     "text, character",
-    [(r'{a="x",b="\q"}', "\\"), ('{a="b" or c="d"}', "o"), ('{a=~"xy**"}', "*"), ("{a==b}", "="), ('{a="b"}x', "x")],
+    [
+        (r'{a="x",b="\q"}', "\\"),
+        ('{a="b" or c="d"}', "o"),
+        ('{a=~"xy**"}', "*"),
+        ('{a=~"x[(]y(z|(w)"}', "("),
+        ('{a=~"x)"}', ")"),
+        ("{a==b}", "="),
+        ('{a="b"}x', "x"),
+    ],
 )
 def test_fault_is_at_the_very_character(text: str, character: str) -> None:
     with pytest.raises(InvalidQuery) as raised:

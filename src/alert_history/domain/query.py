@@ -52,6 +52,7 @@ _PROMQL_MODIFIER = re.compile(r"\[|\s*+(?:offset\s++-?\d|@\s*+(?:[-+]?[\d.]|star
 _PROMQL_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*+")
 _PROMQL_OR = re.compile(r"\bor\b", re.IGNORECASE)
 _UNKNOWN_ESCAPE = re.compile(r"unknown escape sequence '(.)'", re.DOTALL)
+_PARENTHESES = re.compile(r"\\.|\[\^?\]?[^\]]*\]|[()]", re.DOTALL)
 _QUOTES = ('"', "'", "`")
 _ESCAPED_IN_PHRASE = re.compile(r"\\([\"'\\])")
 
@@ -335,8 +336,22 @@ def _place_in_regex(written: str, reason: str) -> int:
     if head is None:
         return 0
     begin = head.end() + (written[head.end() : head.end() + 1] in _QUOTES)
-    part = reason.rpartition(": ")[2]
-    return max(written.find(part, begin), begin)
+    if "missing )" in reason or "unexpected )" in reason:
+        return _lonely_parenthesis(written, begin)
+    return max(written.find(reason.rpartition(": ")[2], begin), begin)
+
+
+def _lonely_parenthesis(written: str, begin: int) -> int:
+    """Where the first parenthesis stands that has no partner, as far as a regex is read without its classes."""
+    opened: list[int] = []
+    for part in _PARENTHESES.finditer(written, begin):
+        if part[0] == "(":
+            opened.append(part.start())
+        elif part[0] == ")":
+            if not opened:
+                return part.start()
+            opened.pop()
+    return opened[0] if opened else begin
 
 
 def _explain(pieces: list[_Piece], *, reason: str) -> NoReturn:

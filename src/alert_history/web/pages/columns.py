@@ -5,7 +5,7 @@ from typing import NamedTuple
 from urllib.parse import quote, unquote
 
 MOST = 20
-DEFAULT = ("state", "severity", "alertname", "namespace", "began", "lasted", "labels")
+DEFAULT = ("state", "severity", "alert", "namespace", "began", "lasted")
 
 
 class Column(NamedTuple):
@@ -27,7 +27,8 @@ KNOWN: Mapping[str, Column] = {
     for column in (
         Column("state", "State", "status"),
         Column("severity", "Severity", "severity"),
-        Column("alertname", "Alert", "alertname"),
+        Column("alert", "Alert", "alertname"),
+        Column("alertname", "Name", "alertname"),
         Column("namespace", "Namespace", "namespace"),
         Column("began", "Began", "starts_at"),
         Column("lasted", "Fired for"),

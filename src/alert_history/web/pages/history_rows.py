@@ -1,6 +1,6 @@
 """The rows that the history page shows: a page of a table, rules, or lanes. Reads them; templates say how they look."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Literal
 
@@ -107,7 +107,9 @@ async def read_lanes(history: History, asked: Asked, *, state: State, frame: Fra
     lines: dict[str, list[StoredAlert]] = {}
     for alert in page.alerts:
         lines.setdefault(_lane_of(alert, state.lane), []).append(alert)
-    drawn = [_line(alerts, state.lane, frame) for alerts in list(lines.values())[:MOST_LANES]]
+    shown = list(lines.values())[:MOST_LANES]
+    telling = _telling_labels([alerts[0] for alerts in shown])
+    drawn = [_line(alerts, state.lane, frame, telling=telling) for alerts in shown]
     scale = _scale(asked, page, frame)
     chart = lanes(drawn, scale, title=f"Alerts by {state.lane}", now=frame.now)
     return LanesPart(chart, len(page.alerts), page.next_cursor is not None, max(len(lines) - MOST_LANES, 0))
@@ -145,14 +147,27 @@ def _lane_of(alert: StoredAlert, lane: str) -> str:
     return alert.fingerprint if lane == FINGERPRINT else alert.labels.get(lane, "")
 
 
-def _line(alerts: Sequence[StoredAlert], lane: str, frame: Frame) -> Line:
+def _telling_labels(alerts: Sequence[StoredAlert]) -> Mapping[str, list[str]]:
+    """The labels that tell alerts of one name apart, by that name."""
+    values: dict[str, dict[str, set[str]]] = {}
+    for alert in alerts:
+        of_name = values.setdefault(alert.alertname, {})
+        for name, value in alert.labels.items():
+            of_name.setdefault(name, set()).add(value)
+    return {
+        alertname: [name for name, texts in of_name.items() if len(texts) > 1][:_NAME_LABELS]
+        for alertname, of_name in values.items()
+    }
+
+
+def _line(alerts: Sequence[StoredAlert], lane: str, frame: Frame, *, telling: Mapping[str, list[str]]) -> Line:
     """The lane of some alerts, newest first."""
     newest = alerts[0]
     intervals = [_interval(alert, frame) for alert in reversed(alerts)]
     if lane != FINGERPRINT:
         return Line(newest.labels.get(lane, ""), intervals, note=f"{len(alerts)}")
-    others = [f"{name}={value}" for name, value in newest.labels.items() if name not in {"alertname", "severity"}]
-    note = " ".join(others[:_NAME_LABELS])
+    names = telling[newest.alertname] or ["namespace"]
+    note = " ".join(f"{name}={newest.labels[name]}" for name in names if name in newest.labels)
     return Line(newest.alertname, intervals, href=f"{frame.root}dashboard/alerts/{newest.id}", note=note)
 
 
