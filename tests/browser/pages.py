@@ -22,6 +22,7 @@ PATHS = [
     "classifications",
     "dashboard/settings",
 ]
+PATHS = ["classifications", "dashboard/history"]
 """The pages that need no id, by their paths below the root."""
 
 HOSTILE = (

@@ -1,6 +1,7 @@
 """What the background jobs keep in order: alerts whose sender fell silent, and settings."""
 
 import asyncio
+from functools import partial
 
 import pytest
 
@@ -118,13 +119,14 @@ async def test_setting_is_read_as_written(store: Store, open_replica: OpenReplic
     assert await (await open_replica()).settings.read("enrichment_mode") == value
 
 
+def _with(name: str, views: list[str] | None) -> list[str]:
+    return [*(views or []), name]
+
+
 async def test_changes_of_a_setting_at_once_are_all_kept(store: Store, open_replica: OpenReplica) -> None:
     stores = [store, await open_replica()]
     names = [f"view {number}" for number in range(12)]
-    added = [
-        stores[number % 2].settings.change("views", lambda views, name=name: [*(views or []), name])
-        for number, name in enumerate(names)
-    ]
+    added = [stores[number % 2].settings.change("views", partial(_with, name)) for number, name in enumerate(names)]
     assert len(await asyncio.gather(*added)) == 12
     assert sorted(await store.settings.read("views")) == sorted(names)
 

@@ -49,7 +49,7 @@ _LABEL = "label:"
 
 def columns_of(text: str) -> list[Column]:
     """The columns that `cols` names, each once: `alertname,began,pod`. Those of `DEFAULT` where it names none."""
-    names = dict.fromkeys(unquote(part) for part in text.split(",") if part.strip())
+    names = dict.fromkeys(unquote(part.strip()) for part in text.split(",") if part.strip())
     return [_column(name) for name in list(names)[:MOST]] or [KNOWN[name] for name in DEFAULT]
 
 

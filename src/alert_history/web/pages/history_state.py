@@ -11,7 +11,7 @@ from alert_history.domain.query import Matcher
 from alert_history.engine.analysis import Asked
 from alert_history.ports import HistoryFilter
 from alert_history.web.http.parameters import read_parameters
-from alert_history.web.pages.columns import Column, columns_of
+from alert_history.web.pages.columns import Column, cols_of, columns_of
 from alert_history.web.pages.frame import Frame
 from alert_history.web.pages.spans import span_of
 
@@ -97,13 +97,15 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     def pairs(self) -> list[tuple[str, str]]:
         """The parameters that differ from what goes without saying, in order."""
         bare = State()
-        given = [(name, getattr(self, name)) for name in self.__struct_fields__]
-        return [
+        given = {name: getattr(self, name) for name in self.__struct_fields__ if name != "cols"}
+        pairs = [
             (name, text)
-            for name, value in given
+            for name, value in given.items()
             if value != getattr(bare, name)
-            for text in ((",".join(value),) if name == "cols" else value if isinstance(value, tuple) else (value,))
+            for text in (value if isinstance(value, tuple) else (value,))
         ]
+        cols = cols_of(self.columns)
+        return [*pairs, ("cols", cols)] if cols else pairs
 
     def hidden(self, *without: str) -> list[tuple[str, str]]:
         """What a form keeps that sends other parameters, from the first page on."""

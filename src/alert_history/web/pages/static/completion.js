@@ -223,7 +223,7 @@
       if (event.key in steps) {
         event.preventDefault();
         if (isOpen) this.#choose(steps[event.key]);
-        else this.complete();
+        else this.complete().then(() => this.#list.hidden || this.#choose(0));
       } else if (isOpen && event.key === "Escape") {
         event.preventDefault();
         this.#close();
