@@ -61,7 +61,7 @@ def test_a_query_is_completed_by_keyboard_with_counts(browser: Browser, demo: Se
 def test_a_late_answer_does_not_replace_a_newer_one(browser: Browser, demo: Server) -> None:
     with looking(browser, f"{demo.url}/dashboard/history") as page:
         slow: list[Route] = []
-        page.route("**/values?prefix=w&*", slow.append)
+        page.route("**/values?prefix=w&*", lambda route: slow.append(route))  # noqa: PLW0108  # Playwright wants one of Python
         box = page.get_by_role("combobox", name="Query")
         with page.expect_request("**/values?prefix=w&*"):
             box.press_sequentially("{severity=w")

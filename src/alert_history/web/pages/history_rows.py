@@ -116,13 +116,11 @@ async def read_lanes(history: History, asked: Asked, *, state: State, frame: Fra
 
 
 def _scale(asked: Asked, page: HistoryPage, frame: Frame) -> TimeScale:
-    """The time of the lanes: the span, but what is before the first of many alerts, or of a very long span, is cut."""
+    """The time of the lanes: the span; where not all is drawn, or of a very long span, the part that is."""
     until = max(min(asked.until, frame.now), asked.since + _SHORTEST)
-    first = min((alert.starts_at for alert in page.alerts), default=asked.since)
-    if page.next_cursor is not None:
-        first = page.alerts[-1].timestamp
     is_whole = page.next_cursor is None and until - asked.since <= _LONG
-    since = asked.since if is_whole else max(asked.since, first)
+    begins = [asked.since] if is_whole else [alert.starts_at for alert in page.alerts]
+    since = max(asked.since, min(begins, default=asked.since))
     return TimeScale(min(since, until - _SHORTEST), until, frame.zone)
 
 

@@ -158,6 +158,7 @@
       if (!/["=]/.test(others)) return options;
       if (turn === this.#turn) this.#show(options, place);
       const among = await this.#ask(path, { query: others, limit: 500 }).catch(() => null);
+      if (this.#chosen >= 0) return this.#options; // who chooses already keeps the list
       const left = among?.values.filter((each) => each.value.startsWith(prefix)).map(option) ?? [];
       return left.length ? left : options;
     }

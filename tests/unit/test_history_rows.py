@@ -1,0 +1,140 @@
+"""Rows of the history: how an alert looks in a table of any columns, and what a slow or a huge search says.
+
+Holds: `web.pages.history_rows`, `web.pages.columns`.
+"""
+
+from datetime import UTC, timedelta
+from typing import Any
+
+import pytest
+
+from alert_history.engine.analysis import Asked
+from alert_history.errors import InvalidQuery
+from alert_history.ports import HistoryFilter, HistoryPage, PageRequest, StoredAlert
+from alert_history.web.pages.columns import KNOWN, columns_of
+from alert_history.web.pages.frame import Frame
+from alert_history.web.pages.history_rows import read_lanes, read_table
+from alert_history.web.pages.history_state import State
+from alert_history.web.pages.page import environment, rendered
+from tests.conformance.samples import DAY, MINUTE, NOW
+
+HOSTILE = "<b onload='x'>\u202e"
+FRAME = Frame(root="../", current="", nonce="n", tz="UTC", zone=UTC, now=NOW)
+
+
+def stored(number: int = 0, **changes: Any) -> StoredAlert:
+    values: dict[str, Any] = {
+        "id": f"id{number}",
+        "fingerprint": f"{number:016x}",
+        "alertname": "Disk",
+        "namespace": "shop",
+        "severity": "critical",
+        "status": "firing",
+        "labels": {"alertname": "Disk", "n": str(number)},
+        "annotations": {"summary": "full"},
+        "starts_at": NOW - 90 * MINUTE,
+        "ends_at": None,
+        "expires_at": None,
+        "timestamp": NOW - number * MINUTE,
+        "last_received_at": NOW,
+        "repeat_count": 3,
+        "generator_url": "",
+        "source": "grafana",
+        "receiver": "pager",
+        "state": "firing",
+    }
+    return StoredAlert(**{**values, **changes})
+
+
+class Answering:
+    """A history that answers each page with this one, and remembers what was asked."""
+
+    def __init__(self, page: HistoryPage) -> None:
+        self.page_ = page
+        self.asked: list[PageRequest] = []
+
+    async def page(self, _: HistoryFilter, page: PageRequest) -> HistoryPage:
+        self.asked.append(page)
+        return self.page_
+
+
+def row(alert: StoredAlert, cols: str) -> str:
+    template = environment().from_string(
+        '{% from "history/row.html.jinja" import row with context %}{{ row(alert, columns) }}'
+    )
+    return template.render(frame=FRAME, alert=alert, columns=columns_of(cols))
+
+
+async def table(page: HistoryPage, **state: Any) -> str:
+    asked = Asked(HistoryFilter(), NOW - DAY, NOW, NOW)
+    shown = State(**state)
+    made = await read_table(Answering(page), asked, shown)  # type: ignore[arg-type]
+    values = {"state": shown, "known_columns": list(KNOWN.values()), "all_history": State(since="1971-01-01")}
+    return rendered("history/table.html.jinja", frame=FRAME, table=made, **values)
+
+
+def test_a_row_has_a_cell_for_each_column_and_escapes_all() -> None:
+    alert = stored(
+        alertname=HOSTILE,
+        namespace=HOSTILE,
+        severity=HOSTILE,
+        labels={HOSTILE: HOSTILE},
+        annotations={"summary": HOSTILE},
+        source=HOSTILE,
+        receiver=HOSTILE,
+        ends_at=NOW - DAY,
+    )
+    for name in [*KNOWN, "label:state", HOSTILE.replace(",", "")]:
+        html = row(alert, name)
+        assert "<b onload" not in html
+        assert html.count("<td") == (1 if name in {"alert", "alertname"} else 2)
+        assert 'href="../dashboard/alerts/id0"' in html, "a row can be opened"
+
+
+def test_how_long_an_alert_fired_is_never_negative() -> None:
+    assert "1 h 30 min" in row(stored(), "lasted")
+    assert ">0 s<" in row(stored(ends_at=NOW - DAY), "lasted")
+
+
+async def test_a_search_that_stopped_says_how_far_it_looked_and_goes_on() -> None:
+    html = await table(HistoryPage([], 0, False, "further", NOW - 3 * MINUTE))
+    assert "Searched back to" in html
+    assert "nothing was found so far" in html
+    assert 'href="?cursor=further"' in html
+    assert "No alert matches" not in html
+
+
+async def test_nothing_leads_to_all_history() -> None:
+    html = await table(HistoryPage([], 0, True, None), query="x")
+    assert 'href="?since=1971-01-01"' in html
+    assert "Leave out all conditions" in html
+
+
+async def test_thousands_of_alerts_are_suggested_by_rule() -> None:
+    assert "show them by rule" in await table(HistoryPage([stored()], 10_000, False, "x"))
+    assert "show them by rule" not in await table(HistoryPage([stored()], 999, True, "x"))
+
+
+async def test_a_page_before_is_asked_in_the_opposite_order_and_turned_round() -> None:
+    history = Answering(HistoryPage([stored(1), stored(2)], 9, True, "newest", previous_cursor="oldest"))
+    asked = Asked(HistoryFilter(), NOW - DAY, NOW, NOW)
+    made = await read_table(history, asked, State(newer="here", sort="-alertname"))  # type: ignore[arg-type]
+    assert (history.asked[0].cursor, history.asked[0].sort) == ("here", "alertname")
+    assert [alert.id for alert in made.page.alerts] == ["id2", "id1"]
+    assert made.newer is not None
+    assert made.older is not None
+    assert (made.newer.newer, made.older.cursor) == ("newest", "oldest")
+    with pytest.raises(InvalidQuery, match="exclude each other"):
+        await read_table(history, asked, State(newer="x", cursor="y"))  # type: ignore[arg-type]
+
+
+async def test_lanes_show_the_part_of_a_span_that_is_drawn() -> None:
+    asked = Asked(HistoryFilter(), NOW - 7 * DAY, NOW, NOW)
+    for next_cursor, begin in ((None, NOW - 7 * DAY), ("more", NOW - 90 * MINUTE)):
+        alerts = [stored(number, labels={"alertname": "Disk", "n": str(number)}) for number in range(60)]
+        history = Answering(HistoryPage(alerts, 60, True, next_cursor))
+        made = await read_lanes(history, asked, state=State(), frame=FRAME)  # type: ignore[arg-type]
+        assert (len(made.chart.lanes), made.others, made.is_cut) == (40, 20, next_cursor is not None)
+        assert made.chart.lanes[0].note == "n=0", "what tells it from the others"
+        share = timedelta(minutes=90) / (NOW - begin) * 100
+        assert made.chart.lanes[0].stretches[0].width == pytest.approx(max(share, 0.4), abs=0.01)
