@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alert_history.domain.covers import Covers
-from alert_history.domain.narrowing import query_text
+from alert_history.domain.narrowing import text_of
 from alert_history.domain.query import Matcher, parse_query
 from alert_history.engine.facets import Facet, FacetValue, OtherFacetValues
 from alert_history.errors import InvalidQuery
@@ -22,7 +22,7 @@ from tests.unit.test_narrowing import LABELS, NAMES, QUERIES, TEXTS
 
 STATES = st.builds(
     State,
-    query=QUERIES.map(query_text),
+    query=QUERIES.map(text_of),
     since=st.sampled_from(["", "-1h", "2026-01-31T12:00:00Z"]),
     status=st.sampled_from(["", "firing"]),
     receiver=st.none() | TEXTS,
@@ -58,6 +58,12 @@ def test_what_changes_a_view_leads_to_its_first_page() -> None:
     assert state.changed(sort="alertname").href == "?query=x&sort=alertname"
 
 
+def test_the_condition_on_one_label_set_can_be_taken_back() -> None:
+    state = parse_state("fingerprint=0123456789abcdef")
+    assert state.filter.fingerprint == "0123456789abcdef"
+    assert [back for _, back in state.conditions] == [State()]
+
+
 def test_a_saved_view_holds_neither_the_page_nor_the_zone_of_its_reader() -> None:
     assert State(query="x", cursor="y", tz="Asia/Tokyo", part="rows").kept == "query=x"
 
@@ -70,7 +76,7 @@ def test_a_state_that_is_none_is_refused(text: str) -> None:
 
 @given(QUERIES, NAMES, TEXTS, LABELS)
 def test_the_links_of_a_facet_mean_what_was_clicked(query: Any, name: str, value: str, labels: dict[str, str]) -> None:
-    state = State(query=query_text(query), since="-1h", cursor="x")
+    state = State(query=text_of(query), since="-1h", cursor="x")
     (choice,) = group_of(facet(name, value), state, query).choices
     for case in (labels, {**labels, name: value}):
         has = case.get(name, "") == value

@@ -7,7 +7,7 @@ from alert_history.domain.query import Matcher, Query, parse_query
 from alert_history.errors import InvalidQuery
 
 
-def query_text(query: Query) -> str:
+def text_of(query: Query) -> str:
     """The text that `parse_query` reads as this query: first the matchers, then the words."""
     parts = [f"{{{','.join(map(_matcher_text, query.matchers))}}}"] if query.matchers else []
     return " ".join([*parts, *map(_word_text, query.words)])
@@ -32,7 +32,7 @@ def without(query: Query, name: str, value: str) -> str | None:
 def dropped(query: Query, name: str, value: str, *, op: str = "=") -> str | None:
     """The text of the query without that condition; None where it has none."""
     rest = [each for each in query.matchers if (each.name, each.op, each.value) != (name, op, value)]
-    return None if len(rest) == len(query.matchers) else query_text(Query(tuple(rest), query.words))
+    return None if len(rest) == len(query.matchers) else text_of(Query(tuple(rest), query.words))
 
 
 def _is_implied(matcher: Matcher, asked: Matcher) -> bool:
@@ -42,7 +42,7 @@ def _is_implied(matcher: Matcher, asked: Matcher) -> bool:
 def _checked(matchers: Iterable[Matcher], query: Query) -> str | None:
     """The text, if it is read as it is meant."""
     meant = Query(tuple(matchers), query.words)
-    text = query_text(meant)
+    text = text_of(meant)
     with suppress(InvalidQuery):
         return text if parse_query(text) == meant else None
     return None
@@ -61,9 +61,6 @@ def _quoted(text: str) -> str:
 
 
 def _word_text(word: str) -> str:
-    """A word as it is written where nothing in it has a meaning of its own, also behind a name; else a phrase."""
-    with suppress(InvalidQuery):
-        if word[0] not in "=!" and parse_query(word) == Query((), (word,)):
-            return word
+    """A word as a phrase: nothing in it has a meaning of its own."""
     escaped = word.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'

@@ -4,7 +4,6 @@ The score says how much of what a rule does is noise; how much the rule does sta
 plain counts, so rollups can give them. docs/explanation/noise.md has a rule worked out by hand.
 """
 
-import re
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Literal
@@ -12,7 +11,8 @@ from typing import Literal
 import msgspec
 
 from alert_history.domain.interruptions import Interruptions
-from alert_history.domain.query import Query
+from alert_history.domain.narrowing import text_of
+from alert_history.domain.query import Matcher, Query
 from alert_history.domain.wilson import Interval, wilson
 
 PartName = Literal["ends_by_itself", "flaps", "repeats", "nobody_acted", "always_on", "said_better", "wakes_people"]
@@ -23,7 +23,6 @@ NEVER_STOPS_SHARE = 0.95
 """A rule that fires for more than this share of the span never stops."""
 
 _STEPS_A_POINT = 4  # quarters: sums of them are exact in binary, in whichever order they are added
-_PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 _LOOK_SECONDS = 86_400.0  # a share of time is as sure as one look a day would make it
 
 
@@ -234,12 +233,8 @@ def noise_report(
 
 def query_text(rule: str, asked: Query | None = None) -> str:
     """The query of a rule's occurrences, narrowed by what was asked: `{alertname="X",severity="page"} "disk"`."""
-    matchers = [f"alertname={_quoted(rule)}"]
-    words: list[str] = []
-    if asked is not None:
-        matchers += [f"{_name(each.name)}{each.op}{_quoted(each.value)}" for each in asked.matchers]
-        words = [_phrase(word) for word in asked.words]
-    return " ".join([f"{{{','.join(matchers)}}}", *words])
+    asked = asked or Query((), ())
+    return text_of(Query((Matcher("alertname", "=", rule), *asked.matchers), asked.words))
 
 
 def _shares(facts: RuleFacts, rules: NoiseRules) -> list[_Share]:
@@ -280,19 +275,3 @@ def _part(counted: _Share, z: float, evidence: Evidence) -> NoisePart:
 def _evidence(counted: _Share, query: str, *, since: datetime, until: datetime) -> Evidence:
     """What fires all the time may have begun before the span."""
     return Evidence(query, None if counted.name == "always_on" else since, until)
-
-
-def _name(label: str) -> str:
-    return label if _PLAIN_NAME.fullmatch(label) else _quoted(label)
-
-
-def _quoted(text: str) -> str:
-    """A name or value in double quotes, as Prometheus escapes it."""
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
-    return f'"{escaped}"'
-
-
-def _phrase(word: str) -> str:
-    """A word in double quotes, as the query language reads it."""
-    escaped = word.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped}"'

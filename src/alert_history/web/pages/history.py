@@ -4,7 +4,7 @@ What is shown stands in the URL (`history_state`). How it looks is in `templates
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from functools import partial
 from http import HTTPStatus
@@ -20,7 +20,7 @@ from alert_history.domain.query import Query, parse_query
 from alert_history.engine.analysis import Analysis, Asked
 from alert_history.engine.facets import FacetCounting
 from alert_history.engine.rule_groups import RuleGrouping
-from alert_history.engine.saved_views import SavedView, SavedViews
+from alert_history.engine.saved_views import SavedViews
 from alert_history.engine.series import SeriesAnswer, SeriesCounting
 from alert_history.engine.series_parts import SeriesWish
 from alert_history.errors import AlertHistoryError, InvalidQuery
@@ -103,13 +103,12 @@ class HistoryPage:
         """`GET /dashboard/history`. A query that can't be read is shown with its fault under the very character."""
         frame = await self._frames.of(request, PATH)
         state = read_state(request)
-        views = await self._views_or_none()
         try:
             asked = asked_of(state, frame)
         except InvalidQuery as error:
-            values = _values(state, frame, views, fault=_fault(error, state.query))
+            values = _values(state, frame, fault=_fault(error, state.query))
             return page_response(frame, "history/history.html.jinja", status=HTTPStatus.BAD_REQUEST, **values)
-        values = _values(state, frame, views)
+        values = _values(state, frame)
         parts = self._parts(asked, state, frame, values)
         return await streamed(request, frame, "history/history.html.jinja", parts, **values)
 
@@ -129,12 +128,17 @@ class HistoryPage:
         async def rows() -> str:
             return await self._rows(asked, state, frame, values)
 
+        async def views() -> str:
+            return rendered("history/views.html.jinja", frame=frame, views=await self._views.all(), **values)
+
+        parts: dict[str, Part] = {"counts": counts, "rows": rows, "facets": facets, "views": views}
+
         async def everything() -> str:
-            made = await asyncio.gather(*(_html(part, frame) for part in (counts, facets, rows)))
-            html = dict(zip(("counts", "facets", "rows"), made, strict=True))
+            made = await asyncio.gather(*(_html(part, frame) for part in parts.values()))
+            html = dict(zip(parts, made, strict=True))
             return rendered("history/body.html.jinja", frame=frame, part=lambda name: Markup(html[name]), **values)  # noqa: S704  # rendered just here
 
-        return {"counts": counts, "facets": facets, "rows": rows, "everything": everything}
+        return {**parts, "everything": everything}
 
     async def _rows(self, asked: Asked, state: State, frame: Frame, values: Mapping[str, object]) -> str:
         if state.view == "lanes":
@@ -155,20 +159,12 @@ class HistoryPage:
         answer = await self._series.series(known, SeriesWish(tz=frame.zone, tz_name=frame.tz, by="severity", top=6))
         return Counts(_chart(answer, frame, state), answer)
 
-    async def _views_or_none(self) -> Sequence[SavedView]:
-        """The page is worth showing without the saved views."""
-        try:
-            return await self._views.all()
-        except AlertHistoryError:
-            return ()
 
-
-def _values(state: State, frame: Frame, views: Sequence[SavedView], *, fault: Fault | None = None) -> dict[str, object]:
+def _values(state: State, frame: Frame, *, fault: Fault | None = None) -> dict[str, object]:
     """What all parts of the page show."""
     return {
         "state": state,
         "picker": _picker(state, frame),
-        "views": views,
         "fault": fault,
         "known_columns": list(KNOWN.values()),
         "cols_of": cols_of,

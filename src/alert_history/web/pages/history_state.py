@@ -32,7 +32,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
 
     `cursor` goes on behind a row, `newer` before one. `open` is the rule whose occurrences are shown in a table of
     rules, `lane` the label whose values have lanes, `facet` a label of choice. `receiver` and `source` are conditions
-    as labels are, with `not_receiver` and `not_source`.
+    as labels are, with `not_receiver` and `not_source`; `fingerprint` is that of one label set.
     """
 
     REPEATS: ClassVar = frozenset({"not_receiver", "not_source", "cols"})
@@ -42,6 +42,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     since: Text = ""
     until: Text = ""
     status: Literal["firing", "resolved", ""] = ""
+    fingerprint: Text = ""
     receiver: Text | None = None
     source: Text | None = None
     not_receiver: tuple[Text, ...] = ()
@@ -70,7 +71,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
             *(Matcher("receiver", "!=", value) for value in self.not_receiver),
             *(Matcher("source", "!=", value) for value in self.not_source),
         ]
-        return HistoryFilter(status=self.status or None, came_by=tuple(came_by))
+        return HistoryFilter(status=self.status or None, fingerprint=self.fingerprint or None, came_by=tuple(came_by))
 
     @property
     def columns(self) -> list[Column]:
@@ -113,8 +114,9 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def conditions(self) -> list[tuple[str, "State"]]:
-        """The conditions on the receiver and the source, in words, each with the state without it."""
-        return [
+        """The conditions beside the query, in words, each with the state without it."""
+        alone = [(f"fingerprint = {self.fingerprint}", self.changed(fingerprint=""))] if self.fingerprint else []
+        return alone + [
             (f"{each.name} {each.op} {each.value or '(none)'}", self.without_came_by(each.name, each.value, op=each.op))
             for each in self.filter.came_by
         ]
