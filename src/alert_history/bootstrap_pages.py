@@ -10,11 +10,11 @@ from alert_history.bootstrap_statistics import Statistics
 from alert_history.config import effective_settings
 from alert_history.domain.permission import Permission
 from alert_history.engine.notifications import Notifications
+from alert_history.engine.saved_views import SavedViews
 from alert_history.engine.sender_overview import Losses, SenderOverview
 from alert_history.engine.silence_inventory import SilenceInventory
 from alert_history.engine.targets import Targets
 from alert_history.ids import new_id
-from alert_history.engine.saved_views import SavedViews
 from alert_history.ports import Clock
 from alert_history.service import Service
 from alert_history.storage.database_version import DatabaseVersion
@@ -23,6 +23,7 @@ from alert_history.web.pages.assets import PATH as ASSETS
 from alert_history.web.pages.assets import serve_asset
 from alert_history.web.pages.classifications import ClassificationsPage
 from alert_history.web.pages.frame import Firing, Frames
+from alert_history.web.pages.history import HistoryPage
 from alert_history.web.pages.lately import Counting, Lately
 from alert_history.web.pages.night import NightPage
 from alert_history.web.pages.notifications import NotificationsPage
@@ -31,13 +32,11 @@ from alert_history.web.pages.page import Page
 from alert_history.web.pages.quarantine import QuarantinePages
 from alert_history.web.pages.rule import RuleAnswers, RulePage
 from alert_history.web.pages.rules import RulesPage
+from alert_history.web.pages.saved_views import SavedViewForms
 from alert_history.web.pages.settings import Configured, Reach, SettingsPage
 from alert_history.web.pages.silences import SilencesPage
 from alert_history.web.pages.sources import SourcesPage
 from alert_history.web.pages.targets import TargetPlaces, TargetsPage
-from alert_history.web.pages.history import HistoryPage
-from alert_history.web.pages.page import Page
-from alert_history.web.pages.saved_views import SavedViewForms
 
 
 def make_pages(service: Service, statistics: Statistics, *, clock: Clock) -> list[Page]:
@@ -189,6 +188,8 @@ def _targets(service: Service, statistics: Statistics, frames: Frames, *, clock:
     )
     targets = make_targets(service, clock=clock)
     return TargetsPage(targets, places, counting=statistics.deliveries, frames=frames).pages()
+
+
 def _history(service: Service, statistics: Statistics, frames: Frames, *, clock: Clock) -> list[Page]:
     store = service.rooms.store
     views = SavedViews(store.settings, clock=clock)

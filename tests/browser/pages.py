@@ -12,6 +12,7 @@ from tests.processes import Server
 PATHS = [
     "",
     "dashboard",
+    "dashboard/history",
     "dashboard/notifications",
     "dashboard/night",
     "dashboard/rules",
@@ -22,7 +23,6 @@ PATHS = [
     "classifications",
     "dashboard/settings",
 ]
-PATHS = ["classifications", "dashboard/history"]
 """The pages that need no id, by their paths below the root."""
 
 HOSTILE = (

@@ -25,7 +25,6 @@ from alert_history.errors import AlertHistoryError
 from alert_history.web.http.problem import problem_of, retry_after
 from alert_history.web.pages.assets import asset_path
 from alert_history.web.pages.charts.scale import mark_of
-from alert_history.web.pages.frame import Frame, bare_frame
 from alert_history.web.pages.frame import Frame, bare_frame, length_words
 from alert_history.web.pages.markup import breakable, code, prose
 
