@@ -120,7 +120,7 @@ def test_only_one_severity_is_shown_when_it_is_chosen(browser: Browser, server: 
 
 def test_what_alerts_say_is_not_run(browser: Browser, server: Server) -> None:
     page = opened(browser, server)
-    assert page.title() == "Classifications · Alert History"
+    assert page.title() == "(5) Classifications · Alert History"
     assert page.locator("h2", has_text="<script>").count() == 1
 
 
