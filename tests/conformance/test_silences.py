@@ -155,3 +155,11 @@ async def test_the_inventory_says_what_it_did_not_look_at(store: Store, monkeypa
     assert (await inventory.page("active")).compares_all
     await store.recorder.commit([receipt(alert("A"), alert("B"))])
     assert not (await inventory.page("active")).compares_all
+
+
+async def test_one_silence_has_a_page_of_its_own(store: Store) -> None:
+    await _keep(store, _silence("s-1", -DAY, -HOUR), _silence("s-2", -HOUR, HOUR))
+    inventory = SilenceInventory(store.silences, store.history, clock=lambda: NOW)
+    assert [(entry.silence.id, entry.state) for entry in (await inventory.one("s-1")).entries] == [("s-1", "expired")]
+    for unknown in ("s-3", "s-\0", "s-\ud800"):
+        assert (await inventory.one(unknown)).entries == []

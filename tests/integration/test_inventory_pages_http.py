@@ -118,6 +118,9 @@ def test_silences_are_chosen_by_chips_and_show_what_they_muted(server: Server) -
     assert 'href="../dashboard/history?query=%7Balertname%3D%22DiskFull%22%7D"' in page
     assert "s-over" in _get(server, "silences", show="again").text
     assert "s-active" not in _get(server, "silences", show="unused").text
+    alone = _get(server, "silences", id="s-over").text
+    assert ("past" in alone, "moving" in alone) == (True, False)
+    assert "No silence with the id <code>s-&lt;x&gt;" in _get(server, "silences", id="s-<x>").text
     assert _get(server, "silences", show="loud").status_code == 400
     assert "it is of no page of these silences" in _get(server, "silences", cursor="x").text
 

@@ -101,6 +101,13 @@ class SilenceInventory:
         entries = await self._entries(page.silences, firing)
         return Inventory(entries, page.next_cursor, is_cut=False, compares_all=compares_all)
 
+    async def one(self, silence_id: str) -> Inventory:
+        """A page of the silence with that id; without an entry where none is known. Raises as `page`."""
+        silences = await self._silences.named([silence_id])
+        firing, compares_all = await self._firing(silences)
+        entries = await self._entries(silences, firing)
+        return Inventory(entries, None, is_cut=False, compares_all=compares_all)
+
     async def _looked_at(self, view: View) -> Inventory:
         page = await self._silences.page(_STATES[view], self._clock(), limit=LOOKED_AT)
         firing, compares_all = await self._firing(page.silences)

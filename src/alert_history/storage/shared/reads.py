@@ -232,9 +232,14 @@ def check_filter(wanted: HistoryFilter) -> None:
     check_text("".join(wanted.query.words), of="query")
 
 
+def is_storable(text: str) -> bool:
+    """Whether both databases can hold a text: it has no NUL character and no lone surrogate."""
+    return not _unstorable.search(text)
+
+
 def check_text(text: str, *, of: str) -> None:
     """Raises InvalidQuery on a NUL character or a lone surrogate."""
-    if _unstorable.search(text):
+    if not is_storable(text):
         raise InvalidQuery(f"{of}: NUL characters and lone surrogates are in no alert")
 
 

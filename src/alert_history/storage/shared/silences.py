@@ -62,7 +62,7 @@ class SharedSilences:
 
     async def named(self, ids: Collection[str]) -> list[Silence]:
         """See `ports.Silences.named`."""
-        return await self._database.read(_named, sorted(ids))
+        return await self._database.read(_named, sorted(each for each in ids if reads.is_storable(each)))
 
     async def page(
         self,

@@ -10,7 +10,6 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from http import HTTPStatus
 from itertools import groupby
 from typing import NamedTuple, get_args
-from urllib.parse import parse_qs
 
 import msgspec
 from starlette.requests import Request
@@ -24,10 +23,10 @@ from alert_history.errors import InvalidBody
 from alert_history.ports import Rollups
 from alert_history.web.api.enrichment import EnrichmentModeBody
 from alert_history.web.api.health import NEEDED, Readiness
-from alert_history.web.http.origin import is_same_origin
-from alert_history.web.http.parameters import read_parameters, read_small
+from alert_history.web.http.parameters import read_parameters
 from alert_history.web.pages.frame import Frame, Frames
 from alert_history.web.pages.page import Link, Page, message, rendered
+from alert_history.web.pages.posted import fields_of, refusal
 from alert_history.web.pages.streaming import streamed
 
 PATH = "dashboard/settings"
@@ -177,11 +176,11 @@ class SettingsPage:
 
     async def switch(self, request: Request) -> Response:
         """`POST /dashboard/settings/mode`: a form of our own page, and of no other."""
-        if not is_same_origin(request.headers):
-            text = "This form was sent by a page of another site."
-            return message(request, HTTPStatus.FORBIDDEN, "Not from here", text, back=_BACK, tagline=_UNCHANGED)
+        refused = refusal(request, back=_BACK)
+        if refused is not None:
+            return refused
         try:
-            asked = _form(await read_small(request, name="form"))
+            asked = _asked_of(await fields_of(request))
         except InvalidBody as error:
             status = HTTPStatus.UNPROCESSABLE_ENTITY
             return message(request, status, "This can't be switched", str(error), back=_BACK, tagline=_UNCHANGED)
@@ -224,13 +223,9 @@ def _group_of(setting: EffectiveSetting) -> str:
     return next((title for title, prefixes in GROUPS if name.startswith(prefixes)), "Other")
 
 
-def _form(content: bytes) -> EnrichmentModeBody:
-    """What a sent form asks for. Raises InvalidBody naming the field."""
-    try:
-        pairs = parse_qs(content.decode(), max_num_fields=5, errors="strict")
-    except ValueError:  # UnicodeDecodeError is one
-        raise InvalidBody("the form can't be read") from None
-    given = {name: values[-1].strip() for name, values in pairs.items() if values[-1].strip()}
+def _asked_of(fields: Mapping[str, str]) -> EnrichmentModeBody:
+    """What the fields of a form ask for. Raises InvalidBody naming the field."""
+    given = {name: text.strip() for name, text in fields.items() if text.strip()}
     try:
         return msgspec.convert({"mode": ""} | given, EnrichmentModeBody)
     except msgspec.ValidationError as error:

@@ -5,7 +5,7 @@ How it looks is in `templates/silences/`.
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import NamedTuple, Protocol
+from typing import Annotated, NamedTuple, Protocol
 
 import msgspec
 from starlette.requests import Request
@@ -23,13 +23,15 @@ from alert_history.web.pages.streaming import streamed
 PATH = "dashboard/silences"
 _RECORDER = "event_recorder"
 _ALERTMANAGER = "alertmanager/"
+_LONGEST_ID = 1024
 
 
 class SilencesParameters(msgspec.Struct, frozen=True):
-    """Which silences, and the page of them."""
+    """Which silences, and the page of them; with `id` that silence alone."""
 
     show: View = "active"
     cursor: str | None = None
+    id: Annotated[str, msgspec.Meta(max_length=_LONGEST_ID)] | None = None
     tz: str | None = None
     part: str | None = None
 
@@ -91,7 +93,10 @@ class SilencesPage:
 
     async def _listed(self, frame: Frame, asked: SilencesParameters) -> str:
         counts = await self._inventory.counts()
-        page = await self._inventory.page(asked.show, cursor=asked.cursor)
+        if asked.id is None:
+            page = await self._inventory.page(asked.show, cursor=asked.cursor)
+        else:
+            page = await self._inventory.one(asked.id)
         return rendered(
             "silences/listed.html.jinja",
             frame=frame,
