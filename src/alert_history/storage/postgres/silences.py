@@ -6,10 +6,9 @@ from alert_history.storage.postgres.night import WAYS
 from alert_history.storage.shared.silences import SilenceWays
 from alert_history.storage.shared.tables import UtcTime
 
+_FINGERPRINT = literal_column("events.fingerprint", Text())
+_STARTS_AT = literal_column("events.starts_at", UtcTime())
+
 SILENCE_WAYS = SilenceWays(
-    (
-        literal_column("events.fingerprint", Text()).label("fingerprint"),
-        literal_column("events.starts_at", UtcTime()).label("starts_at"),
-    ),
-    WAYS.is_event_of,
+    (_FINGERPRINT.label("fingerprint"), _STARTS_AT.label("starts_at")), WAYS.is_event_of, _FINGERPRINT, _STARTS_AT
 )

@@ -7,6 +7,9 @@ from typing import Any, NamedTuple
 
 import msgspec
 from sqlalchemy import ColumnElement, Integer, Select, Text, bindparam, func, literal_column, select, tuple_
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
 
 from alert_history.domain.alert import Silence
 from alert_history.domain.microseconds import from_us, to_us
@@ -14,9 +17,9 @@ from alert_history.domain.occurrence import occurrence_id
 from alert_history.errors import InvalidQuery
 from alert_history.ports.silences import MutedAlert, MutedAlerts, SilenceCounts, SilencePage, SilenceState
 from alert_history.storage.shared import reads
-from alert_history.storage.shared.elements import is_among
+from alert_history.storage.shared.elements import given, is_among
 from alert_history.storage.shared.session import Database, Row, Session
-from alert_history.storage.shared.tables import UtcTime, alerts, events, silences
+from alert_history.storage.shared.tables import Json, UtcTime, alerts, events, silences
 
 _MOST_MUTED = 1_000
 _EVENTS_AN_ALERT = 5
@@ -42,10 +45,15 @@ _read_matchers = msgspec.json.Decoder(list[list[dict[str, str]]]).decode
 
 
 class SilenceWays(NamedTuple):
-    """What each database does in its own way: which columns of `events` name an occurrence, and which is its row."""
+    """What each database does in its own way: which columns of `events` name an occurrence, and which is its row.
+
+    `fingerprint` and `starts_at` are of the occurrence of a row of `events`.
+    """
 
     occurrence: tuple[ColumnElement[Any], ...]
     is_event_of: ColumnElement[bool]
+    fingerprint: ColumnElement[Any]
+    starts_at: ColumnElement[Any]
 
 
 class SharedSilences:
@@ -53,8 +61,7 @@ class SharedSilences:
 
     def __init__(self, database: Database, *, ways: SilenceWays) -> None:
         self._database = database
-        self._muted_number = _muted_number(ways)
-        self._muted_newest = _muted_newest(ways)
+        self._muted_statement = muted_statement(ways)
 
     async def in_force(self, since: datetime, until: datetime, *, limit: int) -> list[Silence]:
         """See `ports.Silences.in_force`."""
@@ -93,14 +100,13 @@ class SharedSilences:
         return await self._database.read(self._muted, sorted(set(ids)), newest)
 
     async def _muted(self, session: Session, ids: Sequence[str], newest: int) -> dict[str, MutedAlerts]:
-        muted = {}
-        for silence in ids:
-            rows = await session.fetch(self._muted_newest, silence=silence, most=newest * _EVENTS_AN_ALERT)
-            if rows:
-                [counted] = await session.fetch(self._muted_number, silence=silence, most=_MOST_MUTED)
-                is_exact = counted.events < _MOST_MUTED
-                muted[silence] = MutedAlerts(counted.number, is_exact, _newest_of(rows, newest))
-        return muted
+        most = {"most_newest": newest * _EVENTS_AN_ALERT, "most_counted": _MOST_MUTED}
+        rows = await session.fetch(self._muted_statement, ids=list(ids), **most)
+        return {
+            row.value: MutedAlerts(row.number, row.events < _MOST_MUTED, _newest_of(row.newest, newest))
+            for row in rows
+            if row.events
+        }
 
 
 # --- silences ---------------------------------------------------------------------------------------------------------
@@ -178,40 +184,63 @@ def _silence_of(row: Row) -> Silence:
 
 # --- what they muted --------------------------------------------------------------------------------------------------
 
+_Muted = tuple[int, str | None, str | None, int | None]
+"""When, in microseconds, and of which alert: its name, its fingerprint, its start. None where it is gone."""
+
+
+class _MutedList(FunctionElement[list[_Muted]]):
+    """The rows of a subquery with `at`, `alertname`, `fingerprint` and `starts_at` as one JSON array."""
+
+    inherit_cache = True
+    name = "muted_list"
+    type = Json(list[_Muted])
+
+
+@compiles(_MutedList, "postgresql")
+def _array_of_muted(element: _MutedList, compiler: SQLCompiler, **kw: Any) -> str:
+    at, name, fingerprint, starts_at = (compiler.process(clause, **kw) for clause in element.clauses)
+    us = "(extract(epoch FROM {}) * 1000000)::bigint"
+    return f"json_agg(json_build_array({us.format(at)}, {name}, {fingerprint}, {us.format(starts_at)}))"
+
+
+@compiles(_MutedList, "sqlite")
+def _json_of_muted(element: _MutedList, compiler: SQLCompiler, **kw: Any) -> str:
+    return f"json_group_array(json_array({', '.join(compiler.process(clause, **kw) for clause in element.clauses)}))"
+
+
+_GIVEN = given("ids")
 _OF_SILENCE = (
     events.c.kind == literal_column("'silenced'"),  # a literal, as in the condition of the index
-    literal_column("events.detail ->> 'silence_id'", Text()) == bindparam("silence", type_=Text()),
+    literal_column("events.detail ->> 'silence_id'", Text()) == literal_column("given.value", Text()),
 )
-_MOST = bindparam("most", type_=Integer())
 
 
-def _muted_newest(ways: SilenceWays) -> Select[Any]:
-    """The newest events of a silence, each with its alert."""
-
-    def of_alert(name: str) -> ColumnElement[Any]:
-        return select(alerts.c[name]).where(ways.is_event_of).correlate(events).scalar_subquery().label(name)
-
-    columns = [of_alert(name) for name in ("fingerprint", "starts_at", "alertname")]
-    newest = events.c.at.desc()
-    return select(events.c.at, *columns).select_from(events).where(*_OF_SILENCE).order_by(newest).limit(_MOST)
-
-
-def _muted_number(ways: SilenceWays) -> Select[Any]:
-    """How many events of a silence there are, up to a bound, and of how many occurrences."""
-    some = select(*ways.occurrence).select_from(events).where(*_OF_SILENCE)
-    some_events = some.order_by(events.c.at.desc()).limit(_MOST).subquery("some_events")
-    number = select(func.count()).select_from(select(some_events).distinct().subquery())
+def muted_statement(ways: SilenceWays) -> Select[Any]:
+    """Of each given silence: how many events and occurrences there are, up to a bound, and the newest events."""
+    counted = _newest_events(*ways.occurrence, most="most_counted").subquery("counted")
+    distinct = select(counted).distinct().subquery("distinct_occurrences")
+    name = select(alerts.c.alertname).where(ways.is_event_of).correlate(events).scalar_subquery().label("alertname")
+    occurrence = (ways.fingerprint.label("fingerprint"), ways.starts_at.label("starts_at"))
+    newest = _newest_events(events.c.at, name, *occurrence, most="most_newest").subquery("newest")
+    listed = _MutedList(newest.c.at, newest.c.alertname, newest.c.fingerprint, newest.c.starts_at)
     return select(
-        select(func.count()).select_from(some_events).scalar_subquery().label("events"),
-        number.scalar_subquery().label("number"),
+        _GIVEN.c.value,
+        select(func.count()).select_from(counted).scalar_subquery().label("events"),
+        select(func.count()).select_from(distinct).scalar_subquery().label("number"),
+        select(listed).scalar_subquery().label("newest"),
     )
 
 
-def _newest_of(rows: Sequence[Row], most: int) -> list[MutedAlert]:
+def _newest_events(*columns: ColumnElement[Any], most: str) -> Select[Any]:
+    chosen = select(*columns).select_from(events).where(*_OF_SILENCE)
+    return chosen.order_by(events.c.at.desc()).limit(bindparam(most, type_=Integer()))
+
+
+def _newest_of(muted: Sequence[_Muted] | None, most: int) -> list[MutedAlert]:
     """The newest of the occurrences that are still here, each once."""
     newest: dict[str, MutedAlert] = {}
-    for row in rows:
-        if row.fingerprint is not None:
-            occurrence = occurrence_id(row.fingerprint, to_us(row.starts_at))
-            newest.setdefault(occurrence, MutedAlert(occurrence, row.alertname, row.at))
+    for at_us, name, fingerprint, starts_us in sorted(muted or (), reverse=True, key=lambda each: each[0]):
+        if name is not None and fingerprint is not None and starts_us is not None:
+            occurrence = occurrence_id(fingerprint, starts_us)
+            newest.setdefault(occurrence, MutedAlert(occurrence, name, from_us(at_us)))
     return list(newest.values())[:most]
