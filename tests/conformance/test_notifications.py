@@ -111,6 +111,23 @@ async def test_each_delivery_and_each_reason_is_there_exactly_once(populated: St
     assert sum(not_sent.values()) == 19 + 6 + 14
 
 
+async def test_what_goes_on_between_two_pages_hides_no_delivery_and_doubles_none(populated: Store) -> None:
+    rng, known = random.Random(3), await _delivery_ids(populated)
+    ids: list[str] = []
+    cursor = None
+    for step in range(1_000):
+        page = await _made(populated).page(Wanted(limit=3, cursor=cursor))
+        ids += [entry.delivery_id for entry in page.notifications if entry.delivery_id]
+        cursor = page.next_cursor
+        if cursor is None:
+            break
+        later = NOW + 3 * MINUTE + step * SECOND
+        await _record(populated, alert(labels={"n": f"new-{step}"}), at=later)
+        await _settle_some(populated, rng, now=later)
+        await populated.delivery_log.replay(now=later)
+    assert sorted(ids) == known
+
+
 @pytest.mark.parametrize("limit", [1, 3])
 async def test_they_come_newest_first(populated: Store, limit: int) -> None:
     times = [entry.at for entry in await _all_pages(populated, limit=limit)]

@@ -34,6 +34,7 @@ from alert_history.ports import (
     NotificationReads,
     PageRequest,
     Place,
+    Queued,
     QueuedChunk,
     Stretch,
 )
@@ -163,7 +164,7 @@ class Notifications:
         behind = None if start is None else start.id or lowest_uuid7(start.time)
         while True:
             chunk = await self._chunk(wanted, behind, few)
-            rows = [row for row in chunk.rows if wanted.target in {None, row.target} and state in {None, row.state}]
+            rows = [row for row in chunk.rows if state in {None, row.state} and _may_be_wanted(row, wanted)]
             now = self._clock()
             for first in range(0, len(rows), _WHOLE_CHUNK):
                 for sent in await self._reads.sent(rows[first : first + _WHOLE_CHUNK]):
@@ -181,7 +182,9 @@ class Notifications:
         is_dead = wanted.outcome == "dead"
         choice = Choice(is_dead, wanted.target, wanted.fingerprint) if is_dead or wanted.fingerprint else None
         most = _FILTERED_CHUNK if _is_narrow(wanted) else wanted.limit + 1
-        return await self._reads.queued(wanted.within, behind=behind, most=most, choice=choice)
+        return await self._reads.queued(
+            wanted.within, behind=behind, most=most, choice=choice, with_labels=bool(wanted.query.matchers)
+        )
 
     # --- What was not -------------------------------------------------------------------------------------------------
 
@@ -217,6 +220,13 @@ class Notifications:
 def _is_narrow(wanted: Wanted) -> bool:
     """Whether some of the deliveries may be left out, so that more of them are looked at in one go."""
     return bool(wanted.target or wanted.outcome or wanted.query.matchers or wanted.query.words)
+
+
+def _may_be_wanted(row: Queued, wanted: Wanted) -> bool:
+    """Whether it is worth reading the whole of a delivery."""
+    if wanted.target not in {None, row.target}:
+        return False
+    return row.labels is None or all(matcher.matches(row.labels) for matcher in wanted.query.matchers)
 
 
 def _is_wanted(entry: Notification, wanted: Wanted) -> bool:

@@ -25,12 +25,16 @@ class Stretch(msgspec.Struct, frozen=True):
 
 
 class Queued(msgspec.Struct, frozen=True):
-    """A delivery in short. Ids sort by the time when a delivery was first queued; a replay keeps the id."""
+    """A delivery in short. Ids sort by the time when a delivery was first queued; a replay keeps the id.
+
+    `labels` are those of its occurrence, where they were asked for; None also where it is no longer kept.
+    """
 
     id: str
     target: str
     state: State
     created_at: datetime
+    labels: dict[str, str] | None = None
 
 
 class QueuedChunk(msgspec.Struct, frozen=True):
@@ -90,7 +94,7 @@ class NotificationReads(Protocol):
     """Reads deliveries and decisions, newest first. Every call may raise StorageUnavailable or QueryTimeout."""
 
     async def queued(
-        self, within: Stretch, *, behind: str | None, most: int, choice: Choice | None = None
+        self, within: Stretch, *, behind: str | None, most: int, choice: Choice | None = None, with_labels: bool = False
     ) -> QueuedChunk:
         """The newest deliveries behind an id, at most so many; all of them, or those of a choice.
 

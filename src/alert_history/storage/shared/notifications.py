@@ -76,7 +76,7 @@ class SharedNotificationReads:
         self._statements = _Statements(ordering)
 
     async def queued(
-        self, within: Stretch, *, behind: str | None, most: int, choice: Choice | None = None
+        self, within: Stretch, *, behind: str | None, most: int, choice: Choice | None = None, with_labels: bool = False
     ) -> QueuedChunk:
         """See `ports.NotificationReads.queued`."""
         asked: dict[str, Any] = {}
@@ -87,7 +87,7 @@ class SharedNotificationReads:
             check_text(choice.target, of="target")
             asked["target"] = choice.target
         is_dead = choice is not None and choice.is_dead and choice.fingerprint is None
-        statement = _newest(frozenset(asked), is_dead=is_dead)
+        statement = _newest(frozenset(asked), is_dead=is_dead, with_labels=with_labels)
         return await self._database.read(_queued, statement, {**_ids(within, behind), **asked}, most)
 
     async def queued_of(
@@ -161,6 +161,11 @@ _CONDITIONS = {
 }
 
 
+_KEY = ("fingerprint", "starts_at")
+_SHORT = ("id", "target", "state", "created_at", *_KEY)
+_LABELS = next(text for text in alert_texts if text.name == "labels")
+
+
 def _scopes_of(fingerprint: str) -> dict[str, Any]:
     """The bounds between which a fingerprint lies with all its scopes."""
     return {"first": fingerprint, "beyond": fingerprint + chr(ord(SCOPE_MARK) + 1)}
@@ -181,7 +186,7 @@ def _ids(within: Stretch, behind: str | None) -> dict[str, Any]:
 
 
 @cache
-def _newest(conditions: frozenset[str], *, is_dead: bool = False) -> Select[Any]:
+def _newest(conditions: frozenset[str], *, is_dead: bool = False, with_labels: bool = False) -> Select[Any]:
     """The newest deliveries, in short. Where an index has the conditions, it is not the order that names the index."""
     is_chosen = is_dead or bool(conditions)
 
@@ -195,14 +200,15 @@ def _newest(conditions: frozenset[str], *, is_dead: bool = False) -> Select[Any]
         ]
         if is_dead:
             where.append(table.c.state == literal_column("'dead'"))  # a literal, as in the condition of the index
-        columns = (table.c.id, table.c.target, table.c.state, table.c.created_at)
-        rows = select(*columns).where(*where).order_by(id_.desc()).limit(bindparam("most"))
+        rows = select(*(table.c[name] for name in _SHORT)).where(*where).order_by(id_.desc()).limit(bindparam("most"))
         return select(rows.subquery())
 
-    if is_dead:
-        return newest(deliveries)
-    both = union_all(newest(delivery_queue), newest(deliveries)).subquery("both_kinds")
-    return select(both).order_by(both.c.id.desc()).limit(bindparam("most"))
+    tables = (deliveries,) if is_dead else (delivery_queue, deliveries)
+    both = union_all(*map(newest, tables)).subquery("both_kinds")
+    rows = select(both).order_by(both.c.id.desc()).limit(bindparam("most")).subquery("newest")
+    labels = select(_LABELS.element).where(*_is_of(rows)).correlate(rows).scalar_subquery()
+    shown = [rows.c[name] for name in _SHORT[: -len(_KEY)]]
+    return select(*shown, *([labels.label("labels")] if with_labels else [])).order_by(rows.c.id.desc())
 
 
 async def _queued(session: Session, statement: Select[Any], asked: dict[str, Any], most: int) -> QueuedChunk:
