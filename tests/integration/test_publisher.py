@@ -153,6 +153,21 @@ async def test_a_target_that_fails_again_and_again_is_left_alone_for_a_while(sce
     await scene.until("broken", ["delivered"] * 6)
 
 
+async def test_a_pause_of_a_target_is_shown_with_its_reason(scene: Scene) -> None:
+    failing = FakeTarget(lambda _: _refuses(Retryable("answered 503")))
+    busy = FakeTarget(lambda _: _refuses(Retryable("answered 429", after_seconds=900)))
+    scene.with_targets(failing=failing, busy=busy)
+    assert (scene.publisher.pause("failing"), scene.publisher.rate_per_minute("failing")) == (None, _FAST)
+    await scene.record(*(alert(labels={"n": str(number)}) for number in range(6)))
+    async with asyncio.timeout(60):
+        while scene.publisher.pause("failing") is None or scene.publisher.pause("busy") is None:
+            await asyncio.sleep(0.01)
+    pauses = [scene.publisher.pause(name) for name in ("failing", "busy")]
+    reasons = [pause.reason for pause in pauses if pause is not None]
+    assert reasons == ["the circuit breaker is open after repeated failures", "the target asked to wait"]
+    assert all(pause.until > scene.now() for pause in pauses if pause is not None)
+
+
 async def test_a_target_that_rejects_messages_is_there_and_is_sent_the_next(scene: Scene) -> None:
     strict = FakeTarget(lambda _: _refuses(Rejected("too long")))
     scene.with_targets(strict=strict)

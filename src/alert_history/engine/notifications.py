@@ -45,7 +45,7 @@ SEARCH_SECONDS = 1.5
 FEW_OCCURRENCES = 200
 """Where a query matches no more occurrences than that, their deliveries alone are looked at."""
 
-_FILTERED_CHUNK, _DECIDED_CHUNK = 2_000, 500
+_FILTERED_CHUNK, _DECIDED_CHUNK = 2_000, 1_000
 _WHOLE_CHUNK = 100
 _LATEST_MS = 253_402_300_799_000  # of the year 9999
 _ALL = 1 << 30  # entries of an occurrence

@@ -137,11 +137,9 @@ class TargetWorker:
     def pause(self) -> Pause | None:
         """Why it sends nothing just now, and until when; None while it sends."""
         now, until = self._clock(), self.health.is_paused_until
-        if until is not None and now < until:
-            return Pause("the target asked to wait", until)
         if self._breaker.reason is not None:
             return Pause(self._breaker.reason, now + timedelta(seconds=self._breaker.seconds_left))
-        return None
+        return None if until is None or until <= now else Pause("the target asked to wait", until)
 
     def wake(self) -> None:
         """Look for work now."""
