@@ -14,7 +14,6 @@ SECOND = timedelta(seconds=1)
 def entry(number: int, target: str | None, outcome: Any = "delivered", reason: str = "", **more: Any) -> Notification:
     alert = NotifiedAlert(str(number), str(number), more.pop("alertname", "NodeDown"), "critical")
     values: dict[str, Any] = {"at": NOW, "event": "fired"} | more
-    values = {"at": NOW, "event": "fired"} | more
     return Notification(alert=alert, target=target, outcome=outcome, reason=reason, **values)
 
 
