@@ -18,6 +18,7 @@ from alert_history.engine.facets import FacetCounting
 from alert_history.engine.firing_now import FiringNow
 from alert_history.engine.flapping_alerts import FlappingAlerts
 from alert_history.engine.heatmap import HeatmapCounting
+from alert_history.engine.history import Tracing
 from alert_history.engine.labels import Labels
 from alert_history.engine.neighbours import Neighbours
 from alert_history.engine.night import Nights
@@ -100,6 +101,17 @@ def make_statistics(settings: Settings, store: Store, *, clock: Clock) -> Statis
         together=Companions(store.surroundings),
         changes=ChangeCounting(values),
         deliveries=DeliveryCounting(analysis, store.delivery_log),
+    )
+
+
+def make_tracing(store: Store, *, clock: Clock) -> Tracing:
+    """What traces an occurrence, for calls, pages and commands."""
+    return Tracing(
+        store.history,
+        acts=store.acts,
+        deliveries=store.delivery_log,
+        classifications=store.classification_history,
+        clock=clock,
     )
 
 

@@ -140,6 +140,14 @@ app.command(
     """,
 )
 app.command(
+    "alert_history.cli.why:why",
+    help="""Say who was notified of an alert, who was not, and why.
+
+    One sentence, then the steps that led there: received, recorded, enriched, routed, delivered, each with its time
+    and reason.
+    """,
+)
+app.command(
     "alert_history.cli.classify:classify",
     help="""Say what saved alerts mean: a dry run.
 

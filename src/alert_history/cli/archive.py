@@ -5,6 +5,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
@@ -18,6 +19,7 @@ from alert_history.config import Settings, load_settings
 from alert_history.domain.archive_tables import BODIES, SHAPES, Manifest, Shape
 from alert_history.domain.times import parse_time
 from alert_history.engine.archive import Archiver, Observer
+from alert_history.engine.archives import note_archived
 from alert_history.engine.restore import Restorer
 from alert_history.errors import NotFound
 from alert_history.storage import is_sqlite
@@ -81,13 +83,15 @@ async def _archive(settings: Settings, before: datetime, *, to: str, with_bodies
         totals = {shape.name: await store.archivable.count(shape, before=before) for shape in SHAPES}
         with _progress("archiving", totals) as observe:
             archiver = Archiver(store.archivable, shelf, format_=format_, clock=_now, observe=observe)
-            return await archiver.run(
+            manifest = await archiver.run(
                 before,
                 database="sqlite" if is_sqlite(settings.database_url.reveal()) else "postgresql",
                 schema_version=SCHEMA_HEAD,
                 service_version=__version__,
                 with_bodies=with_bodies,
             )
+        await note_archived(store.settings, manifest, place=_address(to), now=_now())
+        return manifest
 
 
 async def _restore(
@@ -127,6 +131,11 @@ def _sentence(manifest: Manifest, table: str) -> str:
 def _shown(place: str) -> str:
     """The place without its options."""
     return place.partition("?")[0]
+
+
+def _address(place: str) -> str:
+    """The place as it is found from any folder, without its options."""
+    return _shown(place) if "://" in place else str(Path(place).absolute())
 
 
 @contextmanager

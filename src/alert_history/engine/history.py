@@ -4,6 +4,7 @@ Joins the records of the history, the deliveries and the classifications. Must n
 how an answer looks on the wire.
 """
 
+import asyncio
 from datetime import datetime
 
 import msgspec
@@ -63,6 +64,24 @@ class Moved(msgspec.Struct, frozen=True):
     id: str
 
 
+class Records(msgspec.Struct, frozen=True):
+    """All that is on record of an occurrence: the newest events, the newest deliveries, acts, the newest verdict.
+
+    Events and acts are oldest first; `MOST_EVENTS` and `MOST_DELIVERIES` bound them, and one more says that there are
+    more.
+    """
+
+    alert: StoredAlert
+    events: list[StoredEvent]
+    deliveries: list[StoredDelivery]
+    acts: list[Act]
+    verdict: KeptVerdict | None
+
+    def ledger(self, now: datetime) -> Ledger:
+        """What these records say, step by step."""
+        return ledger(self.events, self.deliveries, acts=self.acts, classified=self.verdict, now=now)
+
+
 class Tracing:
     """Traces occurrences by their ids. Every call may raise StorageUnavailable."""
 
@@ -83,15 +102,23 @@ class Tracing:
 
     async def trace(self, occurrence_id: str) -> TracedAlert | Moved:
         """One occurrence with its ledger. Raises NotFound."""
+        records = await self.records(occurrence_id)
+        if isinstance(records, Moved):
+            return records
+        return TracedAlert(**msgspec.structs.asdict(records.alert), ledger=records.ledger(self._clock()))
+
+    async def records(self, occurrence_id: str) -> Records | Moved:
+        """One occurrence with what is on record of it. Raises NotFound."""
         alert = await self._history.find(occurrence_id)
         if alert.id != occurrence_id:
             return Moved(alert.id)
-        events = await self._history.timeline(alert.id, newest=MOST_EVENTS + 1)
-        deliveries = await self._deliveries_of(alert)
-        classified = await self._classified(alert)
-        acts = await self._acts.of_occurrence(*key_of(alert.id))
-        entries = ledger(events, deliveries, acts=acts, classified=classified, now=self._clock())
-        return TracedAlert(**msgspec.structs.asdict(alert), ledger=entries)
+        events, deliveries, verdict, acts = await asyncio.gather(
+            self._history.timeline(alert.id, newest=MOST_EVENTS + 1),
+            self._deliveries_of(alert),
+            self._classified(alert),
+            self._acts.of_occurrence(*key_of(alert.id)),
+        )
+        return Records(alert, events, deliveries, acts, verdict)
 
     async def timeline(self, occurrence_id: str) -> Timeline | Moved:
         """One occurrence with its events. Raises NotFound."""

@@ -51,6 +51,7 @@ from alert_history.ports.notifications import (
     Stretch,
 )
 from alert_history.ports.outbox import Outbox
+from alert_history.ports.receipt_urls import ReceiptUrls
 from alert_history.ports.reconciling import Conflict, Reconciling
 from alert_history.ports.recording import ClaimRecorder, Recorder
 from alert_history.ports.rollups import Difference, Rollups, RollupSize
@@ -125,6 +126,7 @@ __all__ = [
     "QueueDepth",
     "Queued",
     "QueuedChunk",
+    "ReceiptUrls",
     "Reconciling",
     "Recorder",
     "Recount",

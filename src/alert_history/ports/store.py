@@ -18,6 +18,7 @@ from alert_history.ports.label_counts import LabelCounts
 from alert_history.ports.night import NightReads
 from alert_history.ports.notifications import NotificationReads
 from alert_history.ports.outbox import Outbox
+from alert_history.ports.receipt_urls import ReceiptUrls
 from alert_history.ports.reconciling import Reconciling
 from alert_history.ports.recording import ClaimRecorder
 from alert_history.ports.rollups import Rollups
@@ -81,6 +82,7 @@ class Store(msgspec.Struct, frozen=True):
     audit: Audit
     senders: Senders
     silences: Silences
+    receipt_urls: ReceiptUrls
     night: NightReads
     firing: FiringReads
     acts: Acts

@@ -33,6 +33,7 @@ from alert_history.storage.shared.firing import SharedFiringReads
 from alert_history.storage.shared.label_reads import SharedLabelCounts
 from alert_history.storage.shared.night_reads import SharedNightReads
 from alert_history.storage.shared.notifications import SharedNotificationReads
+from alert_history.storage.shared.receipt_urls import SharedReceiptUrls
 from alert_history.storage.shared.rollups import SharedRollups
 from alert_history.storage.shared.rule_activity import SharedRuleActivities
 from alert_history.storage.shared.senders import SharedSenders
@@ -84,6 +85,7 @@ def postgres_store(
         audit=SharedAudit(database),
         senders=SharedSenders(database),
         silences=SharedSilences(database, ways=SILENCE_WAYS),
+        receipt_urls=SharedReceiptUrls(database),
         night=SharedNightReads(database, ways=WAYS),
         firing=SharedFiringReads(database, is_event_of=WAYS.is_event_of),
         acts=SharedActs(database),

@@ -1,0 +1,90 @@
+"""Where old history went: what the command `archive` notes, for whoever looks for an alert that is no longer here."""
+
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, timedelta
+
+import msgspec
+
+from alert_history.domain.archive_tables import ALERTS, Manifest, day_of_path
+from alert_history.engine.history import key_of
+from alert_history.errors import NotFound
+from alert_history.ports import Clock, StoredSettings
+
+_SETTING = "archives"
+_DAY = timedelta(days=1)
+
+
+class ArchivedDays(msgspec.Struct, frozen=True):
+    """The occurrences of which days, UTC, were moved to a place; `at` is when the last run ended.
+
+    Of a day between the first and the last, occurrences may be in the database or in another archive as well.
+    """
+
+    place: str
+    first_day: date
+    last_day: date
+    at: datetime
+
+
+class Absence(msgspec.Struct, frozen=True):
+    """Why an occurrence that began `at` a time may be unknown.
+
+    `archived` are the archives that may hold it, the newest first. `is_forgotten`: history of that time is past its
+    retention, which is `retention_days`. To be sure, restore from `first_day` to before `end_day`: clocks of senders
+    differ.
+    """
+
+    at: datetime
+    first_day: date
+    end_day: date
+    archived: Sequence[ArchivedDays]
+    is_forgotten: bool
+    retention_days: int
+
+
+class Archives:
+    """The archives of a database. Every call may raise StorageUnavailable."""
+
+    def __init__(self, settings: StoredSettings, *, retention: timedelta, clock: Clock) -> None:
+        self._settings = settings
+        self._retention = retention
+        self._clock = clock
+
+    async def absence(self, occurrence_id: str) -> Absence:
+        """Why an occurrence may be unknown. Raises NotFound where the id is no id of an occurrence."""
+        at, first_day, end_day = _days_around(occurrence_id)
+        archived = [each for each in await _noted(self._settings) if _may_hold(each, at.date())]
+        archived.sort(key=lambda each: each.at, reverse=True)
+        is_forgotten = at < self._clock() - self._retention
+        return Absence(at, first_day, end_day, archived, is_forgotten, self._retention.days)
+
+
+async def note_archived(settings: StoredSettings, manifest: Manifest, *, place: str, now: datetime) -> None:
+    """Note what a run moved to a place; a run without occurrences changes nothing."""
+    days = [day for note in manifest.files if note.table == ALERTS.name and (day := day_of_path(note.path)) is not None]
+    if not days:
+        return
+    known = await _noted(settings)
+    spans = [(each.first_day, each.last_day) for each in known if each.place == place]
+    days += [day for span in spans for day in span]
+    kept = [each for each in known if each.place != place]
+    await settings.write(_SETTING, msgspec.to_builtins([*kept, ArchivedDays(place, min(days), max(days), now)]))
+
+
+async def _noted(settings: StoredSettings) -> list[ArchivedDays]:
+    value = await settings.read(_SETTING)
+    return [] if value is None else msgspec.convert(value, list[ArchivedDays])
+
+
+def _may_hold(archived: ArchivedDays, day: date) -> bool:
+    """An archive files an occurrence under the day on which it was first received, which may be the next one."""
+    return archived.first_day - _DAY <= day <= archived.last_day
+
+
+def _days_around(occurrence_id: str) -> tuple[datetime, date, date]:
+    """When an occurrence began, the day before, and the second day after. Raises NotFound."""
+    try:
+        at = key_of(occurrence_id)[1].astimezone(UTC)
+        return at, at.date() - _DAY, at.date() + 2 * _DAY
+    except OverflowError:
+        raise NotFound(f"{occurrence_id!r} is of a time that is on no calendar") from None

@@ -1,0 +1,82 @@
+"""One alert's story: what is on record of an occurrence, how it was the last time, and where its sender's pages are.
+
+Must not decide how it looks; `web.pages.story` shows it.
+"""
+
+import asyncio
+from collections.abc import Mapping
+
+import msgspec
+
+from alert_history.domain.alert import Silence
+from alert_history.engine.history import Moved, Records, Tracing, key_of
+from alert_history.engine.ledger import Ledger
+from alert_history.errors import NotFound
+from alert_history.ports import Clock, History, ReceiptUrls, Silences, StoredAlert, Surroundings
+
+
+class Story(msgspec.Struct, frozen=True):
+    """What a page tells of an occurrence.
+
+    `before` is the last episode of the same label set, None where none is known. `silences` are those that muted it, by
+    id, as far as they are known. `external_url` leads to the pages of the Alertmanager that sent it.
+    """
+
+    records: Records
+    ledger: Ledger
+    before: StoredAlert | None = None
+    silences: Mapping[str, Silence] = {}
+    external_url: str = ""
+
+    @property
+    def alert(self) -> StoredAlert:
+        """The occurrence."""
+        return self.records.alert
+
+
+class Stories:
+    """Reads stories by the ids of occurrences. Every call may raise StorageUnavailable or QueryTimeout."""
+
+    def __init__(
+        self,
+        tracing: Tracing,
+        history: History,
+        *,
+        surroundings: Surroundings,
+        silences: Silences,
+        receipt_urls: ReceiptUrls,
+        clock: Clock,
+    ) -> None:
+        self._tracing = tracing
+        self._history = history
+        self._surroundings = surroundings
+        self._silences = silences
+        self._receipt_urls = receipt_urls
+        self._clock = clock
+
+    async def story(self, occurrence_id: str) -> Story | Moved:
+        """The story of one occurrence. Raises NotFound."""
+        records = await self._tracing.records(occurrence_id)
+        if isinstance(records, Moved):
+            return records
+        before, silences, external_url = await asyncio.gather(
+            self._before(records.alert), self._silences_of(records), self._external_url(records)
+        )
+        return Story(records, records.ledger(self._clock()), before, silences, external_url)
+
+    async def _before(self, alert: StoredAlert) -> StoredAlert | None:
+        fingerprint, key = key_of(alert.id)
+        episodes = await self._surroundings.earlier(fingerprint, before=key, most=1)
+        try:
+            return await self._history.find(episodes[0].id) if episodes else None
+        except NotFound:  # retention took it meanwhile
+            return None
+
+    async def _silences_of(self, records: Records) -> dict[str, Silence]:
+        ids = {str((event.detail or {}).get("silence_id", "")) for event in records.events if event.kind == "silenced"}
+        silences = await self._silences.named(ids - {""}) if ids - {""} else []
+        return {silence.id: silence for silence in silences}
+
+    async def _external_url(self, records: Records) -> str:
+        ids = {event.receipt_id for event in records.events if event.receipt_id is not None}
+        return (await self._receipt_urls.external_url(ids) if ids else None) or ""
