@@ -11,21 +11,19 @@ from typing import TYPE_CHECKING
 
 import httpx
 
-from alert_history.bootstrap_pages import make_pages, make_targets
-from alert_history.bootstrap_statistics import make_statistics, statistics_operations
+from alert_history.bootstrap_pages import make_acting, make_pages, make_targets
+from alert_history.bootstrap_statistics import make_statistics, make_tracing, statistics_operations
 from alert_history.config import Settings, networks_of
 from alert_history.domain.acts import ActSource
 from alert_history.domain.claim import MINUTE_US, SECOND_US
 from alert_history.domain.standing import Rules
 from alert_history.domain.target import TargetSpec
-from alert_history.engine.acts import Acting
 from alert_history.engine.arrivals import Arrivals
 from alert_history.engine.awaited_targets import AwaitedTargets
 from alert_history.engine.breaker import Breaker
 from alert_history.engine.classify import Classifying
 from alert_history.engine.enrich import Enrichment, EnrichmentPolicy
 from alert_history.engine.gauges import PublishingGauges
-from alert_history.engine.history import Tracing
 from alert_history.engine.ingest import Ingest
 from alert_history.engine.intake import Intake
 from alert_history.engine.lapse import Groups, Lapsing
@@ -45,6 +43,7 @@ from alert_history.engine.telemetry.state import StateMetrics
 from alert_history.engine.upkeep import Retention
 from alert_history.engine.vendor_acts import VendorActs
 from alert_history.engine.watchdog import Watchdog
+from alert_history.engine.why import Explaining
 from alert_history.engine.witnesses import KnownWitnesses
 from alert_history.enrichers import make_allowance, make_enricher
 from alert_history.ids import new_id
@@ -62,7 +61,9 @@ from alert_history.web.api.notifications import NotificationsApi
 from alert_history.web.api.publishing import PublishingApi
 from alert_history.web.api.quarantine import QuarantineApi
 from alert_history.web.api.routing import RoutingApi
+from alert_history.web.api.why import WhyApi
 from alert_history.web.application import Application
+from alert_history.web.http.operation import Operation
 from alert_history.web.ingest.vendors import VendorWebhooks
 from alert_history.web.ingest.webhook import Webhook
 from alert_history.web.telemetry import RequestMetrics
@@ -150,9 +151,9 @@ def make_application(service: Service) -> Application:
     return Application(
         rooms.recording.webhook,
         [
-            *_history_api(rooms.store).operations(),
+            *_history_operations(rooms.store),
             *QuarantineApi(rooms.store.history).operations(),
-            *ActsApi(_make_acting(service)).operations(),
+            *ActsApi(make_acting(service, clock=utc_now)).operations(),
             *_vendor_webhooks(service).operations(),
             *statistics_operations(statistics, clock=utc_now),
             *PublishingApi(make_targets(service, clock=utc_now), rooms.store.delivery_log).operations(),
@@ -290,20 +291,12 @@ def _listeners(rooms: Rooms) -> Listeners:
 # --- its HTTP ---------------------------------------------------------------------------------------------------------
 
 
-def _history_api(store: Store) -> HistoryApi:
-    tracing = Tracing(
-        store.history,
-        acts=store.acts,
-        deliveries=store.delivery_log,
-        classifications=store.classification_history,
-        clock=utc_now,
-    )
-    return HistoryApi(store.history, tracing, clock=utc_now)
-
-
-def _make_acting(service: Service) -> Acting:
-    store, publisher = service.rooms.store, service.rooms.publishing.publisher
-    return Acting(store.history, store.acts, targets=publisher, clock=utc_now, make_id=new_id)
+def _history_operations(store: Store) -> list[Operation]:
+    tracing = make_tracing(store, clock=utc_now)
+    return [
+        *HistoryApi(store.history, tracing, clock=utc_now).operations(),
+        *WhyApi(Explaining(tracing, clock=utc_now)).operations(),
+    ]
 
 
 def _vendor_webhooks(service: Service) -> VendorWebhooks:

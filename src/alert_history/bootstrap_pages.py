@@ -6,13 +6,16 @@ Must not open, start or wait for anything.
 import os
 from collections.abc import Awaitable, Callable
 
-from alert_history.bootstrap_statistics import Statistics
+from alert_history.bootstrap_statistics import Statistics, make_tracing
 from alert_history.config import effective_settings
 from alert_history.domain.permission import Permission
+from alert_history.engine.acts import Acting
+from alert_history.engine.archives import Archives
 from alert_history.engine.notifications import Notifications
 from alert_history.engine.saved_views import SavedViews
 from alert_history.engine.sender_overview import Losses, SenderOverview
 from alert_history.engine.silence_inventory import SilenceInventory
+from alert_history.engine.story import Stories
 from alert_history.engine.targets import Targets
 from alert_history.ids import new_id
 from alert_history.ports import Clock
@@ -36,6 +39,9 @@ from alert_history.web.pages.saved_views import SavedViewForms
 from alert_history.web.pages.settings import Configured, Reach, SettingsPage
 from alert_history.web.pages.silences import SilencesPage
 from alert_history.web.pages.sources import SourcesPage
+from alert_history.web.pages.story import PATH as STORY
+from alert_history.web.pages.story import StoryPage
+from alert_history.web.pages.story_acts import StoryActs
 from alert_history.web.pages.targets import TargetPlaces, TargetsPage
 
 
@@ -55,6 +61,7 @@ def make_pages(service: Service, statistics: Statistics, *, clock: Clock) -> lis
         *_targets(service, statistics, frames, clock=clock),
         *QuarantinePages(service.rooms.store.history, frames=frames).pages(),
         *_history(service, statistics, frames, clock=clock),
+        *_story(service, statistics, frames, clock=clock),
     ]
     frames.show({page.path for page in pages})
     return pages
@@ -81,6 +88,27 @@ def _now(service: Service, statistics: Statistics, frames: Frames) -> list[Page]
         )
     )
     return NowPage(statistics.firing, service.rooms.store.history, lately=lately, frames=frames).pages()
+
+
+def make_acting(service: Service, *, clock: Clock) -> Acting:
+    """What takes the acts of people, for calls and pages."""
+    store, publisher = service.rooms.store, service.rooms.publishing.publisher
+    return Acting(store.history, store.acts, targets=publisher, clock=clock, make_id=new_id)
+
+
+def _story(service: Service, statistics: Statistics, frames: Frames, *, clock: Clock) -> list[Page]:
+    store = service.rooms.store
+    stories = Stories(
+        make_tracing(store, clock=clock),
+        store.history,
+        surroundings=store.surroundings,
+        silences=store.silences,
+        receipt_urls=store.receipt_urls,
+        clock=clock,
+    )
+    archives = Archives(store.settings, retention=service.rooms.retention.history, clock=clock)
+    page = StoryPage(stories, statistics.neighbours, archives=archives, frames=frames)
+    return [*page.pages(), *StoryActs(make_acting(service, clock=clock), path=STORY).pages()]
 
 
 def _classifications(service: Service, frames: Frames, clock: Clock) -> list[Page]:

@@ -36,13 +36,20 @@ def upgraded(database_url: str, service: StartService) -> str:
     return service({"DATABASE_URL": database_url}).url
 
 
-@pytest.mark.parametrize("page", ["", "/timeline", "/similar", "/around"])
+@pytest.mark.parametrize("page", ["", "/timeline", "/similar", "/around", "/why"])
 def test_the_id_of_a_joined_double_redirects_to_what_it_is_part_of(upgraded: str, page: str) -> None:
     url = f"{upgraded}/api/v1/alerts"
     answer = httpx.get(f"{url}/{DOUBLE}{page}", trust_env=False)
     assert answer.status_code == httpx.codes.PERMANENT_REDIRECT
     followed = httpx.get(f"{url}/{DOUBLE}{page}", trust_env=False, follow_redirects=True)
     assert (followed.status_code, str(followed.url)) == (httpx.codes.OK, f"{url}/{id_of(FIRING)}{page}")
+
+
+def test_the_page_of_a_joined_double_leads_to_the_page_of_what_it_is_part_of(upgraded: str) -> None:
+    url = f"{upgraded}/dashboard/alerts"
+    followed = httpx.get(f"{url}/{DOUBLE}?within=1h", trust_env=False, follow_redirects=True)
+    assert (followed.status_code, str(followed.url)) == (httpx.codes.OK, f"{url}/{id_of(FIRING)}?within=1h")
+    assert followed.history[0].status_code == httpx.codes.PERMANENT_REDIRECT
 
 
 def test_what_a_person_does_about_a_joined_double_is_kept_with_what_it_is_part_of(upgraded: str) -> None:

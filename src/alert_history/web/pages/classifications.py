@@ -4,11 +4,11 @@ How it looks is in `templates/classifications/`; its frame and its errors are th
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from http import HTTPStatus
 from typing import get_args
-from urllib.parse import parse_qs, urlencode
+from urllib.parse import quote, urlencode
 
 import msgspec
 from starlette.requests import Request
@@ -23,10 +23,12 @@ from alert_history.errors import AlertHistoryError, InvalidBody
 from alert_history.ports import Clock
 from alert_history.web.api.enrichment import CorrectionBody, EnrichmentState, Fingerprint
 from alert_history.web.http.origin import is_same_origin
-from alert_history.web.http.parameters import read_parameters, read_small
+from alert_history.web.http.parameters import read_parameters
 from alert_history.web.pages.accuracy_chart import HEIGHT, WIDTH, Chart, chart_of
 from alert_history.web.pages.frame import Frame, Frames
 from alert_history.web.pages.page import Link, Page, apology, message, page_response
+from alert_history.web.pages.posted import fields_of
+from alert_history.web.pages.reader_name import name_cookie
 
 PATH = "/classifications"
 
@@ -106,7 +108,8 @@ class ClassificationsPage:
             text = "This form was sent by a page of another site."
             return message(request, HTTPStatus.FORBIDDEN, "Not from here", text, back=_BACK, tagline=_UNCHANGED)
         try:
-            correction, shown = _form(await read_small(request, name="form"))
+            form = {name: text.strip() for name, text in (await fields_of(request)).items()}
+            correction, shown = _correction(form)
             corrected = await self._classifying.correct(request.path_params["fingerprint"], correction)
         except InvalidBody as error:
             return message(
@@ -119,6 +122,8 @@ class ClassificationsPage:
             )
         except AlertHistoryError as error:
             return apology(request, error, back=_BACK)
+        if story := form.get("story"):
+            return _back_to_story(story, by=correction.by)
         fingerprint = corrected.alert.fingerprint
         query = urlencode({"severity": shown, "corrected": fingerprint} if shown else {"corrected": fingerprint})
         # Relative, as a proxy may serve us below a path of its own.
@@ -149,9 +154,14 @@ def _page(frame: Frame, entries: Sequence[Entry], overview: Overview, asked: Pag
     )
 
 
-def _form(content: bytes) -> tuple[Correction, str]:
+def _back_to_story(occurrence_id: str, *, by: str) -> Response:
+    """Back to the story on which the form stood."""
+    address = f"../../dashboard/alerts/{quote(occurrence_id, safe='')}?done=corrected#classification"
+    return RedirectResponse(address, status_code=HTTPStatus.SEE_OTHER, headers={"set-cookie": name_cookie(by)})
+
+
+def _correction(given: Mapping[str, str]) -> tuple[Correction, str]:
     """The correction of a sent form, and the filter of the page it stood on. Raises InvalidBody naming the field."""
-    given = {name: values[-1].strip() for name, values in _pairs(content).items()}
     shown = given.get("shown", "")
     lines = [line.strip() for line in given.get("recommendations", "").splitlines()]
     asked = {
@@ -168,13 +178,6 @@ def _form(content: bytes) -> tuple[Correction, str]:
         raise InvalidBody(_FAULTS[wrong[1]] if wrong else str(error)) from None
     correction = Correction(body.severity, body.by, body.summary, tuple(body.recommendations or ()), body.comment)
     return correction, shown if shown in _SEVERITIES else ""
-
-
-def _pairs(content: bytes) -> dict[str, list[str]]:
-    try:
-        return parse_qs(content.decode(), keep_blank_values=True, max_num_fields=20, errors="strict")
-    except ValueError:  # UnicodeDecodeError is one
-        raise InvalidBody("the form can't be read") from None
 
 
 def _by_words(classification: Classification) -> str:

@@ -1,0 +1,178 @@
+"""An alert's story over HTTP: why, the page at its address, its forms, and what is said of an alert in an archive.
+
+Holds: `web.api.why`, `web.pages.story`, `web.pages.story_acts`, `web.pages.reader_name`, `cli.why`.
+"""
+
+import asyncio
+import re
+import shlex
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pytest
+
+from alert_history.storage import open_store
+from tests.commands import lines, run
+from tests.conformance.samples import MINUTE, NOW, alert, id_of, receipt
+from tests.conftest import StartService
+from tests.payloads import alert as sent_alert
+from tests.payloads import webhook
+
+_JSON = {"Content-Type": "application/json"}
+_OWN = {"sec-fetch-site": "same-origin"}
+
+
+@pytest.fixture
+def occurrence(client: httpx.Client) -> str:
+    """The id of an alert that fires, and that no other test knows."""
+    namespace = f"ns-{uuid4().hex}"
+    client.post("/webhook/proxy", content=webhook(sent_alert(1, namespace=namespace)), headers=_JSON).raise_for_status()
+    (stored,) = client.get("/history", params={"namespace": namespace}).json()["alerts"]
+    return str(stored["id"])
+
+
+def _send(client: httpx.Client, occurrence: str, call: str, **form: str) -> httpx.Response:
+    return client.post(f"/dashboard/alerts/{occurrence}/{call}", data=form, headers=_OWN)
+
+
+def test_why_is_one_sentence_and_its_steps(client: httpx.Client, occurrence: str) -> None:
+    answer = client.get(f"/api/v1/alerts/{occurrence}/why")
+    assert answer.status_code == httpx.codes.OK
+    why: dict[str, Any] = answer.json()
+    assert why["id"] == occurrence
+    assert why["sentence"].startswith("Nobody was notified, because no targets are looked for: ")
+    assert [step["step"] for step in why["steps"]] == ["received", "recorded", "routed"]
+    assert why["steps"][0]["text"].startswith("from alertmanager")
+    assert (
+        client.get(f"/api/v1/alerts/{occurrence}/why", params={"target": "ops"}).json()["sentence"] == why["sentence"]
+    )
+
+
+@pytest.mark.parametrize("unknown", ["0123456789abcdef-1", "no-such-thing"])
+def test_of_an_unknown_alert_nothing_is_said(client: httpx.Client, unknown: str) -> None:
+    assert client.get(f"/api/v1/alerts/{unknown}/why").status_code == httpx.codes.NOT_FOUND
+
+
+def test_the_page_says_the_same_sentence(client: httpx.Client, occurrence: str) -> None:
+    page = client.get(f"/dashboard/alerts/{occurrence}")
+    assert page.status_code == httpx.codes.OK
+    sentence = re.search(r'id="sentence">([^<]+)<', page.text)
+    assert sentence is not None
+    assert sentence[1] == client.get(f"/api/v1/alerts/{occurrence}/why").json()["sentence"]
+    alone = client.get(f"/dashboard/alerts/{occurrence}", params={"part": "state"}).text
+    assert sentence[1] in alone
+    assert "<html" not in alone
+
+
+def test_a_form_is_kept_leads_back_and_the_name_is_remembered(client: httpx.Client, occurrence: str) -> None:
+    answer = _send(client, occurrence, "acknowledge", by=" Ada Ünal; ", text="")
+    assert answer.status_code == httpx.codes.SEE_OTHER
+    assert answer.headers["location"] == f"../{occurrence}?done=acknowledged#people"
+    assert answer.headers["set-cookie"].startswith("alert-history-by=Ada%20%C3%9Cnal%3B; Path=/;")
+    page = client.get(f"/dashboard/alerts/{occurrence}?done=acknowledged")
+    assert 'value="Ada Ünal;"' in page.text
+    assert "Ada Ünal; takes care of it" in page.text
+    assert _send(client, occurrence, "acknowledge", by="Ada Ünal;").headers["location"].endswith("done=repeated#people")
+    assert (
+        _send(client, occurrence, "notes", by="Bob", text="disk\r\nswap")
+        .headers["location"]
+        .endswith("done=noted#people")
+    )
+    acts = client.get(f"/api/v1/alerts/{occurrence}/timeline").json()["acts"]
+    assert [(act["kind"], act["by"]) for act in acts] == [("acknowledged", "Ada Ünal;"), ("noted", "Bob")]
+    client.cookies.clear()
+
+
+@pytest.mark.parametrize(
+    "call, form, fault",
+    [
+        ("acknowledge", {"by": " "}, "Your name"),
+        ("acknowledge", {"by": "x" * 101}, "Your name"),
+        ("notes", {"by": "ada", "text": "\u200b"}, "Note"),
+        ("notes", {"by": "ada", "text": "x" * 4001}, "Note"),
+        ("notes", {"by": "ada", "text": "a\0b"}, "NUL"),
+    ],
+)
+def test_a_wrong_form_changes_nothing_and_says_why(
+    client: httpx.Client, occurrence: str, call: str, form: dict[str, str], fault: str
+) -> None:
+    answer = _send(client, occurrence, call, **form)
+    assert answer.status_code == httpx.codes.UNPROCESSABLE_ENTITY
+    assert fault in answer.text
+    assert client.get(f"/api/v1/alerts/{occurrence}/timeline").json()["acts"] == []
+
+
+@pytest.mark.parametrize("headers", [{}, {"sec-fetch-site": "cross-site"}, {"origin": "http://evil.example"}])
+def test_a_form_of_another_site_is_refused(client: httpx.Client, occurrence: str, headers: dict[str, str]) -> None:
+    url, form = f"/dashboard/alerts/{occurrence}", {"by": "eve", "text": "x"}
+    for call in ("acknowledge", "notes"):
+        assert client.post(f"{url}/{call}", data=form, headers=headers).status_code == httpx.codes.FORBIDDEN
+    assert client.get(f"/api/v1/alerts/{occurrence}/timeline").json()["acts"] == []
+
+
+def test_a_correction_from_the_story_leads_back_to_it(client: httpx.Client, occurrence: str) -> None:
+    url = f"/classifications/{occurrence.partition('-')[0]}/correction"
+    answer = client.post(url, data={"severity": "warning", "by": "ada", "story": occurrence}, headers=_OWN)
+    assert answer.status_code == httpx.codes.SEE_OTHER
+    assert answer.headers["location"] == f"../../dashboard/alerts/{occurrence}?done=corrected#classification"
+    assert "corrected by ada" in client.get(f"/dashboard/alerts/{occurrence}").text
+    client.cookies.clear()
+
+
+@pytest.mark.parametrize("unknown", ["none", "0123456789abcdef-1", "../../etc/passwd", "<b>"])
+def test_an_address_of_nothing_is_a_page_that_says_so(client: httpx.Client, unknown: str) -> None:
+    answer = client.get(f"/dashboard/alerts/{httpx.QueryParams({'': unknown})}".replace("/=", "/"))
+    assert answer.status_code in {httpx.codes.NOT_FOUND, httpx.codes.GONE}
+    assert "<b>" not in answer.text.split("<main")[-1]
+
+
+# --- Archived, and on the command line --------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def recorded(database_url: str) -> str:
+    """The URL of a database with one alert of March 2026, which is over."""
+
+    async def work() -> None:
+        store = open_store(database_url)
+        await store.lifecycle.open()
+        await store.upkeep.prepare(NOW)
+        await store.recorder.commit([receipt(alert())])
+        await store.recorder.commit([receipt(alert(status="resolved"), at=NOW + MINUTE)])
+        await store.lifecycle.close()
+
+    asyncio.run(work())
+    return database_url
+
+
+def _run(url: str, *args: str | Path) -> list[str]:
+    done = run(*args, env={"DATABASE_URL": url})
+    assert done.returncode == 0, done.stderr.decode()
+    return lines(done.stdout)
+
+
+@pytest.mark.migrated
+def test_why_is_told_on_a_terminal(recorded: str) -> None:
+    printed = _run(recorded, "why", id_of(alert()))
+    assert printed[0] == "Nobody was notified, because it was sent to be recorded only."
+    assert printed[1].startswith("2026-03-04 12:00:00 UTC  fired, received: from alertmanager")
+    unknown = run("why", "0123456789abcdef-1", env={"DATABASE_URL": recorded})
+    assert unknown.returncode == 2
+    assert b"0123456789abcdef-1" in unknown.stderr
+
+
+@pytest.mark.migrated
+def test_an_archived_alert_says_where_it_is_and_what_brings_it_back(
+    recorded: str, service: StartService, tmp_path: Path
+) -> None:
+    place = tmp_path / "old history"
+    _run(recorded, "archive", "--before", "-1d", "--to", place)
+    url = f"{service({'DATABASE_URL': recorded}).url}/dashboard/alerts/{id_of(alert())}"
+    gone = httpx.get(url, trust_env=False)
+    assert gone.status_code == httpx.codes.GONE
+    command = re.search(r"<pre><code>alert-history ([^<]+)</code>", gone.text)
+    assert command is not None
+    _run(recorded, *shlex.split(command[1].replace("&#39;", "'")))
+    assert httpx.get(url, trust_env=False).status_code == httpx.codes.OK
