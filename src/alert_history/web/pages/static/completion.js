@@ -95,7 +95,7 @@
     connectedCallback() {
       this.#input = this.querySelector("input");
       if (!this.#input || this.#list) return;
-      const id = `${this.#input.id}-completions`;
+      const id = `${this.#input.name}-completions`;
       this.#list = Object.assign(document.createElement("ul"), { className: "completions", id, hidden: true });
       this.#list.setAttribute("role", "listbox");
       this.#list.setAttribute("aria-label", "Completions");
