@@ -56,7 +56,7 @@ async def lines(session: Session) -> list[Row]:
 
 async def test_what_is_written_is_read_as_it_was(database: Database) -> None:
     await database.write(add, "a", "b")
-    for read in (database.read, database.read_latest):
+    for read in (database.read, database.read_few, database.read_latest):
         assert [row._asdict() for row in await read(lines)] == [line("a"), line("b")]
 
 

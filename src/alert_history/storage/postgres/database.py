@@ -44,7 +44,7 @@ class PostgresSession:
 class PostgresDatabase:
     """See `shared.session.Database`.
 
-    A read is no transaction: each statement sees everything committed before it, and two round trips are saved. Writes
+    A read is no transaction (but `read_few`): each statement sees everything committed before it, and two round trips are saved. Writes
     and reads of the latest use the connection of deliveries, so they never crowd out ingest.
     """
 
@@ -55,6 +55,13 @@ class PostgresDatabase:
         """See `Database.read`."""
         with storage_errors():
             async with self._connections.reader() as connection:
+                return await work(PostgresSession(connection), *args, **kwargs)
+
+    async def read_few(self, work: Work[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """See `Database.read_few`."""
+        with storage_errors():
+            async with self._connections.reader() as connection, connection.transaction(readonly=True):
+                await connection.execute("SET LOCAL plan_cache_mode = force_generic_plan")
                 return await work(PostgresSession(connection), *args, **kwargs)
 
     async def read_latest(self, work: Work[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

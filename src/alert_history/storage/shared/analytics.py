@@ -37,7 +37,7 @@ from alert_history.storage.shared.counting_anew import COUNTED_COLUMNS, counted_
 from alert_history.storage.shared.elements import is_among
 from alert_history.storage.shared.reads import ended_by_of
 from alert_history.storage.shared.rollup_log import tallies_of, with_log
-from alert_history.storage.shared.sampling import SAMPLE_SECONDS, pieces
+from alert_history.storage.shared.sampling import BRIEF, SAMPLE_SECONDS, pieces
 from alert_history.storage.shared.session import Database, Row, Session
 from alert_history.storage.shared.tables import alerts, rollup_again, rollup_log, rollups
 from alert_history.storage.shared.tallies import SUMS, tally_of
@@ -161,10 +161,11 @@ class SharedAnalytics:
         tallies: dict[tuple[int, str], Tally] = {}
         counting = _Counting(by)
         read_share = 0.0
+        read = self._database.read_few if wanted.until - wanted.since <= BRIEF else self._database.read
         end = monotonic() + SAMPLE_SECONDS
         for piece in pieces(wanted.since, wanted.until, share=min(most / about, 1.0) if about else 1.0):
             some = msgspec.structs.replace(wanted, since=piece.since, until=piece.until)
-            rows = await self._database.read(_fetch_anew, self._finding.matching(select(*columns), some))
+            rows = await read(_fetch_anew, self._finding.matching(select(*columns), some))
             await asyncio.to_thread(counting.take, rows)
             read_share += piece.share
             if monotonic() > end:

@@ -9,6 +9,9 @@ from alert_history.domain.microseconds import to_us
 SAMPLE_SECONDS = 1.5
 """Nobody begins to read another piece after that time."""
 
+BRIEF = timedelta(minutes=1)
+"""In a span that is not longer, such as an end of a longer one, few occurrences were received."""
+
 _SLICES = 60
 _SPREAD = 0.6180339887498949
 

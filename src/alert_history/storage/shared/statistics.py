@@ -44,7 +44,7 @@ from alert_history.ports.statistics import LabelSet, Lasting, ValueCounts
 from alert_history.storage.shared import reads
 from alert_history.storage.shared.analytics import Finding
 from alert_history.storage.shared.elements import is_among
-from alert_history.storage.shared.sampling import SAMPLE_SECONDS, pieces
+from alert_history.storage.shared.sampling import BRIEF, SAMPLE_SECONDS, pieces
 from alert_history.storage.shared.session import Database, Row, Session
 from alert_history.storage.shared.tables import alerts, rollup_log, rollups
 
@@ -157,10 +157,11 @@ class SharedStatistics:
             raise ValueError("counts need a span")
         counting = _Counting(by)
         read_share = 0.0
+        read = self._database.read_few if wanted.until - wanted.since <= BRIEF else self._database.read
         end = monotonic() + SAMPLE_SECONDS
         for piece in pieces(wanted.since, wanted.until, share=share):
             some = msgspec.structs.replace(wanted, since=piece.since, until=piece.until)
-            rows = await self._database.read(_fetch_anew, self._counts(some, by))
+            rows = await read(_fetch_anew, self._counts(some, by))
             await asyncio.to_thread(counting.take, rows)
             read_share += piece.share
             if monotonic() > end:

@@ -55,7 +55,7 @@ class SqliteDatabase:
         """See `Database.read`. Uses one snapshot, in a thread that reads."""
         return await self._connections.read(lambda connection: run_work(connection, work, *args, **kwargs))
 
-    read_latest = read
+    read_few = read_latest = read
 
     async def write(self, work: Work[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """See `Database.write`. Uses the thread that writes."""
