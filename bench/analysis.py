@@ -110,7 +110,7 @@ async def _count(url: str) -> int:
 
 
 def _rows_share(database: Database, url: str, counted: int) -> Measured:
-    rows = _value(database, url, "SELECT count(*) FROM rollups")
+    rows = _value(database, url, "SELECT (SELECT count(*) FROM rollups) + (SELECT count(*) FROM rollup_blocks)")
     what = "rows of rollups ÷ occurrences"
     return Measured(database.name, what, rows / counted, "", at_most(_MOST_ROWS_SHARE), f"{grouped(rows)} rows")
 

@@ -1,10 +1,10 @@
 """The numbers of a history: as they were added up, and as a recount of its occurrences gives them."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from alert_history.domain.tally import DIMENSIONS, OUTCOMES, Dimension, Tally
-from alert_history.ports import Store
+from alert_history.domain.tally import DIMENSIONS, OUTCOMES, Dimension, Tally, empty_tally
+from alert_history.ports import Store, Sums
 from alert_history.storage import is_sqlite
 from tests.conformance import raw
 
@@ -105,3 +105,32 @@ def _without_again(numbers: Numbers) -> Numbers:
         for tally in tallies.values():
             tally.again = 0
     return {name: _filled(tallies) for name, tallies in numbers.items()}
+
+
+async def seal_all(store: Store) -> int:
+    """Seal all blocks of days that are over; how many."""
+    number = 0
+    while await store.rollups.seal():
+        number += 1
+    return number
+
+
+async def check_blocks(store: Store, spans: Iterable[tuple[int, int]]) -> None:
+    """Check that the sums of spans, from one day to another, are those of the tallies of their days."""
+    spans = list(spans)
+    numbers = await numbers_of(store)
+    for dimension, tallies in numbers.items():
+        for first_day, last_day in spans:
+            by_value: dict[str, Tally] = {}
+            for (day, value), tally in tallies.items():
+                if first_day <= day <= last_day:
+                    by_value.setdefault(value, empty_tally()).add(tally)
+            sums = await store.analytics.sums(dimension, first_day=first_day, last_day=last_day)
+            expected = {value: _plain(tally) for value, tally in by_value.items()}
+            assert {value: of_value for value, of_value in sums.items() if of_value != Sums()} == {
+                value: of_value for value, of_value in expected.items() if of_value != Sums()
+            }, (dimension, first_day, last_day)
+
+
+def _plain(tally: Tally) -> Sums:
+    return Sums(tally.begun, tally.repeats, tally.ended, tally.short, tally.again, tally.length_us)

@@ -1,4 +1,4 @@
-"""A process that adds numbers up and counts them anew without pause, to be killed: `python -m … URL`."""
+"""A process that adds numbers up, seals blocks and counts anew without pause, to be killed: `python -m … URL`."""
 
 import asyncio
 import sys
@@ -15,6 +15,7 @@ async def add_up(url: str) -> None:
     while True:
         for _ in range(5):
             await store.rollups.fold()
+            await store.rollups.seal()
             await asyncio.sleep(0)
         try:
             await store.rollups.count_anew(progress=lambda _: None)

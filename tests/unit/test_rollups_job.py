@@ -29,6 +29,7 @@ class Numbers:
         self.forgot: list[date] = []
         self.counts = 0
         self.is_all_added_up, self.is_forgotten, self.is_asked = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        self.is_sealed = asyncio.Event()
         self._is_counted = is_counted
         self._fault = fault
 
@@ -38,6 +39,10 @@ class Numbers:
         if not added:
             self.is_all_added_up.set()
         return added
+
+    async def seal(self) -> int:
+        self.is_sealed.set()
+        return 0
 
     async def is_counted(self) -> bool:
         if self._is_counted:
@@ -70,7 +75,7 @@ class Numbers:
 async def run_once(numbers: Numbers) -> None:
     """Run the jobs until each has had its turn."""
     task = asyncio.create_task(keep_rollups(numbers, retention=RETENTION, clock=lambda: NOW))
-    for event in (numbers.is_all_added_up, numbers.is_forgotten, numbers.is_asked):
+    for event in (numbers.is_all_added_up, numbers.is_sealed, numbers.is_forgotten, numbers.is_asked):
         await event.wait()
     await asyncio.sleep(0)
     assert not task.done()

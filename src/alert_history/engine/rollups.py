@@ -1,4 +1,7 @@
-"""The background job of the numbers: adds up what ingest changed, counts an old history once, forgets old numbers."""
+"""The background job of the numbers: adds up what ingest changed, counts an old history once, forgets old numbers.
+
+What past days come to is added up, too, so that a year is read as a few blocks of days.
+"""
 
 import asyncio
 from datetime import timedelta
@@ -10,6 +13,7 @@ from alert_history.errors import Busy
 from alert_history.ports import Clock, Rollups
 
 _FOLD_SECONDS = 2.0
+_SEAL_SECONDS = 60.0
 _COUNT_SECONDS = 30.0
 _FORGET_SECONDS = 3600.0
 
@@ -21,6 +25,8 @@ async def keep_rollups(rollups: Rollups, *, retention: timedelta, clock: Clock) 
     async with asyncio.TaskGroup() as tasks:
         fold = lambda: until_done(lambda _: rollups.fold(), clock(), share=rollups.share)  # noqa: E731  # used once
         tasks.create_task(every(_FOLD_SECONDS, "rollups", fold))
+        seal = lambda: until_done(lambda _: rollups.seal(), clock(), share=rollups.share)  # noqa: E731  # as above
+        tasks.create_task(every(_SEAL_SECONDS, "seal_rollups", seal))
         tasks.create_task(every(_COUNT_SECONDS, "count_history", lambda: _count_once(rollups)))
         forget = lambda: rollups.forget((clock() - retention).date())  # noqa: E731  # as above
         tasks.create_task(every(_FORGET_SECONDS, "forget_rollups", forget))

@@ -45,6 +45,13 @@ class Rollups(Protocol):
         """
         ...
 
+    async def seal(self) -> int:
+        """Add up the days of one more block of past days, from which long spans are read; 0 where none is left.
+
+        Also 0 where another replica changes the numbers.
+        """
+        ...
+
     async def is_counted(self) -> bool:
         """Whether the numbers cover the whole history. If not, `count_anew` has to run."""
         ...

@@ -44,8 +44,8 @@ class PostgresSession:
 class PostgresDatabase:
     """See `shared.session.Database`.
 
-    A read is no transaction (but `read_few`): each statement sees everything committed before it, and two round trips are saved. Writes
-    and reads of the latest use the connection of deliveries, so they never crowd out ingest.
+    A read is no transaction, except `read_few`: each statement sees everything committed before it, and two round trips
+    are saved. Writes and reads of the latest use the connection of deliveries, so they never crowd out ingest.
     """
 
     def __init__(self, connections: Connections) -> None:

@@ -41,6 +41,7 @@ from alert_history.storage.shared.sampling import BRIEF, SAMPLE_SECONDS, pieces
 from alert_history.storage.shared.session import Database, Row, Session
 from alert_history.storage.shared.tables import alerts, rollup_again, rollup_log, rollups
 from alert_history.storage.shared.tallies import SUMS, tally_of
+from alert_history.storage.shared.tally_blocks import SpanSums
 
 
 class Finding(Protocol):
@@ -106,11 +107,6 @@ _TALLIES = {only: with_log(_tallies_with(only)) for only in (None, *get_args(Tal
 _SOME_TALLIES = {
     only: with_log(_tallies_with(only).where(is_among(_R.value, "values"))) for only in (None, *get_args(TallyMap))
 }
-_SUMS = with_log(
-    select(_R.value, *(cast(func.sum(_R[name]), BigInteger).label(name) for name in SUMS))
-    .where(*_IN_SPAN)
-    .group_by(_R.value)
-)
 _AGAIN = (
     select(rollup_again.c.fingerprint, cast(func.sum(rollup_again.c.number), BigInteger).label("number"))
     .where(rollup_again.c.day >= _first, rollup_again.c.day <= _last)
@@ -127,6 +123,7 @@ class SharedAnalytics:
     def __init__(self, database: Database, finding: Finding) -> None:
         self._database = database
         self._finding = finding
+        self._span_sums = SpanSums(database)
 
     async def tallies(
         self,
@@ -147,8 +144,7 @@ class SharedAnalytics:
 
     async def sums(self, dimension: Dimension, *, first_day: int, last_day: int) -> Mapping[str, Sums]:
         """See `ports.Analytics.sums`."""
-        span = {"of_dimension": dimension, "first_day": first_day, "last_day": last_day}
-        rows = await self._database.read(_fetch, _SUMS, span)
+        rows = await self._span_sums.rows(dimension, first_day, last_day)
         return await asyncio.to_thread(_sums, rows, dimension, range(first_day, last_day + 1))
 
     async def recount(self, wanted: HistoryFilter, *, by: str | None, most: int) -> Recount:

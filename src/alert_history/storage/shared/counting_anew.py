@@ -8,7 +8,7 @@ old numbers as they were.
 
 import asyncio
 import functools
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -24,9 +24,9 @@ from alert_history.errors import Busy
 from alert_history.storage.shared.dropped import read_whole_from
 from alert_history.storage.shared.label_counts import add_labels
 from alert_history.storage.shared.rollup_log import entry_ids, remove_entries, tallies_of
-from alert_history.storage.shared.rollup_state import RollupState, has_turn, read_state, write_state
+from alert_history.storage.shared.rollup_state import RollupState, in_turn, need_turn, read_state, write_state
 from alert_history.storage.shared.segments import Order
-from alert_history.storage.shared.session import Database, Row, Session, Snapshot, T
+from alert_history.storage.shared.session import Database, Row, Session, Snapshot
 from alert_history.storage.shared.tables import (
     alerts,
     deliveries,
@@ -38,12 +38,11 @@ from alert_history.storage.shared.tables import (
     rollups_new,
 )
 from alert_history.storage.shared.tallies import STAGED, STORED, add_tallies, day_number
+from alert_history.storage.shared.tally_blocks import open_blocks
 
 _STEP_ROWS = 10_000
 _TICK = timedelta(microseconds=1)
 _LATEST = datetime(9999, 1, 1, tzinfo=UTC)
-_REST_SECONDS = 0.2
-_TRIES = 150
 
 _read_labels = msgspec.json.Decoder(dict[str, str]).decode
 
@@ -74,10 +73,6 @@ _SETTLED = (
 )
 _EMPTY_STAGED = [delete(rollups_new), delete(rollup_again_new)]
 _EMPTY_LABELS = [delete(label_name_counts), delete(label_value_counts)]
-
-
-class _NotOurTurn(Exception):
-    """Another process changes the numbers just now. Never leaves the storage."""
 
 
 class Recount:
@@ -134,7 +129,7 @@ def counted_of(row: Row) -> Counted:
 async def count_anew(database: Database, order: Order, *, progress: Callable[[int], None]) -> int:
     """See `ports.Rollups.count_anew`."""
     holder = uuid4().hex
-    was_counted = await _in_turn(lambda: database.write_aside(_begin, holder))
+    was_counted = await in_turn(lambda: database.write_aside(_begin, holder))
     recount = Recount()
     total = 0
     async with database.snapshot() as snapshot:
@@ -151,18 +146,8 @@ async def count_anew(database: Database, order: Order, *, progress: Callable[[in
             first = None if until == _LATEST else until
         await _count_deliveries(database, snapshot, holder)
     place = functools.partial(_put_in_place, whole_from=whole_from)
-    await _in_turn(lambda: database.write_slowly(place, holder, log_ids, recount.labels))
+    await in_turn(lambda: database.write_slowly(place, holder, log_ids, recount.labels))
     return total
-
-
-async def _in_turn(work: Callable[[], Awaitable[T]]) -> T:
-    """Do a work as soon as nobody else changes the numbers. Raises Busy if somebody does for long."""
-    for _ in range(_TRIES):
-        try:
-            return await work()
-        except _NotOurTurn:
-            await asyncio.sleep(_REST_SECONDS)
-    raise Busy("another process changes the numbers all the time; try again later")
 
 
 async def _count_deliveries(database: Database, snapshot: Snapshot, holder: str) -> None:
@@ -181,7 +166,7 @@ async def _settled(session: Session, after: str) -> list[Row]:
 
 async def _begin(session: Session, holder: str) -> bool:
     """Take the count up, so that nobody adds up meanwhile; whether the history was counted before."""
-    await _take_turn(session)
+    await need_turn(session)
     state = await read_state(session)
     if state.holder is not None:
         raise Busy("another process counts the history anew; it is done, or has died, when a minute passes without it")
@@ -189,11 +174,6 @@ async def _begin(session: Session, holder: str) -> bool:
     for statement in _EMPTY_STAGED:
         await session.execute(statement)
     return state.is_counted
-
-
-async def _take_turn(session: Session) -> None:
-    if not await has_turn(session):
-        raise _NotOurTurn
 
 
 async def _oldest(session: Session, order: Order) -> datetime | None:
@@ -238,8 +218,9 @@ async def _put_in_place(
     whole_from: date | None,
 ) -> None:
     """Days before `whole_from` keep their numbers, and get those of the log that are about them."""
-    await _take_turn(session)
+    await need_turn(session)
     await _go_on(session, holder)
+    await open_blocks(session)
     first_day = None if whole_from is None else day_number(whole_from)
     for old, new in ((rollups, rollups_new), (rollup_again, rollup_again_new)):
         for statement in _replace(old, new, first_day):

@@ -42,6 +42,21 @@ class _Texts(TypeDecorator[list[str]]):
         return list if dialect.name != "sqlite" else lambda texts: msgspec.json.encode(list(texts)).decode()
 
 
+class _Numbers(TypeDecorator[list[int]]):
+    """As `_Texts`, of numbers."""
+
+    impl = Text
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        """The parameter's type for each database."""
+        return dialect.type_descriptor(Text() if dialect.name == "sqlite" else ARRAY(Integer()))
+
+    def bind_processor(self, dialect: Dialect) -> Any:
+        """The numbers as the driver wants them."""
+        return list if dialect.name != "sqlite" else lambda numbers: msgspec.json.encode(list(numbers)).decode()
+
+
 class _IsAmong(FunctionElement[bool]):
     """See `is_among`."""
 
@@ -124,6 +139,11 @@ def position_of(text: str, column: ColumnElement[Any]) -> ColumnElement[int]:
 def is_among(column: ColumnElement[str], name: str) -> ColumnElement[bool]:
     """Whether a column holds a text of the list in the parameter of that name. An index finds such rows."""
     return _IsAmong(column, bindparam(name, type_=_Texts()))
+
+
+def is_number_among(column: ColumnElement[int], name: str) -> ColumnElement[bool]:
+    """As `is_among`, of numbers."""
+    return _IsAmong(column, bindparam(name, type_=_Numbers()))
 
 
 def is_one_of(column: ColumnElement[str], texts: Sequence[str]) -> ColumnElement[bool]:

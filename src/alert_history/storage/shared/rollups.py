@@ -20,11 +20,12 @@ from alert_history.storage.shared.counting_anew import count_anew
 from alert_history.storage.shared.dropped import read_whole_from
 from alert_history.storage.shared.label_counts import add_labels
 from alert_history.storage.shared.rollup_log import oldest_entries, remove_entries, tallies_of
-from alert_history.storage.shared.rollup_state import has_turn, read_state
+from alert_history.storage.shared.rollup_state import has_turn, in_turn, need_turn, read_state
 from alert_history.storage.shared.segments import Order
 from alert_history.storage.shared.session import Database, Session
 from alert_history.storage.shared.tables import alerts, rollup_log, rollups
 from alert_history.storage.shared.tallies import STORED, add_tallies, day_number, day_of_number
+from alert_history.storage.shared.tally_blocks import follow_days, open_blocks, seal_next
 
 _STEP_ENTRIES = 200
 
@@ -73,7 +74,14 @@ class SharedRollups:
 
     async def count_anew(self, *, progress: Callable[[int], None]) -> int:
         """See `ports.Rollups.count_anew`."""
-        return await count_anew(self._database, self._order, progress=progress)
+        number = await count_anew(self._database, self._order, progress=progress)
+        while await self.seal():
+            pass
+        return number
+
+    async def seal(self) -> int:
+        """See `ports.Rollups.seal`."""
+        return await self._database.write_aside(_seal)
 
     async def log_length(self) -> int:
         """See `ports.Rollups.log_length`."""
@@ -94,7 +102,7 @@ class SharedRollups:
 
     async def forget(self, before: date) -> int:
         """See `ports.Rollups.forget`."""
-        return await self._database.write_aside(_forget, day_number(before))
+        return await in_turn(lambda: self._database.write_aside(_forget, day_number(before)))
 
 
 async def _add_up(session: Session, ids: Sequence[int], tallies: Tallies) -> bool:
@@ -103,9 +111,16 @@ async def _add_up(session: Session, ids: Sequence[int], tallies: Tallies) -> boo
         return False
     if len(await remove_entries(session, ids)) != len(ids):
         raise _Late
-    await add_tallies(session, tallies, STORED)
+    await follow_days(session, await add_tallies(session, tallies, STORED))
     await add_labels(session, tallies.labels)
     return True
+
+
+async def _seal(session: Session) -> int:
+    """Seal a block; 0 as in `_add_up`, too."""
+    if not await has_turn(session) or (await read_state(session)).holder is not None:
+        return 0
+    return await seal_next(session)
 
 
 async def _begun_in_history(session: Session, order: Order, day: date) -> Counter[str]:
@@ -143,4 +158,6 @@ async def _size(session: Session) -> RollupSize:
 
 
 async def _forget(session: Session, before_day: int) -> int:
+    await need_turn(session)
+    await open_blocks(session, before_day=before_day)
     return sum([await session.execute(statement, before=before_day) for statement in STORED.forget])

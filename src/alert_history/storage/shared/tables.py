@@ -31,6 +31,7 @@ from alert_history.domain.classification import Verdict
 from alert_history.domain.microseconds import from_us, to_us
 
 SCHEMA_HEAD = "0012"
+SCHEMA_HEAD = "0014"
 """The newest migration; a test compares it with Alembic. It stands here because importing Alembic takes 150 ms."""
 
 
@@ -360,17 +361,23 @@ An `entry` is about occurrences, as `domain.counting` writes it. Without one, so
 """
 
 
-def _rollup_columns() -> list[Column[Any]]:
+def _sum_columns() -> list[Column[Any]]:
     return [
-        Column("dimension", Text, primary_key=True),
-        Column("day", Integer, primary_key=True),
-        Column("value", Text, primary_key=True),
         Column("begun", Integer, nullable=False),
         Column("repeats", BigInteger, nullable=False),
         Column("ended", Integer, nullable=False),
         Column("short", Integer, nullable=False),
         Column("again", Integer, nullable=False),
         Column("length_us", BigInteger, nullable=False),
+    ]
+
+
+def _rollup_columns() -> list[Column[Any]]:
+    return [
+        Column("dimension", Text, primary_key=True),
+        Column("day", Integer, primary_key=True),
+        Column("value", Text, primary_key=True),
+        *_sum_columns(),
         Column("minutes", LargeBinary, nullable=False),
         Column("moves", LargeBinary, nullable=False),
         Column("lengths", LargeBinary, nullable=False),
@@ -391,6 +398,25 @@ rollups = Table("rollups", metadata, *_rollup_columns())
 
 rollup_again = Table("rollup_again", metadata, *_again_columns())
 """How often a label set began again soon after its end: whoever looks for flapping looks at these alone."""
+
+rollup_blocks = Table(
+    "rollup_blocks",
+    metadata,
+    Column("days", Integer, primary_key=True),
+    Column("first_day", Integer, primary_key=True),
+    Column("dimension", Text, primary_key=True),
+    Column("value", Text, primary_key=True),
+    *_sum_columns(),
+)
+"""The plain sums of `rollups` over blocks of days, see `domain.day_blocks`."""
+
+rollup_sealed = Table(
+    "rollup_sealed",
+    metadata,
+    Column("days", Integer, primary_key=True),
+    Column("first_day", Integer, primary_key=True),
+)
+"""The blocks whose sums are in `rollup_blocks`. Of another block there is none."""
 
 rollups_new = Table("rollups_new", metadata, *_rollup_columns())
 rollup_again_new = Table("rollup_again_new", metadata, *_again_columns())

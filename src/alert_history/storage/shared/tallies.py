@@ -1,6 +1,6 @@
 """Tallies in the tables: added to, and read back."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from itertools import groupby
 from typing import Any
@@ -12,6 +12,7 @@ from alert_history.domain.tally import (
     DIMENSIONS,
     OUTCOMES,
     Dimension,
+    Place,
     Tallies,
     Tally,
     lengths_of,
@@ -70,8 +71,8 @@ def day_of_number(number: int) -> date:
     return _EPOCH + timedelta(days=number)
 
 
-async def add_tallies(session: Session, tallies: Tallies, into: TallyTables) -> None:
-    """Add tallies to the stored ones."""
+async def add_tallies(session: Session, tallies: Tallies, into: TallyTables) -> Sequence[Place]:
+    """Add tallies to the stored ones; which of them changed."""
     places = sorted(tallies.by_place().items(), key=lambda item: item[0])
     for (dimension, day), some in groupby(places, key=lambda item: item[0][:2]):
         await _add_day(session, dimension, day, {place[2]: tally for place, tally in some}, into=into)
@@ -81,6 +82,7 @@ async def add_tallies(session: Session, tallies: Tallies, into: TallyTables) -> 
     ]
     if again:
         await session.execute_many(into.add_again, again)
+    return [place for place, _ in places]
 
 
 async def _add_day(
