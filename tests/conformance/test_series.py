@@ -70,6 +70,27 @@ async def test_parts_add_up(store: Store, days: int) -> None:
         _check_sums(answer.compared)
 
 
+@pytest.mark.parametrize(
+    "step, tz", [(7 * DAY, "Europe/Berlin"), (7 * DAY, "UTC"), (DAY, "Asia/Kathmandu"), (HOUR, "UTC")]
+)
+async def test_long_series_counts_what_began_in_each_bucket(store: Store, step: timedelta, tz: str) -> None:
+    """Whether the minutes of a day are read, as a bucket begins in it, or its sum alone."""
+    firings = some(80, days=40.0)
+    await record(store, *firings[:40])
+    await fold_all(store)
+    await record(store, *firings[40:])
+    days = 37 if step >= DAY else 5
+    for by in (None, "severity", "alertname"):
+        asked = span(NOW - days * DAY + 77 * SECOND, NOW - HOUR)
+        answer = await answering(store).series.series(asked, wish(tz, by=by, step=step, top=100))
+        assert [bucket.total for bucket in answer.buckets] == [
+            sum(bucket.begin <= each.begins < bucket.end for each in firings) for bucket in answer.buckets
+        ]
+        for each in answer.series:
+            wanted = [firing for firing in firings if each.value in {firing.name, firing.labels["severity"]}]
+            assert each.counts == [sum(b.begin <= one.begins < b.end for one in wanted) for b in answer.buckets]
+
+
 def _check_sums(answer: SeriesAnswer) -> None:
     assert answer.other is not None
     rows = [*(each.counts for each in answer.series), answer.other.counts]

@@ -54,7 +54,7 @@ def cells_of(tallies: Mapping[tuple[int, str], Tally], begins_us: Sequence[int])
     """How many began in each bucket, by value: from the `minutes` of tallies by (day, value).
 
     `begins_us` are where buckets begin, ascending, at least one. A minute is in the bucket in which it begins; one that
-    begins before the first is in the first.
+    begins before the first is in the first. The days of `days_cut` need their minutes, for others `begun` will do.
     """
     cells: dict[str, list[int]] = {}
     places: dict[int, list[int] | int] = {}
@@ -66,11 +66,16 @@ def cells_of(tallies: Mapping[tuple[int, str], Tally], begins_us: Sequence[int])
         if counts is None:
             counts = cells[value] = [0] * len(begins_us)
         if isinstance(place, int):
-            counts[place] += sum(tally.minutes.values())
+            counts[place] += sum(tally.minutes.values()) or tally.begun
         else:
             for minute, number in tally.minutes.items():
                 counts[place[minute]] += number
     return cells
+
+
+def days_cut(begins_us: Iterable[int]) -> set[int]:
+    """The days inside which buckets begin: what began on them falls into several."""
+    return {begin_us // DAY_US for begin_us in begins_us if begin_us % DAY_US}
 
 
 def stacked(cells: Mapping[str, Sequence[int]], values: Sequence[str], *, buckets: int) -> Stack:

@@ -215,6 +215,11 @@ def empty_tally() -> Tally:
     return Tally(minutes={}, moves={}, lengths={})
 
 
+def without_maps(tally: Tally) -> Tally:
+    """The same plain numbers, with empty maps."""
+    return msgspec.structs.replace(tally, minutes={}, moves={}, lengths={})
+
+
 def _end(tally: Tally, counted: Counted, length_us: int, sign: int) -> None:
     tally.ended += sign
     tally.length_us += sign * length_us
@@ -289,13 +294,17 @@ def by_value(places: Mapping[Place, Tally], dimension: Dimension) -> Iterator[tu
 def kept_minutes(
     tallies: Mapping[tuple[int, str], Tally], since_us: int, until_us: int
 ) -> dict[tuple[int, str], Tally]:
-    """What began in whole minutes from one to another: tallies with `begun` and `minutes` alone, by (day, value)."""
+    """What began in whole minutes from one to another: tallies with `begun` and `minutes` alone, by (day, value).
+
+    `minutes` may be empty on days that are in the span from begin to end: then `begun` tells all.
+    """
     tallies_within: dict[tuple[int, str], Tally] = {}
     for (day, value), tally in tallies.items():
         first, end = (since_us - day * DAY_US) // MINUTE_US, (until_us - day * DAY_US) // MINUTE_US
-        minutes = tally.minutes
+        minutes, begun = tally.minutes, tally.begun
         if first > 0 or end < _MINUTES_A_DAY:
             minutes = {minute: number for minute, number in minutes.items() if first <= minute < end}
-        if minutes:
-            tallies_within[day, value] = Tally(begun=sum(minutes.values()), minutes=minutes, moves={}, lengths={})
+            begun = sum(minutes.values())
+        if minutes or begun:
+            tallies_within[day, value] = Tally(begun=begun, minutes=minutes, moves={}, lengths={})
     return tallies_within

@@ -15,6 +15,7 @@ import msgspec
 from alert_history.domain.covers import Covers
 from alert_history.domain.microseconds import from_us, to_us
 from alert_history.domain.query import parse_query
+from alert_history.domain.stacks import days_cut
 from alert_history.domain.tally import (
     DAY_US,
     LONGEST_VALUE,
@@ -114,33 +115,46 @@ class Analysis:
         self._rollups = rollups
         self._is_counted = False
 
-    async def begun(self, asked: Asked, *, by: str | None = None, values: Collection[str] | None = None) -> Numbers:
+    async def begun(
+        self,
+        asked: Asked,
+        *,
+        by: str | None = None,
+        values: Collection[str] | None = None,
+        minutes_on: Collection[int] | None = None,
+    ) -> Numbers:
         """How many occurrences began in each minute of the span, by the values of a label; `minutes` and `begun` alone.
 
         `receiver` and `source` stand for the columns of these names. Of `values` alone, where they are given and a
-        rollup answers; their texts are those of the rollups.
+        rollup answers; their texts are those of the rollups. Where days are given, `minutes` may be empty on others.
         """
         rolled_up = await self._rolled_up(asked.wanted, by)
         if rolled_up is None:
             return await self._recounted(asked, by=by)
         dimension, known = rolled_up
         chosen = known if values is None else list(values)
-        tallies = await self.in_minutes(asked, dimension, chosen)
+        tallies = await self.in_minutes(asked, dimension, chosen, minutes_on=minutes_on)
         for edge in edges_of(asked):
             recount = await self.analytics.recount(edge.filter, by=by, most=ALL)
             _add(tallies, recount.tallies, values=values)
         return Numbers(tallies, self.covers(asked, "rollups"))
 
     async def in_minutes(
-        self, asked: Asked, dimension: Dimension, values: Sequence[str] | None
+        self,
+        asked: Asked,
+        dimension: Dimension,
+        values: Sequence[str] | None,
+        *,
+        minutes_on: Collection[int] | None = None,
     ) -> dict[tuple[int, str], Tally]:
         """As `begun`, from a rollup, of the whole minutes of the span; `edges_of` has the rest of it."""
         first_us, last_us = _whole_minutes(asked)
         if first_us >= last_us:
             return {}
         first_day, last_day = first_us // DAY_US, (last_us - 1) // DAY_US
+        mapped = None if minutes_on is None else {*minutes_on, *days_cut((first_us, last_us))}
         stored = await self.analytics.tallies(
-            dimension, first_day=first_day, last_day=last_day, values=values, only="minutes"
+            dimension, first_day=first_day, last_day=last_day, values=values, only="minutes", mapped=mapped
         )
         return await asyncio.to_thread(kept_minutes, stored, first_us, last_us)
 

@@ -9,7 +9,7 @@ import msgspec
 from alert_history.domain.calendar import STEPS, Bucket, buckets, series_step
 from alert_history.domain.covers import Covers
 from alert_history.domain.microseconds import to_us
-from alert_history.domain.stacks import Stack, cells_of, ranked, scaled_cells, stacked, summed
+from alert_history.domain.stacks import Stack, cells_of, days_cut, ranked, scaled_cells, stacked, summed
 from alert_history.domain.tally import Tally
 from alert_history.engine.analysis import MANY_VALUES, Analysis, Asked, Numbers, dimension_of
 from alert_history.engine.series_parts import Row, SeriesParts, SeriesWish, step_name
@@ -31,7 +31,7 @@ class BegunSeries:
         """The series of a span."""
         if wish.by is not None and await self._is_much(asked, wish.by):
             return await self._parts_of_values(asked, wish, wish.by)
-        numbers = await self._analysis.begun(asked, by=wish.by)
+        numbers = await self._analysis.begun(asked, by=wish.by, minutes_on=_days_cut(asked, wish))
         return await asyncio.to_thread(_parts, numbers, asked, wish)
 
     async def _is_much(self, asked: Asked, by: str) -> bool:
@@ -45,8 +45,9 @@ class BegunSeries:
         """As `parts`: reads the minutes of the values that are shown, and of all together."""
         counts = (await self._counting.by_labels(asked, [by]))[by]
         values = ranked(counts.values, wish.top) if wish.values is None else wish.values
-        shown = await self._analysis.begun(asked, by=by, values=values)
-        whole = await self._analysis.begun(asked)
+        minutes_on = _days_cut(asked, wish)
+        shown = await self._analysis.begun(asked, by=by, values=values, minutes_on=minutes_on)
+        whole = await self._analysis.begun(asked, minutes_on=minutes_on)
         others = sum(number > 0 for value, number in counts.values.items() if value not in frozenset(values))
         return await asyncio.to_thread(
             _parts_beside, shown, whole, asked, wish=msgspec.structs.replace(wish, values=values), others=others
@@ -86,6 +87,12 @@ def _values(wish: SeriesWish, totals: Mapping[str, int]) -> Sequence[str]:
     if wish.by is None:
         return ()
     return ranked(totals, wish.top) if wish.values is None else wish.values
+
+
+def _days_cut(asked: Asked, wish: SeriesWish) -> set[int]:
+    """The days of which the minutes are needed, where no sample is counted."""
+    step = wish.step or series_step(asked.until - asked.since)
+    return days_cut(_begins(buckets(asked.since, asked.until, step=step, tz=wish.tz)))
 
 
 def _begins(points: Sequence[Bucket]) -> list[int]:

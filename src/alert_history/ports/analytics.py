@@ -1,6 +1,6 @@
 """The numbers of the history and the episodes behind them, for whoever analyses it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -51,10 +51,12 @@ class Analytics(Protocol):
         last_day: int,
         values: Sequence[str] | None = None,
         only: TallyMap | None = None,
+        mapped: Collection[int] | None = None,
     ) -> Mapping[tuple[int, str], Tally]:
         """The tallies of one dimension by (day, value), from one day to another, both included.
 
-        Of some `values` only, where they are given. With `only`, the other maps may be empty: that costs less.
+        Of some `values` only, where they are given. With `only`, the other maps may be empty: that costs less. Where
+        `mapped` days are given, the maps of all other days are empty: that costs less still.
         """
         ...
 

@@ -5,7 +5,7 @@ background job moves meanwhile, each change is counted once.
 """
 
 import asyncio
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from operator import attrgetter
 from time import monotonic
@@ -15,10 +15,12 @@ import msgspec
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
+    CompoundSelect,
     Integer,
     Select,
     Text,
     bindparam,
+    case,
     cast,
     func,
     null,
@@ -29,12 +31,21 @@ from alert_history.domain.counting import Repeated
 from alert_history.domain.episode import Episode
 from alert_history.domain.microseconds import to_us
 from alert_history.domain.occurrence import occurrence_id
-from alert_history.domain.tally import DIMENSIONS, LONGEST_VALUE, Dimension, Tallies, Tally, TallyMap, by_value
+from alert_history.domain.tally import (
+    DIMENSIONS,
+    LONGEST_VALUE,
+    Dimension,
+    Tallies,
+    Tally,
+    TallyMap,
+    by_value,
+    without_maps,
+)
 from alert_history.ports.analytics import ALL, Recount, Sums
 from alert_history.ports.history import HistoryFilter
 from alert_history.storage.shared import reads
 from alert_history.storage.shared.counting_anew import COUNTED_COLUMNS, counted_of
-from alert_history.storage.shared.elements import is_among
+from alert_history.storage.shared.elements import is_among, is_number_among
 from alert_history.storage.shared.reads import ended_by_of
 from alert_history.storage.shared.rollup_log import tallies_of, with_log
 from alert_history.storage.shared.sampling import BRIEF, SAMPLE_SECONDS, pieces
@@ -91,21 +102,28 @@ EPISODE_COLUMNS = (
 )
 
 
-def _tallies_with(only: TallyMap | None) -> Select[Any]:
-    """The rows of a dimension in a span, with all maps or with one."""
+def _tallies_of(only: TallyMap | None, *, is_some: bool, is_mapped: bool) -> CompoundSelect[Any]:
+    """The rows of a dimension in a span, and the log: with all maps or with one, of all days or of some."""
     maps: tuple[str, ...] = get_args(TallyMap)
-    columns = [
-        cast(null(), column.type).label(column.name)
-        if only is not None and column.name in maps and column.name != only
-        else column
-        for column in _R
-    ]
-    return select(*columns).where(*_IN_SPAN)
+    nothing = {column.name: cast(null(), column.type) for column in _R}
+    is_read = is_number_among(_R.day, "mapped")
+    columns: list[ColumnElement[Any]] = []
+    for column in _R:
+        if column.name not in maps:
+            columns.append(column)
+        elif only is not None and column.name != only:
+            columns.append(nothing[column.name].label(column.name))
+        else:
+            columns.append(case((is_read, column)).label(column.name) if is_mapped else column)
+    rows = select(*columns).where(*_IN_SPAN)
+    return with_log(rows.where(is_among(_R.value, "values")) if is_some else rows)
 
 
-_TALLIES = {only: with_log(_tallies_with(only)) for only in (None, *get_args(TallyMap))}
-_SOME_TALLIES = {
-    only: with_log(_tallies_with(only).where(is_among(_R.value, "values"))) for only in (None, *get_args(TallyMap))
+_TALLIES = {
+    (only, is_some, is_mapped): _tallies_of(only, is_some=is_some, is_mapped=is_mapped)
+    for only in (None, *get_args(TallyMap))
+    for is_some in (False, True)
+    for is_mapped in (False, True)
 }
 _AGAIN = (
     select(rollup_again.c.fingerprint, cast(func.sum(rollup_again.c.number), BigInteger).label("number"))
@@ -133,14 +151,19 @@ class SharedAnalytics:
         last_day: int,
         values: Sequence[str] | None = None,
         only: TallyMap | None = None,
+        mapped: Collection[int] | None = None,
     ) -> Mapping[tuple[int, str], Tally]:
         """See `ports.Analytics.tallies`."""
         span: dict[str, Any] = {"of_dimension": dimension, "first_day": first_day, "last_day": last_day}
+        chosen = None if values is None else frozenset(values)
+        with_maps = None if mapped is None else frozenset(mapped)
         if values is not None:
             span["values"] = list(values)
-        rows = await self._database.read(_fetch, (_TALLIES if values is None else _SOME_TALLIES)[only], span)
-        chosen = None if values is None else frozenset(values)
-        return await asyncio.to_thread(_tallies, rows, dimension, range(first_day, last_day + 1), values=chosen)
+        if mapped is not None:
+            span["mapped"] = sorted(mapped)
+        rows = await self._database.read(_fetch, _TALLIES[only, values is not None, mapped is not None], span)
+        days = range(first_day, last_day + 1)
+        return await asyncio.to_thread(_tallies, rows, dimension, days, values=chosen, mapped=with_maps)
 
     async def sums(self, dimension: Dimension, *, first_day: int, last_day: int) -> Mapping[str, Sums]:
         """See `ports.Analytics.sums`."""
@@ -252,10 +275,17 @@ def _waiting(
 
 
 def _tallies(
-    rows: Sequence[Row], dimension: Dimension, days: range, *, values: frozenset[str] | None
+    rows: Sequence[Row],
+    dimension: Dimension,
+    days: range,
+    *,
+    values: frozenset[str] | None,
+    mapped: frozenset[int] | None,
 ) -> dict[tuple[int, str], Tally]:
     tallies = {(row.day, row.value): tally_of(row) for row in rows if not row.is_waiting}
     for day, value, tally in _waiting(rows, dimension, days, values=values):
+        if mapped is not None and day not in mapped:
+            tally = without_maps(tally)  # noqa: PLW2901  # the same numbers
         stored = tallies.get((day, value))
         if stored is None:
             tallies[day, value] = tally.without_zeros()
