@@ -7,6 +7,7 @@ background job moves meanwhile, each change is counted once.
 import asyncio
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import cache
 from operator import attrgetter
 from time import monotonic
 from typing import Any, Protocol, get_args
@@ -102,6 +103,7 @@ EPISODE_COLUMNS = (
 )
 
 
+@cache
 def _tallies_of(only: TallyMap | None, *, is_some: bool, is_mapped: bool) -> CompoundSelect[Any]:
     """The rows of a dimension in a span, and the log: with all maps or with one, of all days or of some."""
     maps: tuple[str, ...] = get_args(TallyMap)
@@ -119,12 +121,6 @@ def _tallies_of(only: TallyMap | None, *, is_some: bool, is_mapped: bool) -> Com
     return with_log(rows.where(is_among(_R.value, "values")) if is_some else rows)
 
 
-_TALLIES = {
-    (only, is_some, is_mapped): _tallies_of(only, is_some=is_some, is_mapped=is_mapped)
-    for only in (None, *get_args(TallyMap))
-    for is_some in (False, True)
-    for is_mapped in (False, True)
-}
 _AGAIN = (
     select(rollup_again.c.fingerprint, cast(func.sum(rollup_again.c.number), BigInteger).label("number"))
     .where(rollup_again.c.day >= _first, rollup_again.c.day <= _last)
@@ -161,7 +157,8 @@ class SharedAnalytics:
             span["values"] = list(values)
         if mapped is not None:
             span["mapped"] = sorted(mapped)
-        rows = await self._database.read(_fetch, _TALLIES[only, values is not None, mapped is not None], span)
+        statement = _tallies_of(only, is_some=values is not None, is_mapped=mapped is not None)
+        rows = await self._database.read(_fetch, statement, span)
         days = range(first_day, last_day + 1)
         return await asyncio.to_thread(_tallies, rows, dimension, days, values=chosen, mapped=with_maps)
 
