@@ -5,16 +5,18 @@ Holds: `cli.serve`.
 
 import sqlite3
 from collections import Counter
+from collections.abc import Iterator
 from contextlib import closing
 from datetime import datetime
 from typing import Any
 
 import httpx
 import msgspec
+import pytest
 
 from alert_history.demo.scenes import scenes
+from tests import servers
 from tests.conformance.raw import sqlite_path
-from tests.conftest import StartService
 from tests.processes import Server, wait_until
 
 _DEMO_SECONDS = 120
@@ -38,9 +40,35 @@ def _classified(server: Server) -> int:
     return total
 
 
-def test_the_demo_is_recorded_and_explained_once(sqlite_url: str, service: StartService) -> None:
-    server = service({"DATABASE_URL": sqlite_url}, ["--demo"])
-    _wait_for_the_demo(server)
+@pytest.fixture(scope="module")
+def url(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return f"sqlite:///{tmp_path_factory.mktemp('demo') / 'alert_history.db'}"
+
+
+@pytest.fixture(scope="module")
+def server(url: str) -> Iterator[Server]:
+    """A service with the demo, which was killed half-way, and then started again and waited for."""
+    with servers.service({"DATABASE_URL": url}, ["--demo"]) as server:
+        wait_until(lambda: _get(server, "/history?limit=1")["total"] > 0, "some of the demo is recorded")
+        server.kill()
+        assert not _fetch(url, "SELECT 1 FROM settings WHERE name = 'demo_replayed_at'")
+        server.start()
+        _wait_for_the_demo(server)
+        yield server
+
+
+@pytest.mark.usefixtures("server")
+def test_a_demo_that_is_killed_half_way_is_whole_after_the_next_start(url: str) -> None:
+    ((begun,),) = _fetch(url, "SELECT value FROM settings WHERE name = 'demo_begun_at'")
+    made = scenes(datetime.fromisoformat(msgspec.json.decode(begun)))
+    receipt_counts = Counter(id_ for (id_,) in _fetch(url, "SELECT id FROM receipts"))
+    assert receipt_counts == Counter(message.id for message in [*made.past, *made.incident])
+    assert _fetch(url, "SELECT count(*) FROM alerts WHERE ended_by <> 'resolved'") == [(0,)]
+    ((delivered,),) = _fetch(url, "SELECT count(*) FROM deliveries")
+    assert delivered == sum(len(news.deliveries) for news in made.news)
+
+
+def test_the_demo_is_recorded_and_explained_once(server: Server) -> None:
     history = _get(server, "/history?limit=1000")
     names = {alert["alertname"] for alert in history["alerts"]}
     page = httpx.get(f"{server.url}/classifications", trust_env=False, timeout=10).text
@@ -50,19 +78,3 @@ def test_the_demo_is_recorded_and_explained_once(sqlite_url: str, service: Start
     server.start()
     assert _get(server, "/history?limit=1000")["total"] == history["total"]
     assert _classified(server) == classified
-
-
-def test_a_demo_that_is_killed_half_way_is_whole_after_the_next_start(sqlite_url: str, service: StartService) -> None:
-    server = service({"DATABASE_URL": sqlite_url}, ["--demo"])
-    wait_until(lambda: _get(server, "/history?limit=1")["total"] > 0, "some of the demo is recorded")
-    server.kill()
-    assert not _fetch(sqlite_url, "SELECT 1 FROM settings WHERE name = 'demo_replayed_at'")
-    server.start()
-    _wait_for_the_demo(server)
-    ((begun,),) = _fetch(sqlite_url, "SELECT value FROM settings WHERE name = 'demo_begun_at'")
-    made = scenes(datetime.fromisoformat(msgspec.json.decode(begun)))
-    receipt_counts = Counter(id_ for (id_,) in _fetch(sqlite_url, "SELECT id FROM receipts"))
-    assert receipt_counts == Counter(message.id for message in [*made.past, *made.incident])
-    assert _fetch(sqlite_url, "SELECT count(*) FROM alerts WHERE ended_by <> 'resolved'") == [(0,)]
-    ((delivered,),) = _fetch(sqlite_url, "SELECT count(*) FROM deliveries")
-    assert delivered == sum(len(news.deliveries) for news in made.news)
