@@ -121,6 +121,9 @@ def _tallies_of(only: TallyMap | None, *, is_some: bool, is_mapped: bool) -> Com
     return with_log(rows.where(is_among(_R.value, "values")) if is_some else rows)
 
 
+_SUMS_END = 1 + len(SUMS)
+"""Where the sums of a row of `SpanSums` end; its first column is the value."""
+
 _AGAIN = (
     select(rollup_again.c.fingerprint, cast(func.sum(rollup_again.c.number), BigInteger).label("number"))
     .where(rollup_again.c.day >= _first, rollup_again.c.day <= _last)
@@ -293,7 +296,7 @@ def _tallies(
 
 
 def _sums(rows: Sequence[Row], dimension: Dimension, days: range) -> dict[str, Sums]:
-    sums = {row.value: Sums(*(getattr(row, name) for name in SUMS)) for row in rows if not row.is_waiting}
+    sums = {row.value: Sums(*row[1:_SUMS_END]) for row in rows if not row.is_waiting}
     for _, value, tally in _waiting(rows, dimension, days, values=None):
         before = sums.get(value, Sums())
         sums[value] = Sums(*(getattr(before, name) + getattr(tally, name) for name in SUMS))

@@ -160,7 +160,10 @@ class SpanSums:
         self._sealed: frozenset[Block] | None = None
 
     async def rows(self, dimension: Dimension, first_day: int, last_day: int) -> list[Row]:
-        """The sums by value, and the entries of the log, of which alone `is_waiting` holds; in one snapshot."""
+        """The value and its sums, in the order of `SUMS`, and the entries of the log, which alone are `is_waiting`.
+
+        All are of one snapshot.
+        """
         if self._sealed is None:
             self._sealed = await self._database.read(_sealed)
         made = covering(first_day, last_day, self._sealed)
