@@ -56,6 +56,9 @@ DISK = {"alertname": "DiskFull", "node": "a"}
 
 pytestmark = pytest.mark.migrated
 
+ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+"""Of what a store does about an answer, tests/conformance/test_reconciling.py says the same of both databases."""
+
 
 class Row(NamedTuple):
     source: str
@@ -199,6 +202,7 @@ async def test_what_resolved_while_it_was_silenced_is_ended_and_told(
     assert [occurrence["state"] for occurrence in occurrences(history, "Watchdog")] == ["firing"]
 
 
+@ON_SQLITE
 async def test_a_dry_run_changes_nothing(
     paged: Server, old: str, history: Server, database_url: str, targets: dict[str, str]
 ) -> None:
@@ -211,6 +215,7 @@ async def test_a_dry_run_changes_nothing(
     assert [occurrence["state"] for occurrence in occurrences(history, "DiskFull")] == ["firing"]
 
 
+@ON_SQLITE
 async def test_what_fires_and_nobody_sent_is_opened_and_told_to_nobody(
     alertmanager: Server, old: str, history: Server, hook: Receiver, database_url: str, targets: dict[str, str]
 ) -> None:
@@ -222,6 +227,7 @@ async def test_what_fires_and_nobody_sent_is_opened_and_told_to_nobody(
     assert hook.requests.empty()
 
 
+@ON_SQLITE
 async def test_what_fires_and_nobody_sent_is_told_where_that_is_set(
     alertmanager: Server, old: str, hook: Receiver, database_url: str, targets: dict[str, str]
 ) -> None:
@@ -232,6 +238,7 @@ async def test_what_fires_and_nobody_sent_is_told_where_that_is_set(
     assert await next_message(hook) == ("Unrouted", "firing")
 
 
+@ON_SQLITE
 async def test_an_alertmanager_that_was_restarted_just_now_corrects_nothing(
     paged: Server, history: Server, database_url: str, targets: dict[str, str]
 ) -> None:
@@ -243,6 +250,7 @@ async def test_an_alertmanager_that_was_restarted_just_now_corrects_nothing(
     assert [occurrence["state"] for occurrence in occurrences(history, "DiskFull")] == ["firing"]
 
 
+@ON_SQLITE
 async def test_who_mutes_an_alert_is_told(paged: Server, old: str, database_url: str, targets: dict[str, str]) -> None:
     silence(paged, "DiskFull")
     send(paged, {"alertname": "NodeSlow", "node": "a"})
