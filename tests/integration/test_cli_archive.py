@@ -39,6 +39,9 @@ KEYS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
 
 pytestmark = pytest.mark.migrated
 
+ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+"""Where tests/conformance/test_archive.py says the same of both databases, and only the words of a command are new."""
+
 
 def blocks(language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", HOW_TO.read_text(), re.MULTILINE | re.DOTALL)
@@ -102,6 +105,7 @@ def test_the_how_tos_commands_move_history_out_and_back(recorded: str, tmp_path:
     assert occurrences(recorded) == before
 
 
+@ON_SQLITE
 def test_the_how_tos_queries_answer(recorded: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     archive(recorded, "archive", folder=tmp_path)
     deliveries = tmp_path / "archive" / "deliveries" / "year=2026" / "month=03" / "day=04"
@@ -119,6 +123,7 @@ def test_the_how_tos_queries_answer(recorded: str, tmp_path: Path, monkeypatch: 
         assert connection.execute("SELECT count(*) FROM alerts").fetchone() == (9,)
 
 
+@ON_SQLITE
 def test_a_run_says_what_it_moved(recorded: str, tmp_path: Path) -> None:
     output = archive(recorded, tmp_path / "archive")
     assert output[:2] == ["alerts: 9 moved", "receipts: 2 moved"]
@@ -154,6 +159,7 @@ def bucket(s3: str) -> str:
     return name
 
 
+@ON_SQLITE
 @pytest.mark.parametrize("is_in_url", [False, True])
 def test_history_goes_to_s3_and_comes_back(recorded: str, s3: str, bucket: str, *, is_in_url: bool) -> None:
     before = occurrences(recorded)
@@ -167,6 +173,7 @@ def test_history_goes_to_s3_and_comes_back(recorded: str, s3: str, bucket: str, 
     assert occurrences(recorded) == before
 
 
+@ON_SQLITE
 def test_the_how_tos_python_reads_s3(recorded: str, s3: str, bucket: str, capsys: pytest.CaptureFixture[str]) -> None:
     archive(recorded, f"s3://{bucket}/alert-history", env={**KEYS, "AWS_ENDPOINT_URL": s3})
     (program,) = blocks("python")
@@ -183,6 +190,7 @@ def test_the_how_tos_python_reads_s3(recorded: str, s3: str, bucket: str, capsys
     assert capsys.readouterr().err == ""
 
 
+@ON_SQLITE
 def test_a_missing_bucket_is_told_in_a_line(recorded: str, s3: str) -> None:
     args = ["archive", "--before", "-1d", "--to", "s3://no-such-bucket/x"]
     done = run(*args, env={"DATABASE_URL": recorded, **KEYS, "AWS_ENDPOINT_URL": s3})
@@ -191,6 +199,7 @@ def test_a_missing_bucket_is_told_in_a_line(recorded: str, s3: str) -> None:
     assert len(occurrences(recorded)) == 9
 
 
+@ON_SQLITE
 def test_an_s3_server_that_is_away_is_told_in_a_line(recorded: str) -> None:
     env = {"DATABASE_URL": recorded, **KEYS, "AWS_ENDPOINT_URL": f"http://127.0.0.1:{free_port()}"}
     done = run("archive", "--before", "-1d", "--to", "s3://bucket/x", env=env)
@@ -242,6 +251,7 @@ def test_a_full_disk_loses_nothing(recorded: str, full_disk: Path) -> None:
     assert len(occurrences(recorded)) == 9
 
 
+@ON_SQLITE
 def test_what_retention_would_drop_is_refused_by_name(recorded: str, tmp_path: Path) -> None:
     archive(recorded, tmp_path)
     done = run("restore", tmp_path, env={"DATABASE_URL": recorded, "RETENTION_DAYS": "30"})
