@@ -14,9 +14,9 @@ from tests.processes import Server, find_program, wait_until
 _DEMO_SECONDS = 120
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
-    """Chromium."""
+    """Chromium. It ends before tests of other folders begin: no other loop may run while Playwright's does."""
     chromium = find_program("chromium", package="chromium", places=["/usr/bin"])
     with sync_playwright() as playwright:
         launched = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)

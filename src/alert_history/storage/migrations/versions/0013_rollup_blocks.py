@@ -6,8 +6,8 @@ blocks have their sums.
 
 from alembic import op
 
-revision = "0014"
-down_revision = "0011"
+revision = "0013"
+down_revision = "0012"
 
 POSTGRES = """
 CREATE TABLE rollup_blocks (
