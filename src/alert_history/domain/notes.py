@@ -22,12 +22,20 @@ _encode = msgspec.json.Encoder().encode
 class PlacedNotes(msgspec.Struct, frozen=True):
     """Notes as events of known occurrences, and notes of unknown alerts as refused.
 
-    `stored` counts, by receipt, the events that were news; the store fills it.
+    `new` are the events that were news, and `stored` counts them by receipt; the store fills both.
     """
 
     events: list[Event] = []
     orphans: list[tuple[Receipt, Refused]] = []
     stored: Counter[str] = msgspec.field(default_factory=Counter)
+    new: list[Event] = []
+
+    def take(self, new: Iterable[Event]) -> None:
+        """Take up events that were news."""
+        for event in new:
+            self.new.append(event)
+            if event.receipt_id is not None:
+                self.stored[event.receipt_id] += 1
 
 
 NotePlace = tuple[Receipt, Note, datetime | None]

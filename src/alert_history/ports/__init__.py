@@ -23,6 +23,7 @@ from alert_history.ports.classifications import (
 from alert_history.ports.clock import Clock
 from alert_history.ports.delivery_log import DeliveryFilter, DeliveryLog, DeliveryPage, QueueDepth, StoredDelivery
 from alert_history.ports.demonstration import Demonstrations, PastDelivery, PastNews
+from alert_history.ports.feed import Feed, NumberedNews
 from alert_history.ports.firing import FiringGroup, FiringReads, Mute
 from alert_history.ports.history import (
     ALL_REFUSED,
@@ -94,6 +95,7 @@ __all__ = [
     "Discovery",
     "DiscoveryState",
     "Enricher",
+    "Feed",
     "FiringGroup",
     "FiringReads",
     "History",
@@ -115,6 +117,7 @@ __all__ = [
     "NightRow",
     "NotificationReads",
     "NotifiedAlert",
+    "NumberedNews",
     "Outbox",
     "PageRequest",
     "PastDelivery",

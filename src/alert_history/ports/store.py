@@ -12,6 +12,7 @@ from alert_history.ports.audit import Audit
 from alert_history.ports.classifications import ClassificationHistory, Classifications, Spending
 from alert_history.ports.delivery_log import DeliveryLog
 from alert_history.ports.demonstration import Demonstrations
+from alert_history.ports.feed import Feed
 from alert_history.ports.firing import FiringReads
 from alert_history.ports.history import History
 from alert_history.ports.label_counts import LabelCounts
@@ -88,3 +89,4 @@ class Store(msgspec.Struct, frozen=True):
     acts: Acts
     vendor_events: VendorEvents
     notifications: NotificationReads
+    feed: Feed

@@ -21,8 +21,16 @@ from alert_history.domain.occurrence import Sighting
 from alert_history.domain.receipt import Receipt
 from alert_history.storage.postgres import statements as sql
 from alert_history.storage.postgres.dialer import Connection
-from alert_history.storage.postgres.rows import alert_row, event_row, queue_row, receipt_row, repeat_row, standing_row
+from alert_history.storage.postgres.rows import (
+    alert_row,
+    event_row,
+    queue_row,
+    receipt_row,
+    repeat_row,
+    standing_row,
+)
 from alert_history.storage.shared.foreseen import Foreseen
+from alert_history.storage.shared.rows import news_rows
 
 _REPEATS = "repeats"
 _COLUMNS = {
@@ -32,6 +40,7 @@ _COLUMNS = {
     "delivery_queue": sql.QUEUE_COLUMNS,
     _REPEATS: sql.REPEAT_COLUMNS,
     "rollup_log": sql.ROLLUP_COLUMNS,
+    "news_log": sql.NEWS_COLUMNS,
     "receipt_bodies": sql.BODY_COLUMNS,
     "receipts": sql.RECEIPT_COLUMNS,
 }
@@ -97,6 +106,7 @@ def _parts(
         "delivery_queue": list(map(queue_row, foreseen.queue)),
         _REPEATS: [repeat_row(seen, groups[f]) for f, seen in sorted(foreseen.plain.items())],
         "rollup_log": [] if changes is None else [(changes,)],
+        "news_log": news_rows(foreseen.events),
         "receipt_bodies": [(day, sha256, body) for (sha256, day), body in sorted(bodies.items())],
         "receipts": [receipt_row(*pair) for pair in zip(receipts, foreseen.outcomes, strict=True)],
     }

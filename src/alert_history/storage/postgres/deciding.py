@@ -24,7 +24,7 @@ from alert_history.storage.postgres.rows import (
     standing_row,
     update_occurrences,
 )
-from alert_history.storage.shared.rows import known_of, occurrence_of
+from alert_history.storage.shared.rows import known_of, news_rows, occurrence_of
 from alert_history.storage.shared.standing_text import read_standing
 
 _ANOTHER_DECIDES = "somebody else decides about one of these alerts"
@@ -131,12 +131,28 @@ async def write_changes(connection: Connection, changes: bytes | None) -> None:
         await connection.execute(sql.INSERT_ROLLUP, changes)
 
 
+async def write_news(connection: Connection, events: Sequence[Event]) -> None:
+    """Keep what the transaction has as news for those who follow it live; see `domain.news`."""
+    for row in news_rows(events):
+        await connection.execute(sql.INSERT_NEWS, *row)
+
+
+async def write_notes(connection: Connection, events: Sequence[Event]) -> list[Event]:
+    """Add events that may be there already, or that are the same; those that were added."""
+    if not events:
+        return []
+    by_row = {(event.receipt_id, event.fingerprint, event.starts_at, event.key): event for event in events}
+    rows = await connection.fetch(sql.INSERT_NOTES, *zip(*map(event_row, events), strict=True))
+    return [by_row[tuple(row)] for row in rows]
+
+
 async def write_and_tell(connection: Connection, decisions: Sequence[Decision], router: Router | None) -> None:
     """Write decisions, their events, and the deliveries that they make."""
     events, queue = notify(decisions, router)
     await write_decisions(connection, decisions)
     await write_events(connection, events, queue)
     await write_changes(connection, written_changes(decisions))
+    await write_news(connection, events)
 
 
 async def mute(connection: Connection, events: Iterable[Event]) -> None:

@@ -12,9 +12,10 @@ from alert_history.domain.notifying import classified_event, follow_up_delivery
 from alert_history.ports import KeptVerdict
 from alert_history.storage.postgres import statements as sql
 from alert_history.storage.postgres.connection import Connections
+from alert_history.storage.postgres.deciding import write_news, write_notes
 from alert_history.storage.postgres.dialer import Connection
 from alert_history.storage.postgres.driver_errors import storage_errors
-from alert_history.storage.postgres.rows import copy, event_row, queue_row
+from alert_history.storage.postgres.rows import copy, queue_row
 
 _TARGETS = "unnest($2::text[], $3::timestamptz[], $4::text[]) AS u(fingerprint, starts_at, target)"
 _TAKE_ALONG = f"""UPDATE delivery_queue q SET shape = $1 FROM {_TARGETS}
@@ -57,7 +58,7 @@ async def _follow_up(
         (fingerprint, starts_at): classified_event(verdict, fingerprint=fingerprint, starts_at=starts_at, now=now)
         for fingerprint, starts_at, _ in to_notify
     }
-    await connection.execute(sql.INSERT_NOTES, *zip(*map(event_row, events.values()), strict=True))
+    await write_news(connection, await write_notes(connection, list(events.values())))
     # A replica that does the same has added the same events, so one of the two waited for the other: look again.
     to_notify = await _to_notify(connection, verdict, columns)
     queue = [

@@ -23,15 +23,18 @@ from alert_history.storage.postgres import statements as sql
 from alert_history.storage.postgres.at_once import record_at_once
 from alert_history.storage.postgres.batch import Batch
 from alert_history.storage.postgres.connection import Connections
-from alert_history.storage.postgres.deciding import lock_known, mute, open_before, write_changes, write_events
+from alert_history.storage.postgres.deciding import (
+    lock_known,
+    mute,
+    open_before,
+    write_changes,
+    write_events,
+    write_news,
+    write_notes,
+)
 from alert_history.storage.postgres.dialer import Connection
 from alert_history.storage.postgres.driver_errors import storage_errors
-from alert_history.storage.postgres.rows import (
-    event_row,
-    quarantine_row,
-    receipt_row,
-    silence_row,
-)
+from alert_history.storage.postgres.rows import quarantine_row, receipt_row, silence_row
 from alert_history.storage.shared.foreseen import Foreseen, Seen, foresee
 from alert_history.storage.shared.recent import remember
 from alert_history.zstd import ZstdCompressor
@@ -120,6 +123,7 @@ class PostgresRecorder:
                     await write_events(connection, batch.events, batch.queue)
                     await write_changes(connection, batch.changes())
                     placed = await _keep_notes(connection, receipts)
+                    await write_news(connection, [*batch.events, *placed.new])
                     receipt_outcomes = outcomes(receipts, decisions=batch.decisions, placed=placed, queue=batch.queue)
                     await _keep_receipts(connection, receipts, outcomes=receipt_outcomes, bodies=bodies)
                     await _keep_refused(connection, quarantined(receipts, events=batch.events, placed=placed))
@@ -197,10 +201,8 @@ async def _keep_notes(connection: Connection, receipts: Sequence[Receipt]) -> Pl
         else:
             places.append((receipt, note, key if (note.fingerprint, key) in known_keys else None))
     placed = place_notes(places)
-    if placed.events:
-        columns = zip(*map(event_row, placed.events), strict=True)
-        placed.stored.update(row[0] for row in await connection.fetch(sql.INSERT_NOTES, *columns))
-        await mute(connection, placed.events)
+    placed.take(await write_notes(connection, placed.events))
+    await mute(connection, placed.events)
     return placed
 
 

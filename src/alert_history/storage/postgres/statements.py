@@ -35,6 +35,7 @@ QUEUE_COLUMNS = {
 RECEIPT_COLUMNS = _columns(tables.receipts)
 BODY_COLUMNS = _columns(tables.receipt_bodies)
 ROLLUP_COLUMNS = {"entry": "bytea"}
+NEWS_COLUMNS = {"number": "int", "news": "bytea"}
 QUARANTINE_COLUMNS = _columns(tables.quarantine)
 SILENCE_COLUMNS = _columns(tables.silences)
 
@@ -62,12 +63,15 @@ INSERT_STANDINGS = insert("standings", NEW_STANDING_COLUMNS, "ON CONFLICT DO NOT
 OWN_STANDINGS = (
     "SELECT fingerprint FROM standings WHERE fingerprint = ANY($1::text[]) AND xmin = pg_current_xact_id()::xid"
 )
-INSERT_NOTES = insert("events", EVENT_COLUMNS, "ON CONFLICT DO NOTHING RETURNING receipt_id")
+INSERT_NOTES = insert(
+    "events", EVENT_COLUMNS, "ON CONFLICT DO NOTHING RETURNING receipt_id, fingerprint, starts_at, key"
+)
 _INSERT_BODIES = insert("receipt_bodies", BODY_COLUMNS, "ON CONFLICT DO NOTHING", first=1 + len(RECEIPT_COLUMNS))
 INSERT_RECEIPTS = f"WITH bodies AS ({_INSERT_BODIES}) {insert('receipts', RECEIPT_COLUMNS)}"
 """Receipts and new bodies in one statement: each round trip counts."""
 
 INSERT_ROLLUP = "INSERT INTO rollup_log (entry) VALUES ($1)"
+INSERT_NEWS = "INSERT INTO news_log (number, news) VALUES ($1, $2)"
 INSERT_QUARANTINE = insert("quarantine", QUARANTINE_COLUMNS)
 UPSERT_SILENCES = insert(
     "silences",

@@ -29,6 +29,7 @@ from alert_history.storage.shared.classification_history import SharedClassifica
 from alert_history.storage.shared.classifications import SharedClassifications
 from alert_history.storage.shared.delivery_log import SharedDeliveryLog
 from alert_history.storage.shared.demonstrations import OF_FINGERPRINT, OF_START, SharedDemonstrations
+from alert_history.storage.shared.feed import SharedFeed
 from alert_history.storage.shared.firing import SharedFiringReads
 from alert_history.storage.shared.label_reads import SharedLabelCounts
 from alert_history.storage.shared.night_reads import SharedNightReads
@@ -91,4 +92,5 @@ def postgres_store(
         acts=SharedActs(database),
         vendor_events=SharedVendorEvents(database),
         notifications=SharedNotificationReads(database, ordering=ORDERING),
+        feed=SharedFeed(database),
     )

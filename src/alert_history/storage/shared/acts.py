@@ -9,8 +9,10 @@ from sqlalchemy import Select, Table, bindparam, select, union
 from sqlalchemy.dialects.postgresql import insert
 
 from alert_history.domain.acts import Act
+from alert_history.domain.news import news_of_act
 from alert_history.domain.notifying import ACT_KEYS_BELOW, act_key
 from alert_history.ids import new_id
+from alert_history.storage.shared.feed import add_news
 from alert_history.storage.shared.session import Database, Row, Session
 from alert_history.storage.shared.tables import acts, deliveries, delivery_queue
 
@@ -71,6 +73,7 @@ async def keep_act(session: Session, act: Act, targets: Sequence[str] = ()) -> b
     """Keep an act and queue its deliveries; whether the act is new."""
     if not await session.execute(_KEEP, **msgspec.structs.asdict(act)):
         return False
+    await add_news(session, [news_of_act(act)])
     if targets:
         await session.execute_many(_QUEUE, [_queue_row(act, target) for target in targets])
     return True

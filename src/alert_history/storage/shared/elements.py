@@ -15,6 +15,7 @@ from sqlalchemy import (
     TableValuedAlias,
     Text,
     bindparam,
+    column,
     literal,
     literal_column,
 )
@@ -75,6 +76,13 @@ class _Given(FunctionElement[str]):
     inherit_cache = True
     name = "given"
     type = Text()
+
+
+class _GivenKeys(FunctionElement[Any]):
+    """See `given_keys`."""
+
+    inherit_cache = True
+    name = "given_keys"
 
 
 class _Now(FunctionElement[Any]):
@@ -157,6 +165,15 @@ def given(name: str) -> TableValuedAlias:
     return _Given(bindparam(name, type_=Json())).table_valued("value", name="given")
 
 
+def given_keys(name: str) -> TableValuedAlias:
+    """The keys of the list in the parameter of that name, as rows with `fingerprint` and `starts_at`.
+
+    The parameter is a list of pairs: a fingerprint, and microseconds since 1970.
+    """
+    columns = (column("fingerprint", Text()), column("starts_at", UtcTime()))
+    return _GivenKeys(bindparam(name, type_=Json())).table_valued(*columns, name="given_keys")
+
+
 def database_now() -> ColumnElement[Any]:
     """The time of the database's clock."""
     return _Now()
@@ -197,6 +214,20 @@ def _elements(element: _Given, compiler: SQLCompiler, **kw: Any) -> str:
 @compiles(_Given, "sqlite")
 def _each(element: _Given, compiler: SQLCompiler, **kw: Any) -> str:
     return f"json_each({compiler.process(element.clauses, **kw)})"
+
+
+@compiles(_GivenKeys, "postgresql")
+def _pairs(element: _GivenKeys, compiler: SQLCompiler, **kw: Any) -> str:
+    pairs = compiler.process(element.clauses, **kw)
+    starts_at = "'epoch'::timestamptz + (pair ->> 1)::bigint * interval '1 microsecond'"
+    return f"(SELECT pair ->> 0 AS fingerprint, {starts_at} AS starts_at FROM jsonb_array_elements({pairs}) AS pair)"
+
+
+@compiles(_GivenKeys, "sqlite")
+def _each_pair(element: _GivenKeys, compiler: SQLCompiler, **kw: Any) -> str:
+    pairs = compiler.process(element.clauses, **kw)
+    places = "json_extract(value, '$[0]') AS fingerprint, json_extract(value, '$[1]') AS starts_at"
+    return f"(SELECT {places} FROM json_each({pairs}))"
 
 
 _BYTES_WITH_BIT = ["".join(f"{byte:02x}" for byte in range(256) if byte >> bit & 1) for bit in range(8)]

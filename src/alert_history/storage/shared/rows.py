@@ -4,7 +4,7 @@ A row of a session has attributes, with times and JSON converted. A row of a dri
 read, has columns by name, with times as the database keeps them.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from sys import intern
 from typing import Any
@@ -19,8 +19,9 @@ from alert_history.domain.classification import Verdict
 from alert_history.domain.decision import Entry
 from alert_history.domain.delivery import Leased
 from alert_history.domain.microseconds import from_us, to_us
+from alert_history.domain.news import news_of, written_news
 from alert_history.domain.notifying import AWAITED, NOT_IN_TIME
-from alert_history.domain.occurrence import ENDINGS, About, Occurrence, Sighting, number_of, occurrence_id
+from alert_history.domain.occurrence import ENDINGS, About, Event, Occurrence, Sighting, number_of, occurrence_id
 from alert_history.domain.receipt import Outcome, Receipt
 from alert_history.domain.speaker import split_scope
 from alert_history.domain.target import Outgoing, OutgoingAct
@@ -67,6 +68,11 @@ def classification_row(verdict: KeptVerdict) -> dict[str, Any]:
 def unanswered_of(row: Row) -> Unanswered:
     """A target that was notified without a classification; `labels` and `annotations` are those of the alert."""
     return Unanswered(row.fingerprint, row.starts_at, row.target, row.labels, row.annotations)
+
+
+def news_rows(events: Sequence[Event]) -> list[tuple[int, bytes]]:
+    """The row of `news_log`, without its id, for the events of a transaction; none without an event."""
+    return [(len(events), written_news(news_of(events)))] if events else []
 
 
 def alert_of(row: Any) -> StoredAlert:

@@ -439,5 +439,24 @@ label_value_counts = Table(
     Column("occurrences", BigInteger, nullable=False),
 )
 
+news_log = Table(
+    "news_log",
+    metadata,
+    Column("id", BigInteger, primary_key=True),
+    Column("number", Integer, nullable=False),
+    Column("news", LargeBinary, nullable=False),
+)
+"""The news of each transaction, as `domain.news` writes it, until it has its numbers."""
+
+feed = Table(
+    "feed",
+    metadata,
+    Column("position", BigInteger, primary_key=True),
+    Column("at", UtcTime, nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("news", LargeBinary, nullable=False),
+)
+"""News with its numbers. `position` is the number of the last in a row, `number` how many there are."""
+
 alert_texts = tuple(type_coerce(alerts.c[name], Json(dict[str, str])).label(name) for name in ("labels", "annotations"))
 """The labels and annotations of an alert, as maps of text in the rows of a statement."""

@@ -7,6 +7,7 @@ from alert_history.domain.microseconds import to_us
 from alert_history.domain.occurrence import Key, Sighting
 from alert_history.domain.receipt import Receipt
 from alert_history.storage.shared.foreseen import Foreseen
+from alert_history.storage.shared.rows import news_rows
 from alert_history.storage.sqlite import rows as sql
 from alert_history.storage.sqlite.writer_main import Order
 
@@ -58,4 +59,5 @@ def order_of(
         receipts=[sql.receipt_row(*pair) for pair in zip(receipts, foreseen.outcomes, strict=True)],
         bodies=[(*key, body) for key, body in bodies.items()],
         changes=[] if changes is None else [(changes,)],
+        news=news_rows(foreseen.events),
     )

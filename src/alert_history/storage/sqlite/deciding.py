@@ -9,7 +9,7 @@ from alert_history.domain.microseconds import to_us
 from alert_history.domain.muting import muting
 from alert_history.domain.occurrence import Event, Key
 from alert_history.domain.standing import Standing
-from alert_history.storage.shared.rows import known_of, occurrence_of
+from alert_history.storage.shared.rows import known_of, news_rows, occurrence_of
 from alert_history.storage.shared.standing_text import read_standing
 from alert_history.storage.sqlite import rows as sql
 from alert_history.storage.sqlite.standing_log import StandingLog
@@ -62,6 +62,11 @@ def write_changes(connection: sqlite3.Connection, changes: bytes | None) -> None
     """Keep what the transaction changes in the numbers of the history; see `domain.counting`."""
     if changes is not None:
         connection.execute(sql.INSERT_ROLLUP, (changes,))
+
+
+def write_news(connection: sqlite3.Connection, events: Sequence[Event]) -> None:
+    """Keep what the transaction has as news for those who follow it live; see `domain.news`."""
+    connection.executemany(sql.INSERT_NEWS, news_rows(events))
 
 
 def _update(connection: sqlite3.Connection, fingerprint: str, entry: Entry) -> int:

@@ -12,6 +12,7 @@ from alert_history.domain.notifying import classified_event, follow_up_delivery
 from alert_history.ports import KeptVerdict
 from alert_history.storage.sqlite import rows as sql
 from alert_history.storage.sqlite.connection import Connections
+from alert_history.storage.sqlite.deciding import write_news
 
 _IS_FIRING = "SELECT id FROM alerts WHERE starts_at = ? AND fingerprint = ? AND status = 'firing'"
 _TAKE_ALONG = """UPDATE delivery_queue SET shape = ?
@@ -51,7 +52,8 @@ def _follow_up(
         if connection.execute(_IS_FOLLOWED_UP, (*key, target, to_us(verdict.verdict.classification.at))).fetchone():
             continue
         event = classified_event(verdict, fingerprint=fingerprint, starts_at=starts_at, now=now)
-        connection.execute(sql.INSERT_NOTE, sql.event_row(alert["id"], event)).fetchall()
+        if connection.execute(sql.INSERT_NOTE, sql.event_row(alert["id"], event)).fetchall():
+            write_news(connection, [event])
         connection.execute(sql.INSERT_QUEUE, sql.queue_row(follow_up_delivery(event, target, shape=verdict.shape)))
         queued += 1
     return queued

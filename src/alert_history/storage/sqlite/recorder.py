@@ -31,7 +31,14 @@ from alert_history.storage.shared.standing_text import read_standing
 from alert_history.storage.sqlite import rows as sql
 from alert_history.storage.sqlite.at_once import Ids, order_of
 from alert_history.storage.sqlite.connection import Connections
-from alert_history.storage.sqlite.deciding import find_known, mute, recall, write_changes, write_decisions
+from alert_history.storage.sqlite.deciding import (
+    find_known,
+    mute,
+    recall,
+    write_changes,
+    write_decisions,
+    write_news,
+)
 from alert_history.storage.sqlite.driver_errors import storage_errors
 from alert_history.storage.sqlite.standing_log import StandingLog
 from alert_history.storage.sqlite.terms import fingerprint_term
@@ -142,6 +149,7 @@ class SqliteRecorder:
         write_changes(connection, written_changes(decisions, plain))
         self._see(decisions, ids)
         placed = _keep_notes(connection, receipts, self._log)
+        write_news(connection, [*events, *placed.new])
         receipt_outcomes = outcomes(receipts, decisions=decisions, placed=placed, queue=queue)
         rows = [sql.receipt_row(*pair) for pair in zip(receipts, receipt_outcomes, strict=True)]
         connection.executemany(sql.INSERT_RECEIPT, rows)
@@ -229,8 +237,8 @@ def _keep_notes(connection: sqlite3.Connection, receipts: Sequence[Receipt], log
     placed = place_notes(places)
     for event in placed.events:
         row_values = sql.event_row(ids[event.fingerprint, event.starts_at], event)
-        inserted = connection.execute(sql.INSERT_NOTE, row_values).fetchall()
-        placed.stored.update(row[0] for row in inserted)
+        if connection.execute(sql.INSERT_NOTE, row_values).fetchall():
+            placed.take([event])
     mute(connection, placed.events, log)
     return placed
 

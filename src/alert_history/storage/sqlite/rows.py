@@ -45,6 +45,7 @@ INSERT_QUEUE = """INSERT INTO delivery_queue (id, fingerprint, starts_at, target
 INSERT_RECEIPT = _insert("receipts", tables.receipts.c.keys())
 INSERT_BODY = _insert("receipt_bodies", tables.receipt_bodies.c.keys(), "ON CONFLICT DO NOTHING")
 INSERT_ROLLUP = "INSERT INTO rollup_log (entry) VALUES (?)"
+INSERT_NEWS = "INSERT INTO news_log (number, news) VALUES (?, ?)"
 INSERT_QUARANTINE = _insert("quarantine", tables.quarantine.c.keys())
 UPSERT_SILENCE = _insert(
     "silences",

@@ -21,7 +21,7 @@ from alert_history.storage.shared.rows import first_sighting, known_of
 from alert_history.storage.shared.standing_text import FORGET_GROUPS_AFTER, read_group
 from alert_history.storage.sqlite import rows as sql
 from alert_history.storage.sqlite.connection import Connections
-from alert_history.storage.sqlite.deciding import find_known, write_changes, write_decisions
+from alert_history.storage.sqlite.deciding import find_known, write_changes, write_decisions, write_news
 from alert_history.storage.sqlite.standing_log import StandingLog
 from alert_history.storage.sqlite.terms import fingerprint_term
 
@@ -167,6 +167,7 @@ def write(
     events, queue = notify(decisions, router)
     ids = write_decisions(connection, decisions, log)
     write_changes(connection, written_changes(decisions))
+    write_news(connection, events)
     _insert(connection, events, queue, ids=ids)
 
 

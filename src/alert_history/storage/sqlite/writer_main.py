@@ -64,6 +64,7 @@ class Order(msgspec.Struct, array_like=True, tag=True):
     receipts: Rows
     bodies: Rows
     changes: Rows
+    news: Rows
 
 
 class _Surprise(Exception):
@@ -142,6 +143,7 @@ class Writer:
         self._insert("receipts", order.receipts)
         self._insert("bodies", bodies)
         self._insert("changes", order.changes)
+        self._insert("news", order.news)
 
     def _insert(self, name: str, rows: Rows) -> None:
         self._connection.executemany(self._opening.statements[name], rows)

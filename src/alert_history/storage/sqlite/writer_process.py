@@ -42,6 +42,7 @@ _STATEMENTS = {
     "receipts": sql.INSERT_RECEIPT,
     "bodies": sql.INSERT_BODY,
     "changes": sql.INSERT_ROLLUP,
+    "news": sql.INSERT_NEWS,
 }
 
 _log = structlog.get_logger()

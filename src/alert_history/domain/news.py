@@ -1,0 +1,68 @@
+"""News: what happened to an occurrence, in the few bytes that a live stream needs of it.
+
+A store keeps the news of a transaction with the transaction, and numbers them later, in the order of commits. Pure.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Literal
+
+import msgspec
+
+from alert_history.domain.microseconds import to_us
+from alert_history.domain.occurrence import ENDINGS, Event
+
+if TYPE_CHECKING:
+    from alert_history.domain.acts import Act
+
+State = Literal["firing", "unconfirmed", "resolved"]
+
+_STATES: dict[str, State] = {
+    "fired": "firing",
+    "refired": "firing",
+    "confirmed": "firing",
+    "unconfirmed": "unconfirmed",
+}
+_ACT_KINDS = {"resolved": "resolved_elsewhere"}
+
+
+class News(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """One thing that happened. `fingerprint`, with its scope, and `key_us` name the occurrence; `at_us` says when.
+
+    `kind` is that of the event, or of the act; a resolve at a vendor, which ends nothing here, is `resolved_elsewhere`.
+    """
+
+    fingerprint: str
+    key_us: int
+    kind: str
+    at_us: int
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(list[News]).decode
+
+
+def news_of(events: Iterable[Event]) -> list[News]:
+    """The news that events are."""
+    return [News(event.fingerprint, to_us(event.starts_at), event.kind, to_us(event.at)) for event in events]
+
+
+def news_of_act(act: "Act") -> News:
+    """The news that an act is."""
+    return News(act.fingerprint, to_us(act.starts_at), _ACT_KINDS.get(act.kind, act.kind), to_us(act.at))
+
+
+def written_news(news: Sequence[News]) -> bytes:
+    """The news of one transaction, as a store keeps them."""
+    return _encode(news)
+
+
+def read_news(content: bytes) -> list[News]:
+    """The news that `written_news` wrote."""
+    return _decode(content)
+
+
+def state_after(kind: str, now: State) -> State:
+    """The state of an occurrence after something of that kind; `now` where the kind does not tell."""
+    if kind in ENDINGS:
+        return "resolved"
+    return _STATES.get(kind, now)
