@@ -27,6 +27,7 @@ from alert_history.engine.gauges import PublishingGauges
 from alert_history.engine.ingest import Ingest
 from alert_history.engine.intake import Intake
 from alert_history.engine.lapse import Groups, Lapsing
+from alert_history.engine.live import Live
 from alert_history.engine.modes import Modes
 from alert_history.engine.notifications import Notifications
 from alert_history.engine.publish import Publisher
@@ -61,6 +62,7 @@ from alert_history.web.api.notifications import NotificationsApi
 from alert_history.web.api.publishing import PublishingApi
 from alert_history.web.api.quarantine import QuarantineApi
 from alert_history.web.api.routing import RoutingApi
+from alert_history.web.api.stream import StreamApi
 from alert_history.web.api.why import WhyApi
 from alert_history.web.application import Application
 from alert_history.web.http.operation import Operation
@@ -122,6 +124,7 @@ def make_service(settings: Settings) -> Service:
     rooms = Rooms(
         store=store,
         retention=_retention_of(settings),
+        live=Live(store.feed, clock=utc_now),
         switchboard=switchboard,
         metrics=metrics,
         recording=_make_recording(settings, store, metrics=metrics, switchboard=switchboard),
@@ -152,6 +155,8 @@ def make_application(service: Service) -> Application:
         rooms.recording.webhook,
         [
             *_history_operations(rooms.store),
+            *_history_api(rooms.store).operations(),
+            *StreamApi(rooms.live).operations(),
             *QuarantineApi(rooms.store.history).operations(),
             *ActsApi(make_acting(service, clock=utc_now)).operations(),
             *_vendor_webhooks(service).operations(),

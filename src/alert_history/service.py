@@ -25,6 +25,7 @@ from alert_history.engine.gauges import PublishingGauges, follow_checks
 from alert_history.engine.ingest import Ingest
 from alert_history.engine.intake import Intake
 from alert_history.engine.lapse import Groups, Lapsing
+from alert_history.engine.live import Live
 from alert_history.engine.modes import Modes
 from alert_history.engine.publish import Publisher
 from alert_history.engine.replica_calls import Calls
@@ -115,6 +116,7 @@ class Rooms(msgspec.Struct, frozen=True, kw_only=True):
 
     store: Store
     retention: Retention
+    live: Live
     switchboard: Switchboard
     metrics: Metrics
     recording: Recording
@@ -236,6 +238,7 @@ class Service:
         yield "enrichment", self._enrich
         yield "checks", lambda: follow_checks(self.readiness.checks, rooms.metrics.state)
         yield "watchdog", self._watch_sources
+        yield "live", self._tell_live
         if (signals := rooms.signals) is not None:
             yield "signals", lambda: signals.follow(self._say_word)
         if rooms.calls is not None:
@@ -281,6 +284,10 @@ class Service:
     async def _watch_sources(self) -> None:
         await self.rooms.recording.opening.is_open.wait()
         await self.rooms.recording.watchdog.run()
+
+    async def _tell_live(self) -> None:
+        await self.rooms.recording.opening.is_open.wait()
+        await self.rooms.live.run()
 
     async def _publish(self) -> None:
         """Follow the targets, once there is a store to take deliveries from."""

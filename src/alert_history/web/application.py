@@ -17,6 +17,7 @@ from starlette.routing import Match, Route
 from alert_history import __version__
 from alert_history.errors import AlertHistoryError
 from alert_history.ids import new_id
+from alert_history.web.http.event_stream import END
 from alert_history.web.http.operation import Operation, json_response, openapi
 from alert_history.web.http.permission import permissions
 from alert_history.web.http.problem import CONTENT_TYPE, Problem, problem, problem_of, retry_after
@@ -94,18 +95,20 @@ class Application:
         request_id = sane_request_id(scope["headers"]) or new_id(datetime.now(UTC))
         scope["state"] = {**scope.get("state", {}), "request_id": request_id}
         status = 500
+        stream_begin: float | None = None
 
         async def send_with_id(message: MutableMapping[str, Any]) -> None:
-            nonlocal status
+            nonlocal status, stream_begin
             if message["type"] == "http.response.start":
                 status = message["status"]
+                stream_begin = perf_counter() if END in scope else None
                 own = [(b"x-request-id", request_id.encode()), *_SECURITY_HEADERS]
                 message = {**message, "headers": [*message["headers"], *own]}
             await send(dict(message))
 
         with suppress(Exception):  # `_unknown_error` has logged and answered it; Starlette raises it once more
             await self._router(scope, receive, send_with_id)
-        seconds = perf_counter() - begin
+        seconds = (stream_begin or perf_counter()) - begin  # a stream goes on for as long as its reader likes
         endpoint = scope["state"].get("endpoint", "unknown")
         self._metrics.answered(endpoint, seconds)
         log = _log.debug if status < HTTPStatus.BAD_REQUEST and endpoint in _QUIET else _log.info

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
+from alert_history.web.http.event_stream import END
 from alert_history.web.http.problem import CONTENT_TYPE, problem
 
 MAX_HEAD_BYTES = 128 * 1024
@@ -83,6 +84,14 @@ class Connection(HttpToolsProtocol):
         """The request is whole."""
         self._is_heard = True
         super().on_message_complete()
+
+    def shutdown(self) -> None:
+        """The server stops: an answer under way is sent to its end, and a stream comes to its end now."""
+        super().shutdown()
+        cycle: Any = self.cycle
+        end = None if cycle is None else cycle.scope.get(END)
+        if end is not None:
+            end()
 
     def pause_writing(self) -> None:
         """The caller does not take its answer as fast as it is written."""
