@@ -28,6 +28,7 @@ from alert_history.web.pages.classifications import ClassificationsPage
 from alert_history.web.pages.frame import Firing, Frames
 from alert_history.web.pages.history import HistoryPage
 from alert_history.web.pages.lately import Counting, Lately
+from alert_history.web.pages.live import LivePage
 from alert_history.web.pages.night import NightPage
 from alert_history.web.pages.notifications import NotificationsPage
 from alert_history.web.pages.now import NowPage
@@ -62,6 +63,7 @@ def make_pages(service: Service, statistics: Statistics, *, clock: Clock) -> lis
         *QuarantinePages(service.rooms.store.history, frames=frames).pages(),
         *_history(service, statistics, frames, clock=clock),
         *_story(service, statistics, frames, clock=clock),
+        *LivePage(service.rooms.live, frames=frames, clock=clock).pages(),
     ]
     frames.show({page.path for page in pages})
     return pages

@@ -13,6 +13,7 @@ PATHS = [
     "",
     "dashboard",
     "dashboard/history",
+    "dashboard/history/live",
     "dashboard/notifications",
     "dashboard/night",
     "dashboard/rules",
@@ -24,6 +25,9 @@ PATHS = [
     "dashboard/settings",
 ]
 """The pages that need no id, by their paths below the root."""
+
+INNER = {"dashboard/history/live"}
+"""Those of them to which another page leads, and not the navigation."""
 
 HOSTILE = (
     """<script>window.hit = 1</script><img src=//evil.example/x onerror="window.hit=1"><a href="javascript:hit=1">x"""
