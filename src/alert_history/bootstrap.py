@@ -155,7 +155,6 @@ def make_application(service: Service) -> Application:
         rooms.recording.webhook,
         [
             *_history_operations(rooms.store),
-            *_history_api(rooms.store).operations(),
             *StreamApi(rooms.live).operations(),
             *QuarantineApi(rooms.store.history).operations(),
             *ActsApi(make_acting(service, clock=utc_now)).operations(),
