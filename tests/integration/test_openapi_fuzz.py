@@ -27,7 +27,7 @@ _PROMISES = [
     response_schema_conformance,
 ]
 _same_every_time = settings(
-    max_examples=30,
+    max_examples=20,
     derandomize=True,
     database=None,
     deadline=None,
