@@ -7,8 +7,8 @@ the last of the news in a row, `number` how many there are.
 
 from alembic import op
 
-revision = "0012"
-down_revision = "0011"
+revision = "0014"
+down_revision = "0013"
 
 POSTGRES = """
 CREATE TABLE news_log (
