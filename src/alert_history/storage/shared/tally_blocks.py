@@ -43,7 +43,11 @@ _SEALED = select(_S.days, _S.first_day)
 _SEALED_AROUND = _SEALED.where(_S.first_day <= _LAST, _S.first_day + _S.days > _FIRST)
 _LIST = insert(rollup_sealed).values(days=bindparam("new_days"), first_day=bindparam("new_first_day"))
 _FILLED_DAYS = select(_R.day).where(is_among(_R.dimension, "dimensions")).distinct()
-_OPEN = [delete(table).where(table.c.first_day < bindparam("before")) for table in (rollup_sealed, rollup_blocks)]
+_OPEN = [
+    delete(table).where(table.c.days == length, table.c.first_day < bindparam("before"))
+    for table in (rollup_sealed, rollup_blocks)
+    for length in LENGTHS
+]
 _OPEN_ALL = [delete(table) for table in (rollup_sealed, rollup_blocks)]
 
 
@@ -62,7 +66,8 @@ def _storing(rows: Select[Any]) -> Any:
 _OF_DAYS = _added_up(rollups, _R.day >= _FIRST, _R.day <= _LAST)
 _OF_BLOCKS = _added_up(rollup_blocks, _B.days == _SHORTEST, is_number_among(_B.first_day, "parts"))
 _SEAL_DAYS, _SEAL_BLOCKS = _storing(_OF_DAYS), _storing(_OF_BLOCKS)
-_ADD_ANEW = _storing(_OF_DAYS.where(is_among(_R.value, "values")))
+_OF_VALUE = _added_up(rollups, is_number_among(_R.day, "on_days"), _R.value == bindparam("of_value", type_=Text()))
+_ADD_ANEW = _storing(_OF_VALUE)
 _ADD_ANEW = _ADD_ANEW.on_conflict_do_update(
     index_elements=["days", "first_day", "dimension", "value"],
     set_={name: _ADD_ANEW.excluded[name] for name in SUMS},
@@ -94,13 +99,19 @@ async def follow_days(session: Session, places: Iterable[Place]) -> None:
         return
     rows = await session.fetch(_SEALED_AROUND, first_day=min(days), last_day=max(days))
     around = blocks_around(days, {Block(*row) for row in rows})
-    changed: dict[tuple[Block, Dimension], set[str]] = {}
-    for dimension, day, value in places:
-        for block in around.get(day, ()):
-            changed.setdefault((block, dimension), set()).add(value)
-    for (block, dimension), values in sorted(changed.items()):
-        span = {"of_days": block.days, "first_day": block.first_day, "last_day": block.last_day}
-        await session.execute(_ADD_ANEW, of_dimension=dimension, values=sorted(values), **span)
+    changed = sorted({(block, dimension, value) for dimension, day, value in places for block in around.get(day, ())})
+    if changed:
+        await session.execute_many(_ADD_ANEW, [_of_value(*each) for each in changed])
+
+
+def _of_value(block: Block, dimension: Dimension, value: str) -> dict[str, Any]:
+    """One value of a block, as the parameters of a statement.
+
+    Its days are named one by one: of a range of days, or of a list of values, SQLite would read all values.
+    """
+    days = list(range(block.first_day, block.last_day + 1))
+    block_names = {"of_days": block.days, "first_day": block.first_day, "on_days": days}
+    return {"of_dimension": dimension, "of_value": value, **block_names}
 
 
 async def open_blocks(session: Session, *, before_day: int | None = None) -> None:
