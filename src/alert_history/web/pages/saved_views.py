@@ -2,7 +2,6 @@
 
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
-from urllib.parse import parse_qs
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -10,10 +9,9 @@ from starlette.responses import RedirectResponse, Response
 from alert_history.domain.permission import Permission
 from alert_history.engine.saved_views import SavedViews
 from alert_history.errors import InvalidBody
-from alert_history.web.http.origin import is_same_origin
-from alert_history.web.http.parameters import read_small
 from alert_history.web.pages.history_state import PATH, parse_state
 from alert_history.web.pages.page import Link, Page, message
+from alert_history.web.pages.posted import fields_of, refusal
 
 _VIEWS = f"/{PATH}/views"
 _BACK = Link(PATH, "Back to the history")
@@ -64,11 +62,11 @@ async def _checked(
     request: Request, act: Callable[[Request, dict[str, str]], Awaitable[None]], *, back: str
 ) -> Response:
     """Do it for a form of our own page, and of no other; then back to the state that the page had."""
-    if not is_same_origin(request.headers):
-        text = "This form was sent by a page of another site."
-        return message(request, HTTPStatus.FORBIDDEN, "Not from here", text, back=_BACK, tagline=_UNCHANGED)
+    refused = refusal(request, back=_BACK)
+    if refused is not None:
+        return refused
     try:
-        fields = _fields(await read_small(request, name="form"))
+        fields = await fields_of(request)
         await act(request, fields)
     except InvalidBody as error:
         status = HTTPStatus.UNPROCESSABLE_ENTITY
@@ -76,11 +74,3 @@ async def _checked(
     state = parse_state(fields.get("state", "")).kept
     # Relative, as a proxy may serve us below a path of its own.
     return RedirectResponse(f"{back}?{state}" if state else back, status_code=HTTPStatus.SEE_OTHER)
-
-
-def _fields(content: bytes) -> dict[str, str]:
-    try:
-        pairs = parse_qs(content.decode(), keep_blank_values=True, max_num_fields=20, errors="strict")
-    except ValueError:  # UnicodeDecodeError is one
-        raise InvalidBody("the form can't be read") from None
-    return {name: values[-1] for name, values in pairs.items()}
