@@ -3,7 +3,7 @@
 (() => {
   "use strict";
 
-  const PAUSE = 60; // ms after a key before the service is asked
+  const PAUSE = 20; // ms after a key before the service is asked: a list is to be there within 50 ms
   const SHOWN = 30;
   const OPERATORS = [["=", "is"], ["!=", "is not"], ["=~", "matches the regex"], ["!~", "does not match"]];
   const NAME = /[^\s{}"'`,=!~()]/;
