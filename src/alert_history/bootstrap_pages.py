@@ -174,6 +174,7 @@ def _settings(service: Service, frames: Frames) -> list[Page]:
         modes=rooms.enriching.modes,
         readiness=service.readiness,
         rollups=rooms.store.rollups,
+        checks=rooms.store.rollup_checks,
         frames=frames,
     )
     return page.pages()

@@ -81,7 +81,7 @@ async def test_new_count_keeps_the_days_before_and_counts_the_later(aged: Store,
     await raw.fetch(database_url, f"DELETE FROM rollups WHERE day = {LATER_DAY}")
     assert await count_anew(aged) == 2
     assert await begun(aged) == {(TODAY, "Old"): 1, (TODAY, "Lasting"): 1, (LATER_DAY, "Young"): 1}
-    assert (await aged.rollups.size()).whole_from == LIMIT.date() + timedelta(days=3)
+    assert (await aged.rollup_checks.size()).whole_from == LIMIT.date() + timedelta(days=3)
 
 
 async def test_new_count_loses_no_change_of_the_days_that_it_keeps(aged: Store) -> None:
@@ -107,7 +107,7 @@ async def test_numbers_are_forgotten_by_days(aged: Store) -> None:
     await fold_all(aged)
     await aged.rollups.forget(LATER.date())
     assert {day for day, _ in await begun(aged)} == {LATER_DAY}
-    assert (await aged.rollups.size()).first_day == LATER.date()
+    assert (await aged.rollup_checks.size()).first_day == LATER.date()
     await aged.rollups.count_anew(progress=lambda _: None)
     assert {day for day, _ in await begun(aged)} == {TODAY, LATER_DAY}, "their occurrences are still there"
 
@@ -144,4 +144,4 @@ async def test_what_comes_back_into_another_database_is_counted_there(
 async def test_drop_of_a_step_and_its_note_are_one(aged: Store) -> None:
     """A process that dies between two steps has noted what it dropped."""
     await aged.upkeep.drop_history(LIMIT)
-    assert (await aged.rollups.size()).whole_from is not None
+    assert (await aged.rollup_checks.size()).whole_from is not None

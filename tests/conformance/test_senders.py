@@ -75,7 +75,7 @@ async def test_how_ends_are_known_is_counted_of_the_last_days(store: Store) -> N
     await store.recorder.commit([receipt(ended)])
     while await store.rollups.fold():
         pass
-    assert await store.rollups.log_length() == 0
+    assert await store.rollup_checks.log_length() == 0
     losses = Losses(
         store.senders,
         reconciling=store.reconciling,

@@ -36,7 +36,7 @@ async def examine_history(settings: Settings) -> list[Finding]:
         since = datetime.now(UTC) - CONFLICT_LASTS
         conflicts = await store.reconciling.conflicts(since, limit=_MOST_CONFLICTS)
         counts = await store.standings.count()
-        numbers = await examine_numbers(store.rollups, today=datetime.now(UTC).date())
+        numbers = await examine_numbers(store.rollup_checks, today=datetime.now(UTC).date())
     return [*map(_judge_conflict, conflicts), *_judge_unconfirmed(counts["firing"], counts["unconfirmed"]), *numbers]
 
 

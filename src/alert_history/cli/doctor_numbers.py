@@ -5,14 +5,14 @@ from datetime import date, timedelta
 from random import Random
 
 from alert_history.cli.finding import Finding
-from alert_history.ports import Difference, Rollups, RollupSize
+from alert_history.ports import Difference, RollupChecks, RollupSize
 
 _DAYS = 3
 _NAME_SHOWN = 60
 _REMEDY = "run alert-history rollup --rebuild"
 
 
-async def examine_numbers(rollups: Rollups, *, today: date) -> list[Finding]:
+async def examine_numbers(rollups: RollupChecks, *, today: date) -> list[Finding]:
     """Compares the numbers of a few whole days with the occurrences that began on them.
 
     Which days these are changes from day to day. No findings where no day is whole yet. Where there are no numbers at

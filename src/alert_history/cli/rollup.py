@@ -33,7 +33,7 @@ def rollup(
 async def _show(settings: Settings) -> list[str]:
     async with using_store(settings) as store:
         await require(store, settings)
-        return described(await store.rollups.size())
+        return described(await store.rollup_checks.size())
 
 
 async def _rebuild(settings: Settings) -> list[str]:
@@ -41,14 +41,14 @@ async def _rebuild(settings: Settings) -> list[str]:
         await require(store, settings)
         with _progress(await _about(store)) as progress:
             number = await store.rollups.count_anew(progress=progress)
-        size = await store.rollups.size()
+        size = await store.rollup_checks.size()
     stay = "" if size.whole_from is None else f"; the numbers of days before {size.whole_from} stay as they were"
     return [f"{number:,} occurrences counted{stay}"]
 
 
 async def _about(store: Store) -> int | None:
     """About how many occurrences there are, as the numbers tell; None where they do not."""
-    size = await store.rollups.size()
+    size = await store.rollup_checks.size()
     if not size.is_counted or size.first_day is None or size.last_day is None:
         return None
     days = {"first_day": (size.first_day - _EPOCH).days, "last_day": (size.last_day - _EPOCH).days}

@@ -55,7 +55,7 @@ from alert_history.ports.outbox import Outbox
 from alert_history.ports.receipt_urls import ReceiptUrls
 from alert_history.ports.reconciling import Conflict, Reconciling
 from alert_history.ports.recording import ClaimRecorder, Recorder
-from alert_history.ports.rollups import Difference, Rollups, RollupSize
+from alert_history.ports.rollups import Difference, RollupChecks, Rollups, RollupSize
 from alert_history.ports.rule_activity import RuleActivities
 from alert_history.ports.senders import AcceptedRequest, RefusedAlerts, Senders
 from alert_history.ports.settings import StoredSettings
@@ -134,6 +134,7 @@ __all__ = [
     "Recorder",
     "Recount",
     "RefusedAlerts",
+    "RollupChecks",
     "RollupSize",
     "Rollups",
     "Router",

@@ -64,6 +64,14 @@ class Rollups(Protocol):
         """
         ...
 
+    async def forget(self, before: date) -> int:
+        """Remove the numbers of days before this one; how many rows."""
+        ...
+
+
+class RollupChecks(Protocol):
+    """How much there is of the numbers, and whether they are right. Every call may raise StorageUnavailable."""
+
     async def log_length(self) -> int:
         """How many entries of the log are not added up yet, up to 10 000: a higher number means more."""
         ...
@@ -74,8 +82,4 @@ class Rollups(Protocol):
 
     async def differences(self, day: date) -> Sequence[Difference]:
         """Where the numbers of a day, UTC, and its occurrences disagree; the largest difference first."""
-        ...
-
-    async def forget(self, before: date) -> int:
-        """Remove the numbers of days before this one; how many rows."""
         ...

@@ -22,7 +22,7 @@ from alert_history.ports.outbox import Outbox
 from alert_history.ports.receipt_urls import ReceiptUrls
 from alert_history.ports.reconciling import Reconciling
 from alert_history.ports.recording import ClaimRecorder
-from alert_history.ports.rollups import Rollups
+from alert_history.ports.rollups import RollupChecks, Rollups
 from alert_history.ports.rule_activity import RuleActivities
 from alert_history.ports.senders import Senders
 from alert_history.ports.settings import StoredSettings
@@ -74,6 +74,7 @@ class Store(msgspec.Struct, frozen=True):
     classification_history: ClassificationHistory
     spending: Spending
     rollups: Rollups
+    rollup_checks: RollupChecks
     analytics: Analytics
     statistics: Statistics
     label_counts: LabelCounts

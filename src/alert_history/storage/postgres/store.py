@@ -62,6 +62,7 @@ def postgres_store(
     connections = Connections(Dialer(read_postgres_url(database_url)), read_dialer=reader)
     database = PostgresDatabase(connections)
     outbox = PostgresOutbox(connections)
+    rollups = SharedRollups(database, ORDER)
     return Store(
         recorder=PostgresRecorder(connections, router=router, rules=rules),
         history=PostgresHistory(connections),
@@ -76,7 +77,8 @@ def postgres_store(
         classifications=SharedClassifications(database, follow_up=PostgresFollowUp(connections)),
         classification_history=SharedClassificationHistory(database, look=PostgresPast(connections)),
         spending=SharedSpending(database),
-        rollups=SharedRollups(database, ORDER),
+        rollups=rollups,
+        rollup_checks=rollups,
         analytics=SharedAnalytics(database, PostgresFinding()),
         statistics=SharedStatistics(database, PostgresFinding()),
         label_counts=SharedLabelCounts(database),

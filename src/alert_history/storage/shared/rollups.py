@@ -48,7 +48,7 @@ class _Late(Exception):
 
 
 class SharedRollups:
-    """See `ports.Rollups`."""
+    """See `ports.Rollups` and `ports.RollupChecks`."""
 
     share = 0.1
 
@@ -84,15 +84,15 @@ class SharedRollups:
         return await self._database.write_aside(_seal)
 
     async def log_length(self) -> int:
-        """See `ports.Rollups.log_length`."""
+        """See `ports.RollupChecks.log_length`."""
         return await self._database.read_latest(_log_length)
 
     async def size(self) -> RollupSize:
-        """See `ports.Rollups.size`."""
+        """See `ports.RollupChecks.size`."""
         return await self._database.read_latest(_size)
 
     async def differences(self, day: date) -> Sequence[Difference]:
-        """See `ports.Rollups.differences`. One snapshot holds both sides."""
+        """See `ports.RollupChecks.differences`. One snapshot holds both sides."""
         async with self._database.snapshot() as snapshot:
             by_history = await snapshot.read(_begun_in_history, self._order, day)
             by_numbers = await snapshot.read(_begun_by_numbers, day_number(day))

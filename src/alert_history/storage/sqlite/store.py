@@ -62,6 +62,7 @@ def sqlite_store(database_url: str, *, router: Router | None = None, rules: Rule
     process = WriterProcess(connections, log)
     database = SqliteDatabase(connections)
     outbox = SqliteOutbox(connections)
+    rollups = SharedRollups(database, ORDER)
     return Store(
         recorder=SqliteRecorder(connections, log, process=process, router=router, rules=rules),
         history=SqliteHistory(connections),
@@ -76,7 +77,8 @@ def sqlite_store(database_url: str, *, router: Router | None = None, rules: Rule
         classifications=SharedClassifications(database, follow_up=SqliteFollowUp(connections)),
         classification_history=SharedClassificationHistory(database, look=SqlitePast(connections)),
         spending=SharedSpending(database),
-        rollups=SharedRollups(database, ORDER),
+        rollups=rollups,
+        rollup_checks=rollups,
         analytics=SharedAnalytics(database, SqliteFinding()),
         statistics=SharedStatistics(database, SqliteFinding()),
         label_counts=SharedLabelCounts(database),

@@ -20,7 +20,7 @@ from alert_history.domain.classification import Mode
 from alert_history.domain.permission import Permission
 from alert_history.engine.modes import Modes
 from alert_history.errors import InvalidBody
-from alert_history.ports import Rollups
+from alert_history.ports import RollupChecks, Rollups
 from alert_history.web.api.enrichment import EnrichmentModeBody
 from alert_history.web.api.health import NEEDED, Readiness
 from alert_history.web.http.parameters import read_parameters
@@ -134,12 +134,20 @@ class SettingsPage:
     """The page, and the form on it."""
 
     def __init__(
-        self, configured: Configured, *, modes: Modes, readiness: Readiness, rollups: Rollups, frames: Frames
+        self,
+        configured: Configured,
+        *,
+        modes: Modes,
+        readiness: Readiness,
+        rollups: Rollups,
+        checks: RollupChecks,
+        frames: Frames,
     ) -> None:
         self._configured = configured
         self._modes = modes
         self._readiness = readiness
         self._rollups = rollups
+        self._checks = checks
         self._frames = frames
 
     def pages(self) -> list[Page]:
@@ -189,7 +197,7 @@ class SettingsPage:
         return RedirectResponse("../settings?switched=yes#mode", status_code=HTTPStatus.SEE_OTHER)
 
     async def _facts(self, frame: Frame) -> str:
-        waiting = await self._rollups.log_length()
+        waiting = await self._checks.log_length()
         return rendered(
             "settings/facts.html.jinja",
             frame=frame,
