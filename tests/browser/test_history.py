@@ -163,7 +163,7 @@ def test_all_of_it_works_without_script(browser: Browser, demo: Server) -> None:
         assert MONTHS in page.url
         page.locator(".facet").nth(1).locator("a.add").first.click()
         assert 'alertname="' in box.input_value()
-        page.goto(f"{demo.url}/dashboard/history{page.locator('.stacked svg a').last.get_attribute('href')}")
+        page.goto(f"{demo.url}/dashboard/history{page.locator('.stacked svg a:has(.mark)').last.get_attribute('href')}")
         page.get_by_label("Shown as").get_by_role("link", name="Lanes").click()
         page.get_by_label("Shown as").get_by_role("link", name="Table").click()
         with page.expect_download() as file:
