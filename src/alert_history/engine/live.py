@@ -93,20 +93,20 @@ class Frame(msgspec.Struct, frozen=True):
 
 
 class Tick:
-    """What one look at the feed brought: the numbers above `after` up to `last`. Without a look all are `skipped`."""
+    """What one look at the feed brought: the numbers above `after` up to `last`; `skipped` of them it left out."""
 
-    def __init__(self, after: int, last: int, happenings: Sequence[Happening], *, is_skipped: bool = False) -> None:
+    def __init__(self, after: int, last: int, happenings: Sequence[Happening], *, skipped: int) -> None:
         self.after = after
         self.last = last
         self.happenings = happenings
-        self.is_skipped = is_skipped
+        self.skipped = skipped
         self._frames: dict[Query, Frame] = {}
 
     def frame(self, query: Query) -> Frame:
         """The frame for all who follow a query; they wait for the first who asks."""
         frame = self._frames.get(query)
         if frame is None:
-            frame = Frame(self.last, _matching(self.happenings, query), made={})
+            frame = Frame(self.last, _matching(self.happenings, query), self.skipped, made={})
             self._frames[query] = frame
         return frame
 
@@ -165,21 +165,20 @@ class Follower:
         if self.after >= last:
             return Frame(self.after) if self._is_time_for_a_beat() else None
         tick = self._live.tick_after(self.after)
-        if tick is None or (tick.is_skipped and self._is_whole):
+        if tick is None or (tick.skipped and self._is_whole):
             return await self._behind(last)
-        if tick.is_skipped:
-            return self._skip(tick.last)
         frame = tick.frame(self._query)
         if self.after > tick.after:
             rest = [each for each in frame.happenings if each.number > self.after]
-            frame = Frame(tick.last, rest)
+            frame = Frame(tick.last, rest, tick.skipped)
         self.after = tick.last
         return frame
 
     async def _behind(self, last: int) -> Frame | None:
         """What follows for one that fell behind, or came back."""
         if not self._is_whole and last - self.after > MOST_A_FRAME:
-            return self._skip(last)
+            skipped, self.after = last - self.after, last
+            return Frame(last, skipped=skipped)
         await self._rest(self._told_at + _TICK_SECONDS - monotonic())
         if self.is_over:
             return None
@@ -187,10 +186,6 @@ class Follower:
         self.after = frame.last
         self._told_at = monotonic()
         return frame
-
-    def _skip(self, last: int) -> Frame:
-        skipped, self.after = last - self.after, last
-        return Frame(last, skipped=skipped)
 
     async def _rest(self, seconds: float) -> None:
         """Wait a while, unless the end comes before."""
@@ -313,12 +308,11 @@ class Live:
         news = await self._feed.after(self.last, most=MOST_A_FRAME)
         if not news:
             return False
-        begin = news[0].number - 1
-        if begin > self.last:
-            self._remember(Tick(self.last, begin, (), is_skipped=True))
-        self._remember(Tick(begin, news[-1].number, await self._happenings(news)))
-        if len(news) == MOST_A_FRAME and (newest := await self._feed.newest()) > news[-1].number + _MOST_BEHIND:
-            self._remember(Tick(news[-1].number, newest - MOST_A_FRAME, (), is_skipped=True))
+        happenings = await self._happenings(news)
+        last = news[-1].number
+        if len(news) == MOST_A_FRAME and (newest := await self._feed.newest()) > last + _MOST_BEHIND:
+            last = newest - MOST_A_FRAME
+        self._remember(Tick(self.last, last, happenings, skipped=last - self.last - len(news)))
         return True
 
     def _remember(self, tick: Tick) -> None:
