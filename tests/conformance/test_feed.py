@@ -142,7 +142,13 @@ async def test_much_news_of_one_transaction_is_read_in_parts(store: Store) -> No
     assert len({each.number for part in parts for each in part}) == 1_500
 
 
-def test_news_is_small() -> None:
-    news = [News("0123456789abcdef", 10**15, "fired", 10**15)]
-    assert len(written_news(news)) < 50
-    assert read_news(written_news(news)) == news
+def test_news_is_small_and_keeps_its_order() -> None:
+    many = [News(f"{number:016x}", 10**15 - number, "fired", 10**15 + 5) for number in range(100)]
+    others = [
+        News("0123456789abcdef@eu", 10**15, "resolved", 10**15 + 6),
+        News("0123456789ABCDEF", -5, "fired", 10**15),
+        News("not hexadecimal!", 10**15 + 10**12, "fired", 10**15),
+    ]
+    for news in (many, [*others, *many, *reversed(others)], []):
+        assert read_news(written_news(news)) == news
+    assert len(written_news(many)) < 2_000

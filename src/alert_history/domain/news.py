@@ -3,8 +3,8 @@
 A store keeps the news of a transaction with the transaction, and numbers them later, in the order of commits. Pure.
 """
 
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
@@ -37,8 +37,12 @@ class News(msgspec.Struct, frozen=True, gc=False, array_like=True):
     at_us: int
 
 
+_Run = tuple[str, int, list[Any], list[int]]
+"""Things of one kind and one time that follow each other: kind, time, fingerprints, and how long before each began."""
+
 _encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(list[News]).decode
+_decode = msgspec.msgpack.Decoder(list[_Run]).decode
+_FINGERPRINT_LETTERS = 16
 
 
 def news_of(events: Iterable[Event]) -> list[News]:
@@ -51,14 +55,38 @@ def news_of_act(act: "Act") -> News:
     return News(act.fingerprint, to_us(act.starts_at), _ACT_KINDS.get(act.kind, act.kind), to_us(act.at))
 
 
-def written_news(news: Sequence[News]) -> bytes:
-    """The news of one transaction, as a store keeps them."""
-    return _encode(news)
+def written_news(news: Iterable[News]) -> bytes:
+    """The news of one transaction, as a store keeps them: some 15 bytes for each of many that happen at once."""
+    runs: list[_Run] = []
+    kind, at_us = "", 0
+    for each in news:
+        if not runs or each.kind != kind or each.at_us != at_us:
+            kind, at_us = each.kind, each.at_us
+            runs.append((kind, at_us, [], []))
+        _, _, fingerprints, ages_us = runs[-1]
+        fingerprints.append(_packed(each.fingerprint))
+        ages_us.append(at_us - each.key_us)
+    return _encode(runs)
 
 
 def read_news(content: bytes) -> list[News]:
-    """The news that `written_news` wrote."""
-    return _decode(content)
+    """The news that `written_news` wrote, in its order."""
+    return [
+        News(fingerprint if isinstance(fingerprint, str) else fingerprint.hex(), at_us - age_us, kind, at_us)
+        for kind, at_us, fingerprints, ages_us in _decode(content)
+        for fingerprint, age_us in zip(fingerprints, ages_us, strict=True)
+    ]
+
+
+def _packed(fingerprint: str) -> bytes | str:
+    """A fingerprint without a scope as its 8 bytes; any other text as it is."""
+    if len(fingerprint) != _FINGERPRINT_LETTERS:
+        return fingerprint
+    try:
+        packed = bytes.fromhex(fingerprint)
+    except ValueError:
+        return fingerprint
+    return packed if packed.hex() == fingerprint else fingerprint
 
 
 def state_after(kind: str, now: State) -> State:
