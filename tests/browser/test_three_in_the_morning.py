@@ -6,6 +6,7 @@ Holds: `web.pages.night`, `web.pages.story`, `web.pages.rules`.
 """
 
 import re
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
@@ -18,7 +19,7 @@ _TOLD = re.compile(r"notified|told|passed on", re.IGNORECASE)
 
 @pytest.mark.parametrize("width, options", [(1440, {}), (390, {}), (390, {"java_script_enabled": False})])
 def test_three_clicks_answer_what_on_call_asks(
-    browser: Browser, demo: Server, width: int, options: dict[str, bool]
+    browser: Browser, demo: Server, width: int, options: dict[str, Any]
 ) -> None:
     with looking(browser, demo.url, width=width, **options) as page:
         page.get_by_role("navigation", name="Pages").get_by_role("link", name="Night").click()
