@@ -19,46 +19,21 @@ from sqlalchemy import (
     literal_column,
     select,
 )
-from sqlalchemy.ext.compiler import compiles
-from sqlalchemy.sql.compiler import SQLCompiler
-from sqlalchemy.sql.functions import FunctionElement
 
 from alert_history.domain.episode import Episode
 from alert_history.domain.microseconds import from_us, to_us
 from alert_history.domain.night_facts import FailedDelivery
 from alert_history.domain.occurrence import EventKind, occurrence_id
 from alert_history.ports.night import NightEvent, NightRow
-from alert_history.storage.shared.elements import is_among
+from alert_history.storage.shared.event_list import newest_events
 from alert_history.storage.shared.reads import ended_by_of
 from alert_history.storage.shared.session import Database, Row, Session
-from alert_history.storage.shared.tables import Json, UtcTime, alerts, deliveries, delivery_queue, events
+from alert_history.storage.shared.tables import UtcTime, alerts, deliveries, delivery_queue
 
 _KINDS: tuple[EventKind, ...] = ("fired", "refired", "published", "silenced", "unsilenced", "inhibited")
 _MOST_EVENTS = 20
 _WEEK = timedelta(days=7)
 _SLACK = timedelta(milliseconds=1)  # an id of SQLite may be so much ahead of its time
-
-_Event = tuple[EventKind, int, dict[str, Any] | None]
-
-
-class EventList(FunctionElement[list[_Event]]):
-    """The events of a subquery with `kind`, `at` and `detail` as one JSON array, times in microseconds."""
-
-    inherit_cache = True
-    name = "event_list"
-    type = Json(list[_Event])
-
-
-@compiles(EventList, "postgresql")
-def _array_of_events(element: EventList, compiler: SQLCompiler, **kw: Any) -> str:
-    kind, at, detail = (compiler.process(clause, **kw) for clause in element.clauses)
-    return f"json_agg(json_build_array({kind}, (extract(epoch FROM {at}) * 1000000)::bigint, {detail}))"
-
-
-@compiles(EventList, "sqlite")
-def _json_of_events(element: EventList, compiler: SQLCompiler, **kw: Any) -> str:
-    kind, at, detail = (compiler.process(clause, **kw) for clause in element.clauses)
-    return f"json_group_array(json_array({kind}, {at}, json({detail})))"
 
 
 class Ways(NamedTuple):
@@ -144,14 +119,7 @@ class _Statements:
 
 def _rows(ways: Ways) -> Select[Any]:
     """Occurrences that are part of no other, each with its newest events of some kinds."""
-    newest = (
-        select(events.c.kind, events.c.at, events.c.detail)
-        .where(ways.is_event_of, is_among(events.c.kind, "kinds"))
-        .order_by(events.c.at.desc(), events.c.key.desc())
-        .limit(literal_column(str(_MOST_EVENTS)))
-        .subquery("newest")
-    )
-    listed = select(EventList(newest.c.kind, newest.c.at, newest.c.detail)).scalar_subquery()
+    listed = newest_events(ways.is_event_of, most=_MOST_EVENTS)
     columns = (
         _A.fingerprint,
         _A.starts_at,

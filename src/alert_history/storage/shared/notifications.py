@@ -41,7 +41,7 @@ from alert_history.ports.notifications import (
     Stretch,
 )
 from alert_history.storage.shared.elements import is_among
-from alert_history.storage.shared.night_reads import EventList
+from alert_history.storage.shared.event_list import newest_events
 from alert_history.storage.shared.reads import check_text
 from alert_history.storage.shared.rows import delivery_of
 from alert_history.storage.shared.session import Database, Row, Session
@@ -297,14 +297,7 @@ def _newest_decided(ordering: Ordering, *, is_continued: bool, is_one: bool) -> 
 
 def _decided(ordering: Ordering) -> Select[Any]:
     """Occurrences that are part of no other, each with its newest decisions."""
-    newest = (
-        select(events.c.kind, events.c.at, events.c.detail)
-        .where(ordering.is_event_of, is_among(events.c.kind, "kinds"))
-        .order_by(events.c.at.desc(), events.c.key.desc())
-        .limit(literal_column(str(_MOST_DECISIONS)))
-        .subquery("newest")
-    )
-    listed = select(EventList(newest.c.kind, newest.c.at, newest.c.detail)).scalar_subquery()
+    listed = newest_events(ordering.is_event_of, most=_MOST_DECISIONS)
     places = (column.label(f"place{number}") for number, column in enumerate(ordering.columns))
     columns = (_A.fingerprint, _A.starts_at, _A.alertname, _A.severity, _A.namespace, _A.is_published)
     return (
