@@ -44,14 +44,16 @@ from alert_history.web.pages.story import PATH as STORY
 from alert_history.web.pages.story import StoryPage
 from alert_history.web.pages.story_acts import StoryActs
 from alert_history.web.pages.targets import TargetPlaces, TargetsPage
+from alert_history.web.pages.zone import zone_page
 
 
 def make_pages(service: Service, statistics: Statistics, *, clock: Clock) -> list[Page]:
     """All pages, and the files that they load."""
     frames = Frames(clock=clock, count_firing=_make_count(statistics))
-    pages = [
+    return [
         Page(path=ASSETS, handle=serve_asset, needs=Permission.PUBLIC, is_measured=False),
         *_now(service, statistics, frames),
+        zone_page(),
         *_classifications(service, frames, clock),
         *NightPage(statistics.nights, frames=frames, clock=clock).pages(),
         *_rules(service, statistics, frames),
@@ -65,8 +67,6 @@ def make_pages(service: Service, statistics: Statistics, *, clock: Clock) -> lis
         *_story(service, statistics, frames, clock=clock),
         *LivePage(service.rooms.live, frames=frames, clock=clock).pages(),
     ]
-    frames.show({page.path for page in pages})
-    return pages
 
 
 def _make_count(statistics: Statistics) -> Callable[[], Awaitable[Firing | None]]:

@@ -1,11 +1,12 @@
 """The frame of the pages: where it leads, whose clocks it shows, and parts that arrive one by one.
 
-Holds: `web.pages.frame`, `web.pages.streaming`, `web.pages.assets`.
+Holds: `web.pages.frame`, `web.pages.streaming`, `web.pages.assets`, `web.pages.zone`.
 """
 
 import gzip
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from jinja2 import ChoiceLoader, DictLoader
@@ -18,9 +19,10 @@ from alert_history.domain.permission import Permission
 from alert_history.errors import InvalidQuery, StorageUnavailable
 from alert_history.web.pages import page as pages
 from alert_history.web.pages.assets import PATH, asset_path, serve_asset
-from alert_history.web.pages.frame import Firing, Frames, length_words, root_of
+from alert_history.web.pages.frame import ZONE_COOKIE, Firing, Frames, length_words, root_of
 from alert_history.web.pages.page import Page
 from alert_history.web.pages.streaming import streamed
+from alert_history.web.pages.zone import zone_page
 
 NOW = datetime(2026, 11, 27, 22, 30, tzinfo=UTC)
 TEMPLATE = """{% extends "page/frame.html.jinja" %}
@@ -56,6 +58,7 @@ def client(monkeypatch: pytest.MonkeyPatch) -> Iterator[TestClient]:
     served = [
         Page(path="/dashboard/two", handle=show, needs=Permission.READ),
         Page(path="/dashboard/refuse", handle=refuse, needs=Permission.READ),
+        zone_page(),
         Page(path=PATH, handle=serve_asset, needs=Permission.PUBLIC),
     ]
     with TestClient(Starlette(routes=[each.for_router() for each in served])) as made:
@@ -99,11 +102,49 @@ def test_an_error_of_ours_is_a_page_that_says_it(client: TestClient) -> None:
     assert answer.headers["content-type"].startswith("text/html")
 
 
-def test_the_zone_that_is_asked_for_is_kept_for_the_next_page(client: TestClient) -> None:
+def test_a_link_names_a_zone_for_its_page_alone(client: TestClient) -> None:
     asked = client.get("/dashboard/two?tz=Europe/Berlin")
     assert "times in Europe/Berlin" in asked.text
-    assert "times in Europe/Berlin" in client.get("/dashboard/two").text
+    assert "times in UTC" in client.get("/dashboard/two").text
     assert client.get("/dashboard/two?tz=Nowhere/Land").status_code == 400
+
+
+@pytest.mark.parametrize(
+    "back, leads_to",
+    [
+        ("dashboard/two?since=-1h", "../dashboard/two?since=-1h"),
+        ("//evil.example/x", "../evil.example/x"),
+        ("https://evil.example/x", "../dashboard"),
+        ("", "../"),
+    ],
+)
+def test_the_form_keeps_a_zone_and_leads_back_to_a_page_of_ours(client: TestClient, back: str, leads_to: str) -> None:
+    answer = _set_zone(client, "Asia/Kathmandu", back=back)
+    assert (answer.status_code, answer.headers["location"]) == (303, leads_to)
+    assert "times in Asia/Kathmandu" in client.get("/dashboard/two").text
+    assert "times in Asia/Kathmandu" in client.get("/dashboard/refuse").text, "an error has the same clocks"
+
+
+def test_no_other_site_and_no_unknown_zone_is_kept(client: TestClient) -> None:
+    assert _set_zone(client, "Nowhere/Land").status_code == 400
+    assert (
+        client.post("/dashboard/zone", data={"tz": "UTC"}, headers={"origin": "http://evil.example"}).status_code == 403
+    )
+    assert ZONE_COOKIE not in client.cookies
+
+
+def _set_zone(client: TestClient, tz: str, *, back: str = "") -> Any:
+    headers = {"origin": str(client.base_url)}
+    return client.post("/dashboard/zone", data={"tz": tz, "back": back}, headers=headers, follow_redirects=False)
+
+
+def test_the_answer_to_a_form_leads_to_no_address_that_only_forms_have(client: TestClient) -> None:
+    assert 'name="back" value="dashboard"' in _set_zone(client, "Nowhere/Land").text
+
+
+@pytest.mark.parametrize("accepted", ["identity, gzip;q=0", "gzip;q=0.0", "not-gzip", ""])
+def test_who_can_not_read_gzip_gets_none(client: TestClient, accepted: str) -> None:
+    assert "content-encoding" not in client.get("/dashboard/two", headers={"accept-encoding": accepted}).headers
 
 
 def test_an_unusable_zone_that_was_kept_is_utc(client: TestClient) -> None:

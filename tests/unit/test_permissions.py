@@ -83,6 +83,7 @@ NEEDS = {
         "GET /publishing/stats",
         "GET /publishing/targets",
         "GET /report",
+        "POST /dashboard/zone",
     ],
     "operate": [
         "POST /api/v1/alerts/{id}/acknowledge",

@@ -24,7 +24,7 @@ from alert_history.web.http.problem import CONTENT_TYPE, Problem, problem, probl
 from alert_history.web.ingest.documentation import ingest_paths, ingest_types
 from alert_history.web.ingest.paths import PATHS, path_of
 from alert_history.web.ingest.webhook import Receive, Scope, Send, Webhook, sane_request_id
-from alert_history.web.pages.page import Page
+from alert_history.web.pages.page import Page, message
 from alert_history.web.pages.reference import ReferencePages
 from alert_history.web.telemetry import RequestMetrics
 
@@ -135,6 +135,7 @@ class Application:
         await send({"type": "lifespan.shutdown.complete"})
 
 
+_PAGES = {"", "dashboard", "classifications", "login"}
 _QUIET = {"/healthz", "/readyz", "/metrics"}
 
 
@@ -176,6 +177,9 @@ async def _http_error(request: Request, error: Exception) -> Response:
     """What the router itself says: 404 and 405."""
     if not isinstance(error, HTTPException):
         raise error
+    if _is_page(request):
+        title = "There is no such page" if error.status_code == HTTPStatus.NOT_FOUND else "This page is not asked so"
+        return message(request, HTTPStatus(error.status_code), title, "Its address may be cut, or mistyped.")
     names = {404: "no-such-path", 405: "method-not-allowed"}
     answer = problem(
         names.get(error.status_code, "http"),
@@ -190,6 +194,11 @@ async def _http_error(request: Request, error: Exception) -> Response:
     return _problem_response(answer, headers=headers)
 
 
+def _is_page(request: Request) -> bool:
+    """Whether people look at this address: they get a page, also where there is none."""
+    return request.url.path.strip("/").split("/")[0] in _PAGES
+
+
 def _allowed(request: Request) -> str:
     """The methods of a path, of all that is served there: the router knows only those of the first."""
     served = [each for each in request.app.routes if each.matches(request.scope)[0] is not Match.NONE]
@@ -198,4 +207,7 @@ def _allowed(request: Request) -> str:
 
 async def _unknown_error(request: Request, error: Exception) -> Response:
     _log.error("request_failed", request_id=request.state.request_id, exc_info=error)
+    if _is_page(request):
+        text = f"The service made a mistake. Its log says more, under {request.state.request_id}."
+        return message(request, HTTPStatus.INTERNAL_SERVER_ERROR, "This page can't be shown", text)
     return _problem_response(problem_of(error, request_id=request.state.request_id))

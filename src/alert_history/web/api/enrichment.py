@@ -26,7 +26,8 @@ _MOST_LISTED = 1_000
 _NAME = 128
 _ANONYMOUS = "anonymous"
 
-Name = Annotated[str, Meta(min_length=1, max_length=100)]
+Name = Annotated[str, Meta(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f]+$")]
+"""Of a person or a program: on one line."""
 Line = Annotated[str, Meta(max_length=300)]
 Fingerprint = Annotated[str, Meta(pattern="^[0-9a-f]{16}$", description="16 hexadecimal digits")]
 

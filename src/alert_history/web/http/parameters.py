@@ -5,6 +5,7 @@ msgspec reads them; a fault names the parameter or field, in words for whoever c
 
 import asyncio
 from typing import Annotated, TypeVar, get_args, get_type_hints
+from urllib.parse import urlencode
 
 import msgspec
 from msgspec import Meta
@@ -45,6 +46,12 @@ def read_parameters(request: Request, kind: type[T]) -> T:
         return msgspec.convert(values, kind, strict=False)
     except msgspec.ValidationError as error:
         raise errors.InvalidQuery(_named(str(error), kind)) from None
+
+
+def read_page_parameters(request: Request, kind: type[T]) -> T:
+    """The same for a page: what it does not know is passed over, because chats and mails add to addresses."""
+    known = [pair for pair in request.query_params.multi_items() if pair[0] in kind.__struct_fields__]
+    return read_parameters(Request({**request.scope, "query_string": urlencode(known).encode()}), kind)
 
 
 async def read_body(request: Request, kind: type[T]) -> T:

@@ -54,6 +54,14 @@ async def serve_asset(request: Request) -> Response:
     is_current = request.path_params["digest"] == wanted.digest
     headers = {"cache-control": _FOREVER if is_current else "no-cache", "vary": "accept-encoding"}
     content = wanted.content
-    if "gzip" in request.headers.get("accept-encoding", ""):
+    if takes_gzip(request):
         content, headers["content-encoding"] = wanted.zipped, "gzip"
     return Response(content, headers=headers, media_type=_TYPES[name.rpartition(".")[2]])
+
+
+def takes_gzip(request: Request) -> bool:
+    """Whether the browser says that it can read gzip; a weight of 0 says that it can't."""
+    parts = [part.lower().split(";") for part in request.headers.get("accept-encoding", "").split(",")]
+    weights = {name.strip(): "".join(rest).strip().removeprefix("q=") for name, *rest in parts}
+    weight = weights.get("gzip", weights.get("*", "0"))
+    return bool(weight.strip("0.")) or not weight

@@ -23,7 +23,7 @@ from alert_history.errors import AlertHistoryError, InvalidBody
 from alert_history.ports import Clock
 from alert_history.web.api.enrichment import CorrectionBody, EnrichmentState, Fingerprint
 from alert_history.web.http.origin import is_same_origin
-from alert_history.web.http.parameters import read_parameters
+from alert_history.web.http.parameters import read_page_parameters
 from alert_history.web.pages.accuracy_chart import HEIGHT, WIDTH, Chart, chart_of
 from alert_history.web.pages.frame import Frame, Frames
 from alert_history.web.pages.page import Link, Page, apology, message, page_response
@@ -95,7 +95,7 @@ class ClassificationsPage:
     async def show(self, request: Request) -> Response:
         """`GET /classifications`."""
         try:
-            asked = read_parameters(request, PageParameters)
+            asked = read_page_parameters(request, PageParameters)
             entries = await self._classifying.newest(limit=_SHOWN, severity=asked.severity)
             overview = await self._overview()
         except AlertHistoryError as error:

@@ -1,10 +1,10 @@
 """The frame of all pages: where a page stands in the navigation, the time zone of its reader, and what fires now."""
 
 import secrets
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime, tzinfo
 from typing import NamedTuple
-from urllib.parse import parse_qsl, quote, unquote, urlencode
+from urllib.parse import parse_qsl, unquote, urlencode
 
 import msgspec
 from starlette.requests import Request
@@ -16,7 +16,6 @@ from alert_history.errors import InvalidQuery
 from alert_history.ports import Clock
 
 ZONE_COOKIE = "alert-history-tz"
-_ZONE_SECONDS = 365 * 86_400
 _UTC = "UTC"
 _COLOURED = {4: "critical", 3: "warning"}
 """Words that have a colour, by their urgency."""
@@ -66,7 +65,8 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True):
     """What the frame of one page shows.
 
     `root` leads to the root of the service, relative to the page. `tz` is the IANA name of `zone`. `nonce` marks the
-    scripts and the attributes of htmx that the server wrote. `here` is the page with its parameters but for `tz`.
+    scripts and the attributes of htmx that the server wrote. `here` are its parameters but for `tz`,
+    and `back` the page with them, below the root; empty where it is the answer to a form.
     `firing` is None where nobody counted.
     """
 
@@ -77,10 +77,10 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True):
     zone: tzinfo
     now: datetime
     here: Sequence[tuple[str, str]] = ()
+    back: str = ""
     firing: Firing | None = None
-    headers: Mapping[str, str] = {}
     version: str = __version__
-    navigation: Sequence[Entry] = ()
+    navigation: Sequence[Entry] = NAVIGATION
 
     def href(self, path: str, **parameters: object) -> str:
         """A link to a path below the root, with those parameters that are neither None nor empty."""
@@ -117,15 +117,11 @@ class Frames:
     def __init__(self, *, clock: Clock, count_firing: Callable[[], Awaitable[Firing | None]]) -> None:
         self._clock = clock
         self._count_firing = count_firing
-        self._navigation: Sequence[Entry] = ()
-
-    def show(self, paths: Collection[str]) -> None:
-        """From now on the navigation leads to those of its pages that are served at these paths."""
-        self._navigation = [entry for entry in NAVIGATION if f"/{entry.path}" in paths]
 
     async def of(self, request: Request, current: str) -> Frame:
         """The frame of a page; `current` is its entry of the navigation. Raises InvalidQuery for an unknown `tz`."""
-        tz, zone, headers = _zone_of(request)
+        tz, zone = _zone_of(request)
+        here = _here(request)
         return Frame(
             root=root_of(request.url.path),
             current=current,
@@ -133,17 +129,18 @@ class Frames:
             tz=tz,
             zone=zone,
             now=self._clock(),
-            here=[pair for pair in parse_qsl(request.url.query, keep_blank_values=True) if pair[0] != "tz"],
+            here=here,
+            back=_back(request, here),
             firing=await self._count_firing(),
-            headers=headers,
-            navigation=self._navigation,
         )
 
 
 def bare_frame(request: Request) -> Frame:
     """A frame that asks nobody anything, for a page that says what went wrong."""
-    root, nonce = root_of(request.url.path), secrets.token_urlsafe(16)
-    return Frame(root=root, current="", nonce=nonce, tz=_UTC, zone=UTC, now=datetime.now(UTC))
+    tz, zone = _kept_zone(request)
+    root, nonce, here = root_of(request.url.path), secrets.token_urlsafe(16), _here(request)
+    back = _back(request, here)
+    return Frame(root=root, current="", nonce=nonce, tz=tz, zone=zone, now=datetime.now(UTC), here=here, back=back)
 
 
 def root_of(path: str) -> str:
@@ -162,14 +159,27 @@ def length_words(seconds: float) -> str:
     return f"{left} s"
 
 
-def _zone_of(request: Request) -> tuple[str, tzinfo, dict[str, str]]:
-    """The zone that is asked for, and the header that keeps it for the next page; else the one that was kept; UTC."""
+def _here(request: Request) -> list[tuple[str, str]]:
+    """The parameters of the page but for `tz`, without what no form can send back."""
+    pairs = parse_qsl(request.url.query, keep_blank_values=True)
+    return [(name, value) for name, value in pairs if name != "tz" and "\0" not in name + value]
+
+
+def _back(request: Request, here: Sequence[tuple[str, str]]) -> str:
+    if request.method != "GET":
+        return ""
+    return request.url.path.lstrip("/") + (f"?{urlencode(here)}" if here else "")
+
+
+def _zone_of(request: Request) -> tuple[str, tzinfo]:
+    """The zone that the URL asks for, on this page alone; else the one that the reader keeps."""
     asked = request.query_params.get("tz")
-    if asked:
-        cookie = f"{ZONE_COOKIE}={quote(asked)}; Path=/; Max-Age={_ZONE_SECONDS}; SameSite=Lax; HttpOnly"
-        return asked, parse_zone(asked), {"set-cookie": cookie}
+    return (asked, parse_zone(asked)) if asked else _kept_zone(request)
+
+
+def _kept_zone(request: Request) -> tuple[str, tzinfo]:
     kept = unquote(request.cookies.get(ZONE_COOKIE, _UTC))
     try:
-        return kept, parse_zone(kept), {}
+        return kept, parse_zone(kept)
     except InvalidQuery:
-        return _UTC, UTC, {}
+        return _UTC, UTC

@@ -214,4 +214,6 @@ async def _html(part: Part, frame: Frame) -> str:
     try:
         return await part()
     except AlertHistoryError as error:
-        return rendered("page/fault.html.jinja", frame=frame, title="This part can't be shown", text=str(error))
+        return rendered(
+            "page/fault.html.jinja", frame=frame, title="This part can't be shown", text=str(error), is_asked_wrong=True
+        )

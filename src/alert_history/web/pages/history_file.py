@@ -1,11 +1,12 @@
 """`/dashboard/history/export`: all that a view of the history finds, as a file; memory stays the same."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import aclosing
 from typing import NamedTuple
 
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from alert_history.engine.export_rows import Rows, csv_head, csv_rows, json_rows
 from alert_history.errors import InvalidQuery, Overloaded
@@ -51,26 +52,44 @@ class HistoryFile:
         if self._running >= MOST_AT_ONCE:
             raise Overloaded(f"{MOST_AT_ONCE} exports run already", after_seconds=_AFTER_SECONDS)
         batches = self._history.export(asked.filter)
-        first = await anext(aiter(batches), None)  # what goes wrong at once is a page that says so
-        span = f"{frame.local(asked.since):%Y%m%d-%H%M}-{frame.local(asked.until):%Y%m%d-%H%M}"
-        headers = {"content-disposition": f'attachment; filename="alerts-{span}.{name}"', "cache-control": "no-store"}
-        return StreamingResponse(
-            self._bytes(format_, first, batches), media_type=format_.media_type, headers={**headers, **frame.headers}
-        )
-
-    async def _bytes(
-        self, format_: _Format, first: list[StoredAlert] | None, batches: _Batches
-    ) -> AsyncIterator[bytes]:
         self._running += 1
         try:
-            yield format_.head
-            async with aclosing(batches) as rest:  # type: ignore[type-var]  # a generator
-                if first is not None:
-                    yield format_.rows(first)
-                    async for batch in rest:
-                        yield format_.rows(batch)
+            first = await anext(aiter(batches), None)  # what goes wrong at once is a page that says so
+        except BaseException:
+            self._release()
+            raise
+        span = f"{frame.local(asked.since):%Y%m%d-%H%M}-{frame.local(asked.until):%Y%m%d-%H%M}"
+        headers = {"content-disposition": f'attachment; filename="alerts-{span}.{name}"', "cache-control": "no-store"}
+        return _File(_bytes(format_, first, batches), format_.media_type, headers, release=self._release)
+
+    def _release(self) -> None:
+        self._running -= 1
+
+
+class _File(StreamingResponse):
+    """A file that says when it was sent, or given up, also before its first byte."""
+
+    def __init__(
+        self, content: AsyncIterator[bytes], media_type: str, headers: Mapping[str, str], *, release: Callable[[], None]
+    ) -> None:
+        super().__init__(content, media_type=media_type, headers=headers)
+        self._release = release
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it."""
+        try:
+            await super().__call__(scope, receive, send)
         finally:
-            self._running -= 1
+            self._release()
+
+
+async def _bytes(format_: _Format, first: list[StoredAlert] | None, batches: _Batches) -> AsyncIterator[bytes]:
+    yield format_.head
+    async with aclosing(batches) as rest:  # type: ignore[type-var]  # a generator
+        if first is not None:
+            yield format_.rows(first)
+            async for batch in rest:
+                yield format_.rows(batch)
 
 
 def _without_format(request: Request) -> Request:

@@ -9,8 +9,9 @@ from starlette.requests import Request
 
 from alert_history.domain.query import Matcher
 from alert_history.engine.analysis import Asked
+from alert_history.errors import InvalidQuery
 from alert_history.ports import HistoryFilter
-from alert_history.web.http.parameters import read_parameters
+from alert_history.web.http.parameters import read_page_parameters
 from alert_history.web.pages.columns import Column, cols_of, columns_of
 from alert_history.web.pages.frame import Frame
 from alert_history.web.pages.spans import span_of
@@ -24,7 +25,11 @@ FINGERPRINT = "fingerprint"
 _PLACE = {"cursor": "", "newer": "", "open": None, "part": ""}
 """Where a reader is on the pages of a view; what changes the view leads back to its first page."""
 
-Text = Annotated[str, Meta(max_length=8192)]
+Text = Annotated[str, Meta(max_length=4000)]
+Name = Annotated[str, Meta(max_length=500)]
+Some = Annotated[tuple[Name, ...], Meta(max_length=20)]
+_MOST = 6000
+"""Letters of all parameters: each of a few hundred links holds them."""
 
 
 class State(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,18 +47,18 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     since: Text = ""
     until: Text = ""
     status: Literal["firing", "resolved", ""] = ""
-    fingerprint: Text = ""
-    receiver: Text | None = None
-    source: Text | None = None
-    not_receiver: tuple[Text, ...] = ()
-    not_source: tuple[Text, ...] = ()
-    sort: Text = "-timestamp"
-    cols: tuple[Text, ...] = ()
+    fingerprint: Name = ""
+    receiver: Name | None = None
+    source: Name | None = None
+    not_receiver: Some = ()
+    not_source: Some = ()
+    sort: Name = "-timestamp"
+    cols: Annotated[tuple[Text, ...], Meta(max_length=20)] = ()
     group: Literal["rule", ""] = ""
     view: Literal["table", "lanes"] = "table"
-    lane: Text = FINGERPRINT
-    facet: Text = ""
-    open: Text | None = None
+    lane: Name = FINGERPRINT
+    facet: Name = ""
+    open: Name | None = None
     cursor: Text = ""
     newer: Text = ""
     tz: Text = ""
@@ -143,7 +148,9 @@ def asked_of(state: State, frame: Frame) -> Asked:
 
 def read_state(request: Request) -> State:
     """The state that a request asks for. Raises InvalidQuery naming the parameter."""
-    return read_parameters(request, State)
+    if len(request.scope["query_string"]) > _MOST:
+        raise InvalidQuery(f"all parameters together may have {_MOST} letters")
+    return read_page_parameters(request, State)
 
 
 def parse_state(text: str) -> State:

@@ -24,7 +24,7 @@ from alert_history.errors import AlertHistoryError, InvalidQuery
 from alert_history.ports import Clock
 from alert_history.web.api.stream import place_of
 from alert_history.web.http.event_stream import BEGIN, MEDIA_TYPE, EventStream, message
-from alert_history.web.http.parameters import read_parameters
+from alert_history.web.http.parameters import read_page_parameters
 from alert_history.web.pages.frame import Frame, Frames
 from alert_history.web.pages.page import Page, page_response, rendered
 
@@ -98,7 +98,7 @@ class LivePage:
 
     async def show(self, request: Request) -> Response:
         """`GET /dashboard/history/live`."""
-        asked = read_parameters(request, LiveParameters)
+        asked = read_page_parameters(request, LiveParameters)
         frame = await self._frames.of(request, _CURRENT)
         if MEDIA_TYPE in request.headers.get("accept", ""):
             return await self._follow(request, asked, frame)

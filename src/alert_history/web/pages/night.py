@@ -24,7 +24,7 @@ from alert_history.domain.permission import Permission
 from alert_history.engine.night import NightRequest, Nights, span_of
 from alert_history.errors import AlertHistoryError, InvalidQuery
 from alert_history.ports import Clock
-from alert_history.web.http.parameters import read_parameters
+from alert_history.web.http.parameters import read_page_parameters
 from alert_history.web.pages.frame import Frame, Frames, length_words
 from alert_history.web.pages.page import Link, Page, apology, message, rendered
 from alert_history.web.pages.streaming import streamed
@@ -71,7 +71,7 @@ class NightPage:
     async def choose(self, request: Request) -> Response:
         """`GET /dashboard/night`: leads to last night, or to the night of a form."""
         try:
-            asked = read_parameters(request, NightChoice)
+            asked = read_page_parameters(request, NightChoice)
             frame = await self._frames.of(request, _CURRENT)
             if begins_at := self._ahead(asked, frame):
                 return _not_begun(request, frame, begins_at)
@@ -82,7 +82,7 @@ class NightPage:
     async def show(self, request: Request) -> Response:
         """`GET /dashboard/night/{date}`."""
         try:
-            asked = read_parameters(request, NightChoice)
+            asked = read_page_parameters(request, NightChoice)
             frame = await self._frames.of(request, _CURRENT)
             if begins_at := self._ahead(asked, frame):
                 return _not_begun(request, frame, begins_at)
@@ -111,7 +111,7 @@ class NightPage:
         wanted = _request_of(asked, frame)
         if asked.format:
             night = await self._nights.report(wanted)
-            headers = {"cache-control": "no-store", **frame.headers}
+            headers = {"cache-control": "no-store"}
             return Response(markdown_of(night), media_type="text/markdown; charset=utf-8", headers=headers)
 
         async def report() -> str:

@@ -19,7 +19,7 @@ from alert_history.engine.delivery_counts import DeliveryCounting, DeliveryCount
 from alert_history.engine.notifications import Notifications, Wanted
 from alert_history.engine.targets import Targets
 from alert_history.web.api.notifications import Outcome
-from alert_history.web.http.parameters import read_parameters
+from alert_history.web.http.parameters import read_page_parameters
 from alert_history.web.pages.frame import Frame, Frames, length_words
 from alert_history.web.pages.notices import groups_of
 from alert_history.web.pages.page import Link, Page, rendered
@@ -91,7 +91,7 @@ class NotificationsPage:
     async def show(self, request: Request) -> Response:
         """`GET /dashboard/notifications`."""
         frame = await self._frames.of(request, PATH.strip("/"))
-        asked = read_parameters(request, PageParameters)
+        asked = read_page_parameters(request, PageParameters)
         span = span_of(asked.since, asked.until, frame)
         return await streamed(
             request,

@@ -15,7 +15,7 @@ from alert_history.domain.noise import query_text
 from alert_history.domain.permission import Permission
 from alert_history.engine.firing_now import FiringCount, FiringNow
 from alert_history.ports import History, HistoryFilter, PageRequest, StoredAlert
-from alert_history.web.http.parameters import read_parameters
+from alert_history.web.http.parameters import read_page_parameters
 from alert_history.web.pages.frame import Firing, Frame, Frames
 from alert_history.web.pages.lately import Lately
 from alert_history.web.pages.page import Page, rendered
@@ -73,7 +73,7 @@ class NowPage:
 
     async def show(self, request: Request) -> Response:
         """`GET /dashboard` and `GET /`. Raises InvalidQuery."""
-        asked = read_parameters(request, NowParameters)
+        asked = read_page_parameters(request, NowParameters)
         frame = await self._frames.of(request, PATH)
         span = span_of(asked.since, asked.until, frame)
 

@@ -84,7 +84,7 @@ def rendered(template: str, **values: object) -> str:
 
 def headers_of(frame: Frame) -> dict[str, str]:
     """The headers of a page in the frame: its policy, and that nobody may keep it."""
-    return {"content-security-policy": _FRAMED.format(nonce=frame.nonce), "cache-control": "no-store", **frame.headers}
+    return {"content-security-policy": _FRAMED.format(nonce=frame.nonce), "cache-control": "no-store"}
 
 
 def page_response(frame: Frame, template: str, *, status: HTTPStatus = HTTPStatus.OK, **values: object) -> Response:

@@ -14,7 +14,7 @@ from starlette.responses import Response
 from alert_history.domain.alert import Source
 from alert_history.domain.permission import Permission
 from alert_history.ports import History, QuarantinedAlert, QuarantineFilter
-from alert_history.web.http.parameters import read_parameters
+from alert_history.web.http.parameters import read_page_parameters
 from alert_history.web.pages.frame import Frame, Frames
 from alert_history.web.pages.page import Page, page_response
 
@@ -60,7 +60,7 @@ class QuarantinePages:
     async def show(self, request: Request) -> Response:
         """`GET /dashboard/quarantine`."""
         frame = await self._frames.of(request, PATH.strip("/"))
-        asked = read_parameters(request, PageParameters)
+        asked = read_page_parameters(request, PageParameters)
         cursor = None if asked.cursor is None else str(asked.cursor)
         wanted = QuarantineFilter(asked.source, asked.reason)
         page = await self._history.quarantine(limit=_SHOWN, cursor=cursor, wanted=wanted)

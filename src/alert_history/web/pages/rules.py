@@ -22,7 +22,7 @@ from alert_history.engine.series import SeriesCounting
 from alert_history.engine.series_parts import SeriesWish
 from alert_history.errors import AlertHistoryError, InvalidQuery
 from alert_history.ports import HistoryFilter
-from alert_history.web.http.parameters import read_parameters
+from alert_history.web.http.parameters import read_page_parameters
 from alert_history.web.pages.charts.sparkline import Sparkline, sparkline
 from alert_history.web.pages.frame import Frame, Frames, length_words
 from alert_history.web.pages.page import Link, Page, apology, page_response, rendered
@@ -104,7 +104,7 @@ class RulesPage:
     async def show(self, request: Request) -> Response:
         """`GET /dashboard/rules`."""
         try:
-            asked = read_parameters(request, RulesChoice)
+            asked = read_page_parameters(request, RulesChoice)
             frame = await self._frames.of(request, _CURRENT)
             span = span_of(asked.since, asked.until, frame, default=DEFAULT_SPAN)
             if asked.rule is not None:

@@ -23,7 +23,7 @@ from alert_history.errors import InvalidBody
 from alert_history.ports import RollupChecks, Rollups
 from alert_history.web.api.enrichment import EnrichmentModeBody
 from alert_history.web.api.health import NEEDED, Readiness
-from alert_history.web.http.parameters import read_parameters
+from alert_history.web.http.parameters import read_page_parameters
 from alert_history.web.pages.frame import Frame, Frames
 from alert_history.web.pages.page import Link, Page, message, rendered
 from alert_history.web.pages.posted import fields_of, refusal
@@ -159,7 +159,7 @@ class SettingsPage:
 
     async def show(self, request: Request) -> Response:
         """`GET /dashboard/settings`."""
-        asked = read_parameters(request, SettingsParameters)
+        asked = read_page_parameters(request, SettingsParameters)
         frame = await self._frames.of(request, PATH)
 
         async def health() -> str:

@@ -15,7 +15,7 @@ from alert_history.domain.permission import Permission
 from alert_history.engine.origins import OriginState
 from alert_history.engine.silence_inventory import FIRING, LOOKED_AT, SHOWN, SilenceInventory, View
 from alert_history.ports import SilenceCounts
-from alert_history.web.http.parameters import read_parameters
+from alert_history.web.http.parameters import read_page_parameters
 from alert_history.web.pages.frame import Frame, Frames
 from alert_history.web.pages.page import Page, rendered
 from alert_history.web.pages.streaming import streamed
@@ -81,7 +81,7 @@ class SilencesPage:
 
     async def show(self, request: Request) -> Response:
         """`GET /dashboard/silences`."""
-        asked = read_parameters(request, SilencesParameters)
+        asked = read_page_parameters(request, SilencesParameters)
         frame = await self._frames.of(request, PATH)
 
         async def listed() -> str:

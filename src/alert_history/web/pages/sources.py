@@ -15,7 +15,7 @@ from alert_history.domain.alert import Source
 from alert_history.domain.permission import Permission
 from alert_history.engine.origins import OriginState
 from alert_history.engine.sender_overview import A_HOUR, ENDED_DAYS, REFUSED, Losses, SenderFacts, SenderOverview
-from alert_history.web.http.parameters import read_parameters
+from alert_history.web.http.parameters import read_page_parameters
 from alert_history.web.pages.charts.sparkline import Sparkline, sparkline
 from alert_history.web.pages.frame import Frame, Frames, length_words
 from alert_history.web.pages.page import Page, rendered
@@ -83,7 +83,7 @@ class SourcesPage:
 
     async def show(self, request: Request) -> Response:
         """`GET /dashboard/sources`."""
-        read_parameters(request, SourcesParameters)
+        read_page_parameters(request, SourcesParameters)
         frame = await self._frames.of(request, PATH)
 
         async def senders() -> str:

@@ -27,7 +27,7 @@ from alert_history.engine.neighbours import AroundAnswer, AroundRule, Neighbours
 from alert_history.engine.story import Stories, Story
 from alert_history.engine.why import facts_of
 from alert_history.errors import NotFound
-from alert_history.web.http.parameters import read_parameters
+from alert_history.web.http.parameters import read_page_parameters
 from alert_history.web.pages.frame import Frame, Frames, length_words
 from alert_history.web.pages.page import Link, Page, apology, page_response, rendered
 from alert_history.web.pages.reader_name import remembered_name
@@ -96,7 +96,7 @@ class StoryPage:
 
     async def show(self, request: Request) -> Response:
         """`GET /dashboard/alerts/{id}`."""
-        asked = read_parameters(request, StoryParameters)
+        asked = read_page_parameters(request, StoryParameters)
         try:
             story = await self._stories.story(asked.id)
         except NotFound as error:

@@ -16,8 +16,9 @@ from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response, StreamingResponse
 
-from alert_history.errors import AlertHistoryError
+from alert_history.errors import AlertHistoryError, InvalidQuery
 from alert_history.web.http.problem import problem_of
+from alert_history.web.pages.assets import takes_gzip
 from alert_history.web.pages.frame import Frame
 from alert_history.web.pages.page import headers_of, rendered
 
@@ -41,7 +42,7 @@ async def streamed(
     html = rendered(template, frame=frame, part=lambda name: Markup(f"<!--{mark}{name}-->"), **values)  # noqa: S704  # names of ours
     chunks = _chunks(re.split(f"<!--{mark}([a-z_]+)-->", html), parts, frame)
     headers = {**headers_of(frame), "vary": "accept-encoding"}
-    if "gzip" in request.headers.get("accept-encoding", ""):
+    if takes_gzip(request):
         headers["content-encoding"] = "gzip"
         return StreamingResponse(_zipped(chunks), headers=headers, media_type="text/html; charset=utf-8")
     return StreamingResponse(_encoded(chunks), headers=headers, media_type="text/html; charset=utf-8")
@@ -64,11 +65,16 @@ async def _html_of(part: Part, frame: Frame) -> str:
         return await part()
     except AlertHistoryError as error:
         answer = problem_of(error)
-        return rendered("page/fault.html.jinja", frame=frame, title=answer.title, text=answer.detail)
+        is_asked_wrong = isinstance(error, InvalidQuery)
+        return _fault(frame, answer.title, answer.detail, is_asked_wrong=is_asked_wrong)
     except Exception:  # noqa: BLE001  # the other parts of the page are worth showing
         _log.exception("part_failed")
         text = "The service made a mistake here. Its log says more."
-        return rendered("page/fault.html.jinja", frame=frame, title="This part can't be shown", text=text)
+        return _fault(frame, "This part can't be shown", text)
+
+
+def _fault(frame: Frame, title: str, text: str, *, is_asked_wrong: bool = False) -> str:
+    return rendered("page/fault.html.jinja", frame=frame, title=title, text=text, is_asked_wrong=is_asked_wrong)
 
 
 async def _encoded(chunks: AsyncIterator[str]) -> AsyncIterator[bytes]:

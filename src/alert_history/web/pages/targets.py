@@ -19,7 +19,7 @@ from alert_history.engine.delivery_counts import DeliveryCounting, TargetCount
 from alert_history.engine.targets import HealthStatus, Targets, TargetState
 from alert_history.errors import AlertHistoryError
 from alert_history.ports import HistoryFilter
-from alert_history.web.http.parameters import read_parameters
+from alert_history.web.http.parameters import read_page_parameters
 from alert_history.web.pages.frame import Frame, Frames
 from alert_history.web.pages.page import Link, Page, page_response
 from alert_history.web.pages.posted import fields_of, refusal
@@ -94,7 +94,7 @@ class TargetsPage:
 
     async def show(self, request: Request) -> Response:
         """`GET /dashboard/targets`."""
-        return await self._page(request, read_parameters(request, PageParameters))
+        return await self._page(request, read_page_parameters(request, PageParameters))
 
     async def test(self, request: Request) -> Response:
         """`POST /dashboard/targets/test`: the page again, which says what the target answered."""

@@ -1,0 +1,42 @@
+"""Pages over HTTP, asked in odd ways: people get a page that says what to do next, and the service stays quick.
+
+Holds: `web.application`, `web.http.parameters`.
+"""
+
+import httpx
+import pytest
+
+
+@pytest.mark.parametrize(
+    "path", ["/dashboard/", "/dashboard/foo", "/dashboard/alerts", "/dashboard/History", "/classifications/x", "/login"]
+)
+def test_people_get_a_page_where_there_is_none(client: httpx.Client, path: str) -> None:
+    answer = client.get(path)
+    assert answer.status_code == 404
+    assert "There is no such page" in answer.text
+    assert "script-src 'self'" in answer.headers["content-security-policy"]
+
+
+def test_programs_get_a_problem(client: httpx.Client) -> None:
+    assert client.get("/api/v1/nothing").headers["content-type"] == "application/problem+json"
+    assert client.post("/dashboard").status_code == 405
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/dashboard/history", "/dashboard/rules", "/dashboard/settings", "/classifications"]
+)
+def test_a_page_passes_over_what_chats_add_to_its_address(client: httpx.Client, path: str) -> None:
+    assert client.get(f"{path}?utm_source=chat&tz=Europe/Berlin").status_code == 200
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        "&".join(f"not_receiver=r{number}" for number in range(21)),
+        f"facet={'a' * 501}",
+        f"query={'a' * 4001}",
+        "&".join(f"cols={'c' * 400}" for _ in range(16)),
+    ],
+)
+def test_the_state_of_the_history_is_bounded_because_each_link_repeats_it(client: httpx.Client, asked: str) -> None:
+    assert client.get(f"/dashboard/history?{asked}").status_code == 400
