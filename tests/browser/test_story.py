@@ -34,15 +34,16 @@ def test_who_was_told_is_read_first_and_people_act_without_script(browser: Brows
     url = _story(server, status="firing")
     with looking(browser, url, width=360, scheme="dark", java_script_enabled=False) as page:
         first = page.get_by_role("main").locator("p.sentence, h2").first
-        assert first.inner_text().startswith("Nobody was notified, because no targets are looked for")
+        assert first.inner_text() == "Nobody was notified: Alert History has no targets."
         form = page.get_by_role("form", name="Acknowledge, or write a note")
+        assert page.get_by_label("Your name").count() == 1
         form.get_by_label("Your name").fill("Ada <b>")
         form.get_by_role("button", name="Acknowledge").click()
         assert page.get_by_role("status").inner_text() == "You take care of it now."
         assert page.get_by_text("Ada <b> takes care of it").is_visible()
         assert form.get_by_label("Your name").input_value() == "Ada <b>", "the name is remembered"
-        form.get_by_label("Words").fill("The disk is being grown")
-        form.get_by_role("button", name="Only note it").click()
+        form.get_by_label("Note (optional when acknowledging)").fill("The disk is being grown")
+        form.get_by_role("button", name="Add note").click()
         assert page.get_by_role("status").inner_text() == "Your note is kept."
         assert page.locator("#people").get_by_text("The disk is being grown").is_visible()
 

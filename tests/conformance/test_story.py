@@ -107,7 +107,7 @@ async def test_a_delivery_that_was_given_up_is_named_with_its_answer(routed: Sto
     await _settle(routed, "dead", "answered 404")
     sentence = (await _why(routed, id_of(alert()))).sentence
     await routed.lifecycle.close()
-    assert sentence == f"Nobody was notified: ops could not be reached in 1 attempt (answered 404); {LEFT_OUT}."
+    assert sentence == f"Nobody was notified: ops refused it (404); {LEFT_OUT}."
 
 
 async def test_the_end_is_told_with_the_beginning(routed: Store) -> None:

@@ -42,7 +42,8 @@ def test_why_is_one_sentence_and_its_steps(client: httpx.Client, occurrence: str
     assert answer.status_code == httpx.codes.OK
     why: dict[str, Any] = answer.json()
     assert why["id"] == occurrence
-    assert why["sentence"].startswith("Nobody was notified, because no targets are looked for: ")
+    assert why["sentence"] == "Nobody was notified: Alert History has no targets."
+    assert "neither TARGETS_DIR nor TARGET_DISCOVERY_ENABLED is set" in why["steps"][-1]["text"], "for operators"
     assert [step["step"] for step in why["steps"]] == ["received", "recorded", "routed"]
     assert why["steps"][0]["text"].startswith("from alertmanager")
     assert (
@@ -61,9 +62,25 @@ def test_the_page_says_the_same_sentence(client: httpx.Client, occurrence: str) 
     sentence = re.search(r'id="sentence">([^<]+)<', page.text)
     assert sentence is not None
     assert sentence[1] == client.get(f"/api/v1/alerts/{occurrence}/why").json()["sentence"]
+    assert '<a href="../../dashboard/targets">Targets</a>' in page.text
     alone = client.get(f"/dashboard/alerts/{occurrence}", params={"part": "state"}).text
     assert sentence[1] in alone
     assert "<html" not in alone
+
+
+def test_of_an_alert_that_is_over_people_took_care(client: httpx.Client) -> None:
+    namespace = f"ns-{uuid4().hex}"
+    for status in ("firing", "resolved"):
+        sent = webhook(sent_alert(1, namespace=namespace, status=status))
+        client.post("/webhook/proxy", content=sent, headers=_JSON).raise_for_status()
+    (stored,) = client.get("/history", params={"namespace": namespace}).json()["alerts"]
+    assert stored["status"] == "resolved"
+    answer = _send(client, stored["id"], "acknowledge", by="Ada", text="")
+    page = client.get(f"/dashboard/alerts/{stored['id']}?done=acknowledged").text
+    assert answer.status_code == httpx.codes.SEE_OTHER
+    assert "Ada took care of it, at" in page
+    assert "It is kept that you took care of it." in page
+    assert "takes care" not in page
 
 
 def test_a_form_is_kept_leads_back_and_the_name_is_remembered(client: httpx.Client, occurrence: str) -> None:

@@ -3,16 +3,23 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import httpx
 import pytest
 
+from alert_history.bootstrap import reason_for_nobody
+from alert_history.config import load_settings
 from alert_history.domain.delivery import Fate
 from alert_history.domain.notified_sentence import (
     NewsFate,
     NotifiedFacts,
     ReceiverNotice,
     TargetFate,
+    is_for_settings,
     notified_sentence,
 )
+from alert_history.domain.notifying import NO_TARGETS
+from alert_history.errors import Retryable
+from alert_history.targets.answers import post
 
 BEGIN = datetime(2026, 3, 4, 3, 12, tzinfo=UTC)
 END = BEGIN + timedelta(minutes=48)
@@ -46,10 +53,7 @@ CASES = {
     ),
     "end dead": (
         TargetFate("ops", _news(), _news("dead", attempts=30, answer="HTTP 404")),
-        (
-            "ops was notified at 03:12, but not of its end: delivery was given up after 30 attempts "
-            "(the last: HTTP 404)."
-        ),
+        ("ops was notified at 03:12, but not of its end: not delivered in 30 attempts (the last: HTTP 404)."),
     ),
     "end superseded by a new firing": (
         TargetFate("ops", _news(), _news("superseded", "newer news went out instead: refired")),
@@ -62,7 +66,7 @@ CASES = {
     "end alone, the beginning dead": (
         TargetFate("ops", _news("dead", attempts=30, answer="HTTP 500"), ENDED),
         (
-            "ops was notified of its end only at 04:00, because delivery was given up after 30 attempts "
+            "ops was notified of its end only at 04:00, because its beginning was not delivered in 30 attempts "
             "(the last: HTTP 500)."
         ),
     ),
@@ -94,9 +98,21 @@ CASES = {
         TargetFate("ops", _news("leased", at=None)),
         "Nobody has been notified yet: ops waits: it is being sent now.",
     ),
-    "dead letter": (
-        TargetFate("ops", _news("dead", attempts=1, answer="HTTP 400")),
-        "Nobody was notified: ops could not be reached in 1 attempt (HTTP 400).",
+    "refused": (
+        TargetFate("slack", _news("dead", attempts=1, answer="answered 403: action_prohibited")),
+        "Nobody was notified: slack refused it (403 action_prohibited).",
+    ),
+    "refused without a word, in the end": (
+        TargetFate("ops", _news("dead", attempts=3, answer="answered 404")),
+        "Nobody was notified: ops refused it in 3 attempts (the last: 404).",
+    ),
+    "failed at the other side": (
+        TargetFate("ops", _news("dead", attempts=30, answer="answered 503: busy")),
+        "Nobody was notified: ops did not get it in 30 attempts (the last: answered 503: busy).",
+    ),
+    "never answered": (
+        TargetFate("ops", _news("dead", attempts=1, answer="its certificate is not accepted: it has expired")),
+        "Nobody was notified: ops could not be reached in 1 attempt (its certificate is not accepted: it has expired).",
     ),
     "withheld": (
         TargetFate("ops", _news("withheld", "classified as noise with a confidence of 0.90 by rules")),
@@ -126,13 +142,41 @@ def test_of_one_target_it_says(case: str) -> None:
 @pytest.mark.parametrize(
     "nobody",
     [
-        "publishing is off: PUBLISHING_ENABLED is false",
-        "there are no targets",
+        "the alert was over already",
         "it was sent to be recorded only",
     ],
 )
 def test_without_a_target_it_says_why(nobody: str) -> None:
     assert _sentence(nobody=nobody) == f"Nobody was notified, because {nobody}."
+    assert not is_for_settings(NotifiedFacts(nobody=nobody))
+
+
+@pytest.mark.parametrize(
+    "nobody, words",
+    [
+        (NO_TARGETS, "Alert History has no targets"),
+        (reason_for_nobody(load_settings({})), "Alert History has no targets"),
+        (reason_for_nobody(load_settings({"PUBLISHING_ENABLED": "false"})), "publishing is off in Alert History"),
+    ],
+)
+def test_a_reason_in_the_settings_is_said_without_their_names(nobody: str, words: str) -> None:
+    assert _sentence(nobody=nobody) == f"Nobody was notified: {words}."
+    assert is_for_settings(NotifiedFacts(nobody=nobody))
+    assert not is_for_settings(NotifiedFacts([TargetFate("ops", _news())], nobody=nobody))
+
+
+@pytest.mark.parametrize(
+    "error", [httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ReadTimeout, httpx.ConnectError, httpx.ReadError]
+)
+async def test_of_a_target_that_gave_no_answer_it_says_so(error: type[httpx.TransportError]) -> None:
+    def fail(_request: httpx.Request) -> httpx.Response:
+        raise error("")
+
+    async with httpx.AsyncClient(transport=httpx.MockTransport(fail)) as client:
+        with pytest.raises(Retryable) as unreached:
+            await post(client, "https://ops.test/", body=b"{}")
+    sentence = _sentence(TargetFate("ops", _news("dead", attempts=1, answer=str(unreached.value))))
+    assert sentence.startswith("Nobody was notified: ops could not be reached in 1 attempt (")
 
 
 def test_without_any_record_it_still_is_a_sentence() -> None:
@@ -147,7 +191,7 @@ def test_who_was_notified_comes_first_then_who_waits_then_who_failed_then_who_wa
         TargetFate("d", _news()),
     )
     assert sentence == (
-        "d was notified at 03:12; c waits: it is being sent now; b could not be reached in 2 attempts; "
+        "d was notified at 03:12; c waits: it is being sent now; b did not get it in 2 attempts; "
         "a was left out, because the target is disabled."
     )
 

@@ -24,6 +24,8 @@ MAX_TEXT = 1_000
 MAX_RECOMMENDATIONS = 5
 MAX_TAGS = 10
 MAX_WORD = 60
+NO_KNOWN_CAUSE = "No public rule set has it, so only its author can say."
+"""The `probable_cause` that rules give an alert of a kind that they don't know."""
 
 _VOLATILE = frozenset(
     {"pod", "pod_name", "pod_ip", "container_id", "image_id", "id", "uid", "instance", "ip", "address", "host_ip"}

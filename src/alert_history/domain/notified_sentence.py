@@ -4,7 +4,8 @@ Made of what became of the news at each target, of what Alertmanager said that i
 be notified. Must not know how deliveries are kept, and must not show a time: the caller says how times look.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 
 import msgspec
@@ -18,6 +19,24 @@ _MOST_NAMES = 3
 _MOST_GROUPS = 4
 _LONGEST_REASON = 160
 _WAITING: frozenset[Fate] = frozenset({"pending", "leased", "held"})
+_UNTOLD_WORDS: Mapping[str, str] = {
+    "no targets are looked for": "Alert History has no targets",
+    "there are no targets": "Alert History has no targets",
+    "publishing is off": "publishing is off in Alert History",
+}
+"""How a reason that is about settings is said to who is on call: by its beginning, before a colon."""
+_REFUSAL = re.compile(r"answered ([34]\d\d)(?:: (.*))?", re.DOTALL)
+_UNREACHED = (
+    "no connection in time",
+    "no free connection in time",
+    "no answer in time",
+    "can't connect",
+    "the connection broke",
+    "TLS could not be agreed on",
+    "its name can't be resolved",
+    "its certificate is not accepted",
+)
+"""How an answer begins that is none: what `targets.answers` says of a target that it did not reach."""
 
 
 class NewsFate(msgspec.Struct, frozen=True):
@@ -72,8 +91,13 @@ class _Clause(msgspec.Struct, frozen=True):
     many: str
 
 
+def is_for_settings(facts: NotifiedFacts) -> bool:
+    """Whether nobody was notified because of how Alert History is set up, and not because of the alert."""
+    return not facts.targets and _reason_words(facts.nobody) is not None
+
+
 def notified_sentence(facts: NotifiedFacts, *, say_time: SayTime) -> str:
-    """Who was notified first, then who waits, who could not be reached and who was left out; with the full stop."""
+    """Who was notified first, then who waits, who did not get it and who was left out; with the full stop."""
     notified = [each for each in facts.targets if _is_notified(each)]
     others = [each for each in facts.targets if not _is_notified(each)]
     clauses = list(_joined(((each.target, _notified(each, say_time)) for each in notified), others="notified, too"))
@@ -92,7 +116,13 @@ def _nobody(facts: NotifiedFacts, others: Sequence[TargetFate], rest: Sequence[s
     head = f"{subject} {'has been notified yet' if is_waiting else 'was notified'}"
     if rest:
         return f"{head}: {'; '.join(rest)}"
+    if words := _reason_words(facts.nobody):
+        return f"{head}: {words}"
     return f"{head}, because {_clipped(facts.nobody) or 'no target was to be'}"
+
+
+def _reason_words(nobody: str) -> str | None:
+    return _UNTOLD_WORDS.get(nobody.partition(":")[0])
 
 
 def _is_notified(each: TargetFate) -> bool:
@@ -107,7 +137,7 @@ def _news(each: TargetFate) -> NewsFate:
 
 
 def _rank(each: TargetFate) -> tuple[int, str]:
-    """Who waits comes first, then who could not be reached, then who was left out."""
+    """Who waits comes first, then who did not get it, then who was left out."""
     fate = _news(each).fate
     order = 0 if fate in _WAITING else 1 if fate == "dead" else 3 if fate == "not_told" else 2
     return order, each.target
@@ -128,7 +158,8 @@ def _end_alone(each: TargetFate, say_time: SayTime) -> _Clause:
     when = "" if each.end is None else _when(each.end, say_time)
     why = "it was over before its turn came"
     if each.beginning is not None and each.beginning.fate not in {"superseded", "unknown"}:
-        why = _why_failed(each.beginning)
+        is_dead = each.beginning.fate == "dead"
+        why = f"{'its beginning was ' if is_dead else ''}{_why_failed(each.beginning)}"
     text = f"notified of its end only{when}, because {why}"
     return _Clause(f"was {text}", f"were {text}")
 
@@ -168,12 +199,16 @@ def _attempts(news: NewsFate) -> str:
 
 
 def _answer(news: NewsFate) -> str:
-    return f" ({'the last: ' if news.attempts > 1 else ''}{_clipped(news.answer)})" if news.answer else ""
+    return _answer_words(news, _clipped(news.answer))
+
+
+def _answer_words(news: NewsFate, answer: str) -> str:
+    return f" ({'the last: ' if news.attempts > 1 else ''}{answer})" if answer else ""
 
 
 def _why_failed(news: NewsFate) -> str:
     if news.fate == "dead":
-        return f"delivery was given up after {_attempts(news)}{_answer(news)}"
+        return f"not delivered in {_attempts(news)}{_answer(news)}"
     if news.fate == "unknown":
         return "what became of it is no longer on record"
     return _clipped(news.reason) or "no reason is on record"
@@ -190,7 +225,7 @@ def _missing(each: TargetFate, say_time: SayTime) -> _Clause:
             text = _next(news, say_time)
             return _Clause(f"waits: {text}", f"wait: {text}")
         case "dead":
-            text = f"could not be reached in {_attempts(news)}{_answer(news)}"
+            text = _undelivered(news)
             return _Clause(text, text)
         case "unknown":
             text = "to be notified, and what became of that is no longer on record"
@@ -201,6 +236,19 @@ def _missing(each: TargetFate, say_time: SayTime) -> _Clause:
         case _:
             text = f"passed over, because {why}"
     return _Clause(f"was {text}", f"were {text}")
+
+
+def _undelivered(news: NewsFate) -> str:
+    """What a target did that did not get the news: refuse it, as its answer says, or not even answer."""
+    if refusal := _REFUSAL.fullmatch(news.answer):
+        answer = _clipped(" ".join(filter(None, refusal.groups())))
+        return (
+            f"refused it ({answer})"
+            if news.attempts == 1
+            else f"refused it in {_attempts(news)}{_answer_words(news, answer)}"
+        )
+    verb = "could not be reached" if news.answer.startswith(_UNREACHED) else "did not get it"
+    return f"{verb} in {_attempts(news)}{_answer(news)}"
 
 
 # --- Alertmanager's own receivers -------------------------------------------------------------------------------------

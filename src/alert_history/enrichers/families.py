@@ -6,6 +6,7 @@ The first family whose pattern is found in the alertname is meant.
 import re
 from typing import NamedTuple
 
+from alert_history.domain.classification import NO_KNOWN_CAUSE
 from alert_history.domain.severity import Severity
 
 
@@ -60,7 +61,7 @@ UNKNOWN = Family(
     "other",
     "warning",
     "a rule of your own",
-    "No public rule set has it, so only its author can say.",
+    NO_KNOWN_CAUSE,
     ("Read the rule that fires, and what changed shortly before.",),
 )
 

@@ -17,7 +17,7 @@ from starlette.responses import RedirectResponse, Response
 
 from alert_history.domain.alert_links import AlertLink, alert_links, is_link
 from alert_history.domain.noise import query_text
-from alert_history.domain.notified_sentence import notified_sentence
+from alert_history.domain.notified_sentence import is_for_settings, notified_sentence
 from alert_history.domain.permission import Permission
 from alert_history.domain.severity import Severity
 from alert_history.domain.text_differences import ComparedText, compared
@@ -33,7 +33,7 @@ from alert_history.web.pages.page import Link, Page, apology, page_response, ren
 from alert_history.web.pages.reader_name import remembered_name
 from alert_history.web.pages.story_acts import Done
 from alert_history.web.pages.story_lanes import story_lanes
-from alert_history.web.pages.story_words import ENDED_WORDS, FATE_WORDS, acknowledged_by, entries_of
+from alert_history.web.pages.story_words import ENDED_WORDS, FATE_WORDS, acknowledged_by, entries_of, is_by_label_alone
 from alert_history.web.pages.streaming import streamed
 
 PATH = "/dashboard/alerts/{id}"
@@ -65,11 +65,15 @@ class StoryParameters(msgspec.Struct, frozen=True):
 
 
 class StoryTop(msgspec.Struct, frozen=True):
-    """What stands on top of a story, and is made anew while the alert is open."""
+    """What stands on top of a story, and is made anew while the alert is open.
+
+    `is_for_settings`: nobody was notified because of how Alert History is set up.
+    """
 
     story: Story
     sentence: str
     links: list[AlertLink]
+    is_for_settings: bool = False
 
 
 class StoryTexts(msgspec.Struct, frozen=True):
@@ -108,7 +112,8 @@ class StoryPage:
         return await self._shown(request, frame, story, asked)
 
     async def _shown(self, request: Request, frame: Frame, story: Story, asked: StoryParameters) -> Response:
-        alert, top = story.alert, _top(story, frame)
+        alert, top, verdict = story.alert, _top(story, frame), story.records.verdict
+        word = verdict.verdict.classification if verdict is not None else None
 
         async def state() -> str:
             return rendered("story/state.html.jinja", frame=frame, top=top, most=_MOST_TARGETS, **_words(story))
@@ -136,7 +141,8 @@ class StoryPage:
             chart=story_lanes(story, now=frame.now, zone=frame.zone, say_time=_clock_of(story, frame)),
             entries=entries_of(story),
             texts=_texts(story),
-            verdict=story.records.verdict,
+            word=word,
+            is_default=is_by_label_alone(word),
             severities=_SEVERITIES,
             by=remembered_name(request.cookies),
             done=asked.done,
@@ -168,7 +174,7 @@ def _top(story: Story, frame: Frame) -> StoryTop:
         details=alert.details,
         external_url=story.external_url,
     )
-    return StoryTop(story, notified_sentence(facts, say_time=say_time), links)
+    return StoryTop(story, notified_sentence(facts, say_time=say_time), links, is_for_settings(facts))
 
 
 def _words(story: Story) -> dict[str, object]:

@@ -8,6 +8,7 @@ from typing import Literal, NamedTuple, TypeAlias
 import msgspec
 
 from alert_history.domain.acts import ActKind
+from alert_history.domain.classification import NO_KNOWN_CAUSE, Classification
 from alert_history.domain.delivery import Fate
 from alert_history.domain.occurrence import EventKind
 from alert_history.domain.standing import EndedBy
@@ -58,7 +59,7 @@ FATE_WORDS: Mapping[Fate, str] = {
     "delivered": "delivered",
     "withheld": "held back",
     "superseded": "passed over",
-    "dead": "given up",
+    "dead": "not delivered",
     "unknown": "no record",
 }
 ENDED_WORDS: Mapping[EndedBy, str] = {
@@ -111,6 +112,14 @@ def acknowledged_by(ledger: Ledger) -> LedgerAct | None:
     kinds = {"acknowledged", "unacknowledged"}
     newest = [act for act in ledger.acts if act.kind in kinds][-1:]
     return next((act for act in newest if act.kind == "acknowledged"), None)
+
+
+def is_by_label_alone(word: Classification | None) -> bool:
+    """Whether nobody knows more of an alert than its label says: the rules had one piece of evidence, of no kind."""
+    if word is None:
+        return True
+    is_unknown = word.source == "rules" and word.probable_cause == NO_KNOWN_CAUSE
+    return is_unknown and ". " not in word.reasoning and not word.is_noise_by_history
 
 
 def _event(event: LedgerEvent, record: StoredEvent) -> StoryEntry:
