@@ -4,6 +4,9 @@ import re
 
 from markupsafe import Markup, escape
 
+_BREAK = re.compile(r"(?<=\w)(?=[/_.]|-\w)|(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+"""Where a word of a name begins. Escaping puts no capital and no separator into a text, so no entity is broken."""
+
 
 def prose(text: str) -> Markup:
     """Paragraphs, with code in backticks."""
@@ -17,5 +20,5 @@ def code(text: str) -> Markup:
 
 
 def breakable(text: str) -> Markup:
-    """A path or a name that may be broken before its separators."""
-    return Markup(re.sub(r"(?<=\w)([/_.]|-(?=\w))", r"<wbr>\1", str(escape(text))))  # noqa: S704  # escaped just here
+    """A path or a name that may be broken before its separators, and before each word of one in camel case."""
+    return Markup(_BREAK.sub("<wbr>", str(escape(text))))  # noqa: S704  # escaped just here
