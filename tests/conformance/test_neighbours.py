@@ -85,8 +85,12 @@ async def test_what_people_did_stands_beside_each_episode(store: Store) -> None:
 
 
 async def test_begins_that_are_near_are_told_by_rule_with_their_lag(store: Store) -> None:
-    pods = [Firing("PodCrash", AT + 90 * SECOND + place * SECOND, None, {"pod": str(place)}) for place in range(7)]
-    node = Firing("NodeDown", AT - MINUTE, AT + HOUR)
+    severities = [*["warning"] * 6, "critical"]
+    pods = [
+        Firing("PodCrash", AT + 90 * SECOND + place * SECOND, None, {"pod": str(place), "severity": severity})
+        for place, severity in enumerate(severities)
+    ]
+    node = Firing("NodeDown", AT - MINUTE, AT + HOUR, {"severity": "info"})
     far = [Firing("Far", AT - 16 * MINUTE, AT - 15.5 * MINUTE), Firing("Far", AT + 16 * MINUTE)]
     await record(store, OWN, node, *pods, *far)
     answer = await around(store)
@@ -94,6 +98,7 @@ async def test_begins_that_are_near_are_told_by_rule_with_their_lag(store: Store
         ("NodeDown", 1, 0, -60),
         ("PodCrash", 7, 0, 90),
     ]
+    assert [rule.severity for rule in answer.rules] == ["info", "critical"]
     assert [each.lag_seconds for each in answer.rules[1].alerts] == [90, 91, 92, 93, 94]
     assert (answer.began, answer.fired, answer.within_seconds) == (8, 0, 900)
     assert (answer.covers.since, answer.covers.until) == (AT - 15 * MINUTE, AT + 15 * MINUTE)

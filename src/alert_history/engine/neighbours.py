@@ -13,6 +13,7 @@ import msgspec
 
 from alert_history.domain.covers import Covers
 from alert_history.domain.episode import Episode
+from alert_history.domain.severity import urgency
 from alert_history.domain.speaker import SCOPE_MARK
 from alert_history.domain.standing import EndedBy
 from alert_history.engine.history import Moved, key_of
@@ -24,6 +25,9 @@ MOST_SUMMED = 100
 
 _MOST_NEAR = 2_000
 _MOST_FIRING = 1_000
+MOST_AROUND = _MOST_NEAR + _MOST_FIRING
+"""So many rules may be around an occurrence."""
+
 _SLACK = timedelta(minutes=10)
 _FIRES_FOR = timedelta(hours=6)
 _ALERTS_A_RULE = 5
@@ -97,10 +101,11 @@ class AroundAlert(msgspec.Struct, frozen=True):
 class AroundRule(msgspec.Struct, frozen=True):
     """The alerts of one rule: how many `began` near, how many `fired` already; the nearest of them.
 
-    `lag_seconds` is that of the nearest begin.
+    `severity` is the most urgent one of all of them. `lag_seconds` is that of the nearest begin.
     """
 
     alertname: str
+    severity: str
     began: int
     fired: int
     lag_seconds: float
@@ -263,7 +268,8 @@ def _rule(alertname: str, began: Sequence[Episode], fired: Sequence[Episode], at
     alerts = sorted(
         (_around(each, at) for each in (*began, *fired)), key=lambda alert: (abs(alert.lag_seconds), alert.id)
     )
-    return AroundRule(alertname, len(began), len(fired), alerts[0].lag_seconds, alerts[:_ALERTS_A_RULE])
+    severity = max((each.severity for each in alerts), key=urgency)
+    return AroundRule(alertname, severity, len(began), len(fired), alerts[0].lag_seconds, alerts[:_ALERTS_A_RULE])
 
 
 def _around(episode: Episode, at: datetime) -> AroundAlert:

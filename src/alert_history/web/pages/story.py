@@ -19,11 +19,11 @@ from alert_history.domain.alert_links import AlertLink, alert_links, is_link
 from alert_history.domain.noise import query_text
 from alert_history.domain.notified_sentence import is_for_settings, notified_sentence
 from alert_history.domain.permission import Permission
-from alert_history.domain.severity import Severity
+from alert_history.domain.severity import Severity, urgency
 from alert_history.domain.text_differences import ComparedText, compared
 from alert_history.engine.archives import Archives
 from alert_history.engine.history import Moved
-from alert_history.engine.neighbours import AroundAnswer, AroundRule, Neighbours
+from alert_history.engine.neighbours import MOST_AROUND, AroundAnswer, AroundRule, Neighbours
 from alert_history.engine.story import Stories, Story
 from alert_history.engine.why import facts_of
 from alert_history.errors import NotFound
@@ -55,10 +55,11 @@ _WITHIN: Mapping[Within, timedelta] = {
 
 
 class StoryParameters(msgspec.Struct, frozen=True):
-    """The id of an occurrence, how far to look around it, and what was just `done`."""
+    """The id of an occurrence, how far to look `around` it and whether at all rules, and what was just `done`."""
 
     id: str
     within: Within = "15m"
+    around: Literal["all"] | None = None
     done: Done | None = None
     tz: str | None = None
     part: str | None = None
@@ -125,11 +126,8 @@ class StoryPage:
             return rendered("story/earlier.html.jinja", frame=frame, similar=answer, **_words(story))
 
         async def around() -> str:
-            answer = await self._neighbours.around(alert.id, _WITHIN[asked.within], top=_RULES_AROUND)
-            if isinstance(answer, Moved):
-                return ""
-            history = lambda rule: _history_of(rule, answer, frame)  # noqa: E731  # a link, in one word
-            return rendered("story/around.html.jinja", frame=frame, around=answer, history=history, length=length_words)
+            answer = await self._neighbours.around(alert.id, _WITHIN[asked.within], top=MOST_AROUND)
+            return "" if isinstance(answer, Moved) else _around(answer, frame, asked)
 
         return await streamed(
             request,
@@ -186,6 +184,24 @@ def _words(story: Story) -> dict[str, object]:
         "length": length_words,
         "is_link": is_link,
     }
+
+
+def _around(answer: AroundAnswer, frame: Frame, asked: StoryParameters) -> str:
+    """What was around it: critical rules first, then the nearest; the first of them, unless all are asked for."""
+    rules = sorted(answer.rules, key=_by_urgency)
+    return rendered(
+        "story/around.html.jinja",
+        frame=frame,
+        around=answer,
+        rules=rules if asked.around == "all" else rules[:_RULES_AROUND],
+        everything=f"{quote(asked.id)}?within={asked.within}&around=all#around",
+        history=lambda rule: _history_of(rule, answer, frame),
+        length=length_words,
+    )
+
+
+def _by_urgency(rule: AroundRule) -> tuple[bool, float, str]:
+    return urgency(rule.severity) < urgency("critical"), abs(rule.lag_seconds), rule.alertname
 
 
 def _history_of(rule: AroundRule, around: AroundAnswer, frame: Frame) -> str:
