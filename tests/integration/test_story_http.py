@@ -6,6 +6,7 @@ Holds: `web.api.why`, `web.pages.story`, `web.pages.story_acts`, `web.pages.read
 import asyncio
 import re
 import shlex
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -17,8 +18,8 @@ from alert_history.storage import open_store
 from tests.commands import lines, run
 from tests.conformance.samples import MINUTE, NOW, alert, id_of, receipt
 from tests.conftest import StartService
+from tests.payloads import STARTED_AT, webhook
 from tests.payloads import alert as sent_alert
-from tests.payloads import webhook
 
 _JSON = {"Content-Type": "application/json"}
 _OWN = {"sec-fetch-site": "same-origin"}
@@ -66,6 +67,23 @@ def test_the_page_says_the_same_sentence(client: httpx.Client, occurrence: str) 
     alone = client.get(f"/dashboard/alerts/{occurrence}", params={"part": "state"}).text
     assert sentence[1] in alone
     assert "<html" not in alone
+
+
+def test_of_many_rules_around_it_critical_ones_come_first_and_all_are_a_click_away(
+    client: httpx.Client, occurrence: str
+) -> None:
+    others = [sent_alert(each, alertname=f"Around{each:02}", severity="warning") for each in range(13)]
+    later = sent_alert(14, alertname="ZenithDown") | {"startsAt": (STARTED_AT + timedelta(minutes=5)).isoformat()}
+    client.post("/webhook/proxy", content=webhook(*others, later), headers=_JSON).raise_for_status()
+    first = client.get(f"/dashboard/alerts/{occurrence}?part=around").text
+    counted = re.search(r"12 of (\d+) rules, critical ones first\. <a href=\"([^\"]+)\">Show all \1 rules</a>", first)
+    assert counted is not None
+    assert "Zenith<wbr>Down" in first, "further away, and critical"
+    assert first.count("<tr data-row>") == 12
+    assert counted[2] == f"{occurrence}?within=15m&amp;around=all#around"
+    everything = client.get(f"/dashboard/alerts/{occurrence}?within=15m&around=all&part=around").text
+    assert everything.count("<tr data-row>") == int(counted[1]) > 13
+    assert "Show all" not in everything
 
 
 def test_of_an_alert_that_is_over_people_took_care(client: httpx.Client) -> None:

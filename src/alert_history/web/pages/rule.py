@@ -13,15 +13,16 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from alert_history.domain.durations import durations_from, survival_steps
+from alert_history.domain.covers import Covers
+from alert_history.domain.durations import DurationCounts, durations_from, survival_steps
 from alert_history.domain.interruptions import Hours
-from alert_history.domain.noise import NoisePart, PartName, query_text
+from alert_history.domain.noise import NoisePart, PartName, RuleNoise, query_text
 from alert_history.domain.together import TogetherRules
 from alert_history.engine.analysis import Asked
 from alert_history.engine.companions import Companions
 from alert_history.engine.durations import DurationCounting
 from alert_history.engine.heatmap import HeatmapCounting
-from alert_history.engine.noise_scores import NoiseScores
+from alert_history.engine.noise_scores import NoiseAnswer, NoiseScores
 from alert_history.engine.people_response import PeopleResponse
 from alert_history.engine.series import SeriesAnswer, SeriesCounting
 from alert_history.engine.series_parts import SeriesWish
@@ -104,10 +105,13 @@ class _Parts:
         self._query = query
         self._all = span.asked(query)
         self._asked: Asked = span.asked(query, wanted=HistoryFilter(alertname=rule))
+        self._scoring: asyncio.Future[NoiseAnswer] | None = None
+        self._lasting: asyncio.Future[tuple[DurationCounts, Covers]] | None = None
 
     def by_name(self) -> dict[str, Part]:
         """All of them."""
         return {
+            "always": self.always,
             "noise": self.noise,
             "durations": self.durations,
             "response": self.response,
@@ -122,18 +126,36 @@ class _Parts:
         text = query_text(self._rule, self._all.wanted.query)
         return self._frame.href("dashboard/history", query=text, **self._span.parameters)
 
+    async def always(self) -> str:
+        """One sentence: how often, when last, how long, how many healed by themselves."""
+        answer, (counts, _), page = await asyncio.gather(
+            self._scored(), self._lasted(), self._answers.history.page(self._asked.filter, PageRequest(limit=1))
+        )
+        durations = await asyncio.to_thread(durations_from, counts)
+        score = self._score_of(answer)
+        parts = {part.name: part for part in score.parts} if score is not None else {}
+        unheeded = parts.get("nobody_acted")
+        last = next(iter(page.alerts), None)
+        return self._rendered(
+            "always",
+            score=score,
+            healed=healed_words(parts.get("ends_by_itself")),
+            acted=int(unheeded.of - unheeded.count) if unheeded is not None else 0,
+            typical=durations.p50_seconds,
+            last=last,
+        )
+
     async def noise(self) -> str:
         """The score, and the parts that add up to it."""
-        hours = Hours(self._frame.zone)
-        answer = await self._answers.noise.noise(self._asked, hours, tz=self._frame.tz, top=1)
-        score = next((each for each in answer.rules if each.rule == self._rule), None)
+        answer = await self._scored()
+        score = self._score_of(answer)
         return self._rendered(
             "noise", score=score, covers=answer.covers, words=PART_WORDS, counted=_counted, href=self._evidence
         )
 
     async def durations(self) -> str:
         """How long it fires: percentiles, the curve, and how ends are known."""
-        counts, covers = await self._answers.durations.counts(self._asked)
+        counts, covers = await self._lasted()
         durations = await asyncio.to_thread(durations_from, counts)
         chart = survival(survival_steps(counts), title="How many fire still after a time")
         return self._rendered("durations", durations=durations, chart=chart, covers=covers)
@@ -167,6 +189,22 @@ class _Parts:
         page = await self._answers.history.page(self._asked.filter, PageRequest(limit=_EPISODES))
         return self._rendered("episodes", page=page, history=self.history_href())
 
+    def _scored(self) -> "asyncio.Future[NoiseAnswer]":
+        """The noise of the rule: counted once, for all parts that need it."""
+        if self._scoring is None:
+            asking = self._answers.noise.noise(self._asked, Hours(self._frame.zone), tz=self._frame.tz, top=1)
+            self._scoring = asyncio.ensure_future(asking)
+        return self._scoring
+
+    def _lasted(self) -> "asyncio.Future[tuple[DurationCounts, Covers]]":
+        """How long it fires, counted once as well."""
+        if self._lasting is None:
+            self._lasting = asyncio.ensure_future(self._answers.durations.counts(self._asked))
+        return self._lasting
+
+    def _score_of(self, answer: NoiseAnswer) -> RuleNoise | None:
+        return next((each for each in answer.rules if each.rule == self._rule), None)
+
     def _stacked(self, answer: SeriesAnswer) -> Stacked:
         text = query_text(self._rule, self._all.wanted.query)
         layer = Layer("began", "c0", [bucket.total for bucket in answer.buckets])
@@ -198,6 +236,17 @@ class _Parts:
             percent=percent,
             **values,
         )
+
+
+def healed_words(part: NoisePart | None) -> str:
+    """How many of those that ended were over soon by themselves, as a clause."""
+    if part is None or not part.of:
+        return "none has ended"
+    if part.of == 1:
+        return f"it {'healed' if part.count else 'did not heal'} by itself within five minutes"
+    number = {0: "none", part.of: "all"}.get(part.count, f"{part.count:,.0f}".replace(",", " "))
+    selves = "itself" if part.count == 1 else "themselves"
+    return f"{number} of {part.of:,.0f} that ended healed by {selves} within five minutes".replace(",", " ")
 
 
 def _counted(part: NoisePart) -> str:
