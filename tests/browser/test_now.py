@@ -55,7 +55,14 @@ def test_without_script_the_page_shows_all_and_its_bars_lead_into_their_spans(br
         page = context.new_page()
         page.set_default_timeout(PATIENCE_MS)
         page.goto(f"{past.url}/")
-        for heading in ("Firing now", "Alerts over time", "Noisiest rules", "Deliveries", "What changed", "Flapping"):
+        for heading in (
+            "Firing now",
+            "Alerts over time",
+            "Most frequent rules",
+            "Deliveries",
+            "What changed",
+            "Flapping",
+        ):
             expect(page.get_by_role("heading", name=heading)).to_be_visible()
         page.get_by_role("link", name="90 d").click()
         page.locator("#over-time a .mark").first.click()
@@ -64,6 +71,36 @@ def test_without_script_the_page_shows_all_and_its_bars_lead_into_their_spans(br
         page.get_by_role("link", name="open", exact=True).click()
         assert span_of(page) == (since, until)
         expect(page.locator("#over-time")).to_be_visible(timeout=PATIENCE_MS)
+
+
+def test_a_tap_on_a_phone_hits_a_finger_wide_piece_and_stays_at_the_chart(browser: Browser, past: Server) -> None:
+    phone = {"width": 360, "height": 780}
+    with browser.new_context(viewport=phone, has_touch=True, is_mobile=True) as context:
+        page = context.new_page()
+        page.set_default_timeout(PATIENCE_MS)
+        page.goto(f"{past.url}{QUARTER}")
+        reach = page.locator("#over-time a.reach rect").nth(4)
+        reach.scroll_into_view_if_needed()
+        box = reach.bounding_box()
+        assert box is not None
+        assert min(box["width"], box["height"]) >= 23.5
+        reach.tap()
+        page.wait_for_url(re.compile("until=.*#lately$"))
+        expect(page.locator("#lately")).to_be_in_viewport()
+        since, until = span_of(page)
+        assert since < until
+        last = page.locator(".span-picker a", has_text="last night").bounding_box()
+        assert last is not None
+        assert last["x"] + last["width"] <= phone["width"]
+
+
+def test_on_a_phone_the_strip_shows_where_the_page_stands(browser: Browser, bare: Server) -> None:
+    with browser.new_context(viewport={"width": 360, "height": 780}, has_touch=True, is_mobile=True) as context:
+        page = context.new_page()
+        page.set_default_timeout(PATIENCE_MS)
+        for path in ("dashboard/settings", "dashboard"):
+            page.goto(f"{bare.url}/{path}")
+            expect(page.locator(".pages a[aria-current]")).to_be_in_viewport(ratio=0.99)
 
 
 def test_what_fires_is_asked_for_anew_and_the_title_follows(browser: Browser, bare: Server) -> None:

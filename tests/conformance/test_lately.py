@@ -92,6 +92,16 @@ async def test_deliveries_are_counted_by_target_and_what_waits_beside_them(publi
     assert counts.is_whole
 
 
+async def test_dead_letters_of_other_times_are_counted_beside_the_span(publishing: Store) -> None:
+    await _settle(publishing, "Old", "dead", at=NOW - 3 * HOUR)
+    await _settle(publishing, "Older", "dead", at=NOW - 4 * HOUR)
+    counting = DeliveryCounting(analysis_of(publishing), publishing.delivery_log)
+    (pager,) = (await counting.by_target(span(NOW - HOUR, NOW))).targets
+    assert (pager.target, pager.dead, pager.other_dead) == ("pager", 0, 2)
+    (pager,) = (await counting.by_target(span(NOW - 4 * HOUR, NOW))).targets
+    assert (pager.dead, pager.other_dead) == (2, 0)
+
+
 async def test_without_a_delivery_there_is_no_target(store: Store) -> None:
     counts = await DeliveryCounting(analysis_of(store), store.delivery_log).by_target(span(NOW - HOUR, NOW))
     assert (counts.targets, counts.is_whole) == ([], True)

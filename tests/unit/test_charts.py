@@ -14,7 +14,7 @@ import pytest
 from alert_history.domain.calendar import STEPS, buckets
 from alert_history.web.pages.charts.heatmap import DAYS, Rate, heatmap
 from alert_history.web.pages.charts.lanes import Interval, Line, Moment, lanes
-from alert_history.web.pages.charts.scale import MOST_TICKS, TimeScale, marks, number_ticks, short_number
+from alert_history.web.pages.charts.scale import MOST_TICKS, TimeScale, mark_of, marks, number_ticks, short_number
 from alert_history.web.pages.charts.share import Counted, share_words, shares
 from alert_history.web.pages.charts.sparkline import sparkline
 from alert_history.web.pages.charts.stacked import HEIGHT, Layer, Slot, Stacked, stacked
@@ -90,6 +90,20 @@ def test_the_bar_of_a_day_on_which_clocks_change_is_as_wide_as_the_day_is_long(d
     assert changed.slot_width == pytest.approx(100 * hours / (3 * 24), abs=0.01)
 
 
+@pytest.mark.parametrize("number", [1, 12, 13, 30, 96, 168])
+def test_a_finger_hits_bars_that_are_too_narrow_as_one(number: int) -> None:
+    slots = [Slot(NOON + place * HOUR, NOON + (place + 1) * HOUR) for place in range(number)]
+    layers = [Layer("", "c0", [1] * number)]
+    way = stacked(
+        slots, layers, title="", noun="began", zone=UTC, href=lambda *span: f"{span[0]:%j %H}-{span[1]:%j %H}"
+    )
+    ends = [reach.href.split("-") for reach in way.reaches]
+    assert len(ends) <= 12
+    assert (not ends) == (number <= 12)
+    assert all(before[1] == after[0] for before, after in pairwise(ends)), "they leave nothing out"
+    assert sum(reach.width for reach in way.reaches) == pytest.approx(100 if ends else 0, abs=0.1)
+
+
 # --- scales ----------------------------------------------------------------------------------------------------------
 
 
@@ -129,8 +143,23 @@ def test_numbers_of_an_axis_are_short(number: int, words: str) -> None:
 
 def test_severities_have_their_colours_and_other_values_one_each() -> None:
     assert marks(["page", "warning", ""], by="severity") == ["is-critical", "is-warning", "is-other"]
-    assert marks(["critical", "page", "odd", ""], by="severity") == ["is-critical", "c1", "is-other", "c3"]
+    assert marks(["page", "critical", "info"], by="severity") == ["is-critical is-also", "is-critical", "is-info"]
     assert marks(["a", "b"], by="team") == ["c0", "c1"]
+
+
+@pytest.mark.parametrize("odd", ["-critical", "critical-", "not-critical", "odd", "0"])
+def test_an_odd_severity_takes_no_colour_of_a_known_one(odd: str) -> None:
+    known = ["critical", "warning", "info", "none"]
+    expected = ["is-critical", "is-warning", "is-info", "is-none"]
+    colours = marks([odd, *known, "odder"], by="severity")
+    assert colours[1:-1] == expected
+    assert len({*colours, "is-other", "c0", "c1", "c8"}) == 10, "and it is neither blue, orange nor red"
+    assert mark_of(odd) == "is-other"
+
+
+@pytest.mark.parametrize("word", ["SEV-1", "sev 1", "P_1", " Critical "])
+def test_what_stands_between_a_word_and_its_number_does_not_matter(word: str) -> None:
+    assert mark_of(word) == "is-critical"
 
 
 # --- heatmap ---------------------------------------------------------------------------------------------------------
@@ -146,6 +175,21 @@ def test_a_week_is_168_cells_and_the_most_is_darkest() -> None:
     assert cells[27].text == "Tuesday 03:00 – 04:00: 8 began, 4 an hour"
     assert chart.description == "Most: Tuesday 03:00 – 04:00: 8 began, 4 an hour."
     assert max(cell.x for cell in cells) + chart.cell_width <= 100.01
+
+
+def test_one_storm_does_not_hide_the_rest_of_the_week() -> None:
+    rates = [Rate(0, 0.0)] * 100 + [Rate(1, (number + 1) / 4) for number in range(67)] + [Rate(10**6, 10.0**6)]
+    chart = heatmap(rates, title="When", noun="began")
+    levels = [cell.level for _, row in chart.rows for cell in row]
+    assert all(13 <= levels.count(level) <= 14 for level in range(1, 6))
+    assert [level for level, _ in chart.shades] == [0, 1, 2, 3, 4, 5]
+    assert chart.shades[-1][1].replace("\u202f", "") == "1000000"
+
+
+def test_hours_that_are_alike_have_one_shade_which_the_legend_says() -> None:
+    chart = heatmap([Rate(3, 0.5)] * 168, title="When", noun="began")
+    assert {cell.level for _, row in chart.rows for cell in row} == {5}
+    assert chart.shades == [(0, "none"), (5, "0.5")]
 
 
 def test_a_week_without_alerts_says_so() -> None:

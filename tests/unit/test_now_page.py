@@ -17,9 +17,10 @@ from alert_history.domain.calendar import buckets
 from alert_history.domain.covers import Covers
 from alert_history.engine.firing_now import FiringNow
 from alert_history.engine.series import OtherSeries, Series, SeriesAnswer, SeriesBucket
+from alert_history.engine.span_changes import Changed, SpanChanges
 from alert_history.ports import FiringGroup, History, HistoryFilter, HistoryPage, Mute, PageRequest, StoredAlert
 from alert_history.web.pages.frame import Firing, Frame, Frames
-from alert_history.web.pages.lately import Counting, Lately, timeline_of
+from alert_history.web.pages.lately import Counting, Lately, changed_tiles, timeline_of
 from alert_history.web.pages.now import RULES_SHOWN, NowPage
 
 NOW = datetime(2026, 3, 4, 12, tzinfo=UTC)
@@ -142,6 +143,24 @@ def test_a_number_leads_to_its_alerts_whatever_the_severity_is_called(severity: 
     assert "<b>" not in html
 
 
+@pytest.mark.parametrize("others, words", [([], []), ([Changed("odd", 1, 0), Changed("", 0, 4)], ["other"])])
+def test_the_tiles_of_what_changed_add_up(others: list[Changed], words: list[str]) -> None:
+    severities = [Changed("critical", 9, 2), Changed("warning", 100, 50), Changed("info", 30, 1), *others]
+    whole = Changed("", sum(each.now for each in severities), sum(each.before for each in severities))
+    covers = Covers(since=NOW - HOUR, until=NOW, fresh_as_of=NOW, counted_from="rollups")
+    tiles = changed_tiles(SpanChanges(whole, severities, [], [], covers))
+    assert [name for name, _ in tiles] == ["critical", "warning", "info", *words]
+    assert sum(each.now for _, each in tiles) == whole.now
+    assert sum(each.change for _, each in tiles) == whole.change
+
+
+def test_an_odd_severity_has_no_red_tile_and_a_sentence_is_no_tile() -> None:
+    html = firing_part([group("A", severity="-critical")])
+    assert html.count('<li class="tile') == 1
+    assert '<li class="tile is-other">' in html
+    assert "None of them is unconfirmed, silenced or inhibited." in html.split("</ul>")[1]
+
+
 def test_the_timeline_stands_on_the_worst_severity_and_each_bar_leads_into_its_span() -> None:
     slots = buckets(NOW - 2 * HOUR, NOW, step=HOUR, tz=UTC)
     answer = SeriesAnswer(
@@ -164,7 +183,9 @@ def test_the_timeline_stands_on_the_worst_severity_and_each_bar_leads_into_its_s
         ("info", "is-info"),
         ("other", "is-rest"),
     ]
-    assert parse_qs(chart.bars[0].href[1:]) == {
+    where = urlsplit(chart.bars[0].href)
+    assert where.fragment == "lately"
+    assert parse_qs(where.query) == {
         "count": ["begun"],
         "since": ["2026-03-04T10:00:00Z"],
         "until": ["2026-03-04T11:00:00Z"],

@@ -72,6 +72,14 @@ def test_links_keep_the_rest_of_the_page_and_change_the_span() -> None:
     assert picker.hidden == [("query", '{a="b"}')]
 
 
+def test_all_ways_of_a_picker_lead_to_its_place_on_the_page() -> None:
+    here = frame()
+    picker = picker_of(span_of("2026-11-27T10:00:00Z", "2026-11-27T12:00:00Z", here), here, anchor="#lately")
+    ways = [*(choice.href for choice in picker.choices), picker.earlier, picker.later, picker.wider, picker.anchor]
+    assert all(way.endswith("#lately") for way in ways)
+    assert picker_of(span_of("-6h", None, here), here, anchor="#lately").later == ""
+
+
 def test_earlier_is_as_long_and_ends_where_the_span_begins_and_nothing_is_later_than_now() -> None:
     here = frame()
     picker = picker_of(span_of("2026-11-27T10:00:00Z", "2026-11-27T12:00:00Z", here), here)

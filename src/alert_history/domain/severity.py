@@ -3,6 +3,7 @@
 Targets have lists of their own for the words of their vendor; whatever decides by a label decides by this one.
 """
 
+import re
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Literal, NamedTuple
@@ -23,7 +24,7 @@ WORDS: tuple[tuple[Severity, str], ...] = (
 )
 SEVERITY_OF: Mapping[str, Severity] = {word: severity for severity, words in WORDS for word in words.split()}
 
-_BETWEEN = str.maketrans("", "", "-_ ")
+_NUMBERED = re.compile(r"([a-z]+)[-_ ]+([0-9]+)")
 
 
 class Labelled(NamedTuple):
@@ -45,8 +46,9 @@ def is_severity(name: str, value: str) -> bool:
 
 
 def _plain(word: str) -> str:
-    """Without what stands between: SEV-1 is sev1."""
-    return word.translate(_BETWEEN)
+    """Without what stands between a word and its number: sev-1 is sev1. `-critical` stays, and is not known."""
+    numbered = _NUMBERED.fullmatch(word)
+    return word if numbered is None else "".join(numbered.groups())
 
 
 @lru_cache(maxsize=1_024)  # the words are few, and each is asked for thousands of times

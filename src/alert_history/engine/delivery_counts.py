@@ -14,7 +14,10 @@ _MINUTE = timedelta(minutes=1)
 
 
 class TargetCount(msgspec.Struct, frozen=True):
-    """One target: what was settled in the span, and what waits now, the oldest since `waiting_since`."""
+    """One target: what was settled in the span, and what waits now, the oldest since `waiting_since`.
+
+    `other_dead` is how many dead letters there are now that were given up outside of the span.
+    """
 
     target: str
     delivered: int
@@ -22,6 +25,7 @@ class TargetCount(msgspec.Struct, frozen=True):
     dead: int
     waiting: int
     waiting_since: datetime | None
+    other_dead: int = 0
 
 
 class DeliveryCounts(msgspec.Struct, frozen=True):
@@ -46,12 +50,13 @@ class DeliveryCounting:
         rounded = msgspec.structs.replace(asked, until=asked.until + _MINUTE)
         async with asyncio.TaskGroup() as tasks:
             depth = tasks.create_task(self._deliveries.depth())
+            dead = tasks.create_task(self._deliveries.dead())
             settled = {
                 outcome: tasks.create_task(self._analysis.in_minutes(rounded, outcome, None)) for outcome in OUTCOMES
             }
         is_whole = await self._analysis.is_rolled_up(HistoryFilter(), by=None)
         numbers = {outcome: _by_target(tallies.result()) for outcome, tallies in settled.items()}
-        return DeliveryCounts(_targets(numbers, depth.result()), is_whole)
+        return DeliveryCounts(_targets(numbers, depth.result(), dead.result()), is_whole)
 
 
 def _by_target(tallies: Mapping[tuple[int, str], Tally]) -> dict[str, int]:
@@ -61,14 +66,17 @@ def _by_target(tallies: Mapping[tuple[int, str], Tally]) -> dict[str, int]:
     return numbers
 
 
-def _targets(numbers: Mapping[Outcome, Mapping[str, int]], depth: Mapping[str, QueueDepth]) -> list[TargetCount]:
-    names = frozenset(depth).union(*(of_outcome for of_outcome in numbers.values()))
+def _targets(
+    numbers: Mapping[Outcome, Mapping[str, int]], depth: Mapping[str, QueueDepth], dead: Mapping[str, int]
+) -> list[TargetCount]:
+    names = frozenset(depth).union(dead, *(of_outcome for of_outcome in numbers.values()))
     targets = [
         TargetCount(
             name,
             **{outcome: of_outcome.get(name, 0) for outcome, of_outcome in numbers.items()},
             waiting=depth[name].waiting if name in depth else 0,
             waiting_since=depth[name].oldest if name in depth else None,
+            other_dead=max(dead.get(name, 0) - numbers["dead"].get(name, 0), 0),
         )
         for name in names
     ]

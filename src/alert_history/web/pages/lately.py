@@ -19,7 +19,7 @@ from alert_history.engine.heatmap import HeatmapCounting
 from alert_history.engine.noise_scores import NoiseScores
 from alert_history.engine.series import SeriesAnswer, SeriesCounting
 from alert_history.engine.series_parts import SeriesWish
-from alert_history.engine.span_changes import ChangeCounting
+from alert_history.engine.span_changes import ChangeCounting, Changed, SpanChanges
 from alert_history.web.pages.charts.heatmap import Rate, heatmap
 from alert_history.web.pages.charts.scale import REST, marks
 from alert_history.web.pages.charts.share import Counted, ShareBar, shares
@@ -31,11 +31,14 @@ from alert_history.web.pages.spans import Choice, Span, absolute, here
 from alert_history.web.pages.streaming import Part
 
 Count = Literal["begun", "open"]
+ANCHOR = "#lately"
+"""Where on the page the span is: a link to another one leads there, not to the top."""
 
 _SEVERITIES_SHOWN = 6
 _RULES_SHOWN = 8
 _FLAPPING_SHOWN = 6
 _CHANGES_SHOWN = 5
+_CHANGED_SEVERITIES = 3
 _MONTH = timedelta(days=30)
 _LEAST_HEATMAP_SPAN = timedelta(days=14)
 _NOUNS: Mapping[Count, str] = {"begun": "began", "open": "fired"}
@@ -56,7 +59,7 @@ class Counting(msgspec.Struct, frozen=True):
 
 
 class NoisyRule(msgspec.Struct, frozen=True):
-    """A row of the noisiest rules: how often it began over the span, and which share of all that is."""
+    """A row of the most frequent rules: how often it began over the span, and which share of all that is."""
 
     noise: RuleNoise
     line: Sparkline
@@ -99,7 +102,8 @@ class Lately:
         answer = await self._counting.series.series(span.asked(), wish)
         chart = timeline_of(answer, frame, count)
         choices = [
-            Choice(words, here(frame, **span.parameters, count=name), name == count) for name, words in _COUNTS.items()
+            Choice(words, here(frame, **span.parameters, count=name) + ANCHOR, name == count)
+            for name, words in _COUNTS.items()
         ]
         data = _data_of(answer, chart, frame)
         return rendered("now/timeline.html.jinja", frame=frame, chart=chart, answer=answer, data=data, choices=choices)
@@ -113,7 +117,8 @@ class Lately:
         names = [each.value for each in series.series]
         scores = await self._counting.noise.of_rules(judged, Hours(frame.zone), names)
         rows = _noisy_rules(series, scores, frame, span)
-        return rendered("now/noisiest.html.jinja", frame=frame, rows=rows, span=span)
+        days = (judged.until - judged.since).days
+        return rendered("now/noisiest.html.jinja", frame=frame, rows=rows, span=span, days=days)
 
     async def _flapping(self, frame: Frame, span: Span) -> str:
         counting = self._counting
@@ -126,8 +131,9 @@ class Lately:
 
     async def _changes(self, frame: Frame, span: Span) -> str:
         changes = await self._counting.changes.changes(span.asked(), top=_CHANGES_SHOWN)
-        before = here(frame, **absolute(span.since - span.length, span.since))
-        return rendered("now/changes.html.jinja", frame=frame, changes=changes, span=span, before=before)
+        before = here(frame, **absolute(span.since - span.length, span.since)) + ANCHOR
+        tiles = changed_tiles(changes)
+        return rendered("now/changes.html.jinja", frame=frame, changes=changes, tiles=tiles, span=span, before=before)
 
     async def _hours(self, frame: Frame, span: Span) -> str:
         """Of the span if it is long enough to have each hour of the week twice; else of the month up to its end."""
@@ -154,8 +160,17 @@ def timeline_of(answer: SeriesAnswer, frame: Frame, count: Count) -> Stacked:
         title=_TITLES[count],
         noun=_NOUNS[count],
         zone=frame.zone,
-        href=lambda since, until: here(frame, **absolute(since, until)),
+        href=lambda since, until: here(frame, **absolute(since, until)) + ANCHOR,
     )
+
+
+def changed_tiles(changes: SpanChanges) -> list[tuple[str, Changed]]:
+    """The worst severities with their words, and all others as one, so that they add up to the whole."""
+    shown = changes.severities[:_CHANGED_SEVERITIES]
+    whole = changes.whole
+    other = Changed("", whole.now - sum(each.now for each in shown), whole.before - sum(each.before for each in shown))
+    tiles = [(each.value or "no severity", each) for each in shown]
+    return [*tiles, ("other", other)] if other.now or other.before else tiles
 
 
 def _data_of(answer: SeriesAnswer, chart: Stacked, frame: Frame) -> str:

@@ -17,7 +17,7 @@ from alert_history.engine.firing_now import FiringCount, FiringNow
 from alert_history.ports import History, HistoryFilter, PageRequest, StoredAlert
 from alert_history.web.http.parameters import read_page_parameters
 from alert_history.web.pages.frame import Firing, Frame, Frames
-from alert_history.web.pages.lately import Lately
+from alert_history.web.pages.lately import ANCHOR, Lately
 from alert_history.web.pages.page import Page, rendered
 from alert_history.web.pages.spans import absolute, picker_of, span_of
 from alert_history.web.pages.streaming import Part, streamed
@@ -81,9 +81,8 @@ class NowPage:
             return await self._firing_part(frame)
 
         parts: dict[str, Part] = {"firing": firing, **self._lately.parts(frame, span, asked.count)}
-        return await streamed(
-            request, frame, "now/now.html.jinja", parts, picker=picker_of(span, frame), span=span, count=asked.count
-        )
+        picker = picker_of(span, frame, anchor=ANCHOR)
+        return await streamed(request, frame, "now/now.html.jinja", parts, picker=picker, span=span, count=asked.count)
 
     async def _firing_part(self, frame: Frame) -> str:
         view = await self._firing.view()

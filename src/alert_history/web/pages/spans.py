@@ -82,7 +82,10 @@ class Span(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Picker(msgspec.Struct, frozen=True, kw_only=True):
-    """The picker of a span: links, and a form whose `hidden` fields keep the rest of the page's URL."""
+    """The picker of a span: links, and a form whose `hidden` fields keep the rest of the page's URL.
+
+    `anchor` is `#` and the place of the page to which all of them lead, or empty.
+    """
 
     choices: Sequence[Choice]
     earlier: str
@@ -93,6 +96,7 @@ class Picker(msgspec.Struct, frozen=True, kw_only=True):
     until: str
     words: str
     is_absolute: bool
+    anchor: str = ""
 
 
 def span_of(since: str | None, until: str | None, frame: Frame, *, default: str = DEFAULT) -> Span:
@@ -113,21 +117,25 @@ def span_of(since: str | None, until: str | None, frame: Frame, *, default: str 
     return Span(since=begin, until=end, now=frame.now, name=name, words=words)
 
 
-def picker_of(span: Span, frame: Frame, *, without: Collection[str] = ()) -> Picker:
+def picker_of(span: Span, frame: Frame, *, without: Collection[str] = (), anchor: str = "") -> Picker:
     """The picker of a page. Its links keep the parameters of the page, but for those that are to be left out."""
     kept = _kept(frame, without)
-    choices = [Choice(words, _href(kept, {"since": text}), text == span.name) for text, words in PRESETS.items()]
     length = span.length
+
+    def href(parameters: Mapping[str, str]) -> str:
+        return _href(kept, parameters) + anchor
+
     return Picker(
-        choices=choices,
-        earlier=_href(kept, absolute(span.since - length, span.since)),
-        later=_href(kept, absolute(span.until, span.until + length)) if span.until + _SHORTEST < span.now else "",
-        wider=_href(kept, absolute(span.since - length / 2, min(span.until + length / 2, span.now))),
+        choices=[Choice(words, href({"since": text}), text == span.name) for text, words in PRESETS.items()],
+        earlier=href(absolute(span.since - length, span.since)),
+        later=href(absolute(span.until, span.until + length)) if span.until + _SHORTEST < span.now else "",
+        wider=href(absolute(span.since - length / 2, min(span.until + length / 2, span.now))),
         hidden=kept,
         since=_wall(span.since, frame),
         until=_wall(span.until, frame),
         words=span.words,
         is_absolute=not span.name,
+        anchor=anchor,
     )
 
 

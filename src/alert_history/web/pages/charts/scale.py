@@ -1,8 +1,9 @@
 """The scales of charts: ticks of numbers and of local time, and the marks that colour values."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta, tzinfo
+from itertools import cycle
 
 import msgspec
 
@@ -22,7 +23,12 @@ _STEPS = (
 )
 _MONDAY = datetime(1970, 1, 5)  # noqa: DTZ001  # what clocks on the wall show
 _LONG = timedelta(days=400)
-_MARKS = {4: "is-critical", 3: "is-warning", 1: "is-info"}
+_MARKS = {4: "is-critical", 3: "is-warning", 1: "is-info", 0: "is-none"}
+_PLAIN = frozenset({"critical", "warning", "info", "none"})
+_ALSO = " is-also"
+_SPARE = ("c3", "c5", "c4", "c2", "c9", "c7")
+"""Colours that no known severity has."""
+
 _COLOURS = 10
 _PERCENT = 100
 _ROUNDS = (1, 2, 5)
@@ -118,13 +124,23 @@ def mark_of(severity: str) -> str:
 def marks(values: Sequence[str], *, by: str) -> list[str]:
     """The classes that colour the values of a label: severities by what they mean, others in their order.
 
-    Of several severities that mean the same only the first has its colour, so that all can be told apart.
+    A known severity has the colour of its meaning, whatever else is shown: of several that mean the same, `critical`
+    has it before `page`, and the others have its dark shade. A word that is not known has a colour of no known one.
     """
-    colours = [f"c{number % _COLOURS}" for number, _ in enumerate(values)]
     if by != "severity":
-        return colours
-    meant = [mark_of(value) for value in values]
-    return [mark if mark not in meant[:place] else colours[place] for place, mark in enumerate(meant)]
+        return [f"c{number % _COLOURS}" for number, _ in enumerate(values)]
+    spare = cycle(_SPARE)
+    meant = {value: mark_of(value) for value in values}
+    first: dict[str, str] = {}
+    for value in sorted(values, key=lambda each: each not in _PLAIN):
+        first.setdefault(meant[value], value)
+    return [_severity_colour(meant[value], value, first, spare) for value in values]
+
+
+def _severity_colour(mark: str, value: str, first: Mapping[str, str], spare: Iterator[str]) -> str:
+    if mark == OTHER:
+        return next(spare) if value else OTHER
+    return mark if first[mark] == value else mark + _ALSO
 
 
 def _round_up(number: float) -> int:

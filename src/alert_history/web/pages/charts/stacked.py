@@ -1,5 +1,6 @@
 """Bars over time, stacked by the values of a label: the worst at the foot."""
 
+import math
 from collections.abc import Callable, Sequence
 from datetime import datetime, tzinfo
 
@@ -11,6 +12,7 @@ HEIGHT = 160
 """Of the plot, in pixels; the words of the axis are below."""
 
 _GAP = 0.12  # of a bar's width
+_MOST_REACHES = 12  # of 24 pixels, on the narrowest phone
 _LEAST = 1.5  # pixels: a bar that is there is seen
 Href = Callable[[datetime, datetime], str]
 
@@ -55,6 +57,15 @@ class Bar(msgspec.Struct, frozen=True):
     numbers: Sequence[int]
 
 
+class Reach(msgspec.Struct, frozen=True):
+    """Bars side by side that a finger can hit as one: `x` and `width` in percent, what it says and where it leads."""
+
+    x: float
+    width: float
+    text: str
+    href: str
+
+
 class Key(msgspec.Struct, frozen=True):
     """A layer in the legend."""
 
@@ -63,7 +74,10 @@ class Key(msgspec.Struct, frozen=True):
 
 
 class Stacked(msgspec.Struct, frozen=True):
-    """The chart. `highest` is the most of a bucket; 0 where nothing is to be seen."""
+    """The chart. `highest` is the most of a bucket; 0 where nothing is to be seen.
+
+    `reaches` are the links of a touch screen, where bars are too narrow for a finger.
+    """
 
     title: str
     description: str
@@ -74,6 +88,7 @@ class Stacked(msgspec.Struct, frozen=True):
     highest: int
     noun: str
     height: int = HEIGHT
+    reaches: Sequence[Reach] = ()
 
 
 def stacked(
@@ -93,7 +108,9 @@ def stacked(
     bars = [_bar(scale, slot, place, layers=layers, top=top, noun=noun, href=href) for place, slot in enumerate(slots)]
     keys = [Key(layer.mark, layer.name) for layer in layers]
     description = _description(bars, highest, scale, noun)
-    return Stacked(title, description, bars, keys, y_ticks, scale.ticks(), highest, noun)
+    return Stacked(
+        title, description, bars, keys, y_ticks, scale.ticks(), highest, noun, reaches=_reaches(scale, slots, href)
+    )
 
 
 def _bar(
@@ -118,6 +135,23 @@ def _bar(
         total=total,
         numbers=numbers,
     )
+
+
+def _reaches(scale: TimeScale, slots: Sequence[Slot], href: Href | None) -> list[Reach]:
+    """As many bars each as are wide enough for a finger; none where each bar is."""
+    size = math.ceil(len(slots) / _MOST_REACHES)
+    if href is None or size == 1:
+        return []
+    parts = [slots[first : first + size] for first in range(0, len(slots), size)]
+    return [
+        Reach(
+            scale.at(part[0].begin),
+            scale.width(part[0].begin, part[-1].end),
+            scale.words(part[0].begin, part[-1].end),
+            href(part[0].begin, part[-1].end),
+        )
+        for part in parts
+    ]
 
 
 def _pieces(numbers: Sequence[int], layers: Sequence[Layer], top: float) -> list[Piece]:

@@ -55,6 +55,15 @@
     }
   });
 
+  // --- the navigation, where it is a strip ---------------------------------------------------------------------------
+
+  const strip = document.querySelector(".pages");
+  const current = strip?.querySelector("[aria-current]");
+  if (current && strip.scrollWidth > strip.clientWidth) {
+    const [box, inner] = [strip.getBoundingClientRect(), current.getBoundingClientRect()];
+    strip.scrollLeft += inner.left + inner.width / 2 - (box.left + box.width / 2);
+  }
+
   // --- times ------------------------------------------------------------------------------------------------------
 
   function length(seconds) {

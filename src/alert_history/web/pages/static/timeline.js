@@ -47,6 +47,7 @@
     target.searchParams.set("since", text(since));
     target.searchParams.set("until", text(until));
     target.searchParams.delete("part");
+    target.hash = document.getElementById("lately") ? "lately" : "";
     location.assign(target);
   }
 
