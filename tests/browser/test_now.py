@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, ViewportSize, expect
 
 from tests.browser.looking import PATIENCE_MS, looking
 from tests.processes import Server, wait_until
@@ -74,7 +74,7 @@ def test_without_script_the_page_shows_all_and_its_bars_lead_into_their_spans(br
 
 
 def test_a_tap_on_a_phone_hits_a_finger_wide_piece_and_stays_at_the_chart(browser: Browser, past: Server) -> None:
-    phone = {"width": 360, "height": 780}
+    phone: ViewportSize = {"width": 360, "height": 780}
     with browser.new_context(viewport=phone, has_touch=True, is_mobile=True) as context:
         page = context.new_page()
         page.set_default_timeout(PATIENCE_MS)
