@@ -93,7 +93,7 @@ def test_page_gets_rows(live: Server, namespace: str) -> None:
     events = read_until(f"{live.url}{_PAGE}", many(1), last=begin, accept="text/event-stream", query=query)
     assert events[0].kind == ""
     html = events[0].data or ""
-    assert html.startswith("<tr data-row>")
+    assert html.startswith("<tr data-row data-alert=")
     assert "&lt;b onclick=x&gt;" in html
     assert "<b onclick" not in html
 

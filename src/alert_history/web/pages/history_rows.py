@@ -16,7 +16,7 @@ from alert_history.web.pages.columns import Column
 from alert_history.web.pages.frame import Frame
 from alert_history.web.pages.history_state import FINGERPRINT, State
 
-ROWS = 50
+ROWS = 25
 MOST_RULES = 100
 MOST_INTERVALS = 500
 MOST_LANES = 40

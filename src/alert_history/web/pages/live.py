@@ -9,6 +9,7 @@ import re
 from collections import Counter
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
+from datetime import datetime
 from typing import Annotated
 
 import msgspec
@@ -71,13 +72,25 @@ class Group(msgspec.Struct, frozen=True):
     query: str
 
 
+class Row(msgspec.Struct, frozen=True):
+    """A happening, and when it was received, as far as its alert and the rows below it tell."""
+
+    happening: Happening
+    received_at: datetime
+
+    @property
+    def is_past(self) -> bool:
+        """Whether the alert is in another state by now."""
+        return self.happening.state != self.happening.alert.state
+
+
 class Rows(msgspec.Struct, frozen=True):
     """What happened, the newest first; of much at once the largest groups. `others` is how many things are not shown.
 
     `is_partial` says that others, which nobody looked at, may match, too.
     """
 
-    happenings: Sequence[Happening] = ()
+    happenings: Sequence[Row] = ()
     groups: Sequence[Group] = ()
     others: int = 0
     is_partial: bool = False
@@ -107,7 +120,7 @@ class LivePage:
         except InvalidQuery as error:
             query, fault = Query((), ()), str(error)
         after, happenings = await self._live.recent(query, most=_SHOWN)
-        rows = Rows([] if fault else list(reversed(happenings)))
+        rows = Rows([] if fault else rows_of(happenings, frame.now))
         return page_response(
             frame, "live/page.html.jinja", query=asked.query, fault=fault, rows=rows, after=after, words=words
         )
@@ -131,7 +144,7 @@ class LivePage:
         if live_frame.is_empty:
             return message(live_frame.last, kind="beat", data="")
         now = msgspec.structs.replace(frame, now=self._clock())
-        html = rendered("live/rows.html.jinja", frame=now, rows=_rows(live_frame), words=words)
+        html = rendered("live/rows.html.jinja", frame=now, rows=_rows(live_frame, now.now), words=words)
         return message(live_frame.last, data=re.sub(r"\n+", "\n", html).strip())
 
 
@@ -140,12 +153,29 @@ def words(kind: str) -> str:
     return _KINDS.get(kind) or kind.replace("_", " ")
 
 
-def _rows(live_frame: LiveFrame) -> Rows:
+def rows_of(happenings: Sequence[Happening], now: datetime, *, received_at: datetime | None = None) -> list[Row]:
+    """Rows, the newest on top, of happenings in their order.
+
+    News keeps no time of its receipt: nothing is received before it happened, before its alert was, or before the news
+    below it. So the times of the rows are in order. `received_at` is the time of all where it is known.
+    """
+    rows: list[Row] = []
+    last: datetime | None = None
+    for each in happenings:
+        earliest = min(max(each.at, each.alert.timestamp), now)
+        last = received_at or (earliest if last is None else max(last, earliest))
+        rows.append(Row(each, last))
+    return rows[::-1]
+
+
+def _rows(live_frame: LiveFrame, now: datetime) -> Rows:
     if live_frame.gap is not None:
         return Rows(gap=live_frame.gap.reason)
     is_partial = live_frame.skipped > 0
     if len(live_frame.happenings) <= _MOST_ROWS:
-        return Rows(list(reversed(live_frame.happenings)), is_partial=is_partial)
+        is_just_now = live_frame.made is not None
+        rows = rows_of(live_frame.happenings, now, received_at=now if is_just_now else None)
+        return Rows(rows, is_partial=is_partial)
     counts = Counter((each.alert.alertname, each.kind) for each in live_frame.happenings)
     largest = counts.most_common(_MOST_GROUPS)
     groups = [Group(name, kind, number, _query_of(name)) for (name, kind), number in largest]

@@ -31,7 +31,7 @@ PATH = "/dashboard/notifications"
 
 _REPLAY = f"{PATH}/replay"
 _BACK = Link(PATH.strip("/"), "Back to the notifications")
-_ENTRIES = 100
+_ENTRIES = 50
 _FILTERS = ("query", "target", "outcome", "fingerprint", "since", "until")
 _CHOICES: Mapping[Outcome | None, str] = {
     None: "all",

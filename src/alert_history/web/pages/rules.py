@@ -67,11 +67,15 @@ COLUMNS = (
     Column("Rule", "its alertname", ("rule",)),
     Column("Began", "occurrences that began in the span, and their share of all", ("-begun", "begun")),
     Column("Over time", "how many began, from the begin of the span to its end", ()),
-    Column("Firing now", "how many fire now, whenever they began", ("-firing", "firing")),
+    Column("Firing now", "how many fire now, also of those that began before the span", ("-firing", "firing")),
     Column("Noise", "0 to 100, with what it surely is at least and at most; the surest first", ("-score",)),
     Column("Again", "began again within an hour of the last end of the same alert", ("-again", "again")),
-    Column("Median", "half of those that ended were over by then", ("-median_seconds", "median_seconds")),
-    Column("Asleep", "minutes in which it called while people sleep, 22:00 to 08:00", ("-asleep", "asleep")),
+    Column("Median", "half of those that ended had fired no longer than that", ("-median_seconds", "median_seconds")),
+    Column(
+        "Asleep",
+        "minutes in which it called while people sleep, 22:00 to 08:00 on the clocks of {tz}",
+        ("-asleep", "asleep"),
+    ),
     Column("Last began", "when the newest occurrence of the span began", ("-last_begun_at", "last_begun_at")),
 )
 
@@ -166,12 +170,13 @@ def line_step(span: timedelta) -> timedelta:
 
 def heading(column: Column, sort: RuleSort, frame: Frame) -> Heading:
     """A column whose link sorts by it, or turns the order where the table is sorted by it."""
+    hint = column.hint.format(tz=frame.tz)
     if not column.sorts:
-        return Heading(column.words, column.hint, "", "")
+        return Heading(column.words, hint, "", "")
     is_sorted = sort in column.sorts
     following = column.sorts[(column.sorts.index(sort) + 1) % len(column.sorts)] if is_sorted else column.sorts[0]
     order = ("descending" if sort.startswith("-") else "ascending") if is_sorted else ""
-    return Heading(column.words, column.hint, _href(frame, sort=following), order)
+    return Heading(column.words, hint, _href(frame, sort=following), order)
 
 
 def rule_href(frame: Frame, name: str, span: Span, *, query: str = "") -> str:

@@ -39,8 +39,23 @@
       tell();
     }
 
+    // A row that says what an alert was in says what it is in now, once a row above knows better.
+    function age(newer) {
+      const { alert, state } = newer.dataset;
+      if (!alert || !state) return;
+      for (const row of body.querySelectorAll(`tr[data-alert="${CSS.escape(alert)}"]`)) {
+        if (row.dataset.state === state || !(newer.compareDocumentPosition(row) & Node.DOCUMENT_POSITION_FOLLOWING)) continue;
+        row.dataset.state = state;
+        const hint = document.createElement("span");
+        hint.className = "hint";
+        hint.textContent = `now ${state}`;
+        row.querySelector("[data-live-state]")?.replaceChildren(hint);
+      }
+    }
+
     // A row for an alert that has one already takes its place.
     function settle(rows) {
+      for (const row of [...rows].reverse()) age(row); // the oldest first
       for (const row of rows) {
         row.classList.add("is-new");
         if (!row.id) continue;
