@@ -138,3 +138,34 @@ async def test_lanes_show_the_part_of_a_span_that_is_drawn() -> None:
         assert made.chart.lanes[0].note == "n=0", "what tells it from the others"
         share = timedelta(minutes=90) / (NOW - begin) * 100
         assert made.chart.lanes[0].stretches[0].width == pytest.approx(max(share, 0.4), abs=0.01)
+
+
+async def test_lanes_also_show_what_began_before_the_span_and_fired_in_it() -> None:
+    class Filtering(Answering):
+        async def page(self, wanted: HistoryFilter, _: PageRequest) -> HistoryPage:
+            assert wanted.since is None or wanted.since >= NOW - 8 * DAY
+            alerts = {
+                None: [],
+                "firing": [stored(1, timestamp=NOW - 30 * DAY)],
+                "resolved": [
+                    stored(2, timestamp=NOW - 2 * DAY, ends_at=NOW - DAY / 2),
+                    stored(3, timestamp=NOW - 2 * DAY, ends_at=NOW - DAY - MINUTE),
+                ],
+            }[wanted.status]
+            return HistoryPage(alerts, len(alerts), True, None)
+
+    asked = Asked(HistoryFilter(), NOW - DAY, NOW, NOW)
+    history = Filtering(HistoryPage([], 0, True, None))
+    made = await read_lanes(history, asked, state=State(), frame=FRAME)  # type: ignore[arg-type]
+    assert [lane.href for lane in made.chart.lanes] == ["../dashboard/alerts/id2", "../dashboard/alerts/id1"]
+
+
+async def test_a_span_in_which_nothing_began_says_what_fired() -> None:
+    asked = Asked(HistoryFilter(), NOW - DAY, NOW, NOW)
+    shown = State(since="-1h")
+    made = await read_table(Answering(HistoryPage([], 0, True, None)), asked, shown)  # type: ignore[arg-type]
+    values = {"state": shown, "known_columns": [], "all_history": State(since="1971-01-01"), "default_span": "-7d"}
+    html = rendered("history/table.html.jinja", frame=FRAME, table=made, firing_then=3, **values)
+    assert "3 were firing" in html
+    assert 'href="../dashboard?since=-1h&amp;count=open"' in html
+    assert 'href="?since=-1h&amp;view=lanes"' in html

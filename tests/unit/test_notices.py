@@ -55,3 +55,13 @@ def test_answers_that_name_their_request_are_alike_all_the_same() -> None:
     reasons = [f'answered 405: {{"type": "about:blank", "request": {number}}}' for number in range(3)]
     (group,) = groups_of([entry(number, "slack", "dead", reason) for number, reason in enumerate(reasons)])
     assert len(group.others) == 2
+
+
+def test_that_there_are_no_targets_is_told_from_other_reasons() -> None:
+    (group,) = groups_of(
+        [
+            entry(1, None, "not_told", "no targets are looked for: neither TARGETS_DIR nor B is set"),
+            entry(1, None, "not_told", "Alertmanager did not notify: silence s-1"),
+        ]
+    )
+    assert [left.is_without_targets for left in group.first.left] == [True, False]

@@ -65,13 +65,14 @@ class Wanted(msgspec.Struct, frozen=True):
     """Which entries, and which page of them. All conditions must hold.
 
     `outcome`: `pending` includes `held`, `superseded` includes `withheld`. A reason that concerns all targets is found
-    with each `target`. `since` ≤ t < `until`, to the millisecond, where t is the time when a delivery was first queued,
-    or when an alert that was not sent was first received.
+    with each `target`, unless `is_of_target_alone`. `since` ≤ t < `until`, to the millisecond, where t is the time when
+    a delivery was first queued, or when an alert that was not sent was first received.
     """
 
     query: Query = Query((), ())
     fingerprint: str | None = None
     target: str | None = None
+    is_of_target_alone: bool = False
     outcome: Fate | None = None
     since: datetime | None = None
     until: datetime | None = None
@@ -230,7 +231,8 @@ def _may_be_wanted(row: Queued, wanted: Wanted) -> bool:
 
 
 def _is_wanted(entry: Notification, wanted: Wanted) -> bool:
-    if wanted.target is not None and entry.target not in {None, wanted.target}:
+    concerns_all = entry.target is None and not wanted.is_of_target_alone
+    if wanted.target is not None and entry.target != wanted.target and not concerns_all:
         return False
     if wanted.outcome in {"held", "withheld"} and entry.outcome != wanted.outcome:
         return False

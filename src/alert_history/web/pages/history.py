@@ -144,15 +144,36 @@ class HistoryPage:
         if state.view == "lanes":
             lanes = await history_rows.read_lanes(self._history, asked, state=state, frame=frame)
             names = list(dict.fromkeys([*_LANES, state.lane]))
-            return rendered("history/lanes.html.jinja", frame=frame, lanes=lanes, names=names, **values)
+            then = 0 if lanes.shown else await self._firing_then(asked, frame)
+            return rendered(
+                "history/lanes.html.jinja", frame=frame, lanes=lanes, names=names, firing_then=then, **values
+            )
         if state.group == "rule":
             groups, opened = await history_rows.read_rules(self._rules, self._history, asked, state=state)
+            then = 0 if groups.groups else await self._firing_then(asked, frame)
             alone = partial(_rule_alone, state, asked.filter.query)
             return rendered(
-                "history/rules.html.jinja", frame=frame, groups=groups, opened=opened, rule_only=alone, **values
+                "history/rules.html.jinja",
+                frame=frame,
+                groups=groups,
+                opened=opened,
+                rule_only=alone,
+                firing_then=then,
+                **values,
             )
         table = await history_rows.read_table(self._history, asked, state)
-        return rendered("history/table.html.jinja", frame=frame, table=table, **values)
+        then = 0 if table.page.alerts else await self._firing_then(asked, frame)
+        return rendered("history/table.html.jinja", frame=frame, table=table, firing_then=then, **values)
+
+    async def _firing_then(self, asked: Asked, frame: Frame) -> int:
+        """The most that fired at a time of the span, whenever they began; 0 where that can't be counted."""
+        if asked.until - asked.since > _LONG:
+            return 0
+        try:
+            answer = await self._series.series(asked, SeriesWish(tz=frame.zone, tz_name=frame.tz, count="open"))
+        except AlertHistoryError:
+            return 0
+        return max((max(each.total, each.peak or 0) for each in answer.buckets), default=0)
 
     async def _counts(self, asked: Asked, frame: Frame, state: State) -> Counts:
         known, _ = await self._analysis.filled(asked) if asked.until - asked.since > _LONG else (asked, 0)
@@ -168,6 +189,7 @@ def _values(state: State, frame: Frame, *, fault: Fault | None = None) -> dict[s
         "fault": fault,
         "known_columns": list(KNOWN.values()),
         "cols_of": cols_of,
+        "default_span": "" if state.until else DEFAULT_SPAN,
         "all_history": state.changed(since=EVERYTHING, until=""),
     }
 

@@ -23,6 +23,8 @@ MOST_LANES = 40
 MANY = 1_000
 """From so many alerts on, a table of single ones says little: the page suggests rules."""
 _OPENED = 10
+_LOOKS_BACK = timedelta(days=7)
+"""Of alerts that have ended, those that began no longer before a span have lanes in it."""
 _LONG = timedelta(days=400)
 _SHORTEST = timedelta(minutes=1)
 _NAME_LABELS = 3
@@ -102,8 +104,10 @@ async def read_rules(
 
 
 async def read_lanes(history: History, asked: Asked, *, state: State, frame: Frame) -> LanesPart:
-    """The newest alerts of a span as lanes: one a fingerprint, or one a value of a label; the newest lane on top."""
+    """The newest alerts that fired in a span as lanes: one a fingerprint, or a value of a label; the newest on top."""
     page = await history.page(asked.filter, PageRequest(limit=MOST_INTERVALS))
+    if page.next_cursor is None:
+        page = msgspec.structs.replace(page, alerts=[*page.alerts, *await _began_before(history, asked, page)])
     lines: dict[str, list[StoredAlert]] = {}
     for alert in page.alerts:
         lines.setdefault(_lane_of(alert, state.lane), []).append(alert)
@@ -113,6 +117,22 @@ async def read_lanes(history: History, asked: Asked, *, state: State, frame: Fra
     scale = _scale(asked, page, frame)
     chart = lanes(drawn, scale, title=f"Alerts by {state.lane}", now=frame.now)
     return LanesPart(chart, len(page.alerts), page.next_cursor is not None, max(len(lines) - MOST_LANES, 0))
+
+
+async def _began_before(history: History, asked: Asked, page: HistoryPage) -> list[StoredAlert]:
+    """Alerts that fired in a span and were received before it, as many as have room; newest first."""
+    status, most = asked.filter.status, MOST_INTERVALS - len(page.alerts)
+    before = msgspec.structs.replace(asked.filter, since=None, until=asked.since)
+    known = {alert.id: alert for alert in page.alerts}
+    earlier: dict[str, StoredAlert] = {}
+    for wanted, since in (("firing", None), ("resolved", asked.since - _LOOKS_BACK)):
+        if most < 1 or status not in {None, wanted}:
+            continue
+        condition = msgspec.structs.replace(before, status=wanted, since=since)
+        alerts = (await history.page(condition, PageRequest(limit=MOST_INTERVALS))).alerts
+        earlier |= {each.id: each for each in alerts if each.ends_at is None or each.ends_at > asked.since}
+    newest_first = sorted(earlier.values(), key=lambda alert: alert.timestamp, reverse=True)
+    return [alert for alert in newest_first if alert.id not in known][:most]
 
 
 def _scale(asked: Asked, page: HistoryPage, frame: Frame) -> TimeScale:

@@ -32,6 +32,8 @@ _EVENTS: dict[str, str] = {
 }
 
 
+_NO_TARGETS = "no targets are looked for"
+"""So the reason begins where the settings name no place for targets; the page says it once for all rows."""
 _SAME_WORDS = 24  # of a reason: behind them an answer may name the very request
 
 
@@ -40,6 +42,11 @@ class Left(msgspec.Struct, frozen=True):
 
     reason: str
     targets: Sequence[str]
+
+    @property
+    def is_without_targets(self) -> bool:
+        """Whether the reason is that there were no targets."""
+        return not self.targets and self.reason.startswith(_NO_TARGETS)
 
 
 class Notice(msgspec.Struct, frozen=True):

@@ -4,6 +4,7 @@ How it looks is in `templates/notifications/`.
 """
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import Annotated, NamedTuple
 from urllib.parse import urlencode
@@ -16,7 +17,7 @@ from starlette.responses import RedirectResponse, Response
 from alert_history.domain.permission import Permission
 from alert_history.domain.query import parse_query
 from alert_history.engine.delivery_counts import DeliveryCounting, DeliveryCounts
-from alert_history.engine.notifications import Notifications, Wanted
+from alert_history.engine.notifications import NotificationPage, Notifications, Wanted
 from alert_history.engine.targets import Targets
 from alert_history.web.api.notifications import Outcome
 from alert_history.web.http.parameters import read_page_parameters
@@ -24,7 +25,7 @@ from alert_history.web.pages.frame import Frame, Frames, length_words
 from alert_history.web.pages.notices import groups_of
 from alert_history.web.pages.page import Link, Page, rendered
 from alert_history.web.pages.posted import fields_of, refusal
-from alert_history.web.pages.spans import Span, picker_of, span_of
+from alert_history.web.pages.spans import Span, absolute, picker_of, span_of
 from alert_history.web.pages.streaming import streamed
 
 PATH = "/dashboard/notifications"
@@ -32,17 +33,23 @@ PATH = "/dashboard/notifications"
 _REPLAY = f"{PATH}/replay"
 _BACK = Link(PATH.strip("/"), "Back to the notifications")
 _ENTRIES = 50
+_MINUTE = timedelta(minutes=1)
 _FILTERS = ("query", "target", "outcome", "fingerprint", "since", "until")
 _CHOICES: Mapping[Outcome | None, str] = {
     None: "all",
     "not_told": "not sent",
     "delivered": "delivered",
     "pending": "waiting",
-    "dead": "dead letters",
+    "dead": "not delivered (dead letters)",
     "superseded": "superseded",
     "withheld": "withheld",
 }
-_WORDS: Mapping[str, str] = {"not_told": "not sent", "pending": "waiting", "leased": "under way"}
+_WORDS: Mapping[str, str] = {
+    "not_told": "not sent",
+    "pending": "waiting",
+    "leased": "under way",
+    "dead": "not delivered (dead letter)",
+}
 
 
 class PageParameters(msgspec.Struct, frozen=True):
@@ -68,6 +75,15 @@ class Chip(NamedTuple):
     is_current: bool
     number: int | None
     mark: str
+
+
+class OlderDead(NamedTuple):
+    """Dead letters from before the span; `is_cut` where there are more. `href` shows them."""
+
+    number: int
+    is_cut: bool
+    newest_at: datetime
+    href: str
 
 
 class NotificationsPage:
@@ -105,6 +121,7 @@ class NotificationsPage:
             span=span,
             picker=picker_of(span, frame, without={"replayed"}),
             targets=self._targets.names,
+            readiness=self._targets.readiness(),
         )
 
     async def replay(self, request: Request) -> Response:
@@ -131,6 +148,8 @@ class NotificationsPage:
             chips=_chips(frame, asked, counts),
             link=lambda **wanted: _href(frame, asked, wanted),
             dead=await self._targets.dead_letters(),
+            older_dead=await self._older_dead(frame, asked, span),
+            names=self._targets.names,
             filters=_filters(asked),
         )
 
@@ -145,7 +164,7 @@ class NotificationsPage:
             limit=_ENTRIES,
             cursor=asked.cursor,
         )
-        page = await self._notifications.page(wanted)
+        page, concerns_all = await self._page(wanted)
         return rendered(
             "notifications/entries.html.jinja",
             frame=frame,
@@ -153,6 +172,8 @@ class NotificationsPage:
             span=span,
             groups=groups_of(page.notifications),
             page=page,
+            concerns_all=concerns_all,
+            names=self._targets.names,
             older=None if page.next_cursor is None else _href(frame, asked, {"cursor": page.next_cursor}),
             newest=_href(frame, asked, {}),
             link=lambda **wanted: _href(frame, asked, wanted),
@@ -161,6 +182,28 @@ class NotificationsPage:
             filters=_filters(asked),
             readiness=self._targets.readiness(),
         )
+
+    async def _page(self, wanted: Wanted) -> tuple[NotificationPage, bool]:
+        """The page. With a target it is of that target alone; where nothing can be said of it, of all targets: True."""
+        if wanted.target is None:
+            return await self._notifications.page(wanted), False
+        page = await self._notifications.page(msgspec.structs.replace(wanted, is_of_target_alone=True))
+        if page.notifications or page.next_cursor or wanted.cursor or wanted.outcome not in {None, "not_told"}:
+            return page, False
+        page = await self._notifications.page(wanted)
+        return page, bool(page.notifications)
+
+    async def _older_dead(self, frame: Frame, asked: PageParameters, span: Span) -> OlderDead | None:
+        """Dead letters that are too old for the span; None where there are none, or a query picks some."""
+        if asked.query or asked.fingerprint or not await self._targets.dead_letters():
+            return None
+        wanted = Wanted(target=asked.target, outcome="dead", until=span.since, limit=_ENTRIES)
+        page = await self._notifications.page(wanted)
+        if not page.notifications:
+            return None
+        newest, oldest = page.notifications[0].at, page.notifications[-1].at
+        shown = {"outcome": "dead", **absolute(oldest - _MINUTE, frame.now), "until": None}
+        return OlderDead(len(page.notifications), page.next_cursor is not None, newest, _href(frame, asked, shown))
 
 
 def _filters(asked: PageParameters) -> Sequence[tuple[str, str]]:
