@@ -204,6 +204,13 @@ async def test_an_entry_says_what_became_of_it_and_why(store: Store) -> None:
     assert entries["Muted", None].reason.startswith("Alertmanager am-0 did not notify: silence")
 
 
+async def test_a_target_alone_has_no_reasons_that_concern_all(store: Store) -> None:
+    muted = alert("Muted", labels={"n": "1"})
+    await _record(store, muted, notes=[note(muted, "silenced")])
+    assert {entry.target for entry in await _all_pages(store, target="all")} == {"all", None}
+    assert {entry.target for entry in await _all_pages(store, target="all", is_of_target_alone=True)} == {"all"}
+
+
 async def test_a_replayed_delivery_keeps_its_place_and_says_that_it_was_replayed(store: Store) -> None:
     await _record(store, alert("First"))
     leased, _ = await store.outbox.lease("all", now=NOW, limit=9, lease_for=LEASE)

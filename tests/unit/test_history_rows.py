@@ -141,7 +141,7 @@ async def test_lanes_show_the_part_of_a_span_that_is_drawn() -> None:
 
 
 async def test_lanes_also_show_what_began_before_the_span_and_fired_in_it() -> None:
-    class Filtering(Answering):
+    class Filtering:
         async def page(self, wanted: HistoryFilter, _: PageRequest) -> HistoryPage:
             assert wanted.since is None or wanted.since >= NOW - 8 * DAY
             alerts = {
@@ -155,7 +155,7 @@ async def test_lanes_also_show_what_began_before_the_span_and_fired_in_it() -> N
             return HistoryPage(alerts, len(alerts), True, None)
 
     asked = Asked(HistoryFilter(), NOW - DAY, NOW, NOW)
-    history = Filtering(HistoryPage([], 0, True, None))
+    history = Filtering()
     made = await read_lanes(history, asked, state=State(), frame=FRAME)  # type: ignore[arg-type]
     assert [lane.href for lane in made.chart.lanes] == ["../dashboard/alerts/id2", "../dashboard/alerts/id1"]
 
