@@ -55,7 +55,7 @@ def make_pages(service: Service, statistics: Statistics, *, clock: Clock) -> lis
         *_now(service, statistics, frames),
         zone_page(),
         *_classifications(service, frames, clock),
-        *NightPage(statistics.nights, frames=frames, clock=clock).pages(),
+        *NightPage(statistics.nights, series=statistics.series, frames=frames, clock=clock).pages(),
         *_rules(service, statistics, frames),
         *_silences(service, frames, clock),
         *_sources(service, frames, clock),

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from alert_history.domain.calendar import parse_zone
-from alert_history.domain.night_span import last_night, night_between, night_of
+from alert_history.domain.night_span import finished_night, last_night, night_between, night_of, running_night
 from alert_history.errors import InvalidQuery
 
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -57,6 +57,27 @@ def test_a_zone_may_be_off_by_three_quarters_of_an_hour() -> None:
 )
 def test_last_night_is_the_night_whose_morning_is_today(now: datetime, evening: date) -> None:
     assert last_night(now, UTC) == evening
+
+
+@pytest.mark.parametrize(
+    "clock, running, finished",
+    [
+        ((5, 0, 10), 4, 3),
+        ((5, 3, 0), 4, 3),
+        ((5, 7, 59), 4, 3),
+        ((5, 8, 0), None, 4),
+        ((5, 9, 0), None, 4),
+        ((5, 19, 59), None, 4),
+        ((5, 20, 0), 5, 4),
+        ((5, 23, 59), 5, 4),
+    ],
+)
+def test_the_night_that_goes_on_is_never_called_the_one_that_is_over(
+    clock: tuple[int, int, int], running: int | None, finished: int
+) -> None:
+    now = datetime(2026, 3, *clock, tzinfo=UTC)
+    assert running_night(now, UTC) == (None if running is None else date(2026, 3, running))
+    assert finished_night(now, UTC) == date(2026, 3, finished)
 
 
 def test_today_is_that_of_the_zone() -> None:

@@ -4,11 +4,12 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+import msgspec
 import pytest
 
 from alert_history.domain.night_facts import Muting
 from alert_history.domain.night_span import night_of
-from alert_history.domain.night_text import LINE_CHARACTERS, markdown_of, text_of
+from alert_history.domain.night_text import LINE_CHARACTERS, PageAddress, markdown_of, text_of
 from tests.nights import MINUTE, SPAN, at, failure, occurrence, report, silence
 
 MOST_LINES = 60
@@ -33,8 +34,8 @@ Began: 5 occurrences of 3 rules. Open before: 1. Ended: 4 (4 resolved). Open at 
 Look at first (3)
   NodeDown, critical, infra: critical, and open since 02:13; critical, and a delivery failed: pager: HTTP 404
   Old, warning, shop: open, and silence s-1 ends at 09:00; open since 2026-03-02 20:00
-  Backup, warning, shop: never seen before 03:00
-Rules never seen before (1)
+  Backup, warning, shop: new rule, first at 03:00
+New rules (1)
   Backup, warning, shop: first at 03:00, 0 open
 Rules still open (2)
   NodeDown, critical, infra: since 02:13
@@ -78,13 +79,36 @@ def test_markdown_has_the_same_lines_as_lists() -> None:
     assert sum(line.startswith("- ") for line in lines) == sum(line.startswith("  ") for line in TEXT.splitlines())
 
 
+def test_markdown_of_a_page_leads_to_it_and_to_each_alert_and_its_notes_are_paragraphs() -> None:
+    lines = markdown_of(BUSY, PageAddress("https://alerts.example/", "dashboard/night/2026-03-04?tz=UTC")).splitlines()
+    assert lines[0].endswith("08:00 UTC](https://alerts.example/dashboard/night/2026-03-04?tz=UTC)")
+    node = BUSY.open.lines[0].examples[0]
+    assert f"- [NodeDown](https://alerts.example/dashboard/alerts/{node}), critical, infra: since 02:13" in lines
+    foot = lines[-5:]
+    assert [line.partition(" ")[0] for line in foot] == ["None:", "", "Counted", "", "Left"]
+
+
+def test_a_hostile_name_stays_within_its_link() -> None:
+    made = report(occurrence("a](javascript:b) [c", "22:00"), known=())
+    text = markdown_of(made, PageAddress("https://alerts.example/", "dashboard/night/2026-03-04"))
+    assert "- [a\\](javascript:b) \\[c](https://alerts.example/dashboard/alerts/" in text
+
+
+def test_a_new_rule_is_of_the_time_when_it_began_everywhere() -> None:
+    late = occurrence("Backup", "03:00")
+    late = msgspec.structs.replace(late, episode=msgspec.structs.replace(late.episode, received_at=at("03:07")))
+    made = report(late, known=())
+    assert [reason.at for reason in made.look_first.lines[0].reasons] == [at("03:00"), at("03:00")]
+    assert "03:07" not in text_of(made)
+
+
 def test_times_are_those_of_the_zone() -> None:
     span = night_of(date(2026, 10, 24), ZoneInfo("Europe/Berlin"))  # the clocks are set back at 03:00
     first, second = (span.since + timedelta(hours=hours, minutes=30) for hours in (6, 7))
     made = report(occurrence("A", first), occurrence("B", second), span=span, now=span.until, known=())
     text = text_of(made)
     assert "2026-10-24 20:00 to 2026-10-25 08:00 Europe/Berlin" in text
-    assert text.count("first at 02:30") == 2
+    assert text.count(": first at 02:30") == 2
 
 
 def test_a_silence_for_ever_has_an_end_in_every_zone() -> None:

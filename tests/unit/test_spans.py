@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qsl
 from zoneinfo import ZoneInfo
 
+import msgspec
 import pytest
 
 from alert_history.errors import InvalidQuery
@@ -38,7 +39,23 @@ def test_a_time_without_a_zone_is_on_the_clocks_of_the_reader() -> None:
     assert span_of("2026-11-27", None, frame()).since == datetime(2026, 11, 26, 23, tzinfo=UTC)
 
 
-def test_last_night_is_the_night_of_the_reader_until_now() -> None:
+@pytest.mark.parametrize(
+    "hour, minute, last, tonight",
+    [
+        (0, 10, "last night, 20:00 – 08:00", "tonight, so far, 20:00 – 00:10"),
+        (3, 0, "last night, 20:00 – 08:00", "tonight, so far, 20:00 – 03:00"),
+        (9, 0, "last night, 20:00 – 08:00", "last night, 20:00 – 08:00"),
+    ],
+)
+def test_tonight_goes_on_and_last_night_is_over(hour: int, minute: int, last: str, tonight: str) -> None:
+    here = msgspec.structs.replace(frame("UTC"), now=datetime(2026, 11, 28, hour, minute, tzinfo=UTC))
+    assert (span_of("last-night", None, here).words, span_of("tonight", None, here).words) == (last, tonight)
+    assert span_of("last-night", None, here).until <= here.now
+    offered = [choice.words for choice in picker_of(span_of(None, None, here), here).choices]
+    assert ("tonight, so far" in offered) == (hour < 8)
+
+
+def test_last_night_is_the_night_of_the_reader_which_is_over() -> None:
     span = span_of("last-night", None, frame())
     assert (span.since, span.until) == (
         datetime(2026, 11, 26, 19, tzinfo=UTC),

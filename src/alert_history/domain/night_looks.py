@@ -85,10 +85,10 @@ def _of_failures(facts: NightFacts) -> Iterator[_Named]:
 
 
 def _of_beginnings(facts: NightFacts) -> Iterator[_Named]:
-    """Reasons of what began in the night, the earliest first."""
-    for each in sorted(facts.began, key=lambda each: (each.episode.received_at, each.episode.id)):
+    """Reasons of what began in the night, the first to begin first."""
+    for each in sorted(facts.began, key=lambda each: (each.episode.starts_at, each.episode.id)):
         episode = each.episode
         if episode.alertname and episode.alertname not in facts.last_seen:
-            yield episode.alertname, LookReason("new", episode.received_at)
+            yield episode.alertname, LookReason("new", episode.starts_at)
         if each.unnotified is not None and each.is_published and is_critical(episode.severity):
-            yield episode.alertname, LookReason("unnotified_critical", episode.received_at, each.unnotified)
+            yield episode.alertname, LookReason("unnotified_critical", episode.starts_at, each.unnotified)

@@ -38,6 +38,22 @@ def last_night(now: datetime, zone: tzinfo) -> date:
     return now.astimezone(zone).date() - _DAY
 
 
+def running_night(now: datetime, zone: tzinfo) -> date | None:
+    """The date of the night that goes on; None by day."""
+    yesterday = last_night(now, zone)
+    for evening in (yesterday, yesterday + _DAY):
+        span = night_of(evening, zone)
+        if span.since <= now < span.until:
+            return evening
+    return None
+
+
+def finished_night(now: datetime, zone: tzinfo) -> date:
+    """The date of the newest night that is over."""
+    yesterday = last_night(now, zone)
+    return yesterday if night_of(yesterday, zone).until <= now else yesterday - _DAY
+
+
 def night_of(evening: date, zone: tzinfo) -> NightSpan:
     """The night that begins in the evening of this date. Raises InvalidQuery at the edge of the calendar."""
     try:

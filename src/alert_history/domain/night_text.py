@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, tzinfo
 from typing import TypeVar
+from urllib.parse import quote
 
 import msgspec
 
@@ -35,11 +36,26 @@ _MINUTE, _HOUR, _DAY = 60, 3_600, 86_400
 _MARKDOWN = re.compile(r"([\\`*_\[\]<>|~&#])")
 
 
+class PageAddress(msgspec.Struct, frozen=True):
+    """Where the page of a night is: `path` below `root`, where the pages of occurrences are too."""
+
+    root: str
+    path: str
+
+
+class _Line(msgspec.Struct, frozen=True):
+    """A line of a list. It begins with `name` if it is about a rule, of which `example` is an occurrence."""
+
+    text: str
+    name: str = ""
+    example: str = ""
+
+
 class _Block(msgspec.Struct, frozen=True):
     """A titled list: some `lines` of `total`."""
 
     title: str
-    lines: list[str]
+    lines: list[_Line]
     total: int
 
     @property
@@ -56,21 +72,35 @@ def text_of(night: Night) -> str:
     lines = [*_head(night, zone)]
     for block in blocks:
         if block.lines:
-            lines += [block.heading, *(f"  {line}" for line in block.lines)]
+            lines += [block.heading, *(f"  {line.text}" for line in block.lines)]
     return "\n".join([*lines, *_foot(night, blocks, zone)]) + "\n"
 
 
-def markdown_of(night: Night) -> str:
-    """The report as Markdown."""
+def markdown_of(night: Night, address: PageAddress | None = None) -> str:
+    """The report as Markdown; with an address the title leads to the page, each rule to its newest occurrence."""
     zone = parse_zone(night.tz)
     blocks = _blocks(night, zone)
     title, *summary = map(_escaped, _head(night, zone))
-    lines = [f"# {title}", "", *summary]
+    lines = [f"# {title if address is None else f'[{title}]({address.root}{address.path})'}", "", *summary]
     for block in blocks:
         if block.lines:
-            lines += ["", f"**{_escaped(block.heading)}**", "", *(f"- {_escaped(line)}" for line in block.lines)]
-    lines += ["", *map(_escaped, _foot(night, blocks, zone))]
+            lines += [
+                "",
+                f"**{_escaped(block.heading)}**",
+                "",
+                *(f"- {_linked(line, address)}" for line in block.lines),
+            ]
+    foot = list(map(_escaped, _foot(night, blocks, zone)))
+    lines += ["", *foot] if address is None else [each for line in foot for each in ("", line)]
     return "\n".join(lines) + "\n"
+
+
+def _linked(line: _Line, address: PageAddress | None) -> str:
+    """A line as Markdown, its name a link where one is known and the line was not cut within it."""
+    if address is None or not line.example or not line.text.startswith(line.name):
+        return _escaped(line.text)
+    rest = line.text.removeprefix(line.name)
+    return f"[{_escaped(line.name)}]({address.root}dashboard/alerts/{quote(line.example, safe='')}){_escaped(rest)}"
 
 
 # --- The head, the lists, the foot ------------------------------------------------------------------------------------
@@ -93,12 +123,12 @@ def _blocks(night: Night, zone: tzinfo) -> list[_Block]:
     clock = _clock_of(night, zone)
 
     def block(title: str, section: Section[T], write: Callable[[T], str], most: int = 3) -> _Block:
-        return _Block(title, [_clipped(write(line)) for line in section.lines[:most]], section.total)
+        return _Block(title, [_line(line, write(line)) for line in section.lines[:most]], section.total)
 
     return [
         block("Look at first", night.look_first, lambda line: _look(line, clock), 5),
         block("Storms", night.storms, lambda line: _storm(line, clock)),
-        block("Rules never seen before", night.new, lambda line: _new(line, clock), 4),
+        block("New rules", night.new, lambda line: _new(line, clock), 4),
         block("Rules still open", night.open, lambda line: _open(line, clock), 5),
         block("Rules unconfirmed", night.unconfirmed, lambda line: _open(line, clock)),
         block("Nobody notified", night.unnotified, _unnotified),
@@ -109,6 +139,12 @@ def _blocks(night: Night, zone: tzinfo) -> list[_Block]:
         block("Known rules that began", night.known, lambda line: _known(line, clock), 4),
         block("Noise", night.noise, _noise),
     ]
+
+
+def _line(of: object, text: str) -> _Line:
+    if isinstance(of, RuleLine | FirstLook) and of.examples:
+        return _Line(_clipped(text), _name(of.alertname), of.examples[0])
+    return _Line(_clipped(text))
 
 
 def _foot(night: Night, blocks: Sequence[_Block], zone: tzinfo) -> Iterator[str]:
@@ -159,7 +195,7 @@ _REASONS: dict[LookKind, Callable[[LookReason, _Clock], str]] = {
     "storm": lambda reason, clock: f"it began a storm of {reason.detail} at {clock(reason.at)}",
     "unconfirmed": lambda reason, _: f"unconfirmed: {_reason(reason.detail)}",
     "silence_ends": lambda reason, clock: f"open, and silence {_name(reason.detail)} ends at {clock(reason.at)}",
-    "new": lambda reason, clock: f"never seen before {clock(reason.at)}",
+    "new": lambda reason, clock: f"new rule, first at {clock(reason.at)}",
     "open": lambda reason, clock: f"open since {clock(reason.at)}",
     "failed": lambda reason, _: f"a delivery failed: {_reason(reason.detail)}",
 }

@@ -1,15 +1,16 @@
 """`/dashboard/night/{date}`: the hand-over of a night, at an address that stays, on one or two sheets, as Markdown.
 
 `engine.night` makes the report, and `domain.night_text` its words. Here are only the addresses: one that leaves
-something open, such as the zone or "until now", leads to the one that names it.
+something open, such as the zone or "until now", leads to the one that names it. Without a date it is the night that
+goes on, "tonight, so far"; by day the one that is over, "last night".
 """
 
 import re
 from collections.abc import Callable
 from datetime import date, datetime, timedelta, tzinfo
 from http import HTTPStatus
-from typing import Literal, TypeAlias
-from urllib.parse import urlencode
+from typing import Literal, NamedTuple, TypeAlias
+from urllib.parse import quote, urlencode
 
 import msgspec
 from starlette.requests import Request
@@ -17,25 +18,36 @@ from starlette.responses import RedirectResponse, Response
 
 from alert_history.domain.calendar import instant
 from alert_history.domain.night import Night
-from alert_history.domain.night_span import NightSpan, last_night, night_of
-from alert_history.domain.night_text import markdown_of, reason_text
+from alert_history.domain.night_span import NightSpan, finished_night, night_of, running_night
+from alert_history.domain.night_text import PageAddress, markdown_of, reason_text
 from alert_history.domain.noise import query_text
 from alert_history.domain.permission import Permission
+from alert_history.domain.severity import urgency
+from alert_history.engine.analysis import Asked
 from alert_history.engine.night import NightRequest, Nights, span_of
+from alert_history.engine.series import SeriesAnswer, SeriesCounting
+from alert_history.engine.series_parts import SeriesWish
 from alert_history.errors import AlertHistoryError, InvalidQuery
 from alert_history.ports import Clock
 from alert_history.web.http.parameters import read_page_parameters
+from alert_history.ports import Clock, HistoryFilter
+from alert_history.web.http.parameters import read_parameters
+from alert_history.web.pages.charts.scale import REST, marks
+from alert_history.web.pages.charts.stacked import Layer, Slot, Stacked, stacked
 from alert_history.web.pages.frame import Frame, Frames, length_words
 from alert_history.web.pages.page import Link, Page, apology, message, rendered
+from alert_history.web.pages.spans import absolute
 from alert_history.web.pages.streaming import streamed
 
 PATH = "/dashboard/night"
 
 _CURRENT = "dashboard/night"
-_BACK = Link(_CURRENT, "Go to last night")
+_BACK = Link(_CURRENT, "Go to the newest night")
 _DAY = timedelta(days=1)
 _FORMATS = {None: "", "markdown": "&format=markdown"}
 _MINUTE = timedelta(minutes=1)
+_QUARTER = timedelta(minutes=15)
+_MOST_QUARTERS = timedelta(days=1)
 _MINUTES = "%Y-%m-%dT%H:%MZ"
 _WALL = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d", re.ASCII)
 
@@ -53,11 +65,20 @@ class NightChoice(msgspec.Struct, frozen=True):
     part: str | None = None
 
 
+class NightLink(NamedTuple):
+    """A link to a night that has a name."""
+
+    words: str
+    href: str
+    is_current: bool
+
+
 class NightPage:
     """The pages of nights."""
 
-    def __init__(self, nights: Nights, *, frames: Frames, clock: Clock) -> None:
+    def __init__(self, nights: Nights, *, series: SeriesCounting, frames: Frames, clock: Clock) -> None:
         self._nights = nights
+        self._series = series
         self._frames = frames
         self._clock = clock
 
@@ -69,7 +90,7 @@ class NightPage:
         ]
 
     async def choose(self, request: Request) -> Response:
-        """`GET /dashboard/night`: leads to last night, or to the night of a form."""
+        """`GET /dashboard/night`: leads to the newest night, or to the night of a form."""
         try:
             asked = read_page_parameters(request, NightChoice)
             frame = await self._frames.of(request, _CURRENT)
@@ -103,33 +124,88 @@ class NightPage:
     def _address(self, asked: NightChoice, frame: Frame) -> str:
         """The address of the same night that leaves nothing open. Raises InvalidQuery."""
         if asked.since is None and asked.until is None:
-            return _address(asked.date or last_night(self._clock(), frame.zone), tz=frame.tz)
+            return _address(asked.date or _newest(self._clock(), frame.zone), tz=frame.tz)
         span = span_of(_request_of(asked, frame), self._clock())
         return _address(span.evening, since=_minute(span.since), until=_minute(span.until), tz=frame.tz)
 
     async def _shown(self, request: Request, frame: Frame, asked: NightChoice) -> Response:
         wanted = _request_of(asked, frame)
+        address = _page_address(request, asked)
         if asked.format:
             night = await self._nights.report(wanted)
             headers = {"cache-control": "no-store"}
             return Response(markdown_of(night), media_type="text/markdown; charset=utf-8", headers=headers)
+            headers = {"cache-control": "no-store", **frame.headers}
+            return Response(markdown_of(night, address), media_type="text/markdown; charset=utf-8", headers=headers)
 
         async def report() -> str:
-            return _report(await self._nights.report(wanted), frame)
+            return _report(await self._nights.report(wanted), frame, address)
 
-        span = span_of(wanted, self._clock())
+        async def clock() -> str:
+            return await self._chart(span, frame)
+
+        span = span_of(wanted, frame.now)
         return await streamed(
             request,
             frame,
             "night/night.html.jinja",
-            {"report": report},
+            {"clock": clock, "report": report},
             span=span,
             is_named=asked.since is not None,
             before=_address(span.evening - _DAY, tz=frame.tz),
             after=_next(span, frame),
-            last=last_night(self._clock(), frame.zone),
+            choices=_choices(None if asked.since is not None else span.evening, frame),
             markdown=_address_asked(asked) + _FORMATS["markdown"],
         )
+
+    async def _chart(self, span: NightSpan, frame: Frame) -> str:
+        """When it began, in quarters of an hour; in longer steps where the span is longer than a day."""
+        asked = Asked(HistoryFilter(), span.since, min(span.until, frame.now), frame.now)
+        step = _QUARTER if asked.until - asked.since <= _MOST_QUARTERS else None
+        wish = SeriesWish(frame.zone, frame.tz, by="severity", step=step)
+        chart = _stacked(await self._series.series(asked, wish), frame)
+        return rendered("night/clock.html.jinja", frame=frame, chart=chart) if chart.highest else ""
+
+
+def _newest(now: datetime, zone: tzinfo) -> date:
+    """The date of the night that goes on, or else of the one that is over."""
+    return running_night(now, zone) or finished_night(now, zone)
+
+
+def _choices(shown: date | None, frame: Frame) -> list[NightLink]:
+    """Links to the night that goes on and to the one that is over, by their names."""
+    named = (
+        ("Tonight, so far", running_night(frame.now, frame.zone)),
+        ("Last night", finished_night(frame.now, frame.zone)),
+    )
+    return [
+        NightLink(words, _address(evening, tz=frame.tz), evening == shown)
+        for words, evening in named
+        if evening is not None
+    ]
+
+
+def _stacked(answer: SeriesAnswer, frame: Frame) -> Stacked:
+    """The worst severity at the foot; each bar leads to the history of its time."""
+    series = sorted(answer.series, key=lambda each: (-urgency(each.value), each.value))
+    colours = marks([each.value for each in series], by="severity")
+    layers = [Layer(each.value or "no severity", mark, each.counts) for each, mark in zip(series, colours, strict=True)]
+    if answer.other is not None:
+        layers.append(Layer("other", REST, answer.other.counts))
+    return stacked(
+        [Slot(bucket.begin, bucket.end) for bucket in answer.buckets],
+        layers,
+        title="When they were first received",
+        noun="began",
+        zone=frame.zone,
+        href=lambda begin, end: frame.href("dashboard/history", **absolute(begin, end)),
+    )
+
+
+def _page_address(request: Request, asked: NightChoice) -> PageAddress:
+    """Where this page is, as its reader called it."""
+    root = quote(str(request.base_url), safe=":/[]")
+    return PageAddress(root, f"{_CURRENT}/{_address_asked(asked)}")
 
 
 def _request_of(asked: NightChoice, frame: Frame) -> NightRequest:
@@ -194,7 +270,8 @@ def _clock_of(night: Night, frame: Frame) -> Callable[[datetime], str]:
     return clock
 
 
-def _report(night: Night, frame: Frame) -> str:
+def _report(night: Night, frame: Frame, address: PageAddress) -> str:
+    known_until = min(night.until, night.covers.fresh_as_of)
     return rendered(
         "night/report.html.jinja",
         frame=frame,
@@ -203,5 +280,8 @@ def _report(night: Night, frame: Frame) -> str:
         reason_text=reason_text,
         query_text=query_text,
         length=length_words,
-        text=markdown_of(night),
+        span=absolute(night.since, night.until),
+        known_span=absolute(night.since, known_until),
+        text=markdown_of(night, address),
+        root=address.root,
     )

@@ -1,19 +1,20 @@
 """The span of time that a page shows, and the picker that chooses another: `since` and `until` in the URL.
 
-A span is relative (`since=-24h`), a night (`since=last-night`), or absolute. A time without a zone, as the fields of
+A span is relative (`since=-24h`), a night (`since=last-night`, which is over, or `since=tonight`, which goes on), or
+absolute. A time without a zone, as the fields of
 the picker send it, is on the clocks of the reader.
 """
 
 import re
 from collections.abc import Collection, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import NamedTuple
 from urllib.parse import urlencode
 
 import msgspec
 
 from alert_history.domain.calendar import instant
-from alert_history.domain.night_span import last_night, night_of
+from alert_history.domain.night_span import finished_night, night_of, running_night
 from alert_history.domain.query import parse_query
 from alert_history.domain.times import parse_time
 from alert_history.engine.analysis import Asked
@@ -22,6 +23,7 @@ from alert_history.ports import HistoryFilter
 from alert_history.web.pages.frame import Frame
 
 LAST_NIGHT = "last-night"
+TONIGHT = "tonight"
 DEFAULT = "-24h"
 PRESETS: Mapping[str, str] = {
     "-1h": "1 h",
@@ -31,8 +33,9 @@ PRESETS: Mapping[str, str] = {
     "-30d": "30 d",
     "-90d": "90 d",
     LAST_NIGHT: "last night",
+    TONIGHT: "tonight, so far",
 }
-"""Texts of `since`, and their words."""
+"""Texts of `since`, and their words. Tonight is offered while a night goes on; by day it means last night."""
 
 _WORDS = {
     "-1h": "the last hour",
@@ -102,12 +105,8 @@ class Picker(msgspec.Struct, frozen=True, kw_only=True):
 def span_of(since: str | None, until: str | None, frame: Frame, *, default: str = DEFAULT) -> Span:
     """The span that the parameters of a page ask for. Raises InvalidQuery naming the parameter that is wrong."""
     text = since or default if not until or since else None
-    if text == LAST_NIGHT:
-        night = night_of(last_night(frame.now, frame.zone), frame.zone)
-        last = min(night.until, frame.now)
-        return Span(
-            since=night.since, until=last, now=frame.now, name=LAST_NIGHT, words=_night_words(night.since, last, frame)
-        )
+    if text in (LAST_NIGHT, TONIGHT):
+        return _night(frame, is_tonight=text == TONIGHT)
     end = _time(until, frame, of="until") if until else frame.now
     begin = end - timedelta(days=1) if text is None else _time(text, frame, of="since")
     if end - begin < _SHORTEST:
@@ -120,6 +119,8 @@ def span_of(since: str | None, until: str | None, frame: Frame, *, default: str 
 def picker_of(span: Span, frame: Frame, *, without: Collection[str] = (), anchor: str = "") -> Picker:
     """The picker of a page. Its links keep the parameters of the page, but for those that are to be left out."""
     kept = _kept(frame, without)
+    offered = {text: words for text, words in PRESETS.items() if text != TONIGHT or _tonight(frame) is not None}
+    choices = [Choice(words, _href(kept, {"since": text}), text == span.name) for text, words in offered.items()]
     length = span.length
 
     def href(parameters: Mapping[str, str]) -> str:
@@ -174,5 +175,17 @@ def _wall(time: datetime, frame: Frame) -> str:
     return frame.local(time).strftime("%Y-%m-%dT%H:%M")
 
 
-def _night_words(since: datetime, until: datetime, frame: Frame) -> str:
-    return f"last night, {frame.local(since):%H:%M} – {frame.local(until):%H:%M}"
+def _night(frame: Frame, *, is_tonight: bool) -> Span:
+    """The night that goes on, until now, where that is asked for and there is one; else the newest that is over."""
+    evening = _tonight(frame) if is_tonight else None
+    name = LAST_NIGHT if evening is None else TONIGHT
+    night = night_of(evening or finished_night(frame.now, frame.zone), frame.zone)
+    until = min(night.until, frame.now)
+    words = f"{PRESETS[name]}, {frame.local(night.since):%H:%M} – {frame.local(until):%H:%M}"
+    return Span(since=night.since, until=until, now=frame.now, name=name, words=words)
+
+
+def _tonight(frame: Frame) -> date | None:
+    """The date of the night that goes on; None by day, and in its first minute, which is too short for a span."""
+    evening = running_night(frame.now, frame.zone)
+    return evening if evening == running_night(frame.now - _SHORTEST, frame.zone) else None

@@ -6,6 +6,10 @@
   const bar = document.querySelector(".bar");
   if (!text || !bar) return;
 
+  // Below a proxy the service does not know its own address; the browser does.
+  const here = new URL(text.dataset.here, location.href).href;
+  text.value = text.value.replaceAll(`](${text.dataset.root}`, `](${here}`);
+
   function button(words, act) {
     const made = document.createElement("button");
     made.type = "button";
