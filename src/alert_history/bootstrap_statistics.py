@@ -84,7 +84,7 @@ def make_statistics(settings: Settings, store: Store, *, clock: Clock) -> Statis
         analysis=analysis,
         labels=Labels(store.label_counts, store.history, store.rollups, clock=clock),
         firing=FiringNow(store.firing, clock=clock),
-        nights=Nights(store.night, store.silences, clock=clock),
+        nights=Nights(store.night, store.silences, acts=store.acts, clock=clock),
         series=SeriesCounting(BegunSeries(analysis, values), OpenSeries(analysis, store.statistics)),
         facets=FacetCounting(values),
         heatmap=HeatmapCounting(analysis),

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from alert_history.domain.acts import Act, ActKind
 from alert_history.domain.alert import Alert, Note, Silence
 from alert_history.domain.delivery import Attempt, Routing, Settlement
 from alert_history.domain.night import Night, RuleLine, Section
@@ -45,7 +46,7 @@ async def store(database_url: str) -> AsyncIterator[Store]:
 
 
 async def _report(store: Store, *, now: datetime = HANDED_OVER, **asked: Any) -> Night:
-    nights = Nights(store.night, store.silences, clock=lambda: now)
+    nights = Nights(store.night, store.silences, acts=store.acts, clock=lambda: now)
     return await nights.report(NightRequest(**({"date": date(2026, 3, 4)} | asked)))
 
 
@@ -365,3 +366,43 @@ async def test_what_cannot_be_asked_is_refused_by_its_parameter(
 ) -> None:
     with pytest.raises(InvalidQuery, match=fault):
         await _report(store, **asked)
+
+
+# --- What people did --------------------------------------------------------------------------------------------------
+
+
+async def _act(store: Store, of: Alert, kind: ActKind, by: str, at: datetime, text: str = "") -> None:
+    key = (of.fingerprint, of.starts_at)
+    await store.acts.keep(Act(f"{kind}-{by}-{at}", *key, of.labels["alertname"], "warning", "shop", at, kind, by, text))
+
+
+async def test_who_took_an_alert_and_what_was_noted_is_handed_over(store: Store) -> None:
+    disk, node = await _fire(store, "DiskFull"), await _fire(store, "NodeDown")
+    await _act(store, disk, "acknowledged", "ada", SINCE + 2 * HOUR)
+    await _act(store, disk, "noted", "bob", SINCE + 3 * HOUR, "swapped")
+    await _act(store, node, "acknowledged", "eve", SINCE + 2 * HOUR)
+    await _act(store, node, "unacknowledged", "eve", SINCE + 4 * HOUR)
+    await _act(store, disk, "noted", "late", UNTIL)
+    night = await _report(store)
+    assert [(line.kind, line.by, line.text, line.alertname) for line in night.acts.lines] == [
+        ("unacknowledged", "eve", "", "NodeDown"),
+        ("noted", "bob", "swapped", "DiskFull"),
+        ("acknowledged", "eve", "", "NodeDown"),
+        ("acknowledged", "ada", "", "DiskFull"),
+    ]
+    assert {line.alertname: line.taken_by for line in night.open.lines} == {"DiskFull": ["ada"], "NodeDown": []}
+    assert {line.occurrence_id for line in night.acts.lines} == {
+        example for line in night.open.lines for example in line.examples
+    }
+
+
+async def test_of_very_many_acts_the_first_are_handed_over_and_the_report_says_so(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "MOST_ACTS", 2)
+    disk = await _fire(store)
+    for number in range(3):
+        await _act(store, disk, "noted", f"n{number}", SINCE + 2 * HOUR + number * MINUTE)
+    night = await _report(store)
+    assert [line.by for line in night.acts.lines] == ["n1", "n0"]
+    assert "what people did after the first 2 acts" in night.covers.left_out

@@ -14,8 +14,8 @@ from tests.processes import Server
 
 PATH = "/api/v1/report/night"
 SECTIONS = {
-    "look_first", "storms", "new", "open", "unconfirmed", "unnotified", "failed", "muted", "silences_ending", "healed",
-    "known", "noise",
+    "look_first", "acts", "storms", "new", "open", "unconfirmed", "unnotified", "failed", "muted", "silences_ending",
+    "healed", "known", "noise",
 }  # fmt: skip
 COVERS = {"since", "until", "fresh_as_of", "counted_by", "is_exact", "sampled_share", "left_out", "counted_from"}
 

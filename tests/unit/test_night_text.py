@@ -7,6 +7,8 @@ from zoneinfo import ZoneInfo
 import msgspec
 import pytest
 
+from alert_history.domain.acts import Act
+from alert_history.domain.night_acts import takers_of
 from alert_history.domain.night_facts import Muting
 from alert_history.domain.night_span import night_of
 from alert_history.domain.night_text import LINE_CHARACTERS, PageAddress, markdown_of, text_of
@@ -56,7 +58,7 @@ Known rules that began (2)
   DiskFull, warning, shop, 3 times, last seen before 2026-03-03 20:00
 Noise (1)
   DiskFull, warning, shop, 3 times: 3 were over within five minutes
-None: storms; rules unconfirmed.
+None: acknowledgements and notes; storms; rules unconfirmed.
 Counted by when they were first received, as of 2026-03-05 08:05:00 UTC.
 Left out: what was received long ago.
 """
@@ -86,6 +88,37 @@ def test_markdown_of_a_page_leads_to_it_and_to_each_alert_and_its_notes_are_para
     assert f"- [NodeDown](https://alerts.example/dashboard/alerts/{node}), critical, infra: since 02:13" in lines
     foot = lines[-5:]
     assert [line.partition(" ")[0] for line in foot] == ["None:", "", "Counted", "", "Left"]
+
+
+def test_who_took_an_alert_stands_beside_it_and_near_the_top() -> None:
+    disk = occurrence("DiskFull", "22:00")
+    key = (disk.episode.fingerprint, disk.episode.starts_at)
+    acts = [
+        Act("1", *key, "DiskFull", "warning", "shop", at("22:05"), "acknowledged", "ada"),
+        Act("2", *key, "DiskFull", "warning", "shop", at("22:40"), "noted", "bob", "swapped\n# the disk"),
+        Act("3", *key, "DiskFull", "warning", "shop", at("22:50"), "resolved", "eve", source="pagerduty"),
+    ]
+    lines = text_of(report(disk, acts=acts, takers=takers_of(acts))).splitlines()
+    assert lines[3:8] == [
+        "  DiskFull, warning, shop, taken by ada: open since 22:00",
+        "Acknowledgements and notes (3)",
+        "  DiskFull: eve resolved it (pagerduty) at 22:50",
+        "  DiskFull: bob noted at 22:40: swapped # the disk",
+        "  DiskFull: ada acknowledged it at 22:05",
+    ]
+    page = markdown_of(report(disk, acts=acts), PageAddress("https://alerts.example/", "dashboard/night/2026-03-04"))
+    assert f"](https://alerts.example/dashboard/alerts/{disk.episode.id}): ada acknowledged it" in page
+
+
+def test_who_gave_an_alert_back_has_not_taken_it() -> None:
+    key = ("f", SPAN.since)
+    acts = [
+        Act(f"{number}", *key, "A", "", "", SPAN.since + number * MINUTE, kind, by)
+        for number, (kind, by) in enumerate(
+            [("acknowledged", "ada"), ("unacknowledged", "bob"), ("acknowledged", "eve"), ("acknowledged", "eve")]
+        )
+    ]
+    assert list(takers_of(reversed(acts)).values()) == [["eve"]]
 
 
 def test_a_hostile_name_stays_within_its_link() -> None:
@@ -148,8 +181,13 @@ def _crowded(alerts: int) -> str:
     ]
     storms = [occurrence(f"Storm{h}", SPAN.since + h * 60 * MINUTE, pod=n) for h in range(5) for n in range(30)]
     failures = [failure(target=f"target-{n}", reason="r" * 500) for n in range(9)]
+    acts = [
+        Act(f"{n}", "f", SPAN.since, "A rule", "", "", SPAN.since + n * MINUTE, "noted", "ada", "n" * 500)
+        for n in range(9)
+    ]
     known = tuple(f"A rule with quite a long name, number {n}" for n in range(20))
-    return text_of(report(*crowd, *storms, failures=failures, silences_ahead=ahead, known=known, left_out=["a", "b"]))
+    more = {"failures": failures, "silences_ahead": ahead, "acts": acts, "left_out": ["a", "b"]}
+    return text_of(report(*crowd, *storms, known=known, **more))
 
 
 @pytest.mark.parametrize("alerts", [500, 5_000])

@@ -51,7 +51,7 @@ def _date(text: str) -> date:
 async def _report(settings: Settings, asked: NightRequest) -> Night:
     async with using_store(settings) as store:
         await require(store, settings)
-        return await Nights(store.night, store.silences, clock=utc_now).report(asked)
+        return await Nights(store.night, store.silences, acts=store.acts, clock=utc_now).report(asked)
 
 
 def _written(report: Night, format_: FormatName) -> bytes:

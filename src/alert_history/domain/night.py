@@ -8,6 +8,7 @@ from typing import Generic, Literal, TypeVar
 
 import msgspec
 
+from alert_history.domain.acts import ActKind, ActSource
 from alert_history.domain.covers import Covers
 
 T = TypeVar("T")
@@ -62,7 +63,8 @@ class RuleLine(msgspec.Struct, frozen=True):
     `severity` is the gravest of them; `namespaces` are the first of `namespace_count`, and `examples` are ids, the
     newest first. `first_at` and `last_at` are when the first and the last one began to fire. `longest_seconds` is how
     long one fired at most. `last_seen_at` is when one was last received before the night, null for a new rule;
-    `new_label_sets` counts label sets never seen before.
+    `new_label_sets` counts label sets never seen before. `taken_by` are people who acknowledged one of them in the
+    night.
     """
 
     alertname: str
@@ -78,6 +80,7 @@ class RuleLine(msgspec.Struct, frozen=True):
     longest_seconds: float
     last_seen_at: datetime | None
     examples: list[str]
+    taken_by: list[str] = []
 
 
 class LookReason(msgspec.Struct, frozen=True):
@@ -89,7 +92,10 @@ class LookReason(msgspec.Struct, frozen=True):
 
 
 class FirstLook(msgspec.Struct, frozen=True):
-    """A rule to look at, with all reasons, the gravest first. `occurrences` are its occurrences of the night."""
+    """A rule to look at, with all reasons, the gravest first. `occurrences` are its occurrences of the night.
+
+    `taken_by` are people who acknowledged one of them in the night.
+    """
 
     alertname: str
     severity: str
@@ -97,6 +103,21 @@ class FirstLook(msgspec.Struct, frozen=True):
     occurrences: int
     reasons: list[LookReason]
     examples: list[str]
+    taken_by: list[str] = []
+
+
+class ActLine(msgspec.Struct, frozen=True):
+    """What somebody did about an occurrence in the night, and when; `text` is what they wrote with it."""
+
+    at: datetime
+    kind: ActKind
+    by: str
+    source: ActSource
+    text: str
+    alertname: str
+    severity: str
+    namespace: str
+    occurrence_id: str
 
 
 class StormLine(msgspec.Struct, frozen=True):
@@ -183,6 +204,7 @@ class Night(msgspec.Struct, frozen=True):
     is_over: bool
     counts: NightCounts
     look_first: Section[FirstLook]
+    acts: Section[ActLine]
     storms: Section[StormLine]
     new: Section[RuleLine]
     open: Section[RuleLine]

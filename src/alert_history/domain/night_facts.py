@@ -9,6 +9,7 @@ from typing import Literal
 
 import msgspec
 
+from alert_history.domain.acts import Act
 from alert_history.domain.alert import Silence
 from alert_history.domain.episode import Episode
 from alert_history.domain.night_span import NightSpan
@@ -65,6 +66,7 @@ class NightFacts(msgspec.Struct, frozen=True):
     that was not looked up.
     `new_fingerprints` were never seen before; of those that were looked up. `silences` are those that muted something,
     by id, as they stand now; `silences_ahead` those in force at the end of the night, the first to end first.
+    `acts` are what people did in the night, and `takers` who acknowledged, by the id of the occurrence.
     `left_out` names what is not among these facts.
     """
 
@@ -77,6 +79,8 @@ class NightFacts(msgspec.Struct, frozen=True):
     failures: Sequence[FailedDelivery] = ()
     silences: Mapping[str, Silence] = {}
     silences_ahead: Sequence[Silence] = ()
+    acts: Sequence[Act] = ()
+    takers: Mapping[str, Sequence[str]] = {}
     left_out: Sequence[str] = ()
     is_exact: bool = True
 

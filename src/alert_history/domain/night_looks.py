@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import get_args
 
 from alert_history.domain.night import FirstLook, LookKind, LookReason, Section
+from alert_history.domain.night_acts import taken_by
 from alert_history.domain.night_facts import NightFacts, NightOccurrence
 from alert_history.domain.night_rules import by_rule, cut, examples_of, is_critical, namespaces_of, severity_of
 from alert_history.domain.night_storms import NightStorm
@@ -45,6 +46,7 @@ def _look(
         occurrences=len(occurrences),
         reasons=sorted(shown_reasons, key=lambda reason: _RANKS[reason.kind]),
         examples=examples_of(occurrences) or [failure.occurrence_id for failure in failed[:1]],
+        taken_by=taken_by(occurrences, facts),
     )
 
 

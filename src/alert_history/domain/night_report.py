@@ -18,6 +18,7 @@ from alert_history.domain.night import (
     StormLine,
     UnnotifiedLine,
 )
+from alert_history.domain.night_acts import act_lines
 from alert_history.domain.night_facts import FailedDelivery, Muting, NightFacts, NightOccurrence
 from alert_history.domain.night_looks import look_first
 from alert_history.domain.night_rules import (
@@ -56,6 +57,7 @@ def night(facts: NightFacts) -> Night:
         is_over=facts.is_over,
         counts=_counts(facts, ended, still_open),
         look_first=look_first(facts, storms),
+        acts=cut(act_lines(facts)),
         storms=cut([_storm_line(storm, facts) for storm in storms]),
         new=cut(rule_lines(by_rule(new), facts)),
         open=cut(rule_lines(by_rule(still_open), facts)),

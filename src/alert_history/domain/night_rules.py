@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import TypeVar
 
 from alert_history.domain.night import RuleLine, Section
+from alert_history.domain.night_acts import taken_by
 from alert_history.domain.night_facts import NightFacts, NightOccurrence
 from alert_history.domain.severity import urgency
 
@@ -60,6 +61,7 @@ def _line(alertname: str, occurrences: Sequence[NightOccurrence], facts: NightFa
         longest_seconds=max(episode.seconds(facts.now) for episode in episodes),
         last_seen_at=facts.last_seen.get(alertname),
         examples=examples_of(occurrences),
+        taken_by=taken_by(occurrences, facts),
     )
 
 

@@ -11,8 +11,10 @@ from urllib.parse import quote
 
 import msgspec
 
+from alert_history.domain.acts import ActKind
 from alert_history.domain.calendar import parse_zone
 from alert_history.domain.night import (
+    ActLine,
     FailedLine,
     FirstLook,
     LookKind,
@@ -127,21 +129,24 @@ def _blocks(night: Night, zone: tzinfo) -> list[_Block]:
 
     return [
         block("Look at first", night.look_first, lambda line: _look(line, clock), 5),
+        block("Acknowledgements and notes", night.acts, lambda line: _act(line, clock)),
         block("Storms", night.storms, lambda line: _storm(line, clock)),
-        block("New rules", night.new, lambda line: _new(line, clock), 4),
+        block("New rules", night.new, lambda line: _new(line, clock)),
         block("Rules still open", night.open, lambda line: _open(line, clock), 5),
         block("Rules unconfirmed", night.unconfirmed, lambda line: _open(line, clock)),
         block("Nobody notified", night.unnotified, _unnotified),
         block("Failed deliveries, by target", night.failed, lambda line: _failed(line, clock)),
-        block("Silenced or inhibited", night.muted, lambda line: _muted(line, clock), 4),
-        block("Silences that end before the next night", night.silences_ending, lambda line: _silence(line, clock), 4),
+        block("Silenced or inhibited", night.muted, lambda line: _muted(line, clock)),
+        block("Silences that end before the next night", night.silences_ending, lambda line: _silence(line, clock)),
         block("Rules healed", night.healed, _healed),
-        block("Known rules that began", night.known, lambda line: _known(line, clock), 4),
+        block("Known rules that began", night.known, lambda line: _known(line, clock)),
         block("Noise", night.noise, _noise),
     ]
 
 
 def _line(of: object, text: str) -> _Line:
+    if isinstance(of, ActLine):
+        return _Line(_clipped(text), _name(of.alertname), of.occurrence_id)
     if isinstance(of, RuleLine | FirstLook) and of.examples:
         return _Line(_clipped(text), _name(of.alertname), of.examples[0])
     return _Line(_clipped(text))
@@ -199,6 +204,21 @@ _REASONS: dict[LookKind, Callable[[LookReason, _Clock], str]] = {
     "open": lambda reason, clock: f"open since {clock(reason.at)}",
     "failed": lambda reason, _: f"a delivery failed: {_reason(reason.detail)}",
 }
+
+
+def _act(line: ActLine, clock: _Clock) -> str:
+    source = "" if line.source == "person" else f" ({line.source})"
+    text = f": {_reason(line.text)}" if line.text else ""
+    return f"{_name(line.alertname)}: {_name(line.by)} {ACT_WORDS[line.kind]}{source} at {clock(line.at)}{text}"
+
+
+ACT_WORDS: dict[ActKind, str] = {
+    "acknowledged": "acknowledged it",
+    "noted": "noted",
+    "unacknowledged": "took the acknowledgement back",
+    "resolved": "resolved it",
+}
+"""What somebody did, after their name."""
 
 
 def _storm(line: StormLine, clock: _Clock) -> str:
@@ -264,7 +284,8 @@ def _subject(line: RuleLine | FirstLook) -> str:
     namespaces = " and ".join(map(_name, line.namespaces))
     more = f" and {count - len(line.namespaces)} more" if count > len(line.namespaces) else ""
     times = f"{line.occurrences} times" if line.occurrences > 1 else ""
-    parts = [_name(line.alertname), _name(line.severity) if line.severity else "", f"{namespaces}{more}", times]
+    taken = f"taken by {' and '.join(map(_name, line.taken_by))}" if line.taken_by else ""
+    parts = [_name(line.alertname), _name(line.severity) if line.severity else "", f"{namespaces}{more}", times, taken]
     return ", ".join(part for part in parts if part)
 
 

@@ -11,10 +11,12 @@ from typing import Any, TypeAlias
 
 import msgspec
 
+from alert_history.domain.acts import Act
 from alert_history.domain.alert import Silence
 from alert_history.domain.calendar import parse_zone
 from alert_history.domain.delivery import Routing
 from alert_history.domain.night import Night
+from alert_history.domain.night_acts import takers_of
 from alert_history.domain.night_facts import FailedDelivery, Muting, NightFacts, NightOccurrence
 from alert_history.domain.night_report import night
 from alert_history.domain.night_span import NightSpan, last_night, night_between, night_of
@@ -22,13 +24,14 @@ from alert_history.domain.notifying import reason_for
 from alert_history.domain.times import parse_time
 from alert_history.engine.ledger import undecided
 from alert_history.errors import InvalidQuery
-from alert_history.ports import Clock, NightEvent, NightReads, NightRow, Silences, StoredEvent
+from alert_history.ports import Acts, Clock, NightEvent, NightReads, NightRow, Silences, StoredEvent
 
 MOST_BEGAN = 20_000
 MOST_BEFORE = 5_000
 MOST_RULES = 2_000
 MOST_LABEL_SETS = 500
 MOST_FAILURES = 2_000
+MOST_ACTS = 1_000
 _MOST_SILENCES = 500
 LOOKS_BACK = timedelta(days=7)
 _MOST_REASONS = 3
@@ -59,6 +62,7 @@ class Read(msgspec.Struct, frozen=True):
     failures: Sequence[FailedDelivery]
     silences: Mapping[str, Silence]
     silences_ahead: Sequence[Silence]
+    acts: Sequence[Act]
     left_out: Sequence[str]
     is_exact: bool
 
@@ -66,9 +70,10 @@ class Read(msgspec.Struct, frozen=True):
 class Nights:
     """The reports of nights, on the reads of a store."""
 
-    def __init__(self, reads: NightReads, silences: Silences, *, clock: Clock) -> None:
+    def __init__(self, reads: NightReads, silences: Silences, *, acts: Acts, clock: Clock) -> None:
         self._reads = reads
         self._silences = silences
+        self._acts = acts
         self._clock = clock
 
     async def report(self, asked: NightRequest) -> Night:
@@ -81,6 +86,7 @@ class Nights:
         began = await self._reads.received(span.since, span.until, most=MOST_BEGAN + 1)
         before = await self._reads.open_at(span.since, received_since=span.since - LOOKS_BACK, most=MOST_BEFORE + 1)
         failures = await self._reads.failed_deliveries(span.since, span.until, most=MOST_FAILURES + 1)
+        acts = await self._acts.between(span.since, span.until, limit=MOST_ACTS + 1)
         limits = list(_limits(began, before, failures))
         began, before = began[:MOST_BEGAN], _cut(before)
         last_seen = await self._last_seen(began, span)
@@ -95,8 +101,10 @@ class Nights:
             failures=failures,
             silences={silence.id: silence for silence in named},
             silences_ahead=await self._silences.in_force(span.until, span.until, limit=_MOST_SILENCES),
+            acts=acts[:MOST_ACTS],
             left_out=[
                 *limits,
+                *([f"what people did after the first {MOST_ACTS:,} acts"] if len(acts) > MOST_ACTS else []),
                 *_looked_up(began),
                 f"what was received more than {LOOKS_BACK.days} days before and ended",
             ],
@@ -210,6 +218,8 @@ def facts_of(read: Read) -> NightFacts:
         failures=read.failures,
         silences=read.silences,
         silences_ahead=read.silences_ahead,
+        acts=read.acts,
+        takers=takers_of(read.acts),
         left_out=read.left_out,
         is_exact=read.is_exact,
     )

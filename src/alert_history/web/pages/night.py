@@ -19,7 +19,7 @@ from starlette.responses import RedirectResponse, Response
 from alert_history.domain.calendar import instant
 from alert_history.domain.night import Night
 from alert_history.domain.night_span import NightSpan, finished_night, night_of, running_night
-from alert_history.domain.night_text import PageAddress, markdown_of, reason_text
+from alert_history.domain.night_text import ACT_WORDS, PageAddress, markdown_of, reason_text
 from alert_history.domain.noise import query_text
 from alert_history.domain.permission import Permission
 from alert_history.domain.severity import urgency
@@ -278,6 +278,7 @@ def _report(night: Night, frame: Frame, address: PageAddress) -> str:
         night=night,
         clock=_clock_of(night, frame),
         reason_text=reason_text,
+        act_words=ACT_WORDS,
         query_text=query_text,
         length=length_words,
         span=absolute(night.since, night.until),
