@@ -2,12 +2,12 @@
 
 import re
 from collections.abc import Sequence
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from urllib.parse import parse_qs, quote, urlsplit
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.looking import OPEN_ALL, PATIENCE_MS, check_axe, check_fit, looking
 from tests.browser.pages import HOSTILE
@@ -54,11 +54,30 @@ def test_last_night_has_an_address_that_stays_and_leads_to_each_alert(browser: B
 def test_a_night_prints_on_one_or_two_sheets(browser: Browser, demo: Server) -> None:
     with looking(browser, f"{demo.url}/dashboard/night/{night_with_most(demo)}?tz=UTC", scheme="dark") as page:
         assert page.get_by_role("heading", name="Storms").is_visible()
+        assert page.locator(".clock svg a").count() == 48  # quarters of an hour
+        rest = page.locator(".rest a").first.get_attribute("href") or ""
+        assert "since=" in rest
+        assert "until=" in rest
         sheets = re.findall(rb"/Type\s*/Page\b", page.pdf(format="A4"))
         assert 1 <= len(sheets) <= 2
         page.emulate_media(media="print")
         assert not page.get_by_role("navigation").first.is_visible()
         assert page.get_by_role("region", name="Look at first").is_visible()
+
+
+def test_the_night_that_is_over_is_called_last_night_and_a_bar_leads_to_its_quarter(
+    browser: Browser, demo: Server
+) -> None:
+    with looking(browser, f"{demo.url}/dashboard/night?tz=UTC") as page:
+        page.get_by_role("navigation", name="Nights").get_by_role("link", name="Last night").click()
+        expect(page.get_by_role("heading", level=1)).to_contain_text("Last night: the night of")
+        assert not page.get_by_text("It goes on.").count()
+        page.get_by_text("As a table").click()
+        page.locator(".clock").get_by_role("row").nth(1).get_by_role("link").click()
+        page.wait_for_url("**/dashboard/history?*")
+        asked = parse_qs(urlsplit(page.url).query)
+        since, until = (datetime.fromisoformat(asked[name][0]) for name in ("since", "until"))
+        assert until - since == timedelta(minutes=15)
 
 
 def test_a_night_is_copied_as_markdown(browser: Browser, demo: Server) -> None:
@@ -67,7 +86,9 @@ def test_a_night_is_copied_as_markdown(browser: Browser, demo: Server) -> None:
         page.get_by_role("button", name="Copy as Markdown").click()
         page.get_by_role("button", name="Copied").wait_for()
         copied = page.evaluate("navigator.clipboard.readText()")
-        assert copied.startswith("# The night of ")
+        assert copied.startswith("# [The night of ")
+        assert copied.splitlines()[0].endswith(f"]({page.url})")
+        assert re.search(rf"^- \[\w+\]\({demo.url}/dashboard/alerts/[0-9a-f]{{16}}", copied, re.MULTILINE)
         address = page.get_by_role("link", name="as Markdown").get_attribute("href")
         answer = httpx.get(f"{demo.url}/dashboard/night/{address}", trust_env=False)
         assert answer.headers["content-type"] == "text/markdown; charset=utf-8"

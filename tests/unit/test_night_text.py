@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 import pytest
 
-from alert_history.domain.acts import Act
+from alert_history.domain.acts import Act, ActKind
 from alert_history.domain.night_acts import takers_of
 from alert_history.domain.night_facts import Muting
 from alert_history.domain.night_span import night_of
@@ -112,11 +112,15 @@ def test_who_took_an_alert_stands_beside_it_and_near_the_top() -> None:
 
 def test_who_gave_an_alert_back_has_not_taken_it() -> None:
     key = ("f", SPAN.since)
+    kinds: list[tuple[ActKind, str]] = [
+        ("acknowledged", "ada"),
+        ("unacknowledged", "bob"),
+        ("acknowledged", "eve"),
+        ("acknowledged", "eve"),
+    ]
     acts = [
         Act(f"{number}", *key, "A", "", "", SPAN.since + number * MINUTE, kind, by)
-        for number, (kind, by) in enumerate(
-            [("acknowledged", "ada"), ("unacknowledged", "bob"), ("acknowledged", "eve"), ("acknowledged", "eve")]
-        )
+        for number, (kind, by) in enumerate(kinds)
     ]
     assert list(takers_of(reversed(acts)).values()) == [["eve"]]
 
