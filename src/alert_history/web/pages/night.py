@@ -28,10 +28,8 @@ from alert_history.engine.night import NightRequest, Nights, span_of
 from alert_history.engine.series import SeriesAnswer, SeriesCounting
 from alert_history.engine.series_parts import SeriesWish
 from alert_history.errors import AlertHistoryError, InvalidQuery
-from alert_history.ports import Clock
-from alert_history.web.http.parameters import read_page_parameters
 from alert_history.ports import Clock, HistoryFilter
-from alert_history.web.http.parameters import read_parameters
+from alert_history.web.http.parameters import read_page_parameters
 from alert_history.web.pages.charts.scale import REST, marks
 from alert_history.web.pages.charts.stacked import Layer, Slot, Stacked, stacked
 from alert_history.web.pages.frame import Frame, Frames, length_words
@@ -134,8 +132,6 @@ class NightPage:
         if asked.format:
             night = await self._nights.report(wanted)
             headers = {"cache-control": "no-store"}
-            return Response(markdown_of(night), media_type="text/markdown; charset=utf-8", headers=headers)
-            headers = {"cache-control": "no-store", **frame.headers}
             return Response(markdown_of(night, address), media_type="text/markdown; charset=utf-8", headers=headers)
 
         async def report() -> str:

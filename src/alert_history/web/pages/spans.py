@@ -120,14 +120,13 @@ def picker_of(span: Span, frame: Frame, *, without: Collection[str] = (), anchor
     """The picker of a page. Its links keep the parameters of the page, but for those that are to be left out."""
     kept = _kept(frame, without)
     offered = {text: words for text, words in PRESETS.items() if text != TONIGHT or _tonight(frame) is not None}
-    choices = [Choice(words, _href(kept, {"since": text}), text == span.name) for text, words in offered.items()]
     length = span.length
 
     def href(parameters: Mapping[str, str]) -> str:
         return _href(kept, parameters) + anchor
 
     return Picker(
-        choices=[Choice(words, href({"since": text}), text == span.name) for text, words in PRESETS.items()],
+        choices=[Choice(words, href({"since": text}), text == span.name) for text, words in offered.items()],
         earlier=href(absolute(span.since - length, span.since)),
         later=href(absolute(span.until, span.until + length)) if span.until + _SHORTEST < span.now else "",
         wider=href(absolute(span.since - length / 2, min(span.until + length / 2, span.now))),
