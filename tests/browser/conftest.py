@@ -24,6 +24,15 @@ def browser() -> Iterator[Browser]:
         launched.close()
 
 
+@pytest.fixture(autouse=True)
+def no_page_left(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Closes the pages of a test behind it: pages that stay open go on asking their service."""
+    yield
+    if "browser" in request.fixturenames:
+        for context in request.getfixturevalue("browser").contexts:
+            context.close()
+
+
 @pytest.fixture(scope="session")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """The demo: 90 days of a company's alerts. Tests must not change what it shows to others."""
