@@ -88,16 +88,16 @@ def link(text: str, rel: str) -> str:
 async def test_pages_are_turned_by_links_there_and_back(store: Store, client: httpx.AsyncClient) -> None:
     await fill(store)
     for query in ("history", 'history?query={n!=""}', "history?sort=alertname"):
-        first = (await client.get(query)).text
-        second = (await client.get(link(first, "next"))).text
-        third = (await client.get(link(second, "next"))).text
-        seen = [row for page in (first, second, third) for row in rows_of(page)]
-        assert len(seen) == len({*seen}) == 121
-        back = (await client.get(link(third, "prev"))).text
-        assert rows_of(back) == rows_of(second)
-        assert rows_of((await client.get(link(back, "prev"))).text) == rows_of(first)
-        assert 'quiet" rel="prev"' not in first
-        assert 'quiet" rel="next"' not in third
+        pages = [(await client.get(query)).text]
+        while 'quiet" rel="next"' in pages[-1]:
+            pages.append((await client.get(link(pages[-1], "next"))).text)
+        seen = [row for page in pages for row in rows_of(page)]
+        assert (len(seen), len({*seen}), len(pages)) == (121, 121, 5)
+        page = pages[-1]
+        for before in pages[-2::-1]:
+            page = (await client.get(link(page, "prev"))).text
+            assert rows_of(page) == rows_of(before)
+        assert 'quiet" rel="prev"' not in pages[0]
 
 
 async def test_rules_have_the_same_numbers_from_rollups_and_from_occurrences(
@@ -243,7 +243,7 @@ async def test_views_are_bounded_in_number_and_size(store: Store, client: httpx.
     assert (full.status_code, "no room for more" in full.text) == (422, True)
     assert (await post(client, "/0/rename", name="N1")).status_code == 422
     await store.settings.write("history_views", [])
-    assert (await post(client, "", name="long", state=f"query={'x' * 4001}")).status_code == 422
+    assert (await post(client, "", name="long", state=f"query={'x' * 3990}&since=-1h&facet=team")).status_code == 422
     assert (await post(client, "", name="none", state="view=cards")).status_code == 400
 
 
