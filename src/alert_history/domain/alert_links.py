@@ -58,11 +58,11 @@ def alert_links(
 
     `details` are what Grafana alone says; `external_url` is that of the Alertmanager that sent the alert.
     """
-    found = [*_of_annotations(annotations), *_of_grafana(details or {}), *_of_sender(generator_url)]
-    if external_url and not any(link.kind == "silence" for link in found):
-        found += _silence(external_url, labels)
-    by_url = {link.url: link for link in reversed(found)}
-    ordered = sorted((link for link in found if by_url[link.url] is link), key=lambda link: _ORDER.index(link.kind))
+    links = [*_of_annotations(annotations), *_of_grafana(details or {}), *_of_sender(generator_url)]
+    if external_url and not any(link.kind == "silence" for link in links):
+        links += _silence(external_url, labels)
+    by_url = {link.url: link for link in reversed(links)}
+    ordered = sorted((link for link in links if by_url[link.url] is link), key=lambda link: _ORDER.index(link.kind))
     others = [link for link in ordered if link.kind == "other"][_MOST_OTHERS:]
     return [link for link in ordered if link not in others]
 

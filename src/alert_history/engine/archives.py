@@ -67,8 +67,8 @@ async def note_archived(settings: StoredSettings, manifest: Manifest, *, place: 
     known = await _noted(settings)
     spans = [(each.first_day, each.last_day) for each in known if each.place == place]
     days += [day for span in spans for day in span]
-    kept = [each for each in known if each.place != place]
-    await settings.write(_SETTING, msgspec.to_builtins([*kept, ArchivedDays(place, min(days), max(days), now)]))
+    elsewhere = [each for each in known if each.place != place]
+    await settings.write(_SETTING, msgspec.to_builtins([*elsewhere, ArchivedDays(place, min(days), max(days), now)]))
 
 
 async def _noted(settings: StoredSettings) -> list[ArchivedDays]:

@@ -148,5 +148,5 @@ class SilenceInventory:
 
 def _matching(silence: Silence, firing: Sequence[StoredAlert]) -> Firing:
     matching = SilenceMatching(silence)
-    found = [alert for alert in firing if matching.matches(alert.labels)]
-    return Firing(len(found), found[:_NEWEST])
+    matched = [alert for alert in firing if matching.matches(alert.labels)]
+    return Firing(len(matched), matched[:_NEWEST])

@@ -155,10 +155,10 @@ def _news(line: LedgerLine | None, now: datetime) -> NewsFate | None:
 
 def _nobody(events: Sequence[LedgerEvent]) -> str:
     """Why no target was chosen, by the last decision that chose none; empty where targets were."""
-    told = [event for event in events if event.event in TOLD_EVENTS]
-    if any(event.targets for event in told):
+    notable = [event for event in events if event.event in TOLD_EVENTS]
+    if any(event.targets for event in notable):
         return ""
-    decisive = [event for event in told if event.event in _BEGINNINGS] or told
+    decisive = [event for event in notable if event.event in _BEGINNINGS] or notable
     reasons = [step.reason for event in decisive[-1:] for step in event.steps if step.step == "routed"]
     return reasons[0].removesuffix(_SO_NOBODY) if reasons else ""
 

@@ -178,8 +178,8 @@ def _zone_of(request: Request) -> tuple[str, tzinfo]:
 
 
 def _kept_zone(request: Request) -> tuple[str, tzinfo]:
-    kept = unquote(request.cookies.get(ZONE_COOKIE, _UTC))
+    tz = unquote(request.cookies.get(ZONE_COOKIE, _UTC))
     try:
-        return kept, parse_zone(kept)
+        return tz, parse_zone(tz)
     except InvalidQuery:
         return _UTC, UTC

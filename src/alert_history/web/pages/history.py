@@ -43,7 +43,7 @@ from alert_history.web.pages.history_state import (
 )
 from alert_history.web.pages.page import Page, page_response, rendered
 from alert_history.web.pages.spans import Picker, absolute, picker_of, span_of
-from alert_history.web.pages.streaming import Part, streamed
+from alert_history.web.pages.streaming import Part, part_html, streamed
 
 _SEVERITIES = ("critical", "warning", "info")
 _LONG = timedelta(days=400)
@@ -134,7 +134,7 @@ class HistoryPage:
         parts: dict[str, Part] = {"counts": counts, "rows": rows, "facets": facets, "views": views}
 
         async def everything() -> str:
-            made = await asyncio.gather(*(_html(part, frame) for part in parts.values()))
+            made = await asyncio.gather(*(part_html(part, frame) for part in parts.values()))
             html = dict(zip(parts, made, strict=True))
             return rendered("history/body.html.jinja", frame=frame, part=lambda name: Markup(html[name]), **values)  # noqa: S704  # rendered just here
 
@@ -229,13 +229,3 @@ def _rule_alone(state: State, query: Query, rule: str) -> State | None:
     """The table of one rule; None where no query can say that."""
     text = only(query, "alertname", rule)
     return None if text is None else state.changed(query=text, group="")
-
-
-async def _html(part: Part, frame: Frame) -> str:
-    """A part of several: what goes wrong in it is said in its place."""
-    try:
-        return await part()
-    except AlertHistoryError as error:
-        return rendered(
-            "page/fault.html.jinja", frame=frame, title="This part can't be shown", text=str(error), is_asked_wrong=True
-        )

@@ -12,7 +12,6 @@ import msgspec
 from alert_history.domain.flap_rules import FlapRule
 from alert_history.domain.interruptions import Hours
 from alert_history.domain.noise import RuleNoise
-from alert_history.domain.severity import urgency
 from alert_history.engine.delivery_counts import DeliveryCounting
 from alert_history.engine.flapping_alerts import FlappingAlerts
 from alert_history.engine.heatmap import HeatmapCounting
@@ -21,12 +20,12 @@ from alert_history.engine.series import SeriesAnswer, SeriesCounting
 from alert_history.engine.series_parts import SeriesWish
 from alert_history.engine.span_changes import ChangeCounting, Changed, SpanChanges
 from alert_history.web.pages.charts.heatmap import Rate, heatmap
-from alert_history.web.pages.charts.scale import REST, marks
 from alert_history.web.pages.charts.share import Counted, ShareBar, shares
 from alert_history.web.pages.charts.sparkline import Sparkline, sparkline
-from alert_history.web.pages.charts.stacked import Layer, Slot, Stacked, stacked
+from alert_history.web.pages.charts.stacked import Stacked
 from alert_history.web.pages.frame import Frame
 from alert_history.web.pages.page import rendered
+from alert_history.web.pages.severity_chart import severity_chart
 from alert_history.web.pages.spans import Choice, Span, absolute, here
 from alert_history.web.pages.streaming import Part
 
@@ -149,17 +148,11 @@ class Lately:
 
 def timeline_of(answer: SeriesAnswer, frame: Frame, count: Count) -> Stacked:
     """The series as bars, the worst severity at the foot; each leads to its own span."""
-    series = sorted(answer.series, key=lambda each: (-urgency(each.value), each.value))
-    colours = marks([each.value for each in series], by="severity")
-    layers = [Layer(each.value or "no severity", mark, each.counts) for each, mark in zip(series, colours, strict=True)]
-    if answer.other is not None:
-        layers.append(Layer("other", REST, answer.other.counts))
-    return stacked(
-        [Slot(bucket.begin, bucket.end) for bucket in answer.buckets],
-        layers,
+    return severity_chart(
+        answer,
+        frame,
         title=_TITLES[count],
         noun=_NOUNS[count],
-        zone=frame.zone,
         href=lambda since, until: here(frame, **absolute(since, until)) + ANCHOR,
     )
 

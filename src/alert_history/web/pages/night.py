@@ -22,7 +22,6 @@ from alert_history.domain.night_span import NightSpan, finished_night, night_of,
 from alert_history.domain.night_text import ACT_WORDS, PageAddress, markdown_of, reason_text
 from alert_history.domain.noise import query_text
 from alert_history.domain.permission import Permission
-from alert_history.domain.severity import urgency
 from alert_history.engine.analysis import Asked
 from alert_history.engine.night import NightRequest, Nights, span_of
 from alert_history.engine.series import SeriesAnswer, SeriesCounting
@@ -30,10 +29,10 @@ from alert_history.engine.series_parts import SeriesWish
 from alert_history.errors import AlertHistoryError, InvalidQuery
 from alert_history.ports import Clock, HistoryFilter
 from alert_history.web.http.parameters import read_page_parameters
-from alert_history.web.pages.charts.scale import REST, marks
-from alert_history.web.pages.charts.stacked import Layer, Slot, Stacked, stacked
+from alert_history.web.pages.charts.stacked import Stacked
 from alert_history.web.pages.frame import Frame, Frames, length_words
 from alert_history.web.pages.page import Link, Page, apology, message, rendered
+from alert_history.web.pages.severity_chart import severity_chart
 from alert_history.web.pages.spans import absolute
 from alert_history.web.pages.streaming import streamed
 
@@ -183,17 +182,11 @@ def _choices(shown: date | None, frame: Frame) -> list[NightLink]:
 
 def _stacked(answer: SeriesAnswer, frame: Frame) -> Stacked:
     """The worst severity at the foot; each bar leads to the history of its time."""
-    series = sorted(answer.series, key=lambda each: (-urgency(each.value), each.value))
-    colours = marks([each.value for each in series], by="severity")
-    layers = [Layer(each.value or "no severity", mark, each.counts) for each, mark in zip(series, colours, strict=True)]
-    if answer.other is not None:
-        layers.append(Layer("other", REST, answer.other.counts))
-    return stacked(
-        [Slot(bucket.begin, bucket.end) for bucket in answer.buckets],
-        layers,
+    return severity_chart(
+        answer,
+        frame,
         title="When they were first received",
         noun="began",
-        zone=frame.zone,
         href=lambda begin, end: frame.href("dashboard/history", **absolute(begin, end)),
     )
 

@@ -187,5 +187,5 @@ def rule_href(frame: Frame, name: str, span: Span, *, query: str = "") -> str:
 
 def _href(frame: Frame, **changed: str) -> str:
     """The same page with some parameters changed."""
-    kept = {name: value for name, value in frame.here if name != "part"}
-    return "?" + urlencode({**kept, **changed})
+    parameters = {name: value for name, value in frame.here if name != "part"}
+    return "?" + urlencode({**parameters, **changed})

@@ -37,7 +37,7 @@ async def streamed(
     """A page whose parts follow, or the one part that is asked for."""
     alone = parts.get(request.query_params.get("part", ""))
     if alone is not None:
-        return HTMLResponse(await _html_of(alone, frame), headers=headers_of(frame))
+        return HTMLResponse(await part_html(alone, frame), headers=headers_of(frame))
     mark = f"part-{frame.nonce}-"
     html = rendered(template, frame=frame, part=lambda name: Markup(f"<!--{mark}{name}-->"), **values)  # noqa: S704  # names of ours
     chunks = _chunks(re.split(f"<!--{mark}([a-z_]+)-->", html), parts, frame)
@@ -51,7 +51,7 @@ async def streamed(
 async def _chunks(pieces: list[str], parts: Mapping[str, Part], frame: Frame) -> AsyncIterator[str]:
     """The texts between the parts, and the parts, in the order of the page."""
     async with asyncio.TaskGroup() as tasks:
-        made = {name: tasks.create_task(_html_of(parts[name], frame)) for name in pieces[1::2]}
+        made = {name: tasks.create_task(part_html(parts[name], frame)) for name in pieces[1::2]}
         try:
             for number, piece in enumerate(pieces):
                 yield await made[piece] if number % 2 else piece
@@ -60,7 +60,8 @@ async def _chunks(pieces: list[str], parts: Mapping[str, Part], frame: Frame) ->
                 task.cancel()
 
 
-async def _html_of(part: Part, frame: Frame) -> str:
+async def part_html(part: Part, frame: Frame) -> str:
+    """The HTML of a part. What goes wrong in it is said in its place."""
     try:
         return await part()
     except AlertHistoryError as error:
