@@ -56,7 +56,9 @@ def measure(database: Database, plan: Plan) -> list[Measured]:
         browser = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
         for path in [*PATHS, _story(server)]:
             plan.say(f"{database.name}: /{path}")
-            lines += _lines(database.name, path, _visits(browser, f"{server.url}/{path}"))
+            measured = _lines(database.name, path, _visits(browser, f"{server.url}/{path}"))
+            plan.say("  ".join(f"{each.what.rpartition(': ')[2]} {each.value:.0f} ms" for each in measured))
+            lines += measured
         plan.say(f"{database.name}: clicks and keys")
         lines += _interaction(database.name, browser, f"{server.url}/dashboard/history")
         browser.close()
@@ -101,10 +103,9 @@ def _interaction(name: str, browser: Browser, url: str) -> list[Measured]:
         page = context.new_page()
         page.set_default_timeout(60_000)
         page.add_init_script(f"({_OBSERVE})()")
-        page.goto(url)
-        keys = [_key(page) for _ in range(CALLS)]
+        keys = [_key(page, url) for _ in range(CALLS)]
         for _ in range(CALLS):
-            page.locator("[aria-sort] a, th a").first.click()
+            page.locator("th a:visible").first.click()
             page.wait_for_load_state("networkidle")
         clicks = [each for each in page.evaluate("() => globalThis.clicks") if each] or [0.0]
     return [
@@ -113,10 +114,13 @@ def _interaction(name: str, browser: Browser, url: str) -> list[Measured]:
     ]
 
 
-def _key(page: Page) -> float:
-    """From the answer's request to its end: what the server and the browser need beside waiting for more letters."""
+def _key(page: Page, url: str) -> float:
+    """From the answer's request to its end: what the server and the browser need beside waiting for more letters.
+
+    In a fresh page, because a page keeps the answers that it has.
+    """
+    page.goto(url)
     field = page.locator(_SEARCH).first
-    field.fill("")
     with page.expect_response(lambda answer: "/api/v1/labels" in answer.url) as response:
         field.press_sequentially("a")
     response.value.finished()
