@@ -244,6 +244,7 @@ async def _webhook(rooms: Rooms) -> float:
     webhook = Webhook(
         ingest,
         intake=rooms.recording.intake,
+        gate=rooms.trust.gate,
         clock=lambda: datetime.now(UTC),
         metrics=rooms.metrics.requests,
         max_body_bytes=2**20,

@@ -41,6 +41,7 @@ from alert_history.engine.telemetry.enrichment import EnrichmentMetrics
 from alert_history.engine.telemetry.publishing import PublishingMetrics
 from alert_history.engine.telemetry.reconcile import ReconcileMetrics
 from alert_history.engine.telemetry.state import StateMetrics
+from alert_history.engine.tokens import TokenBook, TokenDesk
 from alert_history.engine.upkeep import Retention
 from alert_history.engine.vendor_acts import VendorActs
 from alert_history.engine.watchdog import Watchdog
@@ -49,7 +50,7 @@ from alert_history.engine.witnesses import KnownWitnesses
 from alert_history.enrichers import make_allowance, make_enricher
 from alert_history.ids import new_id
 from alert_history.ports import Discovery, RoutesSource, Store, Target
-from alert_history.service import Enriching, Metrics, Publishing, Recording, Rooms, Service
+from alert_history.service import Enriching, Metrics, Publishing, Recording, Rooms, Service, Trust
 from alert_history.signals.redis import RedisSignals
 from alert_history.storage import open_store
 from alert_history.telemetry.metrics import Exposition, process_registry
@@ -63,8 +64,10 @@ from alert_history.web.api.publishing import PublishingApi
 from alert_history.web.api.quarantine import QuarantineApi
 from alert_history.web.api.routing import RoutingApi
 from alert_history.web.api.stream import StreamApi
+from alert_history.web.api.tokens import TokensApi
 from alert_history.web.api.why import WhyApi
 from alert_history.web.application import Application
+from alert_history.web.http.gate import Gate
 from alert_history.web.http.operation import Operation
 from alert_history.web.ingest.vendors import VendorWebhooks
 from alert_history.web.ingest.webhook import Webhook
@@ -121,13 +124,15 @@ def make_service(settings: Settings) -> Service:
         switchboard=switchboard,
     )
     signals = _make_signals(settings)
+    trust = make_trust(settings, store)
     rooms = Rooms(
         store=store,
         retention=_retention_of(settings),
         live=Live(store.feed, clock=utc_now),
         switchboard=switchboard,
         metrics=metrics,
-        recording=_make_recording(settings, store, metrics=metrics, switchboard=switchboard),
+        trust=trust,
+        recording=_make_recording(settings, store, gate=trust.gate, metrics=metrics, switchboard=switchboard),
         publishing=Publishing(
             router=router,
             publisher=publisher,
@@ -166,8 +171,14 @@ def make_application(service: Service) -> Application:
             *EnrichmentApi(
                 enriching.modes, enriching.classifying, state=enriching.enrichment, clock=utc_now
             ).operations(),
-            *HealthApi(service.readiness, exposition=metrics.exposition).operations(),
+            *TokensApi(TokenDesk(rooms.store.tokens, clock=utc_now), clock=utc_now).operations(),
+            *HealthApi(
+                service.readiness,
+                exposition=metrics.exposition,
+                are_metrics_public=service.settings.metrics_auth == "open",
+            ).operations(),
         ],
+        gate=rooms.trust.gate,
         metrics=metrics.requests,
         start=service.start,
         stop=service.stop,
@@ -206,6 +217,17 @@ def _make_preparation(publisher: Publisher) -> "Preparation":
     return Preparation(publisher.take_up)
 
 
+def make_trust(settings: Settings, store: Store) -> Trust:
+    """What says who calls."""
+    book = TokenBook(store.tokens, clock=utc_now)
+    gate = Gate(
+        book,
+        is_open=settings.auth_mode in {None, "none"},
+        is_ingest_closed=settings.ingest_auth == "required",
+    )
+    return Trust(book=book, gate=gate)
+
+
 def _policy_of(settings: Settings) -> EnrichmentPolicy:
     return EnrichmentPolicy(
         deadline=timedelta(seconds=settings.enrichment_deadline_seconds),
@@ -233,7 +255,9 @@ def _make_enriching(
     return Enriching(arrivals=arrivals, enrichment=enrichment, classifying=classifying, modes=modes)
 
 
-def _make_recording(settings: Settings, store: Store, *, metrics: Metrics, switchboard: Switchboard) -> Recording:
+def _make_recording(
+    settings: Settings, store: Store, *, gate: Gate, metrics: Metrics, switchboard: Switchboard
+) -> Recording:
     groups = Groups(lambda: store.recorder.witnesses)
     lapsing = Lapsing(store.standings, groups, clock=utc_now, observer=metrics.state)
     witnesses = KnownWitnesses(store.recorder, store.settings)
@@ -245,7 +269,7 @@ def _make_recording(settings: Settings, store: Store, *, metrics: Metrics, switc
         opening=opening,
         intake=intake,
         ingest=ingest,
-        webhook=_make_webhook(settings, ingest, intake=intake, metrics=metrics),
+        webhook=_make_webhook(settings, ingest, intake=intake, gate=gate, metrics=metrics),
         groups=groups,
         lapsing=lapsing,
         witnesses=witnesses,
@@ -254,10 +278,11 @@ def _make_recording(settings: Settings, store: Store, *, metrics: Metrics, switc
     )
 
 
-def _make_webhook(settings: Settings, ingest: Ingest, *, intake: Intake, metrics: Metrics) -> Webhook:
+def _make_webhook(settings: Settings, ingest: Ingest, *, intake: Intake, gate: Gate, metrics: Metrics) -> Webhook:
     return Webhook(
         ingest,
         intake=intake,
+        gate=gate,
         clock=utc_now,
         metrics=metrics.requests,
         max_body_bytes=settings.max_body_bytes,

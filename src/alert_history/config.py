@@ -29,6 +29,7 @@ from alert_history.urls.url import UrlFault
 from alert_history.urls.web import read_web_url
 
 LogFormat = Literal["json", "console"]
+AuthMode = Literal["none", "token"]
 
 _MEBIBYTE = 1024 * 1024
 _MAX_DAYS = 36_500  # a hundred years; many more, and there is no date that long ago
@@ -330,8 +331,21 @@ class Settings(BaseModel):
         meaning="Bodies that may wait for a commit before others are answered 503",
     )
     shutdown_grace_seconds: int = _whole(25, 1, 3600, meaning="How long a stop may take after SIGTERM")
-    auth_mode: Annotated[Literal["none"], BeforeValidator(_lower)] = _text(
-        "none", "none (token and oidc are not built yet)", meaning="Who may call; `none`: everybody who can connect"
+    auth_mode: Annotated[AuthMode, BeforeValidator(_lower)] | None = _text(
+        None,
+        "none or token",
+        meaning="How callers say who they are; unset: as `none`, everybody who can connect may do all, with a warning",
+    )
+    auth_none_accepted: bool = _flag(
+        default=False, meaning="Whether `AUTH_MODE=none` is meant so, where `ENVIRONMENT=production` is set"
+    )
+    ingest_auth: Annotated[Literal["open", "required"], BeforeValidator(_lower)] = _text(
+        "open",
+        "open or required",
+        meaning="Whether senders need a token; `open`: as soon as there is a token with the scope ingest",
+    )
+    metrics_auth: Annotated[Literal["open", "required"], BeforeValidator(_lower)] = _text(
+        "open", "open or required", meaning="Whether `/metrics` needs a token with the scope read"
     )
 
 
@@ -454,7 +468,19 @@ def _validated(values: Mapping[str, Any]) -> tuple[Settings | None, dict[str, st
     if settings.read_database_url and settings.database_url.reveal().startswith("sqlite:"):
         fault = "READ_DATABASE_URL is set, but DATABASE_URL is not PostgreSQL; unset one of them"
         return settings, {"read_database_url": fault}
-    return settings, {}
+    return settings, _auth_faults(settings)
+
+
+def _auth_faults(settings: Settings) -> dict[str, str]:
+    """What of the settings on trust does not go together. What nobody wrote out is warned of at the start, not here."""
+    is_production = settings.environment == "production" and "environment" in settings.model_fields_set
+    if settings.auth_mode == "none" and is_production and not settings.auth_none_accepted:
+        fault = (
+            "AUTH_MODE=none lets everybody who can connect read all and switch modes; "
+            "set AUTH_NONE_ACCEPTED=true if that is meant, else AUTH_MODE=token"
+        )
+        return {"auth_mode": fault}
+    return {}
 
 
 def _fault(name: str, given: str, error: Exception | None) -> str:

@@ -6,6 +6,8 @@ AlertHistoryError            what this service raises on purpose                
 │   ├── PayloadTooLarge      over MAX_BODY_BYTES or MAX_ALERTS_PER_REQUEST           413
 │   ├── UnsupportedMedia     content type or encoding                                415
 │   ├── WrongSignature       a vendor's webhook is not signed with our secret        401
+│   ├── NotSignedIn          the caller must say who they are                    401
+│   ├── Forbidden            who they are may not do this                        403
 │   ├── CrossSite            a browser sends it for a page of another site           403
 │   ├── InvalidQuery         a query, time or cursor that can't be read              400
 │   ├── InvalidBody          a body of the API says what is not allowed              422
@@ -71,6 +73,14 @@ class UnsupportedMedia(InvalidRequest):
 
 class WrongSignature(InvalidRequest):
     """A webhook that is not signed, or not with a secret of ours; nothing of it was kept."""
+
+
+class NotSignedIn(InvalidRequest):
+    """Nobody knows who calls: there is no token, or it is none of ours, or it has ended."""
+
+
+class Forbidden(InvalidRequest):
+    """Whoever calls may not do this, or may not see all that it shows."""
 
 
 class CrossSite(InvalidRequest):

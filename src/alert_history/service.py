@@ -38,6 +38,7 @@ from alert_history.engine.telemetry.enrichment import EnrichmentMetrics
 from alert_history.engine.telemetry.publishing import PublishingMetrics
 from alert_history.engine.telemetry.reconcile import ReconcileMetrics
 from alert_history.engine.telemetry.state import StateMetrics
+from alert_history.engine.tokens import TokenBook
 from alert_history.engine.upkeep import Retention, keep_up
 from alert_history.engine.watchdog import Watchdog
 from alert_history.engine.witnesses import KnownWitnesses
@@ -45,6 +46,7 @@ from alert_history.enrichers import llm_available
 from alert_history.errors import AlertHistoryError
 from alert_history.ports import Clock, Discovery, RoutesSource, Signals, Store
 from alert_history.telemetry.metrics import Exposition
+from alert_history.web.http.gate import Gate
 from alert_history.web.ingest.webhook import Webhook
 from alert_history.web.telemetry import RequestMetrics
 
@@ -56,6 +58,11 @@ _CANCEL_SECONDS = 2.0
 _YOUNG_OBJECTS = 10_000
 
 _log = structlog.get_logger()
+
+_OPEN = (
+    "AUTH_MODE is unset: whoever can connect may read all, switch modes and replay. "
+    "Set AUTH_MODE=token, or AUTH_MODE=none if that is meant"
+)
 
 Job = Callable[[], Awaitable[None]]
 
@@ -111,6 +118,13 @@ class Enriching(msgspec.Struct, frozen=True, kw_only=True):
     modes: Modes
 
 
+class Trust(msgspec.Struct, frozen=True, kw_only=True):
+    """Says who calls."""
+
+    book: TokenBook
+    gate: Gate
+
+
 class Rooms(msgspec.Struct, frozen=True, kw_only=True):
     """All objects of one process. `signals` and `calls` are None where replicas can't call out to each other."""
 
@@ -119,6 +133,7 @@ class Rooms(msgspec.Struct, frozen=True, kw_only=True):
     live: Live
     switchboard: Switchboard
     metrics: Metrics
+    trust: Trust
     recording: Recording
     publishing: Publishing
     enriching: Enriching
@@ -176,6 +191,8 @@ class Service:
     async def start(self) -> None:
         """Start committing, and open the store in the background: a database that is down delays only readiness."""
         _collect_rarely()
+        if self.settings.auth_mode is None:
+            _log.warning("open_to_everybody", hint=_OPEN)
         self.rooms.enriching.modes.begin()
         self._committing = asyncio.create_task(self.rooms.recording.ingest.run(), name="ingest")
         self._background = asyncio.create_task(self._run_background(), name="background")
@@ -239,6 +256,7 @@ class Service:
         yield "checks", lambda: follow_checks(self.readiness.checks, rooms.metrics.state)
         yield "watchdog", self._watch_sources
         yield "live", self._tell_live
+        yield "tokens", self._follow_tokens
         if (signals := rooms.signals) is not None:
             yield "signals", lambda: signals.follow(self._say_word)
         if rooms.calls is not None:
@@ -284,6 +302,10 @@ class Service:
     async def _watch_sources(self) -> None:
         await self.rooms.recording.opening.is_open.wait()
         await self.rooms.recording.watchdog.run()
+
+    async def _follow_tokens(self) -> None:
+        await self.rooms.recording.opening.is_open.wait()
+        await self.rooms.trust.book.run()
 
     async def _tell_live(self) -> None:
         await self.rooms.recording.opening.is_open.wait()

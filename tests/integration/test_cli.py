@@ -64,7 +64,7 @@ def test_wrong_usage_is_one_line_and_exit_2(args: list[str], tmp_path: Path) -> 
 
 @pytest.mark.parametrize("name", ["serve", "migrate", "export"])
 def test_a_wrong_configuration_is_a_line_for_each_fault_and_exit_2(name: str, tmp_path: Path) -> None:
-    done = run(name, env={"PORT": "x", "AUTH_MODE": "token"}, folder=tmp_path)
+    done = run(name, env={"PORT": "x", "AUTH_MODE": "basic"}, folder=tmp_path)
     assert done.returncode == 2
     assert [line.split("=")[0] for line in lines(done.stderr)] == ["error: PORT", "error: AUTH_MODE"]
     assert list(tmp_path.iterdir()) == []

@@ -59,6 +59,7 @@ def test_a_migrated_database_is_well(database_url: str) -> None:
     assert diagnosis.code == 0, diagnosis.output
     assert {row.subject: row.state for row in diagnosis.rows if row.subject not in {"disk", "clock"}} == {
         "configuration": "ok",
+        "trust": "note",
         "database": "ok",
         "schema": "ok",
         "writing": "ok",

@@ -94,7 +94,10 @@ def test_every_variable_is_read() -> None:
         "MAX_ALERTS_PER_REQUEST": "5",
         "MAX_PENDING_BYTES": "4096",
         "SHUTDOWN_GRACE_SECONDS": "10",
-        "AUTH_MODE": "none",
+        "AUTH_MODE": "token",
+        "AUTH_NONE_ACCEPTED": "true",
+        "INGEST_AUTH": "required",
+        "METRICS_AUTH": "required",
     }
     dumped = load_settings(given).model_dump().items()
     read = {name.upper(): value.reveal() if isinstance(value, Secret) else value for name, value in dumped}
@@ -184,7 +187,7 @@ def test_other_database_urls_stop_the_start(url: str) -> None:
             ("LOG_FORMAT", "xml"),
             ("HOST", "a b"),
         ),
-        *(("ENVIRONMENT", "a b"), ("AUTH_MODE", "token"), ("AUTH_MODE", "oidc"), ("AUTH_MODE", "basic")),
+        *(("ENVIRONMENT", "a b"), ("AUTH_MODE", "basic"), ("INGEST_AUTH", "closed")),
     ],
 )
 def test_a_fault_says_the_variable_the_value_and_what_is_allowed(name: str, value: str) -> None:

@@ -23,6 +23,7 @@ from alert_history.web.ingest.webhook import Webhook
 from alert_history.web.pages.page import Page
 from alert_history.web.telemetry import RequestMetrics
 from tests.payloads import alert, webhook
+from tests.trust import open_gate
 
 _NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
@@ -77,10 +78,17 @@ class Exchange:
         ingest = Ingest(self.recorder, max_pending_bytes=1_000_000, switchboard=Switchboard())
         metrics = RequestMetrics(self.registry)
         webhook_ = Webhook(
-            ingest, intake=Intake(max_alerts=10), clock=lambda: _NOW, metrics=metrics, max_body_bytes=100_000
+            ingest,
+            intake=Intake(max_alerts=10),
+            gate=open_gate(),
+            clock=lambda: _NOW,
+            metrics=metrics,
+            max_body_bytes=100_000,
         )
         pages = [Page(path="/api/v2/alerts/groups", handle=_page, needs=Permission.READ)]
-        application = Application(webhook_, [], metrics=metrics, start=_nothing, stop=_nothing, pages=pages)
+        application = Application(
+            webhook_, [], gate=open_gate(), metrics=metrics, start=_nothing, stop=_nothing, pages=pages
+        )
         running = asyncio.create_task(ingest.run())
         await application(scope, self._receive, self._send)
         ingest.stop()

@@ -22,6 +22,7 @@ from alert_history.web.http.operation import Operation, json_response, openapi
 from alert_history.web.http.parameters import read_parameters
 from alert_history.web.ingest.webhook import Webhook
 from alert_history.web.telemetry import RequestMetrics
+from tests.trust import open_gate
 
 
 class _Parameters(msgspec.Struct, frozen=True):
@@ -180,6 +181,7 @@ async def client() -> AsyncIterator[httpx.AsyncClient]:
     webhook = Webhook(
         Ingest(cast("Recorder", None), max_pending_bytes=1, switchboard=Switchboard()),
         intake=Intake(max_alerts=1),
+        gate=open_gate(),
         clock=lambda: datetime.now(UTC),
         metrics=metrics,
         max_body_bytes=1,
@@ -190,7 +192,7 @@ async def client() -> AsyncIterator[httpx.AsyncClient]:
             path="/unavailable", summary="Fails", handle=_unavailable, answer=_Thing, tag="T", needs=Permission.READ
         ),
     ]
-    application = Application(webhook, operations, metrics=metrics, start=_nothing, stop=_nothing)
+    application = Application(webhook, operations, gate=open_gate(), metrics=metrics, start=_nothing, stop=_nothing)
     transport = httpx.ASGITransport(application)  # type: ignore[arg-type]  # it is one, its messages are dicts
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as made:
         yield made

@@ -106,7 +106,12 @@ NEEDS = {
         "POST /publishing/targets/refresh",
         "POST /publishing/test/{target}",
     ],
-    "admin": [],
+    "admin": [
+        "DELETE /api/v1/tokens/{name}",
+        "GET /api/v1/tokens",
+        "POST /api/v1/tokens",
+        "POST /api/v1/tokens/{name}/rotate",
+    ],
 }
 
 

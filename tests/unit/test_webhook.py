@@ -21,6 +21,7 @@ from alert_history.web.ingest import webhook as web
 from alert_history.web.ingest.webhook import Webhook
 from alert_history.web.telemetry import RequestMetrics
 from tests.payloads import alert, webhook
+from tests.trust import open_gate
 
 pytestmark = pytest.mark.timeout(20)
 
@@ -71,6 +72,7 @@ class Door:
         self._webhook = Webhook(
             self.ingest,
             intake=Intake(max_alerts=10),
+            gate=open_gate(),
             clock=lambda: datetime.now(UTC),
             metrics=RequestMetrics(self.registry),
             max_body_bytes=_MAX_BODY,

@@ -148,6 +148,15 @@ app.command(
     """,
 )
 app.command(
+    "alert_history.cli.token:app",
+    name="token",
+    help="""Make, list, rotate and revoke API tokens.
+
+    They are kept in the database of the service, which may run meanwhile: a new token is good at once, a revoked one
+    is refused within two seconds.
+    """,
+)
+app.command(
     "alert_history.cli.classify:classify",
     help="""Say what saved alerts mean: a dry run.
 

@@ -70,6 +70,7 @@ async def _examine(environ: Mapping[str, str]) -> list[Finding]:
         faults = [Finding("configuration", "fault", fault, "correct the variable") for fault in error.faults]
         return [*faults, *findings]
     findings.insert(0, Finding("configuration", "ok", f"environment {settings.environment}"))
+    findings.append(_examine_trust(settings))
     findings += _examine_routes(settings)
     findings += await _examine_targets(settings)
     findings += [finding async for finding in _examine_database(settings)]
@@ -80,6 +81,19 @@ async def _examine(environ: Mapping[str, str]) -> list[Finding]:
     findings += await examine_origins(settings)
     findings.append(await _examine_service(settings))
     return findings
+
+
+def _examine_trust(settings: Settings) -> Finding:
+    if settings.auth_mode is None:
+        return Finding(
+            "trust",
+            "note",
+            "AUTH_MODE is unset: whoever can connect may read all and switch modes",
+            "set AUTH_MODE=token, or AUTH_MODE=none if that is meant",
+        )
+    if settings.auth_mode == "none":
+        return Finding("trust", "ok", "AUTH_MODE=none: whoever can connect may do all")
+    return Finding("trust", "ok", f"AUTH_MODE={settings.auth_mode}; ingest: {settings.ingest_auth}")
 
 
 def _examine_routes(settings: Settings) -> list[Finding]:

@@ -4,7 +4,7 @@ from enum import StrEnum
 
 
 class Permission(StrEnum):
-    """What one operation, page or ingest path needs. Each is granted by itself: none includes another."""
+    """What one operation, page or ingest path needs. `domain.grant` says which scopes grant it."""
 
     PUBLIC = "public"
     """Open to everyone who can connect."""

@@ -66,6 +66,7 @@ from alert_history.ports.statistics import LabelSet, Lasting, Statistics, ValueC
 from alert_history.ports.store import Lifecycle, Store
 from alert_history.ports.surroundings import Surroundings
 from alert_history.ports.targets import Discovery, DiscoveryState, RoutesSource, RoutesState, Target, TargetsFound
+from alert_history.ports.tokens import Tokens
 from alert_history.ports.upkeep import Upkeep
 from alert_history.ports.vendor_events import VendorEvents
 
@@ -164,6 +165,7 @@ __all__ = [
     "Surroundings",
     "Target",
     "TargetsFound",
+    "Tokens",
     "Unanswered",
     "Upkeep",
     "ValueCounts",

@@ -30,6 +30,7 @@ from alert_history.ports.silences import Silences
 from alert_history.ports.standings import Standings
 from alert_history.ports.statistics import Statistics
 from alert_history.ports.surroundings import Surroundings
+from alert_history.ports.tokens import Tokens
 from alert_history.ports.upkeep import Upkeep
 from alert_history.ports.vendor_events import VendorEvents
 
@@ -91,3 +92,4 @@ class Store(msgspec.Struct, frozen=True):
     vendor_events: VendorEvents
     notifications: NotificationReads
     feed: Feed
+    tokens: Tokens

@@ -13,18 +13,23 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Match, Route
+from starlette.types import Send as StarletteSend
 
 from alert_history import __version__
-from alert_history.errors import AlertHistoryError
+from alert_history.domain.grant import NOBODY
+from alert_history.domain.permission import Permission
+from alert_history.engine.caller import set_caller
+from alert_history.errors import AlertHistoryError, NotSignedIn
 from alert_history.ids import new_id
 from alert_history.web.http.event_stream import END
+from alert_history.web.http.gate import CHALLENGE, Gate
 from alert_history.web.http.operation import Operation, json_response, openapi
 from alert_history.web.http.permission import permissions
 from alert_history.web.http.problem import CONTENT_TYPE, Problem, problem, problem_of, retry_after
 from alert_history.web.ingest.documentation import ingest_paths, ingest_types
 from alert_history.web.ingest.paths import PATHS, path_of
 from alert_history.web.ingest.webhook import Receive, Scope, Send, Webhook, sane_request_id
-from alert_history.web.pages.page import Page, message
+from alert_history.web.pages.page import Page, apology, message
 from alert_history.web.pages.reference import ReferencePages
 from alert_history.web.telemetry import RequestMetrics
 
@@ -51,12 +56,14 @@ class Application:
         webhook: Webhook,
         operations: Sequence[Operation],
         *,
+        gate: Gate,
         metrics: RequestMetrics,
         start: Lifespan,
         stop: Lifespan,
         pages: Sequence[Page] = (),
     ) -> None:
         self._webhook = webhook
+        self._gate = gate
         self._metrics = metrics
         self._start = start
         self._stop = stop
@@ -71,6 +78,7 @@ class Application:
         pages = [*pages, *ReferencePages(self.schema).pages()]
         self.permissions = permissions([*operations, *PATHS.values(), *pages])
         self._router = _router(operations, pages, webhook=webhook)
+        self._public = _public_routes(operations, pages)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, or the lifespan."""
@@ -106,8 +114,12 @@ class Application:
                 message = {**message, "headers": [*message["headers"], *own]}
             await send(dict(message))
 
-        with suppress(Exception):  # `_unknown_error` has logged and answered it; Starlette raises it once more
-            await self._router(scope, receive, send_with_id)
+        try:
+            await self._enter(scope)
+        except AlertHistoryError as error:
+            await (await _turned_away(Request(scope), error))(scope, receive, send_with_id)
+        else:
+            await self._route(scope, receive, send_with_id)
         seconds = (stream_begin or perf_counter()) - begin  # a stream goes on for as long as its reader likes
         endpoint = scope["state"].get("endpoint", "unknown")
         self._metrics.answered(endpoint, seconds)
@@ -120,6 +132,29 @@ class Application:
             status=status,
             milliseconds=round(seconds * 1000, 1),
         )
+
+    async def _enter(self, scope: Scope) -> None:
+        """Find out who calls, before any path is looked up: what is not public is not even told to be missing.
+
+        Raises: NotSignedIn, StorageUnavailable. What is public is answered to everybody, whatever they carry.
+        """
+        set_caller(NOBODY)
+        try:
+            grant = await self._gate.caller(scope)
+        except AlertHistoryError:
+            if not self._is_public(scope):
+                raise
+            return
+        if grant == NOBODY and not self._is_public(scope):
+            raise NotSignedIn("say who you are: send a token as Authorization: Bearer, or sign in at /login")
+        set_caller(grant)
+
+    def _is_public(self, scope: Scope) -> bool:
+        return any(route.matches(scope)[0] is Match.FULL for route in self._public)
+
+    async def _route(self, scope: Scope, receive: Receive, send: StarletteSend) -> None:
+        with suppress(Exception):  # `_unknown_error` has logged and answered it; Starlette raises it once more
+            await self._router(scope, receive, send)
 
     async def _live(self, receive: Receive, send: Send) -> None:
         await receive()
@@ -156,6 +191,24 @@ def _router(operations: Sequence[Operation], pages: Sequence[Page], *, webhook: 
     # A redirect would send callers to whatever host their request names, and Prometheus takes one for a delivery.
     router.router.redirect_slashes = False
     return router
+
+
+def _public_routes(operations: Sequence[Operation], pages: Sequence[Page]) -> list[Route]:
+    """The routes that everybody may ask."""
+    public: list[Operation | Page] = [*operations, *pages]
+    return [each.for_router() for each in public if each.needs is Permission.PUBLIC]
+
+
+async def _turned_away(request: Request, error: Exception) -> Response:
+    """The answer to a caller who did not pass the gate: to people a page, where one can be shown."""
+    request.state.request_id = request.scope["state"]["request_id"]
+    if _is_page(request) and isinstance(error, AlertHistoryError):
+        response = apology(request, error)
+    else:
+        response = await _known_error(request, error)
+    if response.status_code == HTTPStatus.UNAUTHORIZED:
+        response.headers["www-authenticate"] = CHALLENGE
+    return response
 
 
 def _problem_response(answer: Problem, *, headers: dict[str, str] | None = None) -> Response:

@@ -44,6 +44,7 @@ from alert_history.storage.shared.spending import SharedSpending
 from alert_history.storage.shared.statistics import SharedStatistics
 from alert_history.storage.shared.surroundings import SharedSurroundings
 from alert_history.storage.shared.tables import alerts
+from alert_history.storage.shared.tokens import SharedTokens
 from alert_history.storage.shared.vendor_events import SharedVendorEvents
 from alert_history.urls.postgres import read_postgres_url
 
@@ -95,4 +96,5 @@ def postgres_store(
         vendor_events=SharedVendorEvents(database),
         notifications=SharedNotificationReads(database, ordering=ORDERING),
         feed=SharedFeed(database),
+        tokens=SharedTokens(database),
     )

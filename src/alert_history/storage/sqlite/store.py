@@ -26,6 +26,7 @@ from alert_history.storage.shared.spending import SharedSpending
 from alert_history.storage.shared.statistics import SharedStatistics
 from alert_history.storage.shared.surroundings import SharedSurroundings
 from alert_history.storage.shared.tables import alerts
+from alert_history.storage.shared.tokens import SharedTokens
 from alert_history.storage.shared.vendor_events import SharedVendorEvents
 from alert_history.storage.sqlite.archive import SqliteArchivable
 from alert_history.storage.sqlite.connection import Connections
@@ -95,4 +96,5 @@ def sqlite_store(database_url: str, *, router: Router | None = None, rules: Rule
         vendor_events=SharedVendorEvents(database),
         notifications=SharedNotificationReads(database, ordering=ORDERING),
         feed=SharedFeed(database),
+        tokens=SharedTokens(database),
     )

@@ -39,8 +39,9 @@ class Ready(msgspec.Struct, frozen=True):
 class HealthApi:
     """Probes and metrics."""
 
-    def __init__(self, readiness: Readiness, *, exposition: Exposition) -> None:
+    def __init__(self, readiness: Readiness, *, exposition: Exposition, are_metrics_public: bool = True) -> None:
         self._readiness = readiness
+        self._metrics_need = Permission.PUBLIC if are_metrics_public else Permission.READ
         self._exposition = exposition
 
     def operations(self) -> list[Operation]:
@@ -71,7 +72,7 @@ class HealthApi:
                 handle=self.metrics,
                 answer=None,
                 tag=_TAG,
-                needs=Permission.PUBLIC,
+                needs=self._metrics_need,
                 media_type="text/plain",
                 description="The Prometheus text format, or OpenMetrics where `Accept` asks for it.",
             ),

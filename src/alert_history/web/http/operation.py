@@ -16,6 +16,7 @@ from starlette.routing import Route, compile_path
 
 from alert_history import errors
 from alert_history.domain.permission import Permission
+from alert_history.web.http.gate import allow
 from alert_history.web.http.origin import is_cross_site
 from alert_history.web.http.parameters import read_parameters
 from alert_history.web.http.problem import Problem
@@ -67,6 +68,7 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
 
         async def endpoint(request: Request) -> Response:
             request.state.endpoint = self.path  # for the metrics: never what a caller put into it
+            allow(self.needs)
             if self.is_open_to_other_sites and is_cross_site(request.headers):
                 raise errors.CrossSite("a page of another site may not ask for this on a visitor's behalf")
             parameters = read_parameters(request, self.parameters) if self.parameters else None

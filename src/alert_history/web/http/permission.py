@@ -1,4 +1,4 @@
-"""What each path needs, in one place. Nothing is refused yet: every caller is granted every permission."""
+"""What each path needs, in one place. `gate.allow` checks it, for each operation and page."""
 
 from collections.abc import Iterable
 from typing import Protocol

@@ -27,6 +27,8 @@ _KINDS: dict[type[BaseException], Kind] = {
     errors.MalformedPayload: Kind(400, "malformed-payload", "The body can't be read"),
     errors.UnstorableReceipt: Kind(400, "unstorable", "The database refuses this data"),
     errors.WrongSignature: Kind(401, "wrong-signature", "The signature is not that of our secret"),
+    errors.NotSignedIn: Kind(401, "not-signed-in", "Say who you are, with a token"),
+    errors.Forbidden: Kind(403, "forbidden", "You may not do this"),
     errors.CrossSite: Kind(403, "cross-site", "Another site may not ask for this"),
     errors.InvalidQuery: Kind(400, "invalid-query", "The query can't be read"),
     errors.InvalidBody: Kind(422, "invalid-body", "The body says something that is not allowed"),

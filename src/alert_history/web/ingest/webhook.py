@@ -23,6 +23,7 @@ from alert_history.engine.intake import ALERTMANAGER_PATH, Intake
 from alert_history.ids import new_id
 from alert_history.ports import Clock
 from alert_history.web.http.client import Network, client_address, scope_of
+from alert_history.web.http.gate import CHALLENGE, Gate
 from alert_history.web.http.problem import CONTENT_TYPE, Problem, problem, problem_of, retry_after
 from alert_history.web.http.slow_body import READ_SECONDS, slow_body
 from alert_history.web.telemetry import RequestMetrics
@@ -37,6 +38,17 @@ MAX_REQUEST_ID_CHARACTERS = 128
 
 _log = structlog.get_logger()
 _encode = msgspec.json.Encoder().encode
+
+
+_UNREAD = (
+    errors.PayloadTooLarge,
+    errors.UnsupportedMedia,
+    errors.SlowBody,
+    errors.NotSignedIn,
+    errors.Forbidden,
+    errors.StorageUnavailable,
+)
+"""Errors behind which a body may have been left unread."""
 
 
 class _Disconnected(Exception):
@@ -66,6 +78,7 @@ class Webhook:
         ingest: Ingest,
         *,
         intake: Intake,
+        gate: Gate,
         clock: Clock,
         metrics: RequestMetrics,
         max_body_bytes: int,
@@ -73,6 +86,7 @@ class Webhook:
     ) -> None:
         self._ingest = ingest
         self._intake = intake
+        self._gate = gate
         self._clock = clock
         self._metrics = metrics
         self._max_body_bytes = max_body_bytes
@@ -100,7 +114,10 @@ class Webhook:
     async def _accept(
         self, scope: Scope, receive: Receive, *, received_at: datetime, receipt_id: str
     ) -> tuple[Outcome, AlertGroup]:
+        sender = await self._gate.sender(scope)
         name = scope_of(scope.get("query_string", b""))
+        if sender is not None and sender.ingest_scope:
+            name = sender.ingest_scope  # whatever the URL says: a token speaks for one scope alone
         headers = dict(scope["headers"])
         encoding = _check_headers(headers)
         declared = int(headers.get(b"content-length", b"0") or b"0")
@@ -185,7 +202,7 @@ class Webhook:
             log.error("webhook_failed", exc_info=error)
         else:
             log.warning("webhook_refused", reason=answer.detail)
-        is_unread = isinstance(error, errors.PayloadTooLarge | errors.UnsupportedMedia | errors.SlowBody)
+        is_unread = isinstance(error, _UNREAD)
         is_plain = _wants_plain_errors(scope)
         await send_problem(send, answer, retry_after=retry_after(error), closes=is_unread, is_plain=is_plain)
 
@@ -253,6 +270,8 @@ async def send_problem(
     extra = [] if retry_after is None else [(b"retry-after", str(retry_after).encode())]
     if closes:
         extra.append((b"connection", b"close"))
+    if answer.status == HTTPStatus.UNAUTHORIZED:
+        extra.append((b"www-authenticate", CHALLENGE.encode()))
     await _send(
         send,
         answer.status,

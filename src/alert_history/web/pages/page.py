@@ -22,6 +22,7 @@ from starlette.routing import Route
 from alert_history.domain.permission import Permission
 from alert_history.domain.visible import visible
 from alert_history.errors import AlertHistoryError
+from alert_history.web.http.gate import allow
 from alert_history.web.http.problem import problem_of, retry_after
 from alert_history.web.pages.assets import asset_path
 from alert_history.web.pages.charts.scale import mark_of
@@ -60,6 +61,7 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
             if self.is_measured:
                 request.state.endpoint = self.path
             try:
+                allow(self.needs)
                 return await self.handle(request)
             except AlertHistoryError as error:
                 return apology(request, error)

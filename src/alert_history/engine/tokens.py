@@ -1,0 +1,225 @@
+"""API tokens: which one a secret is, without asking the database; making, replacing and revoking them.
+
+Each process holds the digests of all tokens and reads them anew each second, so that a revoked one is refused
+everywhere within two. A secret that it does not know makes it read at once, a few times a second at most: a new token
+is good on every replica as soon as it is made, and guessing is slow. Where the database is away, what was read last
+counts.
+"""
+
+import asyncio
+import secrets
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+import msgspec
+import structlog
+
+from alert_history.domain.grant import Grant, check_reach, check_scopes
+from alert_history.domain.speaker import MAX_SCOPE_CHARACTERS, is_scope
+from alert_history.domain.token import SHOWN_CHARACTERS, Token, check_name, digest_of, new_secret, parse_span
+from alert_history.errors import AlertHistoryError, InvalidBody, InvalidQuery, NotFound, StorageUnavailable
+from alert_history.ports import Clock, Tokens
+
+_READ_SECONDS = 1.0
+_READ_APART_SECONDS = 0.2
+_USE_KEPT_EVERY = timedelta(minutes=1)
+
+_log = structlog.get_logger()
+
+
+class TokenWish(msgspec.Struct, frozen=True, kw_only=True):
+    """A token that somebody wants. `expires` is a span as in `90d`; empty: never."""
+
+    name: str
+    scopes: Collection[str]
+    match: str = ""
+    ingest_scope: str = ""
+    expires: str = ""
+
+
+class NewToken(NamedTuple):
+    """A token that was made, and its secret, which nobody can show again."""
+
+    token: Token
+    secret: str
+
+
+class TokenDesk:
+    """Makes, replaces and revokes tokens. Every call may raise StorageUnavailable."""
+
+    def __init__(self, tokens: Tokens, *, clock: Clock) -> None:
+        self._tokens = tokens
+        self._clock = clock
+
+    async def all(self) -> Sequence[Token]:
+        """All tokens, the newest first."""
+        return await self._tokens.all()
+
+    async def create(self, wish: TokenWish, *, by: str) -> NewToken:
+        """Make one. Raises InvalidBody saying what of the wish can't be."""
+        made = _made(wish, self._clock(), by=by)
+        if not await self._tokens.add(made.token):
+            raise InvalidBody(
+                f"name: there is a token {wish.name} already; rotate or revoke it, or choose another name"
+            )
+        return made
+
+    async def rotate(self, name: str, *, overlap: str, by: str) -> NewToken:
+        """A new secret for a token; the old one is good until the overlap (a span as in `24h`) is over.
+
+        Raises: InvalidBody, NotFound.
+        """
+        now = self._clock()
+        old = await self._living(name)
+        ends_at = now + parse_span(overlap, of="overlap")
+        secret = new_secret()
+        lasts = None if old.expires_at is None else now + (old.expires_at - old.created_at)
+        fresh = {"id": _new_id(), "digest": digest_of(secret), "prefix": secret[:SHOWN_CHARACTERS]}
+        token = msgspec.structs.replace(
+            old, **fresh, created_at=now, created_by=by, expires_at=lasts, last_used_at=None
+        )
+        if not await self._tokens.replace(token, until=ends_at):
+            raise NotFound(f"there is no token {name} any more")
+        return NewToken(token, secret)
+
+    async def revoke(self, name_or_id: str) -> Sequence[Token]:
+        """Revoke a token by its id, or all that are good and have a name. Raises NotFound. Returns what was revoked."""
+        now = self._clock()
+        named = [each for each in await self._tokens.all() if name_or_id in (each.name, each.id)]
+        revoked = [each for each in named if each.is_good(now) and await self._tokens.revoke(each.id, now=now)]
+        if not revoked:
+            raise NotFound(f"there is no token {name_or_id} that is good")
+        return [msgspec.structs.replace(each, revoked_at=now) for each in revoked]
+
+    async def _living(self, name: str) -> Token:
+        now = self._clock()
+        for each in await self._tokens.all():  # the newest first
+            if each.name == name and each.is_good(now):
+                return each
+        raise NotFound(f"there is no token {name} that is good")
+
+
+class TokenBook:
+    """The tokens as this process knows them. `is_known` is false until they were read once."""
+
+    def __init__(self, tokens: Tokens, *, clock: Clock) -> None:
+        self._tokens = tokens
+        self._clock = clock
+        self._by_digest: Mapping[bytes, tuple[Token, Grant]] = {}
+        self._uses: dict[str, datetime] = {}
+        self._kept_uses: dict[str, datetime] = {}
+        self._reading: asyncio.Task[None] | None = None
+        self._read_at = 0.0
+        self.is_known = False
+        self.has_ingest_token = False
+
+    def known(self, secret: str) -> Grant | None:
+        """What the holder of this secret may do; None where it is no good token, as far as is known."""
+        entry = self._by_digest.get(digest_of(secret))
+        if entry is None:
+            return None
+        token, grant = entry
+        now = self._clock()
+        if not token.is_good(now):
+            return None
+        self._uses[token.id] = now
+        return grant
+
+    async def find(self, secret: str) -> Grant | None:
+        """The same, after a look into the database where it is not known. Raises StorageUnavailable."""
+        grant = self.known(secret)
+        if grant is None:
+            await self._read_soon()
+            grant = self.known(secret)
+        return grant
+
+    def is_good(self, id_: str) -> bool:
+        """Whether the token with that id opens anything now."""
+        now = self._clock()
+        return any(token.id == id_ and token.is_good(now) for token, _ in self._by_digest.values())
+
+    async def run(self) -> None:
+        """Read the tokens each second, and keep when each was used, until cancelled."""
+        while True:
+            try:
+                await self._read()
+                await self._keep_uses()
+            except AlertHistoryError as error:
+                _log.debug("tokens_not_read", reason=str(error))
+            await asyncio.sleep(_READ_SECONDS)
+
+    async def begin(self) -> None:
+        """Read them for the first time, if nobody did. Raises StorageUnavailable."""
+        if not self.is_known:
+            await self._read_soon()
+
+    async def _read_soon(self) -> None:
+        """Read them, together with all who want that now."""
+        if self._reading is None or self._reading.done():
+            self._reading = asyncio.create_task(self._read_apart(), name="tokens")
+        try:
+            await asyncio.shield(self._reading)
+        except StorageUnavailable:
+            if not self.is_known:
+                raise
+
+    async def _read_apart(self) -> None:
+        loop = asyncio.get_running_loop()
+        await asyncio.sleep(max(self._read_at + _READ_APART_SECONDS - loop.time(), 0))
+        await self._read()
+
+    async def _read(self) -> None:
+        tokens = [each for each in await self._tokens.all() if each.revoked_at is None]
+        self._read_at = asyncio.get_running_loop().time()
+        self._by_digest = {token.digest: (token, grant) for token in tokens if (grant := _grant_of(token)) is not None}
+        self.has_ingest_token = any("ingest" in token.scopes for token in tokens)
+        self.is_known = True
+
+    async def _keep_uses(self) -> None:
+        fresh = {
+            id_: used_at
+            for id_, used_at in self._uses.items()
+            if id_ not in self._kept_uses or used_at - self._kept_uses[id_] >= _USE_KEPT_EVERY
+        }
+        if fresh:
+            await self._tokens.note_uses(fresh)
+            self._kept_uses |= fresh
+
+
+def _grant_of(token: Token) -> Grant | None:
+    try:
+        return token.grant()
+    except InvalidQuery as error:
+        _log.error("token_unusable", name=token.name, reason=str(error))
+        return None
+
+
+def _made(wish: TokenWish, now: datetime, *, by: str) -> NewToken:
+    scopes = check_scopes(wish.scopes)
+    secret = new_secret()
+    token = Token(
+        id=_new_id(),
+        name=check_name(wish.name),
+        digest=digest_of(secret),
+        prefix=secret[:SHOWN_CHARACTERS],
+        scopes=scopes,
+        match=check_reach(wish.match, scopes),
+        ingest_scope=_check_ingest_scope(wish.ingest_scope, scopes),
+        created_at=now,
+        created_by=by,
+        expires_at=now + parse_span(wish.expires, of="expires") if wish.expires else None,
+    )
+    return NewToken(token, secret)
+
+
+def _new_id() -> str:
+    return secrets.token_hex(8)
+
+
+def _check_ingest_scope(text: str, scopes: Collection[str]) -> str:
+    if text and "ingest" not in scopes:
+        raise InvalidBody("ingest_scope: it marks what is sent; give the token the scope ingest, too")
+    if text and not is_scope(text):
+        raise InvalidBody(f"ingest_scope: up to {MAX_SCOPE_CHARACTERS} letters, digits, '.', '_' and '-'")
+    return text
