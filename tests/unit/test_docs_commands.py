@@ -21,7 +21,7 @@ from tests.unit.test_docs import ROOT, documents, links, relative, repository_fi
 
 DOCUMENTS_FOLDER = ROOT / "docs"
 CHART = ROOT / "charts" / "alert-history"
-COMMAND = re.compile(r"(?:^|`|-- |&& )alert-history ([a-z]+)((?: [^\s`|;&]+)*)", re.MULTILINE)
+COMMAND = re.compile(r"(?:^|`|-- |&& )alert-history (token [a-z]+|[a-z]+)((?: [^\s`|;&]+)*)", re.MULTILINE)
 OPTION = re.compile(r"(?<=\s)--?[a-z][a-z-]*")
 CALL = re.compile(r"localhost:8080(/[\w./:{}-]*)")
 SET = re.compile(r"--set(?:-string)? ([\w.\[\]-]+)=")
@@ -51,7 +51,7 @@ def test_what_is_to_be_installed_is_a_requirement_of_ours_by_the_name_an_index_h
 @cache
 def options_of(command: str) -> frozenset[str]:
     done = subprocess.run(
-        [sys.executable, "-m", "alert_history", command, "--help"],
+        [sys.executable, "-m", "alert_history", *command.split(), "--help"],
         check=True,
         capture_output=True,
         text=True,
