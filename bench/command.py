@@ -14,7 +14,21 @@ from pathlib import Path
 import pytest
 
 from alert_history.telemetry.logs import configure_logging
-from bench import analysis, browsing, disk, history, ingest, live, peers, publishing, retention, stages, start, workers
+from bench import (
+    analysis,
+    browsing,
+    disk,
+    history,
+    ingest,
+    live,
+    peers,
+    publishing,
+    retention,
+    stages,
+    start,
+    trust,
+    workers,
+)
 from bench.databases import Database, Sqlite, postgres
 from bench.plan import Plan
 from bench.raw import write_json
@@ -38,6 +52,7 @@ ON_REQUEST: dict[str, Measure] = {
     "analysis": analysis.measure,
     "live": live.measure,
     "browsing": browsing.measure,
+    "trust": trust.measure,
 }
 """Measured only where it is named: no promise needs it at each run, and peers come over the network."""
 
