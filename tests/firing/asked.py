@@ -117,8 +117,8 @@ class MemoryReconciling:
     async def keep_silences(self, silences: Sequence[object]) -> None:
         """They are kept by nobody here."""
 
-    async def take_turn(self, holder: str, now: datetime, *, lasts: timedelta) -> bool:
-        raise AssertionError((holder, now, lasts))
+    async def take_turn(self, holder: str, *, lasts: timedelta) -> bool:
+        raise AssertionError((holder, lasts))
 
     async def repair(self, now: datetime, *, after: str = "", limit: int = 100, is_dry_run: bool) -> list[Decision]:
         raise AssertionError((now, after, limit, is_dry_run))

@@ -27,6 +27,8 @@ TOLD_EVENTS: frozenset[EventKind] = ENDINGS | {"fired", "refired", "published", 
 class Leased(msgspec.Struct, frozen=True):
     """A delivery this process may make until `lease_until`. `attempt` counts from 1.
 
+    `lease_until` is a time of the database's clock. It tells this lease from a later one of the same delivery, and is
+    not to be compared with the clock of a process.
     `was_told`: the target took an earlier delivery of the same occurrence.
     """
 

@@ -11,6 +11,11 @@ def to_us(time: datetime) -> int:
     return (time - _EPOCH) // _MICROSECOND
 
 
+def duration_us(duration: timedelta) -> int:
+    """A duration in whole microseconds."""
+    return duration // _MICROSECOND
+
+
 def from_us(value: int) -> datetime:
     """The aware UTC time of `to_us`."""
     return _EPOCH + timedelta(microseconds=value)

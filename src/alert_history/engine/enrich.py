@@ -223,8 +223,8 @@ class Enrichment:
             await self._follow_up_known(known)
         unknown = [shape for shape in shapes if shape in self._waiting and shape not in known]
         unknown = await self._without_storms(unknown)
-        until = now + self.policy.call_timeout + _CLAIM_GRACE
-        mine = await self._store.claim(unknown, owner=self._owner, now=now, until=until) if unknown else []
+        lasts = self.policy.call_timeout + _CLAIM_GRACE
+        mine = await self._store.claim(unknown, owner=self._owner, lasts=lasts) if unknown else []
         known = await self._store.newest(mine, since=now - self.policy.serves_for) if mine else {}
         if known:  # another replica got its answer and released its claim between our two queries
             await self._follow_up_known(known)

@@ -202,7 +202,7 @@ class Reconcile:
     async def round(self) -> Report | None:
         """Ask and compare once, if this process has the turn; the report, or None without a turn."""
         lasts = 2 * self._interval + _TURN_LASTS
-        is_ours = await self._store.reconciling.take_turn(self._holder, self._clock(), lasts=lasts)
+        is_ours = await self._store.reconciling.take_turn(self._holder, lasts=lasts)
         if not is_ours:
             value = await self._store.settings.read(_SETTING)
             self._show({} if value is None else msgspec.convert(value, dict[str, OriginState]))

@@ -3,6 +3,9 @@
 Three things go on side by side: the worker leases the next deliveries while it sends the last, sends several at once,
 and settles all that have ended together, in one transaction each time. Of one alert at most one delivery is under way,
 because the outbox leases one at a time.
+
+The outbox begins and ends leases by the database's clock. A worker counts how long ago it asked for a lease, and
+compares no time of its own with one of the database, because their clocks differ.
 """
 
 import asyncio
@@ -10,7 +13,7 @@ import random
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
-from time import perf_counter
+from time import monotonic, perf_counter
 
 import msgspec
 import structlog
@@ -58,11 +61,22 @@ Regroup = Callable[[TargetSpec, Outgoing], Outgoing | None]
 """An alert in the group that the routes put it into for a target; None where its own group stays."""
 
 
+class Asked(msgspec.Struct, frozen=True):
+    """When this process asked for a lease, by two clocks: `at` may be set meanwhile, `seconds` may stop in a sleep."""
+
+    at: datetime
+    seconds: float
+
+
 class Waiting(msgspec.Struct):
-    """A message that waits to be sent. Until then, deliveries of the group `key` may join it; none where it is None."""
+    """A message that waits to be sent. Until then, deliveries of the group `key` may join it; none where it is None.
+
+    `asked` is when the first of its deliveries was asked for.
+    """
 
     key: GroupKey | None
     leased: list[Leased]
+    asked: Asked
 
 
 class TargetHealth(msgspec.Struct):
@@ -196,10 +210,11 @@ class TargetWorker:
         """Lease some deliveries, and add the messages that they begin; whether there may be more."""
         room = self._room()
         async with self._turns.turn(self._spec.priority):
+            asked = Asked(self._clock(), monotonic())  # before the outbox begins the lease
             leased, superseded = await self._take(room)
         for _ in range(superseded):
             self._switchboard.say(AttemptEnded(self._name, "superseded", None, None))
-        further = self._in_messages(self._wanted(leased))
+        further = self._in_messages(self._wanted(leased), asked)
         self._unsent += len(further)
         messages += further
         return len(leased) + superseded >= room
@@ -240,18 +255,18 @@ class TargetWorker:
                 self._switchboard.say(AttemptEnded(self._name, "superseded", None, None))
         return wanted
 
-    def _in_messages(self, leased: Sequence[Leased]) -> list[Waiting]:
+    def _in_messages(self, leased: Sequence[Leased], asked: Asked) -> list[Waiting]:
         """The new messages for these deliveries: one a group where the target speaks of groups, else one a delivery.
 
         Alertmanager's group is what one receipt has of it; a group of the routes is all of it that is due. An act of a
         person is a message of its own.
         """
         is_alone = [is_act(delivery.alert.event) or not self.target.speaks_of_groups for delivery in leased]
-        begun = [Waiting(None, [delivery]) for delivery, alone in zip(leased, is_alone, strict=True) if alone]
+        begun = [Waiting(None, [delivery], asked) for delivery, alone in zip(leased, is_alone, strict=True) if alone]
         for ungrouped in (delivery for delivery, alone in zip(leased, is_alone, strict=True) if not alone):
             key, delivery = self._grouped(ungrouped)
             if (message := self._groups.get(key)) is None:
-                message = self._groups[key] = Waiting(key, [])
+                message = self._groups[key] = Waiting(key, [], asked)
                 begun.append(message)
             message.leased.append(delivery)
         return begun
@@ -282,7 +297,7 @@ class TargetWorker:
             self._unsent -= 1
             if self._unsent <= self._batch // 2:
                 self._wake.set()
-            if self._is_put_off(leased):
+            if self._is_put_off(leased, message.asked):
                 return
             begin = perf_counter()
             result = await self._attempt(Message(leased[0].id, tuple(delivery.alert for delivery in leased)))
@@ -301,7 +316,7 @@ class TargetWorker:
         """Wait until the rate that all replicas share allows the message, or its lease ends."""
         if self._turn_every is None:
             return
-        while not self._is_late(message.leased):
+        while not self._is_late(message.asked):
             try:
                 wait = await self._outbox.reserve(
                     self._name, every=self._turn_every, burst=self._turns_at_once, within=_TURN_WITHIN
@@ -313,16 +328,17 @@ class TargetWorker:
                 return
             await asyncio.sleep(random.uniform(0, _TURN_WITHIN.total_seconds()))  # noqa: S311  # jitter
 
-    def _is_late(self, leased: Sequence[Leased]) -> bool:
-        """Whether the lease might end before an answer."""
-        return self._clock() + timedelta(seconds=_SEND_SECONDS) > min(delivery.lease_until for delivery in leased)
+    def _is_late(self, asked: Asked) -> bool:
+        """Whether the lease might end before an answer. Of two clocks the one counts that more time has passed by."""
+        passed = max(self._clock() - asked.at, timedelta(seconds=monotonic() - asked.seconds))
+        return passed + timedelta(seconds=_SEND_SECONDS) > LEASE
 
-    def _is_put_off(self, leased: Sequence[Leased]) -> bool:
+    def _is_put_off(self, leased: Sequence[Leased], asked: Asked) -> bool:
         """Give back deliveries that must wait: the target asked for time, or the lease might end before the answer."""
         now, until = self._clock(), self.health.is_paused_until
         if until is not None and now < until:
             due_at, reason = until, "the target asked to wait"
-        elif self._is_late(leased):
+        elif self._is_late(asked):
             due_at, reason = now, "it waited for its turn as long as it was ours"
         else:
             return False

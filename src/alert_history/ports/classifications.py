@@ -1,7 +1,7 @@
 """What alerts mean: who classifies them, and where a store keeps the classifications."""
 
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 import msgspec
@@ -52,8 +52,11 @@ class Classifications(Protocol):
         """The newest verdict on each shape: since `since`, or of any age where a person gave it."""
         ...
 
-    async def claim(self, shapes: Sequence[str], *, owner: str, now: datetime, until: datetime) -> list[str]:
-        """The shapes that this owner alone may ask about until then. Other owners ask about the rest."""
+    async def claim(self, shapes: Sequence[str], *, owner: str, lasts: timedelta) -> list[str]:
+        """The shapes that this owner alone may ask about for so long. Other owners ask about the rest.
+
+        The store's clock says how long that is, so the clocks of owners need not agree.
+        """
         ...
 
     async def keep(self, verdicts: Sequence[KeptVerdict], *, now: datetime) -> int:

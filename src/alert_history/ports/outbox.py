@@ -17,7 +17,11 @@ class Outbox(Protocol):
         """Take up to `limit` due deliveries of a target: for each alert the newest due delivery alone.
 
         Also returns how many older deliveries of those alerts were superseded. Until a lease runs out no other replica
-        gets the delivery; then the delivery is due again.
+        gets the delivery; then the delivery is due again. A lease begins when the store is asked, and lasts `lease_for`
+        by the clock of the store, whatever the clocks of replicas say.
+
+        Only whether a delivery is due is judged by `now`, the clock of the process that asks. A replica whose clock
+        differs tries a delivery too early or too late by that, and never while another replica has the delivery.
         """
         ...
 

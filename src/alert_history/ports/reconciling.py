@@ -53,8 +53,11 @@ class Reconciling(Protocol):
         """Keep silences. A later version of a silence stays as it is."""
         ...
 
-    async def take_turn(self, holder: str, now: datetime, *, lasts: timedelta) -> bool:
-        """Whether this process has the turn to ask, from now on for so long: then no other process has the turn."""
+    async def take_turn(self, holder: str, *, lasts: timedelta) -> bool:
+        """Whether this process has the turn to ask, from now on for so long: then no other process has the turn.
+
+        The store's clock says how long that is, so the clocks of processes need not agree.
+        """
         ...
 
     async def repair(self, now: datetime, *, after: str = "", limit: int = 100, is_dry_run: bool) -> list[Decision]:

@@ -2,7 +2,8 @@
 
 For each alert the statement leases the newest due delivery and supersedes the older deliveries, due or not. A newer
 delivery that quiet hours hold stays. While a delivery is under way, the next one of its alert waits. The advisory lock
-on the target makes both true whatever other replicas do. All statements probe by key, so they cost the same however
+on the target makes both true whatever other replicas do. Leases begin and end by `now()`, the clock of the database,
+because the clocks of replicas differ; only when a delivery is due is judged by a replica's. All statements probe by key, so they cost the same however
 many deliveries wait or were made.
 """
 
@@ -16,6 +17,7 @@ from alert_history.domain.delivery import Leased, Settlement
 from alert_history.domain.notifying import AWAITED
 from alert_history.storage.postgres.connection import Connections
 from alert_history.storage.postgres.driver_errors import storage_errors
+from alert_history.storage.shared.elements import TOO_FAR_AHEAD
 from alert_history.storage.shared.json_text import encode_json
 from alert_history.storage.shared.rows import leased_of
 from alert_history.storage.shared.session import Session
@@ -30,14 +32,17 @@ _TRY_TARGET = "SELECT pg_try_advisory_xact_lock(hashtextextended('alert-history 
 _TAKE_BACK = """
 WITH taken_back AS (
     UPDATE delivery_queue SET state = 'pending', lease_until = NULL, due_at = $2
-    WHERE target = $1 AND state = 'leased' AND lease_until < $2
+    WHERE target = $1 AND state = 'leased' AND (lease_until < now() OR lease_until > now() + $3)
 )
 SELECT EXISTS (SELECT FROM delivery_queue WHERE target = $1 AND event_key < 0)
 """
-"""Takes back what was leased for too long, and says whether the queue holds acts of people: it hardly ever does."""
+"""Takes back what was leased for too long, and says whether the queue holds acts of people: it hardly ever does.
+
+A delivery that is taken back is due by the clock of whoever takes it back, and so leased by the next statement.
+"""
 
 _LEASED_ROWS = """
-SELECT l.id, l.attempts, l.created_at, l.event, l.fingerprint, l.starts_at,
+SELECT l.id, l.attempts, l.lease_until, l.created_at, l.event, l.fingerprint, l.starts_at,
     a.status AS alert_status, a.began_at, a.ends_at, a.confirmed_at,
     coalesce(a.labels, '{{}}') AS labels, coalesce(a.annotations, '{{}}') AS annotations,
     coalesce(a.generator_url, '') AS generator_url, coalesce(nullif(r.receiver, ''), a.receiver, '') AS receiver,
@@ -116,7 +121,7 @@ WITH due AS (
     SELECT id, fingerprint, starts_at, target, event_key, event, receipt_id, 'superseded', created_at, due_at, NULL,
         attempts, log, external_id, $2, shape, enrichment FROM older
 ), {_COUNTED}, leased AS (
-    UPDATE delivery_queue q SET state = 'leased', lease_until = $4, attempts = q.attempts + 1,
+    UPDATE delivery_queue q SET state = 'leased', lease_until = now() + $4, attempts = q.attempts + 1,
         event = CASE WHEN q.event = 'resolved' THEN coalesce((  -- an end waits under the name that all releases know
             SELECT e.kind FROM events e
             WHERE e.fingerprint = q.fingerprint AND e.starts_at = q.starts_at AND e.key = q.event_key OFFSET 0
@@ -161,7 +166,7 @@ WITH due AS MATERIALIZED (
     SELECT id, fingerprint, starts_at, target, event_key, event, receipt_id, 'superseded', created_at, due_at, NULL,
         attempts, log, external_id, $2, shape, enrichment FROM older
 ), {_COUNTED}, leased AS (
-    UPDATE delivery_queue q SET state = 'leased', lease_until = $4, attempts = q.attempts + 1
+    UPDATE delivery_queue q SET state = 'leased', lease_until = now() + $4, attempts = q.attempts + 1
     WHERE q.id = ANY(ARRAY(SELECT id FROM next LIMIT $3))
     RETURNING q.*
 )
@@ -220,15 +225,14 @@ class PostgresOutbox:
 
     async def lease(self, target: str, *, now: datetime, limit: int, lease_for: timedelta) -> tuple[list[Leased], int]:
         """See `ports.Outbox.lease`."""
-        until = now + lease_for
         with storage_errors():
             async with self._connections.deliverer() as connection, connection.transaction():
                 if not await connection.fetchval(_TRY_TARGET, target):
                     return [], 0
-                has_acts = await connection.fetchval(_TAKE_BACK, target, now)
-                acts = await connection.fetch(_LEASE_ACTS, target, now, limit, until) if has_acts else []
-                news = await connection.fetch(_LEASE, target, now, limit - len(acts), until)
-        leased = [leased_of(row, target=target, until=until) for row in (*acts, *news)]
+                has_acts = await connection.fetchval(_TAKE_BACK, target, now, lease_for + TOO_FAR_AHEAD)
+                acts = await connection.fetch(_LEASE_ACTS, target, now, limit, lease_for) if has_acts else []
+                news = await connection.fetch(_LEASE, target, now, limit - len(acts), lease_for)
+        leased = [leased_of(row, target=target) for row in (*acts, *news)]
         return leased, sum(rows[0]["superseded"] for rows in (acts, news) if rows)
 
     async def reserve(self, target: str, *, every: timedelta, burst: int, within: timedelta) -> timedelta | None:

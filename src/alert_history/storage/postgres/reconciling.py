@@ -21,6 +21,7 @@ from alert_history.storage.postgres.dialer import Connection
 from alert_history.storage.postgres.driver_errors import storage_errors
 from alert_history.storage.postgres.rows import silence_row
 from alert_history.storage.postgres.standings import INSERT_STANDING, add_first, adopt_label_set
+from alert_history.storage.shared.elements import TOO_FAR_AHEAD
 from alert_history.storage.shared.settings import TURN_SETTING
 from alert_history.storage.shared.standing_text import read_standing
 
@@ -46,9 +47,10 @@ FROM unnest($1::text[], $2::timestamptz[], $3::timestamptz[]) AS u(fingerprint, 
 WHERE a.fingerprint = u.fingerprint AND a.starts_at = u.starts_at
 """
 _TAKE_TURN = """
-INSERT INTO settings (name, value) VALUES ($1, jsonb_build_object('holder', $2::text, 'until', $4::timestamptz))
+INSERT INTO settings (name, value) VALUES ($1, jsonb_build_object('holder', $2::text, 'until', now() + $3))
 ON CONFLICT (name) DO UPDATE SET value = excluded.value, updated_at = now()
-WHERE settings.value->>'holder' = $2::text OR (settings.value->>'until')::timestamptz <= $3
+WHERE settings.value->>'holder' = $2::text OR (settings.value->>'until')::timestamptz <= now()
+    OR (settings.value->>'until')::timestamptz > now() + $4
 RETURNING name
 """
 _UNCLAIMED = """
@@ -135,11 +137,11 @@ class PostgresReconciling:
                 async with self._connections.keeper() as connection:
                     await connection.execute(sql.UPSERT_SILENCES, *zip(*rows, strict=True))
 
-    async def take_turn(self, holder: str, now: datetime, *, lasts: timedelta) -> bool:
+    async def take_turn(self, holder: str, *, lasts: timedelta) -> bool:
         """See `ports.Reconciling.take_turn`."""
         with storage_errors():
             async with self._connections.keeper() as connection:
-                taken = await connection.fetchval(_TAKE_TURN, TURN_SETTING, holder, now, now + lasts)
+                taken = await connection.fetchval(_TAKE_TURN, TURN_SETTING, holder, lasts, lasts + TOO_FAR_AHEAD)
         return taken is not None
 
     async def repair(self, now: datetime, *, after: str = "", limit: int = 100, is_dry_run: bool) -> list[Decision]:

@@ -1,7 +1,7 @@
 """Classifications by shape, and the deliveries that wait for them."""
 
 from collections.abc import Awaitable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from sqlalchemy import (
@@ -25,7 +25,7 @@ from sqlalchemy.dialects.postgresql import insert
 from alert_history.domain.notifying import AWAITED
 from alert_history.ids import lowest_uuid7
 from alert_history.ports import KeptVerdict, Unanswered
-from alert_history.storage.shared.elements import given, is_among
+from alert_history.storage.shared.elements import TOO_FAR_AHEAD, database_now_and, given, is_among, is_over
 from alert_history.storage.shared.rows import classification_row, unanswered_of, verdict_of
 from alert_history.storage.shared.session import Database, Session
 from alert_history.storage.shared.tables import (
@@ -68,13 +68,13 @@ _CLAIM = insert(classification_claims).from_select(
     select(
         _SHAPES.c.value,
         bindparam("holder", type_=Text()),
-        bindparam("claimed_until", type_=classification_claims.c.until.type),
+        database_now_and("lasts"),
     ).order_by(_SHAPES.c.value),
 )
 _CLAIM_FREE = _CLAIM.on_conflict_do_update(
     index_elements=["shape"],
     set_={"owner": _CLAIM.excluded.owner, "until": _CLAIM.excluded.until},
-    where=or_(classification_claims.c.until < bindparam("now"), classification_claims.c.owner == _CLAIM.excluded.owner),
+    where=or_(is_over(classification_claims.c.until, "longest"), classification_claims.c.owner == _CLAIM.excluded.owner),
 ).returning(classification_claims.c.shape)
 _UNCLAIM = delete(classification_claims).where(is_among(classification_claims.c.shape, "shapes"))
 
@@ -156,9 +156,9 @@ class SharedClassifications:
         """See `ports.Classifications.newest`."""
         return await self._database.read_latest(_newest, shapes, since)
 
-    async def claim(self, shapes: Sequence[str], *, owner: str, now: datetime, until: datetime) -> list[str]:
+    async def claim(self, shapes: Sequence[str], *, owner: str, lasts: timedelta) -> list[str]:
         """See `ports.Classifications.claim`."""
-        return await self._database.write(_claim, shapes, owner=owner, now=now, until=until)
+        return await self._database.write(_claim, shapes, owner=owner, lasts=lasts)
 
     async def keep(self, verdicts: Sequence[KeptVerdict], *, now: datetime) -> int:
         """See `ports.Classifications.keep`."""
@@ -190,8 +190,9 @@ async def _newest(session: Session, shapes: Sequence[str], since: datetime) -> d
     return {row.shape: verdict_of(row) for row in rows}
 
 
-async def _claim(session: Session, shapes: Sequence[str], *, owner: str, now: datetime, until: datetime) -> list[str]:
-    rows = await session.fetch(_CLAIM_FREE, shapes=list(shapes), holder=owner, claimed_until=until, now=now)
+async def _claim(session: Session, shapes: Sequence[str], *, owner: str, lasts: timedelta) -> list[str]:
+    longest = lasts + TOO_FAR_AHEAD
+    rows = await session.fetch(_CLAIM_FREE, shapes=list(shapes), holder=owner, lasts=lasts, longest=longest)
     return [row.shape for row in rows]
 
 

@@ -4,10 +4,12 @@ A list of any length is one parameter. So a statement keeps its text, and the da
 """
 
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 
 import msgspec
 from sqlalchemy import (
+    BigInteger,
     Boolean,
     ColumnElement,
     Dialect,
@@ -18,14 +20,25 @@ from sqlalchemy import (
     column,
     literal,
     literal_column,
+    or_,
 )
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.dialects.postgresql import ARRAY, INTERVAL
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
+from alert_history.domain.microseconds import duration_us
 from alert_history.storage.shared.tables import Json, UtcTime
+
+SQLITE_NOW = "(strftime('%s', 'now') * 1000000 + substr(strftime('%f', 'now'), 4) * 1000)"
+"""The time of SQLite's clock, to the millisecond. It is the same in all places of a statement's step."""
+
+TOO_FAR_AHEAD = timedelta(minutes=10)
+"""A lease that ends so much later than a new one would is from before the database's clock was set back.
+
+An older release wrote leases by the clock of its process. A process that was less than this ahead keeps its leases.
+"""
 
 
 class _Texts(TypeDecorator[list[str]]):
@@ -56,6 +69,21 @@ class _Numbers(TypeDecorator[list[int]]):
     def bind_processor(self, dialect: Dialect) -> Any:
         """The numbers as the driver wants them."""
         return list if dialect.name != "sqlite" else lambda numbers: msgspec.json.encode(list(numbers)).decode()
+
+
+class _Duration(TypeDecorator[timedelta]):
+    """An interval on PostgreSQL, microseconds on SQLite."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        """The parameter's type for each database."""
+        return dialect.type_descriptor(BigInteger() if dialect.name == "sqlite" else INTERVAL())
+
+    def bind_processor(self, dialect: Dialect) -> Any:
+        """The duration as the driver wants it."""
+        return duration_us if dialect.name == "sqlite" else None
 
 
 class _IsAmong(FunctionElement[bool]):
@@ -90,6 +118,14 @@ class _Now(FunctionElement[Any]):
 
     inherit_cache = True
     name = "database_now"
+    type = UtcTime()
+
+
+class _NowAnd(FunctionElement[Any]):
+    """See `database_now_and`."""
+
+    inherit_cache = True
+    name = "database_now_and"
     type = UtcTime()
 
 
@@ -177,6 +213,19 @@ def given_keys(name: str) -> TableValuedAlias:
 def database_now() -> ColumnElement[Any]:
     """The time of the database's clock."""
     return _Now()
+
+
+def database_now_and(name: str) -> ColumnElement[Any]:
+    """The time of the database's clock, and the duration in the parameter of that name after it."""
+    return _NowAnd(bindparam(name, type_=_Duration()))
+
+
+def is_over(until: ColumnElement[Any], longest: str) -> ColumnElement[bool]:
+    """Whether a lease that ends at `until` is over by the database's clock, by which its end was written, too.
+
+    The parameter `longest` is `TOO_FAR_AHEAD` more than a lease lasts. A lease that ends after that is over, too.
+    """
+    return or_(until < database_now(), until > database_now_and(longest))
 
 
 def take_turn(job: str) -> ColumnElement[bool]:
@@ -278,4 +327,14 @@ def _transaction_time(_element: _Now, _compiler: SQLCompiler, **_: Any) -> str:
 
 @compiles(_Now, "sqlite")
 def _unix_time(_element: _Now, _compiler: SQLCompiler, **_: Any) -> str:
-    return "strftime('%s', 'now') * 1000000"
+    return SQLITE_NOW
+
+
+@compiles(_NowAnd, "postgresql")
+def _transaction_time_and(element: _NowAnd, compiler: SQLCompiler, **kw: Any) -> str:
+    return f"(now() + {compiler.process(element.clauses, **kw)})"
+
+
+@compiles(_NowAnd, "sqlite")
+def _unix_time_and(element: _NowAnd, compiler: SQLCompiler, **kw: Any) -> str:
+    return f"({SQLITE_NOW} + {compiler.process(element.clauses, **kw)})"

@@ -119,7 +119,7 @@ def event_of(row: Any) -> StoredEvent:
     )
 
 
-def leased_of(row: Any, *, target: str, until: datetime) -> Leased:
+def leased_of(row: Any, *, target: str) -> Leased:
     """A delivery for the worker that sends it, from the row of a lease on either database."""
     act = _act_of(row) if is_act(row["event"]) else None
     is_resolved = row["event"] in ENDINGS or (act is not None and row["alert_status"] == "resolved")
@@ -147,6 +147,7 @@ def leased_of(row: Any, *, target: str, until: datetime) -> Leased:
         act=act,
         **_meaning(row["verdict"], row["enrichment"]),
     )
+    until = time_of(row["lease_until"])
     return Leased(row["id"], target, row["attempts"], created_at, until, alert, bool(row["was_told"]))
 
 

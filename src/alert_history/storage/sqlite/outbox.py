@@ -1,15 +1,17 @@
 """SQLite: the outbox and its leases, with the promises of PostgreSQL; one writer makes the promises easy to keep."""
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import dropwhile
+from typing import Any
 
 import msgspec
 
 from alert_history.domain.delivery import MAX_LOGGED_ATTEMPTS, Leased, Settlement
-from alert_history.domain.microseconds import to_us
+from alert_history.domain.microseconds import duration_us, to_us
 from alert_history.domain.notifying import AWAITED
+from alert_history.storage.shared.elements import SQLITE_NOW, TOO_FAR_AHEAD
 from alert_history.storage.shared.json_text import encode_json
 from alert_history.storage.shared.rows import leased_of
 from alert_history.storage.shared.session import Session
@@ -18,8 +20,14 @@ from alert_history.storage.sqlite.connection import Connections
 
 _COLUMNS = ", ".join(deliveries.c.keys())
 
-_TAKE_BACK = """UPDATE delivery_queue SET state = 'pending', lease_until = NULL, due_at = :now
-    WHERE target = :target AND state = 'leased' AND lease_until < :now"""
+_IS_OVER = f"(lease_until < {SQLITE_NOW} OR lease_until > {SQLITE_NOW} + :longest)"
+_TAKE_BACK = f"""UPDATE delivery_queue SET state = 'pending', lease_until = NULL, due_at = :now
+    WHERE target = :target AND state = 'leased' AND {_IS_OVER}"""
+_HAS_WORK = f"""SELECT EXISTS (SELECT 1 FROM delivery_queue
+        WHERE target = :target AND state = 'pending' AND due_at <= :now)
+    OR EXISTS (SELECT 1 FROM delivery_queue WHERE target = :target AND state = 'leased' AND {_IS_OVER})"""
+_TAKE = f"""UPDATE delivery_queue SET state = 'leased', lease_until = {SQLITE_NOW} + ?, attempts = attempts + 1
+    WHERE id = ?"""
 _DUE = """SELECT DISTINCT fingerprint FROM (
     SELECT q.fingerprint FROM delivery_queue q
     WHERE q.target = :target AND q.state = 'pending' AND q.due_at <= :now AND q.event_key >= 0 AND NOT EXISTS (
@@ -77,9 +85,11 @@ class SqliteOutbox:
 
     async def lease(self, target: str, *, now: datetime, limit: int, lease_for: timedelta) -> tuple[list[Leased], int]:
         """See `ports.Outbox.lease`. Looks before it takes the write lock, because mostly nothing is due."""
-        if not await self._connections.read(_has_work, target, now):
+        longest = lease_for + TOO_FAR_AHEAD
+        known = {"target": target, "now": to_us(now), "limit": limit, "longest": duration_us(longest)}
+        if not await self._connections.read(_has_work, known):
             return [], 0
-        return await self._connections.write(_lease, target, now=now, limit=limit, until=now + lease_for)
+        return await self._connections.write(_lease, known, now=now, lease_for=lease_for)
 
     async def reserve(self, target: str, *, every: timedelta, burst: int, within: timedelta) -> timedelta | None:  # noqa: ARG002  # the port's shape
         """See `ports.Outbox.reserve`."""
@@ -93,37 +103,32 @@ class SqliteOutbox:
         """See `delivery_log.LeaseGate.hold`. Does nothing: the one writer runs this transaction, and no lease."""
 
 
-def _has_work(connection: sqlite3.Connection, target: str, now: datetime) -> bool:
-    query = """SELECT EXISTS (SELECT 1 FROM delivery_queue
-            WHERE target = :target AND state = 'pending' AND due_at <= :now)
-        OR EXISTS (SELECT 1 FROM delivery_queue WHERE target = :target AND state = 'leased' AND lease_until < :now)"""
-    return bool(connection.execute(query, {"target": target, "now": to_us(now)}).fetchone()[0])
+def _has_work(connection: sqlite3.Connection, known: Mapping[str, Any]) -> bool:
+    return bool(connection.execute(_HAS_WORK, known).fetchone()[0])
 
 
 def _lease(
-    connection: sqlite3.Connection, target: str, *, now: datetime, limit: int, until: datetime
+    connection: sqlite3.Connection, known: Mapping[str, Any], *, now: datetime, lease_for: timedelta
 ) -> tuple[list[Leased], int]:
-    known = {"target": target, "now": (at := to_us(now)), "limit": limit}
+    target, at, limit = known["target"], known["now"], known["limit"]
     connection.execute(_TAKE_BACK, known)
     acts, superseded = _next_acts(connection, target, now=now, limit=limit)
-    leased = [_take(connection, act, target=target, until=until) for act in acts]
-    known["limit"] = limit - len(leased)
-    for (fingerprint,) in connection.execute(_DUE, known).fetchall():
+    leased = [_take(connection, act, target=target, lease_for=lease_for) for act in acts]
+    for (fingerprint,) in connection.execute(_DUE, {**known, "limit": limit - len(leased)}).fetchall():
         pending = connection.execute(_PENDING, (target, fingerprint))
         due = list(dropwhile(lambda row: row["due_at"] > at, pending))  # a newer delivery that quiet hours hold stays
         newest, older = _next_of(connection, due, target=target, fingerprint=fingerprint)
         for delivery_id in older:
             _move(connection, delivery_id, state="superseded", now=now)
-        leased.append(_take(connection, newest, target=target, until=until))
+        leased.append(_take(connection, newest, target=target, lease_for=lease_for))
         superseded += len(older)
     return leased, superseded
 
 
-def _take(connection: sqlite3.Connection, delivery_id: str, *, target: str, until: datetime) -> Leased:
-    take = "UPDATE delivery_queue SET state = 'leased', lease_until = ?, attempts = attempts + 1 WHERE id = ?"
-    connection.execute(take, (to_us(until), delivery_id))
+def _take(connection: sqlite3.Connection, delivery_id: str, *, target: str, lease_for: timedelta) -> Leased:
+    connection.execute(_TAKE, (duration_us(lease_for), delivery_id))
     row = connection.execute(_LEASED, (delivery_id,)).fetchone()
-    return leased_of(row, target=target, until=until)
+    return leased_of(row, target=target)
 
 
 def _next_acts(connection: sqlite3.Connection, target: str, *, now: datetime, limit: int) -> tuple[list[str], int]:

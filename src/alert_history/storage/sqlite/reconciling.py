@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
+from sqlalchemy import select
 
 from alert_history.domain.alert import Silence
 from alert_history.domain.correcting import OpenLabelSet, Sign, let_answer
@@ -18,6 +19,7 @@ from alert_history.domain.occurrence import occurrence_id
 from alert_history.domain.reconciling import Answer, Listed
 from alert_history.domain.standing import Rules, Witnesses
 from alert_history.ports import Conflict, Router
+from alert_history.storage.shared.elements import TOO_FAR_AHEAD, database_now
 from alert_history.storage.shared.session import Session
 from alert_history.storage.shared.settings import TURN_SETTING, read_setting, write_setting
 from alert_history.storage.shared.standing_text import read_standing
@@ -30,6 +32,7 @@ from alert_history.storage.sqlite.standings import adopt_label_set, known_with_f
 
 _PAGE_ROWS = 300
 
+_NOW = select(database_now())
 _OPEN = """SELECT id, fingerprint, alertname, claim, last_received_at FROM alerts INDEXED BY idx_alerts_firing
     WHERE status = 'firing' AND id > ? ORDER BY id LIMIT ?"""
 _CONFIRM = """UPDATE alerts SET last_received_at = max(last_received_at, ?), confirmed_at = NULL
@@ -80,9 +83,9 @@ class SqliteReconciling:
         """See `ports.Reconciling.keep_silences`."""
         await self._connections.write(_keep_silences, silences)
 
-    async def take_turn(self, holder: str, now: datetime, *, lasts: timedelta) -> bool:
+    async def take_turn(self, holder: str, *, lasts: timedelta) -> bool:
         """See `ports.Reconciling.take_turn`."""
-        return await self._connections.write(run_work, _take_turn, holder, now, lasts=lasts)
+        return await self._connections.write(run_work, _take_turn, holder, lasts=lasts)
 
     async def repair(self, now: datetime, *, after: str = "", limit: int = 100, is_dry_run: bool) -> list[Decision]:
         """See `ports.Reconciling.repair`."""
@@ -169,9 +172,10 @@ def _keep_silences(connection: sqlite3.Connection, silences: Sequence[Silence]) 
     connection.executemany(sql.UPSERT_SILENCE, map(sql.silence_row, silences))
 
 
-async def _take_turn(session: Session, holder: str, now: datetime, *, lasts: timedelta) -> bool:
+async def _take_turn(session: Session, holder: str, *, lasts: timedelta) -> bool:
+    [(now,)] = await session.fetch(_NOW)
     turn = await read_setting(session, TURN_SETTING)
-    if turn and turn["holder"] != holder and datetime.fromisoformat(turn["until"]) > now:
+    if turn and turn["holder"] != holder and now < datetime.fromisoformat(turn["until"]) <= now + lasts + TOO_FAR_AHEAD:
         return False
     await write_setting(session, TURN_SETTING, {"holder": holder, "until": (now + lasts).isoformat()})
     return True
