@@ -17,6 +17,7 @@ from alert_history.ports import Accuracy, DeliveryFilter, KeptVerdict, Spent, St
 from alert_history.storage import open_store
 from tests.conformance.conftest import OpenReplica
 from tests.conformance.samples import MINUTE, NOW, SECOND, alert, id_of, receipt
+from tests.leases import time_passes
 
 LEASE = timedelta(seconds=30)
 HOUR = timedelta(hours=1)
@@ -167,22 +168,35 @@ async def test_a_resolve_knows_whether_its_beginning_was_told(store: Store, wish
     assert resolved.was_told
 
 
-async def test_one_replica_asks_for_a_shape_until_its_claim_ends(store: Store) -> None:
+async def test_one_replica_asks_for_a_shape_until_its_claim_ends(store: Store, database_url: str) -> None:
     claim = store.classifications.claim
-    assert await claim([SHAPE, "other"], owner="a", now=NOW, until=NOW + MINUTE) == [SHAPE, "other"]
-    assert await claim([SHAPE], owner="b", now=NOW, until=NOW + MINUTE) == []
-    assert await claim([SHAPE], owner="a", now=NOW, until=NOW + MINUTE) == [SHAPE]
-    assert await claim([SHAPE], owner="b", now=NOW + 2 * MINUTE, until=NOW + 3 * MINUTE) == [SHAPE]
+    assert await claim([SHAPE, "other"], owner="a", lasts=MINUTE) == [SHAPE, "other"]
+    assert await claim([SHAPE], owner="b", lasts=MINUTE) == []
+    await time_passes(database_url, MINUTE / 2)
+    assert await claim([SHAPE], owner="b", lasts=MINUTE) == []
+    assert await claim([SHAPE], owner="a", lasts=MINUTE) == [SHAPE]
+    await time_passes(database_url, 0.75 * MINUTE)
+    assert await claim([SHAPE, "other"], owner="b", lasts=MINUTE) == ["other"]
+    await time_passes(database_url, MINUTE / 2)
+    assert await claim([SHAPE], owner="b", lasts=MINUTE) == [SHAPE]
+
+
+async def test_a_claim_from_before_the_clock_was_set_back_is_free(store: Store, database_url: str) -> None:
+    await store.classifications.claim([SHAPE], owner="a", lasts=MINUTE)
+    await time_passes(database_url, -9 * MINUTE)
+    assert await store.classifications.claim([SHAPE], owner="b", lasts=MINUTE) == []
+    await time_passes(database_url, -2 * MINUTE)
+    assert await store.classifications.claim([SHAPE], owner="b", lasts=MINUTE) == [SHAPE]
 
 
 @pytest.mark.parametrize("is_answered", [True, False])
 async def test_an_answer_or_its_failure_ends_the_claim(store: Store, *, is_answered: bool) -> None:
-    await store.classifications.claim([SHAPE], owner="a", now=NOW, until=NOW + MINUTE)
+    await store.classifications.claim([SHAPE], owner="a", lasts=MINUTE)
     if is_answered:
         await store.classifications.keep([verdict()], now=NOW)
     else:
         await store.classifications.let_go([SHAPE], unenriched="no", now=NOW)
-    assert await store.classifications.claim([SHAPE], owner="b", now=NOW, until=NOW + MINUTE) == [SHAPE]
+    assert await store.classifications.claim([SHAPE], owner="b", lasts=MINUTE) == [SHAPE]
 
 
 async def test_the_newest_classification_serves_and_an_old_one_does_not(store: Store) -> None:

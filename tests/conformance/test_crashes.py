@@ -31,6 +31,7 @@ from alert_history.errors import Busy, Rejected, Retryable, StorageUnavailable
 from alert_history.ports import DeliveryFilter, Store, StoredDelivery
 from alert_history.storage import open_store
 from tests.conformance.samples import NOW, SECOND, STARTS_AT, alert, receipt
+from tests.leases import StoryOutbox, StoryTime
 from tests.numbers import check_sums, minute_passes
 
 T = TypeVar("T")
@@ -79,8 +80,9 @@ class Replica:
     speaks_of_groups = False
     default_rate_per_minute = 60_000_000.0
 
-    def __init__(self, store: Store, spec: TargetSpec, *, clock: Callable[[], datetime]) -> None:
+    def __init__(self, store: Store, spec: TargetSpec, *, clock: Callable[[], datetime], time: StoryTime) -> None:
         self.store = store
+        self.outbox = StoryOutbox(store.outbox, time)
         self.clock = clock
         self.flights: list[Flight] = []
         self.is_dead = False
@@ -101,14 +103,14 @@ class Replica:
 
     async def lease(self, target: str, *, now: datetime, limit: int, lease_for: timedelta) -> tuple[list[Leased], int]:
         return await self._at_gate(
-            "lease", lambda: self.store.outbox.lease(target, now=now, limit=limit, lease_for=lease_for)
+            "lease", lambda: self.outbox.lease(target, now=now, limit=limit, lease_for=lease_for)
         )
 
     async def reserve(self, target: str, *, every: timedelta, burst: int, within: timedelta) -> timedelta | None:
         raise AssertionError(target, every, burst, within)  # the rate is too high to be shared
 
     async def settle(self, settlements: Sequence[tuple[Leased, Settlement]]) -> None:
-        await self._at_gate("settle", lambda: self.store.outbox.settle(settlements))
+        await self._at_gate("settle", lambda: self.outbox.settle(settlements))
 
     async def send(self, message: Message) -> Sent:
         flight = Flight(message, self.clock(), asyncio.get_running_loop().create_future())
@@ -168,12 +170,16 @@ class Crashes(RuleBasedStateMachine):
         self.firing: dict[int, bool] = {}
         self.loop = asyncio.new_event_loop()
         self.stores = [open_store(url, router=lambda _, __: Routing((self.spec.name,), {})) for _ in range(2)]
+        self.time = StoryTime(url, lambda: self.now)
         self.replicas: list[Replica] = self.loop.run_until_complete(self._started())
 
     async def _started(self) -> list[Replica]:
-        replicas = [Replica(store, self.spec, clock=lambda: self.now) for store in self.stores]
+        replicas = [self._replica(store) for store in self.stores]
         await self._come_to_rest()
         return replicas
+
+    def _replica(self, store: Store) -> Replica:
+        return Replica(store, self.spec, clock=lambda: self.now, time=self.time)
 
     def _do(self, work: Coroutine[Any, Any, T]) -> T:
         """Do it, and let every worker go as far as it gets."""
@@ -339,7 +345,7 @@ class Crashes(RuleBasedStateMachine):
         for flight in replica.flights if arrive else ():
             self._arrive(flight)
         await replica.kill()
-        self.replicas[place] = Replica(self.stores[place], self.spec, clock=lambda: self.now)
+        self.replicas[place] = self._replica(self.stores[place])
 
     async def _stop(self, place: int) -> None:
         replica = self.replicas[place]
@@ -352,7 +358,7 @@ class Crashes(RuleBasedStateMachine):
         if replica.waits_for("settle"):
             await replica.let_in("settle")
         await replica.kill()
-        self.replicas[place] = Replica(self.stores[place], self.spec, clock=lambda: self.now)
+        self.replicas[place] = self._replica(self.stores[place])
 
     # --- and what must be true in the end ---
 
@@ -407,6 +413,7 @@ class Crashes(RuleBasedStateMachine):
         await check_sums(self.stores[0])
 
     async def _close(self) -> None:
+        await self.time.close()
         for replica in self.replicas:
             await replica.kill()
         for store in self.stores:

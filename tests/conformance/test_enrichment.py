@@ -24,6 +24,7 @@ from alert_history.ids import new_id
 from alert_history.ports import Spent, Store
 from alert_history.storage import open_store
 from tests.conformance.samples import MINUTE, NOW, SECOND, alert, receipt
+from tests.leases import time_passes
 
 POLICY = EnrichmentPolicy(deadline=10 * SECOND, call_timeout=30 * SECOND, serves_for=timedelta(days=1))
 WITHIN_SECONDS = 10
@@ -472,8 +473,9 @@ async def test_what_a_process_owed_that_died_is_taken_up_by_the_next(database_ur
             await died.deliver("pager")
             await died.deliver("log")
     async with running(database_url, mode) as replica:
+        await time_passes(database_url, POLICY.call_timeout + 6 * SECOND)  # the other's claim has run out
         await replica.enrichment.recover()
-        replica.clock.now = NOW + POLICY.call_timeout + 6 * SECOND  # when the other's claim has run out
+        replica.clock.now = NOW + POLICY.call_timeout + 6 * SECOND
         await replica.let_go()
         (leased,) = await replica.lease("pager")
         assert leased.alert.event == ("classified" if is_delivered else "fired")

@@ -22,6 +22,7 @@ from alert_history.storage import open_store
 from tests.conformance import raw
 from tests.conformance.samples import DAY, MINUTE, NOW, SECOND, alert, id_of, receipt
 from tests.lapsing import pass_all
+from tests.leases import aged, time_passes
 from tests.numbers import check_sums, numbers_of
 
 LEASE = timedelta(seconds=30)
@@ -126,10 +127,28 @@ async def test_a_leased_delivery_is_given_to_nobody_else(store: Store) -> None:
     assert await _lease(store) == []
 
 
-async def test_a_lease_that_ran_out_is_taken_over(store: Store) -> None:
+async def test_a_lease_that_ran_out_is_taken_over(store: Store, database_url: str) -> None:
     await _record(store, alert())
     (first,) = await _lease(store)
-    (second,) = await _lease(store, now=NOW + LEASE + SECOND)
+    await time_passes(database_url, LEASE + SECOND)
+    (second,) = await _lease(store)
+    assert (second.id, second.attempt) == (first.id, 2)
+
+
+async def test_a_lease_is_not_over_because_the_clock_of_another_process_is_ahead(store: Store) -> None:
+    await _record(store, alert())
+    await _lease(store)
+    assert await _lease(store, now=NOW + DAY) == []
+
+
+async def test_a_lease_from_before_the_clock_was_set_back_is_taken_over(store: Store, database_url: str) -> None:
+    """As after a switch to a standby whose clock is behind: else the delivery would wait for hours."""
+    await _record(store, alert())
+    (first,) = await _lease(store)
+    await time_passes(database_url, -9 * MINUTE)
+    assert await _lease(store) == []
+    await time_passes(database_url, -2 * MINUTE)
+    (second,) = await _lease(store)
     assert (second.id, second.attempt) == (first.id, 2)
 
 
@@ -176,14 +195,23 @@ async def test_a_settlement_of_a_lost_lease_changes_nothing(store: Store) -> Non
 
 @pytest.mark.parametrize("state", ["delivered", "dead", "pending"])
 async def test_a_late_settlement_takes_the_delivery_from_nobody_who_took_it_over(
-    store: Store, state: Literal["pending", "delivered", "dead"]
+    store: Store, database_url: str, state: Literal["pending", "delivered", "dead"]
 ) -> None:
     await _record(store, alert())
-    late = await _lease(store)
-    current = await _lease(store, now=NOW + LEASE + SECOND)
+    late = [aged(leased, LEASE + SECOND) for leased in await _lease(store)]
+    await time_passes(database_url, LEASE + SECOND)
+    current = await _lease(store)
     await _settle(store, late, state, due_at=NOW if state == "pending" else None)
     assert await _states(store) == ["fired leased"]
     await _settle(store, current, "delivered")
+    assert await _states(store) == ["fired delivered"]
+
+
+async def test_a_late_settlement_of_what_nobody_took_over_counts(store: Store, database_url: str) -> None:
+    await _record(store, alert())
+    late = [aged(leased, LEASE + SECOND) for leased in await _lease(store)]
+    await time_passes(database_url, LEASE + SECOND)
+    await _settle(store, late, "delivered")
     assert await _states(store) == ["fired delivered"]
 
 

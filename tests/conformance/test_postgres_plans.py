@@ -4,7 +4,6 @@ import asyncio
 import json
 import re
 from collections.abc import AsyncIterator, Iterator
-from datetime import timedelta
 from types import ModuleType
 from typing import Any
 
@@ -193,7 +192,7 @@ async def test_the_connection_that_lets_time_pass_probes_by_key(postgres_url: st
 
 async def _lease_blocks(connection: "asyncpg.Connection[Any]") -> int:
     """How many pages one lease of 64 looks at. It is undone."""
-    arguments = f"('one', '{NOW}', 64, '{NOW + timedelta(seconds=30)}')"
+    arguments = f"('one', '{NOW}', 64, '30 s')"
     transaction = connection.transaction()
     await transaction.start()
     explanation = await connection.fetchval(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) EXECUTE lease {arguments}")

@@ -22,6 +22,7 @@ from alert_history.ports import HistoryFilter, Store
 from alert_history.storage import open_store
 from tests.conformance.conftest import OpenReplica
 from tests.conformance.samples import MINUTE, NOW, SECOND, alert, everything, id_of, kinds, receipt, silence
+from tests.leases import time_passes
 from tests.polls import (
     EXTERNAL_URL,
     alertmanager_poll,
@@ -364,21 +365,36 @@ async def test_a_prometheus_that_never_posted_changes_nothing(service: Service) 
     assert await service.ask_prometheus(NOW + MINUTE, alert("Unheard")) == []
 
 
-async def test_one_process_at_a_time_has_the_turn(service: Service, open_replica: OpenReplica) -> None:
+async def test_one_process_at_a_time_has_the_turn(
+    service: Service, open_replica: OpenReplica, database_url: str
+) -> None:
     first, other = service.store.reconciling, (await open_replica()).reconciling
-    lasts = timedelta(minutes=1)
-    assert await first.take_turn("a", NOW, lasts=lasts)
-    assert not await other.take_turn("b", NOW + 59 * SECOND, lasts=lasts)
-    assert await first.take_turn("a", NOW + 59 * SECOND, lasts=lasts)
-    assert not await other.take_turn("b", NOW + 118 * SECOND, lasts=lasts)
-    assert await other.take_turn("b", NOW + 119 * SECOND, lasts=lasts)
-    assert not await first.take_turn("a", NOW + 120 * SECOND, lasts=lasts)
+    assert await first.take_turn("a", lasts=MINUTE)
+    await time_passes(database_url, MINUTE / 2)
+    assert not await other.take_turn("b", lasts=MINUTE)
+    assert await first.take_turn("a", lasts=MINUTE)
+    await time_passes(database_url, MINUTE / 2)
+    assert not await other.take_turn("b", lasts=MINUTE)
+    await time_passes(database_url, MINUTE / 2)
+    assert await other.take_turn("b", lasts=MINUTE)
+    assert not await first.take_turn("a", lasts=MINUTE)
+
+
+async def test_a_turn_from_before_the_clock_was_set_back_is_free(
+    service: Service, open_replica: OpenReplica, database_url: str
+) -> None:
+    first, other = service.store.reconciling, (await open_replica()).reconciling
+    assert await first.take_turn("a", lasts=MINUTE)
+    await time_passes(database_url, -9 * MINUTE)
+    assert not await other.take_turn("b", lasts=MINUTE)
+    await time_passes(database_url, -2 * MINUTE)
+    assert await other.take_turn("b", lasts=MINUTE)
 
 
 async def test_of_two_that_want_the_turn_at_once_one_gets_it(service: Service, open_replica: OpenReplica) -> None:
     stores = [service.store, await open_replica()]
     turns = await asyncio.gather(
-        *(store.reconciling.take_turn(name, NOW, lasts=MINUTE) for store, name in zip(stores, "ab", strict=True))
+        *(store.reconciling.take_turn(name, lasts=MINUTE) for store, name in zip(stores, "ab", strict=True))
     )
     assert sorted(turns) == [False, True]
 

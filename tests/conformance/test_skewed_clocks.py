@@ -23,8 +23,6 @@ from alert_history.engine.turns import Turns
 from alert_history.engine.worker import TargetWorker
 from alert_history.ports import DeliveryFilter, Store
 from alert_history.storage import open_store
-from tests.conformance import raw
-from tests.conformance.conftest import OpenReplica
 from tests.conformance.samples import NOW, SECOND, alert, receipt
 from tests.leases import aged, time_passes
 
@@ -134,7 +132,7 @@ _steps = st.lists(
 )
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(skews=st.tuples(st.sampled_from(SKEWS), st.sampled_from(SKEWS)), steps=_steps, last=_replicas)
 async def test_what_is_under_way_is_taken_by_nobody_until_its_lease_is_over_and_then_by_anybody(
     cluster: Cluster, skews: tuple[timedelta, timedelta], steps: list[tuple[str, int]], last: int

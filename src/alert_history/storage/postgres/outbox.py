@@ -3,8 +3,8 @@
 For each alert the statement leases the newest due delivery and supersedes the older deliveries, due or not. A newer
 delivery that quiet hours hold stays. While a delivery is under way, the next one of its alert waits. The advisory lock
 on the target makes both true whatever other replicas do. Leases begin and end by `now()`, the clock of the database,
-because the clocks of replicas differ; only when a delivery is due is judged by a replica's. All statements probe by key, so they cost the same however
-many deliveries wait or were made.
+because the clocks of replicas differ; a replica's clock judges only whether a delivery is due. All statements probe by
+key, so they cost the same however many deliveries wait or were made.
 """
 
 from collections.abc import Sequence

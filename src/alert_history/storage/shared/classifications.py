@@ -74,7 +74,9 @@ _CLAIM = insert(classification_claims).from_select(
 _CLAIM_FREE = _CLAIM.on_conflict_do_update(
     index_elements=["shape"],
     set_={"owner": _CLAIM.excluded.owner, "until": _CLAIM.excluded.until},
-    where=or_(is_over(classification_claims.c.until, "longest"), classification_claims.c.owner == _CLAIM.excluded.owner),
+    where=or_(
+        is_over(classification_claims.c.until, "longest"), classification_claims.c.owner == _CLAIM.excluded.owner
+    ),
 ).returning(classification_claims.c.shape)
 _UNCLAIM = delete(classification_claims).where(is_among(classification_claims.c.shape, "shapes"))
 
