@@ -14,9 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from alert_history.domain.alert import Alert
 from alert_history.domain.delivery import Attempt, Leased, Routing, Settlement
-from alert_history.domain.occurrence import Event
 from alert_history.domain.target import Message, Sent, TargetSpec
 from alert_history.engine.switchboard import Switchboard
 from alert_history.engine.turns import Turns
@@ -46,11 +44,8 @@ class Cluster:
     def __init__(self, url: str) -> None:
         self.url = url
         self.target = ""
-        self.stores = [open_store(url, router=self._route) for _ in range(2)]
+        self.stores = [open_store(url, router=lambda _, __: Routing((self.target,), {})) for _ in range(2)]
         self.begin(SKEWS[:2])
-
-    def _route(self, _alert: Alert, _event: Event) -> Routing:
-        return Routing((self.target,), {})
 
     def begin(self, skews: Sequence[timedelta]) -> None:
         """A story of its own, about a target of its own."""
@@ -63,6 +58,20 @@ class Cluster:
     def clock(self, replica: int) -> datetime:
         """What the replica believes."""
         return NOW + self.passed + self.skews[replica]
+
+    async def do(self, step: str, number: int) -> None:
+        """A step of a story, by the replica of that number; time passes by so many seconds."""
+        match step:
+            case "fire":
+                await self.fire(number)
+            case "lease":
+                await self.lease(number)
+            case "settle":
+                await self.settle(number)
+            case "die":
+                self.die(number)
+            case _:
+                await self.pass_time(number * SECOND)
 
     async def fire(self, replica: int) -> None:
         """A new alert comes in."""
@@ -97,7 +106,7 @@ class Cluster:
         await self.stores[replica].outbox.settle(settled)
         assert await self._leased() == set(self.under_way)
 
-    async def die(self, replica: int) -> None:
+    def die(self, replica: int) -> None:
         """A replica forgets what it held, and says nothing."""
         self.held[replica] = []
 
@@ -141,13 +150,7 @@ async def test_what_is_under_way_is_taken_by_nobody_until_its_lease_is_over_and_
     await cluster.fire(0)
     await cluster.lease(0)
     for step, number in steps:
-        await {
-            "fire": cluster.fire,
-            "lease": cluster.lease,
-            "settle": cluster.settle,
-            "die": cluster.die,
-            "pass": lambda seconds: cluster.pass_time(seconds * SECOND),
-        }[step](number)
+        await cluster.do(step, number)
     await cluster.pass_time(45 * SECOND)
     await cluster.lease(last)
 
@@ -173,6 +176,22 @@ async def test_a_slow_target_is_told_once_by_workers_whose_clocks_differ(cluster
         for task in running:
             task.cancel()
     assert len(target.messages) == len(set(target.messages)) == number
+
+
+@pytest.mark.parametrize("skew", [60 * SECOND, 3 * HOUR], ids=str)
+async def test_what_a_replica_whose_clock_is_ahead_hands_back_is_due_for_others_at_once(
+    cluster: Cluster, skew: timedelta
+) -> None:
+    cluster.begin([timedelta(), skew])
+    await cluster.fire(0)
+    target = SlowTarget(1)
+    async with asyncio.timeout(30):
+        running = asyncio.create_task(_worker(cluster, 1, target).run())
+        await target.is_full.wait()
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+    leased, _ = await cluster.stores[0].outbox.lease(cluster.target, now=datetime.now(UTC), limit=9, lease_for=LEASE)
+    assert [delivery.attempt for delivery in leased] == [2]
 
 
 class SlowTarget:

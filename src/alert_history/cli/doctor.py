@@ -184,7 +184,8 @@ def _examine_clock(theirs: datetime, ours: datetime) -> Finding:
     if abs(theirs - ours) <= _CLOCK_TOLERANCE:
         return Finding("clock", "ok", f"{abs(seconds):.1f} s from the database's")
     ahead = "ahead of" if seconds > 0 else "behind"
-    return Finding("clock", "fault", f"the database is {abs(seconds):.0f} s {ahead} us", "synchronise both by NTP")
+    advice = "synchronise both by NTP: times in the history, retries and quiet hours go by our clock"
+    return Finding("clock", "fault", f"the database is {abs(seconds):.0f} s {ahead} us", advice)
 
 
 async def _examine_replica(url: SecretUrl) -> Finding:

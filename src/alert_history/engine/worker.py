@@ -339,12 +339,12 @@ class TargetWorker:
         if until is not None and now < until:
             due_at, reason = until, "the target asked to wait"
         elif self._is_late(asked):
-            due_at, reason = now, "it waited for its turn as long as it was ours"
+            due_at, reason = None, "it waited for its turn as long as it was ours"
         else:
             return False
         for delivery in leased:
             attempt = Attempt(now, "handed_back", reason, 0)
-            self._settle(delivery, Settlement(delivery.id, "pending", attempt, due_at=due_at))
+            self._settle(delivery, Settlement(delivery.id, "pending", attempt, due_at=due_at or _due_at_once(delivery)))
         return True
 
     async def _attempt(self, message: Message) -> Sent | Retryable | Rejected:
@@ -425,15 +425,19 @@ class TargetWorker:
         if self._taking is not None:
             await asyncio.gather(self._taking, return_exceptions=True)
         tried = {settlement.id for _, settlement in self._settlements}
-        now = self._clock()
-        handed_back = Attempt(now, "handed_back", "the worker was stopped", 0)
+        handed_back = Attempt(self._clock(), "handed_back", "the worker was stopped", 0)
         untried = [
-            (delivery, Settlement(delivery.id, "pending", handed_back, due_at=now))
+            (delivery, Settlement(delivery.id, "pending", handed_back, due_at=_due_at_once(delivery)))
             for delivery in self._deliveries.values()
             if delivery.id not in tried
         ]
         if self._settlements or untried:
             await self._outbox.settle([*self._settlements, *untried])
+
+
+def _due_at_once(delivery: Leased) -> datetime:
+    """A time at which a delivery that was due is due for other replicas, too, also where our clock is ahead."""
+    return delivery.created_at
 
 
 def _limiter(rate_per_minute: float) -> AsyncLimiter:
