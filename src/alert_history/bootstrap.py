@@ -286,7 +286,7 @@ def _make_webhook(settings: Settings, ingest: Ingest, *, intake: Intake, gate: G
         clock=utc_now,
         metrics=metrics.requests,
         max_body_bytes=settings.max_body_bytes,
-        trusted=networks_of(settings.trusted_proxies) if settings.trusted_proxies else (),
+        trusted=networks_of(settings.trusted_proxies),
     )
 
 

@@ -74,9 +74,9 @@ def _matching(pattern: re.Pattern[str]) -> AfterValidator:
     return _checked_by(check)
 
 
-def networks_of(text: str) -> tuple[IPv4Network | IPv6Network, ...]:
-    """The networks and addresses of `TRUSTED_PROXIES`. Raises: ValueError."""
-    return tuple(ip_network(part.strip(), strict=False) for part in text.split(","))
+def networks_of(text: str | None) -> tuple[IPv4Network | IPv6Network, ...]:
+    """The networks and addresses of `TRUSTED_PROXIES`; none where it is unset. Raises: ValueError."""
+    return () if text is None else tuple(ip_network(part.strip(), strict=False) for part in text.split(","))
 
 
 def _checked_by(check: Callable[[str], object]) -> AfterValidator:
@@ -298,7 +298,7 @@ class Settings(BaseModel):
     trusted_proxies: Annotated[str, _checked_by(networks_of)] | None = _text(
         None,
         "addresses and networks, separated by commas: 10.0.0.0/8,192.168.1.7",
-        meaning="Proxies whose `X-Forwarded-For` tells who sent a request; unset: the caller's own address does",
+        meaning="Proxies that tell who sent a request, by `X-Forwarded-For` and `X-Forwarded-Proto`; unset: none does",
     )
     retention_days: int = _whole(
         365,

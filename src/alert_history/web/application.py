@@ -26,6 +26,7 @@ from alert_history.web.http.gate import CHALLENGE, Gate
 from alert_history.web.http.operation import Operation, json_response, openapi
 from alert_history.web.http.permission import permissions
 from alert_history.web.http.problem import CONTENT_TYPE, Problem, problem, problem_of, retry_after
+from alert_history.web.http.security_headers import missing_headers
 from alert_history.web.ingest.documentation import ingest_paths, ingest_types
 from alert_history.web.ingest.paths import PATHS, path_of
 from alert_history.web.ingest.webhook import Receive, Scope, Send, Webhook, sane_request_id
@@ -37,10 +38,6 @@ Lifespan = Callable[[], Awaitable[None]]
 
 _TITLE = "Alert History"
 _DESCRIPTION = "The flight recorder of alerting: it keeps every alert it is sent, and finds it again."
-_SECURITY_HEADERS = [
-    (b"x-content-type-options", b"nosniff"),
-    (b"referrer-policy", b"no-referrer"),
-]
 
 _log = structlog.get_logger()
 
@@ -110,8 +107,11 @@ class Application:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 stream_begin = perf_counter() if END in scope else None
-                own = [(b"x-request-id", request_id.encode()), *_SECURITY_HEADERS]
-                message = {**message, "headers": [*message["headers"], *own]}
+                given = [*message["headers"], (b"x-request-id", request_id.encode())]
+                message = {
+                    **message,
+                    "headers": [*given, *missing_headers(given, scope, trusted=self._webhook.trusted)],
+                }
             await send(dict(message))
 
         try:

@@ -1,6 +1,6 @@
 """Who sent a request: the address behind the proxies that are trusted, and the scope that the URL names."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_address
 from typing import Any
@@ -12,6 +12,7 @@ from alert_history.errors import MalformedPayload
 Network = IPv4Network | IPv6Network
 
 _FORWARDED = b"x-forwarded-for"
+_FORWARDED_SCHEME = b"x-forwarded-proto"
 
 
 def client_address(scope: dict[str, Any], trusted: Sequence[Network]) -> str:
@@ -33,6 +34,21 @@ def client_address(scope: dict[str, Any], trusted: Sequence[Network]) -> str:
         if not is_within(hop, trusted):
             return address
     return address
+
+
+def came_over_tls(scope: Mapping[str, Any], trusted: tuple[Network, ...]) -> bool:
+    """Whether the caller speaks TLS: with us, or with the proxies that are trusted, by `X-Forwarded-Proto`.
+
+    Where several proxies told a scheme, the first is the one that the caller sees. Anybody else's word is not taken.
+    """
+    if scope.get("scheme") == "https":
+        return True
+    client = scope.get("client")
+    if not trusted or not client or not is_within(client[0], trusted):
+        return False
+    told = next((value for name, value in scope["headers"] if name == _FORWARDED_SCHEME), b"")
+    scheme: bytes = told.split(b",", 1)[0]
+    return scheme.strip().lower() == b"https"
 
 
 @lru_cache(maxsize=4096)

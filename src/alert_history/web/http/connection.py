@@ -13,6 +13,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from alert_history.web.http.event_stream import END
 from alert_history.web.http.problem import CONTENT_TYPE, problem
+from alert_history.web.http.security_headers import SECURITY_LINES
 
 MAX_HEAD_BYTES = 128 * 1024
 _HEADER_OVERHEAD_BYTES = 32  # what a header costs beside its letters, as HTTP/2 counts it (RFC 9113, 6.5.2)
@@ -115,8 +116,8 @@ class Connection(HttpToolsProtocol):
         else:
             answer = problem("malformed-request", title="This is no HTTP request", status=400, detail=msg)
         body = msgspec.json.encode(answer)
-        head = f"content-type: {CONTENT_TYPE}\r\ncontent-length: {len(body)}\r\nconnection: close\r\n\r\n"
-        self.transport.write(STATUS_LINE[answer.status] + head.encode() + body)
+        head = f"content-type: {CONTENT_TYPE}\r\ncontent-length: {len(body)}\r\nconnection: close\r\n"
+        self.transport.write(STATUS_LINE[answer.status] + head.encode() + SECURITY_LINES + b"\r\n" + body)
         self.transport.close()
 
     def _count(self, size: int) -> None:

@@ -25,6 +25,7 @@ from alert_history.ports import Clock
 from alert_history.web.http.client import Network, client_address, scope_of
 from alert_history.web.http.gate import CHALLENGE, Gate
 from alert_history.web.http.problem import CONTENT_TYPE, Problem, problem, problem_of, retry_after
+from alert_history.web.http.security_headers import SECURITY_HEADERS
 from alert_history.web.http.slow_body import READ_SECONDS, slow_body
 from alert_history.web.telemetry import RequestMetrics
 
@@ -70,7 +71,7 @@ class Accepted(msgspec.Struct, frozen=True):
 class Webhook:
     """What answers on the ingest paths. `max_body_bytes` bounds a body before and after decompression.
 
-    `trusted` are proxies that tell who sent a request.
+    `trusted` are proxies that tell who sent a request, and how.
     """
 
     def __init__(
@@ -90,7 +91,7 @@ class Webhook:
         self._clock = clock
         self._metrics = metrics
         self._max_body_bytes = max_body_bytes
-        self._trusted = trusted
+        self.trusted = trusted
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One POST to one of `PATHS`; the path in its scope is spelled as there."""
@@ -133,7 +134,7 @@ class Webhook:
                 content,
                 received_at=received_at,
                 id_=receipt_id,
-                client=client_address(scope, self._trusted),
+                client=client_address(scope, self.trusted),
                 scope=name,
             )
             return await self._ingest.submit(receipt), receipt.group
@@ -295,6 +296,7 @@ async def _send(
         (b"content-type", content_type),
         (b"content-length", str(len(body)).encode()),
         (b"x-request-id", request_id.encode()),
+        *SECURITY_HEADERS,
         *(extra or ()),
     ]
     await send({"type": "http.response.start", "status": status, "headers": headers})
