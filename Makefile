@@ -20,7 +20,7 @@ INSTALL_PROJECT := $(UV) pip install --quiet --python $(BIN)/python --no-build-i
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run setup servers test quick soak check lint format bench compare eval build dashboard screenshots index chart lock clean
+.PHONY: help run setup servers test quick soak check lint audit secrets licences format bench compare eval build dashboard screenshots index chart lock clean
 
 help: ## Say what there is to make
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sort | \
@@ -45,13 +45,22 @@ soak: $(VENV)/.dev servers ## Crash the publisher in 1 000 stories on each datab
 	@exec env CRASH_CASES=$(or $(CRASH_CASES),1000) $(BIN)/python -m pytest -n 2 --dist load --timeout 0 $(ARGS) \
 	    tests/conformance/test_crashes.py
 
-check: lint test ## All that CI asks: format, lint, types, layers, tests (the docs' tests among them)
+check: lint secrets licences audit test ## All that CI asks: format, lint, types, layers, supply, tests (the docs' among them)
 
 lint: $(VENV)/.dev ## Format, lint, types and layers, without tests
 	$(BIN)/ruff format --check $(CODE)
 	$(BIN)/ruff check $(CODE)
 	$(BIN)/mypy $(CODE)
 	$(BIN)/lint-imports --no-logo
+
+audit: $(VENV)/.dev ## Ask whether a vulnerability is known in what the lock files hold (AUDIT_URL=… another OSV)
+	@$(BIN)/python -m tests.supply.audit
+
+secrets: $(VENV)/.dev ## Look for secrets in all files (ACCEPT=1: those that are there are made up)
+	@$(BIN)/python -m tests.supply.secret_scan $(if $(ACCEPT),--accept)
+
+licences: $(VENV)/.dev ## Check the licences of all that comes with us
+	@$(BIN)/python -m tests.supply.licences
 
 format: $(VENV)/.dev ## Format the code and mend what ruff can mend
 	$(BIN)/ruff format $(CODE)

@@ -1,0 +1,1 @@
+"""What we take from others and hand on: vulnerabilities, secrets, licences, the bill of materials."""
