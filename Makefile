@@ -20,7 +20,7 @@ INSTALL_PROJECT := $(UV) pip install --quiet --python $(BIN)/python --no-build-i
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run setup servers test quick soak check lint audit secrets licences format bench compare eval build dashboard screenshots index chart lock clean
+.PHONY: help run setup servers test quick soak check lint audit secrets licences sbom format bench compare eval build dashboard screenshots index chart lock clean
 
 help: ## Say what there is to make
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sort | \
@@ -77,6 +77,9 @@ eval: $(VENV)/.dev ## Score classifications on labelled alerts; with LLM_PROXY_U
 
 build: $(VENV)/.dev ## Build the wheel and the source archive into dist/
 	$(BIN)/hatchling build -d dist
+
+sbom: $(VENV)/.dev ## Write the bill of materials of a release into dist/, as CycloneDX
+	@$(BIN)/python -m tests.supply.materials dist/alert-history.cdx.json
 
 dashboard: $(VENV)/.dev ## Write the Grafana dashboard anew from monitoring/dashboard.py
 	$(BIN)/python -m monitoring.dashboard
