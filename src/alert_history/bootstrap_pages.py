@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from alert_history.bootstrap_statistics import Statistics, make_tracing
 from alert_history.config import effective_settings
 from alert_history.domain.permission import Permission
+from alert_history.engine.acknowledged import Acknowledged
 from alert_history.engine.acts import Acting
 from alert_history.engine.archives import Archives
 from alert_history.engine.notifications import Notifications
@@ -26,7 +27,7 @@ from alert_history.web.pages.assets import PATH as ASSETS
 from alert_history.web.pages.assets import serve_asset
 from alert_history.web.pages.classifications import ClassificationsPage
 from alert_history.web.pages.frame import Firing, Frames
-from alert_history.web.pages.history import HistoryPage
+from alert_history.web.pages.history import HistoryCounting, HistoryPage
 from alert_history.web.pages.lately import Counting, Lately
 from alert_history.web.pages.live import LivePage
 from alert_history.web.pages.night import NightPage
@@ -89,7 +90,11 @@ def _now(service: Service, statistics: Statistics, frames: Frames) -> list[Page]
             changes=statistics.changes,
         )
     )
-    return NowPage(statistics.firing, service.rooms.store.history, lately=lately, frames=frames).pages()
+    store = service.rooms.store
+    page = NowPage(
+        statistics.firing, store.history, acknowledged=Acknowledged(store.acts), lately=lately, frames=frames
+    )
+    return page.pages()
 
 
 def make_acting(service: Service, *, clock: Clock) -> Acting:
@@ -224,13 +229,9 @@ def _targets(service: Service, statistics: Statistics, frames: Frames, *, clock:
 def _history(service: Service, statistics: Statistics, frames: Frames, *, clock: Clock) -> list[Page]:
     store = service.rooms.store
     views = SavedViews(store.settings, clock=clock)
-    page = HistoryPage(
-        store.history,
-        analysis=statistics.analysis,
-        facets=statistics.facets,
-        series=statistics.series,
-        rules=statistics.groups,
-        views=views,
-        frames=frames,
+    counting = HistoryCounting(
+        analysis=statistics.analysis, facets=statistics.facets, series=statistics.series, rules=statistics.groups
     )
+    acknowledged = Acknowledged(store.acts)
+    page = HistoryPage(store.history, counting, views=views, acknowledged=acknowledged, frames=frames)
     return [*page.pages(), *SavedViewForms(views).pages()]

@@ -58,6 +58,14 @@ async def test_acts_of_an_occurrence_are_its_own_and_oldest_first(store: Store) 
     assert await store.acts.of_occurrence("0" * 16, NOW) == []
 
 
+async def test_acts_of_several_occurrences_are_read_at_once_and_no_others(store: Store) -> None:
+    later, earlier, foreign = act("noted", at=NOW + SECOND, key=OTHER), act(at=NOW), act(key=(KEY[0], NOW + DAY))
+    for each in (later, earlier, foreign):
+        await store.acts.keep(each)
+    assert await store.acts.of_occurrences([OTHER, KEY, ("0" * 16, NOW)]) == [earlier, later]
+    assert await store.acts.of_occurrences([]) == []
+
+
 async def test_the_same_act_again_changes_nothing(store: Store) -> None:
     first = act(act_id="same", text="first")
     assert await store.acts.keep(first)

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 import msgspec
 
+from alert_history.domain.acts import Act, ActKind
 from alert_history.domain.alert import Alert, NoteKind
 from alert_history.ports import FiringGroup, Store
 from tests.conformance.samples import DAY, MINUTE, NOW, alert, note, receipt
@@ -63,6 +64,20 @@ async def test_a_silence_that_has_run_out_mutes_nothing_and_several_make_one_gro
         fired = await _fire(store, "PodDown", pod=str(number))
         await _muted(store, fired, "silenced", at=NOW - 5 * MINUTE, ends_at=ends_at)
     assert _numbers(await store.firing.groups(NOW)) == {("PodDown", None): 1, ("PodDown", "silenced"): 3}
+
+
+async def test_what_somebody_acknowledged_is_a_group_of_its_own_until_it_is_taken_back(store: Store) -> None:
+    taken, given_back, *_ = [await _fire(store, "PodDown", pod=pod) for pod in ("a", "b", "c")]
+    steps: list[tuple[Alert, ActKind]] = [
+        *((taken, "acknowledged"), (taken, "noted")),
+        *((given_back, "acknowledged"), (given_back, "unacknowledged")),
+    ]
+    for number, (of, kind) in enumerate(steps):
+        labels = ("PodDown", "critical", "shop")
+        at = NOW - (9 - number) * MINUTE
+        await store.acts.keep(Act(str(number), of.fingerprint, of.starts_at, *labels, at, kind, "ada"))
+    groups = await store.firing.groups(NOW)
+    assert {group.is_acknowledged: group.number for group in groups} == {True: 1, False: 2}
 
 
 async def test_what_nobody_confirms_is_a_group_of_its_own(store: Store) -> None:

@@ -3,9 +3,12 @@
 Holds: `web.pages.history_rows`, `web.pages.columns`.
 """
 
+import re
+from collections.abc import Mapping, Sequence
 from datetime import UTC, timedelta
 from typing import Any
 
+import msgspec
 import pytest
 
 from alert_history.engine.analysis import Asked
@@ -58,17 +61,18 @@ class Answering:
         return self.page_
 
 
-def row(alert: StoredAlert, cols: str) -> str:
+def row(alert: StoredAlert, cols: str, *, takers: Sequence[str] = ()) -> str:
     template = environment().from_string(
-        '{% from "history/row.html.jinja" import row with context %}{{ row(alert, columns) }}'
+        '{% from "history/row.html.jinja" import row with context %}{{ row(alert, columns, takers) }}'
     )
-    return template.render(frame=FRAME, alert=alert, columns=columns_of(cols))
+    return template.render(frame=FRAME, alert=alert, columns=columns_of(cols), takers=takers)
 
 
-async def table(page: HistoryPage, **state: Any) -> str:
+async def table(page: HistoryPage, *, takers: Mapping[str, Sequence[str]] | None = None, **state: Any) -> str:
     asked = Asked(HistoryFilter(), NOW - DAY, NOW, NOW)
     shown = State(**state)
     made = await read_table(Answering(page), asked, shown)  # type: ignore[arg-type]
+    made = msgspec.structs.replace(made, takers=takers or {})
     values = {"state": shown, "known_columns": list(KNOWN.values()), "all_history": State(since="1971-01-01")}
     return rendered("history/table.html.jinja", frame=FRAME, table=made, **values)
 
@@ -89,6 +93,16 @@ def test_a_row_has_a_cell_for_each_column_and_escapes_all() -> None:
         assert "<b onload" not in html
         assert html.count("<td") == (1 if name in {"alert", "alertname"} else 2)
         assert 'href="../dashboard/alerts/id0"' in html, "a row can be opened"
+
+
+async def test_a_row_says_who_acknowledged_by_a_mark_or_in_a_column() -> None:
+    page = HistoryPage([stored(1), stored(2)], 2, True, None)
+    marked = await table(page, takers={"id2": ["ada", HOSTILE]})
+    before, after = marked.split('id="alert-id2"')
+    assert "acknowledged by" not in before
+    assert 'title="acknowledged by ada, &lt;b' in after
+    assert "<b onload" not in marked
+    assert re.search(r'data-title="Acknowledged by">\s*<span>ada</span>', row(stored(), "acknowledged", takers=["ada"]))
 
 
 def test_how_long_an_alert_fired_is_never_negative() -> None:

@@ -7,8 +7,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 import pytest
 
-from alert_history.domain.acts import Act, ActKind
-from alert_history.domain.night_acts import takers_of
+from alert_history.domain.acts import Act, ActKind, takers_of
 from alert_history.domain.night_facts import Muting
 from alert_history.domain.night_span import night_of
 from alert_history.domain.night_text import LINE_CHARACTERS, PageAddress, markdown_of, text_of

@@ -3,7 +3,7 @@
 Holds: `web.pages.now`, `web.pages.lately`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import cast
 from urllib.parse import parse_qs, urlsplit
@@ -13,12 +13,15 @@ import pytest
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
+from alert_history.domain.acts import Act
 from alert_history.domain.calendar import buckets
 from alert_history.domain.covers import Covers
+from alert_history.domain.occurrence import Key
+from alert_history.engine.acknowledged import Acknowledged
 from alert_history.engine.firing_now import FiringNow
 from alert_history.engine.series import OtherSeries, Series, SeriesAnswer, SeriesBucket
 from alert_history.engine.span_changes import Changed, SpanChanges
-from alert_history.ports import FiringGroup, History, HistoryFilter, HistoryPage, Mute, PageRequest, StoredAlert
+from alert_history.ports import Acts, FiringGroup, History, HistoryFilter, HistoryPage, Mute, PageRequest, StoredAlert
 from alert_history.web.pages.frame import Firing, Frame, Frames
 from alert_history.web.pages.lately import Counting, Lately, changed_tiles, timeline_of
 from alert_history.web.pages.now import RULES_SHOWN, NowPage
@@ -71,7 +74,16 @@ class Newest(msgspec.Struct):
         return HistoryPage(self.alerts, len(self.alerts), True, None)
 
 
-def firing_part(groups: Sequence[FiringGroup], alerts: Sequence[StoredAlert] = ()) -> str:
+class KeptActs(msgspec.Struct):
+    """What people did."""
+
+    acts: Sequence[Act]
+
+    async def of_occurrences(self, keys: Collection[Key]) -> list[Act]:
+        return [act for act in self.acts if act.key in keys]
+
+
+def firing_part(groups: Sequence[FiringGroup], alerts: Sequence[StoredAlert] = (), *, acts: Sequence[Act] = ()) -> str:
     async def nobody() -> Firing | None:
         return None
 
@@ -79,6 +91,7 @@ def firing_part(groups: Sequence[FiringGroup], alerts: Sequence[StoredAlert] = (
     page = NowPage(
         firing,
         cast(History, Newest(list(alerts))),
+        acknowledged=Acknowledged(cast(Acts, KeptActs(acts))),
         lately=Lately(cast(Counting, None)),
         frames=Frames(clock=lambda: NOW, count_firing=nobody),
     )
@@ -113,6 +126,16 @@ def test_what_is_unconfirmed_silenced_and_inhibited_is_counted_among_what_fires(
     for words in ("4 unconfirmed", "3 silenced", "2 inhibited"):
         assert html.count(words) == 2, "of all, and of its rule"
     assert html.index(">A<") < html.index(">C<") < html.index(">B<")
+
+
+def test_what_is_acknowledged_is_counted_and_named() -> None:
+    act = Act("1", "f" * 16, NOW - HOUR, "A", "critical", "", NOW, "acknowledged", "ada <b>")
+    alone = msgspec.structs.replace(stored("A", 1), id=act.occurrence_id)
+    groups = [FiringGroup("A", "critical", False, None, 1, NOW, NOW, is_acknowledged=True), group("B", 2)]
+    html = firing_part(groups, [alone], acts=[act])
+    assert "1 acknowledged" in html, "among all"
+    assert 'title="acknowledged by ada &lt;b&gt;"' in html.split('class="fires-labels"')[1]
+    assert "None is acknowledged" in firing_part([group("B", 2)])
 
 
 def test_a_storm_of_many_rules_shows_the_first_and_counts_the_rest() -> None:

@@ -5,6 +5,7 @@ is another thing (`domain.notes`). Must not know how a store keeps acts, and mus
 """
 
 import re
+from collections import defaultdict
 from collections.abc import Iterable
 from datetime import datetime
 from hashlib import blake2b
@@ -12,7 +13,8 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
-from alert_history.domain.occurrence import EventKind, Key
+from alert_history.domain.microseconds import to_us
+from alert_history.domain.occurrence import EventKind, Key, occurrence_id
 
 if TYPE_CHECKING:
     from typing_extensions import TypeIs
@@ -64,6 +66,15 @@ class Act(msgspec.Struct, frozen=True):
         """The key of its occurrence."""
         return self.fingerprint, self.starts_at
 
+    @property
+    def occurrence_id(self) -> str:
+        """The id of its occurrence."""
+        return occurrence_id(self.fingerprint, to_us(self.starts_at))
+
+
+Takers = dict[str, list[str]]
+"""Who took each occurrence, by its id, the first to take it first."""
+
 
 def acknowledgement_id(key: Key, *, by: str, acts: Iterable[Act]) -> str:
     """The id of a person's acknowledgement: one for each person, until an acknowledgement is taken back.
@@ -73,6 +84,18 @@ def acknowledgement_id(key: Key, *, by: str, acts: Iterable[Act]) -> str:
     taken_back = [act for act in acts if act.kind == "unacknowledged"]
     newest = max(taken_back, key=lambda act: (act.at, act.id), default=None)
     return _digest(key, "acknowledged", by, "" if newest is None else newest.id)
+
+
+def takers_of(acts: Iterable[Act]) -> Takers:
+    """Who acknowledged each occurrence; nobody, once an acknowledgement of it was taken back."""
+    takers: Takers = defaultdict(list)
+    for act in sorted(acts, key=lambda act: (act.at, act.id)):
+        own = takers[act.occurrence_id]
+        if act.kind == "unacknowledged":
+            own.clear()
+        elif act.kind == "acknowledged" and act.by not in own:
+            own.append(act.by)
+    return dict(takers)
 
 
 def vendor_act_id(key: Key, *, source: ActSource, event_id: str) -> str:

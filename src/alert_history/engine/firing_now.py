@@ -35,6 +35,7 @@ class FiringCount(msgspec.Struct, frozen=True):
     inhibited: int
     oldest_at: datetime
     newest_at: datetime
+    acknowledged: int = 0
 
 
 class FiringView(msgspec.Struct, frozen=True):
@@ -110,6 +111,7 @@ def _count(name: str, groups: Sequence[FiringGroup]) -> FiringCount:
         inhibited=_muted(groups, "inhibited"),
         oldest_at=min(group.oldest_at for group in groups),
         newest_at=max(group.newest_at for group in groups),
+        acknowledged=sum(group.number for group in groups if group.is_acknowledged),
     )
 
 

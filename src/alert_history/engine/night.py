@@ -11,12 +11,11 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from alert_history.domain.acts import Act
+from alert_history.domain.acts import Act, takers_of
 from alert_history.domain.alert import Silence
 from alert_history.domain.calendar import parse_zone
 from alert_history.domain.delivery import Routing
 from alert_history.domain.night import Night
-from alert_history.domain.night_acts import takers_of
 from alert_history.domain.night_facts import FailedDelivery, Muting, NightFacts, NightOccurrence
 from alert_history.domain.night_report import night
 from alert_history.domain.night_span import NightSpan, last_night, night_between, night_of

@@ -1,10 +1,11 @@
 """What people did about occurrences, kept and found again."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Protocol
 
 from alert_history.domain.acts import Act
+from alert_history.domain.occurrence import Key
 
 
 class Acts(Protocol):
@@ -19,6 +20,10 @@ class Acts(Protocol):
 
     async def of_occurrence(self, fingerprint: str, starts_at: datetime) -> list[Act]:
         """The acts of an occurrence, oldest first; empty for an unknown occurrence."""
+        ...
+
+    async def of_occurrences(self, keys: Collection[Key]) -> list[Act]:
+        """The acts of these occurrences, oldest first: one statement, which reads nothing else."""
         ...
 
     async def between(self, since: datetime, until: datetime, *, limit: int) -> list[Act]:

@@ -13,6 +13,7 @@ class FiringGroup(msgspec.Struct, frozen=True, gc=False):
     """Open occurrences that have all of this in common. The rest tells how many, and the first and last begin.
 
     `is_unconfirmed`: no sender confirms them any more. `muted` is None where nothing mutes them.
+    `is_acknowledged`: a person took care of them, and did not take that back.
     `oldest_at` is the earliest begin that a sender claimed, `newest_at` when the last was first received.
     """
 
@@ -23,6 +24,7 @@ class FiringGroup(msgspec.Struct, frozen=True, gc=False):
     number: int
     oldest_at: datetime
     newest_at: datetime
+    is_acknowledged: bool = False
 
 
 class FiringReads(Protocol):

@@ -1,6 +1,6 @@
 """Acts: what people did about occurrences, and the deliveries that tell targets of it."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -9,9 +9,12 @@ from sqlalchemy import Select, Table, bindparam, select, union
 from sqlalchemy.dialects.postgresql import insert
 
 from alert_history.domain.acts import Act
+from alert_history.domain.microseconds import to_us
 from alert_history.domain.news import news_of_act
 from alert_history.domain.notifying import ACT_KEYS_BELOW, act_key
+from alert_history.domain.occurrence import Key
 from alert_history.ids import new_id
+from alert_history.storage.shared.elements import given_keys
 from alert_history.storage.shared.feed import add_news
 from alert_history.storage.shared.session import Database, Row, Session
 from alert_history.storage.shared.tables import acts, deliveries, delivery_queue
@@ -21,6 +24,12 @@ _KEEP = insert(acts).on_conflict_do_nothing()
 _OF_OCCURRENCE = (
     select(acts)
     .where(_A.fingerprint == bindparam("fingerprint"), _A.starts_at == bindparam("starts_at"))
+    .order_by(_A.at, _A.id)
+)
+_KEYS = given_keys("keys")
+_OF_OCCURRENCES: Any = (
+    select(*acts.c)
+    .join(_KEYS, (_A.fingerprint == _KEYS.c.fingerprint) & (_A.starts_at == _KEYS.c.starts_at))
     .order_by(_A.at, _A.id)
 )
 _BETWEEN = (
@@ -59,6 +68,10 @@ class SharedActs:
     async def of_occurrence(self, fingerprint: str, starts_at: datetime) -> list[Act]:
         """See `ports.Acts.of_occurrence`."""
         return await self._database.read_latest(_of_occurrence, fingerprint, starts_at)
+
+    async def of_occurrences(self, keys: Collection[Key]) -> list[Act]:
+        """See `ports.Acts.of_occurrences`."""
+        return await self._database.read_latest(_of_occurrences, keys) if keys else []
 
     async def between(self, since: datetime, until: datetime, *, limit: int) -> list[Act]:
         """See `ports.Acts.between`."""
@@ -105,6 +118,11 @@ def _act_of(row: Row) -> Act:
 async def _of_occurrence(session: Session, fingerprint: str, starts_at: datetime) -> list[Act]:
     rows = await session.fetch(_OF_OCCURRENCE, fingerprint=fingerprint, starts_at=starts_at)
     return [_act_of(row) for row in rows]
+
+
+async def _of_occurrences(session: Session, keys: Collection[Key]) -> list[Act]:
+    pairs = [[fingerprint, to_us(starts_at)] for fingerprint, starts_at in keys]
+    return [_act_of(row) for row in await session.fetch(_OF_OCCURRENCES, keys=pairs)]
 
 
 async def _between(session: Session, since: datetime, until: datetime, limit: int) -> list[Act]:

@@ -1,6 +1,7 @@
 """What fires now: open occurrences in groups. What mutes one is in its newest event about that.
 
-The newest event is looked up one occurrence at a time, inside the statement, as the report of a night does it.
+Whether somebody acknowledged one is in its newest act about that. The newest event and act are looked up one occurrence
+at a time, inside the statement, as the report of a night does it.
 """
 
 from collections.abc import Sequence
@@ -12,11 +13,19 @@ from sqlalchemy.sql.functions import coalesce
 
 from alert_history.ports.firing import FiringGroup, Mute
 from alert_history.storage.shared.session import Database, Row, Session
-from alert_history.storage.shared.tables import alerts, events
+from alert_history.storage.shared.tables import acts, alerts, events
 
 _A, _E = alerts.c, events.c
 _IS_OPEN = and_(_A.status == literal_column("'firing'", Text), _A.joined_into.is_(None))  # as in the index
 _KINDS: ColumnElement[str] = literal_column("('silenced', 'unsilenced', 'inhibited')")
+_ACTS: ColumnElement[str] = literal_column("('acknowledged', 'unacknowledged')")
+_NEWEST_ACT = (
+    select(acts.c.kind)
+    .where(acts.c.fingerprint == _A.fingerprint, acts.c.starts_at == _A.starts_at, acts.c.kind.op("IN")(_ACTS))
+    .order_by(acts.c.at.desc(), acts.c.id.desc())
+    .limit(literal_column("1"))
+    .scalar_subquery()
+)
 _BY_SEVERITY = select(_A.severity, func.count().label("number")).where(_IS_OPEN).group_by(_A.severity)
 
 
@@ -56,13 +65,14 @@ def _groups_of(is_event_of: ColumnElement[bool]) -> Any:
             _A.severity,
             _A.unconfirmed.is_not(None).label("is_unconfirmed"),
             newest.label("mute"),
+            _NEWEST_ACT.label("act"),
             func.coalesce(_A.began_at, _A.starts_at).label("began_at"),
             _A.timestamp,
         )
         .where(_IS_OPEN)
         .subquery("fires")
     )
-    shared = [fires.c[name] for name in ("alertname", "severity", "is_unconfirmed", "mute")]
+    shared = [fires.c[name] for name in ("alertname", "severity", "is_unconfirmed", "mute", "act")]
     return select(
         *shared,
         func.count().label("number"),
@@ -88,6 +98,7 @@ def _group_of(row: Row, now: datetime) -> FiringGroup:
         row.number,
         row.oldest_at,
         row.newest_at,
+        row.act == "acknowledged",
     )
 
 
@@ -102,7 +113,7 @@ def _added_up(groups: Sequence[FiringGroup]) -> list[FiringGroup]:
     """One group for what has all in common: a rule may be under several silences."""
     whole: dict[tuple[object, ...], FiringGroup] = {}
     for group in groups:
-        key = (group.alertname, group.severity, group.is_unconfirmed, group.muted)
+        key = (group.alertname, group.severity, group.is_unconfirmed, group.muted, group.is_acknowledged)
         other = whole.get(key)
         whole[key] = group if other is None else _together(group, other)
     return list(whole.values())
@@ -117,4 +128,5 @@ def _together(group: FiringGroup, other: FiringGroup) -> FiringGroup:
         group.number + other.number,
         min(group.oldest_at, other.oldest_at),
         max(group.newest_at, other.newest_at),
+        group.is_acknowledged,
     )

@@ -36,6 +36,7 @@ KNOWN: Mapping[str, Column] = {
         Column("received", "First received", "timestamp"),
         Column("last", "Last received", "last_received_at"),
         Column("repeats", "Repeats", "repeat_count"),
+        Column("acknowledged", "Acknowledged by"),
         Column("receiver", "Receiver"),
         Column("source", "Source"),
         Column("summary", "Summary"),

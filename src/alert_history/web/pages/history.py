@@ -4,7 +4,7 @@ What is shown stands in the URL (`history_state`). How it looks is in `templates
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from http import HTTPStatus
@@ -14,9 +14,11 @@ from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import Response
 
+from alert_history.domain.acts import Takers
 from alert_history.domain.narrowing import only
 from alert_history.domain.permission import Permission
 from alert_history.domain.query import Query, parse_query
+from alert_history.engine.acknowledged import Acknowledged
 from alert_history.engine.analysis import Analysis, Asked
 from alert_history.engine.facets import FacetCounting
 from alert_history.engine.rule_groups import RuleGrouping
@@ -24,7 +26,7 @@ from alert_history.engine.saved_views import SavedViews
 from alert_history.engine.series import SeriesAnswer, SeriesCounting
 from alert_history.engine.series_parts import SeriesWish
 from alert_history.errors import AlertHistoryError, InvalidQuery
-from alert_history.ports import History
+from alert_history.ports import History, StoredAlert
 from alert_history.web.pages import history_rows
 from alert_history.web.pages.charts.scale import OTHER, mark_of
 from alert_history.web.pages.charts.stacked import Layer, Slot, Stacked, stacked
@@ -69,26 +71,31 @@ class Counts(msgspec.Struct, frozen=True):
     series: SeriesAnswer
 
 
+class HistoryCounting(msgspec.Struct, frozen=True, kw_only=True):
+    """Who counts what the page shows beside the rows."""
+
+    analysis: Analysis
+    facets: FacetCounting
+    series: SeriesCounting
+    rules: RuleGrouping
+
+
 class HistoryPage:
     """The page, and its file."""
 
     def __init__(
         self,
         history: History,
+        counting: HistoryCounting,
         *,
-        analysis: Analysis,
-        facets: FacetCounting,
-        series: SeriesCounting,
-        rules: RuleGrouping,
         views: SavedViews,
+        acknowledged: Acknowledged,
         frames: Frames,
     ) -> None:
         self._history = history
-        self._analysis = analysis
-        self._facets = facets
-        self._series = series
-        self._rules = rules
+        self._counting = counting
         self._views = views
+        self._acknowledged = acknowledged
         self._frames = frames
         self._file = HistoryFile(history, frames=frames)
 
@@ -120,7 +127,7 @@ class HistoryPage:
             return rendered("history/counts.html.jinja", frame=frame, counts=answer, **values)
 
         async def facets() -> str:
-            answer = await self._facets.facets(asked, labels_of(state), top=TOP)
+            answer = await self._counting.facets.facets(asked, labels_of(state), top=TOP)
             query = parse_query(state.query)
             groups = [group_of(facet, state, query) for facet in answer.facets]
             return rendered("history/facets.html.jinja", frame=frame, groups=groups, covers=answer.covers, **values)
@@ -149,7 +156,9 @@ class HistoryPage:
                 "history/lanes.html.jinja", frame=frame, lanes=lanes, names=names, firing_then=then, **values
             )
         if state.group == "rule":
-            groups, opened = await history_rows.read_rules(self._rules, self._history, asked, state=state)
+            groups, opened = await history_rows.read_rules(self._counting.rules, self._history, asked, state=state)
+            if opened is not None:
+                opened = msgspec.structs.replace(opened, takers=await self._takers(opened.alerts))
             then = 0 if groups.groups else await self._firing_then(asked, frame)
             alone = partial(_rule_alone, state, asked.filter.query)
             return rendered(
@@ -162,22 +171,30 @@ class HistoryPage:
                 **values,
             )
         table = await history_rows.read_table(self._history, asked, state)
+        table = msgspec.structs.replace(table, takers=await self._takers(table.page.alerts))
         then = 0 if table.page.alerts else await self._firing_then(asked, frame)
         return rendered("history/table.html.jinja", frame=frame, table=table, firing_then=then, **values)
+
+    async def _takers(self, alerts: Sequence[StoredAlert]) -> Takers:
+        return await self._acknowledged.takers(alert.id for alert in alerts)
 
     async def _firing_then(self, asked: Asked, frame: Frame) -> int:
         """The most that fired at a time of the span, whenever they began; 0 where that can't be counted."""
         if asked.until - asked.since > _LONG:
             return 0
         try:
-            answer = await self._series.series(asked, SeriesWish(tz=frame.zone, tz_name=frame.tz, count="open"))
+            answer = await self._counting.series.series(
+                asked, SeriesWish(tz=frame.zone, tz_name=frame.tz, count="open")
+            )
         except AlertHistoryError:
             return 0
         return max((max(each.total, each.peak or 0) for each in answer.buckets), default=0)
 
     async def _counts(self, asked: Asked, frame: Frame, state: State) -> Counts:
-        known, _ = await self._analysis.filled(asked) if asked.until - asked.since > _LONG else (asked, 0)
-        answer = await self._series.series(known, SeriesWish(tz=frame.zone, tz_name=frame.tz, by="severity", top=6))
+        known, _ = await self._counting.analysis.filled(asked) if asked.until - asked.since > _LONG else (asked, 0)
+        answer = await self._counting.series.series(
+            known, SeriesWish(tz=frame.zone, tz_name=frame.tz, by="severity", top=6)
+        )
         return Counts(_chart(answer, frame, state), answer)
 
 

@@ -39,7 +39,10 @@ class Heading(msgspec.Struct, frozen=True):
 
 
 class Table(msgspec.Struct, frozen=True):
-    """A page of alerts. `newer` and `older` are the states of the pages beside it, None where there is none."""
+    """A page of alerts. `newer` and `older` are the states of the pages beside it, None where there is none.
+
+    `takers` are who acknowledged, by the id of the alert.
+    """
 
     page: HistoryPage
     headings: Sequence[Heading]
@@ -47,14 +50,16 @@ class Table(msgspec.Struct, frozen=True):
     newer: State | None
     older: State | None
     is_many: bool
+    takers: Mapping[str, Sequence[str]] = {}
 
 
 class Opened(msgspec.Struct, frozen=True):
-    """The newest occurrences of the rule that is opened; `is_cut` where it has more."""
+    """The newest occurrences of the rule that is opened; `is_cut` where it has more. `takers` as in `Table`."""
 
     rule: str
     alerts: Sequence[StoredAlert]
     is_cut: bool
+    takers: Mapping[str, Sequence[str]] = {}
 
 
 class LanesPart(msgspec.Struct, frozen=True):

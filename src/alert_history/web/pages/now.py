@@ -13,6 +13,7 @@ from starlette.responses import Response
 
 from alert_history.domain.noise import query_text
 from alert_history.domain.permission import Permission
+from alert_history.engine.acknowledged import Acknowledged
 from alert_history.engine.firing_now import FiringCount, FiringNow
 from alert_history.ports import History, HistoryFilter, PageRequest, StoredAlert
 from alert_history.web.http.parameters import read_page_parameters
@@ -44,10 +45,11 @@ class NowParameters(msgspec.Struct, frozen=True):
 
 
 class Example(msgspec.Struct, frozen=True):
-    """One alert that fires, with the labels that tell it from others of its rule."""
+    """One alert that fires, with the labels that tell it from others of its rule, and who acknowledged it."""
 
     alert: StoredAlert
     labels: Mapping[str, str]
+    takers: Sequence[str] = ()
 
 
 class FiringRule(msgspec.Struct, frozen=True):
@@ -61,9 +63,12 @@ class FiringRule(msgspec.Struct, frozen=True):
 class NowPage:
     """The page."""
 
-    def __init__(self, firing: FiringNow, history: History, *, lately: Lately, frames: Frames) -> None:
+    def __init__(
+        self, firing: FiringNow, history: History, *, acknowledged: Acknowledged, lately: Lately, frames: Frames
+    ) -> None:
         self._firing = firing
         self._history = history
+        self._acknowledged = acknowledged
         self._lately = lately
         self._frames = frames
 
@@ -90,6 +95,7 @@ class NowPage:
         if view.whole is not None:
             newest = (await self._history.page(HistoryFilter(status="firing"), PageRequest(_EXAMPLES_READ))).alerts
         rules = [_rule_of(count, newest, frame) for count in view.rules[:RULES_SHOWN]]
+        rules = await self._with_takers(rules)
         return rendered(
             "now/firing.html.jinja",
             frame=frame,
@@ -100,6 +106,17 @@ class NowPage:
             others=view.rules[RULES_SHOWN:],
             all_href=None if view.whole is None else _href(frame, "", view.whole, group="rule"),
         )
+
+    async def _with_takers(self, rules: Sequence[FiringRule]) -> list[FiringRule]:
+        """The rules, with who acknowledged the examples of those of which something is acknowledged."""
+        ids = [example.alert.id for rule in rules if rule.count.acknowledged for example in rule.examples]
+        takers = await self._acknowledged.takers(ids)
+        return [
+            msgspec.structs.replace(
+                rule, examples=[msgspec.structs.replace(e, takers=takers.get(e.alert.id, ())) for e in rule.examples]
+            )
+            for rule in rules
+        ]
 
 
 def _rule_of(count: FiringCount, newest: Sequence[StoredAlert], frame: Frame) -> FiringRule:
