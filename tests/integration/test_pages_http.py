@@ -1,10 +1,14 @@
 """Pages over HTTP, asked in odd ways: people get a page that says what to do next, and the service stays quick.
 
-Holds: `web.application`, `web.http.parameters`.
+Holds: `web.application`, `web.http.parameters`, `web.pages.severity_chart`.
 """
+
+from uuid import uuid4
 
 import httpx
 import pytest
+
+from tests.payloads import alert, webhook
 
 
 @pytest.mark.parametrize(
@@ -40,3 +44,14 @@ def test_a_page_passes_over_what_chats_add_to_its_address(client: httpx.Client, 
 )
 def test_the_state_of_the_history_is_bounded_because_each_link_repeats_it(client: httpx.Client, asked: str) -> None:
     assert client.get(f"/dashboard/history?{asked}").status_code == 400
+
+
+def test_the_histogram_colours_severities_as_all_charts_do(client: httpx.Client) -> None:
+    namespace = f"ns-{uuid4().hex}"
+    sent = [alert(number, namespace=namespace, severity=each) for number, each in enumerate(("page", "critical"))]
+    body, headers = webhook(*sent), {"content-type": "application/json"}
+    client.post("/webhook", content=body, headers=headers).raise_for_status()
+    asked = {"query": f"namespace={namespace}", "since": "-1d", "part": "counts"}
+    html = client.get("/dashboard/history", params=asked).text
+    assert '<span class="key is-critical">critical</span>' in html
+    assert '<span class="key is-critical is-also">page</span>' in html, "the same meaning in another shade"

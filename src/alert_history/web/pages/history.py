@@ -28,8 +28,7 @@ from alert_history.engine.series_parts import SeriesWish
 from alert_history.errors import AlertHistoryError, InvalidQuery
 from alert_history.ports import History, StoredAlert
 from alert_history.web.pages import history_rows
-from alert_history.web.pages.charts.scale import OTHER, mark_of
-from alert_history.web.pages.charts.stacked import Layer, Slot, Stacked, stacked
+from alert_history.web.pages.charts.stacked import Stacked
 from alert_history.web.pages.columns import KNOWN, cols_of
 from alert_history.web.pages.frame import Frame, Frames
 from alert_history.web.pages.history_facets import TOP, group_of, labels_of
@@ -44,10 +43,10 @@ from alert_history.web.pages.history_state import (
     read_state,
 )
 from alert_history.web.pages.page import Page, page_response, rendered
+from alert_history.web.pages.severity_chart import severity_chart
 from alert_history.web.pages.spans import Picker, absolute, picker_of, span_of
 from alert_history.web.pages.streaming import Part, part_html, streamed
 
-_SEVERITIES = ("critical", "warning", "info")
 _LONG = timedelta(days=400)
 """Of a longer span the part is drawn that has alerts."""
 _NOT_IN_PICKER = ("newer", "open")
@@ -228,18 +227,12 @@ def _fault(error: InvalidQuery, query: str) -> Fault:
 
 
 def _chart(answer: SeriesAnswer, frame: Frame, state: State) -> Stacked:
-    """The histogram: the worst severity at the foot, each bar a link to its time."""
-    rank = {value: place for place, value in enumerate(_SEVERITIES)}
-    series = sorted(answer.series, key=lambda each: rank.get(each.value, len(rank)))
-    layers = [Layer(each.value or "no severity", mark_of(each.value), each.counts) for each in series]
-    if answer.other is not None:
-        layers.append(Layer("others", OTHER, answer.other.counts))
-    slots = [Slot(bucket.begin, bucket.end) for bucket in answer.buckets]
+    """The histogram: each bar a link to its time."""
 
     def href(begin: datetime, end: datetime) -> str:
         return state.changed(**absolute(begin, end)).href
 
-    return stacked(slots, layers, title="When they were first received", noun="began", zone=frame.zone, href=href)
+    return severity_chart(answer, frame, title="When they were first received", noun="began", href=href)
 
 
 def _rule_alone(state: State, query: Query, rule: str) -> State | None:
