@@ -1,6 +1,6 @@
 """An alert's story over HTTP: why, the page at its address, its forms, and what is said of an alert in an archive.
 
-Holds: `web.api.why`, `web.pages.story`, `web.pages.story_acts`, `web.pages.reader_name`, `cli.why`.
+Holds: `web.api.why`, `web.pages.story`, `web.pages.story_acts`, `web.pages.done`, `web.pages.reader_name`, `cli.why`.
 """
 
 import asyncio
@@ -117,6 +117,18 @@ def test_a_form_is_kept_leads_back_and_the_name_is_remembered(client: httpx.Clie
     )
     acts = client.get(f"/api/v1/alerts/{occurrence}/timeline").json()["acts"]
     assert [(act["kind"], act["by"]) for act in acts] == [("acknowledged", "Ada Ünal;"), ("noted", "Bob")]
+    client.cookies.clear()
+
+
+@pytest.mark.parametrize("done", ["acknowledged", "repeated", "noted", "corrected"])
+def test_what_was_done_is_said_once_and_never_because_of_a_link(
+    client: httpx.Client, occurrence: str, done: str
+) -> None:
+    link = f"/dashboard/alerts/{occurrence}?done={done}"
+    assert 'class="kept"' not in client.get(link).text, "somebody crafted it"
+    _send(client, occurrence, "notes", by="Bob", text="disk")
+    assert "Your note is kept." in client.get(link).text, "what was done, whatever the link says"
+    assert 'class="kept"' not in client.get(link).text, "the second time"
     client.cookies.clear()
 
 

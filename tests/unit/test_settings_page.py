@@ -1,7 +1,10 @@
 """What the page of the settings makes of checks and of what is configured."""
 
+from datetime import UTC, datetime, timedelta
+
 from alert_history.config import effective_settings, load_settings
-from alert_history.web.pages.settings import ADVICE, checks_of, grouped
+from alert_history.engine.modes import ModeState
+from alert_history.web.pages.settings import ADVICE, checks_of, grouped, was_just_switched
 
 
 def test_a_check_that_is_not_ok_comes_first_with_what_to_do() -> None:
@@ -23,3 +26,11 @@ def test_each_setting_stands_in_one_group_and_none_is_left_over() -> None:
         each.variable.name for each in settings
     )
     assert "Other" not in [title for title, _ in groups]
+
+
+def test_a_switch_is_told_soon_after_it_and_not_because_a_link_says_so() -> None:
+    now = datetime(2026, 11, 24, 12, tzinfo=UTC)
+    assert not was_just_switched(ModeState("enriched"), now), "nobody ever switched it"
+    for minutes, is_told in ((1, True), (60, False)):
+        at = now - timedelta(minutes=minutes)
+        assert was_just_switched(ModeState("enriched", "database", at, "ada"), now) == is_told

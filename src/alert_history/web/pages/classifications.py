@@ -25,10 +25,11 @@ from alert_history.web.api.enrichment import CorrectionBody, EnrichmentState, Fi
 from alert_history.web.http.origin import is_same_origin
 from alert_history.web.http.parameters import read_page_parameters
 from alert_history.web.pages.accuracy_chart import HEIGHT, WIDTH, Chart, chart_of
+from alert_history.web.pages.done import done_of, note_done, said
 from alert_history.web.pages.frame import Frame, Frames
 from alert_history.web.pages.page import Link, Page, apology, message, page_response
 from alert_history.web.pages.posted import fields_of
-from alert_history.web.pages.reader_name import name_cookie
+from alert_history.web.pages.story_acts import StoryDone, back_to_story
 
 PATH = "/classifications"
 
@@ -56,10 +57,16 @@ _FAULTS = {
 
 
 class PageParameters(msgspec.Struct, frozen=True):
-    """Which classifications; `corrected` is the alert whose correction was just kept."""
+    """Which classifications; `corrected` is the alert whose correction was just kept, if the browser says so, too."""
 
     severity: Severity | None = None
     corrected: Fingerprint | None = None
+
+
+class Corrected(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The alert whose correction was just kept."""
+
+    corrected: str
 
 
 class Overview(msgspec.Struct, frozen=True):
@@ -100,7 +107,12 @@ class ClassificationsPage:
             overview = await self._overview()
         except AlertHistoryError as error:
             return apology(request, error, back=_BACK)
-        return _page(await self._frames.of(request, PATH.strip("/")), entries, overview, asked)
+        done = done_of(request, Corrected)
+        is_done = done is not None and done.corrected == asked.corrected
+        if not is_done:
+            asked = msgspec.structs.replace(asked, corrected=None)
+        page = _page(await self._frames.of(request, PATH.strip("/")), entries, overview, asked)
+        return said(page) if is_done else page
 
     async def correct(self, request: Request) -> Response:
         """`POST /classifications/{fingerprint}/correction`: a form of our own page, and of no other."""
@@ -127,7 +139,10 @@ class ClassificationsPage:
         fingerprint = corrected.alert.fingerprint
         query = urlencode({"severity": shown, "corrected": fingerprint} if shown else {"corrected": fingerprint})
         # Relative, as a proxy may serve us below a path of its own.
-        return RedirectResponse(f"../../classifications?{query}#of-{fingerprint}", status_code=HTTPStatus.SEE_OTHER)
+        address = f"../../classifications?{query}#of-{fingerprint}"
+        response = RedirectResponse(address, status_code=HTTPStatus.SEE_OTHER)
+        note_done(response, msgspec.structs.asdict(Corrected(fingerprint)))
+        return response
 
     async def _overview(self) -> Overview:
         now = self._clock()
@@ -157,7 +172,7 @@ def _page(frame: Frame, entries: Sequence[Entry], overview: Overview, asked: Pag
 def _back_to_story(occurrence_id: str, *, by: str) -> Response:
     """Back to the story on which the form stood."""
     address = f"../../dashboard/alerts/{quote(occurrence_id, safe='')}?done=corrected#classification"
-    return RedirectResponse(address, status_code=HTTPStatus.SEE_OTHER, headers={"set-cookie": name_cookie(by)})
+    return back_to_story(address, StoryDone("corrected", occurrence_id), by=by)
 
 
 def _correction(given: Mapping[str, str]) -> tuple[Correction, str]:

@@ -7,9 +7,10 @@ import platform
 import re
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import datetime, timedelta
 from http import HTTPStatus
 from itertools import groupby
-from typing import NamedTuple, get_args
+from typing import Literal, NamedTuple, get_args
 
 import msgspec
 from starlette.requests import Request
@@ -18,7 +19,7 @@ from starlette.responses import RedirectResponse, Response
 from alert_history.config import EffectiveSetting
 from alert_history.domain.classification import Mode
 from alert_history.domain.permission import Permission
-from alert_history.engine.modes import Modes
+from alert_history.engine.modes import Modes, ModeState
 from alert_history.errors import InvalidBody
 from alert_history.ports import RollupChecks, Rollups
 from alert_history.web.api.enrichment import EnrichmentModeBody
@@ -37,6 +38,7 @@ _FAULTS = {
     "by": "Your name: from 1 to 100 characters.",
 }
 _LOGGED = 10_000
+_LATELY = timedelta(minutes=5)
 
 MODES: Mapping[Mode, tuple[str, str]] = {
     "transparent": ("Transparent", "Alerts go out at once, as they came. Nobody classifies them."),
@@ -91,9 +93,9 @@ GROUPS: Sequence[tuple[str, tuple[str, ...]]] = (
 
 
 class SettingsParameters(msgspec.Struct, frozen=True):
-    """`switched`: the form was just sent."""
+    """`switched`: the form was just sent; that is said only where the mode was switched lately indeed."""
 
-    switched: str | None = None
+    switched: Literal["yes"] | None = None
     tz: str | None = None
     part: str | None = None
 
@@ -180,7 +182,7 @@ class SettingsPage:
             reach=self._configured.reach(),
             given=[each for each in self._configured.settings if each.given != "default"],
             groups=grouped(self._configured.settings),
-            was_switched=asked.switched is not None,
+            was_switched=asked.switched is not None and was_just_switched(self._modes.state, frame.now),
         )
 
     async def switch(self, request: Request) -> Response:
@@ -218,6 +220,11 @@ def checks_of(words: Mapping[str, str]) -> list[Check]:
     """The checks with what to do, those that are not ok first."""
     checks = [Check(name, word, name in NEEDED, *ADVICE.get(name, _OTHER)) for name, word in words.items()]
     return sorted(checks, key=lambda check: (check.is_ok, not check.is_needed))
+
+
+def was_just_switched(state: ModeState, now: datetime) -> bool:
+    """Whether a person switched the mode within the last minutes: a link alone can't say so."""
+    return state.switched_at is not None and now - state.switched_at < _LATELY
 
 
 def grouped(settings: Sequence[EffectiveSetting]) -> list[tuple[str, list[EffectiveSetting]]]:

@@ -28,10 +28,11 @@ from alert_history.engine.story import Stories, Story
 from alert_history.engine.why import facts_of
 from alert_history.errors import NotFound
 from alert_history.web.http.parameters import read_page_parameters
+from alert_history.web.pages.done import done_of, said
 from alert_history.web.pages.frame import Frame, Frames, length_words
 from alert_history.web.pages.page import Link, Page, apology, page_response, rendered
 from alert_history.web.pages.reader_name import remembered_name
-from alert_history.web.pages.story_acts import Done
+from alert_history.web.pages.story_acts import Done, StoryDone
 from alert_history.web.pages.story_lanes import story_lanes
 from alert_history.web.pages.story_words import ENDED_WORDS, FATE_WORDS, acknowledged_by, entries_of, is_by_label_alone
 from alert_history.web.pages.streaming import streamed
@@ -55,12 +56,11 @@ _WITHIN: Mapping[Within, timedelta] = {
 
 
 class StoryParameters(msgspec.Struct, frozen=True):
-    """The id of an occurrence, how far to look `around` it and whether at all rules, and what was just `done`."""
+    """The id of an occurrence, how far to look `around` it, and whether at all rules."""
 
     id: str
     within: Within = "15m"
     around: Literal["all"] | None = None
-    done: Done | None = None
     tz: str | None = None
     part: str | None = None
 
@@ -110,9 +110,14 @@ class StoryPage:
             query = f"?{request.url.query}" if request.url.query else ""
             return RedirectResponse(f"{quote(story.id)}{query}", HTTPStatus.PERMANENT_REDIRECT)
         frame = await self._frames.of(request, _CURRENT)
-        return await self._shown(request, frame, story, asked)
+        done = done_of(request, StoryDone)
+        if done is None or done.id != asked.id:
+            return await self._shown(request, frame, story, asked)
+        return said(await self._shown(request, frame, story, asked, done=done.done))
 
-    async def _shown(self, request: Request, frame: Frame, story: Story, asked: StoryParameters) -> Response:
+    async def _shown(
+        self, request: Request, frame: Frame, story: Story, asked: StoryParameters, *, done: Done | None = None
+    ) -> Response:
         alert, top, verdict = story.alert, _top(story, frame), story.records.verdict
         word = verdict.verdict.classification if verdict is not None else None
 
@@ -143,7 +148,7 @@ class StoryPage:
             is_default=is_by_label_alone(word),
             severities=_SEVERITIES,
             by=remembered_name(request.cookies),
-            done=asked.done,
+            done=done,
             within=asked.within,
             withins=_WITHIN,
             **_words(story),

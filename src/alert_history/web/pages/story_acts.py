@@ -5,6 +5,7 @@ from http import HTTPStatus
 from typing import Literal, TypeAlias
 from urllib.parse import quote
 
+import msgspec
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
@@ -14,12 +15,21 @@ from alert_history.domain.visible import visible
 from alert_history.engine.acts import Acting, ActTaken
 from alert_history.engine.history import Moved
 from alert_history.errors import AlertHistoryError, InvalidBody
+from alert_history.web.pages.done import note_done
 from alert_history.web.pages.page import Link, Page, apology, message
 from alert_history.web.pages.posted import fields_of, refusal
 from alert_history.web.pages.reader_name import name_cookie
 
 Done: TypeAlias = Literal["acknowledged", "repeated", "noted", "corrected"]
 """What was just done, as the address of the story says it."""
+
+
+class StoryDone(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What was just done about the alert of that id."""
+
+    done: Done
+    id: str
+
 
 _Call: TypeAlias = Literal["acknowledge", "notes"]
 _UNCHANGED = "Nothing was changed."
@@ -81,4 +91,12 @@ def _answer(taken: ActTaken | Moved, call: _Call, *, occurrence_id: str, by: str
         return RedirectResponse(f"../{quote(taken.id)}/{call}", status_code=HTTPStatus.PERMANENT_REDIRECT)
     done: Done = "noted" if call == "notes" else "repeated" if taken.is_repeated else "acknowledged"
     address = f"../{quote(occurrence_id)}?done={done}#people"
-    return RedirectResponse(address, status_code=HTTPStatus.SEE_OTHER, headers={"set-cookie": name_cookie(by)})
+    return back_to_story(address, StoryDone(done, occurrence_id), by=by)
+
+
+def back_to_story(address: str, done: StoryDone, *, by: str) -> Response:
+    """The answer to a form of a story: its page says what was done, and the browser remembers by whom."""
+    headers = {"set-cookie": name_cookie(by)}
+    response = RedirectResponse(address, status_code=HTTPStatus.SEE_OTHER, headers=headers)
+    note_done(response, msgspec.structs.asdict(done))
+    return response
