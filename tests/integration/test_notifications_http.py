@@ -66,3 +66,26 @@ async def test_what_was_sent_and_what_was_not_is_listed_with_its_reason(
     assert (entry["event"], entry["reason"]) == ("fired", 'it does not match {severity="critical"}')
     assert [len(page["quarantine"]) for page in (quarantined, none)] == [1, 0]
     assert faults == [400, 400, 400, 400, 400]
+
+
+async def test_a_form_of_the_targets_leads_back_to_their_page_which_says_once_what_came_of_it(
+    sqlite_url: str, tmp_path: Path, receiver: Receiver, service: StartService
+) -> None:
+    _write_target(tmp_path, url=receiver.url)
+    server = service(_environment(sqlite_url, tmp_path))
+    own = {"sec-fetch-site": "same-origin"}
+    cases = [
+        ("targets/test", {"target": "team-hook"}, "targets#target-team-hook", "It took the test message"),
+        ("targets/replay", {"target": "team-hook"}, "targets", "There was no dead letter of team-hook to try again."),
+        ("targets/refresh", {}, "targets", "there is 1."),
+        ("notifications/replay", {"of_target": "<b>"}, "notifications", "no dead letter of &lt;b&gt; to try again."),
+    ]
+    async with httpx.AsyncClient(base_url=server.url, trust_env=False, timeout=30) as client:
+        for path, form, back, words in cases:
+            answer = await client.post(f"/dashboard/{path}", data=form, headers=own)
+            assert (answer.status_code, answer.headers["location"]) == (303, f"../{back}")
+            page = f"/dashboard/{back}"
+            assert words in (await client.get(page)).text
+            assert words not in (await client.get(page)).text, "the second time"
+        crafted = (await client.get("/dashboard/targets?replayed=99&of=evil&found=7")).text
+        assert 'class="done"' not in crafted

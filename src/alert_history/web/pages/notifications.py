@@ -6,11 +6,10 @@ How it looks is in `templates/notifications/`.
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from http import HTTPStatus
-from typing import Annotated, NamedTuple
+from typing import NamedTuple
 from urllib.parse import urlencode
 
 import msgspec
-from msgspec import Meta
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
@@ -21,10 +20,12 @@ from alert_history.engine.notifications import NotificationPage, Notifications, 
 from alert_history.engine.targets import Targets
 from alert_history.web.api.notifications import Outcome
 from alert_history.web.http.parameters import read_page_parameters
+from alert_history.web.pages.done import done_of, note_done, said
 from alert_history.web.pages.frame import Frame, Frames, length_words
 from alert_history.web.pages.notices import groups_of
 from alert_history.web.pages.page import Link, Page, rendered
 from alert_history.web.pages.posted import fields_of, refusal
+from alert_history.web.pages.replayed import Replayed, replay_all
 from alert_history.web.pages.spans import Span, absolute, picker_of, span_of
 from alert_history.web.pages.streaming import streamed
 
@@ -53,7 +54,7 @@ _WORDS: Mapping[str, str] = {
 
 
 class PageParameters(msgspec.Struct, frozen=True):
-    """What the page shows; `replayed` is how many dead letters were just queued again."""
+    """What the page shows."""
 
     query: str = ""
     target: str | None = None
@@ -62,7 +63,6 @@ class PageParameters(msgspec.Struct, frozen=True):
     since: str | None = None
     until: str | None = None
     cursor: str | None = None
-    replayed: Annotated[int, Meta(ge=0, le=10**9)] | None = None
     part: str | None = None
     tz: str | None = None
 
@@ -109,7 +109,8 @@ class NotificationsPage:
         frame = await self._frames.of(request, PATH.strip("/"))
         asked = read_page_parameters(request, PageParameters)
         span = span_of(asked.since, asked.until, frame)
-        return await streamed(
+        done = done_of(request, Replayed)
+        page = await streamed(
             request,
             frame,
             "notifications/notifications.html.jinja",
@@ -119,10 +120,12 @@ class NotificationsPage:
             },
             asked=asked,
             span=span,
-            picker=picker_of(span, frame, without={"replayed"}),
+            picker=picker_of(span, frame),
             targets=self._targets.names,
             readiness=self._targets.readiness(),
+            replayed=done,
         )
+        return said(page) if done else page
 
     async def replay(self, request: Request) -> Response:
         """`POST /dashboard/notifications/replay`: one dead letter, or all of a target."""
@@ -131,12 +134,14 @@ class NotificationsPage:
             return refused
         fields = await fields_of(request)
         if "of_target" in fields:
-            replayed = await self._targets.replay_all(fields["of_target"])
+            done = await replay_all(self._targets, fields["of_target"])
         else:
-            replayed = await self._targets.replay(fields.get("delivery", ""))
-        shown = [(name, fields[name]) for name in _FILTERS if name in fields]
-        href = f"../notifications?{urlencode([*shown, ('replayed', replayed)])}"  # below whatever path of a proxy
-        return RedirectResponse(href, status_code=HTTPStatus.SEE_OTHER)
+            done = Replayed(await self._targets.replay(fields.get("delivery", "")), 1, "")
+        shown = urlencode([(name, fields[name]) for name in _FILTERS if name in fields])
+        href = f"../notifications{'?' if shown else ''}{shown}"  # below whatever path of a proxy
+        response = RedirectResponse(href, status_code=HTTPStatus.SEE_OTHER)
+        note_done(response, msgspec.structs.asdict(done))
+        return response
 
     async def _numbers(self, frame: Frame, asked: PageParameters, span: Span) -> str:
         counts = await self._counting.by_target(span.asked())

@@ -5,11 +5,9 @@ How it looks is in `templates/targets/`.
 
 from datetime import timedelta
 from http import HTTPStatus
-from typing import Annotated, Any
-from urllib.parse import urlencode
+from urllib.parse import quote
 
 import msgspec
-from msgspec import Meta
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
@@ -20,9 +18,11 @@ from alert_history.engine.targets import HealthStatus, Targets, TargetState
 from alert_history.errors import AlertHistoryError
 from alert_history.ports import HistoryFilter
 from alert_history.web.http.parameters import read_page_parameters
+from alert_history.web.pages.done import done_of, note_done, said
 from alert_history.web.pages.frame import Frame, Frames
 from alert_history.web.pages.page import Link, Page, page_response
 from alert_history.web.pages.posted import fields_of, refusal
+from alert_history.web.pages.replayed import Replayed, replay_all
 
 PATH = "/dashboard/targets"
 
@@ -59,19 +59,22 @@ class TargetPlaces(msgspec.Struct, frozen=True):
 
 
 class PageParameters(msgspec.Struct, frozen=True):
-    """What the page says of the form that was just sent: dead letters of a target, or targets that were found."""
+    """What the page takes."""
 
-    replayed: Annotated[int, Meta(ge=0, le=10**9)] | None = None
-    of: str | None = None
-    found: Annotated[int, Meta(ge=0, le=10**6)] | None = None
     tz: str | None = None
 
 
-class Tested(msgspec.Struct, frozen=True):
-    """What came of a test message; `fault` is None where the target took it."""
+class Tested(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What came of a test message; `fault` is empty where the target took it."""
 
-    target: str
-    fault: str | None
+    tested: str
+    fault: str
+
+
+class Found(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How many targets were found."""
+
+    found: int
 
 
 class TargetsPage:
@@ -94,16 +97,18 @@ class TargetsPage:
 
     async def show(self, request: Request) -> Response:
         """`GET /dashboard/targets`."""
-        return await self._page(request, read_page_parameters(request, PageParameters))
+        read_page_parameters(request, PageParameters)
+        tested, found, replayed = done_of(request, Tested), done_of(request, Found), done_of(request, Replayed)
+        page = await self._page(request, tested=tested, found=found, replayed=replayed)
+        return said(page) if tested or found or replayed else page
 
     async def test(self, request: Request) -> Response:
-        """`POST /dashboard/targets/test`: the page again, which says what the target answered."""
+        """`POST /dashboard/targets/test`: the page says what the target answered."""
         refused = refusal(request, back=_BACK)
         if refused is not None:
             return refused
         name = (await fields_of(request)).get("target", "")
-        tested = Tested(name, await self._targets.test(name))
-        return await self._page(request, PageParameters(), tested=tested)
+        return _back(Tested(name, await self._targets.test(name) or ""), anchor=f"#target-{quote(name)}")
 
     async def replay(self, request: Request) -> Response:
         """`POST /dashboard/targets/replay`: all dead letters of a target."""
@@ -111,7 +116,7 @@ class TargetsPage:
         if refused is not None:
             return refused
         name = (await fields_of(request)).get("target", "")
-        return _back(replayed=await self._targets.replay_all(name), of=name)
+        return _back(await replay_all(self._targets, name))
 
     async def refresh(self, request: Request) -> Response:
         """`POST /dashboard/targets/refresh`: look for targets now."""
@@ -119,9 +124,11 @@ class TargetsPage:
         if refused is not None:
             return refused
         found, _ = await self._targets.refresh()
-        return _back(found=found)
+        return _back(Found(found))
 
-    async def _page(self, request: Request, asked: PageParameters, *, tested: Tested | None = None) -> Response:
+    async def _page(
+        self, request: Request, *, tested: Tested | None, found: Found | None, replayed: Replayed | None
+    ) -> Response:
         frame = await self._frames.of(request, PATH.strip("/"))
         return page_response(
             frame,
@@ -130,8 +137,9 @@ class TargetsPage:
             places=self._places,
             settled=await self._settled(frame),
             days=_DAYS,
-            asked=asked,
             tested=tested,
+            found=found,
+            replayed=replayed,
             marks=_MARKS,
             health=_HEALTH,
             next_steps=_next_steps,
@@ -147,9 +155,11 @@ class TargetsPage:
         return {each.target: each for each in counts.targets}
 
 
-def _back(**parameters: Any) -> Response:
+def _back(done: msgspec.Struct, *, anchor: str = "") -> Response:
     """Relative, as a proxy may serve us below a path of its own."""
-    return RedirectResponse(f"../targets?{urlencode(parameters)}", status_code=HTTPStatus.SEE_OTHER)
+    response = RedirectResponse(f"../targets{anchor}", status_code=HTTPStatus.SEE_OTHER)
+    note_done(response, msgspec.structs.asdict(done))
+    return response
 
 
 def _next_steps(state: TargetState) -> str | None:
