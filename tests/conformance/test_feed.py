@@ -109,6 +109,7 @@ async def test_two_replicas_give_each_thing_one_number(store: Store, open_replic
 async def test_occurrences_of_news_are_found(store: Store) -> None:
     await begin(store, "A", "B")
     feed = await whole_feed(store)
+    assert all(each.at is not None for each in feed), "when it was numbered"
     keys = {(each.news.fingerprint, from_us(each.news.key_us)) for each in feed}
     alerts = await store.feed.alerts(keys | {("0000000000000000", NOW)})
     assert {each.alertname for each in alerts.values()} == {"A", "B"}

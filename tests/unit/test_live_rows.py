@@ -6,10 +6,11 @@ Holds: `web.pages.live`.
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from alert_history.engine.live import Frame as LiveFrame
 from alert_history.engine.live import Happening
 from alert_history.ports import StoredAlert
 from alert_history.web.pages.frame import Frame
-from alert_history.web.pages.live import Rows, rows_of, words
+from alert_history.web.pages.live import Rows, frame_rows, rows_of, words
 from alert_history.web.pages.page import rendered
 from tests.unit.test_history_rows import stored
 
@@ -46,3 +47,12 @@ def test_a_row_of_an_alert_that_has_resolved_since_says_so() -> None:
     html = rendered("live/rows.html.jinja", frame=frame, rows=Rows(rows), words=words)
     assert html.count("is-firing") == 0
     assert "now resolved" in html
+
+
+def test_a_page_that_fell_behind_says_how_much_it_left_out_and_leads_to_the_history_of_that_time() -> None:
+    frame = Frame(root="../../", current="", nonce="n", tz="UTC", zone=UTC, now=NOW)
+    told = LiveFrame(9000, skipped=1234, skipped_since=NOW - HOUR / 2)
+    html = rendered("live/rows.html.jinja", frame=frame, rows=frame_rows(told, frame, "severity=critical"), words=words)
+    assert "1 234 things happened so quickly" in html
+    asked = "query=severity%3Dcritical&amp;since=2026-11-24T11%3A29%3A00Z&amp;until=2026-11-24T12%3A00%3A01Z"
+    assert f'href="../../dashboard/history?{asked}"' in html

@@ -68,13 +68,15 @@ class Gap(msgspec.Struct, frozen=True):
 class Frame(msgspec.Struct, frozen=True):
     """What a follower is told at once, up to the number `last`; nothing but that number now and then: a heartbeat.
 
-    `skipped` more things happened, at which nobody looked. `made` is what was made of these happenings already, for
-    another follower of the same query; None where they are told to this follower alone.
+    `skipped` more things happened, at which nobody looked: all of them since about `skipped_since`. `made` is what was
+    made of these happenings already, for another follower of the same query; None where they are told to this follower
+    alone.
     """
 
     last: int
     happenings: Sequence[Happening] = ()
     skipped: int = 0
+    skipped_since: datetime | None = None
     gap: Gap | None = None
     made: dict[Hashable, Any] | None = None
 
@@ -93,20 +95,26 @@ class Frame(msgspec.Struct, frozen=True):
 
 
 class Tick:
-    """What one look at the feed brought: the numbers above `after` up to `last`; `skipped` of them it left out."""
+    """What one look at the feed brought: the numbers above `after` up to `last`; `skipped` of them it left out.
 
-    def __init__(self, after: int, last: int, happenings: Sequence[Happening], *, skipped: int) -> None:
+    `at` is when the first of them was numbered.
+    """
+
+    def __init__(
+        self, after: int, last: int, happenings: Sequence[Happening], *, skipped: int, at: datetime | None
+    ) -> None:
         self.after = after
         self.last = last
         self.happenings = happenings
         self.skipped = skipped
+        self.at = at
         self._frames: dict[Query, Frame] = {}
 
     def frame(self, query: Query) -> Frame:
         """The frame for all who follow a query; they wait for the first who asks."""
         frame = self._frames.get(query)
         if frame is None:
-            frame = Frame(self.last, _matching(self.happenings, query), self.skipped, made={})
+            frame = Frame(self.last, _matching(self.happenings, query), self.skipped, self.at, made={})
             self._frames[query] = frame
         return frame
 
@@ -170,15 +178,16 @@ class Follower:
         frame = tick.frame(self._query)
         if self.after > tick.after:
             rest = [each for each in frame.happenings if each.number > self.after]
-            frame = Frame(tick.last, rest, tick.skipped)
+            frame = Frame(tick.last, rest, tick.skipped, tick.at)
         self.after = tick.last
         return frame
 
     async def _behind(self, last: int) -> Frame | None:
         """What follows for one that fell behind, or came back."""
         if not self._is_whole and last - self.after > MOST_A_FRAME:
+            since = await self._live.numbered_at(self.after)
             skipped, self.after = last - self.after, last
-            return Frame(last, skipped=skipped)
+            return Frame(last, skipped=skipped, skipped_since=since)
         await self._rest(self._told_at + _TICK_SECONDS - monotonic())
         if self.is_over:
             return None
@@ -265,6 +274,12 @@ class Live:
         """The tick that goes on behind that number; None where it is forgotten."""
         return next((tick for tick in self._ticks if tick.after <= number < tick.last), None)
 
+    async def numbered_at(self, after: int) -> datetime | None:
+        """When the news that follows a number was numbered; None where it is forgotten. Raises StorageUnavailable."""
+        async with self._catching_up:
+            news = await self._feed.after(after, most=1)
+        return news[0].at if news else None
+
     async def catch_up(self, after: int, query: Query) -> Frame:
         """What follows a number, from the feed itself. Few may do so at once. Raises StorageUnavailable."""
         async with self._catching_up:
@@ -312,7 +327,8 @@ class Live:
         last = news[-1].number
         if len(news) == MOST_A_FRAME and (newest := await self._feed.newest()) > last + _MOST_BEHIND:
             last = newest - MOST_A_FRAME
-        self._remember(Tick(self.last, last, happenings, skipped=last - self.last - len(news)))
+        skipped = last - self.last - len(news)
+        self._remember(Tick(self.last, last, happenings, skipped=skipped, at=news[0].at))
         return True
 
     def _remember(self, tick: Tick) -> None:

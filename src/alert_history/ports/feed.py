@@ -12,10 +12,11 @@ from alert_history.ports.history import StoredAlert
 
 
 class NumberedNews(msgspec.Struct, frozen=True, gc=False):
-    """News with its number: the first ever has 1, each later one is one higher."""
+    """News with its number: the first ever has 1, each later one is one higher. `at` is when it was numbered."""
 
     number: int
     news: News
+    at: datetime | None = None
 
 
 class Feed(Protocol):

@@ -42,7 +42,7 @@ _NUMBER = insert(feed).from_select(
 )
 _REMOVE = delete(news_log).where(_L.id.in_(_IDS))
 _AFTER = (
-    select(_F.position, _F.number, _F.news)
+    select(_F.position, _F.number, _F.news, _F.at)
     .where(_F.position > _position)
     .order_by(_F.position)
     .limit(bindparam("limit", type_=Integer()))
@@ -121,9 +121,10 @@ async def _number(session: Session) -> int:
 async def _after(session: Session, number: int, most: int) -> list[NumberedNews]:
     """A transaction may have so much news that only a part is read: each thing has a number of its own."""
     numbered: list[NumberedNews] = []
-    for row in await session.fetch(_AFTER, position=number, limit=_READ_ROWS):
+    for row in await session.fetch(_AFTER, position=number, limit=min(_READ_ROWS, most)):
         numbers = range(row.position - row.number + 1, row.position + 1)
-        numbered += [NumberedNews(n, news) for n, news in zip(numbers, read_news(row.news), strict=True) if n > number]
+        several = zip(numbers, read_news(row.news), strict=True)
+        numbered += [NumberedNews(n, news, row.at) for n, news in several if n > number]
         if len(numbered) >= most:
             break
     return numbered[:most]

@@ -9,7 +9,7 @@ import re
 from collections import Counter
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated
 
 import msgspec
@@ -28,6 +28,7 @@ from alert_history.web.http.event_stream import BEGIN, MEDIA_TYPE, EventStream, 
 from alert_history.web.http.parameters import read_page_parameters
 from alert_history.web.pages.frame import Frame, Frames
 from alert_history.web.pages.page import Page, page_response, rendered
+from alert_history.web.pages.spans import absolute
 
 PATH = "/dashboard/history/live"
 
@@ -36,6 +37,10 @@ _SHOWN = 50
 _MOST_ROWS = 30
 _MOST_GROUPS = 15
 _MOST_UP = 8
+_MOMENT = timedelta(minutes=1)
+_SECOND = timedelta(seconds=1)
+_UNKNOWN = timedelta(hours=1)
+"""What is older is forgotten in the feed."""
 
 _KINDS: Mapping[str, str] = {
     "refired": "fired again",
@@ -87,13 +92,14 @@ class Row(msgspec.Struct, frozen=True):
 class Rows(msgspec.Struct, frozen=True):
     """What happened, the newest first; of much at once the largest groups. `others` is how many things are not shown.
 
-    `is_partial` says that others, which nobody looked at, may match, too.
+    `skipped` more things happened, and nobody looked which of them match; `href` is the history of their time.
     """
 
     happenings: Sequence[Row] = ()
     groups: Sequence[Group] = ()
     others: int = 0
-    is_partial: bool = False
+    skipped: int = 0
+    href: str = ""
     gap: str = ""
 
 
@@ -129,22 +135,22 @@ class LivePage:
         frame = msgspec.structs.replace(frame, root="../" * asked.up or "./", nonce="")
         query = parse_query(asked.query)
         follower = await self._live.follow(query, after=place_of(request, asked.after), is_whole=False)
-        return EventStream(self._chunks(follower, frame), end=follower.end)
+        return EventStream(self._chunks(follower, frame, asked.query), end=follower.end)
 
-    async def _chunks(self, follower: Follower, frame: Frame) -> AsyncGenerator[bytes]:
+    async def _chunks(self, follower: Follower, frame: Frame, query: str) -> AsyncGenerator[bytes]:
         yield BEGIN
         try:
             async with aclosing(follower.frames()) as live_frames:
                 async for live_frame in live_frames:
-                    yield live_frame.once((frame.root, frame.tz), lambda: self._written(live_frame, frame))  # noqa: B023  # called at once
+                    yield live_frame.once((frame.root, frame.tz), lambda: self._written(live_frame, frame, query))  # noqa: B023  # called at once
         except AlertHistoryError as error:
             yield f": {error}\n\n".encode()  # the end; htmx comes again by itself
 
-    def _written(self, live_frame: LiveFrame, frame: Frame) -> bytes:
+    def _written(self, live_frame: LiveFrame, frame: Frame, query: str) -> bytes:
         if live_frame.is_empty:
             return message(live_frame.last, kind="beat", data="")
         now = msgspec.structs.replace(frame, now=self._clock())
-        html = rendered("live/rows.html.jinja", frame=now, rows=_rows(live_frame, now.now), words=words)
+        html = rendered("live/rows.html.jinja", frame=now, rows=frame_rows(live_frame, now, query), words=words)
         return message(live_frame.last, data=re.sub(r"\n+", "\n", html).strip())
 
 
@@ -168,19 +174,27 @@ def rows_of(happenings: Sequence[Happening], now: datetime, *, received_at: date
     return rows[::-1]
 
 
-def _rows(live_frame: LiveFrame, now: datetime) -> Rows:
+def frame_rows(live_frame: LiveFrame, frame: Frame, query: str) -> Rows:
+    """What the page shows of what its follower is told."""
     if live_frame.gap is not None:
         return Rows(gap=live_frame.gap.reason)
-    is_partial = live_frame.skipped > 0
+    now, skipped = frame.now, live_frame.skipped
+    href = _skipped_href(live_frame, frame, query) if skipped else ""
     if len(live_frame.happenings) <= _MOST_ROWS:
         is_just_now = live_frame.made is not None
         rows = rows_of(live_frame.happenings, now, received_at=now if is_just_now else None)
-        return Rows(rows, is_partial=is_partial)
+        return Rows(rows, skipped=skipped, href=href)
     counts = Counter((each.alert.alertname, each.kind) for each in live_frame.happenings)
     largest = counts.most_common(_MOST_GROUPS)
     groups = [Group(name, kind, number, _query_of(name)) for (name, kind), number in largest]
     others = counts.total() - sum(group.number for group in groups)
-    return Rows(groups=groups, others=others, is_partial=is_partial)
+    return Rows(groups=groups, others=others, skipped=skipped, href=href)
+
+
+def _skipped_href(live_frame: LiveFrame, frame: Frame, query: str) -> str:
+    """The history of the time in which things were skipped. They were received up to a moment before their numbers."""
+    since = (live_frame.skipped_since or frame.now - _UNKNOWN) - _MOMENT
+    return frame.href("dashboard/history", query=query, **absolute(since, frame.now + _SECOND))
 
 
 def _query_of(alertname: str) -> str:
