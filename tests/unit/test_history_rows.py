@@ -124,6 +124,14 @@ async def test_nothing_leads_to_all_history() -> None:
     assert "Leave out all conditions" in html
 
 
+async def test_a_table_leads_to_its_query_live() -> None:
+    html = await table(HistoryPage([stored()], 1, True, None), query='{pod="a&b"}', status="firing")
+    assert 'href="../dashboard/history/live?query=%7Bpod%3D%22a%26b%22%7D"' in html
+    assert "Follow this query live" in html
+    assert "not the other conditions" in html
+    assert "Follow all live" in await table(HistoryPage([], 0, True, None))
+
+
 async def test_thousands_of_alerts_are_suggested_by_rule() -> None:
     assert "show them by rule" in await table(HistoryPage([stored()], 10_000, False, "x"))
     assert "show them by rule" not in await table(HistoryPage([stored()], 999, True, "x"))
