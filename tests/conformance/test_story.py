@@ -3,6 +3,7 @@
 Holds: `engine.story`, `engine.why`, `engine.archives`.
 """
 
+import asyncio
 from datetime import timedelta
 
 import msgspec
@@ -26,6 +27,7 @@ from alert_history.engine.why import Explaining, WhyAnswer
 from alert_history.errors import NotFound
 from alert_history.ports import Store
 from alert_history.storage import open_store
+from tests.conformance.conftest import OpenReplica
 from tests.conformance.samples import DAY, MINUTE, NOW, SECOND, STARTS_AT, alert, id_of, receipt
 
 TARGETS = (
@@ -209,3 +211,16 @@ async def test_an_unknown_occurrence_may_be_in_the_archives_that_hold_its_day(st
     for wrong in ("no-id", f"0123456789abcdef-{2**63 - 1}", "0123456789abcdef--62135596800000000"):
         with pytest.raises(NotFound):
             await archives.absence(wrong)
+
+
+async def test_of_replicas_that_note_archives_at_once_none_loses_a_note(open_replica: OpenReplica) -> None:
+    stores = [await open_replica() for _ in range(2)]
+    places = [f"/place-{number}" for number in range(8)]
+    notes = [
+        note_archived(stores[number % 2].settings, _archived("2-12"), place=place, now=NOW)
+        for number, place in enumerate(places)
+    ]
+    await asyncio.gather(*notes)
+    archives = Archives(stores[0].settings, retention=30 * DAY, clock=lambda: NOW)
+    absence = await archives.absence(occurrence_id("0123456789abcdef", to_us(NOW - 20 * DAY)))
+    assert sorted(each.place for each in absence.archived) == places

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
 import msgspec
 
@@ -60,19 +61,28 @@ class Archives:
 
 
 async def note_archived(settings: StoredSettings, manifest: Manifest, *, place: str, now: datetime) -> None:
-    """Note what a run moved to a place; a run without occurrences changes nothing."""
+    """Note what a run moved to a place; a run without occurrences changes nothing, and of two at once none is lost."""
     days = [day for note in manifest.files if note.table == ALERTS.name and (day := day_of_path(note.path)) is not None]
     if not days:
         return
-    known = await _noted(settings)
+    await settings.change(
+        _SETTING, lambda value: msgspec.to_builtins(_with_days(_read(value), days, place=place, now=now))
+    )
+
+
+def _with_days(known: Sequence[ArchivedDays], days: Sequence[date], *, place: str, now: datetime) -> list[ArchivedDays]:
+    """What is known, with some days more in a place."""
     spans = [(each.first_day, each.last_day) for each in known if each.place == place]
-    days += [day for span in spans for day in span]
+    own = [*days, *(day for span in spans for day in span)]
     elsewhere = [each for each in known if each.place != place]
-    await settings.write(_SETTING, msgspec.to_builtins([*elsewhere, ArchivedDays(place, min(days), max(days), now)]))
+    return [*elsewhere, ArchivedDays(place, min(own), max(own), now)]
 
 
 async def _noted(settings: StoredSettings) -> list[ArchivedDays]:
-    value = await settings.read(_SETTING)
+    return _read(await settings.read(_SETTING))
+
+
+def _read(value: Any) -> list[ArchivedDays]:
     return [] if value is None else msgspec.convert(value, list[ArchivedDays])
 
 
