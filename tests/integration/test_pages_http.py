@@ -1,6 +1,6 @@
 """Pages over HTTP, asked in odd ways: people get a page that says what to do next, and the service stays quick.
 
-Holds: `web.application`, `web.http.parameters`, `web.pages.severity_chart`.
+Holds: `web.application`, `web.http.parameters`, `web.pages.severity_chart`, `web.pages.saved_views`.
 """
 
 from uuid import uuid4
@@ -55,3 +55,13 @@ def test_the_histogram_colours_severities_as_all_charts_do(client: httpx.Client)
     html = client.get("/dashboard/history", params=asked).text
     assert '<span class="key is-critical">critical</span>' in html
     assert '<span class="key is-critical is-also">page</span>' in html, "the same meaning in another shade"
+
+
+@pytest.mark.parametrize("state", ["query=%7Bseverity", "since=soon", "since=-1h&until=-2h"])
+def test_a_view_that_can_only_show_a_fault_is_not_saved(client: httpx.Client, state: str) -> None:
+    name = f"view {uuid4().hex}"
+    form = {"name": name, "state": state}
+    answer = client.post("/dashboard/history/views", data=form, headers={"sec-fetch-site": "same-origin"})
+    assert answer.status_code == 422
+    assert "A view of this search would show nothing but its fault" in answer.text
+    assert name not in client.get("/dashboard/history?part=views").text

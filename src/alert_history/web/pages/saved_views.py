@@ -8,8 +8,9 @@ from starlette.responses import RedirectResponse, Response
 
 from alert_history.domain.permission import Permission
 from alert_history.engine.saved_views import SavedViews
-from alert_history.errors import InvalidBody
-from alert_history.web.pages.history_state import PATH, parse_state
+from alert_history.errors import InvalidBody, InvalidQuery
+from alert_history.web.pages.frame import bare_frame
+from alert_history.web.pages.history_state import PATH, asked_of, parse_state
 from alert_history.web.pages.page import Link, Page, message
 from alert_history.web.pages.posted import fields_of, refusal
 
@@ -44,8 +45,13 @@ class SavedViewForms:
         """`POST /dashboard/history/views/{id}/delete`."""
         return await _checked(request, self._delete, back="../../../history")
 
-    async def _save(self, _: Request, fields: dict[str, str]) -> None:
-        await self._views.save(fields.get("name", ""), parse_state(fields.get("state", "")).kept)
+    async def _save(self, request: Request, fields: dict[str, str]) -> None:
+        state = parse_state(fields.get("state", ""))
+        try:
+            asked_of(state, bare_frame(request))
+        except InvalidQuery as error:
+            raise InvalidBody(f"A view of this search would show nothing but its fault: {error}") from None
+        await self._views.save(fields.get("name", ""), state.kept)
 
     async def _rename(self, request: Request, fields: dict[str, str]) -> None:
         await self._views.rename(request.path_params["id"], fields.get("name", ""))
