@@ -1,6 +1,7 @@
 """Pages over HTTP, asked in odd ways: people get a page that says what to do next, and the service stays quick.
 
-Holds: `web.application`, `web.http.parameters`, `web.pages.severity_chart`, `web.pages.saved_views`.
+Holds: `web.application`, `web.http.parameters`, `web.pages.severity_chart`, `web.pages.saved_views`,
+`web.pages.plain_fault`.
 """
 
 from uuid import uuid4
@@ -65,3 +66,29 @@ def test_a_view_that_can_only_show_a_fault_is_not_saved(client: httpx.Client, st
     assert answer.status_code == 422
     assert "A view of this search would show nothing but its fault" in answer.text
     assert name not in client.get("/dashboard/history?part=views").text
+
+
+@pytest.mark.parametrize(
+    "asked, words",
+    [
+        ("dashboard/history/live?up=x", "up: write a number"),
+        ("dashboard/history/live?up=9", "up: write a number of at most 8"),
+        ("dashboard/history?view=pie", "view: &#39;pie&#39; is not possible here; write one of: table, lanes"),
+        (f"dashboard/history?facet={'a' * 501}", "facet: write at most 500 letters"),
+        ("dashboard/history?" + "&".join(f"cols={'c' * 10}" for _ in range(21)), "cols: give it at most 20 times"),
+        ("dashboard/rules?all=perhaps", "all: write true or false"),
+        ("dashboard/rules?sort=loud", "sort: &#39;loud&#39; is not possible here; write one of: "),
+        ("dashboard/night?date=tomorrow", "date: write a date, like 2026-01-31"),
+        ("dashboard/quarantine?cursor=x", "cursor: write an id"),
+        ("classifications?corrected=x", "corrected: write 16 hexadecimal digits"),
+        ("dashboard/notifications?outcome=lost", "outcome: &#39;lost&#39; is not possible here; write one of: "),
+        ("dashboard/silences?id=" + "x" * 5000, "id: write at most "),
+        ("dashboard/alerts/x?within=9m", "within: &#39;9m&#39; is not possible here; write one of: 5m"),
+        ("dashboard/settings?switched=evil", "switched: &#39;evil&#39; is not possible here"),
+    ],
+)
+def test_a_wrong_parameter_is_answered_by_what_may_be_written(client: httpx.Client, asked: str, words: str) -> None:
+    answer = client.get(f"/{asked}")
+    assert answer.status_code == 400
+    assert words in answer.text
+    assert "Expected `" not in answer.text

@@ -23,11 +23,13 @@ from alert_history.domain.permission import Permission
 from alert_history.domain.visible import visible
 from alert_history.errors import AlertHistoryError
 from alert_history.web.http.gate import allow
+from alert_history.errors import AlertHistoryError, InvalidQuery
 from alert_history.web.http.problem import problem_of, retry_after
 from alert_history.web.pages.assets import asset_path
 from alert_history.web.pages.charts.scale import mark_of
 from alert_history.web.pages.frame import Frame, bare_frame, length_words
 from alert_history.web.pages.markup import breakable, code, prose
+from alert_history.web.pages.plain_fault import plain_fault
 
 _PACKAGE = "alert_history.web.pages"
 _STYLE = re.compile(r"<style>(.*?)</style>", re.DOTALL)
@@ -108,7 +110,8 @@ def apology(request: Request, error: AlertHistoryError, *, back: Link = HOME) ->
     """What people see when something went wrong; an error that is not theirs says when to come back."""
     answer = problem_of(error)
     tagline = "Nothing was changed." if request.method != "GET" else ""
-    response = message(request, HTTPStatus(answer.status), answer.title, answer.detail, back=back, tagline=tagline)
+    text = plain_fault(answer.detail) if isinstance(error, InvalidQuery) else answer.detail
+    response = message(request, HTTPStatus(answer.status), answer.title, text, back=back, tagline=tagline)
     if (seconds := retry_after(error)) is not None:
         response.headers["retry-after"] = str(seconds)
     return response
