@@ -12,6 +12,7 @@ import pytest
 
 from alert_history.errors import InvalidQuery
 from alert_history.web.pages.frame import Frame
+from alert_history.web.pages.page import environment
 from alert_history.web.pages.spans import PRESETS, picker_of, span_of
 
 NOW = datetime(2026, 11, 27, 22, 30, tzinfo=UTC)
@@ -78,6 +79,16 @@ def test_a_wrong_time_is_named(since: str, until: str | None) -> None:
 @pytest.mark.parametrize("text", ["-40000d", "0001-01-01T00:00:00Z", "2026-03-29T02:30"])
 def test_a_time_at_the_edge_of_the_calendar_is_cut_and_a_skipped_one_is_a_time(text: str) -> None:
     assert span_of(text, None, frame()).since >= datetime(1971, 1, 1, tzinfo=UTC)
+
+
+def test_a_time_that_no_history_has_is_said() -> None:
+    before = span_of("-40000d", None, frame())
+    assert before.note == "There is no history from before 1971: the span begins there."
+    assert "from after 2200" in span_of("-1h", "9000-01-01", frame()).note
+    assert span_of("1971-01-01", None, frame()).note == "", "all history"
+    assert before.note in environment().from_string(
+        '{% from "page/span.html.jinja" import span_picker %}{{ span_picker(picker) }}'
+    ).render(picker=picker_of(before, frame()))
 
 
 def test_links_keep_the_rest_of_the_page_and_change_the_span() -> None:

@@ -60,13 +60,17 @@ class Choice(NamedTuple):
 
 
 class Span(msgspec.Struct, frozen=True, kw_only=True):
-    """From `since` until before `until`, aware UTC. `name` is its preset, empty for other spans."""
+    """From `since` until before `until`, aware UTC. `name` is its preset, empty for other spans.
+
+    `note` says where it is not the span that was asked for; empty where it is.
+    """
 
     since: datetime
     until: datetime
     now: datetime
     name: str
     words: str
+    note: str = ""
 
     @property
     def length(self) -> timedelta:
@@ -100,6 +104,7 @@ class Picker(msgspec.Struct, frozen=True, kw_only=True):
     words: str
     is_absolute: bool
     anchor: str = ""
+    note: str = ""
 
 
 def span_of(since: str | None, until: str | None, frame: Frame, *, default: str = DEFAULT) -> Span:
@@ -107,13 +112,16 @@ def span_of(since: str | None, until: str | None, frame: Frame, *, default: str 
     text = since or default if not until or since else None
     if text in (LAST_NIGHT, TONIGHT):
         return _night(frame, is_tonight=text == TONIGHT)
-    end = _time(until, frame, of="until") if until else frame.now
-    begin = end - timedelta(days=1) if text is None else _time(text, frame, of="since")
+    asked_end = _time(until, frame, of="until") if until else frame.now
+    end = _within(asked_end)
+    asked_begin = end - timedelta(days=1) if text is None else _time(text, frame, of="since")
+    begin = _within(asked_begin)
     if end - begin < _SHORTEST:
         raise InvalidQuery("since: it is not at least a minute before until")
     name = text if text is not None and not until and text in PRESETS else ""
     words = _WORDS.get(name) or f"{frame.short(begin)} – {frame.short(end)}"
-    return Span(since=begin, until=end, now=frame.now, name=name, words=words)
+    note = _note(asked_begin, asked_end)
+    return Span(since=begin, until=end, now=frame.now, name=name, words=words, note=note)
 
 
 def picker_of(span: Span, frame: Frame, *, without: Collection[str] = (), anchor: str = "") -> Picker:
@@ -136,6 +144,7 @@ def picker_of(span: Span, frame: Frame, *, without: Collection[str] = (), anchor
         words=span.words,
         is_absolute=not span.name,
         anchor=anchor,
+        note=span.note,
     )
 
 
@@ -166,7 +175,20 @@ def _time(text: str, frame: Frame, *, of: str) -> datetime:
             time = parse_time(text, frame.now)
     except (InvalidQuery, ValueError, OverflowError) as error:
         raise InvalidQuery(f"{of}: {error}") from None
+    return time
+
+
+def _within(time: datetime) -> datetime:
     return max(_EARLIEST, min(time, _LATEST))
+
+
+def _note(begin: datetime, end: datetime) -> str:
+    """What is said of times that no history has; on the clocks of a reader the first day may begin in 1970."""
+    if begin < _EARLIEST - timedelta(days=1):
+        return f"There is no history from before {_EARLIEST.year}: the span begins there."
+    if end > _LATEST + timedelta(days=1):
+        return f"There is no history from after {_LATEST.year}: the span ends there."
+    return ""
 
 
 def _wall(time: datetime, frame: Frame) -> str:
