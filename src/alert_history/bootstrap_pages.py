@@ -135,6 +135,7 @@ def _rules(service: Service, statistics: Statistics, frames: Frames) -> list[Pag
         together=statistics.together,
         response=statistics.response,
         history=service.rooms.store.history,
+        labels=statistics.labels,
     )
     return RulesPage(statistics.rules, statistics.series, RulePage(answers), frames=frames).pages()
 

@@ -1,7 +1,7 @@
 """Pages over HTTP, asked in odd ways: people get a page that says what to do next, and the service stays quick.
 
 Holds: `web.application`, `web.http.parameters`, `web.pages.severity_chart`, `web.pages.saved_views`,
-`web.pages.plain_fault`.
+`web.pages.plain_fault`, `engine.rule_names`.
 """
 
 from uuid import uuid4
@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from tests.payloads import alert, webhook
+from tests.processes import wait_until
 
 
 @pytest.mark.parametrize(
@@ -92,3 +93,16 @@ def test_a_wrong_parameter_is_answered_by_what_may_be_written(client: httpx.Clie
     assert answer.status_code == 400
     assert words in answer.text
     assert "Expected `" not in answer.text
+
+
+def test_an_unknown_rule_is_said_to_be_unknown_with_names_like_it(client: httpx.Client) -> None:
+    name = f"Disk{uuid4().hex}"
+    body, headers = webhook(alert(1, alertname=name)), {"content-type": "application/json"}
+    client.post("/webhook", content=body, headers=headers).raise_for_status()
+    asked = {"rule": name.upper(), "part": "always"}
+    wait_until(lambda: name in client.get("/dashboard/rules", params=asked).text, "its label is counted")
+    html = client.get("/dashboard/rules", params=asked).text
+    assert "No alert of a rule with this name was ever received. Did you mean" in html
+    assert f"rule={name}" in html
+    quiet = client.get("/dashboard/rules", params={"rule": name, "part": "always", "until": "2020-01-01"}).text
+    assert "It did not fire in" in quiet, "a known one that was quiet"

@@ -22,8 +22,10 @@ from alert_history.engine.analysis import Asked
 from alert_history.engine.companions import Companions
 from alert_history.engine.durations import DurationCounting
 from alert_history.engine.heatmap import HeatmapCounting
+from alert_history.engine.labels import Labels
 from alert_history.engine.noise_scores import NoiseAnswer, NoiseScores
 from alert_history.engine.people_response import PeopleResponse
+from alert_history.engine.rule_names import names_like
 from alert_history.engine.series import SeriesAnswer, SeriesCounting
 from alert_history.engine.series_parts import SeriesWish
 from alert_history.ports import History, HistoryFilter, PageRequest
@@ -69,6 +71,7 @@ class RuleAnswers(msgspec.Struct, frozen=True, kw_only=True):
     together: Companions
     response: PeopleResponse
     history: History
+    labels: Labels
 
 
 class RulePage:
@@ -143,6 +146,8 @@ class _Parts:
             acted=int(unheeded.of - unheeded.count) if unheeded is not None else 0,
             typical=durations.p50_seconds,
             last=last,
+            alike=await names_like(self._answers.labels, self._rule) if score is None else None,
+            href=self._rule_href,
         )
 
     async def noise(self) -> str:
