@@ -50,8 +50,14 @@ async def _states(url: str) -> dict[str, str]:
 def test_dead_deliveries_of_a_target_are_due_again(database_url: str) -> None:
     asyncio.run(_two_dead(database_url))
     done = run("replay", "--dead-letters", "--target", "pager", env={"DATABASE_URL": database_url})
-    assert (done.returncode, lines(done.stdout)) == (0, ["1 dead deliveries are due again"])
+    assert (done.returncode, lines(done.stdout)) == (0, ["1 dead letter is due again"])
     assert asyncio.run(_states(database_url)) == {"pager": "pending", "chat": "dead"}
+
+
+def test_a_replay_of_nothing_says_so(sqlite_url: str) -> None:
+    asyncio.run(_two_dead(sqlite_url))
+    done = run("replay", "--dead-letters", "--target", "mail", env={"DATABASE_URL": sqlite_url})
+    assert lines(done.stdout) == ["there is no dead letter of mail, so nothing is due again"]
 
 
 def test_all_dead_deliveries_are_due_again(sqlite_url: str) -> None:

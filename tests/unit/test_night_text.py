@@ -44,7 +44,7 @@ Rules still open (2)
 Nobody notified (1)
   1 occurrence of DiskFull: there are no targets
 Failed deliveries, by target (1)
-  pager: 1 given up, 1 critical, last at 23:00: HTTP 404
+  pager: 1 dead letter, 1 critical, last at 23:00: HTTP 404
 Silenced or inhibited (1)
   1 occurrence of Old, silence s-1 by ada until 09:00 (disk swap); 1 open
 Silences that end before the next night (1)

@@ -109,9 +109,9 @@ app.command(
 )
 app.command(
     "alert_history.cli.replay:replay",
-    help="""Queue dead deliveries again.
+    help="""Queue dead letters again.
 
-    The running service makes them, with the same idempotency keys. Say --dead-letters, so that no target is
+    The running service sends them, with the same idempotency keys. Say --dead-letters, so that no target is
     notified twice by a slip.
     """,
 )

@@ -1,4 +1,4 @@
-"""`alert-history replay`: dead deliveries are due again."""
+"""`alert-history replay`: dead letters are due again."""
 
 import asyncio
 import os
@@ -15,18 +15,25 @@ from alert_history.errors import ConfigurationError
 
 def replay(
     *,
-    dead_letters: Annotated[bool, Parameter(negative="", help="All that are dead; has to be said.")] = False,
+    dead_letters: Annotated[bool, Parameter(negative="", help="All of them; has to be said.")] = False,
     target: Annotated[str | None, Parameter(help="Only those to this target.")] = None,
 ) -> int:
-    """Queue dead deliveries, with their idempotency keys unchanged. Raises: ConfigurationError on wrong usage."""
+    """Queue dead letters, with their idempotency keys unchanged. Raises: ConfigurationError on wrong usage."""
     if not dead_letters:
         raise ConfigurationError(["replay needs --dead-letters: it tells targets again what they did not take"])
-    replayed = asyncio.run(_replay(load_settings(os.environ), target))
-    print_line(f"{replayed} dead deliveries are due again")
+    words = asyncio.run(_replay(load_settings(os.environ), target))
+    print_line(words)
     return 0
 
 
-async def _replay(settings: Settings, target: str | None) -> int:
+async def _replay(settings: Settings, target: str | None) -> str:
+    """Queue them; what is said of that."""
     async with using_store(settings) as store:
         await require(store, settings)
-        return await store.delivery_log.replay(now=datetime.now(UTC), target=target)
+        dead = await store.delivery_log.dead()
+        replayed = await store.delivery_log.replay(now=datetime.now(UTC), target=target)
+    if replayed:
+        return f"{replayed} dead letter{'s are' if replayed != 1 else ' is'} due again"
+    if dead.get(target, 0) if target is not None else sum(dead.values()):
+        return "no dead letter is due again: of each alert the target knows newer news by now"
+    return f"there is no dead letter{'' if target is None else f' of {target}'}, so nothing is due again"

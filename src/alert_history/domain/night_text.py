@@ -240,7 +240,8 @@ def _unnotified(line: UnnotifiedLine) -> str:
 
 
 def _failed(line: FailedLine, clock: _Clock) -> str:
-    counts = [(line.given_up, "given up"), (line.tried_again, "tried again"), (line.critical, "critical")]
+    letters = "dead letter" if line.given_up == 1 else "dead letters"
+    counts = [(line.given_up, letters), (line.tried_again, "tried again"), (line.critical, "critical")]
     shown = ", ".join(f"{count} {word}" for count, word in counts if count)
     return f"{_name(line.target)}: {shown}, last at {clock(line.last_at)}: {_reason(line.reason)}"
 

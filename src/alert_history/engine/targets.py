@@ -1,4 +1,4 @@
-"""The targets, for their operators: the state of each, a test message, a new look for targets, dead deliveries again.
+"""The targets, for their operators: the state of each, a test message, a new look for targets, dead letters again.
 
 Must not decide which targets are notified (`domain.notifying` does), and must not make deliveries (`worker` does).
 """
@@ -202,13 +202,13 @@ class Targets:
         return None
 
     async def replay_all(self, target: str) -> int:
-        """Queue the dead deliveries of a target again: how many were queued. Raises StorageUnavailable."""
+        """Queue the dead letters of a target again: how many were queued. Raises StorageUnavailable."""
         replayed = await self._deliveries.replay(now=self._clock(), target=target)
         self._publisher.wake([target])
         return replayed
 
     async def replay(self, delivery_id: str) -> int:
-        """Queue a dead delivery again: how many were queued. Raises NotFound or StorageUnavailable."""
+        """Queue a dead letter again: how many were queued. Raises NotFound or StorageUnavailable."""
         replayed = await self._deliveries.replay(now=self._clock(), delivery_id=delivery_id)
         self._publisher.wake()
         return replayed

@@ -74,7 +74,7 @@ class DeliveryLog(Protocol):
         ...
 
     async def replay(self, *, now: datetime, delivery_id: str | None = None, target: str | None = None) -> int:
-        """Make dead deliveries due again: one delivery, those of a target, or all; returns how many.
+        """Make dead letters due again: one delivery, those of a target, or all; returns how many.
 
         A delivery stays dead where its target was, or will be, notified of newer events of the alert. Raises NotFound
         if `delivery_id` names no delivery that can be due again.

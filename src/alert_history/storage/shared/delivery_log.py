@@ -84,7 +84,7 @@ class SharedDeliveryLog:
         }
         replayed = await self._database.write_slowly(self._replay, wanted, now)
         if delivery_id is not None and not replayed:
-            raise NotFound(f"no dead delivery {delivery_id!r} of which its target knows nothing newer")
+            raise NotFound(f"no dead letter {delivery_id!r} of which its target knows nothing newer")
         return replayed
 
     async def _replay(self, session: Session, wanted: dict[str, str], now: datetime) -> int:
@@ -157,7 +157,7 @@ _ANEW: dict[str, ColumnElement[Any]] = {
     "attempts": literal_column("0", Integer),
     "settled_at": null(),
 }
-"""The columns of a dead delivery that change in the queue; the other columns stay."""
+"""The columns of a dead letter that change in the queue; the other columns stay."""
 
 
 def _is_newest() -> ColumnElement[bool]:

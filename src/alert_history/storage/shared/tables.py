@@ -339,7 +339,7 @@ delivery_queue = Table("delivery_queue", metadata, *_delivery_columns())
 deliveries = Table("deliveries", metadata, *_delivery_columns())
 """Settled deliveries, which came from `delivery_queue`: delivered, superseded or dead. PostgreSQL parts them by week.
 
-Lists of deliveries read both tables; a replay moves a dead delivery back.
+Lists of deliveries read both tables; a replay moves a dead letter back.
 """
 
 search_segments = Table(

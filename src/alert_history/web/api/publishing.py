@@ -112,7 +112,7 @@ class DeliveryParameters(msgspec.Struct, frozen=True):
 
 
 class ReplayAnswer(msgspec.Struct, frozen=True):
-    """How many dead deliveries are due again."""
+    """How many dead letters are due again."""
 
     replayed: int
 
@@ -170,7 +170,7 @@ class PublishingApi:
             Operation(
                 path="/api/v1/deliveries/{id}/replay",
                 method="POST",
-                summary="Queue a dead delivery again",
+                summary="Queue a dead letter again",
                 handle=self.replay,
                 answer=ReplayAnswer,
                 tag=_TAG,

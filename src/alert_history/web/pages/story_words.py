@@ -59,7 +59,7 @@ FATE_WORDS: Mapping[Fate, str] = {
     "delivered": "delivered",
     "withheld": "held back",
     "superseded": "passed over",
-    "dead": "not delivered",
+    "dead": "not delivered (dead letter)",
     "unknown": "no record",
 }
 ENDED_WORDS: Mapping[EndedBy, str] = {
