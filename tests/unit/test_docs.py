@@ -64,6 +64,17 @@ def test_every_link_inside_the_repository_leads_somewhere() -> None:
     assert broken == []
 
 
+def test_every_document_that_a_page_of_the_service_links_exists_and_is_called_so() -> None:
+    templates = (ROOT / "src/alert_history/web/pages/templates").rglob("*.jinja")
+    texts = {path.name: path.read_text() for path in templates}
+    links = [link for text in texts.values() for link in re.findall(r'\{\{ doc\("([^"]+)", "([^"]+)"\) \}\}', text)]
+    assert len(links) >= 10
+    for path, words in links:
+        document = ROOT / "docs" / path
+        assert document.is_dir() or HEADING.search(document.read_text())[1] == words  # type: ignore[index]  # it has one
+    assert [name for name, text in texts.items() if re.search(r"<code>docs/[a-z]", text)] == []
+
+
 def test_every_document_is_reached_from_the_readme() -> None:
     reached: set[Path] = set()
     ahead = [ROOT / "README.md"]
