@@ -20,10 +20,11 @@ from starlette.applications import Starlette
 
 from alert_history.bootstrap_statistics import make_statistics
 from alert_history.config import load_settings
+from alert_history.engine.acknowledged import Acknowledged
 from alert_history.engine.saved_views import MOST_VIEWS, SavedViews
 from alert_history.ports import Store
 from alert_history.web.pages.frame import Frames
-from alert_history.web.pages.history import HistoryPage
+from alert_history.web.pages.history import HistoryCounting, HistoryPage
 from alert_history.web.pages.saved_views import SavedViewForms
 from tests.conformance.conftest import OpenReplica
 from tests.conformance.samples import MINUTE, NOW, alert, receipt
@@ -50,11 +51,11 @@ def pages_of(store: Store) -> httpx.AsyncClient:
     views = SavedViews(store.settings, clock=clock)
     page = HistoryPage(
         store.history,
-        analysis=statistics.analysis,
-        facets=statistics.facets,
-        series=statistics.series,
-        rules=statistics.groups,
+        HistoryCounting(
+            analysis=statistics.analysis, facets=statistics.facets, series=statistics.series, rules=statistics.groups
+        ),
         views=views,
+        acknowledged=Acknowledged(store.acts),
         frames=Frames(clock=clock, count_firing=nobody_counts),
     )
     served = [*page.pages(), *SavedViewForms(views).pages()]
