@@ -21,9 +21,8 @@ from starlette.routing import Route
 
 from alert_history.domain.permission import Permission
 from alert_history.domain.visible import visible
-from alert_history.errors import AlertHistoryError
-from alert_history.web.http.gate import allow
 from alert_history.errors import AlertHistoryError, InvalidQuery
+from alert_history.web.http.gate import allow
 from alert_history.web.http.problem import problem_of, retry_after
 from alert_history.web.pages.assets import asset_path
 from alert_history.web.pages.charts.scale import mark_of
