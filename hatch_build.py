@@ -18,13 +18,16 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 ROOT = Path(__file__).resolve().parent
 VENDOR = ROOT / "src/alert_history/web/pages/static/vendor"
 FILES = {
-    "htmx.min.js": "htmx.org/dist/htmx.min.js",
-    "hx-csp.min.js": "htmx.org/dist/ext/hx-csp.min.js",
-    "hx-sse.min.js": "htmx.org/dist/ext/hx-sse.min.js",
-    "uplot.min.js": "uplot/dist/uPlot.iife.min.js",
-    "uplot.min.css": "uplot/dist/uPlot.min.css",
-    "LICENSE-htmx.txt": "htmx.org/LICENSE",
-    "LICENSE-uplot.txt": "uplot/LICENSE",
+    # In one file: htmx begins as soon as it may, and passes over what an extension that comes later would see to.
+    "htmx.min.js": (
+        "htmx.org/dist/htmx.min.js",
+        "htmx.org/dist/ext/hx-csp.min.js",
+        "htmx.org/dist/ext/hx-sse.min.js",
+    ),
+    "uplot.min.js": ("uplot/dist/uPlot.iife.min.js",),
+    "uplot.min.css": ("uplot/dist/uPlot.min.css",),
+    "LICENSE-htmx.txt": ("htmx.org/LICENSE",),
+    "LICENSE-uplot.txt": ("uplot/LICENSE",),
 }
 _MAP_COMMENT = "//# sourceMappingURL="
 
@@ -48,12 +51,17 @@ def bring() -> None:
             shutil.copy(ROOT / name, folder)
         command = [_npm(), "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--silent"]
         subprocess.run(command, cwd=folder, check=True)  # noqa: S603  # npm, found by name
+        modules = Path(folder) / "node_modules"
         VENDOR.mkdir(parents=True, exist_ok=True)
-        for name, source in FILES.items():
-            text = (Path(folder) / "node_modules" / source).read_text(encoding="utf-8")
-            kept = "\n".join(line for line in text.splitlines() if not line.startswith(_MAP_COMMENT))
-            (VENDOR / name).write_text(f"{kept}\n", encoding="utf-8")
+        for name, sources in FILES.items():
+            (VENDOR / name).write_text("".join(_kept(modules / each) for each in sources), encoding="utf-8")
     mark.write_text(json.dumps(wanted))
+
+
+def _kept(path: Path) -> str:
+    """A file without the lines that name a map, which is not there."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    return "".join(f"{line}\n" for line in lines if not line.startswith(_MAP_COMMENT))
 
 
 def _wanted() -> list[str]:

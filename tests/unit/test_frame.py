@@ -4,6 +4,7 @@ Holds: `web.pages.frame`, `web.pages.streaming`, `web.pages.assets`, `web.pages.
 """
 
 import gzip
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -93,6 +94,18 @@ def test_nothing_on_it_is_inline_and_every_script_has_the_nonce_of_its_answer(cl
     nonce = first.headers["content-security-policy"].split("'nonce-")[1].split("'")[0]
     assert first.text.count("<script") == first.text.count(f'nonce="{nonce}"')
     assert nonce not in second.headers["content-security-policy"]
+
+
+def test_htmx_and_its_extensions_come_in_one_file(client: TestClient) -> None:
+    """An extension that comes after htmx 4.0.1 has begun is never asked to connect anything."""
+    scripts = [
+        path for path in re.findall(r'<script src="([^"]+)"', client.get("/dashboard/two").text) if "vendor" in path
+    ]
+    assert [path.rpartition("/")[2] for path in scripts] == ["htmx.min.js"]
+    text = client.get(scripts[0].replace("../", "/")).text
+    places = [text.find(part) for part in ("var htmx=", 'registerExtension("hx-csp"', 'registerExtension("sse"')]
+    assert places == sorted(places)
+    assert -1 not in places
 
 
 def test_an_error_of_ours_is_a_page_that_says_it(client: TestClient) -> None:
