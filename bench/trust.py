@@ -62,7 +62,7 @@ async def _measure() -> list[Measured]:
     ]
     book = TokenBook(tokens, clock=_now)
     await book.begin()
-    nobody = TokenBook(MemoryTokens(), clock=_now)
+    nobody = TokenBook(MemoryTokens(), clock=_now, known=[])
     gates = {"open": Gate(nobody, is_open=True), "closed": Gate(book, is_open=False, is_ingest_closed=True)}
     lines = []
     for method, what, limit in (("POST", "ingest", _INGEST_US), ("GET", "a page", _PAGE_US)):

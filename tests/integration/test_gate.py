@@ -156,6 +156,8 @@ def test_the_command_lists_and_revokes(url: str, tmp_path: Path) -> None:
     assert "am" in listed
     assert secret[:10] in listed
     assert secret not in listed
-    assert "revoked: am" in run("token", "revoke", "am", env=env).stdout.decode()
+    revoked = run("token", "revoke", "am", env=env)
+    assert "revoked: am" in revoked.stdout.decode()
+    assert "the last token for ingest" in revoked.stderr.decode()
     assert run("token", "revoke", "am", env=env).returncode == 2
     assert run("token", "create", "b", "--scope", "root", env=env).returncode == 2

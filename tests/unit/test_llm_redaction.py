@@ -45,6 +45,7 @@ def redacted(text: str, patterns: str | None = None) -> str:
         ("AKIAIOSFODNN7EXAMPLE", "[secret]"),
         ("AIzaSyA1234567890abcdefghijklmnopqrstuv", "[secret]"),
         ("xoxb-1234567890-abcdef", "[secret]"),
+        (f"aht_{'aZ09-_' * 7}a", "[secret]"),
         ("https://hooks.slack.com/services/T0/B0/abc", "https://[secret]"),
         ("ghp_abcdefghijklmnopqrstuvwxyz0123456789", "[secret]"),
         ("github_pat_11ABCDEFG0abcdefghijkl", "[secret]"),

@@ -3,7 +3,7 @@
 import asyncio
 import getpass
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import Annotated, TypeVar
 
@@ -78,7 +78,10 @@ def revoke(
     /,
 ) -> None:
     """Revoke a token for good. Within two seconds every replica refuses it."""
-    revoked = asyncio.run(_at_desk(load_settings(os.environ), lambda desk: desk.revoke(name)))
+    settings = load_settings(os.environ)
+    revoked, opens_ingest = asyncio.run(_at_desk(settings, lambda desk: _revoke(desk, name)))
+    if opens_ingest and settings.ingest_auth == "open":
+        _warn("It was the last token for ingest: now everybody may send alerts. INGEST_AUTH=required prevents that.")
     for token in revoked:
         print_line(f"revoked: {token.name} ({token.prefix}…, {token.id})")
 
@@ -95,6 +98,14 @@ async def _create(desk: TokenDesk, wish: TokenWish) -> tuple[NewToken, bool]:
     made = await desk.create(wish, by=_user())
     had_one = any("ingest" in token.scopes and token.revoked_at is None for token in before)
     return made, "ingest" in made.token.scopes and not had_one
+
+
+async def _revoke(desk: TokenDesk, name: str) -> tuple[Sequence[Token], bool]:
+    """What was revoked, and whether that was the last token for ingest."""
+    revoked = await desk.revoke(name)
+    left = await desk.all()
+    had_one = any("ingest" in token.scopes for token in revoked)
+    return revoked, had_one and not any("ingest" in token.scopes and token.revoked_at is None for token in left)
 
 
 def _tell(made: NewToken, settings: Settings) -> None:

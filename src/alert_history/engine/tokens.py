@@ -9,6 +9,7 @@ counts.
 import asyncio
 import secrets
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -23,6 +24,7 @@ from alert_history.ports import Clock, Tokens
 
 _READ_SECONDS = 1.0
 _READ_APART_SECONDS = 0.2
+_FIRST_READ_SECONDS = 1.0
 _USE_KEPT_EVERY = timedelta(minutes=1)
 
 _log = structlog.get_logger()
@@ -101,9 +103,13 @@ class TokenDesk:
 
 
 class TokenBook:
-    """The tokens as this process knows them. `is_known` is false until they were read once."""
+    """The tokens as this process knows them. Whoever asks waits a little until they were read once, by `run`.
 
-    def __init__(self, tokens: Tokens, *, clock: Clock) -> None:
+    Before the store is open there may be no table, so nobody but `run` and `begin` reads them for the first time.
+    `known` are those that were read already.
+    """
+
+    def __init__(self, tokens: Tokens, *, clock: Clock, known: Sequence[Token] | None = None) -> None:
         self._tokens = tokens
         self._clock = clock
         self._by_digest: Mapping[bytes, tuple[Token, Grant]] = {}
@@ -111,8 +117,10 @@ class TokenBook:
         self._kept_uses: dict[str, datetime] = {}
         self._reading: asyncio.Task[None] | None = None
         self._read_at = 0.0
-        self.is_known = False
+        self._known = asyncio.Event()
         self.has_ingest_token = False
+        if known is not None:
+            self._take(known)
 
     def known(self, secret: str) -> Grant | None:
         """What the holder of this secret may do; None where it is no good token, as far as is known."""
@@ -128,6 +136,7 @@ class TokenBook:
 
     async def find(self, secret: str) -> Grant | None:
         """The same, after a look into the database where it is not known. Raises StorageUnavailable."""
+        await self.wait()
         grant = self.known(secret)
         if grant is None:
             await self._read_soon()
@@ -150,19 +159,30 @@ class TokenBook:
             await asyncio.sleep(_READ_SECONDS)
 
     async def begin(self) -> None:
-        """Read them for the first time, if nobody did. Raises StorageUnavailable."""
-        if not self.is_known:
-            await self._read_soon()
+        """Read them now. Raises StorageUnavailable."""
+        await self._read()
+
+    @property
+    def is_known(self) -> bool:
+        """Whether they were read once."""
+        return self._known.is_set()
+
+    async def wait(self) -> None:
+        """Until they were read once. Raises StorageUnavailable where that takes longer than a caller should wait."""
+        if self.is_known:
+            return
+        try:
+            async with asyncio.timeout(_FIRST_READ_SECONDS):
+                await self._known.wait()
+        except TimeoutError:
+            raise StorageUnavailable("the service has just started: who may call is not known yet") from None
 
     async def _read_soon(self) -> None:
         """Read them, together with all who want that now."""
         if self._reading is None or self._reading.done():
             self._reading = asyncio.create_task(self._read_apart(), name="tokens")
-        try:
+        with suppress(StorageUnavailable):
             await asyncio.shield(self._reading)
-        except StorageUnavailable:
-            if not self.is_known:
-                raise
 
     async def _read_apart(self) -> None:
         loop = asyncio.get_running_loop()
@@ -170,11 +190,15 @@ class TokenBook:
         await self._read()
 
     async def _read(self) -> None:
-        tokens = [each for each in await self._tokens.all() if each.revoked_at is None]
+        tokens = await self._tokens.all()
         self._read_at = asyncio.get_running_loop().time()
-        self._by_digest = {token.digest: (token, grant) for token in tokens if (grant := _grant_of(token)) is not None}
-        self.has_ingest_token = any("ingest" in token.scopes for token in tokens)
-        self.is_known = True
+        self._take(tokens)
+
+    def _take(self, tokens: Sequence[Token]) -> None:
+        living = [each for each in tokens if each.revoked_at is None]
+        self._by_digest = {token.digest: (token, grant) for token in living if (grant := _grant_of(token)) is not None}
+        self.has_ingest_token = any("ingest" in token.scopes for token in living)
+        self._known.set()
 
     async def _keep_uses(self) -> None:
         fresh = {

@@ -198,6 +198,7 @@ def _rules() -> tuple[_Rule, ...]:
 
 
 _TOKENS = (
+    r"\baht_[\w-]{40,}",  # ours
     r"\beyJ[\w-]{5,}\.[\w-]{5,}(?:\.[\w-]*)*",  # JSON web tokens
     r"\b(?:AKIA|ASIA|ABIA|ACCA|AGPA|AIDA|AROA)[A-Z0-9]{16}\b",  # AWS
     r"\bAIza[\w-]{30,}|\bya29\.[\w-]{10,}|\bGOCSPX-[\w-]{10,}",  # Google

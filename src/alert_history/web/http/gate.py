@@ -62,7 +62,7 @@ class Gate:
         that are refused, so nothing but the operator's own act closes it.
         """
         if not self._book.is_known:
-            await self._book.begin()
+            await self._book.wait()
         if not (self._is_ingest_closed or self._book.has_ingest_token):
             return None
         token = token_of(scope["headers"])
