@@ -8,8 +8,8 @@ import pytest
 from playwright.sync_api import Browser, sync_playwright
 
 from tests import servers
-from tests.browser.looking import ARGUMENTS
-from tests.processes import Server, find_program, wait_until
+from tests.browser.looking import ARGUMENTS, find_chromium
+from tests.processes import Server, wait_until
 
 _DEMO_SECONDS = 120
 
@@ -17,9 +17,8 @@ _DEMO_SECONDS = 120
 @pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
     """Chromium. It ends before tests of other folders begin: no other loop may run while Playwright's does."""
-    chromium = find_program("chromium", package="chromium", places=["/usr/bin"])
     with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
+        launched = playwright.chromium.launch(executable_path=find_chromium(), args=ARGUMENTS)
         yield launched
         launched.close()
 

@@ -13,9 +13,9 @@ from typing import NamedTuple
 from playwright.sync_api import Browser, sync_playwright
 
 from tests import servers
-from tests.browser.looking import ARGUMENTS, PATIENCE_MS, Scheme
+from tests.browser.looking import ARGUMENTS, PATIENCE_MS, Scheme, find_chromium
 from tests.browser.pages import PATHS, fill_storm, find_alerts
-from tests.processes import Server, find_program
+from tests.processes import Server
 
 _HEIGHT = 900
 _LOOKS: tuple[tuple[int, Scheme], ...] = ((1440, "light"), (1440, "dark"), (360, "light"), (360, "dark"))
@@ -34,9 +34,8 @@ def main(folder: Path) -> None:
     """Take all pictures."""
     folder.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
-        chromium = find_program("chromium", package="chromium", places=["/usr/bin"])
         playwright = stack.enter_context(sync_playwright())
-        browser = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
+        browser = playwright.chromium.launch(executable_path=find_chromium(), args=ARGUMENTS)
         number = sum(_take(browser, shot, folder) for shot in _shots(stack))
         browser.close()
     print(f"{number} pictures are in {folder}")
