@@ -3,23 +3,23 @@
 import pytest
 from playwright.sync_api import Browser
 
-from tests.conftest import StartService
+from tests.browser.looking import Scheme
+from tests.processes import Server
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [360, 1400])
 def test_docs_are_styled_complete_and_ask_no_other_host(
-    browser: Browser, sqlite_url: str, service: StartService, scheme: str, width: int
+    browser: Browser, bare: Server, scheme: Scheme, width: int
 ) -> None:
-    server = service({"DATABASE_URL": sqlite_url})
-    page = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme).new_page()  # type: ignore[arg-type]  # one of two
+    page = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme).new_page()
     complaints: list[str] = []
     asked: set[str] = set()
     page.on("console", lambda message: complaints.append(message.text))
     page.on("request", lambda request: asked.add(request.url))
-    page.goto(f"{server.url}/docs")
+    page.goto(f"{bare.url}/docs")
     assert complaints == []
-    assert {url for url in asked if not url.startswith("data:")} == {f"{server.url}/docs"}
+    assert {url for url in asked if not url.startswith("data:")} == {f"{bare.url}/docs"}
     assert page.evaluate("document.scripts.length") == 0
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     assert page.evaluate("getComputedStyle(document.body).fontFamily").startswith("system-ui")
