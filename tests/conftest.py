@@ -1,5 +1,6 @@
 """Fixtures that every test may ask for: fresh databases, and our service as a process of its own."""
 
+import gc
 import os
 import shutil
 import signal
@@ -20,6 +21,8 @@ from tests.e2e import image
 from tests.processes import Server
 from tests.workers import ByModule
 
+_YOUNG_OBJECTS = 10_000
+
 
 class StartService(Protocol):
     """Starts one more service; it is ended with the test."""
@@ -37,7 +40,10 @@ def pytest_configure(config: pytest.Config) -> None:
     SIGTERM, which is how CI cancels, ends the run as Ctrl-C does: fixtures tidy up. SIGHUP is still ignored under
     `nohup`, but by a function: what is ignored stays so in every process that is started, and there it is tested.
     A worker ends when the run does, which then interrupts it.
+
+    Garbage is searched for rarely: collecting ten thousand tests makes millions of objects, and hardly any garbage.
     """
+    gc.set_threshold(_YOUNG_OBJECTS, 20, 20)
     hypothesis.settings.load_profile("ci")  # no deadline, no chance
     providers._get_local_constants = Constants  # noqa: SLF001  # there is no setting for it
     is_worker = hasattr(config, "workerinput")
@@ -46,6 +52,12 @@ def pytest_configure(config: pytest.Config) -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     if is_worker or signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
         signal.signal(signal.SIGHUP, lambda _number, _frame: None)
+
+
+def pytest_collection_finish() -> None:
+    """Leaves what was collected out of each later search for garbage: it stays as long as the run."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_xdist_auto_num_workers() -> int:
