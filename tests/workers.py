@@ -7,6 +7,14 @@ from xdist.scheduler import LoadScopeScheduling
 from xdist.workermanage import WorkerController
 
 _TOGETHER = {
+    # They look at one demo: 90 days of alerts, which are made once.
+    "tests/browser/test_history.py": "demo",
+    "tests/browser/test_inventory_pages.py": "demo",
+    "tests/browser/test_now.py": "demo",
+    "tests/browser/test_pages.py": "demo",
+    "tests/browser/test_rules_and_night.py": "demo",
+    "tests/browser/test_story.py": "demo",
+    "tests/browser/test_three_in_the_morning.py": "demo",
     # They look at one performance, which is made once.
     "tests/e2e/test_real_alertmanager_groups.py": "performance",
     "tests/e2e/test_real_alertmanager_starts.py": "performance",
@@ -22,6 +30,7 @@ _TOGETHER = {
 _FIRST = (
     "image",
     "performance",
+    "demo",
     "tests/conformance/test_archive.py",
     "tests/integration/test_cli_archive.py",
     "tests/integration/test_reconcile.py",
