@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 import httpx
 from playwright.sync_api import Browser, Page, sync_playwright
-from tests.browser.looking import ARGUMENTS
+from tests.browser.looking import ARGUMENTS, find_chromium
 from tests.browser.pages import PATHS
-from tests.processes import Server, find_program
+from tests.processes import Server
 from tests.servers import service
 
 from bench.analysis import fill_year
@@ -52,7 +52,7 @@ def measure(database: Database, plan: Plan) -> list[Measured]:
     fill_year(database, url, plan)
     lines: list[Measured] = []
     with service({"DATABASE_URL": url, "LOG_LEVEL": "warning"}) as server, sync_playwright() as playwright:
-        chromium = find_program("chromium", package="chromium", places=["/usr/bin"])
+        chromium = find_chromium()
         browser = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
         for path in [*PATHS, _story(server)]:
             plan.say(f"{database.name}: /{path}")
