@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import httpx
+import msgspec
 
 from alert_history.bootstrap_pages import make_acting, make_pages, make_targets
 from alert_history.bootstrap_statistics import make_statistics, make_tracing, statistics_operations
@@ -19,6 +20,7 @@ from alert_history.domain.claim import MINUTE_US, SECOND_US
 from alert_history.domain.standing import Rules
 from alert_history.domain.target import TargetSpec
 from alert_history.engine.arrivals import Arrivals
+from alert_history.engine.auditing import Auditing
 from alert_history.engine.awaited_targets import AwaitedTargets
 from alert_history.engine.breaker import Breaker
 from alert_history.engine.classify import Classifying
@@ -48,7 +50,7 @@ from alert_history.engine.watchdog import Watchdog
 from alert_history.engine.why import Explaining
 from alert_history.engine.witnesses import KnownWitnesses
 from alert_history.enrichers import make_allowance, make_enricher
-from alert_history.ids import new_id
+from alert_history.ids import new_id, process_name
 from alert_history.ports import Discovery, RoutesSource, Store, Target
 from alert_history.service import Enriching, Metrics, Publishing, Recording, Rooms, Service, Trust
 from alert_history.signals.redis import RedisSignals
@@ -56,6 +58,7 @@ from alert_history.storage import open_store
 from alert_history.telemetry.metrics import Exposition, process_registry
 from alert_history.urls.secret import Secret, revealed
 from alert_history.web.api.acts import ActsApi
+from alert_history.web.api.audit import AuditApi
 from alert_history.web.api.enrichment import EnrichmentApi
 from alert_history.web.api.health import HealthApi
 from alert_history.web.api.history import HistoryApi
@@ -67,6 +70,7 @@ from alert_history.web.api.stream import StreamApi
 from alert_history.web.api.tokens import TokensApi
 from alert_history.web.api.why import WhyApi
 from alert_history.web.application import Application
+from alert_history.web.http.auditing import AuditedCalls
 from alert_history.web.http.gate import Gate
 from alert_history.web.http.operation import Operation
 from alert_history.web.ingest.vendors import VendorWebhooks
@@ -109,6 +113,8 @@ def make_service(settings: Settings) -> Service:
         router=router,
         rules=rules_of(settings),
     )
+    auditing = Auditing(store.audit_trail, replica=process_name(), clock=utc_now)
+    store = msgspec.structs.replace(store, audit=auditing)
     make = _target_maker(settings)
     publisher = Publisher(store.outbox, router=router, make=make, clock=utc_now, switchboard=switchboard)
     enrichment = Enrichment(
@@ -124,7 +130,7 @@ def make_service(settings: Settings) -> Service:
         switchboard=switchboard,
     )
     signals = _make_signals(settings)
-    trust = make_trust(settings, store)
+    trust = make_trust(settings, store, auditing=auditing)
     rooms = Rooms(
         store=store,
         retention=_retention_of(settings),
@@ -132,7 +138,7 @@ def make_service(settings: Settings) -> Service:
         switchboard=switchboard,
         metrics=metrics,
         trust=trust,
-        recording=_make_recording(settings, store, gate=trust.gate, metrics=metrics, switchboard=switchboard),
+        recording=_make_recording(settings, store, trust=trust, metrics=metrics, switchboard=switchboard),
         publishing=Publishing(
             router=router,
             publisher=publisher,
@@ -171,7 +177,10 @@ def make_application(service: Service) -> Application:
             *EnrichmentApi(
                 enriching.modes, enriching.classifying, state=enriching.enrichment, clock=utc_now
             ).operations(),
-            *TokensApi(TokenDesk(rooms.store.tokens, clock=utc_now), clock=utc_now).operations(),
+            *TokensApi(
+                TokenDesk(rooms.store.tokens, clock=utc_now, audit=rooms.store.audit), clock=utc_now
+            ).operations(),
+            *AuditApi(rooms.store.audit_trail).operations(),
             *HealthApi(
                 service.readiness,
                 exposition=metrics.exposition,
@@ -217,15 +226,16 @@ def _make_preparation(publisher: Publisher) -> "Preparation":
     return Preparation(publisher.take_up)
 
 
-def make_trust(settings: Settings, store: Store) -> Trust:
-    """What says who calls."""
+def make_trust(settings: Settings, store: Store, *, auditing: Auditing) -> Trust:
+    """What says who calls, and keeps what they did."""
     book = TokenBook(store.tokens, clock=utc_now)
     gate = Gate(
         book,
         is_open=settings.auth_mode in {None, "none"},
         is_ingest_closed=settings.ingest_auth == "required",
+        audited=AuditedCalls(auditing, trusted=networks_of(settings.trusted_proxies)),
     )
-    return Trust(book=book, gate=gate)
+    return Trust(book=book, gate=gate, auditing=auditing)
 
 
 def _policy_of(settings: Settings) -> EnrichmentPolicy:
@@ -256,7 +266,7 @@ def _make_enriching(
 
 
 def _make_recording(
-    settings: Settings, store: Store, *, gate: Gate, metrics: Metrics, switchboard: Switchboard
+    settings: Settings, store: Store, *, trust: Trust, metrics: Metrics, switchboard: Switchboard
 ) -> Recording:
     groups = Groups(lambda: store.recorder.witnesses)
     lapsing = Lapsing(store.standings, groups, clock=utc_now, observer=metrics.state)
@@ -269,7 +279,7 @@ def _make_recording(
         opening=opening,
         intake=intake,
         ingest=ingest,
-        webhook=_make_webhook(settings, ingest, intake=intake, gate=gate, metrics=metrics),
+        webhook=_make_webhook(settings, ingest, intake=intake, trust=trust, metrics=metrics),
         groups=groups,
         lapsing=lapsing,
         witnesses=witnesses,
@@ -278,16 +288,17 @@ def _make_recording(
     )
 
 
-def _make_webhook(settings: Settings, ingest: Ingest, *, intake: Intake, gate: Gate, metrics: Metrics) -> Webhook:
+def _make_webhook(settings: Settings, ingest: Ingest, *, intake: Intake, trust: Trust, metrics: Metrics) -> Webhook:
     return Webhook(
         ingest,
         intake=intake,
-        gate=gate,
+        gate=trust.gate,
         clock=utc_now,
         metrics=metrics.requests,
         max_body_bytes=settings.max_body_bytes,
         trusted=networks_of(settings.trusted_proxies),
     )
+
 
 
 def _retention_of(settings: Settings) -> Retention:
@@ -296,6 +307,7 @@ def _retention_of(settings: Settings) -> Retention:
         bodies=timedelta(days=settings.body_retention_days),
         serves=timedelta(seconds=settings.llm_cache_ttl_seconds),
         rollups=timedelta(days=settings.rollup_retention_days),
+        audit=timedelta(days=settings.audit_retention_days),
     )
 
 

@@ -304,7 +304,10 @@ class Settings(BaseModel):
         365,
         1,
         _MAX_DAYS,
-        meaning="How long occurrences, their events, acts of people, what was classified and the audit are kept",
+        meaning="How long occurrences, their events, acts of people and what was classified are kept",
+    )
+    audit_retention_days: int = _whole(
+        365, 1, _MAX_DAYS, meaning="How long entries of the audit are kept, by whole days"
     )
     rollup_retention_days: int = _whole(
         1825, 1, _MAX_DAYS, meaning="How long the numbers of the history are kept, also when its occurrences are gone"

@@ -17,6 +17,7 @@ from prometheus_client import CollectorRegistry
 from alert_history.config import Settings
 from alert_history.domain.routes import Routes
 from alert_history.engine.arrivals import Arrivals
+from alert_history.engine.auditing import Auditing
 from alert_history.engine.awaited_targets import AwaitedTargets
 from alert_history.engine.classify import Classifying
 from alert_history.engine.demonstration import Demonstration
@@ -39,7 +40,7 @@ from alert_history.engine.telemetry.publishing import PublishingMetrics
 from alert_history.engine.telemetry.reconcile import ReconcileMetrics
 from alert_history.engine.telemetry.state import StateMetrics
 from alert_history.engine.tokens import TokenBook
-from alert_history.engine.upkeep import Retention, keep_up
+from alert_history.engine.upkeep import Retention, keep_audit, keep_up
 from alert_history.engine.watchdog import Watchdog
 from alert_history.engine.witnesses import KnownWitnesses
 from alert_history.enrichers import llm_available
@@ -119,10 +120,11 @@ class Enriching(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Trust(msgspec.Struct, frozen=True, kw_only=True):
-    """Says who calls."""
+    """Says who calls, and keeps what they did."""
 
     book: TokenBook
     gate: Gate
+    auditing: Auditing
 
 
 class Rooms(msgspec.Struct, frozen=True, kw_only=True):
@@ -206,6 +208,7 @@ class Service:
                     await self._committing
         if self._background is not None:
             await self._stop_background(self._background)
+        await self.rooms.trust.auditing.stop()
         await self.rooms.enriching.enrichment.enricher.close()
         await self.rooms.store.lifecycle.close()
         _log.info("stopped")
@@ -257,6 +260,7 @@ class Service:
         yield "watchdog", self._watch_sources
         yield "live", self._tell_live
         yield "tokens", self._follow_tokens
+        yield "audit", self._keep_audit
         if (signals := rooms.signals) is not None:
             yield "signals", lambda: signals.follow(self._say_word)
         if rooms.calls is not None:
@@ -273,6 +277,9 @@ class Service:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(keep_up(store.upkeep, store.settings, retention=self.rooms.retention, clock=self._clock))
             tasks.create_task(self._keep_rollups())
+            tasks.create_task(
+                keep_audit(store.audit_trail, store.upkeep, retention=self.rooms.retention, clock=self._clock)
+            )
             tasks.create_task(recording.lapsing.run())
             tasks.create_task(recording.witnesses.run())
             if recording.reconcile is not None:
@@ -306,6 +313,10 @@ class Service:
     async def _follow_tokens(self) -> None:
         await self.rooms.recording.opening.is_open.wait()
         await self.rooms.trust.book.run()
+
+    async def _keep_audit(self) -> None:
+        await self.rooms.recording.opening.is_open.wait()
+        await self.rooms.trust.auditing.run()
 
     async def _tell_live(self) -> None:
         await self.rooms.recording.opening.is_open.wait()

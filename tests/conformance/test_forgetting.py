@@ -224,7 +224,7 @@ async def test_classifications_are_forgotten_step_by_step(store: Store) -> None:
 async def test_old_lines_of_the_audit_are_forgotten(store: Store, database_url: str) -> None:
     for days in (90, 31, 29, 1):
         await store.audit.note("switched", actor="ada", detail={"days": days}, now=LATER - days * DAY)
-    await until_done(store.upkeep.drop_classifications, LIMIT)
+    await until_done(lambda before: store.audit_trail.drop(before, now=LATER), LIMIT)
     assert await raw.count(database_url, "audit") == 2
 
 

@@ -43,7 +43,8 @@ async def database(store: Store, database_url: str) -> AsyncIterator[Database]:
 
 
 def line(name: str) -> dict[str, Any]:
-    return {"id": name, "at": NOW, "actor": "ada", "action": "tested", "detail": {"of": [name, None]}}
+    unset = dict.fromkeys(("from_address", "outcome", "day", "replica", "position", "digest"))
+    return {"id": name, "at": NOW, "actor": "ada", "action": "tested", "detail": {"of": [name, None]}, **unset}
 
 
 async def add(session: Session, *names: str) -> None:

@@ -35,6 +35,7 @@ ALLOWED = {
     "0012": {
         "require-concurrent-index-creation": "partial: `events` is read once, few are indexed; there are few silences"
     },
+    "0016": {"require-concurrent-index-creation": "`audit` is short: until now it held switches and corrections alone"},
 }
 """What a migration does all the same, and why it may. One that is not here may do nothing of the kind."""
 

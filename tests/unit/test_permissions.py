@@ -108,6 +108,8 @@ NEEDS = {
     ],
     "admin": [
         "DELETE /api/v1/tokens/{name}",
+        "GET /api/v1/audit",
+        "GET /api/v1/audit/chains",
         "GET /api/v1/tokens",
         "POST /api/v1/tokens",
         "POST /api/v1/tokens/{name}/rotate",

@@ -47,11 +47,14 @@ def doctor(
         bool, Parameter(negative="", help="Join doubles and close ghosts that older releases left.")
     ] = False,
     dry_run: Annotated[bool, Parameter(negative="", help="Say what --repair would do, and change nothing.")] = False,
+    whole_audit: Annotated[
+        bool, Parameter(negative="", help="Check all that is kept of the audit, not only the newest 7 days.")
+    ] = False,
 ) -> int:
     """Print a table of findings; exit code 1 if one is a fault. Raises: ConfigurationError on wrong usage."""
     if dry_run and not repair:
         raise ConfigurationError(["--dry-run is for --repair; without it nothing is changed anyway"])
-    findings = asyncio.run(_examine(os.environ))
+    findings = asyncio.run(_examine(os.environ, is_audit_whole=whole_audit))
     table = Table("check", "state", "found", "what to do", title_justify="left", show_edge=False)
     for finding in findings:
         state = Text(finding.state, style=_STYLES[finding.state])
@@ -62,7 +65,7 @@ def doctor(
     return int(any(finding.state == "fault" for finding in findings))
 
 
-async def _examine(environ: Mapping[str, str]) -> list[Finding]:
+async def _examine(environ: Mapping[str, str], *, is_audit_whole: bool = False) -> list[Finding]:
     findings = [Finding("configuration", "note", hint, "rename or unset the variable") for hint in near_misses(environ)]
     try:
         settings = load_settings(environ)
@@ -74,7 +77,7 @@ async def _examine(environ: Mapping[str, str]) -> list[Finding]:
     findings += _examine_routes(settings)
     findings += await _examine_targets(settings)
     findings += [finding async for finding in _examine_database(settings)]
-    findings += await examine_history(settings)
+    findings += await examine_history(settings, is_audit_whole=is_audit_whole)
     findings += _examine_disk(settings)
     findings += await _examine_cache(settings)
     findings += await _examine_llm(settings)

@@ -8,6 +8,7 @@ from rich.table import Table
 
 from alert_history.bootstrap import rules_of
 from alert_history.cli.console import cell, output_console, print_line
+from alert_history.cli.doctor_audit import examine_audit
 from alert_history.cli.doctor_numbers import examine_numbers
 from alert_history.cli.finding import Finding
 from alert_history.cli.router import look_for_router
@@ -28,7 +29,7 @@ _MOST_SHOWN = 1_000
 _Row = tuple[str, str, str, str]  # an alert's name, the event, the occurrence, and why
 
 
-async def examine_history(settings: Settings) -> list[Finding]:
+async def examine_history(settings: Settings, *, is_audit_whole: bool = False) -> list[Finding]:
     """No findings where all is well, or where the database can't be read: that is a finding of its own."""
     async with using_store(on_primary(settings)) as store:
         if await faults_of(store, settings):
@@ -36,8 +37,15 @@ async def examine_history(settings: Settings) -> list[Finding]:
         since = datetime.now(UTC) - CONFLICT_LASTS
         conflicts = await store.reconciling.conflicts(since, limit=_MOST_CONFLICTS)
         counts = await store.standings.count()
-        numbers = await examine_numbers(store.rollup_checks, today=datetime.now(UTC).date())
-    return [*map(_judge_conflict, conflicts), *_judge_unconfirmed(counts["firing"], counts["unconfirmed"]), *numbers]
+        today = datetime.now(UTC).date()
+        numbers = await examine_numbers(store.rollup_checks, today=today)
+        audit = await examine_audit(store.audit_trail, today=today, is_whole=is_audit_whole)
+    return [
+        *map(_judge_conflict, conflicts),
+        *_judge_unconfirmed(counts["firing"], counts["unconfirmed"]),
+        *numbers,
+        *audit,
+    ]
 
 
 def _judge_conflict(conflict: Conflict) -> Finding:

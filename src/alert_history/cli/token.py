@@ -82,6 +82,7 @@ def revoke(
     revoked, opens_ingest = asyncio.run(_at_desk(settings, lambda desk: _revoke(desk, name)))
     if opens_ingest and settings.ingest_auth == "open":
         _warn("It was the last token for ingest: now everybody may send alerts. INGEST_AUTH=required prevents that.")
+    revoked = asyncio.run(_at_desk(load_settings(os.environ), lambda desk: desk.revoke(name, by=_user())))
     for token in revoked:
         print_line(f"revoked: {token.name} ({token.prefix}…, {token.id})")
 
@@ -89,7 +90,7 @@ def revoke(
 async def _at_desk(settings: Settings, ask: Callable[[TokenDesk], Awaitable[T]]) -> T:
     async with using_store(settings) as store:
         await require(store, settings)
-        return await ask(TokenDesk(store.tokens, clock=utc_now))
+        return await ask(TokenDesk(store.tokens, clock=utc_now, audit=store.audit))
 
 
 async def _create(desk: TokenDesk, wish: TokenWish) -> tuple[NewToken, bool]:

@@ -11,7 +11,7 @@ import secrets
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 import structlog
@@ -20,7 +20,7 @@ from alert_history.domain.grant import Grant, check_reach, check_scopes
 from alert_history.domain.speaker import MAX_SCOPE_CHARACTERS, is_scope
 from alert_history.domain.token import SHOWN_CHARACTERS, Token, check_name, digest_of, new_secret, parse_span
 from alert_history.errors import AlertHistoryError, InvalidBody, InvalidQuery, NotFound, StorageUnavailable
-from alert_history.ports import Clock, Tokens
+from alert_history.ports import Audit, Clock, Tokens
 
 _READ_SECONDS = 1.0
 _READ_APART_SECONDS = 0.2
@@ -50,9 +50,10 @@ class NewToken(NamedTuple):
 class TokenDesk:
     """Makes, replaces and revokes tokens. Every call may raise StorageUnavailable."""
 
-    def __init__(self, tokens: Tokens, *, clock: Clock) -> None:
+    def __init__(self, tokens: Tokens, *, clock: Clock, audit: Audit | None = None) -> None:
         self._tokens = tokens
         self._clock = clock
+        self._audit = audit
 
     async def all(self) -> Sequence[Token]:
         """All tokens, the newest first."""
@@ -65,6 +66,7 @@ class TokenDesk:
             raise InvalidBody(
                 f"name: there is a token {wish.name} already; rotate or revoke it, or choose another name"
             )
+        await self._note("token_created", made.token, by=by, was=None, now=_shown(made.token))
         return made
 
     async def rotate(self, name: str, *, overlap: str, by: str) -> NewToken:
@@ -83,16 +85,25 @@ class TokenDesk:
         )
         if not await self._tokens.replace(token, until=ends_at):
             raise NotFound(f"there is no token {name} any more")
+        detail = {"was": _shown(old), "now": _shown(token)}
+        await self._note("token_rotated", token, by=by, **detail)
         return NewToken(token, secret)
 
-    async def revoke(self, name_or_id: str) -> Sequence[Token]:
+    async def revoke(self, name_or_id: str, *, by: str = "") -> Sequence[Token]:
         """Revoke a token by its id, or all that are good and have a name. Raises NotFound. Returns what was revoked."""
         now = self._clock()
         named = [each for each in await self._tokens.all() if name_or_id in (each.name, each.id)]
         revoked = [each for each in named if each.is_good(now) and await self._tokens.revoke(each.id, now=now)]
         if not revoked:
             raise NotFound(f"there is no token {name_or_id} that is good")
+        for token in revoked:
+            await self._note("token_revoked", token, by=by, was=_shown(token), now=None)
         return [msgspec.structs.replace(each, revoked_at=now) for each in revoked]
+
+    async def _note(self, action: str, token: Token, *, by: str, was: object, now: object) -> None:
+        if self._audit is not None:
+            detail = {"token": token.name, "from": was, "to": now}
+            await self._audit.note(action, actor=by, detail=detail, now=self._clock())
 
     async def _living(self, name: str) -> Token:
         now = self._clock()
@@ -235,6 +246,19 @@ def _made(wish: TokenWish, now: datetime, *, by: str) -> NewToken:
         expires_at=now + parse_span(wish.expires, of="expires") if wish.expires else None,
     )
     return NewToken(token, secret)
+
+
+def _shown(token: Token) -> dict[str, Any]:
+    """A token as the audit shows it: never its secret, nor what is kept of that."""
+    ends = None if token.expires_at is None else token.expires_at.isoformat(timespec="seconds")
+    return {
+        "id": token.id,
+        "prefix": token.prefix,
+        "scopes": list(token.scopes),
+        "match": token.match,
+        "ingest_scope": token.ingest_scope,
+        "ends": ends,
+    }
 
 
 def _new_id() -> str:

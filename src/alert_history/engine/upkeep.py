@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
+from functools import partial
 from time import perf_counter
 from typing import Self
 
@@ -10,11 +11,12 @@ import msgspec
 import structlog
 
 from alert_history.errors import AlertHistoryError
-from alert_history.ports import Clock, StoredSettings, Upkeep
+from alert_history.ports import AuditTrail, Clock, StoredSettings, Upkeep
 
 _FORGET_SECONDS = 60.0
 _SUMMARISE_SECONDS = 10.0
 _FORGET_CLASSIFICATIONS_SECONDS = 3600.0  # each time, classifications that still serve are looked at again
+_FORGET_AUDIT_SECONDS = 3600.0
 _SHORTEST_REST_SECONDS = 0.05  # between two steps of forgetting: ingest has the database to itself meanwhile
 _LONGEST_REST_SECONDS = 5.0
 _HOLD_SETTING = "retention_hold"
@@ -38,9 +40,11 @@ class Retention:
         bodies: timedelta,
         serves: timedelta = timedelta(),
         rollups: timedelta = timedelta(days=1825),
+        audit: timedelta = timedelta(days=365),
     ) -> None:
         self.history = history
         self.rollups = rollups
+        self.audit = audit
         self.bodies = bodies
         self.classifications = max(history, serves)
 
@@ -77,6 +81,17 @@ async def keep_up(upkeep: Upkeep, settings: StoredSettings, *, retention: Retent
         tasks.create_task(every(_FORGET_CLASSIFICATIONS_SECONDS, "forget_classifications", forget_words))
 
 
+async def keep_audit(trail: AuditTrail, upkeep: Upkeep, *, retention: Retention, clock: Clock) -> None:
+    """Forget the days of the audit past their retention, each hour, until cancelled."""
+
+    async def drop() -> None:
+        now = clock()
+        step = partial(trail.drop, now=now)
+        await until_done(step, now - retention.audit, share=upkeep.forgetting_share)
+
+    await every(_FORGET_AUDIT_SECONDS, "forget_audit", drop)
+
+
 async def forget(upkeep: Upkeep, settings: StoredSettings, *, retention: Retention, now: datetime) -> int:
     """Remove rows past their retention, in steps with rests between them; how many were removed."""
     share = upkeep.forgetting_share
@@ -91,7 +106,7 @@ async def forget(upkeep: Upkeep, settings: StoredSettings, *, retention: Retenti
 
 
 async def forget_classifications(upkeep: Upkeep, *, retention: Retention, now: datetime) -> None:
-    """Remove classifications and entries of the audit past their retention; in steps as well."""
+    """Remove classifications past their retention; in steps as well."""
     before = now - retention.classifications
     await until_done(upkeep.drop_classifications, before, share=upkeep.forgetting_share)
 

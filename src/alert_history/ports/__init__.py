@@ -9,7 +9,7 @@ from alert_history.domain.notifying import Router
 from alert_history.ports.acts import Acts
 from alert_history.ports.analytics import Analytics, Recount, Sums
 from alert_history.ports.archive import Archivable, RowFormat, Shelf
-from alert_history.ports.audit import Audit
+from alert_history.ports.audit import Audit, AuditFilter, AuditPage, AuditTrail
 from alert_history.ports.classifications import (
     Allowance,
     ClassificationHistory,
@@ -79,6 +79,9 @@ __all__ = [
     "Analytics",
     "Archivable",
     "Audit",
+    "AuditFilter",
+    "AuditPage",
+    "AuditTrail",
     "Choice",
     "ClaimRecorder",
     "ClassificationHistory",

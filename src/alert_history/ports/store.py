@@ -8,7 +8,7 @@ import msgspec
 from alert_history.ports.acts import Acts
 from alert_history.ports.analytics import Analytics
 from alert_history.ports.archive import Archivable
-from alert_history.ports.audit import Audit
+from alert_history.ports.audit import Audit, AuditTrail
 from alert_history.ports.classifications import ClassificationHistory, Classifications, Spending
 from alert_history.ports.delivery_log import DeliveryLog
 from alert_history.ports.demonstration import Demonstrations
@@ -83,6 +83,7 @@ class Store(msgspec.Struct, frozen=True):
     surroundings: Surroundings
     settings: StoredSettings
     audit: Audit
+    audit_trail: AuditTrail
     senders: Senders
     silences: Silences
     receipt_urls: ReceiptUrls

@@ -36,7 +36,7 @@ class Upkeep(Protocol):
         ...
 
     async def drop_classifications(self, before: datetime) -> int:
-        """Forget one bounded step of classifications, of what they cost, and of the audit; rows seen, 0 when done.
+        """Forget one bounded step of classifications and of what they cost; rows seen, 0 when done.
 
         The newest classification of a shape stays as long as the history knows its alert. The newest word of a person
         stays until a person says something else.

@@ -101,11 +101,15 @@ class Application:
         scope["state"] = {**scope.get("state", {}), "request_id": request_id}
         status = 500
         stream_begin: float | None = None
+        if self._gate.audited is not None:
+            self._gate.audited.begin(scope)
 
         async def send_with_id(message: MutableMapping[str, Any]) -> None:
             nonlocal status, stream_begin
             if message["type"] == "http.response.start":
                 status = message["status"]
+                if self._gate.audited is not None:
+                    await self._gate.audited.answered(scope, status)
                 stream_begin = perf_counter() if END in scope else None
                 given = [*message["headers"], (b"x-request-id", request_id.encode())]
                 message = {

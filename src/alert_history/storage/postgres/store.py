@@ -3,6 +3,7 @@
 from sqlalchemy import and_, literal_column
 
 from alert_history.domain.standing import DEFAULT_RULES, Rules
+from alert_history.ids import process_name
 from alert_history.ports import Router, Store
 from alert_history.storage.postgres.archive import PostgresArchivable
 from alert_history.storage.postgres.connection import Connections
@@ -24,7 +25,7 @@ from alert_history.storage.postgres.standings import PostgresStandings
 from alert_history.storage.postgres.upkeep import PostgresUpkeep
 from alert_history.storage.shared.acts import SharedActs
 from alert_history.storage.shared.analytics import SharedAnalytics
-from alert_history.storage.shared.audit import SharedAudit
+from alert_history.storage.shared.audit import SharedAudit, SharedAuditTrail
 from alert_history.storage.shared.classification_history import SharedClassificationHistory
 from alert_history.storage.shared.classifications import SharedClassifications
 from alert_history.storage.shared.delivery_log import SharedDeliveryLog
@@ -64,6 +65,7 @@ def postgres_store(
     database = PostgresDatabase(connections)
     outbox = PostgresOutbox(connections)
     rollups = SharedRollups(database, ORDER)
+    trail = SharedAuditTrail(database)
     return Store(
         recorder=PostgresRecorder(connections, router=router, rules=rules),
         history=PostgresHistory(connections),
@@ -86,7 +88,8 @@ def postgres_store(
         rule_activities=SharedRuleActivities(database),
         surroundings=SharedSurroundings(database, PostgresFinding(), newest=alerts.c.starts_at),
         settings=SharedSettings(database),
-        audit=SharedAudit(database),
+        audit=SharedAudit(trail, replica=process_name()),
+        audit_trail=trail,
         senders=SharedSenders(database),
         silences=SharedSilences(database, ways=SILENCE_WAYS),
         receipt_urls=SharedReceiptUrls(database),

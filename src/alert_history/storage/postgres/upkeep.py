@@ -113,8 +113,7 @@ class PostgresUpkeep:
         limit = lowest_uuid7(before)
         with storage_errors():
             async with self._connections.upkeep() as connection:
-                removed = await _delete(connection, "audit", "id < $1", limit)
-                if removed := removed + await _delete(connection, "unusable_answers", "id < $1", limit):
+                if removed := await _delete(connection, "unusable_answers", "id < $1", limit):
                     return removed
                 old = await connection.fetch(OLD_WORDS, self._read_words_up_to, limit, _STEP_WORDS)
                 gone = [row["id"] for row in old if row["is_gone"]]

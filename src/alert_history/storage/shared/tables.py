@@ -30,7 +30,7 @@ from sqlalchemy.types import DateTime, TypeDecorator, TypeEngine
 from alert_history.domain.classification import Verdict
 from alert_history.domain.microseconds import from_us, to_us
 
-SCHEMA_HEAD = "0015"
+SCHEMA_HEAD = "0016"
 """The newest migration; a test compares it with Alembic. It stands here because importing Alembic takes 150 ms."""
 
 
@@ -215,6 +215,25 @@ audit = Table(
     Column("actor", Text, nullable=False),
     Column("action", Text, nullable=False),
     Column("detail", Json, nullable=False),
+    Column("from_address", Text),
+    Column("outcome", Text),
+    Column("day", Text),
+    Column("replica", Text),
+    Column("position", BigInteger),
+    Column("digest", Text),
+)
+
+audit_days = Table(
+    "audit_days",
+    metadata,
+    Column("number", BigInteger, primary_key=True),
+    Column("day", Text, nullable=False),
+    Column("replica", Text, nullable=False),
+    Column("follows", Text, nullable=False),
+    Column("entries", BigInteger, nullable=False),
+    Column("first_digest", Text, nullable=False),
+    Column("last_digest", Text, nullable=False),
+    Column("dropped_at", UtcTime),
 )
 
 tokens = Table(

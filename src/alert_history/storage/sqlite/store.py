@@ -3,10 +3,11 @@
 from sqlalchemy import literal_column, select
 
 from alert_history.domain.standing import DEFAULT_RULES, Rules
+from alert_history.ids import process_name
 from alert_history.ports import Router, Store
 from alert_history.storage.shared.acts import SharedActs
 from alert_history.storage.shared.analytics import SharedAnalytics
-from alert_history.storage.shared.audit import SharedAudit
+from alert_history.storage.shared.audit import SharedAudit, SharedAuditTrail
 from alert_history.storage.shared.classification_history import SharedClassificationHistory
 from alert_history.storage.shared.classifications import SharedClassifications
 from alert_history.storage.shared.delivery_log import SharedDeliveryLog
@@ -64,6 +65,7 @@ def sqlite_store(database_url: str, *, router: Router | None = None, rules: Rule
     database = SqliteDatabase(connections)
     outbox = SqliteOutbox(connections)
     rollups = SharedRollups(database, ORDER)
+    trail = SharedAuditTrail(database)
     return Store(
         recorder=SqliteRecorder(connections, log, process=process, router=router, rules=rules),
         history=SqliteHistory(connections),
@@ -86,7 +88,8 @@ def sqlite_store(database_url: str, *, router: Router | None = None, rules: Rule
         rule_activities=SharedRuleActivities(database),
         surroundings=SharedSurroundings(database, SqliteFinding(), newest=TERMS.c.rowid),
         settings=SharedSettings(database),
-        audit=SharedAudit(database),
+        audit=SharedAudit(trail, replica=process_name()),
+        audit_trail=trail,
         senders=SharedSenders(database),
         silences=SharedSilences(database, ways=SILENCE_WAYS),
         receipt_urls=SharedReceiptUrls(database),

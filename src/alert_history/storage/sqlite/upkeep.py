@@ -104,8 +104,7 @@ class SqliteUpkeep:
         return removed + _delete(connection, "quarantine", "id", "id < ?", oldest_id)
 
     def _drop_classifications(self, connection: sqlite3.Connection, id_limit: str) -> int:
-        removed = _delete(connection, "audit", "id", "id < ?", id_limit)
-        if removed := removed + _delete(connection, "unusable_answers", "id", "id < ?", id_limit):
+        if removed := _delete(connection, "unusable_answers", "id", "id < ?", id_limit):
             return removed
         old = connection.execute(_OLD_WORDS, (self._read_words_up_to, id_limit, _STEP_ROWS)).fetchall()
         gone = [(row["id"],) for row in old if row["is_replaced"] or not _is_in_use(connection, row)]

@@ -156,7 +156,7 @@ class TokensApi:
 
     async def revoke(self, _: Request, asked: NameParameters) -> TokenList:
         """`DELETE /api/v1/tokens/{name}`."""
-        revoked = await self._desk.revoke(asked.name)
+        revoked = await self._desk.revoke(asked.name, by=signed_as("api"))
         return TokenList([token_answer(each, self._clock()) for each in revoked])
 
     def _made(self, made: NewToken) -> Response:

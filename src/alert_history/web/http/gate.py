@@ -15,6 +15,7 @@ from alert_history.domain.permission import Permission
 from alert_history.engine.caller import caller
 from alert_history.engine.tokens import TokenBook
 from alert_history.errors import Forbidden, NotSignedIn
+from alert_history.web.http.auditing import AuditedCalls
 
 CHALLENGE = 'Bearer realm="Alert History"'
 
@@ -32,15 +33,25 @@ class SignIn(Protocol):
 
 
 class Gate:
-    """Says who calls. `is_open`: nobody has to say who they are, and everybody may do all."""
+    """Says who calls. `is_open`: nobody has to say who they are, and everybody may do all.
+
+    `audited` notes who was refused, and what the others did.
+    """
 
     def __init__(
-        self, book: TokenBook, *, is_open: bool, is_ingest_closed: bool = False, ways: Sequence[SignIn] = ()
+        self,
+        book: TokenBook,
+        *,
+        is_open: bool,
+        is_ingest_closed: bool = False,
+        ways: Sequence[SignIn] = (),
+        audited: AuditedCalls | None = None,
     ) -> None:
         self._book = book
         self._ways = ways
         self._is_ingest_closed = is_ingest_closed
         self.is_open = is_open
+        self.audited = audited
 
     async def caller(self, scope: Mapping[str, Any]) -> Grant:
         """Who calls; `NOBODY` where the request does not say. Raises NotSignedIn, StorageUnavailable."""

@@ -198,6 +198,8 @@ class Webhook:
     async def _answer_error(self, send: Send, error: Exception, *, scope: Scope, request_id: str) -> None:
         answer = problem_of(error, request_id=request_id)
         self._metrics.failed(answer.type.rsplit(":", 1)[1])
+        if self._gate.audited is not None:
+            self._gate.audited.refused_ingest(scope, answer.status)
         log = _log.bind(request_id=request_id, path=scope["path"], status=answer.status)
         if answer.status == HTTPStatus.INTERNAL_SERVER_ERROR:
             log.error("webhook_failed", exc_info=error)

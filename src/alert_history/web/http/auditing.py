@@ -1,0 +1,81 @@
+"""Which requests are entries of the audit: every one that changes something or exports, and every refused one.
+
+Ingest that was accepted is none: it is the history itself. An entry is kept before the answer goes out.
+"""
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+from alert_history.domain.audit import Outcome
+from alert_history.engine.auditing import Asked, Auditing, set_asked
+from alert_history.web.http.client import Network, client_address
+
+EXPORTS = frozenset({"/dashboard/history/export"})
+"""The paths that give out much at once, as a file."""
+
+UNCHANGING = frozenset({"POST /dashboard/zone", "POST /webhook/pagerduty", "POST /webhook/rootly"})
+"""They change nothing but a cookie of their caller, or are ingest: the history itself has what they brought."""
+
+_READING = frozenset({"GET", "HEAD", "OPTIONS"})
+_REFUSED = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS})
+_SHOWN_PATH = 200
+
+
+class AuditedCalls:
+    """Notes requests. `trusted` are the proxies that tell who sent a request."""
+
+    def __init__(self, auditing: Auditing, *, trusted: tuple[Network, ...] = ()) -> None:
+        self._auditing = auditing
+        self._trusted = trusted
+
+    def begin(self, scope: dict[str, Any]) -> None:
+        """Say which request this task answers, so that entries made meanwhile know from where it came."""
+        set_asked(Asked(lambda: client_address(scope, self._trusted), lambda: request_text(scope)))
+
+    async def answered(self, scope: Mapping[str, Any], status: int) -> None:
+        """Note a request that is about to be answered so, if it is one to be noted."""
+        if status in _REFUSED:
+            self._auditing.refuse(request_text(scope), status=status)
+        elif is_audited(scope):
+            await self._note(scope, status)
+
+    def refused_ingest(self, scope: dict[str, Any], status: int) -> None:
+        """Note alerts that were refused because of who sent them."""
+        if status in _REFUSED:
+            self.begin(scope)
+            self._auditing.refuse(request_text(scope), status=status)
+
+    async def _note(self, scope: Mapping[str, Any], status: int) -> None:
+        text = request_text(scope)
+        if HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR:
+            self._auditing.refuse(text, status=status)
+            return
+        detail = {"status": status, **_parameters(scope)}
+        outcome: Outcome = "failed" if status >= HTTPStatus.INTERNAL_SERVER_ERROR else "done"
+        await self._auditing.note_call(text, outcome=outcome, detail=detail)
+
+
+def is_audited(scope: Mapping[str, Any]) -> bool:
+    """Whether a request that was let in is an entry: it changes something, or exports."""
+    path = _template(scope)
+    if scope["method"] in _READING:
+        return path in EXPORTS
+    return f"{scope['method']} {path}" not in UNCHANGING
+
+
+def request_text(scope: Mapping[str, Any]) -> str:
+    """The method and the template of the path; the path itself where nothing is served."""
+    return f"{scope['method']} {_template(scope) or scope['path'][:_SHOWN_PATH]}"
+
+
+def _template(scope: Mapping[str, Any]) -> str:
+    template: str = scope.get("state", {}).get("endpoint", "")
+    return template
+
+
+def _parameters(scope: Mapping[str, Any]) -> dict[str, Any]:
+    """What the path names, and for an export its query."""
+    query = scope.get("query_string", b"").decode("latin-1")
+    exported = {"query": query} if query and scope["method"] in _READING else {}
+    return {**scope.get("path_params", {}), **exported}
