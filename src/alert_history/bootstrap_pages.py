@@ -25,6 +25,7 @@ from alert_history.storage.database_version import DatabaseVersion
 from alert_history.storage.shared.tables import SCHEMA_HEAD
 from alert_history.web.pages.assets import PATH as ASSETS
 from alert_history.web.pages.assets import serve_asset
+from alert_history.web.pages.audit import AuditPages
 from alert_history.web.pages.classifications import ClassificationsPage
 from alert_history.web.pages.frame import Firing, Frames
 from alert_history.web.pages.history import HistoryCounting, HistoryPage
@@ -64,6 +65,7 @@ def make_pages(service: Service, statistics: Statistics, *, clock: Clock) -> lis
         *_notifications(service, statistics, frames, clock=clock),
         *_targets(service, statistics, frames, clock=clock),
         *QuarantinePages(service.rooms.store.history, frames=frames).pages(),
+        *AuditPages(service.rooms.store.audit_trail, frames=frames).pages(),
         *_history(service, statistics, frames, clock=clock),
         *_story(service, statistics, frames, clock=clock),
         *LivePage(service.rooms.live, frames=frames, clock=clock).pages(),

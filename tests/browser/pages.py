@@ -21,6 +21,7 @@ PATHS = [
     "dashboard/targets",
     "dashboard/quarantine",
     "dashboard/sources",
+    "dashboard/audit",
     "classifications",
     "dashboard/settings",
 ]

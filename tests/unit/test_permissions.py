@@ -111,6 +111,7 @@ NEEDS = {
         "GET /api/v1/audit",
         "GET /api/v1/audit/chains",
         "GET /api/v1/tokens",
+        "GET /dashboard/audit",
         "POST /api/v1/tokens",
         "POST /api/v1/tokens/{name}/rotate",
     ],

@@ -1,8 +1,8 @@
 """An entry of the audit, and the chain that it is a link of: what is digested, and where a chain is broken. Pure.
 
-Each process writes a chain a day. A link's digest is the SHA-256 of the digest before it and of the entry, so nobody can
-change, remove or insert an entry without all later digests of that chain. A chain begins with the digest of its name and of
-the last link of the chain that began before it, so none can be removed as a whole.
+Each process writes a chain a day. The digest of a link is the SHA-256 of the digest before it and of the entry, so
+nobody can change, remove or insert an entry unless they write all later digests anew. A chain begins with the digest of
+its name and of the last link of the chain that began before it, so none can be removed as a whole.
 """
 
 from collections.abc import Mapping
@@ -45,7 +45,7 @@ class AuditEntry(msgspec.Struct, frozen=True, kw_only=True):
 class AuditChain(msgspec.Struct, frozen=True, kw_only=True):
     """The chain of one process on one day (UTC). `number` counts all chains in the order in which they began.
 
-    `follows` is the digest of the last link that the chain before it had by then. When the day is dropped, this is kept.
+    `follows` is the digest of the last link that the chain before it had by then. This is kept when the day is dropped.
     """
 
     number: int

@@ -11,7 +11,9 @@ from starlette.requests import Request
 
 from alert_history import __version__
 from alert_history.domain.calendar import parse_zone
+from alert_history.domain.permission import Permission
 from alert_history.domain.severity import urgency
+from alert_history.engine.caller import caller
 from alert_history.errors import InvalidQuery
 from alert_history.ports import Clock
 
@@ -22,11 +24,12 @@ _COLOURED = {4: "critical", 3: "warning"}
 
 
 class Entry(NamedTuple):
-    """An entry of the navigation. `key` is the letter behind `g` that leads there."""
+    """An entry of the navigation, for those who may do what it `needs`. `key` is the letter behind `g` that leads there."""
 
     path: str
     words: str
     key: str
+    needs: Permission = Permission.READ
 
 
 NAVIGATION: Sequence[Entry] = (
@@ -40,6 +43,7 @@ NAVIGATION: Sequence[Entry] = (
     Entry("dashboard/quarantine", "Quarantine", "q"),
     Entry("dashboard/sources", "Sources", "u"),
     Entry("classifications", "Classifications", "c"),
+    Entry("dashboard/audit", "Audit", "a", Permission.ADMIN),
     Entry("dashboard/settings", "Settings", "e"),
 )
 
@@ -132,6 +136,7 @@ class Frames:
             here=here,
             back=_back(request, here),
             firing=await self._count_firing(),
+            navigation=[entry for entry in NAVIGATION if caller().may(entry.needs)],
         )
 
 
