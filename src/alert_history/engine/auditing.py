@@ -161,7 +161,7 @@ class Auditing:
         return AuditEntry(
             id=new_id(now),
             at=now,
-            actor=clean_text(actor or caller().actor),
+            actor=clean_text(caller().actor or actor),  # who signed in, whatever name they gave
             action=clean_text(action),
             outcome=outcome,
             from_address="" if asked is None else clean_text(asked.address),

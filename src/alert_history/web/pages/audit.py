@@ -16,7 +16,7 @@ from alert_history.domain.audit import OUTCOMES, AuditChain
 from alert_history.domain.permission import Permission
 from alert_history.ports import AuditFilter, AuditTrail
 from alert_history.web.http.parameters import read_page_parameters
-from alert_history.web.pages.audit_words import WORDS, tell
+from alert_history.web.pages.audit_words import WORDS, name_of, tell
 from alert_history.web.pages.frame import Frame, Frames
 from alert_history.web.pages.page import Page, page_response
 
@@ -87,9 +87,10 @@ def _begin(day: date | None, frame: Frame) -> datetime | None:
     return None if day is None else datetime.combine(day, time(), tzinfo=frame.zone)
 
 
-def _actions(chosen: str | None) -> list[str]:
-    """The actions to choose from; the one that is chosen is among them."""
-    return sorted({*WORDS, *([chosen] if chosen else [])}, key=lambda action: (" " in action, action))
+def _actions(chosen: str | None) -> list[tuple[str, str]]:
+    """The actions to choose from, with their words; the one that is chosen is among them."""
+    actions = {*WORDS, *([chosen] if chosen else [])}
+    return sorted(((action, name_of(action)) for action in actions), key=lambda pair: pair[1])
 
 
 def _href(frame: Frame, asked: PageParameters, *, cursor: str | None = None) -> str:

@@ -39,14 +39,15 @@ WORDS: Mapping[str, str] = {
 """What was done, behind the name of who did it. What is not here is told by its method and path."""
 
 _TOLD = frozenset({"from", "to", "status"})
+_HIDDEN = frozenset({"id"})
 
 
 class Change(NamedTuple):
-    """What was before, and what is now; empty where nothing was or is."""
+    """What was before, and what is now; empty where it had no value, None where there was no such thing at all."""
 
     name: str
-    before: str
-    after: str
+    before: str | None
+    after: str | None
 
 
 class Told(NamedTuple):
@@ -55,6 +56,15 @@ class Told(NamedTuple):
     words: str
     changes: list[Change]
     facts: list[tuple[str, str]]
+
+
+def name_of(action: str) -> str:
+    """An action in words, without whom it concerned."""
+    words = WORDS.get(action)
+    if words is None:
+        return action
+    where = ", on a page" if " /dashboard/" in action and action.startswith("POST") else ""
+    return "".join(text + ("…" if name else "") for text, name, _, _ in Formatter().parse(words)) + where
 
 
 def tell(entry: AuditEntry) -> Told:
@@ -72,12 +82,15 @@ def _changes(detail: Mapping[str, Any]) -> list[Change]:
     """What differs between `from` and `to`."""
     before, after = detail.get("from"), detail.get("to")
     if not (isinstance(before, dict) or isinstance(after, dict)):
-        return [Change("", _text(before), _text(after))] if "from" in detail or "to" in detail else []
-    old = before if isinstance(before, dict) else {}
-    new = after if isinstance(after, dict) else {}
-    names = list(dict.fromkeys([*old, *new]))
-    pairs = [Change(name, _text(old.get(name)), _text(new.get(name))) for name in names]
-    return [change for change in pairs if change.before != change.after]
+        return [Change("", _text(before) or None, _text(after) or None)] if "from" in detail or "to" in detail else []
+    names = sorted({*(before or ()), *(after or ())} - _HIDDEN)
+    pairs = [Change(name, _field(before, name), _field(after, name)) for name in names]
+    return [change for change in pairs if (change.before or "") != (change.after or "")]
+
+
+def _field(value: Any, name: str) -> str | None:
+    """A field of what was or is; None where that has no fields."""
+    return _text(value.get(name)) if isinstance(value, dict) else None
 
 
 def _text(value: Any) -> str:
