@@ -17,6 +17,7 @@ from tests.commands import lines, run
 from tests.payloads import alert, webhook
 from tests.processes import Server, wait_until
 
+_JSON = {"content-type": "application/json"}
 _HOSTILE = "<script>window.hit = 1</script>"
 
 
@@ -86,7 +87,7 @@ def test_a_token_of_the_command_and_of_a_call_is_there_without_its_secret(server
     made = newest(server, admin, action="token_created")
     assert (made["actor"], made["after"]["match"], made["before"]) == ("root", '{team="pay"}', None)
     assert newest(server, admin, action="token_revoked")["after"] is None
-    [first] = [each for each in entries(server, admin, action="token_created") if each["detail"]["token"] == "root"]
+    [first] = [each for each in entries(server, admin, action="token_created") if "root" in each["detail"].values()]
     assert first["actor"].endswith("(command)")
     everything = ask(server, "GET", "/api/v1/audit", admin, params={"limit": "1000"}).text
     assert secret not in everything
@@ -94,7 +95,7 @@ def test_a_token_of_the_command_and_of_a_call_is_there_without_its_secret(server
 
 
 def test_a_call_without_words_of_its_own_is_there_by_its_path(server: Server, admin: str) -> None:
-    assert ask(server, "POST", "/webhook", json=webhook(alert(1))).status_code == 200
+    assert ask(server, "POST", "/webhook", headers=_JSON, content=webhook(alert(1))).status_code == 200
     [occurrence] = ask(server, "GET", "/history", admin).json()["alerts"]
     path = f"/api/v1/alerts/{occurrence['id']}/notes"
     assert ask(server, "POST", path, admin, json={"by": "x", "text": "mended"}).status_code == 200
@@ -107,7 +108,7 @@ def test_an_export_is_there_with_its_query_and_other_reads_are_not(server: Serve
     before = entries(server, admin, limit="1000")
     for path in ("/history", "/dashboard/history", "/dashboard/settings"):
         assert ask(server, "GET", path, admin).status_code == 200
-    assert ask(server, "POST", "/webhook", json=webhook(alert(2))).status_code == 200
+    assert ask(server, "POST", "/webhook", headers=_JSON, content=webhook(alert(2))).status_code == 200
     assert ask(server, "GET", "/dashboard/history/export?format=csv&q=disk", admin).status_code == 200
     [added] = [each for each in entries(server, admin, limit="1000") if each not in before]
     assert (added["action"], added["outcome"]) == ("GET /dashboard/history/export", "done")
@@ -127,10 +128,10 @@ def test_a_flood_of_refusals_becomes_a_few_entries(server: Server, admin: str) -
 def test_an_alert_that_is_refused_is_there_and_one_that_is_taken_is_not(env: dict[str, str]) -> None:
     with servers.service({**env, "INGEST_AUTH": "required"}) as closed:
         token = make(env, "closed", "admin")
-        assert ask(closed, "POST", "/webhook", json=webhook(alert(3))).status_code == 401
-        assert ask(closed, "POST", "/webhook", token, json=webhook(alert(3))).status_code == 403
+        assert ask(closed, "POST", "/webhook", headers=_JSON, content=webhook(alert(3))).status_code == 401
+        assert ask(closed, "POST", "/webhook", token, headers=_JSON, content=webhook(alert(3))).status_code == 403
         sent = make(env, "sender", "ingest")
-        assert ask(closed, "POST", "/webhook", sent, json=webhook(alert(3))).status_code == 200
+        assert ask(closed, "POST", "/webhook", sent, headers=_JSON, content=webhook(alert(3))).status_code == 200
 
         def refused() -> list[int]:
             found = entries(closed, token, action="refused")
@@ -176,7 +177,7 @@ def test_each_entry_is_a_line_of_the_log_with_its_digest(server: Server, admin: 
 def test_what_was_answered_is_in_the_audit_though_the_process_is_killed(env: dict[str, str], folder: Path) -> None:
     own = {**env, "DATABASE_URL": f"sqlite:///{folder / 'killed.db'}", "AUTH_MODE": "none"}
     with servers.service(own) as running:
-        for mode in ("enriched", "transparent", "metadata_only") * 3:
+        for mode in ("enriched", "transparent", "enriched") * 3:
             assert ask(running, "POST", "/enrichment/mode", json={"mode": mode}).status_code == 200
         running.kill()
     file = sqlite3.connect(folder / "killed.db")
@@ -187,7 +188,7 @@ def test_what_was_answered_is_in_the_audit_though_the_process_is_killed(env: dic
 def test_doctor_names_the_entry_that_somebody_changed(env: dict[str, str], folder: Path, admin: str) -> None:
     del admin
     done = run("doctor", env={**env, "COLUMNS": "400"})
-    assert "are as they were written" in done.stdout
+    assert any("are as they were written" in line for line in lines(done.stdout))
     file = sqlite3.connect(folder / "alert_history.db")
     [(id_,)] = file.execute("SELECT id FROM audit ORDER BY id LIMIT 1 OFFSET 2").fetchall()
     file.execute("UPDATE audit SET actor = 'nobody' WHERE id = ?", (id_,))
@@ -195,4 +196,4 @@ def test_doctor_names_the_entry_that_somebody_changed(env: dict[str, str], folde
     file.close()
     done = run("doctor", "--whole-audit", env={**env, "COLUMNS": "400"})
     assert done.returncode == 1
-    assert f"entry {id_}: it was changed" in done.stdout
+    assert any(f"entry {id_}: it was changed" in line for line in lines(done.stdout))

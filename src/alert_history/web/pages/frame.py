@@ -24,7 +24,7 @@ _COLOURED = {4: "critical", 3: "warning"}
 
 
 class Entry(NamedTuple):
-    """An entry of the navigation, for those who may do what it `needs`. `key` is the letter behind `g` that leads there."""
+    """An entry of the navigation, for who may do what it `needs`. `key` is the letter behind `g` that leads there."""
 
     path: str
     words: str
