@@ -38,7 +38,7 @@ WORDS: Mapping[str, str] = {
 }
 """What was done, behind the name of who did it. What is not here is told by its method and path."""
 
-_TOLD = frozenset({"from", "to", "status"})
+_TOLD = frozenset({"from", "to"})
 _HIDDEN = frozenset({"id"})
 
 
