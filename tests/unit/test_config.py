@@ -82,6 +82,7 @@ def test_every_variable_is_read() -> None:
         "EXPIRE_AFTER_SECONDS": "600",
         "TRUSTED_PROXIES": "10.0.0.0/8,192.168.1.7,2001:db8::/32",
         "RETENTION_DAYS": "30",
+        "AUDIT_RETENTION_DAYS": "730",
         "ROLLUP_RETENTION_DAYS": "400",
         "BODY_RETENTION_DAYS": "3",
         "FLAP_DEFINITION": "nagios",
@@ -170,7 +171,7 @@ def test_other_database_urls_stop_the_start(url: str) -> None:
     [
         *(("PORT", "0"), ("PORT", "65536"), ("PORT", "http"), ("PORT", "80.5"), ("WORKERS", "0"), ("WORKERS", "many")),
         *(("RETENTION_DAYS", "0"), ("RETENTION_DAYS", "99999999999"), ("BODY_RETENTION_DAYS", "-1")),
-        ("ROLLUP_RETENTION_DAYS", "0"),
+        *(("ROLLUP_RETENTION_DAYS", "0"), ("AUDIT_RETENTION_DAYS", "0")),
         *(("MAX_BODY_BYTES", "10MB"), ("MAX_ALERTS_PER_REQUEST", "0"), ("MAX_PENDING_BYTES", "1")),
         *(
             ("RECONCILE_INTERVAL_SECONDS", "4"),
