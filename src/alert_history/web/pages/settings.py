@@ -86,7 +86,7 @@ GROUPS: Sequence[tuple[str, tuple[str, ...]]] = (
     ("Enrichment", ("ENRICHMENT_", "LLM_")),
     ("Sources", ("PAGERDUTY_", "ROOTLY_", "ALERTMANAGER_", "PROMETHEUS_", "RECONCILE_", "MAX_")),
     ("Ends of alerts", ("STALE_", "EXPIRE_")),
-    ("Retention", ("RETENTION_", "ROLLUP_", "BODY_")),
+    ("Retention", ("RETENTION_", "AUDIT_", "ROLLUP_", "BODY_")),
     ("Flapping", ("FLAP_",)),
 )
 """How settings stand together on the page, by how their names begin; what fits none stands under `Other`."""
