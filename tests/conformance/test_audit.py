@@ -253,6 +253,14 @@ async def test_a_check_of_the_newest_days_looks_at_these_alone(store: Store, dat
     assert len(await faults(store)) == 1
 
 
+async def test_a_chain_that_began_late_for_an_earlier_day_is_no_gap(store: Store) -> None:
+    await fill(store, days=1, each=1)
+    await store.audit_trail.append([entry("waited", at=NOW - DAY)], replica="host/two")
+    await store.audit_trail.append([entry("after")], replica="host/three")
+    report = await check_audit(store.audit_trail, since=f"{NOW:%Y-%m-%d}")
+    assert (report.faults, report.chains, report.entries) == ([], 3, 3)
+
+
 # --- what one process keeps -------------------------------------------------------------------------------------------
 
 

@@ -158,6 +158,11 @@ def test_the_page_tells_each_entry_and_filters_by_its_url(server: Server, admin:
     wait_until(lambda: "203.0.113.77" in ask(server, "GET", "/dashboard/audit", admin).text, "the refusal on the page")
     assert _HOSTILE not in ask(server, "GET", "/dashboard/audit", admin).text
     assert ask(server, "GET", "/dashboard/audit?since=tomorrow", admin).status_code == 400
+    for edge in ("0001-01-01", "9999-12-31"):
+        path = f"/dashboard/audit?since={edge}&until={edge}&tz=Asia/Tokyo"
+        assert (edge, ask(server, "GET", path, admin).status_code) == (edge, 200)
+        times = {"since": f"{edge}T00:00:00+14:00", "until": f"{edge}T23:59:59-12:00"}
+        assert entries(server, admin, **times) == []
 
 
 def test_each_entry_is_a_line_of_the_log_with_its_digest(server: Server, admin: str) -> None:

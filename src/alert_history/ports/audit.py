@@ -49,7 +49,10 @@ class AuditTrail(Protocol):
         ...
 
     async def chains(self, *, since: str = "") -> Sequence[AuditChain]:
-        """The chains of that day and later, in the order in which they began."""
+        """The first chain of that day or later, and all that began after it, in this order.
+
+        One that began late may be of an earlier day: its entries waited for the database.
+        """
         ...
 
     async def links(self, chain: AuditChain, *, after: int | None = None, limit: int) -> Sequence[AuditEntry]:

@@ -34,7 +34,8 @@ _GROW = (
     .where(_IS_CHAIN)
     .values(entries=bindparam("all_entries"), first_digest=bindparam("first"), last_digest=bindparam("last"))
 )
-_CHAINS = select(audit_days).where(_D.day >= bindparam("since_day")).order_by(_D.number)
+_FIRST_NUMBER = select(func.min(_D.number)).where(_D.day >= bindparam("since_day")).scalar_subquery()
+_CHAINS = select(audit_days).where(_D.number >= _FIRST_NUMBER).order_by(_D.number)
 _LINKS = (
     select(audit)
     .where(_A.day == bindparam("of_day"), _A.replica == bindparam("of_replica"), _A.position > bindparam("after"))

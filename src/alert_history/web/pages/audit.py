@@ -76,7 +76,7 @@ class AuditPages:
 def _filter(asked: PageParameters, frame: Frame) -> AuditFilter:
     return AuditFilter(
         since=_begin(asked.since, frame),
-        until=None if asked.until is None else _begin(asked.until + timedelta(days=1), frame),
+        until=_end(asked.until, frame),
         actor=asked.actor or "",
         action=asked.action or "",
         outcome=asked.outcome,
@@ -85,6 +85,10 @@ def _filter(asked: PageParameters, frame: Frame) -> AuditFilter:
 
 def _begin(day: date | None, frame: Frame) -> datetime | None:
     return None if day is None else datetime.combine(day, time(), tzinfo=frame.zone)
+
+
+def _end(day: date | None, frame: Frame) -> datetime | None:
+    return None if day is None or day == date.max else _begin(day + timedelta(days=1), frame)
 
 
 def _actions(chosen: str | None) -> list[tuple[str, str]]:
