@@ -300,7 +300,6 @@ def _make_webhook(settings: Settings, ingest: Ingest, *, intake: Intake, trust: 
     )
 
 
-
 def _retention_of(settings: Settings) -> Retention:
     return Retention(
         history=timedelta(days=settings.retention_days),
