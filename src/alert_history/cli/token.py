@@ -82,7 +82,6 @@ def revoke(
     revoked, opens_ingest = asyncio.run(_at_desk(settings, lambda desk: _revoke(desk, name)))
     if opens_ingest and settings.ingest_auth == "open":
         _warn("It was the last token for ingest: now everybody may send alerts. INGEST_AUTH=required prevents that.")
-    revoked = asyncio.run(_at_desk(load_settings(os.environ), lambda desk: desk.revoke(name, by=_user())))
     for token in revoked:
         print_line(f"revoked: {token.name} ({token.prefix}…, {token.id})")
 
@@ -103,7 +102,7 @@ async def _create(desk: TokenDesk, wish: TokenWish) -> tuple[NewToken, bool]:
 
 async def _revoke(desk: TokenDesk, name: str) -> tuple[Sequence[Token], bool]:
     """What was revoked, and whether that was the last token for ingest."""
-    revoked = await desk.revoke(name)
+    revoked = await desk.revoke(name, by=_user())
     left = await desk.all()
     had_one = any("ingest" in token.scopes for token in revoked)
     return revoked, had_one and not any("ingest" in token.scopes and token.revoked_at is None for token in left)
