@@ -19,6 +19,7 @@ from alert_history.domain.acts import ActSource
 from alert_history.domain.claim import MINUTE_US, SECOND_US
 from alert_history.domain.standing import Rules
 from alert_history.domain.target import TargetSpec
+from alert_history.domain.token import token_of_settings
 from alert_history.engine.arrivals import Arrivals
 from alert_history.engine.auditing import Auditing
 from alert_history.engine.awaited_targets import AwaitedTargets
@@ -73,8 +74,9 @@ from alert_history.web.application import Application
 from alert_history.web.http.auditing import AuditedCalls
 from alert_history.web.http.gate import Gate
 from alert_history.web.http.operation import Operation
+from alert_history.web.ingest.signed_senders import SignedSenders
 from alert_history.web.ingest.vendors import VendorWebhooks
-from alert_history.web.ingest.webhook import Webhook
+from alert_history.web.ingest.webhook import KnownSenders, Webhook
 from alert_history.web.telemetry import RequestMetrics
 
 if TYPE_CHECKING:
@@ -228,7 +230,8 @@ def _make_preparation(publisher: Publisher) -> "Preparation":
 
 def make_trust(settings: Settings, store: Store, *, auditing: Auditing) -> Trust:
     """What says who calls, and keeps what they did."""
-    book = TokenBook(store.tokens, clock=utc_now)
+    first = revealed(settings.admin_token)
+    book = TokenBook(store.tokens, clock=utc_now, own=[token_of_settings(first)] if first else [])
     gate = Gate(
         book,
         is_open=settings.auth_mode in {None, "none"},
@@ -296,7 +299,10 @@ def _make_webhook(settings: Settings, ingest: Ingest, *, intake: Intake, trust: 
         clock=utc_now,
         metrics=metrics.requests,
         max_body_bytes=settings.max_body_bytes,
-        trusted=networks_of(settings.trusted_proxies),
+        senders=KnownSenders(
+            signed=SignedSenders(_listed(settings.webhook_hmac_secret)),
+            proxies=networks_of(settings.trusted_proxies),
+        ),
     )
 
 

@@ -19,6 +19,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from alert_history.domain.classification import Mode
 from alert_history.domain.flap_rules import Definition, parameters_of, read_flap_rule
 from alert_history.domain.origin import parse_origins
+from alert_history.domain.token import check_secret
 from alert_history.errors import ConfigurationError, InvalidQuery
 from alert_history.urls.files import check_postgres, check_redis
 from alert_history.urls.masking import masked_wrong_url
@@ -37,7 +38,6 @@ _MAX_FILE_BYTES = 64 * 1024
 _YEAR_SECONDS = 31_536_000
 _SHOWN_CHARACTERS = 80
 _LIKENESS = 0.85
-_UNBUILT_SECRET = "webhook_hmac_secret"  # noqa: S105  # its name, not its value
 
 _WORD = re.compile(r"[\w.-]{1,64}", re.ASCII)
 _NAMESPACE = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
@@ -46,6 +46,7 @@ _ADDRESS = re.compile(r"[\w.:%-]{1,255}", re.ASCII)
 _SQLITE_URL = re.compile(r"sqlite:///(?!:memory:$)[^?\0\ud800-\udfff]+")
 _MODEL = re.compile(r"[\w.:/-]{1,128}", re.ASCII)
 _TOKEN = re.compile(r"[!-~]{1,4096}", re.ASCII)
+_SECRETS = re.compile(r"(?=[^,]|,+[^,])[!-~]{1,4096}", re.ASCII)
 _WEBHOOK_SECRETS = "visible ASCII characters; several secrets separated by commas"
 _PASSWORD = re.compile(r"[^\0\r\n]{1,4096}")
 _PRICES = re.compile(r"\d{1,6}(?:\.\d{1,6})?/\d{1,6}(?:\.\d{1,6})?", re.ASCII)
@@ -270,6 +271,9 @@ class Settings(BaseModel):
     rootly_webhook_secret: Annotated[Secret, _matching(_TOKEN)] | None = _text(
         None, _WEBHOOK_SECRETS, meaning="What Rootly signs its webhooks to `/webhook/rootly` with"
     )
+    webhook_hmac_secret: Annotated[Secret, _matching(_SECRETS)] | None = _text(
+        None, _WEBHOOK_SECRETS, meaning="What Grafana and others sign what they send with; unset: nobody looks"
+    )
     alertmanager_urls: Annotated[SecretUrls, _checked_by(parse_origins)] | None = _text(
         None, _ORIGINS, meaning="Alertmanagers to compare history with; peers of a cluster under one name"
     )
@@ -342,6 +346,11 @@ class Settings(BaseModel):
     auth_none_accepted: bool = _flag(
         default=False, meaning="Whether `AUTH_MODE=none` is meant so, where `ENVIRONMENT=production` is set"
     )
+    admin_token: Annotated[Secret, _checked_by(check_secret)] | None = _text(
+        None,
+        "`aht_` and 256 random bits in base64url, 43 characters",
+        meaning="A token that may do all, besides those of `alert-history token`: the first of an installation",
+    )
     ingest_auth: Annotated[Literal["open", "required"], BeforeValidator(_lower)] = _text(
         "open",
         "open or required",
@@ -372,7 +381,7 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
     settings, more_faults = _validated(values)
     faults |= more_faults
     if settings is None or faults:
-        raise ConfigurationError([faults[name] for name in [*Settings.model_fields, _UNBUILT_SECRET] if name in faults])
+        raise ConfigurationError([faults[name] for name in Settings.model_fields if name in faults])
     return settings
 
 
@@ -413,7 +422,7 @@ def near_misses(environ: Mapping[str, str]) -> list[str]:
 def _given(environ: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
     """The values that are set, and the faults of those that can't be told, both by field name."""
     values: dict[str, str] = {}
-    faults = _not_built(environ)
+    faults: dict[str, str] = {}
     for name in Settings.model_fields:
         try:
             value = _value(environ, name.upper())
@@ -450,15 +459,6 @@ def _read_file(path: Path) -> str:
     if len(content) > _MAX_FILE_BYTES:
         raise OSError(errno.EFBIG, f"it has more than {_MAX_FILE_BYTES} bytes")
     return content.decode()
-
-
-def _not_built(environ: Mapping[str, str]) -> dict[str, str]:
-    """Protection that was asked for and does not exist yet must not be left out in silence."""
-    name = _UNBUILT_SECRET.upper()
-    if name not in environ and f"{name}_FILE" not in environ:
-        return {}
-    fault = f"{name} is set, but signatures are not checked yet; unset it, and shield the port some other way"
-    return {_UNBUILT_SECRET: fault}
 
 
 def _validated(values: Mapping[str, Any]) -> tuple[Settings | None, dict[str, str]]:

@@ -5,7 +5,8 @@ AlertHistoryError            what this service raises on purpose                
 │   ├── MalformedPayload     the body is not what any source sends                   400
 │   ├── PayloadTooLarge      over MAX_BODY_BYTES or MAX_ALERTS_PER_REQUEST           413
 │   ├── UnsupportedMedia     content type or encoding                                415
-│   ├── WrongSignature       a vendor's webhook is not signed with our secret        401
+│   ├── WrongSignature       a webhook is not signed with our secret                 401
+│   │   └── StaleSignature   its time is too far from ours: it may be sent again     401
 │   ├── NotSignedIn          the caller must say who they are                    401
 │   ├── Forbidden            who they are may not do this                        403
 │   ├── CrossSite            a browser sends it for a page of another site           403
@@ -73,6 +74,10 @@ class UnsupportedMedia(InvalidRequest):
 
 class WrongSignature(InvalidRequest):
     """A webhook that is not signed, or not with a secret of ours; nothing of it was kept."""
+
+
+class StaleSignature(WrongSignature):
+    """A webhook that was signed too long ago, or by a clock that is far from ours; nothing of it was kept."""
 
 
 class NotSignedIn(InvalidRequest):

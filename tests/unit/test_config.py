@@ -16,6 +16,7 @@ from structlog.processors import JSONRenderer, KeyValueRenderer
 
 from alert_history import config
 from alert_history.config import Settings, effective_settings, load_settings, near_misses, variables
+from alert_history.domain.token import new_secret
 from alert_history.errors import ConfigurationError
 from alert_history.urls.masking import masked_url, masked_urls
 from alert_history.urls.secret import Secret, SecretUrl, SecretUrls
@@ -60,6 +61,7 @@ def test_every_variable_is_read() -> None:
         "LLM_REDACT": "internal-[a-z]+",
         "PAGERDUTY_WEBHOOK_SECRET": "9dDuNlSmXZ0k,of-the-other-subscription",
         "ROOTLY_WEBHOOK_SECRET": "rootly-5f2c0a91",
+        "WEBHOOK_HMAC_SECRET": "of-grafana,of-grafana-before",
         "HOST": "127.0.0.1",
         "PORT": "9000",
         "WORKERS": "2",
@@ -97,6 +99,7 @@ def test_every_variable_is_read() -> None:
         "SHUTDOWN_GRACE_SECONDS": "10",
         "AUTH_MODE": "token",
         "AUTH_NONE_ACCEPTED": "true",
+        "ADMIN_TOKEN": new_secret(),
         "INGEST_AUTH": "required",
         "METRICS_AUTH": "required",
     }
@@ -202,7 +205,8 @@ def test_log_level_is_read_in_any_case(level: str) -> None:
 
 
 def test_all_faults_are_told_at_once_in_the_order_of_the_page() -> None:
-    message = faults(WORKERS="x", PORT="y", WEBHOOK_HMAC_SECRET=SECRET, HOST="", LOG_LEVEL_FILE="/nonexistent")
+    given = {"WORKERS": "x", "PORT": "y", "WEBHOOK_HMAC_SECRET": ",", "HOST": "", "LOG_LEVEL_FILE": "/nonexistent"}
+    message = faults(**given)
     assert [line.split("=")[0].split()[0] for line in message] == [
         "HOST",
         "PORT",
@@ -212,10 +216,29 @@ def test_all_faults_are_told_at_once_in_the_order_of_the_page() -> None:
     ]
 
 
-def test_signatures_that_are_asked_for_are_not_left_out_in_silence() -> None:
-    message = fault(WEBHOOK_HMAC_SECRET=SECRET)
-    assert "not checked yet" in message
-    assert SECRET not in message
+@pytest.mark.parametrize("value", [",", ",,", "two words", "ü"])
+def test_signatures_that_are_asked_for_are_not_left_out_in_silence(value: str) -> None:
+    """A list without a secret would let everybody in, as if nothing had been asked for."""
+    assert fault(WEBHOOK_HMAC_SECRET=value).startswith("WEBHOOK_HMAC_SECRET='***' is not allowed")
+    settings = load_settings({"WEBHOOK_HMAC_SECRET": f"{SECRET},"})
+    assert settings.webhook_hmac_secret is not None
+    assert SECRET not in repr(settings)
+
+
+@pytest.mark.parametrize("value", ["changeme", "aht_short", "aht_" + "a" * 42, "aht_" + "ä" * 43, "A" * 47])
+def test_a_first_token_that_could_be_guessed_is_a_fault_and_is_not_shown(value: str) -> None:
+    message = fault(ADMIN_TOKEN=value)
+    assert message.startswith("ADMIN_TOKEN='***' is not allowed")
+    assert value not in message
+
+
+def test_a_first_token_is_read_from_a_file_as_every_value_is(tmp_path: Path) -> None:
+    secret = new_secret()
+    (tmp_path / "token").write_text(f"{secret}\n")
+    settings = load_settings({"ADMIN_TOKEN_FILE": str(tmp_path / "token")})
+    assert settings.admin_token is not None
+    assert settings.admin_token.reveal() == secret
+    assert secret not in repr(settings)
 
 
 @pytest.mark.parametrize("name", [variable.name for variable in variables()])
@@ -347,7 +370,10 @@ def test_no_library_writes_a_secret_by_accident() -> None:
         msgspec.json.encode(Secret(SECRET))
 
 
-@pytest.mark.parametrize("name", ["REDIS_PASSWORD", "LLM_API_KEY", "PAGERDUTY_WEBHOOK_SECRET", "ROOTLY_WEBHOOK_SECRET"])
+@pytest.mark.parametrize(
+    "name",
+    ["REDIS_PASSWORD", "LLM_API_KEY", "PAGERDUTY_WEBHOOK_SECRET", "ROOTLY_WEBHOOK_SECRET", "WEBHOOK_HMAC_SECRET"],
+)
 def test_a_fault_shows_nothing_of_what_is_a_secret_as_a_whole(name: str) -> None:
     assert SECRET not in fault(**{name: f"redis://{SECRET}\nmore"})
 

@@ -17,8 +17,10 @@ from alert_history.engine.ingest import Ingest
 from alert_history.engine.intake import Intake
 from alert_history.engine.switchboard import Switchboard
 from alert_history.errors import StorageUnavailable, UnstorableReceipt
+from alert_history.ports import Clock
+from alert_history.web.http.gate import Gate
 from alert_history.web.ingest import webhook as web
-from alert_history.web.ingest.webhook import Webhook
+from alert_history.web.ingest.webhook import NO_SENDERS, KnownSenders, Webhook
 from alert_history.web.telemetry import RequestMetrics
 from tests.payloads import alert, webhook
 from tests.trust import open_gate
@@ -63,19 +65,26 @@ class Answer(msgspec.Struct):
 
 
 class Door:
-    """The webhook on a recorder."""
+    """The webhook on a recorder. `gate` and `senders` say who may send; by default everybody."""
 
-    def __init__(self) -> None:
+    def __init__(
+        self,
+        *,
+        gate: Gate | None = None,
+        senders: KnownSenders = NO_SENDERS,
+        clock: Clock = lambda: datetime.now(UTC),
+    ) -> None:
         self.recorder = Recorder()
         self.registry = CollectorRegistry()
         self.ingest = Ingest(self.recorder, max_pending_bytes=_ROOM, switchboard=Switchboard())
         self._webhook = Webhook(
             self.ingest,
             intake=Intake(max_alerts=10),
-            gate=open_gate(),
-            clock=lambda: datetime.now(UTC),
+            gate=gate or open_gate(),
+            clock=clock,
             metrics=RequestMetrics(self.registry),
             max_body_bytes=_MAX_BODY,
+            senders=senders,
         )
 
     async def post(

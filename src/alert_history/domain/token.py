@@ -6,7 +6,7 @@ would protect nothing and cost each request. The prefix lets secret scanners and
 
 import re
 import secrets
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 
 import msgspec
@@ -18,7 +18,11 @@ TOKEN_PREFIX = "aht_"  # noqa: S105  # how every token begins
 SHOWN_CHARACTERS = 10
 """So many characters of a token are kept, so that whoever holds it finds it in the list: 36 bits of 256."""
 
+ADMIN = "admin"
+"""Who calls with the token of the settings."""
+
 _RANDOM_BYTES = 32
+_SECRET = re.compile(re.escape(TOKEN_PREFIX) + r"[A-Za-z0-9_-]{43,128}")
 _NAME = re.compile(r"[\w.@:/+-]{1,64}", re.ASCII)
 _SPAN = re.compile(r"(\d{1,6})([smhdw])", re.ASCII)
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
@@ -62,6 +66,25 @@ class Token(msgspec.Struct, frozen=True, kw_only=True):
 def new_secret() -> str:
     """A new token, which is shown once."""
     return TOKEN_PREFIX + secrets.token_urlsafe(_RANDOM_BYTES)
+
+
+def check_secret(text: str) -> None:
+    """Whether a text has the form of a token, so that it may be as hard to guess as one. Raises ValueError."""
+    if not _SECRET.fullmatch(text):
+        raise ValueError(_SECRET.pattern)
+
+
+def token_of_settings(secret: str) -> Token:
+    """The token that the settings name: it may do all, never ends, and is another one when the secret is another."""
+    digest = digest_of(secret)
+    return Token(
+        id=f"settings-{digest.hex()[:16]}",
+        name=ADMIN,
+        digest=digest,
+        prefix=secret[:SHOWN_CHARACTERS],
+        scopes=("admin",),
+        created_at=datetime(1970, 1, 1, tzinfo=UTC),
+    )
 
 
 def digest_of(secret: str) -> bytes:

@@ -117,13 +117,17 @@ class TokenBook:
     """The tokens as this process knows them. Whoever asks waits a little until they were read once, by `run`.
 
     Before the store is open there may be no table, so nobody but `run` and `begin` reads them for the first time.
-    `known` are those that were read already.
+    `known` are those that were read already; `own` those of the settings, which are in no database, and good while that
+    is away.
     """
 
-    def __init__(self, tokens: Tokens, *, clock: Clock, known: Sequence[Token] | None = None) -> None:
+    def __init__(
+        self, tokens: Tokens, *, clock: Clock, known: Sequence[Token] | None = None, own: Sequence[Token] = ()
+    ) -> None:
         self._tokens = tokens
         self._clock = clock
-        self._by_digest: Mapping[bytes, tuple[Token, Grant]] = {}
+        self._own = own
+        self._by_digest = _granted(own)
         self._uses: dict[str, datetime] = {}
         self._kept_uses: dict[str, datetime] = {}
         self._reading: asyncio.Task[None] | None = None
@@ -142,13 +146,16 @@ class TokenBook:
         now = self._clock()
         if not token.is_good(now):
             return None
-        self._uses[token.id] = now
+        if token not in self._own:
+            self._uses[token.id] = now
         return grant
 
     async def find(self, secret: str) -> Grant | None:
         """The same, after a look into the database where it is not known. Raises StorageUnavailable."""
-        await self.wait()
         grant = self.known(secret)
+        if grant is None:
+            await self.wait()
+            grant = self.known(secret)
         if grant is None:
             await self._read_soon()
             grant = self.known(secret)
@@ -207,7 +214,7 @@ class TokenBook:
 
     def _take(self, tokens: Sequence[Token]) -> None:
         living = [each for each in tokens if each.revoked_at is None]
-        self._by_digest = {token.digest: (token, grant) for token in living if (grant := _grant_of(token)) is not None}
+        self._by_digest = _granted([*living, *self._own])
         self.has_ingest_token = any("ingest" in token.scopes for token in living)
         self._known.set()
 
@@ -220,6 +227,11 @@ class TokenBook:
         if fresh:
             await self._tokens.note_uses(fresh)
             self._kept_uses |= fresh
+
+
+def _granted(tokens: Sequence[Token]) -> Mapping[bytes, tuple[Token, Grant]]:
+    """The tokens and what their holders may do, by digest."""
+    return {token.digest: (token, grant) for token in tokens if (grant := _grant_of(token)) is not None}
 
 
 def _grant_of(token: Token) -> Grant | None:

@@ -17,6 +17,10 @@ _REFUSALS = (
     "overloaded",
     "slow-body",
     "storage-unavailable",
+    "not-signed-in",
+    "forbidden",
+    "wrong-signature",
+    "stale-signature",
 )
 
 

@@ -27,6 +27,7 @@ _KINDS: dict[type[BaseException], Kind] = {
     errors.MalformedPayload: Kind(400, "malformed-payload", "The body can't be read"),
     errors.UnstorableReceipt: Kind(400, "unstorable", "The database refuses this data"),
     errors.WrongSignature: Kind(401, "wrong-signature", "The signature is not that of our secret"),
+    errors.StaleSignature: Kind(401, "stale-signature", "It was signed too long ago"),
     errors.NotSignedIn: Kind(401, "not-signed-in", "Say who you are, with a token"),
     errors.Forbidden: Kind(403, "forbidden", "You may not do this"),
     errors.CrossSite: Kind(403, "cross-site", "Another site may not ask for this"),

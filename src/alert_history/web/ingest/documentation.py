@@ -97,7 +97,7 @@ def _path(summary: str, *, schema: Any, example: Any, description: str) -> dict[
             },
             "responses": {
                 "200": {"description": "CommitEnded", "content": accepted},
-                **{str(status): problem_response(status) for status in (400, 413, 415, 503)},
+                **{str(status): problem_response(status) for status in (400, 401, 403, 413, 415, 503)},
             },
         }
     }

@@ -1,6 +1,7 @@
-"""Signatures of vendors' webhooks: whether a body was signed with one of our secrets. Compared in constant time.
+"""Signatures of webhooks: whether a body was signed with one of our secrets. Compared in constant time.
 
-Sources: PagerDuty, Verifying Signatures (V3 webhooks); Rootly, Verifying Webhooks.
+Sources: PagerDuty, Verifying Signatures (V3 webhooks); Rootly, Verifying Webhooks; Grafana, Webhook notifier, HMAC
+signature.
 """
 
 import hmac
@@ -10,6 +11,7 @@ from hashlib import sha256
 _MOST_SIGNATURES = 20
 _V1 = "v1="
 _TIME = "t="
+_ALGORITHM = "sha256="
 
 
 def is_signed_by_pagerduty(body: bytes, header: str, *, secrets: Collection[str]) -> bool:
@@ -26,6 +28,16 @@ def is_signed_by_rootly(body: bytes, header: str, *, secrets: Collection[str]) -
     if len(times) != 1:
         return False
     return _is_any_right(times[0].encode("latin-1", "replace") + body, _parts(header, _V1), secrets)
+
+
+def is_signed_by_sender(body: bytes, header: str, *, secrets: Collection[str], time: str = "") -> bool:
+    """Whether the header has the hex HMAC-SHA256 of the body, or of `TIME:BODY` where a time is given, as Grafana's.
+
+    Several signatures may stand there by commas, each with or without `sha256=` in front.
+    """
+    parts = [part.strip().removeprefix(_ALGORITHM) for part in header.split(",")]
+    signed = f"{time}:".encode("latin-1", "replace") + body if time else body
+    return _is_any_right(signed, parts[:_MOST_SIGNATURES], secrets)
 
 
 def _parts(header: str, mark: str) -> list[str]:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 from http import HTTPStatus
 from time import perf_counter
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import structlog
@@ -27,6 +27,7 @@ from alert_history.web.http.gate import CHALLENGE, Gate
 from alert_history.web.http.problem import CONTENT_TYPE, Problem, problem, problem_of, retry_after
 from alert_history.web.http.security_headers import SECURITY_HEADERS
 from alert_history.web.http.slow_body import READ_SECONDS, slow_body
+from alert_history.web.ingest.signed_senders import SignedSenders
 from alert_history.web.telemetry import RequestMetrics
 
 Scope = dict[str, Any]
@@ -68,10 +69,20 @@ class Accepted(msgspec.Struct, frozen=True):
     deliveries: int
 
 
+class KnownSenders(NamedTuple):
+    """What is known of senders: the secrets that some sign with, and the proxies that tell who sent a request."""
+
+    signed: SignedSenders = SignedSenders(())
+    proxies: tuple[Network, ...] = ()
+
+
+NO_SENDERS = KnownSenders()
+
+
 class Webhook:
     """What answers on the ingest paths. `max_body_bytes` bounds a body before and after decompression.
 
-    `trusted` are proxies that tell who sent a request, and how.
+    What a known sender signed rightly needs no token. `trusted` are proxies that tell who sent a request, and how.
     """
 
     def __init__(
@@ -83,7 +94,7 @@ class Webhook:
         clock: Clock,
         metrics: RequestMetrics,
         max_body_bytes: int,
-        trusted: tuple[Network, ...] = (),
+        senders: KnownSenders = NO_SENDERS,
     ) -> None:
         self._ingest = ingest
         self._intake = intake
@@ -91,7 +102,8 @@ class Webhook:
         self._clock = clock
         self._metrics = metrics
         self._max_body_bytes = max_body_bytes
-        self.trusted = trusted
+        self._signed = senders.signed
+        self.trusted = senders.proxies
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One POST to one of `PATHS`; the path in its scope is spelled as there."""
@@ -115,18 +127,22 @@ class Webhook:
     async def _accept(
         self, scope: Scope, receive: Receive, *, received_at: datetime, receipt_id: str
     ) -> tuple[Outcome, AlertGroup]:
-        sender = await self._gate.sender(scope)
+        headers = dict(scope["headers"])
+        signature = self._signed.signature(headers)
+        sender = await self._gate.sender(scope) if signature is None else None
         name = scope_of(scope.get("query_string", b""))
         if sender is not None and sender.ingest_scope:
             name = sender.ingest_scope  # whatever the URL says: a token speaks for one scope alone
-        headers = dict(scope["headers"])
         encoding = _check_headers(headers)
         declared = int(headers.get(b"content-length", b"0") or b"0")
         if declared > self._max_body_bytes:
             raise errors.PayloadTooLarge(self._too_large())
         claim = self._ingest.reserve(declared)
         try:
-            content = await self._content(receive, declared=declared, encoding=encoding)
+            body = await self._body(receive, declared=declared)
+            if signature is not None:
+                self._signed.check(signature, body, now=received_at)
+            content = body if encoding is None else self._inflate(body)
             if len(content) > declared:  # it came undeclared (chunked), or packed
                 claim = self._ingest.resize(claim, len(content))
             receipt = self._intake.receipt(
@@ -141,13 +157,13 @@ class Webhook:
         finally:
             self._ingest.release(claim)
 
-    async def _content(self, receive: Receive, *, declared: int, encoding: bytes | None) -> bytes:
+    async def _body(self, receive: Receive, *, declared: int) -> bytes:
+        """The body as it was sent."""
         try:
             async with asyncio.timeout(READ_SECONDS):
-                body = await self._read(receive, declared=declared)
+                return await self._read(receive, declared=declared)
         except TimeoutError:
             raise slow_body("body", seconds=READ_SECONDS) from None
-        return body if encoding is None else self._inflate(body)
 
     async def _read(self, receive: Receive, *, declared: int) -> bytes:
         """The whole body. What comes undeclared (chunked) is claimed while it comes."""
