@@ -94,13 +94,18 @@ class ConfigFolder:
 
 
 class Pod:
-    """One pod. `start` returns when its readiness probe passes; `stop` is what deleting it does."""
+    """One pod. `start` returns when its readiness probe passes; `stop` is what deleting it does.
+
+    `headers` are those of a caller who holds the release's first token.
+    """
 
     def __init__(self, cluster: Cluster, folder: Path, port: int) -> None:
         self._cluster = cluster
         self._spec = cluster.rendered.service_pod()
         self._container = cluster.rendered.container()
+        environment = self._environment(self._container)
         self.url = f"http://{HOST}:{port}"
+        self.headers = {"Authorization": f"Bearer {environment['ADMIN_TOKEN']}"}
         self._port = str(port)
         self.server = Server(
             name="alert-history",
@@ -109,7 +114,7 @@ class Pod:
             port=port,
             url=self.url,
             is_ready=lambda: self.passes("startupProbe") and self.passes("readinessProbe"),
-            environment=self._environment(self._container),
+            environment=environment,
         )
 
     def initialise(self) -> None:

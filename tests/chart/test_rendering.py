@@ -29,7 +29,11 @@ MATRIX: dict[str, Object] = {
     "everything": {
         "autoscaling": {"enabled": True, "keda": {"enabled": True}},
         "monitoring": {
-            "serviceMonitor": {"enabled": True, "labels": {"release": "prometheus"}},
+            "serviceMonitor": {
+                "enabled": True,
+                "labels": {"release": "prometheus"},
+                "tokenSecret": {"name": "prometheus-token"},
+            },
             "prometheusRule": {"enabled": True, "labels": {"release": "prometheus"}},
             "dashboard": {"enabled": True, "annotations": {"grafana_folder": "Alerting"}},
         },
@@ -54,6 +58,12 @@ MATRIX: dict[str, Object] = {
         "extraVolumes": [{"name": "targets", "secret": {"secretName": "targets"}}],
         "extraVolumeMounts": [{"name": "targets", "mountPath": "/targets", "readOnly": True}],
         "envFrom": [{"configMapRef": {"name": "more", "optional": True}}],
+        "auth": {
+            "mode": "token",
+            "ingest": "required",
+            "metrics": "required",
+            "adminToken": {"existingSecret": "first-token", "existingSecretKey": "admin"},
+        },
     },
     "bare": {
         "postgresql": {"primary": {"persistence": {"enabled": False}}},
@@ -66,6 +76,7 @@ MATRIX: dict[str, Object] = {
         "serviceAccount": {"create": False},
         "llm": {"existingSecret": ""},
         "fullnameOverride": "recorder",
+        "auth": {"mode": "none", "noneAccepted": True},
     },
 }
 
@@ -101,6 +112,10 @@ CUSTOM: dict[str, Object] = {
                             "path": _TEXT,
                             "interval": _DURATION,
                             "scrapeTimeout": _DURATION,
+                            "authorization": _strict(
+                                ["type", "credentials"],
+                                {"type": _TEXT, "credentials": _strict(["name", "key"], {"name": _TEXT, "key": _TEXT})},
+                            ),
                             "relabelings": {
                                 "type": "array",
                                 "items": _strict(["action"], {"action": {"const": "labeldrop"}, "regex": _TEXT}),

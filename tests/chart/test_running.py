@@ -120,8 +120,8 @@ def test_changed_routes_of_the_chart_reach_a_running_pod(
     pod = Cluster(rendered, built, addresses, own, {name: config.folder}).pod(tmp_path / "pod")
 
     def names() -> list[str]:
-        routes = httpx.get(f"{pod.url}/publishing/routes", trust_env=False, timeout=30).json()["routes"]
-        return [route["name"] for route in routes]
+        answer = httpx.get(f"{pod.url}/publishing/routes", headers=pod.headers, trust_env=False, timeout=30)
+        return [route["name"] for route in answer.json()["routes"]]
 
     try:
         pod.start()
@@ -206,16 +206,16 @@ async def test_replacing_three_replicas_under_load_loses_nothing(pods: list[Pod]
             codes.append(await _replace(old, new, senders))
         await senders.until_more()
         senders.is_done = True
-    stored = await _stored(news[0].url)
+    stored = await _stored(news[0])
     assert (codes, set(senders.refused) - {503}) == ([0] * _REPLICAS, set())
     assert senders.acknowledged == stored
 
 
-async def _stored(url: str) -> set[int]:
+async def _stored(pod: Pod) -> set[int]:
     """The numbers of all alerts in the history."""
     numbers: set[int] = set()
     params = {"limit": "1000"}
-    async with httpx.AsyncClient(base_url=url, trust_env=False, timeout=30) as client:
+    async with httpx.AsyncClient(base_url=pod.url, headers=pod.headers, trust_env=False, timeout=30) as client:
         while True:
             page = (await client.get("/history", params=params)).json()
             labels = [each["labels"]["instance"] for each in page["alerts"]]

@@ -101,7 +101,7 @@ def test_the_guides_postgresql(guide: Any) -> None:
     assert env["SERVICE_PASSWORD"]["valueFrom"]["secretKeyRef"] == {"name": "postgresql-auth", "key": "password"}
     assert claim["storageClassName"] == "fast-ssd"
     assert claim["resources"]["requests"]["storage"] == "20Gi"
-    assert [each["metadata"]["name"] for each in guide.of("Secret")] == []
+    assert [each["metadata"]["name"] for each in guide.of("Secret")] == ["alert-history-admin-token"]
 
 
 def test_the_guides_postgresql_has_a_connection_for_all_that_its_pods_may_ask_for(guide: Any) -> None:
@@ -232,7 +232,7 @@ def test_an_existing_secret_of_a_database_is_read_by_its_key() -> None:
     external = {"existingSecret": "ours", "existingSecretKey": "url"}
     rendered = render({"postgresql": {"enabled": False}, "externalDatabase": external})
     assert rendered.env()["DATABASE_URL"]["valueFrom"]["secretKeyRef"] == {"name": "ours", "key": "url"}
-    assert rendered.of("Secret") == []
+    assert [each["metadata"]["name"] for each in rendered.of("Secret")] == ["alert-history-admin-token"]
 
 
 def test_a_changed_connection_restarts_the_pods() -> None:

@@ -142,6 +142,9 @@
 - name: ROUTES_FILE
   value: {{ include "alert-history.routesFolder" . }}/routes.yml
 {{- end }}
+{{- with include "alert-history.trustEnv" . }}
+{{ . | trim }}
+{{- end }}
 {{- range .Values.env }}
 - name: {{ .name }}
   {{- if hasKey . "valueFrom" }}
@@ -154,7 +157,8 @@
 {{- end -}}
 
 {{- define "alert-history.envFrom" -}}
-{{- range list .Values.llm.existingSecret .Values.vendorWebhooks.existingSecret }}
+{{- /* `helm upgrade --reuse-values` leaves out what the release before did not know. */ -}}
+{{- range list .Values.llm.existingSecret (.Values.vendorWebhooks | default dict).existingSecret }}
 {{- with . }}
 - secretRef:
     name: {{ . }}
