@@ -16,7 +16,9 @@ import yaml
 from kubernetes_validate import validate  # type: ignore[import-untyped]
 
 from alert_history.config import load_settings
+from alert_history.domain.token import new_secret
 from alert_history.storage import open_store
+from tests import servers
 from tests.conformance.samples import alert, everything, receipt
 from tests.guide import GUIDES, block, blocks, commands
 from tests.kubernetes_api import KubernetesApi
@@ -263,6 +265,41 @@ def test_every_endpoint_that_curl_calls_exists() -> None:
     called = {re.sub(r"^https?://[^/]+", "", url) for url in re.findall(r"https?://\S+", " ".join(commands("curl")))}
     assert len(called) >= 6
     assert called <= document["paths"].keys()
+
+
+KUBECTL_SHIM = """#!/bin/bash
+[ "$*" = "get secret alert-history-admin-token -n alert-history -o jsonpath={.data.token}" ] || exit 9
+printf %s "$ADMIN_TOKEN" | base64
+"""
+
+
+@pytest.mark.parametrize("is_asked", [True, False], ids=["a token is asked for", "nobody is asked"])
+def test_the_calls_of_the_guide_are_answered_with_the_marked_line_and_without_where_nobody_is_asked(
+    tmp_path: Path,
+    is_asked: bool,  # noqa: FBT001  # a table's column
+) -> None:
+    token = new_secret()
+    (tmp_path / "kubectl").write_text(KUBECTL_SHIM)
+    (tmp_path / "kubectl").chmod(0o755)
+    env = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "ADMIN_TOKEN": token, "HOME": str(tmp_path)}
+    text = block("/enrichment/mode").replace("curl https", "curl -sf https")
+    plain = "\n".join(line for line in text.splitlines() if not line.startswith(("curl()", "# Token")))
+    given = {"AUTH_MODE": "token", "ADMIN_TOKEN": token} if is_asked else {}
+    with servers.service(given) as service:
+
+        def run(script: str) -> subprocess.CompletedProcess[str]:
+            here = script.replace("https://alert-history.your-domain.com", service.url).replace(
+                "-X POST", "-sf -X POST"
+            )
+            return subprocess.run(
+                ["bash", "-euc", here], env=env, capture_output=True, text=True, timeout=60, check=False
+            )
+
+        assert text != plain
+        assert (run(plain).returncode == 0) is not is_asked
+        if is_asked:
+            done = run(text)
+            assert (done.returncode, '"transparent"' in done.stdout) == (0, True), done.stderr
 
 
 async def openapi(application: Any) -> bytes:

@@ -13,6 +13,7 @@ from monitoring import dashboard
 
 from alert_history import __version__
 from alert_history.config import load_settings, variables
+from alert_history.domain.token import new_secret
 from tests.monitoring.documents import ROOT, load, promtool
 
 COMPOSE = ROOT / "deploy" / "compose"
@@ -118,6 +119,7 @@ def test_alert_history_starts_with_what_it_is_given(*, is_full: bool) -> None:
     values = {"POSTGRES_PASSWORD": "s3cret", "GRAFANA_PASSWORD": "s3cret"}
     if is_full:
         values |= {name: value or "sk-key" for name, value in example().items() if name not in values}
+        values["ADMIN_TOKEN"] = new_secret()
     given = environment(values)
     assert set(given) <= {variable.name for variable in variables()}
     settings = load_settings(given)
