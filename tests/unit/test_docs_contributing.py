@@ -39,7 +39,7 @@ def test_every_path_that_is_named_exists() -> None:
     [
         "a migration",
         "a table or a query",
-        "a column",
+        "a column of the database",
         "a metric",
         "a page",
         "an HTTP call",

@@ -1,6 +1,6 @@
 """Rows of the history: how an alert looks in a table of any columns, and what a slow or a huge search says.
 
-Holds: `web.pages.history_rows`, `web.pages.columns`.
+Holds: `web.pages.history_rows`, `web.pages.history_columns`.
 """
 
 import re
@@ -14,8 +14,8 @@ import pytest
 from alert_history.engine.analysis import Asked
 from alert_history.errors import InvalidQuery
 from alert_history.ports import HistoryFilter, HistoryPage, PageRequest, StoredAlert
-from alert_history.web.pages.columns import KNOWN, columns_of
 from alert_history.web.pages.frame import Frame
+from alert_history.web.pages.history_columns import KNOWN, columns_of
 from alert_history.web.pages.history_rows import read_lanes, read_table
 from alert_history.web.pages.history_state import State
 from alert_history.web.pages.page import environment, rendered

@@ -1,6 +1,6 @@
 """The state of the history page: its URL says all of it, and a click on a facet means what it says.
 
-Holds: `web.pages.history_state`, `web.pages.history_facets`, `web.pages.columns`.
+Holds: `web.pages.history_state`, `web.pages.history_facets`, `web.pages.history_columns`.
 """
 
 from typing import Any
@@ -14,7 +14,7 @@ from alert_history.domain.narrowing import text_of
 from alert_history.domain.query import Matcher, parse_query
 from alert_history.engine.facets import Facet, FacetValue, OtherFacetValues
 from alert_history.errors import InvalidQuery
-from alert_history.web.pages.columns import DEFAULT, KNOWN, cols_of, columns_of
+from alert_history.web.pages.history_columns import DEFAULT, KNOWN, cols_of, columns_of
 from alert_history.web.pages.history_facets import group_of, labels_of
 from alert_history.web.pages.history_state import State, parse_state
 from tests.conformance.samples import NOW

@@ -15,7 +15,7 @@ from alert_history.domain.alert import Alert, AlertGroup, fingerprint, is_finger
 from alert_history.sources import grafana_details
 from alert_history.sources.alert_rules import Fault, check_order, clean, shown, text_of
 from alert_history.sources.json_document import Document, too_many
-from alert_history.sources.wire import (
+from alert_history.sources.wire_alert import (
     NUL_ESCAPE,
     Build,
     Built,

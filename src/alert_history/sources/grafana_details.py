@@ -1,6 +1,7 @@
 """What Grafana says beyond Alertmanager's webhook: values and links of an alert, and who sent the group.
 
-The body itself is read by `sources.alertmanager`, because Grafana sends Alertmanager's; this holds what is more in it.
+The message is read by `sources.alertmanager` and each alert by `sources.wire_alert`, because Grafana sends
+Alertmanager's; this holds what of the rest is kept.
 
 Source: the webhook notifier of Grafana's alerting.
 """
@@ -8,7 +9,7 @@ Source: the webhook notifier of Grafana's alerting.
 from typing import Any
 
 from alert_history.sources.alert_rules import clean
-from alert_history.sources.wire import WireAlert
+from alert_history.sources.wire_alert import WireAlert
 
 VERSION = "1"
 """What Grafana writes where Alertmanager writes "4"."""

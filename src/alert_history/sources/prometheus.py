@@ -12,7 +12,7 @@ from alert_history.domain.alert import Alert, AlertGroup, fingerprint
 from alert_history.errors import MalformedPayload
 from alert_history.sources.alert_rules import Fault, check_order
 from alert_history.sources.json_document import read_document, too_many
-from alert_history.sources.wire import (
+from alert_history.sources.wire_alert import (
     NUL_ESCAPE,
     Built,
     WireAlert,

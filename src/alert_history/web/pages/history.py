@@ -29,8 +29,8 @@ from alert_history.errors import AlertHistoryError, InvalidQuery
 from alert_history.ports import History, StoredAlert
 from alert_history.web.pages import history_rows
 from alert_history.web.pages.charts.stacked import Stacked
-from alert_history.web.pages.columns import KNOWN, cols_of
 from alert_history.web.pages.frame import Frame, Frames
+from alert_history.web.pages.history_columns import KNOWN, cols_of
 from alert_history.web.pages.history_facets import TOP, group_of, labels_of
 from alert_history.web.pages.history_file import HistoryFile
 from alert_history.web.pages.history_state import (

@@ -12,8 +12,8 @@ from alert_history.errors import InvalidQuery
 from alert_history.ports import History, HistoryPage, PageRequest, StoredAlert
 from alert_history.web.pages.charts.lanes import Interval, Lanes, Line, lanes
 from alert_history.web.pages.charts.scale import TimeScale, mark_of
-from alert_history.web.pages.columns import Column
 from alert_history.web.pages.frame import Frame
+from alert_history.web.pages.history_columns import Column
 from alert_history.web.pages.history_state import FINGERPRINT, State
 
 ROWS = 25

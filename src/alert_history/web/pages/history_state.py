@@ -12,8 +12,8 @@ from alert_history.engine.analysis import Asked
 from alert_history.errors import InvalidQuery
 from alert_history.ports import HistoryFilter
 from alert_history.web.http.parameters import read_page_parameters
-from alert_history.web.pages.columns import Column, cols_of, columns_of
 from alert_history.web.pages.frame import Frame
+from alert_history.web.pages.history_columns import Column, cols_of, columns_of
 from alert_history.web.pages.spans import span_of
 
 PATH = "dashboard/history"
