@@ -35,6 +35,7 @@ from alert_history.engine.modes import Modes
 from alert_history.engine.notifications import Notifications
 from alert_history.engine.publish import Publisher
 from alert_history.engine.questions import EnrichmentObserver
+from alert_history.engine.reaching.store import store_within_reach
 from alert_history.engine.replica_calls import Calls
 from alert_history.engine.router import Router
 from alert_history.engine.store_opening import Opening
@@ -133,8 +134,10 @@ def make_service(settings: Settings) -> Service:
     )
     signals = _make_signals(settings)
     trust = make_trust(settings, store, auditing=auditing)
+    shown = store_within_reach(store)
     rooms = Rooms(
         store=store,
+        shown=shown,
         retention=_retention_of(settings),
         live=Live(store.feed, clock=utc_now),
         switchboard=switchboard,
@@ -150,7 +153,9 @@ def make_service(settings: Settings) -> Service:
             preparation=None if discovery is None else _make_preparation(publisher),
             routes=routes,
         ),
-        enriching=_make_enriching(settings, store, arrivals=arrivals, enrichment=enrichment, switchboard=switchboard),
+        enriching=_make_enriching(
+            settings, store, shown=shown, arrivals=arrivals, enrichment=enrichment, switchboard=switchboard
+        ),
         signals=signals,
         calls=None if signals is None else Calls(signals),
     )
@@ -162,25 +167,25 @@ def make_application(service: Service) -> Application:
     """The application that serves a service over HTTP; its lifespan starts and stops the service."""
     rooms, metrics = service.rooms, service.rooms.metrics
     enriching = rooms.enriching
-    statistics = make_statistics(service.settings, rooms.store, clock=utc_now)
-    notifications = Notifications(rooms.store.notifications, rooms.store.history, clock=utc_now)
+    statistics = make_statistics(service.settings, rooms.shown, clock=utc_now)
+    notifications = Notifications(rooms.shown.notifications, rooms.shown.history, clock=utc_now)
     return Application(
         rooms.recording.webhook,
         [
-            *_history_operations(rooms.store),
+            *_history_operations(rooms.shown),
             *StreamApi(rooms.live).operations(),
-            *QuarantineApi(rooms.store.history).operations(),
+            *QuarantineApi(rooms.shown.history).operations(),
             *ActsApi(make_acting(service, clock=utc_now)).operations(),
             *_vendor_webhooks(service).operations(),
             *statistics_operations(statistics, clock=utc_now),
-            *PublishingApi(make_targets(service, clock=utc_now), rooms.store.delivery_log).operations(),
+            *PublishingApi(make_targets(service, clock=utc_now), rooms.shown.delivery_log).operations(),
             *NotificationsApi(notifications, clock=utc_now).operations(),
             *_routing_api(service).operations(),
             *EnrichmentApi(
                 enriching.modes, enriching.classifying, state=enriching.enrichment, clock=utc_now
             ).operations(),
             *TokensApi(
-                TokenDesk(rooms.store.tokens, clock=utc_now, audit=rooms.store.audit), clock=utc_now
+                TokenDesk(rooms.shown.tokens, clock=utc_now, audit=rooms.store.audit), clock=utc_now
             ).operations(),
             *AuditApi(rooms.store.audit_trail).operations(),
             *HealthApi(
@@ -250,11 +255,17 @@ def _policy_of(settings: Settings) -> EnrichmentPolicy:
 
 
 def _make_enriching(
-    settings: Settings, store: Store, *, arrivals: Arrivals, enrichment: Enrichment, switchboard: Switchboard
+    settings: Settings,
+    store: Store,
+    *,
+    shown: Store,
+    arrivals: Arrivals,
+    enrichment: Enrichment,
+    switchboard: Switchboard,
 ) -> Enriching:
     classifying = Classifying(
         enrichment,
-        store,
+        shown,
         clock=utc_now,
         make_id=new_id,
     )

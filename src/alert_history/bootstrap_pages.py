@@ -64,7 +64,7 @@ def make_pages(service: Service, statistics: Statistics, *, clock: Clock) -> lis
         *_settings(service, frames),
         *_notifications(service, statistics, frames, clock=clock),
         *_targets(service, statistics, frames, clock=clock),
-        *QuarantinePages(service.rooms.store.history, frames=frames).pages(),
+        *QuarantinePages(service.rooms.shown.history, frames=frames).pages(),
         *AuditPages(service.rooms.store.audit_trail, frames=frames).pages(),
         *_history(service, statistics, frames, clock=clock),
         *_story(service, statistics, frames, clock=clock),
@@ -92,7 +92,7 @@ def _now(service: Service, statistics: Statistics, frames: Frames) -> list[Page]
             changes=statistics.changes,
         )
     )
-    store = service.rooms.store
+    store = service.rooms.shown
     page = NowPage(
         statistics.firing, store.history, acknowledged=Acknowledged(store.acts), lately=lately, frames=frames
     )
@@ -101,12 +101,12 @@ def _now(service: Service, statistics: Statistics, frames: Frames) -> list[Page]
 
 def make_acting(service: Service, *, clock: Clock) -> Acting:
     """What takes the acts of people, for calls and pages."""
-    store, publisher = service.rooms.store, service.rooms.publishing.publisher
+    store, publisher = service.rooms.shown, service.rooms.publishing.publisher
     return Acting(store.history, store.acts, targets=publisher, clock=clock, make_id=new_id)
 
 
 def _story(service: Service, statistics: Statistics, frames: Frames, *, clock: Clock) -> list[Page]:
-    store = service.rooms.store
+    store = service.rooms.shown
     stories = Stories(
         make_tracing(store, clock=clock),
         store.history,
@@ -136,21 +136,21 @@ def _rules(service: Service, statistics: Statistics, frames: Frames) -> list[Pag
         series=statistics.series,
         together=statistics.together,
         response=statistics.response,
-        history=service.rooms.store.history,
+        history=service.rooms.shown.history,
         labels=statistics.labels,
     )
     return RulesPage(statistics.rules, statistics.series, RulePage(answers), frames=frames).pages()
 
 
 def _silences(service: Service, frames: Frames, clock: Clock) -> list[Page]:
-    store, recording = service.rooms.store, service.rooms.recording
+    store, recording = service.rooms.shown, service.rooms.recording
     inventory = SilenceInventory(store.silences, store.history, clock=clock)
     page = SilencesPage(inventory, heard=recording.watchdog, polled=recording.reconcile, frames=frames)
     return page.pages()
 
 
 def _sources(service: Service, frames: Frames, clock: Clock) -> list[Page]:
-    store, recording = service.rooms.store, service.rooms.recording
+    store, recording = service.rooms.shown, service.rooms.recording
     overview = SenderOverview(
         store.senders,
         groups=recording.groups.seen,
@@ -181,8 +181,8 @@ def _settings(service: Service, frames: Frames) -> list[Page]:
         configured,
         modes=rooms.enriching.modes,
         readiness=service.readiness,
-        rollups=rooms.store.rollups,
-        checks=rooms.store.rollup_checks,
+        rollups=rooms.shown.rollups,
+        checks=rooms.shown.rollup_checks,
         frames=frames,
     )
     return page.pages()
@@ -202,7 +202,7 @@ def make_targets(service: Service, *, clock: Clock) -> Targets:
     publishing = service.rooms.publishing
     return Targets(
         publishing.publisher,
-        service.rooms.store.delivery_log,
+        service.rooms.shown.delivery_log,
         discovery=publishing.discovery,
         nobody=publishing.router.nobody,
         clock=clock,
@@ -211,7 +211,7 @@ def make_targets(service: Service, *, clock: Clock) -> Targets:
 
 
 def _notifications(service: Service, statistics: Statistics, frames: Frames, *, clock: Clock) -> list[Page]:
-    store = service.rooms.store
+    store = service.rooms.shown
     notifications = Notifications(store.notifications, store.history, clock=clock)
     targets = make_targets(service, clock=clock)
     return NotificationsPage(notifications, targets, counting=statistics.deliveries, frames=frames).pages()
@@ -230,7 +230,7 @@ def _targets(service: Service, statistics: Statistics, frames: Frames, *, clock:
 
 
 def _history(service: Service, statistics: Statistics, frames: Frames, *, clock: Clock) -> list[Page]:
-    store = service.rooms.store
+    store = service.rooms.shown
     views = SavedViews(store.settings, clock=clock)
     counting = HistoryCounting(
         analysis=statistics.analysis, facets=statistics.facets, series=statistics.series, rules=statistics.groups

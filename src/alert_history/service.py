@@ -128,9 +128,13 @@ class Trust(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Rooms(msgspec.Struct, frozen=True, kw_only=True):
-    """All objects of one process. `signals` and `calls` are None where replicas can't call out to each other."""
+    """All objects of one process. `signals` and `calls` are None where replicas can't call out to each other.
+
+    Whatever answers callers reads `shown`, the store as far as it exists for them; `store` is for the service itself.
+    """
 
     store: Store
+    shown: Store
     retention: Retention
     live: Live
     switchboard: Switchboard

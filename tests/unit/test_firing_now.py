@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
+from alert_history.domain.query import ALL, Query
 from alert_history.engine.firing_now import REMEMBERED, FiringNow, view_of
 from alert_history.errors import StorageUnavailable
 from alert_history.ports import FiringGroup, Mute
@@ -42,7 +43,7 @@ class Reads:
             raise StorageUnavailable("the database is away")
         return {"info": 1, "warning": 2, "critical": 3, "page": 4}
 
-    async def groups(self, now: datetime) -> Sequence[FiringGroup]:  # noqa: ARG002  # the port's shape
+    async def groups(self, now: datetime, *, query: Query = ALL) -> Sequence[FiringGroup]:  # noqa: ARG002  # the port's shape
         return [group("DiskFull", "critical")]
 
 

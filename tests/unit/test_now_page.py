@@ -17,6 +17,7 @@ from alert_history.domain.acts import Act
 from alert_history.domain.calendar import buckets
 from alert_history.domain.covers import Covers
 from alert_history.domain.occurrence import Key
+from alert_history.domain.query import ALL, Query
 from alert_history.engine.acknowledged import Acknowledged
 from alert_history.engine.firing_now import FiringNow
 from alert_history.engine.series import OtherSeries, Series, SeriesAnswer, SeriesBucket
@@ -60,7 +61,7 @@ class Reads(msgspec.Struct):
     async def by_severity(self) -> dict[str, int]:
         return {}
 
-    async def groups(self, now: datetime) -> Sequence[FiringGroup]:  # noqa: ARG002  # the port's shape
+    async def groups(self, now: datetime, *, query: Query = ALL) -> Sequence[FiringGroup]:  # noqa: ARG002  # the port's shape
         return self.found
 
 

@@ -8,7 +8,7 @@ docs/reference/query-language.md.
 import re
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Literal, NoReturn, cast
+from typing import Literal, NoReturn, TypeVar, cast
 
 import msgspec
 import promql_parser
@@ -19,9 +19,11 @@ from alert_history.domain.regex_literals import literal_alternatives, literal_pr
 from alert_history.errors import InvalidQuery
 
 __all__ = [
+    "ALL",
     "Matcher",
     "Operator",
     "Query",
+    "both",
     "literal_alternatives",
     "literal_prefix",
     "parse_query",
@@ -35,6 +37,7 @@ MAX_WORDS = 32
 _SHOWN_CHARACTERS = 80
 
 Operator = Literal["=", "!=", "=~", "!~"]
+T = TypeVar("T")
 
 _EXAMPLE = '{alertname="DiskFull",severity=~"critical|warning"} "no space"'
 
@@ -107,6 +110,21 @@ class Query(msgspec.Struct, frozen=True, dict=True):
     @cached_property
     def _lowered_words(self) -> tuple[str, ...]:
         return tuple(word.lower() for word in self.words)
+
+
+ALL = Query((), ())
+"""The empty query: it matches everything."""
+
+
+def both(query: Query, other: Query) -> Query:
+    """What matches both queries: all matchers and all words of the two, each once."""
+    if other in {ALL, query}:
+        return query
+    return Query(_once(query.matchers, other.matchers), _once(query.words, other.words))
+
+
+def _once(parts: tuple[T, ...], others: tuple[T, ...]) -> tuple[T, ...]:
+    return tuple(dict.fromkeys((*parts, *others)))
 
 
 def parse_query(text: str) -> Query:

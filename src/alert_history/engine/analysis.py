@@ -27,6 +27,7 @@ from alert_history.domain.tally import (
     kept_minutes,
 )
 from alert_history.domain.times import parse_time
+from alert_history.engine.reach import is_narrowed
 from alert_history.errors import InvalidQuery
 from alert_history.ports import Analytics, Clock, HistoryFilter, Rollups
 from alert_history.ports.analytics import ALL
@@ -36,6 +37,7 @@ MOST_READ = 150_000
 
 _SHORTEST_BY_DAY = timedelta(days=2)
 _DEFAULT_SPAN = timedelta(days=7)
+_LONG = timedelta(days=400)
 _EARLIEST, _LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 """A span is cut to these: nothing is received outside of them, and no reckoning leaves the calendar."""
 _LABELS: Mapping[str, Dimension] = {"alertname": "alertname", "severity": "severity", "namespace": "namespace"}
@@ -189,15 +191,25 @@ class Analysis:
         return await self._rolled_up(wanted, by) is not None
 
     async def filled(self, asked: Asked) -> tuple[Asked, int]:
-        """The part of a span that has occurrences, by whole days, and about how many: a sample is to be of it alone."""
+        """The part of a span that has occurrences, by whole days, and about how many: a sample is to be of it alone.
+
+        Who sees some alerts only gets no sample: the number is 0, and a short span stays as it is.
+        """
+        if is_narrowed():
+            return await self._filled_within_reach(asked), 0
         first_day, last_day = to_us(asked.since) // DAY_US, to_us(asked.until) // DAY_US
         tallies = await self.analytics.tallies("all", first_day=first_day, last_day=last_day, only="lengths")
         days = {day: tally.begun for (day, _), tally in tallies.items() if tally.begun}
         if not days:
             return asked, 0
-        since = max(asked.since, from_us(min(days) * DAY_US))
-        until = min(asked.until, from_us((max(days) + 1) * DAY_US))
-        return msgspec.structs.replace(asked, since=since, until=until), sum(days.values())
+        return _of_days(asked, days), sum(days.values())
+
+    async def _filled_within_reach(self, asked: Asked) -> Asked:
+        if asked.until - asked.since <= _LONG:
+            return asked
+        recount = await self.analytics.recount(asked.filter, by=None, most=ALL)
+        days = {day for (day, _), tally in recount.tallies.items() if tally.begun}
+        return _of_days(asked, days) if days else asked
 
     async def _recounted(self, asked: Asked, *, by: str | None) -> Numbers:
         filled, _ = await self.filled(asked)
@@ -206,7 +218,12 @@ class Analysis:
         return Numbers(recount.tallies, self.covers(asked, "occurrences", share=share))
 
     async def _rolled_up(self, wanted: HistoryFilter, by: str | None) -> tuple[Dimension, list[str] | None] | None:
-        """The dimension and the values that answer, None for all values; None where no rollup answers."""
+        """The dimension and the values that answer, None for all values; None where no rollup answers.
+
+        Rollups add up all alerts, so they never answer who sees some of them only.
+        """
+        if is_narrowed():
+            return None
         self._is_counted = self._is_counted or await self._rollups.is_counted()
         return dimension_of(wanted, by) if self._is_counted else None
 
@@ -244,6 +261,13 @@ def dimension_of(wanted: HistoryFilter, by: str | None) -> tuple[Dimension, list
     if others or name not in _LABELS or by not in {None, name} or len(value) >= LONGEST_VALUE:
         return None
     return _LABELS[name], [value]
+
+
+def _of_days(asked: Asked, days: Collection[int]) -> Asked:
+    """The part of a span from the first of these days to the last."""
+    since = max(asked.since, from_us(min(days) * DAY_US))
+    until = min(asked.until, from_us((max(days) + 1) * DAY_US))
+    return msgspec.structs.replace(asked, since=since, until=until)
 
 
 def whole_days(asked: Asked) -> Asked:

@@ -8,7 +8,8 @@ from alert_history.domain.classification import Case, Classification, Verdict, c
 from alert_history.domain.severity import Severity
 from alert_history.engine.enrich import Enrichment
 from alert_history.engine.intake import MakeId
-from alert_history.errors import NotFound
+from alert_history.engine.reach import is_shape_within
+from alert_history.errors import Forbidden, NotFound
 from alert_history.ports import (
     Accuracy,
     ClassifiedCount,
@@ -123,6 +124,7 @@ class Classifying:
         """
         classified = await self.find(fingerprint)
         alert, shape = classified.alert, classified.shape
+        _check_shape(alert)
         since = self._clock() - self._enrichment.policy.serves_for
         known = await self._store.classifications.newest([shape], since=since)
         if shape in known and (not force or known[shape].verdict.classification.source == "person"):
@@ -135,6 +137,7 @@ class Classifying:
     async def correct(self, fingerprint: str, correction: Correction) -> ClassifiedAlert:
         """Store a person's correction; it serves all alerts of the shape from now on, and never ages."""
         classified = await self.find(fingerprint)
+        _check_shape(classified.alert)
         now = self._clock()
         before = classified.verdicts[0].verdict.classification if classified.verdicts else None
         classification = _corrected(before, correction, now=now)
@@ -167,6 +170,12 @@ class Classifying:
         if not page.alerts:
             raise NotFound(f"no alert has the fingerprint {fingerprint!r}")
         return page.alerts[0]
+
+
+def _check_shape(alert: StoredAlert) -> None:
+    """Raises Forbidden where alerts that who calls may not see are of the same shape, as far as labels tell."""
+    if not is_shape_within(alert.labels):
+        raise Forbidden("a classification serves all alerts that are alike, and who calls may see some of them only")
 
 
 def _corrected(before: Classification | None, correction: Correction, *, now: datetime) -> Classification:

@@ -11,8 +11,10 @@ import msgspec
 
 from alert_history.domain.begins import Begin
 from alert_history.domain.episode import Episode
+from alert_history.domain.query import Query
 from alert_history.domain.together import Explanation, TogetherRules, explanations
 from alert_history.engine.analysis import Asked
+from alert_history.engine.caller import reach
 from alert_history.engine.newest_episodes import read_newest
 from alert_history.ports import Analytics, HistoryFilter
 
@@ -43,9 +45,12 @@ class Explained(msgspec.Struct, frozen=True):
 class _Remembered(msgspec.Struct, frozen=True):
     asked: Asked
     explained: Explained
+    reach: Query | None
 
     def fits(self, asked: Asked) -> bool:
-        """Whether it answers the same, of nearly the same span, and is not old."""
+        """Whether it answers the same, of nearly the same span, within the same reach, and is not old."""
+        if self.reach != reach():
+            return False
         spans = zip(
             (self.asked.since, self.asked.until, self.asked.now), (asked.since, asked.until, asked.now), strict=True
         )
@@ -70,7 +75,7 @@ class Explaining:
         until = max(min(newest.until, asked.now), newest.since + _TICK)
         explained = await asyncio.to_thread(explain, newest.episodes, self._rules, since=newest.since, until=until)
         explained = msgspec.structs.replace(explained, since=newest.since if newest.is_cut else None)
-        self._remembered = [_Remembered(asked, explained), *self._remembered][:_MOST_REMEMBERED]
+        self._remembered = [_Remembered(asked, explained, reach()), *self._remembered][:_MOST_REMEMBERED]
         return explained
 
 

@@ -10,7 +10,9 @@ from datetime import datetime, timedelta
 import msgspec
 import structlog
 
+from alert_history.domain.query import Query
 from alert_history.domain.severity import urgency
+from alert_history.engine.caller import reach
 from alert_history.errors import AlertHistoryError
 from alert_history.ports import Clock, FiringGroup, FiringReads, Mute
 
@@ -46,6 +48,11 @@ class FiringView(msgspec.Struct, frozen=True):
     whole: FiringCount | None
 
 
+class _Remembered(msgspec.Struct, frozen=True):
+    by_severity: Mapping[str, int] | None
+    counted_at: datetime
+
+
 class FiringNow:
     """Answers what fires now."""
 
@@ -53,25 +60,32 @@ class FiringNow:
         self._reads = reads
         self._clock = clock
         self._turn = asyncio.Lock()
-        self._counted_at: datetime | None = None
-        self._numbers: Mapping[str, int] | None = None
+        self._remembered: dict[Query | None, _Remembered] = {}
 
     async def by_severity(self) -> Mapping[str, int] | None:
         """How many fire, the worst severity first, no older than `REMEMBERED`; None where that can't be known now."""
-        if not self._is_fresh():
-            async with self._turn:
-                if not self._is_fresh():
-                    self._numbers = await self._counted()
-                    self._counted_at = self._clock()
-        return self._numbers
+        if (numbers := self._fresh()) is not None:
+            return numbers.by_severity
+        async with self._turn:
+            if (numbers := self._fresh()) is None:
+                numbers = _Remembered(await self._counted(), self._clock())
+                self._remember(numbers)
+        return numbers.by_severity
 
     async def view(self) -> FiringView:
         """All that fires, by severity and by rule. May raise StorageUnavailable or QueryTimeout."""
         groups = await self._reads.groups(self._clock())
         return await asyncio.to_thread(view_of, groups)
 
-    def _is_fresh(self) -> bool:
-        return self._counted_at is not None and self._clock() - self._counted_at < REMEMBERED
+    def _fresh(self) -> "_Remembered | None":
+        """What is remembered for who calls: the numbers of one reach are told to nobody with another."""
+        numbers = self._remembered.get(reach())
+        return None if numbers is None or self._clock() - numbers.counted_at >= REMEMBERED else numbers
+
+    def _remember(self, numbers: "_Remembered") -> None:
+        now = self._clock()
+        fresh = {query: each for query, each in self._remembered.items() if now - each.counted_at < REMEMBERED}
+        self._remembered = {**fresh, reach(): numbers}
 
     async def _counted(self) -> Mapping[str, int] | None:
         try:

@@ -20,6 +20,7 @@ import structlog
 from alert_history.domain.microseconds import from_us
 from alert_history.domain.news import State, state_after
 from alert_history.domain.query import Query
+from alert_history.engine.reach import is_narrowed, narrowed
 from alert_history.errors import AlertHistoryError, Overloaded
 from alert_history.ports import Clock, Feed, NumberedNews, StoredAlert
 
@@ -231,6 +232,7 @@ class Live:
 
         Looks at no more than a frame holds.
         """
+        query = narrowed(query)
         newest = await self._feed.newest()
         news = await self._feed.after(max(newest - MOST_A_FRAME, 0), most=MOST_A_FRAME)
         return newest, _matching(await self._happenings(news), query)[-most:]
@@ -245,7 +247,9 @@ class Live:
         newest = await self._feed.newest()
         gap = None if after is None or 0 <= after <= newest else Gap(after, _UNKNOWN)
         place = newest if after is None or gap is not None else after
-        return Follower(self, query, after=place, newest=newest, is_whole=is_whole, gap=gap)
+        # How many things were skipped would tell who sees some alerts only how many there are: they get each.
+        is_whole = is_whole or is_narrowed()
+        return Follower(self, narrowed(query), after=place, newest=newest, is_whole=is_whole, gap=gap)
 
     def add(self, follower: Follower) -> None:
         """Tell a follower from now on."""

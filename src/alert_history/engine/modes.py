@@ -9,6 +9,7 @@ import msgspec
 import structlog
 
 from alert_history.domain.classification import Mode
+from alert_history.engine.reach import check_sees_all
 from alert_history.engine.switchboard import ModeSwitched, ModeTakenUp, Switchboard
 from alert_history.errors import AlertHistoryError
 from alert_history.ports import Audit, Clock, StoredSettings
@@ -81,7 +82,8 @@ class Modes:
             self._take_up(ModeState(switch.mode, "database", switch.at, switch.by))
 
     async def switch(self, mode: Mode, *, by: str) -> ModeState:
-        """Switch the mode for all replicas, from now on. Raises StorageUnavailable: then the mode stays."""
+        """Switch the mode for all replicas, from now on. Raises StorageUnavailable, Forbidden: then the mode stays."""
+        check_sees_all("the mode is one for all alerts, and who calls may see some of them only")
         await self.refresh()
         was, now = self.state.mode, self._clock()
         await self._settings.write(_SETTING, msgspec.to_builtins(_Switch(mode, now, by)))

@@ -23,6 +23,7 @@ from alert_history.domain.occurrence import Key
 from alert_history.domain.query import Query
 from alert_history.engine.history import key_of
 from alert_history.engine.notified_entries import Notification, id_ms, not_sent_entries, sent_entry
+from alert_history.engine.reach import narrowed
 from alert_history.errors import InvalidQuery
 from alert_history.ids import lowest_uuid7
 from alert_history.ports import (
@@ -136,6 +137,7 @@ class Notifications:
 
     async def page(self, wanted: Wanted) -> NotificationPage:
         """The page behind the cursor of `wanted`."""
+        wanted = msgspec.structs.replace(wanted, query=narrowed(wanted.query))
         start = None if wanted.cursor is None else _decoded(wanted.cursor)
         few = await self._few_occurrences(wanted)
         lists: list[AsyncGenerator[_Item, None]] = []

@@ -17,6 +17,7 @@ from alert_history.domain.flapping import Flapping, flapping_among
 from alert_history.domain.microseconds import to_us
 from alert_history.domain.tally import DAY_US, SECOND_US
 from alert_history.engine.analysis import Analysis, Asked
+from alert_history.engine.reach import is_narrowed
 from alert_history.ports import LabelSet, Statistics
 
 _READ_SECONDS = 3.0
@@ -149,7 +150,9 @@ class Reporting:
         return until, label_sets
 
     async def _about(self, since: datetime, until: datetime) -> int:
-        """About how many occurrences were received, whatever they are."""
+        """About how many occurrences were received, whatever they are; 0 for who sees some of them only."""
+        if is_narrowed():
+            return 0
         sums = await self._analysis.analytics.sums(
             "all", first_day=to_us(since) // DAY_US, last_day=to_us(until) // DAY_US
         )
@@ -178,10 +181,11 @@ class Reporting:
     async def _suspects(self, asked: Asked, rule: OursRule, label_sets: Mapping[str, LabelSet]) -> list[str]:
         """The label sets that may have flapped, those that began again soon most often first.
 
-        So many changes within an hour are half as many starts within an hour after an end.
+        So many changes within an hour are half as many starts within an hour after an end. Where rollups may not tell
+        how often label sets began again, all may have flapped.
         """
         least = rule.limit // 2
-        if not least:
+        if not least or is_narrowed():
             return sorted(label_sets, key=lambda name: (-label_sets[name].occurrences, name))
         first_day, last_day = to_us(asked.since - reach(rule)) // DAY_US, to_us(asked.until) // DAY_US
         again = await self._analysis.analytics.again(first_day=first_day, last_day=last_day, least=least)

@@ -18,6 +18,7 @@ from alert_history.domain.noise import RuleNoise
 from alert_history.domain.tally import DAY_US, LONGEST_VALUE, Tally
 from alert_history.engine.analysis import Analysis, Asked
 from alert_history.engine.noise_scores import NoiseScores
+from alert_history.engine.reach import is_narrowed
 from alert_history.engine.rule_facts import Facts, RuleCounting
 from alert_history.ports import HistoryFilter
 
@@ -115,7 +116,8 @@ class RulesBefore(msgspec.Struct, frozen=True):
 class RulesAnswer(msgspec.Struct, frozen=True):
     """The rules in the order that was asked for; by name those that never stop, and those that never fired.
 
-    `never_fired` is null where no Prometheus is known that would name its rules, or a condition was given.
+    `never_fired` is null where no Prometheus is known that would name its rules, a condition was given, or who asks
+    sees some alerts only.
     """
 
     totals: RuleTotals
@@ -205,7 +207,7 @@ class RuleTable:
 
     async def _never_fired(self, facts: Facts) -> tuple[list[str] | None, tuple[str, ...]]:
         is_everything = replace(facts.asked.wanted, since=None, until=None) == HistoryFilter()
-        if self._names is None or not is_everything:
+        if self._names is None or not is_everything or is_narrowed():
             return None, ()
         names, left_out = await self._names.names()
         return sorted(names - facts.rules.keys()), left_out

@@ -12,6 +12,7 @@ import msgspec
 from alert_history.domain.target import Message, Outgoing, TargetSpec
 from alert_history.engine.intake import MakeId
 from alert_history.engine.publish import Publisher
+from alert_history.engine.reach import check_sees_all, is_narrowed
 from alert_history.engine.worker import Pause, TargetHealth
 from alert_history.errors import DeliveryError, NotFound
 from alert_history.ports import Clock, DeliveryLog, Discovery, DiscoveryState, QueueDepth
@@ -154,8 +155,8 @@ class Targets:
 
     @property
     def names(self) -> list[str]:
-        """The names of all targets."""
-        return [spec.name for spec in self._publisher.specs]
+        """The names of all targets; none for who sees some alerts only."""
+        return [] if is_narrowed() else [spec.name for spec in self._publisher.specs]
 
     async def dead_letters(self) -> dict[str, int]:
         """How many dead letters each target has. Raises StorageUnavailable."""
@@ -179,7 +180,8 @@ class Targets:
         return Readiness(self._nobody, len(usable), None if self._discovery is None else self._discovery.state())
 
     async def refresh(self) -> tuple[int, datetime | None]:
-        """Look for targets anew: how many there are, and when discovery last knew for certain."""
+        """Look for targets anew: how many there are, and when discovery last knew for certain. Raises Forbidden."""
+        check_sees_all()
         refreshed_at = None
         if self._discovery is not None:
             await self._discovery.refresh()
@@ -189,8 +191,9 @@ class Targets:
     async def test(self, name: str) -> str | None:
         """Send a test message, in one attempt and outside the outbox: why the target refused it; None if it took it.
 
-        Raises: NotFound where no target of that name works.
+        Raises: NotFound where no target of that name works; Forbidden for who sees some alerts only.
         """
+        check_sees_all()
         target = self._publisher.target(name)
         if target is None:
             raise NotFound(f"no working target {name!r}")

@@ -6,6 +6,8 @@ from typing import Literal, Protocol
 
 import msgspec
 
+from alert_history.domain.query import ALL, Query
+
 Mute = Literal["silenced", "inhibited"]
 
 
@@ -37,6 +39,6 @@ class FiringReads(Protocol):
         """How many fire, by severity: the cheapest of these calls."""
         ...
 
-    async def groups(self, now: datetime) -> Sequence[FiringGroup]:
-        """All that fires, in no order. A silence that has run out by `now` mutes nothing."""
+    async def groups(self, now: datetime, *, query: Query = ALL) -> Sequence[FiringGroup]:
+        """All that fires and matches, in no order. A silence that has run out by `now` mutes nothing."""
         ...

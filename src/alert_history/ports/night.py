@@ -9,6 +9,7 @@ import msgspec
 from alert_history.domain.episode import Episode
 from alert_history.domain.night_facts import FailedDelivery
 from alert_history.domain.occurrence import EventKind
+from alert_history.domain.query import ALL, Query
 
 
 class NightEvent(msgspec.Struct, frozen=True, gc=False):
@@ -38,12 +39,12 @@ class NightReads(Protocol):
     What was joined to another occurrence is left out. Every call may raise StorageUnavailable or QueryTimeout.
     """
 
-    async def received(self, since: datetime, until: datetime, *, most: int) -> list[NightRow]:
-        """Occurrences first received in `since` ≤ t < `until`, newest first, at most so many."""
+    async def received(self, since: datetime, until: datetime, *, most: int, query: Query = ALL) -> list[NightRow]:
+        """Occurrences that match, first received in `since` ≤ t < `until`, newest first, at most so many."""
         ...
 
-    async def open_at(self, at: datetime, *, received_since: datetime, most: int) -> list[NightRow]:
-        """Occurrences first received before `at` and open then, at most so many that fire and so many that are over.
+    async def open_at(self, at: datetime, *, received_since: datetime, most: int, query: Query = ALL) -> list[NightRow]:
+        """Those that match, first received before `at` and open then, at most so many that fire and that are over.
 
         Of those that are over by now it finds the ones first received at `received_since` or later.
         """

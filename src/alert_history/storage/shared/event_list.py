@@ -34,14 +34,20 @@ def _json_of_events(element: EventList, compiler: SQLCompiler, **kw: Any) -> str
     return f"json_group_array(json_array({kind}, {at}, json({detail})))"
 
 
-def newest_events(is_event_of: ColumnElement[bool], *, most: int) -> ScalarSelect[Any]:
-    """The `most` newest events of the parameter `kinds` of an occurrence, newest first; empty: None.
+IS_OF_KINDS = is_among(events.c.kind, "kinds")
+"""Events of the kinds in the parameter of that name."""
+
+
+def newest_events(
+    is_event_of: ColumnElement[bool], *, most: int, is_wanted: ColumnElement[bool] = IS_OF_KINDS
+) -> ScalarSelect[Any]:
+    """The `most` newest events of an occurrence that are wanted, newest first; empty: None.
 
     `is_event_of` tells the events of a row of `alerts`.
     """
     newest = (
         select(events.c.kind, events.c.at, events.c.detail)
-        .where(is_event_of, is_among(events.c.kind, "kinds"))
+        .where(is_event_of, is_wanted)
         .order_by(events.c.at.desc(), events.c.key.desc())
         .limit(literal_column(str(most)))
         .subquery("newest")

@@ -8,10 +8,14 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, get_args
 
-from sqlalchemy import ColumnElement, Text, and_, case, func, literal_column, select
+from sqlalchemy import ColumnElement, Select, Text, and_, case, func, literal_column, select
 from sqlalchemy.sql.functions import coalesce
 
+from alert_history.domain.query import ALL, Query
 from alert_history.ports.firing import FiringGroup, Mute
+from alert_history.ports.history import HistoryFilter
+from alert_history.storage.shared.analytics import Finding
+from alert_history.storage.shared.reads import check_filter
 from alert_history.storage.shared.session import Database, Row, Session
 from alert_history.storage.shared.tables import acts, alerts, events
 
@@ -32,21 +36,29 @@ _BY_SEVERITY = select(_A.severity, func.count().label("number")).where(_IS_OPEN)
 class SharedFiringReads:
     """See `ports.FiringReads`. `is_event_of` tells the events of a row of `alerts`."""
 
-    def __init__(self, database: Database, *, is_event_of: ColumnElement[bool]) -> None:
+    def __init__(self, database: Database, finding: Finding, *, is_event_of: ColumnElement[bool]) -> None:
         self._database = database
-        self._groups = _groups_of(is_event_of)
+        self._finding = finding
+        self._columns = _columns_of(is_event_of)
+        self._all_groups = _grouped(select(*self._columns).where(_IS_OPEN))
 
     async def by_severity(self) -> dict[str, int]:
         """See `ports.FiringReads.by_severity`."""
         return await self._database.read(_by_severity)
 
-    async def groups(self, now: datetime) -> Sequence[FiringGroup]:
+    async def groups(self, now: datetime, *, query: Query = ALL) -> Sequence[FiringGroup]:
         """See `ports.FiringReads.groups`."""
-        rows = await self._database.read(_fetch, self._groups)
+        rows = await self._database.read(*((_fetch, self._all_groups) if query == ALL else self._matching(query)))
         return _added_up([_group_of(row, now) for row in rows])
 
+    def _matching(self, query: Query) -> tuple[Any, Any]:
+        wanted = HistoryFilter(query, status="firing")
+        check_filter(wanted)
+        return _fetch_anew, _grouped(self._finding.matching(select(*self._columns), wanted))
 
-def _groups_of(is_event_of: ColumnElement[bool]) -> Any:
+
+def _columns_of(is_event_of: ColumnElement[bool]) -> Sequence[ColumnElement[Any]]:
+    """What groups have in common, with the last mute of each occurrence."""
     until = coalesce(_E.detail.op("->>")(literal_column("'ends_at'")), literal_column("''"))
     mute: ColumnElement[str] = case(
         (_E.kind == literal_column("'silenced'", Text), literal_column("'silenced '", Text).concat(until)),
@@ -59,19 +71,19 @@ def _groups_of(is_event_of: ColumnElement[bool]) -> Any:
         .limit(literal_column("1"))
         .scalar_subquery()
     )
-    fires = (
-        select(
-            _A.alertname,
-            _A.severity,
-            _A.unconfirmed.is_not(None).label("is_unconfirmed"),
-            newest.label("mute"),
-            _NEWEST_ACT.label("act"),
-            func.coalesce(_A.began_at, _A.starts_at).label("began_at"),
-            _A.timestamp,
-        )
-        .where(_IS_OPEN)
-        .subquery("fires")
+    return (
+        _A.alertname,
+        _A.severity,
+        _A.unconfirmed.is_not(None).label("is_unconfirmed"),
+        newest.label("mute"),
+        _NEWEST_ACT.label("act"),
+        func.coalesce(_A.began_at, _A.starts_at).label("began_at"),
+        _A.timestamp,
     )
+
+
+def _grouped(statement: Select[Any]) -> Select[Any]:
+    fires = statement.subquery("fires")
     shared = [fires.c[name] for name in ("alertname", "severity", "is_unconfirmed", "mute", "act")]
     return select(
         *shared,
@@ -87,6 +99,10 @@ async def _by_severity(session: Session) -> dict[str, int]:
 
 async def _fetch(session: Session, statement: Any) -> list[Row]:
     return await session.fetch(statement)
+
+
+async def _fetch_anew(session: Session, statement: Any) -> list[Row]:
+    return await session.fetch_anew(statement)
 
 
 def _group_of(row: Row, now: datetime) -> FiringGroup:

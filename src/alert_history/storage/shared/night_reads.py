@@ -24,11 +24,15 @@ from alert_history.domain.episode import Episode
 from alert_history.domain.microseconds import from_us, to_us
 from alert_history.domain.night_facts import FailedDelivery
 from alert_history.domain.occurrence import EventKind, occurrence_id
+from alert_history.domain.query import ALL, Query
+from alert_history.ports.history import HistoryFilter
 from alert_history.ports.night import NightEvent, NightRow
-from alert_history.storage.shared.event_list import newest_events
-from alert_history.storage.shared.reads import ended_by_of
+from alert_history.storage.shared.analytics import Finding
+from alert_history.storage.shared.elements import is_one_of
+from alert_history.storage.shared.event_list import IS_OF_KINDS, newest_events
+from alert_history.storage.shared.reads import check_filter, ended_by_of
 from alert_history.storage.shared.session import Database, Row, Session
-from alert_history.storage.shared.tables import UtcTime, alerts, deliveries, delivery_queue
+from alert_history.storage.shared.tables import UtcTime, alerts, deliveries, delivery_queue, events
 
 _KINDS: tuple[EventKind, ...] = ("fired", "refired", "published", "silenced", "unsilenced", "inhibited")
 _MOST_EVENTS = 20
@@ -52,18 +56,25 @@ class Ways(NamedTuple):
 class SharedNightReads:
     """See `ports.NightReads`."""
 
-    def __init__(self, database: Database, *, ways: Ways) -> None:
+    def __init__(self, database: Database, finding: Finding, *, ways: Ways) -> None:
         self._database = database
+        self._finding = finding
         self._ways = ways
         self._statements = _Statements(ways)
 
-    async def received(self, since: datetime, until: datetime, *, most: int) -> list[NightRow]:
+    async def received(self, since: datetime, until: datetime, *, most: int, query: Query = ALL) -> list[NightRow]:
         """See `ports.NightReads.received`."""
+        if query != ALL:
+            return await self._matching(self._newest(HistoryFilter(query, since=since, until=until), most))
         return await self._database.read(self._received, since, until, most)
 
-    async def open_at(self, at: datetime, *, received_since: datetime, most: int) -> list[NightRow]:
+    async def open_at(self, at: datetime, *, received_since: datetime, most: int, query: Query = ALL) -> list[NightRow]:
         """See `ports.NightReads.open_at`."""
-        return await self._database.read(self._open_at, at, received_since, most)
+        if query == ALL:
+            return await self._database.read(self._open_at, at, received_since, most)
+        firing = self._newest(HistoryFilter(query, status="firing", until=at), most)
+        ended = self._newest(HistoryFilter(query, status="resolved", since=received_since, until=at), most)
+        return [*await self._matching(firing), *await self._matching(ended.where(_A.ends_at >= at))]
 
     async def last_seen(self, alertnames: Collection[str], *, before: datetime) -> dict[str, datetime]:
         """See `ports.NightReads.last_seen`."""
@@ -76,6 +87,16 @@ class SharedNightReads:
     async def failed_deliveries(self, since: datetime, until: datetime, *, most: int) -> list[FailedDelivery]:
         """See `ports.NightReads.failed_deliveries`."""
         return await self._database.read(_failed, since, until, most)
+
+    def _newest(self, wanted: HistoryFilter, most: int) -> Select[Any]:
+        """The newest occurrences that match, each with its newest events of some kinds."""
+        check_filter(wanted)
+        columns = _columns(self._ways, is_one_of(events.c.kind, _KINDS))
+        rows = self._finding.matching(select(*columns), wanted)
+        return rows.order_by(self._finding.time_of(wanted).desc()).limit(most)
+
+    async def _matching(self, statement: Select[Any]) -> list[NightRow]:
+        return [_row_of(row) for row in await self._database.read(_fetch_anew, statement)]
 
     async def _received(self, session: Session, since: datetime, until: datetime, most: int) -> list[NightRow]:
         span = {"since": since, "until": until, "behind": until + _SLACK}
@@ -119,8 +140,12 @@ class _Statements:
 
 def _rows(ways: Ways) -> Select[Any]:
     """Occurrences that are part of no other, each with its newest events of some kinds."""
-    listed = newest_events(ways.is_event_of, most=_MOST_EVENTS)
-    columns = (
+    return select(*_columns(ways)).select_from(alerts).where(_A.joined_into.is_(None))
+
+
+def _columns(ways: Ways, is_wanted: ColumnElement[bool] = IS_OF_KINDS) -> Sequence[ColumnElement[Any]]:
+    listed = newest_events(ways.is_event_of, most=_MOST_EVENTS, is_wanted=is_wanted)
+    return (
         _A.fingerprint,
         _A.starts_at,
         _A.timestamp,
@@ -134,8 +159,12 @@ def _rows(ways: Ways) -> Select[Any]:
         _A.unconfirmed,
         _A.repeat_count,
         _A.is_published,
+        listed.label("listed"),
     )
-    return select(*columns, listed.label("listed")).select_from(alerts).where(_A.joined_into.is_(None))
+
+
+async def _fetch_anew(session: Session, statement: Select[Any]) -> list[Row]:
+    return await session.fetch_anew(statement)
 
 
 def _row_of(row: Row) -> NightRow:

@@ -13,6 +13,7 @@ from sqlalchemy import ColumnElement, Select, or_, select
 
 from alert_history.domain.begins import Begin
 from alert_history.domain.episode import Episode
+from alert_history.domain.query import ALL, Query
 from alert_history.domain.speaker import SCOPE_MARK
 from alert_history.ports.history import HistoryFilter
 from alert_history.storage.shared import reads
@@ -42,31 +43,33 @@ class SharedSurroundings:
         rows = await self._fetch(matching.order_by(self._finding.time_of(wanted).desc()).limit(most))
         return await asyncio.to_thread(lambda: [(row.timestamp, _begin_of(row)) for row in rows])
 
-    async def earlier(self, fingerprint: str, *, before: datetime, most: int) -> Sequence[Episode]:
+    async def earlier(self, fingerprint: str, *, before: datetime, most: int, query: Query = ALL) -> Sequence[Episode]:
         """See `ports.Surroundings.earlier`."""
-        wanted = HistoryFilter(fingerprint=fingerprint.partition(SCOPE_MARK)[0])
+        wanted = HistoryFilter(query, fingerprint=fingerprint.partition(SCOPE_MARK)[0])
         own = self._matching(wanted).where(_A.fingerprint == fingerprint, _A.starts_at < before)
         return await self._episodes(own.order_by(self._newest.desc()).limit(most))
 
-    async def alike(self, episode: Episode, *, most: int) -> Sequence[Episode]:
+    async def alike(self, episode: Episode, *, most: int, query: Query = ALL) -> Sequence[Episode]:
         """See `ports.Surroundings.alike`."""
-        wanted = HistoryFilter(alertname=episode.alertname, namespace=episode.namespace, until=episode.received_at)
+        wanted = HistoryFilter(
+            query, alertname=episode.alertname, namespace=episode.namespace, until=episode.received_at
+        )
         others = self._matching(wanted).where(_A.fingerprint != episode.fingerprint)
         return await self._episodes(others.order_by(self._finding.time_of(wanted).desc()).limit(most))
 
-    async def near(self, episode: Episode, within: timedelta, *, most: int) -> Sequence[Episode]:
+    async def near(self, episode: Episode, within: timedelta, *, most: int, query: Query = ALL) -> Sequence[Episode]:
         """See `ports.Surroundings.near`."""
         at = episode.received_at
-        earlier = HistoryFilter(since=at - within, until=at)
-        later = HistoryFilter(since=at, until=at + within + _TICK)
+        earlier = HistoryFilter(query, since=at - within, until=at)
+        later = HistoryFilter(query, since=at, until=at + within + _TICK)
         newest = self._matching(earlier).order_by(self._finding.time_of(earlier).desc()).limit(most)
         oldest = self._matching(later).order_by(self._finding.time_of(later)).limit(most)
         return [*await self._episodes(newest), *await self._episodes(oldest)]
 
-    async def firing(self, at: datetime, *, began_after: datetime, most: int) -> Sequence[Episode]:
+    async def firing(self, at: datetime, *, began_after: datetime, most: int, query: Query = ALL) -> Sequence[Episode]:
         """See `ports.Surroundings.firing`."""
-        ended = HistoryFilter(status="resolved", since=began_after, until=at)
-        open_ = HistoryFilter(status="firing", until=at)
+        ended = HistoryFilter(query, status="resolved", since=began_after, until=at)
+        open_ = HistoryFilter(query, status="firing", until=at)
         over = self._matching(ended).where(or_(_A.ends_at > at, _A.last_received_at > at))
         newest = over.order_by(self._finding.time_of(ended).desc()).limit(most)
         still = self._matching(open_).order_by(self._finding.time_of(open_).desc()).limit(most)

@@ -7,7 +7,7 @@ from http import HTTPStatus
 from typing import Annotated
 
 import msgspec
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
@@ -15,6 +15,7 @@ from alert_history.domain.acts import MAX_BY_CHARACTERS, MAX_TEXT_CHARACTERS, is
 from alert_history.domain.permission import Permission
 from alert_history.domain.visible import visible
 from alert_history.engine.acts import Acting, ActTaken
+from alert_history.engine.caller import signed_as
 from alert_history.engine.history import Moved, ShownAct, shown
 from alert_history.errors import InvalidBody
 from alert_history.web.http.operation import Operation
@@ -23,7 +24,14 @@ from alert_history.web.http.parameters import read_body
 _TAG = "History"
 _MOVED = "The id is of a double that was joined to another occurrence; the same call there is answered"
 
-By = Annotated[str, Meta(min_length=1, max_length=MAX_BY_CHARACTERS, description="Who does it")]
+By = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=MAX_BY_CHARACTERS,
+        description="Who does it. Whoever signed in, or has a token, does it under that name",
+    ),
+]
 Text = Annotated[str, Meta(max_length=MAX_TEXT_CHARACTERS)]
 
 
@@ -36,14 +44,14 @@ class ActedOnParameters(msgspec.Struct, frozen=True):
 class AcknowledgeBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Who takes care of it, and what they say."""
 
-    by: By
+    by: By | UnsetType = UNSET
     text: Text = ""
 
 
-class NoteBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class NoteBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Who writes it, and what."""
 
-    by: By
+    by: By | UnsetType = UNSET
     text: Annotated[str, Meta(min_length=1, max_length=MAX_TEXT_CHARACTERS)]
 
 
@@ -77,6 +85,7 @@ class ActsApi:
                 answer=ActAnswer,
                 tag=_TAG,
                 needs=Permission.OPERATE,
+                keeps_to_reach=True,
                 failures=(400, 404, 413, 415, 422, 503),
                 description="Somebody takes care of it. Targets that know the alert and can show it are told, "
                 "PagerDuty and Rootly among them. The same person again changes nothing, and the answer says so.",
@@ -92,6 +101,7 @@ class ActsApi:
                 answer=ActAnswer,
                 tag=_TAG,
                 needs=Permission.OPERATE,
+                keeps_to_reach=True,
                 failures=(400, 404, 413, 415, 422, 503),
                 description="It stands in the timeline and the ledger. Targets that know the alert and can show it "
                 "are told.",
@@ -102,13 +112,13 @@ class ActsApi:
     async def acknowledge(self, request: Request, asked: ActedOnParameters) -> ActAnswer | Response:
         """`POST /api/v1/alerts/{id}/acknowledge`."""
         body = await read_body(request, AcknowledgeBody)
-        by, text = _sound("by", body.by), _storable("text", body.text)
+        by, text = _signer(body.by), _storable("text", body.text)
         return _answer(await self._acting.acknowledge(asked.id, by=by, text=text), call="acknowledge")
 
     async def note(self, request: Request, asked: ActedOnParameters) -> ActAnswer | Response:
         """`POST /api/v1/alerts/{id}/notes`."""
         body = await read_body(request, NoteBody)
-        by, text = _sound("by", body.by), _sound("text", body.text)
+        by, text = _signer(body.by), _sound("text", body.text)
         return _answer(await self._acting.note(asked.id, by=by, text=text), call="notes")
 
 
@@ -116,6 +126,14 @@ def _answer(taken: ActTaken | Moved, *, call: str) -> ActAnswer | Response:
     if isinstance(taken, Moved):
         return RedirectResponse(f"../{taken.id}/{call}", HTTPStatus.PERMANENT_REDIRECT)
     return ActAnswer(shown(taken.act), taken.is_repeated, taken.targets)
+
+
+def _signer(given: str | UnsetType) -> str:
+    """Who does it: who signed in, else who is named. Raises InvalidBody where nobody is."""
+    by = signed_as("" if given is UNSET else given)[:MAX_BY_CHARACTERS]
+    if not by:
+        raise InvalidBody("by: say who does it")
+    return _sound("by", by)
 
 
 def _sound(name: str, text: str) -> str:

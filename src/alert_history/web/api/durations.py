@@ -42,6 +42,7 @@ class DurationsApi:
                 answer=DurationsAnswer,
                 tag=TAG,
                 needs=Permission.READ,
+                keeps_to_reach=True,
                 parameters=DurationParameters,
                 failures=FAILURES,
                 description="p50, p90 and p99 by the Kaplan–Meier estimator, which takes what fires still into "

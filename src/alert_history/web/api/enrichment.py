@@ -11,6 +11,7 @@ from starlette.requests import Request
 from alert_history.domain.classification import MAX_RECOMMENDATIONS, Classification, Mode
 from alert_history.domain.permission import Permission
 from alert_history.domain.severity import Severity
+from alert_history.engine.caller import signed_as
 from alert_history.engine.classify import ClassifiedAlert, Classifying, Correction
 from alert_history.engine.modes import Modes
 from alert_history.errors import InvalidQuery, Rejected, Retryable
@@ -187,6 +188,7 @@ class EnrichmentApi:
                 answer=EnrichmentModeAnswer,
                 tag=_TAG,
                 needs=Permission.READ,
+                keeps_to_reach=True,
                 description="What becomes of alerts before targets are notified.",
             ),
             Operation(
@@ -223,6 +225,7 @@ class EnrichmentApi:
                 answer=ModelsAnswer,
                 tag=_TAG,
                 needs=Permission.READ,
+                keeps_to_reach=True,
                 description="The model behind the proxy, the rules, which need no network, and what the proxy offers.",
             ),
         ]
@@ -238,6 +241,7 @@ class EnrichmentApi:
                 answer=ClassificationAnswer,
                 tag=_TAG,
                 needs=Permission.OPERATE,
+                keeps_to_reach=True,
                 failures=(400, 404, 413, 422, 502, 503),
                 description="Its newest occurrence; what is known and fresh is not asked for again unless forced.",
             ),
@@ -249,6 +253,7 @@ class EnrichmentApi:
                 answer=ClassificationAnswer,
                 tag=_TAG,
                 needs=Permission.READ,
+                keeps_to_reach=True,
                 failures=(400, 404, 503),
                 description="The newest word on its shape, and all before it, with what was sent to the proxy.",
             ),
@@ -262,6 +267,7 @@ class EnrichmentApi:
                 answer=ClassificationAnswer,
                 tag=_TAG,
                 needs=Permission.OPERATE,
+                keeps_to_reach=True,
                 failures=(400, 404, 413, 422, 503),
                 description="Serves all alerts of the same shape from now on, and never ages.",
             ),
@@ -274,7 +280,7 @@ class EnrichmentApi:
     async def switch(self, request: Request, _: None) -> EnrichmentModeAnswer:
         """`POST /enrichment/mode`."""
         asked = await read_body(request, EnrichmentModeBody)
-        await self._modes.switch(asked.mode, by=asked.by)
+        await self._modes.switch(asked.mode, by=signed_as(asked.by))
         return self._mode()
 
     async def find(self, _: Request, asked: FingerprintParameters) -> ClassificationAnswer:
@@ -290,7 +296,7 @@ class EnrichmentApi:
         """`POST /classification/{fingerprint}/correction`."""
         body = await read_body(request, CorrectionBody)
         recommendations = None if body.recommendations is None else tuple(body.recommendations)
-        correction = Correction(body.severity, body.by, body.summary, recommendations, body.comment)
+        correction = Correction(body.severity, signed_as(body.by), body.summary, recommendations, body.comment)
         return await self._answer(await self._classifying.correct(asked.fingerprint, correction))
 
     async def stats(self, _: Request, asked: SpanParameters) -> ClassificationStatsAnswer:

@@ -51,6 +51,7 @@ class FacetsApi:
                 answer=Facets,
                 tag=TAG,
                 needs=Permission.READ,
+                keeps_to_reach=True,
                 parameters=FacetParameters,
                 failures=FAILURES,
                 description="The values of each label with how many occurrences began, and all other values together: "

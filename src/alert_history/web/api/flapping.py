@@ -84,6 +84,7 @@ class FlappingApi:
                 answer=FlappingAnswer,
                 tag=TAG,
                 needs=Permission.READ,
+                keeps_to_reach=True,
                 parameters=FlappingParameters,
                 failures=FAILURES,
                 description="The alerts that changed so often that no single change means anything, by the definition "

@@ -38,6 +38,7 @@ class HeatmapApi:
                 answer=Heatmap,
                 tag=TAG,
                 needs=Permission.READ,
+                keeps_to_reach=True,
                 parameters=HeatmapParameters,
                 failures=FAILURES,
                 description="168 cells by the clocks of `tz`, from Monday 00:00 on, each with how many hours of the "

@@ -99,6 +99,7 @@ class HistoryApi:
             answer=AlertPage,
             tag=_TAG,
             needs=Permission.READ,
+            keeps_to_reach=True,
             parameters=SearchParameters,
             failures=(400, 503),
             description="One page of occurrences, newest first unless `sort` says otherwise.",
@@ -113,6 +114,7 @@ class HistoryApi:
                 answer=TracedAlert,
                 tag=_TAG,
                 needs=Permission.READ,
+                keeps_to_reach=True,
                 parameters=OccurrenceParameters,
                 failures=(404, 503),
                 description="With its ledger: received, recorded, enriched, routed, delivered; each step with its time "
@@ -126,6 +128,7 @@ class HistoryApi:
                 answer=Timeline,
                 tag=_TAG,
                 needs=Permission.READ,
+                keeps_to_reach=True,
                 parameters=OccurrenceParameters,
                 failures=(404, 503),
                 description="Its events, oldest first, each with the receipt that brought it.",

@@ -40,6 +40,7 @@ class LabelsApi:
                 answer=LabelNames,
                 tag=_TAG,
                 needs=Permission.READ,
+                keeps_to_reach=True,
                 failures=(503,),
                 description="All labels of all history, those of the most occurrences first. Receivers and sources are "
                 "no labels.",
@@ -51,6 +52,7 @@ class LabelsApi:
                 answer=LabelValues,
                 tag=_TAG,
                 needs=Permission.READ,
+                keeps_to_reach=True,
                 parameters=LabelValuesParameters,
                 failures=(400, 503),
                 may_hold_slashes="name",

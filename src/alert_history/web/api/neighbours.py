@@ -53,6 +53,7 @@ class NeighboursApi:
                 answer=SimilarAnswer,
                 tag=_TAG,
                 needs=Permission.READ,
+                keeps_to_reach=True,
                 parameters=SimilarParameters,
                 failures=(400, 404, 503),
                 description="Earlier episodes of the same alert, then of others with the same alertname and namespace: "
@@ -66,6 +67,7 @@ class NeighboursApi:
                 answer=AroundAnswer,
                 tag=_TAG,
                 needs=Permission.READ,
+                keeps_to_reach=True,
                 parameters=AroundParameters,
                 failures=(400, 404, 503),
                 description="What began shortly before or after it, and what fired already: by rule, nearest first, "

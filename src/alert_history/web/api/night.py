@@ -43,6 +43,7 @@ class NightApi:
                 answer=Night,
                 tag="Reports",
                 needs=Permission.READ,
+                keeps_to_reach=True,
                 parameters=NightParameters,
                 failures=(400, 503),
                 description="What began, ended and is open, who was not notified and why, what was muted by whom, and "

@@ -43,6 +43,7 @@ class NoiseApi:
                 answer=NoiseAnswer,
                 tag=TAG,
                 needs=Permission.READ,
+                keeps_to_reach=True,
                 parameters=NoiseParameters,
                 failures=FAILURES,
                 description="The noisiest rules, each with a score from 0 to 100, whose parts add up to it: each part "

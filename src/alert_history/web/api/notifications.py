@@ -70,6 +70,7 @@ class NotificationsApi:
                 answer=NotificationsAnswer,
                 tag="Publishing",
                 needs=Permission.READ,
+                keeps_to_reach=True,
                 parameters=NotificationsParameters,
                 failures=(400, 503),
                 description="Every delivery with its attempts, and every target that a firing was not sent to, with "

@@ -52,6 +52,7 @@ class ReportApi:
                 answer=Report,
                 tag=TAG,
                 needs=Permission.READ,
+                keeps_to_reach=True,
                 parameters=ReportParameters,
                 failures=FAILURES,
                 description="Of the last 24 hours, unless a span is given. A span that would take too long to read is "

@@ -41,6 +41,7 @@ class ResponseApi:
                 answer=ResponseAnswer,
                 tag=TAG,
                 needs=Permission.READ,
+                keeps_to_reach=True,
                 parameters=ResponseParameters,
                 failures=FAILURES,
                 description="The time from when an occurrence was first received until a person acknowledged it: of "

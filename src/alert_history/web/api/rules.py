@@ -44,6 +44,7 @@ class RulesApi:
                 answer=RulesAnswer,
                 tag=TAG,
                 needs=Permission.READ,
+                keeps_to_reach=True,
                 parameters=RulesParameters,
                 failures=FAILURES,
                 description="Of each rule how many alerts began, are open, were short, began again, how long they "

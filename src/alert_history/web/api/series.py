@@ -58,6 +58,7 @@ class SeriesApi:
                 answer=SeriesAnswer,
                 tag=TAG,
                 needs=Permission.READ,
+                keeps_to_reach=True,
                 parameters=SeriesParameters,
                 failures=FAILURES,
                 description="Stacked by the values of a label: in each bucket, the values shown and all others add up "

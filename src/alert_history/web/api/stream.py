@@ -88,6 +88,7 @@ class StreamApi:
                 answer=StreamedEvent,
                 tag="History",
                 needs=Permission.READ,
+                keeps_to_reach=True,
                 parameters=StreamParameters,
                 failures=(400, 503),
                 description="Server-sent events, until the caller goes. `event` is what happened to an occurrence, as "

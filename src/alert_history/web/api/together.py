@@ -52,6 +52,7 @@ class TogetherApi:
                 answer=TogetherAnswer,
                 tag=TAG,
                 needs=Permission.READ,
+                keeps_to_reach=True,
                 parameters=TogetherParameters,
                 failures=FAILURES,
                 description="How often an alert of one rule begins near one of another, beside how often it would by "

@@ -38,6 +38,7 @@ class WhyApi:
                 answer=WhyAnswer,
                 tag="History",
                 needs=Permission.READ,
+                keeps_to_reach=True,
                 failures=(400, 404, 503),
                 description="In one sentence, and the steps that led there, oldest first: as they were decided then, "
                 "and what became of them by now. `/api/v1/alerts/{id}` has the same as a ledger.",

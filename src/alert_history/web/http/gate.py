@@ -14,6 +14,7 @@ from alert_history.domain.grant import EVERYBODY, NOBODY, Grant
 from alert_history.domain.permission import Permission
 from alert_history.domain.token import digest_of
 from alert_history.engine.caller import caller
+from alert_history.engine.reach import REFUSAL
 from alert_history.engine.tokens import TokenBook
 from alert_history.errors import Forbidden, NotSignedIn
 from alert_history.web.http.auditing import AuditedCalls
@@ -114,10 +115,15 @@ class Gate:
         return grant
 
 
-def allow(needs: Permission) -> None:
-    """Check that who calls may do what needs that. Raises NotSignedIn, Forbidden."""
+def allow(needs: Permission, *, keeps_to_reach: bool = False) -> None:
+    """Check that who calls may do what needs that. Raises NotSignedIn, Forbidden.
+
+    Who sees some alerts only is let to nothing but what is public, or says of itself that it keeps to their reach.
+    """
     grant = caller()
     if grant.may(needs):
+        if grant.reach is not None and needs is not Permission.PUBLIC and not keeps_to_reach:
+            raise Forbidden(REFUSAL)
         return
     if grant == NOBODY:
         raise NotSignedIn(_NO_TOKEN)

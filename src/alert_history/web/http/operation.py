@@ -29,6 +29,9 @@ Handle = Callable[[Request, Any], Awaitable[Any]]
 class Operation(msgspec.Struct, frozen=True, kw_only=True):
     """One method of one path. `needs` is what its caller must be allowed to do, and has no default.
 
+    Unless it `keeps_to_reach`, nobody is let to it who sees some alerts only: it has to read through
+    `engine.reaching`, and to count, show and change what is within the reach alone.
+
     `parameters` is a struct read from path and query, `body` one that the handler reads with `read_body`. `handle`
     gets the request and the parameters and returns an `answer`, or a Starlette Response of its own. `failures` are
     the problems it may answer with, by status; `same_answers` the statuses, besides 200, that come with an `answer`;
@@ -42,6 +45,7 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     answer: Any
     tag: str
     needs: Permission
+    keeps_to_reach: bool = False
     parameters: type[msgspec.Struct] | None = None
     body: type[msgspec.Struct] | None = None
     method: str = "GET"
@@ -68,7 +72,7 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
 
         async def endpoint(request: Request) -> Response:
             request.state.endpoint = self.path  # for the metrics: never what a caller put into it
-            allow(self.needs)
+            allow(self.needs, keeps_to_reach=self.keeps_to_reach)
             if self.is_open_to_other_sites and is_cross_site(request.headers):
                 raise errors.CrossSite("a page of another site may not ask for this on a visitor's behalf")
             parameters = read_parameters(request, self.parameters) if self.parameters else None

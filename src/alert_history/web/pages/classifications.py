@@ -17,6 +17,7 @@ from starlette.responses import RedirectResponse, Response
 from alert_history.domain.classification import MAX_RECOMMENDATIONS, Classification, Mode
 from alert_history.domain.permission import Permission
 from alert_history.domain.severity import Severity
+from alert_history.engine.caller import signed_as
 from alert_history.engine.classify import Classifying, Correction, Entry, Figures
 from alert_history.engine.modes import Modes
 from alert_history.errors import AlertHistoryError, InvalidBody
@@ -96,7 +97,7 @@ class ClassificationsPage:
         """All pages of this noun."""
         return [
             Page(path=PATH, handle=self.show, needs=Permission.READ),
-            Page(path=_CORRECTION, method="POST", handle=self.correct, needs=Permission.OPERATE),
+            Page(path=_CORRECTION, method="POST", handle=self.correct, needs=Permission.OPERATE, keeps_to_reach=True),
         ]
 
     async def show(self, request: Request) -> Response:
@@ -166,6 +167,7 @@ def _page(frame: Frame, entries: Sequence[Entry], overview: Overview, asked: Pag
         width=WIDTH,
         height=HEIGHT,
         by=_by_words,
+        signer=signed_as(""),
     )
 
 
@@ -181,7 +183,7 @@ def _correction(given: Mapping[str, str]) -> tuple[Correction, str]:
     lines = [line.strip() for line in given.get("recommendations", "").splitlines()]
     asked = {
         "severity": given.get("severity", ""),
-        "by": given.get("by", ""),
+        "by": signed_as(given.get("by", "")),
         "summary": given.get("summary") or None,
         "recommendations": [line for line in lines if line],
         "comment": given.get("comment", ""),

@@ -14,6 +14,7 @@ from alert_history.domain.calendar import parse_zone
 from alert_history.domain.permission import Permission
 from alert_history.domain.severity import urgency
 from alert_history.engine.caller import caller
+from alert_history.engine.reach import is_narrowed
 from alert_history.errors import InvalidQuery
 from alert_history.ports import Clock
 
@@ -46,6 +47,24 @@ NAVIGATION: Sequence[Entry] = (
     Entry("dashboard/audit", "Audit", "a", Permission.ADMIN),
     Entry("dashboard/settings", "Settings", "e"),
 )
+
+
+_OF_ALL = frozenset(
+    {
+        "dashboard/silences",
+        "dashboard/targets",
+        "dashboard/quarantine",
+        "dashboard/sources",
+        "classifications",
+        "dashboard/settings",
+    }
+)
+"""Pages that are about all alerts: who sees some of them only is let to none of these."""
+
+
+def navigation() -> Sequence[Entry]:
+    """The pages that who calls is let to, as far as their reach is concerned."""
+    return NAVIGATION if not is_narrowed() else [entry for entry in NAVIGATION if entry.path not in _OF_ALL]
 
 
 class Firing(msgspec.Struct, frozen=True):
@@ -136,7 +155,7 @@ class Frames:
             here=here,
             back=_back(request, here),
             firing=await self._count_firing(),
-            navigation=[entry for entry in NAVIGATION if caller().may(entry.needs)],
+            navigation=navigation(),
         )
 
 
@@ -145,7 +164,17 @@ def bare_frame(request: Request) -> Frame:
     tz, zone = _kept_zone(request)
     root, nonce, here = root_of(request.url.path), secrets.token_urlsafe(16), _here(request)
     back = _back(request, here)
-    return Frame(root=root, current="", nonce=nonce, tz=tz, zone=zone, now=datetime.now(UTC), here=here, back=back)
+    return Frame(
+        root=root,
+        current="",
+        nonce=nonce,
+        tz=tz,
+        zone=zone,
+        now=datetime.now(UTC),
+        here=here,
+        back=back,
+        navigation=navigation(),
+    )
 
 
 def root_of(path: str) -> str:

@@ -101,8 +101,8 @@ class HistoryPage:
     def pages(self) -> list[Page]:
         """All pages of this noun."""
         return [
-            Page(path=f"/{PATH}", handle=self.show, needs=Permission.READ),
-            Page(path=f"/{PATH}/export", handle=self._file.send, needs=Permission.READ),
+            Page(path=f"/{PATH}", handle=self.show, needs=Permission.READ, keeps_to_reach=True),
+            Page(path=f"/{PATH}/export", handle=self._file.send, needs=Permission.READ, keeps_to_reach=True),
         ]
 
     async def show(self, request: Request) -> Response:

@@ -113,7 +113,7 @@ class LivePage:
 
     def pages(self) -> list[Page]:
         """All pages of this module."""
-        return [Page(path=PATH, handle=self.show, needs=Permission.READ)]
+        return [Page(path=PATH, handle=self.show, needs=Permission.READ, keeps_to_reach=True)]
 
     async def show(self, request: Request) -> Response:
         """`GET /dashboard/history/live`."""

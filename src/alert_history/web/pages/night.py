@@ -82,8 +82,8 @@ class NightPage:
     def pages(self) -> list[Page]:
         """All pages of this noun."""
         return [
-            Page(path=PATH, handle=self.choose, needs=Permission.READ),
-            Page(path=f"{PATH}/{{date}}", handle=self.show, needs=Permission.READ),
+            Page(path=PATH, handle=self.choose, needs=Permission.READ, keeps_to_reach=True),
+            Page(path=f"{PATH}/{{date}}", handle=self.show, needs=Permission.READ, keeps_to_reach=True),
         ]
 
     async def choose(self, request: Request) -> Response:

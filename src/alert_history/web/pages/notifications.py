@@ -100,8 +100,8 @@ class NotificationsPage:
     def pages(self) -> list[Page]:
         """All pages of this noun."""
         return [
-            Page(path=PATH, handle=self.show, needs=Permission.READ),
-            Page(path=_REPLAY, method="POST", handle=self.replay, needs=Permission.OPERATE),
+            Page(path=PATH, handle=self.show, needs=Permission.READ, keeps_to_reach=True),
+            Page(path=_REPLAY, method="POST", handle=self.replay, needs=Permission.OPERATE, keeps_to_reach=True),
         ]
 
     async def show(self, request: Request) -> Response:

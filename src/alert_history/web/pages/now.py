@@ -74,7 +74,9 @@ class NowPage:
 
     def pages(self) -> list[Page]:
         """All pages of this noun: the first page of the service is this one."""
-        return [Page(path=path, handle=self.show, needs=Permission.READ) for path in (f"/{PATH}", "/")]
+        return [
+            Page(path=path, handle=self.show, needs=Permission.READ, keeps_to_reach=True) for path in (f"/{PATH}", "/")
+        ]
 
     async def show(self, request: Request) -> Response:
         """`GET /dashboard` and `GET /`. Raises InvalidQuery."""

@@ -45,13 +45,15 @@ _FRAMED = (
 class Page(msgspec.Struct, frozen=True, kw_only=True):
     """One method of one path that people see, or that a form of theirs is sent to.
 
-    `needs` is what its caller must be allowed to do, and has no default. Unless `is_measured`, the metrics count it
-    under `unknown`. An error of ours that `handle` raises becomes a page that says it.
+    `needs` is what its caller must be allowed to do, and has no default; `keeps_to_reach` is as in `Operation`. Unless
+    `is_measured`, the metrics count it under `unknown`. An error of ours that `handle` raises becomes a page that says
+    it.
     """
 
     path: str
     handle: Callable[[Request], Awaitable[Response]]
     needs: Permission
+    keeps_to_reach: bool = False
     method: str = "GET"
     is_measured: bool = True
 
@@ -62,7 +64,7 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
             if self.is_measured:
                 request.state.endpoint = self.path
             try:
-                allow(self.needs)
+                allow(self.needs, keeps_to_reach=self.keeps_to_reach)
                 return await self.handle(request)
             except AlertHistoryError as error:
                 return apology(request, error)

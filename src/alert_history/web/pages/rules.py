@@ -103,7 +103,7 @@ class RulesPage:
 
     def pages(self) -> list[Page]:
         """All pages of this noun."""
-        return [Page(path=PATH, handle=self.show, needs=Permission.READ)]
+        return [Page(path=PATH, handle=self.show, needs=Permission.READ, keeps_to_reach=True)]
 
     async def show(self, request: Request) -> Response:
         """`GET /dashboard/rules`."""

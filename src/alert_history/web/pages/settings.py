@@ -19,6 +19,7 @@ from starlette.responses import RedirectResponse, Response
 from alert_history.config import EffectiveSetting
 from alert_history.domain.classification import Mode
 from alert_history.domain.permission import Permission
+from alert_history.engine.caller import signed_as
 from alert_history.engine.modes import Modes, ModeState
 from alert_history.errors import InvalidBody
 from alert_history.ports import RollupChecks, Rollups
@@ -182,6 +183,7 @@ class SettingsPage:
             reach=self._configured.reach(),
             given=[each for each in self._configured.settings if each.given != "default"],
             groups=grouped(self._configured.settings),
+            is_signed=bool(signed_as("")),
             was_switched=asked.switched is not None and was_just_switched(self._modes.state, frame.now),
         )
 
@@ -195,7 +197,7 @@ class SettingsPage:
         except InvalidBody as error:
             status = HTTPStatus.UNPROCESSABLE_ENTITY
             return message(request, status, "This can't be switched", str(error), back=_BACK, tagline=_UNCHANGED)
-        await self._modes.switch(asked.mode, by=asked.by)
+        await self._modes.switch(asked.mode, by=signed_as(asked.by))
         # Relative, as a proxy may serve us below a path of its own.
         return RedirectResponse("../settings?switched=yes#mode", status_code=HTTPStatus.SEE_OTHER)
 

@@ -22,6 +22,7 @@ from alert_history.domain.permission import Permission
 from alert_history.domain.severity import Severity, urgency
 from alert_history.domain.text_differences import ComparedText, compared
 from alert_history.engine.archives import Archives
+from alert_history.engine.caller import signed_as
 from alert_history.engine.history import Moved
 from alert_history.engine.neighbours import MOST_AROUND, AroundAnswer, AroundRule, Neighbours
 from alert_history.engine.story import Stories, Story
@@ -97,7 +98,7 @@ class StoryPage:
 
     def pages(self) -> list[Page]:
         """All pages of this noun."""
-        return [Page(path=PATH, handle=self.show, needs=Permission.READ)]
+        return [Page(path=PATH, handle=self.show, needs=Permission.READ, keeps_to_reach=True)]
 
     async def show(self, request: Request) -> Response:
         """`GET /dashboard/alerts/{id}`."""
@@ -147,7 +148,8 @@ class StoryPage:
             word=word,
             is_default=is_by_label_alone(word),
             severities=_SEVERITIES,
-            by=remembered_name(request.cookies),
+            by=signed_as(remembered_name(request.cookies)),
+            is_signed=bool(signed_as("")),
             done=done,
             within=asked.within,
             withins=_WITHIN,

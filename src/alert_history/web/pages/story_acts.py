@@ -13,6 +13,7 @@ from alert_history.domain.acts import MAX_BY_CHARACTERS, MAX_TEXT_CHARACTERS, is
 from alert_history.domain.permission import Permission
 from alert_history.domain.visible import visible
 from alert_history.engine.acts import Acting, ActTaken
+from alert_history.engine.caller import signed_as
 from alert_history.engine.history import Moved
 from alert_history.errors import AlertHistoryError, InvalidBody
 from alert_history.web.pages.done import note_done
@@ -45,8 +46,20 @@ class StoryActs:
     def pages(self) -> list[Page]:
         """Where the forms are sent to."""
         return [
-            Page(path=f"{self._path}/acknowledge", method="POST", handle=self.acknowledge, needs=Permission.OPERATE),
-            Page(path=f"{self._path}/notes", method="POST", handle=self.note, needs=Permission.OPERATE),
+            Page(
+                path=f"{self._path}/acknowledge",
+                method="POST",
+                handle=self.acknowledge,
+                needs=Permission.OPERATE,
+                keeps_to_reach=True,
+            ),
+            Page(
+                path=f"{self._path}/notes",
+                method="POST",
+                handle=self.note,
+                needs=Permission.OPERATE,
+                keeps_to_reach=True,
+            ),
         ]
 
     async def acknowledge(self, request: Request) -> Response:
@@ -75,7 +88,7 @@ class StoryActs:
 
 def _fields(given: dict[str, str], *, needs_text: bool) -> tuple[str, str]:
     """Who, and in which words. Raises InvalidBody naming the field as people read it."""
-    by, text = given.get("by", "").strip(), given.get("text", "").strip()
+    by, text = signed_as(given.get("by", "").strip()), given.get("text", "").strip()
     if not visible(by) or len(by) > MAX_BY_CHARACTERS:
         raise InvalidBody(f"Your name: from 1 to {MAX_BY_CHARACTERS} characters.")
     if len(text) > MAX_TEXT_CHARACTERS or (needs_text and not visible(text)):

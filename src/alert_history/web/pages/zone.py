@@ -18,7 +18,7 @@ _YEAR_SECONDS = 365 * 86_400
 
 def zone_page() -> Page:
     """The page that the form above all pages is sent to."""
-    return Page(path=PATH, method="POST", handle=keep_zone, needs=Permission.READ)
+    return Page(path=PATH, method="POST", handle=keep_zone, needs=Permission.READ, keeps_to_reach=True)
 
 
 async def keep_zone(request: Request) -> Response:
