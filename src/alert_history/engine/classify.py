@@ -1,6 +1,6 @@
 """Classifications as people ask for them: an alert's verdicts, a new answer now, a correction, the figures."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 
 import msgspec
 
@@ -8,7 +8,7 @@ from alert_history.domain.classification import Case, Classification, Verdict, c
 from alert_history.domain.severity import Severity
 from alert_history.engine.enrich import Enrichment
 from alert_history.engine.intake import MakeId
-from alert_history.engine.reach import is_shape_within
+from alert_history.engine.reach import as_shown, is_shape_within
 from alert_history.errors import Forbidden, NotFound
 from alert_history.ports import (
     Accuracy,
@@ -23,6 +23,7 @@ from alert_history.ports import (
 )
 
 _HISTORY = 50
+_EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 _LOOKED_AT = 100  # occurrences of one alertname, to find the alerts of a shape among them
 
 
@@ -132,14 +133,14 @@ class Classifying:
         case = Case(shape, fingerprint, alert.labels, alert.annotations, alert.starts_at)
         newest = await self._enrichment.classify(case)
         earlier = (verdict for verdict in classified.verdicts if verdict.id != newest.id)
-        return msgspec.structs.replace(classified, verdicts=[newest, *earlier])
+        return msgspec.structs.replace(classified, verdicts=[as_shown(newest), *earlier])
 
     async def correct(self, fingerprint: str, correction: Correction) -> ClassifiedAlert:
         """Store a person's correction; it serves all alerts of the shape from now on, and never ages."""
         classified = await self.find(fingerprint)
         _check_shape(classified.alert)
         now = self._clock()
-        before = classified.verdicts[0].verdict.classification if classified.verdicts else None
+        before = await self._newest_of(classified.shape)
         classification = _corrected(before, correction, now=now)
         verdict = KeptVerdict(self._make_id(now), classified.shape, fingerprint, Verdict(classification))
         await self._store.classifications.keep([verdict], now=now)
@@ -153,7 +154,12 @@ class Classifying:
             "comment": correction.comment,
         }
         await self._store.audit.note("classification_corrected", actor=correction.by, detail=detail, now=now)
-        return msgspec.structs.replace(classified, verdicts=[verdict, *classified.verdicts])
+        return msgspec.structs.replace(classified, verdicts=[as_shown(verdict), *classified.verdicts])
+
+    async def _newest_of(self, shape: str) -> Classification | None:
+        """What the newest verdict on a shape says, with all its words; None where there is none."""
+        newest = await self._store.classifications.newest([shape], since=_EARLIEST)
+        return newest[shape].verdict.classification if shape in newest else None
 
     async def figures(self, *, since: datetime, until: datetime) -> Figures:
         """How much was classified in that span, and what was spent since its begin and today (UTC)."""

@@ -8,6 +8,7 @@ import msgspec
 
 from alert_history.domain.tally import OUTCOMES, Outcome, Tally
 from alert_history.engine.analysis import Analysis, Asked
+from alert_history.engine.reach import check_sees_all
 from alert_history.ports import DeliveryLog, HistoryFilter, QueueDepth
 
 _MINUTE = timedelta(minutes=1)
@@ -46,7 +47,11 @@ class DeliveryCounting:
         self._deliveries = deliveries
 
     async def by_target(self, asked: Asked) -> DeliveryCounts:
-        """What was settled in a span, whose ends are rounded up to whole minutes, and what waits."""
+        """What was settled in a span, whose ends are rounded up to whole minutes, and what waits.
+
+        Raises: Forbidden for who sees some alerts only.
+        """
+        check_sees_all()
         rounded = msgspec.structs.replace(asked, until=asked.until + _MINUTE)
         async with asyncio.TaskGroup() as tasks:
             depth = tasks.create_task(self._deliveries.depth())

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from alert_history.domain.classification import stable_labels
+from alert_history.domain.classification import KeptVerdict, stable_labels
 from alert_history.domain.query import ALL, Query, both
 from alert_history.engine.caller import reach
 from alert_history.errors import Forbidden
@@ -56,6 +56,19 @@ def is_shape_within(labels: Mapping[str, str]) -> bool:
     stable = stable_labels(labels)
     is_sure = all(matcher.name in stable and _MASKED not in stable[matcher.name] for matcher in own.matchers)
     return is_sure and not own.words and own.matches(labels, {})
+
+
+def as_shown(verdict: KeptVerdict) -> KeptVerdict:
+    """A verdict as who calls may see it: without its words where they see some alerts only.
+
+    Whatever classified it knew which other alerts began near it and how often, and may say so.
+    """
+    if not is_narrowed():
+        return verdict
+    nothing = {"summary": "", "probable_cause": "", "recommendations": (), "reasoning": "", "tags": ()}
+    classification = msgspec.structs.replace(verdict.verdict.classification, **nothing)
+    wordless = msgspec.structs.replace(verdict.verdict, classification=classification, sent=None)
+    return msgspec.structs.replace(verdict, verdict=wordless)
 
 
 def check_sees_all(refusal: str = REFUSAL) -> None:

@@ -4,13 +4,11 @@ from collections.abc import Callable, Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-import msgspec
-
 from alert_history.domain.acts import Act
 from alert_history.domain.alert import Silence
 from alert_history.domain.classification import Case, KeptVerdict, Past
 from alert_history.domain.severity import Severity
-from alert_history.engine.reach import check_sees_all, is_narrowed, within
+from alert_history.engine.reach import as_shown, check_sees_all, is_narrowed, within
 from alert_history.engine.reaching.keys import ReachedKeys
 from alert_history.errors import NotFound
 from alert_history.ports import (
@@ -147,7 +145,7 @@ class ReachingSettings:
 class ReachingClassificationHistory:
     """See `ports.ClassificationHistory`. Alerts of others may have the same shape, so verdicts on these are left out.
 
-    What was sent to a model names other alerts that began at the same time, so it is left out as well.
+    Of the others the words are left out, as in `engine.reach.as_shown`.
     """
 
     def __init__(self, classifications: ClassificationHistory, history: History) -> None:
@@ -160,7 +158,7 @@ class ReachingClassificationHistory:
             return await self._classifications.history(shape, limit=limit)
         verdicts = await self._classifications.history(shape, limit=max(limit, _VERDICTS_READ))
         reached = {each.fingerprint: await self._is_reached(each.fingerprint) for each in verdicts}
-        return [_unsent(each) for each in verdicts if reached[each.fingerprint]][:limit]
+        return [as_shown(each) for each in verdicts if reached[each.fingerprint]][:limit]
 
     async def _is_reached(self, fingerprint: str) -> bool:
         page = await self._history.page(within(HistoryFilter(fingerprint=fingerprint)), PageRequest(limit=1))
@@ -185,7 +183,3 @@ class ReachingClassificationHistory:
         """See `ports.ClassificationHistory.past`. Raises Forbidden where there is a reach."""
         check_sees_all()
         return await self._classifications.past(case)
-
-
-def _unsent(verdict: KeptVerdict) -> KeptVerdict:
-    return msgspec.structs.replace(verdict, verdict=msgspec.structs.replace(verdict.verdict, sent=None))

@@ -1,0 +1,320 @@
+"""Each route × each role × the alerts of another team: who is let in, what is shown, and what is counted.
+
+The examples are one for each route that is served: a new route without one fails here. Whoever is narrowed to a team
+must get the very answers of a service that holds this team's alerts alone.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
+
+import httpx
+import msgspec
+import pytest
+
+from alert_history.bootstrap import make_application, make_service
+from alert_history.config import load_settings
+from alert_history.domain.grant import permissions_of
+from alert_history.domain.permission import Permission
+from tests import servers, two_teams
+from tests.payloads import alert, webhook
+from tests.processes import Server
+from tests.streams import read_until
+from tests.two_teams import MARK, ROLES, Place, Team
+
+
+class Example(NamedTuple):
+    """A request for a route. Its places are filled with the ids of a team."""
+
+    target: str
+    json: Any = None
+    form: Mapping[str, str] | None = None
+
+
+_SPAN = "since={since}&until={until}"
+_STATISTICS = f"?{_SPAN}&compare=previous"
+_WEBHOOK = msgspec.json.decode(webhook(alert(1, alertname="Sent")))
+
+EXAMPLES: dict[str, Example] = {
+    # --- public
+    "GET /assets/{digest}/{name:path}": Example("/assets/0/page.css"),
+    "GET /docs": Example("/docs"),
+    "GET /healthz": Example("/healthz"),
+    "GET /metrics": Example("/metrics"),
+    "GET /openapi.json": Example("/openapi.json"),
+    "GET /readyz": Example("/readyz"),
+    "POST /webhook/pagerduty": Example("/webhook/pagerduty", json={}),
+    "POST /webhook/rootly": Example("/webhook/rootly", json={}),
+    # --- ingest
+    "POST /api/v2/alerts": Example("/api/v2/alerts", json=[]),
+    "POST /webhook": Example("/webhook", json=_WEBHOOK),
+    "POST /webhook/proxy": Example("/webhook/proxy", json=_WEBHOOK),
+    # --- read
+    "GET /": Example(f"/?{_SPAN}"),
+    "GET /api/v1/alerts": Example("/api/v1/alerts?limit=1000"),
+    "GET /api/v1/alerts/{id}": Example("/api/v1/alerts/{alert}"),
+    "GET /api/v1/alerts/{id}/around": Example("/api/v1/alerts/{alert}/around"),
+    "GET /api/v1/alerts/{id}/similar": Example("/api/v1/alerts/{alert}/similar"),
+    "GET /api/v1/alerts/{id}/timeline": Example("/api/v1/alerts/{alert}/timeline"),
+    "GET /api/v1/alerts/{id}/why": Example("/api/v1/alerts/{alert}/why"),
+    "GET /api/v1/deliveries": Example("/api/v1/deliveries?limit=1000"),
+    "GET /api/v1/labels": Example("/api/v1/labels"),
+    "GET /api/v1/labels/{name}/values": Example("/api/v1/labels/pod/values"),
+    "GET /api/v1/notifications": Example("/api/v1/notifications?limit=200"),
+    "GET /api/v1/quarantine": Example("/api/v1/quarantine"),
+    "GET /api/v1/report/night": Example("/api/v1/report/night?since={since}&until={until}"),
+    "GET /api/v1/stats/durations": Example(f"/api/v1/stats/durations{_STATISTICS}&by=alertname"),
+    "GET /api/v1/stats/facets": Example(f"/api/v1/stats/facets{_STATISTICS}"),
+    "GET /api/v1/stats/flapping": Example(f"/api/v1/stats/flapping{_STATISTICS}"),
+    "GET /api/v1/stats/heatmap": Example(f"/api/v1/stats/heatmap{_STATISTICS}"),
+    "GET /api/v1/stats/noise": Example(f"/api/v1/stats/noise{_STATISTICS}"),
+    "GET /api/v1/stats/response": Example(f"/api/v1/stats/response{_STATISTICS}"),
+    "GET /api/v1/stats/rules": Example(f"/api/v1/stats/rules{_STATISTICS}"),
+    "GET /api/v1/stats/series": Example(f"/api/v1/stats/series{_STATISTICS}&by=alertname"),
+    "GET /api/v1/stats/together": Example(f"/api/v1/stats/together{_STATISTICS}"),
+    "GET /api/v1/stream": Example("/api/v1/stream"),
+    "GET /classification/models": Example("/classification/models"),
+    "GET /classification/stats": Example("/classification/stats"),
+    "GET /classification/{fingerprint}": Example("/classification/{fingerprint}"),
+    "GET /classifications": Example("/classifications"),
+    "GET /dashboard": Example(f"/dashboard?{_SPAN}"),
+    "GET /dashboard/alerts/{id}": Example("/dashboard/alerts/{alert}"),
+    "GET /dashboard/history": Example(f"/dashboard/history?{_SPAN}"),
+    "GET /dashboard/history/export": Example(f"/dashboard/history/export?{_SPAN}"),
+    "GET /dashboard/history/live": Example("/dashboard/history/live"),
+    "GET /dashboard/night": Example("/dashboard/night"),
+    "GET /dashboard/night/{date}": Example("/dashboard/night/{date}"),
+    "GET /dashboard/notifications": Example(f"/dashboard/notifications?{_SPAN}"),
+    "GET /dashboard/quarantine": Example("/dashboard/quarantine"),
+    "GET /dashboard/quarantine/{id}": Example("/dashboard/quarantine/{quarantined}"),
+    "GET /dashboard/rules": Example(f"/dashboard/rules?{_SPAN}"),
+    "GET /dashboard/settings": Example("/dashboard/settings"),
+    "GET /dashboard/silences": Example("/dashboard/silences"),
+    "GET /dashboard/sources": Example("/dashboard/sources"),
+    "GET /dashboard/targets": Example("/dashboard/targets"),
+    "GET /enrichment/mode": Example("/enrichment/mode"),
+    "GET /history": Example("/history?limit=1000"),
+    "GET /publishing/explain": Example("/publishing/explain?labels=%7Balertname%3D%22A%22%7D"),
+    "GET /publishing/mode": Example("/publishing/mode"),
+    "GET /publishing/routes": Example("/publishing/routes"),
+    "GET /publishing/stats": Example("/publishing/stats"),
+    "GET /publishing/targets": Example("/publishing/targets"),
+    "GET /report": Example(f"/report{_STATISTICS}"),
+    "POST /dashboard/zone": Example("/dashboard/zone", form={"tz": "UTC"}),
+    # --- operate
+    "POST /api/v1/alerts/{id}/acknowledge": Example("/api/v1/alerts/{alert}/acknowledge", json={"text": "mine"}),
+    "POST /api/v1/alerts/{id}/notes": Example("/api/v1/alerts/{alert}/notes", json={"text": "a note"}),
+    "POST /api/v1/deliveries/{id}/replay": Example("/api/v1/deliveries/{delivery}/replay"),
+    "POST /classification/classify": Example("/classification/classify", json={"fingerprint": "{fingerprint}"}),
+    "POST /classification/{fingerprint}/correction": Example(
+        "/classification/{fingerprint}/correction", json={"severity": "info"}
+    ),
+    "POST /classifications/{fingerprint}/correction": Example(
+        "/classifications/{fingerprint}/correction", form={"severity": "info"}
+    ),
+    "POST /dashboard/alerts/{id}/acknowledge": Example("/dashboard/alerts/{alert}/acknowledge", form={"text": "x"}),
+    "POST /dashboard/alerts/{id}/notes": Example("/dashboard/alerts/{alert}/notes", form={"text": "x"}),
+    "POST /dashboard/history/views": Example("/dashboard/history/views", form={"name": "mine", "state": "query=a"}),
+    "POST /dashboard/history/views/{id}/delete": Example("/dashboard/history/views/{view}/delete", form={"x": "y"}),
+    "POST /dashboard/history/views/{id}/rename": Example(
+        "/dashboard/history/views/{view}/rename", form={"name": "other"}
+    ),
+    "POST /dashboard/notifications/replay": Example("/dashboard/notifications/replay", form={"delivery": "{delivery}"}),
+    "POST /dashboard/settings/mode": Example("/dashboard/settings/mode", form={"mode": "transparent"}),
+    "POST /dashboard/targets/refresh": Example("/dashboard/targets/refresh", form={"x": "y"}),
+    "POST /dashboard/targets/replay": Example("/dashboard/targets/replay", form={"target": f"{MARK}-pager"}),
+    "POST /dashboard/targets/test": Example("/dashboard/targets/test", form={"target": f"{MARK}-pager"}),
+    "POST /enrichment/mode": Example("/enrichment/mode", json={"mode": "transparent"}),
+    "POST /publishing/targets/refresh": Example("/publishing/targets/refresh"),
+    "POST /publishing/test/{target}": Example(f"/publishing/test/{MARK}-pager"),
+    # --- admin
+    "DELETE /api/v1/tokens/{name}": Example("/api/v1/tokens/no-such-token"),
+    "GET /api/v1/tokens": Example("/api/v1/tokens"),
+    "POST /api/v1/tokens": Example("/api/v1/tokens", json={"name": "x", "scopes": ["read"]}),
+    "POST /api/v1/tokens/{name}/rotate": Example("/api/v1/tokens/no-such-token/rotate", json={}),
+}
+
+ABOUT_ALL = {
+    "GET /api/v1/quarantine",
+    "GET /classification/stats",
+    "GET /classifications",
+    "GET /dashboard/quarantine",
+    "GET /dashboard/quarantine/{id}",
+    "GET /dashboard/settings",
+    "GET /dashboard/silences",
+    "GET /dashboard/sources",
+    "GET /dashboard/targets",
+    "GET /publishing/explain",
+    "GET /publishing/mode",
+    "GET /publishing/routes",
+    "GET /publishing/stats",
+    "GET /publishing/targets",
+    "POST /dashboard/history/views",
+    "POST /dashboard/history/views/{id}/delete",
+    "POST /dashboard/history/views/{id}/rename",
+    "POST /dashboard/settings/mode",
+    "POST /dashboard/targets/refresh",
+    "POST /dashboard/targets/replay",
+    "POST /dashboard/targets/test",
+    "POST /enrichment/mode",
+    "POST /publishing/targets/refresh",
+    "POST /publishing/test/{target}",
+}
+"""What is about all alerts: nobody who is narrowed is let to it."""
+
+NAMES_AN_ALERT = {name for name, each in EXAMPLES.items() if re.search(r"\{(alert|fingerprint|delivery)\}", repr(each))}
+
+_NOT_OURS = {"POST /webhook/pagerduty", "POST /webhook/rootly"}
+"""Their senders sign, so that they are refused for another reason."""
+
+_STREAMS = {"GET /api/v1/stream"}
+_ORIGIN = {"sec-fetch-site": "same-origin"}
+
+
+class Service(NamedTuple):
+    """A running service, with a history that was written before."""
+
+    server: Server
+    client: httpx.Client
+    place: Place
+    now: datetime
+
+    def ask(self, name: str, role: str, *, team: Team = "own", **options: Any) -> httpx.Response:
+        """Ask for the example of a route in a role; nobody has no token."""
+        method, example = name.split(" ")[0], EXAMPLES[name]
+        token = self.place.tokens.get(role)
+        headers = {**_ORIGIN, **({} if token is None else {"authorization": f"Bearer {token}"})}
+        body: dict[str, Any] = {}
+        if example.json is not None:
+            body["json"] = self._filled_all(example.json, team)
+        if example.form is not None:
+            body["data"] = self._filled_all(example.form, team)
+        url = self.server.url + self._filled(example.target, team)
+        with self.client.stream(method, url, headers=headers, **body, **options) as answer:
+            if name not in _STREAMS or answer.status_code >= 400:
+                answer.read()
+            return answer
+
+    def _filled(self, text: str, team: Team) -> str:
+        places = {
+            "alert": self.place.alerts[team],
+            "fingerprint": self.place.fingerprints[team],
+            "delivery": self.place.deliveries[team],
+            "quarantined": self.place.quarantined,
+            "view": self.place.view,
+            "since": f"{self.now - timedelta(hours=30):%Y-%m-%dT%H:%M:%SZ}",
+            "until": f"{self.now:%Y-%m-%dT%H:%M:%SZ}",
+            "date": f"{self.now - timedelta(days=1):%Y-%m-%d}",
+        }
+        return re.sub(r"\{(\w+)\}", lambda match: places[match[1]], text)
+
+    def _filled_all(self, body: Any, team: Team) -> Any:
+        if not isinstance(body, Mapping):
+            return body
+        return {name: self._filled(text, team) if isinstance(text, str) else text for name, text in body.items()}
+
+
+@pytest.fixture(scope="module")
+def now() -> datetime:
+    return datetime.now(UTC).replace(second=0, microsecond=0)
+
+
+def _service(url: str, place: Place, now: datetime) -> Iterator[Service]:
+    with servers.service({"DATABASE_URL": url, "AUTH_MODE": "token", "LOG_LEVEL": "warning"}) as server:
+        with httpx.Client(trust_env=False, timeout=30) as client:
+            yield Service(server, client, place, now)
+
+
+@pytest.fixture(scope="module")
+def both(tmp_path_factory: pytest.TempPathFactory, now: datetime) -> Iterator[Service]:
+    """A service with the alerts of two teams."""
+    url = f"sqlite:///{tmp_path_factory.mktemp('both') / 'alert_history.db'}"
+    yield from _service(url, two_teams.fill(url, now=now), now)
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory: pytest.TempPathFactory, now: datetime) -> Iterator[Service]:
+    """A service with the alerts of the own team alone."""
+    url = f"sqlite:///{tmp_path_factory.mktemp('alone') / 'alert_history.db'}"
+    yield from _service(url, two_teams.fill(url, now=now, teams=("own",)), now)
+
+
+@pytest.fixture(scope="module")
+def needs(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Permission]:
+    """What each route needs, as it is served."""
+    folder = tmp_path_factory.mktemp("served")
+    settings = load_settings({"DATABASE_URL": f"sqlite:///{folder}/unopened.db"})
+    return make_application(make_service(settings)).permissions
+
+
+def test_every_route_has_an_example(needs: Mapping[str, Permission]) -> None:
+    assert sorted(EXAMPLES) == sorted(needs)
+
+
+_COMPARED = sorted(
+    name for name in EXAMPLES if name.startswith("GET ") and name not in {*ABOUT_ALL, *_STREAMS, "GET /metrics"}
+)
+"""`/metrics` is open to all by `METRICS_AUTH`, and about the process."""
+
+_BY_CHANCE: Mapping[str, str] = {
+    r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}": "id",
+    r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+(Z|\+00:00)": "now",
+    r"%3A\d\d(\.\d+)?Z": "now",
+    r"(\d+ (d|h|min|s) )+ago": "ago",
+    r"\d+(\.\d+)?%": "place on an axis that ends now",
+    r'nonce(="|&#34;:&#34;)[\w-]+': "nonce",
+    r'_seconds":\d+\.\d{6}\b': "seconds until now",
+    r"live\?after=\d+": "number of the last news",
+}
+"""What differs between two answers that tell the same."""
+
+
+def _same(answer: httpx.Response) -> str:
+    """The answer without what is made by chance, or of the moment at which it was given."""
+    text = answer.text
+    for pattern, word in _BY_CHANCE.items():
+        text = re.sub(pattern, word, text)
+    return text
+
+
+@pytest.mark.parametrize("name", _COMPARED)
+def test_who_is_narrowed_is_answered_as_if_there_were_no_other_alerts(both: Service, alone: Service, name: str) -> None:
+    shown = both.ask(name, "read narrowed")
+    assert MARK not in shown.text
+    assert _same(shown).split("\n") == _same(alone.ask(name, "read narrowed")).split("\n")
+
+
+def test_the_answers_to_who_sees_all_hold_what_is_hidden_from_others(both: Service) -> None:
+    hidden = {
+        name for name in [*_COMPARED, *ABOUT_ALL] if name.startswith("GET ") and MARK in both.ask(name, "read").text
+    }
+    assert len(hidden) > 30
+    assert {"GET /history", "GET /api/v1/labels", "GET /dashboard/history", "GET /api/v1/deliveries"} <= hidden
+
+
+@pytest.mark.parametrize("name", sorted(NAMES_AN_ALERT))
+def test_an_alert_of_another_team_is_not_there_for_who_is_narrowed(both: Service, name: str) -> None:
+    answer = both.ask(name, "operate narrowed", team="other")
+    assert answer.status_code == 404
+    assert "shop" not in answer.text
+    assert answer.text.replace(MARK, "") == answer.text
+
+
+@pytest.mark.parametrize("role", ["nobody", *ROLES])
+def test_each_route_lets_in_whom_it_says(both: Service, needs: Mapping[str, Permission], role: str) -> None:
+    granted = permissions_of(ROLES[role].scopes) if role in ROLES else {Permission.PUBLIC}
+    for name, needed in needs.items():
+        answer = both.ask(name, role)
+        refusal = 401 if role == "nobody" else 403
+        may = needed in granted and not ("narrowed" in role and name in ABOUT_ALL)
+        if may and name not in _NOT_OURS:
+            assert (name, answer.status_code) not in {(name, 401), (name, 403)}
+            assert answer.status_code < 500, name
+        elif not may:
+            assert (name, answer.status_code) == (name, refusal)
+        assert role == "admin" or "narrowed" not in role or MARK not in _text(answer, name), name
+
+
+def _text(answer: httpx.Response, name: str) -> str:
+    return "" if name in _STREAMS and answer.status_code < 400 else answer.text
