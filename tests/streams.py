@@ -23,12 +23,15 @@ class StreamEvent(msgspec.Struct, frozen=True):
         return msgspec.json.decode(self.data or "null")
 
 
-def read_stream(url: str, *, last: int | None = None, accept: str = "*/*", **asked: str) -> Generator[StreamEvent]:
+def read_stream(
+    url: str, *, last: int | None = None, accept: str = "*/*", token: str = "", **asked: str
+) -> Generator[StreamEvent]:
     """The messages of a stream, as they come; it ends with the stream, or when the line breaks.
 
     Raises: httpx.ReadTimeout where nothing comes for long.
     """
     headers = {"accept": accept} | ({} if last is None else {"last-event-id": str(last)})
+    headers |= {"authorization": f"Bearer {token}"} if token else {}
     with (
         suppress(httpx.RemoteProtocolError, httpx.ReadError, httpx.ConnectError),
         httpx.stream("GET", url, params=asked, headers=headers, timeout=PATIENCE_SECONDS, trust_env=False) as answer,

@@ -137,7 +137,7 @@ async def _write(store: Store, team: Team, now: datetime) -> None:
     muted = receipt(at=now - MINUTE, notes=[note], silences=[silence], refused=refused)
     await store.recorder.commit([_of_team(muted, team)])
     await _settle(store, f"{mark}pager", now)
-    await _act(store, fires, now, mark)
+    await _act(store, fires, mark)
     await _classify(store, fires, now, mark)
 
 
@@ -168,7 +168,7 @@ async def _settle(store: Store, target: str, now: datetime) -> None:
         await store.outbox.settle([(delivery, done)])
 
 
-async def _act(store: Store, of: Alert, now: datetime, mark: str) -> None:
+async def _act(store: Store, of: Alert, mark: str) -> None:
     labels = (of.labels["alertname"], of.labels["severity"], of.labels["namespace"])
     for kind in ("acknowledged", "noted"):
         act = Act(
@@ -177,7 +177,7 @@ async def _act(store: Store, of: Alert, now: datetime, mark: str) -> None:
             of.starts_at,
             *labels,
             of.starts_at + 5 * MINUTE,
-            kind,  # type: ignore[arg-type]  # one of two
+            kind,
             f"{mark}grace",
             f"{mark}looking into it",
         )

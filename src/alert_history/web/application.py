@@ -1,5 +1,6 @@
 """The whole HTTP surface as one ASGI application: ingest in front, operations and pages behind it."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -18,7 +19,7 @@ from starlette.types import Send as StarletteSend
 from alert_history import __version__
 from alert_history.domain.grant import NOBODY
 from alert_history.domain.permission import Permission
-from alert_history.engine.caller import set_caller
+from alert_history.engine.caller import caller, set_caller
 from alert_history.errors import AlertHistoryError, NotSignedIn
 from alert_history.ids import new_id
 from alert_history.web.http.event_stream import END
@@ -27,6 +28,7 @@ from alert_history.web.http.operation import Operation, json_response, openapi
 from alert_history.web.http.permission import permissions
 from alert_history.web.http.problem import CONTENT_TYPE, Problem, problem, problem_of, retry_after
 from alert_history.web.http.security_headers import missing_headers
+from alert_history.web.http.welcome import end_when_unwelcome
 from alert_history.web.ingest.documentation import ingest_paths, ingest_types
 from alert_history.web.ingest.paths import PATHS, path_of
 from alert_history.web.ingest.webhook import Receive, Scope, Send, Webhook, sane_request_id
@@ -64,6 +66,7 @@ class Application:
         self._metrics = metrics
         self._start = start
         self._stop = stop
+        self._watching: set[asyncio.Task[None]] = set()
         self.schema = openapi(
             operations,
             title=_TITLE,
@@ -110,7 +113,9 @@ class Application:
                 status = message["status"]
                 if self._gate.audited is not None:
                     await self._gate.audited.answered(scope, status)
-                stream_begin = perf_counter() if END in scope else None
+                if END in scope:
+                    stream_begin = perf_counter()
+                    self._watch(scope)
                 given = [*message["headers"], (b"x-request-id", request_id.encode())]
                 message = {
                     **message,
@@ -152,6 +157,14 @@ class Application:
         if grant == NOBODY and not self._is_public(scope):
             raise NotSignedIn("say who you are: send a token as Authorization: Bearer, or sign in at /login")
         set_caller(grant)
+
+    def _watch(self, scope: Scope) -> None:
+        """Have a stream end when its caller may not follow it any more."""
+        if self._gate.is_open:
+            return
+        watching = asyncio.create_task(end_when_unwelcome(scope, self._gate, caller()), name="welcome")
+        self._watching.add(watching)
+        watching.add_done_callback(self._watching.discard)
 
     def _is_public(self, scope: Scope) -> bool:
         return any(route.matches(scope)[0] is Match.FULL for route in self._public)

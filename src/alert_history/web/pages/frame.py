@@ -63,8 +63,9 @@ _OF_ALL = frozenset(
 
 
 def navigation() -> Sequence[Entry]:
-    """The pages that who calls is let to, as far as their reach is concerned."""
-    return NAVIGATION if not is_narrowed() else [entry for entry in NAVIGATION if entry.path not in _OF_ALL]
+    """The pages that who calls is let to."""
+    open_ = [entry for entry in NAVIGATION if caller().may(entry.needs)]
+    return open_ if not is_narrowed() else [entry for entry in open_ if entry.path not in _OF_ALL]
 
 
 class Firing(msgspec.Struct, frozen=True):
