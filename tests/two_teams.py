@@ -159,9 +159,9 @@ def _of_team(receipt: Receipt, team: Team) -> Receipt:
 
 
 async def _settle(store: Store, target: str, now: datetime) -> None:
-    """The newest delivery is given up, some are delivered, the rest waits."""
-    leased, _ = await store.outbox.lease(target, now=now, limit=6, lease_for=_LEASE)
-    for place, delivery in enumerate(leased):
+    """One delivery is given up, the others are delivered or superseded."""
+    leased, _ = await store.outbox.lease(target, now=now, limit=1000, lease_for=_LEASE)
+    for place, delivery in enumerate(sorted(leased, key=lambda each: each.alert.occurrence_id)):
         state: Literal["dead", "delivered"] = "delivered" if place else "dead"
         reason = f"{target} answered 403" if state == "dead" else ""
         done = Settlement(delivery.id, state, Attempt(now, state, reason, 7), external_id=f"{target}-1")
