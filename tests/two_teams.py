@@ -112,7 +112,7 @@ def _alerts(team: Team, now: datetime) -> list[tuple[datetime, Alert]]:
             sent.append((begin, flaps))
             ended = msgspec.structs.replace(flaps, status="resolved", ends_at=begin + 4 * MINUTE)
             sent.append((begin + 4 * MINUTE, ended))
-        old = now - 3 * _DAY - number * MINUTE
+        old = now - 3 * _DAY - 3 * number * MINUTE
         sent.append((old, alert("SharedOld", starts_at=old, labels=labels, annotations=texts)))
         sent.append((old + MINUTE, alert("SharedOld", "resolved", starts_at=old, ends_at=old + MINUTE, labels=labels)))
     return sorted(sent, key=lambda each: (each[0], each[1].fingerprint))

@@ -1,5 +1,8 @@
 """Every operation of the OpenAPI document answers made-up requests, sound and unsound, as the document says."""
 
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +18,11 @@ from schemathesis.checks import (
 )
 from schemathesis.core.result import Ok
 
+from alert_history.bootstrap import make_application, make_service
+from alert_history.config import load_settings
+from alert_history.domain.grant import NOBODY, check_scopes, permissions_of
+from alert_history.domain.permission import Permission
+from tests import servers, two_teams
 from tests.processes import Server
 
 Operation = APIOperation[Any, Any, Any, Any]
@@ -85,3 +93,50 @@ def test_answers_are_as_described(live: Server, mode: GenerationMode) -> None:
             case.call_and_validate(checks=_PROMISES)
 
         check()
+
+
+# --- with AUTH_MODE=token, in each role -------------------------------------------------------------------------------
+
+_shorter = settings(_same_every_time, max_examples=3)
+
+
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, Mapping[str, str]]]:
+    """A service that asks for tokens, with a history of two teams, and a token of each role."""
+    url = f"sqlite:///{tmp_path_factory.mktemp('guarded') / 'alert_history.db'}"
+    place = two_teams.fill(url, now=datetime.now(UTC).replace(microsecond=0))
+    with servers.service({"DATABASE_URL": url, "AUTH_MODE": "token"}) as server:
+        yield server, place.tokens
+
+
+def _is_let_in(operation: Operation, needs: Mapping[str, Permission], role: str) -> bool:
+    wish = two_teams.ROLES.get(role)
+    granted = NOBODY.permissions if wish is None else permissions_of(check_scopes(wish.scopes))
+    return needs[f"{operation.method.upper()} {operation.path}"] in granted
+
+
+def _ask(operation: Operation, token: str, *, is_let_in: bool, may_hold_mark: bool) -> None:
+    """Ask an operation some things, with a token or without one."""
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+
+    @_shorter
+    @given(case=operation.as_strategy())
+    def check(case: Case[Operation]) -> None:
+        answer = case.call(headers=headers)
+        assert answer.status_code < 500 or answer.status_code in {502, 503}  # an upstream, or a database, is away
+        assert is_let_in or answer.status_code in {401, 403}
+        assert may_hold_mark or two_teams.MARK not in answer.text
+
+    check()
+
+
+@pytest.mark.parametrize("role", ["nobody", *two_teams.ROLES])
+def test_no_role_is_answered_what_it_may_not_ask_and_none_breaks_the_service(
+    guarded: tuple[Server, Mapping[str, str]], tmp_path: Path, role: str
+) -> None:
+    server, tokens = guarded
+    unopened = load_settings({"DATABASE_URL": f"sqlite:///{tmp_path}/unopened.db"})
+    needs = make_application(make_service(unopened)).permissions
+    for operation in filter(_ends, _operations(server)):
+        is_let_in = _is_let_in(operation, needs, role)
+        _ask(operation, tokens.get(role, ""), is_let_in=is_let_in, may_hold_mark="narrowed" not in role)
