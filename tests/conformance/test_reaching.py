@@ -1,6 +1,7 @@
 """What a caller sees who is narrowed to one team, on both databases: what a store of that team alone would tell.
 
-Holds: `engine.reaching`, and the queries of `ports.firing`, `ports.night` and `ports.surroundings`.
+Holds: `engine.reaching.store`, `engine.reaching.deliveries`, `engine.reaching.moments`, `engine.reaching.numbers`,
+`engine.reaching.people`.
 """
 
 from collections.abc import AsyncIterator, Iterator
