@@ -16,6 +16,7 @@ from alert_history.engine.delivery_counts import DeliveryCounting
 from alert_history.engine.flapping_alerts import FlappingAlerts
 from alert_history.engine.heatmap import HeatmapCounting
 from alert_history.engine.noise_scores import NoiseScores
+from alert_history.engine.reach import is_narrowed
 from alert_history.engine.series import SeriesAnswer, SeriesCounting
 from alert_history.engine.series_parts import SeriesWish
 from alert_history.engine.span_changes import ChangeCounting, Changed, SpanChanges
@@ -125,7 +126,7 @@ class Lately:
         return rendered("now/flapping.html.jinja", frame=frame, answer=answer, span=span)
 
     async def _deliveries(self, frame: Frame, span: Span) -> str:
-        counts = await self._counting.deliveries.by_target(span.asked())
+        counts = None if is_narrowed() else await self._counting.deliveries.by_target(span.asked())
         return rendered("now/deliveries.html.jinja", frame=frame, counts=counts, span=span)
 
     async def _changes(self, frame: Frame, span: Span) -> str:

@@ -17,6 +17,7 @@ from alert_history.domain.permission import Permission
 from alert_history.domain.query import parse_query
 from alert_history.engine.delivery_counts import DeliveryCounting, DeliveryCounts
 from alert_history.engine.notifications import NotificationPage, Notifications, Wanted
+from alert_history.engine.reach import is_narrowed
 from alert_history.engine.targets import Targets
 from alert_history.web.api.notifications import Outcome
 from alert_history.web.http.parameters import read_page_parameters
@@ -144,6 +145,9 @@ class NotificationsPage:
         return response
 
     async def _numbers(self, frame: Frame, asked: PageParameters, span: Span) -> str:
+        """How much there is of each outcome: for all alerts, so nothing for who sees some of them only."""
+        if is_narrowed():
+            return ""
         counts = await self._counting.by_target(span.asked())
         return rendered(
             "notifications/numbers.html.jinja",
