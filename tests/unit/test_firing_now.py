@@ -7,7 +7,9 @@ import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
+from alert_history.domain.grant import EVERYBODY, Grant, reach_of
 from alert_history.domain.query import ALL, Query
+from alert_history.engine.caller import set_caller
 from alert_history.engine.firing_now import REMEMBERED, FiringNow, view_of
 from alert_history.errors import StorageUnavailable
 from alert_history.ports import FiringGroup, Mute
@@ -106,3 +108,16 @@ def test_nothing_is_nothing() -> None:
 async def test_the_view_is_of_now() -> None:
     view = await FiringNow(Reads(), clock=Clock()).view()
     assert [count.name for count in view.rules] == ["DiskFull"]
+
+
+async def test_what_is_remembered_for_one_reach_is_told_to_nobody_with_another() -> None:
+    reads, clock = Reads(), Clock()
+    firing = FiringNow(reads, clock=clock)
+    for number, reach in enumerate((None, '{team="a"}', '{team="b"}'), start=1):
+        set_caller(EVERYBODY if reach is None else Grant(reach=reach_of(reach)))
+        await firing.by_severity()
+        await firing.by_severity()
+        assert reads.calls == number
+    set_caller(EVERYBODY)
+    await firing.by_severity()
+    assert reads.calls == 3
