@@ -7,6 +7,7 @@ from typing import Any
 from alert_history.domain.acts import Act
 from alert_history.domain.alert import Silence
 from alert_history.domain.classification import Case, KeptVerdict, Past
+from alert_history.domain.occurrence import Key
 from alert_history.domain.severity import Severity
 from alert_history.engine.reach import as_shown, check_sees_all, is_narrowed, within
 from alert_history.engine.reaching.keys import ReachedKeys
@@ -51,6 +52,10 @@ class ReachingActs:
         if is_narrowed() and not await self._keys.has((fingerprint, starts_at)):
             return []
         return await self._acts.of_occurrence(fingerprint, starts_at)
+
+    async def of_occurrences(self, keys: Collection[Key]) -> list[Act]:
+        """See `ports.Acts.of_occurrences`."""
+        return await self._acts.of_occurrences(await self._keys.among(keys) if is_narrowed() else keys)
 
     async def between(self, since: datetime, until: datetime, *, limit: int) -> list[Act]:
         """See `ports.Acts.between`."""

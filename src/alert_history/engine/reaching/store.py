@@ -54,6 +54,7 @@ def store_within_reach(store: Store) -> Store:
         surroundings=ReachingSurroundings(store.surroundings),
         settings=ReachingSettings(store.settings),
         audit=store.audit,
+        audit_trail=refusing(store.audit_trail),
         senders=refusing(store.senders),
         silences=ReachingSilences(store.silences, keys),
         receipt_urls=store.receipt_urls,
