@@ -38,6 +38,7 @@ from alert_history.engine.questions import EnrichmentObserver
 from alert_history.engine.reaching.store import store_within_reach
 from alert_history.engine.replica_calls import Calls
 from alert_history.engine.router import Router
+from alert_history.engine.sign_ins import SignInDesk
 from alert_history.engine.store_opening import Opening
 from alert_history.engine.switchboard import Listeners, Switchboard, connect
 from alert_history.engine.telemetry.commits import CommitMetrics
@@ -73,6 +74,7 @@ from alert_history.web.api.tokens import TokensApi
 from alert_history.web.api.why import WhyApi
 from alert_history.web.application import Application
 from alert_history.web.http.auditing import AuditedCalls
+from alert_history.web.http.browser import Browsers
 from alert_history.web.http.gate import Gate
 from alert_history.web.http.operation import Operation
 from alert_history.web.ingest.signed_senders import SignedSenders
@@ -237,13 +239,16 @@ def make_trust(settings: Settings, store: Store, *, auditing: Auditing) -> Trust
     """What says who calls, and keeps what they did."""
     first = revealed(settings.admin_token)
     book = TokenBook(store.tokens, clock=utc_now, own=[token_of_settings(first)] if first else [])
+    sign_ins = SignInDesk(store.sign_ins, book, clock=utc_now, lasts=timedelta(hours=settings.sign_in_hours))
     gate = Gate(
         book,
         is_open=settings.auth_mode in {None, "none"},
+        is_unguarded=settings.auth_mode is None,
         is_ingest_closed=settings.ingest_auth == "required",
         audited=AuditedCalls(auditing, trusted=networks_of(settings.trusted_proxies)),
+        ways=[Browsers(sign_ins)],
     )
-    return Trust(book=book, gate=gate, auditing=auditing)
+    return Trust(book=book, gate=gate, auditing=auditing, sign_ins=sign_ins)
 
 
 def _policy_of(settings: Settings) -> EnrichmentPolicy:

@@ -7,7 +7,7 @@ import os
 from collections.abc import Awaitable, Callable
 
 from alert_history.bootstrap_statistics import Statistics, make_tracing
-from alert_history.config import effective_settings
+from alert_history.config import effective_settings, networks_of
 from alert_history.domain.permission import Permission
 from alert_history.engine.acknowledged import Acknowledged
 from alert_history.engine.acts import Acting
@@ -18,11 +18,13 @@ from alert_history.engine.sender_overview import Losses, SenderOverview
 from alert_history.engine.silence_inventory import SilenceInventory
 from alert_history.engine.story import Stories
 from alert_history.engine.targets import Targets
+from alert_history.engine.tokens import TokenDesk
 from alert_history.ids import new_id
 from alert_history.ports import Clock
 from alert_history.service import Service
 from alert_history.storage.database_version import DatabaseVersion
 from alert_history.storage.shared.tables import SCHEMA_HEAD
+from alert_history.web.http.throttle import Throttle
 from alert_history.web.pages.assets import PATH as ASSETS
 from alert_history.web.pages.assets import serve_asset
 from alert_history.web.pages.audit import AuditPages
@@ -31,6 +33,7 @@ from alert_history.web.pages.frame import Firing, Frames
 from alert_history.web.pages.history import HistoryCounting, HistoryPage
 from alert_history.web.pages.lately import Counting, Lately
 from alert_history.web.pages.live import LivePage
+from alert_history.web.pages.login import LoginPages
 from alert_history.web.pages.night import NightPage
 from alert_history.web.pages.notifications import NotificationsPage
 from alert_history.web.pages.now import NowPage
@@ -46,6 +49,7 @@ from alert_history.web.pages.story import PATH as STORY
 from alert_history.web.pages.story import StoryPage
 from alert_history.web.pages.story_acts import StoryActs
 from alert_history.web.pages.targets import TargetPlaces, TargetsPage
+from alert_history.web.pages.tokens import TokensPage
 from alert_history.web.pages.zone import zone_page
 
 
@@ -56,12 +60,14 @@ def make_pages(service: Service, statistics: Statistics, *, clock: Clock) -> lis
         Page(path=ASSETS, handle=serve_asset, needs=Permission.PUBLIC, is_measured=False),
         *_now(service, statistics, frames),
         zone_page(),
+        *_login(service, clock),
         *_classifications(service, frames, clock),
         *NightPage(statistics.nights, series=statistics.series, frames=frames, clock=clock).pages(),
         *_rules(service, statistics, frames),
         *_silences(service, frames, clock),
         *_sources(service, frames, clock),
         *_settings(service, frames),
+        *_tokens(service, frames, clock),
         *_notifications(service, statistics, frames, clock=clock),
         *_targets(service, statistics, frames, clock=clock),
         *QuarantinePages(service.rooms.shown.history, frames=frames).pages(),
@@ -118,6 +124,24 @@ def _story(service: Service, statistics: Statistics, frames: Frames, *, clock: C
     archives = Archives(store.settings, retention=service.rooms.retention.history, clock=clock)
     page = StoryPage(stories, statistics.neighbours, archives=archives, frames=frames)
     return [*page.pages(), *StoryActs(make_acting(service, clock=clock), path=STORY).pages()]
+
+
+def _login(service: Service, clock: Clock) -> list[Page]:
+    trust, settings = service.rooms.trust, service.settings
+    page = LoginPages(
+        trust.sign_ins,
+        Throttle(),
+        clock=clock,
+        trusted=networks_of(settings.trusted_proxies),
+        is_open=trust.gate.is_open,
+    )
+    return page.pages()
+
+
+def _tokens(service: Service, frames: Frames, clock: Clock) -> list[Page]:
+    desk = TokenDesk(service.rooms.store.tokens, clock=clock)
+    is_open = service.settings.ingest_auth == "open"
+    return TokensPage(desk, service.rooms.trust.sign_ins, is_ingest_open=is_open, frames=frames).pages()
 
 
 def _classifications(service: Service, frames: Frames, clock: Clock) -> list[Page]:

@@ -360,6 +360,8 @@ class Settings(BaseModel):
         "open", "open or required", meaning="Whether `/metrics` needs a token with the scope read"
     )
 
+    sign_in_hours: int = _whole(12, 1, 8760, meaning="How long a browser stays signed in, used or not")
+
 
 def variables() -> list[Variable]:
     """Every variable, in the order of the reference page. A default that depends on something is told in words."""

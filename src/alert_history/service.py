@@ -32,6 +32,7 @@ from alert_history.engine.publish import Publisher
 from alert_history.engine.replica_calls import Calls
 from alert_history.engine.rollups import keep_rollups
 from alert_history.engine.router import Router
+from alert_history.engine.sign_ins import SignInDesk
 from alert_history.engine.store_opening import Opening
 from alert_history.engine.switchboard import RoutesChanged, Switchboard, WordHeard
 from alert_history.engine.telemetry.commits import CommitMetrics
@@ -125,6 +126,7 @@ class Trust(msgspec.Struct, frozen=True, kw_only=True):
     book: TokenBook
     gate: Gate
     auditing: Auditing
+    sign_ins: SignInDesk
 
 
 class Rooms(msgspec.Struct, frozen=True, kw_only=True):
@@ -265,6 +267,7 @@ class Service:
         yield "live", self._tell_live
         yield "tokens", self._follow_tokens
         yield "audit", self._keep_audit
+        yield "sign_ins", self._forget_sign_ins
         if (signals := rooms.signals) is not None:
             yield "signals", lambda: signals.follow(self._say_word)
         if rooms.calls is not None:
@@ -321,6 +324,10 @@ class Service:
     async def _keep_audit(self) -> None:
         await self.rooms.recording.opening.is_open.wait()
         await self.rooms.trust.auditing.run()
+
+    async def _forget_sign_ins(self) -> None:
+        await self.rooms.recording.opening.is_open.wait()
+        await self.rooms.trust.sign_ins.run()
 
     async def _tell_live(self) -> None:
         await self.rooms.recording.opening.is_open.wait()

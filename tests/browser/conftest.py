@@ -48,4 +48,4 @@ def bare(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 def _on(folder: Path, *args: str) -> AbstractContextManager[Server]:
-    return servers.service({"DATABASE_URL": f"sqlite:///{folder / 'alert_history.db'}"}, args)
+    return servers.service({"DATABASE_URL": f"sqlite:///{folder / 'alert_history.db'}", "AUTH_MODE": "none"}, args)

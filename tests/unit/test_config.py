@@ -102,6 +102,7 @@ def test_every_variable_is_read() -> None:
         "ADMIN_TOKEN": new_secret(),
         "INGEST_AUTH": "required",
         "METRICS_AUTH": "required",
+        "SIGN_IN_HOURS": "8",
     }
     dumped = load_settings(given).model_dump().items()
     read = {name.upper(): value.reveal() if isinstance(value, Secret) else value for name, value in dumped}

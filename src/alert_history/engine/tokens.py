@@ -161,6 +161,17 @@ class TokenBook:
             grant = self.known(secret)
         return grant
 
+    async def find_token(self, secret: str) -> Token | None:
+        """The token itself, where `find` finds one. Raises StorageUnavailable."""
+        entry = None if await self.find(secret) is None else self._by_digest.get(digest_of(secret))
+        return None if entry is None else entry[0]
+
+    async def check(self, id_: str) -> bool:
+        """As `is_good`, after a look into the database where it is not known to be. Raises StorageUnavailable."""
+        if not self.is_good(id_):
+            await self._read_soon()
+        return self.is_good(id_)
+
     def is_good(self, id_: str) -> bool:
         """Whether the token with that id opens anything now."""
         now = self._clock()

@@ -59,6 +59,7 @@ from alert_history.ports.rollups import Difference, RollupChecks, Rollups, Rollu
 from alert_history.ports.rule_activity import RuleActivities
 from alert_history.ports.senders import AcceptedRequest, RefusedAlerts, Senders
 from alert_history.ports.settings import StoredSettings
+from alert_history.ports.sign_ins import SignIns
 from alert_history.ports.signals import Signals
 from alert_history.ports.silences import MutedAlert, MutedAlerts, SilenceCounts, SilencePage, Silences, SilenceState
 from alert_history.ports.standings import Left, Standings
@@ -149,6 +150,7 @@ __all__ = [
     "Senders",
     "SentDelivery",
     "Shelf",
+    "SignIns",
     "Signals",
     "SilenceCounts",
     "SilencePage",

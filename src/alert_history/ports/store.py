@@ -26,6 +26,7 @@ from alert_history.ports.rollups import RollupChecks, Rollups
 from alert_history.ports.rule_activity import RuleActivities
 from alert_history.ports.senders import Senders
 from alert_history.ports.settings import StoredSettings
+from alert_history.ports.sign_ins import SignIns
 from alert_history.ports.silences import Silences
 from alert_history.ports.standings import Standings
 from alert_history.ports.statistics import Statistics
@@ -94,3 +95,4 @@ class Store(msgspec.Struct, frozen=True):
     notifications: NotificationReads
     feed: Feed
     tokens: Tokens
+    sign_ins: SignIns

@@ -7,12 +7,13 @@ from datetime import UTC, datetime
 from http import HTTPStatus
 from time import perf_counter
 from typing import Any
+from urllib.parse import urlencode
 
 import structlog
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 from starlette.routing import Match, Route
 from starlette.types import Send as StarletteSend
 
@@ -32,7 +33,8 @@ from alert_history.web.http.welcome import end_when_unwelcome
 from alert_history.web.ingest.documentation import ingest_paths, ingest_types
 from alert_history.web.ingest.paths import PATHS, path_of
 from alert_history.web.ingest.webhook import Receive, Scope, Send, Webhook, sane_request_id
-from alert_history.web.pages.page import Page, apology, message
+from alert_history.web.pages.frame import root_of
+from alert_history.web.pages.page import Link, Page, apology, message
 from alert_history.web.pages.reference import ReferencePages
 from alert_history.web.telemetry import RequestMetrics
 
@@ -75,7 +77,7 @@ class Application:
             extra_paths=ingest_paths(),
             extra_types=ingest_types(),
         )
-        pages = [*pages, *ReferencePages(self.schema).pages()]
+        pages = [*pages, *ReferencePages(self.schema, is_unguarded=gate.is_unguarded).pages()]
         self.permissions = permissions([*operations, *PATHS.values(), *pages])
         self._router = _router(operations, pages, webhook=webhook)
         self._public = _public_routes(operations, pages)
@@ -148,6 +150,7 @@ class Application:
         Raises: NotSignedIn, StorageUnavailable. What is public is answered to everybody, whatever they carry.
         """
         set_caller(NOBODY)
+        scope["state"]["is_unguarded"] = self._gate.is_unguarded
         try:
             grant = await self._gate.caller(scope)
         except AlertHistoryError:
@@ -187,7 +190,8 @@ class Application:
         await send({"type": "lifespan.shutdown.complete"})
 
 
-_PAGES = {"", "dashboard", "classifications", "login"}
+_PAGES = {"", "dashboard", "classifications", "login", "logout"}
+_NOT_KEPT = {"cache-control": "no-store", "vary": "accept, cookie, authorization"}
 _QUIET = {"/healthz", "/readyz", "/metrics"}
 
 
@@ -219,13 +223,33 @@ def _public_routes(operations: Sequence[Operation], pages: Sequence[Page]) -> li
 async def _turned_away(request: Request, error: Exception) -> Response:
     """The answer to a caller who did not pass the gate: to people a page, where one can be shown."""
     request.state.request_id = request.scope["state"]["request_id"]
-    if _is_page(request) and isinstance(error, AlertHistoryError):
+    if isinstance(error, NotSignedIn) and _is_browser(request):
+        return _to_login(request)
+    if isinstance(error, NotSignedIn) and _is_page(request):
+        response = apology(request, error, back=Link("login", "Sign in"))
+    elif _is_page(request) and isinstance(error, AlertHistoryError):
         response = apology(request, error)
     else:
         response = await _known_error(request, error)
     if response.status_code == HTTPStatus.UNAUTHORIZED:
         response.headers["www-authenticate"] = CHALLENGE
     return response
+
+
+def _is_browser(request: Request) -> bool:
+    """Whether a person asks for a page to read: programs are told with a status, and forms are not sent twice."""
+    headers = request.headers
+    is_read = request.method in {"GET", "HEAD"} and "text/html" in headers.get("accept", "")
+    return is_read and "authorization" not in headers
+
+
+def _to_login(request: Request) -> Response:
+    """Lead a browser to where it signs in, and from there back. Relative, as a proxy may serve us below a path."""
+    if "hx-request" in request.headers:  # a part of a page that is open: have the page asked for anew, as a whole
+        return Response(status_code=HTTPStatus.UNAUTHORIZED, headers={"hx-refresh": "true", **_NOT_KEPT})
+    page = request.url.path.lstrip("/") + (f"?{request.url.query}" if request.url.query else "")
+    place = f"{root_of(request.url.path)}login{'?' if page else ''}{urlencode({'back': page} if page else {})}"
+    return RedirectResponse(place, status_code=HTTPStatus.SEE_OTHER, headers=_NOT_KEPT)
 
 
 def _problem_response(answer: Problem, *, headers: dict[str, str] | None = None) -> Response:

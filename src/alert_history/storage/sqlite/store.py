@@ -22,6 +22,7 @@ from alert_history.storage.shared.rollups import SharedRollups
 from alert_history.storage.shared.rule_activity import SharedRuleActivities
 from alert_history.storage.shared.senders import SharedSenders
 from alert_history.storage.shared.settings import SharedSettings
+from alert_history.storage.shared.sign_ins import SharedSignIns
 from alert_history.storage.shared.silences import SharedSilences
 from alert_history.storage.shared.spending import SharedSpending
 from alert_history.storage.shared.statistics import SharedStatistics
@@ -100,4 +101,5 @@ def sqlite_store(database_url: str, *, router: Router | None = None, rules: Rule
         notifications=SharedNotificationReads(database, ordering=ORDERING),
         feed=SharedFeed(database),
         tokens=SharedTokens(database),
+        sign_ins=SharedSignIns(database),
     )

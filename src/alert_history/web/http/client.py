@@ -15,7 +15,7 @@ _FORWARDED = b"x-forwarded-for"
 _FORWARDED_SCHEME = b"x-forwarded-proto"
 
 
-def client_address(scope: dict[str, Any], trusted: Sequence[Network]) -> str:
+def client_address(scope: Mapping[str, Any], trusted: Sequence[Network]) -> str:
     """The address of whoever is in front of the proxies that are trusted; empty where it is not known.
 
     Each proxy adds the address it was called from at the end of `X-Forwarded-For`, so the last one that is no trusted

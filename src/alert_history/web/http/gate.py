@@ -38,7 +38,8 @@ class SignIn(Protocol):
 class Gate:
     """Says who calls. `is_open`: nobody has to say who they are, and everybody may do all.
 
-    `audited` notes who was refused, and what the others did.
+    `audited` notes who was refused, and what the others did. `is_unguarded`: it is open because nobody said that it is
+    to be; pages warn of that.
     """
 
     def __init__(
@@ -46,6 +47,7 @@ class Gate:
         book: TokenBook,
         *,
         is_open: bool,
+        is_unguarded: bool = False,
         is_ingest_closed: bool = False,
         ways: Sequence[SignIn] = (),
         audited: AuditedCalls | None = None,
@@ -56,6 +58,7 @@ class Gate:
         self._strange: set[bytes] = set()
         self.is_open = is_open
         self.audited = audited
+        self.is_unguarded = is_unguarded
 
     async def caller(self, scope: Mapping[str, Any]) -> Grant:
         """Who calls; `NOBODY` where the request does not say. Raises NotSignedIn, StorageUnavailable."""

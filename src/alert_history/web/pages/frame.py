@@ -11,6 +11,7 @@ from starlette.requests import Request
 
 from alert_history import __version__
 from alert_history.domain.calendar import parse_zone
+from alert_history.domain.grant import EVERYBODY, Grant
 from alert_history.domain.permission import Permission
 from alert_history.domain.severity import urgency
 from alert_history.engine.caller import caller
@@ -46,6 +47,7 @@ NAVIGATION: Sequence[Entry] = (
     Entry("classifications", "Classifications", "c"),
     Entry("dashboard/audit", "Audit", "a", Permission.ADMIN),
     Entry("dashboard/settings", "Settings", "e"),
+    Entry("dashboard/tokens", "Tokens", "k", Permission.ADMIN),
 )
 
 
@@ -91,7 +93,8 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True):
     `root` leads to the root of the service, relative to the page. `tz` is the IANA name of `zone`. `nonce` marks the
     scripts and the attributes of htmx that the server wrote. `here` are its parameters but for `tz`,
     and `back` the page with them, below the root; empty where it is the answer to a form.
-    `firing` is None where nobody counted.
+    `firing` is None where nobody counted. `caller` is who sees it; `can_sign_out`: this browser signed in here.
+    `is_unguarded`: everybody may do all, and nobody said that it is to be so.
     """
 
     root: str
@@ -105,6 +108,13 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True):
     firing: Firing | None = None
     version: str = __version__
     navigation: Sequence[Entry] = NAVIGATION
+    caller: Grant = EVERYBODY
+    can_sign_out: bool = False
+    is_unguarded: bool = False
+
+    def may(self, needs: str) -> bool:
+        """Whether who sees the page may do what needs that permission: else its form or link is not shown."""
+        return self.caller.may(Permission(needs))
 
     def href(self, path: str, **parameters: object) -> str:
         """A link to a path below the root, with those parameters that are neither None nor empty."""
@@ -145,36 +155,32 @@ class Frames:
     async def of(self, request: Request, current: str) -> Frame:
         """The frame of a page; `current` is its entry of the navigation. Raises InvalidQuery for an unknown `tz`."""
         tz, zone = _zone_of(request)
-        here = _here(request)
-        return Frame(
-            root=root_of(request.url.path),
-            current=current,
-            nonce=secrets.token_urlsafe(16),
-            tz=tz,
-            zone=zone,
-            now=self._clock(),
-            here=here,
-            back=_back(request, here),
-            firing=await self._count_firing(),
-            navigation=navigation(),
+        frame = _frame(request, tz, zone)
+        return msgspec.structs.replace(
+            frame, current=current, now=self._clock(), firing=await self._count_firing() if frame.may("read") else None
         )
 
 
 def bare_frame(request: Request) -> Frame:
     """A frame that asks nobody anything, for a page that says what went wrong."""
-    tz, zone = _kept_zone(request)
-    root, nonce, here = root_of(request.url.path), secrets.token_urlsafe(16), _here(request)
-    back = _back(request, here)
+    return _frame(request, *_kept_zone(request))
+
+
+def _frame(request: Request, tz: str, zone: tzinfo) -> Frame:
+    here, grant = _here(request), caller()
     return Frame(
-        root=root,
+        root=root_of(request.url.path),
         current="",
-        nonce=nonce,
+        nonce=secrets.token_urlsafe(16),
         tz=tz,
         zone=zone,
         now=datetime.now(UTC),
         here=here,
-        back=back,
+        back=_back(request, here),
         navigation=navigation(),
+        caller=grant,
+        can_sign_out=getattr(request.state, "signed_in", None) is not None,
+        is_unguarded=getattr(request.state, "is_unguarded", False),
     )
 
 

@@ -24,9 +24,13 @@ def refusal(request: Request, *, back: Link) -> Response | None:
 
 async def fields_of(request: Request) -> dict[str, str]:
     """The fields of a form that are not empty. Raises InvalidBody, PayloadTooLarge or SlowBody."""
+    return {name: values[-1] for name, values in (await lists_of(request)).items()}
+
+
+async def lists_of(request: Request) -> dict[str, list[str]]:
+    """The same, of fields that may be given several times."""
     content = await read_small(request, name="form")
     try:
-        given = parse_qs(content.decode(), max_num_fields=_MOST_FIELDS, errors="strict")
+        return parse_qs(content.decode(), max_num_fields=_MOST_FIELDS, errors="strict")
     except ValueError:  # UnicodeDecodeError is one
         raise InvalidBody("the form can't be read") from None
-    return {name: values[-1] for name, values in given.items()}

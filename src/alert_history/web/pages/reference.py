@@ -85,8 +85,9 @@ class Group(msgspec.Struct, frozen=True):
 class ReferencePages:
     """The page of an OpenAPI document, and the document itself; nothing is written before somebody asks for it."""
 
-    def __init__(self, schema: dict[str, Any]) -> None:
+    def __init__(self, schema: dict[str, Any], *, is_unguarded: bool = False) -> None:
         self._schema = schema
+        self._is_unguarded = is_unguarded
 
     def pages(self) -> list[Page]:
         """All pages of this noun."""
@@ -109,14 +110,15 @@ class ReferencePages:
 
     @cached_property
     def _html(self) -> str:
-        return render_reference(self._schema)
+        return render_reference(self._schema, is_unguarded=self._is_unguarded)
 
 
-def render_reference(schema: dict[str, Any]) -> str:
+def render_reference(schema: dict[str, Any], *, is_unguarded: bool = False) -> str:
     """The page for an OpenAPI 3.1 document, to be served with `policy_of` it. Every text of the document is escaped.
 
     In texts, `backticks` make code and empty lines make paragraphs. Examples call the first of the document's
-    `servers` that is a whole URL, else the service on this machine.
+    `servers` that is a whole URL, else the service on this machine. `is_unguarded`: it warns of a service that is open
+    to everybody, because nobody said whether it is to be.
     """
     info = schema.get("info", {})
     return rendered(
@@ -126,6 +128,7 @@ def render_reference(schema: dict[str, Any]) -> str:
         description=info.get("summary") or info.get("description", ""),
         openapi=schema.get("openapi", ""),
         groups=_groups(schema),
+        is_unguarded=is_unguarded,
     )
 
 

@@ -11,6 +11,7 @@ from alert_history.domain.permission import Permission
 from alert_history.web.pages.frame import ZONE_COOKIE
 from alert_history.web.pages.page import HOME, Page
 from alert_history.web.pages.posted import fields_of, refusal
+from alert_history.web.pages.way_back import page_of
 
 PATH = "/dashboard/zone"
 _YEAR_SECONDS = 365 * 86_400
@@ -28,11 +29,6 @@ async def keep_zone(request: Request) -> Response:
     fields = await fields_of(request)
     tz = fields.get("tz", "UTC")
     parse_zone(tz)
-    response = RedirectResponse(f"../{_page_of(fields.get('back', ''))}", status_code=HTTPStatus.SEE_OTHER)
+    response = RedirectResponse(f"../{page_of(fields.get('back', ''))}", status_code=HTTPStatus.SEE_OTHER)
     response.set_cookie(ZONE_COOKIE, quote(tz), max_age=_YEAR_SECONDS, httponly=True, samesite="lax")
     return response
-
-
-def _page_of(back: str) -> str:
-    """The page to go back to, always one of ours: what a form names is below the root."""
-    return back.lstrip("/\\") if back.isprintable() and ":" not in back.partition("?")[0] else HOME.href

@@ -1,0 +1,12 @@
+"""The page to go back to after a form: always one of ours, because what a form or a link names is anybody's."""
+
+from alert_history.web.pages.page import HOME
+
+_MAX_CHARACTERS = 2048
+
+
+def page_of(back: str) -> str:
+    """The page that `back` names, below the root of the service; the first one where it is no such page."""
+    path = back.partition("?")[0]
+    is_ours = back.isprintable() and ":" not in path and "\\" not in path and len(back) <= _MAX_CHARACTERS
+    return back.lstrip("/") if is_ours else HOME.href
