@@ -17,6 +17,7 @@ from alert_history.bootstrap_statistics import make_statistics, make_tracing, st
 from alert_history.config import Settings, networks_of
 from alert_history.domain.acts import ActSource
 from alert_history.domain.claim import MINUTE_US, SECOND_US
+from alert_history.domain.roles import read_role_map
 from alert_history.domain.standing import Rules
 from alert_history.domain.target import TargetSpec
 from alert_history.domain.token import token_of_settings
@@ -75,8 +76,9 @@ from alert_history.web.api.why import WhyApi
 from alert_history.web.application import Application
 from alert_history.web.http.auditing import AuditedCalls
 from alert_history.web.http.browser import Browsers
-from alert_history.web.http.gate import Gate
+from alert_history.web.http.gate import Gate, SignIn
 from alert_history.web.http.operation import Operation
+from alert_history.web.http.proxy import ProxyHeaders
 from alert_history.web.ingest.signed_senders import SignedSenders
 from alert_history.web.ingest.vendors import VendorWebhooks
 from alert_history.web.ingest.webhook import KnownSenders, Webhook
@@ -246,9 +248,23 @@ def make_trust(settings: Settings, store: Store, *, auditing: Auditing) -> Trust
         is_unguarded=settings.auth_mode is None,
         is_ingest_closed=settings.ingest_auth == "required",
         audited=AuditedCalls(auditing, trusted=networks_of(settings.trusted_proxies)),
-        ways=[Browsers(sign_ins)],
+        ways=[Browsers(sign_ins), *_ways_of_people(settings)],
     )
     return Trust(book=book, gate=gate, auditing=auditing, sign_ins=sign_ins)
+
+
+def _ways_of_people(settings: Settings) -> list[SignIn]:
+    """How people say who they are, besides a token."""
+    if settings.auth_mode != "proxy":
+        return []
+    return [
+        ProxyHeaders(
+            read_role_map(settings.oidc_role_map or ""),
+            user_header=settings.auth_proxy_user_header,
+            groups_header=settings.auth_proxy_groups_header,
+            trusted=networks_of(settings.trusted_proxies),
+        )
+    ]
 
 
 def _policy_of(settings: Settings) -> EnrichmentPolicy:

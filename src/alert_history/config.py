@@ -19,6 +19,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from alert_history.domain.classification import Mode
 from alert_history.domain.flap_rules import Definition, parameters_of, read_flap_rule
 from alert_history.domain.origin import parse_origins
+from alert_history.domain.roles import read_role_map
 from alert_history.domain.token import check_secret
 from alert_history.errors import ConfigurationError, InvalidQuery
 from alert_history.urls.files import check_postgres, check_redis
@@ -30,7 +31,7 @@ from alert_history.urls.url import UrlFault
 from alert_history.urls.web import read_web_url
 
 LogFormat = Literal["json", "console"]
-AuthMode = Literal["none", "token"]
+AuthMode = Literal["none", "token", "proxy"]
 
 _MEBIBYTE = 1024 * 1024
 _MAX_DAYS = 36_500  # a hundred years; many more, and there is no date that long ago
@@ -44,6 +45,9 @@ _NAMESPACE = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
 _PATH = re.compile(r"[^\0]{1,4096}", re.DOTALL)
 _ADDRESS = re.compile(r"[\w.:%-]{1,255}", re.ASCII)
 _SQLITE_URL = re.compile(r"sqlite:///(?!:memory:$)[^?\0\ud800-\udfff]+")
+_HEADER = re.compile(r"[A-Za-z0-9-]{1,64}", re.ASCII)
+_NEEDED_BY: Mapping[str | None, tuple[str, ...]] = {"proxy": ("trusted_proxies", "oidc_role_map")}
+"""What each mode of AUTH_MODE can't be without."""
 _MODEL = re.compile(r"[\w.:/-]{1,128}", re.ASCII)
 _TOKEN = re.compile(r"[!-~]{1,4096}", re.ASCII)
 _SECRETS = re.compile(r"(?=[^,]|,+[^,])[!-~]{1,4096}", re.ASCII)
@@ -114,11 +118,22 @@ class _FlapFault(ValueError):
     """What is wrong with parameters of flapping."""
 
 
+class _RoleFault(ValueError):
+    """What is wrong with the roles of people."""
+
+
 def _check_flaps(definition: Definition, text: str) -> None:
     try:
         read_flap_rule(definition, text)
     except InvalidQuery as error:
         raise _FlapFault(str(error)) from None
+
+
+def _check_roles(text: str) -> None:
+    try:
+        read_role_map(text)
+    except InvalidQuery as error:
+        raise _RoleFault(str(error)) from None
 
 
 def _lower(text: Any) -> Any:
@@ -340,7 +355,7 @@ class Settings(BaseModel):
     shutdown_grace_seconds: int = _whole(25, 1, 3600, meaning="How long a stop may take after SIGTERM")
     auth_mode: Annotated[AuthMode, BeforeValidator(_lower)] | None = _text(
         None,
-        "none or token",
+        "none, token or proxy",
         meaning="How callers say who they are; unset: as `none`, everybody who can connect may do all, with a warning",
     )
     auth_none_accepted: bool = _flag(
@@ -360,6 +375,17 @@ class Settings(BaseModel):
         "open", "open or required", meaning="Whether `/metrics` needs a token with the scope read"
     )
 
+    auth_proxy_user_header: Annotated[str, _matching(_HEADER)] = _text(
+        "X-Forwarded-User", "the name of a header", meaning="Where a proxy of `TRUSTED_PROXIES` says who calls"
+    )
+    auth_proxy_groups_header: Annotated[str, _matching(_HEADER)] = _text(
+        "X-Forwarded-Groups", "the name of a header", meaning="Where it says their groups, with commas between"
+    )
+    oidc_role_map: Annotated[str, _checked_by(_check_roles)] | None = _text(
+        None,
+        "`GROUP=SCOPE QUERY` with `;` or lines between, of read, operate, admin; `*`: everybody who signed in",
+        meaning="What people may do, by their groups, and what alone they see",
+    )
     sign_in_hours: int = _whole(12, 1, 8760, meaning="How long a browser stays signed in, used or not")
 
 
@@ -485,7 +511,11 @@ def _auth_faults(settings: Settings) -> dict[str, str]:
             "set AUTH_NONE_ACCEPTED=true if that is meant, else AUTH_MODE=token"
         )
         return {"auth_mode": fault}
-    return {}
+    return {
+        name: f"{name.upper()} is unset, but AUTH_MODE={settings.auth_mode} needs it: give {_allowed(name)}"
+        for name in _NEEDED_BY.get(settings.auth_mode, ())
+        if getattr(settings, name) is None
+    }
 
 
 def _fault(name: str, given: str, error: Exception | None) -> str:
@@ -493,7 +523,9 @@ def _fault(name: str, given: str, error: Exception | None) -> str:
         return f"{name.upper()}={masked_wrong_url(given)!r} is not allowed: {error}; give {_allowed(name)}"
     shown = _shown(name, given)
     shown = shown if len(shown) <= _SHOWN_CHARACTERS else f"{shown[:_SHOWN_CHARACTERS]}…"
-    is_told = _secret_type(name) is SecretUrls or isinstance(error, _FlapFault)  # it names the one of many
+    is_told = _secret_type(name) is SecretUrls or isinstance(
+        error, (_FlapFault, _RoleFault)
+    )  # it names the one of many
     why = f", because {error}" if is_told else ""
     return f"{name.upper()}={shown!r} is not allowed{why}; give {_allowed(name)}"
 

@@ -40,6 +40,7 @@ What a package raises and catches itself; no caller outside of it sees one:
 Exception
 ├── UrlFault                 urls: what is wrong with a URL, which becomes a ConfigurationError
 ├── _FlapFault               config: what is wrong with a setting of flapping, which becomes a ConfigurationError
+├── _RoleFault               config: what is wrong with the roles of people, which becomes a ConfigurationError
 ├── Fault                    sources: why one alert goes to quarantine
 ├── _Surprise                storage: a batch is not as foreseen, and goes the long way
 ├── _Lost                    storage/sqlite: the process that writes ended before it answered

@@ -57,7 +57,9 @@ def _shots(stack: ExitStack) -> Iterator[Shot]:
 
 def _service(stack: ExitStack, args: list[str]) -> Server:
     folder = stack.enter_context(TemporaryDirectory())
-    return stack.enter_context(servers.service({"DATABASE_URL": f"sqlite:///{folder}/alert_history.db"}, args))
+    return stack.enter_context(
+        servers.service({"DATABASE_URL": f"sqlite:///{folder}/alert_history.db", "AUTH_MODE": "none"}, args)
+    )
 
 
 def _name(path: str) -> str:

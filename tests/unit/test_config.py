@@ -102,6 +102,9 @@ def test_every_variable_is_read() -> None:
         "ADMIN_TOKEN": new_secret(),
         "INGEST_AUTH": "required",
         "METRICS_AUTH": "required",
+        "AUTH_PROXY_USER_HEADER": "Remote-User",
+        "AUTH_PROXY_GROUPS_HEADER": "Remote-Groups",
+        "OIDC_ROLE_MAP": "sre=admin; *=read",
         "SIGN_IN_HOURS": "8",
     }
     dumped = load_settings(given).model_dump().items()
@@ -138,6 +141,19 @@ def test_a_wrong_value_of_enrichment_names_its_variable(name: str, value: str) -
 )
 def test_a_wrong_parameter_of_flapping_is_told_with_its_reason(name: str, value: str, why: str) -> None:
     assert f", because {why}" in fault(**{name: value}).replace(f"{value!r} ", "")
+
+
+@pytest.mark.parametrize(
+    "value, why",
+    [("sre=root", "'root' is no scope of people"), ('a=admin {team="x"}', "narrow a token with read or operate")],
+)
+def test_a_wrong_role_is_told_with_its_reason(value: str, why: str) -> None:
+    assert why in fault(OIDC_ROLE_MAP=value)
+
+
+def test_a_mode_that_lacks_what_it_needs_is_a_fault() -> None:
+    assert fault(AUTH_MODE="proxy", OIDC_ROLE_MAP="*=read").startswith("TRUSTED_PROXIES is unset, but AUTH_MODE=proxy")
+    assert load_settings({"AUTH_MODE": "proxy", "OIDC_ROLE_MAP": "*=read", "TRUSTED_PROXIES": "10.0.0.1"})
 
 
 @pytest.mark.parametrize(

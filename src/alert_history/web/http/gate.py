@@ -1,8 +1,8 @@
 """The gate: who calls, by what their request carries. Every request passes it before any path is looked up.
 
 `Authorization: Bearer TOKEN`, or Basic with the token as the password, as the `http_config` of Alertmanager and
-Prometheus sends them; then the other ways to sign in, in their order. What an operation needs is checked behind it, in
-`allow`.
+Prometheus sends them; without a token of ours the other ways to sign in, in their order. What an operation needs is
+checked behind it, in `allow`.
 """
 
 import binascii
@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from alert_history.domain.grant import EVERYBODY, NOBODY, Grant
 from alert_history.domain.permission import Permission
-from alert_history.domain.token import digest_of
+from alert_history.domain.token import TOKEN_PREFIX, digest_of
 from alert_history.engine.caller import caller
 from alert_history.engine.reach import REFUSAL
 from alert_history.engine.tokens import TokenBook
@@ -64,14 +64,13 @@ class Gate:
         """Who calls; `NOBODY` where the request does not say. Raises NotSignedIn, StorageUnavailable."""
         if self.is_open:
             return EVERYBODY
+        if not _is_ours(scope["headers"]):
+            for way in self._ways:
+                grant = await way.caller(scope)
+                if grant is not None:
+                    return grant
         token = token_of(scope["headers"])
-        if token is not None:
-            return await self._holder(token)
-        for way in self._ways:
-            grant = await way.caller(scope)
-            if grant is not None:
-                return grant
-        return NOBODY
+        return NOBODY if token is None else await self._holder(token)
 
     async def sender(self, scope: Mapping[str, Any]) -> Grant | None:
         """Who sends alerts; None where ingest is open to everybody. Raises NotSignedIn, Forbidden, StorageUnavailable.
@@ -139,6 +138,18 @@ def token_of(headers: Sequence[tuple[bytes, bytes]]) -> str | None:
         if name == b"authorization":
             return _credentials(value)
     return None
+
+
+def _is_ours(headers: Sequence[tuple[bytes, bytes]]) -> bool:
+    """Whether a request carries what looks like a token of ours.
+
+    What a proxy leaves in `Authorization` for others to read, as that of its own sign-in, does not.
+    """
+    try:
+        token = token_of(headers)
+    except NotSignedIn:
+        return False
+    return token is not None and token.startswith(TOKEN_PREFIX)
 
 
 def _credentials(value: bytes) -> str:
