@@ -277,6 +277,28 @@ def s3_server() -> Iterator[Server]:
             yield server
 
 
+# --- OpenID Connect ---------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def oidc_provider() -> Iterator[Server]:
+    """A provider of OpenID Connect; `tests.identity` says what can be done with it."""
+    with _own_folder("oidc") as folder:
+        port = free_port()
+        url = f"http://{HOST}:{port}"
+        server = Server(
+            name="oidc",
+            command=[sys.executable, "-m", "tests.oidc_provider", str(port)],
+            folder=folder,
+            port=port,
+            url=url,
+            is_ready=lambda: _answers_ok(f"{url}/.well-known/openid-configuration"),
+            environment={"PYTHONPATH": str(Path(__file__).parents[1])},
+        )
+        with _running(server):
+            yield server
+
+
 # --- our own ----------------------------------------------------------------------------------------------------------
 
 

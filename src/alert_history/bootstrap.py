@@ -6,6 +6,7 @@ Must not open, start or wait for anything.
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -39,7 +40,7 @@ from alert_history.engine.questions import EnrichmentObserver
 from alert_history.engine.reaching.store import store_within_reach
 from alert_history.engine.replica_calls import Calls
 from alert_history.engine.router import Router
-from alert_history.engine.sign_ins import SignInDesk
+from alert_history.engine.sign_ins import People, SignInDesk
 from alert_history.engine.store_opening import Opening
 from alert_history.engine.switchboard import Listeners, Switchboard, connect
 from alert_history.engine.telemetry.commits import CommitMetrics
@@ -54,8 +55,9 @@ from alert_history.engine.watchdog import Watchdog
 from alert_history.engine.why import Explaining
 from alert_history.engine.witnesses import KnownWitnesses
 from alert_history.enrichers import make_allowance, make_enricher
+from alert_history.errors import ConfigurationError
 from alert_history.ids import new_id, process_name
-from alert_history.ports import Discovery, RoutesSource, Store, Target
+from alert_history.ports import Discovery, IdentityProvider, RoutesSource, Store, Target
 from alert_history.service import Enriching, Metrics, Publishing, Recording, Rooms, Service, Trust
 from alert_history.signals.redis import RedisSignals
 from alert_history.storage import open_store
@@ -82,6 +84,7 @@ from alert_history.web.http.proxy import ProxyHeaders
 from alert_history.web.ingest.signed_senders import SignedSenders
 from alert_history.web.ingest.vendors import VendorWebhooks
 from alert_history.web.ingest.webhook import KnownSenders, Webhook
+from alert_history.web.pages.oidc import CALLBACK
 from alert_history.web.telemetry import RequestMetrics
 
 if TYPE_CHECKING:
@@ -102,7 +105,7 @@ def utc_now() -> datetime:
 def make_service(settings: Settings) -> Service:
     """All rooms of one process, each connected with those that it needs. Nothing is opened or started.
 
-    Raises: ConfigurationError with all faults of `ROUTES_FILE`.
+    Raises: ConfigurationError with all faults of `ROUTES_FILE`, or where an extra that a setting needs is missing.
     """
     metrics, switchboard = make_metrics(), Switchboard()
     routes, discovery = make_routes(settings), make_discovery(settings)
@@ -241,7 +244,14 @@ def make_trust(settings: Settings, store: Store, *, auditing: Auditing) -> Trust
     """What says who calls, and keeps what they did."""
     first = revealed(settings.admin_token)
     book = TokenBook(store.tokens, clock=utc_now, own=[token_of_settings(first)] if first else [])
-    sign_ins = SignInDesk(store.sign_ins, book, clock=utc_now, lasts=timedelta(hours=settings.sign_in_hours))
+    provider = _make_provider(settings)
+    sign_ins = SignInDesk(
+        store.sign_ins,
+        book,
+        clock=utc_now,
+        lasts=timedelta(hours=settings.sign_in_hours),
+        people=None if provider is None else People(provider.issuer, read_role_map(settings.oidc_role_map or "")),
+    )
     gate = Gate(
         book,
         is_open=settings.auth_mode in {None, "none"},
@@ -250,7 +260,32 @@ def make_trust(settings: Settings, store: Store, *, auditing: Auditing) -> Trust
         audited=AuditedCalls(auditing, trusted=networks_of(settings.trusted_proxies)),
         ways=[Browsers(sign_ins), *_ways_of_people(settings)],
     )
-    return Trust(book=book, gate=gate, auditing=auditing, sign_ins=sign_ins)
+    return Trust(book=book, gate=gate, auditing=auditing, sign_ins=sign_ins, provider=provider)
+
+
+def _make_provider(settings: Settings) -> IdentityProvider | None:
+    """The identity provider; None where AUTH_MODE names none. Imported when needed.
+
+    Raises: ConfigurationError where what it takes is not installed.
+    """
+    if settings.auth_mode != "oidc":
+        return None
+    if find_spec("authlib") is None:
+        raise ConfigurationError(["AUTH_MODE=oidc needs the extra oidc: pip install 'alert-history[oidc]'"])
+    from alert_history.identity.oidc import OidcClient, OidcProvider
+
+    address = (settings.public_url or "").rstrip("/")
+    client = OidcClient(
+        issuer=settings.oidc_issuer or "",
+        client_id=settings.oidc_client_id or "",
+        client_secret=revealed(settings.oidc_client_secret) or "",
+        scopes=settings.oidc_scopes,
+        groups_claim=settings.oidc_groups_claim,
+        user_claim=settings.oidc_user_claim or "",
+        redirect_url=f"{address}{CALLBACK}",
+        farewell_url=f"{address}/login?out=yes",
+    )
+    return OidcProvider(client, clock=utc_now)
 
 
 def _ways_of_people(settings: Settings) -> list[SignIn]:

@@ -13,6 +13,7 @@ from alert_history.engine.acknowledged import Acknowledged
 from alert_history.engine.acts import Acting
 from alert_history.engine.archives import Archives
 from alert_history.engine.notifications import Notifications
+from alert_history.engine.provider_sign_ins import ProviderSignIns
 from alert_history.engine.saved_views import SavedViews
 from alert_history.engine.sender_overview import Losses, SenderOverview
 from alert_history.engine.silence_inventory import SilenceInventory
@@ -37,6 +38,7 @@ from alert_history.web.pages.login import LoginPages
 from alert_history.web.pages.night import NightPage
 from alert_history.web.pages.notifications import NotificationsPage
 from alert_history.web.pages.now import NowPage
+from alert_history.web.pages.oidc import OidcPages
 from alert_history.web.pages.page import Page
 from alert_history.web.pages.quarantine import QuarantinePages
 from alert_history.web.pages.rule import RuleAnswers, RulePage
@@ -51,6 +53,10 @@ from alert_history.web.pages.story_acts import StoryActs
 from alert_history.web.pages.targets import TargetPlaces, TargetsPage
 from alert_history.web.pages.tokens import TokensPage
 from alert_history.web.pages.zone import zone_page
+
+_BEGUN_OF_ONE = 60
+_BEGUN_OF_ALL = 1000
+"""So many sign-ins may be begun a minute, of one address and of all: each is kept for ten minutes."""
 
 
 def make_pages(service: Service, statistics: Statistics, *, clock: Clock) -> list[Page]:
@@ -134,8 +140,23 @@ def _login(service: Service, clock: Clock) -> list[Page]:
         clock=clock,
         trusted=networks_of(settings.trusted_proxies),
         is_open=trust.gate.is_open,
+        provider=trust.provider,
     )
-    return page.pages()
+    return [*page.pages(), *_provider_pages(service, clock)]
+
+
+def _provider_pages(service: Service, clock: Clock) -> list[Page]:
+    trust, settings = service.rooms.trust, service.settings
+    if trust.provider is None:
+        return []
+    pages = OidcPages(
+        ProviderSignIns(trust.provider, service.rooms.store.sign_ins, trust.sign_ins, clock=clock),
+        Throttle(most_of_one=_BEGUN_OF_ONE, most_of_all=_BEGUN_OF_ALL),
+        clock=clock,
+        trusted=networks_of(settings.trusted_proxies),
+        is_secure=(settings.public_url or "").startswith("https:"),
+    )
+    return pages.pages()
 
 
 def _tokens(service: Service, frames: Frames, clock: Clock) -> list[Page]:

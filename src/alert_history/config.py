@@ -31,7 +31,7 @@ from alert_history.urls.url import UrlFault
 from alert_history.urls.web import read_web_url
 
 LogFormat = Literal["json", "console"]
-AuthMode = Literal["none", "token", "proxy"]
+AuthMode = Literal["none", "token", "oidc", "proxy"]
 
 _MEBIBYTE = 1024 * 1024
 _MAX_DAYS = 36_500  # a hundred years; many more, and there is no date that long ago
@@ -46,7 +46,12 @@ _PATH = re.compile(r"[^\0]{1,4096}", re.DOTALL)
 _ADDRESS = re.compile(r"[\w.:%-]{1,255}", re.ASCII)
 _SQLITE_URL = re.compile(r"sqlite:///(?!:memory:$)[^?\0\ud800-\udfff]+")
 _HEADER = re.compile(r"[A-Za-z0-9-]{1,64}", re.ASCII)
-_NEEDED_BY: Mapping[str | None, tuple[str, ...]] = {"proxy": ("trusted_proxies", "oidc_role_map")}
+_SCOPES = re.compile(r"(?=(?:.* )?openid(?: .*)?$)[!-~]+(?: [!-~]+)*", re.ASCII)
+_CLAIM = re.compile(r"[!-~]{1,256}", re.ASCII)
+_NEEDED_BY: Mapping[str | None, tuple[str, ...]] = {
+    "oidc": ("oidc_issuer", "oidc_client_id", "public_url", "oidc_role_map"),
+    "proxy": ("trusted_proxies", "oidc_role_map"),
+}
 """What each mode of AUTH_MODE can't be without."""
 _MODEL = re.compile(r"[\w.:/-]{1,128}", re.ASCII)
 _TOKEN = re.compile(r"[!-~]{1,4096}", re.ASCII)
@@ -355,7 +360,7 @@ class Settings(BaseModel):
     shutdown_grace_seconds: int = _whole(25, 1, 3600, meaning="How long a stop may take after SIGTERM")
     auth_mode: Annotated[AuthMode, BeforeValidator(_lower)] | None = _text(
         None,
-        "none, token or proxy",
+        "none, token, oidc or proxy",
         meaning="How callers say who they are; unset: as `none`, everybody who can connect may do all, with a warning",
     )
     auth_none_accepted: bool = _flag(
@@ -380,6 +385,37 @@ class Settings(BaseModel):
     )
     auth_proxy_groups_header: Annotated[str, _matching(_HEADER)] = _text(
         "X-Forwarded-Groups", "the name of a header", meaning="Where it says their groups, with commas between"
+    )
+    oidc_issuer: Annotated[str, _checked_by(read_web_url)] | None = _text(
+        None, "an http or https URL without a query", meaning="The identity provider, by its issuer"
+    )
+    oidc_client_id: Annotated[str, _matching(_TOKEN)] | None = _text(
+        None, "visible ASCII characters", meaning="What the provider calls this service"
+    )
+    oidc_client_secret: Annotated[Secret, _matching(_TOKEN)] | None = _text(
+        None,
+        "visible ASCII characters",
+        meaning="The secret that goes with it; unset: a public client, by PKCE alone",
+    )
+    oidc_scopes: Annotated[str, _matching(_SCOPES)] = _text(
+        "openid profile email",
+        "words with spaces between, `openid` among them",
+        meaning="What the provider is asked for",
+    )
+    oidc_groups_claim: Annotated[str, _matching(_CLAIM)] = _text(
+        "groups",
+        "the name of a claim, or its way with dots between",
+        meaning="Where the provider says somebody's groups: in the ID token, or in `userinfo`",
+    )
+    oidc_user_claim: Annotated[str, _matching(_CLAIM)] | None = _text(
+        None,
+        "the name of a claim, or its way with dots between",
+        meaning="What people are called by; unset: `preferred_username`, else `email`, else `sub`",
+    )
+    public_url: Annotated[str, _checked_by(read_web_url)] | None = _text(
+        None,
+        "an http or https URL without a query",
+        meaning="Where browsers reach this service: the provider sends them back to `PUBLIC_URL/login/oidc/callback`",
     )
     oidc_role_map: Annotated[str, _checked_by(_check_roles)] | None = _text(
         None,

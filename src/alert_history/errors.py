@@ -8,6 +8,7 @@ AlertHistoryError            what this service raises on purpose                
 │   ├── WrongSignature       a webhook is not signed with our secret                 401
 │   │   └── StaleSignature   its time is too far from ours: it may be sent again     401
 │   ├── NotSignedIn          the caller must say who they are                    401
+│   │   └── SignInRefused    what a provider said of a person can't be believed  401
 │   ├── Forbidden            who they are may not do this                        403
 │   ├── CrossSite            a browser sends it for a page of another site           403
 │   ├── InvalidQuery         a query, time or cursor that can't be read              400
@@ -21,6 +22,7 @@ AlertHistoryError            what this service raises on purpose                
 │   ├── StorageUnavailable   the database can't be reached or can't commit           503
 │   ├── QueryTimeout         a read took longer than it may                          503
 │   ├── SettingLacking       a setting that the call needs is not set                503
+│   ├── ProviderUnavailable  the identity provider gives no whole answer             503
 │   ├── OriginUnavailable    who was asked what fires is down, or answers in part    503
 │   └── Busy                 somebody else is at the same work                       503
 ├── DeliveryError            a target or a model did not take a message              502
@@ -83,6 +85,10 @@ class StaleSignature(WrongSignature):
 
 class NotSignedIn(InvalidRequest):
     """Nobody knows who calls: there is no token, or it is none of ours, or it has ended."""
+
+
+class SignInRefused(NotSignedIn):
+    """What an identity provider said of a person can't be believed, or is not what was asked. The message says what."""
 
 
 class Forbidden(InvalidRequest):
@@ -151,6 +157,10 @@ class SettingLacking(Unavailable):
 
 class OriginUnavailable(Unavailable):
     """An Alertmanager or Prometheus that was asked gave no whole answer. The message says why and holds no secret."""
+
+
+class ProviderUnavailable(Unavailable):
+    """The identity provider gave no whole answer. The message says why and holds no secret; tokens go on working."""
 
 
 class Busy(Unavailable):

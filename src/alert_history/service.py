@@ -46,7 +46,7 @@ from alert_history.engine.watchdog import Watchdog
 from alert_history.engine.witnesses import KnownWitnesses
 from alert_history.enrichers import llm_available
 from alert_history.errors import AlertHistoryError
-from alert_history.ports import Clock, Discovery, RoutesSource, Signals, Store
+from alert_history.ports import Clock, Discovery, IdentityProvider, RoutesSource, Signals, Store
 from alert_history.telemetry.metrics import Exposition
 from alert_history.web.http.gate import Gate
 from alert_history.web.ingest.webhook import Webhook
@@ -121,12 +121,13 @@ class Enriching(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Trust(msgspec.Struct, frozen=True, kw_only=True):
-    """Says who calls, and keeps what they did."""
+    """Says who calls, and keeps what they did. `provider` is None where none says who a person is."""
 
     book: TokenBook
     gate: Gate
     auditing: Auditing
     sign_ins: SignInDesk
+    provider: IdentityProvider | None = None
 
 
 class Rooms(msgspec.Struct, frozen=True, kw_only=True):

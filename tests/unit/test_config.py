@@ -104,6 +104,13 @@ def test_every_variable_is_read() -> None:
         "METRICS_AUTH": "required",
         "AUTH_PROXY_USER_HEADER": "Remote-User",
         "AUTH_PROXY_GROUPS_HEADER": "Remote-Groups",
+        "OIDC_ISSUER": "https://id.example/realms/ops",
+        "OIDC_CLIENT_ID": "alert-history",
+        "OIDC_CLIENT_SECRET": "s3cret-of-ours",
+        "OIDC_SCOPES": "openid groups",
+        "OIDC_GROUPS_CLAIM": "realm_access.roles",
+        "OIDC_USER_CLAIM": "email",
+        "PUBLIC_URL": "https://alerts.example/history",
         "OIDC_ROLE_MAP": "sre=admin; *=read",
         "SIGN_IN_HOURS": "8",
     }
@@ -153,7 +160,16 @@ def test_a_wrong_role_is_told_with_its_reason(value: str, why: str) -> None:
 
 def test_a_mode_that_lacks_what_it_needs_is_a_fault() -> None:
     assert fault(AUTH_MODE="proxy", OIDC_ROLE_MAP="*=read").startswith("TRUSTED_PROXIES is unset, but AUTH_MODE=proxy")
-    assert load_settings({"AUTH_MODE": "proxy", "OIDC_ROLE_MAP": "*=read", "TRUSTED_PROXIES": "10.0.0.1"})
+    whole = load_settings({"AUTH_MODE": "proxy", "OIDC_ROLE_MAP": "*=read", "TRUSTED_PROXIES": "10.0.0.1"})
+    assert whole.auth_mode == "proxy"
+    with pytest.raises(ConfigurationError) as told:
+        load_settings({"AUTH_MODE": "oidc"})
+    assert [each.partition(" ")[0] for each in told.value.faults] == [
+        "OIDC_ISSUER",
+        "OIDC_CLIENT_ID",
+        "PUBLIC_URL",
+        "OIDC_ROLE_MAP",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -209,6 +225,7 @@ def test_other_database_urls_stop_the_start(url: str) -> None:
             ("HOST", "a b"),
         ),
         *(("ENVIRONMENT", "a b"), ("AUTH_MODE", "basic"), ("INGEST_AUTH", "closed")),
+        ("OIDC_SCOPES", "profile"),
     ],
 )
 def test_a_fault_says_the_variable_the_value_and_what_is_allowed(name: str, value: str) -> None:

@@ -139,6 +139,21 @@ def test_every_path_needs_what_this_table_says(application: Application) -> None
     assert needs == NEEDS
 
 
+def test_a_provider_adds_the_pages_that_lead_to_it_and_back(application: Application, tmp_path: Path) -> None:
+    settings = {
+        "AUTH_MODE": "oidc",
+        "OIDC_ISSUER": "https://id.example",
+        "OIDC_CLIENT_ID": "x",
+        "OIDC_ROLE_MAP": "*=read",
+        "PUBLIC_URL": "https://alerts.example",
+    }
+    made = make_application(make_service(load_settings({"DATABASE_URL": f"sqlite:///{tmp_path}/a.db", **settings})))
+    assert dict(made.permissions.items() - application.permissions.items()) == {
+        "GET /login/oidc": Permission.PUBLIC,
+        "GET /login/oidc/callback": Permission.PUBLIC,
+    }
+
+
 def test_every_operation_of_the_openapi_document_has_a_need(application: Application) -> None:
     documented = {f"{method.upper()} {path}" for path, item in application.schema["paths"].items() for method in item}
     assert documented <= application.permissions.keys()

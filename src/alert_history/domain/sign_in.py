@@ -32,7 +32,7 @@ class SignIn(msgspec.Struct, frozen=True, kw_only=True):
     scopes: tuple[Scope, ...]
     match: str = ""
     method: Method
-    detail: Mapping[str, str] = {}
+    detail: Mapping[str, object] = {}
     created_at: datetime
     expires_at: datetime
 

@@ -15,11 +15,12 @@ import structlog
 
 from alert_history.domain.grant import Grant
 from alert_history.domain.permission import Permission
+from alert_history.domain.roles import RoleMap
 from alert_history.domain.sign_in import Method, SignIn, new_cookie
 from alert_history.domain.token import digest_of
 from alert_history.engine.tokens import TokenBook
 from alert_history.errors import AlertHistoryError, Forbidden, InvalidQuery
-from alert_history.ports import Clock, SignIns
+from alert_history.ports import Clock, Person, SignIns
 
 _REMEMBERED_SECONDS = 1.0
 _MOST_REMEMBERED = 10_000
@@ -28,6 +29,13 @@ _SHOWN = 500
 _NEVER = datetime.max.replace(tzinfo=UTC)
 
 _log = structlog.get_logger()
+
+
+class People(NamedTuple):
+    """Who the people of an identity provider are here."""
+
+    issuer: str
+    roles: RoleMap
 
 
 class SignedIn(NamedTuple):
@@ -45,9 +53,15 @@ class NewSignIn(NamedTuple):
 
 
 class SignInDesk:
-    """Makes, finds and ends sign-ins. Every call may raise StorageUnavailable."""
+    """Makes, finds and ends sign-ins. Every call may raise StorageUnavailable.
 
-    def __init__(self, sign_ins: SignIns, book: TokenBook, *, clock: Clock, lasts: timedelta) -> None:
+    Without `people` nobody signs in at a provider, and who did is not signed in any more.
+    """
+
+    def __init__(
+        self, sign_ins: SignIns, book: TokenBook, *, clock: Clock, lasts: timedelta, people: People | None = None
+    ) -> None:
+        self._people = people
         self._sign_ins = sign_ins
         self._book = book
         self._clock = clock
@@ -77,6 +91,26 @@ class SignInDesk:
         )
         return await self._keep(sign_in)
 
+    async def sign_in_person(self, person: Person) -> NewSignIn:
+        """A sign-in for somebody whom the provider of the people vouches for. Raises Forbidden without a role."""
+        people, now = self._people, self._clock()
+        role = None if people is None else people.roles.role_of(person.groups)
+        if people is None or role is None:
+            _log.warning("sign_in_without_role", actor=person.name, groups=list(person.groups))
+            raise Forbidden(f"You are {person.name}, and no group of yours has a role here: OIDC_ROLE_MAP gives roles")
+        sign_in = SignIn(
+            digest=b"",
+            actor=person.name,
+            key=f"oidc:{person.subject}",
+            scopes=(role.scope,),
+            match=role.match,
+            method="oidc",
+            detail={"issuer": people.issuer, "groups": list(person.groups), "id_token": person.id_token},
+            created_at=now,
+            expires_at=now + self._lasts,
+        )
+        return await self._keep(sign_in)
+
     async def find(self, cookie: str) -> SignedIn | None:
         """The user of the browser that holds this; None where that is nobody any more."""
         digest = digest_of(cookie)
@@ -86,10 +120,11 @@ class SignInDesk:
         if sign_in.method == "token" and not await self._book.check(sign_in.key):
             return None
         try:
-            return SignedIn(sign_in.grant(), sign_in.method)
+            grant = self._person_grant(sign_in) if sign_in.method == "oidc" else sign_in.grant()
         except InvalidQuery as error:
             _log.error("sign_in_unusable", actor=sign_in.actor, reason=str(error))
             return None
+        return None if grant is None else SignedIn(grant, sign_in.method)
 
     async def end(self, cookie: str) -> SignIn | None:
         """End the sign-in of the browser that holds this; returns what ended."""
@@ -114,6 +149,13 @@ class SignInDesk:
             except AlertHistoryError as error:
                 _log.debug("sign_ins_not_forgotten", reason=str(error))
             await asyncio.sleep(_FORGET_SECONDS)
+
+    def _person_grant(self, sign_in: SignIn) -> Grant | None:
+        """What the roles that are in force now give to the groups that somebody signed in with."""
+        if self._people is None or sign_in.detail.get("issuer") != self._people.issuer:
+            return None
+        groups = msgspec.convert(sign_in.detail.get("groups"), list[str])
+        return self._people.roles.grant(sign_in.actor, groups, key=sign_in.key)
 
     async def _look_up(self, digest: bytes) -> SignIn | None:
         time = asyncio.get_running_loop().time()

@@ -37,6 +37,7 @@ from alert_history.ports.history import (
     StoredAlert,
     StoredEvent,
 )
+from alert_history.ports.identity import IdentityProvider, Person
 from alert_history.ports.label_counts import LabelCounts, LabelName, LabelValue, ValuesFound
 from alert_history.ports.night import NightEvent, NightReads, NightRow
 from alert_history.ports.notifications import (
@@ -106,6 +107,7 @@ __all__ = [
     "History",
     "HistoryFilter",
     "HistoryPage",
+    "IdentityProvider",
     "KeptVerdict",
     "LabelCounts",
     "LabelName",
@@ -127,6 +129,7 @@ __all__ = [
     "PageRequest",
     "PastDelivery",
     "PastNews",
+    "Person",
     "Place",
     "QuarantineFilter",
     "QuarantinePage",

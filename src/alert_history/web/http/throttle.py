@@ -15,14 +15,22 @@ _NETWORK_BITS = 64
 
 
 class Throttle:
-    """Says who must wait. An address may fail ten times a minute.
+    """Says who must wait. An address may fail `most_of_one` times a minute.
 
-    While all addresses together fail more than 300 times a minute, an address that failed once waits, too. One that has
-    not failed never waits, so that nobody can lock others out.
+    While all addresses together fail more than `most_of_all` times a minute, an address that failed once waits, too.
+    One that has not failed never waits, so that nobody can lock others out.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        most_of_one: int = _MOST_OF_ONE,
+        most_of_all: int = _MOST_OF_ALL,
+    ) -> None:
         self._clock = clock
+        self._most_of_one = most_of_one
+        self._most_of_all = most_of_all
         self._failures: OrderedDict[str, list[float]] = OrderedDict()
         self._all: list[float] = [0, 0.0]
 
@@ -31,7 +39,7 @@ class Throttle:
         now = self._clock()
         count, begin = self._of(address, now)
         all_count, _ = self._all if now - self._all[1] < _WINDOW_SECONDS else (0, now)
-        must_wait = count >= _MOST_OF_ONE or (count and all_count > _MOST_OF_ALL)
+        must_wait = count >= self._most_of_one or (count and all_count > self._most_of_all)
         return max(ceil(begin + _WINDOW_SECONDS - now), 1) if must_wait else 0
 
     def note_failure(self, address: str) -> None:

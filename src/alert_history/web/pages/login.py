@@ -1,7 +1,6 @@
 """`/login` takes a token and makes a sign-in for a browser; `/logout` ends it. Its looks are in `templates/login/`."""
 
 from http import HTTPStatus
-from typing import Protocol
 from urllib.parse import urlencode
 
 import msgspec
@@ -10,10 +9,11 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from alert_history.domain.permission import Permission
+from alert_history.domain.sign_in import SignIn
 from alert_history.engine.caller import caller
 from alert_history.engine.sign_ins import SignInDesk
-from alert_history.errors import Forbidden
-from alert_history.ports import Clock
+from alert_history.errors import Forbidden, ProviderUnavailable
+from alert_history.ports import Clock, IdentityProvider
 from alert_history.web.http.browser import drop_session, is_behind_tls, keep_session, session_of
 from alert_history.web.http.client import Network, client_address
 from alert_history.web.http.gate import CHALLENGE
@@ -37,19 +37,6 @@ class LoginParameters(msgspec.Struct, frozen=True):
     out: str | None = None
 
 
-class Provider(Protocol):
-    """Who else can say who a reader is."""
-
-    @property
-    def name(self) -> str:
-        """What people call it."""
-        ...
-
-    async def farewell(self, id_token: str) -> str | None:
-        """Where a browser ends its sign-in at the provider; None where the provider has no such address."""
-        ...
-
-
 class LoginPages:
     """The page, and its forms. `is_open`: nobody has to sign in; `provider` is who else can say who a reader is."""
 
@@ -61,7 +48,7 @@ class LoginPages:
         clock: Clock,
         trusted: tuple[Network, ...],
         is_open: bool,
-        provider: Provider | None = None,
+        provider: IdentityProvider | None = None,
     ) -> None:
         self._desk = desk
         self._throttle = throttle
@@ -113,11 +100,29 @@ class LoginPages:
             return refused
         cookie = session_of(request.scope)
         ended = await self._desk.end(cookie) if cookie else None
-        response: Response = RedirectResponse("login?out=yes", status_code=HTTPStatus.SEE_OTHER)
+        place = None
         if ended is not None:
             _log.info("signed_out", actor=ended.actor, method=ended.method)
+            place = await self._farewell(ended)
+        response = (
+            RedirectResponse("login?out=yes", status_code=HTTPStatus.SEE_OTHER)
+            if place is None
+            else (page_response(bare_frame(request), "login/farewell.html.jinja", place=place, provider=self._provider))
+        )
+        if place is not None:
+            # Not a redirect: browsers hold the Content-Security-Policy of the form against one to another site.
+            response.headers["refresh"] = f"0; url={place}"
         drop_session(response)
         return response
+
+    async def _farewell(self, ended: SignIn) -> str | None:
+        """Where the browser signs out of the provider, too; None where it did not sign in there, or it is away."""
+        if self._provider is None or ended.method != "oidc":
+            return None
+        try:
+            return await self._provider.farewell(str(ended.detail.get("id_token", "")))
+        except ProviderUnavailable:
+            return None
 
     def _form(
         self,
