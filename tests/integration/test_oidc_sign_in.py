@@ -58,7 +58,7 @@ def test_a_person_signs_in_and_gets_to_the_page_that_was_asked_for(browser: Brow
     done = browser.sign_in("1", "dashboard/settings?tz=UTC")
     assert (done.status_code, done.headers["location"]) == (303, "../../dashboard/settings?tz=UTC")
     page = browser.get("/dashboard/settings?tz=UTC")
-    assert "Signed in as <b>ada</b>" in page.text
+    assert "Signed in as</i> <b>ada</b>" in page.text
     assert "Switch the mode" in page.text
     assert browser.get("/dashboard/tokens").status_code == 200  # of several groups the strongest role
 
@@ -78,10 +78,10 @@ def test_the_provider_is_asked_with_state_nonce_and_pkce_which_are_new_each_time
 def test_groups_and_claims_say_who_it_is_and_what_they_may_do(browser: Browser) -> None:
     browser.sign_in("2")
     page = browser.get("/dashboard/settings").text
-    assert "Signed in as <b>grace</b>" in page
+    assert "Signed in as</i> <b>grace</b>" in page
     assert "Switch the mode" not in page
     browser.sign_in("4")
-    assert "Signed in as <b>joan@example.com</b>" in browser.get("/dashboard/settings").text
+    assert "Signed in as</i> <b>joan@example.com</b>" in browser.get("/dashboard/settings").text
 
 
 @pytest.mark.parametrize("sub, why", [("3", "no group of yours has a role here"), ("5", "is not verified")])

@@ -88,7 +88,7 @@ def test_a_browser_is_led_to_the_login_and_back_to_the_page_that_was_asked_for(
     assert token not in str(signed_in.headers)
     page = browser.get("/dashboard/history?query=a%20b")
     assert page.status_code == 200
-    assert "Signed in as <b>reader</b>" in page.text
+    assert "Signed in as</i> <b>reader</b>" in page.text
 
 
 def test_programs_and_forms_and_parts_are_not_led_anywhere(browser: httpx.Client) -> None:
