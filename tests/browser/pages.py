@@ -24,6 +24,7 @@ PATHS = [
     "dashboard/audit",
     "classifications",
     "dashboard/settings",
+    "dashboard/tokens",
 ]
 """The pages that need no id, by their paths below the root."""
 

@@ -19,6 +19,7 @@ ALLOWED = (
     "BSD-3-Clause",
     "ISC",
     "MIT",
+    "MIT-0",
     "MPL-2.0",
     "PSF-2.0",
     "Unlicense",
