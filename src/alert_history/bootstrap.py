@@ -271,7 +271,9 @@ def _make_provider(settings: Settings) -> IdentityProvider | None:
     if settings.auth_mode != "oidc":
         return None
     if find_spec("authlib") is None:
-        raise ConfigurationError(["AUTH_MODE=oidc needs the extra oidc: pip install 'alert-history[oidc]'"])
+        raise ConfigurationError(
+            ["AUTH_MODE=oidc needs a library that is not installed: pip install 'authlib>=1.7,<2'"]
+        )
     from alert_history.identity.oidc import OidcClient, OidcProvider
 
     address = (settings.public_url or "").rstrip("/")
