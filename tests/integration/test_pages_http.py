@@ -14,7 +14,15 @@ from tests.processes import wait_until
 
 
 @pytest.mark.parametrize(
-    "path", ["/dashboard/", "/dashboard/foo", "/dashboard/alerts", "/dashboard/History", "/classifications/x", "/login"]
+    "path",
+    [
+        "/dashboard/",
+        "/dashboard/foo",
+        "/dashboard/alerts",
+        "/dashboard/History",
+        "/classifications/x",
+        "/login/nothing",
+    ],
 )
 def test_people_get_a_page_where_there_is_none(client: httpx.Client, path: str) -> None:
     answer = client.get(path)
