@@ -40,8 +40,10 @@ def tokens(store: Store, time: Time) -> TokenDesk:
     return TokenDesk(store.tokens, clock=time)
 
 
-def desk_of(store: Store, time: Time) -> SignInDesk:
-    return SignInDesk(store.sign_ins, TokenBook(store.tokens, clock=time), clock=time, lasts=12 * _HOUR)
+async def desk_of(store: Store, time: Time) -> SignInDesk:
+    book = TokenBook(store.tokens, clock=time)
+    await book.begin()
+    return SignInDesk(store.sign_ins, book, clock=time, lasts=12 * _HOUR)
 
 
 async def sign_in(desk: SignInDesk, tokens: TokenDesk, name: str = "ada", expires: str = "") -> NewSignIn:
@@ -56,7 +58,7 @@ async def sign_in(desk: SignInDesk, tokens: TokenDesk, name: str = "ada", expire
 async def test_a_browser_that_signed_in_with_a_token_may_what_the_token_may(
     store: Store, tokens: TokenDesk, time: Time
 ) -> None:
-    desk = desk_of(store, time)
+    desk = await desk_of(store, time)
     made = await sign_in(desk, tokens)
     found = await desk.find(made.cookie)
     assert found is not None
@@ -70,7 +72,7 @@ async def test_a_browser_that_signed_in_with_a_token_may_what_the_token_may(
 
 
 async def test_what_is_no_cookie_of_ours_is_nobody(store: Store, tokens: TokenDesk, time: Time) -> None:
-    desk = desk_of(store, time)
+    desk = await desk_of(store, time)
     made = await sign_in(desk, tokens)
     for cookie in ("", made.cookie[:-1], made.cookie + "x", "aht_x"):
         assert await desk.find(cookie) is None
@@ -80,7 +82,7 @@ async def test_what_is_no_cookie_of_ours_is_nobody(store: Store, tokens: TokenDe
 async def test_a_sign_in_ends_after_its_hours_however_often_it_is_used(
     store: Store, tokens: TokenDesk, time: Time
 ) -> None:
-    desk = desk_of(store, time)
+    desk = await desk_of(store, time)
     made = await sign_in(desk, tokens)
     for _ in range(11):
         time.now += _HOUR
@@ -92,7 +94,7 @@ async def test_a_sign_in_ends_after_its_hours_however_often_it_is_used(
 
 
 async def test_a_sign_in_ends_no_later_than_its_token(store: Store, tokens: TokenDesk, time: Time) -> None:
-    desk = desk_of(store, time)
+    desk = await desk_of(store, time)
     made = await sign_in(desk, tokens, expires="90m")
     assert made.sign_in.expires_at == NOW + timedelta(minutes=90)
 
@@ -100,7 +102,7 @@ async def test_a_sign_in_ends_no_later_than_its_token(store: Store, tokens: Toke
 async def test_signing_out_is_heard_by_another_replica_within_two_seconds(
     store: Store, tokens: TokenDesk, time: Time, open_replica: OpenReplica
 ) -> None:
-    desk, other = desk_of(store, time), desk_of(await open_replica(), time)
+    desk, other = await desk_of(store, time), await desk_of(await open_replica(), time)
     made = await sign_in(desk, tokens)
     assert await other.find(made.cookie) is not None
     ended = await desk.end(made.cookie)
@@ -118,8 +120,9 @@ async def test_revoking_a_token_signs_out_whoever_signed_in_with_it(
     replica = await open_replica()
     book = TokenBook(replica.tokens, clock=time)
     other = SignInDesk(replica.sign_ins, book, clock=time, lasts=_HOUR)
+    await book.begin()
     running = asyncio.create_task(book.run())
-    made = await sign_in(desk_of(store, time), tokens)
+    made = await sign_in(await desk_of(store, time), tokens)
     assert await other.find(made.cookie) is not None  # at once, though that replica may not know the token yet
     await tokens.revoke("ada")
     await asyncio.sleep(2)
@@ -130,7 +133,7 @@ async def test_revoking_a_token_signs_out_whoever_signed_in_with_it(
 async def test_all_sign_ins_of_one_user_end_and_those_of_others_stay(
     store: Store, tokens: TokenDesk, time: Time
 ) -> None:
-    desk = desk_of(store, time)
+    desk = await desk_of(store, time)
     ada, grace = await sign_in(desk, tokens), await sign_in(desk, tokens, "grace")
     assert {each.actor for each in await desk.all()} == {"ada", "grace"}
     assert await desk.end_all(ada.sign_in.key) == 1
@@ -141,7 +144,7 @@ async def test_all_sign_ins_of_one_user_end_and_those_of_others_stay(
 async def test_who_may_only_send_alerts_does_not_sign_in(store: Store, tokens: TokenDesk, time: Time) -> None:
     made = await tokens.create(TokenWish(name="am", scopes=["ingest"]), by="root")
     with pytest.raises(Forbidden):
-        await desk_of(store, time).sign_in_by_token(made.secret)
+        await (await desk_of(store, time)).sign_in_by_token(made.secret)
 
 
 async def test_of_several_who_take_a_begun_sign_in_one_gets_it(store: Store, time: Time) -> None:
@@ -156,8 +159,8 @@ async def test_of_several_who_take_a_begun_sign_in_one_gets_it(store: Store, tim
         expires_at=NOW + _HOUR,
     )
     await store.sign_ins.add(begun)
-    assert await desk_of(store, time).find("state") is None  # it opens nothing
-    assert await desk_of(store, time).all() == []
+    assert await (await desk_of(store, time)).find("state") is None  # it opens nothing
+    assert await (await desk_of(store, time)).all() == []
     taken = await asyncio.gather(*(store.sign_ins.take(begun.digest) for _ in range(5)))
     assert [each for each in taken if each is not None] == [begun]
     assert await store.sign_ins.take(begun.digest) is None
