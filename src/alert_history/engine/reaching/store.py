@@ -65,4 +65,5 @@ def store_within_reach(store: Store) -> Store:
         notifications=ReachingNotificationReads(store.notifications, keys),
         feed=refusing(store.feed),
         tokens=refusing(store.tokens),
+        sign_ins=refusing(store.sign_ins),
     )
