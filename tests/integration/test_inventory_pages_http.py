@@ -116,6 +116,7 @@ def test_silences_are_chosen_by_chips_and_show_what_they_muted(server: Server) -
     assert "&lt;i&gt;moving" in page
     assert f'href="../dashboard/alerts/{fired["id"]}"' in page
     assert 'href="../dashboard/history?query=%7Balertname%3D%22DiskFull%22%7D"' in page
+    assert 'href="../../dashboard/silences?id=s-active"' in _get(server, f"alerts/{fired['id']}").text, "and back"
     assert "s-over" in _get(server, "silences", show="again").text
     assert "s-active" not in _get(server, "silences", show="unused").text
     alone = _get(server, "silences", id="s-over").text

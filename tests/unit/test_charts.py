@@ -242,7 +242,8 @@ def test_lanes_are_cut_to_the_span_and_what_is_short_is_seen() -> None:
         ],
         moments=[Moment(NOON + 3 * HOUR, "is-ok", "acknowledged"), Moment(NOON - HOUR, "is-ok", "outside")],
     )
-    (lane,) = lanes([line], scale, title="Story", now=now).lanes
+    chart = lanes([line], scale, title="Story", now=now)
+    (lane,) = chart.lanes
     assert [(each.text, each.x, each.width) for each in lane.stretches] == [
         ("began before", 0, 10),
         ("short", 20, 0.4),
@@ -252,6 +253,7 @@ def test_lanes_are_cut_to_the_span_and_what_is_short_is_seen() -> None:
     assert [each.is_cut for each in lane.stretches] == [False, False, False, True]
     assert [(dot.x, dot.text) for dot in lane.dots] == [(30, "acknowledged")]
     assert [row.text for row in lane.rows] == ["began before", "short", "acknowledged", "fires still", "goes on"]
+    assert chart.description.endswith("1 lane, 5 entries.")
 
 
 def test_what_is_short_at_the_right_end_stays_inside() -> None:
@@ -262,3 +264,4 @@ def test_what_is_short_at_the_right_end_stays_inside() -> None:
     (stretch,) = chart.lanes[0].stretches
     assert stretch.x + stretch.width <= 100
     assert chart.now is None
+    assert chart.description.endswith("1 lane, 1 entry.")

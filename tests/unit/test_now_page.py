@@ -137,6 +137,8 @@ def test_what_is_acknowledged_is_counted_and_named() -> None:
     assert "1 acknowledged" in html, "among all"
     assert 'title="acknowledged by ada &lt;b&gt;"' in html.split('class="fires-labels"')[1]
     assert "None is acknowledged" in firing_part([group("B", 2)])
+    both = " ".join(firing_part([*groups, group("C", is_unconfirmed=True)]).split())
+    assert '1 unconfirmed</span> and <span class="state is-ok">1 acknowledged' in both
 
 
 def test_a_storm_of_many_rules_shows_the_first_and_counts_the_rest() -> None:

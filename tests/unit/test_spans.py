@@ -70,6 +70,13 @@ def test_an_end_alone_shows_the_day_before_it() -> None:
     assert (span.length, span.name) == (timedelta(days=1), "")
 
 
+def test_an_end_of_today_has_its_date_where_the_begin_is_of_another_day() -> None:
+    begin, end = "2026-11-26T10:00:00Z", "2026-11-27T22:00:00Z"
+    assert span_of(begin, end, frame("UTC")).words == "26 Nov 10:00 – 27 Nov 22:00"
+    assert span_of(begin, None, frame("UTC")).words == "26 Nov 10:00 – now"
+    assert span_of("2026-11-27T10:00:00Z", end, frame("UTC")).words == "10:00 – 22:00"
+
+
 @pytest.mark.parametrize("since, until", [("yesterday", None), ("now", "-1h"), ("-1h", "-1h"), ("2026-13-01", None)])
 def test_a_wrong_time_is_named(since: str, until: str | None) -> None:
     with pytest.raises(InvalidQuery, match="since"):

@@ -119,9 +119,15 @@ def span_of(since: str | None, until: str | None, frame: Frame, *, default: str 
     if end - begin < _SHORTEST:
         raise InvalidQuery("since: it is not at least a minute before until")
     name = text if text is not None and not until and text in PRESETS else ""
-    words = _WORDS.get(name) or f"{frame.short(begin)} – {frame.short(end)}"
+    words = _WORDS.get(name) or f"{frame.short(begin)} – {_end_words(begin, end, frame) if until else 'now'}"
     note = _note(asked_begin, asked_end)
     return Span(since=begin, until=end, now=frame.now, name=name, words=words, note=note)
+
+
+def _end_words(begin: datetime, end: datetime, frame: Frame) -> str:
+    """The end of a span: with its date where it is today and the begin is not."""
+    is_today = frame.local(end).date() == frame.local(frame.now).date() != frame.local(begin).date()
+    return frame.local(end).strftime("%d %b %H:%M") if is_today else frame.short(end)
 
 
 def picker_of(span: Span, frame: Frame, *, without: Collection[str] = (), anchor: str = "") -> Picker:

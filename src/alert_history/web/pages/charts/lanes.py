@@ -97,9 +97,14 @@ def lanes(lines: Iterable[Line], scale: TimeScale, *, title: str, now: datetime)
     """The chart of lines, from above. What is outside of the span of `scale` is left out."""
     drawn = [_lane(line, scale, now) for line in lines]
     parts = sum(len(lane.rows) for lane in drawn)
-    description = f"{scale.words(scale.since, scale.until)}: {len(drawn)} lanes, {parts} entries."
+    counts = f"{_counted(len(drawn), 'lane', 'lanes')}, {_counted(parts, 'entry', 'entries')}"
+    description = f"{scale.words(scale.since, scale.until)}: {counts}."
     place = scale.at(now) if scale.since < now < scale.until else None
     return Lanes(title, description, drawn, scale.ticks(), place)
+
+
+def _counted(number: int, one: str, many: str) -> str:
+    return f"{number} {one if number == 1 else many}"
 
 
 def _lane(line: Line, scale: TimeScale, now: datetime) -> Lane:
