@@ -4,6 +4,7 @@ Holds: `web.application`, `web.http.parameters`, `web.pages.severity_chart`, `we
 `web.pages.plain_fault`, `engine.rule_names`.
 """
 
+import re
 from uuid import uuid4
 
 import httpx
@@ -114,3 +115,20 @@ def test_an_unknown_rule_is_said_to_be_unknown_with_names_like_it(client: httpx.
     assert f"rule={name}" in html
     quiet = client.get("/dashboard/rules", params={"rule": name, "part": "always", "until": "2020-01-01"}).text
     assert "It did not fire in" in quiet, "a known one that was quiet"
+
+
+def test_lately_leads_to_the_hand_over_of_the_night_that_it_shows(client: httpx.Client) -> None:
+    link = re.compile(r'href="\./(dashboard/night/[^"]+)">Hand-over of this night')
+    assert link.search(client.get("/?since=-24h").text) is None
+    way = link.search(client.get("/?since=last-night").text)
+    assert way is not None
+    assert "Last night: the night of" in client.get(f"/{way[1]}").text
+
+
+def test_a_notification_names_the_namespace_first_of_its_labels(client: httpx.Client) -> None:
+    name = f"Disk{uuid4().hex}"
+    body = webhook(alert(1, alertname=name, cluster="a", namespace="shop", pod="p", zone="z"))
+    client.post("/webhook", content=body, headers={"content-type": "application/json"}).raise_for_status()
+    asked = {"query": f'{{alertname="{name}"}}', "part": "entries"}
+    html = client.get("/dashboard/notifications", params=asked).text
+    assert re.findall(r'class="label"><span>(\w+)', html)[0] == "namespace"
