@@ -248,6 +248,7 @@ def make_trust(settings: Settings, store: Store, *, auditing: Auditing) -> Trust
     sign_ins = SignInDesk(
         store.sign_ins,
         book,
+        audit=auditing,
         clock=utc_now,
         lasts=timedelta(hours=settings.sign_in_hours),
         people=None if provider is None else People(provider.issuer, read_role_map(settings.oidc_role_map or "")),

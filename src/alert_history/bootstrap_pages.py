@@ -160,7 +160,7 @@ def _provider_pages(service: Service, clock: Clock) -> list[Page]:
 
 
 def _tokens(service: Service, frames: Frames, clock: Clock) -> list[Page]:
-    desk = TokenDesk(service.rooms.store.tokens, clock=clock)
+    desk = TokenDesk(service.rooms.store.tokens, clock=clock, audit=service.rooms.store.audit)
     is_open = service.settings.ingest_auth == "open"
     return TokensPage(desk, service.rooms.trust.sign_ins, is_ingest_open=is_open, frames=frames).pages()
 

@@ -43,7 +43,7 @@ def tokens(store: Store, time: Time) -> TokenDesk:
 async def desk_of(store: Store, time: Time) -> SignInDesk:
     book = TokenBook(store.tokens, clock=time)
     await book.begin()
-    return SignInDesk(store.sign_ins, book, clock=time, lasts=12 * _HOUR)
+    return SignInDesk(store.sign_ins, book, audit=store.audit, clock=time, lasts=12 * _HOUR)
 
 
 async def sign_in(desk: SignInDesk, tokens: TokenDesk, name: str = "ada", expires: str = "") -> NewSignIn:
@@ -119,7 +119,7 @@ async def test_revoking_a_token_signs_out_whoever_signed_in_with_it(
 ) -> None:
     replica = await open_replica()
     book = TokenBook(replica.tokens, clock=time)
-    other = SignInDesk(replica.sign_ins, book, clock=time, lasts=_HOUR)
+    other = SignInDesk(replica.sign_ins, book, audit=replica.audit, clock=time, lasts=_HOUR)
     await book.begin()
     running = asyncio.create_task(book.run())
     made = await sign_in(await desk_of(store, time), tokens)

@@ -20,7 +20,7 @@ from alert_history.domain.sign_in import Method, SignIn, new_cookie
 from alert_history.domain.token import digest_of
 from alert_history.engine.tokens import TokenBook
 from alert_history.errors import AlertHistoryError, Forbidden, InvalidQuery
-from alert_history.ports import Clock, Person, SignIns
+from alert_history.ports import Audit, Clock, Person, SignIns
 
 _REMEMBERED_SECONDS = 1.0
 _MOST_REMEMBERED = 10_000
@@ -59,8 +59,16 @@ class SignInDesk:
     """
 
     def __init__(
-        self, sign_ins: SignIns, book: TokenBook, *, clock: Clock, lasts: timedelta, people: People | None = None
+        self,
+        sign_ins: SignIns,
+        book: TokenBook,
+        *,
+        audit: Audit,
+        clock: Clock,
+        lasts: timedelta,
+        people: People | None = None,
     ) -> None:
+        self._audit = audit
         self._people = people
         self._sign_ins = sign_ins
         self._book = book
@@ -130,7 +138,10 @@ class SignInDesk:
         """End the sign-in of the browser that holds this; returns what ended."""
         digest = digest_of(cookie)
         self._remembered.pop(digest, None)
-        return await self._sign_ins.take(digest)
+        ended = await self._sign_ins.take(digest)
+        if ended is not None:
+            await self._note("signed_out", ended)
+        return ended
 
     async def all(self) -> Sequence[SignIn]:
         """Those that are good, the newest first."""
@@ -173,4 +184,10 @@ class SignInDesk:
         cookie = new_cookie()
         kept = msgspec.structs.replace(sign_in, digest=digest_of(cookie))
         await self._sign_ins.add(kept)
+        await self._note("signed_in", kept)
         return NewSignIn(cookie, kept)
+
+    async def _note(self, action: str, sign_in: SignIn) -> None:
+        detail = {"method": sign_in.method, "scopes": list(sign_in.scopes), "match": sign_in.match}
+        shown = {name: value for name, value in detail.items() if value}
+        await self._audit.note(action, actor=sign_in.actor, detail=shown, now=self._clock())
