@@ -48,6 +48,9 @@ EXAMPLES: dict[str, Example] = {
     "GET /metrics": Example("/metrics"),
     "GET /openapi.json": Example("/openapi.json"),
     "GET /readyz": Example("/readyz"),
+    "GET /login": Example("/login"),
+    "POST /login": Example("/login", form={"token": "wrong"}),
+    "POST /logout": Example("/logout", form={"x": "y"}),
     "POST /webhook/pagerduty": Example("/webhook/pagerduty", json={}),
     "POST /webhook/rootly": Example("/webhook/rootly", json={}),
     # --- ingest
@@ -134,7 +137,15 @@ EXAMPLES: dict[str, Example] = {
     "POST /publishing/test/{target}": Example(f"/publishing/test/{MARK}-pager"),
     # --- admin
     "DELETE /api/v1/tokens/{name}": Example("/api/v1/tokens/no-such-token"),
+    "GET /api/v1/audit": Example("/api/v1/audit"),
+    "GET /api/v1/audit/chains": Example("/api/v1/audit/chains"),
     "GET /api/v1/tokens": Example("/api/v1/tokens"),
+    "GET /dashboard/audit": Example("/dashboard/audit"),
+    "GET /dashboard/tokens": Example("/dashboard/tokens"),
+    "POST /dashboard/tokens": Example("/dashboard/tokens", form={"name": "y", "scope": "read"}),
+    "POST /dashboard/tokens/revoke": Example("/dashboard/tokens/revoke", form={"name": "no-such-token"}),
+    "POST /dashboard/tokens/rotate": Example("/dashboard/tokens/rotate", form={"name": "no-such-token"}),
+    "POST /dashboard/tokens/sign-out": Example("/dashboard/tokens/sign-out", form={"key": "nobody"}),
     "POST /api/v1/tokens": Example("/api/v1/tokens", json={"name": "x", "scopes": ["read"]}),
     "POST /api/v1/tokens/{name}/rotate": Example("/api/v1/tokens/no-such-token/rotate", json={}),
 }
@@ -169,8 +180,8 @@ ABOUT_ALL = {
 
 NAMES_AN_ALERT = {name for name, each in EXAMPLES.items() if re.search(r"\{(alert|fingerprint|delivery)\}", repr(each))}
 
-_NOT_OURS = {"POST /webhook/pagerduty", "POST /webhook/rootly"}
-"""Their senders sign, so that they are refused for another reason."""
+_NOT_OURS = {"POST /login", "POST /webhook/pagerduty", "POST /webhook/rootly"}
+"""They are refused for another reason: the token is wrong, or nobody signed."""
 
 _STREAMS = {"GET /api/v1/stream"}
 _PATIENCE_SECONDS = 10.0  # more than a beat would take to come: the stream ends by itself
