@@ -5,8 +5,8 @@
 ARG PYTHON=3.13-slim-bookworm
 
 FROM python:${PYTHON} AS build
-# Optional parts: llm, apprise, parquet.
-ARG EXTRAS=llm,apprise
+# Optional parts: llm, apprise, oidc, parquet.
+ARG EXTRAS=llm,apprise,oidc
 WORKDIR /build
 # For strip. Debian keeps no older versions to pin it to.
 # hadolint ignore=DL3008

@@ -16,6 +16,7 @@ import httpx
 import pytest
 import yaml
 
+from alert_history.config import load_settings
 from alert_history.domain.token import check_secret, new_secret
 from tests import servers
 from tests.chart.cluster import Cluster, ClusterApi, decoded
@@ -375,3 +376,16 @@ def test_the_charts_own_test_has_the_token_and_passes(cluster: Cluster) -> None:
         assert (without.returncode, "asks who calls" in without.stdout) == (0, True), without.stderr
         assert checked(service.url, wrong).returncode != 0
     assert checked("http://127.0.0.1:9").returncode != 0
+
+
+# --- people sign in at a provider -------------------------------------------------------------------------------------
+
+
+def test_the_values_that_the_docs_give_for_a_provider_are_what_the_service_takes() -> None:
+    document = (ROOT / "docs" / "how-to" / "install-on-kubernetes.md").read_text(encoding="utf-8")
+    [block] = [each for each in re.findall(r"```yaml\n(.*?)```", document, re.DOTALL) if "mode: oidc" in each]
+    rendered = render(yaml.safe_load(block))
+    given = {name: entry.get("value", "a-secret") for name, entry in rendered.env().items() if name.startswith("OIDC_")}
+    settings = load_settings({**given, "AUTH_MODE": "oidc", "PUBLIC_URL": "https://alerts.example.com"})
+    assert trust(rendered)["AUTH_MODE"] == settings.auth_mode == "oidc"
+    assert trust(rendered)["ADMIN_TOKEN"] == (SECRET, "token")
