@@ -8,7 +8,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, expect
 
 from alert_history.web.pages.frame import NAVIGATION
 from tests import servers
@@ -36,6 +36,16 @@ def test_a_page_fits_and_axe_finds_nothing_wrong(
     with looking(browser, f"{demo.url}/{path}", width=width, scheme=scheme) as page:
         assert page.locator("h1").count() == 1
         check_fit(page)
+        check_axe(page)
+        check_fit(page)
+
+
+def test_the_audit_fits_with_entries_too(browser: Browser, demo: Server) -> None:
+    cross_site = {"sec-fetch-site": "cross-site"}  # it is refused, so that it changes nothing but the audit
+    httpx.post(f"{demo.url}/dashboard/targets/refresh", headers=cross_site, trust_env=False)
+    httpx.get(f"{demo.url}/dashboard/history/export?since=-1h&format=csv", trust_env=False)
+    with looking(browser, f"{demo.url}/dashboard/audit", width=360, scheme="dark") as page:
+        expect(page.locator(".entry")).not_to_have_count(0)
         check_axe(page)
         check_fit(page)
 
