@@ -30,9 +30,9 @@ _TOGETHER = {
 _FIRST = (
     "image",
     "performance",
-    "demo",
     "tests/conformance/test_archive.py",
     "tests/integration/test_cli_archive.py",
+    "demo",  # not beside the performance, which real senders give in real time
     "tests/integration/test_reconcile.py",
     "tests/integration/test_openapi_fuzz.py",
     "tests/unit/test_firing_trials.py",
