@@ -4,6 +4,7 @@ Holds: `web.http.auditing`, `web.api.audit`, `web.pages.audit`, `cli.doctor_audi
 """
 
 import json
+import socket
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -123,6 +124,31 @@ def test_a_flood_of_refusals_becomes_a_few_entries(server: Server, admin: str) -
     of_flood = [each for each in refused if each["from_address"] == "203.0.113.9"]
     assert len(of_flood) == 3
     assert {each["detail"]["status"] for each in of_flood} == {401}
+
+
+def test_nobody_fills_the_audit_with_what_needs_no_sign_in(server: Server, admin: str) -> None:
+    """Forms of the pages to sign in and out are taken from everybody, also when they change nothing, or never end."""
+    headers = {"x-forwarded-for": "203.0.113.77", "sec-fetch-site": "same-origin"}
+    for _ in range(8):
+        assert ask(server, "POST", "/logout", headers=headers).status_code == 303
+        hang_up_early(server, "POST /login", headers)
+
+    def of_nobody() -> list[dict[str, Any]]:
+        return [each for each in entries(server, admin, limit="1000") if each["from_address"] == "203.0.113.77"]
+
+    added = wait_until(of_nobody, "an entry")
+    assert {each["action"] for each in added} == {"failed"}
+    assert len(added) <= 3
+    assert {each["detail"]["status"] for each in added} == {400}  # and no fault of ours
+
+
+def hang_up_early(server: Server, line: str, headers: dict[str, str]) -> None:
+    """Send the head of a request and a part of its body, and go."""
+    address = httpx.URL(server.url)
+    with socket.create_connection((address.host, address.port or 80), timeout=20) as connection:
+        given = {"host": address.netloc.decode(), "content-length": "100", **headers}
+        head = "".join(f"{name}: {value}\r\n" for name, value in given.items())
+        connection.sendall(f"{line} HTTP/1.1\r\n{head}\r\ntoken=".encode())
 
 
 def test_an_alert_that_is_refused_is_there_and_one_that_is_taken_is_not(env: dict[str, str]) -> None:

@@ -1,6 +1,8 @@
 """Which requests are entries of the audit: every one that changes something or exports, and every refused one.
 
-Ingest that was accepted is none: it is the history itself. An entry is kept before the answer goes out.
+Ingest that was accepted is none: it is the history itself. An entry is kept before the answer goes out. Whoever
+did not say who they are can't fill the audit: that they signed in or out is noted where it is done, and each other
+request of theirs that fails counts as a refused one.
 """
 
 from collections.abc import Mapping
@@ -8,7 +10,9 @@ from http import HTTPStatus
 from typing import Any
 
 from alert_history.domain.audit import Outcome
+from alert_history.domain.grant import NOBODY
 from alert_history.engine.auditing import Asked, Auditing, set_asked
+from alert_history.engine.caller import caller
 from alert_history.web.http.client import Network, client_address
 
 EXPORTS = frozenset({"/dashboard/history/export"})
@@ -48,8 +52,11 @@ class AuditedCalls:
 
     async def _note(self, scope: Mapping[str, Any], status: int) -> None:
         text = request_text(scope)
-        if HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR:
+        is_nobody = caller() == NOBODY
+        if status >= HTTPStatus.BAD_REQUEST and (is_nobody or status < HTTPStatus.INTERNAL_SERVER_ERROR):
             self._auditing.refuse(text, status=status)
+            return
+        if is_nobody:
             return
         detail = {"status": status, **_parameters(scope)}
         outcome: Outcome = "failed" if status >= HTTPStatus.INTERNAL_SERVER_ERROR else "done"

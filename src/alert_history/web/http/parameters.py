@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 
 import msgspec
 from msgspec import Meta
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
 from alert_history import errors
 from alert_history.web.http.slow_body import READ_SECONDS, slow_body
@@ -71,7 +71,7 @@ async def read_body(request: Request, kind: type[T]) -> T:
 
 
 async def read_small(request: Request, *, name: str = "body", max_bytes: int = _MAX_BODY_BYTES) -> bytes:
-    """A body of at most `max_bytes`. Raises PayloadTooLarge or SlowBody."""
+    """A body of at most `max_bytes`. Raises PayloadTooLarge, SlowBody, or MalformedPayload where the caller hung up."""
     content = bytearray()
     try:
         async with asyncio.timeout(READ_SECONDS):
@@ -81,6 +81,8 @@ async def read_small(request: Request, *, name: str = "body", max_bytes: int = _
                     raise errors.PayloadTooLarge(f"the {name} has more than {max_bytes} bytes")
     except TimeoutError:
         raise slow_body(name, seconds=READ_SECONDS) from None
+    except ClientDisconnect:
+        raise errors.MalformedPayload(f"the {name} ended early") from None
     return bytes(content)
 
 
