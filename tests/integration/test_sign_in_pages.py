@@ -119,6 +119,15 @@ def test_no_back_leads_to_another_site(make: Maker, browser: httpx.Client, back:
     assert place in {"dashboard", "evil.example/x"}  # below our own root, in either case
 
 
+@pytest.mark.parametrize("back", ["", "/"])
+def test_who_asked_for_no_page_is_led_to_the_first(make: Maker, browser: httpx.Client, back: str) -> None:
+    """A browser follows no redirect without an address: the reader saw an empty page."""
+    token = make("no-page")
+    place = sign_in(browser, token, back).headers["location"]
+    make.revoke("no-page")
+    assert place == "dashboard"
+
+
 def test_the_cookie_is_for_this_host_alone_and_for_no_script(make: Maker, browser: httpx.Client) -> None:
     token = make("cookie")
     plain = sign_in(browser, token).headers["set-cookie"]

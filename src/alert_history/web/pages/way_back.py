@@ -6,7 +6,10 @@ _MAX_CHARACTERS = 2048
 
 
 def page_of(back: str) -> str:
-    """The page that `back` names, below the root of the service; the first one where it is no such page."""
+    """The page that `back` names, below the root of the service; the first one where it is no such page.
+
+    Never an empty text: Chromium follows no redirect to one.
+    """
     path = back.partition("?")[0]
     is_ours = back.isprintable() and ":" not in path and "\\" not in path and len(back) <= _MAX_CHARACTERS
-    return back.lstrip("/") if is_ours else HOME.href
+    return (back.lstrip("/") if is_ours else "") or HOME.href
