@@ -161,3 +161,4 @@ def test_the_command_lists_and_revokes(url: str, tmp_path: Path) -> None:
     assert "the last token for ingest" in revoked.stderr.decode()
     assert run("token", "revoke", "am", env=env).returncode == 2
     assert run("token", "create", "b", "--scope", "root", env=env).returncode == 2
+    assert run("token", "create", "b", "--scope", "read", "--match", " ", env=env).returncode == 2

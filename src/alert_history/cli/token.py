@@ -16,6 +16,7 @@ from alert_history.cli.store import require, using_store
 from alert_history.config import Settings, load_settings
 from alert_history.domain.token import Token
 from alert_history.engine.tokens import NewToken, TokenDesk, TokenWish
+from alert_history.errors import InvalidBody
 
 T = TypeVar("T")
 
@@ -28,7 +29,7 @@ def create(
     /,
     *,
     scope: Annotated[list[str], Parameter(negative="", help="ingest, read, operate or admin; may be repeated.")],
-    match: Annotated[str, Parameter(help='Only alerts that match exist for it: {team="payments"}.')] = "",
+    match: Annotated[str | None, Parameter(help='Only alerts that match exist for it: {team="payments"}.')] = None,
     expires: Annotated[str, Parameter(help="When it ends, as in 90d; without it: never.")] = "",
     ingest_scope: Annotated[str, Parameter(help="The scope of all that it sends, as ?scope= in the URL.")] = "",
 ) -> None:
@@ -37,8 +38,10 @@ def create(
     It is good at once. admin includes operate, which includes read. With the first token for ingest, senders without a
     token are refused.
     """
+    if match is not None and not match.strip():  # as of a script whose variable is not set
+        raise InvalidBody("match: it is empty, and narrows nothing; leave --match out for a token that sees all alerts")
     settings = load_settings(os.environ)
-    wish = TokenWish(name=name, scopes=scope, match=match, expires=expires, ingest_scope=ingest_scope)
+    wish = TokenWish(name=name, scopes=scope, match=match or "", expires=expires, ingest_scope=ingest_scope)
     made, is_first = asyncio.run(_at_desk(settings, lambda desk: _create(desk, wish)))
     if is_first and settings.ingest_auth == "open":
         _warn("From now on whoever sends alerts needs a token with the scope ingest. Others are refused.")
