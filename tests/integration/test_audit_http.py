@@ -142,6 +142,21 @@ def test_nobody_fills_the_audit_with_what_needs_no_sign_in(server: Server, admin
     assert {each["detail"]["status"] for each in added} == {400}  # and no fault of ours
 
 
+def test_a_token_in_an_address_is_kept_neither_in_the_audit_nor_in_the_log(server: Server, admin: str) -> None:
+    """It should not stand there, but people paste, and what is kept of an address is read by others."""
+    assert ask(server, "GET", f"/dashboard/history/export?format=csv&token={admin}", admin).status_code == 200
+    headers = {"x-forwarded-for": "203.0.113.78"}
+    assert ask(server, "GET", f"/history/{admin}", headers=headers).status_code == 401
+    kept = wait_until(
+        lambda: [each for each in entries(server, admin) if each["from_address"] == "203.0.113.78"], "the refusal"
+    )
+    assert kept[0]["detail"]["request"] == f"GET /history/{admin[:10]}…"
+    exported = newest(server, admin, action="GET /dashboard/history/export")
+    assert exported["detail"]["query"] == f"format=csv&token={admin[:10]}…"
+    assert admin not in json.dumps(entries(server, admin, limit="1000"))
+    assert admin not in server.log()
+
+
 def hang_up_early(server: Server, line: str, headers: dict[str, str]) -> None:
     """Send the head of a request and a part of its body, and go."""
     address = httpx.URL(server.url)

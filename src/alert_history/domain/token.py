@@ -74,6 +74,11 @@ def check_secret(text: str) -> None:
         raise ValueError(_SECRET.pattern)
 
 
+def without_secrets(text: str) -> str:
+    """A text with the tokens in it cut to what the list of tokens shows of them: for what is kept of an address."""
+    return _SECRET.sub(lambda found: f"{found[0][:SHOWN_CHARACTERS]}…", text)
+
+
 def token_of_settings(secret: str) -> Token:
     """The token that the settings name: it may do all, never ends, and is another one when the secret is another."""
     digest = digest_of(secret)

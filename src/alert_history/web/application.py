@@ -20,6 +20,7 @@ from starlette.types import Send as StarletteSend
 from alert_history import __version__
 from alert_history.domain.grant import NOBODY
 from alert_history.domain.permission import Permission
+from alert_history.domain.token import without_secrets
 from alert_history.engine.caller import caller, set_caller
 from alert_history.errors import AlertHistoryError, NotSignedIn
 from alert_history.ids import new_id
@@ -139,7 +140,7 @@ class Application:
             "request",
             request_id=request_id,
             method=scope["method"],
-            path=scope["path"],
+            path=without_secrets(scope["path"]),
             status=status,
             milliseconds=round(seconds * 1000, 1),
         )

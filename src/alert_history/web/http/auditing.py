@@ -11,6 +11,7 @@ from typing import Any
 
 from alert_history.domain.audit import Outcome
 from alert_history.domain.grant import NOBODY
+from alert_history.domain.token import without_secrets
 from alert_history.engine.auditing import Asked, Auditing, set_asked
 from alert_history.engine.caller import caller
 from alert_history.web.http.client import Network, client_address
@@ -72,8 +73,8 @@ def is_audited(scope: Mapping[str, Any]) -> bool:
 
 
 def request_text(scope: Mapping[str, Any]) -> str:
-    """The method and the template of the path; the path itself where nothing is served."""
-    return f"{scope['method']} {_template(scope) or scope['path'][:_SHOWN_PATH]}"
+    """The method and the template of the path; the path itself where nothing is served, without a token in it."""
+    return f"{scope['method']} {_template(scope) or without_secrets(scope['path'])[:_SHOWN_PATH]}"
 
 
 def _template(scope: Mapping[str, Any]) -> str:
@@ -84,5 +85,5 @@ def _template(scope: Mapping[str, Any]) -> str:
 def _parameters(scope: Mapping[str, Any]) -> dict[str, Any]:
     """What the path names, and for an export its query."""
     query = scope.get("query_string", b"").decode("latin-1")
-    exported = {"query": query} if query and scope["method"] in _READING else {}
+    exported = {"query": without_secrets(query)} if query and scope["method"] in _READING else {}
     return {**scope.get("path_params", {}), **exported}
