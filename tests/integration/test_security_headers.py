@@ -36,8 +36,9 @@ def _headers(client: httpx.Client, method: str, path: str) -> httpx.Headers:
         return answer.headers
 
 
-def _check(headers: httpx.Headers) -> None:
-    assert {name: headers.get_list(name) for name in _FIXED} == {name: [value] for name, value in _FIXED.items()}
+def _check(headers: httpx.Headers, *, kept: str = "no-store") -> None:
+    expected = {**_FIXED, "cache-control": kept}
+    assert {name: headers.get_list(name) for name in expected} == {name: [value] for name, value in expected.items()}
     [policy] = headers.get_list(_POLICY)
     assert "default-src 'none'" in policy
     assert "frame-ancestors 'none'" in policy
@@ -57,7 +58,7 @@ def test_a_file_that_pages_load_has_them(client: httpx.Client) -> None:
     assert style is not None
     answer = client.get(httpx.URL(client.base_url).join("/dashboard").join(style.group(1)))
     assert answer.status_code == 200
-    _check(answer.headers)
+    _check(answer.headers, kept="public, max-age=31536000, immutable")  # its address changes with it
 
 
 @pytest.mark.parametrize(

@@ -89,6 +89,8 @@ class LoginPages:
             _log.warning("sign_in_refused", client=address, method="token")
             fault = "This is no token of ours, or it has ended or was revoked."
             return self._form(request, back=back, fault=fault, status=HTTPStatus.UNAUTHORIZED)
+        if earlier := session_of(request.scope):
+            await self._desk.end(earlier)  # the browser forgets it now, so nobody else shall use it
         _log.info("signed_in", actor=made.sign_in.actor, client=address, method="token")
         response = RedirectResponse(page_of(back), status_code=HTTPStatus.SEE_OTHER)
         keep_session(response, made, now=self._clock(), is_secure=is_behind_tls(request.scope, self._trusted))
