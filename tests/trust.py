@@ -5,7 +5,25 @@ from datetime import UTC, datetime
 
 from alert_history.domain.token import Token
 from alert_history.engine.tokens import TokenBook
+from alert_history.ports import Clock, Tokens
 from alert_history.web.http.gate import Gate
+
+
+class Time:
+    """A clock that stands still until it is set."""
+
+    def __init__(self, now: datetime) -> None:
+        self.now = now
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
+async def opened(tokens: Tokens, clock: Clock) -> TokenBook:
+    """The tokens of a process that has started."""
+    book = TokenBook(tokens, clock=clock)
+    await book.begin()
+    return book
 
 
 class MemoryTokens:

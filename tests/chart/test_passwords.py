@@ -1,29 +1,11 @@
 """Passwords are made once and kept, with Helm's engine asking a Kubernetes API server for what is there already."""
 
 from base64 import b64decode
-from collections.abc import Iterator
-from pathlib import Path
-
-import pytest
 
 from tests.chart.cluster import Cluster, ClusterApi
 from tests.chart.rendering import NAMESPACE, Rendered, render
 
 SECRET = "alert-history-postgresql"  # noqa: S105  # its name
-
-
-@pytest.fixture
-def api() -> Iterator[ClusterApi]:
-    server = ClusterApi()
-    server.start()
-    server.add_namespace(NAMESPACE)
-    yield server
-    server.stop()
-
-
-@pytest.fixture
-def cluster(api: ClusterApi, tmp_path: Path) -> Cluster:
-    return Cluster(api, tmp_path)
 
 
 def passwords(rendered: Rendered, name: str = SECRET) -> dict[str, str]:

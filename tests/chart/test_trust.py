@@ -7,7 +7,7 @@ chart made of them.
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -42,20 +42,6 @@ SECRET = "alert-history-admin-token"  # noqa: S105  # its name
 TRUST = {"AUTH_MODE", "AUTH_NONE_ACCEPTED", "ADMIN_TOKEN", "INGEST_AUTH", "METRICS_AUTH"}
 NONE_ACCEPTED = {"mode": "none", "noneAccepted": True}
 SCRAPED = {"serviceMonitor": {"enabled": True}}
-
-
-@pytest.fixture
-def api() -> Iterator[ClusterApi]:
-    server = ClusterApi()
-    server.start()
-    server.add_namespace(NAMESPACE)
-    yield server
-    server.stop()
-
-
-@pytest.fixture
-def cluster(api: ClusterApi, tmp_path: Path) -> Cluster:
-    return Cluster(api, tmp_path)
 
 
 def trust(rendered: Rendered) -> dict[str, Any]:

@@ -4,7 +4,7 @@ Holds: `storage.shared.sign_ins`, `engine.sign_ins`, `domain.sign_in`.
 """
 
 import asyncio
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import pytest
 
@@ -16,23 +16,14 @@ from alert_history.errors import Forbidden
 from alert_history.ports import Store
 from tests.conformance.conftest import OpenReplica
 from tests.conformance.samples import NOW
+from tests.trust import Time, opened
 
 _HOUR = timedelta(hours=1)
 
 
-class Time:
-    """A clock that stands still until it is set."""
-
-    def __init__(self) -> None:
-        self.now = NOW
-
-    def __call__(self) -> datetime:
-        return self.now
-
-
 @pytest.fixture
 def time() -> Time:
-    return Time()
+    return Time(NOW)
 
 
 @pytest.fixture
@@ -41,8 +32,7 @@ def tokens(store: Store, time: Time) -> TokenDesk:
 
 
 async def desk_of(store: Store, time: Time) -> SignInDesk:
-    book = TokenBook(store.tokens, clock=time)
-    await book.begin()
+    book = await opened(store.tokens, time)
     return SignInDesk(store.sign_ins, book, audit=store.audit, clock=time, lasts=12 * _HOUR)
 
 

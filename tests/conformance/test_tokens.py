@@ -4,33 +4,24 @@ Holds: `storage.shared.tokens`, `engine.tokens`.
 """
 
 import asyncio
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import pytest
 
 from alert_history.domain.permission import Permission
-from alert_history.engine.tokens import TokenBook, TokenDesk, TokenWish
+from alert_history.engine.tokens import TokenDesk, TokenWish
 from alert_history.errors import InvalidBody, NotFound
 from alert_history.ports import Store
 from tests.conformance.conftest import OpenReplica
 from tests.conformance.samples import NOW
+from tests.trust import Time, opened
 
 READ = TokenWish(name="grafana", scopes=["read"])
 
 
-class Time:
-    """A clock that stands still until it is set."""
-
-    def __init__(self) -> None:
-        self.now = NOW
-
-    def __call__(self) -> datetime:
-        return self.now
-
-
 @pytest.fixture
 def time() -> Time:
-    return Time()
+    return Time(NOW)
 
 
 @pytest.fixture
@@ -38,17 +29,10 @@ def desk(store: Store, time: Time) -> TokenDesk:
     return TokenDesk(store.tokens, clock=time)
 
 
-async def opened(store: Store, time: Time) -> TokenBook:
-    """The tokens of a process that has started."""
-    book = TokenBook(store.tokens, clock=time)
-    await book.begin()
-    return book
-
-
 async def test_a_new_token_is_good_at_once_and_its_secret_is_not_kept(
     store: Store, desk: TokenDesk, time: Time
 ) -> None:
-    book = await opened(store, time)
+    book = await opened(store.tokens, time)
     made = await desk.create(TokenWish(name="pay", scopes=["operate"], match='{team="payments"}'), by="ada")
     grant = await book.find(made.secret)
     assert grant is not None
@@ -65,14 +49,14 @@ async def test_a_new_token_is_good_at_once_and_its_secret_is_not_kept(
 
 
 async def test_nothing_near_a_token_is_one(store: Store, desk: TokenDesk, time: Time) -> None:
-    book = await opened(store, time)
+    book = await opened(store.tokens, time)
     made = await desk.create(READ, by="ada")
     for secret in ("", made.secret[:-1], made.secret + "A", made.secret.lower(), made.token.id, made.token.name):
         assert await book.find(secret) is None
 
 
 async def test_a_token_ends_when_it_was_to_end(store: Store, desk: TokenDesk, time: Time) -> None:
-    book = await opened(store, time)
+    book = await opened(store.tokens, time)
     made = await desk.create(TokenWish(name="short", scopes=["read"], expires="90m"), by="ada")
     time.now = NOW + timedelta(minutes=90, microseconds=-1)
     assert await book.find(made.secret) is not None
@@ -84,7 +68,7 @@ async def test_a_revoked_token_is_refused_by_another_replica(
     store: Store, desk: TokenDesk, time: Time, open_replica: OpenReplica
 ) -> None:
     made = await desk.create(READ, by="ada")
-    book = await opened(await open_replica(), time)
+    book = await opened((await open_replica()).tokens, time)
     assert await book.find(made.secret) is not None
     running = asyncio.create_task(book.run())
     assert [token.name for token in await desk.revoke("grafana")] == ["grafana"]
@@ -99,7 +83,7 @@ async def test_a_revoked_token_is_refused_by_another_replica(
 async def test_a_new_secret_has_all_that_the_old_one_had_and_both_are_good_for_the_overlap(
     store: Store, desk: TokenDesk, time: Time
 ) -> None:
-    book = await opened(store, time)
+    book = await opened(store.tokens, time)
     old = await desk.create(TokenWish(name="eu", scopes=["ingest"], ingest_scope="eu-1", expires="30d"), by="ada")
     time.now = NOW + timedelta(days=1)
     new = await desk.rotate("eu", overlap="1h", by="ada")
@@ -122,7 +106,7 @@ async def test_a_name_is_good_once_until_its_token_has_ended(desk: TokenDesk, ti
 
 
 async def test_when_a_token_was_used_is_kept(store: Store, desk: TokenDesk, time: Time) -> None:
-    book = await opened(store, time)
+    book = await opened(store.tokens, time)
     made = await desk.create(READ, by="ada")
     time.now = NOW + timedelta(minutes=5)
     await book.find(made.secret)
