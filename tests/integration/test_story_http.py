@@ -70,8 +70,17 @@ def test_the_page_says_the_same_sentence(client: httpx.Client, occurrence: str) 
 
 
 def test_of_many_rules_around_it_critical_ones_come_first_and_all_are_a_click_away(
-    client: httpx.Client, occurrence: str
+    sqlite_url: str, service: StartService
 ) -> None:
+    """On a service of its own: what other tests send lies around it, too."""
+    with httpx.Client(base_url=service({"DATABASE_URL": sqlite_url}).url, trust_env=False, timeout=20) as client:
+        _check_around(client)
+
+
+def _check_around(client: httpx.Client) -> None:
+    client.post("/webhook", content=webhook(sent_alert(1, alertname="Middle")), headers=_JSON).raise_for_status()
+    (stored,) = client.get("/history", params={"alertname": "Middle"}).json()["alerts"]
+    occurrence = stored["id"]
     others = [sent_alert(each, alertname=f"Around{each:02}", severity="warning") for each in range(13)]
     later = sent_alert(14, alertname="ZenithDown") | {"startsAt": (STARTED_AT + timedelta(minutes=5)).isoformat()}
     client.post("/webhook/proxy", content=webhook(*others, later), headers=_JSON).raise_for_status()
