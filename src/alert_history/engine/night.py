@@ -82,12 +82,10 @@ class Nights:
         return await asyncio.to_thread(lambda: night(facts_of(read)))
 
     async def _read(self, span: NightSpan, now: datetime) -> Read:
-        began, before, failures, acts = await asyncio.gather(
-            self._reads.received(span.since, span.until, most=MOST_BEGAN + 1),
-            self._reads.open_at(span.since, received_since=span.since - LOOKS_BACK, most=MOST_BEFORE + 1),
-            self._reads.failed_deliveries(span.since, span.until, most=MOST_FAILURES + 1),
-            self._acts.between(span.since, span.until, limit=MOST_ACTS + 1),
-        )
+        began = await self._reads.received(span.since, span.until, most=MOST_BEGAN + 1)
+        before = await self._reads.open_at(span.since, received_since=span.since - LOOKS_BACK, most=MOST_BEFORE + 1)
+        failures = await self._reads.failed_deliveries(span.since, span.until, most=MOST_FAILURES + 1)
+        acts = await self._acts.between(span.since, span.until, limit=MOST_ACTS + 1)
         limits = list(_limits(began, before, failures))
         began, before = began[:MOST_BEGAN], _cut(before)
         last_seen = await self._last_seen(began, span)
