@@ -6,7 +6,9 @@ Holds: `storage.shared.tokens`, `engine.tokens`.
 import asyncio
 from datetime import timedelta
 
+import msgspec
 import pytest
+import structlog
 
 from alert_history.domain.permission import Permission
 from alert_history.engine.tokens import TokenDesk, TokenWish
@@ -103,6 +105,19 @@ async def test_a_name_is_good_once_until_its_token_has_ended(desk: TokenDesk, ti
         await desk.create(TokenWish(name="a", scopes=["read"]), by="ada")
     time.now = NOW + timedelta(hours=2)
     await desk.create(TokenWish(name="a", scopes=["read"]), by="ada")
+
+
+async def test_a_token_that_can_not_be_read_is_told_of_once_and_opens_nothing(
+    store: Store, desk: TokenDesk, time: Time
+) -> None:
+    made = await desk.create(READ, by="ada")
+    await store.tokens.add(msgspec.structs.replace(made.token, id="b", name="b", digest=b"b", match="{a later release"))
+    book = await opened(store.tokens, time)
+    with structlog.testing.capture_logs() as lines:
+        await book.begin()
+    assert lines == []
+    assert not book.is_good("b")
+    assert book.is_good(made.token.id)
 
 
 async def test_when_a_token_was_used_is_kept(store: Store, desk: TokenDesk, time: Time) -> None:

@@ -15,14 +15,14 @@ from collections.abc import Collection, Sequence
 
 import msgspec
 
-from alert_history.domain.grant import Grant, Scope, check_reach, permissions_of, reach_of
+from alert_history.domain.grant import SCOPES, Grant, Scope, check_reach, permissions_of, reach_of
 from alert_history.domain.narrowing import text_of
 from alert_history.domain.query import Matcher, Query, parse_query
 from alert_history.errors import InvalidBody, InvalidQuery
 
 EVERYONE = "*"
 
-_ORDER: tuple[Scope, ...] = ("read", "operate", "admin")
+_ORDER = tuple(scope for scope in SCOPES if scope != "ingest")
 _PARTS = re.compile(r"""[;\n]|"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|`[^`]*`""", re.DOTALL)
 _ENTRY = re.compile(
     r"""(?:"(?P<quoted>(?:[^"\\]|\\.)*)"|(?P<bare>[^="]+?))\s*=\s*(?P<scope>\w+)(?P<match>\s.*)?""", re.DOTALL

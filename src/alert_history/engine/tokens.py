@@ -11,7 +11,7 @@ import secrets
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import msgspec
 import structlog
@@ -127,7 +127,7 @@ class TokenBook:
         self._tokens = tokens
         self._clock = clock
         self._own = own
-        self._by_digest = _granted(own)
+        self._by_digest = _granted(own, before={})
         self._uses: dict[str, datetime] = {}
         self._kept_uses: dict[str, datetime] = {}
         self._reading: asyncio.Task[None] | None = None
@@ -146,7 +146,7 @@ class TokenBook:
         now = self._clock()
         if not token.is_good(now):
             return None
-        if token not in self._own:
+        if grant is not None and token not in self._own:
             self._uses[token.id] = now
         return grant
 
@@ -175,7 +175,8 @@ class TokenBook:
     def is_good(self, id_: str) -> bool:
         """Whether the token with that id opens anything now."""
         now = self._clock()
-        return any(token.id == id_ and token.is_good(now) for token, _ in self._by_digest.values())
+        granted = self._by_digest.values()
+        return any(token.id == id_ and grant is not None and token.is_good(now) for token, grant in granted)
 
     async def run(self) -> None:
         """Read the tokens each second, and keep when each was used, until cancelled."""
@@ -225,7 +226,7 @@ class TokenBook:
 
     def _take(self, tokens: Sequence[Token]) -> None:
         living = [each for each in tokens if each.revoked_at is None]
-        self._by_digest = _granted([*living, *self._own])
+        self._by_digest = _granted([*living, *self._own], before=self._by_digest)
         self.has_ingest_token = any("ingest" in token.scopes for token in living)
         self._known.set()
 
@@ -240,9 +241,18 @@ class TokenBook:
             self._kept_uses |= fresh
 
 
-def _granted(tokens: Sequence[Token]) -> Mapping[bytes, tuple[Token, Grant]]:
-    """The tokens and what their holders may do, by digest."""
-    return {token.digest: (token, grant) for token in tokens if (grant := _grant_of(token)) is not None}
+_Granted: TypeAlias = Mapping[bytes, tuple[Token, Grant | None]]
+
+
+def _granted(tokens: Sequence[Token], *, before: _Granted) -> _Granted:
+    """The tokens and what their holders may do, by digest; None where nobody can tell.
+
+    What a token grants never changes, so it is read from its texts once, however often the tokens are read.
+    """
+    return {
+        token.digest: (token, before[token.digest][1] if token.digest in before else _grant_of(token))
+        for token in tokens
+    }
 
 
 def _grant_of(token: Token) -> Grant | None:

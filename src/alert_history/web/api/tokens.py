@@ -6,7 +6,6 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 from starlette.requests import Request
-from starlette.responses import Response
 
 from alert_history.domain.grant import Scope
 from alert_history.domain.permission import Permission
@@ -14,12 +13,11 @@ from alert_history.domain.token import Token
 from alert_history.engine.caller import signed_as
 from alert_history.engine.tokens import NewToken, TokenDesk, TokenWish
 from alert_history.ports import Clock
-from alert_history.web.http.operation import Operation, json_response
+from alert_history.web.http.operation import Operation
 from alert_history.web.http.parameters import read_body
 
 _TAG = "Tokens"
 _PATH = "/api/v1/tokens"
-_ONCE = {"cache-control": "no-store"}
 
 
 class TokenBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -137,7 +135,7 @@ class TokensApi:
         """`GET /api/v1/tokens`."""
         return TokenList([token_answer(each, self._clock()) for each in await self._desk.all()])
 
-    async def create(self, request: Request, _: None) -> Response:
+    async def create(self, request: Request, _: None) -> NewTokenAnswer:
         """`POST /api/v1/tokens`."""
         body = await read_body(request, TokenBody)
         wish = TokenWish(
@@ -149,7 +147,7 @@ class TokensApi:
         )
         return self._made(await self._desk.create(wish, by=signed_as("api")))
 
-    async def rotate(self, request: Request, asked: NameParameters) -> Response:
+    async def rotate(self, request: Request, asked: NameParameters) -> NewTokenAnswer:
         """`POST /api/v1/tokens/{name}/rotate`."""
         body = await read_body(request, RotateBody)
         return self._made(await self._desk.rotate(asked.name, overlap=body.overlap, by=signed_as("api")))
@@ -159,10 +157,8 @@ class TokensApi:
         revoked = await self._desk.revoke(asked.name, by=signed_as("api"))
         return TokenList([token_answer(each, self._clock()) for each in revoked])
 
-    def _made(self, made: NewToken) -> Response:
-        response = json_response(NewTokenAnswer(token_answer(made.token, self._clock()), made.secret))
-        response.headers.update(_ONCE)
-        return response
+    def _made(self, made: NewToken) -> NewTokenAnswer:
+        return NewTokenAnswer(token_answer(made.token, self._clock()), made.secret)
 
 
 def token_answer(token: Token, now: datetime) -> TokenAnswer:

@@ -78,16 +78,15 @@ class Gate:
         Ingest is open until there is a token for it, unless it was closed by `INGEST_AUTH`: Alertmanager drops alerts
         that are refused, so nothing but the operator's own act closes it.
         """
-        if not self._book.is_known:
-            await self._book.wait()
-        token = token_of(scope["headers"]) if self.is_ingest_closed else self._strange_token(scope)
-        if token is not None and not self.is_ingest_closed:
-            await self._book.find(token)  # it may be the first for ingest, made just now
+        await self._book.wait()
+        if not self.is_ingest_closed and (strange := self._strange_token(scope)) is not None:
+            await self._book.find(strange)  # it may be the first for ingest, made just now
         if not self.is_ingest_closed:
             return None
+        token = token_of(scope["headers"])
         if token is None:
             raise NotSignedIn(_NO_TOKEN)
-        grant = self._book.known(token) or await self._holder(token)
+        grant = await self._holder(token)
         if not grant.may(Permission.INGEST):
             raise Forbidden("the token may not send alerts; make one with the scope ingest")
         return grant
