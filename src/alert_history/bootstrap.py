@@ -6,7 +6,6 @@ Must not open, start or wait for anything.
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import cache
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,13 +14,12 @@ import msgspec
 
 from alert_history.bootstrap_pages import make_acting, make_pages, make_targets
 from alert_history.bootstrap_statistics import make_statistics, make_tracing, statistics_operations
+from alert_history.bootstrap_trust import make_trust
 from alert_history.config import Settings, networks_of
 from alert_history.domain.acts import ActSource
 from alert_history.domain.claim import MINUTE_US, SECOND_US
-from alert_history.domain.roles import read_role_map
 from alert_history.domain.standing import Rules
 from alert_history.domain.target import TargetSpec
-from alert_history.domain.token import token_of_settings
 from alert_history.engine.arrivals import Arrivals
 from alert_history.engine.auditing import Auditing
 from alert_history.engine.awaited_targets import AwaitedTargets
@@ -40,7 +38,6 @@ from alert_history.engine.questions import EnrichmentObserver
 from alert_history.engine.reaching.store import store_within_reach
 from alert_history.engine.replica_calls import Calls
 from alert_history.engine.router import Router
-from alert_history.engine.sign_ins import People, SignInDesk
 from alert_history.engine.store_opening import Opening
 from alert_history.engine.switchboard import Listeners, Switchboard, connect
 from alert_history.engine.telemetry.commits import CommitMetrics
@@ -48,16 +45,15 @@ from alert_history.engine.telemetry.enrichment import EnrichmentMetrics
 from alert_history.engine.telemetry.publishing import PublishingMetrics
 from alert_history.engine.telemetry.reconcile import ReconcileMetrics
 from alert_history.engine.telemetry.state import StateMetrics
-from alert_history.engine.tokens import TokenBook, TokenDesk
+from alert_history.engine.tokens import TokenDesk
 from alert_history.engine.upkeep import Retention
 from alert_history.engine.vendor_acts import VendorActs
 from alert_history.engine.watchdog import Watchdog
 from alert_history.engine.why import Explaining
 from alert_history.engine.witnesses import KnownWitnesses
 from alert_history.enrichers import make_allowance, make_enricher
-from alert_history.errors import ConfigurationError
 from alert_history.ids import new_id, process_name
-from alert_history.ports import Discovery, IdentityProvider, RoutesSource, Store, Target
+from alert_history.ports import Discovery, RoutesSource, Store, Target
 from alert_history.service import Enriching, Metrics, Publishing, Recording, Rooms, Service, Trust
 from alert_history.signals.redis import RedisSignals
 from alert_history.storage import open_store
@@ -76,15 +72,10 @@ from alert_history.web.api.stream import StreamApi
 from alert_history.web.api.tokens import TokensApi
 from alert_history.web.api.why import WhyApi
 from alert_history.web.application import Application
-from alert_history.web.http.auditing import AuditedCalls
-from alert_history.web.http.browser import Browsers
-from alert_history.web.http.gate import Gate, SignIn
 from alert_history.web.http.operation import Operation
-from alert_history.web.http.proxy import ProxyHeaders
 from alert_history.web.ingest.signed_senders import SignedSenders
 from alert_history.web.ingest.vendors import VendorWebhooks
 from alert_history.web.ingest.webhook import KnownSenders, Webhook
-from alert_history.web.pages.oidc import CALLBACK
 from alert_history.web.telemetry import RequestMetrics
 
 if TYPE_CHECKING:
@@ -140,7 +131,7 @@ def make_service(settings: Settings) -> Service:
         switchboard=switchboard,
     )
     signals = _make_signals(settings)
-    trust = make_trust(settings, store, auditing=auditing)
+    trust = make_trust(settings, store, auditing=auditing, clock=utc_now)
     shown = store_within_reach(store)
     rooms = Rooms(
         store=store,
@@ -238,71 +229,6 @@ def _make_preparation(publisher: Publisher) -> "Preparation":
     from alert_history.targets.preparation import Preparation
 
     return Preparation(publisher.take_up)
-
-
-def make_trust(settings: Settings, store: Store, *, auditing: Auditing) -> Trust:
-    """What says who calls, and keeps what they did."""
-    first = revealed(settings.admin_token)
-    book = TokenBook(store.tokens, clock=utc_now, own=[token_of_settings(first)] if first else [])
-    provider = _make_provider(settings)
-    sign_ins = SignInDesk(
-        store.sign_ins,
-        book,
-        audit=auditing,
-        clock=utc_now,
-        lasts=timedelta(hours=settings.sign_in_hours),
-        people=None if provider is None else People(provider.issuer, read_role_map(settings.oidc_role_map or "")),
-    )
-    gate = Gate(
-        book,
-        is_open=settings.auth_mode in {None, "none"},
-        is_unguarded=settings.auth_mode is None,
-        is_ingest_closed=settings.ingest_auth == "required",
-        audited=AuditedCalls(auditing, trusted=networks_of(settings.trusted_proxies)),
-        ways=[Browsers(sign_ins), *_ways_of_people(settings)],
-    )
-    return Trust(book=book, gate=gate, auditing=auditing, sign_ins=sign_ins, provider=provider)
-
-
-def _make_provider(settings: Settings) -> IdentityProvider | None:
-    """The identity provider; None where AUTH_MODE names none. Imported when needed.
-
-    Raises: ConfigurationError where what it takes is not installed.
-    """
-    if settings.auth_mode != "oidc":
-        return None
-    if find_spec("authlib") is None:
-        raise ConfigurationError(
-            ["AUTH_MODE=oidc needs a library that is not installed: pip install 'authlib>=1.7,<2'"]
-        )
-    from alert_history.identity.oidc import OidcClient, OidcProvider
-
-    address = (settings.public_url or "").rstrip("/")
-    client = OidcClient(
-        issuer=settings.oidc_issuer or "",
-        client_id=settings.oidc_client_id or "",
-        client_secret=revealed(settings.oidc_client_secret) or "",
-        scopes=settings.oidc_scopes,
-        groups_claim=settings.oidc_groups_claim,
-        user_claim=settings.oidc_user_claim or "",
-        redirect_url=f"{address}{CALLBACK}",
-        farewell_url=f"{address}/login?out=yes",
-    )
-    return OidcProvider(client, clock=utc_now)
-
-
-def _ways_of_people(settings: Settings) -> list[SignIn]:
-    """How people say who they are, besides a token."""
-    if settings.auth_mode != "proxy":
-        return []
-    return [
-        ProxyHeaders(
-            read_role_map(settings.oidc_role_map or ""),
-            user_header=settings.auth_proxy_user_header,
-            groups_header=settings.auth_proxy_groups_header,
-            trusted=networks_of(settings.trusted_proxies),
-        )
-    ]
 
 
 def _policy_of(settings: Settings) -> EnrichmentPolicy:
