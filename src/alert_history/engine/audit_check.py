@@ -32,18 +32,18 @@ async def check_audit(trail: AuditTrail, *, since: str = "") -> AuditReport:
     """Check the chains of that day (as `2026-09-30`) and later; without it all. Raises StorageUnavailable."""
     chains = await trail.chains(since=since)
     faults = _faults_among(chains)
-    kept = [chain for chain in chains if chain.dropped_at is None]
+    kept_chains = [chain for chain in chains if chain.dropped_at is None]
     entries = 0
     followed = {chain.number - 1: chain for chain in chains}
-    for chain in kept:
+    for chain in kept_chains:
         number, fault = await _check(trail, chain, follower=followed.get(chain.number))
         entries += number
         faults += [fault] if fault else []
-    if kept:
-        faults += [fault async for fault in _strays(trail, kept, is_all=not since)]
+    if kept_chains:
+        faults += [fault async for fault in _strays(trail, kept_chains, is_all=not since)]
     return AuditReport(
-        days=len({chain.day for chain in kept}),
-        chains=len(kept),
+        days=len({chain.day for chain in kept_chains}),
+        chains=len(kept_chains),
         entries=entries,
         faults=faults,
         newest=chains[-1] if chains else None,
@@ -95,9 +95,9 @@ def _faults_among(chains: Sequence[AuditChain]) -> list[str]:
     ]
 
 
-async def _strays(trail: AuditTrail, kept: Sequence[AuditChain], *, is_all: bool) -> AsyncIterator[str]:
-    first = datetime.fromisoformat(min(chain.day for chain in kept)).replace(tzinfo=UTC)
-    is_begin = is_all or min(chain.number for chain in kept) == 1
+async def _strays(trail: AuditTrail, kept_chains: Sequence[AuditChain], *, is_all: bool) -> AsyncIterator[str]:
+    first = datetime.fromisoformat(min(chain.day for chain in kept_chains)).replace(tzinfo=UTC)
+    is_begin = is_all or min(chain.number for chain in kept_chains) == 1
     for entry in await trail.strays(since=first + _OLDER_RELEASE if is_begin else first, limit=_MOST_STRAYS):
         yield f"entry {entry.id} of {entry.at:%Y-%m-%d %H:%M} UTC is in no chain: it was inserted by somebody else"
 

@@ -138,13 +138,13 @@ class Auditing:
         while self._waiting and not self._is_away:
             entries = self._waiting[:_MOST_AT_ONCE]
             try:
-                kept = await self._trail.append(entries, replica=self._replica)
+                links = await self._trail.append(entries, replica=self._replica)
             except AlertHistoryError as error:
                 self._is_away = True
                 _log.warning("audit_not_kept", entries=len(self._waiting), reason=str(error))
                 return
             del self._waiting[: len(entries)]
-            for entry in kept:
+            for entry in links:
                 _tell(entry, is_kept=True)
 
     def _entry(

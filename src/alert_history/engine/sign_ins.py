@@ -173,12 +173,12 @@ class SignInDesk:
         known = self._remembered.get(digest)
         if known is not None and time - known[0] < _REMEMBERED_SECONDS:
             return known[1]
-        found = await self._sign_ins.find(digest)
-        self._remembered[digest] = (time, found)
+        sign_in = await self._sign_ins.find(digest)
+        self._remembered[digest] = (time, sign_in)
         self._remembered.move_to_end(digest)
         if len(self._remembered) > _MOST_REMEMBERED:
             self._remembered.popitem(last=False)
-        return found
+        return sign_in
 
     async def _keep(self, sign_in: SignIn) -> NewSignIn:
         cookie = new_cookie()

@@ -68,8 +68,8 @@ class ReachingNightReads:
             async with turn:
                 return await self._analytics.episodes(within(HistoryFilter(alertname=name, until=before)), most=1)
 
-        found = await asyncio.gather(*(newest(name) for name in alertnames))
-        return {name: rows[0].received_at for name, rows in zip(alertnames, found, strict=True) if rows}
+        newest_rows = await asyncio.gather(*(newest(name) for name in alertnames))
+        return {name: rows[0].received_at for name, rows in zip(alertnames, newest_rows, strict=True) if rows}
 
     async def known(self, fingerprints: Collection[str], *, before: datetime) -> set[str]:
         """See `ports.NightReads.known`. It tells nothing of label sets that the caller does not name."""

@@ -163,20 +163,20 @@ async def _extend(session: Session, chain: AuditChain, entries: Sequence[AuditEn
 
 def _page(wanted: AuditFilter, cursor: str | None) -> Select[Any]:
     """Ids follow the time, so that a span is a range of them."""
-    found = select(audit).order_by(_A.id.desc())
+    statement = select(audit).order_by(_A.id.desc())
     if wanted.since is not None:
-        found = found.where(_A.id >= lowest_uuid7(wanted.since))
+        statement = statement.where(_A.id >= lowest_uuid7(wanted.since))
     if wanted.until is not None:
-        found = found.where(_A.id < lowest_uuid7(wanted.until))
+        statement = statement.where(_A.id < lowest_uuid7(wanted.until))
     if cursor is not None:
-        found = found.where(_A.id < cursor)
+        statement = statement.where(_A.id < cursor)
     if wanted.actor:
-        found = found.where(_A.actor == wanted.actor)
+        statement = statement.where(_A.actor == wanted.actor)
     if wanted.action:
-        found = found.where(_A.action == wanted.action)
+        statement = statement.where(_A.action == wanted.action)
     if wanted.outcome is not None:
-        found = found.where(func.coalesce(_A.outcome, "done") == wanted.outcome)
-    return found
+        statement = statement.where(func.coalesce(_A.outcome, "done") == wanted.outcome)
+    return statement
 
 
 async def _fetch_anew(session: Session, statement: Select[Any]) -> list[Row]:
