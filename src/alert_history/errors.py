@@ -15,7 +15,8 @@ AlertHistoryError            what this service raises on purpose                
 │   ├── InvalidBody          a body of the API says what is not allowed              422
 │   ├── NotFound             no such thing                                           404
 │   ├── UnstorableReceipt    the database refuses the data itself                    400
-│   └── WouldBeForgotten     what is to be restored is past its retention            400
+│   ├── ImportFault          what is to be imported can't be read                    400
+│   └── WouldBeForgotten     what is to be brought back is past its retention        400
 ├── Unavailable              the same call may work later (Retry-After)              503
 │   ├── Overloaded           the ingest queue is full                                503
 │   ├── SlowBody             the body of a request did not arrive in time            503
@@ -123,8 +124,12 @@ class UnstorableReceipt(InvalidRequest):
     """The database refused the data of a batch; one request of it is to blame."""
 
 
+class ImportFault(InvalidRequest):
+    """What is to be imported can't be read as a whole. The message names the file, and the row or the byte."""
+
+
 class WouldBeForgotten(InvalidRequest):
-    """What is to be restored is older than history is kept; it would be gone within a minute."""
+    """What is to be brought back is older than history is kept; it would be gone within a minute."""
 
 
 class Unavailable(AlertHistoryError):

@@ -28,8 +28,8 @@ ToldActKind = Literal["acknowledged", "noted"]
 TellableKind = Literal[EventKind, ToldActKind]
 """What a delivery may be about: an event or an act."""
 
-ActSource = Literal["person", "pagerduty", "rootly"]
-"""Who told us: the person, or the vendor at whom the person did it."""
+ActSource = str
+"""Who told us: `person`, the vendor at whom the person did it, or the origin of the import that brought it."""
 
 TOLD_ACTS: frozenset[ToldActKind] = frozenset({"acknowledged", "noted"})
 

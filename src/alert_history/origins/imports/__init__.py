@@ -1,0 +1,1 @@
+"""The origins of imports: one system whose past can be brought in a file. `registry` finds them."""
