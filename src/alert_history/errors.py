@@ -51,6 +51,7 @@ Exception
 ├── _NotOurTurn              storage/shared: another replica adds up, or a process counts anew
 ├── Failure                  cli/send: why a payload was not taken
 ├── _Disconnected            web/ingest: the sender went away
+├── _AskAgain                origins/imports: the same question may be answered later
 ├── _InPart                  origins/prometheus: it answered in part
 └── _TooMuch                 discovery/routes_document: the document unfolds to too much
 """
