@@ -110,6 +110,15 @@ app.command(
     """,
 )
 app.command(
+    "alert_history.cli.imports:app",
+    name="import",
+    help="""Bring the past of another system in.
+
+    One command a system, each with its own options. What is there already is joined, never doubled, so that an import
+    may be run again, also after it was broken off. Nothing is published. The service may run meanwhile.
+    """,
+)
+app.command(
     "alert_history.cli.replay:replay",
     help="""Queue dead letters again.
 

@@ -122,6 +122,7 @@ def _parquet_schema(pa: Any) -> Any:
         "timestamp": time,
         "last_received_at": time,
         "confirmed_at": time,
+        "imported_at": time,
         "repeat_count": pa.int64(),
     }
     return pa.schema([(name, special.get(name, pa.string())) for name in COLUMNS])

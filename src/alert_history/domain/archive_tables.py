@@ -158,6 +158,8 @@ ALERTS = Shape(
         Column("confirmed_at", "time", is_nullable=True),
         Column("unconfirmed", "text", is_nullable=True),
         Column("joined_into", "time", is_nullable=True),
+        Column("imported_at", "time", is_nullable=True),
+        Column("import_id", "text", is_nullable=True),
         Column("events", "integer", is_counted=True),
     ),
     time="timestamp",

@@ -104,6 +104,27 @@ def written_changes(
     return _encode(Changes(added, removed, repeated, label_counts(begun) + less))
 
 
+def changes_text(changes: Changes) -> bytes | None:
+    """Changes as a store keeps them; None where no number changes."""
+    is_empty = not (changes.added or changes.removed or changes.repeated)
+    return None if is_empty else _encode(changes)
+
+
+def merged_changes(several: Iterable[Changes]) -> Changes:
+    """All these changes as one."""
+    added: list[Counted] = []
+    removed: list[Counted] = []
+    repeated: list[Repeated] = []
+    labels: Counter[tuple[str, str]] = Counter()
+    for changes in several:
+        added += changes.added
+        removed += changes.removed
+        repeated += changes.repeated
+        for name, value, number in changes.labels:
+            labels[name, value] += number
+    return Changes(added, removed, repeated, [(*pair, number) for pair, number in labels.items()])
+
+
 def new_changes(occurrences: Iterable[tuple[Counted, int, Mapping[str, str]]]) -> bytes | None:
     """What occurrences change that were not counted yet, as a store keeps it: each with its repeats and labels."""
     added: list[Counted] = []

@@ -18,7 +18,8 @@ class StoredAlert(msgspec.Struct, frozen=True):
     the open ones that somebody confirms, `firing`, from those that nobody does any more, `unconfirmed`, and
     `state_reason` why. `ended_by` is how its end is known: resolved (a sender said so), expired (who had to repeat it
     fell silent), inferred (later words imply it), reconciled (a poll showed it). `confirmed_at` is when a sender last
-    said that it fires; null if none ever did.
+    said that it fires; null if none ever did. `imported_at` is when the import `import_id` brought it in; null for what
+    was sent here. Of an imported one `timestamp` is its start.
     """
 
     id: str
@@ -44,6 +45,8 @@ class StoredAlert(msgspec.Struct, frozen=True):
     state_reason: str | None = None
     ended_by: EndedBy | None = None
     confirmed_at: datetime | None = None
+    imported_at: datetime | None = None
+    import_id: str | None = None
 
 
 class StoredEvent(msgspec.Struct, frozen=True):

@@ -1,6 +1,6 @@
 """Imports as the database keeps them: what each is, and the past that it brings in."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Literal, Protocol
 
@@ -63,6 +63,46 @@ class ImportRecord(msgspec.Struct, frozen=True):
     reasons: Sequence[tuple[str, int]] = ()
 
 
+class SpoolExtent(msgspec.Struct, frozen=True):
+    """How many firings a spool holds, between which starts, and how many had their last sign before a time."""
+
+    firings: int
+    oldest: datetime | None
+    newest: datetime | None
+    old: int
+
+
+class Spool(Protocol):
+    """Firings on their way, sorted by label set. A spool belongs to one import, and goes with it.
+
+    Its calls take long, so they run in a thread. Raises OSError where the disk is full.
+    """
+
+    def add(self, firings: Sequence[tuple[str, PastFiring]]) -> None:
+        """Add firings, each with its fingerprint, in any order."""
+        ...
+
+    def extent(self, *, signs_before_us: int) -> SpoolExtent:
+        """What it holds."""
+        ...
+
+    def groups(self) -> Iterator[list[list[PastFiring]]]:
+        """All firings in steps: some label sets at a time, the firings of each by start.
+
+        A label set with very many comes in several steps.
+        """
+        ...
+
+
+class TakenBack(msgspec.Struct, frozen=True):
+    """What one step took back. `after` is where the next step begins; None where nothing is left."""
+
+    removed: int
+    left: int
+    restored: int
+    after: datetime | None
+
+
 class Imports(Protocol):
     """Every call may raise StorageUnavailable; reads may raise QueryTimeout."""
 
@@ -91,10 +131,12 @@ class Imports(Protocol):
         """Put rows into the quarantine; how many are new there: a row that an import refused before is not repeated."""
         ...
 
-    async def take_back(self, record: ImportRecord, *, now: datetime) -> int:
-        """One step of taking an import back; how many occurrences and changes it took back, 0 when all are.
+    async def take_back(self, record: ImportRecord, *, after: datetime | None) -> TakenBack:
+        """One step of taking an import back, from `after` on, in one transaction.
 
-        An occurrence that a sender has spoken of since stays, and says so in its events.
+        What the import brought in goes, with its events and acts, and the numbers follow; what it corrected is as
+        before, unless somebody changed it since. An occurrence that a sender has spoken of since, or a person acted on,
+        stays.
         """
         ...
 

@@ -15,6 +15,7 @@ from alert_history.ports.demonstration import Demonstrations
 from alert_history.ports.feed import Feed
 from alert_history.ports.firing import FiringReads
 from alert_history.ports.history import History
+from alert_history.ports.imports import Imports
 from alert_history.ports.label_counts import LabelCounts
 from alert_history.ports.night import NightReads
 from alert_history.ports.notifications import NotificationReads
@@ -96,3 +97,4 @@ class Store(msgspec.Struct, frozen=True):
     feed: Feed
     tokens: Tokens
     sign_ins: SignIns
+    imports: Imports

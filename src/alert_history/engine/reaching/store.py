@@ -66,4 +66,5 @@ def store_within_reach(store: Store) -> Store:
         feed=refusing(store.feed),
         tokens=refusing(store.tokens),
         sign_ins=refusing(store.sign_ins),
+        imports=refusing(store.imports),
     )

@@ -1,5 +1,7 @@
 """The statements of the hot path on PostgreSQL. Each takes arrays, one element for each row, keys sorted."""
 
+from collections.abc import Collection
+
 from sqlalchemy import Table
 from sqlalchemy.dialects import postgresql
 
@@ -8,14 +10,14 @@ from alert_history.storage.shared import tables
 _DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]
 
 
-def _columns(table: Table, *, but: str = "") -> dict[str, str]:
-    """The columns of a table, in its order, each with its type here; without the column that `but` names."""
+def _columns(table: Table, *, but: Collection[str] = ()) -> dict[str, str]:
+    """The columns of a table, in its order, each with its type here; without those that `but` names."""
     return {
-        column.name: column.type.compile(dialect=_DIALECT).lower() for column in table.columns if column.name != but
+        column.name: column.type.compile(dialect=_DIALECT).lower() for column in table.columns if column.name not in but
     }
 
 
-ALERT_COLUMNS = _columns(tables.alerts, but="joined_into")
+ALERT_COLUMNS = _columns(tables.alerts, but=tables.RARE_ALERT_COLUMNS)
 STANDING_COLUMNS = _columns(tables.standings)
 EVENT_COLUMNS = {"fingerprint": "text", "starts_at": "timestamptz"} | _columns(tables.events)
 QUEUE_COLUMNS = {

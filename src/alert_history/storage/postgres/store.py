@@ -11,6 +11,7 @@ from alert_history.storage.postgres.database import PostgresDatabase
 from alert_history.storage.postgres.dialer import Dialer
 from alert_history.storage.postgres.follow_ups import PostgresFollowUp
 from alert_history.storage.postgres.history import PostgresHistory
+from alert_history.storage.postgres.importing import PostgresImporting
 from alert_history.storage.postgres.lifecycle import PostgresLifecycle
 from alert_history.storage.postgres.night import WAYS
 from alert_history.storage.postgres.notifications import ORDERING
@@ -32,6 +33,7 @@ from alert_history.storage.shared.delivery_log import SharedDeliveryLog
 from alert_history.storage.shared.demonstrations import OF_FINGERPRINT, OF_START, SharedDemonstrations
 from alert_history.storage.shared.feed import SharedFeed
 from alert_history.storage.shared.firing import SharedFiringReads
+from alert_history.storage.shared.imports import SharedImports
 from alert_history.storage.shared.label_reads import SharedLabelCounts
 from alert_history.storage.shared.night_reads import SharedNightReads
 from alert_history.storage.shared.notifications import SharedNotificationReads
@@ -102,4 +104,5 @@ def postgres_store(
         feed=SharedFeed(database),
         tokens=SharedTokens(database),
         sign_ins=SharedSignIns(database),
+        imports=SharedImports(database, PostgresImporting(connections)),
     )

@@ -102,6 +102,8 @@ def alert_of(row: Any) -> StoredAlert:
         state_reason=row["unconfirmed"],
         ended_by=ended_by_of(row["status"], row["ended_by"]),
         confirmed_at=confirmed_of(row["status"], time_of(row["confirmed_at"]), time_of(row["last_received_at"])),
+        imported_at=time_of(row["imported_at"]),
+        import_id=row["import_id"],
     )
 
 

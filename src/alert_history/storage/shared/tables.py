@@ -30,7 +30,7 @@ from sqlalchemy.types import DateTime, TypeDecorator, TypeEngine
 from alert_history.domain.classification import Verdict
 from alert_history.domain.microseconds import from_us, to_us
 
-SCHEMA_HEAD = "0016"
+SCHEMA_HEAD = "0017"
 """The newest migration; a test compares it with Alembic. It stands here because importing Alembic takes 150 ms."""
 
 
@@ -143,7 +143,12 @@ alerts = Table(
     Column("unconfirmed", Text),
     Column("claim", BigInteger),
     Column("joined_into", UtcTime),
+    Column("imported_at", UtcTime),
+    Column("import_id", Text),
 )
+
+RARE_ALERT_COLUMNS = frozenset({"joined_into", "imported_at", "import_id"})
+"""Columns of `alerts` that a recorder never fills."""
 
 standings = Table(
     "standings",
@@ -510,3 +515,41 @@ feed = Table(
 
 alert_texts = tuple(type_coerce(alerts.c[name], Json(dict[str, str])).label(name) for name in ("labels", "annotations"))
 """The labels and annotations of an alert, as maps of text in the rows of a statement."""
+
+imports = Table(
+    "imports",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("origin", Text, nullable=False),
+    Column("what", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("started_at", UtcTime, nullable=False),
+    Column("by", Text, nullable=False, quote=True),
+    Column("phase", Text, nullable=False),
+    Column("share", Double),
+    Column("beat_at", UtcTime),
+    Column("finished_at", UtcTime),
+    Column("fault", Text),
+    Column("counts", Json, nullable=False),
+    Column("oldest", UtcTime),
+    Column("newest", UtcTime),
+    Column("reasons", Json, nullable=False),
+)
+
+import_corrections = Table(
+    "import_corrections",
+    metadata,
+    Column("import_id", Text, primary_key=True),
+    Column("fingerprint", Text, primary_key=True),
+    Column("starts_at", UtcTime, primary_key=True),
+    Column("what", Text, primary_key=True),
+    Column("before", Json, nullable=False),
+    Column("after", Json, nullable=False),
+)
+
+import_refusals = Table(
+    "import_refusals",
+    metadata,
+    Column("digest", LargeBinary, primary_key=True),
+    Column("import_id", Text, nullable=False),
+)

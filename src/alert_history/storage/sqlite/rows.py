@@ -26,28 +26,28 @@ IDS_A_MICROSECOND = strays.IDS_A_MICROSECOND
 """How many ids of `alerts` a microsecond of `timestamp` has."""
 
 
-def _insert(table: str, columns: Iterable[str], end: str = "") -> str:
+def insert(table: str, columns: Iterable[str], end: str = "") -> str:
     """INSERT of one row. It names its columns, because a later release may have added some."""
     names = [f'"{name}"' for name in columns]
     return f"INSERT INTO {table} ({', '.join(names)}) VALUES ({', '.join('?' * len(names))}) {end}"
 
 
 _EVENT_COLUMNS = ("alert_id", *tables.events.c.keys())
-_ALERT_COLUMNS = [name for name in tables.alerts.c.keys() if name != "joined_into"]  # noqa: SIM118  # no dict
-INSERT_ALERT = _insert("alerts", ["id", *_ALERT_COLUMNS])
-FINGERPRINT_AT, LABELS_AT = 1 + _ALERT_COLUMNS.index("fingerprint"), 1 + _ALERT_COLUMNS.index("labels")
+ALERT_COLUMNS = [name for name in tables.alerts.c.keys() if name not in tables.RARE_ALERT_COLUMNS]  # noqa: SIM118  # no dict
+INSERT_ALERT = insert("alerts", ["id", *ALERT_COLUMNS])
+FINGERPRINT_AT, LABELS_AT = 1 + ALERT_COLUMNS.index("fingerprint"), 1 + ALERT_COLUMNS.index("labels")
 """Where a row of INSERT_ALERT has them."""
 INSERT_TERMS = "INSERT INTO alert_terms (rowid, terms) VALUES (?, ?)"
-INSERT_EVENT = _insert("events", _EVENT_COLUMNS)
-INSERT_NOTE = _insert("events", _EVENT_COLUMNS, "ON CONFLICT DO NOTHING RETURNING receipt_id")
+INSERT_EVENT = insert("events", _EVENT_COLUMNS)
+INSERT_NOTE = insert("events", _EVENT_COLUMNS, "ON CONFLICT DO NOTHING RETURNING receipt_id")
 INSERT_QUEUE = """INSERT INTO delivery_queue (id, fingerprint, starts_at, target, event_key, event, receipt_id, state,
     created_at, due_at, shape, enrichment) VALUES (?, ?, ?, ?, ?, ?, ?, 'pending', ?, ?, ?, ?)"""
-INSERT_RECEIPT = _insert("receipts", tables.receipts.c.keys())
-INSERT_BODY = _insert("receipt_bodies", tables.receipt_bodies.c.keys(), "ON CONFLICT DO NOTHING")
+INSERT_RECEIPT = insert("receipts", tables.receipts.c.keys())
+INSERT_BODY = insert("receipt_bodies", tables.receipt_bodies.c.keys(), "ON CONFLICT DO NOTHING")
 INSERT_ROLLUP = "INSERT INTO rollup_log (entry) VALUES (?)"
 INSERT_NEWS = "INSERT INTO news_log (number, news) VALUES (?, ?)"
-INSERT_QUARANTINE = _insert("quarantine", tables.quarantine.c.keys())
-UPSERT_SILENCE = _insert(
+INSERT_QUARANTINE = insert("quarantine", tables.quarantine.c.keys())
+UPSERT_SILENCE = insert(
     "silences",
     tables.silences.c.keys(),
     """ON CONFLICT (id) DO UPDATE SET matchers = excluded.matchers, starts_at = excluded.starts_at,

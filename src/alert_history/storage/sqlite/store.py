@@ -14,6 +14,7 @@ from alert_history.storage.shared.delivery_log import SharedDeliveryLog
 from alert_history.storage.shared.demonstrations import OF_FINGERPRINT, OF_START, SharedDemonstrations
 from alert_history.storage.shared.feed import SharedFeed
 from alert_history.storage.shared.firing import SharedFiringReads
+from alert_history.storage.shared.imports import SharedImports
 from alert_history.storage.shared.label_reads import SharedLabelCounts
 from alert_history.storage.shared.night_reads import SharedNightReads
 from alert_history.storage.shared.notifications import SharedNotificationReads
@@ -35,6 +36,7 @@ from alert_history.storage.sqlite.connection import Connections
 from alert_history.storage.sqlite.database import SqliteDatabase
 from alert_history.storage.sqlite.follow_ups import SqliteFollowUp
 from alert_history.storage.sqlite.history import SqliteHistory
+from alert_history.storage.sqlite.importing import SqliteImporting
 from alert_history.storage.sqlite.lifecycle import SqliteLifecycle
 from alert_history.storage.sqlite.night import WAYS
 from alert_history.storage.sqlite.notifications import ORDERING
@@ -102,4 +104,5 @@ def sqlite_store(database_url: str, *, router: Router | None = None, rules: Rule
         feed=SharedFeed(database),
         tokens=SharedTokens(database),
         sign_ins=SharedSignIns(database),
+        imports=SharedImports(database, SqliteImporting(connections, log)),
     )

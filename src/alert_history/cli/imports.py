@@ -1,0 +1,311 @@
+"""`alert-history import`: the past of another system, one command an origin, made of what the origin takes."""
+
+import asyncio
+import getpass
+import inspect
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import App, Parameter
+from cyclopts.validators import Number
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+from alert_history.cli.console import cell, error_console, output_console, print_line
+from alert_history.cli.store import require, using_store
+from alert_history.config import Settings, load_settings
+from alert_history.domain.times import parse_time
+from alert_history.engine.importing import Importing, ImportNeeds, ImportPlan, check_scope
+from alert_history.errors import ConfigurationError
+from alert_history.origins.imports.registry import find_origin, origin_names
+from alert_history.ports import Store
+from alert_history.ports.imports import ImportRecord
+from alert_history.ports.past_origins import ImportRequest, Option, PastOrigin
+from alert_history.storage.spool import open_spool
+
+_TIME = "RFC 3339, a date, unix seconds, or how long ago: -90d"
+_MAX_DAYS = 36_500
+_MOST_LISTED = 20
+_SET = "yes"
+
+app = App(name="import")
+
+
+def _run(origin: PastOrigin, values: dict[str, Any]) -> None:
+    """One import, from the arguments of its command."""
+    now = _now()
+    start, end = values.pop("start"), values.pop("end")
+    keep_days, scope, is_dry_run = values.pop("keep_days"), values.pop("scope") or "", values.pop("dry_run")
+    check_scope(scope)
+    given = _given(origin, values)
+    request = ImportRequest(
+        given,
+        now,
+        start=None if start is None else parse_time(start, now),
+        end=None if end is None else parse_time(end, now),
+    )
+    plan = ImportPlan(
+        origin,
+        request,
+        _what(origin, given, start=start, end=end, scope=scope),
+        by=getpass.getuser(),
+        scope=scope,
+        is_dry_run=is_dry_run,
+        keep=None if keep_days is None else timedelta(days=keep_days),
+    )
+    record = asyncio.run(_import(load_settings(os.environ), plan))
+    _print_summary(record, is_dry_run=is_dry_run)
+
+
+async def _import(settings: Settings, plan: ImportPlan) -> ImportRecord:
+    async with using_store(settings) as store:
+        await require(store, settings)
+        with _progress() as observe:
+            return await _importing(store, settings).run(plan, observe)
+
+
+def _importing(store: Store, settings: Settings) -> Importing:
+    retention = timedelta(days=settings.retention_days)
+    needs = ImportNeeds(store.imports, store.settings, store.reconciling, open_spool, _now, retention)
+    return Importing(needs)
+
+
+@app.command
+def undo(import_id: Annotated[str, Parameter(help="As `import list` shows it.")], /) -> None:
+    """Take one import back: what it brought in, what it corrected, and what it refused.
+
+    What a sender has spoken of since, or a person acted on, stays. What an archive took stays there.
+    """
+    record = asyncio.run(_undo(load_settings(os.environ), import_id))
+    counts = record.counts
+    undone = f"{counts.taken:,} occurrences removed, {counts.corrected:,} corrections undone"
+    print_line(f"import {record.id} is taken back: {undone}")
+    if counts.joined:
+        print_line(f"{counts.joined:,} occurrences stay, because a sender or a person has spoken of them since")
+
+
+@app.command(name="list")
+def list_() -> None:
+    """Show the newest imports."""
+    records = asyncio.run(_list(load_settings(os.environ)))
+    if not records:
+        print_line("nothing was imported yet")
+        return
+    from rich.table import Table
+
+    table = Table("id", "began", "state", "what", "taken", "joined", "refused", title_justify="left", show_edge=False)
+    for record in records:
+        counts = record.counts
+        row = (record.id, f"{record.started_at:%Y-%m-%d %H:%M}", record.state, record.what)
+        table.add_row(*map(cell, row), *(f"{n:,}" for n in (counts.taken, counts.joined, counts.refused)))
+    output_console().print(table)
+
+
+async def _undo(settings: Settings, import_id: str) -> ImportRecord:
+    async with using_store(settings) as store:
+        await require(store, settings)
+        return await _importing(store, settings).undo(import_id)
+
+
+async def _list(settings: Settings) -> list[ImportRecord]:
+    async with using_store(settings) as store:
+        await require(store, settings)
+        return await store.imports.newest(_MOST_LISTED)
+
+
+# --- from an origin's options to a command ----------------------------------------------------------------------------
+
+
+def _command(name: str) -> Callable[..., None]:
+    """The command of an origin. Its signature is made of the options, because cyclopts reads it from there."""
+    origin = find_origin(name)
+
+    def run(*arguments: Any, **values: Any) -> None:
+        bound = signature.bind(*arguments, **values)
+        bound.apply_defaults()
+        _run(origin, dict(bound.arguments))
+
+    signature = inspect.Signature([*map(_parameter, origin.options), *_COMMON])
+    run.__signature__ = signature  # type: ignore[attr-defined]  # functions have one
+    run.__annotations__ = {each.name: each.annotation for each in signature.parameters.values()}
+    run.__doc__ = origin.about
+    return run
+
+
+def _parameter(option: Option) -> inspect.Parameter:
+    """The parameter of an option; a secret is given in a file, because everybody on the machine sees arguments."""
+    if option.kind == "file":
+        kind = inspect.Parameter.VAR_POSITIONAL if option.is_repeated else inspect.Parameter.POSITIONAL_ONLY
+        annotation: Any = Annotated[str, Parameter(help=option.help, allow_leading_hyphen=True)]
+        return inspect.Parameter(_word(option), kind, annotation=annotation)
+    word, text = f"--{option.name}", option.help
+    if option.kind == "secret":
+        word, text = f"{word}-file", f"A file that holds it, or - for standard input: {option.help}"
+    type_: Any = bool if option.kind == "flag" else str
+    if option.is_repeated or option.kind == "pairs":
+        type_ = list[str]
+    is_needed = option.is_required and option.kind != "secret"
+    default: Any = inspect.Parameter.empty if is_needed else (option.default or None)
+    if option.kind == "flag":
+        default = False
+    elif default is None:
+        type_ = type_ | None
+    help_ = Parameter(name=word, help=text, negative="", show_default=bool(option.default), allow_leading_hyphen=True)
+    return inspect.Parameter(
+        _word(option), inspect.Parameter.KEYWORD_ONLY, annotation=Annotated[type_, help_], default=default
+    )
+
+
+def _word(option: Option) -> str:
+    return option.name.replace("-", "_")
+
+
+def _common(name: str, type_: Any, parameter: Parameter, default: Any = None) -> inspect.Parameter:
+    return inspect.Parameter(
+        name, inspect.Parameter.KEYWORD_ONLY, annotation=Annotated[type_, parameter], default=default
+    )
+
+
+_COMMON = (
+    _common("start", str | None, Parameter(allow_leading_hyphen=True, help=f"Began at or after: {_TIME}.")),
+    _common("end", str | None, Parameter(allow_leading_hyphen=True, help=f"Began before: {_TIME}.")),
+    _common("scope", str | None, Parameter(help="Keeps label sets apart that only look alike, as ?scope= does.")),
+    _common(
+        "dry_run",
+        bool,
+        Parameter(name="--dry-run", negative="", show_default=False, help="Read and count; write nothing."),
+        default=False,
+    ),
+    _common(
+        "keep_days",
+        int | None,
+        Parameter(
+            name="--keep-days",
+            validator=Number(gte=1, lte=_MAX_DAYS),
+            help="How long retention spares what is older than it.",
+        ),
+    ),
+)
+
+
+def _given(origin: PastOrigin, values: dict[str, Any]) -> dict[str, tuple[str, ...]]:
+    """The options as the origin reads them. Raises: ConfigurationError with all faults."""
+    given: dict[str, tuple[str, ...]] = {}
+    faults = []
+    for option in origin.options:
+        value = values.get(_word(option))
+        if value is None or value is False or value in ((), []):
+            continue
+        texts = (_SET,) if value is True else (value,) if isinstance(value, str) else tuple(value)
+        if option.kind == "secret":
+            texts = tuple(map(_secret, texts))
+        faults += [
+            f"--{option.name}: not NAME=VALUE: {text!r}" for text in texts if option.kind == "pairs" and "=" not in text
+        ]
+        if option.choices and not set(texts) <= set(option.choices):
+            faults.append(f"--{option.name}: one of {', '.join(option.choices)}")
+        given[option.name] = texts
+    if faults:
+        raise ConfigurationError(faults)
+    return given
+
+
+def _secret(path: str) -> str:
+    """What a file holds, without the line end. Raises OSError."""
+    return (sys.stdin.read() if path == "-" else Path(path).read_text()).strip()
+
+
+def _what(origin: PastOrigin, given: dict[str, tuple[str, ...]], **others: str | None) -> str:
+    """The import in words, without secrets: the command, as it would be typed."""
+    words = [origin.name]
+    for option in origin.options:
+        texts = given.get(option.name, ())
+        if option.kind == "file":
+            words += texts
+        elif option.kind == "flag":
+            words += [f"--{option.name}"] if texts else []
+        elif option.kind == "pairs":
+            words += [f"--{option.name} {text.partition('=')[0]}=…" for text in texts]
+        elif option.kind == "secret":
+            words += [f"--{option.name}-file …"] if texts else []
+        else:
+            words += [f"--{option.name} {without_login(text)}" for text in texts]
+    words += [f"--{name} {value}" for name, value in others.items() if value]
+    return " ".join(words)
+
+
+def without_login(url: str) -> str:
+    """A URL without user and password; another text as it is."""
+    scheme, mark, rest = url.partition("://")
+    place, slash, path = rest.partition("/")
+    return f"{scheme}{mark}{place.rpartition('@')[2]}{slash}{path}" if mark else url
+
+
+# --- what is shown ----------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[ImportRecord], None]]:
+    """A bar with rate and rest, on standard error where that is a terminal."""
+    console = error_console()
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TextColumn("{task.fields[rows]}"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as progress:
+        bars = {
+            name: progress.add_task(name, total=None, rows="", start=name == "reading")
+            for name in ("reading", "writing")
+        }
+
+        def observe(record: ImportRecord) -> None:
+            task = bars[record.phase]
+            counts = record.counts
+            number = counts.read if record.phase == "reading" else counts.taken + counts.joined + counts.merged
+            if record.phase == "writing":
+                progress.update(bars["reading"], total=1, completed=1)
+                progress.start_task(task)
+            seconds = progress.tasks[task].elapsed or 0
+            rate = f", {number / seconds:,.0f}/s" if seconds > 1 else ""
+            total = None if record.share is None else 1.0
+            progress.update(task, total=total, completed=record.share or 0.0, rows=f"{number:,}{rate}")
+
+        yield observe
+
+
+def _print_summary(record: ImportRecord, *, is_dry_run: bool) -> None:
+    counts = record.counts
+    verb = "would be taken" if is_dry_run else "taken"
+    print_line(f"read {counts.read:,} from {record.what}")
+    print_line(f"  {counts.taken:,} {verb} as new occurrences")
+    corrected = f", {counts.corrected:,} of them with a start or an end that it knew better" if counts.corrected else ""
+    print_line(f"  {counts.joined:,} joined with what is there{corrected}")
+    lines = [
+        (counts.merged, "were pieces or repeats of others"),
+        (counts.acts, "acts of people"),
+        (counts.silences, "silences"),
+        (counts.archived, "went to the archive"),
+        (counts.refused, "refused" if is_dry_run else "refused, and kept in the quarantine"),
+    ]
+    for number, words in lines:
+        if number:
+            print_line(f"  {number:,} {words}")
+    for reason, number in record.reasons:
+        print_line(f"      {number:,}: {reason}")
+    if not is_dry_run:
+        print_line(f"import {record.id}; `alert-history import undo {record.id}` takes it back")
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+for _name in origin_names():
+    app.command(_command(_name), name=_name)

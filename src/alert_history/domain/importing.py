@@ -1,0 +1,486 @@
+"""Importing: what past firings of one label set become beside what the history holds of it. Pure.
+
+The rule is that of all occurrences: what overlaps or touches is one firing. First the pieces of the import are merged
+by it. Then each firing meets what is there:
+
+- it overlaps nothing: it becomes an occurrence of its own;
+- it overlaps an occurrence: it is joined, and the occurrence stays. It corrects that occurrence only where it knows
+  more: an earlier start, as far as no other firing was open then; the end, where the end was only guessed, or where
+  an earlier import left the occurrence open; that it goes on, where an earlier import knew only a guessed end.
+
+What a sender said or a target was told of is never changed by an import: an open occurrence that is confirmed or
+published is left to its senders, and so is an end that a sender said. What an import knows to have begun after such an
+end is a firing of its own. Running the same import again finds everything joined, and corrects nothing.
+"""
+
+from collections import deque
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from hashlib import blake2b
+from typing import Any
+
+import msgspec
+
+from alert_history.domain.acts import Act
+from alert_history.domain.alert import Alert
+from alert_history.domain.claim import Word, is_same_start
+from alert_history.domain.counting import AGAIN_WITHIN_US, Changes, Counted, Repeated, counted, label_counts
+from alert_history.domain.decision import Decision, Entry, claim_of_occurrence
+from alert_history.domain.microseconds import from_us, to_us
+from alert_history.domain.occurrence import About, Event, EventKind, Occurrence, Sighting, content_hash
+from alert_history.domain.past_firing import PastAct, PastFiring
+from alert_history.domain.showing import show_firing, shown_start
+from alert_history.domain.standing import EndedBy, Firing, Past, Standing, add_past
+
+_GUESSED: frozenset[EndedBy | None] = frozenset({"inferred", "expired"})
+"""Ends that nobody said and no poll showed."""
+
+_encode_sorted = msgspec.json.Encoder(order="sorted").encode
+_encode = msgspec.json.Encoder(order="deterministic").encode
+
+
+class ImportMark(msgspec.Struct, frozen=True):
+    """Which import brings something in, from which origin, and when."""
+
+    import_id: str
+    origin: str
+    at: datetime
+
+
+class Kept(msgspec.Struct, gc=False):
+    """An occurrence that the history holds. `import_id` is the import that brought it in, `imported_at` when."""
+
+    key_us: int
+    occurrence: Occurrence
+    import_id: str | None = None
+    imported_at: datetime | None = None
+    is_double: bool = False
+
+    @property
+    def is_imported(self) -> bool:
+        """Whether an import brought it in."""
+        return self.import_id is not None
+
+    @property
+    def start_us(self) -> int:
+        """Its shown start."""
+        began_at = self.occurrence.began_at
+        return self.key_us if began_at is None else to_us(began_at)
+
+    @property
+    def end_us(self) -> int | None:
+        """Its end; None while it is open."""
+        if self.occurrence.status == "firing":
+            return None
+        return max(to_us(self.occurrence.ends_at or self.occurrence.last_received_at), self.start_us)
+
+
+class Correction(msgspec.Struct, frozen=True):
+    """What an import changed of an occurrence that was there: one field, before and after, as JSON values."""
+
+    key_us: int
+    what: str
+    before: Any
+    after: Any
+
+
+class Brought(msgspec.Struct, gc=False):
+    """What is to be written of one label set. `changes` are those of the numbers.
+
+    `taken` entries are new, `changed` were there. `joined` counts firings, `merged` pieces of other firings.
+    """
+
+    decision: Decision
+    changes: Changes
+    acts: list[Act]
+    corrections: list[Correction]
+    taken: int = 0
+    joined: int = 0
+    merged: int = 0
+
+
+class _Whole(msgspec.Struct, gc=False):
+    """One firing of the import, with all its pieces. `end_us` is None where it fires still."""
+
+    start_us: int
+    last_us: int
+    end_us: int | None
+    ended_by: EndedBy
+    pieces: list[PastFiring]
+    newest: PastFiring
+    repeats: int = 0
+
+    @property
+    def first(self) -> PastFiring:
+        """Its first piece."""
+        return self.pieces[0]
+
+
+def bring(
+    fingerprint: str, firings: Sequence[PastFiring], kept: Sequence[Kept], standing: Standing | None, mark: ImportMark
+) -> Brought:
+    """What the firings of one label set, in the order of their starts, become.
+
+    `kept` are the occurrences from the last one that begins before them to those that begin within an hour after them,
+    in the order of their keys. `standing` is that of the label set, None where it has none; it is changed in place.
+    """
+    return _Bringing(fingerprint, kept, standing, mark).bring(firings)
+
+
+def wholes(firings: Iterable[PastFiring]) -> list[_Whole]:
+    """The firings without their cuts: pieces that overlap or touch are one; in the order of their starts."""
+    merged: list[_Whole] = []
+    for firing in firings:
+        start_us, last_us = to_us(firing.starts_at), firing.last_sign_us
+        end_us = None if firing.ends_at is None else last_us
+        last = merged[-1] if merged else None
+        if last is None or start_us > last.last_us:
+            if last is not None and last.end_us is None:
+                last.end_us, last.ended_by = last.last_us, "inferred"
+            merged.append(_Whole(start_us, last_us, end_us, firing.ended_by, [firing], firing, firing.repeats))
+            continue
+        _add_piece(last, firing, last_us, end_us)
+    return merged
+
+
+def _add_piece(whole: _Whole, piece: PastFiring, last_us: int, end_us: int | None) -> None:
+    whole.pieces.append(piece)
+    whole.repeats += piece.repeats
+    is_later = last_us > whole.last_us or (last_us == whole.last_us and whole.end_us is None)
+    if is_later:
+        whole.last_us, whole.end_us, whole.ended_by = last_us, end_us, piece.ended_by
+    if piece.annotations or not whole.newest.annotations:
+        whole.newest = piece
+
+
+class _Bringing:
+    def __init__(self, fingerprint: str, kept: Sequence[Kept], standing: Standing | None, mark: ImportMark) -> None:
+        self._fingerprint = fingerprint
+        self._kept = [each for each in kept if not each.is_double]
+        self._keys = {each.key_us for each in kept}
+        self._mark = mark
+        self._standing = Standing() if standing is None else standing
+        self._before = counted_all(fingerprint, [(each.key_us, each.occurrence) for each in self._kept])
+        decision = Decision(fingerprint, self._standing, {})
+        self._result = Brought(decision, Changes(), [], [])
+        self._next = 0
+
+    def bring(self, firings: Sequence[PastFiring]) -> Brought:
+        result = self._result
+        left = deque(wholes(firings))
+        while left:
+            whole = left.popleft()
+            tail = self._bring(whole, left[0] if left else None)
+            result.merged += len(whole.pieces) - 1 - len(tail)
+            left.extendleft(reversed(wholes(tail)))
+        result.changes = self._changes()
+        decision = result.decision
+        decision.is_standing_changed = bool(decision.entries)
+        return result
+
+    def _bring(self, whole: _Whole, following: _Whole | None) -> list[PastFiring]:
+        """Take a firing, or join it; the pieces that began after the end of what it was joined with."""
+        kept = self._overlapped(whole)
+        if kept is None and whole.start_us not in self._keys:
+            self._take(whole)
+            self._take_acts(whole.pieces, whole.start_us)
+            return []
+        if kept is None:  # the key of a double, which is not shown
+            self._result.joined += 1
+            self._take_acts(whole.pieces, whole.start_us)
+            return []
+        if kept.import_id == self._mark.import_id:
+            self._result.merged += 1  # this import took it before it was broken off
+        else:
+            self._result.joined += 1
+        self._correct_start(kept, whole)
+        self._correct_end(kept, whole, following)
+        end_us = kept.end_us
+        tail = [] if end_us is None else [piece for piece in whole.pieces if to_us(piece.starts_at) > end_us]
+        self._take_acts(whole.pieces[: len(whole.pieces) - len(tail)], kept.key_us)
+        return tail
+
+    def _overlapped(self, whole: _Whole) -> Kept | None:
+        """The first kept occurrence that overlaps or touches. Firings come in the order of time, so it goes forward."""
+        kept = self._kept
+        while self._next < len(kept) and (end_us := kept[self._next].end_us) is not None and end_us < whole.start_us:
+            self._next += 1
+        is_met = self._next < len(kept) and kept[self._next].start_us <= whole.last_us
+        return kept[self._next] if is_met else None
+
+    def _take_acts(self, pieces: Iterable[PastFiring], key_us: int) -> None:
+        self._result.acts += [self._act(act, key_us, piece) for piece in pieces for act in piece.acts]
+
+    # --- new --------------------------------------------------------------------------------------------------------
+
+    def _take(self, whole: _Whole) -> None:
+        last_is_newer = self._standing.newest_key_us is not None and self._standing.newest_key_us > whole.start_us
+        if whole.end_us is None and (last_is_newer or self._standing.firing is not None):
+            whole.end_us, whole.ended_by = whole.last_us, "inferred"
+        sighting = _sighting(self._fingerprint, whole, self._mark.origin)
+        occurrence = _occurrence(sighting, whole)
+        starts_at = from_us(whole.start_us)
+        entry = Entry(starts_at, occurrence, sighting, is_changed=True)
+        self._result.decision.entries[whole.start_us] = entry
+        self._result.taken += 1
+        self._event(entry, "fired", starts_at)
+        if whole.end_us is not None:
+            ended_at = from_us(whole.end_us)
+            self._event(entry, whole.ended_by, ended_at, _end_detail(ended_at, whole.ended_by, self._mark.origin))
+            add_past(self._standing, Past(whole.start_us, whole.start_us, whole.end_us, whole.ended_by))
+        else:
+            claim = claim_of_occurrence(occurrence, whole.start_us)
+            self._standing.firing = Firing(whole.start_us, whole.start_us, [claim])
+            show_firing(occurrence, self._standing.firing)
+
+    def _event(self, entry: Entry, kind: EventKind, at: datetime, detail: dict[str, Any] | None = None) -> None:
+        entry.occurrence.event_count += 1
+        number = entry.occurrence.event_count
+        event = Event(self._fingerprint, entry.starts_at, number, kind, at, None, detail)
+        self._result.decision.events.append(event)
+
+    # --- there already ----------------------------------------------------------------------------------------------
+
+    def _correct_start(self, kept: Kept, whole: _Whole) -> None:
+        floor_us = self._end_before(kept)
+        start_us = whole.start_us if floor_us is None else max(whole.start_us, floor_us)
+        was_us = kept.start_us
+        if start_us >= was_us or is_same_start(start_us, was_us):
+            return
+        entry = self._changed(kept)
+        entry.occurrence.began_at = shown_start(start_us, kept.key_us)
+        self._correction(kept, "starts_at", was_us, start_us)
+        detail = {"starts_at": from_us(start_us), "was": from_us(was_us), "claimed": from_us(whole.start_us)}
+        texts = {name: time.isoformat() for name, time in detail.items()}
+        self._event(entry, "start_moved", self._mark.at, {**texts, "sender": f"an import from {self._mark.origin}"})
+        self._move_in_standing(kept.key_us, start_us=start_us)
+
+    def _end_before(self, kept: Kept) -> int | None:
+        """The end of the firing before a kept one, be it kept or brought in."""
+        ends = [each.end_us for each in self._kept if each.key_us < kept.key_us and each.end_us is not None]
+        for key_us, entry in self._result.decision.entries.items():
+            if key_us < kept.key_us and entry.occurrence.ends_at is not None:
+                ends.append(to_us(entry.occurrence.ends_at))
+        return max(ends, default=None)
+
+    def _correct_end(self, kept: Kept, whole: _Whole, following: _Whole | None) -> None:
+        occurrence = kept.occurrence
+        if whole.end_us is None:
+            if self._goes_on(kept):
+                self._reopen(kept, whole)
+            return
+        if whole.ended_by in _GUESSED and not (occurrence.status == "firing" and kept.is_imported):
+            return
+        limit_us = self._begin_after(kept, following)
+        end_us = max(whole.end_us if limit_us is None else min(whole.end_us, limit_us), kept.start_us)
+        if occurrence.status == "firing":
+            if self._is_left_open(kept, whole):
+                self._end(kept, end_us, whole.ended_by)
+        elif occurrence.ended_by in _GUESSED and not is_same_start(end_us, kept.end_us or end_us):
+            self._end(kept, end_us, whole.ended_by)
+
+    def _goes_on(self, kept: Kept) -> bool:
+        """Whether an import knows better than the guess of an earlier import that the newest firing is over."""
+        standing, occurrence = self._standing, kept.occurrence
+        is_newest = standing.firing is None and standing.newest_key_us in {None, kept.key_us}
+        return (
+            is_newest
+            and kept is self._kept[-1]
+            and kept.is_imported
+            and occurrence.status == "resolved"
+            and occurrence.ended_by in _GUESSED
+        )
+
+    def _is_left_open(self, kept: Kept, whole: _Whole) -> bool:
+        """Whether nobody but an import holds it open, and nobody has spoken of it since this end."""
+        occurrence = kept.occurrence
+        if occurrence.is_published or not (kept.is_imported or occurrence.unconfirmed is not None):
+            return False
+        return to_us(occurrence.last_received_at) <= whole.last_us
+
+    def _begin_after(self, kept: Kept, following: _Whole | None) -> int | None:
+        later = [each.start_us for each in self._kept if each.key_us > kept.key_us]
+        if following is not None:
+            later.append(following.start_us)
+        return min(later, default=None)
+
+    def _end(self, kept: Kept, end_us: int, ended_by: EndedBy) -> None:
+        entry, occurrence = self._changed(kept), kept.occurrence
+        before = end_values(occurrence)
+        ended_at = from_us(end_us)
+        known_by: EndedBy = "reconciled" if ended_by == "resolved" else ended_by
+        if occurrence.status == "firing" and occurrence.confirmed_at is None:
+            occurrence.confirmed_at = occurrence.last_received_at
+        occurrence.status, occurrence.ends_at, occurrence.ended_by = "resolved", ended_at, known_by
+        occurrence.unconfirmed, occurrence.expires_at, occurrence.claim = None, None, 0
+        self._correction(kept, "end", before, end_values(occurrence))
+        detail = {"ends_at": ended_at.isoformat(), "reason": f"an import from {self._mark.origin} knows its end"}
+        self._event(entry, known_by, self._mark.at, detail)
+        firing = self._standing.firing
+        if firing is not None and firing.key_us == kept.key_us:
+            self._standing.firing = None
+            add_past(self._standing, Past(kept.key_us, kept.start_us, end_us, known_by, firing.ended, firing.notified))
+        else:
+            self._move_in_standing(kept.key_us, end_us=end_us, ended_by=known_by)
+
+    def _reopen(self, kept: Kept, whole: _Whole) -> None:
+        entry, occurrence = self._changed(kept), kept.occurrence
+        before = end_values(occurrence)
+        occurrence.status, occurrence.ends_at, occurrence.ended_by = "firing", None, None
+        occurrence.last_received_at = from_us(whole.last_us)
+        occurrence.confirmed_at = occurrence.unconfirmed = None
+        self._standing.past = tuple(past for past in self._standing.past if past.key_us != kept.key_us)
+        claim = claim_of_occurrence(occurrence, kept.start_us)
+        self._standing.firing = Firing(kept.key_us, kept.start_us, [claim])
+        show_firing(occurrence, self._standing.firing)
+        self._correction(kept, "end", before, end_values(occurrence))
+        self._event(entry, "refired", self._mark.at, {"reason": f"an import from {self._mark.origin} shows it firing"})
+
+    def _changed(self, kept: Kept) -> Entry:
+        entries = self._result.decision.entries
+        if kept.key_us not in entries:
+            entries[kept.key_us] = Entry(from_us(kept.key_us), kept.occurrence, is_changed=True)
+        return entries[kept.key_us]
+
+    def _correction(self, kept: Kept, what: str, before: Any, after: Any) -> None:
+        self._result.corrections.append(Correction(kept.key_us, what, before, after))
+
+    def _move_in_standing(
+        self, key_us: int, *, start_us: int | None = None, end_us: int | None = None, ended_by: EndedBy | None = None
+    ) -> None:
+        standing = self._standing
+        if start_us is not None and standing.firing is not None and standing.firing.key_us == key_us:
+            standing.firing.start_us = start_us
+        past = next((past for past in standing.past if past.key_us == key_us), None)
+        if past is None:
+            return
+        standing.past = tuple(other for other in standing.past if other is not past)
+        changes = {"start_us": start_us, "end_us": end_us, "ended_by": ended_by}
+        changed = {name: value for name, value in changes.items() if value is not None}
+        add_past(standing, msgspec.structs.replace(past, **changed))
+
+    # --- numbers and acts -------------------------------------------------------------------------------------------
+
+    def _changes(self) -> Changes:
+        """What changes in the numbers: the label set as it is counted now, less as it was counted before."""
+        entries = self._result.decision.entries
+        new = [(key_us, entry.occurrence) for key_us, entry in entries.items() if entry.first is not None]
+        both = sorted([*((each.key_us, each.occurrence) for each in self._kept), *new], key=lambda pair: pair[0])
+        return changed_numbers(
+            self._before,
+            counted_all(self._fingerprint, both),
+            labels=[entry.first.alert.labels for entry in entries.values() if entry.first is not None],
+            repeats=[occurrence for _, occurrence in new],
+        )
+
+    def _act(self, act: PastAct, key_us: int, firing: PastFiring) -> Act:
+        key, labels = (self._fingerprint, from_us(key_us)), firing.labels
+        return Act(
+            blake2b(_encode([self._mark.origin, self._fingerprint, act.id]), digest_size=16).hexdigest(),
+            *key,
+            labels.get("alertname", ""),
+            labels.get("severity", ""),
+            labels.get("namespace", ""),
+            act.at,
+            act.kind,
+            act.by,
+            act.text,
+            self._mark.origin,
+            act.id,
+        )
+
+
+def changed_numbers(
+    before: Iterable[Counted],
+    after: Iterable[Counted],
+    *,
+    labels: Sequence[dict[str, str]] = (),
+    repeats: Sequence[Occurrence] = (),
+) -> Changes:
+    """What changes in the numbers. `labels` and `repeats` are of what is new."""
+    was, now = set(before), set(after)
+    repeated = [Repeated(o.about, o.receiver, o.repeat_count) for o in repeats if o.about and o.repeat_count]
+    return Changes(sorted(now - was, key=_by_start), sorted(was - now, key=_by_start), repeated, label_counts(labels))
+
+
+def _by_start(each: Counted) -> tuple[int, str]:
+    return each.start_us, each.fingerprint
+
+
+def counted_all(fingerprint: str, occurrences: Iterable[tuple[int, Occurrence]]) -> list[Counted]:
+    """Occurrences of one label set as they are counted, in the order of their keys.
+
+    One begins again if it began within an hour of the latest end before it.
+    """
+    counts, last_us = [], None
+    for key_us, occurrence in occurrences:
+        is_again = last_us is not None and key_us - last_us < AGAIN_WITHIN_US
+        each = counted(fingerprint, key_us, occurrence, is_again=is_again)
+        if each is None:
+            continue
+        counts.append(each)
+        if each.end_us is not None:
+            last_us = each.end_us if last_us is None else max(last_us, each.end_us)
+    return counts
+
+
+def _sighting(fingerprint: str, whole: _Whole, origin: str) -> Sighting:
+    first, newest = whole.first, whole.newest
+    starts_at = from_us(whole.start_us)
+    annotations = newest.annotations
+    content = _encode_sorted(annotations)
+    generator_url = newest.generator_url or first.generator_url
+    status = "firing" if whole.end_us is None else "resolved"
+    alert = Alert(
+        fingerprint,
+        status,  # type: ignore[arg-type]  # one of the two
+        first.labels,
+        annotations,
+        starts_at,
+        generator_url=generator_url,
+        details=newest.details or first.details,
+    )
+    word = Word("", "witness", is_firing=whole.end_us is None, start_us=whole.start_us, at_us=whole.last_us, content=0)
+    source, receiver = first.source or origin, newest.receiver or first.receiver
+    return Sighting(alert, content_hash(content), content, source, receiver, "", starts_at, word, 0)  # type: ignore[arg-type]  # an origin is a source
+
+
+def _occurrence(sighting: Sighting, whole: _Whole) -> Occurrence:
+    labels, is_open = sighting.alert.labels, whole.end_us is None
+    last_at = from_us(whole.last_us)
+    about = About(
+        labels.get("alertname", ""),
+        labels.get("severity", ""),
+        labels.get("namespace", ""),
+        sighting.source,
+        whole.start_us,
+    )
+    return Occurrence(
+        "firing" if is_open else "resolved",
+        sighting.content_hash,
+        sighting.alert.annotations,
+        None if is_open else last_at,
+        None,
+        last_at,
+        whole.repeats,
+        0,
+        ended_by=None if is_open else whole.ended_by,
+        confirmed_at=None if is_open else (whole.newest.last_seen_at or last_at),
+        receiver=sighting.receiver,
+        generator_url=sighting.alert.generator_url,
+        about=about,
+    )
+
+
+def _end_detail(ended_at: datetime, ended_by: EndedBy, origin: str) -> dict[str, Any]:
+    detail = {"ends_at": ended_at.isoformat()}
+    if ended_by != "resolved":
+        detail["reason"] = f"{origin} knows of no later sign"
+    return detail
+
+
+def end_values(occurrence: Occurrence) -> list[Any]:
+    """How it ended: status, end, how the end is known, when it was last confirmed, and its last sign."""
+    times = (occurrence.ends_at, occurrence.confirmed_at, occurrence.last_received_at)
+    ends_us, confirmed_us, last_us = (None if time is None else to_us(time) for time in times)
+    return [occurrence.status, ends_us, occurrence.ended_by, confirmed_us, last_us]

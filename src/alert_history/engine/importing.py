@@ -1,0 +1,267 @@
+"""Bringing the past of another system in: read, sorted by label set, joined with what is there, and taken back again.
+
+Reading comes first and whole, into a spool: so the age of all is known before anything is written, and each label set
+is decided once. Writing goes in steps, one transaction each. An import that is broken off anywhere goes on when the
+same is asked again: what it brought in by then is joined. Nothing is published or classified.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable
+from contextlib import AbstractContextManager, aclosing
+from datetime import datetime, timedelta
+from time import monotonic
+
+import msgspec
+
+from alert_history.domain.microseconds import to_us
+from alert_history.domain.past_firing import PastFiring, RefusedRow
+from alert_history.engine.upkeep import Hold
+from alert_history.errors import AlertHistoryError, InvalidRequest, NotFound, WouldBeForgotten
+from alert_history.ids import new_id
+from alert_history.ports import Clock, Reconciling, StoredSettings
+from alert_history.ports.imports import ImportCounts, ImportRecord, Imports, Spool
+from alert_history.ports.past_origins import ImportRequest, PastBatch, PastOrigin
+from alert_history.sources.alert_rules import Fault, check_identity, check_labels, clean
+from alert_history.sources.annotation_limit import cut, is_over_limit
+
+Observe = Callable[[ImportRecord], None]
+
+_BEAT_SECONDS = 1.0
+_MOST_REASONS = 10
+_MOST_SCOPE_BYTES = 96
+_EARLIEST_US = 0
+_LATEST_US = to_us(datetime.fromisoformat("2200-01-01T00:00:00Z"))
+_encode = msgspec.json.Encoder().encode
+
+
+class ImportPlan(msgspec.Struct, frozen=True):
+    """What one import is asked. `what` says it in words, without secrets; the same words are the same import.
+
+    `by` is who asks. `scope` is that of all its firings which have none. `keep`: for so long retention spares what is
+    older than history is kept.
+    """
+
+    origin: PastOrigin
+    request: ImportRequest
+    what: str
+    by: str = ""
+    scope: str = ""
+    is_dry_run: bool = False
+    keep: timedelta | None = None
+
+
+class ImportNeeds(msgspec.Struct, frozen=True):
+    """What imports work with. `retention` is how long the service keeps history."""
+
+    imports: Imports
+    settings: StoredSettings
+    reconciling: Reconciling
+    open_spool: Callable[[], AbstractContextManager[Spool]]
+    clock: Clock
+    retention: timedelta
+
+
+class Importing:
+    """Runs imports, and takes them back."""
+
+    def __init__(self, needs: ImportNeeds) -> None:
+        self._needs = needs
+        self._imports = needs.imports
+        self._clock = needs.clock
+
+    async def run(self, plan: ImportPlan, observe: Observe = lambda _record: None) -> ImportRecord:
+        """Bring a past in; `observe` is told how far it is, some times a second at most.
+
+        Raises: WouldBeForgotten, before anything is written; Busy; StorageUnavailable; and what the origin raises.
+        """
+        now = self._clock()
+        record = ImportRecord(new_id(now), plan.origin.name, plan.what, "running", now, plan.by)
+        if not plan.is_dry_run:
+            record = await self._imports.begin(record)
+        run = _Run(self._needs, plan, record, observe)
+        try:
+            with self._needs.open_spool() as spool:
+                await run.read(spool)
+                await run.check_age(spool)
+                await run.write(spool)
+        except BaseException as error:
+            await run.fail(error)
+            raise
+        return await run.finish()
+
+    async def undo(self, import_id: str, observe: Observe = lambda _record: None) -> ImportRecord:
+        """Take an import back; the record says what is left. Raises: NotFound; StorageUnavailable.
+
+        Broken off, it is begun again: what is taken back by then is gone.
+        """
+        record = await self._imports.find(import_id)
+        if record is None:
+            raise NotFound(f"no import {import_id}; `alert-history import list` shows those that there were")
+        after, removed, left, restored = None, 0, 0, 0
+        while True:
+            step = await self._imports.take_back(record, after=after)
+            removed, left, restored = removed + step.removed, left + step.left, restored + step.restored
+            counts = ImportCounts(taken=removed, joined=left, corrected=restored)
+            observe(msgspec.structs.replace(record, counts=counts, phase="writing", share=None))
+            if step.after is None:
+                break
+            after = step.after
+        undone = msgspec.structs.replace(record, state="undone", finished_at=self._clock(), counts=counts)
+        await self._imports.note(undone)
+        return undone
+
+
+class _Run:
+    """One import under way."""
+
+    def __init__(self, needs: ImportNeeds, plan: ImportPlan, record: ImportRecord, observe: Observe) -> None:
+        self._imports = needs.imports
+        self._settings = needs.settings
+        self._reconciling = needs.reconciling
+        self._clock = needs.clock
+        self._retention = needs.retention
+        self._plan = plan
+        self._record = record
+        self._observe = observe
+        self._reasons: Counter[str] = Counter()
+        self._noted_at = monotonic()
+        self._total = 0
+
+    # --- reading ----------------------------------------------------------------------------------------------------
+
+    async def read(self, spool: Spool) -> None:
+        """Read the origin into the spool."""
+        async with aclosing(self._plan.origin.read(self._plan.request)) as batches:  # type: ignore[type-var]  # a generator
+            async for batch in batches:
+                await self._take_up(batch, spool)
+
+    async def _take_up(self, batch: PastBatch, spool: Spool) -> None:
+        firings, refused = await asyncio.to_thread(self._sift, batch)
+        await asyncio.to_thread(spool.add, firings)
+        counts = ImportCounts(read=len(batch.firings) + len(batch.refused), silences=len(batch.silences))
+        if not self._plan.is_dry_run:
+            await self._imports.refuse(self._record, refused, now=self._clock())
+            await self._reconciling.keep_silences(batch.silences)
+        self._reasons.update(row.reason for row in refused)
+        self._change(counts=self._record.counts.plus(counts).plus(ImportCounts(refused=len(refused))), share=batch.done)
+        await self._tell()
+
+    def _sift(self, batch: PastBatch) -> tuple[list[tuple[str, PastFiring]], list[RefusedRow]]:
+        """The firings that can be kept, with their fingerprints, and the rows that can't."""
+        firings, refused = [], list(batch.refused)
+        for firing in batch.firings:
+            try:
+                kept = _checked(firing, scope=self._plan.scope)
+            except Fault as fault:
+                refused.append(RefusedRow(firing.place, str(fault), _raw(firing)))
+            else:
+                firings.append((kept.fingerprint, kept))
+        return firings, refused
+
+    # --- between ----------------------------------------------------------------------------------------------------
+
+    async def check_age(self, spool: Spool) -> None:
+        """Refuse what retention would drop at once. Raises: WouldBeForgotten."""
+        limit = self._clock() - self._retention
+        extent = await asyncio.to_thread(spool.extent, signs_before_us=to_us(limit))
+        if extent.old and self._plan.keep is None:
+            days = self._retention.days
+            raise WouldBeForgotten(
+                f"{extent.old:,} of {extent.firings:,} firings ended before {limit:%Y-%m-%d}, longer ago than "
+                f"RETENTION_DAYS={days}, and would be dropped within a minute: raise RETENTION_DAYS, narrow the import "
+                "with --start, spare them for a while with --keep-days, or write them to Parquet with --archive"
+            )
+        if extent.old and self._plan.keep is not None and extent.oldest is not None and not self._plan.is_dry_run:
+            now = self._clock()
+            await Hold(since=extent.oldest, until=now + self._plan.keep).widen(self._settings, now)
+        oldest = min(filter(None, [extent.oldest, self._record.oldest]), default=None)
+        newest = max(filter(None, [extent.newest, self._record.newest]), default=None)
+        self._change(oldest=oldest, newest=newest, phase="writing", share=0.0)
+        self._total = extent.firings
+        await self._tell(at_once=True)
+
+    # --- writing ----------------------------------------------------------------------------------------------------
+
+    async def write(self, spool: Spool) -> None:
+        """Bring in what the spool holds, some label sets a transaction."""
+        groups = spool.groups()
+        written = 0
+        while (step := await asyncio.to_thread(next, groups, None)) is not None:
+            now, is_dry_run = self._clock(), self._plan.is_dry_run
+            counts = await self._imports.take(self._record, step, now=now, is_dry_run=is_dry_run)
+            written += counts.read
+            counts = msgspec.structs.replace(counts, read=0)
+            self._change(counts=self._record.counts.plus(counts), share=written / max(self._total, 1))
+            await self._tell()
+
+    # --- how far it is ----------------------------------------------------------------------------------------------
+
+    async def finish(self) -> ImportRecord:
+        """All is brought in."""
+        self._change(state="done", finished_at=self._clock(), share=1.0, fault=None)
+        await self._tell(at_once=True)
+        return self._record
+
+    async def fail(self, error: BaseException) -> None:
+        """It broke off; the same import goes on from here when it is asked again."""
+        told = isinstance(error, AlertHistoryError | OSError)
+        self._change(state="failed", fault=str(error) if told else f"it was broken off ({type(error).__name__})")
+        try:
+            await asyncio.shield(self._tell(at_once=True))
+        except (AlertHistoryError, asyncio.CancelledError):
+            return  # the process that asks again takes it for dead, after a minute
+
+    def _change(self, **changes: object) -> None:
+        reasons = tuple(self._reasons.most_common(_MOST_REASONS))
+        self._record = msgspec.structs.replace(self._record, **changes, reasons=reasons)
+
+    async def _tell(self, *, at_once: bool = False) -> None:
+        self._observe(self._record)
+        if not self._plan.is_dry_run and (at_once or monotonic() - self._noted_at >= _BEAT_SECONDS):
+            self._noted_at = monotonic()
+            await self._imports.note(self._record)
+
+
+def check_scope(scope: str) -> None:
+    """Raises: InvalidRequest for a scope that no fingerprint can have."""
+    if not all(char.isalnum() or char in "_.-" for char in scope) or len(scope.encode()) > _MOST_SCOPE_BYTES:
+        raise InvalidRequest("a scope has letters, digits, `_`, `.` and `-`, at most 96")
+
+
+def _checked(firing: PastFiring, *, scope: str) -> PastFiring:
+    """A firing as it is kept. Raises Fault."""
+    labels = firing.labels
+    check_labels(labels)
+    if not all(labels.values()):
+        labels = {name: value for name, value in labels.items() if value}
+        check_labels(labels)
+    check_identity(firing.receiver, of="its receiver", max_bytes=1024)
+    check_identity(firing.generator_url, of="its generator URL", max_bytes=64 * 1024)
+    _check_times(firing)
+    annotations = {clean(name): clean(text) for name, text in firing.annotations.items()}
+    if is_over_limit(annotations):
+        annotations = cut(annotations)
+    is_same = labels is firing.labels and annotations == firing.annotations and (firing.scope or not scope)
+    if is_same:
+        return firing
+    return msgspec.structs.replace(firing, labels=labels, annotations=annotations, scope=firing.scope or scope)
+
+
+def _check_times(firing: PastFiring) -> None:
+    times = [time for time in (firing.starts_at, firing.ends_at, firing.last_seen_at) if time is not None]
+    if any(time.tzinfo is None for time in times):
+        raise Fault("a time has no time zone", "times")
+    if not all(_EARLIEST_US <= to_us(time) <= _LATEST_US for time in times):
+        raise Fault("a time is before 1970 or after 2200", "times")
+    if firing.ends_at is not None and firing.ends_at < firing.starts_at:
+        raise Fault("it ends before it begins", "times")
+
+
+def _raw(firing: PastFiring) -> bytes:
+    """What can be shown of a firing that is refused here, after its origin could read it."""
+    fields: dict[str, object] = {"labels": firing.labels, "starts_at": firing.starts_at, "ends_at": firing.ends_at}
+    try:
+        return _encode(fields)
+    except (UnicodeEncodeError, ValueError):
+        return ascii(fields).encode()

@@ -1,0 +1,236 @@
+"""Bringing a past in, and taking it back: one transaction each, the same on both databases.
+
+What is decided stands in `domain.importing` and `domain.taking_back`. How rows are found and written, each database
+knows itself: its `Hands`.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+
+import msgspec
+
+from alert_history.domain.counting import Changes, Counted, changes_text, counted, merged_changes
+from alert_history.domain.decision import Entry
+from alert_history.domain.importing import Brought, ImportMark, Kept, bring
+from alert_history.domain.microseconds import from_us, to_us
+from alert_history.domain.occurrence import Event, Key, Occurrence
+from alert_history.domain.past_firing import PastFiring
+from alert_history.domain.standing import Standing
+from alert_history.domain.taking_back import Removal, remove, restore_end, restore_start
+from alert_history.ports.imports import ImportCounts, ImportRecord, TakenBack
+from alert_history.storage.shared.imports import (
+    ACT,
+    acted_on,
+    corrections_of,
+    forget_corrections,
+    forget_refusals,
+    keep_beside,
+)
+from alert_history.storage.shared.rollup_log import add_changes
+from alert_history.storage.shared.rows import occurrence_of
+from alert_history.storage.shared.session import Session
+
+SPOKEN_OF_FOR = timedelta(days=7)
+"""So long after its end a sender may still speak of a firing. So long standings are kept, too."""
+
+STEP_ROWS = 500
+_TICK = timedelta(microseconds=1)
+
+Span = tuple[datetime, datetime]
+
+_read_labels = msgspec.json.Decoder(dict[str, str]).decode
+
+
+class Hands(Protocol):
+    """What an import does in the open transaction of a database. `rows` are a driver's rows of `alerts`."""
+
+    @property
+    def session(self) -> Session:
+        """The transaction, for portable statements."""
+        ...
+
+    async def lock(self, fingerprints: Sequence[str], *, is_dry_run: bool) -> tuple[dict[str, Standing], set[str]]:
+        """The standings of label sets, sorted ones given, and which have none; nobody else writes about them now."""
+        ...
+
+    async def recall(self, fingerprints: Sequence[str]) -> dict[str, Standing]:
+        """The standings that the occurrences of label sets speak for, of those that have any."""
+        ...
+
+    async def around(self, spans: Mapping[str, Span]) -> list[Any]:
+        """The rows of label sets in spans of time, with the neighbours of each span, doubles included inside of it."""
+        ...
+
+    async def insert(self, entries: Sequence[Entry], mark: ImportMark) -> None:
+        """Add occurrences that an import brings in."""
+        ...
+
+    async def update(self, occurrences: Mapping[Key, Occurrence]) -> None:
+        """Write occurrences that were there."""
+        ...
+
+    async def add_events(self, events: Sequence[Event]) -> None:
+        """Add events of occurrences that are there by now."""
+        ...
+
+    async def write_standings(self, standings: Mapping[str, Standing], *, vacated: Collection[str] = ()) -> None:
+        """Write standings; `vacated` label sets have none, as before."""
+        ...
+
+    async def own(self, record: ImportRecord, since: datetime) -> list[tuple[str, datetime]]:
+        """Fingerprint and `timestamp` of the first few occurrences of an import from that time on, in its order."""
+        ...
+
+    async def drop(self, keys: Sequence[Key]) -> None:
+        """Remove occurrences with their events and acts."""
+        ...
+
+    async def disown(self, keys: Sequence[Key]) -> None:
+        """Let occurrences be no import's any more."""
+        ...
+
+
+async def take(
+    hands: Hands, record: ImportRecord, groups: Sequence[Sequence[PastFiring]], *, now: datetime, is_dry_run: bool
+) -> ImportCounts:
+    """See `ports.Imports.take`."""
+    firings = {group[0].fingerprint: group for group in groups if group}
+    fingerprints = sorted(firings)
+    standings, without = await hands.lock(fingerprints, is_dry_run=is_dry_run)
+    still_fire = [f for f in fingerprints if f in without and any(each.ends_at is None for each in firings[f])]
+    standings |= await hands.recall(still_fire)
+    spans = {f: (group[0].starts_at, from_us(max(each.last_sign_us for each in group))) for f, group in firings.items()}
+    kept = _by_label_set(await hands.around(spans))
+    mark = ImportMark(record.id, record.origin, now)
+    brought = [bring(f, firings[f], kept.get(f, []), standings.get(f), mark) for f in fingerprints]
+    counts = ImportCounts()
+    for each in brought:
+        counts = counts.plus(_counts(each, read=len(firings[each.decision.fingerprint])))
+    if is_dry_run:
+        return counts
+    await _write(hands, brought, mark)
+    known = {f: standings[f] for f in _changed(brought) if f in standings}
+    lately = {f for f in without - known.keys() if spans[f][1] >= now - SPOKEN_OF_FOR}
+    known |= await hands.recall(sorted(lately))
+    await hands.write_standings(known, vacated=without - known.keys())
+    acts = await keep_beside(hands.session, record, brought)
+    return counts.plus(ImportCounts(acts=acts))
+
+
+def _counts(brought: Brought, *, read: int) -> ImportCounts:
+    corrected = len({correction.key_us for correction in brought.corrections})
+    return ImportCounts(read, brought.taken, brought.joined, corrected, brought.merged)
+
+
+def _changed(brought: Iterable[Brought]) -> list[str]:
+    return [each.decision.fingerprint for each in brought if each.decision.is_standing_changed]
+
+
+async def _write(hands: Hands, brought: Sequence[Brought], mark: ImportMark) -> None:
+    entries = [(each.decision.fingerprint, entry) for each in brought for entry in each.decision.entries.values()]
+    await hands.insert([entry for _, entry in entries if entry.first is not None], mark)
+    await hands.update({(f, entry.starts_at): entry.occurrence for f, entry in entries if entry.first is None})
+    await hands.add_events([event for each in brought for event in each.decision.events])
+    await add_changes(hands.session, changes_text(merged_changes(each.changes for each in brought)))
+
+
+def _by_label_set(rows: Iterable[Any]) -> dict[str, list[Kept]]:
+    """The occurrences of each label set, in the order of their keys."""
+    kept: dict[str, list[Kept]] = {}
+    for row in rows:
+        kept.setdefault(row["fingerprint"], []).append(kept_of(row))
+    for own in kept.values():
+        own.sort(key=lambda each: each.key_us)
+    return kept
+
+
+def kept_of(row: Any) -> Kept:
+    """The occurrence in a driver's row of `alerts`."""
+    key_us, is_double = _us(row["starts_at"]), row["joined_into"] is not None
+    imported_at = row["imported_at"]
+    at = from_us(imported_at) if isinstance(imported_at, int) else imported_at
+    return Kept(key_us, occurrence_of(row), row["import_id"], at, is_double)
+
+
+def _us(time: Any) -> int:
+    return time if isinstance(time, int) else to_us(time)
+
+
+# --- taking back ------------------------------------------------------------------------------------------------------
+
+
+async def take_back(hands: Hands, record: ImportRecord, *, after: datetime | None) -> TakenBack:
+    """See `ports.Imports.take_back`."""
+    if record.oldest is not None:
+        own = await hands.own(record, after or record.oldest)
+        if own:
+            removed, left = await _remove(hands, record, sorted({fingerprint for fingerprint, _ in own}))
+            return TakenBack(removed, left, 0, own[-1][1])
+    rows = await corrections_of(hands.session, record.id, STEP_ROWS)
+    if not rows:
+        await forget_refusals(hands.session, record.id)
+        return TakenBack(0, 0, 0, None)
+    restored = await _restore(hands, [row for row in rows if not row.what.startswith(ACT)])
+    await forget_corrections(hands.session, rows)
+    return TakenBack(0, 0, restored, after or record.newest or record.started_at)
+
+
+async def _remove(hands: Hands, record: ImportRecord, fingerprints: Sequence[str]) -> tuple[int, int]:
+    """Remove all that an import brought in of label sets; how many occurrences, and how many stay."""
+    if record.oldest is None or record.newest is None:
+        return 0, 0
+    standings, without = await hands.lock(fingerprints, is_dry_run=False)
+    span = (record.oldest - _TICK, record.newest)
+    rows = await hands.around(dict.fromkeys(fingerprints, span))
+    labels = {(row["fingerprint"], _us(row["starts_at"])): row["labels"] for row in rows}
+    acted = await acted_on(hands.session, fingerprints, record.origin)
+    removals = []
+    for f, kept in _by_label_set(rows).items():
+        texts = {each.key_us: _read_labels(labels[f, each.key_us]) for each in kept if each.import_id == record.id}
+        keys = {to_us(starts_at) for fingerprint, starts_at in acted if fingerprint == f}
+        removals.append(remove(f, kept, texts, import_id=record.id, standing=standings.get(f), acted_on=keys))
+    await _write_removals(hands, removals)
+    await hands.write_standings(standings, vacated=without)
+    return sum(len(each.removed) for each in removals), sum(len(each.left) for each in removals)
+
+
+async def _write_removals(hands: Hands, removals: Sequence[Removal]) -> None:
+    await hands.drop([(each.fingerprint, from_us(key_us)) for each in removals for key_us in each.removed])
+    await hands.disown([(each.fingerprint, from_us(key_us)) for each in removals for key_us in each.left])
+    await add_changes(hands.session, changes_text(merged_changes(each.changes for each in removals)))
+
+
+async def _restore(hands: Hands, corrections: Sequence[Any]) -> int:
+    """Give occurrences back what an import corrected; how many corrections were taken back."""
+    by_key: dict[Key, list[Any]] = {}
+    for row in corrections:
+        by_key.setdefault((row.fingerprint, row.starts_at), []).append(row)
+    fingerprints = sorted({f for f, _ in by_key})
+    standings, without = await hands.lock(fingerprints, is_dry_run=False)
+    spans = {f: (min(at for g, at in by_key if g == f), max(at for g, at in by_key if g == f)) for f in fingerprints}
+    restored = 0
+    occurrences: dict[Key, Occurrence] = {}
+    changes = []
+    for f, kept in _by_label_set(await hands.around(spans)).items():
+        for each in kept:
+            rows = by_key.get((f, from_us(each.key_us)), [])
+            before = counted(f, each.key_us, each.occurrence)
+            number = sum(_give_back(each, row, standings.get(f)) for row in rows)
+            if number:
+                restored += number
+                occurrences[f, from_us(each.key_us)] = each.occurrence
+                changes.append(_moved(before, counted(f, each.key_us, each.occurrence)))
+    await hands.update(occurrences)
+    await add_changes(hands.session, changes_text(merged_changes(changes)))
+    await hands.write_standings(standings, vacated=without)
+    return restored
+
+
+def _moved(before: Counted | None, after: Counted | None) -> Changes:
+    return Changes([] if after is None else [after], [] if before is None else [before])
+
+
+def _give_back(kept: Kept, row: Any, standing: Standing | None) -> bool:
+    give = restore_start if row.what == "starts_at" else restore_end
+    return give(kept, row.before, row.after, standing)
