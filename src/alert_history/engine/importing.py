@@ -7,7 +7,7 @@ same is asked again: what it brought in by then is joined. Nothing is published 
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, aclosing
 from datetime import datetime, timedelta
 from time import monotonic
@@ -28,6 +28,7 @@ from alert_history.sources.annotation_limit import cut, is_over_limit
 Observe = Callable[[ImportRecord], None]
 
 _BEAT_SECONDS = 1.0
+_STEPS_AT_ONCE = 2
 _MOST_REASONS = 10
 _MOST_SCOPE_BYTES = 96
 _EARLIEST_US = 0
@@ -126,7 +127,7 @@ class _Run:
         self._observe = observe
         self._reasons: Counter[str] = Counter()
         self._noted_at = monotonic()
-        self._total = 0
+        self._total = self._written = 0
 
     # --- reading ----------------------------------------------------------------------------------------------------
 
@@ -184,16 +185,35 @@ class _Run:
     # --- writing ----------------------------------------------------------------------------------------------------
 
     async def write(self, spool: Spool) -> None:
-        """Bring in what the spool holds, some label sets a transaction."""
+        """Bring in what the spool holds, some label sets a transaction.
+
+        Two steps are under way at once: while the database works for one, the other is decided.
+        """
         groups = spool.groups()
-        written = 0
-        while (step := await asyncio.to_thread(next, groups, None)) is not None:
-            now, is_dry_run = self._clock(), self._plan.is_dry_run
-            counts = await self._imports.take(self._record, step, now=now, is_dry_run=is_dry_run)
-            written += counts.read
-            counts = msgspec.structs.replace(counts, read=0)
-            self._change(counts=self._record.counts.plus(counts), share=written / max(self._total, 1))
-            await self._tell()
+        turn = asyncio.Lock()
+
+        async def write_steps() -> None:
+            while True:
+                async with turn:
+                    step = await asyncio.to_thread(next, groups, None)
+                if step is None:
+                    return
+                await self._write_step(step)
+
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                for _ in range(_STEPS_AT_ONCE):
+                    tasks.create_task(write_steps())
+        except BaseExceptionGroup as errors:
+            raise _first_of(errors) from None
+
+    async def _write_step(self, step: Sequence[Sequence[PastFiring]]) -> None:
+        now, is_dry_run = self._clock(), self._plan.is_dry_run
+        counts = await self._imports.take(self._record, step, now=now, is_dry_run=is_dry_run)
+        self._written += counts.read
+        counts = msgspec.structs.replace(counts, read=0)
+        self._change(counts=self._record.counts.plus(counts), share=self._written / max(self._total, 1))
+        await self._tell()
 
     # --- how far it is ----------------------------------------------------------------------------------------------
 
@@ -221,6 +241,13 @@ class _Run:
         if not self._plan.is_dry_run and (at_once or monotonic() - self._noted_at >= _BEAT_SECONDS):
             self._noted_at = monotonic()
             await self._imports.note(self._record)
+
+
+def _first_of(error: BaseException) -> BaseException:
+    """The first error of a group of tasks; another error is itself."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
 
 
 def check_scope(scope: str) -> None:
