@@ -17,7 +17,7 @@ from alert_history.domain.microseconds import from_us, to_us
 from alert_history.domain.past_firing import PastFiring
 from alert_history.ports.imports import SpoolExtent
 
-STEP_FIRINGS = 2_000
+STEP_FIRINGS = 1_000
 STEP_LABEL_SETS = 500
 
 _CREATE = "CREATE TABLE firings (fingerprint TEXT, start_us INTEGER, sign_us INTEGER, firing BLOB)"
