@@ -1,7 +1,7 @@
 """Occurrences as rows of a file: JSON, one object a line, or CSV. Pure: batches in, bytes out."""
 
 import csv
-import io
+import re
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
@@ -11,7 +11,8 @@ import msgspec
 from alert_history.ports import StoredAlert
 
 COLUMNS = StoredAlert.__struct_fields__
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+_LINE_END = "\r\n"  # the writer quotes a cell only for a character that is in here
+_FORMULA = re.compile(r"'*[=+\-@\t\r]")
 
 Rows = Callable[[Sequence[StoredAlert]], bytes]
 """Makes bytes of a batch."""
@@ -33,22 +34,30 @@ def csv_head() -> bytes:
 def csv_rows(alerts: Sequence[StoredAlert]) -> bytes:
     """A row each: times in RFC 3339, labels, annotations and details as JSON, empty where unknown.
 
-    A text that a spreadsheet would run as a formula gets a `'` before it: labels come from strangers.
+    A text that a spreadsheet would run as a formula gets a `'` before it: labels come from strangers. So does one that
+    begins with such a mark itself; taking one off gives every text back.
     """
     return _csv([[_cell(getattr(alert, name)) for name in COLUMNS] for alert in alerts])
 
 
 def _csv(rows: Sequence[Sequence[str]]) -> bytes:
-    text = io.StringIO(newline="")
-    csv.writer(text, lineterminator="\n").writerows(rows)
-    return text.getvalue().encode()
+    lines = _Lines()
+    csv.writer(lines, lineterminator=_LINE_END).writerows(rows)
+    return "".join(lines).encode()
+
+
+class _Lines(list[str]):
+    """What the writer of the standard library writes, a row at a time, with a line feed at the end of each."""
+
+    def write(self, row: str) -> None:
+        self.append(f"{row.removesuffix(_LINE_END)}\n")
 
 
 def _cell(value: Any) -> str:
     if value is None:
         return ""
     if isinstance(value, str):
-        return f"'{value}" if value.startswith(_FORMULA_STARTS) else value
+        return f"'{value}" if _FORMULA.match(value) else value
     if isinstance(value, datetime):
         return value.isoformat().replace("+00:00", "Z")
     return _encode(value).decode()
