@@ -1,7 +1,8 @@
 """The columns of a file by their names, and the rows that their cells make.
 
 A cell is a text, as CSV has it, or what JSON or Parquet has. `labels` and `annotations` may be objects, maps or their
-JSON; a column `label.NAME`, `labels.NAME` or `annotations.NAME` is one of them. Columns of other names are passed by.
+JSON. Where a row has none, the columns `label.NAME`, `labels.NAME` and `annotations.NAME` are. Columns of other names
+are passed by.
 """
 
 from collections.abc import Callable, Sequence
@@ -52,10 +53,10 @@ class Columns:
             cell = cells[i]
             if cell is not None and cell != "":
                 setattr(row, field, read(cell, name))
-        if self._labels:
-            row.labels = {**_texts_of(cells, self._labels), **row.labels}
-        if self._annotations:
-            row.annotations = {**_texts_of(cells, self._annotations), **(row.annotations or {})}
+        if self._labels and not row.labels:
+            row.labels = _texts_of(cells, self._labels)
+        if self._annotations and not row.annotations:
+            row.annotations = _texts_of(cells, self._annotations)
         return row
 
 

@@ -12,7 +12,7 @@ from typing import BinaryIO, NamedTuple
 
 from alert_history.errors import ImportFault
 from alert_history.origins.imports.columns import Columns, check_header
-from alert_history.origins.imports.files import FILE, ReadFiles, given_files, in_thread
+from alert_history.origins.imports.files import FILE, given_files, in_thread
 from alert_history.origins.imports.gathering import Gathered
 from alert_history.origins.imports.lines import MAX_LINE_BYTES, CutLine, read_lines
 from alert_history.origins.imports.rows import RowFault
@@ -23,15 +23,15 @@ _BATCH_BYTES = 512 * 1024
 _marked = re.compile(r"'+[=+\-@\t\r]")
 
 
-async def read(request: ImportRequest) -> AsyncIterator[PastBatch]:
+def read(request: ImportRequest) -> AsyncIterator[PastBatch]:
     """All rows of the files. See `ports.past_origins.ReadPast`."""
-    async for batch in in_thread(_batches(request, given_files(request))):
-        yield batch
+    return in_thread(_batches(request))
 
 
-def _batches(request: ImportRequest, files: ReadFiles) -> Generator[PastBatch]:
+def _batches(request: ImportRequest) -> Generator[PastBatch]:
     if csv.field_size_limit() < MAX_LINE_BYTES:  # the module knows one limit for all; ours is that of a row
         csv.field_size_limit(MAX_LINE_BYTES)
+    files = given_files(request)
     gathered = Gathered(request, files)
     for name in files.names:
         with files.open_text(name) as file:

@@ -9,7 +9,7 @@ import gzip
 import io
 import sys
 import zlib
-from collections.abc import AsyncIterator, Generator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -78,10 +78,10 @@ def given_files(request: ImportRequest) -> ReadFiles:
     return ReadFiles(names)
 
 
-async def in_thread(batches: Generator[PastBatch]) -> AsyncIterator[PastBatch]:
+async def in_thread(batches: Generator[PastBatch]) -> AsyncGenerator[PastBatch, None]:
     """What a generator makes, made in a thread, one batch at a time, so that nobody else waits for a disk.
 
-    The generator is closed at the end, as soon as it has made the batch that it is at.
+    The generator is closed at the end: at once, or when it has made the batch that it is at.
     """
     step: asyncio.Future[PastBatch | None] | None = None
     loop = asyncio.get_running_loop()
@@ -93,7 +93,9 @@ async def in_thread(batches: Generator[PastBatch]) -> AsyncIterator[PastBatch]:
                 return
             yield batch
     finally:
-        if step is not None:
+        if step is None or step.done():
+            batches.close()
+        else:
             step.add_done_callback(partial(_close, batches))
 
 

@@ -12,7 +12,7 @@ import msgspec
 
 from alert_history.errors import ImportFault
 from alert_history.origins.imports.columns import Columns, kind
-from alert_history.origins.imports.files import FILE, ReadFiles, given_files, in_thread
+from alert_history.origins.imports.files import FILE, given_files, in_thread
 from alert_history.origins.imports.gathering import Gathered
 from alert_history.origins.imports.lines import MAX_LINE_BYTES, CutLine, Lines, read_lines
 from alert_history.origins.imports.rows import Row, RowFault
@@ -20,18 +20,21 @@ from alert_history.ports.past_origins import ImportRequest, PastBatch, PastOrigi
 
 _TOO_LONG = f"it has more than {MAX_LINE_BYTES:,} bytes"
 
+_OWN_COLUMNS = (b'"label.', b'"labels.', b'"annotation.', b'"annotations.')
+"""A line with one of these may have labels or annotations as columns of their own, where it has no such object."""
+
 _decode = msgspec.json.Decoder(Row).decode
 _decode_any = msgspec.json.Decoder().decode
 _DECODE_FAULTS = (ValueError, RecursionError)  # msgspec.DecodeError and UnicodeDecodeError are ValueErrors
 
 
-async def read(request: ImportRequest) -> AsyncIterator[PastBatch]:
+def read(request: ImportRequest) -> AsyncIterator[PastBatch]:
     """All rows of the files. See `ports.past_origins.ReadPast`."""
-    async for batch in in_thread(_batches(request, given_files(request))):
-        yield batch
+    return in_thread(_batches(request))
 
 
-def _batches(request: ImportRequest, files: ReadFiles) -> Generator[PastBatch]:
+def _batches(request: ImportRequest) -> Generator[PastBatch]:
+    files = given_files(request)
     gathered = Gathered(request, files)
     for name in files.names:
         with files.open_text(name) as file:
@@ -65,10 +68,14 @@ class _File:
         gathered, before = self._gathered, f"{self._name}, line "
         for number, line in enumerate(block.lines, block.first):
             try:
-                gathered.add(_decode(line), place=f"{before}{number}")
-                self._has_json = True
+                row = _decode(line)
+                if _is_whole(row, line):
+                    gathered.add(row, place=f"{before}{number}")
+                    self._has_json = True
+                    continue
             except (*_DECODE_FAULTS, RowFault):
-                yield from self._read_slowly(line, place=f"{before}{number}")
+                pass
+            yield from self._read_slowly(line, place=f"{before}{number}")
 
     def _read_slowly(self, line: bytes, *, place: str) -> Iterator[PastBatch]:
         """A line that is no sound row: a message or a list of alerts, a row that needs care, or one to refuse."""
@@ -100,6 +107,11 @@ class _File:
             self._gathered.add(Columns(list(value)).row(list(value.values())), place=place)
         except RowFault as fault:
             self._gathered.refuse(fault, place=place, raw=raw)
+
+
+def _is_whole(row: Row, line: bytes) -> bool:
+    """Whether the row has all that its line says of labels and annotations."""
+    return bool(row.labels and row.annotations) or not any(mark in line for mark in _OWN_COLUMNS)
 
 
 def _alerts_of(value: Any) -> list[Any] | None:

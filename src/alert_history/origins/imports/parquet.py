@@ -24,12 +24,9 @@ _BATCH_ROWS = 1000
 _BUFFER_BYTES = 1024 * 1024
 
 
-async def read(request: ImportRequest) -> AsyncIterator[PastBatch]:
+def read(request: ImportRequest) -> AsyncIterator[PastBatch]:
     """All rows of the files. See `ports.past_origins.ReadPast`."""
-    files = given_files(request)
-    _pyarrow()
-    async for batch in in_thread(_batches(request, files)):
-        yield batch
+    return in_thread(_batches(request))
 
 
 def _pyarrow() -> Any:
@@ -42,7 +39,8 @@ def _pyarrow() -> Any:
     return pa
 
 
-def _batches(request: ImportRequest, files: ReadFiles) -> Generator[PastBatch]:
+def _batches(request: ImportRequest) -> Generator[PastBatch]:
+    files = given_files(request)
     gathered = Gathered(request, files)
     for name in files.names:
         with open_file(name) as file, _seekable(file, name=name) as whole:
