@@ -20,6 +20,9 @@ from alert_history.ports.past_origins import ImportRequest, PastBatch, PastOrigi
 
 _DELIMITERS = (",", ";", "\t")
 _BATCH_BYTES = 512 * 1024
+_LINE_BYTES = 32
+"""What a line of a record weighs beside its text, so that a record of empty lines has a bound, too."""
+
 _marked = re.compile(r"'+[=+\-@\t\r]")
 
 
@@ -29,8 +32,8 @@ def read(request: ImportRequest) -> AsyncIterator[PastBatch]:
 
 
 def _batches(request: ImportRequest) -> Generator[PastBatch]:
-    if csv.field_size_limit() < MAX_LINE_BYTES:  # the module knows one limit for all; ours is that of a row
-        csv.field_size_limit(MAX_LINE_BYTES)
+    if csv.field_size_limit() <= MAX_LINE_BYTES:  # the module knows one limit for all; ours is that of a record
+        csv.field_size_limit(2 * MAX_LINE_BYTES)
     files = given_files(request)
     gathered = Gathered(request, files)
     for name in files.names:
@@ -59,20 +62,22 @@ def _header(feed: "_Feed", *, name: str) -> tuple[Columns, str]:
     """The columns, and what stands between two cells. Raises: ImportFault where the first line is no header."""
     first_fault = None
     try:
-        line = next(feed)
+        line = next(feed).strip("\r\n")
     except StopIteration:
         raise ImportFault(f"{name}, line 1: the file is empty; a CSV file begins with a header") from None
     except RowFault as fault:
         raise ImportFault(f"{name}, line 1: {fault}") from None
+    if not line:
+        raise ImportFault(f"{name}, line 1: this is no header of a CSV file: it is empty")
     for delimiter in _DELIMITERS:
         try:
             names = [cell.strip() for cell in next(csv.reader([line], delimiter=delimiter, strict=True))]
             check_header(names)
-        except (csv.Error, RowFault, StopIteration) as fault:
+        except (csv.Error, RowFault) as fault:
             first_fault = first_fault or fault
         else:
             return Columns(names), delimiter
-    raise ImportFault(f"{name}, line 1: this is no header of a CSV file: {first_fault or 'it is empty'}")
+    raise ImportFault(f"{name}, line 1: this is no header of a CSV file: {first_fault}")
 
 
 class _Record(NamedTuple):
@@ -124,7 +129,7 @@ class _Feed:
         """The next line. Raises: StopIteration, RowFault where the record has too many bytes."""
         _, line = numbered = self._again.popleft() if self._again else next(self._lines)
         self._record.append(numbered)
-        self.record_bytes += len(line)
+        self.record_bytes += len(line) + _LINE_BYTES
         if self.record_bytes > MAX_LINE_BYTES or isinstance(line, CutLine):
             raise RowFault(f"it has more than {MAX_LINE_BYTES:,} bytes, or a quotation mark that is not closed")
         try:
