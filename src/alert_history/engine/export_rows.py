@@ -43,14 +43,17 @@ def csv_rows(alerts: Sequence[StoredAlert]) -> bytes:
 def _csv(rows: Sequence[Sequence[str]]) -> bytes:
     lines = _Lines()
     csv.writer(lines, lineterminator=_LINE_END).writerows(rows)
-    return "".join(lines).encode()
+    return "".join(lines.rows).encode()
 
 
-class _Lines(list[str]):
+class _Lines:
     """What the writer of the standard library writes, a row at a time, with a line feed at the end of each."""
 
+    def __init__(self) -> None:
+        self.rows: list[str] = []
+
     def write(self, row: str) -> None:
-        self.append(f"{row.removesuffix(_LINE_END)}\n")
+        self.rows.append(f"{row.removesuffix(_LINE_END)}\n")
 
 
 def _cell(value: Any) -> str:
