@@ -1,5 +1,6 @@
 """A past is brought in: joined and never doubled, counted, resumed, and taken back without a trace."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from itertools import pairwise
@@ -262,3 +263,35 @@ async def test_a_dry_run_writes_nothing(store: Store, database_url: str) -> None
     assert (record.counts.taken, record.counts.joined, record.counts.refused) == (1, 1, 1)
     assert await _counts(database_url) == before
     assert await store.imports.newest(1) == []
+
+
+async def test_what_fires_still_by_an_old_file_is_over(store: Store, database_url: str) -> None:
+    """Nobody has spoken of it for a month: it is over since its last sign, as nobody knows better."""
+    importing, file = importing_into(store), origin_of([past(31 * 24 * 60, seen=30 * 24 * 60)])
+    await importing.run(plan_of(file))
+    (kept,) = await everything(store)
+    assert (kept.status, kept.ended_by, kept.ends_at) == ("resolved", "inferred", NOW - 30 * DAY)
+    before = await _dump(database_url)
+    await importing.run(plan_of(file, what="again"))
+    assert await _dump(database_url) == before
+
+
+async def test_an_import_beside_live_ingest_makes_one_history(replicas: list[Store]) -> None:
+    """Both write about the same label sets at the same time, from two processes."""
+    live, other = replicas
+    names = [f"A{number}" for number in range(12)]
+    firings = [past(begins, begins - 7, name=name) for name in names for begins in range(20, 300, 10)]
+    firings += [past(9, seen=0, name=name) for name in names]
+
+    async def post() -> None:
+        for minute in range(9, 0, -1):
+            for name in names:
+                began = alert(name, starts_at=NOW - 9 * MINUTE)
+                await live.recorder.commit([posted(began, client="prom-a", at=NOW - minute * MINUTE)])
+
+    record, _ = await asyncio.gather(importing_into(other).run(plan_of(origin_of(firings, batch=500))), post())
+    kept = await everything(live)
+    _check_apart(kept)
+    assert len(kept) == 29 * len(names)
+    assert {each.status for each in kept if each.starts_at == NOW - 9 * MINUTE} == {"firing"}
+    assert record.counts.taken + record.counts.joined == len(firings)

@@ -224,8 +224,8 @@ def _what(origin: PastOrigin, given: dict[str, tuple[str, ...]], **others: str |
     words = [origin.name]
     for option in origin.options:
         texts = given.get(option.name, ())
-        if option.kind == "file":
-            words += texts
+        if option.kind == "file":  # from any folder, the same file is the same import
+            words += [text if text == "-" else str(Path(text).absolute()) for text in texts]
         elif option.kind == "flag":
             words += [f"--{option.name}"] if texts else []
         elif option.kind == "pairs":
@@ -284,9 +284,9 @@ def _print_summary(record: ImportRecord, *, is_dry_run: bool) -> None:
     counts = record.counts
     verb = "would be taken" if is_dry_run else "taken"
     print_line(f"read {counts.read:,} from {record.what}")
-    print_line(f"  {counts.taken:,} {verb} as new occurrences")
+    print_line(f"- {counts.taken:,} {verb} as new occurrences")
     corrected = f", {counts.corrected:,} of them with a start or an end that it knew better" if counts.corrected else ""
-    print_line(f"  {counts.joined:,} joined with what is there{corrected}")
+    print_line(f"- {counts.joined:,} joined with what is there{corrected}")
     lines = [
         (counts.merged, "were pieces or repeats of others"),
         (counts.acts, "acts of people"),
@@ -296,9 +296,9 @@ def _print_summary(record: ImportRecord, *, is_dry_run: bool) -> None:
     ]
     for number, words in lines:
         if number:
-            print_line(f"  {number:,} {words}")
+            print_line(f"- {number:,} {words}")
     for reason, number in record.reasons:
-        print_line(f"      {number:,}: {reason}")
+        print_line(f"  - {number:,}: {reason}")
     if not is_dry_run:
         print_line(f"import {record.id}; `alert-history import undo {record.id}` takes it back")
 

@@ -32,6 +32,9 @@ from alert_history.domain.past_firing import PastAct, PastFiring
 from alert_history.domain.showing import show_firing, shown_start
 from alert_history.domain.standing import EndedBy, Firing, Past, Standing, add_past
 
+BELIEVED_FOR_US = 7 * 86_400 * 1_000_000
+"""So long after its last sign a firing without an end is believed to fire still: as long as a silent witness is."""
+
 _GUESSED: frozenset[EndedBy | None] = frozenset({"inferred", "expired"})
 """Ends that nobody said and no poll showed."""
 
@@ -214,8 +217,7 @@ class _Bringing:
     # --- new --------------------------------------------------------------------------------------------------------
 
     def _take(self, whole: _Whole) -> None:
-        last_is_newer = self._standing.newest_key_us is not None and self._standing.newest_key_us > whole.start_us
-        if whole.end_us is None and (last_is_newer or self._standing.firing is not None):
+        if whole.end_us is None and not self._may_fire_still(whole):
             whole.end_us, whole.ended_by = whole.last_us, "inferred"
         sighting = _sighting(self._fingerprint, whole, self._mark.origin)
         occurrence = _occurrence(sighting, whole)
@@ -232,6 +234,12 @@ class _Bringing:
             claim = claim_of_occurrence(occurrence, whole.start_us)
             self._standing.firing = Firing(whole.start_us, whole.start_us, [claim])
             show_firing(occurrence, self._standing.firing)
+
+    def _may_fire_still(self, whole: _Whole) -> bool:
+        """Whether nothing is known of a later firing, and the last sign is not too old to believe."""
+        newest_us = self._standing.newest_key_us
+        is_newest = self._standing.firing is None and (newest_us is None or newest_us < whole.start_us)
+        return is_newest and to_us(self._mark.at) - whole.last_us <= BELIEVED_FOR_US
 
     def _event(self, entry: Entry, kind: EventKind, at: datetime, detail: dict[str, Any] | None = None) -> None:
         entry.occurrence.event_count += 1
@@ -266,7 +274,7 @@ class _Bringing:
     def _correct_end(self, kept: Kept, whole: _Whole, following: _Whole | None) -> None:
         occurrence = kept.occurrence
         if whole.end_us is None:
-            if self._goes_on(kept):
+            if self._goes_on(kept, whole):
                 self._reopen(kept, whole)
             return
         if whole.ended_by in _GUESSED and not (occurrence.status == "firing" and kept.is_imported):
@@ -279,8 +287,8 @@ class _Bringing:
         elif occurrence.ended_by in _GUESSED and not is_same_start(end_us, kept.end_us or end_us):
             self._end(kept, end_us, whole.ended_by)
 
-    def _goes_on(self, kept: Kept) -> bool:
-        """Whether an import knows better than the guess of an earlier import that the newest firing is over."""
+    def _goes_on(self, kept: Kept, whole: _Whole) -> bool:
+        """Whether an import has a later sign than that by which the newest firing, an imported one, was ended."""
         standing, occurrence = self._standing, kept.occurrence
         is_newest = standing.firing is None and standing.newest_key_us in {None, kept.key_us}
         return (
@@ -289,6 +297,8 @@ class _Bringing:
             and kept.is_imported
             and occurrence.status == "resolved"
             and occurrence.ended_by in _GUESSED
+            and whole.last_us > to_us(occurrence.last_received_at)
+            and to_us(self._mark.at) - whole.last_us <= BELIEVED_FOR_US
         )
 
     def _is_left_open(self, kept: Kept, whole: _Whole) -> bool:
