@@ -89,9 +89,11 @@ class Server:
         except httpx.HTTPError as error:
             raise _AskAgain(type(error).__name__) from None
         if response.status_code in _TRIED_AGAIN:
-            raise _AskAgain(f"it answers {response.status_code}: {_words(body)}", response.headers.get("retry-after"))
+            raise _AskAgain(f"it answers {response.status_code}: {_words(body)}", _asked_wait(response.headers))
         if response.is_redirect:
             raise OriginUnavailable(f"{self.url}{path}: it answers {response.status_code}, a redirect, not followed")
+        if response.status_code == httpx.codes.NOT_FOUND:
+            raise NotThere(f"{self.url}{path}: it answers 404: {_words(body)}")
         if response.status_code != httpx.codes.OK:
             raise OriginUnavailable(f"{self.url}{path}: it answers {response.status_code}: {_words(body)}")
         return body
@@ -103,6 +105,10 @@ class Server:
             if len(body) > MAX_ANSWER_BYTES:
                 raise OriginUnavailable(f"{self.url}{path}: it answers more than {MAX_ANSWER_BYTES} bytes")
         return bytes(body)
+
+
+class NotThere(OriginUnavailable):
+    """What was asked for is not there: the server answered 404."""
 
 
 class _AskAgain(Exception):
@@ -177,6 +183,11 @@ def _tls(request: ImportRequest) -> ssl.SSLContext:
     except (OSError, ssl.SSLError) as error:
         raise ConfigurationError([f"a certificate or key can't be used: {error}"]) from None
     return context
+
+
+def _asked_wait(headers: httpx.Headers) -> str | None:
+    """How many seconds a server asks to wait; Opsgenie names its own header for it."""
+    return headers.get("retry-after") or headers.get("x-ratelimit-period-in-sec")
 
 
 def _words(body: bytes) -> str:
