@@ -187,7 +187,8 @@ def _tls(request: ImportRequest) -> ssl.SSLContext:
 
 def _asked_wait(headers: httpx.Headers) -> str | None:
     """How many seconds a server asks to wait; Opsgenie names its own header for it."""
-    return headers.get("retry-after") or headers.get("x-ratelimit-period-in-sec")
+    wait: str | None = headers.get("retry-after") or headers.get("x-ratelimit-period-in-sec")
+    return wait
 
 
 def _words(body: bytes) -> str:

@@ -47,7 +47,7 @@ _STRUCTURED = frozenset({"details", "tags", "notes", "logs", "integration", "rep
 
 
 class Row(NamedTuple):
-    """One alert as it stands in a file, or why it can't be read; the characters of the file read by then."""
+    """One alert as it stands in a file; `fault` is why it can't be read, and `raw` what stands there then."""
 
     place: str
     value: Any
@@ -58,7 +58,7 @@ class Row(NamedTuple):
 async def read_files(request: ImportRequest) -> AsyncIterator[PastBatch]:
     """All alerts of a file, or of the files of a folder, in the order of their names. Raises: see `ReadPast`."""
     files = _files(Path(request.text("file")))
-    total = sum(path.stat().st_size for path in files) or 1
+    total = sum(path.stat().st_size for path in files)
     before = 0
     firings: list[PastFiring] = []
     refused: list[RefusedRow] = []
@@ -66,10 +66,10 @@ async def read_files(request: ImportRequest) -> AsyncIterator[PastBatch]:
         for row in _rows(path):
             _take(row, request, firings=firings, refused=refused)
             if len(firings) + len(refused) >= _BATCH:
-                yield PastBatch(firings, refused, done=min(before / total, 1.0))
+                yield PastBatch(firings, refused, done=before / max(total, 1))
                 firings, refused = [], []
         before += path.stat().st_size
-        yield PastBatch(firings, refused, done=min(before / total, 1.0))
+        yield PastBatch(firings, refused, done=before / total if total else 1.0)
         firings, refused = [], []
 
 
@@ -86,15 +86,17 @@ def _files(path: Path) -> list[Path]:
 
 def _take(row: Row, request: ImportRequest, *, firings: list[PastFiring], refused: list[RefusedRow]) -> None:
     """Add a row to the firings or to the refused rows."""
-    try:
-        if row.fault:
-            raise BadAlert(row.fault)
-        alert = read_alert(row.value)
-        if request.wants(alert.starts_at):
-            firings += firings_of(alert, scope=request.text("scope"), place=row.place)
-    except BadAlert as bad:
+    fault = row.fault
+    if not fault:
+        try:
+            alert = read_alert(row.value)
+            if request.wants(alert.starts_at):
+                firings += firings_of(alert, scope=request.text("scope"), place=row.place)
+        except BadAlert as bad:
+            fault = str(bad)
+    if fault:
         raw = row.raw or json.dumps(row.value, ensure_ascii=False)
-        refused.append(RefusedRow(row.place, str(bad), raw.encode("utf-8", "replace")))
+        refused.append(RefusedRow(row.place, fault, raw.encode("utf-8", "replace")))
 
 
 def _rows(path: Path) -> Iterator[Row]:
@@ -152,10 +154,11 @@ def _document_rows(path: Path, file: TextIO) -> Iterator[Row]:
 
 
 class _Document:
-    """A JSON document that is read value by value: the items of an array, also of `{"data": [`, one after the other."""
+    """JSON that is read value by value: the items of an array, also of `{"data": [`, and all values that follow."""
 
-    _enter = re.compile(r'\s*(?:\{\s*"data"\s*:\s*)?\[')
+    _array = re.compile(r'\[|\{\s*"data"\s*:\s*\[')
     _between = re.compile(r"[\s,]*")
+    _array_characters = 256
 
     def __init__(self, path: Path, file: TextIO) -> None:
         self._path = path
@@ -165,52 +168,76 @@ class _Document:
         self._before = 0
 
     def values(self) -> Iterator[Any]:
-        """The values. Raises: ImportFault, with the place where the document can't be read any further."""
-        self._more()
-        entered = self._enter.match(self._text)
-        if entered is None:
-            yield self._value()
-            return
-        self._at = entered.end()
-        while not self._is_over():
+        """The values. Raises: ImportFault, with the place from which on the document can't be read."""
+        while self._skip():
+            if len(self._text) - self._at < self._array_characters:
+                self._more()
+            array = self._array.match(self._text, self._at)
+            if array is None:
+                yield self._value()
+                continue
+            self._at = array.end()
+            yield from self._items()
+            if array[0] != "[":
+                self._leave()
+
+    def _items(self) -> Iterator[Any]:
+        """The items of an array, up to behind its end."""
+        while True:
+            if not self._skip():
+                raise self._fault("it ends in the middle of an array")
+            if self._text[self._at] == "]":
+                self._at += 1
+                return
             yield self._value()
 
-    def _is_over(self) -> bool:
+    def _leave(self) -> None:
+        """Read what stands behind the array in its object, such as the address of the next page."""
+        if not self._skip():
+            raise self._fault("it ends in the middle of an object")
+        if self._text[self._at] == "}":
+            self._at += 1
+            return
+        self._text = "{" + self._text[self._at :]
+        self._before, self._at = self._before + self._at - 1, 0
+        self._value()
+
+    def _skip(self) -> bool:
+        """Go to where the next value begins; whether there is one."""
         while True:
             between = self._between.match(self._text, self._at)
             self._at = between.end() if between else self._at
             if self._at < len(self._text):
-                return self._text[self._at] == "]"
+                return True
             if not self._more():
-                raise ImportFault(f"{self._path}: it ends in the middle of an array")
+                return False
 
     def _value(self) -> Any:
-        decode = json.JSONDecoder().raw_decode
+        """The value that begins here."""
         while True:
             try:
-                start = len(self._text) - len(self._text[self._at :].lstrip()) if self._at == 0 else self._at
-                value, end = decode(self._text, start)
+                value, self._at = json.JSONDecoder().raw_decode(self._text, self._at)
             except RecursionError:
                 raise self._fault("it is nested too deeply") from None
             except json.JSONDecodeError as error:
+                behind = error.pos - self._at
                 if not self._more():
-                    raise self._fault(error.msg, at=error.pos) from None
+                    raise self._fault(error.msg, behind=behind) from None
             else:
-                self._at = end
                 return value
 
     def _more(self) -> bool:
-        """Read on; whether there was more. What was read is dropped."""
-        if len(self._text) - self._at > _MAX_ALERT_CHARACTERS:
+        """Read on, and drop what was read before; whether there was more."""
+        left = len(self._text) - self._at
+        if left > _MAX_ALERT_CHARACTERS:
             raise self._fault(f"one alert has more than {_MAX_ALERT_CHARACTERS} characters")
-        piece = self._file.read(max(_PIECE_CHARACTERS, len(self._text) - self._at))
+        piece = self._file.read(max(_PIECE_CHARACTERS, left))
         self._before += self._at
-        self._text = self._text[self._at :] + piece
-        self._at = 0
+        self._text, self._at = self._text[self._at :] + piece, 0
         return bool(piece)
 
-    def _fault(self, reason: str, *, at: int | None = None) -> ImportFault:
-        return ImportFault(f"{self._path}, character {self._before + (self._at if at is None else at)}: {reason}")
+    def _fault(self, reason: str, *, behind: int = 0) -> ImportFault:
+        return ImportFault(f"{self._path}, character {self._before + self._at + behind}: {reason}")
 
 
 def _csv_rows(path: Path, file: TextIO) -> Iterator[Row]:

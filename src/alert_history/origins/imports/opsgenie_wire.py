@@ -53,7 +53,7 @@ class Note(msgspec.Struct, rename="camel", gc=False):
 
 
 class Alert(msgspec.Struct, rename="camel", gc=False):
-    """One alert. `description` and `details` are missing in lists; `notes` and `logs` are there where they were asked for."""
+    """One alert. Lists leave out `description` and `details`; `notes` and `logs` are there where somebody asked."""
 
     id: str
     created_at: Time = None
