@@ -13,7 +13,7 @@ import pytest
 
 from alert_history.domain.past_firing import PastFiring
 from alert_history.errors import ConfigurationError, ImportFault, OriginUnavailable
-from alert_history.origins.imports import http, opsgenie_api
+from alert_history.origins.imports import opsgenie_api
 from alert_history.origins.imports.opsgenie import read
 from alert_history.ports.past_origins import ImportRequest, PastBatch
 from tests.processes import Server
@@ -28,7 +28,7 @@ TIMEOUT_SECONDS = 30
 
 
 @pytest.fixture
-async def account() -> AsyncIterator[Opsgenie]:
+def account() -> Opsgenie:
     return Opsgenie()
 
 
@@ -46,14 +46,14 @@ def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     async def note(wait: float) -> None:
         seconds.append(wait)
 
-    monkeypatch.setattr(http.asyncio, "sleep", note)
+    monkeypatch.setattr(asyncio, "sleep", note)
     return seconds
 
 
 async def batches(server: VendorServer, **options: str) -> list[PastBatch]:
-    span = {name: datetime.fromisoformat(options.pop(name)) for name in ("start", "end") if name in options}
+    start, end = (datetime.fromisoformat(options.pop(name)) if name in options else None for name in ("start", "end"))
     given = {"url": server.url, "api-key": API_KEY} | {name.replace("_", "-"): text for name, text in options.items()}
-    request = ImportRequest({name: (text,) for name, text in given.items()}, span.pop("now", NOW), **span)
+    request = ImportRequest({name: (text,) for name, text in given.items()}, NOW, start=start, end=end)
     return [batch async for batch in read(request)]
 
 

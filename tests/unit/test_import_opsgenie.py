@@ -66,7 +66,7 @@ Silence: http://grafana/alerting/silence/new
 
 
 def read(**fields: Any) -> list[PastFiring]:
-    return firings_of(read_alert(alert(7, created_ms=CREATED_MS, **fields)), scope="", place="p")
+    return firings_of(read_alert(alert(7, created_ms=CREATED_MS, **fields)), place="p")
 
 
 async def imported(file: Path, **options: str) -> tuple[list[PastFiring], list[RefusedRow]]:
@@ -135,7 +135,7 @@ def test_a_priority_is_a_severity(priority: str, severity: str) -> None:
 def test_an_alias_that_opsgenie_made_up_is_no_label() -> None:
     own = alert(7, created_ms=CREATED_MS)
     own["alias"] = own["id"]
-    assert "alias" not in firings_of(read_alert(own), scope="", place="p")[0].labels
+    assert "alias" not in firings_of(read_alert(own), place="p")[0].labels
 
 
 def test_no_receiver_where_alertmanager_did_not_send_it() -> None:
@@ -263,7 +263,7 @@ async def test_a_table_gives_what_the_api_gave(header: str, tmp_path: Path) -> N
         writer.writerow(row)
     firings, refused = await imported(tmp_path / "alerts.csv")
     assert not refused
-    expected = firings_of(read_alert(own), scope="", place="alerts.csv, line 2")
+    expected = firings_of(read_alert(own), place="alerts.csv, line 2")
     assert firings == expected
 
 
@@ -321,14 +321,13 @@ async def test_all_files_of_a_folder_are_read_in_order(tmp_path: Path) -> None:
         await imported(tmp_path / "empty")
 
 
-async def test_only_the_asked_span_is_taken_and_the_scope_is_the_asked_one(tmp_path: Path) -> None:
+async def test_only_the_asked_span_is_taken(tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text(json.dumps(ALERTS))
-    given = {"file": (str(tmp_path / "a.json"),), "scope": ("west",)}
+    given = {"file": (str(tmp_path / "a.json"),)}
     start = CREATED + timedelta(milliseconds=1)
     request = ImportRequest(given, NOW, start=start, end=start + timedelta(milliseconds=1))
     firings = [firing async for batch in opsgenie.read(request) for firing in batch.firings]
     assert [firing.labels["n"] for firing in firings] == ["1"]
-    assert firings[0].fingerprint.endswith("@west")
 
 
 @pytest.mark.parametrize("given", [{}, {"file": ("a",), "api-key": ("k",)}])

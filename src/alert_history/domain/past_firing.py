@@ -33,7 +33,8 @@ class PastFiring(msgspec.Struct, frozen=True, gc=False):
     the origin knows; then `last_seen_at` is when the origin last knew it. `ended_by` is how the end is known: resolved
     where the origin recorded it, inferred where only its silence tells. `repeats` are messages that changed nothing.
     `source` is the source that the origin itself names for it; empty means the name of the origin. `place` is where it
-    stands at the origin, as a person finds it: `alerts.jsonl, line 7`, or an id.
+    stands at the origin, as a person finds it: `alerts.jsonl, line 7`, or an id. `identity` is the fingerprint that its
+    sender gives it, where that is not the one of the labels: a Grafana's counts a label that it does not send.
     """
 
     labels: dict[str, str]
@@ -50,11 +51,12 @@ class PastFiring(msgspec.Struct, frozen=True, gc=False):
     acts: tuple[PastAct, ...] = ()
     scope: str = ""
     place: str = ""
+    identity: str = ""
 
     @property
     def fingerprint(self) -> str:
-        """The fingerprint of its labels, with its scope."""
-        return scoped(fingerprint(self.labels), self.scope)
+        """The fingerprint under which it is kept: its sender's or that of its labels, with its scope."""
+        return scoped(self.identity or fingerprint(self.labels), self.scope)
 
     @property
     def last_sign_us(self) -> int:

@@ -35,7 +35,6 @@ ORIGIN = PastOrigin(
         Option("api-key", "A key of its API that may read.", kind="secret"),
         Option("query", "Which alerts, in Opsgenie's search language, as in status:closed."),
         Option("without-acts", "Do not ask for notes and logs: a third of the requests.", kind="flag"),
-        Option("scope", "The scope that those who sent these alerts have here."),
         *(option for option in HTTP_OPTIONS if option.name not in _OWN_LOGIN),
     ),
     read=read,

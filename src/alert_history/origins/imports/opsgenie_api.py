@@ -97,7 +97,7 @@ class _Walk:
     def _firings(self, alert: Alert) -> list[PastFiring]:
         if not self._request.wants(alert.starts_at):
             return []
-        return firings_of(alert, scope=self._request.text("scope"), place=f"alert {alert.id}")
+        return firings_of(alert, place=f"alert {alert.id}")
 
     def _share(self, at_ms: int) -> float:
         if self._first_ms is None:

@@ -91,7 +91,7 @@ def _take(row: Row, request: ImportRequest, *, firings: list[PastFiring], refuse
         try:
             alert = read_alert(row.value)
             if request.wants(alert.starts_at):
-                firings += firings_of(alert, scope=request.text("scope"), place=row.place)
+                firings += firings_of(alert, place=row.place)
         except BadAlert as bad:
             fault = str(bad)
     if fault:

@@ -18,7 +18,7 @@ _UNACKNOWLEDGED = ("alert unacknowledged", "alert un-acknowledged", "unacknowled
 _CLOSED = ("alert closed", "closed")
 
 
-def firings_of(alert: Alert, *, scope: str, place: str) -> list[PastFiring]:
+def firings_of(alert: Alert, *, place: str) -> list[PastFiring]:
     """The firings of an alert: one for each label set. Raises: BadAlert."""
     labels_from, sets = label_sets(alert)
     starts_at = alert.starts_at
@@ -38,7 +38,6 @@ def firings_of(alert: Alert, *, scope: str, place: str) -> list[PastFiring]:
             repeats=max((alert.count or 1) - 1, 0),
             details=details,
             acts=tuple(_act(alert, each, *act) for act in acts),
-            scope=scope,
             place=place,
         )
         for each in sets
