@@ -3,8 +3,8 @@
 Grafana's fingerprint is that of all labels an alert has inside it. Two kinds of them are not in what it sends: the uid
 of the rule, and where a rule names its contact point itself, two or three labels that lead there.
 
-Sources: `PostableAlertsToAlertmanagerAlerts` of notify/grafana_alertmanager.go of grafana/alerting, `GetRuleExtraLabels`
-of pkg/services/ngalert/state/state.go, and the HTTP calls /api/org, /api/frontend/settings,
+Sources: `PutAlerts` of notify/grafana_alertmanager.go of grafana/alerting, `GetRuleExtraLabels` of
+pkg/services/ngalert/state/state.go, and the HTTP calls /api/org, /api/frontend/settings,
 /api/v1/provisioning/alert-rules and /api/ruler/grafana/api/v1/rules of grafana/grafana.
 """
 

@@ -30,7 +30,7 @@ _KIND_OF: Mapping[str, Kind | None] = {
 }
 _ALERTNAME_OF: Mapping[Kind, str] = {"NoData": "DatasourceNoData", "Error": "DatasourceError"}
 _TEXT = re.compile(r"(?P<title>.*?) ?\{(?P<labels>(?=[^=,{}]+=|\}).*)\} - .*", re.DOTALL)
-_PAIR = re.compile(r"(?:^|, )(?P<name>[^=,]+)=")
+_PAIR = re.compile(r"(?:^|, )(?P<name>[^=,\s]+)=")
 
 
 class BadState(Exception):
@@ -85,6 +85,8 @@ class Frame(msgspec.Struct, gc=False):
 
     def rows(self) -> Iterator[tuple[datetime, Any]]:
         """The time and the line of each row. Raises: BadState where the frame has no such columns."""
+        if not self.data.values:
+            return
         names = [field.name for field in self.schema.fields]
         if "time" not in names or "line" not in names or len(self.data.values) != len(names):
             raise BadState(f"it has the columns {', '.join(names) or 'none'}, not time and line")
@@ -96,7 +98,7 @@ class Frame(msgspec.Struct, gc=False):
 
 
 class Change(msgspec.Struct, frozen=True, gc=False):
-    """One change of state of one alert. `rule` tells rules apart; `labels` are those of the alert while it is normal."""
+    """One change of state of one alert. `rule` tells rules apart; `labels` are those that it has while it is normal."""
 
     at: datetime
     rule: str
@@ -165,7 +167,7 @@ def labels_of(text: str) -> dict[str, str]:
     """
     found: list[tuple[str, int, int]] = []
     for match in _PAIR.finditer(text):
-        name = match["name"].strip()
+        name = match["name"]
         if not found and match.start() > 0:
             break
         if not found or name > found[-1][0]:

@@ -62,9 +62,11 @@ async def annotation_windows(server: Server, request: ImportRequest) -> AsyncIte
 
     first = 1 if request.start is None else max(to_us(request.start) // 1000, 1)
     last = to_us(request.now) // 1000
+    oldest = None if request.start is None else first
     async for begin, end, raws in _windows(ask, first=first, last=last, width=_DAY_MS, longest=last):
         rows = _annotation_rows(raws, begin=begin, end=end)
-        yield _window(rows, until_us=end * 1000 + 999, first_us=first * 1000, request=request)
+        oldest = begin if oldest is None and rows else oldest
+        yield _window(rows, until_us=end * 1000 + 999, first_us=(oldest or end) * 1000, request=request)
 
 
 async def line_windows(server: Server, request: ImportRequest) -> AsyncIterator[Window]:
@@ -109,7 +111,7 @@ async def _windows(
 def _window(rows: Rows, *, until_us: int, first_us: int, request: ImportRequest) -> Window:
     last_us = to_us(request.now)
     until_us = min(until_us, last_us)
-    share = (until_us - first_us) / max(last_us - first_us, 1)
+    share = 1.0 if until_us == last_us else (until_us - first_us) / max(last_us - first_us, 1)
     return Window(rows, request.now - timedelta(microseconds=last_us - until_us), min(max(share, 0.0), 1.0))
 
 
