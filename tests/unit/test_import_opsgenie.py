@@ -316,6 +316,7 @@ async def test_all_files_of_a_folder_are_read_in_order(tmp_path: Path) -> None:
     (tmp_path / "readme.txt").write_text("not read")
     firings, _ = await imported(tmp_path)
     assert [firing.labels["n"] for firing in firings] == ["1", "0", "2"]
+    assert firings[2].place == "sub/c.json, alert 1"
     (tmp_path / "empty").mkdir()
     with pytest.raises(ImportFault, match="no file"):
         await imported(tmp_path / "empty")

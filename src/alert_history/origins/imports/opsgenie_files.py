@@ -57,13 +57,14 @@ class Row(NamedTuple):
 
 async def read_files(request: ImportRequest) -> AsyncIterator[PastBatch]:
     """All alerts of a file, or of the files of a folder, in the order of their names. Raises: see `ReadPast`."""
-    files = _files(Path(request.text("file")))
+    root = Path(request.text("file"))
+    files = _files(root)
     total = sum(path.stat().st_size for path in files)
     before = 0
     firings: list[PastFiring] = []
     refused: list[RefusedRow] = []
     for path in files:
-        for row in _rows(path):
+        for row in _rows(path, name=str(path.relative_to(root)) if path != root else path.name):
             _take(row, request, firings=firings, refused=refused)
             if len(firings) + len(refused) >= _BATCH:
                 yield PastBatch(firings, refused, done=before / max(total, 1))
@@ -99,18 +100,17 @@ def _take(row: Row, request: ImportRequest, *, firings: list[PastFiring], refuse
         refused.append(RefusedRow(row.place, fault, raw.encode("utf-8", "replace")))
 
 
-def _rows(path: Path) -> Iterator[Row]:
-    """The alerts of one file. Raises: ImportFault."""
+def _rows(path: Path, *, name: str) -> Iterator[Row]:
+    """The alerts of one file, which is called `name` in what is said of it. Raises: ImportFault."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            yield from _reader_of(path, file)(path, file)
+            yield from _reader_of(file, kind=_READ.get(path.suffix.lower()))(name, file)
     except (OSError, UnicodeError) as error:
-        raise ImportFault(f"{path}: it can't be read: {error}") from None
+        raise ImportFault(f"{name}: it can't be read: {error}") from None
 
 
-def _reader_of(path: Path, file: TextIO) -> Callable[[Path, TextIO], Iterator[Row]]:
+def _reader_of(file: TextIO, *, kind: str | None) -> Callable[[str, TextIO], Iterator[Row]]:
     """How to read a file: as its name says; where the name says JSON, or nothing, as it begins."""
-    kind = _READ.get(path.suffix.lower())
     beginning = file.read(_PIECE_CHARACTERS).lstrip()
     file.seek(0)
     if kind == "csv" or (kind is None and not beginning.startswith(("[", "{"))):
@@ -128,12 +128,12 @@ def _is_json(text: str) -> bool:
     return True
 
 
-def _line_rows(path: Path, file: TextIO) -> Iterator[Row]:
+def _line_rows(name: str, file: TextIO) -> Iterator[Row]:
     """An alert, or an answer of the API, a line."""
     for number, line in enumerate(file, start=1):
         if not line.strip():
             continue
-        place = f"{path.name}, line {number}"
+        place = f"{name}, line {number}"
         try:
             value = unwrapped(json.loads(line))
         except (ValueError, RecursionError) as error:
@@ -142,15 +142,15 @@ def _line_rows(path: Path, file: TextIO) -> Iterator[Row]:
         yield from (Row(place, each, "", "") for each in (value if isinstance(value, list) else [value]))
 
 
-def _document_rows(path: Path, file: TextIO) -> Iterator[Row]:
+def _document_rows(name: str, file: TextIO) -> Iterator[Row]:
     """The alerts of a JSON document: an alert, an array of them, or an answer of the API that holds either."""
-    document = _Document(path, file)
+    document = _Document(name, file)
     number = 0
     for top in document.values():
         value = unwrapped(top)
         for each in value if isinstance(value, list) else [value]:
             number += 1
-            yield Row(f"{path.name}, alert {number}", each, "", "")
+            yield Row(f"{name}, alert {number}", each, "", "")
 
 
 class _Document:
@@ -160,8 +160,8 @@ class _Document:
     _between = re.compile(r"[\s,]*")
     _array_characters = 256
 
-    def __init__(self, path: Path, file: TextIO) -> None:
-        self._path = path
+    def __init__(self, name: str, file: TextIO) -> None:
+        self._name = name
         self._file = file
         self._text = ""
         self._at = 0
@@ -237,25 +237,25 @@ class _Document:
         return bool(piece)
 
     def _fault(self, reason: str, *, behind: int = 0) -> ImportFault:
-        return ImportFault(f"{self._path}, character {self._before + self._at + behind}: {reason}")
+        return ImportFault(f"{self._name}, character {self._before + self._at + behind}: {reason}")
 
 
-def _csv_rows(path: Path, file: TextIO) -> Iterator[Row]:
+def _csv_rows(name: str, file: TextIO) -> Iterator[Row]:
     """An alert a row; the first row names the columns."""
     csv.field_size_limit(_FIELD_CHARACTERS)
     rows = csv.reader(file)
     try:
-        columns = [_column(name) for name in next(rows, [])]
+        columns = [_column(title) for title in next(rows, [])]
         if "id" not in columns or "createdAt" not in columns:
-            raise ImportFault(f"{path}, line 1: it names no columns id and createdAt, so it is no table of alerts")
+            raise ImportFault(f"{name}, line 1: it names no columns id and createdAt, so it is no table of alerts")
         for cells in rows:
             if cells:
-                yield _csv_row(f"{path.name}, line {rows.line_num}", columns, cells)
+                yield _csv_row(f"{name}, line {rows.line_num}", columns, cells=cells)
     except csv.Error as error:
-        raise ImportFault(f"{path}, line {rows.line_num}: {error}") from None
+        raise ImportFault(f"{name}, line {rows.line_num}: {error}") from None
 
 
-def _csv_row(place: str, columns: list[str], cells: list[str]) -> Row:
+def _csv_row(place: str, columns: list[str], *, cells: list[str]) -> Row:
     raw = ",".join(cells)
     if len(cells) > len(columns):
         return Row(place, None, f"it has {len(cells)} cells, and there are {len(columns)} columns", raw)
@@ -265,12 +265,12 @@ def _csv_row(place: str, columns: list[str], cells: list[str]) -> Row:
         return Row(place, None, str(bad), raw)
 
 
-def _column(name: str) -> str:
+def _column(title: str) -> str:
     """The field that a column is: `Created At` and `created_at` are `createdAt`. Of details the name is kept."""
-    part, dot, rest = name.strip().partition(".")
+    part, dot, rest = title.strip().partition(".")
     if dot and part.lower() in {"details", "extraproperties"}:
         return f"details.{rest}"
-    plain = _NO_LETTER.sub("", name.lower())
+    plain = _NO_LETTER.sub("", title.lower())
     return _FIELD_OF.get(plain, plain)
 
 

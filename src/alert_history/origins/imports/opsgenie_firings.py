@@ -37,7 +37,7 @@ def firings_of(alert: Alert, *, place: str) -> list[PastFiring]:
             receiver=receiver_of(alert),
             repeats=max((alert.count or 1) - 1, 0),
             details=details,
-            acts=tuple(_act(alert, each, *act) for act in acts),
+            acts=tuple(_act(alert, each, did=did) for did in acts),
             place=place,
         )
         for each in sets
@@ -122,8 +122,9 @@ def _kind(entry: Note) -> ActKind | None:
     return "resolved" if text.startswith(_CLOSED) else None
 
 
-def _act(alert: Alert, firing: LabelSet, kind: ActKind, at: datetime, by: str, text: str) -> PastAct:
+def _act(alert: Alert, firing: LabelSet, *, did: Did) -> PastAct:
     """One act at one firing. Its id is the same however often, and from wherever, it is read."""
+    kind, at, by, text = did
     name = msgspec.json.encode([alert.id, sorted(firing.labels.items()), kind, at, by, text])
     return PastAct(
         id=blake2b(name, digest_size=16).hexdigest(),
