@@ -127,17 +127,18 @@ def _provisioned(rule: Rule) -> dict[str, Any]:
     return own | {"notification_settings": {"receiver": rule.receiver} if rule.receiver else None}
 
 
-def webhook(rule: Rule, labels: dict[str, str], *, starts_at: str, org_id: int = 1) -> bytes:
-    """What it sends to a contact point about one firing alert."""
+def webhook(rule: Rule, labels: dict[str, str], *, starts_at: str, ends_at: str = "", org_id: int = 1) -> bytes:
+    """What it sends to a contact point about one alert, which fires where it has no end."""
+    status = "resolved" if ends_at else "firing"
     alert = {
-        "status": "firing",
+        "status": status,
         "labels": labels,
         "annotations": {},
         "startsAt": starts_at,
-        "endsAt": "0001-01-01T00:00:00Z",
+        "endsAt": ends_at or "0001-01-01T00:00:00Z",
         "generatorURL": f"{URL}alerting/grafana/{rule.uid}/view?orgId={org_id}",
         "fingerprint": rule.fingerprint(labels),
     }
     return msgspec.json.encode(
-        {"receiver": "r", "status": "firing", "orgId": org_id, "alerts": [alert], "externalURL": URL, "version": "1"}
+        {"receiver": "r", "status": status, "orgId": org_id, "alerts": [alert], "externalURL": URL, "version": "1"}
     )

@@ -139,9 +139,7 @@ def _command(name: str) -> Callable[..., None]:
 def _parameter(option: Option) -> inspect.Parameter:
     """The parameter of an option; a secret is given in a file, because everybody on the machine sees arguments."""
     if option.kind == "file":
-        kind = inspect.Parameter.VAR_POSITIONAL if option.is_repeated else inspect.Parameter.POSITIONAL_ONLY
-        annotation: Any = Annotated[str, Parameter(help=option.help, allow_leading_hyphen=True)]
-        return inspect.Parameter(_word(option), kind, annotation=annotation)
+        return _file(option)
     word, text = f"--{option.name}", option.help
     if option.kind == "secret":
         word, text = f"{word}-file", f"A file that holds it, or - for standard input: {option.help}"
@@ -158,6 +156,16 @@ def _parameter(option: Option) -> inspect.Parameter:
     return inspect.Parameter(
         _word(option), inspect.Parameter.KEYWORD_ONLY, annotation=Annotated[type_, help_], default=default
     )
+
+
+def _file(option: Option) -> inspect.Parameter:
+    """The argument of a command: its files, or its file, which some origins do without."""
+    kind = inspect.Parameter.VAR_POSITIONAL if option.is_repeated else inspect.Parameter.POSITIONAL_ONLY
+    has_none = not (option.is_repeated or option.is_required)
+    type_: Any = str | None if has_none else str
+    annotation = Annotated[type_, Parameter(help=option.help, allow_leading_hyphen=True)]
+    default = None if has_none else inspect.Parameter.empty
+    return inspect.Parameter(_word(option), kind, annotation=annotation, default=default)
 
 
 def _word(option: Option) -> str:
