@@ -21,7 +21,9 @@ from tests.unit.test_docs import ROOT, documents, links, relative, repository_fi
 
 DOCUMENTS_FOLDER = ROOT / "docs"
 CHART = ROOT / "charts" / "alert-history"
-COMMAND = re.compile(r"(?:^|`|-- |&& )alert-history (token [a-z]+|[a-z]+)((?: [^\s`|;&]+)*)", re.MULTILINE)
+COMMAND = re.compile(
+    r"(?:^|`|-- |&& )alert-history (token [a-z]+|import [a-z]+|[a-z]+)((?: [^\s`|;&]+)*)", re.MULTILINE
+)
 OPTION = re.compile(r"(?<=\s)--?[a-z][a-z-]*")
 CALL = re.compile(r"localhost:8080(/[\w./:{}-]*)")
 SET = re.compile(r"--set(?:-string)? ([\w.\[\]-]+)=")
