@@ -20,7 +20,7 @@ async def read(request: ImportRequest) -> AsyncIterator[PastBatch]:
     """All alerts of a file or a folder, or of the API. Raises: see `ReadPast`."""
     has_file, has_key = request.is_set("file"), request.is_set("api-key")
     if has_file == has_key:
-        raise ConfigurationError(["name either a file or folder, or an API's key with --api-key"])
+        raise ConfigurationError(["name either a file or folder, or a key of the API (--api-key-file)"])
     async for batch in read_files(request) if has_file else read_api(request):
         yield batch
 
