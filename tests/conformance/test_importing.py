@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from random import Random
 
@@ -295,3 +295,29 @@ async def test_an_import_beside_live_ingest_makes_one_history(replicas: list[Sto
     assert len(kept) == 29 * len(names)
     assert {each.status for each in kept if each.starts_at == NOW - 9 * MINUTE} == {"firing"}
     assert record.counts.taken + record.counts.joined == len(firings)
+
+
+HOSTILE: dict[str, PastFiring] = {
+    "a NUL in a receiver": past(90, 60, name="Bad", receiver="a\0"),
+    "half a character": past(90, 60, name="Bad\ud800"),
+    "no labels": PastFiring({"alertname": ""}, NOW - MINUTE, NOW),
+    "a long name": past(90, 60, name="x" * 2_000),
+    "too many repeats": past(90, 60, name="Bad", repeats=2**31),
+    "details with NUL": past(90, 60, name="Bad", details={"a": ["\0"]}),
+    "details without end": past(90, 60, name="Bad", details={"a": "x" * 100_000}),
+    "another scope": past(90, 60, name="Bad", scope="a@b"),
+    "another fingerprint": past(90, 60, name="Bad", identity="x' OR 1=1"),
+    "before there was time": PastFiring({"alertname": "Bad"}, datetime(1, 1, 1, tzinfo=UTC), NOW),
+    "after all times": PastFiring({"alertname": "Bad"}, NOW, datetime(9999, 12, 31, tzinfo=UTC)),
+    "no zone": PastFiring({"alertname": "Bad"}, datetime(2026, 1, 1)),  # noqa: DTZ001  # what is tried
+    "an act at no time": past(90, 60, name="Bad", acts=(PastAct("1", "noted", datetime(1, 1, 1, tzinfo=UTC), "ada"),)),
+}
+
+
+async def test_no_firing_harms_its_neighbours(store: Store) -> None:
+    good = past(
+        90, 60, acts=(PastAct("\0", "noted", NOW, "a\0" * 100, "\ud800" * 9_000),), annotations={"a\0": "\ud800"}
+    )
+    record = await importing_into(store).run(plan_of(origin_of([*HOSTILE.values(), good], batch=50)))
+    assert [each.alertname for each in await everything(store)] == ["DiskFull"]
+    assert (record.counts.taken, record.counts.refused, record.counts.acts) == (1, len(HOSTILE), 1)

@@ -59,4 +59,5 @@ def test_the_page_names_each_column_that_is_read_and_no_other() -> None:
     exported = {name for name in StoredAlert.__struct_fields__ if Columns([name]).used}
     assert exported <= named
     left_out = set(StoredAlert.__struct_fields__) - exported
-    assert left_out == {"id", "fingerprint", "timestamp", "expires_at", "state", "state_reason"}
+    derived = {"id", "fingerprint", "timestamp", "expires_at", "state", "state_reason", "imported_at", "import_id"}
+    assert left_out == derived

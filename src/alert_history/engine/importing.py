@@ -11,11 +11,16 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, aclosing
 from datetime import datetime, timedelta
 from time import monotonic
+from typing import Any
 
 import msgspec
 
+from alert_history.domain.acts import MAX_BY_CHARACTERS, MAX_TEXT_CHARACTERS
+from alert_history.domain.acts import clean as clean_act
+from alert_history.domain.alert import is_fingerprint
 from alert_history.domain.microseconds import to_us
-from alert_history.domain.past_firing import PastFiring, RefusedRow
+from alert_history.domain.past_firing import PastAct, PastFiring, RefusedRow
+from alert_history.domain.speaker import is_scope
 from alert_history.engine.upkeep import Hold
 from alert_history.errors import AlertHistoryError, InvalidRequest, NotFound, WouldBeForgotten
 from alert_history.ids import new_id
@@ -30,7 +35,10 @@ Observe = Callable[[ImportRecord], None]
 _BEAT_SECONDS = 1.0
 _STEPS_AT_ONCE = 2
 _MOST_REASONS = 10
-_MOST_SCOPE_BYTES = 96
+_MOST_RECEIVER_BYTES = 1024
+_MOST_URL_BYTES = 64 * 1024
+_MOST_DETAILS_BYTES = 64 * 1024
+_MOST_REPEATS = 2**31 - 1
 _EARLIEST_US = 0
 _LATEST_US = to_us(datetime.fromisoformat("2200-01-01T00:00:00Z"))
 _encode = msgspec.json.Encoder().encode
@@ -252,27 +260,60 @@ def _first_of(error: BaseException) -> BaseException:
 
 def check_scope(scope: str) -> None:
     """Raises: InvalidRequest for a scope that no fingerprint can have."""
-    if not all(char.isalnum() or char in "_.-" for char in scope) or len(scope.encode()) > _MOST_SCOPE_BYTES:
+    if scope and not is_scope(scope):
         raise InvalidRequest("a scope has letters, digits, `_`, `.` and `-`, at most 96")
 
 
 def _checked(firing: PastFiring, *, scope: str) -> PastFiring:
     """A firing as it is kept. Raises Fault."""
     labels = firing.labels
-    check_labels(labels)
     if not all(labels.values()):
         labels = {name: value for name, value in labels.items() if value}
-        check_labels(labels)
-    check_identity(firing.receiver, of="its receiver", max_bytes=1024)
-    check_identity(firing.generator_url, of="its generator URL", max_bytes=64 * 1024)
+    check_labels(labels)
+    check_identity(firing.receiver, of="its receiver", max_bytes=_MOST_RECEIVER_BYTES)
+    check_identity(firing.source, of="its source", max_bytes=_MOST_RECEIVER_BYTES)
+    check_identity(firing.generator_url, of="its generator URL", max_bytes=_MOST_URL_BYTES)
+    if not 0 <= firing.repeats <= _MOST_REPEATS:
+        raise Fault(f"it has {firing.repeats} repeats, not 0 to {_MOST_REPEATS}")
+    if firing.identity and not is_fingerprint(firing.identity):
+        raise Fault("its fingerprint is not 16 hex digits", "labels")
+    if firing.details is not None:
+        _check_details(firing.details)
     _check_times(firing)
+    if firing.scope and not is_scope(firing.scope):
+        raise Fault("its scope has other characters than letters, digits, `_`, `.` and `-`, or more than 96")
     annotations = {clean(name): clean(text) for name, text in firing.annotations.items()}
     if is_over_limit(annotations):
         annotations = cut(annotations)
-    is_same = labels is firing.labels and annotations == firing.annotations and (firing.scope or not scope)
-    if is_same:
-        return firing
-    return msgspec.structs.replace(firing, labels=labels, annotations=annotations, scope=firing.scope or scope)
+    acts = tuple(map(_checked_act, firing.acts))
+    return msgspec.structs.replace(
+        firing, labels=labels, annotations=annotations, acts=acts, scope=firing.scope or scope
+    )
+
+
+def _checked_act(act: PastAct) -> PastAct:
+    """An act as it is kept: its texts cleaned and cut. Raises Fault."""
+    if act.at.tzinfo is None or not _EARLIEST_US <= to_us(act.at) <= _LATEST_US:
+        raise Fault("an act has no time that can be kept", "times")
+    return PastAct(
+        clean(act.id),
+        act.kind,
+        act.at,
+        clean_act(act.by, max_characters=MAX_BY_CHARACTERS),
+        clean_act(act.text, max_characters=MAX_TEXT_CHARACTERS),
+    )
+
+
+def _check_details(details: dict[str, Any]) -> None:
+    """Raises Fault for what no database keeps, or what is too large beside an alert."""
+    try:
+        text = _encode(details)
+    except (UnicodeEncodeError, ValueError, TypeError, RecursionError):
+        raise Fault("its details are no JSON text") from None
+    if len(text) > _MOST_DETAILS_BYTES:
+        raise Fault(f"its details have {len(text)} bytes, more than {_MOST_DETAILS_BYTES}")
+    if b"\\u0000" in text:
+        raise Fault("its details hold a NUL character")
 
 
 def _check_times(firing: PastFiring) -> None:

@@ -205,7 +205,7 @@ def _count(value: Any, column: str) -> int:
 
 
 def _ended_by(value: Any, column: str) -> Any:
-    if value not in _ENDED_BY:
+    if not isinstance(value, str) or value not in _ENDED_BY:
         raise RowFault(f"{column} is {shown(str(value))}, none of {', '.join(sorted(_ENDED_BY))}")
     return value
 
