@@ -25,6 +25,7 @@ AlertHistoryError            what this service raises on purpose                
 │   ├── SettingLacking       a setting that the call needs is not set                503
 │   ├── ProviderUnavailable  the identity provider gives no whole answer             503
 │   ├── OriginUnavailable    who was asked what fires is down, or answers in part    503
+│   │   └── NotThere         origins/imports: it answers, and has no such thing      503
 │   └── Busy                 somebody else is at the same work                       503
 ├── DeliveryError            a target or a model did not take a message              502
 │   ├── Retryable            it may take the same message later (Retry-After)        503
@@ -51,6 +52,9 @@ Exception
 ├── _NotOurTurn              storage/shared: another replica adds up, or a process counts anew
 ├── Failure                  cli/send: why a payload was not taken
 ├── _Disconnected            web/ingest: the sender went away
+├── BadAlert                 origins/imports: why an alert of Opsgenie can't be read
+├── BadState                 origins/imports: why a state of Grafana can't be read
+├── RowFault                 origins/imports: why a row of a file can't be read
 ├── _AskAgain                origins/imports: the same question may be answered later
 ├── _InPart                  origins/prometheus: it answered in part
 └── _TooMuch                 discovery/routes_document: the document unfolds to too much
