@@ -39,10 +39,10 @@ def install_alerta(folder: Path) -> Path:
 
 
 @contextmanager
-def alerta_server(python: Path, url: str, *, folder: Path) -> Iterator[Server]:
-    """One that is running on that database, which gets its tables."""
+def alerta_server(python: Path, url: str, *, folder: Path, settings: str = "") -> Iterator[Server]:
+    """One that is running on that database, which gets its tables. `settings` are added to those of the benchmark."""
     folder.mkdir()
-    (folder / "alertad.conf").write_text(_SETTINGS.format(url=url))
+    (folder / "alertad.conf").write_text(_SETTINGS.format(url=url) + settings)
     (folder / "wsgi.py").write_text(_APPLICATION)
     port = free_port()
     base = f"http://{HOST}:{port}"

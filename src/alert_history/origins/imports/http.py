@@ -6,7 +6,7 @@ is asked again, later each time, and as it says itself (`Retry-After`).
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from random import uniform
 from typing import Any
@@ -18,12 +18,15 @@ import msgspec
 from alert_history import __version__
 from alert_history.errors import ConfigurationError, ImportFault, OriginUnavailable
 from alert_history.ports.past_origins import ImportRequest, Option
+from alert_history.urls.masking import MASK
 
 MAX_ANSWER_BYTES = 128 * 1024 * 1024
 _TRIES = 6
 _FIRST_WAIT_SECONDS, _LONGEST_WAIT_SECONDS = 0.5, 60.0
 _TIMEOUT = httpx.Timeout(120.0, connect=10.0)
 _TRIED_AGAIN = frozenset({408, 425, 429, 500, 502, 503, 504})
+_NOT_THERE = frozenset({404, 405})
+_WORDS_BYTES, _SECRET_CHARACTERS = 3000, 4
 
 URL = Option("url", "Where it is, as in http://prometheus:9090.", kind="url", is_required=True)
 
@@ -43,8 +46,9 @@ HTTP_OPTIONS = (
 class Server:
     """One server that is asked. Made by `open_server`."""
 
-    def __init__(self, client: httpx.AsyncClient, *, url: str) -> None:
+    def __init__(self, client: httpx.AsyncClient, *, url: str, secrets: Sequence[str] = ()) -> None:
         self._client = client
+        self._secrets = secrets
         self.url = url
         """Where it is, without user and password, so it may be shown."""
 
@@ -89,13 +93,13 @@ class Server:
         except httpx.HTTPError as error:
             raise _AskAgain(type(error).__name__) from None
         if response.status_code in _TRIED_AGAIN:
-            raise _AskAgain(f"it answers {response.status_code}: {_words(body)}", _asked_wait(response.headers))
+            raise _AskAgain(f"it answers {response.status_code}: {self._words(body)}", _asked_wait(response.headers))
         if response.is_redirect:
             raise OriginUnavailable(f"{self.url}{path}: it answers {response.status_code}, a redirect, not followed")
-        if response.status_code == httpx.codes.NOT_FOUND:
-            raise NotThere(f"{self.url}{path}: it answers 404: {_words(body)}")
+        if response.status_code in _NOT_THERE:
+            raise NotThere(f"{self.url}{path}: it answers {response.status_code}: {self._words(body)}")
         if response.status_code != httpx.codes.OK:
-            raise OriginUnavailable(f"{self.url}{path}: it answers {response.status_code}: {_words(body)}")
+            raise OriginUnavailable(f"{self.url}{path}: it answers {response.status_code}: {self._words(body)}")
         return body
 
     async def _body(self, response: httpx.Response, path: str) -> bytes:
@@ -106,9 +110,16 @@ class Server:
                 raise OriginUnavailable(f"{self.url}{path}: it answers more than {MAX_ANSWER_BYTES} bytes")
         return bytes(body)
 
+    def _words(self, body: bytes) -> str:
+        """The beginning of what a server says, on one line. Some repeat a key that is wrong."""
+        text = body[:_WORDS_BYTES].decode(errors="replace")
+        for secret in self._secrets:
+            text = text.replace(secret, MASK)
+        return " ".join(text.split())[:300] or "nothing"
+
 
 class NotThere(OriginUnavailable):
-    """What was asked for is not there: the server answered 404."""
+    """What was asked for is not there: the server answered 404, or 405 to a question that it does not know."""
 
 
 class _AskAgain(Exception):
@@ -144,7 +155,7 @@ async def open_server(
             **request.pairs("header"),
         },
     ) as client:
-        yield Server(client, url=url)
+        yield Server(client, url=url, secrets=_secrets(request, headers or {}))
 
 
 def _url(text: str, *, option: str) -> tuple[str, httpx.BasicAuth | None]:
@@ -172,6 +183,13 @@ def _bearer(request: ImportRequest) -> dict[str, str]:
     return {"Authorization": f"Bearer {request.text('token').strip()}"} if request.is_set("token") else {}
 
 
+def _secrets(request: ImportRequest, headers: Mapping[str, str]) -> list[str]:
+    """What no message may hold: long ones first, so that none leaves a rest of another."""
+    values = [*headers.values(), *request.pairs("header").values(), request.text("token"), request.text("password")]
+    words = {word for value in values for word in (value, *value.split()) if len(word) >= _SECRET_CHARACTERS}
+    return sorted(words, key=len, reverse=True)
+
+
 def _tls(request: ImportRequest) -> ssl.SSLContext:
     """Raises: ConfigurationError where a file can't be used."""
     try:
@@ -189,8 +207,3 @@ def _asked_wait(headers: httpx.Headers) -> str | None:
     """How many seconds a server asks to wait; Opsgenie names its own header for it."""
     wait: str | None = headers.get("retry-after") or headers.get("x-ratelimit-period-in-sec")
     return wait
-
-
-def _words(body: bytes) -> str:
-    """The beginning of what a server says, on one line."""
-    return " ".join(body[:300].decode(errors="replace").split()) or "nothing"
