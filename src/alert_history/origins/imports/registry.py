@@ -9,7 +9,7 @@ from alert_history.ports.past_origins import PastOrigin
 
 GROUP = "alert_history.imports"
 
-OURS = ("alertmanager", "alerta", "opsgenie", "grafana", "legacy", "jsonl", "csv", "parquet")
+OURS = ("alertmanager", "alerta", "opsgenie", "grafana", "keep", "legacy", "jsonl", "csv", "parquet")
 """Our own, in the order in which they are offered."""
 
 
