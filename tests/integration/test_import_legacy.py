@@ -9,12 +9,13 @@ import signal
 import sqlite3
 import tracemalloc
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from subprocess import DEVNULL
 from typing import Any
 
 import asyncpg
+import msgspec
 import pytest
 
 from alert_history.domain.microseconds import duration_us
@@ -28,6 +29,18 @@ from tests.processes import HOST, free_port
 from tests.reading_past import NOW, at, read_past
 
 LEGACY = find_origin("legacy")
+DATA = Path(__file__).parents[1] / "data"
+SENT = [
+    f"alertmanager-0.25/{name}.json"
+    for name in (
+        "firing-group-of-three",
+        "firing-two-instances",
+        "firing-unicode-and-markup",
+        "partly-resolved",
+        "repeat-after-partial-resolve",
+        "resolved",
+    )
+]
 DISK = {"alertname": "DiskFull", "instance": "db-1:9100", "namespace": "prod", "severity": "critical"}
 HALF_US = duration_us(timedelta(minutes=30))
 PODS = {"alertname": "PodsDown", "namespace": "満"}
@@ -101,6 +114,30 @@ async def test_changes_of_one_firing_become_one_firing(database_url: str) -> Non
     assert begun.generator_url == "http://prometheus/g"
     assert [row.place for row in past.refused] == ["alert_history, id 2"]  # its end lies before its start
     assert past.done[-1] == 1
+
+
+async def test_what_the_earlier_service_kept_is_what_alertmanager_had_sent(database_url: str) -> None:
+    """Its table as it wrote it, at its commit c527e49, when it was sent what a real Alertmanager 0.25 had sent."""
+    rows = msgspec.json.decode(read_bytes(DATA / "alert-history-2025-06" / "rows.json"))
+    past = await read_past(LEGACY, await fill(database_url, "alert_history", CHANGES, rows), now=datetime.now(UTC))
+    sent = [alert for name in SENT for alert in msgspec.json.decode(read_bytes(DATA / name))["alerts"]]
+    alerts = {(alert["fingerprint"], alert["startsAt"], alert["endsAt"]): alert for alert in sent}
+    assert len(past.firings) == len(alerts) > 5
+    for alert in alerts.values():
+        ends_at = None if alert["endsAt"] == ZERO else at(alert["endsAt"])
+        (firing,) = [
+            each
+            for each in past.firings
+            if (each.fingerprint, each.starts_at, each.ends_at)
+            == (alert["fingerprint"], at(alert["startsAt"]), ends_at)
+        ]
+        assert (firing.labels, firing.annotations) == (alert["labels"], alert["annotations"])
+        assert firing.generator_url == alert["generatorURL"]
+    assert past.refused == []
+
+
+def read_bytes(path: Path) -> bytes:
+    return path.read_bytes()
 
 
 async def test_one_row_a_firing_keeps_its_texts_and_when_it_was_last_heard_of(database_url: str) -> None:
