@@ -40,10 +40,9 @@ def firing_of(row: Row, table: str, *, now: datetime) -> PastFiring:
     status = str(_value(row, "status") or "").lower()
     if status not in {"firing", "resolved"}:
         raise ValueError(f"its status is {status[:60]!r}, neither firing nor resolved")
-    sign = _last_sign(row, starts_at, now=now)
     ends_at = None
     if status == "resolved":
-        ends_at = _time(row, "ends_at", "endsat") or sign
+        ends_at = _time(row, "ends_at", "endsat") or _last_sign(row, starts_at, now=now)
         if ends_at < starts_at:
             raise ValueError("it ends before it starts")
     kept = _kept(row)
@@ -51,7 +50,7 @@ def firing_of(row: Row, table: str, *, now: datetime) -> PastFiring:
         labels=_labels(row),
         starts_at=starts_at,
         ends_at=ends_at,
-        last_seen_at=(starts_at if table == _ROW_A_CHANGE else sign) if ends_at is None else None,
+        last_seen_at=None if ends_at else _last_seen(row, table, starts_at, now=now),
         annotations=_texts(_value(row, "annotations"), "annotations") or kept.annotations or {},
         generator_url=_text(row, "generator_url", "generatorurl") or kept.generator_url,
         source=_text(row, "source"),
@@ -104,6 +103,11 @@ def _kept(row: Row) -> _Kept:
         return _read_kept(raw)
     except (ValueError, RecursionError):
         return _Kept()
+
+
+def _last_seen(row: Row, table: str, starts_at: datetime, *, now: datetime) -> datetime:
+    """Where each change has a row of its own, a row says only that it began: its end may be older than the row."""
+    return starts_at if table == _ROW_A_CHANGE else _last_sign(row, starts_at, now=now)
 
 
 def _last_sign(row: Row, starts_at: datetime, *, now: datetime) -> datetime:
