@@ -96,6 +96,7 @@ def test_the_end_of_one_severity_does_not_end_another() -> None:
         ("warning", "09:59", "11:29"),
         ("critical", "11:00", "11:30"),
     ]
+    assert [firing.ended_by for firing in firings] == ["resolved", "inferred"]
 
 
 def test_a_message_that_can_not_be_read_leaves_what_the_row_says() -> None:

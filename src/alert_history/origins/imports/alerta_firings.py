@@ -86,13 +86,18 @@ def _only_change(row: Row) -> list[Change]:
 
 
 def _complete(pieces: list[_Piece], row: Row, sent: Sent) -> None:
-    """Gives the newest message to the piece that it is of, whose start and end it knows better than Alerta."""
+    """Gives the newest message to the piece that it is of, whose start and end it knows better than Alerta.
+
+    Where it ended another severity than the newest, Alerta closed the newest with it, so that end is a guess.
+    """
     severity = sent.labels.get("severity")
     piece = next((piece for piece in reversed(pieces) if _is_of(piece, row, severity=severity)), None)
+    if sent.ends_at is None and piece is None:
+        return  # it was closed by hand before it was ever open
+    if sent.ends_at is not None and pieces and pieces[-1] is not piece and pieces[-1].ended_by == "resolved":
+        pieces[-1].ended_by = "inferred"
     if piece is None:
         piece = _Piece(row.event, severity or "", sent.starts_at)
-        if sent.ends_at is None:
-            return  # it was closed by hand before it was ever open
         pieces.append(piece)
     piece.sent = sent
     piece.starts_at = min(piece.starts_at, sent.starts_at)
