@@ -368,3 +368,20 @@ async def test_an_alert_that_moves_up_to_a_page_that_was_read_is_not_missed() ->
         past = await read_past(ALERTA, {"url": server.url})
     assert {firing.labels["alertname"] for firing in past.firings} == {"a", "b", "c", "d", "e"}
     assert vendor.pages == [1, 2, 1, 2]
+
+
+class Garbling:
+    """An Alerta behind something that garbles a text."""
+
+    def answer(self, _: Request) -> Reply:
+        rest = b'"resource": "r", "status": "open", "createTime": "2026-02-14T10:00:00.000Z"}'
+        alerts = b", ".join(b'{"id": "%s", "event": "%s", ' % pair + rest for pair in ((b"a", b"a\xff"), (b"b", b"b")))
+        return Reply(200, b'{"alerts": [' + alerts + b'], "total": 2, "pages": 1}')
+
+
+async def test_a_text_that_is_none_is_refused_as_it_came() -> None:
+    async with serving(Garbling()) as server:
+        past = await read_past(ALERTA, {"url": server.url})
+    assert [firing.labels["alertname"] for firing in past.firings] == ["b"]
+    (row,) = past.refused
+    assert b"a\xff" in row.raw

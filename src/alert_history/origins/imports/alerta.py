@@ -56,7 +56,8 @@ async def _ask(request: ImportRequest) -> AsyncIterator[PastBatch]:
             is_again = number > 1 and page.total < last_total
             is_last = number >= page.pages and not is_again
             done = 1.0 if is_last else max(done, number / max(page.pages, number + 1))
-            yield _batch([bytes(raw).decode() for raw in page.alerts], read_row, request=request, done=done)
+            rows = [bytes(raw).decode(errors="surrogateescape") for raw in page.alerts]
+            yield _batch(rows, read_row, request=request, done=done)
             if is_last:
                 return
             number += -1 if is_again else 1
@@ -90,7 +91,7 @@ def _batch(rows: Sequence[str], read: Callable[[str], Row], *, request: ImportRe
         try:
             past = firings_of(read(row))
         except (ValueError, RecursionError) as error:
-            refused.append(RefusedRow(_place(row), str(error), row.encode()))
+            refused.append(RefusedRow(_place(row), str(error), row.encode(errors="surrogateescape")))
             continue
         firings += [firing for firing in past if request.wants(firing.starts_at)]
     return PastBatch(firings, refused, done=done)
