@@ -8,7 +8,7 @@ same is asked again: what it brought in by then is joined. Nothing is published 
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, aclosing
+from contextlib import AbstractContextManager, aclosing, suppress
 from datetime import datetime, timedelta
 from time import monotonic
 from typing import Any
@@ -89,6 +89,7 @@ class Importing:
         if not plan.is_dry_run:
             record = await self._imports.begin(record)
         run = _Run(self._needs, plan, record, observe)
+        beating = asyncio.create_task(run.beat())
         try:
             with self._needs.open_spool() as spool:
                 await run.read(spool)
@@ -97,6 +98,8 @@ class Importing:
         except BaseException as error:
             await run.fail(error)
             raise
+        finally:
+            beating.cancel()
         return await run.finish()
 
     async def undo(self, import_id: str, observe: Observe = lambda _record: None) -> ImportRecord:
@@ -224,6 +227,13 @@ class _Run:
         await self._tell()
 
     # --- how far it is ----------------------------------------------------------------------------------------------
+
+    async def beat(self) -> None:
+        """Say that the import goes on while its origin is silent, until cancelled."""
+        while not self._plan.is_dry_run:
+            await asyncio.sleep(_BEAT_SECONDS)
+            with suppress(AlertHistoryError):
+                await self._tell()
 
     async def finish(self) -> ImportRecord:
         """All is brought in."""

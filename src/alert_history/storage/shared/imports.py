@@ -20,7 +20,7 @@ from alert_history.storage.shared.elements import database_now, is_among
 from alert_history.storage.shared.session import Database, Row, Session
 from alert_history.storage.shared.tables import acts, import_corrections, import_refusals, imports, quarantine
 
-DIES_AFTER = timedelta(seconds=60)
+DIES_AFTER = timedelta(seconds=15)
 """A process that has not said for so long that it imports is taken for dead."""
 
 _I = imports.c
@@ -146,7 +146,8 @@ async def _begin(session: Session, record: ImportRecord) -> ImportRecord:
         return record
     [row] = rows
     if row.state == "running" and row.beat_at is not None and row.now - row.beat_at < DIES_AFTER:
-        raise Busy(f"import {row.id} of the same is under way; its process spoke less than a minute ago")
+        seconds = f"{DIES_AFTER.seconds} s"
+        raise Busy(f"import {row.id} of the same is under way; if its process was killed, ask again in {seconds}")
     known = record_of(row)
     kept = ("taken", "corrected", "acts", "archived", "silences")
     counts = ImportCounts(**{name: getattr(known.counts, name) for name in kept})
