@@ -17,7 +17,7 @@ from msgspec.structs import replace
 
 from alert_history.cli.export_formats import FormatName, open_writer
 from alert_history.domain.past_firing import PastFiring
-from alert_history.domain.speaker import SCOPE_PATTERN
+from alert_history.domain.speaker import SCOPE_PATTERN, grafana_scope
 from alert_history.ports import StoredAlert
 from tests.imports import read_past
 
@@ -34,7 +34,8 @@ labels = st.dictionaries(st.one_of(st.sampled_from(LABELS), values), values, min
 times = st.datetimes(datetime(1970, 1, 1), datetime(2026, 3, 1), timezones=st.just(UTC))  # noqa: DTZ001  # they get one
 lengths = st.timedeltas(timedelta(), timedelta(days=2))
 json_values = st.recursive(st.none() | st.booleans() | texts, lambda parts: st.lists(parts, max_size=2))
-scopes = st.one_of(st.just(""), st.from_regex(re.compile(SCOPE_PATTERN, re.ASCII), fullmatch=True))
+scope_names = st.one_of(st.just(""), st.from_regex(re.compile(SCOPE_PATTERN, re.ASCII), fullmatch=True))
+scopes = st.one_of(scope_names, st.builds(grafana_scope, scope_names, st.just("http://grafana"), st.just("1")))
 
 
 @st.composite
