@@ -19,6 +19,7 @@ from bench import (
     browsing,
     disk,
     history,
+    importing,
     ingest,
     live,
     peers,
@@ -53,6 +54,7 @@ ON_REQUEST: dict[str, Measure] = {
     "live": live.measure,
     "browsing": browsing.measure,
     "trust": trust.measure,
+    "importing": importing.measure,
 }
 """Measured only where it is named: no promise needs it at each run, and peers come over the network."""
 
