@@ -43,6 +43,7 @@ MAX_ROWS = 200_000
 
 _PROMISED_RATIO = 0.4
 _PROMISED_MIB = 200
+_PROMISED_ROWS = 60_000
 _SAMPLE_SECONDS = 0.02
 _RETENTION = YEAR + timedelta(days=30)
 _BESIDE = ("imported_at", "import_id")
@@ -77,7 +78,7 @@ def measure(database: Database, plan: Plan) -> list[Measured]:
         rounds.append(_round(database, path, number=number, transactions=_steps(number, label_sets)))
     plan.keep(f"{database.name}: importing", rounds)
     plan.say(f"{database.name}: the memory of the command")
-    return [*_lines(database, rounds, number), _memory(database, path)]
+    return [_reading(database, path, number), *_lines(database, rounds, number), _memory(database, path)]
 
 
 def write_rows(path: Path, occurrences: Iterable[Occurrence]) -> tuple[int, int]:
@@ -111,6 +112,25 @@ def _time(microseconds: int) -> datetime:
 def _steps(number: int, label_sets: int) -> int:
     """About how many transactions an import takes."""
     return max(number // STEP_FIRINGS, label_sets // STEP_LABEL_SETS, 1)
+
+
+def _reading(database: Database, path: Path, number: int) -> Measured:
+    """How fast the rows are read alone, before anything is made of them."""
+    seconds = asyncio.run(read_rows(path, number=number))
+    note = f"{path.stat().st_size / number:.0f} bytes a row; no database is asked"
+    return Measured(
+        database.name, "rows read from JSON lines", number / seconds, "rows/s", at_least(_PROMISED_ROWS), note
+    )
+
+
+async def read_rows(path: Path, *, number: int) -> float:
+    """Seconds that reading all rows takes. All must be firings."""
+    begin, firings = time.perf_counter(), 0
+    async for batch in find_origin("jsonl").read(ImportRequest({"file": (str(path),)}, datetime.now(UTC))):
+        firings += len(batch.firings)
+    seconds = time.perf_counter() - begin
+    assert firings == number, firings
+    return seconds
 
 
 def _lines(database: Database, rounds: Sequence[Round], number: int) -> list[Measured]:

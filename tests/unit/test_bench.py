@@ -11,8 +11,9 @@ from bench.against import ratios
 from bench.backlog import fill_queue, lease_times
 from bench.builds import Figures, older_build
 from bench.command import write
-from bench.databases import Sqlite
+from bench.databases import Sqlite, migrate
 from bench.fill import fill
+from bench.importing import import_rows, write_rows
 from bench.load import full_load, percentile
 from bench.notifications import Notifications
 from bench.pages import questions
@@ -69,6 +70,17 @@ def test_a_queue_that_is_filled_is_what_a_target_is_told_of(tmp_path: Path) -> N
     depth = asyncio.run(store.delivery_log.depth())
     asyncio.run(store.lifecycle.close())
     assert depth["fast"].waiting == 1000 - 2 * 64
+
+
+def test_all_rows_that_are_imported_are_those_of_the_history(tmp_path: Path) -> None:
+    database = Sqlite(tmp_path)
+    url, path = database.fresh(), tmp_path / "past.jsonl"
+    past = list(occurrences(500, until=datetime.now(UTC), span=timedelta(days=300)))
+    assert write_rows(path, past) == (500, 500)
+    migrate(url)
+    seconds, reading = asyncio.run(import_rows(url, path, number=500))
+    assert 0 < reading < seconds
+    assert database.count_alerts(url) == 500
 
 
 def test_a_request_of_the_paced_load_says_how_long_it_is() -> None:
