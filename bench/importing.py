@@ -11,7 +11,7 @@ import subprocess
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -269,9 +269,7 @@ def _insert_seconds(database: Database, url: str, *, transactions: int, is_by_ti
 
 async def _insert(database: Database, url: str, *, transactions: int, is_by_time: bool) -> float:
     order = "a.id" if is_by_time else "a.fingerprint, a.starts_at"
-    source, fresh = Connections(str(sqlite_path(url))), database.fresh()
-    tables = await source.read(_read_sqlite, order)
-    source.close()
+    tables, fresh = _read_sqlite(url, order), database.fresh()
     await asyncio.to_thread(migrate, fresh)
     target = Connections(str(sqlite_path(fresh)))
     begin = time.perf_counter()
@@ -288,11 +286,13 @@ def _insert_parts(connection: sqlite3.Connection, statements: Sequence[str], par
         connection.executemany(statement, rows)
 
 
-def _read_sqlite(connection: sqlite3.Connection, order: str) -> list[tuple[str, list[Any]]]:
+def _read_sqlite(url: str, order: str) -> list[tuple[str, list[Any]]]:
     """The statements of the tables, and their rows: occurrences, the index of their labels, and events."""
-    alerts = connection.execute(f"SELECT a.* FROM alerts a ORDER BY {order}").fetchall()
-    by_alert = f"SELECT e.* FROM events e JOIN alerts a ON a.id = e.alert_id ORDER BY {order}, e.key"
-    events = connection.execute(by_alert).fetchall()
+    with closing(sqlite3.connect(sqlite_path(url))) as connection:
+        connection.row_factory = sqlite3.Row
+        alerts = connection.execute(f"SELECT a.* FROM alerts a ORDER BY {order}").fetchall()
+        by_alert = f"SELECT e.* FROM events e JOIN alerts a ON a.id = e.alert_id ORDER BY {order}, e.key"
+        events = connection.execute(by_alert).fetchall()
     terms = [(row["id"], terms_of(row["fingerprint"], _decode(row["labels"]))) for row in alerts]
     statements = [insert("alerts", alerts[0].keys()), INSERT_TERMS, insert("events", events[0].keys())]
     return list(zip(statements, [[tuple(row) for row in alerts], terms, [tuple(row) for row in events]], strict=True))

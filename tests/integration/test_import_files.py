@@ -6,7 +6,8 @@ Holds: `cli.imports`, `origins.imports.jsonl`, `origins.imports.csv`, `origins.i
 import asyncio
 import json
 import re
-from collections.abc import Sequence
+import subprocess
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,10 @@ import pytest
 from alert_history.domain.alert import Alert, AlertGroup, fingerprint
 from alert_history.domain.receipt import Receipt
 from alert_history.ids import new_id
+from alert_history.ports import HistoryFilter, PageRequest
 from alert_history.storage import open_store
-from tests.commands import run
+from tests.commands import TIMEOUT_SECONDS, environment, run
+from tests.commands import command as our_command
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 MINUTE = timedelta(minutes=1)
@@ -120,9 +123,55 @@ def test_an_export_makes_the_same_history_elsewhere_and_once(
     command(history, "export", "-o", path)
     command(database_url, "import", format_, path)
     summary = command(database_url, "import", format_, path).decode()
-    assert "\n0 taken as new occurrences\n" in summary
-    assert f"\n{len(HOSTILE)} joined with what is there\n" in summary
+    assert "\n- 0 taken as new occurrences\n" in summary
+    assert f"\n- {len(HOSTILE)} joined with what is there\n" in summary
     assert exported(database_url) == before
+
+
+MANY = 4_000
+
+
+def many_rows() -> Iterator[str]:
+    """Two thousand label sets, each of which fires twice."""
+    for number in range(MANY):
+        starts_at = NOW - timedelta(days=30) + number * MINUTE
+        row = {"alertname": f"Rule{number % 7}", "label.pod": f"web-{number % (MANY // 2)}"}
+        yield json.dumps({**row, "starts_at": starts_at.isoformat(), "ends_at": (starts_at + 5 * MINUTE).isoformat()})
+
+
+async def wait_for_rows(url: str) -> None:
+    store = open_store(url)
+    await store.lifecycle.open()
+    try:
+        while not (await store.history.page(HistoryFilter(), PageRequest(limit=1))).alerts:
+            await asyncio.sleep(0.01)
+    finally:
+        await store.lifecycle.close()
+
+
+def test_an_import_that_is_killed_leaves_nothing_that_the_next_one_does_not_mend(
+    database_url: str, tmp_path: Path
+) -> None:
+    path, again = tmp_path / "rows.jsonl", tmp_path / "again.jsonl"
+    path.write_text("\n".join(many_rows()))
+    again.write_bytes(path.read_bytes())  # by its own name it is busy for a minute
+    env = environment({"DATABASE_URL": database_url})
+    with subprocess.Popen(our_command("import", "jsonl", path), env=env, stdout=subprocess.DEVNULL) as process:
+        asyncio.run(asyncio.wait_for(wait_for_rows(database_url), TIMEOUT_SECONDS))
+        process.kill()
+    left = len(exported(database_url))
+    assert 0 < left < MANY
+    summary = command(database_url, "import", "jsonl", again).decode()
+    assert f"\n- {MANY - left:,} taken as new occurrences\n- {left:,} joined with what is there\n" in summary
+    spans = sorted((row["labels"]["pod"], row["starts_at"], row["ends_at"]) for row in exported(database_url))
+    rows = map(json.loads, path.read_text().splitlines())
+    assert spans == sorted(
+        (row["label.pod"], _as_exported(row["starts_at"]), _as_exported(row["ends_at"])) for row in rows
+    )
+
+
+def _as_exported(time: str) -> str:
+    return time.replace("+00:00", "Z")
 
 
 def test_the_example_of_the_page_is_taken_by_its_own_command(
@@ -133,6 +182,6 @@ def test_the_example_of_the_page_is_taken_by_its_own_command(
     (tmp_path / "incidents.csv").write_text(table)
     monkeypatch.chdir(tmp_path)
     summary = command(sqlite_url, *words.split(), "--keep-days", "1000").decode()
-    assert "\n3 taken as new occurrences\n" in summary
-    assert "\n1 refused, and kept in the quarantine" in summary
+    assert "\n- 3 taken as new occurrences\n" in summary
+    assert "\n- 1 refused, and kept in the quarantine" in summary
     assert {row["source"] for row in exported(sqlite_url)} == {"csv"}
