@@ -250,9 +250,11 @@ class _Bringing:
     # --- there already ----------------------------------------------------------------------------------------------
 
     def _correct_start(self, kept: Kept, whole: _Whole) -> None:
+        was_us = kept.start_us
+        if whole.start_us >= was_us or is_same_start(whole.start_us, was_us):
+            return
         floor_us = self._end_before(kept)
         start_us = whole.start_us if floor_us is None else max(whole.start_us, floor_us)
-        was_us = kept.start_us
         if start_us >= was_us or is_same_start(start_us, was_us):
             return
         entry = self._changed(kept)
@@ -279,12 +281,12 @@ class _Bringing:
             return
         if whole.ended_by in _GUESSED and not (occurrence.status == "firing" and kept.is_imported):
             return
+        is_guessed = occurrence.status != "firing" and occurrence.ended_by in _GUESSED
+        if not is_guessed and not self._is_left_open(kept, whole):
+            return
         limit_us = self._begin_after(kept, following)
         end_us = max(whole.end_us if limit_us is None else min(whole.end_us, limit_us), kept.start_us)
-        if occurrence.status == "firing":
-            if self._is_left_open(kept, whole):
-                self._end(kept, end_us, whole.ended_by)
-        elif occurrence.ended_by in _GUESSED and not is_same_start(end_us, kept.end_us or end_us):
+        if not is_guessed or not is_same_start(end_us, kept.end_us or end_us):
             self._end(kept, end_us, whole.ended_by)
 
     def _goes_on(self, kept: Kept, whole: _Whole) -> bool:
@@ -304,7 +306,11 @@ class _Bringing:
     def _is_left_open(self, kept: Kept, whole: _Whole) -> bool:
         """Whether nobody but an import holds it open, and nobody has spoken of it since this end."""
         occurrence = kept.occurrence
-        if occurrence.is_published or not (kept.is_imported or occurrence.unconfirmed is not None):
+        if (
+            occurrence.status != "firing"
+            or occurrence.is_published
+            or not (kept.is_imported or occurrence.unconfirmed is not None)
+        ):
             return False
         return to_us(occurrence.last_received_at) <= whole.last_us
 

@@ -154,7 +154,8 @@ class _Run:
         counts = ImportCounts(read=len(batch.firings) + len(batch.refused), silences=len(batch.silences))
         if not self._plan.is_dry_run:
             await self._imports.refuse(self._record, refused, now=self._clock())
-            await self._reconciling.keep_silences(batch.silences)
+            if batch.silences:
+                await self._reconciling.keep_silences(batch.silences)
         self._reasons.update(row.reason for row in refused)
         self._change(counts=self._record.counts.plus(counts).plus(ImportCounts(refused=len(refused))), share=batch.done)
         await self._tell()

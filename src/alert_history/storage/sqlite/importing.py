@@ -96,7 +96,7 @@ class _Hands:
     async def insert(self, entries: Sequence[Entry], mark: ImportMark) -> None:
         """See `Hands.insert`."""
         firsts = [(entry, entry.first) for entry in entries if entry.first is not None]
-        ids = sql.new_ids(self._connection, [first.received_at for _, first in firsts])
+        ids = sql.new_ids_apart(self._connection, [first.received_at for _, first in firsts])
         at = to_us(mark.at)
         rows, terms = [], []
         for alert_id, (entry, first) in zip(ids, firsts, strict=True):

@@ -18,7 +18,7 @@ from alert_history.domain.standing import Standing, closed_us
 from alert_history.ids import new_id
 from alert_history.storage.shared import rows, tables
 from alert_history.storage.shared.foreseen import Seen
-from alert_history.storage.shared.json_text import json_or_none
+from alert_history.storage.shared.json_text import encode_json, json_or_none
 from alert_history.storage.shared.standing_text import standing_json
 from alert_history.storage.sqlite import strays
 
@@ -77,6 +77,8 @@ COUNT_PLAIN_REPEATS = """UPDATE alerts SET last_received_at = max(last_received_
     WHERE id = ?1 AND fingerprint = ?2 AND status = ?3 AND claim = ?4 AND content_hash = ?5
     AND (is_published OR NOT ?9) AND last_received_at <= ?10 AND receiver = ?11"""
 HIGHEST_ID = "SELECT max(id) FROM alerts WHERE id >= ? AND id < ?"
+HIGHEST_IDS = """SELECT a.id / ?2, max(a.id) FROM json_each(?1) AS j
+    CROSS JOIN alerts a ON a.id >= j.value AND a.id < j.value + ?3 GROUP BY 1"""
 NEWEST = """SELECT a.* FROM alert_terms t JOIN alerts a ON a.id = t.rowid
     WHERE t.alert_terms MATCH ? AND a.fingerprint = ? ORDER BY a.starts_at DESC LIMIT 4"""
 NEWEST_START = """SELECT a.starts_at FROM alert_terms t JOIN alerts a ON a.id = t.rowid
@@ -97,6 +99,20 @@ def new_ids(connection: sqlite3.Connection, times: Sequence[datetime]) -> list[i
         ids[time] = iter(range(free, free + count))
         free += count
     numbers = [next(ids[time]) for time in times]
+    strays.keep_strays(connection, numbers)
+    return numbers
+
+
+def new_ids_apart(connection: sqlite3.Connection, times: Sequence[datetime]) -> list[int]:
+    """As `new_ids`, for times that are far apart: one statement for all of them."""
+    counts = Counter(map(to_us, times))
+    lowest = encode_json([us * IDS_A_MICROSECOND for us in counts]).decode()
+    highest = dict(connection.execute(HIGHEST_IDS, (lowest, IDS_A_MICROSECOND, IDS_A_MICROSECOND)).fetchall())
+    first = {us: highest.get(us, us * IDS_A_MICROSECOND - 1) + 1 for us in counts}
+    if any(first[us] + count > (us + 1) * IDS_A_MICROSECOND for us, count in counts.items()):
+        return new_ids(connection, times)
+    ids = {us: iter(range(start, start + counts[us])) for us, start in first.items()}
+    numbers = [next(ids[to_us(time)]) for time in times]
     strays.keep_strays(connection, numbers)
     return numbers
 
