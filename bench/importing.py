@@ -27,7 +27,8 @@ from alert_history.ports.imports import ImportRecord
 from alert_history.ports.past_origins import ImportRequest
 from alert_history.storage import open_store
 from alert_history.storage.postgres import statements as postgres_statements
-from alert_history.storage.spool import STEP_FIRINGS, STEP_LABEL_SETS, open_spool
+from alert_history.storage.shared.importing import MOST_FIRINGS
+from alert_history.storage.spool import STEP_LABEL_SETS, open_spool
 from alert_history.storage.sqlite.connection import Connections
 from alert_history.storage.sqlite.rows import INSERT_TERMS, insert
 from alert_history.storage.sqlite.terms import terms_of
@@ -111,7 +112,7 @@ def _time(microseconds: int) -> datetime:
 
 def _steps(number: int, label_sets: int) -> int:
     """About how many transactions an import takes."""
-    return max(number // STEP_FIRINGS, label_sets // STEP_LABEL_SETS, 1)
+    return max(number // MOST_FIRINGS, label_sets // STEP_LABEL_SETS, 1)
 
 
 def _reading(database: Database, path: Path, number: int) -> Measured:

@@ -199,23 +199,19 @@ class _Run:
     async def write(self, spool: Spool) -> None:
         """Bring in what the spool holds, some label sets a transaction.
 
-        Two steps are under way at once: while the database works for one, the other is decided.
+        Two steps are under way at once: while the database works for one, the other is decided. A step that goes on
+        with the label set of the step before waits for that.
         """
-        groups = spool.groups()
-        turn = asyncio.Lock()
-
-        async def write_steps() -> None:
-            while True:
-                async with turn:
-                    step = await asyncio.to_thread(next, groups, None)
-                if step is None:
-                    return
-                await self._write_step(step)
-
+        groups, last = spool.groups(), ""
+        under_way: set[asyncio.Task[None]] = set()
         try:
             async with asyncio.TaskGroup() as tasks:
-                for _ in range(_STEPS_AT_ONCE):
-                    tasks.create_task(write_steps())
+                while (step := await asyncio.to_thread(next, groups, None)) is not None:
+                    room = 0 if step[0][0].fingerprint == last else _STEPS_AT_ONCE - 1
+                    while len(under_way) > room:
+                        _, under_way = await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
+                    under_way.add(tasks.create_task(self._write_step(step)))
+                    last = step[-1][0].fingerprint
         except BaseExceptionGroup as errors:
             raise _first_of(errors) from None
 

@@ -16,8 +16,8 @@ import msgspec
 from alert_history.domain.microseconds import from_us, to_us
 from alert_history.domain.past_firing import PastFiring
 from alert_history.ports.imports import SpoolExtent
+from alert_history.storage.shared.importing import MOST_FIRINGS
 
-STEP_FIRINGS = 1_000
 STEP_LABEL_SETS = 500
 
 _CREATE = "CREATE TABLE firings (fingerprint TEXT, start_us INTEGER, sign_us INTEGER, firing BLOB)"
@@ -56,11 +56,11 @@ class FileSpool:
         for _, rows in groupby(self._connection.execute(_SORTED), key=lambda row: row[0]):
             group: list[PastFiring] = []
             for _, firing in rows:
-                if len(group) == STEP_FIRINGS:
+                if len(group) == MOST_FIRINGS:
                     yield [group]
                     group = []
                 group.append(_decode(firing))
-            if step and (firings + len(group) > STEP_FIRINGS or len(step) == STEP_LABEL_SETS):
+            if step and (firings + len(group) > MOST_FIRINGS or len(step) == STEP_LABEL_SETS):
                 yield step
                 step, firings = [], 0
             step.append(group)

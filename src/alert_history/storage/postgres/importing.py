@@ -1,6 +1,7 @@
 """PostgreSQL: the hands of an import. Takes locks as all writers do: standings, then occurrences; sorted.
 
-A label set without a standing gets an empty one for the time of the transaction, so that nobody begins it meanwhile.
+A label set that fired lately and has no standing gets an empty one for the time of the transaction, so that nobody
+begins it meanwhile.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -22,7 +23,7 @@ from alert_history.storage.postgres.dialer import Connection
 from alert_history.storage.postgres.driver_errors import storage_errors
 from alert_history.storage.postgres.rows import alert_row, copy, standing_row, update_occurrences
 from alert_history.storage.postgres.upkeep import PARTITIONED, create_partitions
-from alert_history.storage.shared.importing import STEP_ROWS, Span, take, take_back
+from alert_history.storage.shared.importing import STEP_ROWS, Present, Span, take, take_back
 from alert_history.storage.shared.standing_text import read_standing
 
 _COLUMNS = {**sql.ALERT_COLUMNS, "imported_at": "timestamptz", "import_id": "text"}
@@ -32,6 +33,7 @@ _OCCUPY = """
 INSERT INTO standings (fingerprint, standing) SELECT u.fingerprint, '[]' FROM unnest($1::text[]) AS u(fingerprint)
 ON CONFLICT DO NOTHING RETURNING fingerprint
 """
+_PRESENT = f"SELECT fingerprint FROM alerts LIMIT {Present.most + 1}"
 _VACATE = "DELETE FROM standings WHERE fingerprint = ANY($1::text[])"
 # What lies between two times of a label set, with its neighbours: the one before may reach in, and so may the one after
 # whose start was moved back behind its key.
@@ -68,6 +70,7 @@ class PostgresImporting:
     def __init__(self, connections: Connections) -> None:
         self._connections = connections
         self._weeks: set[int] = set()
+        self._present = Present()
 
     async def take(
         self, record: ImportRecord, groups: Sequence[Sequence[PastFiring]], *, now: datetime, is_dry_run: bool
@@ -77,8 +80,12 @@ class PostgresImporting:
             async with self._connections.upkeep() as connection:
                 if not is_dry_run:
                     await self._make_room(connection, groups)
+                present = self._present
+                if present.is_unread_for(record.id):
+                    present.read(record.id, await connection.fetch(_PRESENT))
                 async with connection.transaction():
-                    return await take(_Hands(connection), record, groups, now=now, is_dry_run=is_dry_run)
+                    hands = _Hands(connection)
+                    return await take(hands, record, groups, now=now, is_dry_run=is_dry_run, present=present)
 
     async def take_back(self, record: ImportRecord, *, after: datetime | None) -> TakenBack:
         """See `ports.Imports.take_back`."""
@@ -103,13 +110,12 @@ class _Hands:
         self._connection = connection
         self.session = PostgresSession(connection)
 
-    async def lock(self, fingerprints: Sequence[str], *, is_dry_run: bool) -> tuple[dict[str, Standing], set[str]]:
+    async def lock(self, fingerprints: Sequence[str], *, begun: Collection[str]) -> dict[str, Standing]:
         """See `Hands.lock`."""
-        occupied = [] if is_dry_run else await self._connection.fetch(_OCCUPY, fingerprints)
+        occupied = await self._connection.fetch(_OCCUPY, sorted(begun)) if begun else []
         without = {row[0] for row in occupied}
         rows = await self._connection.fetch(sql.LOCK_STANDINGS, fingerprints)
-        standings = {row[0]: read_standing(row[1]) for row in rows if row[0] not in without}
-        return standings, set(fingerprints) - standings.keys()
+        return {row[0]: read_standing(row[1]) for row in rows if row[0] not in without}
 
     async def recall(self, fingerprints: Sequence[str]) -> dict[str, Standing]:
         """See `Hands.recall`."""

@@ -35,6 +35,42 @@ SPOKEN_OF_FOR = timedelta(days=7)
 """So long after its end a sender may still speak of a firing. So long standings are kept, too."""
 
 STEP_ROWS = 500
+
+MOST_FIRINGS = 1_000
+"""So many firings of one label set are taken at once; more come in a further step, one step after the other."""
+
+
+class Present:
+    """The label sets that had occurrences when an import began to write, so that it looks for no other ones.
+
+    Of a history with more than `most` occurrences nothing is remembered: any label set may be there. While an import
+    writes, others add occurrences only of label sets with a standing.
+    """
+
+    most = 200_000
+
+    def __init__(self) -> None:
+        self._import_id = ""
+        self._label_sets: set[str] | None = None
+
+    def is_unread_for(self, import_id: str) -> bool:
+        """Whether this import has not read the history yet."""
+        return self._import_id != import_id
+
+    def read(self, import_id: str, rows: Sequence[Any]) -> None:
+        """Remember the label sets of `rows`: of all occurrences, or of one more than `most`."""
+        self._import_id = import_id
+        self._label_sets = None if len(rows) > self.most else {row[0] for row in rows}
+
+    def add(self, groups: Mapping[str, Sequence[PastFiring]]) -> None:
+        """Remember the label sets of which a further step may come."""
+        if self._label_sets is not None:
+            self._label_sets |= {fingerprint for fingerprint, group in groups.items() if len(group) >= MOST_FIRINGS}
+
+    def __contains__(self, fingerprint: str) -> bool:
+        return self._label_sets is None or fingerprint in self._label_sets
+
+
 _TICK = timedelta(microseconds=1)
 
 Span = tuple[datetime, datetime]
@@ -50,8 +86,8 @@ class Hands(Protocol):
         """The transaction, for portable statements."""
         ...
 
-    async def lock(self, fingerprints: Sequence[str], *, is_dry_run: bool) -> tuple[dict[str, Standing], set[str]]:
-        """The standings of label sets, sorted ones given, and which have none; nobody else writes about them now."""
+    async def lock(self, fingerprints: Sequence[str], *, begun: Collection[str]) -> dict[str, Standing]:
+        """The standings of label sets, given sorted; nobody else writes about them now, or begins the `begun` ones."""
         ...
 
     async def recall(self, fingerprints: Sequence[str]) -> dict[str, Standing]:
@@ -75,7 +111,7 @@ class Hands(Protocol):
         ...
 
     async def write_standings(self, standings: Mapping[str, Standing], *, vacated: Collection[str] = ()) -> None:
-        """Write standings; `vacated` label sets have none, as before."""
+        """Write standings; those of `vacated` label sets, which `lock` kept from others, are gone again."""
         ...
 
     async def own(self, record: ImportRecord, since: datetime) -> list[tuple[str, datetime]]:
@@ -92,16 +128,25 @@ class Hands(Protocol):
 
 
 async def take(
-    hands: Hands, record: ImportRecord, groups: Sequence[Sequence[PastFiring]], *, now: datetime, is_dry_run: bool
+    hands: Hands,
+    record: ImportRecord,
+    groups: Sequence[Sequence[PastFiring]],
+    *,
+    now: datetime,
+    is_dry_run: bool,
+    present: Present,
 ) -> ImportCounts:
     """See `ports.Imports.take`."""
     firings = {group[0].fingerprint: group for group in groups if group}
     fingerprints = sorted(firings)
-    standings, without = await hands.lock(fingerprints, is_dry_run=is_dry_run)
-    still_fire = [f for f in fingerprints if f in without and any(each.ends_at is None for each in firings[f])]
-    standings |= await hands.recall(still_fire)
     spans = {f: (group[0].starts_at, from_us(max(each.last_sign_us for each in group))) for f, group in firings.items()}
-    kept = _by_label_set(await hands.around(spans))
+    lately = {f for f, span in spans.items() if span[1] >= now - SPOKEN_OF_FOR}
+    standings = await hands.lock(fingerprints, begun=() if is_dry_run else lately)
+    without = set(fingerprints) - standings.keys()
+    looked_for = [f for f in fingerprints if f in standings or f in present]
+    still_fire = [f for f in looked_for if f in without and any(each.ends_at is None for each in firings[f])]
+    standings |= await hands.recall(still_fire)
+    kept = _by_label_set(await hands.around({f: spans[f] for f in looked_for}))
     mark = ImportMark(record.id, record.origin, now)
     brought = [bring(f, firings[f], kept.get(f, []), standings.get(f), mark) for f in fingerprints]
     counts = ImportCounts()
@@ -111,10 +156,10 @@ async def take(
         return counts
     await _write(hands, brought, mark)
     known = {f: standings[f] for f in _changed(brought) if f in standings}
-    lately = {f for f in without - known.keys() if spans[f][1] >= now - SPOKEN_OF_FOR}
-    known |= await hands.recall(sorted(lately))
-    await hands.write_standings(known, vacated=without - known.keys())
+    known |= await hands.recall(sorted(lately & without - known.keys()))
+    await hands.write_standings(known, vacated=lately & without - known.keys())
     acts = await keep_beside(hands.session, record, brought)
+    present.add(firings)
     return counts.plus(ImportCounts(acts=acts))
 
 
@@ -180,7 +225,7 @@ async def _remove(hands: Hands, record: ImportRecord, fingerprints: Sequence[str
     """Remove all that an import brought in of label sets; how many occurrences, and how many stay."""
     if record.oldest is None or record.newest is None:
         return 0, 0
-    standings, without = await hands.lock(fingerprints, is_dry_run=False)
+    standings = await hands.lock(fingerprints, begun=())
     span = (record.oldest - _TICK, record.newest)
     rows = await hands.around(dict.fromkeys(fingerprints, span))
     labels = {(row["fingerprint"], _us(row["starts_at"])): row["labels"] for row in rows}
@@ -191,7 +236,7 @@ async def _remove(hands: Hands, record: ImportRecord, fingerprints: Sequence[str
         keys = {to_us(starts_at) for fingerprint, starts_at in acted if fingerprint == f}
         removals.append(remove(f, kept, texts, import_id=record.id, standing=standings.get(f), acted_on=keys))
     await _write_removals(hands, removals)
-    await hands.write_standings(standings, vacated=without)
+    await hands.write_standings(standings)
     return sum(len(each.removed) for each in removals), sum(len(each.left) for each in removals)
 
 
@@ -207,7 +252,7 @@ async def _restore(hands: Hands, corrections: Sequence[Any]) -> int:
     for row in corrections:
         by_key.setdefault((row.fingerprint, row.starts_at), []).append(row)
     fingerprints = sorted({f for f, _ in by_key})
-    standings, without = await hands.lock(fingerprints, is_dry_run=False)
+    standings = await hands.lock(fingerprints, begun=())
     spans = {f: (min(at for g, at in by_key if g == f), max(at for g, at in by_key if g == f)) for f in fingerprints}
     restored = 0
     occurrences: dict[Key, Occurrence] = {}
@@ -223,7 +268,7 @@ async def _restore(hands: Hands, corrections: Sequence[Any]) -> int:
                 changes.append(_moved(before, counted(f, each.key_us, each.occurrence)))
     await hands.update(occurrences)
     await add_changes(hands.session, changes_text(merged_changes(changes)))
-    await hands.write_standings(standings, vacated=without)
+    await hands.write_standings(standings)
     return restored
 
 

@@ -14,7 +14,7 @@ from alert_history.domain.occurrence import Event, Key, Occurrence
 from alert_history.domain.past_firing import PastFiring
 from alert_history.domain.standing import Standing
 from alert_history.ports.imports import ImportCounts, ImportRecord, TakenBack
-from alert_history.storage.shared.importing import STEP_ROWS, Span, take, take_back
+from alert_history.storage.shared.importing import STEP_ROWS, Present, Span, take, take_back
 from alert_history.storage.shared.session import run_to_end
 from alert_history.storage.shared.standing_text import read_standing
 from alert_history.storage.sqlite import rows as sql
@@ -31,6 +31,7 @@ _INSERT = sql.insert("alerts", ["id", *sql.ALERT_COLUMNS, "imported_at", "import
 _OWN = f"""SELECT fingerprint, timestamp FROM alerts WHERE id >= ? AND id < ? AND import_id = ?
     ORDER BY id LIMIT {STEP_ROWS}"""
 _FIND = "SELECT id, labels FROM alerts WHERE starts_at = ? AND fingerprint = ?"
+_PRESENT = f"SELECT fingerprint FROM alerts LIMIT {Present.most + 1}"
 _DISOWN = "UPDATE alerts SET import_id = NULL WHERE starts_at = ? AND fingerprint = ?"
 _FORGET_ACTS = "DELETE FROM acts WHERE starts_at = ? AND fingerprint = ?"
 
@@ -43,6 +44,7 @@ class SqliteImporting:
     def __init__(self, connections: Connections, log: StandingLog) -> None:
         self._connections = connections
         self._log = log
+        self._present = Present()
 
     async def take(
         self, record: ImportRecord, groups: Sequence[Sequence[PastFiring]], *, now: datetime, is_dry_run: bool
@@ -51,7 +53,9 @@ class SqliteImporting:
 
         def run(connection: sqlite3.Connection) -> ImportCounts:
             hands = _Hands(connection, self._log)
-            return run_to_end(take(hands, record, groups, now=now, is_dry_run=is_dry_run))
+            if self._present.is_unread_for(record.id):
+                self._present.read(record.id, connection.execute(_PRESENT).fetchall())
+            return run_to_end(take(hands, record, groups, now=now, is_dry_run=is_dry_run, present=self._present))
 
         return await self._connections.write(run)
 
@@ -73,12 +77,11 @@ class _Hands:
         self._ids: dict[Key, int] = {}
         self.session = SqliteSession(connection)
 
-    async def lock(self, fingerprints: Sequence[str], *, is_dry_run: bool) -> tuple[dict[str, Standing], set[str]]:  # noqa: ARG002  # nothing is written here
+    async def lock(self, fingerprints: Sequence[str], *, begun: Collection[str]) -> dict[str, Standing]:  # noqa: ARG002  # nobody else writes
         """See `Hands.lock`."""
         self._log.catch_up(self._connection)
         texts = self._log.find(self._connection, fingerprints)
-        standings = {fingerprint: read_standing(text) for fingerprint, text in texts.items()}
-        return standings, set(fingerprints) - standings.keys()
+        return {fingerprint: read_standing(text) for fingerprint, text in texts.items()}
 
     async def recall(self, fingerprints: Sequence[str]) -> dict[str, Standing]:
         """See `Hands.recall`."""
