@@ -14,7 +14,7 @@ end is a firing of its own. Running the same import again finds everything joine
 """
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from hashlib import blake2b
 from typing import Any
@@ -27,7 +27,7 @@ from alert_history.domain.claim import Word, is_same_start
 from alert_history.domain.counting import AGAIN_WITHIN_US, Changes, Counted, Repeated, counted, label_counts
 from alert_history.domain.decision import Decision, Entry, claim_of_occurrence
 from alert_history.domain.microseconds import from_us, to_us
-from alert_history.domain.occurrence import About, Event, EventKind, Occurrence, Sighting, content_hash
+from alert_history.domain.occurrence import About, Event, EventKind, Key, Occurrence, Sighting, content_hash
 from alert_history.domain.past_firing import PastAct, PastFiring
 from alert_history.domain.showing import show_firing, shown_start
 from alert_history.domain.standing import EndedBy, Firing, Past, Standing, add_past
@@ -102,8 +102,8 @@ class Brought(msgspec.Struct, gc=False):
     merged: int = 0
 
 
-class _Whole(msgspec.Struct, gc=False):
-    """One firing of the import, with all its pieces. `end_us` is None where it fires still."""
+class Whole(msgspec.Struct, gc=False):
+    """One firing of an import, with all its pieces. `end_us` is None where it fires still."""
 
     start_us: int
     last_us: int
@@ -130,9 +130,9 @@ def bring(
     return _Bringing(fingerprint, kept, standing, mark).bring(firings)
 
 
-def wholes(firings: Iterable[PastFiring]) -> list[_Whole]:
+def wholes(firings: Iterable[PastFiring]) -> list[Whole]:
     """The firings without their cuts: pieces that overlap or touch are one; in the order of their starts."""
-    merged: list[_Whole] = []
+    merged: list[Whole] = []
     for firing in firings:
         start_us, last_us = to_us(firing.starts_at), firing.last_sign_us
         end_us = None if firing.ends_at is None else last_us
@@ -140,13 +140,13 @@ def wholes(firings: Iterable[PastFiring]) -> list[_Whole]:
         if last is None or start_us > last.last_us:
             if last is not None and last.end_us is None:
                 last.end_us, last.ended_by = last.last_us, "inferred"
-            merged.append(_Whole(start_us, last_us, end_us, firing.ended_by, [firing], firing, firing.repeats))
+            merged.append(Whole(start_us, last_us, end_us, firing.ended_by, [firing], firing, firing.repeats))
             continue
         _add_piece(last, firing, last_us, end_us)
     return merged
 
 
-def _add_piece(whole: _Whole, piece: PastFiring, last_us: int, end_us: int | None) -> None:
+def _add_piece(whole: Whole, piece: PastFiring, last_us: int, end_us: int | None) -> None:
     whole.pieces.append(piece)
     whole.repeats += piece.repeats
     is_later = last_us > whole.last_us or (last_us == whole.last_us and whole.end_us is None)
@@ -181,7 +181,7 @@ class _Bringing:
         decision.is_standing_changed = bool(decision.entries)
         return result
 
-    def _bring(self, whole: _Whole, following: _Whole | None) -> list[PastFiring]:
+    def _bring(self, whole: Whole, following: Whole | None) -> list[PastFiring]:
         """Take a firing, or join it; the pieces that began after the end of what it was joined with."""
         kept = self._overlapped(whole)
         if kept is None and whole.start_us not in self._keys:
@@ -203,7 +203,7 @@ class _Bringing:
         self._take_acts(whole.pieces[: len(whole.pieces) - len(tail)], kept.key_us)
         return tail
 
-    def _overlapped(self, whole: _Whole) -> Kept | None:
+    def _overlapped(self, whole: Whole) -> Kept | None:
         """The first kept occurrence that overlaps or touches. Firings come in the order of time, so it goes forward."""
         kept = self._kept
         while self._next < len(kept) and (end_us := kept[self._next].end_us) is not None and end_us < whole.start_us:
@@ -212,11 +212,12 @@ class _Bringing:
         return kept[self._next] if is_met else None
 
     def _take_acts(self, pieces: Iterable[PastFiring], key_us: int) -> None:
-        self._result.acts += [self._act(act, key_us, piece) for piece in pieces for act in piece.acts]
+        key, origin = (self._fingerprint, from_us(key_us)), self._mark.origin
+        self._result.acts += [act_of(act, key, piece.labels, origin=origin) for piece in pieces for act in piece.acts]
 
     # --- new --------------------------------------------------------------------------------------------------------
 
-    def _take(self, whole: _Whole) -> None:
+    def _take(self, whole: Whole) -> None:
         if whole.end_us is None and not self._may_fire_still(whole):
             whole.end_us, whole.ended_by = whole.last_us, "inferred"
         sighting = _sighting(self._fingerprint, whole, self._mark.origin)
@@ -228,14 +229,14 @@ class _Bringing:
         self._event(entry, "fired", starts_at)
         if whole.end_us is not None:
             ended_at = from_us(whole.end_us)
-            self._event(entry, whole.ended_by, ended_at, _end_detail(ended_at, whole.ended_by, self._mark.origin))
+            self._event(entry, whole.ended_by, ended_at, end_detail(ended_at, whole.ended_by, self._mark.origin))
             add_past(self._standing, Past(whole.start_us, whole.start_us, whole.end_us, whole.ended_by))
         else:
             claim = claim_of_occurrence(occurrence, whole.start_us)
             self._standing.firing = Firing(whole.start_us, whole.start_us, [claim])
             show_firing(occurrence, self._standing.firing)
 
-    def _may_fire_still(self, whole: _Whole) -> bool:
+    def _may_fire_still(self, whole: Whole) -> bool:
         """Whether nothing is known of a later firing, and the last sign is not too old to believe."""
         newest_us = self._standing.newest_key_us
         is_newest = self._standing.firing is None and (newest_us is None or newest_us < whole.start_us)
@@ -249,7 +250,7 @@ class _Bringing:
 
     # --- there already ----------------------------------------------------------------------------------------------
 
-    def _correct_start(self, kept: Kept, whole: _Whole) -> None:
+    def _correct_start(self, kept: Kept, whole: Whole) -> None:
         was_us = kept.start_us
         if whole.start_us >= was_us or is_same_start(whole.start_us, was_us):
             return
@@ -273,7 +274,7 @@ class _Bringing:
                 ends.append(to_us(entry.occurrence.ends_at))
         return max(ends, default=None)
 
-    def _correct_end(self, kept: Kept, whole: _Whole, following: _Whole | None) -> None:
+    def _correct_end(self, kept: Kept, whole: Whole, following: Whole | None) -> None:
         occurrence = kept.occurrence
         if whole.end_us is None:
             if self._goes_on(kept, whole):
@@ -289,7 +290,7 @@ class _Bringing:
         if not is_guessed or not is_same_start(end_us, kept.end_us or end_us):
             self._end(kept, end_us, whole.ended_by)
 
-    def _goes_on(self, kept: Kept, whole: _Whole) -> bool:
+    def _goes_on(self, kept: Kept, whole: Whole) -> bool:
         """Whether an import has a later sign than that by which the newest firing, an imported one, was ended."""
         standing, occurrence = self._standing, kept.occurrence
         is_newest = standing.firing is None and standing.newest_key_us in {None, kept.key_us}
@@ -303,7 +304,7 @@ class _Bringing:
             and to_us(self._mark.at) - whole.last_us <= BELIEVED_FOR_US
         )
 
-    def _is_left_open(self, kept: Kept, whole: _Whole) -> bool:
+    def _is_left_open(self, kept: Kept, whole: Whole) -> bool:
         """Whether nobody but an import holds it open, and nobody has spoken of it since this end."""
         occurrence = kept.occurrence
         if (
@@ -314,7 +315,7 @@ class _Bringing:
             return False
         return to_us(occurrence.last_received_at) <= whole.last_us
 
-    def _begin_after(self, kept: Kept, following: _Whole | None) -> int | None:
+    def _begin_after(self, kept: Kept, following: Whole | None) -> int | None:
         later = [each.start_us for each in self._kept if each.key_us > kept.key_us]
         if following is not None:
             later.append(following.start_us)
@@ -339,7 +340,7 @@ class _Bringing:
         else:
             self._move_in_standing(kept.key_us, end_us=end_us, ended_by=known_by)
 
-    def _reopen(self, kept: Kept, whole: _Whole) -> None:
+    def _reopen(self, kept: Kept, whole: Whole) -> None:
         entry, occurrence = self._changed(kept), kept.occurrence
         before = end_values(occurrence)
         occurrence.status, occurrence.ends_at, occurrence.ended_by = "firing", None, None
@@ -389,21 +390,22 @@ class _Bringing:
             repeats=[occurrence for _, occurrence in new],
         )
 
-    def _act(self, act: PastAct, key_us: int, firing: PastFiring) -> Act:
-        key, labels = (self._fingerprint, from_us(key_us)), firing.labels
-        return Act(
-            blake2b(_encode([self._mark.origin, self._fingerprint, act.id]), digest_size=16).hexdigest(),
-            *key,
-            labels.get("alertname", ""),
-            labels.get("severity", ""),
-            labels.get("namespace", ""),
-            act.at,
-            act.kind,
-            act.by,
-            act.text,
-            self._mark.origin,
-            act.id,
-        )
+
+def act_of(act: PastAct, key: Key, labels: Mapping[str, str], *, origin: str) -> Act:
+    """What a person did, as it is kept; the same act of an origin has the same id."""
+    return Act(
+        blake2b(_encode([origin, key[0], act.id]), digest_size=16).hexdigest(),
+        *key,
+        labels.get("alertname", ""),
+        labels.get("severity", ""),
+        labels.get("namespace", ""),
+        act.at,
+        act.kind,
+        act.by,
+        act.text,
+        origin,
+        act.id,
+    )
 
 
 def changed_numbers(
@@ -440,7 +442,7 @@ def counted_all(fingerprint: str, occurrences: Iterable[tuple[int, Occurrence]])
     return counts
 
 
-def _sighting(fingerprint: str, whole: _Whole, origin: str) -> Sighting:
+def _sighting(fingerprint: str, whole: Whole, origin: str) -> Sighting:
     first, newest = whole.first, whole.newest
     starts_at = from_us(whole.start_us)
     annotations = newest.annotations
@@ -461,7 +463,7 @@ def _sighting(fingerprint: str, whole: _Whole, origin: str) -> Sighting:
     return Sighting(alert, content_hash(content), content, source, receiver, "", starts_at, word, 0)  # type: ignore[arg-type]  # an origin is a source
 
 
-def _occurrence(sighting: Sighting, whole: _Whole) -> Occurrence:
+def _occurrence(sighting: Sighting, whole: Whole) -> Occurrence:
     labels, is_open = sighting.alert.labels, whole.end_us is None
     last_at = from_us(whole.last_us)
     about = About(
@@ -488,7 +490,8 @@ def _occurrence(sighting: Sighting, whole: _Whole) -> Occurrence:
     )
 
 
-def _end_detail(ended_at: datetime, ended_by: EndedBy, origin: str) -> dict[str, Any]:
+def end_detail(ended_at: datetime, ended_by: EndedBy, origin: str) -> dict[str, Any]:
+    """What the event of an end says."""
     detail = {"ends_at": ended_at.isoformat()}
     if ended_by != "resolved":
         detail["reason"] = f"{origin} knows of no later sign"

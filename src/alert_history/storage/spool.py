@@ -18,7 +18,7 @@ from alert_history.domain.past_firing import PastFiring
 from alert_history.ports.imports import SpoolExtent
 from alert_history.storage.shared.importing import MOST_FIRINGS
 
-STEP_LABEL_SETS = 500
+STEP_LABEL_SETS = 1_000
 
 _CREATE = "CREATE TABLE firings (fingerprint TEXT, start_us INTEGER, sign_us INTEGER, firing BLOB)"
 _ADD = "INSERT INTO firings VALUES (?, ?, ?, ?)"

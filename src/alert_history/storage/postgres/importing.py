@@ -10,6 +10,7 @@ from typing import Any
 
 from alert_history.domain.decision import Entry
 from alert_history.domain.importing import ImportMark
+from alert_history.domain.importing_new import NewFiring
 from alert_history.domain.microseconds import from_us, to_us
 from alert_history.domain.occurrence import Event, Key, Occurrence
 from alert_history.domain.past_firing import PastFiring
@@ -24,6 +25,8 @@ from alert_history.storage.postgres.driver_errors import storage_errors
 from alert_history.storage.postgres.rows import alert_row, copy, standing_row, update_occurrences
 from alert_history.storage.postgres.upkeep import PARTITIONED, create_partitions
 from alert_history.storage.shared.importing import STEP_ROWS, Present, Span, take, take_back
+from alert_history.storage.shared.json_text import encode_json
+from alert_history.storage.shared.rows import new_alert_row
 from alert_history.storage.shared.standing_text import read_standing
 
 _COLUMNS = {**sql.ALERT_COLUMNS, "imported_at": "timestamptz", "import_id": "text"}
@@ -133,6 +136,19 @@ class _Hands:
         rows = [(*alert_row(e.first, e), mark.at, mark.import_id) for e in entries if e.first is not None]
         if rows:
             await copy(self._connection, "alerts", rows, columns=_COLUMNS)
+
+    async def insert_new(self, firings: Sequence[NewFiring], mark: ImportMark) -> None:
+        """See `Hands.insert_new`."""
+        alerts: list[tuple[Any, ...]] = []
+        events: list[tuple[Any, ...]] = []
+        for each in firings:
+            start, end = from_us(each.start_us), from_us(each.end_us)
+            alerts.append(new_alert_row(each, start, end, from_us(each.confirmed_us), mark.at, mark.import_id))
+            detail = encode_json(each.end_detail(mark.origin)).decode()
+            events.append((each.fingerprint, start, 1, "fired", start, None, None))
+            events.append((each.fingerprint, start, 2, each.ended_by, end, None, detail))
+        await copy(self._connection, "alerts", alerts, columns=_COLUMNS)
+        await copy(self._connection, "events", events, columns=sql.EVENT_COLUMNS)
 
     async def update(self, occurrences: Mapping[Key, Occurrence]) -> None:
         """See `Hands.update`."""

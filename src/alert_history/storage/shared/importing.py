@@ -13,6 +13,7 @@ import msgspec
 from alert_history.domain.counting import Changes, Counted, changes_text, counted, merged_changes
 from alert_history.domain.decision import Entry
 from alert_history.domain.importing import Brought, ImportMark, Kept, bring
+from alert_history.domain.importing_new import NewFiring, acts_of_new, bring_new, new_numbers
 from alert_history.domain.microseconds import from_us, to_us
 from alert_history.domain.occurrence import Event, Key, Occurrence
 from alert_history.domain.past_firing import PastFiring
@@ -25,6 +26,7 @@ from alert_history.storage.shared.imports import (
     corrections_of,
     forget_corrections,
     forget_refusals,
+    keep_acts,
     keep_beside,
 )
 from alert_history.storage.shared.rollup_log import add_changes
@@ -102,6 +104,10 @@ class Hands(Protocol):
         """Add occurrences that an import brings in."""
         ...
 
+    async def insert_new(self, firings: Sequence[NewFiring], mark: ImportMark) -> None:
+        """Add occurrences, with their events, of label sets that have none."""
+        ...
+
     async def update(self, occurrences: Mapping[Key, Occurrence]) -> None:
         """Write occurrences that were there."""
         ...
@@ -148,8 +154,9 @@ async def take(
     standings |= await hands.recall(still_fire)
     kept = _by_label_set(await hands.around({f: spans[f] for f in looked_for}))
     mark = ImportMark(record.id, record.origin, now)
-    brought = [bring(f, firings[f], kept.get(f, []), standings.get(f), mark) for f in fingerprints]
-    counts = ImportCounts()
+    new = [f for f in fingerprints if f not in lately and f not in standings and f not in kept]
+    brought = [bring(f, firings[f], kept.get(f, []), standings.get(f), mark) for f in sorted(firings.keys() - set(new))]
+    counts = await _take_new(hands, record, {f: firings[f] for f in new}, mark, is_dry_run=is_dry_run)
     for each in brought:
         counts = counts.plus(_counts(each, read=len(firings[each.decision.fingerprint])))
     if is_dry_run:
@@ -161,6 +168,29 @@ async def take(
     acts = await keep_beside(hands.session, record, brought)
     present.add(firings)
     return counts.plus(ImportCounts(acts=acts))
+
+
+async def _take_new(
+    hands: Hands,
+    record: ImportRecord,
+    firings: Mapping[str, Sequence[PastFiring]],
+    mark: ImportMark,
+    *,
+    is_dry_run: bool,
+) -> ImportCounts:
+    """Take label sets that the history does not have, and that nobody has spoken of lately."""
+    label_sets = [bring_new(f, group, record.origin) for f, group in firings.items()]
+    new = [each for label_set in label_sets for each in label_set.firings]
+    merged = sum(label_set.merged for label_set in label_sets)
+    counts = ImportCounts(len(new) + merged, len(new), merged=merged)
+    if is_dry_run or not new:
+        return counts
+    await hands.insert_new(new, mark)
+    labels = [group[0].labels for group in firings.values()]
+    of_each = [own for own, each in zip(labels, label_sets, strict=True) for _ in each.firings]
+    await add_changes(hands.session, changes_text(new_numbers(label_sets, of_each)))
+    acts = [act for own, each in zip(labels, label_sets, strict=True) for act in acts_of_new(each, own, mark)]
+    return counts.plus(ImportCounts(acts=await keep_acts(hands.session, record, acts)))
 
 
 def _counts(brought: Brought, *, read: int) -> ImportCounts:

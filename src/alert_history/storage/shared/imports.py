@@ -202,11 +202,14 @@ async def keep_beside(session: Session, record: ImportRecord, brought: Sequence[
     rows = [_correction_row(record.id, each, correction) for each in brought for correction in each.corrections]
     if rows:
         await session.execute_many(_KEEP_CORRECTION, rows)
+    return await keep_acts(session, record, [act for each in brought for act in each.acts])
+
+
+async def keep_acts(session: Session, record: ImportRecord, acts_: Sequence[Act]) -> int:
+    """Keep the acts of people; how many are new."""
     new = 0
-    for each in brought:
-        for act in each.acts:
-            if not await session.execute(_KEEP_ACT, **msgspec.structs.asdict(act)):
-                continue
+    for act in acts_:
+        if await session.execute(_KEEP_ACT, **msgspec.structs.asdict(act)):
             new += 1
             await session.execute(_KEEP_CORRECTION, **_act_row(record.id, act))
     return new

@@ -18,6 +18,7 @@ from alert_history.domain.change_text import end_reason
 from alert_history.domain.classification import Verdict
 from alert_history.domain.decision import Entry
 from alert_history.domain.delivery import Leased
+from alert_history.domain.importing_new import NewFiring
 from alert_history.domain.microseconds import from_us, to_us
 from alert_history.domain.news import news_of, written_news
 from alert_history.domain.notifying import AWAITED, NOT_IN_TIME
@@ -287,6 +288,42 @@ def alert_row(sighting: Sighting, entry: Entry, *, stored: Stored) -> tuple[Any,
         stored(now.confirmed_at),
         now.unconfirmed,
         now.claim,
+    )
+
+
+def new_alert_row(
+    new: NewFiring, start: Any, end: Any, confirmed: Any, imported: Any, import_id: str
+) -> tuple[Any, ...]:
+    """A row of `alerts` for a firing that an import brings in, with the columns of the import; times as kept."""
+    about = new.about
+    return (
+        new.fingerprint,
+        start,
+        start,
+        about.alertname,
+        about.namespace,
+        about.severity,
+        "resolved",
+        new.labels,
+        new.annotations,
+        end,
+        None,
+        end,
+        new.repeats,
+        2,
+        new.content_hash,
+        new.generator_url,
+        about.source,
+        new.receiver,
+        json_or_none(new.details),
+        False,
+        None,
+        new.ended_by,
+        confirmed,
+        None,
+        0,
+        imported,
+        import_id,
     )
 
 

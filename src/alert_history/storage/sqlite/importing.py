@@ -9,12 +9,15 @@ import msgspec
 
 from alert_history.domain.decision import Entry
 from alert_history.domain.importing import ImportMark
+from alert_history.domain.importing_new import NewFiring
 from alert_history.domain.microseconds import from_us, to_us
 from alert_history.domain.occurrence import Event, Key, Occurrence
 from alert_history.domain.past_firing import PastFiring
 from alert_history.domain.standing import Standing
 from alert_history.ports.imports import ImportCounts, ImportRecord, TakenBack
 from alert_history.storage.shared.importing import STEP_ROWS, Present, Span, take, take_back
+from alert_history.storage.shared.json_text import encode_json
+from alert_history.storage.shared.rows import new_alert_row
 from alert_history.storage.shared.session import run_to_end
 from alert_history.storage.shared.standing_text import read_standing
 from alert_history.storage.sqlite import rows as sql
@@ -108,6 +111,25 @@ class _Hands:
             terms.append((alert_id, terms_of(first.alert.fingerprint, first.alert.labels)))
         self._connection.executemany(_INSERT, rows)
         self._connection.executemany(sql.INSERT_TERMS, terms)
+
+    async def insert_new(self, firings: Sequence[NewFiring], mark: ImportMark) -> None:
+        """See `Hands.insert_new`. In the order of time, because so the tables are ordered."""
+        ordered = sorted(firings, key=lambda each: each.start_us)
+        ids = sql.new_ids_apart(self._connection, [from_us(each.start_us) for each in ordered])
+        at = to_us(mark.at)
+        alerts: list[tuple[Any, ...]] = []
+        terms: list[tuple[int, str]] = []
+        events: list[tuple[Any, ...]] = []
+        for alert_id, each in zip(ids, ordered, strict=True):
+            row = new_alert_row(each, each.start_us, each.end_us, each.confirmed_us, at, mark.import_id)
+            alerts.append((alert_id, *row))
+            terms.append((alert_id, terms_of(each.fingerprint, each.label_texts)))
+            detail = encode_json(each.end_detail(mark.origin)).decode()
+            events.append((alert_id, 1, "fired", each.start_us, None, None))
+            events.append((alert_id, 2, each.ended_by, each.end_us, None, detail))
+        self._connection.executemany(_INSERT, alerts)
+        self._connection.executemany(sql.INSERT_TERMS, terms)
+        self._connection.executemany(sql.INSERT_EVENT, events)
 
     async def update(self, occurrences: Mapping[Key, Occurrence]) -> None:
         """See `Hands.update`."""
