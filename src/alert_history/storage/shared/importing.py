@@ -72,6 +72,10 @@ class Present:
     def __contains__(self, fingerprint: str) -> bool:
         return self._label_sets is None or fingerprint in self._label_sets
 
+    def without(self, fingerprints: Collection[str]) -> set[str]:
+        """Those of the label sets that were surely not there."""
+        return {fingerprint for fingerprint in fingerprints if fingerprint not in self}
+
 
 _TICK = timedelta(microseconds=1)
 
@@ -154,16 +158,19 @@ async def take(
     standings |= await hands.recall(still_fire)
     kept = _by_label_set(await hands.around({f: spans[f] for f in looked_for}))
     mark = ImportMark(record.id, record.origin, now)
-    new = [f for f in fingerprints if f not in lately and f not in standings and f not in kept]
-    brought = [bring(f, firings[f], kept.get(f, []), standings.get(f), mark) for f in sorted(firings.keys() - set(new))]
-    counts = await _take_new(hands, record, {f: firings[f] for f in new}, mark, is_dry_run=is_dry_run)
+    unknown = {f for f in fingerprints if f not in lately and f not in standings and f not in kept}
+    brought = [bring(f, firings[f], kept.get(f, []), standings.get(f), mark) for f in fingerprints if f not in unknown]
+    counts = await _take_new(hands, record, {f: firings[f] for f in sorted(unknown)}, mark, is_dry_run=is_dry_run)
     for each in brought:
         counts = counts.plus(_counts(each, read=len(firings[each.decision.fingerprint])))
     if is_dry_run:
         return counts
     await _write(hands, brought, mark)
     known = {f: standings[f] for f in _changed(brought) if f in standings}
-    known |= await hands.recall(sorted(lately & without - known.keys()))
+    begun = lately & without - standings.keys()
+    new = present.without(begun)  # what this import brought in is all that is known of them
+    known |= {d.fingerprint: d.standing for d in (each.decision for each in brought) if d.fingerprint in new}
+    known |= await hands.recall(sorted(begun - known.keys()))
     await hands.write_standings(known, vacated=lately & without - known.keys())
     acts = await keep_beside(hands.session, record, brought)
     present.add(firings)
