@@ -46,6 +46,7 @@ from alert_history.engine.telemetry.publishing import PublishingMetrics
 from alert_history.engine.telemetry.reconcile import ReconcileMetrics
 from alert_history.engine.telemetry.state import StateMetrics
 from alert_history.engine.tokens import TokenDesk
+from alert_history.engine.united_history import with_archive
 from alert_history.engine.upkeep import Retention
 from alert_history.engine.vendor_acts import VendorActs
 from alert_history.engine.watchdog import Watchdog
@@ -132,7 +133,7 @@ def make_service(settings: Settings) -> Service:
     )
     signals = _make_signals(settings)
     trust = make_trust(settings, store, auditing=auditing, clock=utc_now)
-    shown = store_within_reach(store)
+    shown = store_within_reach(with_archive(store))
     rooms = Rooms(
         store=store,
         shown=shown,

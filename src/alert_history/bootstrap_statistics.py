@@ -111,6 +111,7 @@ def make_tracing(store: Store, *, clock: Clock) -> Tracing:
         acts=store.acts,
         deliveries=store.delivery_log,
         classifications=store.classification_history,
+        archived=store.archived_records,
         clock=clock,
     )
 

@@ -124,5 +124,6 @@ def _parquet_schema(pa: Any) -> Any:
         "confirmed_at": time,
         "imported_at": time,
         "repeat_count": pa.int64(),
+        "is_archived": pa.bool_(),
     }
     return pa.schema([(name, special.get(name, pa.string())) for name in COLUMNS])

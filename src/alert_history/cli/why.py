@@ -12,6 +12,7 @@ from alert_history.cli.console import print_line
 from alert_history.cli.store import require, using_store
 from alert_history.config import Settings, load_settings
 from alert_history.engine.history import Moved
+from alert_history.engine.united_history import with_archive
 from alert_history.engine.why import Explaining, WhyAnswer, WhyStep, utc_text
 
 _MOST_MOVES = 8
@@ -35,7 +36,7 @@ def why(
 async def _answer(settings: Settings, occurrence_id: str, target: str | None) -> WhyAnswer:
     async with using_store(settings) as store:
         await require(store, settings)
-        explaining = Explaining(make_tracing(store, clock=utc_now), clock=utc_now)
+        explaining = Explaining(make_tracing(with_archive(store), clock=utc_now), clock=utc_now)
         answer = await explaining.why(occurrence_id, target=target)
         for _ in range(_MOST_MOVES):
             if not isinstance(answer, Moved):

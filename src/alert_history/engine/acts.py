@@ -11,6 +11,7 @@ import msgspec
 from alert_history.domain.acts import Act, ActKind, acknowledgement_id
 from alert_history.engine.history import Moved, key_of
 from alert_history.engine.intake import MakeId
+from alert_history.errors import NotFound
 from alert_history.ports import Acts, Clock, History, StoredAlert
 
 
@@ -49,7 +50,7 @@ class Acting:
 
     async def acknowledge(self, occurrence_id: str, *, by: str, text: str) -> ActTaken | Moved:
         """Keep that a person takes care of an occurrence. A second call of the same person changes nothing."""
-        alert = await self._history.find(occurrence_id)
+        alert = await self._found(occurrence_id)
         if alert.id != occurrence_id:
             return Moved(alert.id)
         key = key_of(alert.id)
@@ -58,11 +59,18 @@ class Acting:
 
     async def note(self, occurrence_id: str, *, by: str, text: str) -> ActTaken | Moved:
         """Keep a person's note about an occurrence. The same words again are one more note."""
-        alert = await self._history.find(occurrence_id)
+        alert = await self._found(occurrence_id)
         if alert.id != occurrence_id:
             return Moved(alert.id)
         act_id = self._make_id(self._clock())
         return await self._take(self._act(alert, "noted", act_id=act_id, by=by, text=text))
+
+    async def _found(self, occurrence_id: str) -> StoredAlert:
+        """The occurrence, if something may be kept of it. Raises NotFound: nothing in an archive changes."""
+        alert = await self._history.find(occurrence_id)
+        if alert.is_archived:
+            raise NotFound(f"{occurrence_id!r} is in an archive, where nothing changes; restore it first")
+        return alert
 
     def _act(self, alert: StoredAlert, kind: ActKind, *, act_id: str, by: str, text: str) -> Act:
         fingerprint, starts_at = key_of(alert.id)

@@ -2,29 +2,16 @@
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
-from typing import Any
 
 import msgspec
 
 from alert_history.domain.archive_tables import ALERTS, Manifest, day_of_path
+from alert_history.domain.archived_days import ARCHIVES, ArchivedDays, archived_days
 from alert_history.engine.history import key_of
 from alert_history.errors import NotFound
 from alert_history.ports import Clock, StoredSettings
 
-_SETTING = "archives"
 _DAY = timedelta(days=1)
-
-
-class ArchivedDays(msgspec.Struct, frozen=True):
-    """The occurrences of which days, UTC, were moved to a place; `at` is when the last run ended.
-
-    Of a day between the first and the last, occurrences may be in the database or in another archive as well.
-    """
-
-    place: str
-    first_day: date
-    last_day: date
-    at: datetime
 
 
 class Absence(msgspec.Struct, frozen=True):
@@ -66,7 +53,7 @@ async def note_archived(settings: StoredSettings, manifest: Manifest, *, place: 
     if not days:
         return
     await settings.change(
-        _SETTING, lambda value: msgspec.to_builtins(_with_days(_read(value), days, place=place, now=now))
+        ARCHIVES, lambda value: msgspec.to_builtins(_with_days(archived_days(value), days, place=place, now=now))
     )
 
 
@@ -79,11 +66,7 @@ def _with_days(known: Sequence[ArchivedDays], days: Sequence[date], *, place: st
 
 
 async def _noted(settings: StoredSettings) -> list[ArchivedDays]:
-    return _read(await settings.read(_SETTING))
-
-
-def _read(value: Any) -> list[ArchivedDays]:
-    return [] if value is None else msgspec.convert(value, list[ArchivedDays])
+    return archived_days(await settings.read(ARCHIVES))
 
 
 def _may_hold(archived: ArchivedDays, day: date) -> bool:

@@ -17,6 +17,7 @@ from alert_history.engine.ledger import MOST_DELIVERIES, MOST_EVENTS, Ledger, le
 from alert_history.errors import NotFound
 from alert_history.ports import (
     Acts,
+    ArchivedRecords,
     ClassificationHistory,
     Clock,
     DeliveryFilter,
@@ -92,12 +93,14 @@ class Tracing:
         acts: Acts,
         deliveries: DeliveryLog,
         classifications: ClassificationHistory,
+        archived: ArchivedRecords,
         clock: Clock,
     ) -> None:
         self._history = history
         self._acts = acts
         self._deliveries = deliveries
         self._classifications = classifications
+        self._archived = archived
         self._clock = clock
 
     async def trace(self, occurrence_id: str) -> TracedAlert | Moved:
@@ -116,7 +119,7 @@ class Tracing:
             self._history.timeline(alert.id, newest=MOST_EVENTS + 1),
             self._deliveries_of(alert),
             self._classified(alert),
-            self._acts.of_occurrence(*key_of(alert.id)),
+            self._acts_of(alert),
         )
         return Records(alert, events, deliveries, acts, verdict)
 
@@ -126,10 +129,18 @@ class Tracing:
         if alert.id != occurrence_id:
             return Moved(alert.id)
         events = await self._history.timeline(alert.id)
-        acts = await self._acts.of_occurrence(*key_of(alert.id))
+        acts = await self._acts_of(alert)
         return Timeline(alert, events, [shown(act) for act in acts])
 
+    async def _acts_of(self, alert: StoredAlert) -> list[Act]:
+        acts = await self._acts.of_occurrence(*key_of(alert.id))
+        if alert.is_archived:
+            acts = list({act.id: act for act in (*await self._archived.acts(alert.id), *acts)}.values())
+        return acts
+
     async def _deliveries_of(self, alert: StoredAlert) -> list[StoredDelivery]:
+        if alert.is_archived:
+            return await self._archived.deliveries(alert.id, limit=MOST_DELIVERIES + 1)
         fingerprint, starts_at = key_of(alert.id)
         wanted = DeliveryFilter(fingerprint=fingerprint, starts_at=starts_at, limit=MOST_DELIVERIES + 1)
         page = await self._deliveries.deliveries(wanted)

@@ -9,6 +9,7 @@ from alert_history.domain.notifying import Router
 from alert_history.ports.acts import Acts
 from alert_history.ports.analytics import Analytics, Recount, Sums
 from alert_history.ports.archive import Archivable, RowFormat, Shelf
+from alert_history.ports.archived import ArchivedRecords, ArchivedRows, ArchivedSearch, Position
 from alert_history.ports.audit import Audit, AuditFilter, AuditPage, AuditTrail
 from alert_history.ports.classifications import (
     Allowance,
@@ -80,6 +81,9 @@ __all__ = [
     "Allowance",
     "Analytics",
     "Archivable",
+    "ArchivedRecords",
+    "ArchivedRows",
+    "ArchivedSearch",
     "Audit",
     "AuditFilter",
     "AuditPage",
@@ -131,6 +135,7 @@ __all__ = [
     "PastNews",
     "Person",
     "Place",
+    "Position",
     "QuarantineFilter",
     "QuarantinePage",
     "QuarantinedAlert",

@@ -20,6 +20,7 @@ class StoredAlert(msgspec.Struct, frozen=True):
     fell silent), inferred (later words imply it), reconciled (a poll showed it). `confirmed_at` is when a sender last
     said that it fires; null if none ever did. `imported_at` is when the import `import_id` brought it in; null for what
     was sent here. Of an imported one `timestamp` is its start.
+    `is_archived`: it was read from an archive, the database has it no more.
     """
 
     id: str
@@ -47,6 +48,7 @@ class StoredAlert(msgspec.Struct, frozen=True):
     confirmed_at: datetime | None = None
     imported_at: datetime | None = None
     import_id: str | None = None
+    is_archived: bool = False
 
 
 class StoredEvent(msgspec.Struct, frozen=True):
@@ -86,6 +88,7 @@ class HistoryFilter(msgspec.Struct, frozen=True):
     """Which occurrences: all conditions must hold. `since` ≤ `timestamp` < `until`.
 
     `came_by` are conditions, with `=` or `!=`, on the `receiver` and the `source`, which are no labels.
+    `includes_archive`: what left for an archive, too, where pages and exports of occurrences are asked for.
     """
 
     query: Query = Query((), ())
@@ -97,6 +100,7 @@ class HistoryFilter(msgspec.Struct, frozen=True):
     since: datetime | None = None
     until: datetime | None = None
     came_by: tuple[Matcher, ...] = ()
+    includes_archive: bool = False
 
 
 class PageRequest(msgspec.Struct, frozen=True):

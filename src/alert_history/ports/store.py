@@ -8,6 +8,7 @@ import msgspec
 from alert_history.ports.acts import Acts
 from alert_history.ports.analytics import Analytics
 from alert_history.ports.archive import Archivable
+from alert_history.ports.archived import ArchivedRecords, ArchivedSearch
 from alert_history.ports.audit import Audit, AuditTrail
 from alert_history.ports.classifications import ClassificationHistory, Classifications, Spending
 from alert_history.ports.delivery_log import DeliveryLog
@@ -73,6 +74,8 @@ class Store(msgspec.Struct, frozen=True):
     delivery_log: DeliveryLog
     demonstrations: Demonstrations
     archivable: Archivable
+    archived_search: ArchivedSearch
+    archived_records: ArchivedRecords
     classifications: Classifications
     classification_history: ClassificationHistory
     spending: Spending

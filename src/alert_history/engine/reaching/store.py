@@ -6,6 +6,7 @@ is not handed on as it is, unless `AS_IT_IS` says why.
 
 from collections.abc import Mapping
 
+from alert_history.engine.reaching.archived import ReachingArchivedRecords
 from alert_history.engine.reaching.deliveries import ReachingDeliveryLog, ReachingNotificationReads
 from alert_history.engine.reaching.history import ReachingHistory
 from alert_history.engine.reaching.keys import ReachedKeys
@@ -42,6 +43,8 @@ def store_within_reach(store: Store) -> Store:
         delivery_log=ReachingDeliveryLog(store.delivery_log, store.notifications, keys),
         demonstrations=refusing(store.demonstrations),
         archivable=refusing(store.archivable),
+        archived_search=refusing(store.archived_search),
+        archived_records=ReachingArchivedRecords(store.archived_records),
         classifications=store.classifications,
         classification_history=ReachingClassificationHistory(store.classification_history, store.history),
         spending=refusing(store.spending),

@@ -5,6 +5,7 @@ from sqlalchemy import and_, literal_column
 from alert_history.domain.standing import DEFAULT_RULES, Rules
 from alert_history.ids import process_name
 from alert_history.ports import Router, Store
+from alert_history.storage.archived.store import archived
 from alert_history.storage.postgres.archive import PostgresArchivable
 from alert_history.storage.postgres.connection import Connections
 from alert_history.storage.postgres.database import PostgresDatabase
@@ -69,6 +70,8 @@ def postgres_store(
     outbox = PostgresOutbox(connections)
     rollups = SharedRollups(database, ORDER)
     trail = SharedAuditTrail(database)
+    settings = SharedSettings(database)
+    archives = archived(settings)
     return Store(
         recorder=PostgresRecorder(connections, router=router, rules=rules),
         history=PostgresHistory(connections),
@@ -80,6 +83,8 @@ def postgres_store(
         delivery_log=SharedDeliveryLog(database, gate=outbox),
         demonstrations=SharedDemonstrations(database, is_of_occurrence=_IS_OF_OCCURRENCE),
         archivable=PostgresArchivable(connections),
+        archived_search=archives.search,
+        archived_records=archives.records,
         classifications=SharedClassifications(database, follow_up=PostgresFollowUp(connections)),
         classification_history=SharedClassificationHistory(database, look=PostgresPast(connections)),
         spending=SharedSpending(database),
@@ -90,7 +95,7 @@ def postgres_store(
         label_counts=SharedLabelCounts(database),
         rule_activities=SharedRuleActivities(database),
         surroundings=SharedSurroundings(database, PostgresFinding(), newest=alerts.c.starts_at),
-        settings=SharedSettings(database),
+        settings=settings,
         audit=SharedAudit(trail, replica=process_name()),
         audit_trail=trail,
         senders=SharedSenders(database),

@@ -52,6 +52,10 @@ class FolderShelf:
     def __init__(self, root: Path) -> None:
         self._root = root.absolute()
 
+    def path(self, name: str) -> Path:
+        """Where a file lies."""
+        return self._root / name
+
     async def write(self, name: str, data: bytes) -> None:
         await asyncio.to_thread(self._write, self._root / name, data)
 

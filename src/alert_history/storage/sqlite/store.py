@@ -5,6 +5,7 @@ from sqlalchemy import literal_column, select
 from alert_history.domain.standing import DEFAULT_RULES, Rules
 from alert_history.ids import process_name
 from alert_history.ports import Router, Store
+from alert_history.storage.archived.store import archived
 from alert_history.storage.shared.acts import SharedActs
 from alert_history.storage.shared.analytics import SharedAnalytics
 from alert_history.storage.shared.audit import SharedAudit, SharedAuditTrail
@@ -69,6 +70,8 @@ def sqlite_store(database_url: str, *, router: Router | None = None, rules: Rule
     outbox = SqliteOutbox(connections)
     rollups = SharedRollups(database, ORDER)
     trail = SharedAuditTrail(database)
+    settings = SharedSettings(database)
+    archives = archived(settings)
     return Store(
         recorder=SqliteRecorder(connections, log, process=process, router=router, rules=rules),
         history=SqliteHistory(connections),
@@ -80,6 +83,8 @@ def sqlite_store(database_url: str, *, router: Router | None = None, rules: Rule
         delivery_log=SharedDeliveryLog(database, gate=outbox),
         demonstrations=SharedDemonstrations(database, is_of_occurrence=_IS_OF_OCCURRENCE),
         archivable=SqliteArchivable(connections),
+        archived_search=archives.search,
+        archived_records=archives.records,
         classifications=SharedClassifications(database, follow_up=SqliteFollowUp(connections)),
         classification_history=SharedClassificationHistory(database, look=SqlitePast(connections)),
         spending=SharedSpending(database),
@@ -90,7 +95,7 @@ def sqlite_store(database_url: str, *, router: Router | None = None, rules: Rule
         label_counts=SharedLabelCounts(database),
         rule_activities=SharedRuleActivities(database),
         surroundings=SharedSurroundings(database, SqliteFinding(), newest=TERMS.c.rowid),
-        settings=SharedSettings(database),
+        settings=settings,
         audit=SharedAudit(trail, replica=process_name()),
         audit_trail=trail,
         senders=SharedSenders(database),

@@ -34,6 +34,9 @@ _SEARCHED_UNTIL = (
     "The search stopped: it has looked at all that was first received at this time or later, and `next_cursor` goes on "
     "from there, also behind an empty page. Null where it came to its end"
 )
+_ARCHIVE = (
+    "Also what left the database for an archive; such occurrences have `is_archived`. With `cursor` only, not `offset`"
+)
 _TIME = "RFC 3339, unix seconds, or relative to now: `-24h`"
 
 
@@ -55,6 +58,7 @@ class SearchParameters(msgspec.Struct, frozen=True):
     offset: Annotated[int, Meta(ge=0, le=10_000, description="For jumping; `cursor` costs less and misses nothing")] = 0
     cursor: Annotated[str, Meta(description="`next_cursor` of the page before")] | None = None
     sort: Annotated[str, Meta(description=_SORTS)] = "-timestamp"
+    archive: Annotated[bool, Meta(description=_ARCHIVE)] = False
     total: Annotated[
         Literal["bounded", "exact"],
         Meta(description="`exact` counts everything that matches, however long that takes"),
@@ -147,6 +151,7 @@ class HistoryApi:
             fingerprint=asked.fingerprint,
             since=_time(asked.since, now, of="since"),
             until=_time(asked.until, now, of="until"),
+            includes_archive=asked.archive,
         )
         page = PageRequest(
             asked.limit, asked.offset, asked.cursor, asked.sort, wants_exact_total=asked.total == "exact"

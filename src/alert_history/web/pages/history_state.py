@@ -37,7 +37,8 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
 
     `cursor` goes on behind a row, `newer` before one. `open` is the rule whose occurrences are shown in a table of
     rules, `lane` the label whose values have lanes, `facet` a label of choice. `receiver` and `source` are conditions
-    as labels are, with `not_receiver` and `not_source`; `fingerprint` is that of one label set.
+    as labels are, with `not_receiver` and `not_source`; `fingerprint` is that of one label set. `archive`: what left
+    for an archive is searched, too.
     """
 
     REPEATS: ClassVar = frozenset({"not_receiver", "not_source", "cols"})
@@ -61,6 +62,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     open: Name | None = None
     cursor: Text = ""
     newer: Text = ""
+    archive: Literal["true", ""] = ""
     tz: Text = ""
     part: Text = ""
 
@@ -76,7 +78,12 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
             *(Matcher("receiver", "!=", value) for value in self.not_receiver),
             *(Matcher("source", "!=", value) for value in self.not_source),
         ]
-        return HistoryFilter(status=self.status or None, fingerprint=self.fingerprint or None, came_by=tuple(came_by))
+        return HistoryFilter(
+            status=self.status or None,
+            fingerprint=self.fingerprint or None,
+            came_by=tuple(came_by),
+            includes_archive=bool(self.archive),
+        )
 
     @property
     def columns(self) -> list[Column]:

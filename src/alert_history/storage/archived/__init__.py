@@ -1,0 +1,1 @@
+"""Archives, read where they lie: with DuckDB, from a fixed list of Parquet files."""
