@@ -73,7 +73,7 @@ class UnitedHistory:
         place = UnitedPlace() if page.cursor is None else decode_place(page.cursor, page.sort)
         halves = await self._halves(wanted, page, place)
         rows = merged(halves, page)
-        total, is_exact = await self._total.total(wanted, page, halves.database)
+        total, is_exact = await self._total.total(wanted, page, halves)
         following = await self._following(wanted, page, place=place, halves=halves, rows=rows)
         return HistoryPage(
             alerts=rows,
@@ -101,10 +101,7 @@ class UnitedHistory:
         events = await self._history.timeline(occurrence_id, newest=newest)
         if events:
             return events
-        try:
-            return await self._records.timeline(occurrence_id, newest=newest)
-        except (SettingLacking, ArchiveFault):
-            return []
+        return await self._records.timeline(occurrence_id, newest=newest)
 
     async def quarantine(
         self, *, limit: int, cursor: str | None, wanted: QuarantineFilter = ALL_REFUSED

@@ -4,8 +4,9 @@ from datetime import datetime
 
 from alert_history.domain.occurrence import Key
 from alert_history.engine.history import key_of
+from alert_history.engine.united_order import Halves
 from alert_history.errors import QueryTimeout
-from alert_history.ports import ArchivedSearch, History, HistoryFilter, HistoryPage, PageRequest
+from alert_history.ports import ArchivedSearch, History, HistoryFilter, PageRequest
 
 _COUNT_SECONDS, _EXACT_SECONDS = 1.0, 5.0
 _PAGE, _MOST_PAGES, _MOST_EXACT_PAGES = 1_000, 2, 50
@@ -18,11 +19,14 @@ class UnitedTotal:
         self._history = history
         self._search = search
 
-    async def total(self, wanted: HistoryFilter, page: PageRequest, stored: HistoryPage) -> tuple[int, bool]:
-        """The total, and whether it is exact, else a lower bound; `stored` has the total of the database.
+    async def total(self, wanted: HistoryFilter, page: PageRequest, halves: Halves) -> tuple[int, bool]:
+        """The total, and whether it is exact, else a lower bound.
 
         What both have, after a restore, is looked up by its keys, if these are few or the total has to be exact.
         """
+        stored = halves.database
+        if page.cursor is None and halves.archive.is_last:
+            return stored.total + len(halves.archive.alerts), stored.is_total_exact
         span = await self._search.span(wanted)
         if span is None:
             return stored.total, stored.is_total_exact

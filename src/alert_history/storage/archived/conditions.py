@@ -3,6 +3,7 @@
 Names and values of labels are never part of the SQL: they are values of the question.
 """
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -26,6 +27,9 @@ _TYPES: dict[Kind, str] = {
 }
 _DOT = "\u0307"
 """What Python puts above the small letter of `İ`."""
+
+_PIECE = re.compile(r"\\Q.*?(?:\\E|\Z)|\\.|\[\^?\]?(?:\[:\^?\w+:\]|\\.|[^\]\\])*\]|\(\?<", re.DOTALL)
+"""A quotation, an escape, a class of characters, or the begin of a named group."""
 
 _PROMOTED = frozenset({"alertname", "namespace", "severity"})
 
@@ -81,14 +85,14 @@ def conditions_of(wanted: HistoryFilter) -> Part:
     """All conditions of a filter."""
     equal = {name: getattr(wanted, name) for name in ("alertname", "severity", "namespace", "status")}
     parts = [Part("joined_into IS NULL")]
-    parts += [Part(f"{name} = ?", [value]) for name, value in equal.items() if value is not None]
+    parts += [Part(f'"{name}" = ?', [value]) for name, value in equal.items() if value is not None]
     if wanted.fingerprint is not None:
         parts.append(_of_any_scope(wanted.fingerprint))
     if wanted.since is not None:
-        parts.append(Part("timestamp >= ?", [wanted.since]))
+        parts.append(Part('"timestamp" >= ?', [wanted.since]))
     if wanted.until is not None:
-        parts.append(Part("timestamp < ?", [wanted.until]))
-    parts += [Part(f"{each.name} {'=' if each.op == '=' else '<>'} ?", [each.value]) for each in wanted.came_by]
+        parts.append(Part('"timestamp" < ?', [wanted.until]))
+    parts += [Part(f'"{each.name}" {"=" if each.op == "=" else "<>"} ?', [each.value]) for each in wanted.came_by]
     parts += [_matches(matcher) for matcher in wanted.query.matchers]
     parts += [_holds(word) for word in wanted.query.words]
     return joined(parts, " AND ")
@@ -109,7 +113,7 @@ def _of_any_scope(fingerprint: str) -> Part:
 
 def _value_of(name: str) -> Part:
     """The value of a label, `''` for a missing one."""
-    return Part(name) if name in _PROMOTED else Part("coalesce(labels[?], '')", [name])
+    return Part(f'"{name}"') if name in _PROMOTED else Part("coalesce(labels[?], '')", [name])
 
 
 def _matches(matcher: Matcher) -> Part:
@@ -119,7 +123,12 @@ def _matches(matcher: Matcher) -> Part:
         return Part(f"{value.sql} {'=' if matcher.op == '=' else '<>'} ?", [*value.values, matcher.value])
     check_regex(matcher.value)
     negation = "NOT " if matcher.op == "!~" else ""
-    return Part(f"{negation}regexp_full_match({value.sql}, ?, 's')", [*value.values, matcher.value])
+    return Part(f"{negation}regexp_full_match({value.sql}, ?, 's')", [*value.values, _older(matcher.value)])
+
+
+def _older(regex: str) -> str:
+    """A regex as the older RE2 takes it that DuckDB brings along: it names groups with `(?P<` alone."""
+    return _PIECE.sub(lambda piece: "(?P<" if piece[0] == "(?<" else piece[0], regex)
 
 
 def _holds(word: str) -> Part:

@@ -11,8 +11,10 @@ from datetime import UTC, date, datetime, timedelta
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from shutil import rmtree
+from tempfile import mkdtemp
 from typing import NamedTuple
+from weakref import finalize
 
 from alert_history.domain.archive_tables import ALERTS, EVENTS, Shape, day_folder, day_of_path
 from alert_history.domain.archived_days import ArchivedDays
@@ -130,12 +132,15 @@ class ArchiveFiles:
     # --- what is brought ---
 
     @cached_property
-    def _folder(self) -> "TemporaryDirectory[str]":
-        return TemporaryDirectory(prefix="alert-history-archive-")
+    def _folder(self) -> Path:
+        """A folder that is removed when nobody reads archives any more."""
+        folder = mkdtemp(prefix="alert-history-archive-")
+        finalize(self, rmtree, folder, ignore_errors=True)
+        return Path(folder)
 
     async def _bring(self, files: Sequence[ArchiveFile]) -> dict[ArchiveFile, Path]:
         """Bring what is not there yet, a few at once, and make room before."""
-        folder = Path(self._folder.name)
+        folder = self._folder
         paths = {file: folder / f"{_digest(file)}{_SUFFIX}" for file in files}
         async with self._bringing:
             await asyncio.to_thread(_make_room, folder, set(paths.values()))

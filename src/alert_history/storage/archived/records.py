@@ -65,7 +65,7 @@ class DuckArchivedRecords:
         located = await self._located(key, follows=False)
         if located is None:
             return []
-        order = f"ORDER BY at DESC, key DESC LIMIT {newest:d}"
+        order = f'ORDER BY "at" DESC, "key" DESC LIMIT {newest:d}'
         rows = await self._rows(EVENTS, [located.file.events], key, order=order)
         events = [dict(zip(EVENTS.places, row, strict=True)) for row in reversed(rows)]
         receipts = await self._receipts(events)

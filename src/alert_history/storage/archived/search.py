@@ -137,8 +137,8 @@ class DuckArchivedSearch:
         paths = await self._files.opened(files)
         rows = without(rows_of(ALERTS, list(paths)), doubles, {file: path for path, file in paths.items()})
         direction = "DESC" if order.is_descending else "ASC"
-        selected = f"epoch_us({order.name})" if order.name in _TIMES else order.name
-        columns = ", ".join(f"{name} {direction}" for name in (order.name, "fingerprint", "starts_at"))
+        selected = f'epoch_us("{order.name}")' if order.name in _TIMES else f'"{order.name}"'
+        columns = ", ".join(f'"{name}" {direction}' for name in (order.name, "fingerprint", "starts_at"))
         sql = (
             f"SELECT {selected}, fingerprint, epoch_us(starts_at), {FILES}, {ROW} "
             f"FROM ({rows.sql}) WHERE {conditions.sql} ORDER BY {columns} LIMIT {limit:d}"
@@ -207,11 +207,11 @@ def _behind(position: Position | None, order: Sort) -> list[Part]:
         return []
     value = _value(position, order)
     if position.key is None:
-        return [Part(f"{order.name} {'<=' if order.is_descending else '>'} ?", [value])]
+        return [Part(f'"{order.name}" {"<=" if order.is_descending else ">"} ?', [value])]
     sign = "<" if order.is_descending else ">"
     fingerprint, starts_us = position.key
-    whole = Part(f"({order.name}, fingerprint, starts_at) {sign} (?, ?, ?)", [value, fingerprint, from_us(starts_us)])
-    return [Part(f"{order.name} {sign}= ?", [value]), whole]
+    whole = f'("{order.name}", fingerprint, starts_at) {sign} (?, ?, ?)'
+    return [Part(f'"{order.name}" {sign}= ?', [value]), Part(whole, [value, fingerprint, from_us(starts_us)])]
 
 
 def _days_behind(files: Sequence[ArchiveFile], order: Sort, after: Position | None) -> list[Day]:
