@@ -5,7 +5,7 @@
 ARG PYTHON=3.13-slim-bookworm
 
 FROM python:${PYTHON} AS build
-# Optional parts: llm, apprise, oidc, parquet.
+# Optional parts: llm, apprise, oidc, parquet, archive (with parquet in it).
 ARG EXTRAS=llm,apprise,oidc
 WORKDIR /build
 # For strip. Debian keeps no older versions to pin it to.

@@ -21,6 +21,7 @@ import httpx
 import pytest
 
 from alert_history.domain.alert import Alert, AlertGroup, fingerprint
+from alert_history.domain.archive_tables import ALERTS
 from alert_history.domain.receipt import Receipt
 from alert_history.engine.archive import CHUNK_ROWS
 from alert_history.ids import new_id
@@ -43,8 +44,12 @@ ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 """Where tests/conformance/test_archive.py says the same of both databases, and only the words of a command are new."""
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", HOW_TO.read_text(), re.MULTILINE | re.DOTALL)
+def blocks(language: str, *, section: str = "") -> list[str]:
+    """The blocks of the how-to in a language, or those below one of its headings alone."""
+    text = HOW_TO.read_text()
+    if section:
+        text = text.partition(f"\n## {section}\n")[2].partition("\n## ")[0]
+    return re.findall(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
 
 
 def alert(number: int, *, starts_at: datetime = MARCH) -> Alert:
@@ -94,8 +99,10 @@ def occurrences(url: str) -> list[dict[str, Any]]:
 
 def test_the_how_tos_commands_move_history_out_and_back(recorded: str, tmp_path: Path) -> None:
     before = occurrences(recorded)
-    (_, to_folder), (_, to_s3), (back,) = [block.strip().splitlines() for block in blocks("bash")]
-    assert "s3://" in to_s3
+    commands = [block.strip().splitlines()[-1] for block in blocks("bash")]
+    to_folder, *_, back = [
+        line for line in commands if line.startswith(("alert-history archive", "alert-history restore"))
+    ]
     for line in to_folder, back:
         words = line.split()[1:]
         env = {"DATABASE_URL": recorded, "RETENTION_DAYS": "30"}
@@ -115,12 +122,59 @@ def test_the_how_tos_queries_answer(recorded: str, tmp_path: Path, monkeypatch: 
             f"COPY (SELECT 'ops' AS target, 'dead' AS state, 3 AS attempts) TO '{deliveries}/part-1.parquet'"
         )
         monkeypatch.chdir(tmp_path)
-        noisy, pod, lasted, unreached, view = [connection.execute(sql).fetchall() for sql in blocks("sql")]
+        noisy, pod, lasted, unreached, view = [
+            connection.execute(sql).fetchall() for sql in blocks("sql", section="In DuckDB")
+        ]
         assert noisy == [("Disk0", "shop", 3, 0), ("Disk1", "shop", 3, 0), ("Disk2", "shop", 3, 0)]
         assert [(row[0], row[2]) for row in pod] == [("Disk1", "fired"), ("Disk1", "resolved")]
         assert lasted == [("critical", 9, MINUTE)]
         assert (unreached, view) == ([("ops", "dead", 1, 3)], [])
         assert connection.execute("SELECT count(*) FROM alerts").fetchone() == (9,)
+
+
+def test_the_how_tos_table_for_trino_has_every_column() -> None:
+    """Nobody runs it here."""
+    types = {
+        "text": "varchar",
+        "time": "timestamp(6)",
+        "integer": "bigint",
+        "texts": "map(varchar, varchar)",
+        "json": "varchar",
+    }
+    (statements,) = blocks("trino")
+    table = statements.partition("alerts (\n")[2].partition("\n) WITH")[0]
+    columns = re.findall(r'"?(\w+)"? (map\(varchar, varchar\)|\w+(?:\(\d\))?)', table)
+    expected = [(column.name, types[column.kind]) for column in ALERTS.columns]
+    assert columns == [*expected, ("year", "varchar"), ("month", "varchar"), ("day", "varchar")]
+
+
+def test_an_export_takes_along_what_was_archived(recorded: str, tmp_path: Path) -> None:
+    before = occurrences(recorded)
+    archive(recorded, tmp_path / "archive")
+    record(recorded, [alert(20)], at=MARCH + timedelta(days=1))
+    done = run("export", "--archive", "--query", '{pod=~"web-[0-4]|web-20"}', env={"DATABASE_URL": recorded})
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [row["is_archived"] for row in rows] == [True] * 5 + [False]
+    wanted = [row | {"is_archived": True} for row in before if row["labels"]["pod"] <= "web-4"]
+    assert sorted(rows[:5], key=_id) == sorted(wanted, key=_id)
+    done = run("why", before[0]["id"], env={"DATABASE_URL": recorded})
+    assert lines(done.stdout)[0] == "Nobody was notified, because it was sent to be recorded only."
+
+
+@ON_SQLITE
+def test_an_export_without_the_packages_says_what_to_install(recorded: str, tmp_path: Path) -> None:
+    archive(recorded, tmp_path / "archive")
+    (tmp_path / "duckdb.py").write_text("raise ImportError")
+    path = os.pathsep.join([str(tmp_path), environment()["PYTHONPATH"]])
+    done = run("export", "--archive", env={"DATABASE_URL": recorded, "PYTHONPATH": path})
+    assert (done.returncode, lines(done.stderr)) == (
+        1,
+        ["error: reading an archive needs more packages: pip install 'alert-history[archive]'"],
+    )
+
+
+def _id(row: dict[str, Any]) -> str:
+    return str(row["id"])
 
 
 @ON_SQLITE
@@ -176,7 +230,7 @@ def test_history_goes_to_s3_and_comes_back(recorded: str, s3: str, bucket: str, 
 @ON_SQLITE
 def test_the_how_tos_python_reads_s3(recorded: str, s3: str, bucket: str, capsys: pytest.CaptureFixture[str]) -> None:
     archive(recorded, f"s3://{bucket}/alert-history", env={**KEYS, "AWS_ENDPOINT_URL": s3})
-    (program,) = blocks("python")
+    (program,) = blocks("python", section="On S3")
     program = program.replace("minio:9000", s3.removeprefix("http://")).replace("my-bucket", bucket)
     done = subprocess.run(
         [*command()[:1], "-c", program],

@@ -225,10 +225,56 @@ def test_an_archived_alert_says_where_it_is_and_what_brings_it_back(
 ) -> None:
     place = tmp_path / "old history"
     _run(recorded, "archive", "--before", "-1d", "--to", place)
+    place.rename(tmp_path / "elsewhere")  # the service does not see it
     url = f"{service({'DATABASE_URL': recorded}).url}/dashboard/alerts/{id_of(alert())}"
     gone = httpx.get(url, trust_env=False)
     assert gone.status_code == httpx.codes.GONE
+    (tmp_path / "elsewhere").rename(place)
     command = re.search(r"<pre><code>alert-history ([^<]+)</code>", gone.text)
     assert command is not None
     _run(recorded, *shlex.split(command[1].replace("&#39;", "'")))
-    assert httpx.get(url, trust_env=False).status_code == httpx.codes.OK
+    assert "From the archive" not in httpx.get(url, trust_env=False).raise_for_status().text
+
+
+@pytest.mark.migrated
+def test_an_archived_alert_answers_at_its_address_from_the_archive(
+    recorded: str, service: StartService, tmp_path: Path
+) -> None:
+    _run(recorded, "archive", "--before", "-1d", "--to", tmp_path / "old history")
+    base, id_ = service({"DATABASE_URL": recorded}).url, id_of(alert())
+    with httpx.Client(base_url=base, trust_env=False, timeout=30) as client:
+        page = client.get(f"/dashboard/alerts/{id_}").raise_for_status().text
+        assert "From the archive" in page
+        assert "Write a note" not in page
+        assert "<textarea" not in page
+        assert client.get(f"/dashboard/alerts/{id_}", params={"part": "earlier"}).is_success
+        assert client.get(f"/api/v1/alerts/{id_}").json()["is_archived"] is True
+        assert [each["kind"] for each in client.get(f"/api/v1/alerts/{id_}/timeline").json()["events"]] == [
+            "fired",
+            "resolved",
+        ]
+        assert client.get(f"/api/v1/alerts/{id_}/why").json()["steps"][0]["text"].startswith("from alertmanager")
+        note = client.post(f"/api/v1/alerts/{id_}/notes", json={"text": "x", "by": "Ada"})
+        assert (note.status_code, "restore" in note.json()["detail"]) == (httpx.codes.NOT_FOUND, True)
+
+
+@pytest.mark.migrated
+def test_history_searches_the_archive_where_it_is_asked_to(
+    recorded: str, service: StartService, tmp_path: Path
+) -> None:
+    _run(recorded, "archive", "--before", "-1d", "--to", tmp_path / "old history")
+    all_time = {"since": "2026-01-01"}
+    with httpx.Client(base_url=service({"DATABASE_URL": recorded}).url, trust_env=False, timeout=30) as client:
+        alone, both = (client.get("/history", params={"archive": each}).json() for each in ("false", "true"))
+        assert ([each["total"] for each in (alone, both)], both["alerts"][0]["is_archived"]) == ([0, 1], True)
+        page = client.get("/dashboard/history", params={"archive": "true", **all_time}).text
+        assert '<input type="checkbox" name="archive" value="true" checked>' in page
+        assert id_of(alert()) in page
+        assert 'href="?since=2026-01-01&amp;status=resolved&amp;archive=true"' in page
+        without = client.get("/dashboard/history", params=all_time).text
+        assert '<input type="checkbox" name="archive" value="true">' in without
+        assert id_of(alert()) not in without
+        file = client.get("/dashboard/history/export", params={"archive": "true", "format": "jsonl", **all_time})
+        assert file.json()["is_archived"] is True
+        wrong = client.get("/history", params={"archive": "true", "offset": 3})
+        assert wrong.status_code == httpx.codes.BAD_REQUEST

@@ -19,8 +19,9 @@ from alert_history.cli.store import require, using_store
 from alert_history.config import Settings, load_settings
 from alert_history.domain.query import parse_query
 from alert_history.domain.times import parse_time
+from alert_history.engine.united_history import with_archive
 from alert_history.errors import AlertHistoryError, ConfigurationError
-from alert_history.ports import HistoryFilter, PageRequest, Store
+from alert_history.ports import History, HistoryFilter, PageRequest
 
 _STANDARD_OUTPUT = "-"
 _FORMATS: dict[str, FormatName] = {".jsonl": "jsonl", ".csv": "csv", ".parquet": "parquet"}
@@ -39,6 +40,9 @@ def export(
         str | None, Parameter(allow_leading_hyphen=True, help=f"First received at or after: {_TIME}.")
     ] = None,
     end: Annotated[str | None, Parameter(allow_leading_hyphen=True, help=f"First received before: {_TIME}.")] = None,
+    archive: Annotated[
+        bool, Parameter(negative="", show_default=False, help="Also what left for an archive that was noted here.")
+    ] = False,
     format_: Annotated[
         FormatName | None, Parameter(name="--format", help="Default: by the ending of PATH, else jsonl.")
     ] = None,
@@ -47,12 +51,16 @@ def export(
         Parameter(name=["--output", "-o"], allow_leading_hyphen=True, help="The file to write; - is standard output."),
     ] = "-",
 ) -> None:
-    """Write matching history. Raises: ConfigurationError, InvalidQuery, StorageUnavailable, QueryTimeout, OSError."""
+    """Write matching history.
+
+    Raises: ConfigurationError, InvalidQuery, SettingLacking, StorageUnavailable, QueryTimeout, ArchiveFault, OSError.
+    """
     now = datetime.now(UTC)
     wanted = HistoryFilter(
         query=parse_query(query),
         since=None if start is None else parse_time(start, now),
         until=None if end is None else parse_time(end, now),
+        includes_archive=archive,
     )
     chosen = format_ or _FORMATS.get(Path(output).suffix.lower(), "jsonl")
     if chosen == "parquet" and output == _STANDARD_OUTPUT and sys.stdout.isatty():
@@ -68,10 +76,11 @@ async def _export(settings: Settings, wanted: HistoryFilter, *, format_: FormatN
         await require(store, settings)
         with _destination(output) as file, open_writer(format_, file) as writer, _progress() as progress:
             count = 0
+            history = with_archive(store).history
             task = progress.add_task(
-                "exporting", total=await _known_total(store, wanted, is_asked=not progress.disable)
+                "exporting", total=await _known_total(history, wanted, is_asked=not progress.disable)
             )
-            async with aclosing(store.history.export(wanted)) as batches:  # type: ignore[type-var]  # a generator
+            async with aclosing(history.export(wanted)) as batches:  # type: ignore[type-var]  # a generator
                 async for batch in batches:
                     writer.write(batch)
                     count += len(batch)
@@ -79,12 +88,12 @@ async def _export(settings: Settings, wanted: HistoryFilter, *, format_: FormatN
     return count
 
 
-async def _known_total(store: Store, wanted: HistoryFilter, *, is_asked: bool) -> int | None:
+async def _known_total(history: History, wanted: HistoryFilter, *, is_asked: bool) -> int | None:
     """How many occurrences there will be; None where counting is dear."""
     if not is_asked:
         return None
     with suppress(AlertHistoryError):
-        page = await store.history.page(wanted, PageRequest(limit=1))
+        page = await history.page(wanted, PageRequest(limit=1))
         return page.total if page.is_total_exact else None
     return None
 
