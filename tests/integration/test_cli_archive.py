@@ -169,7 +169,7 @@ def test_an_export_without_the_packages_says_what_to_install(recorded: str, tmp_
     done = run("export", "--archive", env={"DATABASE_URL": recorded, "PYTHONPATH": path})
     assert (done.returncode, lines(done.stderr)) == (
         1,
-        ["error: reading an archive needs more packages: pip install 'alert-history[archive]'"],
+        ["error: reading an archive needs the packages of the extra archive: pip install 'duckdb>=1.4' 'pyarrow>=22'"],
     )
 
 

@@ -20,7 +20,7 @@ READ_SECONDS = 5.0
 
 MEMORY = "256MB"
 _THREADS = 2
-_INSTALL = "reading an archive needs more packages: pip install 'alert-history[archive]'"
+_INSTALL = "reading an archive needs the packages of the extra archive: pip install 'duckdb>=1.4' 'pyarrow>=22'"
 _OPEN: Mapping[str, str] = {
     "autoinstall_known_extensions": "false",
     "autoload_known_extensions": "false",
