@@ -16,6 +16,7 @@ import pytest
 from alert_history.telemetry.logs import configure_logging
 from bench import (
     analysis,
+    archived,
     browsing,
     disk,
     history,
@@ -55,6 +56,7 @@ ON_REQUEST: dict[str, Measure] = {
     "browsing": browsing.measure,
     "trust": trust.measure,
     "importing": importing.measure,
+    "archived": archived.measure,
 }
 """Measured only where it is named: no promise needs it at each run, and peers come over the network."""
 

@@ -328,9 +328,9 @@ async def test_without_the_packages_it_says_what_to_install(
 ) -> None:
     await archive_to(store, place)
     monkeypatch.setitem(sys.modules, "duckdb", None)
-    with pytest.raises(SettingLacking, match="pip install 'duckdb>=1.4' 'pyarrow>=22'"):
+    with pytest.raises(SettingLacking, match=r"pip install 'duckdb>=1\.4' 'pyarrow>=22'"):
         await store.history.page(BOTH, PageRequest())
-    with pytest.raises(NotFound, match="pip install 'duckdb>=1.4' 'pyarrow>=22'"):
+    with pytest.raises(NotFound, match=r"pip install 'duckdb>=1\.4' 'pyarrow>=22'"):
         await store.history.find(id_of(DISK))
 
 
