@@ -20,7 +20,8 @@ _COUNT = 7
 _FIELDS = {
     "id", "fingerprint", "alertname", "namespace", "severity", "status", "labels", "annotations", "starts_at",
     "ends_at", "expires_at", "timestamp", "last_received_at", "repeat_count", "generator_url", "source", "receiver",
-    "details", "scope", "state", "state_reason", "ended_by", "confirmed_at", "is_archived",
+    "details", "scope", "state", "state_reason", "ended_by", "confirmed_at",
+    "imported_at", "import_id", "is_archived",
 }  # fmt: skip
 
 
