@@ -4,6 +4,7 @@ Holds: `engine.united_history`, `engine.united_total`, `engine.united_cursor`, `
 `storage.archived.records`, `storage.archived.files`, `storage.archived.doubles`.
 """
 
+import asyncio
 import shutil
 import sys
 from collections.abc import AsyncIterator, Iterator
@@ -180,6 +181,24 @@ async def test_where_both_have_many_the_total_is_a_lower_bound(
     exact = await store.history.page(BOTH, PageRequest(limit=2, wants_exact_total=True))
     assert (page.total, page.is_total_exact) == (8, False)
     assert (exact.total, exact.is_total_exact) == (9, True)
+
+
+async def test_what_can_not_be_counted_in_time_is_a_lower_bound(
+    store: Store, place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("alert_history.engine.united_total._COUNT_SECONDS", 0.0)
+    monkeypatch.setattr("alert_history.engine.united_total._EXACT_SECONDS", 0.0)
+    await archive_to(store, place)
+    page = await store.history.page(BOTH, PageRequest(limit=3))
+    assert (len(page.alerts), page.total, page.is_total_exact) == (3, 3, False)
+    with pytest.raises(QueryTimeout, match="counted"):
+        await store.history.page(BOTH, PageRequest(limit=3, wants_exact_total=True))
+
+
+async def test_two_questions_at_once_wait_for_each_other(store: Store, place: str) -> None:
+    await archive_to(store, place)
+    pages = await asyncio.gather(*(store.history.page(BOTH, PageRequest(limit=number + 1)) for number in range(4)))
+    assert [len(page.alerts) for page in pages] == [1, 2, 3, 4]
 
 
 async def test_a_search_that_stops_goes_on_from_there(
