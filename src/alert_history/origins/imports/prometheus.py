@@ -1,0 +1,329 @@
+"""Past alerts of a Prometheus, from the samples of `ALERTS`; also of VictoriaMetrics, Thanos and Mimir.
+
+Raw samples are read by instant queries of a range, span after span: so times are exact to the millisecond.
+Written against the HTTP API v1 of Prometheus 2.42 and 3.x and VictoriaMetrics 1.79.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Iterator
+from datetime import UTC, datetime, timedelta
+from itertools import chain
+
+import structlog
+
+from alert_history.domain.past_firing import PastFiring
+from alert_history.domain.times import parse_duration
+from alert_history.errors import ConfigurationError, OriginUnavailable
+from alert_history.origins.imports.go_template import Context
+from alert_history.origins.imports.http import HTTP_OPTIONS, URL, open_server
+from alert_history.origins.imports.prometheus_asking import (
+    LONGEST_SPAN_MS,
+    Questions,
+    Span,
+    one_ahead,
+    quoted,
+    selector_of,
+)
+from alert_history.origins.imports.prometheus_knowledge import Knowledge, learn
+from alert_history.origins.imports.prometheus_life import Life
+from alert_history.origins.imports.prometheus_rules import AlertRule, link_of
+from alert_history.origins.imports.prometheus_runs import Firing, Observed, Runs
+from alert_history.origins.imports.prometheus_wire import (
+    Activation,
+    Series,
+    activations_of,
+    interval_of,
+    stretches_of,
+)
+from alert_history.ports.past_origins import ImportRequest, Option, PastBatch, PastOrigin
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_LOOKBACK_MS = 5 * 60_000
+_MEMORY_MS = 2 * 3_600_000
+_BATCH = 1000
+_NAMES_CHARACTERS = 2000
+_MAX_VALUES = 10_000
+_SPECIAL = str.maketrans({char: f"\\{char}" for char in r"\.+*?()|[]{}^$"})
+
+log = structlog.get_logger(__name__)
+
+
+async def read(request: ImportRequest) -> AsyncIterator[PastBatch]:
+    """See `ReadPast`."""
+    longest_ms = _longest_ms(request)
+    async with open_server(request) as server:
+        questions = Questions(server)
+        now_ms = await questions.now_ms()
+        knowledge = await learn(questions, request)
+        from_ms = await _from_ms(questions, request, now_ms)
+        if from_ms is None:
+            return
+        reading = Reading(questions, knowledge, request, from_ms=from_ms)
+        async for span in one_ahead(questions.spans(from_ms, now_ms, longest_ms=longest_ms)):
+            firings = await reading.take(span)
+            done = (span.until_ms - from_ms) / max(1, now_ms - from_ms)
+            async for batch in reading.batches(firings, done=done):
+                yield batch
+            if reading.is_past_end(span.until_ms):
+                break
+        async for batch in reading.batches(reading.rest(now_ms), done=1.0):
+            yield batch
+        reading.report()
+
+
+def _longest_ms(request: ImportRequest) -> int:
+    """Raises: ConfigurationError."""
+    if not request.is_set("step"):
+        return LONGEST_SPAN_MS
+    try:
+        step_ms = round(parse_duration(request.text("step")).total_seconds() * 1000)
+    except ValueError:
+        step_ms = 0
+    if step_ms < 1000:  # noqa: PLR2004  # a second
+        raise ConfigurationError([f"--step: {request.text('step')!r} is no duration of a second or more, as in 6h"])
+    return step_ms
+
+
+async def _from_ms(questions: Questions, request: ImportRequest, now_ms: int) -> int | None:
+    """From when on samples are read: a little before the asked start, so that an earlier start is seen to be earlier."""
+    if request.start is not None:
+        return _ms(request.start) - _LOOKBACK_MS
+    return await questions.earliest_ms(now_ms)
+
+
+class Reading:
+    """One import: what is open between spans, and what the firings of a span become."""
+
+    def __init__(self, questions: Questions, knowledge: Knowledge, request: ImportRequest, *, from_ms: int) -> None:
+        self._questions = questions
+        self._knowledge = knowledge
+        self._request = request
+        self._from_ms = from_ms
+        self._lives: dict[tuple[str, ...], Life] = {}
+        self._runs = Runs(self._life_of, reads_from_ms=from_ms)
+        self._witness = ""
+        self._values: dict[tuple[str, int], list[tuple[dict[str, str], float]]] = {}
+        self._samples = self._left_out = self._dropped = self._firings = 0
+
+    async def take(self, span: Span) -> list[Firing]:
+        """The firings that are over by the end of a span."""
+        edges = await asyncio.to_thread(self._edges, span)
+        if edges:
+            since_ms = max(self._from_ms, span.from_ms - _LOOKBACK_MS)
+            activations = await self._activations(edges, since_ms, span.until_ms)
+            for series in edges:
+                series.activations = activations.get(_alert_of(series.labels), ())
+                series.since_ms = since_ms
+        if self._knowledge.is_one and (edges or self._runs.silent(span.from_ms)):
+            await self._ask_witness(span)
+        firings = await asyncio.to_thread(self._follow, edges, span.until_ms)
+        self._forget(span.until_ms)
+        return firings
+
+    def rest(self, now_ms: int) -> list[Firing]:
+        """What is over or fires still at the end of the reading."""
+        return list(self._runs.close_all(now_ms))
+
+    def is_past_end(self, time_ms: int) -> bool:
+        """Whether nothing that is asked for can come after that time."""
+        if self._request.end is None or time_ms < _ms(self._request.end) + _LOOKBACK_MS:
+            return False
+        earliest = self._runs.earliest_open_ms()
+        return earliest is None or earliest >= _ms(self._request.end)
+
+    async def batches(self, firings: Iterable[Firing], *, done: float) -> AsyncIterator[PastBatch]:
+        """The firings that are wanted, as they were sent."""
+        pasts: list[PastFiring] = []
+        for firing in firings:
+            past = await self._past(firing)
+            if past is not None:
+                pasts.append(past)
+            if len(pasts) == _BATCH:
+                yield PastBatch(pasts, done=done)
+                pasts = []
+        yield PastBatch(pasts, done=done)
+
+    def report(self) -> None:
+        """Log what was read, and what was left out."""
+        log.info(
+            "prometheus_was_read",
+            samples=self._samples,
+            firings=self._firings,
+            dropped_by_relabelling=self._dropped,
+            annotations_left_out=self._left_out,
+        )
+
+    # --- The samples of a span ----------------------------------------------------------------------------------------
+
+    def _edges(self, span: Span) -> list[Observed]:
+        """The series in which something begins, ends or is lacking; those that just go on are taken on."""
+        edges = []
+        for series in span.series:
+            key = bytes(series.metric)
+            run = self._runs.open_run(key)
+            labels = run.labels if run else series.labels
+            known_ms = (run.interval_ms if run else None) or self._knowledge.rule(labels).interval_ms
+            read = stretches_of(series, known_ms=known_ms)
+            self._samples += read.samples
+            if not read.stretches:
+                continue
+            self._life_of(labels).add_evaluated(read.stretches)
+            if not self._runs.go_on(key, read.stretches, until_ms=span.until_ms):
+                edges.append(Observed(key, labels, read.stretches, read.interval_ms))
+        return edges
+
+    def _follow(self, edges: list[Observed], until_ms: int) -> list[Firing]:
+        self._runs.note(edges)
+        taken = chain.from_iterable(self._runs.take(series, self._knowledge.rule(series.labels)) for series in edges)
+        return [*taken, *self._runs.close_silent(until_ms)]
+
+    async def _activations(
+        self, edges: list[Observed], since_ms: int, until_ms: int
+    ) -> dict[frozenset[tuple[str, str]], list[Activation]]:
+        """What ALERTS_FOR_STATE says of these alerts, by their labels."""
+        names = sorted({series.labels.get("alertname", "") for series in edges})
+        text = "|".join(name.translate(_SPECIAL) for name in names)
+        matcher = f"{{alertname=~{quoted(text)}}}" if len(text) <= _NAMES_CHARACTERS else ""
+        found = await self._questions.matrix(f"ALERTS_FOR_STATE{matcher}", since_ms, until_ms)
+        wanted = {_alert_of(series.labels) for series in edges}
+        return await asyncio.to_thread(_activations_of, found, wanted)
+
+    async def _ask_witness(self, span: Span) -> None:
+        """Ask a target that is scraped all the time when it was: its gaps are those of the server."""
+        since_ms = max(self._from_ms, span.from_ms - _LOOKBACK_MS)
+        found = await self._witnessed(since_ms, span.until_ms) if self._witness else []
+        if not found:
+            self._witness = await self._choose_witness(span)
+            found = await self._witnessed(since_ms, span.until_ms) if self._witness else []
+        for series in found:
+            read = stretches_of(series, known_ms=None)
+            if read.samples > 2 and read.interval_ms is not None:  # noqa: PLR2004  # fewer have no interval
+                self._life_of({}).add_witnessed(read.stretches, step_ms=read.interval_ms)
+
+    async def _witnessed(self, since_ms: int, until_ms: int) -> list[Series]:
+        return await self._questions.matrix(self._witness, since_ms, until_ms)
+
+    async def _choose_witness(self, span: Span) -> str:
+        """The selector of the target that was scraped most often; empty where there is none."""
+        for time_ms in (span.until_ms, (span.from_ms + span.until_ms) // 2):
+            try:
+                vector = await self._questions.vector("topk(1, count_over_time(up[10m]))", time_ms)
+            except OriginUnavailable:  # too many targets to count
+                return ""
+            if vector.result:
+                return selector_of("up", vector.result[0].metric)
+        return ""
+
+    def _forget(self, until_ms: int) -> None:
+        for life in self._lives.values():
+            life.forget_before(until_ms - _MEMORY_MS)
+
+    def _life_of(self, labels: dict[str, str]) -> Life:
+        server = self._knowledge.server_of(labels)
+        if server not in self._lives:
+            self._lives[server] = Life()
+        return self._lives[server]
+
+    # --- A firing as it was sent --------------------------------------------------------------------------------------
+
+    async def _past(self, firing: Firing) -> PastFiring | None:
+        began_at = _time(firing.began_ms)
+        if not self._request.wants(began_at):
+            return None
+        labels = self._knowledge.sent(firing.labels)
+        if not labels:
+            self._dropped += 1
+            return None
+        self._firings += 1
+        rule = self._knowledge.rules.find(firing.labels)
+        return PastFiring(
+            labels=labels,
+            starts_at=began_at,
+            ends_at=None if firing.ended_ms is None else _time(max(firing.ended_ms, firing.began_ms)),
+            last_seen_at=_time(firing.last_ms),
+            ended_by=firing.ended_by,
+            annotations=await self._annotations(rule, firing) if rule else {},
+            generator_url=link_of(rule, self._knowledge.external_url) if rule and self._knowledge.external_url else "",
+            place=f"ALERTS of {firing.labels.get('alertname', '')} at {began_at.isoformat()}",
+        )
+
+    async def _annotations(self, rule: AlertRule, firing: Firing) -> dict[str, str]:
+        own = {name: value for name, value in firing.labels.items() if name not in {"__name__", "alertstate"}}
+        context = Context(
+            labels=own,
+            external_labels=self._knowledge.external_labels,
+            external_url=self._knowledge.external_url,
+            value=await self._value(rule, own, firing) if self._request.is_set("values") else None,
+        )
+        annotations = self._knowledge.rules.annotations(rule, context)
+        self._left_out += annotations.left_out
+        return annotations.rendered
+
+    async def _value(self, rule: AlertRule, own: dict[str, str], firing: Firing) -> float | None:
+        """What the rule's expression had at the start of a firing; one question for all alerts of that evaluation."""
+        if not any("alue" in text for text in rule.annotations.values()):
+            return None
+        place = (rule.query, firing.began_ms)
+        if place not in self._values:
+            if self._request.is_set("values") and len(self._values) >= _MAX_VALUES:
+                return None
+            self._values[place] = await self._values_of(*place)
+        set_by_rule = {"alertname", *rule.labels}
+        matching = [
+            value
+            for metric, value in self._values[place]
+            if all(own.get(name, "") == text for name, text in metric.items() if name not in set_by_rule)
+        ]
+        return matching[0] if len(matching) == 1 else None
+
+    async def _values_of(self, query: str, time_ms: int) -> list[tuple[dict[str, str], float]]:
+        try:
+            vector = await self._questions.vector(query, time_ms)
+        except OriginUnavailable:
+            return []
+        return [
+            ({name: text for name, text in instant.metric.items() if name != "__name__"}, float(instant.value[1]))
+            for instant in vector.result
+        ]
+
+
+def _activations_of(
+    found: list[Series], wanted: set[frozenset[tuple[str, str]]]
+) -> dict[frozenset[tuple[str, str]], list[Activation]]:
+    activations: dict[frozenset[tuple[str, str]], list[Activation]] = {}
+    for series in found:
+        alert = _alert_of(series.labels)
+        if alert in wanted:
+            activations.setdefault(alert, []).extend(activations_of(series))
+    return activations
+
+
+def _alert_of(labels: dict[str, str]) -> frozenset[tuple[str, str]]:
+    """The labels that ALERTS and ALERTS_FOR_STATE share."""
+    return frozenset((name, value) for name, value in labels.items() if name not in {"__name__", "alertstate"})
+
+
+def _time(time_ms: int) -> datetime:
+    return _EPOCH + timedelta(milliseconds=time_ms)
+
+
+def _ms(time: datetime) -> int:
+    return (time - _EPOCH) // timedelta(milliseconds=1)
+
+
+ORIGIN = PastOrigin(
+    name="prometheus",
+    title="Prometheus",
+    about="Past alerts of Prometheus, VictoriaMetrics, Thanos or Mimir, from the samples of ALERTS.",
+    options=(
+        URL,
+        Option("external-label", "A label that alerts are sent with and the server does not show, as in cluster=eu.", kind="pairs"),
+        Option("replica-label", "A label that tells replicas apart; alerts are sent without it.", is_repeated=True),
+        Option("rules", "A file of rules, for annotations, where the server does not show its rules.", kind="path", is_repeated=True),
+        Option("values", "Ask what each rule's expression had at the start, for annotations that say the value.", kind="flag"),
+        Option("as-recorded", "Take labels as they are recorded, without external labels and relabelling.", kind="flag"),
+        Option("step", "The longest span of one question, as in 6h; by itself it adapts to the answers."),
+        *HTTP_OPTIONS,
+    ),
+    read=read,
+)

@@ -1,0 +1,206 @@
+"""What a Prometheus, and whoever speaks as it does, answers: the structs, and the samples of one series as times.
+
+Must not know what the samples mean. Source: `web/api/v1` of prometheus/prometheus 2.42 and 3.x; VictoriaMetrics 1.79
+answers the same, and marks the end of a series by a sample `"NaN"`. Times are whole milliseconds since 1970.
+"""
+
+from collections.abc import Iterator
+from itertools import groupby, pairwise, starmap
+from operator import itemgetter, sub
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+T = TypeVar("T")
+
+_STALE = b'"NaN"'
+
+
+class Envelope(msgspec.Struct, Generic[T]):
+    """How every answer is wrapped. With warnings, it is an answer in part (Thanos)."""
+
+    status: str
+    data: T | None = None
+    error: str = ""
+    warnings: list[str] | None = None
+
+
+class Series(msgspec.Struct):
+    """One series, undecoded: a span has too many samples to hold all of them as objects."""
+
+    metric: msgspec.Raw
+    values: msgspec.Raw = msgspec.Raw(b"[]")
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """All its labels, its name too."""
+        return msgspec.json.decode(self.metric, type=dict[str, str])
+
+
+class Matrix(msgspec.Struct):
+    """The answer to an instant query of a range."""
+
+    result: list[Series]
+
+
+class Instant(msgspec.Struct):
+    """One series at one moment."""
+
+    metric: dict[str, str]
+    value: tuple[float, str]
+
+
+class Vector(msgspec.Struct):
+    """The answer to any other instant query."""
+
+    result: list[Instant]
+
+
+class WireRule(msgspec.Struct):
+    """A rule as `/api/v1/rules` shows it; its labels and annotations are templates."""
+
+    type: str
+    name: str
+    query: str = ""
+    duration: float = 0.0
+    labels: dict[str, str] | None = None
+    annotations: dict[str, str] | None = None
+
+
+class WireGroup(msgspec.Struct):
+    """A group of rules, which are evaluated together each `interval` seconds."""
+
+    rules: list[WireRule] | None = None
+    interval: float = 0.0
+
+
+class Groups(msgspec.Struct):
+    """The answer of `/api/v1/rules`."""
+
+    groups: list[WireGroup]
+
+
+class Build(msgspec.Struct):
+    """The answer of `/api/v1/status/buildinfo`."""
+
+    version: str = ""
+
+
+class Config(msgspec.Struct):
+    """The answer of `/api/v1/status/config`."""
+
+    yaml: str
+
+
+Flags = dict[str, Any]
+"""The answer of `/api/v1/status/flags`."""
+
+
+class Stretch(msgspec.Struct):
+    """Samples of a series without a gap. `stale_ms` is when the server marked the series as ended."""
+
+    first_ms: int
+    last_ms: int
+    stale_ms: int | None = None
+
+
+class Stretches(msgspec.Struct):
+    """A series in a span, without the samples. `interval_ms` is how far they lie apart; None where nobody can tell."""
+
+    stretches: list[Stretch]
+    interval_ms: int | None
+    samples: int
+
+
+class Activation(msgspec.Struct):
+    """Samples of ALERTS_FOR_STATE that name one moment: since then the alert was active, pending or firing."""
+
+    active_s: int
+    first_ms: int
+    last_ms: int
+
+
+_times = msgspec.json.Decoder(list[tuple[float, msgspec.Raw]])
+_values = msgspec.json.Decoder(list[tuple[float, str]])
+_REPEATS = 3
+
+
+def milliseconds(seconds: float) -> int:
+    """A time as it is written in JSON."""
+    return round(seconds * 1000)
+
+
+def stretches_of(series: Series, *, known_ms: int | None) -> Stretches:
+    """Where a series has samples. `known_ms` is the interval that is known otherwise, for a series with few samples."""
+    stale = _stale_times(series.values)
+    times = [int(t * 1000 + 0.5) for t, _ in _times.decode(series.values)]
+    if stale:
+        times = [time for time in times if time not in stale]
+    if not times:
+        return Stretches([], known_ms, 0)
+    steps = list(map(sub, times[1:], times))
+    interval = interval_of(steps, known_ms=known_ms)
+    longest = _longest_step(interval)
+    if not steps or max(steps) <= longest:
+        stretches = [Stretch(times[0], times[-1])]
+    else:
+        cuts = [number for number, step in enumerate(steps) if step > longest]
+        edges = [0, *(edge for cut in cuts for edge in (cut, cut + 1)), len(times) - 1]
+        stretches = list(starmap(Stretch, zip(map(times.__getitem__, edges[::2]), map(times.__getitem__, edges[1::2]))))
+    for time in sorted(stale):
+        _mark(stretches, time)
+    return Stretches(stretches, interval, len(times))
+
+
+def _stale_times(values: msgspec.Raw) -> set[int]:
+    if _STALE not in bytes(memoryview(values)[-64:]) and bytes(values).find(_STALE) < 0:
+        return set()
+    return {milliseconds(time) for time, value in _values.decode(values) if value == "NaN"}
+
+
+def _mark(stretches: list[Stretch], stale_ms: int) -> None:
+    """Note the mark at the last stretch before it, unless that one has a mark already."""
+    before = [stretch for stretch in stretches if stretch.last_ms < stale_ms]
+    if before and before[-1].stale_ms is None:
+        before[-1].stale_ms = stale_ms
+
+
+def interval_of(steps: list[int], *, known_ms: int | None) -> int | None:
+    """How far samples lie apart that have these steps between them: the commonest step, if it is common enough."""
+    if not steps:
+        return known_ms
+    low, high = min(steps), max(steps)
+    if low == high and len(steps) >= _REPEATS:
+        return low
+    counted = sorted(((len(list(same)), step) for step, same in groupby(sorted(steps))), reverse=True)
+    count, commonest = counted[0]
+    if count >= _REPEATS and 2 * count >= len(steps):
+        return commonest
+    return known_ms or low
+
+
+def _longest_step(interval_ms: int | None) -> float:
+    """A step that is no gap yet: an evaluation may come late, by less than half an interval."""
+    return float("inf") if interval_ms is None else interval_ms * 1.5
+
+
+def activations_of(series: Series) -> list[Activation]:
+    """The moments that a series of ALERTS_FOR_STATE names, in order."""
+    samples = ((milliseconds(time), value) for time, value in _values.decode(series.values) if value != "NaN")
+    return list(_named(samples))
+
+
+def _named(samples: Iterator[tuple[int, str]]) -> Iterator[Activation]:
+    for value, same in groupby(samples, key=itemgetter(1)):
+        times = [time for time, _ in same]
+        yield Activation(int(float(value)), times[0], times[-1])
+
+
+def chains_of(series: Series) -> list[Stretch]:
+    """Where a series that is always there has samples, such as `up`."""
+    return stretches_of(series, known_ms=None).stretches
+
+
+def gaps_of(stretches: list[Stretch]) -> list[tuple[int, int]]:
+    """What lies between stretches."""
+    return [(before.last_ms, after.first_ms) for before, after in pairwise(stretches)]
