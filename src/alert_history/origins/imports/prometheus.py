@@ -66,7 +66,7 @@ async def read(request: ImportRequest) -> AsyncIterator[PastBatch]:
                 yield batch
             if reading.is_past_end(span.until_ms):
                 break
-        async for batch in reading.batches(reading.rest(now_ms), done=1.0):
+        async for batch in reading.batches(await reading.rest(now_ms), done=1.0):
             yield batch
         reading.report()
 
@@ -120,9 +120,10 @@ class Reading:
         self._forget(span.until_ms)
         return firings
 
-    def rest(self, now_ms: int) -> list[Firing]:
+    async def rest(self, now_ms: int) -> list[Firing]:
         """What is over or fires still at the end of the reading."""
-        return list(self._runs.close_all(now_ms))
+        current = await self._questions.current(now_ms) if len(self._runs) else set()
+        return list(self._runs.close_all(now_ms, current=current))
 
     def is_past_end(self, time_ms: int) -> bool:
         """Whether nothing that is asked for can come after that time."""

@@ -59,6 +59,11 @@ class Questions:
         """The answer at one moment."""
         return await self._data("/api/v1/query", {"query": query, "time": _seconds(at_ms), **WHOLE}, Vector)
 
+    async def current(self, at_ms: int) -> set[bytes]:
+        """The series of alerts that fire at a moment, each as the server writes it."""
+        params = {"query": FIRING, "time": _seconds(at_ms), **WHOLE}
+        return {bytes(series.metric) for series in (await self._data("/api/v1/query", params, Matrix)).result}
+
     async def matrix(self, selector: str, from_ms: int, until_ms: int) -> list[Series]:
         """The raw samples from one time to another. A question that is too large is asked in halves, in order."""
         return await self._halved(selector, from_ms, until_ms, left=_HALVES)

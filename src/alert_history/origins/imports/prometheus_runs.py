@@ -13,7 +13,7 @@ Source: `rules/alerting.go`, `rules/group.go` of prometheus/prometheus 2.42 and 
 """
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 
 import msgspec
 
@@ -147,11 +147,19 @@ class Runs:
                 del self._open[key]
                 yield self._over(run)
 
-    def close_all(self, now_ms: int) -> Iterator[Firing]:
-        """The rest, at the end of the reading: over, or firing still."""
-        for run in self._open.values():
+    def close_all(self, now_ms: int, *, current: Collection[bytes]) -> Iterator[Firing]:
+        """The rest, at the end of the reading. `current` are the series that the server has now: they fire still.
+
+        A series that the server marked as ended is not there at once; one of a server that was killed stays for minutes.
+        """
+        for run in list(self._open.values()):
             is_fresh = now_ms - run.last_ms <= 2 * run.step_ms and run.stale_ms is None
-            yield Firing(run.labels, run.began_ms, run.last_ms, None, "inferred") if is_fresh else self._over(run)
+            if is_fresh and run.key in current:
+                yield Firing(run.labels, run.began_ms, run.last_ms, None, "inferred")
+            elif is_fresh:
+                yield Firing(run.labels, run.began_ms, run.last_ms, run.last_ms + run.step_ms, "resolved")
+            else:
+                yield self._over(run)
         self._open.clear()
 
     def _note_series(self, series: Observed) -> None:
