@@ -153,7 +153,9 @@ def prometheus(stage: Stage) -> Iterator[Server]:
     stage.conditions = dict.fromkeys(["Steady", "Brief", "Held", "Gone", "Seen", "Dropped", "Changed"], 1.0)
     stage.conditions["Steady"] = 1234.5
     with servers.prometheus_server(CONFIG.format(place=stage.place), RULES, args=OFTEN) as server:
-        wait_until(lambda: all(map(stage.fires, ["Steady", "Brief", "Held", "Gone", "Seen", "Changed"])), "all were posted")
+        wait_until(
+            lambda: all(map(stage.fires, ["Steady", "Brief", "Held", "Gone", "Seen", "Changed"])), "all were posted"
+        )
         _flap(stage)
         _reload(stage, server)
         server.kill()
@@ -298,7 +300,9 @@ async def test_only_firings_that_begin_in_the_asked_span_are_read(
 
 async def test_rules_of_a_file_are_taken_and_a_bad_file_is_named(prometheus: Server, tmp_path: Path) -> None:
     good, bad = tmp_path / "rules.yml", tmp_path / "bad.yml"
-    good.write_text("groups: [{name: a, rules: [{alert: Brief, expr: x, annotations: {from: 'file {{ $labels.member }}'}}]}]")
+    good.write_text(
+        "groups: [{name: a, rules: [{alert: Brief, expr: x, annotations: {from: 'file {{ $labels.member }}'}}]}]"
+    )
     bad.write_text("groups: [{rules: 3}]")
     read = await imported(prometheus.url, rules=[str(good)])
     assert named(read, "Brief")[0].annotations == {"from": "file db-1"}
@@ -406,4 +410,10 @@ async def test_relabelling_that_can_not_be_followed_is_refused_unless_labels_are
     with pytest.raises(ConfigurationError, match="alert_relabel_configs"):
         await imported(alike.url, header=TENANT)
     read = await imported(alike.url, header=TENANT, as_recorded=["yes"])
-    assert named(read, "Brief")[0].labels == {"alertname": "Brief", "instance": ANY, "job": "node", "member": "db-1", "name": "Brief"}
+    assert named(read, "Brief")[0].labels == {
+        "alertname": "Brief",
+        "instance": ANY,
+        "job": "node",
+        "member": "db-1",
+        "name": "Brief",
+    }

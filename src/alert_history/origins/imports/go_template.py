@@ -5,14 +5,14 @@ Pure. What lies outside of that is refused as a whole, so that no text is made u
 prometheus/prometheus 2.42 and 3.x. No maintained Go template engine exists for Python.
 """
 
-import math
 import re
-from collections.abc import Callable, Mapping, Sequence
-from decimal import Decimal
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import msgspec
 import re2
+
+from alert_history.origins.imports.go_functions import FUNCTIONS, Labels, TemplateFault, is_true, shown
 
 _ACTION = re.compile(r"\{\{(-\s)?\s*((?:\"(?:\\.|[^\"\\])*\"|`[^`]*`|[^}\"`]|\}(?!\}))*?)\s*(\s-)?\}\}", re.DOTALL)
 _WORD = re.compile(
@@ -21,21 +21,19 @@ _WORD = re.compile(
     re.ASCII,
 )
 _MAX_DEPTH = 32
-_LEAST_EXPONENT, _LARGEST_EXPONENT = -4, 5
-_PRINTF = re.compile(r"%(?:%|[-+ 0]*\d*(?:\.\d+)?[sdfgqv])")
-
-
-class TemplateFault(ValueError):
-    """A template is not understood, or can't be rendered for this alert."""
 
 
 class Context(msgspec.Struct, frozen=True):
-    """What a template may ask. `value` is None where nobody knows it."""
+    """What a template may ask. `labels` are those of the sample that the rule's expression had.
+
+    Nobody knows a label in `unknown`: the rule sets it, so what the sample had is lost. `value` is None if unknown.
+    """
 
     labels: Mapping[str, str]
     external_labels: Mapping[str, str] = {}
     external_url: str = ""
     value: float | None = None
+    unknown: Collection[str] = ()
 
 
 class _Call(msgspec.Struct, frozen=True):
@@ -218,9 +216,9 @@ def _node_text(node: "_Node", context: Context) -> str:
     if isinstance(node, str):
         return node
     if isinstance(node, _Pipe):
-        return _shown(_value(node, context))
+        return shown(_value(node, context))
     for condition, nodes in node.branches:
-        if condition is None or _is_true(_value(condition, context)):
+        if condition is None or is_true(_value(condition, context)):
             return _text_of(nodes, context)
     return ""
 
@@ -252,9 +250,10 @@ def _operand(word: _Word, context: Context) -> Any:
 def _variable(name: str, context: Context) -> Any:
     """Raises: TemplateFault."""
     first, _, rest = name.removeprefix("$").removeprefix(".").partition(".")
-    whole = {"labels": context.labels, "externallabels": context.external_labels}.get(_plain(name, first))
-    if whole is not None:
-        return whole.get(rest, "") if rest else whole
+    whole = {"labels": Labels(context.labels, context.unknown), "externallabels": Labels(context.external_labels)}
+    values = whole.get(_plain(name, first))
+    if values is not None:
+        return values.value(rest) if rest else values
     if not rest and _plain(name, first) == "externalurl" and context.external_url:
         return context.external_url
     if not rest and _plain(name, first) == "value" and context.value is not None:
@@ -270,216 +269,3 @@ def _plain(name: str, first: str) -> str:
 
 
 _VARIABLES = ("labels", "externalLabels", "externalURL", "value")
-
-
-def _is_true(value: Any) -> bool:
-    return bool(value)
-
-
-def _shown(value: Any) -> str:
-    """As Go prints it. Raises: TemplateFault for what it prints otherwise."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, str):
-        return value
-    if isinstance(value, float):
-        return _general(value)
-    raise TemplateFault("a value that has no text")
-
-
-def _general(value: float) -> str:
-    """`%v` of a float64: the shortest digits, with an exponent below 1e-4 and from 1e6 on."""
-    if math.isnan(value):
-        return "NaN"
-    if math.isinf(value):
-        return "+Inf" if value > 0 else "-Inf"
-    number = Decimal(repr(value))
-    exponent = number.adjusted()
-    if number and (exponent < _LEAST_EXPONENT or exponent > _LARGEST_EXPONENT):
-        digits = str(abs(number).normalize().scaleb(-exponent))
-        return f"{'-' if value < 0 else ''}{digits}e{exponent:+03d}"
-    text = format(number, "f")
-    return text.removesuffix(".0")
-
-
-# --- Functions --------------------------------------------------------------------------------------------------------
-
-
-def _number(value: Any) -> float:
-    """Raises: ValueError, TypeError."""
-    if isinstance(value, bool) or not isinstance(value, float | str):
-        raise TypeError("no number")
-    return float(value)
-
-
-def _four(value: float) -> str:
-    """`%.4g`."""
-    text = f"{value:.4g}"
-    digits, e, power = text.partition("e")
-    return f"{digits}e{int(power):+03d}" if e else text
-
-
-def _special(value: float) -> bool:
-    return value == 0 or math.isnan(value) or math.isinf(value)
-
-
-def _four_or_special(value: float) -> str:
-    return _general(value) if math.isnan(value) or math.isinf(value) else _four(value)
-
-
-def _humanize(value: Any) -> str:
-    number = _number(value)
-    if _special(number):
-        return _four_or_special(number)
-    prefix = ""
-    if abs(number) >= 1:
-        for prefix_ in ("k", "M", "G", "T", "P", "E", "Z", "Y"):
-            if abs(number) < 1000:  # noqa: PLR2004
-                break
-            prefix, number = prefix_, number / 1000
-        return f"{_four(number)}{prefix}"
-    for prefix_ in ("m", "u", "n", "p", "f", "a", "z", "y"):
-        if abs(number) >= 1:
-            break
-        prefix, number = prefix_, number * 1000
-    return f"{_four(number)}{prefix}"
-
-
-def _humanize1024(value: Any) -> str:
-    number = _number(value)
-    if abs(number) <= 1 or _special(number):
-        return _four_or_special(number)
-    prefix = ""
-    for prefix_ in ("ki", "Mi", "Gi", "Ti", "Pi", "Ei", "Zi", "Yi"):
-        if abs(number) < 1024:  # noqa: PLR2004
-            break
-        prefix, number = prefix_, number / 1024
-    return f"{_four(number)}{prefix}"
-
-
-def _humanize_percentage(value: Any) -> str:
-    return f"{_four_or_special(_number(value) * 100)}%"
-
-
-def _humanize_duration(value: Any) -> str:
-    number = _number(value)
-    if math.isnan(number) or math.isinf(number):
-        return _general(number)
-    if number == 0:
-        return "0s"
-    if abs(number) < 1:
-        return f"{_humanize(number)}s"
-    sign, seconds = "-" if number < 0 else "", int(abs(number))
-    minutes, hours, days = seconds // 60 % 60, seconds // 3600 % 24, seconds // 86400
-    if days:
-        return f"{sign}{days}d {hours}h {minutes}m {seconds % 60}s"
-    if hours:
-        return f"{sign}{hours}h {minutes}m {seconds % 60}s"
-    if minutes:
-        return f"{sign}{minutes}m {seconds % 60}s"
-    return f"{_four(number)}s"
-
-
-def _printf(form: Any, *values: Any) -> str:
-    """Raises: TemplateFault for forms that Go and Python write differently."""
-    if not isinstance(form, str) or "%" in _PRINTF.sub("", form):
-        raise TemplateFault("a form that is not understood")
-    left = list(values)
-    text = _PRINTF.sub(lambda match: _formed(match[0], left), form)
-    if left:
-        raise TemplateFault("a form with too few places")
-    return text
-
-
-def _formed(place: str, left: list[Any]) -> str:
-    if place == "%%":
-        return "%"
-    if not left:
-        raise TemplateFault("a form with too many places")
-    value, kind = left.pop(0), place[-1]
-    if kind == "v" and place == "%v":
-        return _shown(value)
-    if kind == "s" and isinstance(value, str) and "." not in place and "0" not in place[1:2]:
-        return place % value
-    if kind == "f" and isinstance(value, float) and math.isfinite(value):
-        return place % value
-    if kind == "g" and isinstance(value, float) and math.isfinite(value) and "." in place:
-        return place % value
-    if kind == "q" and isinstance(value, str) and value.isascii() and value.isprintable() and place == "%q":
-        return msgspec.json.encode(value).decode()
-    raise TemplateFault("a form that is not understood")
-
-
-def _title(value: str) -> str:
-    """Each word with a large first letter, and the rest as it is: `strings.Title`."""
-    return re.sub(r"(?<![\w'])([^\W\d_])", lambda match: match[1].title(), value)
-
-
-def _replace_all(pattern: str, replacement: str, text: str) -> str:
-    """Raises: TemplateFault where the replacement refers to names."""
-    parts = re.split(r"\$(\$|\d|\{\d\})", replacement)
-    if any("$" in part for part in parts[::2]):
-        raise TemplateFault("a replacement that is not understood")
-    compiled = re2.compile(pattern)
-    out = [part if number % 2 == 0 else part for number, part in enumerate(parts)]
-
-    def expanded(match: Any) -> str:
-        return "".join(
-            part if number % 2 == 0 else "$" if part == "$" else match.group(int(part.strip("{}"))) or ""
-            for number, part in enumerate(out)
-        )
-
-    return str(compiled.sub(expanded, text))
-
-
-def _index(values: Any, name: Any) -> str:
-    if not isinstance(values, Mapping) or not isinstance(name, str):
-        raise TemplateFault("index of something else")
-    return str(values.get(name, ""))
-
-
-def _equal(first: Any, *others: Any) -> bool:
-    if not others or any(type(other) is not type(first) for other in others):
-        raise TemplateFault("values of different kinds")
-    return any(first == other for other in others)
-
-
-def _compared(test: Callable[[Any, Any], bool]) -> Callable[[Any, Any], bool]:
-    def compare(first: Any, second: Any) -> bool:
-        if type(first) is not type(second) or isinstance(first, Mapping):
-            raise TemplateFault("values of different kinds")
-        return test(first, second)
-
-    return compare
-
-
-def _and(*values: Any) -> Any:
-    return next((value for value in values if not _is_true(value)), values[-1])
-
-
-def _or(*values: Any) -> Any:
-    return next((value for value in values if _is_true(value)), values[-1])
-
-
-FUNCTIONS: dict[str, Callable[..., Any]] = {
-    "humanize": _humanize,
-    "humanize1024": _humanize1024,
-    "humanizePercentage": _humanize_percentage,
-    "humanizeDuration": _humanize_duration,
-    "printf": _printf,
-    "toUpper": lambda value: str.upper(value),
-    "toLower": lambda value: str.lower(value),
-    "title": _title,
-    "reReplaceAll": _replace_all,
-    "index": _index,
-    "eq": _equal,
-    "ne": _compared(lambda first, second: first != second),
-    "lt": _compared(lambda first, second: first < second),
-    "le": _compared(lambda first, second: first <= second),
-    "gt": _compared(lambda first, second: first > second),
-    "ge": _compared(lambda first, second: first >= second),
-    "not": lambda value: not _is_true(value),
-    "and": _and,
-    "or": _or,
-    "print": lambda value: _shown(value),
-}

@@ -5,8 +5,7 @@ Written against the HTTP API v1 of Prometheus 2.42 and 3.x and VictoriaMetrics 1
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Iterator
-from datetime import UTC, datetime, timedelta
+from collections.abc import AsyncIterator, Iterable
 from itertools import chain
 
 import structlog
@@ -14,7 +13,6 @@ import structlog
 from alert_history.domain.past_firing import PastFiring
 from alert_history.domain.times import parse_duration
 from alert_history.errors import ConfigurationError, OriginUnavailable
-from alert_history.origins.imports.go_template import Context
 from alert_history.origins.imports.http import HTTP_OPTIONS, URL, open_server
 from alert_history.origins.imports.prometheus_asking import (
     LONGEST_SPAN_MS,
@@ -26,23 +24,23 @@ from alert_history.origins.imports.prometheus_asking import (
 )
 from alert_history.origins.imports.prometheus_knowledge import Knowledge, learn
 from alert_history.origins.imports.prometheus_life import Life
-from alert_history.origins.imports.prometheus_rules import AlertRule, link_of
+from alert_history.origins.imports.prometheus_posts import Posts
 from alert_history.origins.imports.prometheus_runs import Firing, Observed, Runs
 from alert_history.origins.imports.prometheus_wire import (
     Activation,
+    Alert,
     Series,
     activations_of,
-    interval_of,
+    alert_of,
+    ms_of,
     stretches_of,
 )
 from alert_history.ports.past_origins import ImportRequest, Option, PastBatch, PastOrigin
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LOOKBACK_MS = 5 * 60_000
 _MEMORY_MS = 2 * 3_600_000
 _BATCH = 1000
 _NAMES_CHARACTERS = 2000
-_MAX_VALUES = 10_000
 _SPECIAL = str.maketrans({char: f"\\{char}" for char in r"\.+*?()|[]{}^$"})
 
 log = structlog.get_logger(__name__)
@@ -85,9 +83,9 @@ def _longest_ms(request: ImportRequest) -> int:
 
 
 async def _from_ms(questions: Questions, request: ImportRequest, now_ms: int) -> int | None:
-    """From when on samples are read: a little before the asked start, so that an earlier start is seen to be earlier."""
+    """From when on samples are read: a little before the asked start, so that what began before is known to have."""
     if request.start is not None:
-        return _ms(request.start) - _LOOKBACK_MS
+        return ms_of(request.start) - _LOOKBACK_MS
     return await questions.earliest_ms(now_ms)
 
 
@@ -102,8 +100,8 @@ class Reading:
         self._lives: dict[tuple[str, ...], Life] = {}
         self._runs = Runs(self._life_of, reads_from_ms=from_ms)
         self._witness = ""
-        self._values: dict[tuple[str, int], list[tuple[dict[str, str], float]]] = {}
-        self._samples = self._left_out = self._dropped = self._firings = 0
+        self._posts = Posts(questions, knowledge, request)
+        self._samples = 0
 
     async def take(self, span: Span) -> list[Firing]:
         """The firings that are over by the end of a span."""
@@ -112,7 +110,7 @@ class Reading:
             since_ms = max(self._from_ms, span.from_ms - _LOOKBACK_MS)
             activations = await self._activations(edges, since_ms, span.until_ms)
             for series in edges:
-                series.activations = activations.get(_alert_of(series.labels), ())
+                series.activations = activations.get(series.alert, ())
                 series.since_ms = since_ms
         if self._knowledge.is_one and (edges or self._runs.silent(span.from_ms)):
             await self._ask_witness(span)
@@ -127,16 +125,16 @@ class Reading:
 
     def is_past_end(self, time_ms: int) -> bool:
         """Whether nothing that is asked for can come after that time."""
-        if self._request.end is None or time_ms < _ms(self._request.end) + _LOOKBACK_MS:
+        if self._request.end is None or time_ms < ms_of(self._request.end) + _LOOKBACK_MS:
             return False
         earliest = self._runs.earliest_open_ms()
-        return earliest is None or earliest >= _ms(self._request.end)
+        return earliest is None or earliest >= ms_of(self._request.end)
 
     async def batches(self, firings: Iterable[Firing], *, done: float) -> AsyncIterator[PastBatch]:
         """The firings that are wanted, as they were sent."""
         pasts: list[PastFiring] = []
         for firing in firings:
-            past = await self._past(firing)
+            past = await self._posts.post(firing)
             if past is not None:
                 pasts.append(past)
             if len(pasts) == _BATCH:
@@ -149,9 +147,9 @@ class Reading:
         log.info(
             "prometheus_was_read",
             samples=self._samples,
-            firings=self._firings,
-            dropped_by_relabelling=self._dropped,
-            annotations_left_out=self._left_out,
+            firings=self._posts.made,
+            dropped_by_relabelling=self._posts.dropped,
+            annotations_left_out=self._posts.annotations_left_out,
         )
 
     # --- The samples of a span ----------------------------------------------------------------------------------------
@@ -160,17 +158,17 @@ class Reading:
         """The series in which something begins, ends or is lacking; those that just go on are taken on."""
         edges = []
         for series in span.series:
-            key = bytes(series.metric)
-            run = self._runs.open_run(key)
-            labels = run.labels if run else series.labels
+            labels = series.labels
+            alert = alert_of(labels)
+            run = self._runs.open_run(alert)
             known_ms = (run.interval_ms if run else None) or self._knowledge.rule(labels).interval_ms
             read = stretches_of(series, known_ms=known_ms)
             self._samples += read.samples
             if not read.stretches:
                 continue
             self._life_of(labels).add_evaluated(read.stretches)
-            if not self._runs.go_on(key, read.stretches, until_ms=span.until_ms):
-                edges.append(Observed(key, labels, read.stretches, read.interval_ms))
+            if not self._runs.go_on(alert, read.stretches, until_ms=span.until_ms):
+                edges.append(Observed(alert, labels, read.stretches, read.interval_ms))
         return edges
 
     def _follow(self, edges: list[Observed], until_ms: int) -> list[Firing]:
@@ -178,15 +176,13 @@ class Reading:
         taken = chain.from_iterable(self._runs.take(series, self._knowledge.rule(series.labels)) for series in edges)
         return [*taken, *self._runs.close_silent(until_ms)]
 
-    async def _activations(
-        self, edges: list[Observed], since_ms: int, until_ms: int
-    ) -> dict[frozenset[tuple[str, str]], list[Activation]]:
+    async def _activations(self, edges: list[Observed], since_ms: int, until_ms: int) -> dict[Alert, list[Activation]]:
         """What ALERTS_FOR_STATE says of these alerts, by their labels."""
         names = sorted({series.labels.get("alertname", "") for series in edges})
         text = "|".join(name.translate(_SPECIAL) for name in names)
         matcher = f"{{alertname=~{quoted(text)}}}" if len(text) <= _NAMES_CHARACTERS else ""
         found = await self._questions.matrix(f"ALERTS_FOR_STATE{matcher}", since_ms, until_ms)
-        wanted = {_alert_of(series.labels) for series in edges}
+        wanted = {series.alert for series in edges}
         return await asyncio.to_thread(_activations_of, found, wanted)
 
     async def _ask_witness(self, span: Span) -> None:
@@ -225,91 +221,14 @@ class Reading:
             self._lives[server] = Life()
         return self._lives[server]
 
-    # --- A firing as it was sent --------------------------------------------------------------------------------------
 
-    async def _past(self, firing: Firing) -> PastFiring | None:
-        began_at = _time(firing.began_ms)
-        if not self._request.wants(began_at):
-            return None
-        labels = self._knowledge.sent(firing.labels)
-        if not labels:
-            self._dropped += 1
-            return None
-        self._firings += 1
-        rule = self._knowledge.rules.find(firing.labels)
-        return PastFiring(
-            labels=labels,
-            starts_at=began_at,
-            ends_at=None if firing.ended_ms is None else _time(max(firing.ended_ms, firing.began_ms)),
-            last_seen_at=_time(firing.last_ms),
-            ended_by=firing.ended_by,
-            annotations=await self._annotations(rule, firing) if rule else {},
-            generator_url=link_of(rule, self._knowledge.external_url) if rule and self._knowledge.external_url else "",
-            place=f"ALERTS of {firing.labels.get('alertname', '')} at {began_at.isoformat()}",
-        )
-
-    async def _annotations(self, rule: AlertRule, firing: Firing) -> dict[str, str]:
-        own = {name: value for name, value in firing.labels.items() if name not in {"__name__", "alertstate"}}
-        context = Context(
-            labels=own,
-            external_labels=self._knowledge.external_labels,
-            external_url=self._knowledge.external_url,
-            value=await self._value(rule, own, firing) if self._request.is_set("values") else None,
-        )
-        annotations = self._knowledge.rules.annotations(rule, context)
-        self._left_out += annotations.left_out
-        return annotations.rendered
-
-    async def _value(self, rule: AlertRule, own: dict[str, str], firing: Firing) -> float | None:
-        """What the rule's expression had at the start of a firing; one question for all alerts of that evaluation."""
-        if not any("alue" in text for text in rule.annotations.values()):
-            return None
-        place = (rule.query, firing.began_ms)
-        if place not in self._values:
-            if self._request.is_set("values") and len(self._values) >= _MAX_VALUES:
-                return None
-            self._values[place] = await self._values_of(*place)
-        set_by_rule = {"alertname", *rule.labels}
-        matching = [
-            value
-            for metric, value in self._values[place]
-            if all(own.get(name, "") == text for name, text in metric.items() if name not in set_by_rule)
-        ]
-        return matching[0] if len(matching) == 1 else None
-
-    async def _values_of(self, query: str, time_ms: int) -> list[tuple[dict[str, str], float]]:
-        try:
-            vector = await self._questions.vector(query, time_ms)
-        except OriginUnavailable:
-            return []
-        return [
-            ({name: text for name, text in instant.metric.items() if name != "__name__"}, float(instant.value[1]))
-            for instant in vector.result
-        ]
-
-
-def _activations_of(
-    found: list[Series], wanted: set[frozenset[tuple[str, str]]]
-) -> dict[frozenset[tuple[str, str]], list[Activation]]:
-    activations: dict[frozenset[tuple[str, str]], list[Activation]] = {}
+def _activations_of(found: list[Series], wanted: set[Alert]) -> dict[Alert, list[Activation]]:
+    activations: dict[Alert, list[Activation]] = {}
     for series in found:
-        alert = _alert_of(series.labels)
+        alert = alert_of(series.labels)
         if alert in wanted:
             activations.setdefault(alert, []).extend(activations_of(series))
     return activations
-
-
-def _alert_of(labels: dict[str, str]) -> frozenset[tuple[str, str]]:
-    """The labels that ALERTS and ALERTS_FOR_STATE share."""
-    return frozenset((name, value) for name, value in labels.items() if name not in {"__name__", "alertstate"})
-
-
-def _time(time_ms: int) -> datetime:
-    return _EPOCH + timedelta(milliseconds=time_ms)
-
-
-def _ms(time: datetime) -> int:
-    return (time - _EPOCH) // timedelta(milliseconds=1)
 
 
 ORIGIN = PastOrigin(
@@ -318,11 +237,26 @@ ORIGIN = PastOrigin(
     about="Past alerts of Prometheus, VictoriaMetrics, Thanos or Mimir, from the samples of ALERTS.",
     options=(
         URL,
-        Option("external-label", "A label that alerts are sent with and the server does not show, as in cluster=eu.", kind="pairs"),
+        Option(
+            "external-label",
+            "A label that alerts are sent with and the server does not show, as in cluster=eu.",
+            kind="pairs",
+        ),
         Option("replica-label", "A label that tells replicas apart; alerts are sent without it.", is_repeated=True),
-        Option("rules", "A file of rules, for annotations, where the server does not show its rules.", kind="path", is_repeated=True),
-        Option("values", "Ask what each rule's expression had at the start, for annotations that say the value.", kind="flag"),
-        Option("as-recorded", "Take labels as they are recorded, without external labels and relabelling.", kind="flag"),
+        Option(
+            "rules",
+            "A file of rules, for annotations, where the server does not show its rules.",
+            kind="path",
+            is_repeated=True,
+        ),
+        Option(
+            "values",
+            "Ask what each rule's expression had at the start, for annotations that say the value.",
+            kind="flag",
+        ),
+        Option(
+            "as-recorded", "Take labels as they are recorded, without external labels and relabelling.", kind="flag"
+        ),
         Option("step", "The longest span of one question, as in 6h; by itself it adapts to the answers."),
         *HTTP_OPTIONS,
     ),

@@ -12,7 +12,15 @@ import msgspec
 
 from alert_history.errors import OriginUnavailable
 from alert_history.origins.imports.http import Server
-from alert_history.origins.imports.prometheus_wire import Envelope, Matrix, Series, Vector, milliseconds
+from alert_history.origins.imports.prometheus_wire import (
+    Alert,
+    Envelope,
+    Matrix,
+    Series,
+    Vector,
+    alert_of,
+    milliseconds,
+)
 
 T = TypeVar("T")
 
@@ -59,10 +67,9 @@ class Questions:
         """The answer at one moment."""
         return await self._data("/api/v1/query", {"query": query, "time": _seconds(at_ms), **WHOLE}, Vector)
 
-    async def current(self, at_ms: int) -> set[bytes]:
-        """The series of alerts that fire at a moment, each as the server writes it."""
-        params = {"query": FIRING, "time": _seconds(at_ms), **WHOLE}
-        return {bytes(series.metric) for series in (await self._data("/api/v1/query", params, Matrix)).result}
+    async def current(self, at_ms: int) -> set[Alert]:
+        """The alerts that fire at a moment."""
+        return {alert_of(instant.metric) for instant in (await self.vector(FIRING, at_ms)).result}
 
     async def matrix(self, selector: str, from_ms: int, until_ms: int) -> list[Series]:
         """The raw samples from one time to another. A question that is too large is asked in halves, in order."""
@@ -83,20 +90,26 @@ class Questions:
         at, size = from_ms, min(_FIRST_SPAN_MS, longest_ms)
         while at < until_ms:
             end = min(at + size, until_ms)
-            try:
-                count = await self._count(at, end)
-                is_small = count <= 2 * SAMPLES_A_SPAN or end - at <= _SHORTEST_SPAN_MS
-                series = await self._samples(FIRING, at, end) if count and is_small else []
-            except OriginUnavailable:
-                if end - at <= _SHORTEST_SPAN_MS:
-                    raise
-                await self.now_ms()  # it raises where the server does not answer at all
-                count, is_small = 2 * SAMPLES_A_SPAN, False
-            if is_small:
+            series, count = await self._counted_samples(at, end)
+            if series is not None:
                 yield Span(at, end, series)
                 at = end
             fitting = max(_SHORTEST_SPAN_MS, size * SAMPLES_A_SPAN // max(1, count))
             size = min(longest_ms, 2 * size, fitting)
+
+    async def _counted_samples(self, from_ms: int, until_ms: int) -> tuple[list[Series] | None, int]:
+        """The firing samples and how many they are; no samples where that are too many for one answer."""
+        try:
+            count = await self._count(from_ms, until_ms)
+            is_small = count <= 2 * SAMPLES_A_SPAN or until_ms - from_ms <= _SHORTEST_SPAN_MS
+            if not is_small:
+                return None, count
+            return await self._samples(FIRING, from_ms, until_ms) if count else [], count
+        except OriginUnavailable:
+            if until_ms - from_ms <= _SHORTEST_SPAN_MS:
+                raise
+            await self.now_ms()  # it raises where the server does not answer at all
+            return None, 2 * SAMPLES_A_SPAN
 
     async def _count(self, from_ms: int, until_ms: int) -> int:
         """How many firing samples there are."""

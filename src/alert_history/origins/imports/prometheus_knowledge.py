@@ -14,11 +14,10 @@ from alert_history.errors import ConfigurationError
 from alert_history.origins.imports.prometheus_asking import Questions
 from alert_history.origins.imports.prometheus_rules import AlertRule, RuleBook, rules_of_file, rules_of_groups
 from alert_history.origins.imports.prometheus_runs import Rule
-from alert_history.origins.imports.prometheus_wire import Build, Config, Flags, Groups
+from alert_history.origins.imports.prometheus_wire import OWN_LABELS, Build, Config, Flags, Groups
 from alert_history.origins.prometheus_config import Naming, read_config
 from alert_history.ports.past_origins import ImportRequest
 
-_OWN_LABELS = ("__name__", "alertstate")
 _SERVER_LABELS = frozenset({"prometheus", "prometheus_replica", "replica", "__replica__", "cluster", "monitor"})
 """Labels that by custom name the Prometheus that a series is of, where one server holds the series of many."""
 
@@ -34,12 +33,17 @@ class Knowledge(msgspec.Struct, frozen=True):
     external_url: str = ""
     evaluation_ms: int | None = None
 
+    @property
+    def added_labels(self) -> frozenset[str]:
+        """Labels of a series that its sample at the rule may not have had: whoever stored the series added them."""
+        return frozenset() if self.is_one else _SERVER_LABELS | self.replica_labels | self.external_labels.keys()
+
     def sent(self, metric: Mapping[str, str]) -> dict[str, str] | None:
         """The labels that an alert was sent with, by those of its series; None where it was dropped, not sent."""
         own = {
             name: value
             for name, value in metric.items()
-            if value and name not in _OWN_LABELS and name not in self.replica_labels
+            if value and name not in OWN_LABELS and name not in self.replica_labels
         }
         return sent_labels(own, external_labels=self.external_labels, relabel_configs=self.naming.relabel_configs)
 
@@ -65,7 +69,7 @@ async def learn(questions: Questions, request: ImportRequest) -> Knowledge:
     """
     rules = [rule for path in request.texts("rules") for rule in rules_of_file(path)]
     rules = rules or await _shown_rules(questions)
-    config = await questions.shown("/api/v1/status/config", Config)
+    config = await _config(questions)
     flags = await questions.shown("/api/v1/status/flags", Flags) or {}
     naming = await _naming(questions, config, flags)
     if config is not None and naming.unnamed_because and not request.is_set("as-recorded"):
@@ -83,6 +87,12 @@ async def learn(questions: Questions, request: ImportRequest) -> Knowledge:
         external_url=str(flags.get("web.external-url") or "").rstrip("/"),
         evaluation_ms=_evaluation_ms(config),
     )
+
+
+async def _config(questions: Questions) -> Config | None:
+    """The configuration of a real Prometheus; VictoriaMetrics shows an empty one."""
+    config = await questions.shown("/api/v1/status/config", Config)
+    return config if config is not None and config.yaml.strip() else None
 
 
 async def _shown_rules(questions: Questions) -> list[AlertRule]:

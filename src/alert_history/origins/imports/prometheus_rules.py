@@ -13,7 +13,8 @@ import yaml
 
 from alert_history.domain.times import parse_duration
 from alert_history.errors import ConfigurationError
-from alert_history.origins.imports.go_template import Context, Template, TemplateFault, parse_template
+from alert_history.origins.imports.go_functions import TemplateFault
+from alert_history.origins.imports.go_template import Context, Template, parse_template
 from alert_history.origins.imports.prometheus_wire import WireGroup
 
 MAX_FILE_BYTES = 32 * 1024 * 1024
@@ -28,6 +29,11 @@ class AlertRule(msgspec.Struct, frozen=True):
     hold_ms: int
     labels: dict[str, str]
     annotations: dict[str, str]
+
+    @property
+    def says_value(self) -> bool:
+        """Whether an annotation may ask for the value."""
+        return any("$value" in text or ".Value" in text for text in self.annotations.values())
 
     def may_make(self, labels: Mapping[str, str]) -> bool:
         """Whether an alert with these labels may be of this rule, by the labels that the rule sets."""

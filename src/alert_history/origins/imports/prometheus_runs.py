@@ -2,7 +2,7 @@
 
 Pure: it gets what each span has of each series, and says which firings are over. Facts of Prometheus that it rests on:
 
-- A firing sample is written at each evaluation; the first one is the posted start, the one that lacks is the posted end.
+- A firing sample is written at each evaluation: the first is the posted start, the first one lacking the posted end.
 - ALERTS_FOR_STATE names when the alert became active, in whole seconds. As evaluations lie on a grid, that is exact to
   the millisecond. As long as it names one moment, it is one firing, whatever samples are lacking.
 - The first two evaluations after a start of the server post, but write no sample. An alert that was active by then has
@@ -19,9 +19,11 @@ import msgspec
 
 from alert_history.domain.standing import EndedBy
 from alert_history.origins.imports.prometheus_life import Life, tolerance_ms
-from alert_history.origins.imports.prometheus_wire import Activation, Stretch
+from alert_history.origins.imports.prometheus_wire import Activation, Alert, Stretch
 
 DEFAULT_INTERVAL_MS = 60_000
+_HIDDEN_MS = 60_000
+"""How long a server may hold back its newest samples: VictoriaMetrics does for 30 s."""
 _UNWRITTEN = 2.5
 """How many intervals a first sample lies after the start of the alert at most, if the server had just started."""
 
@@ -36,7 +38,7 @@ class Rule(msgspec.Struct, frozen=True):
 class Run(msgspec.Struct):
     """A firing that may go on. `began_ms` is when it was posted to begin, `active_s` what ALERTS_FOR_STATE names."""
 
-    key: bytes
+    alert: Alert
     labels: dict[str, str]
     began_ms: int
     last_ms: int
@@ -63,7 +65,7 @@ class Firing(msgspec.Struct, frozen=True):
 class Observed(msgspec.Struct):
     """What a span has of one series of ALERTS. `activations` are those of the alert, from `since_ms` on."""
 
-    key: bytes
+    alert: Alert
     labels: dict[str, str]
     stretches: list[Stretch]
     interval_ms: int | None
@@ -84,16 +86,16 @@ class Runs:
     def __init__(self, life_of: Callable[[dict[str, str]], Life], *, reads_from_ms: int) -> None:
         self._life_of = life_of
         self._reads_from_ms = reads_from_ms
-        self._open: dict[bytes, Run] = {}
+        self._open: dict[Alert, Run] = {}
         self._pending_names: set[str] = set()
         self._marks_ends = False
 
     def __len__(self) -> int:
         return len(self._open)
 
-    def open_run(self, key: bytes) -> Run | None:
+    def open_run(self, alert: Alert) -> Run | None:
         """The run of a series that may go on."""
-        return self._open.get(key)
+        return self._open.get(alert)
 
     def silent(self, since_ms: int) -> bool:
         """Whether a series that may go on has no sample since then."""
@@ -103,9 +105,9 @@ class Runs:
         """When the earliest firing began that may go on."""
         return min((run.began_ms for run in self._open.values()), default=None)
 
-    def go_on(self, key: bytes, stretches: list[Stretch], *, until_ms: int) -> bool:
+    def go_on(self, alert: Alert, stretches: list[Stretch], *, until_ms: int) -> bool:
         """Whether the one stretch just goes on with the open run, to the end of the span; then the run is taken on."""
-        run = self._open.get(key)
+        run = self._open.get(alert)
         if run is None or run.interval_ms is None or run.stale_ms is not None or len(stretches) != 1:
             return False
         (stretch,), longest = stretches, run.interval_ms * 1.5
@@ -129,7 +131,7 @@ class Runs:
         if len(parts) > len(series.stretches):  # the alert ended between samples that lie evenly
             series.interval_ms = rule.interval_ms or min(series.interval_ms or DEFAULT_INTERVAL_MS, DEFAULT_INTERVAL_MS)
         for part in parts:
-            run = self._open.get(series.key)
+            run = self._open.get(series.alert)
             if run is not None and self._is_same(run, part, series, rule):
                 run.last_ms = max(run.last_ms, part.stretch.last_ms)
                 run.stale_ms = part.stretch.stale_ms
@@ -138,32 +140,32 @@ class Runs:
                 continue
             if run is not None:
                 yield self._over(run)
-            self._open[series.key] = self._begun(part, series, rule)
+            self._open[series.alert] = self._begun(part, series, rule)
 
     def close_silent(self, now_ms: int) -> Iterator[Firing]:
         """The firings that are over because nothing can go on with them any more."""
-        for key, run in list(self._open.items()):
+        for alert, run in list(self._open.items()):
             if now_ms - run.last_ms > tolerance_ms(run.step_ms):
-                del self._open[key]
+                del self._open[alert]
                 yield self._over(run)
 
-    def close_all(self, now_ms: int, *, current: Collection[bytes]) -> Iterator[Firing]:
-        """The rest, at the end of the reading. `current` are the series that the server has now: they fire still.
+    def close_all(self, now_ms: int, *, current: Collection[Alert]) -> Iterator[Firing]:
+        """The rest, at the end of the reading. `current` are the alerts that the server has now: they fire still.
 
-        A series that the server marked as ended is not there at once; one of a server that was killed stays for minutes.
+        An alert that ended is not there at once; one of a server that was killed stays for minutes.
         """
         for run in list(self._open.values()):
-            is_fresh = now_ms - run.last_ms <= 2 * run.step_ms and run.stale_ms is None
-            if is_fresh and run.key in current:
+            silent_ms = now_ms - run.last_ms
+            if run.alert in current and run.stale_ms is None and silent_ms <= 2 * run.step_ms + _HIDDEN_MS:
                 yield Firing(run.labels, run.began_ms, run.last_ms, None, "inferred")
-            elif is_fresh:
+            elif run.stale_ms is None and silent_ms <= 2 * run.step_ms:
                 yield Firing(run.labels, run.began_ms, run.last_ms, run.last_ms + run.step_ms, "resolved")
             else:
                 yield self._over(run)
         self._open.clear()
 
     def _note_series(self, series: Observed) -> None:
-        run = self._open.get(series.key)
+        run = self._open.get(series.alert)
         last_ms, active_s = (run.last_ms, run.active_s) if run else (None, None)
         step_ms = series.interval_ms or DEFAULT_INTERVAL_MS
         for part in _parts(series):
@@ -179,25 +181,29 @@ class Runs:
 
     def _is_same(self, run: Run, part: _Part, series: Observed, rule: Rule) -> bool:
         """Whether a part goes on with the firing of the run."""
-        stretch, activation = part.stretch, part.activation
+        activation = part.activation
         if activation is not None and run.active_s == activation.active_s:
             return True
         if run.stale_ms is not None:
             return False
+        silent_ms = part.stretch.first_ms - run.last_ms
+        if self._marks_ends:  # it did not end: whoever evaluates it was down
+            return silent_ms <= tolerance_ms(run.step_ms)
         if run.active_s is None or activation is None:
-            return stretch.first_ms - run.last_ms <= run.step_ms * 1.5
-        begins_ms = self._began_ms(part, series, rule)
-        if begins_ms <= run.last_ms:
+            return silent_ms <= run.step_ms * 1.5
+        return self._is_same_anew(run, self._began_ms(part, series, rule), _starts_late(activation, series), rule)
+
+    def _is_same_anew(self, run: Run, begins_ms: int, starts_late: bool, rule: Rule) -> bool:  # noqa: FBT001
+        """Whether an alert that became active anew is one firing with the run: it touches, or a restart explains it."""
+        touches_ms = 0 if rule.interval_ms is None else rule.interval_ms * 1.5
+        if begins_ms <= run.last_ms + touches_ms:
             return True
-        if rule.interval_ms is not None and begins_ms - run.last_ms <= rule.interval_ms * 1.5:
-            return True
-        if not _starts_late(activation, series):
-            return False
-        return self._life_of(series.labels).is_explained(run.last_ms, begins_ms, interval_ms=run.step_ms)
+        life = self._life_of(run.labels)
+        return starts_late and life.is_explained(run.last_ms, begins_ms, interval_ms=run.step_ms)
 
     def _begun(self, part: _Part, series: Observed, rule: Rule) -> Run:
         return Run(
-            key=series.key,
+            alert=series.alert,
             labels=series.labels,
             began_ms=self._began_ms(part, series, rule),
             last_ms=part.stretch.last_ms,
@@ -224,7 +230,7 @@ class Runs:
         return began_ms if not hold_ms or is_near or is_cut_off else first_ms
 
     def _over(self, run: Run) -> Firing:
-        self._open.pop(run.key, None)
+        self._open.pop(run.alert, None)
         if run.stale_ms is not None:
             return Firing(run.labels, run.began_ms, run.last_ms, run.stale_ms, "resolved")
         if not self._marks_ends and self._life_of(run.labels).has_resolved(run.last_ms, run.step_ms):

@@ -4,8 +4,9 @@ Must not know what the samples mean. Source: `web/api/v1` of prometheus/promethe
 answers the same, and marks the end of a series by a sample `"NaN"`. Times are whole milliseconds since 1970.
 """
 
-from collections.abc import Iterator
-from itertools import groupby, pairwise, starmap
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from itertools import groupby
 from operator import itemgetter, sub
 from typing import Any, Generic, TypeVar
 
@@ -13,6 +14,7 @@ import msgspec
 
 T = TypeVar("T")
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _STALE = b'"NaN"'
 
 
@@ -92,6 +94,12 @@ class Config(msgspec.Struct):
     yaml: str
 
 
+Alert = frozenset[tuple[str, str]]
+"""Names an alert at its origin: the labels that its ALERTS and its ALERTS_FOR_STATE share."""
+
+OWN_LABELS = frozenset({"__name__", "alertstate"})
+"""Labels of the series alone."""
+
 Flags = dict[str, Any]
 """The answer of `/api/v1/status/flags`."""
 
@@ -125,6 +133,21 @@ _values = msgspec.json.Decoder(list[tuple[float, str]])
 _REPEATS = 3
 
 
+def alert_of(labels: Mapping[str, str]) -> Alert:
+    """The alert that a series is about."""
+    return frozenset((name, value) for name, value in labels.items() if name not in OWN_LABELS)
+
+
+def time_of(time_ms: int) -> datetime:
+    """Milliseconds as a time."""
+    return _EPOCH + timedelta(milliseconds=time_ms)
+
+
+def ms_of(time: datetime) -> int:
+    """A time as whole milliseconds."""
+    return (time - _EPOCH) // timedelta(milliseconds=1)
+
+
 def milliseconds(seconds: float) -> int:
     """A time as it is written in JSON."""
     return round(seconds * 1000)
@@ -146,7 +169,7 @@ def stretches_of(series: Series, *, known_ms: int | None) -> Stretches:
     else:
         cuts = [number for number, step in enumerate(steps) if step > longest]
         edges = [0, *(edge for cut in cuts for edge in (cut, cut + 1)), len(times) - 1]
-        stretches = list(starmap(Stretch, zip(map(times.__getitem__, edges[::2]), map(times.__getitem__, edges[1::2]))))
+        stretches = [Stretch(times[first], times[last]) for first, last in zip(edges[::2], edges[1::2], strict=True)]
     for time in sorted(stale):
         _mark(stretches, time)
     return Stretches(stretches, interval, len(times))
@@ -194,13 +217,3 @@ def _named(samples: Iterator[tuple[int, str]]) -> Iterator[Activation]:
     for value, same in groupby(samples, key=itemgetter(1)):
         times = [time for time, _ in same]
         yield Activation(int(float(value)), times[0], times[-1])
-
-
-def chains_of(series: Series) -> list[Stretch]:
-    """Where a series that is always there has samples, such as `up`."""
-    return stretches_of(series, known_ms=None).stretches
-
-
-def gaps_of(stretches: list[Stretch]) -> list[tuple[int, int]]:
-    """What lies between stretches."""
-    return [(before.last_ms, after.first_ms) for before, after in pairwise(stretches)]
