@@ -236,11 +236,13 @@ _victoria_server = partial(_web_server, listens_by="-httpListenAddr", ready="/he
 
 
 @contextmanager
-def victoria_metrics_server() -> Iterator[Server]:
+def victoria_metrics_server(*, args: Sequence[str] = ()) -> Iterator[Server]:
     """An empty VictoriaMetrics, for vmalert to ask."""
     program = find_program("victoria-metrics", package="victoria-metrics")
     with _own_folder("victoria-metrics") as folder:
-        server = _victoria_server("victoria-metrics", [program, f"-storageDataPath={folder / 'data'}"], folder=folder)
+        server = _victoria_server(
+            "victoria-metrics", [program, f"-storageDataPath={folder / 'data'}", *args], folder=folder
+        )
         with _running(server):
             yield server
 

@@ -136,7 +136,7 @@ def stage() -> Iterator[Stage]:
 
     server = ThreadingHTTPServer((HOST, 0), Handler)
     made.place = f"{HOST}:{server.server_port}"
-    thread = Thread(target=server.serve_forever)
+    thread = Thread(target=server.serve_forever, args=(0.02,))
     thread.start()
     yield made
     server.shutdown()
@@ -368,7 +368,7 @@ def alike(prometheus: Server) -> Iterator[Alike]:
 
     server = ThreadingHTTPServer((HOST, 0), Handler)
     made.url = f"http://{HOST}:{server.server_port}/prometheus"
-    thread = Thread(target=server.serve_forever)
+    thread = Thread(target=server.serve_forever, args=(0.02,))
     thread.start()
     yield made
     server.shutdown()

@@ -38,6 +38,8 @@ from alert_history.origins.imports.prometheus_wire import (
 from alert_history.ports.past_origins import ImportRequest, Option, PastBatch, PastOrigin
 
 _LOOKBACK_MS = 5 * 60_000
+_HIDDEN_MS = 60_000
+"""How long a server that holds others' samples may hold back the newest: VictoriaMetrics does for 30 s."""
 _MEMORY_MS = 2 * 3_600_000
 _BATCH = 1000
 _NAMES_CHARACTERS = 2000
@@ -121,7 +123,8 @@ class Reading:
     async def rest(self, now_ms: int) -> list[Firing]:
         """What is over or fires still at the end of the reading."""
         current = await self._questions.current(now_ms) if len(self._runs) else set()
-        return list(self._runs.close_all(now_ms, current=current))
+        hidden_ms = 0 if self._knowledge.is_one else _HIDDEN_MS
+        return list(self._runs.close_all(now_ms, current=current, hidden_ms=hidden_ms))
 
     def is_past_end(self, time_ms: int) -> bool:
         """Whether nothing that is asked for can come after that time."""

@@ -4,7 +4,8 @@ Pure. Two kinds of evidence: samples that rules wrote, which say that rules were
 that is scraped all the time, whose gaps say that the server was down. Times are milliseconds since 1970.
 """
 
-from bisect import bisect_right, insort
+from bisect import bisect_left, bisect_right
+from operator import itemgetter
 
 from alert_history.origins.imports.prometheus_wire import Stretch
 
@@ -28,13 +29,14 @@ class Life:
 
     def __init__(self) -> None:
         self._evaluated: list[tuple[int, int]] = []
+        self._noted: list[tuple[int, int]] = []
         self._witnessed: list[tuple[int, int]] = []
         self._witness_step_ms = 0
         self._starts: list[int] = []
 
     def add_evaluated(self, stretches: list[Stretch]) -> None:
         """Rules wrote samples from the first to the last time of each stretch, an interval apart."""
-        self._evaluated = _joined([*self._evaluated, *((s.first_ms, s.last_ms) for s in stretches)], reach_ms=0)
+        self._noted += [(stretch.first_ms, stretch.last_ms) for stretch in stretches]
 
     def add_witnessed(self, chains: list[Stretch], *, step_ms: int) -> None:
         """The witness has samples from the first to the last time of each chain, `step_ms` apart."""
@@ -44,12 +46,13 @@ class Life:
 
     def add_start(self, first_evaluation_ms: int) -> None:
         """The server had started just before it evaluated a group then, for the first time."""
-        if first_evaluation_ms not in self._starts:
-            insort(self._starts, first_evaluation_ms)
+        index = bisect_left(self._starts, first_evaluation_ms)
+        if self._starts[index : index + 1] != [first_evaluation_ms]:
+            self._starts.insert(index, first_evaluation_ms)
 
     def forget_before(self, time_ms: int) -> None:
         """Drop evidence of which nothing is asked any more."""
-        self._evaluated = [piece for piece in self._evaluated if piece[1] >= time_ms]
+        self._evaluated = [piece for piece in self._settled() if piece[1] >= time_ms]
         self._witnessed = [piece for piece in self._witnessed if piece[1] >= time_ms]
         self._starts = [start for start in self._starts if start >= time_ms]
 
@@ -99,7 +102,16 @@ class Life:
         return start_ms - due <= interval_ms + 2 * self._witness_step_ms
 
     def _was_evaluated(self, since_ms: int, until_ms: int) -> bool:
-        return any(first <= until_ms and last >= since_ms for first, last in self._evaluated)
+        evaluated = self._settled()
+        index = bisect_left(evaluated, since_ms, key=itemgetter(1))
+        return since_ms <= until_ms and index < len(evaluated) and evaluated[index][0] <= until_ms
+
+    def _settled(self) -> list[tuple[int, int]]:
+        """When rules were evaluated: pieces in order, apart from each other."""
+        if self._noted:
+            self._evaluated = _joined([*self._evaluated, *self._noted], reach_ms=0)
+            self._noted = []
+        return self._evaluated
 
     def _chain_at(self, time_ms: int) -> tuple[int, int] | None:
         """The chain of the witness that a moment lies in, or a step after its end, as the witness is scraped rarely."""

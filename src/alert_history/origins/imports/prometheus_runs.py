@@ -13,7 +13,9 @@ Source: `rules/alerting.go`, `rules/group.go` of prometheus/prometheus 2.42 and 
 """
 
 import math
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Collection, Iterator, Sequence
+from operator import attrgetter
 
 import msgspec
 
@@ -22,8 +24,6 @@ from alert_history.origins.imports.prometheus_life import Life, tolerance_ms
 from alert_history.origins.imports.prometheus_wire import Activation, Alert, Stretch
 
 DEFAULT_INTERVAL_MS = 60_000
-_HIDDEN_MS = 60_000
-"""How long a server may hold back its newest samples: VictoriaMetrics does for 30 s."""
 _UNWRITTEN = 2.5
 """How many intervals a first sample lies after the start of the alert at most, if the server had just started."""
 
@@ -149,14 +149,15 @@ class Runs:
                 del self._open[alert]
                 yield self._over(run)
 
-    def close_all(self, now_ms: int, *, current: Collection[Alert]) -> Iterator[Firing]:
+    def close_all(self, now_ms: int, *, current: Collection[Alert], hidden_ms: int = 0) -> Iterator[Firing]:
         """The rest, at the end of the reading. `current` are the alerts that the server has now: they fire still.
 
         An alert that ended is not there at once; one of a server that was killed stays for minutes.
+        The server may hold back samples of the last `hidden_ms`.
         """
         for run in list(self._open.values()):
             silent_ms = now_ms - run.last_ms
-            if run.alert in current and run.stale_ms is None and silent_ms <= 2 * run.step_ms + _HIDDEN_MS:
+            if run.alert in current and run.stale_ms is None and silent_ms <= 2 * run.step_ms + hidden_ms:
                 yield Firing(run.labels, run.began_ms, run.last_ms, None, "inferred")
             elif run.stale_ms is None and silent_ms <= 2 * run.step_ms:
                 yield Firing(run.labels, run.began_ms, run.last_ms, run.last_ms + run.step_ms, "resolved")
@@ -253,7 +254,10 @@ def _parts(series: Observed) -> list[_Part]:
     """The stretches, cut where ALERTS_FOR_STATE names another moment."""
     parts: list[_Part] = []
     for stretch in series.stretches:
-        within = [a for a in series.activations if a.first_ms <= stretch.last_ms and a.last_ms >= stretch.first_ms]
+        first = bisect_left(series.activations, stretch.first_ms, key=attrgetter("last_ms"))
+        within = series.activations[
+            first : bisect_right(series.activations, stretch.last_ms, key=attrgetter("first_ms"))
+        ]
         if len(within) < 2:  # noqa: PLR2004  # nothing to cut
             parts.append(_Part(stretch, within[0] if within else None))
             continue
