@@ -176,6 +176,12 @@ def test_a_stale_mark_is_the_end() -> None:
     assert reading.end(500) == [(0, 5.5, "resolved")]
 
 
+def test_each_stale_mark_cuts_whatever_the_interval_seems_to_be() -> None:
+    reading = Reading(Rule())
+    reading.read(minutes(0, 12, step=3), stale=[T0 + minute * MINUTE for minute in (1, 4, 5, 7, 10, 13)])
+    assert reading.end(500) == [(minute, minute + 1, "resolved") for minute in (0, 3, 6, 9, 12)]
+
+
 def test_where_ends_are_marked_a_gap_without_a_mark_cuts_nothing() -> None:
     """A vmalert was down; it has no ALERTS_FOR_STATE for rules without `for`."""
     reading = Reading()
@@ -210,9 +216,16 @@ def test_a_silent_series_is_over_only_when_no_restart_can_go_on_with_it() -> Non
         ([300], 60, 60),
         ([300, 400], None, 300),
         ([30, 30, 30, 15, 15, 15, 15], 15, 15),
+        ([15, 45, 15, 45, 15, 45], 15, 15),
+        ([15, 45, 15, 45, 15, 45], None, 15),
+        ([90, 15, 90, 90, 90], 15, 15),
+        ([7, *[15] * 40], None, 15),
+        ([300, 300, 300], 60, 300),
     ],
 )
-def test_the_interval_is_the_commonest_step(steps: list[int], known: int | None, interval: int | None) -> None:
+def test_the_interval_is_the_shortest_step_unless_that_is_rare(
+    steps: list[int], known: int | None, interval: int | None
+) -> None:
     assert interval_of(steps, known_ms=known) == interval
 
 

@@ -4,6 +4,7 @@ Must not know what the samples mean. Source: `web/api/v1` of prometheus/promethe
 answers the same, and marks the end of a series by a sample `"NaN"`. Times are whole milliseconds since 1970.
 """
 
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
@@ -130,7 +131,7 @@ class Activation(msgspec.Struct):
 
 _times = msgspec.json.Decoder(list[tuple[float, msgspec.Raw]])
 _values = msgspec.json.Decoder(list[tuple[float, str]])
-_REPEATS = 3
+_REPEATS, _COMMON = 3, 10
 
 
 def alert_of(labels: Mapping[str, str]) -> Alert:
@@ -163,48 +164,42 @@ def stretches_of(series: Series, *, known_ms: int | None) -> Stretches:
         return Stretches([], known_ms, 0)
     steps = list(map(sub, times[1:], times))
     interval = interval_of(steps, known_ms=known_ms)
-    longest = _longest_step(interval)
-    if not steps or max(steps) <= longest:
-        stretches = [Stretch(times[0], times[-1])]
-    else:
-        cuts = [number for number, step in enumerate(steps) if step > longest]
-        edges = [0, *(edge for cut in cuts for edge in (cut, cut + 1)), len(times) - 1]
-        stretches = [Stretch(times[first], times[last]) for first, last in zip(edges[::2], edges[1::2], strict=True)]
-    for time in sorted(stale):
-        _mark(stretches, time)
+    cuts = {number for number, step in enumerate(steps) if step > interval * 1.5} if interval else set()
+    ends = {bisect_left(times, time) - 1: time for time in sorted(stale, reverse=True)}
+    numbers = sorted((cuts | ends.keys()) - {-1, len(times) - 1})
+    edges = [0, *(edge for number in numbers for edge in (number, number + 1)), len(times) - 1]
+    stretches = [Stretch(times[i], times[k], ends.get(k)) for i, k in zip(edges[::2], edges[1::2], strict=True)]
     return Stretches(stretches, interval, len(times))
 
 
 def _stale_times(values: msgspec.Raw) -> set[int]:
-    if _STALE not in bytes(memoryview(values)[-64:]) and bytes(values).find(_STALE) < 0:
+    if bytes(values).find(_STALE) < 0:
         return set()
     return {milliseconds(time) for time, value in _values.decode(values) if value == "NaN"}
 
 
-def _mark(stretches: list[Stretch], stale_ms: int) -> None:
-    """Note the mark at the last stretch before it, unless that one has a mark already."""
-    before = [stretch for stretch in stretches if stretch.last_ms < stale_ms]
-    if before and before[-1].stale_ms is None:
-        before[-1].stale_ms = stale_ms
-
-
 def interval_of(steps: list[int], *, known_ms: int | None) -> int | None:
-    """How far samples lie apart that have these steps between them: the commonest step, if it is common enough."""
+    """How far the samples lie apart that have these steps between them; None where nobody can tell.
+
+    A longer step is a gap: so it is the shortest step, unless that one is rare.
+    """
     if not steps:
         return known_ms
     low, high = min(steps), max(steps)
-    if low == high and len(steps) >= _REPEATS:
-        return low
-    counted = sorted(((len(list(same)), step) for step, same in groupby(sorted(steps))), reverse=True)
-    count, commonest = counted[0]
-    if count >= _REPEATS and 2 * count >= len(steps):
-        return commonest
-    return known_ms or low
+    if low == high:
+        return low if len(steps) >= _REPEATS or known_ms is None else known_ms
+    if known_ms is not None and any(_is_near(step, known_ms) for step in steps):
+        return known_ms
+    common = (
+        step
+        for step, same in groupby(sorted(steps))
+        if (count := len(list(same))) >= _REPEATS and _COMMON * count >= len(steps)
+    )
+    return next(common, known_ms or low)
 
 
-def _longest_step(interval_ms: int | None) -> float:
-    """A step that is no gap yet: an evaluation may come late, by less than half an interval."""
-    return float("inf") if interval_ms is None else interval_ms * 1.5
+def _is_near(step: int, known_ms: int) -> bool:
+    return abs(step - known_ms) <= known_ms * 0.1
 
 
 def activations_of(series: Series) -> list[Activation]:
