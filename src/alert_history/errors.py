@@ -25,7 +25,8 @@ AlertHistoryError            what this service raises on purpose                
 │   ├── SettingLacking       a setting that the call needs is not set                503
 │   ├── ProviderUnavailable  the identity provider gives no whole answer             503
 │   ├── OriginUnavailable    who was asked what fires is down, or answers in part    503
-│   │   └── NotThere         origins/imports: it answers, and has no such thing      503
+│   │   └── Refused          origins/imports: it won't answer this question          503
+│   │       └── NotThere     origins/imports: it answers, and has no such thing      503
 │   └── Busy                 somebody else is at the same work                       503
 ├── DeliveryError            a target or a model did not take a message              502
 │   ├── Retryable            it may take the same message later (Retry-After)        503
@@ -55,6 +56,8 @@ Exception
 ├── BadAlert                 origins/imports: why an alert of Opsgenie can't be read
 ├── BadState                 origins/imports: why a state of Grafana can't be read
 ├── RowFault                 origins/imports: why a row of a file can't be read
+├── TemplateFault            origins/imports: why an annotation of a past alert can't be rendered
+├── _Over                    origins/imports: there is nothing more to read ahead
 ├── _AskAgain                origins/imports: the same question may be answered later
 ├── _InPart                  origins/prometheus: it answered in part
 └── _TooMuch                 discovery/routes_document: the document unfolds to too much

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from alert_history.errors import OriginUnavailable
-from alert_history.origins.imports.http import Server
+from alert_history.origins.imports.http import Refused, Server
 from alert_history.origins.imports.prometheus_wire import (
     Alert,
     Envelope,
@@ -52,10 +52,10 @@ class Questions:
         self._server = server
 
     async def shown(self, path: str, kind: type[T]) -> T | None:
-        """What the server answers there; None where it has no such path, or does not show it to us."""
+        """What the server answers there; None where it has no such path, or won't show it to us."""
         try:
             return await self._data(path, {}, kind)
-        except OriginUnavailable:
+        except Refused:
             return None
 
     async def now_ms(self) -> int:
