@@ -3,6 +3,7 @@
 Holds: `origins.imports.prometheus` and what it is made of.
 """
 
+import asyncio
 import json
 import os
 import re
@@ -25,6 +26,8 @@ from alert_history.errors import ConfigurationError, OriginUnavailable
 from alert_history.origins.imports.prometheus import ORIGIN
 from alert_history.ports.past_origins import ImportRequest
 from tests import servers
+from tests.commands import run
+from tests.conformance import raw
 from tests.processes import HOST, Server, wait_until
 
 RULES = """
@@ -59,7 +62,7 @@ alerting:
     - {{source_labels: [team], regex: 'test-.*', action: drop}}
     - {{source_labels: [member, cluster], separator: '@', target_label: whole}}
   alertmanagers:
-    - static_configs: [{{targets: ['{place}']}}]
+    - static_configs: [{{targets: ['{place}', '{ours}']}}]
 """
 OFTEN = ["--rules.alert.resend-delay=1s", "--web.external-url=http://prometheus.example.com"]
 SECOND = timedelta(seconds=1)
@@ -145,14 +148,23 @@ def stage() -> Iterator[Stage]:
 
 
 @pytest.fixture(scope="module")
-def prometheus(stage: Stage) -> Iterator[Server]:
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Our own, to which the same is posted."""
+    url = f"sqlite:///{tmp_path_factory.mktemp('history') / 'history.db'}"
+    with servers.service({"DATABASE_URL": url}) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def prometheus(stage: Stage, service: Server) -> Iterator[Server]:
     """One that was reloaded with a changed rule, killed, and started again; all has been posted.
 
     After the start it looks back to samples from before the kill until it scrapes again: Seen goes on, Gone does not.
     """
     stage.conditions = dict.fromkeys(["Steady", "Brief", "Held", "Gone", "Seen", "Dropped", "Changed"], 1.0)
     stage.conditions["Steady"] = 1234.5
-    with servers.prometheus_server(CONFIG.format(place=stage.place), RULES, args=OFTEN) as server:
+    config = CONFIG.format(place=stage.place, ours=f"{HOST}:{service.port}")
+    with servers.prometheus_server(config, RULES, args=OFTEN) as server:
         wait_until(
             lambda: all(map(stage.fires, ["Steady", "Brief", "Held", "Gone", "Seen", "Changed"])), "all were posted"
         )
@@ -296,6 +308,32 @@ async def test_only_firings_that_begin_in_the_asked_span_are_read(
     assert [firing.starts_at for firing in named(read, "Brief")] == [second.starts_at]
     assert first.starts_at not in {firing.starts_at for firing in read}
     assert named(read, "Steady") == []
+
+
+def test_an_import_beside_live_ingest_makes_one_history(
+    prometheus: Server, service: Server, stage: Stage, firings: list[PastFiring]
+) -> None:
+    """What was posted to us is there already: the import adds nothing, and running it again changes nothing."""
+    live = _occurrences(service)
+    assert {fingerprint for fingerprint, *_ in live} == {fingerprint(post.labels) for post in stage.posts}
+    done = run("import", "prometheus", "--url", prometheus.url, env=service.environment)
+    assert done.returncode == 0, done.stderr
+    after = _occurrences(service)
+    assert len(after) == len(live) == len(firings)
+    assert {row[:2] for row in after} == {(f.fingerprint, f.starts_at) for f in firings}
+    assert run("import", "prometheus", "--url", prometheus.url, env=service.environment).returncode == 0
+    assert _occurrences(service) == after
+
+
+def _occurrences(service: Server) -> list[tuple[str, datetime, str]]:
+    rows = asyncio.run(
+        raw.fetch(service.environment["DATABASE_URL"], "SELECT fingerprint, starts_at, status FROM alerts")
+    )
+    return sorted((str(row[0]), _to_millisecond(_time(row[1])), str(row[2])) for row in rows)
+
+
+def _time(stored: object) -> datetime:
+    return datetime.fromtimestamp(int(str(stored)) / 1_000_000, UTC)
 
 
 async def test_rules_of_a_file_are_taken_and_a_bad_file_is_named(prometheus: Server, tmp_path: Path) -> None:
