@@ -367,6 +367,7 @@ class Alike:
     client: httpx.Client
     url: str = ""
     longest_ms: int = 10**12
+    refuses_index: bool = False
     warning: str = ""
     shown: str = ""
     asked: list[str] = field(default_factory=list)
@@ -380,6 +381,8 @@ class Alike:
             return 200, json.dumps({"status": "success", "data": {"yaml": self.shown}}).encode()
         if inner.startswith("/api/v1/status"):
             return 404, b"page not found"
+        if self.refuses_index and "/label/" in inner:
+            return 422, b"the query time range exceeds the limit"
         length = re.search(r"%5B(\d+)ms%5D", inner)
         if length and int(length[1]) > self.longest_ms:
             return 422, b'{"status":"error","errorType":"execution","error":"too many samples"}'
@@ -433,6 +436,14 @@ async def test_a_question_that_is_too_large_is_asked_in_parts(alike: Alike, firi
     read = await imported(alike.url, header=TENANT, start=firings[0].starts_at - timedelta(hours=1))
     assert {firing.starts_at for firing in read} >= {firing.starts_at for firing in firings}
     assert any("3600000ms" in path for path in alike.asked)
+
+
+async def test_a_server_that_refuses_to_search_its_index_is_read_from_long_ago(
+    alike: Alike, firings: list[PastFiring]
+) -> None:
+    alike.refuses_index = True
+    read = await imported(alike.url, header=TENANT)
+    assert {firing.starts_at for firing in read} >= {firing.starts_at for firing in firings}
 
 
 async def test_an_answer_in_part_is_refused(alike: Alike) -> None:

@@ -95,6 +95,22 @@ def test_an_alert_that_pended_began_at_its_first_firing_sample() -> None:
     assert reading.end(500) == [(4, 7, "resolved")]
 
 
+def test_an_alert_that_is_known_to_pend_began_at_its_first_sample_if_its_for_is_unknown() -> None:
+    reading = Reading(Rule(interval_ms=MINUTE))
+    anew = T0 + 40 * MINUTE
+    reading.read(minutes(4, 6) + minutes(42, 45), [(T0, minutes(0, 6)), (anew, minutes(42, 45))])
+    assert [begin for begin, *_ in reading.end(500)] == [4, 42]
+
+
+def test_a_first_sample_at_the_beginning_of_the_reading_tells_of_no_restart() -> None:
+    reading = Reading(from_minute=50)
+    reading.read(minutes(51, 55), [(T0 + 49 * MINUTE, minutes(51, 55))])
+    assert reading.life.next_start(T0) is None
+    later = Reading(from_minute=0)
+    later.read(minutes(51, 55), [(T0 + 49 * MINUTE, minutes(51, 55))])
+    assert later.life.next_start(T0) == T0 + 49 * MINUTE
+
+
 def test_an_alert_whose_pending_was_restored_begins_at_its_first_sample() -> None:
     """With a `for` of ten minutes and more a restart keeps when the alert became active."""
     reading = Reading(Rule(interval_ms=MINUTE, hold_ms=10 * MINUTE))

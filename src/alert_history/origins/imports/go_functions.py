@@ -96,17 +96,17 @@ def _humanize(value: Any) -> str:
     number = _number(value)
     if _special(number):
         return _four_or_special(number)
-    return _prefixed(number, _LARGE, 1000) if abs(number) >= 1 else _prefixed(number, _SMALL, 0.001)
+    return _prefixed(number, _LARGE, step=1000) if abs(number) >= 1 else _prefixed(number, _SMALL, step=0.001)
 
 
 def _humanize1024(value: Any) -> str:
     number = _number(value)
     if abs(number) <= 1 or _special(number):
         return _four_or_special(number)
-    return _prefixed(number, _LARGE_1024, 1024)
+    return _prefixed(number, _LARGE_1024, step=1024)
 
 
-def _prefixed(number: float, prefixes: Sequence[str], step: float) -> str:
+def _prefixed(number: float, prefixes: Sequence[str], *, step: float) -> str:
     """With the first prefix that brings the number below a step, or to 1 where a step makes it larger."""
     prefix = ""
     for prefix in prefixes:

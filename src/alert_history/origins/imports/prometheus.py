@@ -55,10 +55,10 @@ async def read(request: ImportRequest) -> AsyncIterator[PastBatch]:
         questions = Questions(server)
         now_ms = await questions.now_ms()
         knowledge = await learn(questions, request)
-        from_ms = await _from_ms(questions, request, now_ms)
+        from_ms = await _from_ms(questions, request, now_ms=now_ms)
         if from_ms is None:
             return
-        reading = Reading(questions, knowledge, request, from_ms=from_ms)
+        reading = Reading(questions, knowledge, request=request, from_ms=from_ms)
         async for span in one_ahead(questions.spans(from_ms, now_ms, longest_ms=longest_ms)):
             firings = await reading.take(span)
             done = (span.until_ms - from_ms) / max(1, now_ms - from_ms)
@@ -84,7 +84,7 @@ def _longest_ms(request: ImportRequest) -> int:
     return step_ms
 
 
-async def _from_ms(questions: Questions, request: ImportRequest, now_ms: int) -> int | None:
+async def _from_ms(questions: Questions, request: ImportRequest, *, now_ms: int) -> int | None:
     """From when on samples are read: a little before the asked start, so that what began before is known to have."""
     if request.start is not None:
         return ms_of(request.start) - _LOOKBACK_MS
@@ -94,23 +94,24 @@ async def _from_ms(questions: Questions, request: ImportRequest, now_ms: int) ->
 class Reading:
     """One import: what is open between spans, and what the firings of a span become."""
 
-    def __init__(self, questions: Questions, knowledge: Knowledge, request: ImportRequest, *, from_ms: int) -> None:
+    def __init__(self, questions: Questions, knowledge: Knowledge, *, request: ImportRequest, from_ms: int) -> None:
         self._questions = questions
         self._knowledge = knowledge
         self._request = request
         self._from_ms = from_ms
+        self._lookback_ms = max(_LOOKBACK_MS, 4 * knowledge.longest_interval_ms)
         self._lives: dict[tuple[str, ...], Life] = {}
         self._runs = Runs(self._life_of, reads_from_ms=from_ms)
         self._witness = ""
-        self._posts = Posts(questions, knowledge, request)
+        self._posts = Posts(questions, knowledge, request=request)
         self._samples = 0
 
     async def take(self, span: Span) -> list[Firing]:
         """The firings that are over by the end of a span."""
         edges = await asyncio.to_thread(self._edges, span)
         if edges:
-            since_ms = max(self._from_ms, span.from_ms - _LOOKBACK_MS)
-            activations = await self._activations(edges, since_ms, span.until_ms)
+            since_ms = max(self._from_ms, span.from_ms - self._lookback_ms)
+            activations = await self._activations(edges, since_ms=since_ms, until_ms=span.until_ms)
             for series in edges:
                 series.activations = activations.get(series.alert, ())
                 series.since_ms = since_ms
@@ -179,18 +180,20 @@ class Reading:
         taken = chain.from_iterable(self._runs.take(series, self._knowledge.rule(series.labels)) for series in edges)
         return [*taken, *self._runs.close_silent(until_ms)]
 
-    async def _activations(self, edges: list[Observed], since_ms: int, until_ms: int) -> dict[Alert, list[Activation]]:
+    async def _activations(
+        self, edges: list[Observed], *, since_ms: int, until_ms: int
+    ) -> dict[Alert, list[Activation]]:
         """What ALERTS_FOR_STATE says of these alerts, by their labels."""
         names = sorted({series.labels.get("alertname", "") for series in edges})
         text = "|".join(name.translate(_SPECIAL) for name in names)
         matcher = f"{{alertname=~{quoted(text)}}}" if len(text) <= _NAMES_CHARACTERS else ""
-        found = await self._questions.matrix(f"ALERTS_FOR_STATE{matcher}", since_ms, until_ms)
+        found = await self._questions.matrix(f"ALERTS_FOR_STATE{matcher}", from_ms=since_ms, until_ms=until_ms)
         wanted = {series.alert for series in edges}
         return await asyncio.to_thread(_activations_of, found, wanted)
 
     async def _ask_witness(self, span: Span) -> None:
         """Ask a target that is scraped all the time when it was: its gaps are those of the server."""
-        since_ms = max(self._from_ms, span.from_ms - _LOOKBACK_MS)
+        since_ms = max(self._from_ms, span.from_ms - self._lookback_ms)
         found = await self._witnessed(since_ms, span.until_ms) if self._witness else []
         if not found:
             self._witness = await self._choose_witness(span)
@@ -201,7 +204,7 @@ class Reading:
                 self._life_of({}).add_witnessed(read.stretches, step_ms=read.interval_ms)
 
     async def _witnessed(self, since_ms: int, until_ms: int) -> list[Series]:
-        return await self._questions.matrix(self._witness, since_ms, until_ms)
+        return await self._questions.matrix(self._witness, from_ms=since_ms, until_ms=until_ms)
 
     async def _choose_witness(self, span: Span) -> str:
         """The selector of the target that was scraped most often; empty where there is none."""

@@ -54,32 +54,38 @@ class Questions:
     async def shown(self, path: str, kind: type[T]) -> T | None:
         """What the server answers there; None where it has no such path, or won't show it to us."""
         try:
-            return await self._data(path, {}, kind)
+            return await self._data(path, {}, kind=kind)
         except Refused:
             return None
 
     async def now_ms(self) -> int:
         """What time it is by the server's clock."""
-        vector = await self._data("/api/v1/query", {"query": "vector(1)"}, Vector)
+        vector = await self._data("/api/v1/query", {"query": "vector(1)"}, kind=Vector)
         return milliseconds(vector.result[0].value[0]) if vector.result else 0
 
     async def vector(self, query: str, at_ms: int) -> Vector:
         """The answer at one moment."""
-        return await self._data("/api/v1/query", {"query": query, "time": _seconds(at_ms), **WHOLE}, Vector)
+        return await self._data("/api/v1/query", {"query": query, "time": _seconds(at_ms), **WHOLE}, kind=Vector)
 
     async def current(self, at_ms: int) -> set[Alert]:
         """The alerts that fire at a moment."""
         return {alert_of(instant.metric) for instant in (await self.vector(FIRING, at_ms)).result}
 
-    async def matrix(self, selector: str, from_ms: int, until_ms: int) -> list[Series]:
+    async def matrix(self, selector: str, *, from_ms: int, until_ms: int) -> list[Series]:
         """The raw samples from one time to another. A question that is too large is asked in halves, in order."""
-        return await self._halved(selector, from_ms, until_ms, left=_HALVES)
+        return await self._halved(selector, from_ms=from_ms, until_ms=until_ms, left=_HALVES)
 
     async def earliest_ms(self, now_ms: int) -> int | None:
-        """About when the server's first alert fired, by its index, a few hours early; None where none ever did."""
+        """About when the server's first alert fired, by its index, a few hours early; None where none ever did.
+
+        Where the server refuses to look that far back in its index, it is five years ago: empty spans are read quickly.
+        """
         low, high = now_ms - _YEARS_MS, now_ms
-        if not await self._has_alerts(low, high):
-            return None
+        try:
+            if not await self._has_alerts(low, high):
+                return None
+        except Refused:
+            return low
         while high - low > _FINEST_MS:
             middle = (low + high) // 2
             low, high = (low, middle) if await self._has_alerts(now_ms - _YEARS_MS, middle) else (middle, high)
@@ -104,7 +110,7 @@ class Questions:
             is_small = count <= 2 * SAMPLES_A_SPAN or until_ms - from_ms <= _SHORTEST_SPAN_MS
             if not is_small:
                 return None, count
-            return await self._samples(FIRING, from_ms, until_ms) if count else [], count
+            return await self._samples(FIRING, from_ms=from_ms, until_ms=until_ms) if count else [], count
         except OriginUnavailable:
             if until_ms - from_ms <= _SHORTEST_SPAN_MS:
                 raise
@@ -118,24 +124,24 @@ class Questions:
 
     async def _has_alerts(self, from_ms: int, until_ms: int) -> bool:
         params = {"match[]": FIRING, "start": _seconds(from_ms), "end": _seconds(until_ms), **WHOLE}
-        return bool(await self._data("/api/v1/label/alertstate/values", params, list[str]))
+        return bool(await self._data("/api/v1/label/alertstate/values", params, kind=list[str]))
 
-    async def _samples(self, selector: str, from_ms: int, until_ms: int) -> list[Series]:
+    async def _samples(self, selector: str, *, from_ms: int, until_ms: int) -> list[Series]:
         params = {"query": f"{selector}[{until_ms - from_ms}ms]", "time": _seconds(until_ms), **WHOLE}
-        return (await self._data("/api/v1/query", params, Matrix)).result
+        return (await self._data("/api/v1/query", params, kind=Matrix)).result
 
-    async def _halved(self, selector: str, from_ms: int, until_ms: int, *, left: int) -> list[Series]:
+    async def _halved(self, selector: str, *, from_ms: int, until_ms: int, left: int) -> list[Series]:
         try:
-            return await self._samples(selector, from_ms, until_ms)
+            return await self._samples(selector, from_ms=from_ms, until_ms=until_ms)
         except OriginUnavailable:
             if left == 0:
                 raise
             await self.now_ms()
         middle = (from_ms + until_ms) // 2
-        earlier = await self._halved(selector, from_ms, middle, left=left - 1)
-        return earlier + await self._halved(selector, middle, until_ms, left=left - 1)
+        earlier = await self._halved(selector, from_ms=from_ms, until_ms=middle, left=left - 1)
+        return earlier + await self._halved(selector, from_ms=middle, until_ms=until_ms, left=left - 1)
 
-    async def _data(self, path: str, params: dict[str, Any], kind: type[T]) -> T:
+    async def _data(self, path: str, params: dict[str, Any], *, kind: type[T]) -> T:
         body = await self._server.get(path, params)
         envelope: Envelope[T] = self._server.read(body, path, type_=Envelope[kind])  # type: ignore[valid-type]
         if envelope.warnings:

@@ -38,6 +38,11 @@ class Knowledge(msgspec.Struct, frozen=True):
         """Labels of a series that its sample at the rule may not have had: whoever stored the series added them."""
         return frozenset() if self.is_one else _SERVER_LABELS | self.replica_labels | self.external_labels.keys()
 
+    @property
+    def longest_interval_ms(self) -> int:
+        """The longest interval of a rule that is known."""
+        return max(self.rules.longest_interval_ms, self.evaluation_ms or 0)
+
     def sent(self, metric: Mapping[str, str]) -> dict[str, str] | None:
         """The labels that an alert was sent with, by those of its series; None where it was dropped, not sent."""
         own = {
@@ -71,7 +76,7 @@ async def learn(questions: Questions, request: ImportRequest) -> Knowledge:
     rules = rules or await _shown_rules(questions)
     config = await _config(questions)
     flags = await questions.shown("/api/v1/status/flags", Flags) or {}
-    naming = await _naming(questions, config, flags)
+    naming = await _naming(questions, config, flags=flags)
     if config is not None and naming.unnamed_because and not request.is_set("as-recorded"):
         raise ConfigurationError(
             [f"{naming.unnamed_because}, so the fingerprints of its alerts are unknown; --as-recorded takes the labels"]
@@ -100,7 +105,7 @@ async def _shown_rules(questions: Questions) -> list[AlertRule]:
     return rules_of_groups(groups.groups) if groups else []
 
 
-async def _naming(questions: Questions, config: Config | None, flags: Flags) -> Naming:
+async def _naming(questions: Questions, config: Config | None, *, flags: Flags) -> Naming:
     if config is None:
         return Naming({}, [], None)
     build = await questions.shown("/api/v1/status/buildinfo", Build)

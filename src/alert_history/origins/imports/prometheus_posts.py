@@ -24,7 +24,7 @@ _Values = list[tuple[dict[str, str], float]]
 class Posts:
     """Makes what an import takes of the firings of one reading, and counts what it could not make."""
 
-    def __init__(self, questions: Questions, knowledge: Knowledge, request: ImportRequest) -> None:
+    def __init__(self, questions: Questions, knowledge: Knowledge, *, request: ImportRequest) -> None:
         self._questions = questions
         self._knowledge = knowledge
         self._request = request
@@ -60,14 +60,14 @@ class Posts:
             labels=own,
             external_labels=self._knowledge.external_labels,
             external_url=self._knowledge.external_url,
-            value=await self._value(rule, own, firing.began_ms),
+            value=await self._value(rule, own, began_ms=firing.began_ms),
             unknown={"__name__", "alertname", *rule.labels, *self._knowledge.added_labels},
         )
         annotations = self._knowledge.rules.annotations(rule, context)
         self.annotations_left_out += annotations.left_out
         return annotations.rendered
 
-    async def _value(self, rule: AlertRule, own: dict[str, str], began_ms: int) -> float | None:
+    async def _value(self, rule: AlertRule, own: dict[str, str], *, began_ms: int) -> float | None:
         """What the rule's expression had for the alert when it began, if that was asked for; None is unknown."""
         if not self._request.is_set("values") or not rule.says_value:
             return None

@@ -76,6 +76,11 @@ class RuleBook:
     def __len__(self) -> int:
         return sum(map(len, self._rules.values()))
 
+    @property
+    def longest_interval_ms(self) -> int:
+        """The longest interval of a rule; 0 where none is known."""
+        return max((rule.interval_ms or 0 for rules in self._rules.values() for rule in rules), default=0)
+
     def find(self, labels: Mapping[str, str]) -> AlertRule | None:
         """The one rule that an alert with these labels is of; None where there is none, or where several may be."""
         rules = [rule for rule in self._rules.get(labels.get("alertname", ""), ()) if rule.may_make(labels)]

@@ -132,7 +132,7 @@ class Runs:
             series.interval_ms = rule.interval_ms or min(series.interval_ms or DEFAULT_INTERVAL_MS, DEFAULT_INTERVAL_MS)
         for part in parts:
             run = self._open.get(series.alert)
-            if run is not None and self._is_same(run, part, series, rule):
+            if run is not None and self._is_same(run, part, series=series, rule=rule):
                 run.last_ms = max(run.last_ms, part.stretch.last_ms)
                 run.stale_ms = part.stretch.stale_ms
                 run.active_s = part.activation.active_s if part.activation else run.active_s
@@ -140,7 +140,7 @@ class Runs:
                 continue
             if run is not None:
                 yield self._over(run)
-            self._open[series.alert] = self._begun(part, series, rule)
+            self._open[series.alert] = self._begun(part, series, rule=rule)
 
     def close_silent(self, now_ms: int) -> Iterator[Firing]:
         """The firings that are over because nothing can go on with them any more."""
@@ -167,20 +167,25 @@ class Runs:
 
     def _note_series(self, series: Observed) -> None:
         run = self._open.get(series.alert)
-        last_ms, active_s = (run.last_ms, run.active_s) if run else (None, None)
-        step_ms = series.interval_ms or DEFAULT_INTERVAL_MS
+        last_ms, active_s = (run.last_ms, run.active_s) if run else (series.since_ms, None)
         for part in _parts(series):
-            activation = part.activation
-            if activation is not None and activation.active_s != active_s:
-                if activation.first_ms < part.stretch.first_ms:
-                    self._pending_names.add(series.labels.get("alertname", ""))
-                if _starts_late(activation, series):
-                    self._life_of(series.labels).add_start(_active_ms(activation, series.interval_ms))
-            elif last_ms is not None and part.stretch.first_ms - last_ms > _UNWRITTEN * step_ms:
-                self._life_of(series.labels).add_start(part.stretch.first_ms - 2 * step_ms)  # it restored what pended
-            last_ms, active_s = part.stretch.last_ms, activation.active_s if activation else None
+            if part.activation is not None:
+                is_new = part.activation.active_s != active_s
+                start_ms = self._start_at(part, series) if is_new else _restart_within(part, series, last_ms=last_ms)
+                if start_ms is not None:
+                    self._life_of(series.labels).add_start(start_ms)
+            last_ms, active_s = part.stretch.last_ms, part.activation.active_s if part.activation else None
 
-    def _is_same(self, run: Run, part: _Part, series: Observed, rule: Rule) -> bool:
+    def _start_at(self, part: _Part, series: Observed) -> int | None:
+        """When the server first evaluated after a start, as a new activation tells; and whether the alert pends."""
+        activation = part.activation
+        if activation is None:
+            return None
+        if activation.first_ms < part.stretch.first_ms:
+            self._pending_names.add(series.labels.get("alertname", ""))
+        return _active_ms(activation, series.interval_ms) if _starts_late(activation, series) else None
+
+    def _is_same(self, run: Run, part: _Part, *, series: Observed, rule: Rule) -> bool:
         """Whether a part goes on with the firing of the run."""
         activation = part.activation
         if activation is not None and run.active_s == activation.active_s:
@@ -192,9 +197,10 @@ class Runs:
             return silent_ms <= tolerance_ms(run.step_ms)
         if run.active_s is None or activation is None:
             return silent_ms <= run.step_ms * 1.5
-        return self._is_same_anew(run, self._began_ms(part, series, rule), _starts_late(activation, series), rule)
+        begins_ms = self._began_ms(part, series, rule=rule)
+        return self._is_same_anew(run, begins_ms, starts_late=_starts_late(activation, series), rule=rule)
 
-    def _is_same_anew(self, run: Run, begins_ms: int, starts_late: bool, rule: Rule) -> bool:  # noqa: FBT001
+    def _is_same_anew(self, run: Run, begins_ms: int, *, starts_late: bool, rule: Rule) -> bool:
         """Whether an alert that became active anew is one firing with the run: it touches, or a restart explains it."""
         touches_ms = 0 if rule.interval_ms is None else rule.interval_ms * 1.5
         if begins_ms <= run.last_ms + touches_ms:
@@ -202,18 +208,18 @@ class Runs:
         life = self._life_of(run.labels)
         return starts_late and life.is_explained(run.last_ms, begins_ms, interval_ms=run.step_ms)
 
-    def _begun(self, part: _Part, series: Observed, rule: Rule) -> Run:
+    def _begun(self, part: _Part, series: Observed, *, rule: Rule) -> Run:
         return Run(
             alert=series.alert,
             labels=series.labels,
-            began_ms=self._began_ms(part, series, rule),
+            began_ms=self._began_ms(part, series, rule=rule),
             last_ms=part.stretch.last_ms,
             interval_ms=series.interval_ms,
             active_s=part.activation.active_s if part.activation else None,
             stale_ms=part.stretch.stale_ms,
         )
 
-    def _began_ms(self, part: _Part, series: Observed, rule: Rule) -> int:
+    def _began_ms(self, part: _Part, series: Observed, *, rule: Rule) -> int:
         """When the firing of a part was posted to begin."""
         first_ms, activation = part.stretch.first_ms, part.activation
         if activation is None or activation.first_ms < first_ms:  # it was seen to pend before, or nothing is known
@@ -237,6 +243,12 @@ class Runs:
         if not self._marks_ends and self._life_of(run.labels).has_resolved(run.last_ms, run.step_ms):
             return Firing(run.labels, run.began_ms, run.last_ms, run.last_ms + run.step_ms, "resolved")
         return Firing(run.labels, run.began_ms, run.last_ms, run.last_ms, "inferred")
+
+
+def _restart_within(part: _Part, series: Observed, *, last_ms: int) -> int | None:
+    """When the server first evaluated after a start, if an activation that it restored lacks samples before a part."""
+    step_ms = series.interval_ms or DEFAULT_INTERVAL_MS
+    return part.stretch.first_ms - 2 * step_ms if part.stretch.first_ms - last_ms > _UNWRITTEN * step_ms else None
 
 
 def _starts_late(activation: Activation, series: Observed) -> bool:
