@@ -131,6 +131,7 @@ def stage() -> Iterator[Stage]:
 
         def do_GET(self) -> None:
             self.send_response(200)
+            self.send_header("content-type", "text/plain; version=0.0.4")
             self.end_headers()
             self.wfile.write(made.metrics())
 

@@ -130,6 +130,13 @@ def test_samples_that_are_lacking_within_one_activation_cut_nothing() -> None:
     assert reading.end(500) == [(0, 13, "resolved")]
 
 
+def test_samples_that_are_lacking_within_one_activation_tell_of_a_restart() -> None:
+    reading = Reading()
+    reading.read(minutes(0, 5) + minutes(9, 12), [(T0, minutes(0, 5) + minutes(9, 12))])
+    assert reading.life.next_start(T0) == T0 + 7 * MINUTE
+    assert not reading.life.has_resolved(T0 + 6 * MINUTE, MINUTE)
+
+
 def test_an_alert_that_resolves_and_fires_again_is_two() -> None:
     reading = Reading()
     again = T0 + 7 * MINUTE
