@@ -98,10 +98,8 @@ class Server:
             raise OriginUnavailable(f"{self.url}{path}: it answers {response.status_code}, a redirect, not followed")
         if response.status_code in _NOT_THERE:
             raise NotThere(f"{self.url}{path}: it answers {response.status_code}: {self._words(body)}")
-        if response.status_code == httpx.codes.NOT_FOUND:
-            raise NotThere(f"{self.url}{path}: it answers 404: {_words(body)}")
         if response.is_client_error:
-            raise Refused(f"{self.url}{path}: it answers {response.status_code}: {_words(body)}")
+            raise Refused(f"{self.url}{path}: it answers {response.status_code}: {self._words(body)}")
         if response.status_code != httpx.codes.OK:
             raise OriginUnavailable(f"{self.url}{path}: it answers {response.status_code}: {self._words(body)}")
         return body
@@ -122,14 +120,12 @@ class Server:
         return " ".join(text.split())[:300] or "nothing"
 
 
-class NotThere(OriginUnavailable):
-    """What was asked for is not there: the server answered 404, or 405 to a question that it does not know."""
 class Refused(OriginUnavailable):
     """The server answered that it won't answer this question: a status 4xx."""
 
 
 class NotThere(Refused):
-    """What was asked for is not there: the server answered 404."""
+    """What was asked for is not there: the server answered 404, or 405 to a question that it does not know."""
 
 
 class _AskAgain(Exception):

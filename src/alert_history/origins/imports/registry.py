@@ -9,8 +9,7 @@ from alert_history.ports.past_origins import PastOrigin
 
 GROUP = "alert_history.imports"
 
-OURS = ("alertmanager", "alerta", "opsgenie", "grafana", "keep", "legacy", "jsonl", "csv", "parquet")
-OURS = ("prometheus", "alertmanager", "opsgenie", "grafana", "jsonl", "csv", "parquet")
+OURS = ("prometheus", "alertmanager", "alerta", "opsgenie", "grafana", "keep", "legacy", "jsonl", "csv", "parquet")
 """Our own, in the order in which they are offered."""
 
 
