@@ -41,12 +41,14 @@ class ImportRequest(msgspec.Struct, frozen=True):
     """What one import is told. `start` ≤ a firing's start < `end` is wanted; None is as far as the origin goes.
 
     `now` is when the import began. `given` holds the options by name; a flag that is set is there with the text `yes`.
+    `is_guarded`: it was asked for over HTTP, so an origin connects to no address that `origins.imports.guard` forbids.
     """
 
     given: Mapping[str, tuple[str, ...]]
     now: datetime
     start: datetime | None = None
     end: datetime | None = None
+    is_guarded: bool = False
 
     def text(self, name: str) -> str:
         """The value of an option; empty where it was not given."""

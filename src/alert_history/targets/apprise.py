@@ -20,10 +20,10 @@ from typing import Any
 import httpx
 import msgspec
 
+from alert_history.domain.addresses import why_forbidden
 from alert_history.domain.target import Message, Sent, TargetSpec
 from alert_history.errors import Rejected, Retryable
 from alert_history.targets import answers
-from alert_history.targets.addresses import why_forbidden
 from alert_history.targets.apprise_text import Text, text_of
 from alert_history.targets.guard import GuardedClient
 

@@ -17,8 +17,8 @@ from typing import NamedTuple
 import httpx
 
 from alert_history import __version__
+from alert_history.domain.addresses import Address, why_forbidden
 from alert_history.errors import Rejected
-from alert_history.targets.addresses import Address, why_forbidden
 from alert_history.targets.exchange import Connection, written
 
 MAX_ANSWER_BYTES = 1024 * 1024

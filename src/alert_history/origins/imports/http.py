@@ -17,6 +17,7 @@ import msgspec
 
 from alert_history import __version__
 from alert_history.errors import ConfigurationError, ImportFault, OriginUnavailable
+from alert_history.origins.imports.guard import guard_hooks
 from alert_history.ports.past_origins import ImportRequest, Option
 from alert_history.urls.masking import MASK
 
@@ -151,6 +152,7 @@ async def open_server(
         timeout=_TIMEOUT,
         follow_redirects=False,
         trust_env=False,
+        event_hooks=guard_hooks(request),
         verify=_tls(request),
         auth=_login(request) or login,
         headers={
