@@ -27,6 +27,8 @@ from alert_history.engine.breaker import Breaker
 from alert_history.engine.classify import Classifying
 from alert_history.engine.enrich import Enrichment, EnrichmentPolicy
 from alert_history.engine.gauges import PublishingGauges
+from alert_history.engine.import_jobs import ImportJobs
+from alert_history.engine.importing import Importing, ImportNeeds
 from alert_history.engine.ingest import Ingest
 from alert_history.engine.intake import Intake
 from alert_history.engine.lapse import Groups, Lapsing
@@ -58,6 +60,7 @@ from alert_history.ports import Discovery, RoutesSource, Store, Target
 from alert_history.service import Enriching, Metrics, Publishing, Recording, Rooms, Service, Trust
 from alert_history.signals.redis import RedisSignals
 from alert_history.storage import open_store
+from alert_history.storage.spool import open_spool
 from alert_history.telemetry.metrics import Exposition, process_registry
 from alert_history.urls.secret import Secret, revealed
 from alert_history.web.api.acts import ActsApi
@@ -65,6 +68,7 @@ from alert_history.web.api.audit import AuditApi
 from alert_history.web.api.enrichment import EnrichmentApi
 from alert_history.web.api.health import HealthApi
 from alert_history.web.api.history import HistoryApi
+from alert_history.web.api.imports import ImportsApi
 from alert_history.web.api.notifications import NotificationsApi
 from alert_history.web.api.publishing import PublishingApi
 from alert_history.web.api.quarantine import QuarantineApi
@@ -87,6 +91,8 @@ if TYPE_CHECKING:
 _LLM_FAILURES = 5
 _LLM_PAUSE = timedelta(seconds=30)
 _DAY_SECONDS = 86_400
+_IMPORT_REST = 1.0
+"""An import leaves the database to others for as long as it took itself."""
 
 
 def utc_now() -> datetime:
@@ -155,6 +161,7 @@ def make_service(settings: Settings) -> Service:
         enriching=_make_enriching(
             settings, store, shown=shown, arrivals=arrivals, enrichment=enrichment, switchboard=switchboard
         ),
+        imports=_make_import_jobs(settings, store),
         signals=signals,
         calls=None if signals is None else Calls(signals),
     )
@@ -187,6 +194,7 @@ def make_application(service: Service) -> Application:
                 TokenDesk(rooms.shown.tokens, clock=utc_now, audit=rooms.store.audit), clock=utc_now
             ).operations(),
             *AuditApi(rooms.store.audit_trail).operations(),
+            *ImportsApi(rooms.imports, max_file_bytes=service.settings.max_import_bytes).operations(),
             *HealthApi(
                 service.readiness,
                 exposition=metrics.exposition,
@@ -301,6 +309,19 @@ def _make_webhook(settings: Settings, ingest: Ingest, *, intake: Intake, trust: 
             proxies=networks_of(settings.trusted_proxies),
         ),
     )
+
+
+def _make_import_jobs(settings: Settings, store: Store) -> ImportJobs:
+    needs = ImportNeeds(
+        imports=store.imports,
+        settings=store.settings,
+        reconciling=store.reconciling,
+        open_spool=open_spool,
+        clock=utc_now,
+        retention=_retention_of(settings).history,
+        rest=_IMPORT_REST,
+    )
+    return ImportJobs(Importing(needs), store.imports, settings=store.settings, audit=store.audit, clock=utc_now)
 
 
 def _retention_of(settings: Settings) -> Retention:

@@ -357,6 +357,12 @@ class Settings(BaseModel):
         16 * 1024 * _MEBIBYTE,
         meaning="Bodies that may wait for a commit before others are answered 503",
     )
+    max_import_bytes: int = _whole(
+        1024 * _MEBIBYTE,
+        1024,
+        1024 * 1024 * _MEBIBYTE,
+        meaning="The largest file that may be sent to be imported; it lies in `TMPDIR` meanwhile",
+    )
     shutdown_grace_seconds: int = _whole(25, 1, 3600, meaning="How long a stop may take after SIGTERM")
     auth_mode: Annotated[AuthMode, BeforeValidator(_lower)] | None = _text(
         None,

@@ -23,6 +23,7 @@ from alert_history.engine.classify import Classifying
 from alert_history.engine.demonstration import Demonstration
 from alert_history.engine.enrich import Enrichment
 from alert_history.engine.gauges import PublishingGauges, follow_checks
+from alert_history.engine.import_jobs import ImportJobs
 from alert_history.engine.ingest import Ingest
 from alert_history.engine.intake import Intake
 from alert_history.engine.lapse import Groups, Lapsing
@@ -146,6 +147,7 @@ class Rooms(msgspec.Struct, frozen=True, kw_only=True):
     recording: Recording
     publishing: Publishing
     enriching: Enriching
+    imports: ImportJobs
     signals: Signals | None
     calls: Calls | None
 
@@ -269,6 +271,7 @@ class Service:
         yield "tokens", self._follow_tokens
         yield "audit", self._keep_audit
         yield "sign_ins", self._forget_sign_ins
+        yield "imports", self._import
         if (signals := rooms.signals) is not None:
             yield "signals", lambda: signals.follow(self._say_word)
         if rooms.calls is not None:
@@ -329,6 +332,10 @@ class Service:
     async def _forget_sign_ins(self) -> None:
         await self.rooms.recording.opening.is_open.wait()
         await self.rooms.trust.sign_ins.run()
+
+    async def _import(self) -> None:
+        await self.rooms.recording.opening.is_open.wait()
+        await self.rooms.imports.run()
 
     async def _tell_live(self) -> None:
         await self.rooms.recording.opening.is_open.wait()

@@ -5,7 +5,7 @@ import getpass
 import inspect
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,6 +19,7 @@ from alert_history.cli.console import cell, error_console, output_console, print
 from alert_history.cli.store import require, using_store
 from alert_history.config import Settings, load_settings
 from alert_history.domain.times import parse_time
+from alert_history.engine.import_words import what_of
 from alert_history.engine.importing import Importing, ImportNeeds, ImportPlan, check_scope
 from alert_history.errors import ConfigurationError
 from alert_history.origins.imports.registry import find_origin, origin_names
@@ -51,7 +52,7 @@ def _run(origin: PastOrigin, values: dict[str, Any]) -> None:
     plan = ImportPlan(
         origin,
         request,
-        _what(origin, given, start=start, end=end, scope=scope),
+        what_of(origin, _from_anywhere(origin, given), {"start": start, "end": end, "scope": scope}),
         by=getpass.getuser(),
         scope=scope,
         is_dry_run=is_dry_run,
@@ -222,35 +223,18 @@ def _given(origin: PastOrigin, values: dict[str, Any]) -> dict[str, tuple[str, .
     return given
 
 
+def _from_anywhere(origin: PastOrigin, given: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+    """The options with whole paths: from any folder, the same file is the same import."""
+    files = {option.name for option in origin.options if option.kind == "file"}
+    return {
+        name: tuple(text if text == "-" or name not in files else str(Path(text).absolute()) for text in texts)
+        for name, texts in given.items()
+    }
+
+
 def _secret(path: str) -> str:
     """What a file holds, without the line end. Raises OSError."""
     return (sys.stdin.read() if path == "-" else Path(path).read_text()).strip()
-
-
-def _what(origin: PastOrigin, given: dict[str, tuple[str, ...]], **others: str | None) -> str:
-    """The import in words, without secrets: the command, as it would be typed."""
-    words = [origin.name]
-    for option in origin.options:
-        texts = given.get(option.name, ())
-        if option.kind == "file":  # from any folder, the same file is the same import
-            words += [text if text == "-" else str(Path(text).absolute()) for text in texts]
-        elif option.kind == "flag":
-            words += [f"--{option.name}"] if texts else []
-        elif option.kind == "pairs":
-            words += [f"--{option.name} {text.partition('=')[0]}=…" for text in texts]
-        elif option.kind == "secret":
-            words += [f"--{option.name}-file …"] if texts else []
-        else:
-            words += [f"--{option.name} {without_login(text)}" for text in texts]
-    words += [f"--{name} {value}" for name, value in others.items() if value]
-    return " ".join(words)
-
-
-def without_login(url: str) -> str:
-    """A URL without user and password; another text as it is."""
-    scheme, mark, rest = url.partition("://")
-    place, slash, path = rest.partition("/")
-    return f"{scheme}{mark}{place.rpartition('@')[2]}{slash}{path}" if mark else url
 
 
 # --- what is shown ----------------------------------------------------------------------------------------------------

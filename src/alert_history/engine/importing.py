@@ -48,7 +48,7 @@ class ImportPlan(msgspec.Struct, frozen=True):
     """What one import is asked. `what` says it in words, without secrets; the same words are the same import.
 
     `by` is who asks. `scope` is that of all its firings which have none. `keep`: for so long retention spares what is
-    older than history is kept.
+    older than history is kept. `is_noted`: also a dry run is kept, with how far it is, so that every replica shows it.
     """
 
     origin: PastOrigin
@@ -58,10 +58,20 @@ class ImportPlan(msgspec.Struct, frozen=True):
     scope: str = ""
     is_dry_run: bool = False
     keep: timedelta | None = None
+    is_noted: bool = False
+
+    @property
+    def notes(self) -> bool:
+        """Whether the database is told how far it is."""
+        return self.is_noted or not self.is_dry_run
 
 
 class ImportNeeds(msgspec.Struct, frozen=True):
-    """What imports work with. `retention` is how long the service keeps history."""
+    """What imports work with. `retention` is how long the service keeps history.
+
+    `rest` is how long an import rests after each step of writing, by how long the step took. A service that takes
+    alerts in meanwhile needs the database, too: with a rest, one step is under way at a time.
+    """
 
     imports: Imports
     settings: StoredSettings
@@ -69,6 +79,7 @@ class ImportNeeds(msgspec.Struct, frozen=True):
     open_spool: Callable[[], AbstractContextManager[Spool]]
     clock: Clock
     retention: timedelta
+    rest: float = 0.0
 
 
 class Importing:
@@ -84,10 +95,18 @@ class Importing:
 
         Raises: WouldBeForgotten, before anything is written; Busy; StorageUnavailable; and what the origin raises.
         """
+        return await self.go_on(plan, await self.begin(plan), observe)
+
+    async def begin(self, plan: ImportPlan) -> ImportRecord:
+        """Keep that it runs, or take up the same import that was broken off. Raises: Busy; StorageUnavailable."""
         now = self._clock()
         record = ImportRecord(new_id(now), plan.origin.name, plan.what, "running", now, plan.by)
-        if not plan.is_dry_run:
-            record = await self._imports.begin(record)
+        return await self._imports.begin(record) if plan.notes else record
+
+    async def go_on(
+        self, plan: ImportPlan, record: ImportRecord, observe: Observe = lambda _record: None
+    ) -> ImportRecord:
+        """Bring in what `begin` began. Raises: as `run`."""
         run = _Run(self._needs, plan, record, observe)
         beating = asyncio.create_task(run.beat())
         try:
@@ -110,18 +129,58 @@ class Importing:
         record = await self._imports.find(import_id)
         if record is None:
             raise NotFound(f"no import {import_id}; `alert-history import list` shows those that there were")
-        after, removed, left, restored = None, 0, 0, 0
+        undoing = _Undoing(self._needs, record, observe)
+        try:
+            return await undoing.run()
+        except BaseException as error:
+            await undoing.fail(error)
+            raise
+
+
+class _Undoing:
+    """One import that is taken back. Until that is over its record holds what it brought in."""
+
+    def __init__(self, needs: ImportNeeds, record: ImportRecord, observe: Observe) -> None:
+        self._imports = needs.imports
+        self._clock = needs.clock
+        self._rest = needs.rest
+        self._before = record
+        self._observe = observe
+        self._noted_at = 0.0
+
+    async def run(self) -> ImportRecord:
+        """All of it, in steps. Raises: StorageUnavailable."""
+        after, counts = None, ImportCounts()
         while True:
-            step = await self._imports.take_back(record, after=after)
-            removed, left, restored = removed + step.removed, left + step.left, restored + step.restored
-            counts = ImportCounts(taken=removed, joined=left, corrected=restored)
-            observe(msgspec.structs.replace(record, counts=counts, phase="writing", share=None))
+            began = monotonic()
+            step = await self._imports.take_back(self._before, after=after)
+            counts = counts.plus(ImportCounts(taken=step.removed, joined=step.left, corrected=step.restored))
+            await self._tell(counts)
             if step.after is None:
                 break
             after = step.after
-        undone = msgspec.structs.replace(record, state="undone", finished_at=self._clock(), counts=counts)
+            await asyncio.sleep((monotonic() - began) * self._rest)
+        changes = {"state": "undone", "finished_at": self._clock(), "counts": counts, "share": 1.0, "fault": None}
+        undone = msgspec.structs.replace(self._before, **changes)
         await self._imports.note(undone)
         return undone
+
+    async def fail(self, error: BaseException) -> None:
+        """It broke off: the record is as before, and says what to do."""
+        state = "done" if self._before.state == "undoing" else self._before.state
+        fault = f"taking it back was broken off: {_reason(error)}; take it back again"
+        with suppress(AlertHistoryError, asyncio.CancelledError):
+            note = self._imports.note(msgspec.structs.replace(self._before, state=state, fault=fault))
+            await asyncio.shield(note)
+
+    async def _tell(self, counts: ImportCounts) -> None:
+        self._observe(msgspec.structs.replace(self._before, counts=counts, phase="writing", share=None))
+        if monotonic() - self._noted_at >= _BEAT_SECONDS:
+            self._noted_at = monotonic()
+            whole = self._before.counts.taken + self._before.counts.corrected
+            share = min((counts.taken + counts.joined + counts.corrected) / whole, 1.0) if whole else None
+            undoing = msgspec.structs.replace(self._before, state="undoing", phase="writing", share=share, fault=None)
+            await self._imports.note(undoing)
 
 
 class _Run:
@@ -138,6 +197,8 @@ class _Run:
         self._observe = observe
         self._reasons: Counter[str] = Counter()
         self._noted_at = monotonic()
+        self._noting = asyncio.Lock()
+        self._rest = needs.rest
         self._total = self._written = 0
 
     # --- reading ----------------------------------------------------------------------------------------------------
@@ -207,7 +268,7 @@ class _Run:
         try:
             async with asyncio.TaskGroup() as tasks:
                 while (step := await asyncio.to_thread(next, groups, None)) is not None:
-                    room = 0 if step[0][0].fingerprint == last else _STEPS_AT_ONCE - 1
+                    room = 0 if self._rest or step[0][0].fingerprint == last else _STEPS_AT_ONCE - 1
                     while len(under_way) > room:
                         _, under_way = await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
                     under_way.add(tasks.create_task(self._write_step(step)))
@@ -216,32 +277,33 @@ class _Run:
             raise _first_of(errors) from None
 
     async def _write_step(self, step: Sequence[Sequence[PastFiring]]) -> None:
-        now, is_dry_run = self._clock(), self._plan.is_dry_run
+        now, is_dry_run, began = self._clock(), self._plan.is_dry_run, monotonic()
         counts = await self._imports.take(self._record, step, now=now, is_dry_run=is_dry_run)
         self._written += counts.read
         counts = msgspec.structs.replace(counts, read=0)
         self._change(counts=self._record.counts.plus(counts), share=self._written / max(self._total, 1))
         await self._tell()
+        await asyncio.sleep((monotonic() - began) * self._rest)
 
     # --- how far it is ----------------------------------------------------------------------------------------------
 
     async def beat(self) -> None:
         """Say that the import goes on while its origin is silent, until cancelled."""
-        while not self._plan.is_dry_run:
+        while self._plan.notes:
             await asyncio.sleep(_BEAT_SECONDS)
             with suppress(AlertHistoryError):
                 await self._tell()
 
     async def finish(self) -> ImportRecord:
         """All is brought in."""
-        self._change(state="done", finished_at=self._clock(), share=1.0, fault=None)
+        state = "tried" if self._plan.is_dry_run else "done"
+        self._change(state=state, finished_at=self._clock(), share=1.0, fault=None)
         await self._tell(at_once=True)
         return self._record
 
     async def fail(self, error: BaseException) -> None:
         """It broke off; the same import goes on from here when it is asked again."""
-        told = isinstance(error, AlertHistoryError | OSError)
-        self._change(state="failed", fault=str(error) if told else f"it was broken off ({type(error).__name__})")
+        self._change(state="failed", fault=_reason(error))
         try:
             await asyncio.shield(self._tell(at_once=True))
         except (AlertHistoryError, asyncio.CancelledError):
@@ -253,9 +315,10 @@ class _Run:
 
     async def _tell(self, *, at_once: bool = False) -> None:
         self._observe(self._record)
-        if not self._plan.is_dry_run and (at_once or monotonic() - self._noted_at >= _BEAT_SECONDS):
+        if self._plan.notes and (at_once or monotonic() - self._noted_at >= _BEAT_SECONDS):
             self._noted_at = monotonic()
-            await self._imports.note(self._record)
+            async with self._noting:  # the newest is noted last
+                await self._imports.note(self._record)
 
 
 def _first_of(error: BaseException) -> BaseException:
@@ -263,6 +326,15 @@ def _first_of(error: BaseException) -> BaseException:
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return error
+
+
+def _reason(error: BaseException) -> str:
+    """Why it broke off, in words for people."""
+    if isinstance(error, AlertHistoryError | OSError):
+        return str(error)
+    if isinstance(error, asyncio.CancelledError | KeyboardInterrupt):
+        return "it was stopped; asked again, it goes on"
+    return f"a mistake of ours ({type(error).__name__}); the log says more"
 
 
 def check_scope(scope: str) -> None:

@@ -1,14 +1,21 @@
 """Imports as the database keeps them: what each is, and the past that it brings in."""
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal, Protocol
 
 import msgspec
 
 from alert_history.domain.past_firing import PastFiring, RefusedRow
 
-ImportState = Literal["running", "done", "failed", "undone"]
+ImportState = Literal["running", "done", "failed", "undone", "undoing", "tried"]
+"""`undoing`: it is taken back now. `tried`: a dry run is over, and nothing was written."""
+
+DIES_AFTER = timedelta(seconds=15)
+"""A process that has not said for so long that it imports is taken for dead."""
+
+DRY_RUN = " --dry-run"
+"""What follows the origin in the words of a dry run."""
 
 
 class ImportCounts(msgspec.Struct, frozen=True):
@@ -61,6 +68,19 @@ class ImportRecord(msgspec.Struct, frozen=True):
     oldest: datetime | None = None
     newest: datetime | None = None
     reasons: Sequence[tuple[str, int]] = ()
+
+    @property
+    def is_dry_run(self) -> bool:
+        """Whether nothing is written, as its words say."""
+        return f"{self.what} ".startswith(f"{self.origin}{DRY_RUN} ")
+
+    def is_at_work(self, now: datetime) -> bool:
+        """Whether a process that lives is at it."""
+        return self.state in {"running", "undoing"} and now - (self.beat_at or self.started_at) < DIES_AFTER
+
+    def is_broken_off(self, now: datetime) -> bool:
+        """Whether it failed, or its process is dead."""
+        return self.state == "failed" or (self.state in {"running", "undoing"} and not self.is_at_work(now))
 
 
 class SpoolExtent(msgspec.Struct, frozen=True):

@@ -34,3 +34,11 @@ def find_origin(name: str) -> PastOrigin:
     except Exception as error:  # whatever another's package does when it is imported
         raise ConfigurationError([f"the origin {name!r} can't be loaded: {type(error).__name__}"]) from error
     return plugin
+
+
+def title_of(name: str) -> str:
+    """The name of an origin for people; its word where there is no such origin any more."""
+    try:
+        return find_origin(name).title
+    except ConfigurationError:
+        return name

@@ -1,7 +1,7 @@
 """Imports: what each is, how far it is, and the rows that it refused. `importing` takes in what one brings."""
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from hashlib import blake2b
 from typing import Any, Protocol
 
@@ -15,13 +15,10 @@ from alert_history.domain.microseconds import from_us
 from alert_history.domain.past_firing import PastFiring, RefusedRow
 from alert_history.errors import Busy
 from alert_history.ids import new_id
-from alert_history.ports.imports import ImportCounts, ImportRecord, TakenBack
+from alert_history.ports.imports import DIES_AFTER, ImportCounts, ImportRecord, TakenBack
 from alert_history.storage.shared.elements import database_now, is_among
 from alert_history.storage.shared.session import Database, Row, Session
 from alert_history.storage.shared.tables import acts, import_corrections, import_refusals, imports, quarantine
-
-DIES_AFTER = timedelta(seconds=15)
-"""A process that has not said for so long that it imports is taken for dead."""
 
 _I = imports.c
 _C = import_corrections.c

@@ -42,6 +42,7 @@ _KINDS: dict[type[BaseException], Kind] = {
     errors.SlowBody: Kind(503, "slow-body", "The body took too long; try again"),
     errors.StorageUnavailable: Kind(503, "storage-unavailable", "It can't be kept or read now; try again"),
     errors.QueryTimeout: Kind(503, "query-timeout", "The query took too long"),
+    errors.NoRoom: Kind(507, "no-room", "The service has no room for it"),
     errors.DeliveryError: Kind(502, "not-delivered", "The other side did not take it"),
     errors.Rejected: Kind(502, "no-classification", "The model gave no sensible answer"),
     errors.Retryable: Kind(503, "classification-unavailable", "The model can't be asked now; try again"),
