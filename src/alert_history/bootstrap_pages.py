@@ -32,6 +32,7 @@ from alert_history.web.pages.audit import AuditPages
 from alert_history.web.pages.classifications import ClassificationsPage
 from alert_history.web.pages.frame import Firing, Frames
 from alert_history.web.pages.history import HistoryCounting, HistoryPage
+from alert_history.web.pages.imports import ImportsPages
 from alert_history.web.pages.lately import Counting, Lately
 from alert_history.web.pages.live import LivePage
 from alert_history.web.pages.login import LoginPages
@@ -76,7 +77,8 @@ def make_pages(service: Service, statistics: Statistics, *, clock: Clock) -> lis
         *_tokens(service, frames, clock),
         *_notifications(service, statistics, frames, clock=clock),
         *_targets(service, statistics, frames, clock=clock),
-        *QuarantinePages(service.rooms.shown.history, frames=frames).pages(),
+        *QuarantinePages(service.rooms.shown.history, imports=service.rooms.shown.imports, frames=frames).pages(),
+        *ImportsPages(service.rooms.imports, max_file_bytes=service.settings.max_import_bytes, frames=frames).pages(),
         *AuditPages(service.rooms.store.audit_trail, frames=frames).pages(),
         *_history(service, statistics, frames, clock=clock),
         *_story(service, statistics, frames, clock=clock),
@@ -125,6 +127,7 @@ def _story(service: Service, statistics: Statistics, frames: Frames, *, clock: C
         surroundings=store.surroundings,
         silences=store.silences,
         receipt_urls=store.receipt_urls,
+        imports=store.imports,
         clock=clock,
     )
     archives = Archives(store.settings, retention=service.rooms.retention.history, clock=clock)

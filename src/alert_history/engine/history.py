@@ -80,7 +80,14 @@ class Records(msgspec.Struct, frozen=True):
 
     def ledger(self, now: datetime) -> Ledger:
         """What these records say, step by step."""
-        return ledger(self.events, self.deliveries, acts=self.acts, classified=self.verdict, now=now)
+        return ledger(
+            self.events,
+            self.deliveries,
+            acts=self.acts,
+            classified=self.verdict,
+            now=now,
+            imported_at=self.alert.imported_at,
+        )
 
 
 class Tracing:

@@ -112,10 +112,12 @@ def ledger(
     acts: Sequence[Act] = (),
     classified: KeptVerdict | None,
     now: datetime,
+    imported_at: datetime | None = None,
 ) -> Ledger:
     """The ledger of these events and acts, both oldest first, and the deliveries of their occurrence, in any order.
 
     Give one event more than `MOST_EVENTS` and one delivery more than `MOST_DELIVERIES` where there are more.
+    `imported_at` is when an import brought the occurrence in: nobody received what is older.
     """
     shown = events[-MOST_EVENTS:]
     known = sorted(deliveries, key=lambda delivery: delivery.id)[-MOST_DELIVERIES:]
@@ -131,7 +133,8 @@ def ledger(
         is_complete = is_complete and len(lines) <= room
         lines = lines[:room]
         room -= len(lines)
-        steps = list(_steps(event, its_deliveries))
+        is_imported = imported_at is not None and event.receipt_id is None and event.at <= imported_at
+        steps = list(_steps(event, its_deliveries, is_imported=is_imported))
         entries.append(LedgerEvent(event.kind, event.at, event.receipt_id, event.source, event.receiver, steps, lines))
     entries.reverse()
     short = list(_in_short(entries, known))
@@ -159,16 +162,20 @@ def _key_of_event(event: StoredEvent) -> tuple[int, datetime | None]:
     return (event.number, None) if event.number else (0, event.at)
 
 
-def _steps(event: StoredEvent, deliveries: Sequence[StoredDelivery]) -> Iterator[LedgerStep]:
+def _steps(event: StoredEvent, deliveries: Sequence[StoredDelivery], *, is_imported: bool) -> Iterator[LedgerStep]:
     if event.number is None:
         yield LedgerStep("noted", event.at, _clipped(note_text(event.kind, event.detail or {})))
+    elif is_imported:
+        change = change_text(event.kind, event.detail or {})
+        yield LedgerStep("recorded", event.at, _clipped(f"by an import{change and f': {change}'}; nobody sent it here"))
     else:
         yield from _steps_of_state(event)
     enriched = _enrichment(deliveries)
     if enriched:
         yield LedgerStep("enriched", event.at, _clipped(enriched))
     if event.kind in TOLD_EVENTS:
-        yield LedgerStep("routed", event.at, _clipped(_decision(event)))
+        decision = "it was brought in by an import, so nobody is told" if is_imported else _decision(event)
+        yield LedgerStep("routed", event.at, _clipped(decision))
     if deliveries:
         yield _delivered(deliveries)
 

@@ -5,21 +5,37 @@ Must not decide how it looks; `web.pages.story` shows it.
 
 import asyncio
 from collections.abc import Mapping
+from datetime import datetime
 
 import msgspec
 
 from alert_history.domain.alert import Silence
 from alert_history.engine.history import Moved, Records, Tracing, key_of
 from alert_history.engine.ledger import Ledger
-from alert_history.errors import NotFound
+from alert_history.errors import AlertHistoryError, NotFound
+from alert_history.origins.imports.registry import title_of
 from alert_history.ports import Clock, History, ReceiptUrls, Silences, StoredAlert, Surroundings
+from alert_history.ports.imports import Imports
+
+
+class BroughtIn(msgspec.Struct, frozen=True):
+    """That an import brought an occurrence in, when, and from where. `origin` is empty where its record can't be read.
+
+    `id` is the import's.
+    """
+
+    id: str
+    at: datetime
+    title: str
+    origin: str = ""
 
 
 class Story(msgspec.Struct, frozen=True):
     """What a page tells of an occurrence.
 
     `before` is the last episode of the same label set, None where none is known. `silences` are those that muted it, by
-    id, as far as they are known. `external_url` leads to the pages of the Alertmanager that sent it.
+    id, as far as they are known. `external_url` leads to the pages of the Alertmanager that sent it. `brought_in` is
+    None for what was sent here.
     """
 
     records: Records
@@ -27,6 +43,7 @@ class Story(msgspec.Struct, frozen=True):
     before: StoredAlert | None = None
     silences: Mapping[str, Silence] = {}
     external_url: str = ""
+    brought_in: BroughtIn | None = None
 
     @property
     def alert(self) -> StoredAlert:
@@ -45,8 +62,10 @@ class Stories:
         surroundings: Surroundings,
         silences: Silences,
         receipt_urls: ReceiptUrls,
+        imports: Imports,
         clock: Clock,
     ) -> None:
+        self._imports = imports
         self._tracing = tracing
         self._history = history
         self._surroundings = surroundings
@@ -59,10 +78,13 @@ class Stories:
         records = await self._tracing.records(occurrence_id)
         if isinstance(records, Moved):
             return records
-        before, silences, external_url = await asyncio.gather(
-            self._before(records.alert), self._silences_of(records), self._external_url(records)
+        before, silences, external_url, brought_in = await asyncio.gather(
+            self._before(records.alert),
+            self._silences_of(records),
+            self._external_url(records),
+            self._brought_in(records.alert),
         )
-        return Story(records, records.ledger(self._clock()), before, silences, external_url)
+        return Story(records, records.ledger(self._clock()), before, silences, external_url, brought_in)
 
     async def _before(self, alert: StoredAlert) -> StoredAlert | None:
         fingerprint, key = key_of(alert.id)
@@ -76,6 +98,17 @@ class Stories:
         ids = {str((event.detail or {}).get("silence_id", "")) for event in records.events if event.kind == "silenced"}
         silences = await self._silences.named(ids - {""}) if ids - {""} else []
         return {silence.id: silence for silence in silences}
+
+    async def _brought_in(self, alert: StoredAlert) -> BroughtIn | None:
+        if alert.import_id is None or alert.imported_at is None:
+            return None
+        try:
+            record = await self._imports.find(alert.import_id)
+        except AlertHistoryError:  # also for who sees some alerts only: an import is about others, too
+            record = None
+        if record is None:
+            return BroughtIn(alert.import_id, alert.imported_at, title_of(alert.source))
+        return BroughtIn(record.id, alert.imported_at, title_of(record.origin), record.origin)
 
     async def _external_url(self, records: Records) -> str:
         ids = {event.receipt_id for event in records.events if event.receipt_id is not None}

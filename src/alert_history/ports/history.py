@@ -132,10 +132,11 @@ class HistoryPage(msgspec.Struct, frozen=True):
 
 
 class QuarantineFilter(msgspec.Struct, frozen=True):
-    """Which refused alerts: those of a source, and those with a text in their reason, as it is written."""
+    """Which refused alerts: of a source, with a text in their reason, as it is written, of a receipt or an import."""
 
     source: str | None = None
     reason: str | None = None
+    receipt_id: str | None = None
 
 
 ALL_REFUSED = QuarantineFilter()

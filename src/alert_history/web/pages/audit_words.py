@@ -14,6 +14,8 @@ WORDS: Mapping[str, str] = {
     "token_created": "made the token {token}",
     "token_rotated": "gave the token {token} a new secret",
     "token_revoked": "revoked the token {token}",
+    "import_started": "started the import {import}: {what}",
+    "import_undone": "began to take the import {import} back: {what}",
     "signed_in": "signed in",
     "signed_out": "signed out",
     "refused": "was refused: {request}",

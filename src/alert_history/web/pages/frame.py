@@ -45,6 +45,7 @@ NAVIGATION: Sequence[Entry] = (
     Entry("dashboard/quarantine", "Quarantine", "q"),
     Entry("dashboard/sources", "Sources", "u"),
     Entry("classifications", "Classifications", "c"),
+    Entry("dashboard/imports", "Imports", "m", Permission.ADMIN),
     Entry("dashboard/audit", "Audit", "a", Permission.ADMIN),
     Entry("dashboard/settings", "Settings", "e"),
     Entry("dashboard/tokens", "Tokens", "k", Permission.ADMIN),

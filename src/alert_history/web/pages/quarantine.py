@@ -3,6 +3,7 @@
 How it looks is in `templates/quarantine/`.
 """
 
+from collections.abc import Mapping, Sequence
 from typing import Annotated, NamedTuple, get_args
 from uuid import UUID
 
@@ -13,7 +14,9 @@ from starlette.responses import Response
 
 from alert_history.domain.alert import Source
 from alert_history.domain.permission import Permission
+from alert_history.origins.imports.registry import title_of
 from alert_history.ports import History, QuarantinedAlert, QuarantineFilter
+from alert_history.ports.imports import ImportRecord, Imports
 from alert_history.web.http.parameters import read_page_parameters
 from alert_history.web.pages.frame import Frame, Frames
 from alert_history.web.pages.page import Page, page_response
@@ -24,13 +27,15 @@ _ONE = f"{PATH}/{{id}}"
 _SHOWN = 25
 _MOST_IN_LIST, _MOST_ALONE = 4_000, 200_000  # characters
 _SOURCES: tuple[Source, ...] = get_args(Source)
+_MOST_IMPORTS = 100
 
 
 class PageParameters(msgspec.Struct, frozen=True):
-    """Which refused alerts; `reason` is a part of the reason, as it is written."""
+    """Which refused alerts; `reason` is a part of the reason, as it is written, `receipt` a receipt or an import."""
 
     source: str | None = None
     reason: str | None = None
+    receipt: str | None = None
     cursor: Annotated[UUID, Meta(description="The last one of the page before")] | None = None
     tz: str | None = None
 
@@ -46,8 +51,9 @@ class Raw(NamedTuple):
 class QuarantinePages:
     """The list, and one refused alert by itself."""
 
-    def __init__(self, history: History, *, frames: Frames) -> None:
+    def __init__(self, history: History, *, imports: Imports, frames: Frames) -> None:
         self._history = history
+        self._imports = imports
         self._frames = frames
 
     def pages(self) -> list[Page]:
@@ -62,7 +68,7 @@ class QuarantinePages:
         frame = await self._frames.of(request, PATH.strip("/"))
         asked = read_page_parameters(request, PageParameters)
         cursor = None if asked.cursor is None else str(asked.cursor)
-        wanted = QuarantineFilter(asked.source, asked.reason)
+        wanted = QuarantineFilter(asked.source, asked.reason, asked.receipt)
         page = await self._history.quarantine(limit=_SHOWN, cursor=cursor, wanted=wanted)
         return page_response(
             frame,
@@ -70,6 +76,8 @@ class QuarantinePages:
             asked=asked,
             page=page,
             sources=_SOURCES,
+            imports=await self._imports_of(page.quarantine),
+            title_of=title_of,
             raws=[raw_of(refused, most=_MOST_IN_LIST) for refused in page.quarantine],
             older=None if page.next_cursor is None else _href(frame, asked, cursor=page.next_cursor),
             newest=_href(frame, asked),
@@ -79,7 +87,21 @@ class QuarantinePages:
         """`GET /dashboard/quarantine/{id}`."""
         frame = await self._frames.of(request, PATH.strip("/"))
         refused = await self._history.quarantined(request.path_params["id"])
-        return page_response(frame, "quarantine/one.html.jinja", refused=refused, raw=raw_of(refused, most=_MOST_ALONE))
+        return page_response(
+            frame,
+            "quarantine/one.html.jinja",
+            refused=refused,
+            raw=raw_of(refused, most=_MOST_ALONE),
+            imported=await self._imports.find(refused.receipt_id),
+            title_of=title_of,
+        )
+
+    async def _imports_of(self, refused: Sequence[QuarantinedAlert]) -> Mapping[str, ImportRecord]:
+        """The imports that refused them, by their ids."""
+        if not refused:
+            return {}
+        ids = {each.receipt_id for each in refused}
+        return {each.id: each for each in await self._imports.newest(_MOST_IMPORTS) if each.id in ids}
 
 
 def raw_of(refused: QuarantinedAlert, *, most: int) -> Raw:
@@ -95,4 +117,4 @@ def raw_of(refused: QuarantinedAlert, *, most: int) -> Raw:
 
 
 def _href(frame: Frame, asked: PageParameters, *, cursor: str | None = None) -> str:
-    return frame.href(PATH.strip("/"), source=asked.source, reason=asked.reason, cursor=cursor)
+    return frame.href(PATH.strip("/"), source=asked.source, reason=asked.reason, receipt=asked.receipt, cursor=cursor)
