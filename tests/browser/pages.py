@@ -21,6 +21,9 @@ PATHS = [
     "dashboard/targets",
     "dashboard/quarantine",
     "dashboard/sources",
+    "dashboard/imports",
+    "dashboard/imports/alertmanager",
+    "dashboard/imports/jsonl",
     "dashboard/audit",
     "classifications",
     "dashboard/settings",
@@ -28,7 +31,7 @@ PATHS = [
 ]
 """The pages that need no id, by their paths below the root."""
 
-INNER = {"dashboard/history/live"}
+INNER = {"dashboard/history/live", "dashboard/imports/alertmanager", "dashboard/imports/jsonl"}
 """Those of them to which another page leads, and not the navigation."""
 
 HOSTILE = (

@@ -96,6 +96,7 @@ def test_every_variable_is_read() -> None:
         "MAX_BODY_BYTES": "2048",
         "MAX_ALERTS_PER_REQUEST": "5",
         "MAX_PENDING_BYTES": "4096",
+        "MAX_IMPORT_BYTES": "8192",
         "SHUTDOWN_GRACE_SECONDS": "10",
         "AUTH_MODE": "token",
         "AUTH_NONE_ACCEPTED": "true",
@@ -219,6 +220,7 @@ def test_other_database_urls_stop_the_start(url: str) -> None:
         *(("TRUSTED_PROXIES", "proxy"), ("TRUSTED_PROXIES", "10.0.0.0/33"), ("TRUSTED_PROXIES", "10.0.0.1,")),
         *(
             ("FLAP_DEFINITION", "zabbix"),
+            ("MAX_IMPORT_BYTES", "1GB"),
             ("SHUTDOWN_GRACE_SECONDS", "0"),
             ("LOG_LEVEL", "loud"),
             ("LOG_FORMAT", "xml"),

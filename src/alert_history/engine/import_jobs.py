@@ -7,7 +7,7 @@ where it was when the same is asked again, and so is what takes an import back.
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import structlog
@@ -25,6 +25,7 @@ from alert_history.urls.masking import masked_url
 _ASKED = "imports_asked"
 _MOST_ASKED = 30
 _BUSY_SECONDS = 5
+_STOPPED = "it was stopped before it began; asked again, it goes on"
 
 _log = structlog.get_logger()
 
@@ -52,6 +53,14 @@ class Claim:
         self.discard: Callable[[], None] = lambda: None
 
 
+class _Job(NamedTuple):
+    """Work that waits for its turn, and the record of what is left if it never gets one."""
+
+    claim: Claim
+    do: Callable[[], Awaitable[Any]]
+    undone: ImportRecord
+
+
 class ImportJobs:
     """Starts imports, and takes them back, in the background. Every call may raise StorageUnavailable."""
 
@@ -63,7 +72,7 @@ class ImportJobs:
         self._settings = settings
         self._audit = audit
         self._clock = clock
-        self._waiting: asyncio.Queue[tuple[Claim, Callable[[], Awaitable[Any]]]] = asyncio.Queue(1)
+        self._waiting: asyncio.Queue[_Job] = asyncio.Queue(1)
         self._is_taken = False
 
     @contextmanager
@@ -83,7 +92,8 @@ class ImportJobs:
         """Start an import. Raises: InvalidBody, with all that is wrong; Busy where the same runs elsewhere."""
         plan = await plan_of(wish, claim.sent, now=self._clock(), by=by)
         record = await self._importing.begin(plan)
-        self._hand_over(claim, lambda: self._importing.go_on(plan, record))
+        left = msgspec.structs.replace(record, state="failed", fault=_STOPPED)
+        self._hand_over(_Job(claim, lambda: self._importing.go_on(plan, record), left))
         with suppress(AlertHistoryError):  # it runs, and who asks again fills the form in by hand
             await self._settings.change(_ASKED, lambda value: _with(value, _asked(record, plan, wish)))
         await self._note("import_started", record, by=by)
@@ -98,7 +108,7 @@ class ImportJobs:
             raise Busy("somebody is at this import now; wait until that is over", after_seconds=_BUSY_SECONDS)
         undoing = msgspec.structs.replace(record, state="undoing", phase="writing", share=None, fault=None)
         await self._imports.note(undoing)
-        self._hand_over(claim, lambda: self._importing.undo(record.id))
+        self._hand_over(_Job(claim, lambda: self._importing.undo(record.id), record))
         await self._note("import_undone", record, by=by)
         return undoing
 
@@ -125,20 +135,33 @@ class ImportJobs:
     async def run(self) -> None:
         """Do the jobs that are started, until cancelled."""
         set_caller(EVERYBODY)
-        while True:
-            claim, job = await self._waiting.get()
-            try:
-                await job()
-            except (AlertHistoryError, OSError) as error:
-                _log.warning("import_failed", reason=str(error))
-            except Exception:  # noqa: BLE001  # its record says that it failed; others may be asked for
-                _log.exception("import_failed")
-            finally:
-                self._let_go(claim)
+        try:
+            while True:
+                await self._do(await self._waiting.get())
+        finally:
+            await self._give_up()
 
-    def _hand_over(self, claim: Claim, job: Callable[[], Awaitable[Any]]) -> None:
-        claim.is_handed_over = True
-        self._waiting.put_nowait((claim, job))
+    async def _do(self, job: _Job) -> None:
+        try:
+            await job.do()
+        except (AlertHistoryError, OSError) as error:
+            _log.warning("import_failed", reason=str(error))
+        except Exception:  # noqa: BLE001  # its record says that it failed; others may be asked for
+            _log.exception("import_failed")
+        finally:
+            self._let_go(job.claim)
+
+    async def _give_up(self) -> None:
+        """The process stops before the work that waits got its turn."""
+        while not self._waiting.empty():
+            job = self._waiting.get_nowait()
+            self._let_go(job.claim)
+            with suppress(AlertHistoryError):
+                await asyncio.shield(self._imports.note(job.undone))
+
+    def _hand_over(self, job: _Job) -> None:
+        job.claim.is_handed_over = True
+        self._waiting.put_nowait(job)
 
     def _let_go(self, claim: Claim) -> None:
         self._is_taken = False

@@ -7,7 +7,7 @@ same is asked again: what it brought in by then is joined. Nothing is published 
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, aclosing, suppress
 from datetime import datetime, timedelta
 from time import monotonic
@@ -34,6 +34,7 @@ Observe = Callable[[ImportRecord], None]
 
 _BEAT_SECONDS = 1.0
 _STEPS_AT_ONCE = 2
+_PIECE_FIRINGS = 250
 _MOST_REASONS = 10
 _MOST_RECEIVER_BYTES = 1024
 _MOST_URL_BYTES = 64 * 1024
@@ -70,7 +71,7 @@ class ImportNeeds(msgspec.Struct, frozen=True):
     """What imports work with. `retention` is how long the service keeps history.
 
     `rest` is how long an import rests after each step of writing, by how long the step took. A service that takes
-    alerts in meanwhile needs the database, too: with a rest, one step is under way at a time.
+    alerts in meanwhile needs the database, too: with a rest, one step is under way at a time, and steps are small.
     """
 
     imports: Imports
@@ -271,10 +272,14 @@ class _Run:
                     room = 0 if self._rest or step[0][0].fingerprint == last else _STEPS_AT_ONCE - 1
                     while len(under_way) > room:
                         _, under_way = await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
-                    under_way.add(tasks.create_task(self._write_step(step)))
+                    under_way.add(tasks.create_task(self._write_in_pieces(step)))
                     last = step[-1][0].fingerprint
         except BaseExceptionGroup as errors:
             raise _first_of(errors) from None
+
+    async def _write_in_pieces(self, step: Sequence[Sequence[PastFiring]]) -> None:
+        for piece in _pieces(step) if self._rest else (step,):
+            await self._write_step(piece)
 
     async def _write_step(self, step: Sequence[Sequence[PastFiring]]) -> None:
         now, is_dry_run, began = self._clock(), self._plan.is_dry_run, monotonic()
@@ -326,6 +331,17 @@ def _first_of(error: BaseException) -> BaseException:
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return error
+
+
+def _pieces(step: Sequence[Sequence[PastFiring]]) -> Iterator[list[Sequence[PastFiring]]]:
+    """The label sets of a step in smaller ones; none is divided."""
+    piece: list[Sequence[PastFiring]] = []
+    for group in step:
+        if piece and sum(map(len, piece)) + len(group) > _PIECE_FIRINGS:
+            yield piece
+            piece = []
+        piece.append(group)
+    yield piece
 
 
 def _reason(error: BaseException) -> str:

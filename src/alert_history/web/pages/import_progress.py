@@ -75,8 +75,9 @@ def _phase(record: ImportRecord) -> str:
 
 
 def _number(record: ImportRecord) -> int:
+    """How many rows are read or written. An import that goes on writes all of them again."""
     counts = record.counts
-    return counts.read if record.phase == "reading" else counts.taken + counts.joined + counts.merged
+    return counts.read if record.phase == "reading" else round((record.share or 0.0) * (counts.read - counts.refused))
 
 
 def _is_of(look: Look, current: Look) -> bool:

@@ -71,10 +71,11 @@ class ImportsPages:
         records = await self._jobs.newest(_SHOWN)
         running = [progress_of(each, asked.seen, now=frame.now) for each in records if each.is_at_work(frame.now)]
         if asked.part:
-            return _running_part(frame, running, asked)
+            return _running_part(frame, running, asked, names=True)
         return page_response(
             frame,
             "imports/imports.html.jinja",
+            names=True,
             running=running,
             again=_again(running),
             records=[each for each in records if not each.is_at_work(frame.now)],
@@ -94,10 +95,11 @@ class ImportsPages:
         record = await self._jobs.find(asked.id)
         running = [progress_of(record, asked.seen, now=frame.now)] if record.is_at_work(frame.now) else []
         if asked.part:
-            return _running_part(frame, running, asked)
+            return _running_part(frame, running, asked, names=False)
         return page_response(
             frame,
             "imports/one.html.jinja",
+            names=False,
             record=record,
             running=running,
             again=_again(running),
@@ -162,9 +164,9 @@ class _OneParameters(ImportsParameters, frozen=True):
     id: str = ""
 
 
-def _running_part(frame: Frame, running: Sequence[Progress], asked: ImportsParameters) -> Response:
+def _running_part(frame: Frame, running: Sequence[Progress], asked: ImportsParameters, *, names: bool) -> Response:
     """What runs, alone; where the page is not the right one any more, the browser is told to ask for it anew."""
-    response = page_response(frame, "imports/progress.html.jinja", running=running, **_words())
+    response = page_response(frame, "imports/progress.html.jinja", running=running, names=names, **_words())
     if not are_the_same(running, asked.seen):
         response.headers["hx-refresh"] = "true"
     return response
