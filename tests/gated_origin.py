@@ -1,4 +1,4 @@
-"""An origin of imports that waits in the middle until a test lets it go on, as a package that is installed beside us."""
+"""An origin of imports that waits in the middle until a test lets it go on, as a package installed beside us."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ from tests.commands import SOURCE_FOLDER
 
 NAME = "gated"
 
-_CODE = '''
+_CODE = """
 import asyncio
 from datetime import timedelta
 from pathlib import Path
@@ -48,7 +48,7 @@ ORIGIN = PastOrigin(
     ),
     read,
 )
-'''
+"""
 
 
 class Gate:

@@ -245,17 +245,6 @@ def test_what_is_wrong_is_told_before_anything_begins(quiet: Server, body: dict[
     assert ask(quiet, "GET", "/api/v1/imports").json() == {"imports": []}
 
 
-_FORMS: list[tuple[Callable[[Server], httpx.Response], int]] = [
-    (lambda server: _send(server, nope="1"), 422),
-    (lambda server: _send(server, keep_days="-1"), 422),
-    (lambda server: _send(server, b""), 422),
-    (lambda server: _form(server, b"--x\r\nContent-Disposition: form-data; name=a\r\n\r\n--x--"), 400),
-    (lambda server: _form(server, b'--x\r\nContent-Disposition: form-data; name="origin"\r\n\r\njsonl'), 400),
-    (lambda server: _form(server, b"nothing", boundary=""), 415),
-    (lambda server: _send_twice(server), 422),
-]
-
-
 def _form(server: Server, content: bytes, *, boundary: str = "; boundary=x") -> httpx.Response:
     headers = {"content-type": f"multipart/form-data{boundary}"}
     return ask(server, "POST", "/api/v1/imports", content=content, headers=headers)
@@ -264,6 +253,17 @@ def _form(server: Server, content: bytes, *, boundary: str = "; boundary=x") -> 
 def _send_twice(server: Server) -> httpx.Response:
     files = [("file", ("a.jsonl", _ROWS)), ("file", ("b.jsonl", _ROWS))]
     return ask(server, "POST", "/api/v1/imports", data={"origin": "jsonl"}, files=files)
+
+
+_FORMS: list[tuple[Callable[[Server], httpx.Response], int]] = [
+    (lambda server: _send(server, nope="1"), 422),
+    (lambda server: _send(server, keep_days="-1"), 422),
+    (lambda server: _send(server, b""), 422),
+    (lambda server: _form(server, b"--x\r\nContent-Disposition: form-data; name=a\r\n\r\n--x--"), 400),
+    (lambda server: _form(server, b'--x\r\nContent-Disposition: form-data; name="origin"\r\n\r\njsonl'), 400),
+    (lambda server: _form(server, b"nothing", boundary=""), 415),
+    (_send_twice, 422),
+]
 
 
 @pytest.mark.parametrize("send, status", _FORMS)
@@ -276,4 +276,6 @@ def test_another_site_starts_no_import_by_a_visitor(quiet: Server) -> None:
     headers = {"sec-fetch-site": "cross-site"}
     answer = ask(quiet, "POST", "/api/v1/imports", files={"file": ("a", _ROWS)}, headers=headers)
     assert answer.status_code == 403
-    assert ask(quiet, "POST", "/dashboard/imports/gated", files={"file": ("a", b"x")}, headers=headers).status_code == 403
+    assert (
+        ask(quiet, "POST", "/dashboard/imports/gated", files={"file": ("a", b"x")}, headers=headers).status_code == 403
+    )

@@ -17,8 +17,8 @@ import httpx
 import pytest
 
 from alert_history import __version__
-from alert_history.errors import Rejected
 from alert_history.domain.addresses import why_forbidden
+from alert_history.errors import Rejected
 from alert_history.targets.guard import MAX_ANSWER_BYTES, ForbiddenAddress, guarded_client
 from tests.processes import HOST, find_program, free_port
 

@@ -132,11 +132,10 @@ class HistoryPage(msgspec.Struct, frozen=True):
 
 
 class QuarantineFilter(msgspec.Struct, frozen=True):
-    """Which refused alerts: of a source, with a text in their reason, as it is written, of a receipt or an import."""
+    """Which refused alerts: those of a source, and those with a text in their reason, as it is written."""
 
     source: str | None = None
     reason: str | None = None
-    receipt_id: str | None = None
 
 
 ALL_REFUSED = QuarantineFilter()

@@ -14,7 +14,7 @@ MOST_LOOKED_AT = 5_000
 """So many refused alerts a page looks at, at most, for those that a filter asks for."""
 
 _Q = quarantine.c
-_NEWEST = select(_Q.id, _Q.source, _Q.reason, _Q.receipt_id).order_by(_Q.id.desc()).limit(bindparam("most"))
+_NEWEST = select(_Q.id, _Q.source, _Q.reason).order_by(_Q.id.desc()).limit(bindparam("most"))
 _BEFORE = _NEWEST.where(_Q.id < bindparam("cursor"))
 _WHOLE = select(quarantine).where(is_among(_Q.id, "ids")).order_by(_Q.id.desc())
 _SOME = select(_Q.id).limit(bindparam("bound"))
@@ -65,5 +65,4 @@ async def _whole(session: Session, ids: list[str]) -> list[Row]:
 
 
 def _is_wanted(row: Row, wanted: QuarantineFilter) -> bool:
-    is_of_it = wanted.source in {None, row.source} and wanted.receipt_id in {None, row.receipt_id}
-    return is_of_it and (wanted.reason or "") in row.reason
+    return wanted.source in {None, row.source} and (wanted.reason or "") in row.reason

@@ -31,11 +31,10 @@ _MOST_IMPORTS = 100
 
 
 class PageParameters(msgspec.Struct, frozen=True):
-    """Which refused alerts; `reason` is a part of the reason, as it is written, `receipt` a receipt or an import."""
+    """Which refused alerts; `reason` is a part of the reason, as it is written, `source` also an origin of imports."""
 
     source: str | None = None
     reason: str | None = None
-    receipt: str | None = None
     cursor: Annotated[UUID, Meta(description="The last one of the page before")] | None = None
     tz: str | None = None
 
@@ -68,14 +67,14 @@ class QuarantinePages:
         frame = await self._frames.of(request, PATH.strip("/"))
         asked = read_page_parameters(request, PageParameters)
         cursor = None if asked.cursor is None else str(asked.cursor)
-        wanted = QuarantineFilter(asked.source, asked.reason, asked.receipt)
+        wanted = QuarantineFilter(asked.source, asked.reason)
         page = await self._history.quarantine(limit=_SHOWN, cursor=cursor, wanted=wanted)
         return page_response(
             frame,
             "quarantine/quarantine.html.jinja",
             asked=asked,
             page=page,
-            sources=_SOURCES,
+            sources=_SOURCES if asked.source in {None, "", *_SOURCES} else (*_SOURCES, asked.source),
             imports=await self._imports_of(page.quarantine),
             title_of=title_of,
             raws=[raw_of(refused, most=_MOST_IN_LIST) for refused in page.quarantine],
@@ -117,4 +116,4 @@ def raw_of(refused: QuarantinedAlert, *, most: int) -> Raw:
 
 
 def _href(frame: Frame, asked: PageParameters, *, cursor: str | None = None) -> str:
-    return frame.href(PATH.strip("/"), source=asked.source, reason=asked.reason, receipt=asked.receipt, cursor=cursor)
+    return frame.href(PATH.strip("/"), source=asked.source, reason=asked.reason, cursor=cursor)
