@@ -76,6 +76,7 @@ async def _story(store: Store, occurrence: str) -> Story:
         surroundings=store.surroundings,
         silences=store.silences,
         receipt_urls=store.receipt_urls,
+        imports=store.imports,
         clock=clock,
     )
     story = await stories.story(occurrence)

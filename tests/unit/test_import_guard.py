@@ -1,6 +1,6 @@
 """An import that was asked for over HTTP connects to no forbidden address, whatever its name says at first.
 
-Holds: `origins.imports.guard`.
+Holds: `origins.imports.guard`, and what `origins.imports.postgres` makes of it.
 """
 
 from datetime import UTC, datetime
@@ -8,9 +8,10 @@ from ipaddress import ip_address
 
 import pytest
 
-from alert_history.errors import OriginUnavailable
+from alert_history.errors import ConfigurationError, OriginUnavailable
 from alert_history.origins.imports import guard
 from alert_history.origins.imports.http import open_server
+from alert_history.origins.imports.postgres import open_postgres
 from alert_history.ports.past_origins import ImportRequest
 from tests.vendors.server import Reply, Request, serving
 
@@ -59,6 +60,24 @@ async def test_a_name_that_leads_elsewhere_the_second_time_is_sent_nothing(monke
         with pytest.raises(OriginUnavailable, match="forbidden by this test"):
             await server.get("/latest")
     assert old.asked == 0
+
+
+@pytest.mark.parametrize(
+    "url, words",
+    [
+        ("postgresql://u:p@169.254.169.254/d", "a cloud's metadata address"),
+        ("postgresql://u:p@127.0.0.1:1,169.254.1.1:1/d", "a link-local address"),
+        ("postgresql:///d", "no file or socket of this machine"),
+        ("postgresql://u:p@/d?host=/var/run/postgresql", "no file or socket of this machine"),
+        ("postgresql://u:p@h/d?sslmode=verify-ca&sslrootcert=/etc/hosts", "no file or socket of this machine"),
+        ("postgresql://u:p@h/d?passfile=/root/.pgpass", "no file or socket of this machine"),
+    ],
+)
+async def test_a_database_is_guarded_too(url: str, words: str) -> None:
+    request = ImportRequest({"database": (url,)}, _NOW, is_guarded=True)
+    with pytest.raises((OriginUnavailable, ConfigurationError), match=words):
+        async with open_postgres(request):
+            pass
 
 
 async def test_the_command_line_may_reach_what_its_machine_reaches() -> None:

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from alert_history.errors import ConfigurationError, OriginUnavailable
+from alert_history.origins.imports.guard import check_place
 from alert_history.ports.past_origins import ImportRequest, Option
 from alert_history.urls.masking import masked_url, masked_wrong_url
 from alert_history.urls.postgres import read_postgres_url
@@ -19,6 +20,8 @@ DATABASE = Option("database", "Its PostgreSQL instead, as in postgresql://user:p
 _CONNECT_SECONDS = 10
 _STATEMENT_SECONDS = 300
 _ROWS = 200
+_PORT = 5432
+_FILES = ("sslrootcert", "sslcert", "sslkey", "sslcrl")
 
 _COLUMNS = "SELECT attname FROM pg_attribute WHERE attrelid = to_regclass($1) AND attnum > 0 AND NOT attisdropped"
 
@@ -57,8 +60,11 @@ async def open_postgres(request: ImportRequest, *, option: str = DATABASE.name) 
 
     url = _url(request.text(option), option=option)
     name = masked_url(url)
+    password = await _guarded_password(request, url, option=option)
     try:
-        connection = await asyncpg.connect(url, timeout=_CONNECT_SECONDS, command_timeout=_STATEMENT_SECONDS)
+        connection = await asyncpg.connect(
+            url, timeout=_CONNECT_SECONDS, command_timeout=_STATEMENT_SECONDS, password=password
+        )
     except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError, ValueError) as error:
         raise OriginUnavailable(f"{name}: {_words(error)}") from None
     try:
@@ -79,6 +85,24 @@ def _url(text: str, *, option: str) -> str:
         raise ConfigurationError([f"--{option}: {masked_wrong_url(text)}: {fault}"]) from None
     scheme, separator, rest = text.partition("://")
     return f"{scheme.partition('+')[0]}{separator}{rest}"
+
+
+async def _guarded_password(request: ImportRequest, url: str, *, option: str) -> str | None:
+    """The password for a URL that was given over HTTP: its own or none, never one that this machine keeps.
+
+    Nor may the URL name a file or a socket of the machine. None, for the command line: the driver looks for one.
+
+    Raises: ConfigurationError; OriginUnavailable for an address where no import over HTTP may reach.
+    """
+    if not request.is_guarded:
+        return None
+    parts = read_postgres_url(url)
+    of_machine = parts.parameters.passfile or any(parts.parameters.driver.get(name) for name in _FILES)
+    if of_machine or not parts.hosts or any(host.name.startswith("/") for host in parts.hosts):
+        raise ConfigurationError([f"--{option}: over HTTP it names a host, and no file or socket of this machine"])
+    for host in parts.hosts:
+        await check_place(request, host.name, host.port or _PORT)
+    return parts.password or ""
 
 
 def _words(error: BaseException) -> str:
