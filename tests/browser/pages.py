@@ -23,7 +23,6 @@ PATHS = [
     "dashboard/sources",
     "dashboard/imports",
     "dashboard/imports/alertmanager",
-    "dashboard/imports/jsonl",
     "dashboard/audit",
     "classifications",
     "dashboard/settings",
@@ -31,7 +30,7 @@ PATHS = [
 ]
 """The pages that need no id, by their paths below the root."""
 
-INNER = {"dashboard/history/live", "dashboard/imports/alertmanager", "dashboard/imports/jsonl"}
+INNER = {"dashboard/history/live", "dashboard/imports/alertmanager"}
 """Those of them to which another page leads, and not the navigation."""
 
 HOSTILE = (
