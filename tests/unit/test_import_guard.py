@@ -70,7 +70,7 @@ async def test_a_name_that_leads_elsewhere_the_second_time_is_sent_nothing(monke
         ("postgresql:///d", "no file or socket of this machine"),
         ("postgresql://u:p@/d?host=/var/run/postgresql", "no file or socket of this machine"),
         ("postgresql://u:p@h/d?sslmode=verify-ca&sslrootcert=/etc/hosts", "no file or socket of this machine"),
-        ("postgresql://u:p@h/d?passfile=/root/.pgpass", "no file or socket of this machine"),
+        ("postgresql://u:p@h/d?passfile=/etc/pgpass", "no file or socket of this machine"),
     ],
 )
 async def test_a_database_is_guarded_too(url: str, words: str) -> None:
