@@ -35,6 +35,11 @@ def _fill_in(page: Page, button: str, **fields: str) -> None:
     page.get_by_role("button", name=button).click()
 
 
+def _await_state(server: Server, id_: str, state: str) -> None:
+    url = f"{server.url}/api/v1/imports/{id_}"
+    wait_until(lambda: httpx.get(url, trust_env=False).json()["state"] == state, f"the import is {state}")
+
+
 def test_the_bar_moves_by_itself_and_the_page_turns_when_it_is_over(
     browser: Browser, server: Server, gate: Gate
 ) -> None:
@@ -79,13 +84,12 @@ def test_without_script_it_is_started_followed_and_taken_back(browser: Browser, 
     with looking(browser, url, width=360, java_script_enabled=False) as page:
         _fill_in(page, "Bring it in", url="http://old:10")
         id_ = page.url.rpartition("/")[2]
-        state = lambda: httpx.get(f"{server.url}/api/v1/imports/{id_}", trust_env=False).json()["state"]  # noqa: E731  # asked twice
         expect(page.locator(".state")).to_have_text("running")
         gate.open()
-        wait_until(lambda: state() == "done", "it is over")
+        _await_state(server, id_, "done")
         page.goto(f"{url}/{id_}")
         page.get_by_text("Take it back", exact=True).click()
         page.get_by_role("button", name="Yes, take it back").click()
-        wait_until(lambda: state() == "undone", "it is taken back")
+        _await_state(server, id_, "undone")
         page.goto(f"{url}/{id_}")
         expect(page.get_by_role("main")).to_contain_text("It was taken back")
