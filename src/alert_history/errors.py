@@ -27,7 +27,6 @@ AlertHistoryError            what this service raises on purpose                
 │   ├── OriginUnavailable    who was asked what fires is down, or answers in part    503
 │   │   └── Refused          origins/imports: it won't answer this question          503
 │   │       └── NotThere     origins/imports: it answers, and has no such thing      503
-│   │   └── NotThere         origins/imports: it answers, and has no such thing      503
 │   ├── NoRoom               the disk has no room for what was sent                  507
 │   └── Busy                 somebody else is at the same work                       503
 ├── DeliveryError            a target or a model did not take a message              502

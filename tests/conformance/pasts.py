@@ -58,8 +58,12 @@ def plan_of(
 
 def importing_into(store: Store, *, now: datetime = NOW, retention: timedelta = 3650 * DAY) -> Importing:
     """What runs imports into that store."""
-    needs = ImportNeeds(store.imports, store.settings, store.reconciling, open_spool, lambda: now, retention)
-    return Importing(needs)
+    return Importing(needs_of(store, now=now, retention=retention))
+
+
+def needs_of(store: Store, *, now: datetime = NOW, retention: timedelta = 3650 * DAY) -> ImportNeeds:
+    """What imports into that store work with."""
+    return ImportNeeds(store.imports, store.settings, store.reconciling, open_spool, lambda: now, retention)
 
 
 def some_past(random: Random, *, most: int = 12) -> list[PastFiring]:

@@ -1,19 +1,25 @@
 """A past is brought in: joined and never doubled, counted, resumed, and taken back without a trace."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from random import Random
+from typing import Any
 
+import msgspec
 import pytest
 
 from alert_history.domain.past_firing import PastAct, PastFiring, RefusedRow
-from alert_history.errors import Busy, NotFound, OriginUnavailable, WouldBeForgotten
+from alert_history.engine.importing import Importing
+from alert_history.errors import Busy, NotFound, OriginUnavailable, StorageUnavailable, WouldBeForgotten
 from alert_history.ports import ALL_REFUSED, DeliveryFilter, HistoryFilter, PageRequest, Store, StoredAlert
+from alert_history.ports.imports import ImportRecord, Imports, Spool, TakenBack
 from alert_history.ports.past_origins import ImportRequest, PastBatch
+from alert_history.storage.spool import open_spool
 from tests.conformance import raw
-from tests.conformance.pasts import importing_into, origin_of, past, plan_of, some_past
+from tests.conformance.pasts import importing_into, needs_of, origin_of, past, plan_of, some_past
 from tests.conformance.samples import DAY, MINUTE, NOW, SECOND, alert, everything, posted, receipt, silence
 from tests.numbers import check_recount
 
@@ -321,3 +327,68 @@ async def test_no_firing_harms_its_neighbours(store: Store) -> None:
     record = await importing_into(store).run(plan_of(origin_of([*HOSTILE.values(), good], batch=50)))
     assert [each.alertname for each in await everything(store)] == ["DiskFull"]
     assert (record.counts.taken, record.counts.refused, record.counts.acts) == (1, len(HOSTILE), 1)
+
+
+class _BreakingImports:
+    """Imports of a store that break off when something is taken back for the second time."""
+
+    def __init__(self, imports: Imports) -> None:
+        self._imports = imports
+        self._steps = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._imports, name)
+
+    async def take_back(self, record: ImportRecord, *, after: datetime | None) -> TakenBack:
+        self._steps += 1
+        if self._steps == 2:
+            raise StorageUnavailable("the database went away")
+        return await self._imports.take_back(record, after=after)
+
+
+async def test_taking_back_that_breaks_off_says_so_and_is_done_again(store: Store, database_url: str) -> None:
+    before = await _counts(database_url)
+    record = await importing_into(store).run(plan_of(origin_of([past(n + 1, n) for n in range(100, 4000, 3)])))
+    needs = needs_of(store)
+    breaking = Importing(msgspec.structs.replace(needs, imports=_BreakingImports(store.imports)))
+    with pytest.raises(StorageUnavailable):
+        await breaking.undo(record.id)
+    broken = await store.imports.find(record.id)
+    assert broken is not None
+    assert (broken.state, broken.counts.taken) == ("done", record.counts.taken)
+    assert broken.fault == "taking it back was broken off: the database went away; take it back again"
+    undone = await Importing(needs).undo(record.id)
+    assert (undone.state, undone.fault) == ("undone", None)
+    assert await _counts(database_url) == before
+
+
+async def test_an_import_that_rests_in_small_steps_comes_to_the_same(store: Store, database_url: str) -> None:
+    firings = [past(n + 1, n, name=f"Rule{n % 7}") for n in range(100, 4000, 2)]
+    resting = Importing(msgspec.structs.replace(needs_of(store), rest=0.01))
+    record = await resting.run(plan_of(origin_of(firings, batch=500)))
+    assert (record.state, record.counts.taken, record.share) == ("done", len(firings), 1.0)
+    assert len(await _dump(database_url)) == len(firings)
+
+
+async def test_a_dry_run_that_is_noted_is_seen_by_others(store: Store, database_url: str) -> None:
+    plan = plan_of(origin_of([past(90, 60)]), what="elsewhere --dry-run", is_dry_run=True, is_noted=True)
+    record = await importing_into(store).run(plan)
+    assert (record.state, record.is_dry_run) == ("tried", True)
+    assert await store.imports.find(record.id) is not None
+    assert await _dump(database_url) == []
+
+
+async def test_a_full_disk_is_told_as_that(store: Store) -> None:
+    @contextmanager
+    def open_small() -> Iterator[Spool]:
+        with open_spool() as spool:
+            spool._connection.execute("PRAGMA max_page_count = 10")  # noqa: SLF001  # as on a disk without room
+            yield spool
+
+    importing = Importing(msgspec.structs.replace(needs_of(store), open_spool=open_small))
+    plan = plan_of(origin_of([past(n + 1, n) for n in range(100, 4000, 3)], batch=500))
+    with pytest.raises(OSError, match=r"the temporary file of the import, in .+ disk is full"):
+        await importing.run(plan)
+    (failed,) = await store.imports.newest(1)
+    assert failed.fault is not None
+    assert "disk is full" in failed.fault

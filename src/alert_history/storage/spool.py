@@ -76,7 +76,7 @@ class FileSpool:
 
 @contextmanager
 def open_spool() -> Iterator[FileSpool]:
-    """A spool, which is gone at the end. Raises OSError where there is no place for it."""
+    """A spool, which is gone at the end. Raises OSError where there is no place for it, also from within."""
     with TemporaryDirectory(prefix="alert-history-import-") as folder:
         path = Path(folder) / "firings"
         connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
@@ -90,5 +90,8 @@ def open_spool() -> Iterator[FileSpool]:
                 connection.execute(f"PRAGMA {setting}")
             connection.execute(_CREATE)
             yield FileSpool(connection)
+        except sqlite3.Error as error:
+            raise OSError(f"the temporary file of the import, in {Path(folder).parent}: {error}") from error
         finally:
+            connection.interrupt()  # a thread may be at it, when the import is cancelled
             connection.close()
