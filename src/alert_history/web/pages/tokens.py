@@ -28,7 +28,7 @@ SCOPE_WORDS: Mapping[Scope, str] = {
     "ingest": "send alerts",
     "read": "see the history, the pages, the targets",
     "operate": "the same, and acknowledge, note, correct, replay, switch modes",
-    "admin": "the same, and make and revoke tokens",
+    "admin": "the same, and import pasts, make and revoke tokens",
 }
 
 _BACK = Link(PATH, "Back to the tokens")
