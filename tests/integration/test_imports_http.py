@@ -115,6 +115,19 @@ def test_an_import_is_seen_while_it_runs_and_taken_back(place: Place) -> None:
         assert _SECRET not in f"{audit}{server.log()}{ask(server, 'GET', '/api/v1/imports').text}"
 
 
+def test_every_replica_shows_it_and_none_does_it_twice(tmp_path: Path, postgres_url: str) -> None:
+    place = Place(tmp_path, postgres_url)
+    with place.serving() as server, place.serving() as other:
+        begun = start(server, scope="both")
+        await_half(other, begun["id"])
+        assert "Reading 50 %" in ask(other, "GET", f"/dashboard/imports/gated/{begun['id']}").text
+        again = ask(other, "POST", "/api/v1/imports", json={"origin": "gated", "scope": "both"})
+        assert (again.status_code, "under way" in again.json()["detail"]) == (503, True)
+        assert ask(other, "POST", f"/api/v1/imports/{begun['id']}/undo").status_code == 503
+        place.gate.open()
+        await_state(other, begun["id"], "done")
+
+
 def test_a_dry_run_is_counted_and_writes_nothing(on_sqlite: Place) -> None:
     on_sqlite.gate.open()
     with on_sqlite.serving() as server:
