@@ -52,6 +52,10 @@ class Claim:
         self.sent: SentFile | None = None
         self.discard: Callable[[], None] = lambda: None
 
+    def hand_over(self) -> None:
+        """Let a job have the place: who claimed it gives it back no more."""
+        self.is_handed_over = True
+
 
 class _Job(NamedTuple):
     """Work that waits for its turn, and the record of what is left if it never gets one."""
@@ -160,7 +164,7 @@ class ImportJobs:
                 await asyncio.shield(self._imports.note(job.undone))
 
     def _hand_over(self, job: _Job) -> None:
-        job.claim.is_handed_over = True
+        job.claim.hand_over()
         self._waiting.put_nowait(job)
 
     def _let_go(self, claim: Claim) -> None:

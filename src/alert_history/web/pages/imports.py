@@ -109,9 +109,9 @@ class ImportsPages:
 
     async def start(self, request: Request) -> Response:
         """`POST /dashboard/imports/{origin}`: the page of the import that was started."""
-        origin = offered_origin(request.path_params["origin"])
         if (refused := refusal(request, back=_BACK)) is not None:
             return refused
+        origin = offered_origin(request.path_params["origin"])
         asked: AskedImport | None = None
         try:
             with self._jobs.claimed() as claim:
