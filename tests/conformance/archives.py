@@ -25,7 +25,8 @@ from alert_history.domain.archive_tables import (
 )
 from alert_history.domain.delivery import Attempt, Routing, Settlement
 from alert_history.domain.occurrence import Event
-from alert_history.engine.archive import Archiver, encode_manifest, read_manifests
+from alert_history.engine.archive import Archiver
+from alert_history.engine.day_files import encode_manifest, read_manifests
 from alert_history.engine.restore import Restorer
 from alert_history.ports import Shelf, Store
 from alert_history.storage.shared.parquet import ParquetFormat

@@ -14,7 +14,7 @@ import pytest
 
 from alert_history.domain.acts import Act
 from alert_history.domain.archive_tables import BODIES, SHAPES
-from alert_history.engine.archive import read_manifests
+from alert_history.engine.day_files import read_manifests
 from alert_history.engine.upkeep import Retention, forget
 from alert_history.errors import ArchiveFault, Busy, InvalidQuery, NotFound, WouldBeForgotten
 from alert_history.ports import HistoryFilter, Shelf, Store

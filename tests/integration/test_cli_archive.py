@@ -23,7 +23,7 @@ import pytest
 from alert_history.domain.alert import Alert, AlertGroup, fingerprint
 from alert_history.domain.archive_tables import ALERTS
 from alert_history.domain.receipt import Receipt
-from alert_history.engine.archive import CHUNK_ROWS
+from alert_history.engine.day_files import CHUNK_ROWS
 from alert_history.ids import new_id
 from alert_history.storage import open_store
 from tests import servers

@@ -21,7 +21,8 @@ from alert_history.domain.archive_tables import (
     day_of_path,
     ended_at_last_sign,
 )
-from alert_history.engine.archive import REST_SECONDS, Observer, read_manifests
+from alert_history.engine.archive import REST_SECONDS, Observer
+from alert_history.engine.day_files import read_manifests
 from alert_history.engine.upkeep import Hold
 from alert_history.errors import ArchiveFault, NotFound, WouldBeForgotten
 from alert_history.ports import Archivable, Clock, RowFormat, Shelf, StoredSettings
