@@ -319,6 +319,7 @@ def _make_import_jobs(settings: Settings, store: Store) -> ImportJobs:
         open_spool=open_spool,
         clock=utc_now,
         retention=_retention_of(settings).history,
+        files=store.import_files,
         rest=_IMPORT_REST,
     )
     return ImportJobs(Importing(needs), store.imports, settings=store.settings, audit=store.audit, clock=utc_now)

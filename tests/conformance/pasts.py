@@ -63,7 +63,8 @@ def importing_into(store: Store, *, now: datetime = NOW, retention: timedelta = 
 
 def needs_of(store: Store, *, now: datetime = NOW, retention: timedelta = 3650 * DAY) -> ImportNeeds:
     """What imports into that store work with."""
-    return ImportNeeds(store.imports, store.settings, store.reconciling, open_spool, lambda: now, retention)
+    clock, files = (lambda: now), store.import_files
+    return ImportNeeds(store.imports, store.settings, store.reconciling, open_spool, clock, retention, files=files)
 
 
 def some_past(random: Random, *, most: int = 12) -> list[PastFiring]:

@@ -90,7 +90,7 @@ async def _archive(settings: Settings, before: datetime, *, to: str, with_bodies
                 service_version=__version__,
                 with_bodies=with_bodies,
             )
-        await note_archived(store.settings, manifest, place=_address(to), now=_now())
+        await note_archived(store.settings, manifest, place=archive_address(to), now=_now())
         return manifest
 
 
@@ -133,7 +133,7 @@ def _shown(place: str) -> str:
     return place.partition("?")[0]
 
 
-def _address(place: str) -> str:
+def archive_address(place: str) -> str:
     """The place as it is found from any folder, without its options."""
     return _shown(place) if "://" in place else str(Path(place).absolute())
 

@@ -11,14 +11,18 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
+import msgspec
 from cyclopts import App, Parameter
 from cyclopts.validators import Number
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
+from alert_history import __version__
+from alert_history.cli.archive import archive_address
 from alert_history.cli.console import cell, error_console, output_console, print_line
 from alert_history.cli.store import require, using_store
 from alert_history.config import Settings, load_settings
 from alert_history.domain.times import parse_time
+from alert_history.engine.import_archive import ImportArchive, Maker
 from alert_history.engine.import_words import what_of
 from alert_history.engine.importing import Importing, ImportNeeds, ImportPlan, check_scope
 from alert_history.errors import ConfigurationError
@@ -26,6 +30,10 @@ from alert_history.origins.imports.registry import find_origin, origin_names
 from alert_history.ports import Store
 from alert_history.ports.imports import ImportRecord
 from alert_history.ports.past_origins import ImportRequest, Option, PastOrigin
+from alert_history.storage import is_sqlite
+from alert_history.storage.shared.parquet import ParquetFormat
+from alert_history.storage.shared.shelf import open_shelf
+from alert_history.storage.shared.tables import SCHEMA_HEAD
 from alert_history.storage.spool import open_spool
 
 _TIME = "RFC 3339, a date, unix seconds, or how long ago: -90d"
@@ -41,6 +49,9 @@ def _run(origin: PastOrigin, values: dict[str, Any]) -> None:
     now = _now()
     start, end = values.pop("start"), values.pop("end")
     keep_days, scope, is_dry_run = values.pop("keep_days"), values.pop("scope") or "", values.pop("dry_run")
+    archive = values.pop("archive")
+    if archive is not None and keep_days is not None:
+        raise ConfigurationError(["either --archive or --keep-days: what is archived needs no longer retention"])
     check_scope(scope)
     given = _given(origin, values)
     request = ImportRequest(
@@ -58,33 +69,58 @@ def _run(origin: PastOrigin, values: dict[str, Any]) -> None:
         is_dry_run=is_dry_run,
         keep=None if keep_days is None else timedelta(days=keep_days),
     )
-    record = asyncio.run(_import(load_settings(os.environ), plan))
+    record = asyncio.run(_import(load_settings(os.environ), plan, archive))
     _print_summary(record, is_dry_run=is_dry_run)
 
 
-async def _import(settings: Settings, plan: ImportPlan) -> ImportRecord:
+async def _import(settings: Settings, plan: ImportPlan, archive: str | None) -> ImportRecord:
     async with using_store(settings) as store:
         await require(store, settings)
+        if archive is not None:
+            plan = msgspec.structs.replace(plan, archive=_archive(store, settings, archive))
         with _progress() as observe:
             return await _importing(store, settings).run(plan, observe)
 
 
 def _importing(store: Store, settings: Settings) -> Importing:
     retention = timedelta(days=settings.retention_days)
-    needs = ImportNeeds(store.imports, store.settings, store.reconciling, open_spool, _now, retention)
+    needs = ImportNeeds(
+        store.imports, store.settings, store.reconciling, open_spool, _now, retention, files=store.import_files
+    )
     return Importing(needs)
 
 
-@app.command
-def undo(import_id: Annotated[str, Parameter(help="As `import list` shows it.")], /) -> None:
-    """Take one import back: what it brought in, what it corrected, and what it refused.
+def _archive(store: Store, settings: Settings, place: str) -> ImportArchive:
+    """The archive at a place. Raises ConfigurationError for a place that is none, and without pyarrow."""
+    return ImportArchive(
+        archive_address(place),
+        open_shelf(place, os.environ),
+        ParquetFormat(),
+        Maker("sqlite" if is_sqlite(settings.database_url.reveal()) else "postgresql", SCHEMA_HEAD, __version__),
+        files=store.import_files,
+        archivable=store.archivable,
+        settings=store.settings,
+        clock=_now,
+    )
 
-    What a sender has spoken of since, or a person acted on, stays. What an archive took stays there.
+
+@app.command
+def undo(
+    import_id: Annotated[str, Parameter(help="As `import list` shows it.")],
+    /,
+    *,
+    archive: Annotated[str | None, Parameter(help="Where the archive of --archive is now.")] = None,
+) -> None:
+    """Take one import back: what it brought in, also to an archive, what it corrected, and what it refused.
+
+    What a sender has spoken of since, or a person acted on, stays. So does what `archive` took out of the database.
     """
-    record = asyncio.run(_undo(load_settings(os.environ), import_id))
+    record = asyncio.run(_undo(load_settings(os.environ), import_id, archive))
     counts = record.counts
     undone = f"{counts.taken:,} occurrences removed, {counts.corrected:,} corrections undone"
     print_line(f"import {record.id} is taken back: {undone}")
+    if counts.archived:
+        print_line(f"{counts.archived:,} occurrences removed from the archive")
     if counts.joined:
         print_line(f"{counts.joined:,} occurrences stay, because a sender or a person has spoken of them since")
 
@@ -106,10 +142,14 @@ def list_() -> None:
     output_console().print(table)
 
 
-async def _undo(settings: Settings, import_id: str) -> ImportRecord:
+async def _undo(settings: Settings, import_id: str, archive: str | None) -> ImportRecord:
     async with using_store(settings) as store:
         await require(store, settings)
-        return await _importing(store, settings).undo(import_id)
+
+        def open_archive(place: str) -> ImportArchive:
+            return _archive(store, settings, archive or place)
+
+        return await _importing(store, settings).undo(import_id, open_archive=open_archive)
 
 
 async def _list(settings: Settings) -> list[ImportRecord]:
@@ -198,6 +238,11 @@ _COMMON = (
             help="How long retention spares what is older than it.",
         ),
     ),
+    _common(
+        "archive",
+        str | None,
+        Parameter(help="A folder, or s3://bucket/prefix: what is older than retention goes there, as Parquet."),
+    ),
 )
 
 
@@ -283,7 +328,7 @@ def _print_summary(record: ImportRecord, *, is_dry_run: bool) -> None:
         (counts.merged, "were pieces or repeats of others"),
         (counts.acts, "acts of people"),
         (counts.silences, "silences"),
-        (counts.archived, "went to the archive"),
+        (counts.archived, "would go to the archive" if is_dry_run else "are in the archive"),
         (counts.refused, "refused" if is_dry_run else "refused, and kept in the quarantine"),
     ]
     for number, words in lines:

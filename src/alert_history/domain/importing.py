@@ -24,8 +24,9 @@ import msgspec
 from alert_history.domain.acts import Act
 from alert_history.domain.alert import Alert
 from alert_history.domain.claim import Word, is_same_start
-from alert_history.domain.counting import AGAIN_WITHIN_US, Changes, Counted, Repeated, counted, label_counts
+from alert_history.domain.counting import Changes
 from alert_history.domain.decision import Decision, Entry, claim_of_occurrence
+from alert_history.domain.label_set_numbers import changed_numbers, counted_all
 from alert_history.domain.microseconds import from_us, to_us
 from alert_history.domain.occurrence import About, Event, EventKind, Key, Occurrence, Sighting, content_hash
 from alert_history.domain.past_firing import PastAct, PastFiring
@@ -43,21 +44,33 @@ _encode = msgspec.json.Encoder(order="deterministic").encode
 
 
 class ImportMark(msgspec.Struct, frozen=True):
-    """Which import brings something in, from which origin, and when."""
+    """Which import brings something in, from which origin, and when.
+
+    A new firing whose last sign is before `archive_before_us` goes to an archive; None: none does.
+    """
 
     import_id: str
     origin: str
     at: datetime
+    archive_before_us: int | None = None
+
+    def is_old(self, last_us: int) -> bool:
+        """Whether a new firing with that last sign goes to an archive."""
+        return self.archive_before_us is not None and last_us < self.archive_before_us
 
 
 class Kept(msgspec.Struct, gc=False):
-    """An occurrence that the history holds. `import_id` is the import that brought it in, `imported_at` when."""
+    """An occurrence that the history holds. `import_id` is the import that brought it in, `imported_at` when.
+
+    One that `is_archived` is in the archive alone: it is joined, and stays as it is.
+    """
 
     key_us: int
     occurrence: Occurrence
     import_id: str | None = None
     imported_at: datetime | None = None
     is_double: bool = False
+    is_archived: bool = False
 
     @property
     def is_imported(self) -> bool:
@@ -163,7 +176,8 @@ class _Bringing:
         self._keys = {each.key_us for each in kept}
         self._mark = mark
         self._standing = Standing() if standing is None else standing
-        self._before = counted_all(fingerprint, [(each.key_us, each.occurrence) for each in self._kept])
+        self._stored = [(each.key_us, each.occurrence) for each in self._kept if not each.is_archived]
+        self._before = counted_all(fingerprint, self._stored)
         decision = Decision(fingerprint, self._standing, {})
         self._result = Brought(decision, Changes(), [], [])
         self._next = 0
@@ -196,8 +210,9 @@ class _Bringing:
             self._result.merged += 1  # this import took it before it was broken off
         else:
             self._result.joined += 1
-        self._correct_start(kept, whole)
-        self._correct_end(kept, whole, following)
+        if not kept.is_archived:
+            self._correct_start(kept, whole)
+            self._correct_end(kept, whole, following)
         end_us = kept.end_us
         tail = [] if end_us is None else [piece for piece in whole.pieces if to_us(piece.starts_at) > end_us]
         self._take_acts(whole.pieces[: len(whole.pieces) - len(tail)], kept.key_us)
@@ -218,7 +233,8 @@ class _Bringing:
     # --- new --------------------------------------------------------------------------------------------------------
 
     def _take(self, whole: Whole) -> None:
-        if whole.end_us is None and not self._may_fire_still(whole):
+        is_old = self._mark.is_old(whole.last_us)
+        if whole.end_us is None and (is_old or not self._may_fire_still(whole)):
             whole.end_us, whole.ended_by = whole.last_us, "inferred"
         sighting = _sighting(self._fingerprint, whole, self._mark.origin)
         occurrence = _occurrence(sighting, whole)
@@ -230,7 +246,8 @@ class _Bringing:
         if whole.end_us is not None:
             ended_at = from_us(whole.end_us)
             self._event(entry, whole.ended_by, ended_at, end_detail(ended_at, whole.ended_by, self._mark.origin))
-            add_past(self._standing, Past(whole.start_us, whole.start_us, whole.end_us, whole.ended_by))
+            if not is_old:
+                add_past(self._standing, Past(whole.start_us, whole.start_us, whole.end_us, whole.ended_by))
         else:
             claim = claim_of_occurrence(occurrence, whole.start_us)
             self._standing.firing = Firing(whole.start_us, whole.start_us, [claim])
@@ -379,16 +396,21 @@ class _Bringing:
     # --- numbers and acts -------------------------------------------------------------------------------------------
 
     def _changes(self) -> Changes:
-        """What changes in the numbers: the label set as it is counted now, less as it was counted before."""
-        entries = self._result.decision.entries
-        new = [(key_us, entry.occurrence) for key_us, entry in entries.items() if entry.first is not None]
-        both = sorted([*((each.key_us, each.occurrence) for each in self._kept), *new], key=lambda pair: pair[0])
+        """What changes in the numbers: the label set as it is counted now, less as it was counted before.
+
+        What goes to an archive, or is there, is left out: it is counted with its file.
+        """
+        new = [(key_us, each) for key_us, each in self._result.decision.entries.items() if self._is_to_store(each)]
+        both = sorted([*self._stored, *((key_us, each.occurrence) for key_us, each in new)], key=lambda pair: pair[0])
         return changed_numbers(
             self._before,
             counted_all(self._fingerprint, both),
-            labels=[entry.first.alert.labels for entry in entries.values() if entry.first is not None],
-            repeats=[occurrence for _, occurrence in new],
+            labels=[each.first.alert.labels for _, each in new if each.first is not None],
+            repeats=[each.occurrence for _, each in new],
         )
+
+    def _is_to_store(self, entry: Entry) -> bool:
+        return entry.first is not None and not self._mark.is_old(to_us(entry.occurrence.last_received_at))
 
 
 def act_of(act: PastAct, key: Key, labels: Mapping[str, str], *, origin: str) -> Act:
@@ -406,40 +428,6 @@ def act_of(act: PastAct, key: Key, labels: Mapping[str, str], *, origin: str) ->
         origin,
         act.id,
     )
-
-
-def changed_numbers(
-    before: Iterable[Counted],
-    after: Iterable[Counted],
-    *,
-    labels: Sequence[dict[str, str]] = (),
-    repeats: Sequence[Occurrence] = (),
-) -> Changes:
-    """What changes in the numbers. `labels` and `repeats` are of what is new."""
-    was, now = set(before), set(after)
-    repeated = [Repeated(o.about, o.receiver, o.repeat_count) for o in repeats if o.about and o.repeat_count]
-    return Changes(sorted(now - was, key=_by_start), sorted(was - now, key=_by_start), repeated, label_counts(labels))
-
-
-def _by_start(each: Counted) -> tuple[int, str]:
-    return each.start_us, each.fingerprint
-
-
-def counted_all(fingerprint: str, occurrences: Iterable[tuple[int, Occurrence]]) -> list[Counted]:
-    """Occurrences of one label set as they are counted, in the order of their keys.
-
-    One begins again if it began within an hour of the latest end before it.
-    """
-    counts, last_us = [], None
-    for key_us, occurrence in occurrences:
-        is_again = last_us is not None and key_us - last_us < AGAIN_WITHIN_US
-        each = counted(fingerprint, key_us, occurrence, is_again=is_again)
-        if each is None:
-            continue
-        counts.append(each)
-        if each.end_us is not None:
-            last_us = each.end_us if last_us is None else max(last_us, each.end_us)
-    return counts
 
 
 def _sighting(fingerprint: str, whole: Whole, origin: str) -> Sighting:

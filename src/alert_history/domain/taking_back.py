@@ -7,7 +7,8 @@ import msgspec
 
 from alert_history.domain.counting import Changes, Repeated, label_counts
 from alert_history.domain.decision import claim_of_occurrence
-from alert_history.domain.importing import Kept, changed_numbers, counted_all, end_values
+from alert_history.domain.importing import Kept, end_values
+from alert_history.domain.label_set_numbers import changed_numbers, counted_all
 from alert_history.domain.microseconds import from_us
 from alert_history.domain.occurrence import Occurrence
 from alert_history.domain.showing import show_firing, shown_start

@@ -50,11 +50,24 @@ class Archives:
 async def note_archived(settings: StoredSettings, manifest: Manifest, *, place: str, now: datetime) -> None:
     """Note what a run moved to a place; a run without occurrences changes nothing, and of two at once none is lost."""
     days = [day for note in manifest.files if note.table == ALERTS.name and (day := day_of_path(note.path)) is not None]
-    if not days:
-        return
+    if days:
+        await note_days(settings, days, place=place, now=now)
+
+
+async def note_days(settings: StoredSettings, days: Sequence[date], *, place: str, now: datetime) -> None:
+    """Note that occurrences of these days lie at a place; of two calls at once none is lost."""
     await settings.change(
         ARCHIVES, lambda value: msgspec.to_builtins(_with_days(archived_days(value), days, place=place, now=now))
     )
+
+
+async def archives_elsewhere(settings: StoredSettings, place: str, *, first_day: date, last_day: date) -> list[str]:
+    """The other places that may hold occurrences of these days."""
+    return [
+        each.place
+        for each in await _noted(settings)
+        if each.place.rstrip("/") != place.rstrip("/") and each.first_day <= last_day and each.last_day >= first_day
+    ]
 
 
 def _with_days(known: Sequence[ArchivedDays], days: Sequence[date], *, place: str, now: datetime) -> list[ArchivedDays]:

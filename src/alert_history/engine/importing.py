@@ -21,10 +21,12 @@ from alert_history.domain.alert import is_fingerprint
 from alert_history.domain.microseconds import to_us
 from alert_history.domain.past_firing import PastAct, PastFiring, RefusedRow
 from alert_history.domain.speaker import is_scope
+from alert_history.engine.import_archive import ArchiveSide, ImportArchive, take_files_back
 from alert_history.engine.upkeep import Hold
 from alert_history.errors import AlertHistoryError, InvalidRequest, NotFound, WouldBeForgotten
 from alert_history.ids import new_id
 from alert_history.ports import Clock, Reconciling, StoredSettings
+from alert_history.ports.import_files import ImportFile, ImportFiles
 from alert_history.ports.imports import ImportCounts, ImportRecord, Imports, Spool
 from alert_history.ports.past_origins import ImportRequest, PastBatch, PastOrigin
 from alert_history.sources.alert_rules import Fault, check_identity, check_labels, clean
@@ -49,7 +51,8 @@ class ImportPlan(msgspec.Struct, frozen=True):
     """What one import is asked. `what` says it in words, without secrets; the same words are the same import.
 
     `by` is who asks. `scope` is that of all its firings which have none. `keep`: for so long retention spares what is
-    older than history is kept. `is_noted`: also a dry run is kept, with how far it is, so that every replica shows it.
+    older than history is kept. What is new and over for longer than that goes to `archive`, where one is given.
+    `is_noted`: also a dry run is kept, with how far it is, so that every replica shows it.
     """
 
     origin: PastOrigin
@@ -59,6 +62,7 @@ class ImportPlan(msgspec.Struct, frozen=True):
     scope: str = ""
     is_dry_run: bool = False
     keep: timedelta | None = None
+    archive: ImportArchive | None = None
     is_noted: bool = False
 
     @property
@@ -80,6 +84,7 @@ class ImportNeeds(msgspec.Struct, frozen=True):
     open_spool: Callable[[], AbstractContextManager[Spool]]
     clock: Clock
     retention: timedelta
+    files: ImportFiles
     rest: float = 0.0
 
 
@@ -122,15 +127,24 @@ class Importing:
             beating.cancel()
         return await run.finish()
 
-    async def undo(self, import_id: str, observe: Observe = lambda _record: None) -> ImportRecord:
-        """Take an import back; the record says what is left. Raises: NotFound; StorageUnavailable.
+    async def undo(
+        self,
+        import_id: str,
+        observe: Observe = lambda _record: None,
+        *,
+        open_archive: Callable[[str], ImportArchive] | None = None,
+    ) -> ImportRecord:
+        """Take an import back; the record says what is left. `open_archive` opens the place that it archived to.
 
         Broken off, it is begun again: what is taken back by then is gone.
+
+        Raises: NotFound; InvalidRequest where it wrote to an archive and nothing opens that; ArchiveFault;
+        StorageUnavailable.
         """
         record = await self._imports.find(import_id)
         if record is None:
             raise NotFound(f"no import {import_id}; `alert-history import list` shows those that there were")
-        undoing = _Undoing(self._needs, record, observe)
+        undoing = _Undoing(self._needs, record, observe, open_archive=open_archive)
         try:
             return await undoing.run()
         except BaseException as error:
@@ -141,8 +155,18 @@ class Importing:
 class _Undoing:
     """One import that is taken back. Until that is over its record holds what it brought in."""
 
-    def __init__(self, needs: ImportNeeds, record: ImportRecord, observe: Observe) -> None:
+    def __init__(
+        self,
+        needs: ImportNeeds,
+        record: ImportRecord,
+        observe: Observe,
+        *,
+        open_archive: Callable[[str], ImportArchive] | None,
+    ) -> None:
         self._imports = needs.imports
+        self._files = needs.files
+        self._open_archive = open_archive
+        self._counts = ImportCounts()
         self._clock = needs.clock
         self._rest = needs.rest
         self._before = record
@@ -151,20 +175,34 @@ class _Undoing:
 
     async def run(self) -> ImportRecord:
         """All of it, in steps. Raises: StorageUnavailable."""
-        after, counts = None, ImportCounts()
+        await self._undo_files()
+        after = None
         while True:
             began = monotonic()
             step = await self._imports.take_back(self._before, after=after)
-            counts = counts.plus(ImportCounts(taken=step.removed, joined=step.left, corrected=step.restored))
-            await self._tell(counts)
+            await self._tell(ImportCounts(taken=step.removed, joined=step.left, corrected=step.restored))
             if step.after is None:
                 break
             after = step.after
             await asyncio.sleep((monotonic() - began) * self._rest)
-        changes = {"state": "undone", "finished_at": self._clock(), "counts": counts, "share": 1.0, "fault": None}
+        changes = {"state": "undone", "finished_at": self._clock(), "counts": self._counts, "share": 1.0, "fault": None}
         undone = msgspec.structs.replace(self._before, **changes)
         await self._imports.note(undone)
         return undone
+
+    async def _undo_files(self) -> None:
+        """Take back what went to archives, before what is in the database: a row may be in both."""
+        by_place: dict[str, list[ImportFile]] = {}
+        for file in await self._files.of_import(self._before.id):
+            by_place.setdefault(file.place, []).append(file)
+        for place, files in by_place.items():
+            if self._open_archive is None:
+                raise InvalidRequest(
+                    f"import {self._before.id} wrote to the archive {place}: take it back where that can be reached, "
+                    f"with `alert-history import undo {self._before.id}`"
+                )
+            archive = self._open_archive(place)
+            await take_files_back(archive, files, lambda rows: self._tell(ImportCounts(archived=rows)))
 
     async def fail(self, error: BaseException) -> None:
         """It broke off: the record is as before, and says what to do."""
@@ -174,12 +212,14 @@ class _Undoing:
             note = self._imports.note(msgspec.structs.replace(self._before, state=state, fault=fault))
             await asyncio.shield(note)
 
-    async def _tell(self, counts: ImportCounts) -> None:
+    async def _tell(self, more: ImportCounts) -> None:
+        self._counts = counts = self._counts.plus(more)
         self._observe(msgspec.structs.replace(self._before, counts=counts, phase="writing", share=None))
         if monotonic() - self._noted_at >= _BEAT_SECONDS:
             self._noted_at = monotonic()
-            whole = self._before.counts.taken + self._before.counts.corrected
-            share = min((counts.taken + counts.joined + counts.corrected) / whole, 1.0) if whole else None
+            all_, done = self._before.counts, counts.taken + counts.joined + counts.corrected + counts.archived
+            whole = all_.taken + all_.corrected + all_.archived
+            share = min(done / whole, 1.0) if whole else None
             undoing = msgspec.structs.replace(self._before, state="undoing", phase="writing", share=share, fault=None)
             await self._imports.note(undoing)
 
@@ -192,6 +232,7 @@ class _Run:
         self._settings = needs.settings
         self._reconciling = needs.reconciling
         self._clock = needs.clock
+        self._limit = needs.clock() - needs.retention
         self._retention = needs.retention
         self._plan = plan
         self._record = record
@@ -201,6 +242,7 @@ class _Run:
         self._noting = asyncio.Lock()
         self._rest = needs.rest
         self._total = self._written = 0
+        self._side: ArchiveSide | None = None
 
     # --- reading ----------------------------------------------------------------------------------------------------
 
@@ -237,10 +279,10 @@ class _Run:
     # --- between ----------------------------------------------------------------------------------------------------
 
     async def check_age(self, spool: Spool) -> None:
-        """Refuse what retention would drop at once. Raises: WouldBeForgotten."""
-        limit = self._clock() - self._retention
+        """Refuse what retention would drop at once, unless it goes to an archive. Raises: WouldBeForgotten."""
+        limit = self._limit
         extent = await asyncio.to_thread(spool.extent, signs_before_us=to_us(limit))
-        if extent.old and self._plan.keep is None:
+        if extent.old and self._plan.keep is None and self._plan.archive is None:
             days = self._retention.days
             raise WouldBeForgotten(
                 f"{extent.old:,} of {extent.firings:,} firings ended before {limit:%Y-%m-%d}, longer ago than "
@@ -259,17 +301,41 @@ class _Run:
     # --- writing ----------------------------------------------------------------------------------------------------
 
     async def write(self, spool: Spool) -> None:
+        """Bring in what the spool holds, and write what of it goes to an archive."""
+        if self._plan.archive is None:
+            await self._write_steps(spool)
+        else:
+            side = ArchiveSide(self._plan.archive, self._record, spool.aside, before=self._limit)
+            async with side.alone(is_dry_run=self._plan.is_dry_run):
+                await self._write_beside(spool, side)
+
+    async def _write_beside(self, spool: Spool, side: ArchiveSide) -> None:
+        is_dry_run = self._plan.is_dry_run
+        archived = await side.open(self._count_archived, is_dry_run=is_dry_run)
+        self._change(counts=msgspec.structs.replace(self._record.counts, archived=archived))
+        self._side = side
+        await self._write_steps(spool)
+        if not is_dry_run:
+            await side.write(self._count_archived)
+
+    async def _count_archived(self, rows: int) -> None:
+        self._change(counts=self._record.counts.plus(ImportCounts(archived=rows)))
+        await self._tell()
+
+    async def _write_steps(self, spool: Spool) -> None:
         """Bring in what the spool holds, some label sets a transaction.
 
         Two steps are under way at once: while the database works for one, the other is decided. A step that goes on
-        with the label set of the step before waits for that.
+        with the label set of the step before waits for that. Beside an archive there is one step at a time, because the
+        next has to know what goes there.
         """
         groups, last = spool.groups(), ""
         under_way: set[asyncio.Task[None]] = set()
         try:
             async with asyncio.TaskGroup() as tasks:
                 while (step := await asyncio.to_thread(next, groups, None)) is not None:
-                    room = 0 if self._rest or step[0][0].fingerprint == last else _STEPS_AT_ONCE - 1
+                    is_after_all = self._rest or self._side is not None or step[0][0].fingerprint == last
+                    room = 0 if is_after_all else _STEPS_AT_ONCE - 1
                     while len(under_way) > room:
                         _, under_way = await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
                     under_way.add(tasks.create_task(self._write_in_pieces(step)))
@@ -283,7 +349,12 @@ class _Run:
 
     async def _write_step(self, step: Sequence[Sequence[PastFiring]]) -> None:
         now, is_dry_run, began = self._clock(), self._plan.is_dry_run, monotonic()
-        counts = await self._imports.take(self._record, step, now=now, is_dry_run=is_dry_run)
+        if self._side is None:
+            counts = await self._imports.take(self._record, step, now=now, is_dry_run=is_dry_run)
+        else:
+            parted = await self._side.part(step, now=now, is_dry_run=is_dry_run)
+            archived = len(parted.aside.leaving) if is_dry_run else 0
+            counts = parted.counts.plus(ImportCounts(archived=archived))
         self._written += counts.read
         counts = msgspec.structs.replace(counts, read=0)
         self._change(counts=self._record.counts.plus(counts), share=self._written / max(self._total, 1))

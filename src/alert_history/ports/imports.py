@@ -7,6 +7,7 @@ from typing import Literal, Protocol
 import msgspec
 
 from alert_history.domain.past_firing import PastFiring, RefusedRow
+from alert_history.ports.aside_spool import AsideSpool
 
 ImportState = Literal["running", "done", "failed", "undone", "undoing", "tried"]
 """`undoing`: it is taken back now. `tried`: a dry run is over, and nothing was written."""
@@ -97,6 +98,11 @@ class Spool(Protocol):
 
     Its calls take long, so they run in a thread. Raises OSError where the disk is full.
     """
+
+    @property
+    def aside(self) -> AsideSpool:
+        """What goes to an archive instead."""
+        ...
 
     def add(self, firings: Sequence[tuple[str, PastFiring]]) -> None:
         """Add firings, each with its fingerprint, in any order."""

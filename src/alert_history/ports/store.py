@@ -16,6 +16,7 @@ from alert_history.ports.demonstration import Demonstrations
 from alert_history.ports.feed import Feed
 from alert_history.ports.firing import FiringReads
 from alert_history.ports.history import History
+from alert_history.ports.import_files import ImportFiles
 from alert_history.ports.imports import Imports
 from alert_history.ports.label_counts import LabelCounts
 from alert_history.ports.night import NightReads
@@ -101,3 +102,4 @@ class Store(msgspec.Struct, frozen=True):
     tokens: Tokens
     sign_ins: SignIns
     imports: Imports
+    import_files: ImportFiles

@@ -17,8 +17,10 @@ from alert_history.domain.microseconds import from_us, to_us
 from alert_history.domain.past_firing import PastFiring
 from alert_history.ports.imports import SpoolExtent
 from alert_history.storage.shared.importing import MOST_FIRINGS
+from alert_history.storage.spool_aside import FileAsideSpool
 
 STEP_LABEL_SETS = 1_000
+_MOST_TOGETHER = 20 * MOST_FIRINGS
 
 _CREATE = "CREATE TABLE firings (fingerprint TEXT, start_us INTEGER, sign_us INTEGER, firing BLOB)"
 _ADD = "INSERT INTO firings VALUES (?, ?, ?, ?)"
@@ -26,7 +28,8 @@ _EXTENT = "SELECT count(*), min(start_us), max(start_us), coalesce(sum(sign_us <
 # Label sets that began on one day are taken together, so that a database that is in the order of time is written so.
 _FIRST_DAYS = """CREATE TABLE first_days (fingerprint TEXT PRIMARY KEY, day INTEGER) WITHOUT ROWID;
 INSERT INTO first_days SELECT fingerprint, min(start_us) / 86400000000 FROM firings GROUP BY fingerprint"""
-_SORTED = """SELECT f.fingerprint, f.firing FROM firings f CROSS JOIN first_days d ON d.fingerprint = f.fingerprint
+_SORTED = """SELECT f.fingerprint, f.start_us, f.sign_us, f.firing
+FROM firings f CROSS JOIN first_days d ON d.fingerprint = f.fingerprint
 ORDER BY d.day, f.fingerprint, f.start_us, f.sign_us"""
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -38,6 +41,7 @@ class FileSpool:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
+        self.aside = FileAsideSpool(connection)
 
     def add(self, firings: Sequence[tuple[str, PastFiring]]) -> None:
         """See `Spool.add`."""
@@ -54,16 +58,19 @@ class FileSpool:
         return SpoolExtent(number, from_us(oldest), from_us(newest), old)
 
     def groups(self) -> Iterator[list[list[PastFiring]]]:
-        """See `Spool.groups`."""
+        """See `Spool.groups`. A long label set is cut where nothing fires, unless something fires for too long."""
         self._connection.executescript(_FIRST_DAYS)
         step: list[list[PastFiring]] = []
         firings = 0
         for _, rows in groupby(self._connection.execute(_SORTED), key=lambda row: row[0]):
             group: list[PastFiring] = []
-            for _, firing in rows:
-                if len(group) == MOST_FIRINGS:
+            sign_us = 0
+            for _, start_us, own_sign_us, firing in rows:
+                is_long = len(group) >= MOST_FIRINGS
+                if is_long and (start_us > sign_us or len(group) == _MOST_TOGETHER):
                     yield [group]
                     group = []
+                sign_us = max(sign_us, own_sign_us)
                 group.append(_decode(firing))
             if step and (firings + len(group) > MOST_FIRINGS or len(step) == STEP_LABEL_SETS):
                 yield step

@@ -70,4 +70,5 @@ def store_within_reach(store: Store) -> Store:
         tokens=refusing(store.tokens),
         sign_ins=refusing(store.sign_ins),
         imports=refusing(store.imports),
+        import_files=refusing(store.import_files),
     )

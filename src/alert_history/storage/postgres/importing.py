@@ -15,7 +15,8 @@ from alert_history.domain.microseconds import from_us, to_us
 from alert_history.domain.occurrence import Event, Key, Occurrence
 from alert_history.domain.past_firing import PastFiring
 from alert_history.domain.standing import Standing
-from alert_history.ports.imports import ImportCounts, ImportRecord, TakenBack
+from alert_history.ports.import_files import Beside, Parted
+from alert_history.ports.imports import ImportRecord, TakenBack
 from alert_history.storage.postgres import statements as sql
 from alert_history.storage.postgres.connection import Connections
 from alert_history.storage.postgres.database import PostgresSession
@@ -24,7 +25,7 @@ from alert_history.storage.postgres.dialer import Connection
 from alert_history.storage.postgres.driver_errors import storage_errors
 from alert_history.storage.postgres.rows import alert_row, copy, standing_row, update_occurrences
 from alert_history.storage.postgres.upkeep import PARTITIONED, create_partitions
-from alert_history.storage.shared.importing import STEP_ROWS, Present, Span, take, take_back
+from alert_history.storage.shared.importing import STEP_ROWS, Present, Span, Step, take, take_back
 from alert_history.storage.shared.json_text import encode_json
 from alert_history.storage.shared.rows import new_alert_row
 from alert_history.storage.shared.standing_text import read_standing
@@ -76,19 +77,25 @@ class PostgresImporting:
         self._present = Present()
 
     async def take(
-        self, record: ImportRecord, groups: Sequence[Sequence[PastFiring]], *, now: datetime, is_dry_run: bool
-    ) -> ImportCounts:
-        """See `ports.Imports.take`."""
+        self,
+        record: ImportRecord,
+        groups: Sequence[Sequence[PastFiring]],
+        *,
+        now: datetime,
+        is_dry_run: bool,
+        beside: Beside | None = None,
+    ) -> Parted:
+        """See `shared.imports.Taking.take`."""
         with storage_errors():
             async with self._connections.upkeep() as connection:
                 if not is_dry_run:
-                    await self._make_room(connection, groups)
+                    await self._make_room(connection, groups, beside)
                 present = self._present
                 if present.is_unread_for(record.id):
                     present.read(record.id, await connection.fetch(_PRESENT))
+                step = Step(now, is_dry_run=is_dry_run, present=present, beside=beside)
                 async with connection.transaction():
-                    hands = _Hands(connection)
-                    return await take(hands, record, groups, now=now, is_dry_run=is_dry_run, present=present)
+                    return await take(_Hands(connection), record, groups, step)
 
     async def take_back(self, record: ImportRecord, *, after: datetime | None) -> TakenBack:
         """See `ports.Imports.take_back`."""
@@ -96,9 +103,16 @@ class PostgresImporting:
             async with self._connections.upkeep() as connection, connection.transaction():
                 return await take_back(_Hands(connection), record, after=after)
 
-    async def _make_room(self, connection: Connection, groups: Iterable[Sequence[PastFiring]]) -> None:
-        """Partitions for the weeks of these starts, so that a past year does not pile up in the default partition."""
-        weeks = {to_us(firing.starts_at) // _WEEK_US for group in groups for firing in group}
+    async def _make_room(
+        self, connection: Connection, groups: Iterable[Sequence[PastFiring]], beside: Beside | None
+    ) -> None:
+        """Partitions for the weeks of these starts, so that a past year does not pile up in the default partition.
+
+        What goes to an archive needs none.
+        """
+        before_us = 0 if beside is None else to_us(beside.before)
+        firings = [firing for group in groups for firing in group if firing.last_sign_us >= before_us]
+        weeks = {to_us(firing.starts_at) // _WEEK_US for firing in firings}
         for week in sorted(weeks - self._weeks):
             since = from_us(week * _WEEK_US)
             for table in ("alerts", "events"):

@@ -34,6 +34,7 @@ from alert_history.storage.shared.delivery_log import SharedDeliveryLog
 from alert_history.storage.shared.demonstrations import OF_FINGERPRINT, OF_START, SharedDemonstrations
 from alert_history.storage.shared.feed import SharedFeed
 from alert_history.storage.shared.firing import SharedFiringReads
+from alert_history.storage.shared.import_files import SharedImportFiles
 from alert_history.storage.shared.imports import SharedImports
 from alert_history.storage.shared.label_reads import SharedLabelCounts
 from alert_history.storage.shared.night_reads import SharedNightReads
@@ -72,6 +73,7 @@ def postgres_store(
     trail = SharedAuditTrail(database)
     settings = SharedSettings(database)
     archives = archived(settings)
+    importing = PostgresImporting(connections)
     return Store(
         recorder=PostgresRecorder(connections, router=router, rules=rules),
         history=PostgresHistory(connections),
@@ -109,5 +111,6 @@ def postgres_store(
         feed=SharedFeed(database),
         tokens=SharedTokens(database),
         sign_ins=SharedSignIns(database),
-        imports=SharedImports(database, PostgresImporting(connections)),
+        imports=SharedImports(database, importing),
+        import_files=SharedImportFiles(database, importing),
     )

@@ -6,7 +6,7 @@ knows itself: its `Hands`.
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
@@ -17,8 +17,10 @@ from alert_history.domain.importing_new import NewFiring, acts_of_new, bring_new
 from alert_history.domain.microseconds import from_us, to_us
 from alert_history.domain.occurrence import Event, Key, Occurrence
 from alert_history.domain.past_firing import PastFiring
+from alert_history.domain.setting_aside import joined_asides, set_aside, with_held
 from alert_history.domain.standing import Standing
 from alert_history.domain.taking_back import Removal, remove, restore_end, restore_start
+from alert_history.ports.import_files import Beside, Parted
 from alert_history.ports.imports import ImportCounts, ImportRecord, TakenBack
 from alert_history.storage.shared.imports import (
     ACT,
@@ -137,44 +139,58 @@ class Hands(Protocol):
         ...
 
 
-async def take(
-    hands: Hands,
-    record: ImportRecord,
-    groups: Sequence[Sequence[PastFiring]],
-    *,
-    now: datetime,
-    is_dry_run: bool,
-    present: Present,
-) -> ImportCounts:
-    """See `ports.Imports.take`."""
+class Step(NamedTuple):
+    """How one step of an import is taken: when, for real or not, and what else there is."""
+
+    now: datetime
+    is_dry_run: bool
+    present: Present
+    beside: Beside | None = None
+
+    def has_old(self, fingerprint: str, firings: Sequence[PastFiring]) -> bool:
+        """Whether some of a label set may go to an archive, or be there."""
+        if self.beside is None:
+            return False
+        before_us = to_us(self.beside.before)
+        return fingerprint in self.beside.held or any(each.last_sign_us < before_us for each in firings)
+
+
+async def take(hands: Hands, record: ImportRecord, groups: Sequence[Sequence[PastFiring]], step: Step) -> Parted:
+    """See `ports.Imports.take`, and `ports.ImportFiles.part` where an archive is beside."""
     firings = {group[0].fingerprint: group for group in groups if group}
     fingerprints = sorted(firings)
     spans = {f: (group[0].starts_at, from_us(max(each.last_sign_us for each in group))) for f, group in firings.items()}
-    lately = {f for f, span in spans.items() if span[1] >= now - SPOKEN_OF_FOR}
-    standings = await hands.lock(fingerprints, begun=() if is_dry_run else lately)
+    lately = {f for f, span in spans.items() if span[1] >= step.now - SPOKEN_OF_FOR}
+    standings = await hands.lock(fingerprints, begun=() if step.is_dry_run else lately)
     without = set(fingerprints) - standings.keys()
-    looked_for = [f for f in fingerprints if f in standings or f in present]
+    looked_for = [f for f in fingerprints if f in standings or f in step.present]
     still_fire = [f for f in looked_for if f in without and any(each.ends_at is None for each in firings[f])]
     standings |= await hands.recall(still_fire)
     kept = _by_label_set(await hands.around({f: spans[f] for f in looked_for}))
-    mark = ImportMark(record.id, record.origin, now)
-    unknown = {f for f in fingerprints if f not in lately and f not in standings and f not in kept}
-    brought = [bring(f, firings[f], kept.get(f, []), standings.get(f), mark) for f in fingerprints if f not in unknown]
-    counts = await _take_new(hands, record, {f: firings[f] for f in sorted(unknown)}, mark, is_dry_run=is_dry_run)
+    mark = ImportMark(record.id, record.origin, step.now)
+    usual = [f for f in fingerprints if f in lately or f in standings or f in kept or step.has_old(f, firings[f])]
+    if step.beside is not None:
+        kept |= {f: with_held(kept.get(f, []), held) for f, held in step.beside.held.items()}
+        mark = msgspec.structs.replace(mark, archive_before_us=to_us(step.beside.before))
+    brought = [bring(f, firings[f], kept.get(f, []), standings.get(f), mark) for f in usual]
+    aside = joined_asides(set_aside(each, kept.get(each.decision.fingerprint, []), mark) for each in brought)
+    new = {f: firings[f] for f in fingerprints if f not in set(usual)}
+    counts = await _take_new(hands, record, new, mark, is_dry_run=step.is_dry_run)
     for each in brought:
         counts = counts.plus(_counts(each, read=len(firings[each.decision.fingerprint])))
-    if is_dry_run:
-        return counts
+    if step.is_dry_run:
+        return Parted(counts, aside)
     await _write(hands, brought, mark)
     known = {f: standings[f] for f in _changed(brought) if f in standings}
     begun = lately & without - standings.keys()
-    new = present.without(begun)  # what this import brought in is all that is known of them
-    known |= {d.fingerprint: d.standing for d in (each.decision for each in brought) if d.fingerprint in new}
+    unseen = step.present.without(begun)  # what this import brought in is all that is known of them
+    decisions = [each.decision for each in brought if each.decision.is_standing_changed]
+    known |= {each.fingerprint: each.standing for each in decisions if each.fingerprint in unseen}
     known |= await hands.recall(sorted(begun - known.keys()))
     await hands.write_standings(known, vacated=lately & without - known.keys())
     acts = await keep_beside(hands.session, record, brought)
-    present.add(firings)
-    return counts.plus(ImportCounts(acts=acts))
+    step.present.add(firings)
+    return Parted(counts.plus(ImportCounts(acts=acts)), aside)
 
 
 async def _take_new(

@@ -15,6 +15,7 @@ from alert_history.domain.microseconds import from_us
 from alert_history.domain.past_firing import PastFiring, RefusedRow
 from alert_history.errors import Busy
 from alert_history.ids import new_id
+from alert_history.ports.import_files import Beside, Parted
 from alert_history.ports.imports import DIES_AFTER, ImportCounts, ImportRecord, TakenBack
 from alert_history.storage.shared.elements import database_now, is_among
 from alert_history.storage.shared.session import Database, Row, Session
@@ -79,9 +80,15 @@ class Taking(Protocol):
     """What each database does in its own way."""
 
     async def take(
-        self, record: ImportRecord, groups: Sequence[Sequence[PastFiring]], *, now: datetime, is_dry_run: bool
-    ) -> ImportCounts:
-        """See `ports.Imports.take`."""
+        self,
+        record: ImportRecord,
+        groups: Sequence[Sequence[PastFiring]],
+        *,
+        now: datetime,
+        is_dry_run: bool,
+        beside: Beside | None = None,
+    ) -> Parted:
+        """See `ports.Imports.take`, and `ports.ImportFiles.part` where an archive is beside."""
         ...
 
     async def take_back(self, record: ImportRecord, *, after: datetime | None) -> TakenBack:
@@ -108,7 +115,7 @@ class SharedImports:
         self, record: ImportRecord, groups: Sequence[Sequence[PastFiring]], *, now: datetime, is_dry_run: bool = False
     ) -> ImportCounts:
         """See `ports.Imports.take`."""
-        return await self._taking.take(record, groups, now=now, is_dry_run=is_dry_run)
+        return (await self._taking.take(record, groups, now=now, is_dry_run=is_dry_run)).counts
 
     async def refuse(self, record: ImportRecord, rows: Sequence[RefusedRow], *, now: datetime) -> int:
         """See `ports.Imports.refuse`."""

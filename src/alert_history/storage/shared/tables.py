@@ -30,7 +30,7 @@ from sqlalchemy.types import DateTime, TypeDecorator, TypeEngine
 from alert_history.domain.classification import Verdict
 from alert_history.domain.microseconds import from_us, to_us
 
-SCHEMA_HEAD = "0017"
+SCHEMA_HEAD = "0018"
 """The newest migration; a test compares it with Alembic. It stands here because importing Alembic takes 150 ms."""
 
 
@@ -552,4 +552,16 @@ import_refusals = Table(
     metadata,
     Column("digest", LargeBinary, primary_key=True),
     Column("import_id", Text, nullable=False),
+)
+
+import_files = Table(
+    "import_files",
+    metadata,
+    Column("import_id", Text, primary_key=True),
+    Column("path", Text, primary_key=True),
+    Column("place", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("rows", BigInteger, nullable=False, quote=True),
+    Column("again", Json(list[int]), nullable=False),
+    Column("changes", LargeBinary),
 )

@@ -14,8 +14,9 @@ from alert_history.domain.microseconds import from_us, to_us
 from alert_history.domain.occurrence import Event, Key, Occurrence
 from alert_history.domain.past_firing import PastFiring
 from alert_history.domain.standing import Standing
-from alert_history.ports.imports import ImportCounts, ImportRecord, TakenBack
-from alert_history.storage.shared.importing import STEP_ROWS, Present, Span, take, take_back
+from alert_history.ports.import_files import Beside, Parted
+from alert_history.ports.imports import ImportRecord, TakenBack
+from alert_history.storage.shared.importing import STEP_ROWS, Present, Span, Step, take, take_back
 from alert_history.storage.shared.json_text import encode_json
 from alert_history.storage.shared.rows import new_alert_row
 from alert_history.storage.shared.session import run_to_end
@@ -50,15 +51,22 @@ class SqliteImporting:
         self._present = Present()
 
     async def take(
-        self, record: ImportRecord, groups: Sequence[Sequence[PastFiring]], *, now: datetime, is_dry_run: bool
-    ) -> ImportCounts:
-        """See `ports.Imports.take`."""
+        self,
+        record: ImportRecord,
+        groups: Sequence[Sequence[PastFiring]],
+        *,
+        now: datetime,
+        is_dry_run: bool,
+        beside: Beside | None = None,
+    ) -> Parted:
+        """See `shared.imports.Taking.take`."""
 
-        def run(connection: sqlite3.Connection) -> ImportCounts:
+        def run(connection: sqlite3.Connection) -> Parted:
             hands = _Hands(connection, self._log)
             if self._present.is_unread_for(record.id):
                 self._present.read(record.id, connection.execute(_PRESENT).fetchall())
-            return run_to_end(take(hands, record, groups, now=now, is_dry_run=is_dry_run, present=self._present))
+            step = Step(now, is_dry_run=is_dry_run, present=self._present, beside=beside)
+            return run_to_end(take(hands, record, groups, step))
 
         return await self._connections.write(run)
 
