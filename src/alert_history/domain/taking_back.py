@@ -55,9 +55,13 @@ def remove(
 
 
 def _is_spoken_of(kept: Kept) -> bool:
-    """Whether a sender has spoken of it since it was brought in, or a target is told of it."""
+    """Whether a sender has spoken of it since it was brought in, or a target is told of it.
+
+    What came back from an archive is over and passes for published, so that no target is told of it.
+    """
     occurrence = kept.occurrence
-    return occurrence.is_published or (kept.imported_at is not None and occurrence.last_received_at > kept.imported_at)
+    is_told = occurrence.is_published and occurrence.status == "firing"
+    return is_told or (kept.imported_at is not None and occurrence.last_received_at > kept.imported_at)
 
 
 def restore_start(kept: Kept, before: Any, after: Any, standing: Standing | None) -> bool:

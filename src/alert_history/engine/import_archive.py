@@ -23,6 +23,7 @@ from alert_history.domain.archive_tables import (
     Entry,
     FileNote,
     Manifest,
+    Row,
     run_name,
 )
 from alert_history.domain.past_firing import PastFiring
@@ -218,14 +219,19 @@ async def take_files_back(archive: ImportArchive, files: Sequence[ImportFile], b
 
 
 async def _take_back(archive: ImportArchive, file: ImportFile, *, is_placed: bool) -> None:
-    is_counted = file.state != "coming" and file.table == ALERTS.name
-    if is_counted and is_placed:
-        data = await archive.shelf.read(file.path)
-        rows = await asyncio.to_thread(lambda: [*archive.format.decode(ALERTS, data)])
-        await archive.files.withdraw(file, rows)
+    if is_placed and file.state != "coming":
+        await archive.files.withdraw(file, await _rows_of(archive, file))
     for path in _own_paths(file.path):
         await archive.shelf.remove(path)
-    await (archive.files.settle(file) if is_counted else archive.files.forget(file))
+    await (archive.files.forget(file) if file.state == "coming" else archive.files.settle(file))
+
+
+async def _rows_of(archive: ImportArchive, file: ImportFile) -> list[Row]:
+    """The rows of a file that count in the numbers: those of occurrences."""
+    if file.table != ALERTS.name:
+        return []
+    data = await archive.shelf.read(file.path)
+    return await asyncio.to_thread(lambda: [*archive.format.decode(ALERTS, data)])
 
 
 async def _unlist(shelf: Shelf, paths: set[str]) -> None:
