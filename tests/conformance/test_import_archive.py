@@ -175,7 +175,7 @@ async def test_pieces_are_one_firing_however_many(store: Store, folder: Path) ->
     number = STEP_FIRINGS + 200
     pieces = [past(9000 - each, 9000 - each - 1) for each in range(STEP_FIRINGS - 100, number)]
     apart = [past(60_000 - 20 * each, 60_000 - 20 * each - 10) for each in range(STEP_FIRINGS - 100)]
-    record = await import_beside(store, folder, [*apart, *pieces])
+    record = await import_beside(store, folder, [*apart, *pieces], chunk_rows=500)
     assert (record.counts.archived, record.counts.merged) == (len(apart) + 1, len(pieces) - 1)
 
 
@@ -351,6 +351,23 @@ async def test_an_undo_that_breaks_off_anywhere_is_begun_again(store: Store, dat
         assert await left(store, database_url, folder) == empty, length
         assert parquet_in(folder) == [], length
         length += _stride(store)
+    assert 40 < length < _MOST_STEPS
+
+
+async def test_an_undo_that_broke_off_is_finished_by_the_next_import(
+    store: Store, database_url: str, folder: Path
+) -> None:
+    expected = None
+    length = 1
+    while await _undo_that_breaks(store, folder, await import_beside(store, folder, _FIRINGS), length):
+        if expected is None:
+            await _undo(store, folder)
+            await import_beside(store, folder, _FIRINGS)
+            expected = await left(store, database_url, folder)
+        await import_beside(store, folder, _FIRINGS)
+        assert await left(store, database_url, folder) == expected, length
+        await _undo(store, folder)
+        length += 5 * _stride(store)
     assert 40 < length < _MOST_STEPS
 
 

@@ -134,11 +134,13 @@ def list_() -> None:
         return
     from rich.table import Table
 
-    table = Table("id", "began", "state", "what", "taken", "joined", "refused", title_justify="left", show_edge=False)
+    heads = ("id", "began", "state", "what", "taken", "joined", "archived", "refused")
+    table = Table(*heads, title_justify="left", show_edge=False)
     for record in records:
         counts = record.counts
         row = (record.id, f"{record.started_at:%Y-%m-%d %H:%M}", record.state, record.what)
-        table.add_row(*map(cell, row), *(f"{n:,}" for n in (counts.taken, counts.joined, counts.refused)))
+        numbers = (counts.taken, counts.joined, counts.archived, counts.refused)
+        table.add_row(*map(cell, row), *(f"{n:,}" for n in numbers))
     output_console().print(table)
 
 

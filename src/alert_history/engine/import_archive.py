@@ -96,7 +96,7 @@ class ArchiveSide:
         await self._check_place()
         if not is_dry_run:
             await clear_up(self._shelf)
-            for file in await self._files.coming(self._archive.place):
+            for file in await self._files.unsettled(self._archive.place):
                 await self._finish(file)
         await self._hold(beat)
         own = [] if is_dry_run else await self._files.of_import(self._record.id)
@@ -148,9 +148,12 @@ class ArchiveSide:
         self._spool.hold([held_of(row) for row in rows])
 
     async def _finish(self, file: ImportFile) -> None:
-        """Count a file that got its place, and forget one that did not: nothing of it is anywhere."""
+        """Count a file that got its place, and forget one that did not. One that was taken back is gone for good."""
         is_placed = await is_there(self._shelf, file.path)
-        await (self._files.settle(file) if is_placed else self._files.forget(file))
+        if file.state == "leaving":
+            await _take_back(self._archive, file, is_placed=is_placed)
+        else:
+            await (self._files.settle(file) if is_placed else self._files.forget(file))
 
     # --- what is new ------------------------------------------------------------------------------------------------
 

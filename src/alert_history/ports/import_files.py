@@ -92,6 +92,6 @@ class ImportFiles(Protocol):
         """The files of an import, in the order of their names."""
         ...
 
-    async def coming(self, place: str) -> list[ImportFile]:
-        """The files of all imports that may have come to a place without being counted."""
+    async def unsettled(self, place: str) -> list[ImportFile]:
+        """The files of all imports that come to a place or leave it: one that breaks off does not settle its file."""
         ...

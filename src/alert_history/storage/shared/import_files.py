@@ -31,7 +31,7 @@ _COUNTED = update(import_files).where(*_IS_IT).values(state="counted", changes=n
 _LEAVING = update(import_files).where(*_IS_IT).values(state="leaving", changes=bindparam("new_changes"))
 _FORGET = delete(import_files).where(*_IS_IT)
 _OF_IMPORT = select(import_files).where(_F.import_id == bindparam("of_id")).order_by(_F.path)
-_COMING = select(import_files).where(_F.place == bindparam("of_place"), _F.state == "coming").order_by(_F.path)
+_UNSETTLED = select(import_files).where(_F.place == bindparam("of_place"), _F.state != "counted").order_by(_F.path)
 _STORED = select(alerts.c.fingerprint, alerts.c.starts_at).where(
     alerts.c.starts_at >= bindparam("first"), alerts.c.starts_at <= bindparam("last")
 )
@@ -79,9 +79,9 @@ class SharedImportFiles:
         """See `ports.ImportFiles.of_import`."""
         return await self._database.read_latest(_of_import, import_id)
 
-    async def coming(self, place: str) -> list[ImportFile]:
-        """See `ports.ImportFiles.coming`."""
-        return await self._database.read_latest(_coming, place)
+    async def unsettled(self, place: str) -> list[ImportFile]:
+        """See `ports.ImportFiles.unsettled`."""
+        return await self._database.read_latest(_unsettled, place)
 
 
 async def _announce(session: Session, file: ImportFile, changes: Sequence[bytes], last_sign: datetime | None) -> None:
@@ -119,8 +119,8 @@ async def _of_import(session: Session, import_id: str) -> list[ImportFile]:
     return [_file_of(row) for row in await session.fetch(_OF_IMPORT, of_id=import_id)]
 
 
-async def _coming(session: Session, place: str) -> list[ImportFile]:
-    return [_file_of(row) for row in await session.fetch(_COMING, of_place=place)]
+async def _unsettled(session: Session, place: str) -> list[ImportFile]:
+    return [_file_of(row) for row in await session.fetch(_UNSETTLED, of_place=place)]
 
 
 def _file_of(row: StoredRow) -> ImportFile:
