@@ -22,6 +22,8 @@ Row = tuple[Any, ...]
 MANIFESTS = "_manifests"
 INCOMPLETE = "_incomplete"
 PARTIAL = ".partial"
+WRITING = ".writing"
+"""How the name of a file ends in a folder while it is written; whoever is killed meanwhile leaves it, whole or not."""
 _RUN_DIGITS = 8
 _STILL_FIRED = "it still fired when it was archived; what became of it since is not known"
 _DAY_FOLDER = re.compile(r"year=(\d{1,4})/month=(\d{1,2})/day=(\d{1,2})", re.ASCII)

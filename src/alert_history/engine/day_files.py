@@ -17,6 +17,7 @@ from alert_history.domain.archive_tables import (
     INCOMPLETE,
     MANIFESTS,
     PARTIAL,
+    WRITING,
     Entry,
     FileNote,
     Manifest,
@@ -128,6 +129,8 @@ async def read_manifests(shelf: Shelf) -> list[Manifest]:
     """The manifests of all runs, oldest first. Raises ArchiveFault on a manifest that can't be read."""
     manifests = []
     for name in await shelf.names(MANIFESTS):
+        if name.endswith(WRITING):
+            continue
         try:
             manifests.append(msgspec.json.decode(await shelf.read(name), type=Manifest))
         except msgspec.MsgspecError as error:
@@ -144,7 +147,9 @@ async def clear_up(shelf: Shelf) -> None:
     """Remove the unfinished files of a run that broke off; its manifest then lists only the files that were placed."""
     await shelf.remove(INCOMPLETE)
     for name in await shelf.names(MANIFESTS):
-        if name.endswith(PARTIAL):
+        if name.endswith(WRITING):
+            await shelf.remove(name)
+        elif name.endswith(PARTIAL):
             manifest = msgspec.json.decode(await shelf.read(name), type=Manifest)
             manifest.files = [note for note in manifest.files if await _counts(shelf, note)]
             await shelf.write(name.removesuffix(PARTIAL), encode_manifest(manifest))

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from alert_history.domain.archive_tables import PARTIAL
+from alert_history.domain.archive_tables import WRITING
 from alert_history.errors import ArchiveFault, ConfigurationError
 from alert_history.ports import Shelf
 from alert_history.storage.shared.parquet import require_pyarrow
@@ -73,7 +73,7 @@ class FolderShelf:
         return await asyncio.to_thread(self._names, self._root / folder)
 
     def _write(self, path: Path, data: bytes) -> None:
-        partial = path.with_name(path.name + PARTIAL)
+        partial = path.with_name(path.name + WRITING)
         with _file_faults(path):
             self._make_folder(path.parent)
             try:
