@@ -5,6 +5,7 @@ Holds: `cli.imports`.
 
 import asyncio
 import json
+import re
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -25,11 +26,12 @@ from tests.commands import command, environment, lines, run
 from tests.conformance.import_archives import Left, left, minute_passes
 from tests.processes import wait_until
 
+HOW_TO = Path(__file__).parents[2] / "docs" / "how-to" / "archive.md"
 KEYS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
 OLD, YOUNG = 1_200, 60
 DAYS = 40
 RETENTION_DAYS = 30
-KILLS = 5
+KILLS = 3
 
 pytestmark = [pytest.mark.migrated, pytest.mark.long]
 
@@ -133,6 +135,15 @@ def test_retention_is_told_and_the_archive_named(database_url: str, past: Path, 
     dry = ran(database_url, "import", "jsonl", past, "--archive", tmp_path / "archive", "--dry-run")
     assert f"{OLD:,} would go to the archive" in dry
     assert not (tmp_path / "archive").exists()
+
+
+@ON_SQLITE
+def test_the_how_tos_command_imports_straight_into_an_archive(database_url: str, past: Path) -> None:
+    blocks = re.findall(r"^```bash\n(.*?)^```", HOW_TO.read_text(), re.MULTILINE | re.DOTALL)
+    (line,) = [block.strip() for block in blocks if " import " in block]
+    done = run(*line.split()[1:], env=env(database_url), folder=past.parent)
+    assert done.returncode == 0, done.stderr.decode()
+    assert count(past.parent / "archive") == (OLD, OLD)
 
 
 @pytest.fixture(scope="module")
