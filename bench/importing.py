@@ -174,8 +174,9 @@ async def import_rows(url: str, path: Path, *, number: int) -> tuple[float, floa
     """Seconds of an import, and those until the first row was written. It must take in all rows."""
     store = open_store(url)
     await store.lifecycle.open()
+    clock = lambda: datetime.now(UTC)  # noqa: E731  # one word, used once
     needs = ImportNeeds(
-        store.imports, store.settings, store.reconciling, open_spool, lambda: datetime.now(UTC), _RETENTION
+        store.imports, store.settings, store.reconciling, open_spool, clock, _RETENTION, files=store.import_files
     )
     request = ImportRequest({"file": (str(path),)}, datetime.now(UTC))
     phases: dict[str, float] = {}

@@ -21,8 +21,8 @@ from alert_history.engine.import_archive import ImportArchive
 from alert_history.errors import ArchiveFault, Busy, InvalidRequest
 from alert_history.ports import Store
 from alert_history.ports.imports import ImportRecord
+from alert_history.storage.shared.importing import MOST_FIRINGS
 from alert_history.storage.shared.shelf import FolderShelf
-from alert_history.storage.spool import STEP_FIRINGS
 from alert_history.storage.sqlite.recorder import SqliteRecorder
 from tests.conformance import raw
 from tests.conformance.archives import Crash, Fragile, Fuse, archiver, files, restorer
@@ -172,9 +172,9 @@ async def test_what_the_database_holds_is_joined_there(store: Store, folder: Pat
 
 async def test_pieces_are_one_firing_however_many(store: Store, folder: Path) -> None:
     """More pieces than a step has, cut so that the last ones touch: the step is not cut there."""
-    number = STEP_FIRINGS + 200
-    pieces = [past(9000 - each, 9000 - each - 1) for each in range(STEP_FIRINGS - 100, number)]
-    apart = [past(60_000 - 20 * each, 60_000 - 20 * each - 10) for each in range(STEP_FIRINGS - 100)]
+    number = MOST_FIRINGS + 200
+    pieces = [past(9000 - each, 9000 - each - 1) for each in range(MOST_FIRINGS - 100, number)]
+    apart = [past(60_000 - 20 * each, 60_000 - 20 * each - 10) for each in range(MOST_FIRINGS - 100)]
     record = await import_beside(store, folder, [*apart, *pieces], chunk_rows=500)
     assert (record.counts.archived, record.counts.merged) == (len(apart) + 1, len(pieces) - 1)
 

@@ -30,7 +30,6 @@ from alert_history.domain.past_firing import PastFiring
 from alert_history.domain.setting_aside import HELD_COLUMNS, changes_of, held_of
 from alert_history.engine.archives import archives_elsewhere, note_days
 from alert_history.engine.day_files import (
-    CHUNK_ROWS,
     DayFiles,
     chunks,
     clear_up,
@@ -47,6 +46,9 @@ from alert_history.ports.imports import ImportRecord
 
 Beat = Callable[[int], Awaitable[None]]
 """Called with how many more occurrences are in the archive, often while the work goes on."""
+
+CHUNK_ROWS = 5_000
+"""The most rows of a file. An import holds more beside them than the archiver, so that its files are smaller."""
 
 _PAGE_ROWS = 500
 
