@@ -60,10 +60,11 @@ async def import_beside(
     retention: timedelta = KEPT_FOR,
     shelf: Shelf | None = None,
     chunk_rows: int = 4,
+    now: datetime = NOW,
     **fields: Any,
 ) -> ImportRecord:
     """Bring a past in; what is over for longer than history is kept goes to an archive in a folder."""
-    importing = importing_into(store, retention=retention)
+    importing = importing_into(store, retention=retention, now=now)
     name = fields.pop("name", "elsewhere")
     archive = archive_at(store, folder, shelf=shelf, chunk_rows=chunk_rows)
     return await importing.run(plan_of(origin_of(firings, name=name), archive=archive, **fields))
