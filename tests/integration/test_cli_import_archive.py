@@ -64,7 +64,7 @@ def env(url: str, **more: str) -> dict[str, str]:
 def ran(url: str, *words: str | Path, **more: str) -> list[str]:
     done = run(*map(str, words), env=env(url, **more))
     assert done.returncode == 0, done.stderr.decode()
-    return [line.strip() for line in lines(done.stdout)]
+    return [line.strip().removeprefix("- ") for line in lines(done.stdout)]
 
 
 def state(url: str, folder: Path) -> Left:

@@ -135,7 +135,7 @@ def _shown(place: str) -> str:
 
 def archive_address(place: str) -> str:
     """The place as it is found from any folder, without its options."""
-    return _shown(place) if "://" in place else str(Path(place).absolute())
+    return _shown(place).rstrip("/") if "://" in place else str(Path(place).absolute())
 
 
 @contextmanager
