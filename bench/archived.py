@@ -19,7 +19,7 @@ import psutil
 from alert_history.domain.archive_tables import ALERTS, Row, day_folder
 from alert_history.domain.archived_days import ArchivedDays
 from alert_history.domain.query import parse_query
-from alert_history.engine.archive import CHUNK_ROWS
+from alert_history.engine.day_files import CHUNK_ROWS
 from alert_history.ports import HistoryFilter
 from alert_history.storage.archived.conditions import conditions_of, rows_of
 from alert_history.storage.archived.doubles import Doubles
