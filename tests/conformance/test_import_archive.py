@@ -18,8 +18,9 @@ from alert_history.domain.past_firing import PastAct, PastFiring
 from alert_history.engine.archives import Archives, note_days
 from alert_history.engine.day_files import read_manifests
 from alert_history.engine.import_archive import ImportArchive
+from alert_history.engine.united_history import with_archive
 from alert_history.errors import ArchiveFault, Busy, InvalidRequest
-from alert_history.ports import Store
+from alert_history.ports import HistoryFilter, Store
 from alert_history.ports.imports import ImportRecord
 from alert_history.storage.shared.importing import MOST_FIRINGS
 from alert_history.storage.shared.shelf import FolderShelf
@@ -218,6 +219,16 @@ async def test_nobody_archives_meanwhile(store: Store, folder: Path) -> None:
     async with store.archivable.alone():
         with pytest.raises(Busy):
             await import_beside(store, folder, [past(400, 390)])
+
+
+async def test_the_history_finds_what_went_straight_to_the_archive(store: Store, folder: Path) -> None:
+    record = await import_beside(store, folder, [past(4000, 3990), past(60, 50)])
+    both = await everything(with_archive(store), HistoryFilter(includes_archive=True))
+    assert [each.starts_at for each in both] == [NOW - 4000 * MINUTE, NOW - 60 * MINUTE]
+    assert {each.import_id for each in both} == {record.id}
+    old, _ = both
+    events = await with_archive(store).history.timeline(old.id)
+    assert [event.kind for event in events] == ["fired", "resolved"]
 
 
 # --- back in the database ---
