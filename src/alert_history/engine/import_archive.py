@@ -210,8 +210,27 @@ def _day(time: datetime) -> date:
 # --- taking back ------------------------------------------------------------------------------------------------------
 
 
-async def take_files_back(archive: ImportArchive, files: Sequence[ImportFile], beat: Beat) -> None:
-    """Remove the files that an import brought, and what they count. Raises ArchiveFault, before anything is removed."""
+async def take_files_back(
+    files: Sequence[ImportFile], open_archive: Callable[[str], ImportArchive] | None, beat: Beat
+) -> None:
+    """Remove the files that an import brought to archives, and what they count.
+
+    Raises: InvalidRequest where nothing opens an archive, and ArchiveFault where a file is not there, before anything
+    of it is removed.
+    """
+    by_place: dict[str, list[ImportFile]] = {}
+    for file in files:
+        by_place.setdefault(file.place, []).append(file)
+    for place, own in by_place.items():
+        if open_archive is None:
+            raise InvalidRequest(
+                f"import {own[0].import_id} wrote to the archive {place}: take it back where that can be reached, with "
+                f"`alert-history import undo {own[0].import_id}`"
+            )
+        await _take_all_back(open_archive(place), own, beat)
+
+
+async def _take_all_back(archive: ImportArchive, files: Sequence[ImportFile], beat: Beat) -> None:
     async with archive.archivable.alone():
         placed = {file.path for file in files if await is_there(archive.shelf, file.path)}
         missing = [file for file in files if file.state == "counted" and file.path not in placed]

@@ -26,7 +26,7 @@ from alert_history.engine.upkeep import Hold
 from alert_history.errors import AlertHistoryError, InvalidRequest, NotFound, WouldBeForgotten
 from alert_history.ids import new_id
 from alert_history.ports import Clock, Reconciling, StoredSettings
-from alert_history.ports.import_files import ImportFile, ImportFiles
+from alert_history.ports.import_files import ImportFiles
 from alert_history.ports.imports import ImportCounts, ImportRecord, Imports, Spool
 from alert_history.ports.past_origins import ImportRequest, PastBatch, PastOrigin
 from alert_history.sources.alert_rules import Fault, check_identity, check_labels, clean
@@ -192,17 +192,8 @@ class _Undoing:
 
     async def _undo_files(self) -> None:
         """Take back what went to archives, before what is in the database: a row may be in both."""
-        by_place: dict[str, list[ImportFile]] = {}
-        for file in await self._files.of_import(self._before.id):
-            by_place.setdefault(file.place, []).append(file)
-        for place, files in by_place.items():
-            if self._open_archive is None:
-                raise InvalidRequest(
-                    f"import {self._before.id} wrote to the archive {place}: take it back where that can be reached, "
-                    f"with `alert-history import undo {self._before.id}`"
-                )
-            archive = self._open_archive(place)
-            await take_files_back(archive, files, lambda rows: self._tell(ImportCounts(archived=rows)))
+        files = await self._files.of_import(self._before.id)
+        await take_files_back(files, self._open_archive, lambda rows: self._tell(ImportCounts(archived=rows)))
 
     async def fail(self, error: BaseException) -> None:
         """It broke off: the record is as before, and says what to do."""
