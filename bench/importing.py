@@ -176,7 +176,14 @@ async def import_rows(url: str, path: Path, *, number: int) -> tuple[float, floa
     await store.lifecycle.open()
     clock = lambda: datetime.now(UTC)  # noqa: E731  # one word, used once
     needs = ImportNeeds(
-        store.imports, store.settings, store.reconciling, open_spool, clock, _RETENTION, files=store.import_files
+        store.imports,
+        store.settings,
+        store.reconciling,
+        open_spool,
+        clock,
+        _RETENTION,
+        files=store.import_files,
+        alone=store.archivable.alone,
     )
     request = ImportRequest({"file": (str(path),)}, datetime.now(UTC))
     phases: dict[str, float] = {}

@@ -320,6 +320,7 @@ def _make_import_jobs(settings: Settings, store: Store) -> ImportJobs:
         clock=utc_now,
         retention=_retention_of(settings).history,
         files=store.import_files,
+        alone=store.archivable.alone,
         rest=_IMPORT_REST,
     )
     return ImportJobs(Importing(needs), store.imports, settings=store.settings, audit=store.audit, clock=utc_now)

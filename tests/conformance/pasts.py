@@ -64,7 +64,16 @@ def importing_into(store: Store, *, now: datetime = NOW, retention: timedelta = 
 def needs_of(store: Store, *, now: datetime = NOW, retention: timedelta = 3650 * DAY) -> ImportNeeds:
     """What imports into that store work with."""
     clock, files = (lambda: now), store.import_files
-    return ImportNeeds(store.imports, store.settings, store.reconciling, open_spool, clock, retention, files=files)
+    return ImportNeeds(
+        store.imports,
+        store.settings,
+        store.reconciling,
+        open_spool,
+        clock,
+        retention,
+        files=files,
+        alone=store.archivable.alone,
+    )
 
 
 def some_past(random: Random, *, most: int = 12) -> list[PastFiring]:

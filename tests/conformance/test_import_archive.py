@@ -215,7 +215,8 @@ async def test_history_that_lies_in_another_archive_is_not_brought_in_twice(stor
     assert files(folder) == []
 
 
-async def test_nobody_archives_meanwhile(store: Store, folder: Path) -> None:
+async def test_nobody_archives_meanwhile(store: Store, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("alert_history.engine.importing._TURNS", 1)
     async with store.archivable.alone():
         with pytest.raises(Busy):
             await import_beside(store, folder, [past(400, 390)])

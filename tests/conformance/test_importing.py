@@ -392,3 +392,14 @@ async def test_a_full_disk_is_told_as_that(store: Store) -> None:
     (failed,) = await store.imports.newest(1)
     assert failed.fault is not None
     assert "disk is full" in failed.fault
+
+
+async def test_one_import_at_a_time_writes(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What another import, or a restore, adds without a standing would be looked for by nobody."""
+    monkeypatch.setattr("alert_history.engine.importing._TURN_SECONDS", 0.05)
+    importing = importing_into(store)
+    async with store.archivable.alone():
+        waiting = asyncio.create_task(importing.run(plan_of(origin_of([past(90, 60)]))))
+        await asyncio.sleep(0.3)
+        assert not await everything(store)
+    assert (await waiting).counts.taken == 1

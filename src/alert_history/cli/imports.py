@@ -23,8 +23,9 @@ from alert_history.cli.store import require, using_store
 from alert_history.config import Settings, load_settings
 from alert_history.domain.times import parse_time
 from alert_history.engine.import_archive import ImportArchive, Maker
+from alert_history.engine.import_checks import check_scope
 from alert_history.engine.import_words import what_of
-from alert_history.engine.importing import Importing, ImportNeeds, ImportPlan, check_scope
+from alert_history.engine.importing import Importing, ImportNeeds, ImportPlan
 from alert_history.errors import ConfigurationError
 from alert_history.origins.imports.registry import find_origin, origin_names
 from alert_history.ports import Store
@@ -85,7 +86,14 @@ async def _import(settings: Settings, plan: ImportPlan, archive: str | None) -> 
 def _importing(store: Store, settings: Settings) -> Importing:
     retention = timedelta(days=settings.retention_days)
     needs = ImportNeeds(
-        store.imports, store.settings, store.reconciling, open_spool, _now, retention, files=store.import_files
+        store.imports,
+        store.settings,
+        store.reconciling,
+        open_spool,
+        _now,
+        retention,
+        files=store.import_files,
+        alone=store.archivable.alone,
     )
     return Importing(needs)
 

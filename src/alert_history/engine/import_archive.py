@@ -10,7 +10,6 @@ import asyncio
 import os
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, nullcontext
 from datetime import UTC, date, datetime
 
 import msgspec
@@ -85,10 +84,6 @@ class ArchiveSide:
         self._record = record
         self._spool = spool
         self._before = before
-
-    def alone(self, *, is_dry_run: bool) -> AbstractAsyncContextManager[None]:
-        """While it lasts, nobody else archives or restores. Raises Busy."""
-        return nullcontext() if is_dry_run else self._archive.archivable.alone()
 
     async def open(self, beat: Beat, *, is_dry_run: bool) -> int:
         """Read what the archive holds, and finish what a run before left undone; how much of this import is there.

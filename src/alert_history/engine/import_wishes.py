@@ -12,8 +12,9 @@ from pathlib import Path
 import msgspec
 
 from alert_history.domain.times import parse_time
+from alert_history.engine.import_checks import check_scope
 from alert_history.engine.import_words import what_of
-from alert_history.engine.importing import ImportPlan, check_scope
+from alert_history.engine.importing import ImportPlan
 from alert_history.errors import (
     AlertHistoryError,
     ConfigurationError,

@@ -7,44 +7,42 @@ same is asked again: what it brought in by then is joined. Nothing is published 
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, aclosing, suppress
-from datetime import datetime, timedelta
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import (
+    AbstractAsyncContextManager,
+    AbstractContextManager,
+    AsyncExitStack,
+    aclosing,
+    asynccontextmanager,
+    nullcontext,
+    suppress,
+)
+from datetime import timedelta
 from time import monotonic
-from typing import Any
 
 import msgspec
 
-from alert_history.domain.acts import MAX_BY_CHARACTERS, MAX_TEXT_CHARACTERS
-from alert_history.domain.acts import clean as clean_act
-from alert_history.domain.alert import is_fingerprint
 from alert_history.domain.microseconds import to_us
-from alert_history.domain.past_firing import PastAct, PastFiring, RefusedRow
-from alert_history.domain.speaker import is_scope
+from alert_history.domain.past_firing import PastFiring, RefusedRow
 from alert_history.engine.import_archive import ArchiveSide, ImportArchive, take_files_back
+from alert_history.engine.import_checks import checked, raw_of
 from alert_history.engine.upkeep import Hold
-from alert_history.errors import AlertHistoryError, InvalidRequest, NotFound, WouldBeForgotten
+from alert_history.errors import AlertHistoryError, Busy, NotFound, WouldBeForgotten
 from alert_history.ids import new_id
 from alert_history.ports import Clock, Reconciling, StoredSettings
 from alert_history.ports.import_files import ImportFiles
 from alert_history.ports.imports import ImportCounts, ImportRecord, Imports, Spool
 from alert_history.ports.past_origins import ImportRequest, PastBatch, PastOrigin
-from alert_history.sources.alert_rules import Fault, check_identity, check_labels, clean
-from alert_history.sources.annotation_limit import cut, is_over_limit
+from alert_history.sources.alert_rules import Fault
 
 Observe = Callable[[ImportRecord], None]
 
 _BEAT_SECONDS = 1.0
 _STEPS_AT_ONCE = 2
+_TURN_SECONDS = 2.0
+_TURNS = 30
 _PIECE_FIRINGS = 250
 _MOST_REASONS = 10
-_MOST_RECEIVER_BYTES = 1024
-_MOST_URL_BYTES = 64 * 1024
-_MOST_DETAILS_BYTES = 64 * 1024
-_MOST_REPEATS = 2**31 - 1
-_EARLIEST_US = 0
-_LATEST_US = to_us(datetime.fromisoformat("2200-01-01T00:00:00Z"))
-_encode = msgspec.json.Encoder().encode
 
 
 class ImportPlan(msgspec.Struct, frozen=True):
@@ -74,6 +72,8 @@ class ImportPlan(msgspec.Struct, frozen=True):
 class ImportNeeds(msgspec.Struct, frozen=True):
     """What imports work with. `retention` is how long the service keeps history.
 
+    While `alone` lasts, no other process imports, archives or restores: what one of them adds is known by no standing.
+
     `rest` is how long an import rests after each step of writing, by how long the step took. A service that takes
     alerts in meanwhile needs the database, too: with a rest, one step is under way at a time, and steps are small.
     """
@@ -85,6 +85,7 @@ class ImportNeeds(msgspec.Struct, frozen=True):
     clock: Clock
     retention: timedelta
     files: ImportFiles
+    alone: Callable[[], AbstractAsyncContextManager[None]]
     rest: float = 0.0
 
 
@@ -166,6 +167,7 @@ class _Undoing:
         self._imports = needs.imports
         self._files = needs.files
         self._open_archive = open_archive
+        self._alone = needs.alone
         self._counts = ImportCounts()
         self._clock = needs.clock
         self._rest = needs.rest
@@ -176,19 +178,23 @@ class _Undoing:
     async def run(self) -> ImportRecord:
         """All of it, in steps. Raises: StorageUnavailable."""
         await self._undo_files()
+        async with alone_in_time(self._alone):
+            await self._undo_steps()
+        changes = {"state": "undone", "finished_at": self._clock(), "counts": self._counts, "share": 1.0, "fault": None}
+        undone = msgspec.structs.replace(self._before, **changes)
+        await self._imports.note(undone)
+        return undone
+
+    async def _undo_steps(self) -> None:
         after = None
         while True:
             began = monotonic()
             step = await self._imports.take_back(self._before, after=after)
             await self._tell(ImportCounts(taken=step.removed, joined=step.left, corrected=step.restored))
             if step.after is None:
-                break
+                return
             after = step.after
             await asyncio.sleep((monotonic() - began) * self._rest)
-        changes = {"state": "undone", "finished_at": self._clock(), "counts": self._counts, "share": 1.0, "fault": None}
-        undone = msgspec.structs.replace(self._before, **changes)
-        await self._imports.note(undone)
-        return undone
 
     async def _undo_files(self) -> None:
         """Take back what went to archives, before what is in the database: a row may be in both."""
@@ -225,6 +231,7 @@ class _Run:
         self._clock = needs.clock
         self._limit = needs.clock() - needs.retention
         self._retention = needs.retention
+        self._alone = needs.alone
         self._plan = plan
         self._record = record
         self._observe = observe
@@ -260,9 +267,9 @@ class _Run:
         firings, refused = [], list(batch.refused)
         for firing in batch.firings:
             try:
-                kept = _checked(firing, scope=self._plan.scope)
+                kept = checked(firing, scope=self._plan.scope)
             except Fault as fault:
-                refused.append(RefusedRow(firing.place, str(fault), _raw(firing)))
+                refused.append(RefusedRow(firing.place, str(fault), raw_of(firing)))
             else:
                 firings.append((kept.fingerprint, kept))
         return firings, refused
@@ -292,12 +299,12 @@ class _Run:
     # --- writing ----------------------------------------------------------------------------------------------------
 
     async def write(self, spool: Spool) -> None:
-        """Bring in what the spool holds, and write what of it goes to an archive."""
-        if self._plan.archive is None:
-            await self._write_steps(spool)
-        else:
-            side = ArchiveSide(self._plan.archive, self._record, spool.aside, before=self._limit)
-            async with side.alone(is_dry_run=self._plan.is_dry_run):
+        """Bring in what the spool holds, and write what of it goes to an archive. Raises: Busy, after some time."""
+        async with nullcontext() if self._plan.is_dry_run else alone_in_time(self._alone):
+            if self._plan.archive is None:
+                await self._write_steps(spool)
+            else:
+                side = ArchiveSide(self._plan.archive, self._record, spool.aside, before=self._limit)
                 await self._write_beside(spool, side)
 
     async def _write_beside(self, spool: Spool, side: ArchiveSide) -> None:
@@ -395,6 +402,22 @@ def _first_of(error: BaseException) -> BaseException:
     return error
 
 
+@asynccontextmanager
+async def alone_in_time(alone: Callable[[], AbstractAsyncContextManager[None]]) -> AsyncIterator[None]:
+    """Wait for a time when nobody else imports, archives or restores. Raises: Busy, after a minute."""
+    async with AsyncExitStack() as stack:
+        for left in reversed(range(_TURNS)):
+            try:
+                await stack.enter_async_context(alone())
+            except Busy:
+                if left == 0:
+                    raise
+                await asyncio.sleep(_TURN_SECONDS)
+            else:
+                break
+        yield
+
+
 def _pieces(step: Sequence[Sequence[PastFiring]]) -> Iterator[list[Sequence[PastFiring]]]:
     """The label sets of a step in smaller ones; none is divided."""
     piece: list[Sequence[PastFiring]] = []
@@ -413,80 +436,3 @@ def _reason(error: BaseException) -> str:
     if isinstance(error, asyncio.CancelledError | KeyboardInterrupt):
         return "it was stopped; asked again, it goes on"
     return f"a mistake of ours ({type(error).__name__}); the log says more"
-
-
-def check_scope(scope: str) -> None:
-    """Raises: InvalidRequest for a scope that no fingerprint can have."""
-    if scope and not is_scope(scope):
-        raise InvalidRequest("a scope has letters, digits, `_`, `.` and `-`, at most 96")
-
-
-def _checked(firing: PastFiring, *, scope: str) -> PastFiring:
-    """A firing as it is kept. Raises Fault."""
-    labels = firing.labels
-    if not all(labels.values()):
-        labels = {name: value for name, value in labels.items() if value}
-    check_labels(labels)
-    check_identity(firing.receiver, of="its receiver", max_bytes=_MOST_RECEIVER_BYTES)
-    check_identity(firing.source, of="its source", max_bytes=_MOST_RECEIVER_BYTES)
-    check_identity(firing.generator_url, of="its generator URL", max_bytes=_MOST_URL_BYTES)
-    if not 0 <= firing.repeats <= _MOST_REPEATS:
-        raise Fault(f"it has {firing.repeats} repeats, not 0 to {_MOST_REPEATS}")
-    if firing.identity and not is_fingerprint(firing.identity):
-        raise Fault("its fingerprint is not 16 hex digits", "labels")
-    if firing.details is not None:
-        _check_details(firing.details)
-    _check_times(firing)
-    if firing.scope and not is_scope(firing.scope):
-        raise Fault("its scope has other characters than letters, digits, `_`, `.` and `-`, or more than 96")
-    annotations = {clean(name): clean(text) for name, text in firing.annotations.items()}
-    if is_over_limit(annotations):
-        annotations = cut(annotations)
-    acts = tuple(map(_checked_act, firing.acts))
-    return msgspec.structs.replace(
-        firing, labels=labels, annotations=annotations, acts=acts, scope=firing.scope or scope
-    )
-
-
-def _checked_act(act: PastAct) -> PastAct:
-    """An act as it is kept: its texts cleaned and cut. Raises Fault."""
-    if act.at.tzinfo is None or not _EARLIEST_US <= to_us(act.at) <= _LATEST_US:
-        raise Fault("an act has no time that can be kept", "times")
-    return PastAct(
-        clean(act.id),
-        act.kind,
-        act.at,
-        clean_act(act.by, max_characters=MAX_BY_CHARACTERS),
-        clean_act(act.text, max_characters=MAX_TEXT_CHARACTERS),
-    )
-
-
-def _check_details(details: dict[str, Any]) -> None:
-    """Raises Fault for what no database keeps, or what is too large beside an alert."""
-    try:
-        text = _encode(details)
-    except (UnicodeEncodeError, ValueError, TypeError, RecursionError):
-        raise Fault("its details are no JSON text") from None
-    if len(text) > _MOST_DETAILS_BYTES:
-        raise Fault(f"its details have {len(text)} bytes, more than {_MOST_DETAILS_BYTES}")
-    if b"\\u0000" in text:
-        raise Fault("its details hold a NUL character")
-
-
-def _check_times(firing: PastFiring) -> None:
-    times = [time for time in (firing.starts_at, firing.ends_at, firing.last_seen_at) if time is not None]
-    if any(time.tzinfo is None for time in times):
-        raise Fault("a time has no time zone", "times")
-    if not all(_EARLIEST_US <= to_us(time) <= _LATEST_US for time in times):
-        raise Fault("a time is before 1970 or after 2200", "times")
-    if firing.ends_at is not None and firing.ends_at < firing.starts_at:
-        raise Fault("it ends before it begins", "times")
-
-
-def _raw(firing: PastFiring) -> bytes:
-    """What can be shown of a firing that is refused here, after its origin could read it."""
-    fields: dict[str, object] = {"labels": firing.labels, "starts_at": firing.starts_at, "ends_at": firing.ends_at}
-    try:
-        return _encode(fields)
-    except (UnicodeEncodeError, ValueError):
-        return ascii(fields).encode()

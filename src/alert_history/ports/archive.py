@@ -12,7 +12,7 @@ class Archivable(Protocol):
     """Old history as rows, for an archive. No step holds up ingest for longer than a commit takes."""
 
     def alone(self) -> AbstractAsyncContextManager[None]:
-        """While it lasts, no other process archives or restores this database. Raises Busy."""
+        """While it lasts, no other process archives, restores or imports into this database. Raises Busy."""
         ...
 
     async def count(self, shape: Shape, *, before: datetime) -> int | None:

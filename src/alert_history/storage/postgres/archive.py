@@ -142,7 +142,7 @@ async def _lock(connection: Connection) -> None:
     try:
         await connection.execute(f"SELECT pg_advisory_lock({_LOCK})")
     except asyncpg.LockNotAvailableError:
-        raise Busy("somebody else archives or restores this database") from None
+        raise Busy("another process archives, restores or imports into this database") from None
 
 
 async def _probe_by_key(connection: Connection) -> None:

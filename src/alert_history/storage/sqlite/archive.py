@@ -76,7 +76,7 @@ def _lock(path: Path) -> Iterator[None]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise Busy("somebody else archives or restores this database") from None
+            raise Busy("another process archives, restores or imports into this database") from None
         yield
 
 
