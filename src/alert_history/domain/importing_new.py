@@ -115,10 +115,10 @@ def new_numbers(label_sets: Sequence[NewLabelSet], labels: Sequence[dict[str, st
     return Changes(added, [], repeated, label_counts(labels))
 
 
-def acts_of_new(label_set: NewLabelSet, labels: dict[str, str], mark: ImportMark) -> list[Act]:
-    """The acts of people that came along with a label set of these labels."""
+def acts_of_new(label_set: NewLabelSet, mark: ImportMark) -> list[Act]:
+    """The acts of people that came along with a label set."""
     return [
-        act_of(act, (each.fingerprint, from_us(each.start_us)), labels, origin=mark.origin)
+        act_of(act, (each.fingerprint, from_us(each.start_us)), each.label_texts, origin=mark.origin)
         for each in label_set.firings
         for act in each.acts
     ]

@@ -209,10 +209,8 @@ async def _take_new(
     if is_dry_run or not new:
         return counts
     await hands.insert_new(new, mark)
-    labels = [group[0].labels for group in firings.values()]
-    of_each = [own for own, each in zip(labels, label_sets, strict=True) for _ in each.firings]
-    await add_changes(hands.session, changes_text(new_numbers(label_sets, of_each)))
-    acts = [act for own, each in zip(labels, label_sets, strict=True) for act in acts_of_new(each, own, mark)]
+    await add_changes(hands.session, changes_text(new_numbers(label_sets, [each.label_texts for each in new])))
+    acts = [act for each in label_sets for act in acts_of_new(each, mark)]
     return counts.plus(ImportCounts(acts=await keep_acts(hands.session, record, acts)))
 
 
