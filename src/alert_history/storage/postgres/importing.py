@@ -76,6 +76,10 @@ class PostgresImporting:
         self._weeks: set[int] = set()
         self._present = Present()
 
+    def begin(self) -> None:
+        """See `Taking.begin`."""
+        self._present.forget()
+
     async def take(
         self,
         record: ImportRecord,

@@ -48,7 +48,7 @@ class Present:
     """The label sets that had occurrences when an import began to write, so that it looks for no other ones.
 
     Of a history with more than `most` occurrences nothing is remembered: any label set may be there. While an import
-    writes, others add occurrences only of label sets with a standing.
+    writes, alone, others add occurrences only of label sets with a standing.
     """
 
     most = 200_000
@@ -56,6 +56,10 @@ class Present:
     def __init__(self) -> None:
         self._import_id = ""
         self._label_sets: set[str] | None = None
+
+    def forget(self) -> None:
+        """An import begins, or one that was broken off goes on: whatever is there by now is to be read."""
+        self._import_id = ""
 
     def is_unread_for(self, import_id: str) -> bool:
         """Whether this import has not read the history yet."""

@@ -79,6 +79,10 @@ ACT = "act:"
 class Taking(Protocol):
     """What each database does in its own way."""
 
+    def begin(self) -> None:
+        """An import begins, or goes on: what was remembered of the history for one is to be read again."""
+        ...
+
     async def take(
         self,
         record: ImportRecord,
@@ -105,6 +109,7 @@ class SharedImports:
 
     async def begin(self, record: ImportRecord) -> ImportRecord:
         """See `ports.Imports.begin`."""
+        self._taking.begin()
         return await self._database.write(_begin, record)
 
     async def note(self, record: ImportRecord) -> None:

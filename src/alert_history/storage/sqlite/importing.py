@@ -50,6 +50,10 @@ class SqliteImporting:
         self._log = log
         self._present = Present()
 
+    def begin(self) -> None:
+        """See `Taking.begin`."""
+        self._present.forget()
+
     async def take(
         self,
         record: ImportRecord,
