@@ -78,6 +78,16 @@ class Kept(msgspec.Struct, gc=False):
         return self.import_id is not None
 
     @property
+    def is_spoken_of(self) -> bool:
+        """Whether a sender has spoken of it since it was brought in, or a target is told of it.
+
+        What came back from an archive is over and passes for published, so that no target is told of it.
+        """
+        occurrence = self.occurrence
+        is_late = self.imported_at is not None and occurrence.last_received_at > self.imported_at
+        return is_late or (occurrence.is_published and occurrence.status == "firing")
+
+    @property
     def start_us(self) -> int:
         """Its shown start."""
         began_at = self.occurrence.began_at
@@ -159,6 +169,15 @@ def wholes(firings: Iterable[PastFiring]) -> list[Whole]:
     return merged
 
 
+def closed(firings: Sequence[PastFiring]) -> Sequence[PastFiring]:
+    """Firings of a label set of which later ones follow: what fires still by its own words is over, too."""
+    last = wholes(firings)[-1]
+    if last.end_us is not None:
+        return firings
+    over = {"ends_at": from_us(last.last_us), "ended_by": "inferred"}
+    return [msgspec.structs.replace(f, **over) if f.last_sign_us == last.last_us else f for f in firings]
+
+
 def _add_piece(whole: Whole, piece: PastFiring, last_us: int, end_us: int | None) -> None:
     whole.pieces.append(piece)
     whole.repeats += piece.repeats
@@ -237,7 +256,7 @@ class _Bringing:
         if whole.end_us is None and (is_old or not self._may_fire_still(whole)):
             whole.end_us, whole.ended_by = whole.last_us, "inferred"
         sighting = _sighting(self._fingerprint, whole, self._mark.origin)
-        occurrence = _occurrence(sighting, whole)
+        occurrence = _occurrence(sighting, whole, self._mark.at)
         starts_at = from_us(whole.start_us)
         entry = Entry(starts_at, occurrence, sighting, is_changed=True)
         self._result.decision.entries[whole.start_us] = entry
@@ -299,7 +318,9 @@ class _Bringing:
             return
         if whole.ended_by in _GUESSED and not (occurrence.status == "firing" and kept.is_imported):
             return
-        is_guessed = occurrence.status != "firing" and occurrence.ended_by in _GUESSED
+        is_guessed = occurrence.status != "firing" and (
+            occurrence.ended_by in _GUESSED or self._is_cut(kept, whole.end_us)
+        )
         if not is_guessed and not self._is_left_open(kept, whole):
             return
         limit_us = self._begin_after(kept, following)
@@ -332,6 +353,11 @@ class _Bringing:
             return False
         return to_us(occurrence.last_received_at) <= whole.last_us
 
+    def _is_cut(self, kept: Kept, end_us: int) -> bool:
+        """Whether this import itself has brought in its beginning alone, and nobody has spoken of it since."""
+        is_own = kept.import_id == self._mark.import_id
+        return is_own and not kept.is_spoken_of and kept.end_us is not None and kept.end_us < end_us
+
     def _begin_after(self, kept: Kept, following: Whole | None) -> int | None:
         later = [each.start_us for each in self._kept if each.key_us > kept.key_us]
         if following is not None:
@@ -361,7 +387,7 @@ class _Bringing:
         entry, occurrence = self._changed(kept), kept.occurrence
         before = end_values(occurrence)
         occurrence.status, occurrence.ends_at, occurrence.ended_by = "firing", None, None
-        occurrence.last_received_at = from_us(whole.last_us)
+        occurrence.last_received_at = min(from_us(whole.last_us), self._mark.at)
         occurrence.confirmed_at = occurrence.unconfirmed = None
         self._standing.past = tuple(past for past in self._standing.past if past.key_us != kept.key_us)
         claim = claim_of_occurrence(occurrence, kept.start_us)
@@ -451,7 +477,7 @@ def _sighting(fingerprint: str, whole: Whole, origin: str) -> Sighting:
     return Sighting(alert, content_hash(content), content, source, receiver, "", starts_at, word, 0)  # type: ignore[arg-type]  # an origin is a source
 
 
-def _occurrence(sighting: Sighting, whole: Whole) -> Occurrence:
+def _occurrence(sighting: Sighting, whole: Whole, at: datetime) -> Occurrence:
     labels, is_open = sighting.alert.labels, whole.end_us is None
     last_at = from_us(whole.last_us)
     about = About(
@@ -467,7 +493,7 @@ def _occurrence(sighting: Sighting, whole: Whole) -> Occurrence:
         sighting.alert.annotations,
         None if is_open else last_at,
         None,
-        last_at,
+        min(last_at, at),  # the clock of the origin may be ahead
         whole.repeats,
         0,
         ended_by=None if is_open else whole.ended_by,

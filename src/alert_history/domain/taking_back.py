@@ -38,7 +38,7 @@ def remove(
     `labels` are those of the occurrences, by key; `acted_on` are the keys of those that people did something about.
     """
     own = [each for each in kept if each.import_id == import_id]
-    left = [each.key_us for each in own if each.key_us in acted_on or _is_spoken_of(each)]
+    left = [each.key_us for each in own if each.key_us in acted_on or each.is_spoken_of]
     removed = [each.key_us for each in own if each.key_us not in left]
     before = counted_all(fingerprint, [(each.key_us, each.occurrence) for each in kept if not each.is_double])
     stays = [each for each in kept if not each.is_double and each.key_us not in removed]
@@ -54,16 +54,6 @@ def remove(
     return Removal(fingerprint, removed, left, changes)
 
 
-def _is_spoken_of(kept: Kept) -> bool:
-    """Whether a sender has spoken of it since it was brought in, or a target is told of it.
-
-    What came back from an archive is over and passes for published, so that no target is told of it.
-    """
-    occurrence = kept.occurrence
-    is_told = occurrence.is_published and occurrence.status == "firing"
-    return is_told or (kept.imported_at is not None and occurrence.last_received_at > kept.imported_at)
-
-
 def restore_start(kept: Kept, before: Any, after: Any, standing: Standing | None) -> bool:
     """Give an occurrence the start back that it had, unless it changed since; whether it did."""
     if kept.start_us != after:
@@ -76,12 +66,19 @@ def restore_start(kept: Kept, before: Any, after: Any, standing: Standing | None
     return True
 
 
-def restore_end(kept: Kept, before: Any, after: Any, standing: Standing | None) -> bool:
-    """Give an occurrence the end back that it had, unless it changed since; whether it did."""
+def _is_room(until_us: int | None, end_us: int | None) -> bool:
+    return until_us is None or (end_us is not None and end_us <= until_us)
+
+
+def restore_end(kept: Kept, before: Any, after: Any, standing: Standing | None, *, until_us: int | None) -> bool:
+    """Give an occurrence the end back that it had, unless it changed since; whether it did.
+
+    `until_us` is when the next firing of its label set began, None without any: nothing fires on beyond that.
+    """
     occurrence = kept.occurrence
-    if end_values(occurrence) != after:
-        return False
     status, ends_us, ended_by, confirmed_us, last_us = before
+    if end_values(occurrence) != after or not _is_room(until_us, None if status == "firing" else ends_us or last_us):
+        return False
     occurrence.status, occurrence.ended_by = status, ended_by
     occurrence.ends_at = None if ends_us is None else from_us(ends_us)
     occurrence.confirmed_at = None if confirmed_us is None else from_us(confirmed_us)

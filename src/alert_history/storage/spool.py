@@ -13,6 +13,7 @@ from tempfile import TemporaryDirectory
 
 import msgspec
 
+from alert_history.domain.importing import closed
 from alert_history.domain.microseconds import from_us, to_us
 from alert_history.domain.past_firing import PastFiring
 from alert_history.ports.imports import SpoolExtent
@@ -68,7 +69,7 @@ class FileSpool:
             for _, start_us, own_sign_us, firing in rows:
                 is_long = len(group) >= MOST_FIRINGS
                 if is_long and (start_us > sign_us or len(group) == _MOST_TOGETHER):
-                    yield [group]
+                    yield [closed(group)]
                     group = []
                 sign_us = max(sign_us, own_sign_us)
                 group.append(_decode(firing))

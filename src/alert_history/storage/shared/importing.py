@@ -30,6 +30,7 @@ from alert_history.storage.shared.imports import (
     forget_refusals,
     keep_acts,
     keep_beside,
+    pass_on_corrections,
 )
 from alert_history.storage.shared.rollup_log import add_changes
 from alert_history.storage.shared.rows import occurrence_of
@@ -271,6 +272,7 @@ async def take_back(hands: Hands, record: ImportRecord, *, after: datetime | Non
     if not rows:
         await forget_refusals(hands.session, record.id)
         return TakenBack(0, 0, 0, None)
+    await pass_on_corrections(hands.session, rows)
     restored = await _restore(hands, [row for row in rows if not row.what.startswith(ACT)])
     await forget_corrections(hands.session, rows)
     return TakenBack(0, 0, restored, after or record.newest or record.started_at)
@@ -316,7 +318,8 @@ async def _restore(hands: Hands, corrections: Sequence[Any]) -> int:
         for each in kept:
             rows = by_key.get((f, from_us(each.key_us)), [])
             before = counted(f, each.key_us, each.occurrence)
-            number = sum(_give_back(each, row, standings.get(f)) for row in rows)
+            until_us = min((k.start_us for k in kept if k.key_us > each.key_us and not k.is_double), default=None)
+            number = sum(_give_back(each, row, standings.get(f), until_us) for row in rows)
             if number:
                 restored += number
                 occurrences[f, from_us(each.key_us)] = each.occurrence
@@ -331,6 +334,7 @@ def _moved(before: Counted | None, after: Counted | None) -> Changes:
     return Changes([] if after is None else [after], [] if before is None else [before])
 
 
-def _give_back(kept: Kept, row: Any, standing: Standing | None) -> bool:
-    give = restore_start if row.what == "starts_at" else restore_end
-    return give(kept, row.before, row.after, standing)
+def _give_back(kept: Kept, row: Any, standing: Standing | None, until_us: int | None) -> bool:
+    if row.what == "starts_at":
+        return restore_start(kept, row.before, row.after, standing)
+    return restore_end(kept, row.before, row.after, standing, until_us=until_us)

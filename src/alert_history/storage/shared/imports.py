@@ -66,6 +66,19 @@ _FORGET_CORRECTION = delete(import_corrections).where(
     _C.starts_at == bindparam("of_start"),
     _C.what == bindparam("of_what"),
 )
+_OTHER_CORRECTIONS = select(import_corrections).where(
+    is_among(_C.fingerprint, "fingerprints"), _C.import_id != bindparam("of_id")
+)
+_PASS_ON = (
+    update(import_corrections)
+    .where(
+        _C.import_id == bindparam("of_id"),
+        _C.fingerprint == bindparam("of_fingerprint"),
+        _C.starts_at == bindparam("of_start"),
+        _C.what == bindparam("of_what"),
+    )
+    .values(before=bindparam("new_before"))
+)
 _DROP_ACT = delete(acts).where(
     acts.c.fingerprint == bindparam("of_fingerprint"),
     acts.c.starts_at == bindparam("of_start"),
@@ -252,6 +265,18 @@ async def forget_corrections(session: Session, rows: Sequence[Row]) -> None:
         if row.what.startswith(ACT):
             await session.execute(_DROP_ACT, **key, of_id=row.after)
         await session.execute(_FORGET_CORRECTION, **key, of_id=row.import_id, of_what=row.what)
+
+
+async def pass_on_corrections(session: Session, rows: Sequence[Row]) -> None:
+    """What another import corrected after these corrections was before, without them, what it was before these."""
+    fingerprints = sorted({row.fingerprint for row in rows if not row.what.startswith(ACT)})
+    others = await session.fetch(_OTHER_CORRECTIONS, of_id=rows[0].import_id, fingerprints=fingerprints)
+    for row in rows:
+        for other in others:
+            is_of_same = (other.fingerprint, other.starts_at, other.what) == (row.fingerprint, row.starts_at, row.what)
+            if is_of_same and other.before == row.after:
+                key = {"of_id": other.import_id, "of_fingerprint": row.fingerprint, "of_start": row.starts_at}
+                await session.execute(_PASS_ON, **key, of_what=row.what, new_before=row.before)
 
 
 async def forget_refusals(session: Session, import_id: str) -> None:
