@@ -139,12 +139,14 @@ class Importing:
 
         Broken off, it is begun again: what is taken back by then is gone.
 
-        Raises: NotFound; InvalidRequest where it wrote to an archive and nothing opens that; ArchiveFault;
-        StorageUnavailable.
+        Raises: NotFound; Busy while it runs; InvalidRequest where it wrote to an archive and nothing opens that;
+        ArchiveFault; StorageUnavailable.
         """
         record = await self._imports.find(import_id)
         if record is None:
             raise NotFound(f"no import {import_id}; `alert-history import list` shows those that there were")
+        if record.state == "running" and record.is_at_work(self._clock()):
+            raise Busy(f"import {import_id} is under way; stop it first, or wait until it is over")
         undoing = _Undoing(self._needs, record, observe, open_archive=open_archive)
         try:
             return await undoing.run()
@@ -177,6 +179,7 @@ class _Undoing:
 
     async def run(self) -> ImportRecord:
         """All of it, in steps. Raises: StorageUnavailable."""
+        await self._tell(ImportCounts())
         await self._undo_files()
         async with alone_in_time(self._alone):
             await self._undo_steps()

@@ -32,7 +32,7 @@ _UNFINISHED = (
     .where(
         _I.origin == bindparam("of_origin"),
         _I.what == bindparam("of_what"),
-        or_(_I.state == "running", _I.state == "failed"),
+        or_(_I.state == "running", _I.state == "failed", _I.state == "undoing"),
     )
     .order_by(_I.id.desc())
     .limit(1)
@@ -167,9 +167,11 @@ async def _begin(session: Session, record: ImportRecord) -> ImportRecord:
         await session.execute(_INSERT, **{f"new_{name}": value for name, value in values.items()})
         return record
     [row] = rows
-    if row.state == "running" and row.beat_at is not None and row.now - row.beat_at < DIES_AFTER:
-        seconds = f"{DIES_AFTER.seconds} s"
-        raise Busy(f"import {row.id} of the same is under way; if its process was killed, ask again in {seconds}")
+    if row.state != "failed" and row.beat_at is not None and row.now - row.beat_at < DIES_AFTER:
+        way, seconds = "under way" if row.state == "running" else "being taken back", f"{DIES_AFTER.seconds} s"
+        raise Busy(f"import {row.id} of the same is {way}; if its process was killed, ask again in {seconds}")
+    if row.state == "undoing":
+        raise Busy(f"import {row.id} of the same was not taken back to its end; take it back again first")
     known = record_of(row)
     kept = ("taken", "corrected", "acts", "archived", "silences")
     counts = ImportCounts(**{name: getattr(known.counts, name) for name in kept})
