@@ -66,6 +66,14 @@ def restore_start(kept: Kept, before: Any, after: Any, standing: Standing | None
     return True
 
 
+def remember_again(standing: Standing, recalled: Standing) -> None:
+    """Let a standing remember the firings before the removed ones, which it forgot for them."""
+    keys = {past.key_us for past in standing.past} | {standing.newest_key_us}
+    for past in recalled.past:
+        if past.key_us not in keys:
+            add_past(standing, past)
+
+
 def _is_room(until_us: int | None, end_us: int | None) -> bool:
     return until_us is None or (end_us is not None and end_us <= until_us)
 

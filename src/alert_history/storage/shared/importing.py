@@ -19,7 +19,7 @@ from alert_history.domain.occurrence import Event, Key, Occurrence
 from alert_history.domain.past_firing import PastFiring
 from alert_history.domain.setting_aside import joined_asides, set_aside, with_held
 from alert_history.domain.standing import Standing
-from alert_history.domain.taking_back import Removal, remove, restore_end, restore_start
+from alert_history.domain.taking_back import Removal, remember_again, remove, restore_end, restore_start
 from alert_history.ports.import_files import Beside, Parted
 from alert_history.ports.imports import ImportCounts, ImportRecord, TakenBack
 from alert_history.storage.shared.imports import (
@@ -85,6 +85,8 @@ class Present:
 
 
 _TICK = timedelta(microseconds=1)
+_NEVER = from_us(0) + _TICK
+_LABEL_SETS_AT_ONCE = 20
 
 Span = tuple[datetime, datetime]
 
@@ -266,8 +268,9 @@ async def take_back(hands: Hands, record: ImportRecord, *, after: datetime | Non
     if record.oldest is not None:
         own = await hands.own(record, after or record.oldest)
         if own:
-            removed, left = await _remove(hands, record, sorted({fingerprint for fingerprint, _ in own}))
-            return TakenBack(removed, left, 0, own[-1][1])
+            removal = await _remove(hands, record, list(dict.fromkeys(fingerprint for fingerprint, _ in own)))
+            waiting = [at for fingerprint, at in own if fingerprint not in removal.fingerprints]
+            return TakenBack(removal.removed, removal.left, 0, waiting[0] if waiting else own[-1][1])
     rows = await corrections_of(hands.session, record.id, STEP_ROWS)
     if not rows:
         await forget_refusals(hands.session, record.id)
@@ -278,13 +281,25 @@ async def take_back(hands: Hands, record: ImportRecord, *, after: datetime | Non
     return TakenBack(0, 0, restored, after or record.newest or record.started_at)
 
 
-async def _remove(hands: Hands, record: ImportRecord, fingerprints: Sequence[str]) -> tuple[int, int]:
-    """Remove all that an import brought in of label sets; how many occurrences, and how many stay."""
-    if record.oldest is None or record.newest is None:
-        return 0, 0
-    standings = await hands.lock(fingerprints, begun=())
-    span = (record.oldest - _TICK, record.newest)
-    rows = await hands.around(dict.fromkeys(fingerprints, span))
+class _Removed(msgspec.Struct, frozen=True):
+    """Of which label sets all was removed: how many occurrences, and how many stay."""
+
+    fingerprints: Collection[str]
+    removed: int
+    left: int
+
+
+async def _remove(hands: Hands, record: ImportRecord, wanted: Sequence[str]) -> _Removed:
+    """Remove all that an import brought in of label sets, of the first ones where they have many occurrences."""
+    span = ((record.oldest or _NEVER) - _TICK, record.newest or _NEVER)
+    rows: list[Any] = []
+    fingerprints: list[str] = []
+    locked = await hands.lock(sorted(wanted), begun=())
+    while len(rows) < STEP_ROWS and len(fingerprints) < len(wanted):
+        some = wanted[len(fingerprints) : len(fingerprints) + _LABEL_SETS_AT_ONCE]
+        rows += await hands.around(dict.fromkeys(some, span))
+        fingerprints += some
+    standings = {f: standing for f, standing in locked.items() if f in set(fingerprints)}
     labels = {(row["fingerprint"], _us(row["starts_at"])): row["labels"] for row in rows}
     acted = await acted_on(hands.session, fingerprints, record.origin)
     removals = []
@@ -293,8 +308,12 @@ async def _remove(hands: Hands, record: ImportRecord, fingerprints: Sequence[str
         keys = {to_us(starts_at) for fingerprint, starts_at in acted if fingerprint == f}
         removals.append(remove(f, kept, texts, import_id=record.id, standing=standings.get(f), acted_on=keys))
     await _write_removals(hands, removals)
+    less = [r.fingerprint for r in removals if r.removed and r.fingerprint in standings]
+    for f, known in (await hands.recall(less)).items():
+        remember_again(standings[f], known)
     await hands.write_standings(standings)
-    return sum(len(each.removed) for each in removals), sum(len(each.left) for each in removals)
+    removed, left = sum(len(each.removed) for each in removals), sum(len(each.left) for each in removals)
+    return _Removed(set(fingerprints), removed, left)
 
 
 async def _write_removals(hands: Hands, removals: Sequence[Removal]) -> None:
