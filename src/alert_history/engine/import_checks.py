@@ -3,7 +3,7 @@
 One value that a database refuses would fail all the firings of its step, so each is checked before.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -23,6 +23,8 @@ _MOST_URL_BYTES = 64 * 1024
 _MOST_DETAILS_BYTES = 64 * 1024
 _MOST_REPEATS = 2**31 - 1
 _EARLIEST_US = 0
+_AHEAD = timedelta(minutes=10)
+"""So far the clock of an origin may be ahead of ours."""
 _LATEST_US = to_us(datetime.fromisoformat("2200-01-01T00:00:00Z"))
 _encode = msgspec.json.Encoder().encode
 
@@ -93,6 +95,17 @@ def _check_times(firing: PastFiring) -> None:
         raise Fault("a time is before 1970 or after 2200", "times")
     if firing.ends_at is not None and firing.ends_at < firing.starts_at:
         raise Fault("it ends before it begins", "times")
+
+
+def in_our_time(firing: PastFiring, now: datetime) -> PastFiring:
+    """A firing without a future: what ends then is not over by now. Raises Fault where it has yet to begin."""
+    latest = now + _AHEAD
+    if firing.starts_at > latest:
+        raise Fault("it begins in the future", "times")
+    last = firing.ends_at or firing.last_seen_at
+    if last is None or last <= latest:
+        return firing
+    return msgspec.structs.replace(firing, ends_at=None, last_seen_at=max(now, firing.starts_at))
 
 
 def raw_of(firing: PastFiring) -> bytes:

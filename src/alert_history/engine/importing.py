@@ -25,7 +25,7 @@ import msgspec
 from alert_history.domain.microseconds import to_us
 from alert_history.domain.past_firing import PastFiring, RefusedRow
 from alert_history.engine.import_archive import ArchiveSide, ImportArchive, take_files_back
-from alert_history.engine.import_checks import checked, raw_of
+from alert_history.engine.import_checks import checked, in_our_time, raw_of
 from alert_history.engine.upkeep import Hold
 from alert_history.errors import AlertHistoryError, Busy, NotFound, WouldBeForgotten
 from alert_history.ids import new_id
@@ -267,10 +267,10 @@ class _Run:
 
     def _sift(self, batch: PastBatch) -> tuple[list[tuple[str, PastFiring]], list[RefusedRow]]:
         """The firings that can be kept, with their fingerprints, and the rows that can't."""
-        firings, refused = [], list(batch.refused)
+        firings, refused, now = [], list(batch.refused), self._clock()
         for firing in batch.firings:
             try:
-                kept = checked(firing, scope=self._plan.scope)
+                kept = in_our_time(checked(firing, scope=self._plan.scope), now)
             except Fault as fault:
                 refused.append(RefusedRow(firing.place, str(fault), raw_of(firing)))
             else:
