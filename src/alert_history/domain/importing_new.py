@@ -11,10 +11,11 @@ import msgspec
 
 from alert_history.domain.acts import Act
 from alert_history.domain.counting import AGAIN_WITHIN_US, Changes, Counted, Repeated, label_counts
-from alert_history.domain.importing import ImportMark, act_of, end_detail, wholes
+from alert_history.domain.importing import ImportMark, act_of, end_detail
 from alert_history.domain.microseconds import from_us, to_us
 from alert_history.domain.occurrence import About, content_hash
 from alert_history.domain.past_firing import PastAct, PastFiring
+from alert_history.domain.past_wholes import wholes
 from alert_history.domain.standing import EndedBy
 
 _encode = msgspec.json.Encoder().encode

@@ -13,9 +13,9 @@ from tempfile import TemporaryDirectory
 
 import msgspec
 
-from alert_history.domain.importing import closed
 from alert_history.domain.microseconds import from_us, to_us
 from alert_history.domain.past_firing import PastFiring
+from alert_history.domain.past_wholes import closed
 from alert_history.ports.imports import SpoolExtent
 from alert_history.storage.shared.importing import MOST_FIRINGS
 from alert_history.storage.spool_aside import FileAsideSpool
