@@ -61,26 +61,38 @@ def _run(origin: PastOrigin, values: dict[str, Any]) -> None:
         start=None if start is None else parse_time(start, now),
         end=None if end is None else parse_time(end, now),
     )
+    others = {"start": start, "end": end, "scope": scope, "archive": archive}
     plan = ImportPlan(
         origin,
         request,
-        what_of(origin, _from_anywhere(origin, given), {"start": start, "end": end, "scope": scope}),
+        what_of(origin, _from_anywhere(origin, given), others),
         by=getpass.getuser(),
         scope=scope,
         is_dry_run=is_dry_run,
         keep=None if keep_days is None else timedelta(days=keep_days),
     )
-    record = asyncio.run(_import(load_settings(os.environ), plan, archive))
-    _print_summary(record, is_dry_run=is_dry_run)
+    record, first_refused = asyncio.run(_import(load_settings(os.environ), plan, archive))
+    _print_summary(record, first_refused, is_dry_run=is_dry_run)
 
 
-async def _import(settings: Settings, plan: ImportPlan, archive: str | None) -> ImportRecord:
+async def _import(settings: Settings, plan: ImportPlan, archive: str | None) -> tuple[ImportRecord, dict[str, str]]:
+    """The import, and where the first row stands that was refused for each reason. A database is made where none is."""
     async with using_store(settings) as store:
+        await store.lifecycle.open()
         await require(store, settings)
         if archive is not None:
             plan = msgspec.structs.replace(plan, archive=_archive(store, settings, archive))
+        importing = _importing(store, settings)
         with _progress() as observe:
-            return await _importing(store, settings).run(plan, observe)
+            record = await importing.run(plan, observe)
+        if not plan.is_dry_run:
+            await _note(store, "import_started", record)
+        return record, importing.first_refused
+
+
+async def _note(store: Store, action: str, record: ImportRecord) -> None:
+    detail = {"import": record.id, "what": record.what}
+    await store.audit.note(action, actor=f"{getpass.getuser()} (command)", detail=detail, now=_now())
 
 
 def _importing(store: Store, settings: Settings) -> Importing:
@@ -159,7 +171,9 @@ async def _undo(settings: Settings, import_id: str, archive: str | None) -> Impo
         def open_archive(place: str) -> ImportArchive:
             return _archive(store, settings, archive or place)
 
-        return await _importing(store, settings).undo(import_id, open_archive=open_archive)
+        record = await _importing(store, settings).undo(import_id, open_archive=open_archive)
+        await _note(store, "import_undone", record)
+        return record
 
 
 async def _list(settings: Settings) -> list[ImportRecord]:
@@ -327,7 +341,7 @@ def _progress() -> Iterator[Callable[[ImportRecord], None]]:
         yield observe
 
 
-def _print_summary(record: ImportRecord, *, is_dry_run: bool) -> None:
+def _print_summary(record: ImportRecord, first_refused: dict[str, str], *, is_dry_run: bool) -> None:
     counts = record.counts
     verb = "would be taken" if is_dry_run else "taken"
     print_line(f"read {counts.read:,} from {record.what}")
@@ -345,7 +359,8 @@ def _print_summary(record: ImportRecord, *, is_dry_run: bool) -> None:
         if number:
             print_line(f"- {number:,} {words}")
     for reason, number in record.reasons:
-        print_line(f"  - {number:,}: {reason}")
+        first = f"{first_refused[reason]}: " if first_refused.get(reason) else ""
+        print_line(f"  - {number:,}: {first}{reason}{', and others' if first and number > 1 else ''}")
     if not is_dry_run:
         print_line(f"import {record.id}; `alert-history import undo {record.id}` takes it back")
 

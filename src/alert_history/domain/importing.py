@@ -175,7 +175,7 @@ class _Bringing:
             self._take_acts(whole.pieces, whole.start_us)
             return []
         if kept.import_id == self._mark.import_id:
-            self._result.merged += 1  # this import took it before it was broken off
+            self._result.taken += 1  # this import took it before it was broken off
         else:
             self._result.joined += 1
         if not kept.is_archived:

@@ -96,6 +96,8 @@ class Importing:
         self._needs = needs
         self._imports = needs.imports
         self._clock = needs.clock
+        self.first_refused: dict[str, str] = {}
+        """By reason, where the first row stands that the last import refused for it."""
 
     async def run(self, plan: ImportPlan, observe: Observe = lambda _record: None) -> ImportRecord:
         """Bring a past in; `observe` is told how far it is, some times a second at most.
@@ -114,7 +116,8 @@ class Importing:
         self, plan: ImportPlan, record: ImportRecord, observe: Observe = lambda _record: None
     ) -> ImportRecord:
         """Bring in what `begin` began. Raises: as `run`."""
-        run = _Run(self._needs, plan, record, observe)
+        self.first_refused = {}
+        run = _Run(self._needs, plan, record, observe, self.first_refused)
         beating = asyncio.create_task(run.beat())
         try:
             with self._needs.open_spool() as spool:
@@ -227,7 +230,15 @@ class _Undoing:
 class _Run:
     """One import under way."""
 
-    def __init__(self, needs: ImportNeeds, plan: ImportPlan, record: ImportRecord, observe: Observe) -> None:
+    def __init__(
+        self,
+        needs: ImportNeeds,
+        plan: ImportPlan,
+        record: ImportRecord,
+        observe: Observe,
+        first_refused: dict[str, str],
+    ) -> None:
+        self._first_refused = first_refused
         self._imports = needs.imports
         self._settings = needs.settings
         self._reconciling = needs.reconciling
@@ -261,7 +272,9 @@ class _Run:
             await self._imports.refuse(self._record, refused, now=self._clock())
             if batch.silences:
                 await self._reconciling.keep_silences(batch.silences)
-        self._reasons.update(row.reason for row in refused)
+        for row in refused:
+            self._reasons[row.reason] += 1
+            self._first_refused.setdefault(row.reason, row.place)
         self._change(counts=self._record.counts.plus(counts).plus(ImportCounts(refused=len(refused))), share=batch.done)
         await self._tell()
 

@@ -17,12 +17,15 @@ import msgspec
 
 from alert_history import __version__
 from alert_history.errors import ConfigurationError, ImportFault, OriginUnavailable
+from alert_history.origins.asking import ERRORS
 from alert_history.origins.imports.guard import guard_hooks
 from alert_history.ports.past_origins import ImportRequest, Option
 from alert_history.urls.masking import MASK
 
 MAX_ANSWER_BYTES = 128 * 1024 * 1024
 _TRIES = 6
+_FIRST_TRIES = 2
+"""Of a server that has not answered yet: a wrong address is told at once."""
 _FIRST_WAIT_SECONDS, _LONGEST_WAIT_SECONDS = 0.5, 60.0
 _TIMEOUT = httpx.Timeout(120.0, connect=10.0)
 _TRIED_AGAIN = frozenset({408, 425, 429, 500, 502, 503, 504})
@@ -50,6 +53,7 @@ class Server:
     def __init__(self, client: httpx.AsyncClient, *, url: str, secrets: Sequence[str] = ()) -> None:
         self._client = client
         self._secrets = secrets
+        self._has_answered = False
         self.url = url
         """Where it is, without user and password, so it may be shown."""
 
@@ -78,6 +82,8 @@ class Server:
             try:
                 return await self._once(method, path, **content)
             except _AskAgain as again:
+                if not self._has_answered and _TRIES - left >= _FIRST_TRIES:
+                    raise OriginUnavailable(f"{self.url}{path}: {again}") from None
                 if left == 0:
                     raise OriginUnavailable(f"{self.url}{path}: {again}") from None
                 await asyncio.sleep(min(again.after_seconds or uniform(wait / 2, wait), _LONGEST_WAIT_SECONDS))  # noqa: S311  # no secret
@@ -92,7 +98,9 @@ class Server:
         except httpx.InvalidURL:
             raise OriginUnavailable(f"{self.url}{path}: its URL can't be used") from None
         except httpx.HTTPError as error:
-            raise _AskAgain(type(error).__name__) from None
+            reason = next((words for kind, words in ERRORS if isinstance(error, kind)), "the connection broke")
+            raise _AskAgain(f"{reason}: {error}" if isinstance(error, httpx.ConnectError) else reason) from None
+        self._has_answered = True
         if response.status_code in _TRIED_AGAIN:
             raise _AskAgain(f"it answers {response.status_code}: {self._words(body)}", _asked_wait(response.headers))
         if response.is_redirect:

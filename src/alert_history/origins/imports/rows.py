@@ -82,7 +82,7 @@ def firing_of(row: Row, *, place: str, now: datetime) -> PastFiring:
         labels=_labels_of(row),
         starts_at=starts_at,
         ends_at=ends_at,
-        last_seen_at=utc(row.confirmed_at or row.last_received_at or row.updated_at_wire) if ends_at is None else None,
+        last_seen_at=_last_seen(row) if ends_at is None else utc(row.confirmed_at),
         ended_by=row.ended_by or "resolved",
         annotations=row.annotations or {},
         generator_url=row.generator_url or row.generator_url_wire,
@@ -93,6 +93,10 @@ def firing_of(row: Row, *, place: str, now: datetime) -> PastFiring:
         scope=row.scope,
         place=place,
     )
+
+
+def _last_seen(row: Row) -> datetime | None:
+    return utc(row.confirmed_at or row.last_received_at or row.updated_at_wire)
 
 
 def utc(time: datetime | None) -> datetime | None:

@@ -173,7 +173,7 @@ async def _begin(session: Session, record: ImportRecord) -> ImportRecord:
     if row.state == "undoing":
         raise Busy(f"import {row.id} of the same was not taken back to its end; take it back again first")
     known = record_of(row)
-    kept = ("taken", "corrected", "acts", "archived", "silences")
+    kept = ("corrected", "acts", "archived")  # what was taken is met again, and counted as taken
     counts = ImportCounts(**{name: getattr(known.counts, name) for name in kept})
     resumed = msgspec.structs.replace(known, state="running", phase="reading", share=None, fault=None, counts=counts)
     await _note(session, resumed)

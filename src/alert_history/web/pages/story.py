@@ -129,7 +129,7 @@ class StoryPage:
             answer = await self._neighbours.similar(alert.id, most=_EPISODES)
             if isinstance(answer, Moved):  # it was joined to another while the page was made
                 return ""
-            return rendered("story/earlier.html.jinja", frame=frame, similar=answer, **_words(story))
+            return rendered("story/earlier.html.jinja", frame=frame, similar=answer, alert=alert, **_words(story))
 
         async def around() -> str:
             answer = await self._neighbours.around(alert.id, _WITHIN[asked.within], top=MOST_AROUND)
