@@ -77,7 +77,7 @@ def firing_of(alert: StoredAlert) -> PastFiring:
         labels=alert.labels,
         starts_at=alert.starts_at,
         ends_at=alert.ends_at,
-        last_seen_at=(alert.confirmed_at or alert.last_received_at) if is_open else None,
+        last_seen_at=(alert.confirmed_at or alert.last_received_at) if is_open else alert.confirmed_at,
         ended_by=alert.ended_by or "resolved",
         annotations=alert.annotations,
         generator_url=alert.generator_url,
