@@ -137,41 +137,6 @@ def bring(
     return _Bringing(fingerprint, kept, standing, mark).bring(firings)
 
 
-def wholes(firings: Iterable[PastFiring]) -> list[Whole]:
-    """The firings without their cuts: pieces that overlap or touch are one; in the order of their starts."""
-    merged: list[Whole] = []
-    for firing in firings:
-        start_us, last_us = to_us(firing.starts_at), firing.last_sign_us
-        end_us = None if firing.ends_at is None else last_us
-        last = merged[-1] if merged else None
-        if last is None or start_us > last.last_us:
-            if last is not None and last.end_us is None:
-                last.end_us, last.ended_by = last.last_us, "inferred"
-            merged.append(Whole(start_us, last_us, end_us, firing.ended_by, [firing], firing, firing.repeats))
-            continue
-        _add_piece(last, firing, last_us, end_us)
-    return merged
-
-
-def closed(firings: list[PastFiring]) -> list[PastFiring]:
-    """Firings of a label set of which later ones follow: what fires still by its own words is over, too."""
-    last = wholes(firings)[-1]
-    if last.end_us is not None:
-        return firings
-    over = {"ends_at": from_us(last.last_us), "ended_by": "inferred"}
-    return [msgspec.structs.replace(f, **over) if f.last_sign_us == last.last_us else f for f in firings]
-
-
-def _add_piece(whole: Whole, piece: PastFiring, last_us: int, end_us: int | None) -> None:
-    whole.pieces.append(piece)
-    whole.repeats += piece.repeats
-    is_later = last_us > whole.last_us or (last_us == whole.last_us and whole.end_us is None)
-    if is_later:
-        whole.last_us, whole.end_us, whole.ended_by = last_us, end_us, piece.ended_by
-    if piece.annotations or not whole.newest.annotations:
-        whole.newest = piece
-
-
 class _Bringing:
     def __init__(self, fingerprint: str, kept: Sequence[Kept], standing: Standing | None, mark: ImportMark) -> None:
         self._fingerprint = fingerprint

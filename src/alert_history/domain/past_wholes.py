@@ -1,6 +1,6 @@
 """Whole firings of an import: an origin may cut one into pieces, and pieces that overlap or touch are one. Pure."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 import msgspec
 
@@ -42,7 +42,7 @@ def wholes(firings: Iterable[PastFiring]) -> list[Whole]:
     return merged
 
 
-def closed(firings: Sequence[PastFiring]) -> Sequence[PastFiring]:
+def closed(firings: list[PastFiring]) -> list[PastFiring]:
     """Firings of a label set of which later ones follow: what fires still by its own words is over, too."""
     last = wholes(firings)[-1]
     if last.end_us is not None:

@@ -69,7 +69,7 @@ class FileSpool:
             for _, start_us, own_sign_us, firing in rows:
                 is_long = len(group) >= MOST_FIRINGS
                 if is_long and (start_us > sign_us or len(group) == _MOST_TOGETHER):
-                    yield [list(closed(group))]
+                    yield [closed(group)]
                     group = []
                 sign_us = max(sign_us, own_sign_us)
                 group.append(_decode(firing))
