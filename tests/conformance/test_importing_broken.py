@@ -348,7 +348,6 @@ async def test_what_another_import_brought_too_stays(store: Store, database_url:
     assert len(await _dump(database_url)) == 1
 
 
-@pytest.mark.xfail(strict=True, reason="a standing remembers eight firings; so it is without any import, too")
 @pytest.mark.parametrize("client", ["prom-a", ""])
 async def test_an_end_of_one_that_the_standing_forgot(store: Store, client: str) -> None:
     importing = importing_into(store)

@@ -24,6 +24,7 @@ from alert_history.domain.standing import (
     find_claim,
     find_ended,
     group_interval,
+    is_before_memory,
     is_known_end,
     is_repeated_end,
     is_superseded,
@@ -458,6 +459,8 @@ def _ends_unheard(standing: Standing, word: Word, end_us: int) -> list[Step]:
             if not is_repeated_end(past.words, word, word.sender):
                 past.words = remembered(past.words, _ended(word, end_us))
             return []
+    if is_before_memory(standing, end_us):
+        return []
     key_us = _free_key(standing, start_us)
     add_past(standing, Past(key_us, start_us, end_us, "resolved", (_ended(word, end_us),), is_unheard=True))
     return [Step("recorded_over", key_us, start_us, end_us=end_us, ended_by="resolved", sender=word.sender)]

@@ -301,6 +301,14 @@ def add_past(standing: Standing, past: Past) -> None:
     standing.past = tuple(ordered[-_REMEMBERED_FIRINGS:])
 
 
+def is_before_memory(standing: Standing, end_us: int) -> bool:
+    """Whether a firing that ended then is older than all that is remembered, while more has been forgotten.
+
+    It may be one that is kept, so nobody can take it for one that was never heard of.
+    """
+    return len(standing.past) == _REMEMBERED_FIRINGS and end_us < standing.past[0].start_us
+
+
 def close(standing: Standing, end_us: int, ended_by: EndedBy) -> Past:
     """Move the open firing to the past firings; its end is never before its start."""
     firing = standing.firing
