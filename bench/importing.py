@@ -6,6 +6,7 @@ many transactions. It decides nothing, and finds nothing that may be there alrea
 """
 
 import asyncio
+import gc
 import sqlite3
 import subprocess
 import time
@@ -21,6 +22,7 @@ import msgspec
 import psutil
 from tests.commands import command, environment
 
+from alert_history.cli.app import YOUNG_OBJECTS
 from alert_history.engine.importing import Importing, ImportNeeds, ImportPlan
 from alert_history.origins.imports.registry import find_origin
 from alert_history.ports.imports import ImportRecord
@@ -72,6 +74,7 @@ class Rows(NamedTuple):
 def measure(database: Database, plan: Plan) -> list[Measured]:
     """Import a year by rounds, each beside its limit."""
     path = plan.folder / "past.jsonl"
+    gc.set_threshold(YOUNG_OBJECTS)  # as the command has it
     number, label_sets = write_rows(path, year(min(plan.history, MAX_ROWS), until=datetime.now(UTC)))
     rounds = []
     for turn in range(plan.rounds):
