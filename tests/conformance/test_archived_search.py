@@ -166,7 +166,7 @@ def as_archived(alerts: list[StoredAlert]) -> list[StoredAlert]:
     return [msgspec.structs.replace(each, is_archived=True) for each in alerts]
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(wanted=_filters, sort=_sorts)
 @example(HistoryFilter(Query((), ("k",))), "-timestamp")
 @example(HistoryFilter(Query((Matcher("pod", "=~", "a.b"),), ())), "-timestamp")

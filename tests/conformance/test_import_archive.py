@@ -307,8 +307,8 @@ _FIRINGS = [
 
 
 def _stride(store: Store) -> int:
-    """Every second step on SQLite, few on PostgreSQL: the steps are the same, and connecting takes time."""
-    return 2 if isinstance(store.recorder, SqliteRecorder) else 13
+    """Every fifth step on SQLite, fewer on PostgreSQL: the steps are the same, and connecting takes time."""
+    return 5 if isinstance(store.recorder, SqliteRecorder) else 13
 
 
 def _fragile(store: Store, folder: Path, fuse: Fuse) -> tuple[Store, ImportArchive]:

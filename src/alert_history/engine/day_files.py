@@ -55,7 +55,7 @@ class DayFiles:
         for table, rows in tables:
             path = f"{day_folder(table.name, day)}/{stem}"
             notes.append(await self._write_verified(table, rows, path=path))
-        self._manifest.files += notes
+        self._manifest.files.extend(notes)
         return notes
 
     async def place(self, notes: Sequence[FileNote]) -> None:

@@ -13,6 +13,7 @@ from hashlib import sha256
 from pathlib import Path
 from shutil import rmtree
 from tempfile import mkdtemp
+from threading import get_ident
 from typing import NamedTuple
 from weakref import finalize
 
@@ -177,7 +178,7 @@ def _digest(file: ArchiveFile) -> str:
 
 def _make_room(folder: Path, wanted: set[Path]) -> None:
     """Remove what was used longest ago until half of the room is free; what is wanted stays."""
-    others = sorted((path.stat().st_mtime, path) for path in folder.iterdir() if path not in wanted)
+    others = sorted((_used_at(path), path) for path in folder.iterdir() if path not in wanted)
     for _, path in others:
         if _bytes_in(folder) <= MOST_BROUGHT_BYTES // 2:
             return
@@ -194,10 +195,26 @@ def _touch(path: Path) -> bool:
 
 
 def _bytes_in(folder: Path) -> int:
-    return sum(path.stat().st_size for path in folder.iterdir())
+    return sum(_size(path) for path in folder.iterdir())
+
+
+def _size(path: Path) -> int:
+    """How many bytes a file has; 0 where it is gone, because another read has put it in place meanwhile."""
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+def _used_at(path: Path) -> float:
+    """When a file was used; 0 where it is gone."""
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0
 
 
 def _write(path: Path, data: bytes) -> None:
-    partial = path.with_suffix(".partial")
+    partial = path.with_suffix(f".{get_ident()}.partial")  # one that was broken off may be writing the same still
     partial.write_bytes(data)
     partial.replace(path)
