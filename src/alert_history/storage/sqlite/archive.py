@@ -21,7 +21,7 @@ from alert_history.storage.sqlite import rows as sql
 from alert_history.storage.sqlite.connection import Connections
 from alert_history.storage.sqlite.database import run_work
 from alert_history.storage.sqlite.terms import terms_of
-from alert_history.storage.sqlite.upkeep import FORGET_TERMS
+from alert_history.storage.sqlite.upkeep import remove_occurrences
 from alert_history.zstd import compress, decompress
 
 _BODY_LEVEL = 1
@@ -177,10 +177,7 @@ def _drop_occurrence(connection: sqlite3.Connection, entry: Entry) -> bool:
     ).fetchone()
     if row is None or _version_in(row) != ALERTS.values(entry.row, ALERTS.version):
         return False
-    terms = terms_of(row["fingerprint"], _read_texts(row["labels"]))
-    connection.execute(FORGET_TERMS, (row["id"], terms))
-    connection.execute("DELETE FROM events WHERE alert_id = ?", (row["id"],))
-    connection.execute("DELETE FROM alerts WHERE id = ?", (row["id"],))
+    remove_occurrences(connection, [row])
     return True
 
 

@@ -5,8 +5,6 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-import msgspec
-
 from alert_history.domain.decision import Entry
 from alert_history.domain.importing import ImportMark
 from alert_history.domain.importing_new import NewFiring
@@ -27,19 +25,17 @@ from alert_history.storage.sqlite.database import SqliteSession
 from alert_history.storage.sqlite.deciding import recall
 from alert_history.storage.sqlite.standing_log import StandingLog
 from alert_history.storage.sqlite.terms import fingerprint_term, terms_of
-from alert_history.storage.sqlite.upkeep import FORGET_TERMS
+from alert_history.storage.sqlite.upkeep import remove_occurrences
 
 _OF_LABEL_SET = """SELECT a.* FROM alert_terms t JOIN alerts a ON a.id = t.rowid
     WHERE t.alert_terms MATCH ? AND a.fingerprint = ? ORDER BY a.starts_at"""
 _INSERT = sql.insert("alerts", ["id", *sql.ALERT_COLUMNS, "imported_at", "import_id"])
 _OWN = f"""SELECT fingerprint, timestamp FROM alerts WHERE id >= ? AND id < ? AND import_id = ?
     ORDER BY id LIMIT {STEP_ROWS}"""
-_FIND = "SELECT id, labels FROM alerts WHERE starts_at = ? AND fingerprint = ?"
+_FIND = "SELECT id, fingerprint, labels FROM alerts WHERE starts_at = ? AND fingerprint = ?"
 _PRESENT = f"SELECT fingerprint FROM alerts LIMIT {Present.most + 1}"
 _DISOWN = "UPDATE alerts SET import_id = NULL WHERE starts_at = ? AND fingerprint = ?"
 _FORGET_ACTS = "DELETE FROM acts WHERE starts_at = ? AND fingerprint = ?"
-
-_read_labels = msgspec.json.Decoder(dict[str, str]).decode
 
 
 class SqliteImporting:
@@ -166,14 +162,9 @@ class _Hands:
 
     async def drop(self, keys: Sequence[Key]) -> None:
         """See `Hands.drop`."""
-        for fingerprint, starts_at in keys:
-            key = (to_us(starts_at), fingerprint)
-            row = self._connection.execute(_FIND, key).fetchone()
-            terms = terms_of(fingerprint, _read_labels(row["labels"]))
-            self._connection.execute(FORGET_TERMS, (row["id"], terms))
-            self._connection.execute("DELETE FROM events WHERE alert_id = ?", (row["id"],))
-            self._connection.execute("DELETE FROM alerts WHERE id = ?", (row["id"],))
-            self._connection.execute(_FORGET_ACTS, key)
+        own = [(to_us(starts_at), fingerprint) for fingerprint, starts_at in keys]
+        remove_occurrences(self._connection, [self._connection.execute(_FIND, key).fetchone() for key in own])
+        self._connection.executemany(_FORGET_ACTS, own)
 
     async def disown(self, keys: Sequence[Key]) -> None:
         """See `Hands.disown`."""

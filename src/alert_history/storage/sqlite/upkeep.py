@@ -1,6 +1,7 @@
 """SQLite: what the background jobs do, in steps so small that a commit waits a few milliseconds for one."""
 
 import sqlite3
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -33,8 +34,18 @@ _FORGET_ACTS = f"""DELETE FROM acts WHERE (fingerprint, starts_at, id) IN (
 _FORGET_INCIDENTS = f"""DELETE FROM incidents_seen WHERE (source, id) IN (
     SELECT source, id FROM incidents_seen WHERE seen_at < ? LIMIT {_STEP_ROWS})"""
 _IS_KNOWN = "SELECT 1 FROM alert_terms WHERE alert_terms MATCH ? LIMIT 1"
-FORGET_TERMS = "INSERT INTO alert_terms (alert_terms, rowid, terms) VALUES ('delete', ?, ?)"
+_FORGET_TERMS = "INSERT INTO alert_terms (alert_terms, rowid, terms) VALUES ('delete', ?, ?)"
 """Takes exactly the terms that were indexed, because the index keeps no copy of them."""
+
+
+def remove_occurrences(connection: sqlite3.Connection, rows: Iterable[sqlite3.Row]) -> None:
+    """Remove occurrences with their terms and events; of each row the id, the fingerprint and the labels are read."""
+    rows = list(rows)
+    terms = [(row["id"], terms_of(row["fingerprint"], msgspec.json.decode(row["labels"]))) for row in rows]
+    connection.executemany(_FORGET_TERMS, terms)
+    ids = [(row["id"],) for row in rows]
+    connection.executemany("DELETE FROM events WHERE alert_id = ?", ids)
+    connection.executemany("DELETE FROM alerts WHERE id = ?", ids)
 
 
 class SqliteUpkeep:
@@ -86,11 +97,7 @@ class SqliteUpkeep:
         id_limit = limit * sql.IDS_A_MICROSECOND
         old = connection.execute(_OLD, (self._read_up_to, id_limit, _STEP_ROWS)).fetchall()
         gone = [row for row in old if row["last_received_at"] < limit]
-        terms = [(row["id"], terms_of(row["fingerprint"], msgspec.json.decode(row["labels"]))) for row in gone]
-        connection.executemany(FORGET_TERMS, terms)
-        ids = [(row["id"],) for row in gone]
-        connection.executemany("DELETE FROM events WHERE alert_id = ?", ids)
-        connection.executemany("DELETE FROM alerts WHERE id = ?", ids)
+        remove_occurrences(connection, gone)
         self._read_up_to = old[-1]["id"] if old else -1
         removed = len(old)
         oldest_id = lowest_uuid7(before)
