@@ -25,7 +25,7 @@ POLL_SECONDS = 10.0
 
 _CONNECT_SECONDS = 5.0
 _LEAST_LEAD = timedelta(seconds=2)  # the Date header has whole seconds
-ERRORS: tuple[tuple[type[Exception], str], ...] = (
+_ERRORS: tuple[tuple[type[Exception], str], ...] = (
     (httpx.ConnectTimeout, "no connection in time"),
     (httpx.TimeoutException, "no answer in time"),
     (httpx.ConnectError, "can't connect"),
@@ -178,8 +178,12 @@ class Connection:
         try:
             yield
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            reason = next(reason for kind, reason in ERRORS if isinstance(error, kind))
-            raise self.fault(reason) from None
+            raise self.fault(reason_of(error)) from None
+
+
+def reason_of(error: httpx.HTTPError | httpx.InvalidURL) -> str:
+    """Why a request came to nothing, in our own words."""
+    return next(reason for kind, reason in _ERRORS if isinstance(error, kind))
 
 
 def _shown(path: str) -> str:

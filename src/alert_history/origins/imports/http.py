@@ -17,7 +17,7 @@ import msgspec
 
 from alert_history import __version__
 from alert_history.errors import ConfigurationError, ImportFault, OriginUnavailable
-from alert_history.origins.asking import ERRORS
+from alert_history.origins.asking import reason_of
 from alert_history.origins.imports.guard import guard_hooks
 from alert_history.ports.past_origins import ImportRequest, Option
 from alert_history.urls.masking import MASK
@@ -82,9 +82,7 @@ class Server:
             try:
                 return await self._once(method, path, **content)
             except _AskAgain as again:
-                if not self._has_answered and _TRIES - left >= _FIRST_TRIES:
-                    raise OriginUnavailable(f"{self.url}{path}: {again}") from None
-                if left == 0:
+                if left == 0 or (not self._has_answered and _TRIES - left >= _FIRST_TRIES):
                     raise OriginUnavailable(f"{self.url}{path}: {again}") from None
                 await asyncio.sleep(min(again.after_seconds or uniform(wait / 2, wait), _LONGEST_WAIT_SECONDS))  # noqa: S311  # no secret
                 wait *= 3
@@ -98,7 +96,7 @@ class Server:
         except httpx.InvalidURL:
             raise OriginUnavailable(f"{self.url}{path}: its URL can't be used") from None
         except httpx.HTTPError as error:
-            reason = next((words for kind, words in ERRORS if isinstance(error, kind)), "the connection broke")
+            reason = reason_of(error)
             raise _AskAgain(f"{reason}: {error}" if isinstance(error, httpx.ConnectError) else reason) from None
         self._has_answered = True
         if response.status_code in _TRIED_AGAIN:
