@@ -28,7 +28,7 @@ from alert_history.domain.counting import Changes
 from alert_history.domain.decision import Decision, Entry, claim_of_occurrence
 from alert_history.domain.label_set_numbers import changed_numbers, counted_all
 from alert_history.domain.microseconds import from_us, to_us
-from alert_history.domain.occurrence import About, Event, EventKind, Key, Occurrence, Sighting, content_hash
+from alert_history.domain.occurrence import Event, EventKind, Key, Occurrence, Sighting, about_of, content_hash
 from alert_history.domain.past_firing import PastAct, PastFiring
 from alert_history.domain.past_wholes import Whole, wholes
 from alert_history.domain.showing import show_firing, shown_start
@@ -166,12 +166,11 @@ class _Bringing:
     def _bring(self, whole: Whole, following: Whole | None) -> list[PastFiring]:
         """Take a firing, or join it; the pieces that began after the end of what it was joined with."""
         kept = self._overlapped(whole)
-        if kept is None and whole.start_us not in self._keys:
-            self._take(whole)
-            self._take_acts(whole.pieces, whole.start_us)
-            return []
-        if kept is None:  # the key of a double, which is not shown
-            self._result.joined += 1
+        if kept is None:
+            if whole.start_us in self._keys:  # the key of a double, which is not shown
+                self._result.joined += 1
+            else:
+                self._take(whole)
             self._take_acts(whole.pieces, whole.start_us)
             return []
         if kept.import_id == self._mark.import_id:
@@ -427,15 +426,7 @@ def _sighting(fingerprint: str, whole: Whole, origin: str) -> Sighting:
 
 
 def _occurrence(sighting: Sighting, whole: Whole, at: datetime) -> Occurrence:
-    labels, is_open = sighting.alert.labels, whole.end_us is None
-    last_at = from_us(whole.last_us)
-    about = About(
-        labels.get("alertname", ""),
-        labels.get("severity", ""),
-        labels.get("namespace", ""),
-        sighting.source,
-        whole.start_us,
-    )
+    is_open, last_at = whole.end_us is None, from_us(whole.last_us)
     return Occurrence(
         "firing" if is_open else "resolved",
         sighting.content_hash,
@@ -449,7 +440,7 @@ def _occurrence(sighting: Sighting, whole: Whole, at: datetime) -> Occurrence:
         confirmed_at=None if is_open else (whole.newest.last_seen_at or last_at),
         receiver=sighting.receiver,
         generator_url=sighting.alert.generator_url,
-        about=about,
+        about=about_of(sighting),
     )
 
 

@@ -116,8 +116,8 @@ class Importing:
         self, plan: ImportPlan, record: ImportRecord, observe: Observe = lambda _record: None
     ) -> ImportRecord:
         """Bring in what `begin` began. Raises: as `run`."""
-        self.first_refused = {}
-        run = _Run(self._needs, plan, record, observe, self.first_refused)
+        run = _Run(self._needs, plan, record, observe)
+        self.first_refused = run.first_refused
         beating = asyncio.create_task(run.beat())
         try:
             with self._needs.open_spool() as spool:
@@ -230,15 +230,8 @@ class _Undoing:
 class _Run:
     """One import under way."""
 
-    def __init__(
-        self,
-        needs: ImportNeeds,
-        plan: ImportPlan,
-        record: ImportRecord,
-        observe: Observe,
-        first_refused: dict[str, str],
-    ) -> None:
-        self._first_refused = first_refused
+    def __init__(self, needs: ImportNeeds, plan: ImportPlan, record: ImportRecord, observe: Observe) -> None:
+        self.first_refused: dict[str, str] = {}
         self._imports = needs.imports
         self._settings = needs.settings
         self._reconciling = needs.reconciling
@@ -274,7 +267,7 @@ class _Run:
                 await self._reconciling.keep_silences(batch.silences)
         for row in refused:
             self._reasons[row.reason] += 1
-            self._first_refused.setdefault(row.reason, row.place)
+            self.first_refused.setdefault(row.reason, row.place)
         self._change(counts=self._record.counts.plus(counts).plus(ImportCounts(refused=len(refused))), share=batch.done)
         await self._tell()
 

@@ -33,7 +33,7 @@ from alert_history.storage.shared.imports import (
     pass_on_corrections,
 )
 from alert_history.storage.shared.rollup_log import add_changes
-from alert_history.storage.shared.rows import occurrence_of
+from alert_history.storage.shared.rows import microseconds_of, occurrence_of, time_of
 from alert_history.storage.shared.session import Session
 
 SPOKEN_OF_FOR = timedelta(days=7)
@@ -175,13 +175,13 @@ async def take(hands: Hands, record: ImportRecord, groups: Sequence[Sequence[Pas
     standings |= await hands.recall(still_fire)
     kept = _by_label_set(await hands.around({f: spans[f] for f in looked_for}))
     mark = ImportMark(record.id, record.origin, step.now)
-    usual = [f for f in fingerprints if f in lately or f in standings or f in kept or step.has_old(f, firings[f])]
+    usual = {f for f in fingerprints if f in lately or f in standings or f in kept or step.has_old(f, firings[f])}
     if step.beside is not None:
         kept |= {f: with_held(kept.get(f, []), held) for f, held in step.beside.held.items()}
         mark = msgspec.structs.replace(mark, archive_before_us=to_us(step.beside.before))
-    brought = [bring(f, firings[f], kept.get(f, []), standings.get(f), mark) for f in usual]
+    brought = [bring(f, firings[f], kept.get(f, []), standings.get(f), mark) for f in fingerprints if f in usual]
     aside = joined_asides(set_aside(each, kept.get(each.decision.fingerprint, []), mark) for each in brought)
-    new = {f: firings[f] for f in fingerprints if f not in set(usual)}
+    new = {f: firings[f] for f in fingerprints if f not in usual}
     counts = await _take_new(hands, record, new, mark, is_dry_run=step.is_dry_run)
     for each in brought:
         counts = counts.plus(_counts(each, read=len(firings[each.decision.fingerprint])))
@@ -250,14 +250,8 @@ def _by_label_set(rows: Iterable[Any]) -> dict[str, list[Kept]]:
 
 def kept_of(row: Any) -> Kept:
     """The occurrence in a driver's row of `alerts`."""
-    key_us, is_double = _us(row["starts_at"]), row["joined_into"] is not None
-    imported_at = row["imported_at"]
-    at = from_us(imported_at) if isinstance(imported_at, int) else imported_at
-    return Kept(key_us, occurrence_of(row), row["import_id"], at, is_double)
-
-
-def _us(time: Any) -> int:
-    return time if isinstance(time, int) else to_us(time)
+    key_us, is_double = microseconds_of(row["starts_at"]), row["joined_into"] is not None
+    return Kept(key_us, occurrence_of(row), row["import_id"], time_of(row["imported_at"]), is_double)
 
 
 # --- taking back ------------------------------------------------------------------------------------------------------
@@ -300,7 +294,7 @@ async def _remove(hands: Hands, record: ImportRecord, wanted: Sequence[str]) -> 
         rows += await hands.around(dict.fromkeys(some, span))
         fingerprints += some
     standings = {f: standing for f, standing in locked.items() if f in set(fingerprints)}
-    labels = {(row["fingerprint"], _us(row["starts_at"])): row["labels"] for row in rows}
+    labels = {(row["fingerprint"], microseconds_of(row["starts_at"])): row["labels"] for row in rows}
     acted = await acted_on(hands.session, fingerprints, record.origin)
     removals = []
     for f, kept in _by_label_set(rows).items():
@@ -327,9 +321,11 @@ async def _restore(hands: Hands, corrections: Sequence[Any]) -> int:
     by_key: dict[Key, list[Any]] = {}
     for row in corrections:
         by_key.setdefault((row.fingerprint, row.starts_at), []).append(row)
-    fingerprints = sorted({f for f, _ in by_key})
-    standings = await hands.lock(fingerprints, begun=())
-    spans = {f: (min(at for g, at in by_key if g == f), max(at for g, at in by_key if g == f)) for f in fingerprints}
+    times: dict[str, list[datetime]] = {}
+    for f, at in by_key:
+        times.setdefault(f, []).append(at)
+    standings = await hands.lock(sorted(times), begun=())
+    spans = {f: (min(own), max(own)) for f, own in times.items()}
     restored = 0
     occurrences: dict[Key, Occurrence] = {}
     changes = []

@@ -80,7 +80,7 @@ def alert_of(row: Any) -> StoredAlert:
     """The alert in a driver's row of `alerts`."""
     fingerprint, scope = split_scope(row["fingerprint"])
     return StoredAlert(
-        id=occurrence_id(row["fingerprint"], _microseconds(row["starts_at"])),
+        id=occurrence_id(row["fingerprint"], microseconds_of(row["starts_at"])),
         fingerprint=fingerprint,
         alertname=row["alertname"],
         namespace=row["namespace"],
@@ -129,7 +129,7 @@ def leased_of(row: Any, *, target: str) -> Leased:
     fingerprint, scope = split_scope(row["fingerprint"])
     created_at = time_of(row["created_at"])
     alert = Outgoing(
-        occurrence_id=occurrence_id(row["fingerprint"], _microseconds(row["starts_at"])),
+        occurrence_id=occurrence_id(row["fingerprint"], microseconds_of(row["starts_at"])),
         fingerprint=fingerprint,
         status="resolved" if is_resolved else "firing",
         event=row["event"],
@@ -195,7 +195,7 @@ def quarantined_of(row: Row) -> QuarantinedAlert:
     return QuarantinedAlert(**row._asdict() | {"raw": row.raw.decode("utf-8", "replace")})
 
 
-def _microseconds(time: Any) -> int:
+def microseconds_of(time: Any) -> int:
     """The time in a column of either database, as microseconds."""
     return time if isinstance(time, int) else to_us(time)
 
@@ -228,7 +228,7 @@ def _about_of(row: Any) -> About | None:
     if row["joined_into"] is not None:
         return None
     alertname, severity, namespace = intern(row["alertname"]), intern(row["severity"]), intern(row["namespace"])
-    return About(alertname, severity, namespace, row["source"], _microseconds(row["timestamp"]))
+    return About(alertname, severity, namespace, row["source"], microseconds_of(row["timestamp"]))
 
 
 def first_sighting(row: Any, *, received_at: datetime) -> Sighting:
@@ -252,7 +252,7 @@ def known_of(row: Any, *, notified: list[str]) -> StoredOccurrence:
     """An occurrence and its notified targets, from a driver's whole row of `alerts`."""
     occurrence = occurrence_of(row)
     first = _sighting_of(row, occurrence, received_at=time_of(row["timestamp"]))
-    return StoredOccurrence(_microseconds(row["starts_at"]), occurrence, first, notified)
+    return StoredOccurrence(microseconds_of(row["starts_at"]), occurrence, first, notified)
 
 
 def alert_row(sighting: Sighting, entry: Entry, *, stored: Stored) -> tuple[Any, ...]:
