@@ -1,0 +1,77 @@
+"""What was true at a past moment: the alerts that fired, the versions of silences and of configurations."""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import Protocol
+
+import msgspec
+
+from alert_history.domain.alertmanager.moment import MomentAlert, SilenceVersion
+from alert_history.domain.query import ALL, Query
+
+
+class StoredConfiguration(msgspec.Struct, frozen=True):
+    """What an Alertmanager cluster said of itself: its configuration with secrets masked, and how it fares.
+
+    `since` is when this text was first seen, `seen_at` when it was last seen. `facts` are `versionInfo`, `uptime` and
+    `cluster` as the status had them at `seen_at`.
+    """
+
+    cluster: str
+    since: datetime
+    seen_at: datetime
+    original: str
+    facts: dict[str, object]
+
+
+class Moments(Protocol):
+    """Reads what was true at a moment; a call costs what fired then, however long the history is.
+
+    Every call may raise StorageUnavailable or QueryTimeout.
+    """
+
+    async def alerts(self, at: datetime, *, query: Query = ALL, limit: int) -> Sequence[MomentAlert]:
+        """The alerts that fired at that moment, as an Alertmanager would have listed them, by fingerprint.
+
+        What was posted to us fired from when we received it until we received its end. What came by webhook, poll or
+        import fired from its start to its end. One more than `limit` says that there are more.
+        """
+        ...
+
+
+class Configurations(Protocol):
+    """Configurations of Alertmanagers, kept as versions. Every call may raise StorageUnavailable or QueryTimeout."""
+
+    async def keep(self, seen: Sequence[StoredConfiguration]) -> None:
+        """Keep what was seen: a text that is not the newest of its cluster becomes a version, else `seen_at` moves."""
+        ...
+
+    async def at(self, at: datetime) -> Sequence[StoredConfiguration]:
+        """Of each cluster the version that was in force at that moment: the newest since then or before, by name.
+
+        Of a cluster that was first seen later there is none.
+        """
+        ...
+
+    async def versions(self, cluster: str, *, limit: int) -> Sequence[StoredConfiguration]:
+        """The versions of a cluster, the newest first."""
+        ...
+
+
+class SilenceVersions(Protocol):
+    """The versions of silences. Every call may raise StorageUnavailable or QueryTimeout."""
+
+    async def keep(self, versions: Sequence[SilenceVersion]) -> None:
+        """Keep versions. One that is known, by cluster, id and `updated_at`, stays as it is."""
+        ...
+
+    async def at(self, at: datetime, *, ended_since: datetime, limit: int) -> Sequence[SilenceVersion]:
+        """Of each silence the version in force at that moment, by id: those that had not ended by `ended_since`.
+
+        A silence that was first made later is left out.
+        """
+        ...
+
+    async def of(self, ids: Collection[str]) -> Sequence[SilenceVersion]:
+        """All versions of these silences, by id, the oldest first."""
+        ...
