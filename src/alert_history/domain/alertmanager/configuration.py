@@ -44,7 +44,7 @@ class Route(msgspec.Struct, frozen=True):
 
 
 class Integration(msgspec.Struct, frozen=True):
-    """One way in which a receiver notifies: its kind (`webhook`, `pagerduty`), and its place among those of the kind."""
+    """A way in which a receiver notifies: its kind (`webhook`, `pagerduty`), and its place among those of its kind."""
 
     kind: str
     index: int
