@@ -13,6 +13,7 @@ AlertHistoryError            what this service raises on purpose                
 │   ├── CrossSite            a browser sends it for a page of another site           403
 │   ├── InvalidQuery         a query, time or cursor that can't be read              400
 │   ├── InvalidBody          a body of the API says what is not allowed              422
+│   ├── InvalidConfiguration what is to configure an Alertmanager can't be read      422
 │   ├── NotFound             no such thing                                           404
 │   ├── UnstorableReceipt    the database refuses the data itself                    400
 │   ├── ImportFault          what is to be imported can't be read                    400
@@ -123,6 +124,14 @@ class InvalidQuery(InvalidRequest):
 
 class InvalidBody(InvalidRequest):
     """A body of the API that is JSON but says something that is not allowed."""
+
+
+class InvalidConfiguration(InvalidRequest):
+    """A text that is no configuration of an Alertmanager. `faults` says what is wrong and where, a line each."""
+
+    def __init__(self, message: str, *, faults: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.faults = faults or (message,)
 
 
 class NotFound(InvalidRequest):

@@ -25,7 +25,8 @@ class Route(msgspec.Struct, frozen=True):
 
     `key` is the path of matchers that group keys begin with: `{}/{severity="critical"}`. `id` is that path with the
     place of each node among its siblings, which the webhooks of newer versions have. `group_by` names labels in order
-    of name; `groups_by_all` (`...`) groups by all labels instead.
+    of name; `groups_by_all` (`...`) groups by all labels instead. `labels` (0.34 and newer) are templates, whose
+    results notifications are given. Intervals of time are not inherited.
     """
 
     receiver: str
@@ -40,6 +41,7 @@ class Route(msgspec.Struct, frozen=True):
     mute_time_intervals: tuple[str, ...] = ()
     active_time_intervals: tuple[str, ...] = ()
     does_continue: bool = False
+    labels: Mapping[str, str] = {}
     routes: tuple["Route", ...] = ()
 
 
@@ -52,10 +54,11 @@ class Integration(msgspec.Struct, frozen=True):
 
 
 class Receiver(msgspec.Struct, frozen=True):
-    """A receiver, by name. Without integrations it notifies nobody."""
+    """A receiver, by name. Without integrations it notifies nobody. `labels` are those of 0.34, without its name."""
 
     name: str
     integrations: tuple[Integration, ...] = ()
+    labels: Mapping[str, str] = {}
 
 
 class InhibitRule(msgspec.Struct, frozen=True):

@@ -33,6 +33,7 @@ _KINDS: dict[type[BaseException], Kind] = {
     errors.CrossSite: Kind(403, "cross-site", "Another site may not ask for this"),
     errors.InvalidQuery: Kind(400, "invalid-query", "The query can't be read"),
     errors.InvalidBody: Kind(422, "invalid-body", "The body says something that is not allowed"),
+    errors.InvalidConfiguration: Kind(422, "invalid-configuration", "The configuration of Alertmanager can't be read"),
     errors.NotFound: Kind(404, "not-found", "There is no such thing"),
     errors.PayloadTooLarge: Kind(413, "payload-too-large", "The request is too large"),
     errors.UnsupportedMedia: Kind(415, "unsupported-media-type", "This content type is not read here"),
