@@ -34,7 +34,7 @@ class SilenceMatching:
     """Whether label sets match a silence. What it can't read matches nothing."""
 
     def __init__(self, silence: Silence) -> None:
-        self._sets = [made for made in map(_matchers, silence.matchers) if made]
+        self._sets = readable_sets(silence)
 
     def matches(self, labels: Mapping[str, str]) -> bool:
         """Whether any set matches the labels."""
@@ -42,6 +42,11 @@ class SilenceMatching:
             return any(all(matcher.matches(labels) for matcher in matchers) for matchers in self._sets)
         except InvalidQuery:  # a regex that Alertmanager takes and we don't
             return False
+
+
+def readable_sets(silence: Silence) -> list[list[Matcher]]:
+    """The sets of matchers of which all can be read; whether their regexes are right is not said."""
+    return [made for made in map(_matchers, silence.matchers) if made]
 
 
 def _matchers(matchers: MatcherSet) -> list[Matcher]:

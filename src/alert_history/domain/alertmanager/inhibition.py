@@ -1,0 +1,164 @@
+"""Which alerts inhibit which. Source: `inhibit` of prometheus/alertmanager.
+
+An alert is muted while another one fires that matches the rule's source and has the same `equal` labels; labels that
+both lack are the same. An alert that matches both sides of a rule is not muted by one that does, too; so neither by
+itself. A source may itself be muted.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+
+import msgspec
+
+from alert_history.domain.alertmanager.behaviour import NEWEST, Behaviour
+from alert_history.domain.alertmanager.configuration import InhibitRule
+from alert_history.domain.alertmanager.matcher_sets import MatcherSets
+
+Place = tuple[int, tuple[str, ...]]
+"""An inhibit rule, by its place in the list, and the values of its `equal` labels."""
+
+
+class Source(msgspec.Struct, frozen=True, gc=False):
+    """An alert that may inhibit others: until when it fires."""
+
+    fingerprint: str
+    ends_at: datetime
+
+
+class Sides(msgspec.Struct, frozen=True, gc=False):
+    """What inhibit rules say of a label set: as whose target and whose source it counts, in order.
+
+    `both` are the rules of which it matches both sides.
+    """
+
+    targets: tuple[Place, ...] = ()
+    sources: tuple[Place, ...] = ()
+    both: frozenset[int] = frozenset()
+
+
+class Inhibitor(msgspec.Struct, frozen=True, gc=False):
+    """An alert that mutes another one, and the rule by which it does."""
+
+    fingerprint: str
+    rule: InhibitRule
+
+
+_NEITHER = Sides()
+
+
+class Inhibition:
+    """Inhibit rules and the alerts that are their sources.
+
+    Asked by `Sides`, which are worth keeping for a label set: to find them costs most. Raises: InvalidQuery where a
+    regex is wrong.
+    """
+
+    def __init__(self, rules: Sequence[InhibitRule], *, behaviour: Behaviour = NEWEST) -> None:
+        self._rules = tuple(rules)
+        self._targets = MatcherSets([(rule.targets, place) for place, rule in enumerate(rules)])
+        self._sources = MatcherSets([(rule.sources, place) for place, rule in enumerate(rules)])
+        self._cells: dict[Place, _Cell] = {}
+        self._looks_at_one = behaviour.looks_at_one_source
+
+    def sides(self, labels: Mapping[str, str]) -> Sides:
+        """What the rules say of a label set."""
+        targets, sources = self._targets.matching(labels), self._sources.matching(labels)
+        if not targets and not sources:
+            return _NEITHER
+        return Sides(
+            tuple((rule, self._equal(rule, labels)) for rule in targets),
+            tuple((rule, self._equal(rule, labels)) for rule in sources),
+            frozenset(targets).intersection(sources),
+        )
+
+    def put(self, source: Source, sides: Sides) -> None:
+        """Take an alert that fires, or fires on with another end; of two that end together the later put counts."""
+        for place in sides.sources:
+            cell = self._cells.get(place)
+            if cell is None:
+                cell = self._cells[place] = _Cell()
+            cell.put(source, is_two_sided=place[0] in sides.both)
+
+    def remove(self, fingerprint: str, sides: Sides) -> None:
+        """Forget an alert; one that has ended need not be removed, but costs."""
+        for place in sides.sources:
+            cell = self._cells.get(place)
+            if cell is not None and cell.remove(fingerprint):
+                del self._cells[place]
+
+    def inhibitor(self, sides: Sides, *, at: datetime) -> Inhibitor | None:
+        """The alert that Alertmanager names: of the first rule that mutes, the source that ends last.
+
+        Versions before 0.30 name any of the rule's sources. Later ones look at that one alone: where it matches both
+        sides, as the target does, nothing is muted by the rule, whatever other sources there are.
+        """
+        for place in sides.targets:
+            cell = self._cells.get(place)
+            if cell is None:
+                continue
+            is_one_sided = place[0] in sides.both
+            source = cell.latest(at, is_one_sided=is_one_sided and not self._looks_at_one)
+            if source is not None and not (is_one_sided and cell.is_two_sided(source)):
+                return Inhibitor(source.fingerprint, self._rules[place[0]])
+        return None
+
+    def inhibitors(self, sides: Sides, *, at: datetime) -> Iterator[Inhibitor]:
+        """All alerts that mute by any rule, in order of the rules, then of fingerprints. There may be very many."""
+        for place in sides.targets:
+            cell = self._cells.get(place)
+            if cell is not None:
+                for fingerprint in cell.firing(at, is_one_sided=place[0] in sides.both):
+                    yield Inhibitor(fingerprint, self._rules[place[0]])
+
+    def _equal(self, rule: int, labels: Mapping[str, str]) -> tuple[str, ...]:
+        return tuple(labels.get(name, "") for name in self._rules[rule].equal)
+
+
+class _Cell:
+    """The sources of one rule that have the same `equal` labels."""
+
+    def __init__(self) -> None:
+        self._sources: dict[str, Source] = {}
+        self._two_sided: set[str] = set()
+        self._latest: dict[bool, Source | None] = {}
+
+    def put(self, source: Source, *, is_two_sided: bool) -> None:
+        self._sources.pop(source.fingerprint, None)
+        self._sources[source.fingerprint] = source
+        if is_two_sided:
+            self._two_sided.add(source.fingerprint)
+        for is_one_sided, latest in list(self._latest.items()):
+            if is_one_sided and is_two_sided:
+                continue
+            if latest is None or source.ends_at >= latest.ends_at:
+                self._latest[is_one_sided] = source
+            elif latest.fingerprint == source.fingerprint:
+                del self._latest[is_one_sided]
+
+    def remove(self, fingerprint: str) -> bool:
+        """Whether nothing is left."""
+        self._sources.pop(fingerprint, None)
+        self._two_sided.discard(fingerprint)
+        self._latest.clear()
+        return not self._sources
+
+    def is_two_sided(self, source: Source) -> bool:
+        return source.fingerprint in self._two_sided
+
+    def latest(self, at: datetime, *, is_one_sided: bool) -> Source | None:
+        """The source that ends last, if it fires still; of equals the one that was put last."""
+        if is_one_sided not in self._latest:
+            self._latest[is_one_sided] = max(
+                (each for each in reversed(self._sources.values()) if not (is_one_sided and self.is_two_sided(each))),
+                key=lambda each: each.ends_at,
+                default=None,
+            )
+        source = self._latest[is_one_sided]
+        return source if source is not None and source.ends_at > at else None
+
+    def firing(self, at: datetime, *, is_one_sided: bool) -> list[str]:
+        return sorted(
+            each.fingerprint
+            for each in self._sources.values()
+            if each.ends_at > at and not (is_one_sided and self.is_two_sided(each))
+        )
