@@ -36,6 +36,9 @@ ALLOWED = {
         "require-concurrent-index-creation": "partial: `events` is read once, few are indexed; there are few silences"
     },
     "0016": {"require-concurrent-index-creation": "`audit` is short: until now it held switches and corrections alone"},
+    "0019": {
+        "require-concurrent-index-creation": "partial: `alerts` is read once, and long firings are few; the rest is new"
+    },
 }
 """What a migration does all the same, and why it may. One that is not here may do nothing of the kind."""
 

@@ -40,6 +40,7 @@ from alert_history.ports.history import (
 )
 from alert_history.ports.identity import IdentityProvider, Person
 from alert_history.ports.label_counts import LabelCounts, LabelName, LabelValue, ValuesFound
+from alert_history.ports.moments import Configurations, Moments, SilenceVersions, StoredConfiguration
 from alert_history.ports.night import NightEvent, NightReads, NightRow
 from alert_history.ports.notifications import (
     Choice,
@@ -94,6 +95,7 @@ __all__ = [
     "Classifications",
     "ClassifiedCount",
     "Clock",
+    "Configurations",
     "Conflict",
     "DecidedAlert",
     "Decision",
@@ -120,6 +122,7 @@ __all__ = [
     "Lasting",
     "Left",
     "Lifecycle",
+    "Moments",
     "Mute",
     "MutedAlert",
     "MutedAlerts",
@@ -163,6 +166,7 @@ __all__ = [
     "SilenceCounts",
     "SilencePage",
     "SilenceState",
+    "SilenceVersions",
     "Silences",
     "Spending",
     "Spent",
@@ -170,6 +174,7 @@ __all__ = [
     "Statistics",
     "Store",
     "StoredAlert",
+    "StoredConfiguration",
     "StoredDelivery",
     "StoredEvent",
     "StoredSettings",

@@ -19,6 +19,7 @@ from alert_history.ports.history import History
 from alert_history.ports.import_files import ImportFiles
 from alert_history.ports.imports import Imports
 from alert_history.ports.label_counts import LabelCounts
+from alert_history.ports.moments import Configurations, Moments, SilenceVersions
 from alert_history.ports.night import NightReads
 from alert_history.ports.notifications import NotificationReads
 from alert_history.ports.outbox import Outbox
@@ -92,6 +93,9 @@ class Store(msgspec.Struct, frozen=True):
     audit_trail: AuditTrail
     senders: Senders
     silences: Silences
+    moments: Moments
+    configurations: Configurations
+    silence_versions: SilenceVersions
     receipt_urls: ReceiptUrls
     night: NightReads
     firing: FiringReads

@@ -13,6 +13,9 @@ from alert_history.domain.alert import Silence, Source
 from alert_history.domain.alertmanager.configuration import Configuration
 from alert_history.domain.poll import AlertState
 
+MutedBy = tuple[Literal["silenced", "inhibited"], tuple[str, ...]]
+"""What mutes an alert: silences by id, or alerts by fingerprint."""
+
 
 class MomentAlert(msgspec.Struct, frozen=True, gc=False):
     """An alert that fires at a moment. `fingerprint` is Alertmanager's, without our scope.
@@ -21,8 +24,8 @@ class MomentAlert(msgspec.Struct, frozen=True, gc=False):
     known. `updated_at` is when its sender last said so. `unknown` names the fields that can't be known for the moment,
     by their names in Alertmanager's API; they hold the nearest that is known. `is_unconfirmed`: a plain Alertmanager
     may have dropped it by then, because its sender was silent for too long. `receiver` is that of the webhook that told
-    of it, or empty. `witnesses` are the senders by which one of several Alertmanagers is known to hold it; empty: none
-    of them is known to.
+    of it, or empty. `witnesses` are the ids (see `domain.claim.Sender`) of the senders by which one of several
+    Alertmanagers is known to hold it; empty: none of them is known to.
     """
 
     occurrence_id: str
@@ -38,8 +41,8 @@ class MomentAlert(msgspec.Struct, frozen=True, gc=False):
     receiver: str = ""
     is_unconfirmed: bool = False
     witnesses: tuple[str, ...] = ()
-    muted: tuple[Literal["silenced", "inhibited"], tuple[str, ...]] | None = None
-    """What muted it then, as events say: by the ids of silences, or the fingerprints of alerts."""
+    muted: MutedBy | None = None
+    """What muted it then, as events say."""
     unknown: tuple[str, ...] = ()
 
 

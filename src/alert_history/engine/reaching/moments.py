@@ -4,19 +4,24 @@ import asyncio
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 
+import msgspec
+
+from alert_history.domain.alertmanager.moment import MomentAlert, MutedBy, SilenceVersion
 from alert_history.domain.begins import Begin
 from alert_history.domain.episode import Episode
 from alert_history.domain.night_facts import FailedDelivery
 from alert_history.domain.query import ALL, Query
-from alert_history.engine.reach import is_narrowed, narrowed, within
+from alert_history.engine.reach import check_sees_all, is_narrowed, narrowed, within
 from alert_history.engine.reaching.keys import ReachedKeys
 from alert_history.ports import (
     Analytics,
     FiringGroup,
     FiringReads,
     HistoryFilter,
+    Moments,
     NightReads,
     NightRow,
+    SilenceVersions,
     Surroundings,
 )
 
@@ -111,3 +116,43 @@ class ReachingSurroundings:
     async def firing(self, at: datetime, *, began_after: datetime, most: int, query: Query = ALL) -> Sequence[Episode]:
         """See `ports.Surroundings.firing`."""
         return await self._surroundings.firing(at, began_after=began_after, most=most, query=narrowed(query))
+
+
+class ReachingMoments:
+    """See `ports.Moments`."""
+
+    def __init__(self, moments: Moments) -> None:
+        self._moments = moments
+
+    async def alerts(self, at: datetime, *, query: Query = ALL, limit: int) -> Sequence[MomentAlert]:
+        """See `ports.Moments.alerts`. What mutes an alert may be an alert of others, so that is left out."""
+        alerts = await self._moments.alerts(at, query=narrowed(query), limit=limit)
+        if not is_narrowed():
+            return alerts
+        return [msgspec.structs.replace(alert, muted=_without_others(alert.muted)) for alert in alerts]
+
+
+def _without_others(muted: MutedBy | None) -> MutedBy | None:
+    """What mutes an alert; inhibiting alerts may be those of others, so they are not named."""
+    return ("inhibited", ()) if muted is not None and muted[0] == "inhibited" else muted
+
+
+class ReachingSilenceVersions:
+    """See `ports.SilenceVersions`. Like silences, they are asked for by the ids that a caller knows."""
+
+    def __init__(self, versions: SilenceVersions) -> None:
+        self._versions = versions
+
+    async def keep(self, versions: Sequence[SilenceVersion]) -> None:
+        """See `ports.SilenceVersions.keep`. Raises Forbidden where there is a reach."""
+        check_sees_all()
+        await self._versions.keep(versions)
+
+    async def at(self, at: datetime, *, ended_since: datetime, limit: int) -> Sequence[SilenceVersion]:
+        """See `ports.SilenceVersions.at`. Raises Forbidden where there is a reach."""
+        check_sees_all()
+        return await self._versions.at(at, ended_since=ended_since, limit=limit)
+
+    async def of(self, ids: Collection[str]) -> Sequence[SilenceVersion]:
+        """See `ports.SilenceVersions.of`. Callers know of the ids in the events of their own alerts."""
+        return await self._versions.of(ids)

@@ -10,7 +10,13 @@ from alert_history.engine.reaching.archived import ReachingArchivedRecords
 from alert_history.engine.reaching.deliveries import ReachingDeliveryLog, ReachingNotificationReads
 from alert_history.engine.reaching.history import ReachingHistory
 from alert_history.engine.reaching.keys import ReachedKeys
-from alert_history.engine.reaching.moments import ReachingFiringReads, ReachingNightReads, ReachingSurroundings
+from alert_history.engine.reaching.moments import (
+    ReachingFiringReads,
+    ReachingMoments,
+    ReachingNightReads,
+    ReachingSilenceVersions,
+    ReachingSurroundings,
+)
 from alert_history.engine.reaching.numbers import ReachingAnalytics, ReachingStatistics
 from alert_history.engine.reaching.people import (
     ReachingActs,
@@ -60,6 +66,9 @@ def store_within_reach(store: Store) -> Store:
         audit_trail=refusing(store.audit_trail),
         senders=refusing(store.senders),
         silences=ReachingSilences(store.silences, keys),
+        moments=ReachingMoments(store.moments),
+        configurations=refusing(store.configurations),
+        silence_versions=ReachingSilenceVersions(store.silence_versions),
         receipt_urls=store.receipt_urls,
         night=ReachingNightReads(store.night, store.analytics, keys),
         firing=ReachingFiringReads(store.firing, store.analytics),

@@ -8,6 +8,7 @@ import asyncpg
 from alert_history.domain.adopting import StoredOccurrence, recalled
 from alert_history.domain.counting import written_changes
 from alert_history.domain.decision import Decision, Known, let_mute
+from alert_history.domain.firing_spans import late_ends
 from alert_history.domain.microseconds import from_us
 from alert_history.domain.muting import muting
 from alert_history.domain.notifying import Enqueued, notify
@@ -15,6 +16,7 @@ from alert_history.domain.occurrence import Event, Key
 from alert_history.domain.standing import Standing
 from alert_history.ports import Router
 from alert_history.storage.postgres import statements as sql
+from alert_history.storage.postgres.database import PostgresSession
 from alert_history.storage.postgres.dialer import Connection
 from alert_history.storage.postgres.rows import (
     alert_row,
@@ -24,6 +26,7 @@ from alert_history.storage.postgres.rows import (
     standing_row,
     update_occurrences,
 )
+from alert_history.storage.shared.late_ends import keep_late_ends
 from alert_history.storage.shared.rows import known_of, news_rows, occurrence_of
 from alert_history.storage.shared.standing_text import read_standing
 
@@ -115,11 +118,12 @@ async def write_decisions(connection: Connection, decisions: Sequence[Decision])
         await connection.execute(sql.UPSERT_STANDINGS, *zip(*changed, strict=True))
 
 
-async def write_events(connection: Connection, events: Iterable[Event], queue: Iterable[Enqueued]) -> None:
+async def write_events(connection: Connection, events: Sequence[Event], queue: Iterable[Enqueued]) -> None:
     """Add events, and the deliveries that they make."""
     rows = list(map(event_row, events))
     if rows:
         await copy(connection, "events", rows, columns=sql.EVENT_COLUMNS)
+        await keep_late_ends(PostgresSession(connection), late_ends(events))
     deliveries = list(map(queue_row, queue))
     if deliveries:
         await copy(connection, "delivery_queue", deliveries, columns=sql.QUEUE_COLUMNS)

@@ -17,12 +17,14 @@ from alert_history.domain.occurrence import Key, Sighting
 from alert_history.domain.outcome import outcomes, quarantined
 from alert_history.domain.receipt import Outcome, Receipt
 from alert_history.domain.sightings import by_fingerprint, from_grafana, renamed
+from alert_history.domain.silence_versions import recorded_versions
 from alert_history.domain.standing import Rules, Witnesses
 from alert_history.ports import Router
 from alert_history.storage.postgres import statements as sql
 from alert_history.storage.postgres.at_once import record_at_once
 from alert_history.storage.postgres.batch import Batch
 from alert_history.storage.postgres.connection import Connections
+from alert_history.storage.postgres.database import PostgresSession
 from alert_history.storage.postgres.deciding import (
     lock_known,
     mute,
@@ -37,6 +39,7 @@ from alert_history.storage.postgres.driver_errors import storage_errors
 from alert_history.storage.postgres.rows import quarantine_row, receipt_row, silence_row
 from alert_history.storage.shared.foreseen import Foreseen, Seen, foresee
 from alert_history.storage.shared.recent import remember
+from alert_history.storage.shared.silence_versions import keep_versions
 from alert_history.zstd import ZstdCompressor
 
 _ROUNDS = 4
@@ -180,6 +183,7 @@ async def _keep_silences(connection: Connection, receipts: Sequence[Receipt]) ->
     rows = list(map(silence_row, newest_silences(receipts)))
     if rows:
         await connection.execute(sql.UPSERT_SILENCES, *zip(*rows, strict=True))
+        await keep_versions(PostgresSession(connection), recorded_versions(receipts))
 
 
 async def _keep_notes(connection: Connection, receipts: Sequence[Receipt]) -> PlacedNotes:

@@ -14,6 +14,7 @@ from alert_history.storage.postgres.follow_ups import PostgresFollowUp
 from alert_history.storage.postgres.history import PostgresHistory
 from alert_history.storage.postgres.importing import PostgresImporting
 from alert_history.storage.postgres.lifecycle import PostgresLifecycle
+from alert_history.storage.postgres.moments import MOMENT_WAYS
 from alert_history.storage.postgres.night import WAYS
 from alert_history.storage.postgres.notifications import ORDERING
 from alert_history.storage.postgres.outbox import PostgresOutbox
@@ -30,6 +31,7 @@ from alert_history.storage.shared.analytics import SharedAnalytics
 from alert_history.storage.shared.audit import SharedAudit, SharedAuditTrail
 from alert_history.storage.shared.classification_history import SharedClassificationHistory
 from alert_history.storage.shared.classifications import SharedClassifications
+from alert_history.storage.shared.configurations import SharedConfigurations
 from alert_history.storage.shared.delivery_log import SharedDeliveryLog
 from alert_history.storage.shared.demonstrations import OF_FINGERPRINT, OF_START, SharedDemonstrations
 from alert_history.storage.shared.feed import SharedFeed
@@ -37,6 +39,7 @@ from alert_history.storage.shared.firing import SharedFiringReads
 from alert_history.storage.shared.import_files import SharedImportFiles
 from alert_history.storage.shared.imports import SharedImports
 from alert_history.storage.shared.label_reads import SharedLabelCounts
+from alert_history.storage.shared.moments import SharedMoments
 from alert_history.storage.shared.night_reads import SharedNightReads
 from alert_history.storage.shared.notifications import SharedNotificationReads
 from alert_history.storage.shared.receipt_urls import SharedReceiptUrls
@@ -45,6 +48,7 @@ from alert_history.storage.shared.rule_activity import SharedRuleActivities
 from alert_history.storage.shared.senders import SharedSenders
 from alert_history.storage.shared.settings import SharedSettings
 from alert_history.storage.shared.sign_ins import SharedSignIns
+from alert_history.storage.shared.silence_versions import SharedSilenceVersions
 from alert_history.storage.shared.silences import SharedSilences
 from alert_history.storage.shared.spending import SharedSpending
 from alert_history.storage.shared.statistics import SharedStatistics
@@ -102,6 +106,9 @@ def postgres_store(
         audit_trail=trail,
         senders=SharedSenders(database),
         silences=SharedSilences(database, ways=SILENCE_WAYS),
+        moments=SharedMoments(database, ways=MOMENT_WAYS),
+        configurations=SharedConfigurations(database),
+        silence_versions=SharedSilenceVersions(database),
         receipt_urls=SharedReceiptUrls(database),
         night=SharedNightReads(database, PostgresFinding(), ways=WAYS),
         firing=SharedFiringReads(database, PostgresFinding(), is_event_of=WAYS.is_event_of),

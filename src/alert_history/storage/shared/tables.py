@@ -30,7 +30,7 @@ from sqlalchemy.types import DateTime, TypeDecorator, TypeEngine
 from alert_history.domain.classification import Verdict
 from alert_history.domain.microseconds import from_us, to_us
 
-SCHEMA_HEAD = "0018"
+SCHEMA_HEAD = "0019"
 """The newest migration; a test compares it with Alembic. It stands here because importing Alembic takes 150 ms."""
 
 
@@ -565,3 +565,43 @@ import_files = Table(
     Column("again", Json(list[int]), nullable=False),
     Column("changes", LargeBinary),
 )
+
+configuration_versions = Table(
+    "configuration_versions",
+    metadata,
+    Column("cluster", Text, primary_key=True),
+    Column("since", UtcTime, primary_key=True),
+    Column("seen_at", UtcTime, nullable=False),
+    Column("original", LargeBinary, nullable=False),
+    Column("facts", Json(dict[str, Any]), nullable=False),
+)
+"""What Alertmanagers said of their configuration. `original` is compressed; its secrets were masked before."""
+
+silence_versions = Table(
+    "silence_versions",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("updated_at", UtcTime, primary_key=True),
+    Column("cluster", Text, primary_key=True),
+    Column("matchers", Json(list[list[dict[str, str]]]), nullable=False),
+    Column("starts_at", UtcTime, nullable=False),
+    Column("ends_at", UtcTime, nullable=False),
+    Column("created_by", Text, nullable=False),
+    Column("comment", Text, nullable=False),
+    Column("known_at", UtcTime, nullable=False),
+)
+"""Silences as they stood from `updated_at` on, to the millisecond. `cluster` is empty where it is not known."""
+
+late_ends = Table(
+    "late_ends",
+    metadata,
+    Column("length", Integer, primary_key=True),
+    Column("ends_at", UtcTime, primary_key=True),
+    Column("fingerprint", Text, primary_key=True),
+    Column("starts_at", UtcTime, primary_key=True),
+    Column("until_at", UtcTime, nullable=False),
+)
+"""Ends of occurrences of which we learnt late: from `ends_at` on one may have fired, until `until_at`, when we learnt.
+
+`length` is the class of that span, see `domain.firing_spans`.
+"""

@@ -1,17 +1,20 @@
 """SQLite: reads what decisions need to know of label sets, and writes decisions."""
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from alert_history.domain.adopting import recalled
 from alert_history.domain.decision import Decision, Entry, Known, let_mute
+from alert_history.domain.firing_spans import late_ends
 from alert_history.domain.microseconds import to_us
 from alert_history.domain.muting import muting
 from alert_history.domain.occurrence import Event, Key
 from alert_history.domain.standing import Standing
+from alert_history.storage.shared.late_ends import keep_late_ends
 from alert_history.storage.shared.rows import known_of, news_rows, occurrence_of
 from alert_history.storage.shared.standing_text import read_standing
 from alert_history.storage.sqlite import rows as sql
+from alert_history.storage.sqlite.database import run_work
 from alert_history.storage.sqlite.standing_log import StandingLog
 from alert_history.storage.sqlite.terms import fingerprint_term, terms_of
 
@@ -56,6 +59,13 @@ def write_decisions(connection: sqlite3.Connection, decisions: Sequence[Decision
                 ids[decision.fingerprint, entry.starts_at] = _update(connection, decision.fingerprint, entry)
     log.write(connection, [sql.standing_row(d.fingerprint, d.standing) for d in decisions if d.is_standing_changed])
     return ids
+
+
+def write_events(connection: sqlite3.Connection, events: Sequence[Event], ids: Mapping[Key, int]) -> None:
+    """Add events of occurrences with these ids."""
+    connection.executemany(sql.INSERT_EVENT, [sql.event_row(ids[e.fingerprint, e.starts_at], e) for e in events])
+    if late := late_ends(events):
+        run_work(connection, keep_late_ends, late)
 
 
 def write_changes(connection: sqlite3.Connection, changes: bytes | None) -> None:

@@ -22,7 +22,7 @@ from alert_history.storage.shared.standing_text import read_standing
 from alert_history.storage.sqlite import rows as sql
 from alert_history.storage.sqlite.connection import Connections
 from alert_history.storage.sqlite.database import SqliteSession
-from alert_history.storage.sqlite.deciding import recall
+from alert_history.storage.sqlite.deciding import recall, write_events
 from alert_history.storage.sqlite.standing_log import StandingLog
 from alert_history.storage.sqlite.terms import fingerprint_term, terms_of
 from alert_history.storage.sqlite.upkeep import remove_occurrences
@@ -146,8 +146,8 @@ class _Hands:
 
     async def add_events(self, events: Sequence[Event]) -> None:
         """See `Hands.add_events`."""
-        rows = [sql.event_row(self._id((event.fingerprint, event.starts_at)), event) for event in events]
-        self._connection.executemany(sql.INSERT_EVENT, rows)
+        keys = {(event.fingerprint, event.starts_at) for event in events}
+        write_events(self._connection, events, {key: self._id(key) for key in keys})
 
     async def write_standings(self, standings: Mapping[str, Standing], *, vacated: Collection[str] = ()) -> None:  # noqa: ARG002  # none was made
         """See `Hands.write_standings`."""

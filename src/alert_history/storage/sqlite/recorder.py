@@ -22,21 +22,25 @@ from alert_history.domain.occurrence import Key, Sighting
 from alert_history.domain.outcome import outcomes, quarantined
 from alert_history.domain.receipt import Outcome, Receipt
 from alert_history.domain.sightings import by_fingerprint, from_grafana, is_same_word, renamed
+from alert_history.domain.silence_versions import recorded_versions
 from alert_history.domain.standing import Rules, Witnesses
 from alert_history.errors import UnstorableReceipt
 from alert_history.ports import Router
 from alert_history.storage.shared.foreseen import Foreseen, Seen, foresee
 from alert_history.storage.shared.recent import remember
+from alert_history.storage.shared.silence_versions import keep_versions
 from alert_history.storage.shared.standing_text import read_standing
 from alert_history.storage.sqlite import rows as sql
 from alert_history.storage.sqlite.at_once import Ids, order_of
 from alert_history.storage.sqlite.connection import Connections
+from alert_history.storage.sqlite.database import run_work
 from alert_history.storage.sqlite.deciding import (
     find_known,
     mute,
     recall,
     write_changes,
     write_decisions,
+    write_events,
     write_news,
 )
 from alert_history.storage.sqlite.driver_errors import storage_errors
@@ -143,7 +147,7 @@ class SqliteRecorder:
         decisions = self._decide(connection, left, recalls=recalls)
         events, queue = notify(decisions, self._router, published={r.id for r in receipts if r.publish})
         ids = write_decisions(connection, decisions, self._log)
-        connection.executemany(sql.INSERT_EVENT, [sql.event_row(ids[e.fingerprint, e.starts_at], e) for e in events])
+        write_events(connection, events, ids)
         connection.executemany(sql.INSERT_QUEUE, map(sql.queue_row, queue))
         plain = [(self._seen[f].about, self._seen[f].receiver, len(s)) for f, s in groups.items() if f not in left]
         write_changes(connection, written_changes(decisions, plain))
@@ -218,7 +222,9 @@ def _open_before(connection: sqlite3.Connection, older: Mapping[str, str]) -> di
 
 def _keep_silences(connection: sqlite3.Connection, receipts: Sequence[Receipt]) -> None:
     silences = newest_silences(receipts)
-    connection.executemany(sql.UPSERT_SILENCE, map(sql.silence_row, silences))
+    if silences:
+        connection.executemany(sql.UPSERT_SILENCE, map(sql.silence_row, silences))
+        run_work(connection, keep_versions, recorded_versions(receipts))
 
 
 def _keep_notes(connection: sqlite3.Connection, receipts: Sequence[Receipt], log: StandingLog) -> PlacedNotes:

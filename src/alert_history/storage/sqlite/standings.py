@@ -21,7 +21,7 @@ from alert_history.storage.shared.rows import first_sighting, known_of
 from alert_history.storage.shared.standing_text import FORGET_GROUPS_AFTER, read_group
 from alert_history.storage.sqlite import rows as sql
 from alert_history.storage.sqlite.connection import Connections
-from alert_history.storage.sqlite.deciding import find_known, write_changes, write_decisions, write_news
+from alert_history.storage.sqlite.deciding import find_known, write_changes, write_decisions, write_events, write_news
 from alert_history.storage.sqlite.standing_log import StandingLog
 from alert_history.storage.sqlite.terms import fingerprint_term
 
@@ -197,9 +197,9 @@ def adopt_label_set(
 
 
 def _insert(
-    connection: sqlite3.Connection, events: Iterable[Event], queue: Iterable[Enqueued], *, ids: Mapping[Key, int]
+    connection: sqlite3.Connection, events: Sequence[Event], queue: Iterable[Enqueued], *, ids: Mapping[Key, int]
 ) -> None:
-    connection.executemany(sql.INSERT_EVENT, [sql.event_row(ids[e.fingerprint, e.starts_at], e) for e in events])
+    write_events(connection, events, ids)
     connection.executemany(sql.INSERT_QUEUE, map(sql.queue_row, queue))
 
 

@@ -1,0 +1,28 @@
+"""PostgreSQL: how what fired at a moment is found. The expressions are those of `idx_alerts_long`."""
+
+from sqlalchemy import Integer, and_, bindparam, literal_column
+from sqlalchemy.types import Boolean
+
+from alert_history.storage.shared.moments import KEYS, MomentWays
+from alert_history.storage.shared.tables import UtcTime, alerts, events
+
+REACH = 'greatest(ends_at, "timestamp") - coalesce(began_at, starts_at)'
+_CLASSES = " ".join(
+    f"WHEN {REACH} <= interval '{hours} hours' THEN {number}"
+    for number, hours in enumerate((4, 16, 64, 256, 1024, 4096), 1)
+)
+_IS_OF_KEY = and_(
+    literal_column("events.fingerprint") == KEYS.c.fingerprint, literal_column("events.starts_at") == KEYS.c.starts_at
+)
+
+MOMENT_WAYS = MomentWays(
+    received=alerts.c.timestamp,
+    received_after=bindparam("received_after", type_=UtcTime()),
+    received_until=bindparam("received_until", type_=UtcTime()),
+    length=literal_column(f"CASE {_CLASSES} ELSE 7 END", Integer),
+    is_long=and_(
+        literal_column(f"({REACH} > interval '1 hours')", Boolean), literal_column("(status = 'resolved')", Boolean)
+    ),
+    of_keys=KEYS.join(events, _IS_OF_KEY),
+    key=alerts.c.starts_at,
+)

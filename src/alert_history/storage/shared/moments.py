@@ -1,0 +1,246 @@
+"""Reads what fired at a past moment. Each way to find it reads in the order of an index, see migration 0019."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+
+import msgspec
+from sqlalchemy import (
+    ColumnElement,
+    Executable,
+    FromClause,
+    Integer,
+    Select,
+    Text,
+    and_,
+    bindparam,
+    func,
+    literal_column,
+    or_,
+    select,
+    union_all,
+)
+
+from alert_history.domain.alertmanager.moment import MomentAlert
+from alert_history.domain.alertmanager.recorded import NEEDED_KINDS, Change, Recorded, alert_at, listed
+from alert_history.domain.firing_spans import LATE, LENGTHS, SHORT, earliest
+from alert_history.domain.microseconds import to_us
+from alert_history.domain.occurrence import Key
+from alert_history.domain.query import ALL, Query
+from alert_history.storage.shared.elements import given_keys
+from alert_history.storage.shared.session import Database, Row, Session
+from alert_history.storage.shared.tables import UtcTime, alert_texts, alerts, events, late_ends, receipts
+
+_MOST_FOUND = 50_000
+"""So many occurrences are looked at in each of the four ways: a bound for the memory, far above what fires at once."""
+
+_MOVED = timedelta(days=7)
+"""An occurrence lies so far from its key, or less. PostgreSQL has its partitions by the key."""
+
+KEYS = given_keys("keys")
+"""The occurrences whose events are read."""
+
+_A, _E, _L = alerts.c, events.c, late_ends.c
+
+
+def _time(name: str) -> ColumnElement[Any]:
+    return bindparam(name, type_=UtcTime())
+
+
+class MomentWays(NamedTuple):
+    """What each database does in its own way.
+
+    `received` is the column in the order of receipts, `received_after` and `received_until` are its bounds. `length` is
+    the class of a long firing, and `is_long` tells those, as `idx_alerts_long` has both. `of_keys` joins `KEYS` and
+    their events. `key` is the key of an occurrence, as what partitions are chosen by.
+    """
+
+    received: ColumnElement[Any]
+    received_after: ColumnElement[Any]
+    received_until: ColumnElement[Any]
+    length: ColumnElement[int]
+    is_long: ColumnElement[bool]
+    of_keys: FromClause
+    key: ColumnElement[Any]
+
+
+_COLUMNS = (
+    _A.fingerprint,
+    _A.starts_at,
+    _A.began_at,
+    _A.timestamp,
+    _A.status,
+    func.coalesce(_A.ends_at, _A.last_received_at).label("ends_at"),
+    _A.ended_by,
+    _A.expires_at,
+    _A.last_received_at,
+    _A.confirmed_at,
+    _A.claim,
+    _A.imported_at,
+    *alert_texts,
+    _A.generator_url,
+    _A.source,
+    _A.receiver,
+)
+_SHOWN: ColumnElement[Any] = func.coalesce(_A.began_at, _A.starts_at)
+_IS_OVER: ColumnElement[bool] = _A.status == literal_column("'resolved'", Text)
+_IS_OPEN: ColumnElement[bool] = _A.status == literal_column("'firing'", Text)
+_IS_OWN = _A.joined_into.is_(None)
+_ENDED_LATER = func.coalesce(_A.ends_at, _A.last_received_at) > _time("ends_after")
+_MOST: ColumnElement[int] = literal_column(str(_MOST_FOUND), Integer)
+
+
+def _short(ways: MomentWays) -> Select[Any]:
+    """What was received around the moment."""
+    received = and_(ways.received > ways.received_after, ways.received <= ways.received_until)
+    near = and_(ways.key > _time("key_after"), ways.key <= _time("key_until"))
+    return select(*_COLUMNS).where(received, near, _IS_OVER, _IS_OWN, _ENDED_LATER).limit(_MOST)
+
+
+def _long(ways: MomentWays) -> Executable:
+    """What took long, of each class the starts within its length."""
+    ways_of = [
+        select(*_COLUMNS).where(
+            ways.is_long,
+            ways.length == literal_column(str(length), Integer),
+            _time(f"began_after_{length}") < _SHOWN,
+            _time("at") >= _SHOWN,
+            ways.key > _time(f"key_after_{length}"),
+            ways.key <= _time("key_until"),
+            _IS_OWN,
+            _ENDED_LATER,
+        )
+        for length in LENGTHS[1:]
+    ]
+    return union_all(*ways_of).limit(_MOST)
+
+
+_OPEN = select(*_COLUMNS).where(_IS_OPEN, _IS_OWN, or_(_A.timestamp <= _time("at"), _time("at") >= _SHOWN)).limit(_MOST)
+
+
+def _late() -> Executable:
+    """What we took for open then, because we learnt of its end later."""
+    found = [
+        select(_L.fingerprint, _L.starts_at).where(
+            _L.length == literal_column(str(length), Integer),
+            _L.ends_at > _time(f"ended_after_{length}"),
+            _L.ends_at <= _time("at"),
+            _L.until_at > _time("at"),
+        )
+        for length in LENGTHS
+    ]
+    return union_all(*found).limit(_MOST)
+
+
+_OF_KEYS = (
+    select(*_COLUMNS)
+    .select_from(KEYS)
+    .join(alerts, and_(_A.fingerprint == KEYS.c.fingerprint, _A.starts_at == KEYS.c.starts_at))
+    .where(_IS_OWN, _IS_OVER)
+)
+_ORIGIN = (
+    select(receipts.c.external_url)
+    .where(receipts.c.id == _E.receipt_id, receipts.c.received_at == _E.at, _E.kind == literal_column("'fired'", Text))
+    .scalar_subquery()
+)
+_KINDS: ColumnElement[str] = literal_column(f"({', '.join(repr(kind) for kind in NEEDED_KINDS)})")
+
+
+def _changes(ways: MomentWays) -> Select[Any]:
+    columns = (KEYS.c.fingerprint, KEYS.c.starts_at, _E.kind, _E.at, _E.key, _E.detail, _ORIGIN.label("origin"))
+    return select(*columns).select_from(ways.of_keys).where(_E.kind.op("IN")(_KINDS))
+
+
+class SharedMoments:
+    """See `ports.Moments`."""
+
+    def __init__(self, database: Database, *, ways: MomentWays) -> None:
+        self._database = database
+        self._ways = (_short(ways), _long(ways), _OPEN)
+        self._late = _late()
+        self._changes = _changes(ways)
+
+    async def alerts(self, at: datetime, *, query: Query = ALL, limit: int) -> Sequence[MomentAlert]:
+        """See `ports.Moments.alerts`."""
+        rows, changes = await self._database.read_few(self._read, at)
+        return await asyncio.to_thread(_alerts, rows, changes, at, query=query, limit=limit)
+
+    async def _read(self, session: Session, at: datetime) -> tuple[Mapping[Key, Row], Sequence[Row]]:
+        """The occurrences that may have fired, by their keys, and their events."""
+        times = _times(at)
+        rows = {
+            (row.fingerprint, row.starts_at): row for way in self._ways for row in await session.fetch(way, **times)
+        }
+        late = [_key(row) for row in await session.fetch(self._late, **times)]
+        if more := [_given(key) for key in late if key not in rows]:
+            rows |= {_key(row): row for row in await session.fetch(_OF_KEYS, keys=more)}
+        return rows, await session.fetch(self._changes, keys=[_given(key) for key in rows]) if rows else []
+
+
+def _key(row: Row) -> Key:
+    return row.fingerprint, row.starts_at
+
+
+def _given(key: Key) -> tuple[str, int]:
+    return key[0], to_us(key[1])
+
+
+def _times(at: datetime) -> dict[str, datetime]:
+    """The parameters of all ways to find what fired at a moment."""
+    times = {
+        "at": at,
+        "received_after": at - SHORT - LATE,
+        "received_until": at + SHORT,
+        "ends_after": at - LATE,
+        "key_after": at - _MOVED,
+        "key_until": at + _MOVED,
+    }
+    for length in LENGTHS:
+        times[f"ended_after_{length}"] = earliest(length, at)
+        began_after = earliest(length, at - LATE)
+        times[f"began_after_{length}"] = began_after
+        times[f"key_after_{length}"] = began_after if length == LENGTHS[-1] else began_after - _MOVED
+    return times
+
+
+def _alerts(
+    rows: Mapping[Key, Row], changes: Sequence[Row], at: datetime, *, query: Query, limit: int
+) -> list[MomentAlert]:
+    by_key: dict[Key, list[Row]] = {key: [] for key in rows}
+    for change in changes:
+        by_key[change.fingerprint, change.starts_at].append(change)
+    fired = (alert_at(_recorded(row, by_key[key]), at) for key, row in rows.items())
+    wanted = [alert for alert in fired if alert is not None and query.matches(alert.labels, alert.annotations)]
+    return listed(wanted)[: limit + 1]
+
+
+def _recorded(row: Row, changes: list[Row]) -> Recorded:
+    changes.sort(key=lambda change: (change.at, change.key))
+    is_open = row.status == "firing"
+    return Recorded(
+        fingerprint=row.fingerprint,
+        key=row.starts_at,
+        starts_at=row.began_at or row.starts_at,
+        received_at=row.timestamp,
+        ends_at=None if is_open else row.ends_at,
+        ended_by=None if is_open else row.ended_by,
+        expires_at=row.expires_at,
+        last_received_at=row.last_received_at,
+        confirmed_at=row.confirmed_at,
+        is_plain=bool(row.claim),
+        is_imported=row.imported_at is not None,
+        labels=row.labels,
+        annotations=row.annotations,
+        generator_url=row.generator_url,
+        source=row.source,
+        receiver=row.receiver,
+        changes=[_change(change) for change in changes],
+    )
+
+
+_decode = msgspec.json.Decoder(dict[str, Any]).decode
+
+
+def _change(row: Row) -> Change:
+    return Change(row.kind, row.at, _decode(row.detail) if row.detail else {}, row.origin or "")
