@@ -54,7 +54,7 @@ class Integration(msgspec.Struct, frozen=True):
 
 
 class Receiver(msgspec.Struct, frozen=True):
-    """A receiver, by name. Without integrations it notifies nobody. `labels` are those of 0.34, without its name."""
+    """A receiver, by name. Without integrations it notifies nobody. `labels` (0.34 and newer) have its `name`, too."""
 
     name: str
     integrations: tuple[Integration, ...] = ()

@@ -22,6 +22,7 @@ from alert_history.domain.alertmanager.configuration import (
     TimeInterval,
 )
 from alert_history.domain.alertmanager.interval_text import read_interval
+from alert_history.domain.alertmanager.masking import masked
 from alert_history.domain.alertmanager.matchers import (
     Dialect,
     in_order,
@@ -33,6 +34,8 @@ from alert_history.domain.alertmanager.yaml_fields import Fields, Place, Reader,
 from alert_history.domain.alertmanager.yaml_tree import read_yaml
 from alert_history.domain.query import Matcher, Operator
 from alert_history.errors import InvalidConfiguration, InvalidQuery
+
+__all__ = ["masked", "read_configuration"]
 
 _ALL_LABELS = "..."
 _CLASSIC_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*", re.ASCII)
@@ -208,14 +211,15 @@ class _Reader(Reader):
     def _a_receiver(self, place: Place) -> Receiver:
         fields = self.fields(place)
         kinds = [name.removesuffix(_SUFFIX) for name in fields if name.endswith(_SUFFIX)]
+        name = self.text(self.at(fields, "name"))
         return Receiver(
-            name=self.text(self.at(fields, "name")),
+            name=name,
             integrations=tuple(
                 self._integration(each, kind, index)
                 for kind in sorted(kinds, key=_rank)
                 for index, each in enumerate(self.items(fields[kind + _SUFFIX]))
             ),
-            labels=self.mapping(self.at(fields, "labels")),
+            labels={**self.mapping(self.at(fields, "labels")), "name": name},
         )
 
     def _integration(self, place: Place, kind: str, index: int) -> Integration:

@@ -5,6 +5,7 @@ know what the fields mean. Aliases are followed: a node may hang in the tree mor
 counts. What contains itself is refused.
 """
 
+from collections import deque
 from collections.abc import Iterator
 from typing import Any
 
@@ -85,6 +86,7 @@ class _Open(msgspec.Struct):
     node: Listing | Mapping
     anchor: str | None
     key: Node | None = None
+    height: int = 1
 
 
 class _Builder:
@@ -93,7 +95,7 @@ class _Builder:
     def __init__(self) -> None:
         self.root: Node | None = None
         self.tokens: list[tuple[int, int]] = []
-        self._anchors: dict[str, Node | None] = {}
+        self._anchors: dict[str, tuple[Node, int] | None] = {}
         self._open: list[_Open] = []
         self._nodes = 0
         self._documents = 0
@@ -106,36 +108,46 @@ class _Builder:
             case yaml.ScalarEvent():
                 begin, end = self.tokens[-1]
                 scalar = Scalar(event.value, line, begin, end, event.style or "")
-                self._add(scalar)
-                self._name(event.anchor, scalar)
+                self._add(scalar, height=0)
+                self._name(event.anchor, (scalar, 0))
             case yaml.SequenceStartEvent():
                 self._begin(Listing(line, []), event.anchor)
             case yaml.MappingStartEvent():
                 self._begin(Mapping(line, []), event.anchor)
             case yaml.SequenceEndEvent() | yaml.MappingEndEvent():
                 closed = self._open.pop()
-                self._name(closed.anchor, closed.node)
+                self._name(closed.anchor, (closed.node, closed.height))
+                self._grow(closed.height, line)
             case yaml.AliasEvent():
-                self._add(self._meant(str(event.anchor), line))
+                node, height = self._meant(str(event.anchor), line)
+                self._add(node, height=height)
             case yaml.DocumentStartEvent():
                 self._documents += 1
                 if self._documents > 1:
                     raise InvalidConfiguration(f"line {line}: a second document begins; one is expected")
 
     def _begin(self, node: Listing | Mapping, anchor: str | None) -> None:
-        self._add(node)
+        self._add(node, height=0)
         self._name(anchor, None)
         self._open.append(_Open(node, anchor))
         if len(self._open) > MAX_DEPTH:
             raise InvalidConfiguration(f"line {node.line}: nested deeper than {MAX_DEPTH}")
 
-    def _add(self, node: Node) -> None:
+    def _grow(self, height: int, line: int) -> None:
+        """What is around something so high is higher; by aliases, too."""
+        if height >= MAX_DEPTH:
+            raise InvalidConfiguration(f"line {line}: nested deeper than {MAX_DEPTH}")
+        if self._open:
+            self._open[-1].height = max(self._open[-1].height, height + 1)
+
+    def _add(self, node: Node, *, height: int) -> None:
         self._nodes += 1
         if self._nodes > MAX_NODES:
             raise InvalidConfiguration(f"it holds more than {MAX_NODES} values")
         if not self._open:
             self.root = node
             return
+        self._grow(height, node.line)
         around = self._open[-1]
         match around.node:
             case Listing(items=items):
@@ -143,15 +155,15 @@ class _Builder:
             case Mapping(pairs=pairs):
                 around.key = _paired(pairs, around.key, node)
 
-    def _name(self, anchor: str | None, node: Node | None) -> None:
+    def _name(self, anchor: str | None, named: tuple[Node, int] | None) -> None:
         if anchor is not None:
-            self._anchors[anchor] = node
+            self._anchors[anchor] = named
 
-    def _meant(self, anchor: str, line: int) -> Node:
-        node = self._anchors.get(anchor)
-        if node is None:
+    def _meant(self, anchor: str, line: int) -> tuple[Node, int]:
+        named = self._anchors.get(anchor)
+        if named is None:
             raise InvalidConfiguration(f"line {line}: the alias *{anchor} names nothing that is complete")
-        return node
+        return named
 
 
 def _paired(pairs: list[tuple[Node, Node]], key: Node | None, node: Node) -> Node | None:
@@ -164,13 +176,22 @@ def _paired(pairs: list[tuple[Node, Node]], key: Node | None, node: Node) -> Nod
 
 def fields_of(node: Mapping) -> Iterator[tuple[Scalar, Node]]:
     """The fields of a mapping whose names are texts, in order; what is merged in (`<<`) comes after its own."""
-    merged: list[Node] = []
-    for key, value in node.pairs:
-        if isinstance(key, Scalar):
-            if key.text == "<<" and not key.style:
-                merged += value.items if isinstance(value, Listing) else [value]
-            else:
+    waiting: deque[Node] = deque([node])
+    seen: set[int] = set()
+    while waiting:
+        each = waiting.popleft()
+        if id(each) in seen:
+            continue
+        seen.add(id(each))
+        if isinstance(each, Listing):
+            waiting.extend(each.items)
+        for key, value in each.pairs if isinstance(each, Mapping) else ():
+            if is_merge(key):
+                waiting.append(value)
+            elif isinstance(key, Scalar):
                 yield key, value
-    for each in merged:
-        if isinstance(each, Mapping):
-            yield from fields_of(each)
+
+
+def is_merge(key: Node) -> bool:
+    """Whether the key says that its value is merged into the mapping."""
+    return isinstance(key, Scalar) and key.text == "<<" and not key.style
