@@ -26,6 +26,7 @@ from bench import (
     peers,
     publishing,
     retention,
+    routing,
     stages,
     start,
     trust,
@@ -57,6 +58,7 @@ ON_REQUEST: dict[str, Measure] = {
     "trust": trust.measure,
     "importing": importing.measure,
     "archived": archived.measure,
+    "routing": routing.measure,
 }
 """Measured only where it is named: no promise needs it at each run, and peers come over the network."""
 
