@@ -5,17 +5,16 @@ that demand one of them are tried, besides those that demand none.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Generic, TypeVar
 
+from alert_history.domain.alertmanager.matchers import matching
 from alert_history.domain.query import Matcher, literal_alternatives
-from alert_history.domain.regex import check_regex
 
 _MAX_VALUES = 64
 """A regex that lists more values is not looked up by them."""
 
 T = TypeVar("T")
-Test = Callable[[Mapping[str, str]], bool]
 Demand = tuple[str, tuple[str, ...]]
 """A label, and the values of which it must have one."""
 
@@ -52,14 +51,6 @@ class MatcherSets(Generic[T]):
         positions.sort()
         entries = self._entries
         return [item for test, item in map(entries.__getitem__, positions) if test(labels)]
-
-
-def matching(matchers: Sequence[Matcher]) -> Test:
-    """Whether a label set meets all of them. Raises: InvalidQuery where a regex is wrong."""
-    for matcher in matchers:
-        if matcher.op in {"=~", "!~"}:
-            check_regex(matcher.value)
-    return lambda labels: all(matcher.matches(labels) for matcher in matchers)
 
 
 def _demands(matchers: Sequence[Matcher]) -> list[Demand]:

@@ -49,8 +49,8 @@ class MomentAlert(msgspec.Struct, frozen=True, gc=False):
 class AlertStatus(msgspec.Struct, frozen=True, gc=False):
     """What becomes of an alert: silences by id, inhibiting alerts by fingerprint, time intervals by name.
 
-    `inhibit_rules` are the rules by which the alerts of `inhibited_by` mute it, in their order. `receivers` are all
-    that its routes name, each once, in the order of the routes.
+    `inhibit_rules` are the rules by which the alerts of `inhibited_by` mute it, in their order. `receivers` are those
+    that its routes name, in the order of the routes: as in Alertmanager's answers, as often as routes name one.
     """
 
     state: AlertState

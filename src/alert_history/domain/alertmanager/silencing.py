@@ -8,7 +8,8 @@ import msgspec
 
 from alert_history.domain.alert import Silence
 from alert_history.domain.alertmanager.behaviour import NEWEST, Behaviour
-from alert_history.domain.alertmanager.matcher_sets import MatcherSets, matching
+from alert_history.domain.alertmanager.matcher_sets import MatcherSets
+from alert_history.domain.alertmanager.matchers import matching
 from alert_history.domain.query import Matcher
 from alert_history.domain.silence_matching import readable_sets
 from alert_history.errors import InvalidQuery

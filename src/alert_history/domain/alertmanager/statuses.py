@@ -1,0 +1,105 @@
+"""What becomes of the alerts of a moment: which of them are muted, by what, and where their routes lead."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import msgspec
+
+from alert_history.domain.alert import Silence
+from alert_history.domain.alertmanager.behaviour import NEWEST, Behaviour
+from alert_history.domain.alertmanager.configuration import Configuration, InhibitRule, Route
+from alert_history.domain.alertmanager.inhibition import Inhibition, Inhibitor, Sides, Source
+from alert_history.domain.alertmanager.moment import AlertStatus, MomentAlert
+from alert_history.domain.alertmanager.posting import NEVER
+from alert_history.domain.alertmanager.routing import Routing
+from alert_history.domain.alertmanager.silencing import Silencing
+from alert_history.domain.alertmanager.time_intervals import muting
+
+
+def statuses(
+    alerts: Sequence[MomentAlert],
+    *,
+    silences: Sequence[Silence],
+    configuration: Configuration | None,
+    at: datetime,
+    behaviour: Behaviour = NEWEST,
+) -> list[AlertStatus]:
+    """The status of each alert, in their order, as `GET /api/v2/alerts` of an Alertmanager has it.
+
+    `inhibited_by` names the one alert that Alertmanager names; `inhibitors_of` knows all. Time intervals mute routes,
+    not alerts: `status_in_group` adds them. Without a configuration an alert is inhibited, or silenced by a silence
+    that is not among these, where events say so, and its receiver is that of the webhook that told of it.
+
+    Raises: InvalidQuery where a regex of the configuration is wrong.
+    """
+    silencing = Silencing(silences, behaviour=behaviour)
+    silenced = [silencing.silenced_by(alert.labels, at=at) for alert in alerts]
+    if configuration is None:
+        known = {silence.id for silence in silences}
+        return [_said_status(alert, ids, known) for alert, ids in zip(alerts, silenced, strict=True)]
+    routing = Routing(configuration)
+    inhibition, sides = _inhibition(alerts, configuration.inhibit_rules, behaviour=behaviour)
+    return [
+        _status(
+            silenced_by=ids,
+            inhibitor=inhibition.inhibitor(each, at=at),
+            receivers=tuple(route.receiver for route in routing.routes_of(alert.labels)),
+        )
+        for alert, ids, each in zip(alerts, silenced, sides, strict=True)
+    ]
+
+
+def inhibitors_of(
+    alert: MomentAlert, alerts: Sequence[MomentAlert], *, configuration: Configuration, at: datetime
+) -> list[Inhibitor]:
+    """All among the alerts of a moment that inhibit this one, by rule and fingerprint; there may be very many.
+
+    An Alertmanager of 0.30 or newer may not heed them: `Inhibition.inhibitor` says when. Raises: as `statuses`.
+    """
+    inhibition, _ = _inhibition(alerts, configuration.inhibit_rules, behaviour=NEWEST)
+    return list(inhibition.inhibitors(inhibition.sides(alert.labels), at=at))
+
+
+def status_in_group(status: AlertStatus, route: Route, *, configuration: Configuration, at: datetime) -> AlertStatus:
+    """The status as `GET /api/v2/alerts/groups` has it in a group of this route (0.28 and newer).
+
+    Alertmanager goes by what muted the group when it was last flushed. Raises: InvalidQuery where a time zone is not
+    known here.
+    """
+    names = muting(route, configuration.time_intervals, at=at)
+    return msgspec.structs.replace(status, state="suppressed", muted_by=names) if names else status
+
+
+def _inhibition(
+    alerts: Sequence[MomentAlert], rules: Sequence[InhibitRule], *, behaviour: Behaviour
+) -> tuple[Inhibition, list[Sides]]:
+    """The inhibition with these alerts as its sources, and what its rules say of each."""
+    inhibition = Inhibition(rules, behaviour=behaviour)
+    sides = [inhibition.sides(alert.labels) for alert in alerts]
+    sources = [(alert, each) for alert, each in zip(alerts, sides, strict=True) if each.sources]
+    for alert, each in sorted(sources, key=lambda source: (source[0].updated_at, source[0].fingerprint)):
+        inhibition.put(Source(alert.fingerprint, alert.ends_at or NEVER), each)
+    return inhibition, sides
+
+
+def _status(*, silenced_by: tuple[str, ...], inhibitor: Inhibitor | None, receivers: tuple[str, ...]) -> AlertStatus:
+    is_muted = bool(silenced_by) or inhibitor is not None
+    return AlertStatus(
+        state="suppressed" if is_muted else "active",
+        receivers=receivers,
+        silenced_by=silenced_by,
+        inhibited_by=(inhibitor.fingerprint,) if inhibitor else (),
+        inhibit_rules=(inhibitor.rule.position,) if inhibitor else (),
+    )
+
+
+def _said_status(alert: MomentAlert, silenced_by: tuple[str, ...], known: set[str]) -> AlertStatus:
+    kind, names = alert.muted or ("", ())
+    said = tuple(name for name in names if name not in known) if kind == "silenced" else ()
+    inhibited_by = tuple(names) if kind == "inhibited" else ()
+    return AlertStatus(
+        state="suppressed" if silenced_by or said or inhibited_by else "active",
+        receivers=(alert.receiver,) if alert.receiver else (),
+        silenced_by=(*silenced_by, *said),
+        inhibited_by=inhibited_by,
+    )
