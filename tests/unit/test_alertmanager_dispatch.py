@@ -12,7 +12,15 @@ import pytest
 from alert_history.domain.alert import Silence, fingerprint
 from alert_history.domain.alertmanager.behaviour import NEWEST, Behaviour, behaviour_of
 from alert_history.domain.alertmanager.configuration import Configuration
-from alert_history.domain.alertmanager.dispatch import NOTHING, Dispatcher, Reload, Without, first_told, simulate
+from alert_history.domain.alertmanager.dispatch import (
+    NOTHING,
+    Course,
+    Dispatcher,
+    Reload,
+    Without,
+    first_told,
+    simulate,
+)
 from alert_history.domain.alertmanager.notification import Notification, Outcome, Withheld
 from alert_history.domain.alertmanager.notification_log import News, NotificationLog
 from alert_history.domain.alertmanager.posting import NEVER, HeldAlerts, Post
@@ -79,7 +87,7 @@ def run(
             until=seconds(until),
             silences=silences,
             without=without,
-            behaviour=behaviour,
+            course=Course(behaviour),
         )
     )
 

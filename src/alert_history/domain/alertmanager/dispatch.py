@@ -10,7 +10,7 @@ inside of one instant (whether the first alert of a request is told before the s
 Source: `dispatch` and `notify` of prometheus/alertmanager.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from heapq import heappop, heappush
 from itertools import count
@@ -23,7 +23,7 @@ from alert_history.domain.alertmanager.behaviour import NEWEST, Behaviour
 from alert_history.domain.alertmanager.configuration import Configuration, Integration, Route
 from alert_history.domain.alertmanager.dispatch_group import INSTANT, Facts, Group, GroupId, GroupState
 from alert_history.domain.alertmanager.groups import group_labels
-from alert_history.domain.alertmanager.inhibition import Inhibition, Place, Sides, Source
+from alert_history.domain.alertmanager.inhibition import Inhibition, Inhibitor, Place, Sides, Source
 from alert_history.domain.alertmanager.notification import Notification, Outcome, Withheld
 from alert_history.domain.alertmanager.notification_log import LogKey, News, NotificationLog, reason_for
 from alert_history.domain.alertmanager.posting import NEVER, HeldAlert, HeldAlerts, Post
@@ -62,6 +62,20 @@ NOTHING = Without()
 """Everything mutes that does."""
 
 
+class Course(msgspec.Struct, frozen=True):
+    """How exactly an Alertmanager is simulated: its version, and whether each post of each sender will come.
+
+    With all posts, repetitions too, what happens between two of them is simulated as well: `Inhibition` says what.
+    """
+
+    behaviour: Behaviour = NEWEST
+    has_all_posts: bool = False
+
+
+USUAL = Course()
+"""The newest version, told of changes alone."""
+
+
 class Dispatcher:
     """An Alertmanager that was started at a moment.
 
@@ -75,25 +89,30 @@ class Dispatcher:
         started_at: datetime,
         silences: Iterable[Silence] = (),
         without: Without = NOTHING,
-        behaviour: Behaviour = NEWEST,
+        course: Course = USUAL,
     ) -> None:
         """`silences` are all versions of all silences, future ones too, as `Silencing` takes them."""
+        behaviour = course.behaviour
         self._started_at = started_at
+        self._has_all_posts = course.has_all_posts
         self._without = without
         self._behaviour = behaviour
         self._silencing = Silencing((each for each in silences if each.id not in without.silences), behaviour=behaviour)
         self._held = HeldAlerts(started_at=started_at)
         self._log = NotificationLog(started_at=started_at)
         self._numbers = count()
-        self._load(configuration)
+        self._load(configuration, at=started_at)
 
-    def _load(self, configuration: Configuration) -> None:
+    def _load(self, configuration: Configuration, *, at: datetime) -> None:
         rules = [each for each in configuration.inhibit_rules if each.position not in self._without.inhibit_rules]
         self._configuration = configuration
         self._receivers = {each.name: each for each in configuration.receivers}
         self._routing = Routing(configuration)
-        self._inhibition = Inhibition(rules, behaviour=self._behaviour)
+        self._inhibition = Inhibition(
+            rules, behaviour=self._behaviour, followed_since=at if self._has_all_posts else None
+        )
         self._groups: dict[GroupId, Group] = {}
+        self._marks: dict[GroupId, tuple[str, ...]] = {}
         self._targets: dict[Place, dict[GroupId, Group]] = {}
         self._firing: set[str] = set()
         self._ends: dict[str, datetime] = {}
@@ -103,7 +122,7 @@ class Dispatcher:
 
     def reload(self, change: Reload) -> None:
         """Take another configuration. All that happened before must have been asked for by `advance`."""
-        self._load(change.configuration)
+        self._load(change.configuration, at=change.at)
         for alert in self._held.all(change.at):
             self._take(alert, change.at)
 
@@ -118,6 +137,14 @@ class Dispatcher:
             at, _, _, act = heappop(self._events)
             outcomes += act(at)
         return outcomes
+
+    def firing(self, at: datetime) -> list[HeldAlert]:
+        """The alerts that have not ended at a moment, in no order."""
+        return [alert for alert in self._held.all(at) if not alert.is_resolved(at)]
+
+    def inhibitor(self, labels: Mapping[str, str], *, at: datetime) -> Inhibitor | None:
+        """The alert that Alertmanager names as inhibiting these labels at a moment."""
+        return self._inhibition.inhibitor(self._inhibition.sides(labels), at=at)
 
     def groups(self) -> list[GroupState]:
         """The groups that there are, in no order, without those whose alerts are all gone."""
@@ -156,15 +183,17 @@ class Dispatcher:
         return facts
 
     def _take_source(self, alert: HeldAlert, sides: Sides, at: datetime) -> None:
-        was_firing = alert.fingerprint in self._firing
-        if alert.is_resolved(at):
+        was_firing, is_resolved = alert.fingerprint in self._firing, alert.is_resolved(at)
+        if is_resolved:
             self._firing.discard(alert.fingerprint)
-            self._inhibition.remove(alert.fingerprint, sides)
         else:
             self._firing.add(alert.fingerprint)
-            self._inhibition.put(Source(alert.fingerprint, alert.ends_at), sides)
             self._await_end(alert, sides)
-        if was_firing is alert.is_resolved(at) or sides.both:
+        if is_resolved and not self._inhibition.is_followed:
+            self._inhibition.remove(alert.fingerprint, sides)
+        else:
+            self._inhibition.put(Source(alert.fingerprint, alert.ends_at), sides)
+        if was_firing is is_resolved or sides.both or self._inhibition.is_followed:
             self._wake_targets(sides, at)
 
     def _await_end(self, alert: HeldAlert, sides: Sides) -> None:
@@ -183,7 +212,8 @@ class Dispatcher:
             self._await_end(alert, sides)
         elif fingerprint in self._firing:
             self._firing.discard(fingerprint)
-            self._inhibition.remove(fingerprint, sides)
+            if not self._inhibition.is_followed:
+                self._inhibition.remove(fingerprint, sides)
             self._wake_targets(sides, at)
         return []
 
@@ -195,7 +225,7 @@ class Dispatcher:
     # groups
 
     def _begun(self, name: GroupId, route: Route, at: datetime) -> Group:
-        group = Group(name, route, timed=self._timed(route))
+        group = Group(name, route, timed=self._timed(route), muted_by=self._marks.pop(name, ()))
         self._groups[name] = group
         self._await_flush(group, at + route.group_wait)
         return group
@@ -246,12 +276,27 @@ class Dispatcher:
         group.forget_ended(at)
         if not group.is_empty:
             self._wake(group, self._looked_at_next(group, at))
-        elif self._behaviour.drops_empty_groups:
-            self._drop(group)
         else:
-            tidied_at = at + _TIDYING - (at - self._started_at) % _TIDYING
-            self._schedule(tidied_at, _TIDIES, lambda _: self._drop(group))
+            self._leave(group, at)
         return outcomes
+
+    def _leave(self, group: Group, at: datetime) -> None:
+        """Drop a group that is empty, at once or when the dispatcher tidies up.
+
+        Where it is dropped at once, what muted it is kept until then, and a new group begins with it.
+        """
+        tidied_at = at + _TIDYING - (at - self._started_at) % _TIDYING
+        if not self._behaviour.drops_empty_groups:
+            self._schedule(tidied_at, _TIDIES, lambda _: self._drop(group))
+            return
+        self._drop(group)
+        if group.muted_by:
+            self._marks[group.name] = group.muted_by
+            self._schedule(tidied_at, _TIDIES, lambda _: self._unmark(group.name))
+
+    def _unmark(self, name: GroupId) -> list[Outcome]:
+        self._marks.pop(name, None)
+        return []
 
     def _drop(self, group: Group) -> list[Outcome]:
         """Forget the group, unless an alert has come to it since."""
@@ -308,23 +353,18 @@ def simulate(
     until: datetime,
     silences: Iterable[Silence] = (),
     without: Without = NOTHING,
-    behaviour: Behaviour = NEWEST,
-    started_at: datetime | None = None,
+    course: Course = USUAL,
 ) -> Iterator[Outcome]:
     """What becomes of alerts that are posted in this order of time, until a moment that is left out.
 
-    Alertmanager starts with the first of the timeline, unless it says otherwise: its own rounds count from then.
-    "When would this have been told without that silence?" is the same timeline `without` it. Raises: as `Dispatcher`.
+    Alertmanager starts with the first of the timeline: its own rounds count from then. "When would this have been told
+    without that silence?" is the same timeline `without` it. Raises: as `Dispatcher`.
     """
     dispatcher: Dispatcher | None = None
     for each in timeline:
         if dispatcher is None:
             dispatcher = Dispatcher(
-                configuration,
-                started_at=started_at or each.at,
-                silences=silences,
-                without=without,
-                behaviour=behaviour,
+                configuration, started_at=each.at, silences=silences, without=without, course=course
             )
         yield from dispatcher.advance(each.at)
         if isinstance(each, Post):

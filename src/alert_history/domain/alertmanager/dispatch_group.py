@@ -51,7 +51,7 @@ class GroupState(msgspec.Struct, frozen=True):
 class Group:
     """The alerts of one route with the same group labels. `timed` is the route with the time intervals that count."""
 
-    def __init__(self, name: GroupId, route: Route, *, timed: Route) -> None:
+    def __init__(self, name: GroupId, route: Route, *, timed: Route, muted_by: tuple[str, ...] = ()) -> None:
         self.name = name
         self.route = route
         self.timed = timed
@@ -60,7 +60,7 @@ class Group:
         self.places: set[Place] = set()
         self._members: dict[str, Member] = {}
         self._withheld: dict[str, _Why] = {}
-        self._muted_by: tuple[str, ...] = ()
+        self._muted_by = muted_by
         self._flushed_at: datetime | None = None
         self._due: datetime | None = None
 
@@ -73,6 +73,11 @@ class Group:
     def is_new(self) -> bool:
         """Whether it was never flushed."""
         return self._flushed_at is None
+
+    @property
+    def muted_by(self) -> tuple[str, ...]:
+        """The time intervals that muted it when it was last flushed."""
+        return self._muted_by
 
     @property
     def is_all_withheld(self) -> bool:

@@ -6,7 +6,7 @@ itself. A source may itself be muted.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import msgspec
 
@@ -44,21 +44,40 @@ class Inhibitor(msgspec.Struct, frozen=True, gc=False):
 
 
 _NEITHER = Sides()
+_CLEANING = timedelta(minutes=15)
 
 
 class Inhibition:
     """Inhibit rules and the alerts that are their sources.
 
-    Asked by `Sides`, which are worth keeping for a label set: to find them costs most. Raises: InvalidQuery where a
-    regex is wrong.
+    Asked by `Sides`, which are worth keeping for a label set: to find them costs most.
     """
 
-    def __init__(self, rules: Sequence[InhibitRule], *, behaviour: Behaviour = NEWEST) -> None:
+    def __init__(
+        self,
+        rules: Sequence[InhibitRule],
+        *,
+        behaviour: Behaviour = NEWEST,
+        followed_since: datetime | None = None,
+    ) -> None:
+        """`followed_since`: when Alertmanager started, if from then on each post of a source is put, its end too.
+
+        From 0.30 on the one source that it looks at stays that one when it ends, until another one is posted again;
+        so for up to a minute nothing is muted, though others fire. Only with all posts can that be followed.
+
+        Raises: InvalidQuery where a regex is wrong.
+        """
         self._rules = tuple(rules)
         self._targets = MatcherSets([(rule.targets, place) for place, rule in enumerate(rules)])
         self._sources = MatcherSets([(rule.sources, place) for place, rule in enumerate(rules)])
         self._cells: dict[Place, _Cell] = {}
         self._looks_at_one = behaviour.looks_at_one_source
+        self._followed_since = followed_since if behaviour.looks_at_one_source else None
+
+    @property
+    def is_followed(self) -> bool:
+        """Whether ended sources are to be put, not removed."""
+        return self._followed_since is not None
 
     def sides(self, labels: Mapping[str, str]) -> Sides:
         """What the rules say of a label set."""
@@ -76,7 +95,7 @@ class Inhibition:
         for place in sides.sources:
             cell = self._cells.get(place)
             if cell is None:
-                cell = self._cells[place] = _Cell()
+                cell = self._cells[place] = self._cell()
             cell.put(source, is_two_sided=place[0] in sides.both)
 
     def remove(self, fingerprint: str, sides: Sides) -> None:
@@ -109,6 +128,9 @@ class Inhibition:
             if cell is not None:
                 for fingerprint in cell.firing(at, is_one_sided=place[0] in sides.both):
                     yield Inhibitor(fingerprint, self._rules[place[0]])
+
+    def _cell(self) -> "_Cell":
+        return _Cell() if self._followed_since is None else _FollowedCell(self._followed_since)
 
     def _equal(self, rule: int, labels: Mapping[str, str]) -> tuple[str, ...]:
         return tuple(labels.get(name, "") for name in self._rules[rule].equal)
@@ -162,3 +184,35 @@ class _Cell:
             for each in self._sources.values()
             if each.ends_at > at and not (is_one_sided and self.is_two_sided(each))
         )
+
+
+class _FollowedCell(_Cell):
+    """The same as Alertmanager 0.30 and newer keep them: one is chosen when it is posted, and stays when it ends."""
+
+    def __init__(self, started_at: datetime) -> None:
+        super().__init__()
+        self._started_at = started_at
+        self._cleaned_at = started_at
+        self._chosen: str | None = None
+
+    def put(self, source: Source, *, is_two_sided: bool) -> None:
+        super().put(source, is_two_sided=is_two_sided)
+        chosen = self._sources.get(self._chosen or "")
+        if chosen is None or chosen.ends_at <= source.ends_at:
+            self._chosen = source.fingerprint
+
+    def latest(self, at: datetime, *, is_one_sided: bool) -> Source | None:
+        self._clean(at)
+        source = self._sources.get(self._chosen or "")
+        if source is None or source.ends_at <= at or (is_one_sided and self.is_two_sided(source)):
+            return None
+        return source
+
+    def _clean(self, at: datetime) -> None:
+        """Forget ended sources every 15 minutes, and with any of them which one is chosen."""
+        last = at - (at - self._started_at) % _CLEANING
+        if last > self._cleaned_at:
+            self._cleaned_at = last
+            for name in [name for name, each in self._sources.items() if each.ends_at <= last]:
+                self.remove(name)
+                self._chosen = None
