@@ -23,6 +23,7 @@ from bench import (
     importing,
     ingest,
     live,
+    moments,
     peers,
     publishing,
     retention,
@@ -59,6 +60,7 @@ ON_REQUEST: dict[str, Measure] = {
     "importing": importing.measure,
     "archived": archived.measure,
     "routing": routing.measure,
+    "moments": moments.measure,
 }
 """Measured only where it is named: no promise needs it at each run, and peers come over the network."""
 

@@ -1,5 +1,6 @@
 """What tests of origins share: the configuration of one server, and polls of it by the clock of this machine."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 from alert_history.domain.origin import Origin, parse_origins
@@ -20,10 +21,12 @@ def origin(*urls: str, name: str = "it") -> Origin:
     return only
 
 
-async def ask_alertmanager(*urls: str, seconds: float = POLL_SECONDS) -> AlertmanagerPoll:
+async def ask_alertmanager(
+    *urls: str, seconds: float = POLL_SECONDS, mask: Callable[[str], str] | None = None
+) -> AlertmanagerPoll:
     """A poll of the cluster with these peers."""
     async with origin_client() as client:
-        return await poll_alertmanager(origin(*urls), client, clock=now, seconds=seconds)
+        return await poll_alertmanager(origin(*urls), client, clock=now, seconds=seconds, mask=mask)
 
 
 async def ask_prometheus(*urls: str, seconds: float = POLL_SECONDS) -> list[PrometheusPoll]:

@@ -42,7 +42,7 @@ from alert_history.engine.telemetry.publishing import PublishingMetrics
 from alert_history.engine.telemetry.reconcile import ReconcileMetrics
 from alert_history.engine.telemetry.state import StateMetrics
 from alert_history.engine.tokens import TokenBook
-from alert_history.engine.upkeep import Retention, keep_audit, keep_up
+from alert_history.engine.upkeep import Retention, keep_audit, keep_moments, keep_up
 from alert_history.engine.watchdog import Watchdog
 from alert_history.engine.witnesses import KnownWitnesses
 from alert_history.enrichers import llm_available
@@ -290,6 +290,11 @@ class Service:
             tasks.create_task(self._keep_rollups())
             tasks.create_task(
                 keep_audit(store.audit_trail, store.upkeep, retention=self.rooms.retention, clock=self._clock)
+            )
+            tasks.create_task(
+                keep_moments(
+                    store.moments, store.upkeep, store.settings, retention=self.rooms.retention, clock=self._clock
+                )
             )
             tasks.create_task(recording.lapsing.run())
             tasks.create_task(recording.witnesses.run())

@@ -145,6 +145,20 @@ async def test_a_silence_that_was_ended_is_listed_with_its_end(answer: Held) -> 
     assert entry.ends_at <= now()
 
 
+async def test_nothing_of_a_configuration_is_kept_that_was_not_masked(alertmanager: Server) -> None:
+    poll = await ask_alertmanager(alertmanager.url, mask=lambda text: text.replace("pager", "<hidden>"))
+    assert poll.original is not None
+    assert "receiver: <hidden>" in poll.original
+    assert "pager" not in poll.original
+    assert (await ask_alertmanager(alertmanager.url)).original is None
+
+
+async def test_status_is_kept_as_it_says_it(alertmanager: Server) -> None:
+    poll = await ask_alertmanager(alertmanager.url)
+    status = httpx.get(f"{alertmanager.url}/api/v2/status", trust_env=False).json()
+    assert poll.facts == {name: status[name] for name in ("versionInfo", "uptime", "cluster")}
+
+
 async def test_status_says_the_version_and_when_it_started(answer: Held) -> None:
     assert answer.poll.version.startswith("0.")
     assert answer.poll.cluster_status == "disabled"

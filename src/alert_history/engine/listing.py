@@ -18,6 +18,7 @@ from alert_history.domain.reconciling import APART_US, Asked, Listed
 from alert_history.domain.relabelling import sent_labels
 from alert_history.domain.speaker import witness_id
 from alert_history.domain.standing import Muted, Witnesses
+from alert_history.ports import StoredConfiguration
 from alert_history.sources.alert_rules import Fault, check_labels, clean, read_annotations
 from alert_history.sources.annotation_limit import cut, is_over_limit
 
@@ -31,7 +32,7 @@ class Listing(msgspec.Struct, frozen=True):
     """What one origin lists, by fingerprint without a scope.
 
     `unknown` are alertnames of which the origin knows nothing now. `refused` are reasons why alerts can't be stored.
-    `silences` are those of an Alertmanager.
+    `silences` and `configuration` are those of an Alertmanager.
     """
 
     asked: Asked
@@ -39,6 +40,7 @@ class Listing(msgspec.Struct, frozen=True):
     unknown: frozenset[str] = frozenset()
     refused: Sequence[str] = ()
     silences: Sequence[Silence] = ()
+    configuration: StoredConfiguration | None = None
 
     @property
     def hindrance(self) -> str | None:
@@ -85,7 +87,13 @@ def alertmanager_listing(
             listed[entry.sighting.alert.fingerprint] = entry
         except Fault as fault:
             refused.append(str(fault))
-    return Listing(asked, listed, refused=refused, silences=poll.silences)
+    return Listing(asked, listed, refused=refused, silences=poll.silences, configuration=_configuration(poll))
+
+
+def _configuration(poll: AlertmanagerPoll) -> StoredConfiguration | None:
+    if poll.original is None:
+        return None
+    return StoredConfiguration(poll.name, poll.asked_at, poll.asked_at, poll.original, poll.facts)
 
 
 def _silent(silent: Mapping[str, str]) -> str | None:

@@ -6,6 +6,7 @@ Must not decide what an answer changes (that is `reconcile` and `domain.reconcil
 import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import Self
 
 import httpx
@@ -18,10 +19,12 @@ from alert_history.domain.speaker import witness_id
 from alert_history.domain.standing import Witnesses
 from alert_history.engine.listing import Listing, alertmanager_listing, api_sender, prometheus_listings
 from alert_history.errors import OriginUnavailable
-from alert_history.origins.alertmanager import poll_alertmanager
+from alert_history.origins.alertmanager import Mask, poll_alertmanager
 from alert_history.origins.asking import origin_client
 from alert_history.origins.prometheus import poll_prometheus
 from alert_history.ports import Clock
+
+_REMEMBERED_TEXTS = 16  # the text of a configuration is masked once, not at each round
 
 
 class Origins(msgspec.Struct, frozen=True):
@@ -59,11 +62,21 @@ class Round(msgspec.Struct, frozen=True):
 class Asking:
     """Asks origins, and remembers the external URL of each server: a silent server may share it with another.
 
-    `apart_us` is for how long an Alertmanager has to lack an alert before the alert is over.
+    `apart_us` is for how long an Alertmanager has to lack an alert before the alert is over. `mask` masks the secrets
+    of a configuration; without it no configuration is read.
     """
 
-    def __init__(self, origins: Origins, *, clock: Clock, is_publishing: bool, apart_us: int = APART_US) -> None:
+    def __init__(
+        self,
+        origins: Origins,
+        *,
+        clock: Clock,
+        is_publishing: bool,
+        apart_us: int = APART_US,
+        mask: Mask | None = None,
+    ) -> None:
         self.origins = origins
+        self._mask = None if mask is None else lru_cache(maxsize=_REMEMBERED_TEXTS)(mask)
         self._apart_us = apart_us
         self._clock = clock
         self._is_publishing = is_publishing
@@ -89,7 +102,7 @@ class Asking:
         self, origin: Origin, client: httpx.AsyncClient, faults: dict[str, str]
     ) -> list[Listing]:
         try:
-            poll = await poll_alertmanager(origin, client, clock=self._clock)
+            poll = await poll_alertmanager(origin, client, clock=self._clock, mask=self._mask)
         except OriginUnavailable as error:
             faults[f"alertmanager/{origin.name}"] = str(error)
             return []

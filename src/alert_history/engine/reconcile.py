@@ -19,6 +19,7 @@ from alert_history.domain.claim import MINUTE_US, SECOND_US
 from alert_history.domain.correcting import CORRECTION_KINDS, Correction, corrections
 from alert_history.domain.decision import Decision, with_peers
 from alert_history.domain.standing import Rules, Witnesses
+from alert_history.engine.alertmanager_memory import AlertmanagerMemory
 from alert_history.engine.comparing import Answers, Comparison, Voice, voices
 from alert_history.engine.listing import Listing, api_sender
 from alert_history.engine.origins import Asking, OriginState, Round, states_after
@@ -180,6 +181,7 @@ class Reconcile:
         self._store = store
         self._asking = asking
         self._comparing = comparing
+        self._memory = AlertmanagerMemory(store.configurations, store.silence_versions)
         self._holder = holder
         self._interval = interval
         self._clock = clock
@@ -213,6 +215,7 @@ class Reconcile:
         self._show(states_after(round_, self.state, self._clock()))
         await self._store.settings.write(_SETTING, msgspec.to_builtins(self.state))
         report = await self._comparing.compare([round_])
+        await self._memory.keep(round_.listings)
         self._count(report)
         return report
 

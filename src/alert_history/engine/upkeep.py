@@ -11,12 +11,13 @@ import msgspec
 import structlog
 
 from alert_history.errors import AlertHistoryError
-from alert_history.ports import AuditTrail, Clock, StoredSettings, Upkeep
+from alert_history.ports import AuditTrail, Clock, Moments, StoredSettings, Upkeep
 
 _FORGET_SECONDS = 60.0
 _SUMMARISE_SECONDS = 10.0
 _FORGET_CLASSIFICATIONS_SECONDS = 3600.0  # each time, classifications that still serve are looked at again
 _FORGET_AUDIT_SECONDS = 3600.0
+_FORGET_MOMENTS_SECONDS = 3600.0
 _SHORTEST_REST_SECONDS = 0.05  # between two steps of forgetting: ingest has the database to itself meanwhile
 _LONGEST_REST_SECONDS = 5.0
 _HOLD_SETTING = "retention_hold"
@@ -92,17 +93,34 @@ async def keep_audit(trail: AuditTrail, upkeep: Upkeep, *, retention: Retention,
     await every(_FORGET_AUDIT_SECONDS, "forget_audit", drop)
 
 
+async def keep_moments(
+    moments: Moments, upkeep: Upkeep, settings: StoredSettings, *, retention: Retention, clock: Clock
+) -> None:
+    """Forget what no moment within the retention needs, each hour, until cancelled."""
+
+    async def drop() -> None:
+        before = await _history_since(settings, retention=retention, now=clock())
+        await until_done(moments.drop, before, share=upkeep.forgetting_share)
+
+    await every(_FORGET_MOMENTS_SECONDS, "forget_moments", drop)
+
+
 async def forget(upkeep: Upkeep, settings: StoredSettings, *, retention: Retention, now: datetime) -> int:
     """Remove rows past their retention, in steps with rests between them; how many were removed."""
     share = upkeep.forgetting_share
     total = await until_done(upkeep.drop_bodies, now - retention.bodies, share=share)
-    hold = await Hold.read(settings, now)
-    before = now - retention.history
-    before = before if hold is None else min(before, hold.since)
+    before = await _history_since(settings, retention=retention, now=now)
     total += await until_done(upkeep.drop_history, before, share=share)
     if total:
         _log.info("history_forgotten", rows=total)
     return total
+
+
+async def _history_since(settings: StoredSettings, *, retention: Retention, now: datetime) -> datetime:
+    """Since when history is kept: what was restored is kept, too."""
+    hold = await Hold.read(settings, now)
+    before = now - retention.history
+    return before if hold is None else min(before, hold.since)
 
 
 async def forget_classifications(upkeep: Upkeep, *, retention: Retention, now: datetime) -> None:

@@ -4,6 +4,7 @@ Its peers are asked at once. Alerts are asked for before silences, so that a sil
 status last, so that a restart in between shows. `alertmanager_wire` reads what they answer.
 """
 
+from collections.abc import Callable
 from datetime import datetime
 from functools import partial
 
@@ -19,6 +20,10 @@ from alert_history.origins.wire import read_time
 from alert_history.ports.clock import Clock
 
 _STATUS = "/api/v2/status"
+_FACTS = ("versionInfo", "uptime", "cluster")
+
+Mask = Callable[[str], str]
+"""Masks all secrets in the text of a configuration."""
 
 
 class _Peer(msgspec.Struct):
@@ -35,10 +40,15 @@ class _Version(msgspec.Struct):
     version: str = ""
 
 
+class _Config(msgspec.Struct, frozen=True):
+    original: str = ""
+
+
 class _Status(msgspec.Struct, rename="camel"):
     uptime: str
     cluster: _Cluster
     version_info: _Version
+    config: _Config = _Config()
 
 
 class _Answers(msgspec.Struct, frozen=True):
@@ -51,13 +61,20 @@ class _Answers(msgspec.Struct, frozen=True):
 
 
 async def poll_alertmanager(
-    origin: Origin, client: httpx.AsyncClient, *, clock: Clock, seconds: float = POLL_SECONDS
+    origin: Origin,
+    client: httpx.AsyncClient,
+    *,
+    clock: Clock,
+    seconds: float = POLL_SECONDS,
+    mask: Mask | None = None,
 ) -> AlertmanagerPoll:
     """The cluster's poll: all peers that answer within `seconds`, merged (see `domain.poll.merged`).
 
+    Without a `mask` nobody learns its configuration.
+
     Raises: OriginUnavailable where no peer answers whole and well, with the reason of each.
     """
-    read = partial(_read, origin.name)
+    read = partial(_read, origin.name, mask)
     polls, silent = await poll_servers(origin, client, clock=clock, seconds=seconds, ask=_ask, read=read)
     return merged(polls, {url: str(error) for url, error in silent.items()})
 
@@ -69,7 +86,7 @@ async def _ask(connection: Connection) -> _Answers:
     return _Answers(asked_at, alerts, silences, await connection.get(_STATUS))
 
 
-def _read(name: str, answers: _Answers, server: Server) -> AlertmanagerPoll:
+def _read(name: str, mask: Mask | None, answers: _Answers, server: Server) -> AlertmanagerPoll:
     """Raises: OriginUnavailable."""
     try:
         status = msgspec.json.decode(answers.status.body, type=_Status)
@@ -83,6 +100,14 @@ def _read(name: str, answers: _Answers, server: Server) -> AlertmanagerPoll:
             alerts=read_alerts(answers.alerts.body),
             silences=read_silences(answers.silences.body),
             answered=[server.url],
+            original=mask(status.config.original) if mask is not None and status.config.original else None,
+            facts=_facts(answers.status.body),
         )
     except (ValueError, RecursionError):  # msgspec.DecodeError is a ValueError
         raise OriginUnavailable(f"{server.url}: its answer is not what an Alertmanager answers") from None
+
+
+def _facts(body: bytes) -> dict[str, object]:
+    """What the status says beside the configuration, as it says it."""
+    status = msgspec.json.decode(body, type=dict[str, object])
+    return {name: status[name] for name in _FACTS if name in status}

@@ -40,7 +40,7 @@ from alert_history.ports.history import (
 )
 from alert_history.ports.identity import IdentityProvider, Person
 from alert_history.ports.label_counts import LabelCounts, LabelName, LabelValue, ValuesFound
-from alert_history.ports.moments import Configurations, Moments, SilenceVersions, StoredConfiguration
+from alert_history.ports.moments import Configurations, Moments, Post, SilenceVersions, StoredConfiguration
 from alert_history.ports.night import NightEvent, NightReads, NightRow
 from alert_history.ports.notifications import (
     Choice,
@@ -139,6 +139,7 @@ __all__ = [
     "Person",
     "Place",
     "Position",
+    "Post",
     "QuarantineFilter",
     "QuarantinePage",
     "QuarantinedAlert",

@@ -1,7 +1,7 @@
 """What was true at a past moment: the alerts that fired, the versions of silences and of configurations."""
 
 from collections.abc import Collection, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 import msgspec
@@ -24,6 +24,13 @@ class StoredConfiguration(msgspec.Struct, frozen=True):
     facts: dict[str, object]
 
 
+class Post(msgspec.Struct, frozen=True):
+    """The body of an accepted request, as its sender posted it to `/api/v2/alerts`."""
+
+    received_at: datetime
+    body: bytes
+
+
 class Moments(Protocol):
     """Reads what was true at a moment; a call costs what fired then, however long the history is.
 
@@ -34,7 +41,22 @@ class Moments(Protocol):
         """The alerts that fired at that moment, as an Alertmanager would have listed them, by fingerprint.
 
         What was posted to us fired from when we received it until we received its end. What came by webhook, poll or
-        import fired from its start to its end. One more than `limit` says that there are more.
+        import fired from its start to its end. One more than `limit` says that there are more. `query` is asked of what
+        they said then.
+        """
+        ...
+
+    async def posts(self, at: datetime, *, within: timedelta, most: int, most_bytes: int) -> Sequence[Post]:
+        """The newest posts by that moment, newest first; none where their bodies are gone.
+
+        At most so many, which together have no more than so many bytes.
+        """
+        ...
+
+    async def drop(self, before: datetime) -> int:
+        """Forget a bounded step of what no moment since then needs; rows removed, 0 when done.
+
+        These are late ends, and versions of silences and configurations; what was in force then stays.
         """
         ...
 

@@ -10,7 +10,7 @@ import msgspec
 
 from alert_history.domain.alert import Alert, AlertGroup, fingerprint
 from alert_history.errors import MalformedPayload
-from alert_history.sources.alert_rules import Fault, check_order
+from alert_history.sources.alert_rules import Fault, check_order, to_utc
 from alert_history.sources.json_document import read_document, too_many
 from alert_history.sources.wire_alert import (
     NUL_ESCAPE,
@@ -38,6 +38,37 @@ def decode_prometheus(body: bytes, *, received_at: datetime, max_alerts: int) ->
     """
     group = decode_sound(body, received_at=received_at, max_alerts=max_alerts)
     return group or decode_each(body, received_at=received_at, max_alerts=max_alerts)
+
+
+class _WireEnd(msgspec.Struct, gc=False, rename="camel"):
+    """As much of an alert as says until when it fires."""
+
+    labels: dict[str, str]
+    ends_at: datetime | None = None
+
+
+_decode_ends = msgspec.json.Decoder(list[_WireEnd]).decode
+
+
+def read_ends(body: bytes, *, received_at: datetime) -> list[tuple[dict[str, str], datetime]]:
+    """The labels of each alert of a body that was accepted, and its end; none of a body that is not sound."""
+    try:
+        wires = _decode_ends(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return []
+    return [end for wire in wires if (end := _end_of(wire, received_at)) is not None]
+
+
+def _end_of(wire: _WireEnd, received_at: datetime) -> tuple[dict[str, str], datetime] | None:
+    """None of an alert that was refused."""
+    labels = wire.labels
+    if "" in labels.values():
+        labels = {name: value for name, value in labels.items() if value}
+    try:
+        given = None if wire.ends_at is None else to_utc(wire.ends_at, of="endsAt")
+    except Fault:
+        return None
+    return labels, given or received_at + RESOLVE_TIMEOUT
 
 
 def decode_sound(body: bytes, *, received_at: datetime, max_alerts: int) -> AlertGroup | None:

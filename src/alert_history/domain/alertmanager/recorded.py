@@ -55,8 +55,8 @@ class Change(msgspec.Struct, frozen=True, gc=False):
 class Recorded(msgspec.Struct, frozen=True, gc=False):
     """An occurrence as it is recorded now. `fingerprint` is with its scope; `key` is its key as a time.
 
-    `starts_at` is the start that is shown, `ends_at` None while it fires. `is_plain`: one claim alone holds it open, so
-    `expires_at` is until when its sender promised. `changes` are its events of `NEEDED_KINDS` in their order.
+    `starts_at` is the start that is shown, `ends_at` None while it fires; `expires_at` is until when its senders then
+    promised. `changes` are its events of `NEEDED_KINDS` in their order.
     """
 
     fingerprint: str
@@ -68,7 +68,6 @@ class Recorded(msgspec.Struct, frozen=True, gc=False):
     expires_at: datetime | None
     last_received_at: datetime
     confirmed_at: datetime | None
-    is_plain: bool
     is_imported: bool
     labels: Mapping[str, str]
     annotations: Mapping[str, str]
@@ -185,9 +184,7 @@ def _said_state(recorded: Recorded, at: datetime) -> _State:
 def _promise(recorded: Recorded, at: datetime) -> tuple[datetime | None, datetime, tuple[str, ...]]:
     """Until when its sender had promised it, when the sender had last said so, and what of both is not known."""
     if recorded.ends_at is None and recorded.last_received_at <= at:
-        if recorded.is_plain:
-            return recorded.expires_at, recorded.last_received_at, ()
-        return recorded.expires_at, recorded.last_received_at, ("endsAt",)
+        return recorded.expires_at, recorded.last_received_at, () if recorded.expires_at else ("endsAt",)
     said_at = recorded.confirmed_at
     if recorded.ended_by == "expired" and said_at is not None and said_at <= at:
         return recorded.ends_at, said_at, ()

@@ -21,6 +21,7 @@ from alert_history.ports import (
     Moments,
     NightReads,
     NightRow,
+    Post,
     SilenceVersions,
     Surroundings,
 )
@@ -130,6 +131,16 @@ class ReachingMoments:
         if not is_narrowed():
             return alerts
         return [msgspec.structs.replace(alert, muted=_without_others(alert.muted)) for alert in alerts]
+
+    async def posts(self, at: datetime, *, within: timedelta, most: int, most_bytes: int) -> Sequence[Post]:
+        """See `ports.Moments.posts`. Raises Forbidden where there is a reach."""
+        check_sees_all()
+        return await self._moments.posts(at, within=within, most=most, most_bytes=most_bytes)
+
+    async def drop(self, before: datetime) -> int:
+        """See `ports.Moments.drop`. Raises Forbidden where there is a reach."""
+        check_sees_all()
+        return await self._moments.drop(before)
 
 
 def _without_others(muted: MutedBy | None) -> MutedBy | None:

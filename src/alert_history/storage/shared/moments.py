@@ -28,7 +28,10 @@ from alert_history.domain.firing_spans import LATE, LENGTHS, SHORT, earliest
 from alert_history.domain.microseconds import to_us
 from alert_history.domain.occurrence import Key
 from alert_history.domain.query import ALL, Query
+from alert_history.ports.moments import Post
 from alert_history.storage.shared.elements import given_keys
+from alert_history.storage.shared.moments_forgotten import forget_moments
+from alert_history.storage.shared.posts import read_posts, unpacked
 from alert_history.storage.shared.session import Database, Row, Session
 from alert_history.storage.shared.tables import UtcTime, alert_texts, alerts, events, late_ends, receipts
 
@@ -76,7 +79,6 @@ _COLUMNS = (
     _A.expires_at,
     _A.last_received_at,
     _A.confirmed_at,
-    _A.claim,
     _A.imported_at,
     *alert_texts,
     _A.generator_url,
@@ -166,6 +168,15 @@ class SharedMoments:
         rows, changes = await self._database.read_few(self._read, at)
         return await asyncio.to_thread(_alerts, rows, changes, at, query=query, limit=limit)
 
+    async def posts(self, at: datetime, *, within: timedelta, most: int, most_bytes: int) -> Sequence[Post]:
+        """See `ports.Moments.posts`."""
+        posts = await self._database.read_few(read_posts, (at - within, at), most, most_bytes)
+        return await asyncio.to_thread(unpacked, posts)
+
+    async def drop(self, before: datetime) -> int:
+        """See `ports.Moments.drop`."""
+        return await self._database.write_aside(forget_moments, before)
+
     async def _read(self, session: Session, at: datetime) -> tuple[Mapping[Key, Row], Sequence[Row]]:
         """The occurrences that may have fired, by their keys, and their events."""
         times = _times(at)
@@ -228,7 +239,6 @@ def _recorded(row: Row, changes: list[Row]) -> Recorded:
         expires_at=row.expires_at,
         last_received_at=row.last_received_at,
         confirmed_at=row.confirmed_at,
-        is_plain=bool(row.claim),
         is_imported=row.imported_at is not None,
         labels=row.labels,
         annotations=row.annotations,
