@@ -21,7 +21,7 @@ from alert_history.engine.caller import set_caller
 from alert_history.engine.history import key_of
 from alert_history.engine.notifications import Notifications, Wanted
 from alert_history.engine.reaching.store import store_within_reach
-from alert_history.errors import NotFound
+from alert_history.errors import Forbidden, NotFound
 from alert_history.ports import DeliveryFilter, HistoryFilter, PageRequest, Store, StoredAlert
 from alert_history.storage import open_store
 from tests.conformance.samples import DAY, MINUTE, NOW, alert, everything, id_of, note, receipt, silence
@@ -198,3 +198,20 @@ async def test_numbers_are_counted_from_the_own_occurrences(store: Store) -> Non
     assert (counts.values["team"], counts.share) == ({OWN: 4}, 1.0)
     assert await store.analytics.firing(HistoryFilter(), by="team") == {OWN: 2}
     assert len(await store.statistics.label_sets(span)) == 4
+
+
+async def test_what_fired_at_a_moment_is_what_fired_for_the_team(store: Store, bare: Store) -> None:
+    moment = NOW - 20 * MINUTE
+    teams = {alert.labels["team"] for alert in await bare.moments.alerts(moment, limit=99)}
+    assert teams == {OWN, OTHER}
+    assert {alert.labels["team"] for alert in await store.moments.alerts(moment, limit=99)} == {OWN}
+
+
+async def test_configurations_and_posts_are_not_for_a_team(store: Store) -> None:
+    with pytest.raises(Forbidden):
+        await store.configurations.at(NOW)
+    with pytest.raises(Forbidden):
+        await store.moments.posts(NOW, within=MINUTE, most=1, most_bytes=1)
+    with pytest.raises(Forbidden):
+        await store.silence_versions.at(NOW, ended_since=NOW, limit=1)
+    assert [each.silence.id for each in await store.silence_versions.of([f"s-{OWN}"])] == [f"s-{OWN}"]

@@ -20,16 +20,13 @@ WITHIN = timedelta(minutes=6)
 
 MOST_POSTS = 64
 MOST_BYTES = 16 * 1024 * 1024
-
-_TIMES = frozenset({"endsAt", "updatedAt"})
-
 _Identity = tuple[tuple[str, str], ...]
 
 
 async def with_posted_ends(alerts: Sequence[MomentAlert], moments: Moments, at: datetime) -> list[MomentAlert]:
     """The alerts, with the end and the update of those that were posted, as far as a post by then still tells.
 
-    One whose promise had passed is unconfirmed. Raises: StorageUnavailable, QueryTimeout.
+    One whose promise had passed is unconfirmed, another is not. Raises: StorageUnavailable, QueryTimeout.
     """
     asked = _asked(alerts)
     if not asked:
@@ -45,13 +42,16 @@ def identity_of(labels: Mapping[str, str]) -> _Identity:
 
 
 def _asked(alerts: Iterable[MomentAlert]) -> set[_Identity]:
-    """The label sets of which the promise is not known, without those of two scopes, which posts don't tell apart."""
+    """The label sets of which the promise is to be looked for.
+
+    A silent sender promises nothing; posts don't tell the scopes of label sets apart.
+    """
     identities = {id(alert): identity_of(alert.labels) for alert in alerts}
     counts = Counter(identities.values())
     return {
         identity
         for alert in alerts
-        if alert.source == "prometheus" and "endsAt" in alert.unknown
+        if alert.source == "prometheus" and "endsAt" in alert.unknown and alert.ends_at is None
         for identity in [identities[id(alert)]]
         if counts[identity] == 1
     }
@@ -73,16 +73,14 @@ def _promised(posts: Sequence[Post], asked: set[_Identity]) -> dict[_Identity, t
 
 
 def _filled(alert: MomentAlert, promise: tuple[datetime, datetime] | None, at: datetime) -> MomentAlert:
-    if promise is None or "endsAt" not in alert.unknown or alert.source != "prometheus":
+    if promise is None or alert.ends_at is not None:
         return alert
     ends_at, updated_at = promise
-    unknown = tuple(name for name in alert.unknown if name not in _TIMES)
-    if ends_at <= at and "status" not in unknown:
-        unknown = ("status", *unknown)
+    is_over = ends_at <= at
     return msgspec.structs.replace(
         alert,
         ends_at=ends_at,
         updated_at=updated_at,
-        is_unconfirmed=alert.is_unconfirmed or ends_at <= at,
-        unknown=unknown,
+        is_unconfirmed=is_over,
+        unknown=("status",) if is_over else (),
     )

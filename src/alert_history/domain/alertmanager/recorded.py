@@ -55,8 +55,8 @@ class Change(msgspec.Struct, frozen=True, gc=False):
 class Recorded(msgspec.Struct, frozen=True, gc=False):
     """An occurrence as it is recorded now. `fingerprint` is with its scope; `key` is its key as a time.
 
-    `starts_at` is the start that is shown, `ends_at` None while it fires; `expires_at` is until when its senders then
-    promised. `changes` are its events of `NEEDED_KINDS` in their order.
+    `starts_at` is the start that is shown, `ends_at` None while it fires; `expires_at` is until when its senders
+    promise it, None where they are silent. `changes` are its events of `NEEDED_KINDS` in their order.
     """
 
     fingerprint: str
@@ -169,13 +169,7 @@ def _bounds(end: Change) -> tuple[datetime, datetime]:
 
 def _said_state(recorded: Recorded, at: datetime) -> _State:
     """Whether a sender confirmed it then, as events say."""
-    state: _State = "confirmed"
-    for change in recorded.changes:
-        if change.at > at:
-            break
-        if change.kind in {"unconfirmed", "confirmed"} or change.kind in _OPENINGS:
-            state = "unconfirmed" if change.kind == "unconfirmed" else "confirmed"
-    return state
+    return "confirmed" if _silent_since(recorded, at) is None else "unconfirmed"
 
 
 # --- What it said -----------------------------------------------------------------------------------------------------
@@ -184,11 +178,26 @@ def _said_state(recorded: Recorded, at: datetime) -> _State:
 def _promise(recorded: Recorded, at: datetime) -> tuple[datetime | None, datetime, tuple[str, ...]]:
     """Until when its sender had promised it, when the sender had last said so, and what of both is not known."""
     if recorded.ends_at is None and recorded.last_received_at <= at:
-        return recorded.expires_at, recorded.last_received_at, () if recorded.expires_at else ("endsAt",)
+        if recorded.expires_at is not None:
+            return recorded.expires_at, recorded.last_received_at, ()
+        return _silent_since(recorded, at), recorded.last_received_at, ("endsAt",)
     said_at = recorded.confirmed_at
     if recorded.ended_by == "expired" and said_at is not None and said_at <= at:
         return recorded.ends_at, said_at, ()
-    return None, _last_news(recorded, at), _TIMES
+    return _silent_since(recorded, at), _last_news(recorded, at), _TIMES
+
+
+def _silent_since(recorded: Recorded, at: datetime) -> datetime | None:
+    """When it was noticed that its sender had fallen silent, where it still was: its promise had passed by then."""
+    since: datetime | None = None
+    for change in recorded.changes:
+        if change.at > at:
+            break
+        if change.kind == "unconfirmed":
+            since = change.at
+        elif change.kind == "confirmed" or change.kind in _OPENINGS:
+            since = None
+    return since
 
 
 def _last_news(recorded: Recorded, at: datetime) -> datetime:

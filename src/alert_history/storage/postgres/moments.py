@@ -1,7 +1,6 @@
 """PostgreSQL: how what fired at a moment is found. The expressions are those of `idx_alerts_long`."""
 
-from sqlalchemy import Integer, and_, bindparam, literal_column
-from sqlalchemy.types import Boolean
+from sqlalchemy import Integer, Interval, Text, and_, bindparam, literal_column
 
 from alert_history.storage.shared.moments import KEYS, MomentWays
 from alert_history.storage.shared.tables import UtcTime, alerts, events
@@ -21,7 +20,8 @@ MOMENT_WAYS = MomentWays(
     received_until=bindparam("received_until", type_=UtcTime()),
     length=literal_column(f"CASE {_CLASSES} ELSE 7 END", Integer),
     is_long=and_(
-        literal_column(f"({REACH} > interval '1 hours')", Boolean), literal_column("(status = 'resolved')", Boolean)
+        literal_column(REACH, Interval) > literal_column("interval '1 hours'", Interval),
+        literal_column("status", Text) == literal_column("'resolved'", Text),
     ),
     of_keys=KEYS.join(events, _IS_OF_KEY),
     key=alerts.c.starts_at,

@@ -4,8 +4,7 @@ Ids follow the time of arrival, so what was received around a moment is a range 
 index of keys.
 """
 
-from sqlalchemy import ColumnElement, Integer, and_, bindparam, literal_column
-from sqlalchemy.types import Boolean
+from sqlalchemy import ColumnElement, Integer, Text, and_, bindparam, literal_column
 
 from alert_history.storage.shared.moments import KEYS, MomentWays
 from alert_history.storage.shared.tables import UtcTime, alerts, events
@@ -30,7 +29,10 @@ MOMENT_WAYS = MomentWays(
     received_after=_id("received_after"),
     received_until=_id("received_until"),
     length=literal_column(f"CASE {_CLASSES} ELSE 7 END", Integer),
-    is_long=and_(literal_column(f"({REACH} > {_HOUR_US})", Boolean), literal_column("(status = 'resolved')", Boolean)),
+    is_long=and_(
+        literal_column(REACH, Integer) > literal_column(str(_HOUR_US), Integer),
+        literal_column("status", Text) == literal_column("'resolved'", Text),
+    ),
     of_keys=KEYS.join(alerts, _IS_KEY).join(events, literal_column("events.alert_id") == ALERT_ID),
     key=literal_column("+alerts.starts_at", UtcTime()),
 )
