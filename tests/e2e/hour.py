@@ -42,7 +42,6 @@ route:
           group_by: ['...']
         - match_re: {instance: 'db-[0-9]+'}
           receiver: db-tickets
-          group_by: []
     - matchers: ['team=~"db|web"', 'severity!="info"']
       receiver: audit
       group_by: [team]
@@ -280,16 +279,25 @@ def _nameless(hour: Hour) -> None:
 
 @minute(3)
 def _silenced_at_once(hour: Hour) -> None:
-    hour.silence("web", [{"name": "team", "value": "web"}], comment='he said "now"\nand <b>more</b> · 満杯')
-    hour.silence("odd", [{"name": "quoted", "value": 'a"b'}, {"name": "path", "value": "c:.*", "isRegex": True}])
+    hour.silence(
+        "web",
+        [{"name": "team", "value": "web"}],
+        comment='he said "now"\nand <b>more</b> · 満杯',
+        endsAt=hour.text(121),
+    )
+    hour.silence(
+        "odd",
+        [{"name": "quoted", "value": 'a"b'}, {"name": "path", "value": "c:.*", "isRegex": True}],
+        endsAt=hour.text(122),
+    )
 
 
 @minute(4)
 def _pending(hour: Hour) -> None:
     pending = [{"name": "alertname", "value": "Disk.*", "isRegex": True}]
     hour.silence("window", pending, startsAt=hour.text(19), endsAt=hour.text(30))
-    hour.silence("never", pending, startsAt=hour.text(50))
-    hour.silence("moved", pending, startsAt=hour.text(70))
+    hour.silence("never", pending, startsAt=hour.text(50), endsAt=hour.text(126))
+    hour.silence("moved", pending, startsAt=hour.text(70), endsAt=hour.text(127))
 
 
 @minute(5, 15, 25, 35, 45)
@@ -321,8 +329,12 @@ def _annotations_change(hour: Hour) -> None:
 @minute(9)
 def _more_silences(hour: Hour) -> None:
     hour.silence("edited", [{"name": "severity", "value": "critical"}], endsAt=hour.text(40))
-    hour.silence("renewed", [{"name": "alertname", "value": "Plain"}])
-    hour.silence("negative", [{"name": "alertname", "value": "Slow|Odd.*|Disk.*", "isRegex": True, "isEqual": False}])
+    hour.silence("renewed", [{"name": "alertname", "value": "Plain"}], endsAt=hour.text(123))
+    hour.silence(
+        "negative",
+        [{"name": "alertname", "value": "Slow|Odd.*|Disk.*", "isRegex": True, "isEqual": False}],
+        endsAt=hour.text(124),
+    )
     hour.edit("moved", startsAt=hour.text(27), comment="sooner")
 
 
@@ -415,7 +427,9 @@ def _shorter(hour: Hour) -> None:
 
 @minute(39)
 def _again_web(hour: Hour) -> None:
-    hour.silence("web again", [{"name": "team", "value": "web"}, {"name": "severity", "value": ""}])
+    hour.silence(
+        "web again", [{"name": "team", "value": "web"}, {"name": "severity", "value": ""}], endsAt=hour.text(125)
+    )
 
 
 @minute(42)
