@@ -300,7 +300,7 @@ class Settings(BaseModel):
     prometheus_urls: Annotated[SecretUrls, _checked_by(parse_origins)] | None = _text(
         None, _ORIGINS, meaning="Prometheus servers to compare history with; replicas under one name"
     )
-    reconcile_interval_seconds: int = _whole(30, 5, 3600, meaning="How often they are asked")
+    reconcile_interval_seconds: int = _whole(30, 1, 3600, meaning="How often they are asked")
     reconcile_publishes: bool = _flag(
         default=False, meaning="Whether targets hear of alerts that were found firing there, and that nobody sent"
     )

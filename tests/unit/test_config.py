@@ -211,7 +211,7 @@ def test_other_database_urls_stop_the_start(url: str) -> None:
         *(("ROLLUP_RETENTION_DAYS", "0"), ("AUDIT_RETENTION_DAYS", "0")),
         *(("MAX_BODY_BYTES", "10MB"), ("MAX_ALERTS_PER_REQUEST", "0"), ("MAX_PENDING_BYTES", "1")),
         *(
-            ("RECONCILE_INTERVAL_SECONDS", "4"),
+            ("RECONCILE_INTERVAL_SECONDS", "0"),
             ("RECONCILE_INTERVAL_SECONDS", "3601"),
             ("RECONCILE_PUBLISHES", "maybe"),
         ),
