@@ -244,6 +244,22 @@ def _offsets(hour: Hour) -> None:
     )
 
 
+@minute(6.5)
+def _fires_late(hour: Hour) -> None:
+    hour.post(firing(hour, {"alertname": "Late"}, start=6))
+
+
+@minute(13)
+def _older_end(hour: Hour) -> None:
+    """The end of a firing before it comes in; the newest post counts."""
+    hour.post(firing(hour, {"alertname": "Late"}, start=-40, end=-30))
+
+
+@minute(22.2)
+def _fires_late_again(hour: Hour) -> None:
+    hour.post(firing(hour, {"alertname": "Late"}, start=6))
+
+
 @minute(33)
 def _ends_early(hour: Hour) -> None:
     hour.expire("web")
