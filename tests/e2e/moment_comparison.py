@@ -23,7 +23,8 @@ class Allowance(NamedTuple):
 
     Alerts with the label `apart` are left out on both sides: pairs of replicas, of which ours keeps what one still
     holds. Times of alerts with the label `timeless` may differ by `times`: their sender named none, and each receiver
-    filled in its own. `newer`: ours may add what later versions of Alertmanager have, as long as it says nothing.
+    filled in its own. `newer`: ours may add what later versions of Alertmanager have, as long as it says nothing; where
+    it says by `mutedBy` that a time interval mutes, an earlier version calls the alert active.
     """
 
     apart: str = "apart"
@@ -98,6 +99,8 @@ def _of(real: Any, ours: Any, place: str, allowance: Allowance) -> Iterator[str]
 
 
 def _of_objects(real: Mapping[str, Any], ours: Mapping[str, Any], place: str, allowance: Allowance) -> Iterator[str]:
+    if allowance.newer and "mutedBy" in ours.keys() - real.keys():
+        ours = _without_mutes(ours)
     is_timeless = allowance.timeless in _labels(real)
     for key in sorted((real.keys() | ours.keys()) - NEVER_COMPARED):
         where = f"{place}.{key}"
@@ -110,9 +113,16 @@ def _of_objects(real: Mapping[str, Any], ours: Mapping[str, Any], place: str, al
             yield from _of(real[key], ours[key], where, allowance)
 
 
+def _without_mutes(status: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A status as versions say it that know no `mutedBy`."""
+    rest = {key: value for key, value in status.items() if key != "mutedBy"}
+    is_muted_by_time_alone = status["mutedBy"] and not (status["silencedBy"] or status["inhibitedBy"])
+    return rest | ({"state": "active"} if is_muted_by_time_alone else {})
+
+
 def _says_nothing(key: str, entry: Mapping[str, Any]) -> bool:
     """Whether a field of a later version says only what an earlier one could have said."""
-    by_itself: dict[str, object] = {"mutedBy": [], "routeLabels": {}, "labels": {"name": entry.get("name")}}
+    by_itself: dict[str, object] = {"routeLabels": {}, "labels": {"name": entry.get("name")}}
     return key in by_itself and entry[key] == by_itself[key]
 
 

@@ -92,8 +92,15 @@ def test_what_a_later_version_adds_may_stand_in_ours_while_it_says_nothing() -> 
     assert differences(Answer(200, [ALERT]), Answer(200, [newer]), Allowance(newer=False)) != []
 
 
+def test_what_a_later_version_calls_muted_by_time_an_earlier_one_calls_active() -> None:
+    muted = {**ALERT["status"], "mutedBy": ["nights"], "state": "suppressed"}
+    assert of([ALERT], [changed(ALERT, status=muted)]) == []
+    assert of([ALERT], [changed(ALERT, status={**muted, "silencedBy": ["7c1f"]})]) != []
+    assert of([changed(ALERT, status={**ALERT["status"], "mutedBy": []})], [changed(ALERT, status=muted)]) != []
+
+
 def test_what_a_later_version_adds_and_says_is_a_difference() -> None:
-    assert of([ALERT], [changed(ALERT, status={**ALERT["status"], "mutedBy": ["nights"]})]) != []
+    assert of([GROUP], [changed(GROUP, routeLabels={"team": "db"})]) != []
     assert of([{"name": "db"}], [{"name": "db", "labels": {"name": "db", "owner": "dba"}}]) != []
 
 
