@@ -5,8 +5,8 @@
 ARG PYTHON=3.13-slim-bookworm
 
 FROM python:${PYTHON} AS build
-# Optional parts: llm, apprise, oidc, parquet, archive (with parquet in it).
-ARG EXTRAS=llm,apprise,oidc
+# Optional parts: llm, apprise, oidc, mcp, parquet, archive (with parquet in it).
+ARG EXTRAS=llm,apprise,oidc,mcp
 WORKDIR /build
 # For strip. Debian keeps no older versions to pin it to.
 # hadolint ignore=DL3008

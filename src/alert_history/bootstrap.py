@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING
 import httpx
 import msgspec
 
+from alert_history.bootstrap_mcp import make_endpoint
 from alert_history.bootstrap_pages import make_acting, make_pages, make_targets
 from alert_history.bootstrap_statistics import make_statistics, make_tracing, statistics_operations
 from alert_history.bootstrap_trust import make_trust
 from alert_history.config import Settings, networks_of
 from alert_history.domain.acts import ActSource
 from alert_history.domain.claim import MINUTE_US, SECOND_US
+from alert_history.domain.permission import Permission
 from alert_history.domain.standing import Rules
 from alert_history.domain.target import TargetSpec
 from alert_history.engine.arrivals import Arrivals
@@ -56,6 +58,7 @@ from alert_history.engine.why import Explaining
 from alert_history.engine.witnesses import KnownWitnesses
 from alert_history.enrichers import make_allowance, make_enricher
 from alert_history.ids import new_id, process_name
+from alert_history.mcp.endpoint import Endpoint
 from alert_history.ports import Discovery, RoutesSource, Store, Target
 from alert_history.service import Enriching, Metrics, Publishing, Recording, Rooms, Service, Trust
 from alert_history.signals.redis import RedisSignals
@@ -77,6 +80,7 @@ from alert_history.web.api.stream import StreamApi
 from alert_history.web.api.tokens import TokensApi
 from alert_history.web.api.why import WhyApi
 from alert_history.web.application import Application
+from alert_history.web.http.mounted import Mounted
 from alert_history.web.http.operation import Operation
 from alert_history.web.ingest.signed_senders import SignedSenders
 from alert_history.web.ingest.vendors import VendorWebhooks
@@ -174,6 +178,7 @@ def make_application(service: Service) -> Application:
     rooms, metrics = service.rooms, service.rooms.metrics
     enriching = rooms.enriching
     statistics = make_statistics(service.settings, rooms.shown, clock=utc_now)
+    endpoint = make_endpoint(service.settings, statistics, rooms.shown, clock=utc_now)
     notifications = Notifications(rooms.shown.notifications, rooms.shown.history, clock=utc_now)
     return Application(
         rooms.recording.webhook,
@@ -204,9 +209,17 @@ def make_application(service: Service) -> Application:
         gate=rooms.trust.gate,
         metrics=metrics.requests,
         start=service.start,
-        stop=service.stop,
-        pages=make_pages(service, statistics, clock=utc_now),
+        stop=lambda: _stop(endpoint, service),
+        pages=[
+            *make_pages(service, statistics, clock=utc_now),
+            Mounted(path="/mcp", method="POST", app=endpoint, needs=Permission.READ),
+        ],
     )
+
+
+async def _stop(endpoint: Endpoint, service: Service) -> None:
+    await endpoint.stop()
+    await service.stop()
 
 
 def make_metrics() -> Metrics:

@@ -23,6 +23,7 @@ from alert_history.domain.roles import read_role_map
 from alert_history.domain.token import check_secret
 from alert_history.errors import ConfigurationError, InvalidQuery
 from alert_history.urls.files import check_postgres, check_redis
+from alert_history.urls.hosts import read_host_names
 from alert_history.urls.masking import masked_wrong_url
 from alert_history.urls.postgres import read_postgres_url
 from alert_history.urls.redis import read_redis_url
@@ -386,6 +387,11 @@ class Settings(BaseModel):
         "open", "open or required", meaning="Whether `/metrics` needs a token with the scope read"
     )
 
+    mcp_allowed_hosts: Annotated[str, _checked_by(read_host_names)] | None = _text(
+        None,
+        "host names with commas between, `*` for all",
+        meaning="The names under which `/mcp` may be asked, besides `localhost`, addresses and that of `PUBLIC_URL`",
+    )
     auth_proxy_user_header: Annotated[str, _matching(_HEADER)] = _text(
         "X-Forwarded-User", "the name of a header", meaning="Where a proxy of `TRUSTED_PROXIES` says who calls"
     )

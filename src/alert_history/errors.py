@@ -11,6 +11,7 @@ AlertHistoryError            what this service raises on purpose                
 │   │   └── SignInRefused    what a provider said of a person can't be believed  401
 │   ├── Forbidden            who they are may not do this                        403
 │   ├── CrossSite            a browser sends it for a page of another site           403
+│   ├── WrongHost            the service is asked under a name that is not its own   421
 │   ├── InvalidQuery         a query, time or cursor that can't be read              400
 │   ├── InvalidBody          a body of the API says what is not allowed              422
 │   ├── InvalidConfiguration what is to configure an Alertmanager can't be read      422
@@ -38,6 +39,7 @@ AlertHistoryError            what this service raises on purpose                
 │       └── _WrongForm       enrichers/proxy: the request is refused for its form    502
 ├── ArchiveFault             the archive, or its place, must be mended first         503
 ├── ConfigurationError       the operator must change the environment; all faults    503
+├── NotInstalled             a part of the service that is an extra is not there     501
 ├── NoCluster                discovery/cluster: there is no Kubernetes here          503
 ├── NoAnswer                 discovery/kubernetes: the API server gave none          503
 └── Expired                  discovery/kubernetes: list anew before watching on      503
@@ -108,6 +110,10 @@ class Forbidden(InvalidRequest):
 
 class CrossSite(InvalidRequest):
     """A browser sends it for a page of another site."""
+
+
+class WrongHost(InvalidRequest):
+    """The service is asked under a name that is not its own. The message says what to set."""
 
 
 class InvalidQuery(InvalidRequest):
@@ -224,3 +230,7 @@ class ConfigurationError(AlertHistoryError):
     def __init__(self, faults: list[str]) -> None:
         super().__init__("; ".join(faults))
         self.faults = faults
+
+
+class NotInstalled(AlertHistoryError):
+    """A part of the service comes with an extra that is not installed. The message says how to install it."""

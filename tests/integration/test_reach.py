@@ -109,6 +109,7 @@ EXAMPLES: dict[str, Example] = {
     "GET /publishing/targets": Example("/publishing/targets"),
     "GET /report": Example(f"/report{_STATISTICS}"),
     "POST /dashboard/zone": Example("/dashboard/zone", form={"tz": "UTC"}),
+    "POST /mcp": Example("/mcp", json={"jsonrpc": "2.0", "id": 1, "method": "tools/list"}),
     # --- operate
     "POST /api/v1/alerts/{id}/acknowledge": Example("/api/v1/alerts/{alert}/acknowledge", json={"text": "mine"}),
     "POST /api/v1/alerts/{id}/notes": Example("/api/v1/alerts/{alert}/notes", json={"text": "a note"}),

@@ -103,6 +103,7 @@ def test_every_variable_is_read() -> None:
         "ADMIN_TOKEN": new_secret(),
         "INGEST_AUTH": "required",
         "METRICS_AUTH": "required",
+        "MCP_ALLOWED_HOSTS": "alerts.example,history.monitoring.svc",
         "AUTH_PROXY_USER_HEADER": "Remote-User",
         "AUTH_PROXY_GROUPS_HEADER": "Remote-Groups",
         "OIDC_ISSUER": "https://id.example/realms/ops",

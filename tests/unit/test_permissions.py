@@ -87,6 +87,7 @@ NEEDS = {
         "GET /publishing/targets",
         "GET /report",
         "POST /dashboard/zone",
+        "POST /mcp",
     ],
     "operate": [
         "POST /api/v1/alerts/{id}/acknowledge",

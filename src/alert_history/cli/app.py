@@ -161,6 +161,14 @@ app.command(
     """,
 )
 app.command(
+    "alert_history.cli.mcp:mcp",
+    help="""Answer a program that speaks the Model Context Protocol, over standard input and output.
+
+    For an assistant that starts the command itself: it reads the database, and changes nothing. The running service
+    answers the same at /mcp. Needs the extra mcp.
+    """,
+)
+app.command(
     "alert_history.cli.token:app",
     name="token",
     help="""Make, list, rotate and revoke API tokens.

@@ -45,7 +45,8 @@ def configure_logging(*, level: str, is_json: bool) -> None:
     handler.setFormatter(formatter)
     logging.basicConfig(level=max(logging.getLevelName(level.upper()), logging.INFO), handlers=[handler], force=True)
     logging.getLogger("alembic").setLevel(logging.WARNING)  # a migration is one event of our own
-    for name in ("httpx", "httpcore"):  # below that they log whole URLs, and targets' are secret
+    # Below that, httpx logs whole URLs, of which targets' are secret, and mcp a line for each request.
+    for name in ("httpx", "httpcore", "mcp"):
         logging.getLogger(name).setLevel(logging.WARNING)
 
 

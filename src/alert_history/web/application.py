@@ -26,6 +26,7 @@ from alert_history.errors import AlertHistoryError, NotSignedIn
 from alert_history.ids import new_id
 from alert_history.web.http.event_stream import END
 from alert_history.web.http.gate import CHALLENGE, Gate
+from alert_history.web.http.mounted import Mounted
 from alert_history.web.http.operation import Operation, json_response, openapi
 from alert_history.web.http.permission import permissions
 from alert_history.web.http.problem import CONTENT_TYPE, Problem, problem, problem_of, retry_after
@@ -50,7 +51,8 @@ _log = structlog.get_logger()
 class Application:
     """ASGI. Requests for ingest never pass through the router; `start` and `stop` frame its life.
 
-    `permissions` holds what each `METHOD path` needs. Nothing is served that is not in it.
+    `permissions` holds what each `METHOD path` needs. Nothing is served that is not in it. Among `pages` is what other
+    applications serve, too.
     """
 
     def __init__(
@@ -62,7 +64,7 @@ class Application:
         metrics: RequestMetrics,
         start: Lifespan,
         stop: Lifespan,
-        pages: Sequence[Page] = (),
+        pages: Sequence[Page | Mounted] = (),
     ) -> None:
         self._webhook = webhook
         self._gate = gate
@@ -80,8 +82,8 @@ class Application:
         )
         pages = [*pages, *ReferencePages(self.schema, is_unguarded=gate.is_unguarded).pages()]
         self.permissions = permissions([*operations, *PATHS.values(), *pages])
-        self._router = _router(operations, pages, webhook=webhook)
-        self._public = _public_routes(operations, pages)
+        self._router = _router([*operations, *pages], webhook=webhook)
+        self._public = _public_routes([*operations, *pages])
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, or the lifespan."""
@@ -196,13 +198,12 @@ _NOT_KEPT = {"cache-control": "no-store", "vary": "accept, cookie, authorization
 _QUIET = {"/healthz", "/readyz", "/metrics"}
 
 
-def _router(operations: Sequence[Operation], pages: Sequence[Page], *, webhook: Webhook) -> Starlette:
-    """Operations and pages, and errors as problems."""
+def _router(served: Sequence[Operation | Page | Mounted], *, webhook: Webhook) -> Starlette:
+    """Operations, pages and what is mounted, and errors as problems."""
     router = Starlette(
         routes=[
-            *(operation.for_router() for operation in operations),
+            *(each.for_router() for each in served),
             *(Route(path, webhook, methods=["POST"]) for path in PATHS),  # for the 405 on other methods
-            *(page.for_router() for page in pages),
         ],
         exception_handlers={
             AlertHistoryError: _known_error,
@@ -215,10 +216,9 @@ def _router(operations: Sequence[Operation], pages: Sequence[Page], *, webhook: 
     return router
 
 
-def _public_routes(operations: Sequence[Operation], pages: Sequence[Page]) -> list[Route]:
+def _public_routes(served: Sequence[Operation | Page | Mounted]) -> list[Route]:
     """The routes that everybody may ask."""
-    public: list[Operation | Page] = [*operations, *pages]
-    return [each.for_router() for each in public if each.needs is Permission.PUBLIC]
+    return [each.for_router() for each in served if each.needs is Permission.PUBLIC]
 
 
 async def _turned_away(request: Request, error: Exception) -> Response:

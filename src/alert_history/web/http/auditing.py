@@ -19,8 +19,8 @@ from alert_history.web.http.client import Network, client_address
 EXPORTS = frozenset({"/dashboard/history/export"})
 """The paths that give out much at once, as a file."""
 
-UNCHANGING = frozenset({"POST /dashboard/zone", "POST /webhook/pagerduty", "POST /webhook/rootly"})
-"""They change nothing but a cookie of their caller, or are ingest: the history itself has what they brought."""
+UNCHANGING = frozenset({"POST /dashboard/zone", "POST /mcp", "POST /webhook/pagerduty", "POST /webhook/rootly"})
+"""They change nothing but a cookie of their caller, or only read, or are ingest: the history has what they brought."""
 
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
 _REFUSED = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS})

@@ -31,6 +31,7 @@ _KINDS: dict[type[BaseException], Kind] = {
     errors.NotSignedIn: Kind(401, "not-signed-in", "Say who you are, with a token"),
     errors.Forbidden: Kind(403, "forbidden", "You may not do this"),
     errors.CrossSite: Kind(403, "cross-site", "Another site may not ask for this"),
+    errors.WrongHost: Kind(421, "wrong-host", "The service is not called so"),
     errors.InvalidQuery: Kind(400, "invalid-query", "The query can't be read"),
     errors.InvalidBody: Kind(422, "invalid-body", "The body says something that is not allowed"),
     errors.InvalidConfiguration: Kind(422, "invalid-configuration", "The configuration of Alertmanager can't be read"),
@@ -47,6 +48,7 @@ _KINDS: dict[type[BaseException], Kind] = {
     errors.DeliveryError: Kind(502, "not-delivered", "The other side did not take it"),
     errors.Rejected: Kind(502, "no-classification", "The model gave no sensible answer"),
     errors.Retryable: Kind(503, "classification-unavailable", "The model can't be asked now; try again"),
+    errors.NotInstalled: Kind(501, "not-installed", "The operator must install a part of the service first"),
     errors.AlertHistoryError: Kind(
         503, "needs-operator", "The operator must mend something first; the log says what", is_for_callers=False
     ),

@@ -82,7 +82,7 @@ _OTHER = Advice("", "The log says more.")
 GROUPS: Sequence[tuple[str, tuple[str, ...]]] = (
     ("Database and replicas", ("DATABASE_", "READ_DATABASE_", "REDIS_")),
     ("Server and logs", ("HOST", "PORT", "WORKERS", "ENVIRONMENT", "LOG_", "SHUTDOWN_", "TRUSTED_")),
-    ("Trust", ("AUTH_", "ADMIN_", "INGEST_", "METRICS_", "WEBHOOK_HMAC_", "SIGN_", "OIDC_", "PUBLIC_")),
+    ("Trust", ("AUTH_", "ADMIN_", "INGEST_", "METRICS_", "WEBHOOK_HMAC_", "SIGN_", "OIDC_", "PUBLIC_", "MCP_")),
     ("Targets", ("PUBLISHING_", "TARGET", "ROUTES_", "ALLOW_")),
     ("Enrichment", ("ENRICHMENT_", "LLM_")),
     ("Sources", ("PAGERDUTY_", "ROOTLY_", "ALERTMANAGER_", "PROMETHEUS_", "RECONCILE_", "MAX_")),

@@ -1,0 +1,54 @@
+"""The part of the composition root that makes what programs ask by the Model Context Protocol.
+
+Must not open, start or wait for anything.
+"""
+
+from alert_history.bootstrap_statistics import Statistics, make_tracing
+from alert_history.config import Settings
+from alert_history.engine.story import Stories
+from alert_history.engine.why import Explaining
+from alert_history.mcp.endpoint import Endpoint
+from alert_history.mcp.hosts import AllowedHosts
+from alert_history.mcp.toolbox import Toolbox
+from alert_history.mcp.tools.history import HistoryTools
+from alert_history.mcp.tools.neighbours import NeighbourTools
+from alert_history.mcp.tools.night import NightTools
+from alert_history.mcp.tools.rules import RuleTools
+from alert_history.ports import Clock, Store
+from alert_history.urls.hosts import host_of_url, read_host_names
+
+
+def make_toolbox(statistics: Statistics, store: Store, *, clock: Clock) -> Toolbox:
+    """All tools, on one store."""
+    tracing = make_tracing(store, clock=clock)
+    stories = Stories(
+        tracing,
+        store.history,
+        surroundings=store.surroundings,
+        silences=store.silences,
+        receipt_urls=store.receipt_urls,
+        imports=store.imports,
+        clock=clock,
+    )
+    rules = RuleTools(
+        statistics.noise,
+        statistics.flapping,
+        rules=statistics.flap_rules,
+        default=statistics.flap_default,
+        clock=clock,
+    )
+    return Toolbox(
+        [
+            *HistoryTools(store.history, stories, Explaining(tracing, clock=clock), clock=clock).tools(),
+            *NeighbourTools(statistics.neighbours).tools(),
+            *rules.tools(),
+            *NightTools(statistics.nights).tools(),
+        ]
+    )
+
+
+def make_endpoint(settings: Settings, statistics: Statistics, store: Store, *, clock: Clock) -> Endpoint:
+    """The tools over HTTP; `store` shows who calls what exists for them."""
+    own = [host_of_url(settings.public_url)] if settings.public_url else []
+    hosts = AllowedHosts([*read_host_names(settings.mcp_allowed_hosts), *own])
+    return Endpoint(make_toolbox(statistics, store, clock=clock), hosts=hosts)

@@ -1,0 +1,1 @@
+"""The tools, a file for each noun. Each asks the same objects of the engine as HTTP and pages do."""
