@@ -155,7 +155,8 @@ async def test_nothing_of_a_configuration_is_kept_that_was_not_masked(alertmanag
 
 async def test_status_is_kept_as_it_says_it(alertmanager: Server) -> None:
     poll = await ask_alertmanager(alertmanager.url)
-    status = httpx.get(f"{alertmanager.url}/api/v2/status", trust_env=False).json()
+    async with httpx.AsyncClient(trust_env=False) as client:
+        status = (await client.get(f"{alertmanager.url}/api/v2/status")).json()
     assert poll.facts == {name: status[name] for name in ("versionInfo", "uptime", "cluster")}
 
 
