@@ -98,15 +98,15 @@ def test_continue_and_time_intervals_are_not_inherited() -> None:
 def test_old_and_new_matchers_stand_together_in_order_of_name() -> None:
     _, dba, all_labels, _, odd = everywhere(read_configuration(WHOLE).route)
     assert matchers_text(dba.matchers) == '{severity=~"critical|page",team="db"}'
-    assert matchers_text(all_labels.matchers) == '{env="prod",host=~"db[0-9]+",kind="disk"}'
+    assert matchers_text(all_labels.matchers) == '{env="prod",host=~"^(?:db[0-9]+)$",kind="disk"}'
     assert matchers_text(odd.matchers) == '{"odd name"="x"}'
 
 
 def test_a_route_has_the_key_and_the_id_of_its_way() -> None:
     _, _, all_labels, none, odd = everywhere(read_configuration(WHOLE).route)
     way = '{}/{severity=~"critical|page",team="db"}'
-    assert all_labels.key == way + '/{env="prod",host=~"db[0-9]+",kind="disk"}'
-    assert none.id == way + '/0/{env="prod",host=~"db[0-9]+",kind="disk"}/0/{}/0'
+    assert all_labels.key == way + '/{env="prod",host=~"^(?:db[0-9]+)$",kind="disk"}'
+    assert none.id == way + '/0/{env="prod",host=~"^(?:db[0-9]+)$",kind="disk"}/0/{}/0'
     assert odd.id == '{}/{"odd name"="x"}/1'
 
 
@@ -130,7 +130,7 @@ def test_inhibit_rules_are_read_old_and_new() -> None:
     old, new = read_configuration(WHOLE).inhibit_rules
     assert (matchers_text(old.sources), matchers_text(old.targets)) == (
         '{severity="critical"}',
-        '{severity=~"warning|info"}',
+        '{severity=~"^(?:warning|info)$"}',
     )
     assert (old.equal, old.name, old.position) == (("namespace", "alertname"), "", 0)
     assert (matchers_text(new.sources), new.name, new.position) == ('{a="b"}', "newer", 1)

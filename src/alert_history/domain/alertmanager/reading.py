@@ -171,7 +171,7 @@ class _Reader(Reader):
         return given
 
     def _matchers(self, fields: Fields, prefix: str) -> list[Matcher]:
-        """The matchers of a route, or of a side of an inhibit rule, old and new."""
+        """The matchers of a route, or of a side of an inhibit rule, old and new. Old regexes are shown anchored."""
         matchers: list[Matcher] = []
         operators: tuple[tuple[str, Operator], ...] = (("match", "="), ("match_re", "=~"))
         for name, op in operators:
@@ -184,8 +184,10 @@ class _Reader(Reader):
         return matchers
 
     def _made(self, place: Place, label: str, op: Operator) -> Matchers:
+        value = self.text(place)
         try:
-            return (made_matcher(label, op, self.text(place)),)
+            matcher = made_matcher(label, op, value)
+            return (msgspec.structs.replace(matcher, value=f"^(?:{value})$") if op == "=~" else matcher,)
         except InvalidQuery as error:
             self.fault(place, str(error))
             return ()
