@@ -83,6 +83,7 @@ class _Maker:
 
     def __init__(self, random: Random, *, is_newer: bool) -> None:
         self._random = random
+        self._is_newer = is_newer
         self._names = NEWER_NAMES if is_newer else NAMES
         self._receivers = 0
 
@@ -103,11 +104,13 @@ class _Maker:
         if random.random() < 0.35:
             route["continue"] = True
         if random.random() < 0.3:
-            route["group_by"] = random.choice([["..."], ["alertname", "team"], ["namespace"]])
+            route["group_by"] = random.choice([["..."], ["alertname", "team"], ["namespace"], []])
         if random.random() < 0.3:
             route[random.choice(["group_wait", "group_interval", "repeat_interval"])] = random.choice(
                 ["10s", "1h30m", "1d"]
             )
+        if self._is_newer and random.random() < 0.2:
+            route["labels"] = {random.choice(["owner", "runbook"]): random.choice("abc")}
         if depth < 4 and random.random() < 0.5:
             route["routes"] = self._routes(depth + 1)
         return route

@@ -46,6 +46,7 @@ receivers:
     api_url: https://u:{secret}@api.opsgenie.com/
   # the old one was {secret}
   slack_configs: [{{title_link: "https://wiki.example.org/a/b?token={secret}&page=2", text: 'xoxb-12345678-{secret}'}}]
+tracing: {{headers: {{X-Custom: {{values: [{secret}]}}, X-Token: {secret}}}}}
 ? [odd]
 : {secret}
 """

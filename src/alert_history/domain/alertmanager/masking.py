@@ -17,12 +17,9 @@ from alert_history.errors import InvalidConfiguration
 MASK = "<secret>"
 _NOTHING_KEPT = "# nothing is kept of this configuration, because it can't be read: "
 
-_FREE = frozenset({"route", "inhibit_rules", "mute_time_intervals", "time_intervals", "templates"})
 _FREE_OF_RECEIVER = frozenset({"name", "labels"})
-_HEADERS = frozenset({"http_headers", "proxy_connect_header"})
 _PLAIN_HEADERS = frozenset({"accept", "content-type", "user-agent"})
 _STRUCTURES = frozenset({"authorization"})
-_ALL_SECRET = frozenset({"endpoint_params"})
 _SHOWN_URLS = frozenset({"client_url", "icon_url", "image_url", "thumb_url", "footer_url", "author_link", "title_link"})
 
 _NO_SECRET_NAME = re.compile(r"_(?:files?|ref|path)$")
@@ -72,9 +69,22 @@ class _Kind(Enum):
     RECEIVER = auto()
     SETTINGS = auto()
     HEADERS = auto()
+    LISTED_HEADERS = auto()
     URL = auto()
     SECRET = auto()
     FREE = auto()
+
+
+_TOP = {
+    "receivers": _Kind.RECEIVERS,
+    **dict.fromkeys(("route", "inhibit_rules", "mute_time_intervals", "time_intervals", "templates"), _Kind.FREE),
+}
+_FIELDS = {
+    "http_headers": _Kind.HEADERS,
+    "proxy_connect_header": _Kind.HEADERS,
+    "headers": _Kind.LISTED_HEADERS,  # of an e-mail: texts; of tracing: lists, only some of which are called secrets
+    "endpoint_params": _Kind.SECRET,
+}
 
 
 def masked(text: str) -> str:
@@ -161,23 +171,21 @@ def _kind_below(kind: _Kind, name: str, value: Node) -> _Kind:
     match kind:
         case _Kind.FREE | _Kind.SECRET:
             return kind
-        case _Kind.TOP:
-            if name == "receivers":
-                return _Kind.RECEIVERS
-            return _Kind.FREE if name in _FREE else _kind_of_setting(word, value)
+        case _Kind.TOP if name in _TOP:
+            return _TOP[name]
         case _Kind.RECEIVER if name in _FREE_OF_RECEIVER:
             return _Kind.FREE
         case _Kind.HEADERS:
             return _Kind.SETTINGS if name.lower() in _PLAIN_HEADERS else _Kind.SECRET
+        case _Kind.LISTED_HEADERS if not isinstance(value, Scalar):
+            return _kind_below(_Kind.HEADERS, name, value)
         case _:
             return _kind_of_setting(word, value)
 
 
 def _kind_of_setting(word: str, value: Node) -> _Kind:
-    if word in _HEADERS:
-        return _Kind.HEADERS
-    if word in _ALL_SECRET:
-        return _Kind.SECRET
+    if word in _FIELDS:
+        return _FIELDS[word]
     if _NO_SECRET_NAME.search(word) or (word in _STRUCTURES and not isinstance(value, Scalar)):
         return _Kind.SETTINGS
     if _URL_NAME.search(word):
