@@ -37,12 +37,14 @@ class Moments(Protocol):
     Every call may raise StorageUnavailable or QueryTimeout.
     """
 
-    async def alerts(self, at: datetime, *, query: Query = ALL, limit: int) -> Sequence[MomentAlert]:
+    async def alerts(
+        self, at: datetime, *, query: Query = ALL, limit: int, names_witnesses: bool = True
+    ) -> Sequence[MomentAlert]:
         """The alerts that fired at that moment, as an Alertmanager would have listed them, by fingerprint.
 
         What was posted to us fired from when we received it until we received its end. What came by webhook, poll or
         import fired from its start to its end. One more than `limit` says that there are more. `query` is asked of what
-        they said then.
+        they said then. Without `names_witnesses` only those are named that events name: this is quicker.
         """
         ...
 

@@ -125,9 +125,12 @@ class ReachingMoments:
     def __init__(self, moments: Moments) -> None:
         self._moments = moments
 
-    async def alerts(self, at: datetime, *, query: Query = ALL, limit: int) -> Sequence[MomentAlert]:
+    async def alerts(
+        self, at: datetime, *, query: Query = ALL, limit: int, names_witnesses: bool = True
+    ) -> Sequence[MomentAlert]:
         """See `ports.Moments.alerts`. What mutes an alert may be an alert of others, so that is left out."""
-        alerts = await self._moments.alerts(at, query=narrowed(query), limit=limit)
+        query = narrowed(query)
+        alerts = await self._moments.alerts(at, query=query, limit=limit, names_witnesses=names_witnesses)
         if not is_narrowed():
             return alerts
         return [msgspec.structs.replace(alert, muted=_without_others(alert.muted)) for alert in alerts]

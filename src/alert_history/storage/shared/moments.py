@@ -1,9 +1,9 @@
 """Reads what fired at a past moment. Each way to find it reads in the order of an index, see migration 0019."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 from sqlalchemy import (
@@ -29,7 +29,7 @@ from alert_history.domain.microseconds import to_us
 from alert_history.domain.occurrence import Key
 from alert_history.domain.query import ALL, Query
 from alert_history.ports.moments import Post
-from alert_history.storage.shared.elements import given_keys
+from alert_history.storage.shared.elements import given_keys, is_among
 from alert_history.storage.shared.moments_forgotten import forget_moments
 from alert_history.storage.shared.posts import read_posts, unpacked
 from alert_history.storage.shared.session import Database, Row, Session
@@ -38,8 +38,13 @@ from alert_history.storage.shared.tables import UtcTime, alert_texts, alerts, ev
 _MOST_FOUND = 50_000
 """So many occurrences are looked at in each of the four ways: a bound for the memory, far above what fires at once."""
 
+_MONDAY = datetime(1970, 1, 5, tzinfo=UTC)
+_NEVER = datetime(9999, 1, 1, tzinfo=UTC)
+
 _MOVED = timedelta(days=7)
 """An occurrence lies so far from its key, or less. PostgreSQL has its partitions by the key."""
+
+_T = TypeVar("_T")
 
 KEYS = given_keys("keys")
 """The occurrences whose events are read."""
@@ -56,7 +61,8 @@ class MomentWays(NamedTuple):
 
     `received` is the column in the order of receipts, `received_after` and `received_until` are its bounds. `length` is
     the class of a long firing, and `is_long` tells those, as `idx_alerts_long` has both. `of_keys` joins `KEYS` and
-    their events. `key` is the key of an occurrence, as what partitions are chosen by.
+    their events, of keys from `keys_since` until `keys_until`. `key` is the key of an occurrence, as what partitions
+    are chosen by; `partition` is how long these are, so that what is in one partition is read together.
     """
 
     received: ColumnElement[Any]
@@ -66,6 +72,7 @@ class MomentWays(NamedTuple):
     is_long: ColumnElement[bool]
     of_keys: FromClause
     key: ColumnElement[Any]
+    partition: timedelta | None = None
 
 
 _COLUMNS = (
@@ -94,14 +101,14 @@ _ENDED_LATER = func.coalesce(_A.ends_at, _A.last_received_at) > _time("ends_afte
 _MOST: ColumnElement[int] = literal_column(str(_MOST_FOUND), Integer)
 
 
-def _short(ways: MomentWays) -> Select[Any]:
+def short_firings(ways: MomentWays) -> Select[Any]:
     """What was received around the moment."""
     received = and_(ways.received > ways.received_after, ways.received <= ways.received_until)
     near = and_(ways.key > _time("key_after"), ways.key <= _time("key_until"))
     return select(*_COLUMNS).where(received, near, _IS_OVER, _IS_OWN, _ENDED_LATER).limit(_MOST)
 
 
-def _long(ways: MomentWays) -> Executable:
+def long_firings(ways: MomentWays) -> Executable:
     """What took long, of each class the starts within its length."""
     ways_of = [
         select(*_COLUMNS).where(
@@ -119,10 +126,12 @@ def _long(ways: MomentWays) -> Executable:
     return union_all(*ways_of).limit(_MOST)
 
 
-_OPEN = select(*_COLUMNS).where(_IS_OPEN, _IS_OWN, or_(_A.timestamp <= _time("at"), _time("at") >= _SHOWN)).limit(_MOST)
+OPEN_FIRINGS = (
+    select(*_COLUMNS).where(_IS_OPEN, _IS_OWN, or_(_A.timestamp <= _time("at"), _time("at") >= _SHOWN)).limit(_MOST)
+)
 
 
-def _late() -> Executable:
+def late_firings() -> Executable:
     """What we took for open then, because we learnt of its end later."""
     found = [
         select(_L.fingerprint, _L.starts_at).where(
@@ -142,16 +151,15 @@ _OF_KEYS = (
     .join(alerts, and_(_A.fingerprint == KEYS.c.fingerprint, _A.starts_at == KEYS.c.starts_at))
     .where(_IS_OWN, _IS_OVER)
 )
-_ORIGIN = (
-    select(receipts.c.external_url)
-    .where(receipts.c.id == _E.receipt_id, receipts.c.received_at == _E.at, _E.kind == literal_column("'fired'", Text))
-    .scalar_subquery()
+_ORIGINS = select(receipts.c.id, receipts.c.external_url).where(
+    is_among(receipts.c.id, "ids"), receipts.c.received_at >= _time("since"), receipts.c.received_at < _time("until")
 )
 _KINDS: ColumnElement[str] = literal_column(f"({', '.join(repr(kind) for kind in NEEDED_KINDS)})")
 
 
-def _changes(ways: MomentWays) -> Select[Any]:
-    columns = (KEYS.c.fingerprint, KEYS.c.starts_at, _E.kind, _E.at, _E.key, _E.detail, _ORIGIN.label("origin"))
+def changes_of_keys(ways: MomentWays) -> Select[Any]:
+    """The events of `KEYS` that say what became of them."""
+    columns = (KEYS.c.fingerprint, KEYS.c.starts_at, _E.kind, _E.at, _E.key, _E.detail, _E.receipt_id)
     return select(*columns).select_from(ways.of_keys).where(_E.kind.op("IN")(_KINDS))
 
 
@@ -160,14 +168,17 @@ class SharedMoments:
 
     def __init__(self, database: Database, *, ways: MomentWays) -> None:
         self._database = database
-        self._ways = (_short(ways), _long(ways), _OPEN)
-        self._late = _late()
-        self._changes = _changes(ways)
+        self._partition = ways.partition
+        self._ways = (short_firings(ways), long_firings(ways), OPEN_FIRINGS)
+        self._late = late_firings()
+        self._changes = changes_of_keys(ways)
 
-    async def alerts(self, at: datetime, *, query: Query = ALL, limit: int) -> Sequence[MomentAlert]:
+    async def alerts(
+        self, at: datetime, *, query: Query = ALL, limit: int, names_witnesses: bool = True
+    ) -> Sequence[MomentAlert]:
         """See `ports.Moments.alerts`."""
-        rows, changes = await self._database.read_few(self._read, at)
-        return await asyncio.to_thread(_alerts, rows, changes, at, query=query, limit=limit)
+        found = await self._database.read_few(self._read, at, names_witnesses=names_witnesses)
+        return await asyncio.to_thread(_alerts, found, at, query=query, limit=limit)
 
     async def posts(self, at: datetime, *, within: timedelta, most: int, most_bytes: int) -> Sequence[Post]:
         """See `ports.Moments.posts`."""
@@ -178,16 +189,54 @@ class SharedMoments:
         """See `ports.Moments.drop`."""
         return await self._database.write_aside(forget_moments, before)
 
-    async def _read(self, session: Session, at: datetime) -> tuple[Mapping[Key, Row], Sequence[Row]]:
+    async def _read(self, session: Session, at: datetime, *, names_witnesses: bool) -> "_Found":
         """The occurrences that may have fired, by their keys, and their events."""
-        times = _times(at)
-        rows = {
-            (row.fingerprint, row.starts_at): row for way in self._ways for row in await session.fetch(way, **times)
-        }
+        times = times_of(at)
+        rows = {_key(row): row for way in self._ways for row in await session.fetch(way, **times)}
         late = [_key(row) for row in await session.fetch(self._late, **times)]
         if more := [_given(key) for key in late if key not in rows]:
             rows |= {_key(row): row for row in await session.fetch(_OF_KEYS, keys=more)}
-        return rows, await session.fetch(self._changes, keys=[_given(key) for key in rows]) if rows else []
+        changes: list[Row] = []
+        for since, keys in self._together(rows, lambda key: key[1]).items():
+            span = {"keys_since": since, "keys_until": self._end(since)}
+            changes += await session.fetch(self._changes, keys=list(map(_given, keys)), **span)
+        return _Found(rows, changes, await self._origins(session, rows, changes) if names_witnesses else {})
+
+    async def _origins(self, session: Session, rows: Mapping[Key, Row], changes: Iterable[Row]) -> dict[str, str]:
+        """The external URLs of the requests that told of a firing first, by their ids."""
+        told = [
+            change
+            for change in changes
+            if change.kind == "fired" and change.receipt_id is not None and rows[_key(change)].source != "prometheus"
+        ]
+        origins: dict[str, str] = {}
+        for since, some in self._together(told, lambda change: change.at).items():
+            ids = sorted({change.receipt_id for change in some})
+            found = await session.fetch(_ORIGINS, ids=ids, since=since, until=self._end(since))
+            origins |= {row.id: row.external_url for row in found}
+        return origins
+
+    def _together(self, things: Iterable[_T], time_of: Callable[[_T], datetime]) -> Mapping[datetime, Sequence[_T]]:
+        """Things by the start of the partition of their time."""
+        together: dict[datetime, list[_T]] = {}
+        for thing in things:
+            since = _MONDAY
+            if self._partition is not None:
+                time = time_of(thing)
+                since = time - (time - _MONDAY) % self._partition
+            together.setdefault(since, []).append(thing)
+        return together
+
+    def _end(self, since: datetime) -> datetime:
+        return _NEVER if self._partition is None else since + self._partition
+
+
+class _Found(NamedTuple):
+    """Occurrences by their keys, their events, and the origins of requests by their ids."""
+
+    rows: Mapping[Key, Row]
+    changes: Sequence[Row]
+    origins: Mapping[str, str]
 
 
 def _key(row: Row) -> Key:
@@ -198,7 +247,7 @@ def _given(key: Key) -> tuple[str, int]:
     return key[0], to_us(key[1])
 
 
-def _times(at: datetime) -> dict[str, datetime]:
+def times_of(at: datetime) -> dict[str, datetime]:
     """The parameters of all ways to find what fired at a moment."""
     times = {
         "at": at,
@@ -216,18 +265,16 @@ def _times(at: datetime) -> dict[str, datetime]:
     return times
 
 
-def _alerts(
-    rows: Mapping[Key, Row], changes: Sequence[Row], at: datetime, *, query: Query, limit: int
-) -> list[MomentAlert]:
-    by_key: dict[Key, list[Row]] = {key: [] for key in rows}
-    for change in changes:
-        by_key[change.fingerprint, change.starts_at].append(change)
-    fired = (alert_at(_recorded(row, by_key[key]), at) for key, row in rows.items())
+def _alerts(found: _Found, at: datetime, *, query: Query, limit: int) -> list[MomentAlert]:
+    by_key: dict[Key, list[Row]] = {key: [] for key in found.rows}
+    for change in found.changes:
+        by_key[_key(change)].append(change)
+    fired = (alert_at(_recorded(row, by_key[key], found.origins), at) for key, row in found.rows.items())
     wanted = [alert for alert in fired if alert is not None and query.matches(alert.labels, alert.annotations)]
     return listed(wanted)[: limit + 1]
 
 
-def _recorded(row: Row, changes: list[Row]) -> Recorded:
+def _recorded(row: Row, changes: list[Row], origins: Mapping[str, str]) -> Recorded:
     changes.sort(key=lambda change: (change.at, change.key))
     is_open = row.status == "firing"
     return Recorded(
@@ -246,12 +293,13 @@ def _recorded(row: Row, changes: list[Row]) -> Recorded:
         generator_url=row.generator_url,
         source=row.source,
         receiver=row.receiver,
-        changes=[_change(change) for change in changes],
+        changes=[_change(change, origins) for change in changes],
     )
 
 
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
 
 
-def _change(row: Row) -> Change:
-    return Change(row.kind, row.at, _decode(row.detail) if row.detail else {}, row.origin or "")
+def _change(row: Row, origins: Mapping[str, str]) -> Change:
+    detail = _decode(row.detail) if row.detail else {}
+    return Change(row.kind, row.at, detail, origins.get(row.receipt_id, ""))
