@@ -50,11 +50,11 @@ def measure(database: Database, plan: Plan) -> list[Measured]:
     return lines
 
 
-def lasting(number: int, *, until: datetime) -> Iterator[Occurrence]:
-    """A year in which about 1 000 fire at each moment, however many there are."""
-    mean_us = int(YEAR / timedelta(microseconds=1)) * _FIRING // number
+def lasting(number: int, *, until: datetime, span: timedelta = YEAR) -> Iterator[Occurrence]:
+    """A span in which about 1 000 fire at each moment, however many there are."""
+    mean_us = int(span / timedelta(microseconds=1)) * _FIRING // number
     end_us = int(until.timestamp() * 1_000_000)
-    for place, occurrence in enumerate(occurrences(number, until=until)):
+    for place, occurrence in enumerate(occurrences(number, until=until, span=span)):
         if occurrence.ends_at is None:
             yield occurrence
             continue

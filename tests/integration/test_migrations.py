@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import asyncpg
@@ -24,7 +25,7 @@ from alert_history.errors import StorageUnavailable
 from alert_history.ports import Store
 from alert_history.storage import is_sqlite, migrations, open_store
 from alert_history.storage.shared.tables import SCHEMA_HEAD, metadata
-from tests.conformance.samples import alert, everything, receipt
+from tests.conformance.samples import NOW, alert, everything, posted, receipt, silence
 
 _REPLICAS = 4
 _OPEN = """
@@ -114,6 +115,30 @@ async def test_what_was_stored_before_the_upgrade_is_not_published_anew(database
     assert await deliveries(publish=False) == 0
     await migrate(database_url, lambda connection: downgraded(connection, "0006"))
     assert await deliveries(publish=True) == 0
+
+
+async def test_an_upgrade_takes_up_what_was_known_of_past_moments(database_url: str) -> None:
+    late, told = NOW + timedelta(hours=30), alert("Told")
+    store = await opened(database_url)
+    await store.recorder.commit([posted(alert("Posted"), client="p", at=NOW), receipt(told, silences=[silence("s-1")])])
+    over = alert("Posted", "resolved", ends_at=NOW + timedelta(minutes=1))
+    ended = alert("Told", "resolved", ends_at=late)
+    await store.recorder.commit([posted(over, client="p", at=late), receipt(ended, at=late)])
+    before = [await _at_moment(store, NOW + timedelta(hours=hours)) for hours in (0, 1, 29, 31)]
+    await store.lifecycle.close()
+    await migrate(database_url, lambda connection: downgraded(connection, "0018"))
+    store = await opened(database_url)
+    assert [await _at_moment(store, NOW + timedelta(hours=hours)) for hours in (0, 1, 29, 31)] == before
+    await store.lifecycle.close()
+    assert [fired for fired, _ in before] == [["Posted", "Told"]] * 3 + [[]]
+    assert [silences for _, silences in before] == [["s-1"], ["s-1"], [], []]
+
+
+async def _at_moment(store: Store, at: datetime) -> tuple[list[str], list[str]]:
+    """The names of the alerts that fired then, and the ids of the silences in force."""
+    alerts = await store.moments.alerts(at, limit=9)
+    silences = await store.silence_versions.at(at, ended_since=at, limit=9)
+    return sorted(each.labels["alertname"] for each in alerts), [each.silence.id for each in silences]
 
 
 async def test_processes_that_start_at_once_all_find_the_schema(database_url: str) -> None:

@@ -98,6 +98,7 @@ _IS_OVER: ColumnElement[bool] = _A.status == literal_column("'resolved'", Text)
 _IS_OPEN: ColumnElement[bool] = _A.status == literal_column("'firing'", Text)
 _IS_OWN = _A.joined_into.is_(None)
 _ENDED_LATER = func.coalesce(_A.ends_at, _A.last_received_at) > _time("ends_after")
+_HAD_BEGUN = or_(_A.timestamp <= _time("at"), _time("at") >= _SHOWN)
 _MOST: ColumnElement[int] = literal_column(str(_MOST_FOUND), Integer)
 
 
@@ -105,7 +106,7 @@ def short_firings(ways: MomentWays) -> Select[Any]:
     """What was received around the moment."""
     received = and_(ways.received > ways.received_after, ways.received <= ways.received_until)
     near = and_(ways.key > _time("key_after"), ways.key <= _time("key_until"))
-    return select(*_COLUMNS).where(received, near, _IS_OVER, _IS_OWN, _ENDED_LATER).limit(_MOST)
+    return select(*_COLUMNS).where(received, near, _IS_OVER, _IS_OWN, _ENDED_LATER, _HAD_BEGUN).limit(_MOST)
 
 
 def long_firings(ways: MomentWays) -> Executable:
@@ -126,9 +127,7 @@ def long_firings(ways: MomentWays) -> Executable:
     return union_all(*ways_of).limit(_MOST)
 
 
-OPEN_FIRINGS = (
-    select(*_COLUMNS).where(_IS_OPEN, _IS_OWN, or_(_A.timestamp <= _time("at"), _time("at") >= _SHOWN)).limit(_MOST)
-)
+OPEN_FIRINGS = select(*_COLUMNS).where(_IS_OPEN, _IS_OWN, _HAD_BEGUN).limit(_MOST)
 
 
 def late_firings() -> Executable:
