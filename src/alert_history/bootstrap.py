@@ -13,6 +13,7 @@ import httpx
 import msgspec
 
 from alert_history.bootstrap_mcp import make_endpoint
+from alert_history.bootstrap_moments import alertmanager_operations, make_moment_states
 from alert_history.bootstrap_pages import make_acting, make_pages, make_targets
 from alert_history.bootstrap_statistics import make_statistics, make_tracing, statistics_operations
 from alert_history.bootstrap_trust import make_trust
@@ -180,11 +181,13 @@ def make_application(service: Service) -> Application:
     statistics = make_statistics(service.settings, rooms.shown, clock=utc_now)
     endpoint = make_endpoint(service.settings, statistics, rooms.shown, clock=utc_now)
     notifications = Notifications(rooms.shown.notifications, rooms.shown.history, clock=utc_now)
+    moments = make_moment_states(service.settings, rooms.store, clock=utc_now)
     return Application(
         rooms.recording.webhook,
         [
             *_history_operations(rooms.shown),
             *StreamApi(rooms.live).operations(),
+            *alertmanager_operations(service, moments, clock=utc_now),
             *QuarantineApi(rooms.shown.history).operations(),
             *ActsApi(make_acting(service, clock=utc_now)).operations(),
             *_vendor_webhooks(service).operations(),
@@ -427,6 +430,7 @@ def make_reconcile(settings: Settings, store: Store, *, observer: "ReconcileObse
     """The job that compares history with what fires; None where there is no origin. Imported when needed."""
     if settings.alertmanager_urls is None and settings.prometheus_urls is None:
         return None
+    from alert_history.domain.alertmanager.masking import masked
     from alert_history.engine.origins import Asking, Origins
     from alert_history.engine.reconcile import Comparing, Reconcile
 
@@ -439,6 +443,7 @@ def make_reconcile(settings: Settings, store: Store, *, observer: "ReconcileObse
             clock=utc_now,
             is_publishing=settings.reconcile_publishes,
             apart_us=min(2 * settings.reconcile_interval_seconds * SECOND_US, MINUTE_US),
+            mask=masked,
         ),
         comparing,
         holder=new_id(utc_now()),

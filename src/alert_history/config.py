@@ -305,6 +305,10 @@ class Settings(BaseModel):
     reconcile_publishes: bool = _flag(
         default=False, meaning="Whether targets hear of alerts that were found firing there, and that nobody sent"
     )
+    silence_writes: bool = _flag(
+        default=False,
+        meaning="Whether silences may be made and ended through Alertmanager's API here; the Alertmanager gets them",
+    )
     stale_after_seconds: int | None = _whole(
         None,
         1,

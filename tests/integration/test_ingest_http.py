@@ -80,7 +80,7 @@ def test_every_way_to_say_json_is_understood(client: httpx.Client, content_type:
     assert client.post("/webhook", content=webhook(), headers={"Content-Type": content_type}).status_code == 200
 
 
-@pytest.mark.parametrize("path", _PATHS)
+@pytest.mark.parametrize("path", [path for path in _PATHS if path != "/api/v2/alerts"])  # it is read, too
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "PATCH", "OPTIONS"])
 def test_ingest_takes_nothing_but_post(client: httpx.Client, path: str, method: str) -> None:
     answer = client.request(method, path)

@@ -40,6 +40,19 @@ _SPAN = "since={since}&until={until}"
 _STATISTICS = f"?{_SPAN}&compare=previous"
 _WEBHOOK = msgspec.json.decode(webhook(alert(1, alertname="Sent")))
 
+_NO_SILENCE = "00000000-0000-4000-8000-000000000000"
+
+_ALERTMANAGERS = {
+    f"GET {prefix}/api/v2/{path}": Example(f"{place}/api/v2/{path}".replace("{silenceID}", _NO_SILENCE))
+    for prefix, place in {
+        "": "",
+        "/am/{name}": "/am/no-such",
+        "/at/{moment}": "/at/{until}",
+        "/at/{moment}/am/{name}": "/at/{until}/am/no-such",
+    }.items()
+    for path in ("alerts", "alerts/groups", "receivers", "silence/{silenceID}", "silences", "status")
+}
+
 EXAMPLES: dict[str, Example] = {
     # --- public
     "GET /assets/{digest}/{name:path}": Example("/assets/0/page.css"),
@@ -81,6 +94,7 @@ EXAMPLES: dict[str, Example] = {
     "GET /api/v1/stats/series": Example(f"/api/v1/stats/series{_STATISTICS}&by=alertname"),
     "GET /api/v1/stats/together": Example(f"/api/v1/stats/together{_STATISTICS}"),
     "GET /api/v1/stream": Example("/api/v1/stream"),
+    **_ALERTMANAGERS,
     "GET /classification/models": Example("/classification/models"),
     "GET /classification/stats": Example("/classification/stats"),
     "GET /classification/{fingerprint}": Example("/classification/{fingerprint}"),
@@ -111,6 +125,10 @@ EXAMPLES: dict[str, Example] = {
     "POST /dashboard/zone": Example("/dashboard/zone", form={"tz": "UTC"}),
     "POST /mcp": Example("/mcp", json={"jsonrpc": "2.0", "id": 1, "method": "tools/list"}),
     # --- operate
+    "DELETE /am/{name}/api/v2/silence/{silenceID}": Example(f"/am/no-such/api/v2/silence/{_NO_SILENCE}"),
+    "DELETE /api/v2/silence/{silenceID}": Example(f"/api/v2/silence/{_NO_SILENCE}"),
+    "POST /am/{name}/api/v2/silences": Example("/am/no-such/api/v2/silences", json={}),
+    "POST /api/v2/silences": Example("/api/v2/silences", json={}),
     "POST /api/v1/alerts/{id}/acknowledge": Example("/api/v1/alerts/{alert}/acknowledge", json={"text": "mine"}),
     "POST /api/v1/alerts/{id}/notes": Example("/api/v1/alerts/{alert}/notes", json={"text": "a note"}),
     "POST /api/v1/deliveries/{id}/replay": Example("/api/v1/deliveries/{delivery}/replay"),
@@ -161,6 +179,8 @@ EXAMPLES: dict[str, Example] = {
 }
 
 ABOUT_ALL = {
+    "DELETE /am/{name}/api/v2/silence/{silenceID}",
+    "DELETE /api/v2/silence/{silenceID}",
     "GET /api/v1/quarantine",
     "GET /classification/stats",
     "GET /classifications",
@@ -175,6 +195,8 @@ ABOUT_ALL = {
     "GET /publishing/routes",
     "GET /publishing/stats",
     "GET /publishing/targets",
+    "POST /am/{name}/api/v2/silences",
+    "POST /api/v2/silences",
     "POST /dashboard/history/views",
     "POST /dashboard/history/views/{id}/delete",
     "POST /dashboard/history/views/{id}/rename",
@@ -252,7 +274,7 @@ def now() -> datetime:
 
 
 def _service(url: str, place: Place, now: datetime) -> Iterator[Service]:
-    env = {"DATABASE_URL": url, "AUTH_MODE": "token", "LOG_LEVEL": "warning"}
+    env = {"DATABASE_URL": url, "AUTH_MODE": "token", "LOG_LEVEL": "warning", "SILENCE_WRITES": "true"}
     with servers.service(env) as server, httpx.Client(trust_env=False, timeout=30) as client:
         yield Service(server, client, place, now)
 
@@ -319,6 +341,9 @@ def test_who_is_narrowed_is_answered_as_if_there_were_no_other_alerts(both: Serv
 
 
 _VARIANTS = [
+    "/api/v2/alerts?at={until}&receiver=team",
+    "/api/v2/alerts/groups?filter=pod%3Dpod-0",
+    "/api/v2/silences?at={until}",
     "/api/v1/alerts/{alert}/why?target=pager",
     "/api/v1/deliveries?limit=1&state=dead",
     "/api/v1/labels/pod/values?query=SharedDown",

@@ -79,6 +79,7 @@ def test_every_variable_is_read() -> None:
         "PROMETHEUS_URLS": "https://ada:p%40ss@prometheus/eu",
         "RECONCILE_INTERVAL_SECONDS": "60",
         "RECONCILE_PUBLISHES": "true",
+        "SILENCE_WRITES": "true",
         "STALE_AFTER_SECONDS": "7200",
         "STALE_ENDS_AFTER_SECONDS": "0",
         "EXPIRE_AFTER_SECONDS": "600",

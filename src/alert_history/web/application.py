@@ -24,6 +24,8 @@ from alert_history.domain.token import without_secrets
 from alert_history.engine.caller import caller, set_caller
 from alert_history.errors import AlertHistoryError, NotSignedIn
 from alert_history.ids import new_id
+from alert_history.web.alertmanager.answers import error_text
+from alert_history.web.alertmanager.paths import is_alertmanager_path, missing_text, not_allowed_text, plain_path
 from alert_history.web.http.event_stream import END
 from alert_history.web.http.gate import CHALLENGE, Gate
 from alert_history.web.http.mounted import Mounted
@@ -98,7 +100,8 @@ class Application:
         """One request. However an ingest path is spelled, everything behind this sees its one spelling."""
         path = path_of(scope["path"])
         if path is None:
-            await self._answer(scope, receive, send)
+            path = plain_path(scope["path"])
+            await self._answer(scope if path == scope["path"] else {**scope, "path": path}, receive, send)
             return
         serve = self._webhook if scope["method"] == "POST" else self._answer
         await serve(scope if path == scope["path"] else {**scope, "path": path}, receive, send)
@@ -195,6 +198,7 @@ class Application:
 
 _PAGES = {"", "dashboard", "classifications", "login", "logout"}
 _NOT_KEPT = {"cache-control": "no-store", "vary": "accept, cookie, authorization"}
+_ROUTER_PROBLEMS = {404: "no-such-path", 405: "method-not-allowed"}
 _QUIET = {"/healthz", "/readyz", "/metrics"}
 
 
@@ -253,7 +257,10 @@ def _to_login(request: Request) -> Response:
     return RedirectResponse(place, status_code=HTTPStatus.SEE_OTHER, headers=_NOT_KEPT)
 
 
-def _problem_response(answer: Problem, *, headers: dict[str, str] | None = None) -> Response:
+def _problem_response(request: Request, answer: Problem, *, headers: dict[str, str] | None = None) -> Response:
+    """A problem; on the paths of Alertmanager's API its text alone, because its clients show nothing else."""
+    if is_alertmanager_path(request.scope["path"]):
+        return error_text(answer.detail, status=answer.status, headers=headers)
     response = json_response(answer, status=answer.status, media_type=CONTENT_TYPE)
     response.headers.update(headers or {})
     return response
@@ -265,7 +272,7 @@ async def _known_error(request: Request, error: Exception) -> Response:
     answer = problem_of(error, request_id=request.state.request_id)
     if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         _log.warning("request_failed", request_id=answer.request_id, reason=answer.detail)
-    return _problem_response(answer, headers=headers)
+    return _problem_response(request, answer, headers=headers)
 
 
 async def _http_error(request: Request, error: Exception) -> Response:
@@ -275,18 +282,24 @@ async def _http_error(request: Request, error: Exception) -> Response:
     if _is_page(request):
         title = "There is no such page" if error.status_code == HTTPStatus.NOT_FOUND else "This page is not asked so"
         return message(request, HTTPStatus(error.status_code), title, "Its address may be cut, or mistyped.")
-    names = {404: "no-such-path", 405: "method-not-allowed"}
-    answer = problem(
-        names.get(error.status_code, "http"),
-        title=error.detail,
-        status=error.status_code,
-        detail=f"{request.method} {request.scope['path']}",
-        request_id=request.state.request_id,
-    )
     headers = dict(error.headers or {})
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
         headers["Allow"] = _allowed(request)
-    return _problem_response(answer, headers=headers)
+    answer = problem(
+        _ROUTER_PROBLEMS.get(error.status_code, "http"),
+        title=error.detail,
+        status=error.status_code,
+        detail=_router_detail(request, allowed=headers.get("Allow", "")),
+        request_id=request.state.request_id,
+    )
+    return _problem_response(request, answer, headers=headers)
+
+
+def _router_detail(request: Request, *, allowed: str) -> str:
+    path = request.scope["path"]
+    if not is_alertmanager_path(path):
+        return f"{request.method} {path}"
+    return not_allowed_text(request.method, path, allowed=allowed) if allowed else missing_text(path)
 
 
 def _is_page(request: Request) -> bool:
@@ -305,4 +318,4 @@ async def _unknown_error(request: Request, error: Exception) -> Response:
     if _is_page(request):
         text = f"The service made a mistake. Its log says more, under {request.state.request_id}."
         return message(request, HTTPStatus.INTERNAL_SERVER_ERROR, "This page can't be shown", text)
-    return _problem_response(problem_of(error, request_id=request.state.request_id))
+    return _problem_response(request, problem_of(error, request_id=request.state.request_id))

@@ -65,7 +65,7 @@ class ClusterVersion(msgspec.Struct, frozen=True):
     """What is known of one Alertmanager cluster at a moment, from the last answer of its status by then.
 
     `original` is its configuration with secrets masked; `configuration` is None where it can't be read (`fault` says
-    why). `since` is when this configuration was first seen: it was loaded between the look before and then.
+    why). `cluster_name` is what the peer that was asked calls itself. `since` is when this configuration was first seen: it was loaded between the look before and then.
     """
 
     name: str
@@ -77,6 +77,7 @@ class ClusterVersion(msgspec.Struct, frozen=True):
     version_info: Mapping[str, str] = {}
     uptime: datetime | None = None
     cluster_status: str = ""
+    cluster_name: str = ""
     peers: Sequence[tuple[str, str]] = ()
 
 

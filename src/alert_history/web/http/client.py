@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import parse_qs
 
 from alert_history.domain.speaker import MAX_SCOPE_CHARACTERS, is_scope
-from alert_history.errors import MalformedPayload
+from alert_history.errors import InvalidQuery, MalformedPayload
 
 Network = IPv4Network | IPv6Network
 
@@ -80,3 +80,9 @@ def scope_of(query: bytes) -> str:
             f"scope: one name of up to {MAX_SCOPE_CHARACTERS} letters, digits, '.', '_' and '-' in the URL"
         )
     return names[0]
+
+
+def check_is_now(query: bytes) -> None:
+    """Raises InvalidQuery where the query of an ingest URL names a time: the past can't be changed."""
+    if b"at=" in query and "at" in parse_qs(query.decode("latin-1"), keep_blank_values=True):
+        raise InvalidQuery("at: alerts are kept as they come; what was so in the past can only be asked")

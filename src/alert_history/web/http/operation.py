@@ -36,7 +36,8 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     gets the request and the parameters and returns an `answer`, or a Starlette Response of its own. `failures` are
     the problems it may answer with, by status; `same_answers` the statuses, besides 200, that come with an `answer`;
     `moved` says when it leads elsewhere with 308, empty: never. `may_hold_slashes` is the parameter of the path that
-    may.
+    may. `text_failures` are those that come as a JSON string. `read` is how parameters are read. Unless it `is_listed`,
+    it stands in no document: another one describes it.
     """
 
     path: str
@@ -50,11 +51,14 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     body: type[msgspec.Struct] | None = None
     method: str = "GET"
     failures: tuple[int, ...] = ()
+    text_failures: tuple[int, ...] = ()
     same_answers: tuple[int, ...] = ()
     moved: str = ""
     may_hold_slashes: str = ""
     description: str = ""
     media_type: str = "application/json"
+    read: Callable[[Request, type[Any]], Any] = read_parameters
+    is_listed: bool = True
 
     @property
     def name(self) -> str:
@@ -75,7 +79,7 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
             allow(self.needs, keeps_to_reach=self.keeps_to_reach)
             if self.is_open_to_other_sites and is_cross_site(request.headers):
                 raise errors.CrossSite("a page of another site may not ask for this on a visitor's behalf")
-            parameters = read_parameters(request, self.parameters) if self.parameters else None
+            parameters = self.read(request, self.parameters) if self.parameters else None
             answer = await self.handle(request, parameters)
             return answer if isinstance(answer, Response) else json_response(answer)
 
@@ -101,13 +105,14 @@ def openapi(
     extra_types: Sequence[type],
 ) -> dict[str, Any]:
     """The OpenAPI 3.1 document of these operations; `extra_paths` are path items of what is served elsewhere."""
+    operations = [operation for operation in operations if operation.is_listed]
     bodies = [operation.body for operation in operations]
     types = [Problem, *(operation.answer for operation in operations), *bodies, *extra_types]
     kinds = [kind for kind in dict.fromkeys(types) if kind is not None]
     _, components = msgspec.json.schema_components(kinds, ref_template=_REF_TEMPLATE)
     paths: dict[str, Any] = {}
     for operation in operations:
-        item = paths.setdefault(operation.path, {})
+        item = paths.setdefault(operation.path, dict(extra_paths.get(operation.path, {})))
         item[operation.method.lower()] = _operation(operation)
     return {
         "openapi": "3.1.0",
@@ -133,6 +138,8 @@ def _operation(operation: Operation) -> dict[str, Any]:
     foreign = (403,) if operation.is_open_to_other_sites else ()
     for status in sorted({*operation.failures, *unread, *foreign}):
         made["responses"][str(status)] = problem_response(status)
+    for status in operation.text_failures:
+        made["responses"][str(status)] = _content(HTTPStatus(status).phrase, None, "application/json")
     if operation.body is not None:
         content = {"application/json": {"schema": schema_ref(operation.body)}}
         made["requestBody"] = {"required": True, "content": content}

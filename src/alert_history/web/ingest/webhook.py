@@ -22,7 +22,7 @@ from alert_history.engine.ingest import Ingest
 from alert_history.engine.intake import ALERTMANAGER_PATH, Intake
 from alert_history.ids import new_id
 from alert_history.ports import Clock
-from alert_history.web.http.client import Network, client_address, scope_of
+from alert_history.web.http.client import Network, check_is_now, client_address, scope_of
 from alert_history.web.http.gate import CHALLENGE, Gate
 from alert_history.web.http.problem import CONTENT_TYPE, Problem, problem, problem_of, retry_after
 from alert_history.web.http.security_headers import SECURITY_HEADERS
@@ -130,7 +130,9 @@ class Webhook:
         headers = dict(scope["headers"])
         signature = self._signed.signature(headers)
         sender = await self._gate.sender(scope) if signature is None else None
-        name = scope_of(scope.get("query_string", b""))
+        query = scope.get("query_string", b"")
+        check_is_now(query)
+        name = scope_of(query)
         if sender is not None and sender.ingest_scope:
             name = sender.ingest_scope  # whatever the URL says: a token speaks for one scope alone
         encoding = _check_headers(headers)

@@ -85,7 +85,7 @@ GROUPS: Sequence[tuple[str, tuple[str, ...]]] = (
     ("Trust", ("AUTH_", "ADMIN_", "INGEST_", "METRICS_", "WEBHOOK_HMAC_", "SIGN_", "OIDC_", "PUBLIC_", "MCP_")),
     ("Targets", ("PUBLISHING_", "TARGET", "ROUTES_", "ALLOW_")),
     ("Enrichment", ("ENRICHMENT_", "LLM_")),
-    ("Sources", ("PAGERDUTY_", "ROOTLY_", "ALERTMANAGER_", "PROMETHEUS_", "RECONCILE_", "MAX_")),
+    ("Sources", ("PAGERDUTY_", "ROOTLY_", "ALERTMANAGER_", "PROMETHEUS_", "RECONCILE_", "SILENCE_", "MAX_")),
     ("Ends of alerts", ("STALE_", "EXPIRE_")),
     ("Retention", ("RETENTION_", "AUDIT_", "ROLLUP_", "BODY_")),
     ("Flapping", ("FLAP_",)),

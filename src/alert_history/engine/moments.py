@@ -1,0 +1,191 @@
+"""What each Alertmanager held at a moment, now or past, as far as it exists for who calls.
+
+One code path answers for now and for the past. The whole store is asked, because an alert that a reader may not see can
+inhibit one that they may; what is handed on is cut to their reach.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+
+import msgspec
+
+from alert_history.domain.alertmanager.behaviour import NEWEST, behaviour_of
+from alert_history.domain.alertmanager.moment import AlertStatus, ClusterVersion, MomentAlert, SilenceVersion
+from alert_history.domain.alertmanager.statuses import statuses
+from alert_history.domain.standing import Witnesses
+from alert_history.engine.cluster_versions import read_version, routing_of
+from alert_history.engine.moment_clusters import Attribution
+from alert_history.engine.moment_reach import within_reach
+from alert_history.engine.moment_state import NOT_KNOWN, ClusterMoment, MomentState, united
+from alert_history.engine.moment_unknown import beyond, cut, unknown_of
+from alert_history.engine.posted_ends import with_posted_ends
+from alert_history.errors import InvalidQuery, NotFound
+from alert_history.ports import Clock
+from alert_history.ports.moments import Configurations, Moments, SilenceVersions, StoredConfiguration
+
+MOST_ALERTS = 100_000
+MOST_SILENCES = 50_000
+KEPT_ENDED = timedelta(hours=120)
+"""For so long an Alertmanager lists a silence that has ended, unless its `--data.retention` says otherwise."""
+_AHEAD = timedelta(minutes=1)
+"""A caller's clock may be ahead of ours by so much."""
+
+
+class _Stored(msgspec.Struct, frozen=True):
+    """What a state is made of, as the store has it."""
+
+    alerts: Sequence[MomentAlert]
+    configurations: Sequence[StoredConfiguration]
+    silences: Sequence[SilenceVersion]
+
+
+class MomentReads(msgspec.Struct, frozen=True):
+    """The ports of the whole store that are read."""
+
+    moments: Moments
+    configurations: Configurations
+    silences: SilenceVersions
+
+
+class MomentStates:
+    """Makes states. `names` are the Alertmanagers that are asked, `witnesses` says which senders are one cluster.
+
+    Of what is older than `retention` nothing is kept.
+    """
+
+    def __init__(
+        self,
+        reads: MomentReads,
+        *,
+        names: Sequence[str],
+        witnesses: Callable[[], Witnesses],
+        retention: timedelta,
+        clock: Clock,
+    ) -> None:
+        self._reads = reads
+        self._names = names
+        self._witnesses = witnesses
+        self._retention = retention
+        self._clock = clock
+
+    async def state(self, at: datetime | None, *, cluster: str | None = None) -> MomentState:
+        """What was held at a time, None: now; of one cluster, or of all together.
+
+        Raises: InvalidQuery for a time to come; NotFound for a cluster that is not known then; StorageUnavailable,
+        QueryTimeout.
+        """
+        now = self._clock()
+        if at is not None and at > now + _AHEAD:
+            raise InvalidQuery(f"at: {at.isoformat()} is still to come")
+        moment = now if at is None else min(at, now)
+        alerts, configurations, silences = await asyncio.gather(
+            self._alerts(moment),
+            self._reads.configurations.at(moment),
+            self._reads.silences.at(moment, ended_since=moment - KEPT_ENDED, limit=MOST_SILENCES),
+        )
+        stored = _Stored(alerts, configurations, silences)
+        return await asyncio.to_thread(self._state, stored, moment, is_now=at is None, cluster=cluster)
+
+    async def silence(
+        self, silence_id: str, at: datetime | None, *, cluster: str | None = None
+    ) -> tuple[SilenceVersion | None, MomentState]:
+        """The silence with that id as it stood at a time, None: now; None where there was none for who calls.
+
+        One that ended long ago is known here, though an Alertmanager has forgotten it. With it comes the state. Raises
+        as `state`.
+        """
+        state = await self.state(at, cluster=cluster)
+        versions = [version for version in state.silences if version.silence.id == silence_id]
+        if versions or state.is_narrowed:
+            return (versions[0] if versions else None), state
+        earlier = [
+            version
+            for version in await self._reads.silences.of([silence_id])
+            if version.silence.updated_at <= state.at and cluster in {None, version.cluster or cluster}
+        ]
+        return (earlier[-1] if earlier else None), state
+
+    async def _alerts(self, at: datetime) -> Sequence[MomentAlert]:
+        alerts = await self._reads.moments.alerts(at, limit=MOST_ALERTS)
+        return await with_posted_ends(alerts, self._reads.moments, at)
+
+    def _state(self, stored: _Stored, at: datetime, *, is_now: bool, cluster: str | None) -> MomentState:
+        versions = {each.cluster: read_version(each) for each in stored.configurations}
+        names = list(dict.fromkeys([*self._names, *versions]))
+        if cluster is not None and cluster not in names:
+            raise NotFound(_no_such_cluster(cluster, names))
+        attribution = Attribution(names, self._witnesses())
+        alerts = stored.alerts[:MOST_ALERTS]
+        by_name = _by_cluster(alerts, attribution, names=names if cluster is None else [cluster])
+        if cluster is not None:
+            by_name = {cluster: by_name[cluster]}
+        parts = [_part(name, versions.get(name), own, stored.silences, at=at) for name, own in by_name.items()]
+        unknown = [
+            *beyond(at, oldest=self._clock() - self._retention),
+            *cut(len(stored.alerts), most=MOST_ALERTS),
+            *unknown_of(alerts, parts, attribution=attribution, names=names),
+        ]
+        state = MomentState(
+            at=at,
+            is_now=is_now,
+            alerts=united(parts),
+            silences=[each for each in stored.silences if cluster in {None, each.cluster or cluster}],
+            clusters=[part.version for part in parts if part.version is not None],
+            parts=parts,
+            names=names,
+            unknown=unknown,
+        )
+        return within_reach(state)
+
+
+def _by_cluster(
+    alerts: Sequence[MomentAlert], attribution: Attribution, *, names: Sequence[str]
+) -> dict[str, list[MomentAlert]]:
+    """The alerts of each of these clusters; under an empty name those of none, if there are any or no clusters."""
+    own: dict[str, list[MomentAlert]] = {name: [] for name in names}
+    others: list[MomentAlert] = []
+    for alert in alerts:
+        clusters = attribution.clusters(alert)
+        for name in clusters:
+            if name in own:
+                own[name].append(alert)
+        if not clusters:
+            others.append(alert)
+    if others or not own:
+        own[""] = others
+    return own
+
+
+def _part(
+    name: str,
+    version: ClusterVersion | None,
+    alerts: Sequence[MomentAlert],
+    silences: Sequence[SilenceVersion],
+    *,
+    at: datetime,
+) -> ClusterMoment:
+    """What one cluster holds. A silence of which nobody knows where it was made is in each."""
+    own = [each.silence for each in silences if each.cluster in {"", name} or not name]
+    made = statuses(
+        alerts,
+        silences=own,
+        configuration=None if version is None else version.configuration,
+        at=at,
+        behaviour=NEWEST if version is None else behaviour_of(version.version_info.get("version", "")),
+    )
+    return ClusterMoment(
+        name=name,
+        version=version,
+        routing=None if version is None else routing_of(version),
+        alerts=[(alert, _with_receiver(status)) for alert, status in zip(alerts, made, strict=True)],
+    )
+
+
+def _with_receiver(status: AlertStatus) -> AlertStatus:
+    return status if status.receivers else msgspec.structs.replace(status, receivers=(NOT_KNOWN,))
+
+
+def _no_such_cluster(name: str, names: Sequence[str]) -> str:
+    known = f"there are {', '.join(names)}" if names else "none is known: ALERTMANAGER_URLS names those that are asked"
+    return f"no Alertmanager is called {name!r}; {known}"
