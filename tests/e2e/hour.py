@@ -121,6 +121,10 @@ class Hour:
         """When that minute of the script is."""
         return self.began + timedelta(seconds=minute * SECONDS_A_MINUTE)
 
+    def minute_now(self) -> float:
+        """Which minute of the script it is."""
+        return (datetime.now(UTC) - self.began).total_seconds() / SECONDS_A_MINUTE
+
     def text(self, minute: float) -> str:
         """The same as senders write it."""
         return self.at(minute).isoformat(timespec="milliseconds").replace("+00:00", "Z")

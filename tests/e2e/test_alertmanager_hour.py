@@ -28,6 +28,9 @@ pytestmark = [pytest.mark.long, pytest.mark.timeout(4000)]
 BETWEEN_REPLICAS = 20.3
 """The minute of the sample between the end that one replica names and the other's next post."""
 
+AFTER_SILENCE = 17
+"""The minute of a sample after the end that a sender named who fell silent then."""
+
 
 @dataclass
 class Lived:
@@ -89,9 +92,11 @@ def test_ours_by_the_prefix_answers_the_same(lived: Lived, ours: Server) -> None
 
 
 def test_what_one_of_two_replicas_still_holds_stays_open_on_purpose(lived: Lived, ours: Server) -> None:
-    (sample,) = (each for each in lived.hour.samples if (each.minute, each.path) == (BETWEEN_REPLICAS, "/alerts"))
-    answer = ask(ours, by_parameter(sample.answered, "/alerts"))
-    assert (_names(sample.answer) & {"Pair"}, _names(answer) & {"Pair"}) == (set(), {"Pair"})
+    assert _names_then(lived, ours, BETWEEN_REPLICAS) & {"Pair"} == {"Pair"}
+
+
+def test_what_its_sender_fell_silent_about_stays_listed_as_unconfirmed_on_purpose(lived: Lived, ours: Server) -> None:
+    assert _names_then(lived, ours, AFTER_SILENCE) & {"Silent"} == {"Silent"}
 
 
 def test_amtool_prints_of_a_past_moment_what_it_printed_then(lived: Lived, ours: Server) -> None:
@@ -131,6 +136,13 @@ def _lines(sample: Sample, ours: Server, form: object) -> list[str]:
     assert callable(form)
     after = differences(sample.answer, ask(ours, form(sample.answered, sample.path)))
     return after and differences(sample.answer, ask(ours, form(sample.asked, sample.path)))
+
+
+def _names_then(lived: Lived, ours: Server, minute: float) -> set[str]:
+    """The names of alerts that ours lists of a minute, and the Alertmanager did not list then."""
+    (sample,) = (each for each in lived.hour.samples if (each.minute, each.path) == (minute, "/alerts"))
+    real, other = sample.answer, ask(ours, by_parameter(sample.answered, "/alerts"))
+    return _names(other) - _names(real)
 
 
 def _names(answer: Answer) -> set[str]:
