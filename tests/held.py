@@ -92,7 +92,9 @@ class HeldThen(msgspec.Struct):
             clock=lambda: NOW,
         )
 
-    async def alerts(self, at: datetime, *, query: Query = ALL, limit: int) -> Sequence[MomentAlert]:
+    async def alerts(
+        self, at: datetime, *, query: Query = ALL, limit: int, names_witnesses: bool = True
+    ) -> Sequence[MomentAlert]:
         """See `ports.Moments.alerts`."""
         self.asked.append(at)
         found = [alert for alert in self.held if query.matches(alert.labels, alert.annotations)]

@@ -30,7 +30,7 @@ def _statement(name: str, ways: moments.MomentWays) -> Any:
 def test_sqlite_scans_no_table_for_a_moment(name: str, sqlite_url: str) -> None:
     made = compiled_once(_statement(name, SQLITE_WAYS), SQLITE)
     connection = sqlite3.connect(sqlite_url.removeprefix("sqlite:///"))
-    rows = connection.execute(f"EXPLAIN QUERY PLAN {made.text}", made.arguments(moments.times_of(NOW) | _KEYS))
+    rows = connection.execute(f"EXPLAIN QUERY PLAN {made.text}", made.arguments({**moments.times_of(NOW), **_KEYS}))
     steps = [row[3] for row in rows]
     connection.close()
     assert not [step for step in steps if step.startswith("SCAN") and "json_each" not in step], steps
@@ -44,7 +44,7 @@ async def test_postgres_scans_no_table_for_a_moment(name: str, postgres_url: str
     try:
         async with connection.transaction():
             await connection.execute("SET LOCAL plan_cache_mode = force_generic_plan; SET LOCAL enable_seqscan = off")
-            arguments = made.arguments(moments.times_of(NOW) | _KEYS)
+            arguments = made.arguments({**moments.times_of(NOW), **_KEYS})
             plan = "\n".join(row[0] for row in await connection.fetch(f"EXPLAIN {made.text}", *arguments))
     finally:
         await connection.close()

@@ -65,7 +65,8 @@ class ClusterVersion(msgspec.Struct, frozen=True):
     """What is known of one Alertmanager cluster at a moment, from the last answer of its status by then.
 
     `original` is its configuration with secrets masked; `configuration` is None where it can't be read (`fault` says
-    why). `cluster_name` is what the peer that was asked calls itself. `since` is when this configuration was first seen: it was loaded between the look before and then.
+    why). `cluster_name` is what the peer that was asked calls itself. `since` is when this configuration was first
+    seen: it was loaded between the look before and then.
     """
 
     name: str
