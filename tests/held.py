@@ -93,7 +93,12 @@ class HeldThen(msgspec.Struct):
         )
 
     async def alerts(
-        self, at: datetime, *, query: Query = ALL, limit: int, names_witnesses: bool = True
+        self,
+        at: datetime,
+        *,
+        query: Query = ALL,
+        limit: int,
+        names_witnesses: bool = True,  # noqa: ARG002
     ) -> Sequence[MomentAlert]:
         """See `ports.Moments.alerts`."""
         self.asked.append(at)
