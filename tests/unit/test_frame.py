@@ -20,9 +20,10 @@ from alert_history.domain.permission import Permission
 from alert_history.errors import InvalidQuery, StorageUnavailable
 from alert_history.web.pages import page as pages
 from alert_history.web.pages.assets import PATH, asset_path, serve_asset
-from alert_history.web.pages.frame import ZONE_COOKIE, Firing, Frames, length_words, root_of
+from alert_history.web.pages.frame import ZONE_COOKIE, Firing, Frames, length_words
 from alert_history.web.pages.page import Page
 from alert_history.web.pages.streaming import streamed
+from alert_history.web.pages.travel import root_of
 from alert_history.web.pages.zone import zone_page
 
 NOW = datetime(2026, 11, 27, 22, 30, tzinfo=UTC)

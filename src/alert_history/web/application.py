@@ -37,9 +37,9 @@ from alert_history.web.http.welcome import end_when_unwelcome
 from alert_history.web.ingest.documentation import ingest_paths, ingest_types
 from alert_history.web.ingest.paths import PATHS, path_of
 from alert_history.web.ingest.webhook import Receive, Scope, Send, Webhook, sane_request_id
-from alert_history.web.pages.frame import root_of
 from alert_history.web.pages.page import Link, Page, apology, message
 from alert_history.web.pages.reference import ReferencePages
+from alert_history.web.pages.travel import PAGES, root_of, without_prefix
 from alert_history.web.telemetry import RequestMetrics
 
 Lifespan = Callable[[], Awaitable[None]]
@@ -92,7 +92,7 @@ class Application:
         if scope["type"] == "lifespan":
             await self._live(receive, send)
         elif scope["type"] == "http":
-            await self._serve(scope, receive, send)
+            await self._serve(without_prefix(scope), receive, send)
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1000})
 
@@ -196,7 +196,6 @@ class Application:
         await send({"type": "lifespan.shutdown.complete"})
 
 
-_PAGES = {"", "dashboard", "classifications", "login", "logout"}
 _NOT_KEPT = {"cache-control": "no-store", "vary": "accept, cookie, authorization"}
 _ROUTER_PROBLEMS = {404: "no-such-path", 405: "method-not-allowed"}
 _QUIET = {"/healthz", "/readyz", "/metrics"}
@@ -304,7 +303,7 @@ def _router_detail(request: Request, *, allowed: str) -> str:
 
 def _is_page(request: Request) -> bool:
     """Whether people look at this address: they get a page, also where there is none."""
-    return request.url.path.strip("/").split("/")[0] in _PAGES
+    return request.url.path.strip("/").split("/")[0] in PAGES
 
 
 def _allowed(request: Request) -> str:

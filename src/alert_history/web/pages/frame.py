@@ -4,7 +4,7 @@ import secrets
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime, tzinfo
 from typing import NamedTuple
-from urllib.parse import parse_qsl, unquote, urlencode
+from urllib.parse import unquote, urlencode
 
 import msgspec
 from starlette.requests import Request
@@ -18,6 +18,16 @@ from alert_history.engine.caller import caller
 from alert_history.engine.reach import is_narrowed
 from alert_history.errors import InvalidQuery
 from alert_history.ports import Clock
+from alert_history.web.pages.travel import (
+    Control,
+    Travel,
+    control_of,
+    parameters_of,
+    root_of,
+    service_root,
+    telling_of,
+    travel_of,
+)
 
 ZONE_COOKIE = "alert-history-tz"
 _UTC = "UTC"
@@ -91,11 +101,14 @@ class Firing(msgspec.Struct, frozen=True):
 class Frame(msgspec.Struct, frozen=True, kw_only=True):
     """What the frame of one page shows.
 
-    `root` leads to the root of the service, relative to the page. `tz` is the IANA name of `zone`. `nonce` marks the
-    scripts and the attributes of htmx that the server wrote. `here` are its parameters but for `tz`,
-    and `back` the page with them, below the root; empty where it is the answer to a form.
+    `root` leads to the root of all pages, relative to the page: of who looks at the past, to the pages of that moment.
+    `service` leads to the root of the service, where its files and HTTP interface are. `tz` is the IANA name of `zone`.
+    `nonce` marks the scripts and the attributes of htmx that the server wrote. `here` are the parameters of the page
+    but for `tz`, and `back` the page with them, below the root; empty where it is the answer to a form.
     `firing` is None where nobody counted. `caller` is who sees it; `can_sign_out`: this browser signed in here.
-    `is_unguarded`: everybody may do all, and nobody said that it is to be so.
+    `is_unguarded`: everybody may do all, and nobody said that it is to be so. `travel` is the moment that the reader
+    looks at, and None for now; `now` is that moment where the page shows things as they stood then. `control` leads to
+    other moments.
     """
 
     root: str
@@ -104,6 +117,7 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True):
     tz: str
     zone: tzinfo
     now: datetime
+    service: str = "./"
     here: Sequence[tuple[str, str]] = ()
     back: str = ""
     firing: Firing | None = None
@@ -112,9 +126,16 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True):
     caller: Grant = EVERYBODY
     can_sign_out: bool = False
     is_unguarded: bool = False
+    travel: Travel | None = None
+    control: Control | None = None
 
     def may(self, needs: str) -> bool:
-        """Whether who sees the page may do what needs that permission: else its form or link is not shown."""
+        """Whether who sees the page may do what needs that permission: else its form or link is not shown.
+
+        Nobody does anything in the past: what is done is done now.
+        """
+        if self.travel is not None and needs == Permission.OPERATE:
+            return False
         return self.caller.may(Permission(needs))
 
     def href(self, path: str, **parameters: object) -> str:
@@ -153,24 +174,44 @@ class Frames:
         self._clock = clock
         self._count_firing = count_firing
 
-    async def of(self, request: Request, current: str) -> Frame:
-        """The frame of a page; `current` is its entry of the navigation. Raises InvalidQuery for an unknown `tz`."""
+    async def of(self, request: Request, current: str, *, page: str = "") -> Frame:
+        """The frame of a page; `current` is its entry of the navigation, `page` its name in `TELLINGS` if another.
+
+        Raises InvalidQuery for an unknown `tz`, or an `at` that is no past time.
+        """
         tz, zone = _zone_of(request)
-        frame = _frame(request, tz, zone)
-        return msgspec.structs.replace(
-            frame, current=current, now=self._clock(), firing=await self._count_firing() if frame.may("read") else None
+        now = self._clock()
+        travel = travel_of(request, zone, now=now)
+        frame = msgspec.structs.replace(
+            _frame(request, tz, zone), current=current, control=control_of(request, zone, now=now, travel=travel)
         )
+        if travel is not None:
+            travel = msgspec.structs.replace(travel, telling=telling_of(page or current))
+            return msgspec.structs.replace(frame, travel=travel, now=travel.at if travel.is_of_then else now)
+        firing = await self._count_firing() if frame.may("read") else None
+        return msgspec.structs.replace(frame, now=now, firing=firing)
 
 
 def bare_frame(request: Request) -> Frame:
-    """A frame that asks nobody anything, for a page that says what went wrong."""
-    return _frame(request, *_kept_zone(request))
+    """A frame that asks nobody anything, for a page that says what went wrong.
+
+    Where the moment itself is wrong, it leads back to now.
+    """
+    tz, zone = _kept_zone(request)
+    frame = _frame(request, tz, zone)
+    try:
+        travel = travel_of(request, zone, now=frame.now)
+    except InvalidQuery:
+        return msgspec.structs.replace(frame, root=frame.service)
+    control = control_of(request, zone, now=frame.now, travel=travel)
+    return msgspec.structs.replace(frame, travel=travel, control=control)
 
 
 def _frame(request: Request, tz: str, zone: tzinfo) -> Frame:
     here, grant = _here(request), caller()
     return Frame(
         root=root_of(request.url.path),
+        service=service_root(request),
         current="",
         nonce=secrets.token_urlsafe(16),
         tz=tz,
@@ -183,11 +224,6 @@ def _frame(request: Request, tz: str, zone: tzinfo) -> Frame:
         can_sign_out=getattr(request.state, "signed_in", None) is not None,
         is_unguarded=getattr(request.state, "is_unguarded", False),
     )
-
-
-def root_of(path: str) -> str:
-    """The way from a page to the root: relative, because a proxy may serve us below a path of its own."""
-    return "../" * (path.count("/") - 1) or "./"
 
 
 def length_words(seconds: float) -> str:
@@ -203,14 +239,18 @@ def length_words(seconds: float) -> str:
 
 def _here(request: Request) -> list[tuple[str, str]]:
     """The parameters of the page but for `tz`, without what no form can send back."""
-    pairs = parse_qsl(request.url.query, keep_blank_values=True)
-    return [(name, value) for name, value in pairs if name != "tz" and "\0" not in name + value]
+    return [pair for pair in parameters_of(request) if pair[0] != "tz"]
 
 
 def _back(request: Request, here: Sequence[tuple[str, str]]) -> str:
     if request.method != "GET":
         return ""
     return request.url.path.lstrip("/") + (f"?{urlencode(here)}" if here else "")
+
+
+def zone_of(request: Request) -> tzinfo:
+    """The zone whose clocks a page shows. Raises InvalidQuery for an unknown one in the URL."""
+    return _zone_of(request)[1]
 
 
 def _zone_of(request: Request) -> tuple[str, tzinfo]:

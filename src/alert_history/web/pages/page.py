@@ -8,6 +8,7 @@ escaped.
 import re
 from base64 import b64encode
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime
 from functools import cache
 from hashlib import sha256
 from http import HTTPStatus
@@ -26,9 +27,10 @@ from alert_history.web.http.gate import allow
 from alert_history.web.http.problem import problem_of, retry_after
 from alert_history.web.pages.assets import asset_path
 from alert_history.web.pages.charts.scale import mark_of
-from alert_history.web.pages.frame import Frame, bare_frame, length_words
+from alert_history.web.pages.frame import Frame, bare_frame, length_words, zone_of
 from alert_history.web.pages.markup import breakable, code, prose
 from alert_history.web.pages.plain_fault import plain_fault
+from alert_history.web.pages.travel import departure, is_refused
 
 _PACKAGE = "alert_history.web.pages"
 _STYLE = re.compile(r"<style>(.*?)</style>", re.DOTALL)
@@ -65,6 +67,8 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
                 request.state.endpoint = self.path
             try:
                 allow(self.needs, keeps_to_reach=self.keeps_to_reach)
+                if self.needs is not Permission.PUBLIC and (elsewhere := _elsewhere(request)) is not None:
+                    return elsewhere
                 return await self.handle(request)
             except AlertHistoryError as error:
                 return apology(request, error)
@@ -116,6 +120,15 @@ def apology(request: Request, error: AlertHistoryError, *, back: Link = HOME) ->
     if (seconds := retry_after(error)) is not None:
         response.headers["retry-after"] = str(seconds)
     return response
+
+
+def _elsewhere(request: Request) -> Response | None:
+    """The answer to who goes to another moment, or would act in the past; None for all others. Raises InvalidQuery."""
+    if is_refused(request):
+        text = "Nothing can be done there: what you do is done now. Go back to now first."
+        title = "You look at the past"
+        return message(request, HTTPStatus.CONFLICT, title, text, tagline="Nothing was changed.")
+    return departure(request, zone_of(request), now=datetime.now(UTC))
 
 
 def policy_of(html: str) -> str:

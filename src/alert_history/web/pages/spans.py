@@ -5,7 +5,6 @@ absolute. A time without a zone, as the fields of
 the picker send it, is on the clocks of the reader.
 """
 
-import re
 from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import NamedTuple
@@ -13,14 +12,13 @@ from urllib.parse import urlencode
 
 import msgspec
 
-from alert_history.domain.calendar import instant
 from alert_history.domain.night_span import finished_night, night_of, running_night
 from alert_history.domain.query import parse_query
-from alert_history.domain.times import parse_time
 from alert_history.engine.analysis import Asked
 from alert_history.errors import InvalidQuery
 from alert_history.ports import HistoryFilter
 from alert_history.web.pages.frame import Frame
+from alert_history.web.pages.reader_time import read_time
 
 LAST_NIGHT = "last-night"
 TONIGHT = "tonight"
@@ -45,7 +43,6 @@ _WORDS = {
     "-30d": "the last 30 days",
     "-90d": "the last 90 days",
 }
-_WALL = re.compile(r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d)?)?", re.ASCII)
 _EARLIEST, _LATEST = datetime(1971, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 _SHORTEST = timedelta(minutes=1)
 _NOT_KEPT = frozenset({"since", "until", "part", "cursor"})
@@ -114,14 +111,22 @@ def span_of(since: str | None, until: str | None, frame: Frame, *, default: str 
         return _night(frame, is_tonight=text == TONIGHT)
     asked_end = _time(until, frame, of="until") if until else frame.now
     end = _within(asked_end)
+    end, ahead = _until_moment(end, frame)
     asked_begin = end - timedelta(days=1) if text is None else _time(text, frame, of="since")
     begin = _within(asked_begin)
     if end - begin < _SHORTEST:
         raise InvalidQuery("since: it is not at least a minute before until")
     name = text if text is not None and not until and text in PRESETS else ""
     words = _WORDS.get(name) or f"{frame.short(begin)} – {_end_words(begin, end, frame) if until else 'now'}"
-    note = _note(asked_begin, asked_end)
+    note = _note(asked_begin, asked_end) or ahead
     return Span(since=begin, until=end, now=frame.now, name=name, words=words, note=note)
+
+
+def _until_moment(end: datetime, frame: Frame) -> tuple[datetime, str]:
+    """The end of a span, for who looks at the past no later than the moment; and what is said where that is earlier."""
+    if frame.travel is None or end <= frame.now:
+        return end, ""
+    return frame.now, "The span ends at the moment that you look at."
 
 
 def _end_words(begin: datetime, end: datetime, frame: Frame) -> str:
@@ -174,14 +179,7 @@ def _href(kept: Sequence[tuple[str, str]], parameters: Mapping[str, str]) -> str
 
 def _time(text: str, frame: Frame, *, of: str) -> datetime:
     """A time of the URL; without a zone it is on the reader's clocks."""
-    try:
-        if _WALL.fullmatch(text):
-            time = instant(datetime.fromisoformat(text), frame.zone)
-        else:
-            time = parse_time(text, frame.now)
-    except (InvalidQuery, ValueError, OverflowError) as error:
-        raise InvalidQuery(f"{of}: {error}") from None
-    return time
+    return read_time(text, frame.zone, now=frame.now, of=of)
 
 
 def _within(time: datetime) -> datetime:
