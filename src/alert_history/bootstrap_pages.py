@@ -69,7 +69,7 @@ def make_pages(service: Service, statistics: Statistics, *, clock: Clock) -> lis
         zone_page(),
         *_login(service, clock),
         *_classifications(service, frames, clock),
-        *NightPage(statistics.nights, series=statistics.series, frames=frames, clock=clock).pages(),
+        *NightPage(statistics.nights, series=statistics.series, frames=frames).pages(),
         *_rules(service, statistics, frames),
         *_silences(service, frames, clock),
         *_sources(service, frames, clock),

@@ -58,7 +58,16 @@ def test_minutes_are_interruptions_by_the_clock_of_the_zone() -> None:
     assert interruptions_of(of, parts_of_days([monday], Hours())) == Interruptions(asleep=3, work=2)
 
 
+LATER = datetime(2200, 1, 1, tzinfo=UTC)
+
+
 def test_last_minute_in_which_an_alert_began_is_of_the_last_day_with_one() -> None:
     minutes = {DAY: {10: 1, 700: 2}, DAY + 1: {}}
-    assert last_begun(minutes) == datetime.fromtimestamp(DAY * 86_400 + 42_000, UTC)
-    assert last_begun({DAY: {}}) is None
+    assert last_begun(minutes, until=LATER) == datetime.fromtimestamp(DAY * 86_400 + 42_000, UTC)
+    assert last_begun({DAY: {}}, until=LATER) is None
+
+
+def test_last_minute_is_before_the_end_that_is_asked_for() -> None:
+    first = datetime.fromtimestamp(DAY * 86_400 + 600, UTC)
+    assert last_begun({DAY: {10: 1, 700: 2}, DAY + 1: {3: 1}}, until=first + timedelta(hours=1)) == first
+    assert last_begun({DAY: {10: 1}}, until=first - timedelta(hours=1)) is None

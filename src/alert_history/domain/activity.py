@@ -13,6 +13,7 @@ from alert_history.domain.calendar import WakingHours, day_parts, hours_of_minut
 from alert_history.domain.interruptions import Hours, Interruptions
 from alert_history.domain.tally import DAY_US, MINUTE_US, QUARTER_US, SECOND_US
 
+_MINUTES_A_DAY = DAY_US // MINUTE_US
 _QUARTERS_A_DAY = DAY_US // QUARTER_US
 _EPOCH = date(1970, 1, 1)
 _PARTS = ("asleep", "off_hours", "work")
@@ -54,13 +55,16 @@ def interruptions_of(activity: Activity, parts: DayParts) -> Interruptions:
     return Interruptions(*counts)
 
 
-def last_begun(minutes: Mapping[int, Mapping[int, int]]) -> datetime | None:
-    """The last of the minutes in which alerts began, which are by their days; None of none."""
-    days = [day for day, of_day in minutes.items() if of_day]
-    if not days:
-        return None
-    minute = max(days) * (DAY_US // MINUTE_US) + max(minutes[max(days)])
-    return datetime.fromtimestamp(minute * 60, UTC)
+def last_begun(minutes: Mapping[int, Mapping[int, int]], *, until: datetime) -> datetime | None:
+    """The last of the minutes before `until` in which alerts began, which are by their days; None of none."""
+    end = int(until.timestamp()) // 60
+    before = (
+        day * _MINUTES_A_DAY + max(earlier)
+        for day, of_day in minutes.items()
+        if (earlier := [minute for minute in of_day if day * _MINUTES_A_DAY + minute <= end])
+    )
+    last = max(before, default=None)
+    return None if last is None else datetime.fromtimestamp(last * 60, UTC)
 
 
 def most_firing_seconds(activity: Activity, *, since_us: int, until_us: int) -> float:

@@ -54,6 +54,7 @@ class Asked(msgspec.Struct, frozen=True):
     since: datetime
     until: datetime
     now: datetime
+    is_past: bool = False
 
     @property
     def is_long(self) -> bool:
@@ -271,8 +272,10 @@ def _of_days(asked: Asked, days: Collection[int]) -> Asked:
 
 
 def whole_days(asked: Asked) -> Asked:
-    """The same of whole days, UTC."""
-    return msgspec.structs.replace(asked, since=midnight(asked.since), until=first_midnight(asked.until))
+    """The same of whole days, UTC. Of who asks of the past, no day that was not over by then."""
+    until = midnight(asked.until) if asked.is_past else first_midnight(asked.until)
+    since = midnight(asked.since)
+    return msgspec.structs.replace(asked, since=since, until=max(until, since))
 
 
 def midnight(time: datetime) -> datetime:

@@ -16,6 +16,7 @@ from alert_history.domain.episode import Episode
 from alert_history.domain.severity import urgency
 from alert_history.domain.speaker import SCOPE_MARK
 from alert_history.domain.standing import EndedBy
+from alert_history.engine.as_of import episodes_as_of
 from alert_history.engine.history import Moved, key_of
 from alert_history.engine.people_acts import NO_ACTS, KeptActs
 from alert_history.ports import Clock, History, StoredAlert, Surroundings
@@ -137,30 +138,32 @@ class Neighbours:
         self._clock = clock
         self._acts = acts
 
-    async def similar(self, occurrence_id: str, *, most: int) -> SimilarAnswer | Moved:
-        """At most so many earlier episodes of the same alert, and of others that are alike."""
+    async def similar(self, occurrence_id: str, *, most: int, at: datetime | None = None) -> SimilarAnswer | Moved:
+        """At most so many earlier episodes of the same alert, and of others that are alike; with `at` as of then."""
         alert = await self._history.find(occurrence_id)
         if alert.id != occurrence_id:
             return Moved(alert.id)
         own = _episode(alert)
         before = await self._surroundings.earlier(own.fingerprint, before=key_of(own.id)[1], most=MOST_SUMMED + 1)
         alike = await self._surroundings.alike(own, most=most)
-        earlier, now = before[:MOST_SUMMED], self._clock()
+        earlier, alike, now = episodes_as_of(before[:MOST_SUMMED], at), episodes_as_of(alike, at), at or self._clock()
         shown = [*earlier[:most], *alike]
-        acts = await self._acts_of(shown)
+        acts = await self._acts_of(shown, now)
         episodes = [_similar(each, acts.get(each.id, ()), now) for each in shown]
         return SimilarAnswer(
             own.id,
             own.alertname,
             own.namespace,
-            _sums(earlier, is_all=len(before) == len(earlier)),
+            _sums(earlier, is_all=len(before) <= MOST_SUMMED),
             episodes[: len(earlier[:most])],
             episodes[len(earlier[:most]) :],
             self._covers([*earlier, *alike], own, left_out=(NO_ACTS,) if self._acts is None else ()),
         )
 
-    async def around(self, occurrence_id: str, within: timedelta, *, top: int) -> AroundAnswer | Moved:
-        """What began or fired near an occurrence, by rule; the `top` rules."""
+    async def around(
+        self, occurrence_id: str, within: timedelta, *, top: int, at: datetime | None = None
+    ) -> AroundAnswer | Moved:
+        """What began or fired near an occurrence, by rule; the `top` rules. With `at`, as was known then."""
         alert = await self._history.find(occurrence_id)
         if alert.id != occurrence_id:
             return Moved(alert.id)
@@ -169,10 +172,14 @@ class Neighbours:
         received = await self._surroundings.near(own, within + _SLACK, most=_MOST_NEAR)
         firing = await self._surroundings.firing(begin, began_after=begin - _FIRES_FOR, most=_MOST_FIRING)
         near = {
-            each.id: each for each in received if each.id != own.id and abs(each.starts_at - own.starts_at) <= within
+            each.id: each
+            for each in episodes_as_of(received, at)
+            if each.id != own.id and abs(each.starts_at - own.starts_at) <= within
         }
         fired = {
-            each.id: each for each in firing if each.id not in near and each.id != own.id and each.starts_at < begin
+            each.id: each
+            for each in episodes_as_of(firing, at)
+            if each.id not in near and each.id != own.id and each.starts_at < begin
         }
         rules = _rules(near.values(), fired.values(), own.starts_at)[:top]
         left_out = [f"what began more than {_FIRES_FOR.total_seconds() / 3600:g} h before, and has ended since"]
@@ -189,14 +196,14 @@ class Neighbours:
         )
         return AroundAnswer(own.id, within.total_seconds(), len(near), len(fired), rules, covers)
 
-    async def _acts_of(self, episodes: Sequence[Episode]) -> dict[str, list[PersonAct]]:
-        """What people did about each, oldest first, by its id."""
+    async def _acts_of(self, episodes: Sequence[Episode], now: datetime) -> dict[str, list[PersonAct]]:
+        """What people did about each until now, oldest first, by its id."""
         kept_acts = self._acts
         if kept_acts is None:
             return {}
         acts_of_each = await asyncio.gather(*(kept_acts.of_occurrence(*key_of(each.id)) for each in episodes))
         return {
-            each.id: [PersonAct(act.kind, act.at, act.by, act.text, act.source) for act in acts]
+            each.id: [PersonAct(act.kind, act.at, act.by, act.text, act.source) for act in acts if act.at <= now]
             for each, acts in zip(episodes, acts_of_each, strict=True)
         }
 

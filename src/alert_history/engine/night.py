@@ -21,6 +21,7 @@ from alert_history.domain.night_report import night
 from alert_history.domain.night_span import NightSpan, last_night, night_between, night_of
 from alert_history.domain.notifying import reason_for
 from alert_history.domain.times import parse_time
+from alert_history.engine.as_of import episodes_as_of
 from alert_history.engine.ledger import undecided
 from alert_history.errors import InvalidQuery
 from alert_history.ports import Acts, Clock, NightEvent, NightReads, NightRow, Silences, StoredEvent
@@ -75,10 +76,15 @@ class Nights:
         self._acts = acts
         self._clock = clock
 
-    async def report(self, asked: NightRequest) -> Night:
-        """The report of a night. Raises InvalidQuery, StorageUnavailable, QueryTimeout."""
-        now = self._clock()
+    async def report(self, asked: NightRequest, *, at: datetime | None = None) -> Night:
+        """The report of a night, with `at` as it was known then.
+
+        Raises InvalidQuery, StorageUnavailable, QueryTimeout.
+        """
+        now = at or self._clock()
         read = await self._read(span_of(asked, now), now)
+        if at is not None:
+            read = _read_as_of(read, at)
         return await asyncio.to_thread(lambda: night(facts_of(read)))
 
     async def _read(self, span: NightSpan, now: datetime) -> Read:
@@ -149,6 +155,25 @@ def _named_span(asked: NightRequest, now: datetime) -> tuple[datetime, datetime]
         except InvalidQuery as error:
             raise InvalidQuery(f"{name}: {error}") from None
     return times[0], times[1]
+
+
+def _read_as_of(read: Read, at: datetime) -> Read:
+    """What had been received, done and given up by a moment."""
+    return msgspec.structs.replace(
+        read,
+        began=_rows_as_of(read.began, at),
+        before=_rows_as_of(read.before, at),
+        failures=[failure for failure in read.failures if failure.at <= at],
+        acts=[act for act in read.acts if act.at <= at],
+    )
+
+
+def _rows_as_of(rows: Sequence[NightRow], at: datetime) -> list[NightRow]:
+    return [
+        NightRow(episode, None, row.is_published, tuple(event for event in row.events if event.at <= at))
+        for row in rows
+        for episode in episodes_as_of([row.episode], at)
+    ]
 
 
 # --- Bounds -----------------------------------------------------------------------------------------------------------

@@ -63,16 +63,16 @@ class RuleGrouping:
         rules = ranked(counts.values, top)
         firing = await self._analysis.analytics.firing(asked.filter, by="alertname")
         numbers = await self._analysis.begun(asked, by="alertname", values=rules)
-        last = _last(numbers.tallies)
+        last = _last(numbers.tallies, asked.until)
         groups = [RuleGroup(rule, counts.values[rule], firing.get(rule, 0), last.get(rule)) for rule in rules]
         return RuleGroups(groups, counts.total, sum(map(bool, counts.values.values())), counts.covers)
 
 
-def _last(tallies: Mapping[tuple[int, str], Tally]) -> dict[str, datetime | None]:
+def _last(tallies: Mapping[tuple[int, str], Tally], until: datetime) -> dict[str, datetime | None]:
     minutes: dict[str, dict[int, Mapping[int, int]]] = {}
     for (day, rule), tally in tallies.items():
         minutes.setdefault(rule, {})[day] = tally.minutes
-    return {rule: last_begun(of_rule) for rule, of_rule in minutes.items()}
+    return {rule: last_begun(of_rule, until=until) for rule, of_rule in minutes.items()}
 
 
 def _from_episodes(newest: NewestEpisodes, asked: Asked, top: int) -> RuleGroups:

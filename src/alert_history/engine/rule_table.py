@@ -260,7 +260,7 @@ def _row(all_facts: Facts, noise: RuleNoise, days: Mapping[int, Tally], *, begun
         again=facts.flaps,
         share=facts.begun / begun if begun else 0.0,
         median_seconds=percentile(lengths, _MEDIAN),
-        last_begun_at=last_begun({day: tally.minutes for day, tally in days.items()}),
+        last_begun_at=last_begun({day: tally.minutes for day, tally in days.items()}, until=all_facts.asked.until),
         score=noise.score,
         score_low=noise.low,
         score_high=noise.high,

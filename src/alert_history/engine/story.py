@@ -10,6 +10,7 @@ from datetime import datetime
 import msgspec
 
 from alert_history.domain.alert import Silence
+from alert_history.engine.as_of import records_as_of
 from alert_history.engine.history import Moved, Records, Tracing, key_of
 from alert_history.engine.ledger import Ledger
 from alert_history.errors import AlertHistoryError, NotFound
@@ -35,7 +36,8 @@ class Story(msgspec.Struct, frozen=True):
 
     `before` is the last episode of the same label set, None where none is known. `silences` are those that muted it, by
     id, as far as they are known. `external_url` leads to the pages of the Alertmanager that sent it. `brought_in` is
-    None for what was sent here.
+    None for what was sent here. `later` events and acts came behind the moment that the story is told of, and are left
+    out.
     """
 
     records: Records
@@ -44,6 +46,7 @@ class Story(msgspec.Struct, frozen=True):
     silences: Mapping[str, Silence] = {}
     external_url: str = ""
     brought_in: BroughtIn | None = None
+    later: int = 0
 
     @property
     def alert(self) -> StoredAlert:
@@ -73,18 +76,25 @@ class Stories:
         self._receipt_urls = receipt_urls
         self._clock = clock
 
-    async def story(self, occurrence_id: str) -> Story | Moved:
-        """The story of one occurrence. Raises NotFound."""
+    async def story(self, occurrence_id: str, *, at: datetime | None = None) -> Story | Moved:
+        """The story of one occurrence, with `at` as far as it had gone by then. Raises NotFound."""
         records = await self._tracing.records(occurrence_id)
         if isinstance(records, Moved):
             return records
+        later = 0
+        if at is not None:
+            events = await self._history.timeline(records.alert.id)
+            later = sum(event.at > at for event in events) + sum(act.at > at for act in records.acts)
+            records = records_as_of(msgspec.structs.replace(records, events=events), at)
         before, silences, external_url, brought_in = await asyncio.gather(
             self._before(records.alert),
             self._silences_of(records),
             self._external_url(records),
             self._brought_in(records.alert),
         )
-        return Story(records, records.ledger(self._clock()), before, silences, external_url, brought_in)
+        return Story(
+            records, records.ledger(at or self._clock()), before, silences, external_url, brought_in, later=later
+        )
 
     async def _before(self, alert: StoredAlert) -> StoredAlert | None:
         fingerprint, key = key_of(alert.id)

@@ -76,7 +76,7 @@ class AuditPages:
 def _filter(asked: PageParameters, frame: Frame) -> AuditFilter:
     return AuditFilter(
         since=_begin(asked.since, frame),
-        until=_end(asked.until, frame),
+        until=_until(_end(asked.until, frame), frame),
         actor=asked.actor or "",
         action=asked.action or "",
         outcome=asked.outcome,
@@ -89,6 +89,11 @@ def _begin(day: date | None, frame: Frame) -> datetime | None:
 
 def _end(day: date | None, frame: Frame) -> datetime | None:
     return None if day is None or day == date.max else _begin(day + timedelta(days=1), frame)
+
+
+def _until(end: datetime | None, frame: Frame) -> datetime | None:
+    """The end of the entries, for who looks at the past no later than the moment."""
+    return end if frame.then is None else min(end or frame.then, frame.then)
 
 
 def _actions(chosen: str | None) -> list[tuple[str, str]]:

@@ -138,6 +138,11 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True):
             return False
         return self.caller.may(Permission(needs))
 
+    @property
+    def then(self) -> datetime | None:
+        """The past moment whose state the page shows; None where it shows how things are now."""
+        return self.travel.at if self.travel is not None and self.travel.is_of_then else None
+
     def href(self, path: str, **parameters: object) -> str:
         """A link to a path below the root, with those parameters that are neither None nor empty."""
         asked = {name: str(value) for name, value in parameters.items() if value not in (None, "")}

@@ -20,13 +20,14 @@ from alert_history.domain.permission import Permission
 from alert_history.domain.query import Query, parse_query
 from alert_history.engine.acknowledged import Acknowledged
 from alert_history.engine.analysis import Analysis, Asked
+from alert_history.engine.as_of import history_as_of
 from alert_history.engine.facets import FacetCounting
 from alert_history.engine.rule_groups import RuleGrouping
 from alert_history.engine.saved_views import SavedViews
 from alert_history.engine.series import SeriesAnswer, SeriesCounting
 from alert_history.engine.series_parts import SeriesWish
 from alert_history.errors import AlertHistoryError, InvalidQuery
-from alert_history.ports import History, StoredAlert
+from alert_history.ports import History, HistoryFilter, StoredAlert
 from alert_history.web.pages import history_rows
 from alert_history.web.pages.charts.stacked import Stacked
 from alert_history.web.pages.frame import Frame, Frames
@@ -120,13 +121,15 @@ class HistoryPage:
 
     def _parts(self, asked: Asked, state: State, frame: Frame, values: Mapping[str, object]) -> Mapping[str, Part]:
         """The parts of the page, and all of them as one."""
+        # Which fire is known of the past for single rows alone: all states are counted.
+        counted = asked if frame.then is None else msgspec.structs.replace(asked, wanted=_of_all_states(asked.wanted))
 
         async def counts() -> str:
-            answer = await self._counts(asked, frame, state)
+            answer = await self._counts(counted, frame, state)
             return rendered("history/counts.html.jinja", frame=frame, counts=answer, **values)
 
         async def facets() -> str:
-            answer = await self._counting.facets.facets(asked, labels_of(state), top=TOP)
+            answer = await self._counting.facets.facets(counted, labels_of(state), top=TOP)
             query = parse_query(state.query)
             groups = [group_of(facet, state, query) for facet in answer.facets]
             return rendered("history/facets.html.jinja", frame=frame, groups=groups, covers=answer.covers, **values)
@@ -147,17 +150,18 @@ class HistoryPage:
         return {**parts, "everything": everything}
 
     async def _rows(self, asked: Asked, state: State, frame: Frame, values: Mapping[str, object]) -> str:
+        history = history_as_of(self._history, frame.then)
         if state.view == "lanes":
-            lanes = await history_rows.read_lanes(self._history, asked, state=state, frame=frame)
+            lanes = await history_rows.read_lanes(history, asked, state=state, frame=frame)
             names = list(dict.fromkeys([*_LANES, state.lane]))
             then = 0 if lanes.shown else await self._firing_then(asked, frame)
             return rendered(
                 "history/lanes.html.jinja", frame=frame, lanes=lanes, names=names, firing_then=then, **values
             )
         if state.group == "rule":
-            groups, opened = await history_rows.read_rules(self._counting.rules, self._history, asked, state=state)
+            groups, opened = await history_rows.read_rules(self._counting.rules, history, asked, state=state)
             if opened is not None:
-                opened = msgspec.structs.replace(opened, takers=await self._takers(opened.alerts))
+                opened = msgspec.structs.replace(opened, takers=await self._takers(opened.alerts, frame))
             then = 0 if groups.groups else await self._firing_then(asked, frame)
             alone = partial(_rule_alone, state, asked.filter.query)
             return rendered(
@@ -169,13 +173,13 @@ class HistoryPage:
                 firing_then=then,
                 **values,
             )
-        table = await history_rows.read_table(self._history, asked, state)
-        table = msgspec.structs.replace(table, takers=await self._takers(table.page.alerts))
+        table = await history_rows.read_table(history, asked, state)
+        table = msgspec.structs.replace(table, takers=await self._takers(table.page.alerts, frame))
         then = 0 if table.page.alerts else await self._firing_then(asked, frame)
         return rendered("history/table.html.jinja", frame=frame, table=table, firing_then=then, **values)
 
-    async def _takers(self, alerts: Sequence[StoredAlert]) -> Takers:
-        return await self._acknowledged.takers(alert.id for alert in alerts)
+    async def _takers(self, alerts: Sequence[StoredAlert], frame: Frame) -> Takers:
+        return await self._acknowledged.takers((alert.id for alert in alerts), by=frame.then)
 
     async def _firing_then(self, asked: Asked, frame: Frame) -> int:
         """The most that fired at a time of the span, whenever they began; 0 where that can't be counted."""
@@ -195,6 +199,10 @@ class HistoryPage:
             known, SeriesWish(tz=frame.zone, tz_name=frame.tz, by="severity", top=6)
         )
         return Counts(_chart(answer, frame, state), answer)
+
+
+def _of_all_states(wanted: HistoryFilter) -> HistoryFilter:
+    return msgspec.structs.replace(wanted, status=None)
 
 
 def _values(state: State, frame: Frame, *, fault: Fault | None = None) -> dict[str, object]:

@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
+from alert_history.engine.as_of import history_as_of
 from alert_history.engine.export_rows import Rows, csv_head, csv_rows, json_rows
 from alert_history.errors import InvalidQuery, Overloaded
 from alert_history.ports import History, StoredAlert
@@ -47,11 +48,11 @@ class HistoryFile:
         format_ = _FORMATS.get(name)
         if format_ is None:
             raise InvalidQuery(f"format: {name!r} is none of {', '.join(_FORMATS)}")
-        frame = await self._frames.of(request, "")
+        frame = await self._frames.of(request, "", page="dashboard/history")
         asked = asked_of(read_state(_without_format(request)), frame)
         if self._running >= MOST_AT_ONCE:
             raise Overloaded(f"{MOST_AT_ONCE} exports run already", after_seconds=_AFTER_SECONDS)
-        batches = self._history.export(asked.filter)
+        batches = history_as_of(self._history, frame.then).export(asked.filter)
         self._running += 1
         try:
             first = await anext(aiter(batches), None)  # what goes wrong at once is a page that says so

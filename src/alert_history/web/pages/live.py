@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from datetime import datetime, timedelta
+from http import HTTPStatus
 from typing import Annotated
 
 import msgspec
@@ -27,12 +28,17 @@ from alert_history.web.api.stream import place_of
 from alert_history.web.http.event_stream import BEGIN, MEDIA_TYPE, EventStream, message
 from alert_history.web.http.parameters import read_page_parameters
 from alert_history.web.pages.frame import Frame, Frames
-from alert_history.web.pages.page import Page, page_response, rendered
+from alert_history.web.pages.page import Link, Page, page_response, rendered
+from alert_history.web.pages.page import message as message_page
 from alert_history.web.pages.spans import absolute
 
 PATH = "/dashboard/history/live"
 
 _CURRENT = "dashboard/history"
+_NO_PAST = (
+    "This page follows what happens as it happens. You look at the past: the history of then lists what happened."
+)
+_BACK = Link(_CURRENT, "Go to the history of then")
 _SHOWN = 50
 _MOST_ROWS = 30
 _MOST_GROUPS = 15
@@ -118,7 +124,9 @@ class LivePage:
     async def show(self, request: Request) -> Response:
         """`GET /dashboard/history/live`."""
         asked = read_page_parameters(request, LiveParameters)
-        frame = await self._frames.of(request, _CURRENT)
+        frame = await self._frames.of(request, _CURRENT, page="dashboard/history/live")
+        if frame.travel is not None:
+            return message_page(request, HTTPStatus.CONFLICT, "Live is now", _NO_PAST, back=_BACK)
         if MEDIA_TYPE in request.headers.get("accept", ""):
             return await self._follow(request, asked, frame)
         try:

@@ -27,7 +27,7 @@ from alert_history.engine.night import NightRequest, Nights, span_of
 from alert_history.engine.series import SeriesAnswer, SeriesCounting
 from alert_history.engine.series_parts import SeriesWish
 from alert_history.errors import AlertHistoryError, InvalidQuery
-from alert_history.ports import Clock, HistoryFilter
+from alert_history.ports import HistoryFilter
 from alert_history.web.http.parameters import read_page_parameters
 from alert_history.web.pages.charts.stacked import Stacked
 from alert_history.web.pages.frame import Frame, Frames, length_words
@@ -73,11 +73,10 @@ class NightLink(NamedTuple):
 class NightPage:
     """The pages of nights."""
 
-    def __init__(self, nights: Nights, *, series: SeriesCounting, frames: Frames, clock: Clock) -> None:
+    def __init__(self, nights: Nights, *, series: SeriesCounting, frames: Frames) -> None:
         self._nights = nights
         self._series = series
         self._frames = frames
-        self._clock = clock
 
     def pages(self) -> list[Page]:
         """All pages of this noun."""
@@ -116,25 +115,25 @@ class NightPage:
         if asked.date is None or asked.since is not None or asked.until is not None:
             return None
         begins_at = night_of(asked.date, frame.zone).since
-        return begins_at if begins_at > self._clock() else None
+        return begins_at if begins_at > frame.now else None
 
     def _address(self, asked: NightChoice, frame: Frame) -> str:
         """The address of the same night that leaves nothing open. Raises InvalidQuery."""
         if asked.since is None and asked.until is None:
-            return _address(asked.date or _newest(self._clock(), frame.zone), tz=frame.tz)
-        span = span_of(_request_of(asked, frame), self._clock())
+            return _address(asked.date or _newest(frame.now, frame.zone), tz=frame.tz)
+        span = span_of(_request_of(asked, frame), frame.now)
         return _address(span.evening, since=_minute(span.since), until=_minute(span.until), tz=frame.tz)
 
     async def _shown(self, request: Request, frame: Frame, asked: NightChoice) -> Response:
         wanted = _request_of(asked, frame)
         address = _page_address(request, asked)
         if asked.format:
-            night = await self._nights.report(wanted)
+            night = await self._nights.report(wanted, at=frame.then)
             headers = {"cache-control": "no-store"}
             return Response(markdown_of(night, address), media_type="text/markdown; charset=utf-8", headers=headers)
 
         async def report() -> str:
-            return _report(await self._nights.report(wanted), frame, address)
+            return _report(await self._nights.report(wanted, at=frame.then), frame, address)
 
         async def clock() -> str:
             return await self._chart(span, frame)

@@ -204,7 +204,7 @@ class NotificationsPage:
 
     async def _older_dead(self, frame: Frame, asked: PageParameters, span: Span) -> OlderDead | None:
         """Dead letters that are too old for the span; None where there are none, or a query picks some."""
-        if asked.query or asked.fingerprint or not await self._targets.dead_letters():
+        if frame.then or asked.query or asked.fingerprint or not await self._targets.dead_letters():
             return None
         wanted = Wanted(target=asked.target, outcome="dead", until=span.since, limit=_ENTRIES)
         page = await self._notifications.page(wanted)
@@ -229,7 +229,7 @@ def _chips(frame: Frame, asked: PageParameters, counts: DeliveryCounts) -> list[
     """The outcomes to choose from. What was settled in the span is counted where no query picks some of it."""
     of = [each for each in counts.targets if asked.target in {None, each.target}]
     is_counted = not asked.query and not asked.fingerprint
-    numbers: dict[str, int] = {"pending": sum(each.waiting for each in of)}
+    numbers = {} if frame.then else {"pending": sum(each.waiting for each in of)}
     if is_counted:
         for name in ("delivered", "superseded", "dead"):
             numbers[name] = sum(getattr(each, name) for each in of)

@@ -14,6 +14,7 @@ from starlette.responses import Response
 
 from alert_history.domain.alert import Source
 from alert_history.domain.permission import Permission
+from alert_history.engine.as_of import history_as_of
 from alert_history.origins.imports.registry import title_of
 from alert_history.ports import History, QuarantinedAlert, QuarantineFilter
 from alert_history.ports.imports import ImportRecord, Imports
@@ -68,7 +69,8 @@ class QuarantinePages:
         asked = read_page_parameters(request, PageParameters)
         cursor = None if asked.cursor is None else str(asked.cursor)
         wanted = QuarantineFilter(asked.source, asked.reason)
-        page = await self._history.quarantine(limit=_SHOWN, cursor=cursor, wanted=wanted)
+        history = history_as_of(self._history, frame.then)
+        page = await history.quarantine(limit=_SHOWN, cursor=cursor, wanted=wanted)
         return page_response(
             frame,
             "quarantine/quarantine.html.jinja",

@@ -19,6 +19,7 @@ from alert_history.domain.interruptions import Hours
 from alert_history.domain.noise import NoisePart, PartName, RuleNoise, query_text
 from alert_history.domain.together import TogetherRules
 from alert_history.engine.analysis import Asked
+from alert_history.engine.as_of import history_as_of
 from alert_history.engine.companions import Companions
 from alert_history.engine.durations import DurationCounting
 from alert_history.engine.heatmap import HeatmapCounting
@@ -106,6 +107,7 @@ class _Parts:
         self._span = span
         self._rule = rule
         self._query = query
+        self._history = history_as_of(answers.history, frame.then)
         self._all = span.asked(query)
         self._asked: Asked = span.asked(query, wanted=HistoryFilter(alertname=rule))
         self._scoring: asyncio.Future[NoiseAnswer] | None = None
@@ -132,7 +134,7 @@ class _Parts:
     async def always(self) -> str:
         """One sentence: how often, when last, how long, how many healed by themselves."""
         answer, (counts, _), page = await asyncio.gather(
-            self._scored(), self._lasted(), self._answers.history.page(self._asked.filter, PageRequest(limit=1))
+            self._scored(), self._lasted(), self._history.page(self._asked.filter, PageRequest(limit=1))
         )
         durations = await asyncio.to_thread(durations_from, counts)
         score = self._score_of(answer)
@@ -191,7 +193,7 @@ class _Parts:
 
     async def episodes(self) -> str:
         """Its newest occurrences."""
-        page = await self._answers.history.page(self._asked.filter, PageRequest(limit=_EPISODES))
+        page = await self._history.page(self._asked.filter, PageRequest(limit=_EPISODES))
         return self._rendered("episodes", page=page, history=self.history_href())
 
     def _scored(self) -> "asyncio.Future[NoiseAnswer]":

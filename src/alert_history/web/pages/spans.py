@@ -59,7 +59,7 @@ class Choice(NamedTuple):
 class Span(msgspec.Struct, frozen=True, kw_only=True):
     """From `since` until before `until`, aware UTC. `name` is its preset, empty for other spans.
 
-    `note` says where it is not the span that was asked for; empty where it is.
+    `note` says where it is not the span that was asked for; empty where it is. `is_past`: its reader looks at the past.
     """
 
     since: datetime
@@ -68,6 +68,7 @@ class Span(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     words: str
     note: str = ""
+    is_past: bool = False
 
     @property
     def length(self) -> timedelta:
@@ -82,7 +83,7 @@ class Span(msgspec.Struct, frozen=True, kw_only=True):
     def asked(self, query: str = "", *, wanted: HistoryFilter | None = None) -> Asked:
         """What the statistics are asked for. Raises InvalidQuery naming what is wrong in the query."""
         wanted = msgspec.structs.replace(wanted or HistoryFilter(), query=parse_query(query))
-        return Asked(wanted, self.since, self.until, self.now)
+        return Asked(wanted, self.since, self.until, self.now, self.is_past)
 
 
 class Picker(msgspec.Struct, frozen=True, kw_only=True):
@@ -119,7 +120,9 @@ def span_of(since: str | None, until: str | None, frame: Frame, *, default: str 
     name = text if text is not None and not until and text in PRESETS else ""
     words = _WORDS.get(name) or f"{frame.short(begin)} – {_end_words(begin, end, frame) if until else 'now'}"
     note = _note(asked_begin, asked_end) or ahead
-    return Span(since=begin, until=end, now=frame.now, name=name, words=words, note=note)
+    return Span(
+        since=begin, until=end, now=frame.now, name=name, words=words, note=note, is_past=frame.then is not None
+    )
 
 
 def _until_moment(end: datetime, frame: Frame) -> tuple[datetime, str]:
@@ -207,7 +210,7 @@ def _night(frame: Frame, *, is_tonight: bool) -> Span:
     night = night_of(evening or finished_night(frame.now, frame.zone), frame.zone)
     until = min(night.until, frame.now)
     words = f"{PRESETS[name]}, {frame.local(night.since):%H:%M} – {frame.local(until):%H:%M}"
-    return Span(since=night.since, until=until, now=frame.now, name=name, words=words)
+    return Span(since=night.since, until=until, now=frame.now, name=name, words=words, is_past=frame.then is not None)
 
 
 def _tonight(frame: Frame) -> date | None:

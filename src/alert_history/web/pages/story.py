@@ -31,7 +31,7 @@ from alert_history.errors import NotFound
 from alert_history.web.http.parameters import read_page_parameters
 from alert_history.web.pages.done import done_of, said
 from alert_history.web.pages.frame import Frame, Frames, length_words
-from alert_history.web.pages.page import Link, Page, apology, page_response, rendered
+from alert_history.web.pages.page import Link, Page, apology, message, page_response, rendered
 from alert_history.web.pages.reader_name import remembered_name
 from alert_history.web.pages.story_acts import Done, StoryDone
 from alert_history.web.pages.story_lanes import story_lanes
@@ -103,14 +103,16 @@ class StoryPage:
     async def show(self, request: Request) -> Response:
         """`GET /dashboard/alerts/{id}`."""
         asked = read_page_parameters(request, StoryParameters)
+        frame = await self._frames.of(request, _CURRENT, page="dashboard/alerts")
         try:
-            story = await self._stories.story(asked.id)
+            story = await self._stories.story(asked.id, at=frame.then)
         except NotFound as error:
             return await self._absent(request, asked.id, error)
         if isinstance(story, Moved):
             query = f"?{request.url.query}" if request.url.query else ""
             return RedirectResponse(f"{quote(story.id)}{query}", HTTPStatus.PERMANENT_REDIRECT)
-        frame = await self._frames.of(request, _CURRENT)
+        if frame.then is not None and story.alert.timestamp > frame.then:
+            return _not_yet(request, frame, story)
         done = done_of(request, StoryDone)
         if done is None or done.id != asked.id:
             return await self._shown(request, frame, story, asked)
@@ -126,13 +128,13 @@ class StoryPage:
             return rendered("story/state.html.jinja", frame=frame, top=top, most=_MOST_TARGETS, **_words(story))
 
         async def earlier() -> str:
-            answer = await self._neighbours.similar(alert.id, most=_EPISODES)
+            answer = await self._neighbours.similar(alert.id, most=_EPISODES, at=frame.then)
             if isinstance(answer, Moved):  # it was joined to another while the page was made
                 return ""
             return rendered("story/earlier.html.jinja", frame=frame, similar=answer, alert=alert, **_words(story))
 
         async def around() -> str:
-            answer = await self._neighbours.around(alert.id, _WITHIN[asked.within], top=MOST_AROUND)
+            answer = await self._neighbours.around(alert.id, _WITHIN[asked.within], top=MOST_AROUND, at=frame.then)
             return "" if isinstance(answer, Moved) else _around(answer, frame, asked)
 
         return await streamed(
@@ -167,6 +169,13 @@ class StoryPage:
         return page_response(
             frame, "story/absent.html.jinja", status=status, id=occurrence_id, absence=absence, quoted=shlex.quote
         )
+
+
+def _not_yet(request: Request, frame: Frame, story: Story) -> Response:
+    """What is said of an alert that nobody had sent by the moment: its present is one click away."""
+    text = f"It was first received {frame.exact(story.alert.timestamp)}, after the moment that you look at."
+    back = Link(_CURRENT, "Look for others in the history of then")
+    return message(request, HTTPStatus.NOT_FOUND, "This alert was not known then", text, back=back)
 
 
 def _top(story: Story, frame: Frame) -> StoryTop:
