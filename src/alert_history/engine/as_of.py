@@ -28,7 +28,7 @@ from alert_history.ports.history import ALL_REFUSED, QuarantinedAlert, Quarantin
 
 _MILLISECOND = timedelta(milliseconds=1)
 _READ = 100
-_MOST_READS = 10
+_MOST_LOOKED_AT = 1_000
 
 
 def alert_as_of(alert: StoredAlert, at: datetime) -> StoredAlert:
@@ -162,14 +162,15 @@ class HistoryAsOf:
     async def _of_status(self, wanted: HistoryFilter, page: PageRequest) -> HistoryPage:
         status, wanted = wanted.status, replace(wanted, status=None)
         alerts: list[StoredAlert] = []
-        answer = await self._history.page(wanted, replace(page, limit=_READ))
+        limit = max(page.limit, _READ)
+        answer = await self._history.page(wanted, replace(page, limit=limit))
         previous, total = answer.previous_cursor, answer.total
-        for _ in range(_MOST_READS):
+        for _ in range(-(-_MOST_LOOKED_AT // limit)):
             as_of = [alert_as_of(alert, self._at) for alert in answer.alerts]
             alerts += [alert for alert in as_of if alert.status == status]
             if len(alerts) >= page.limit or answer.next_cursor is None:
                 break
-            answer = await self._history.page(wanted, replace(page, limit=_READ, offset=0, cursor=answer.next_cursor))
+            answer = await self._history.page(wanted, replace(page, limit=limit, offset=0, cursor=answer.next_cursor))
         is_exact = answer.next_cursor is None and page.cursor is None
         return replace(
             answer,
