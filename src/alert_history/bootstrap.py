@@ -14,7 +14,7 @@ import msgspec
 
 from alert_history.bootstrap_mcp import make_endpoint
 from alert_history.bootstrap_moments import alertmanager_operations, make_moment_states
-from alert_history.bootstrap_pages import make_acting, make_pages, make_targets
+from alert_history.bootstrap_pages import make_acting, make_inventory, make_pages, make_targets
 from alert_history.bootstrap_statistics import make_statistics, make_tracing, statistics_operations
 from alert_history.bootstrap_trust import make_trust
 from alert_history.config import Settings, networks_of
@@ -77,6 +77,7 @@ from alert_history.web.api.notifications import NotificationsApi
 from alert_history.web.api.publishing import PublishingApi
 from alert_history.web.api.quarantine import QuarantineApi
 from alert_history.web.api.routing import RoutingApi
+from alert_history.web.api.silences import SilencesApi
 from alert_history.web.api.stream import StreamApi
 from alert_history.web.api.tokens import TokensApi
 from alert_history.web.api.why import WhyApi
@@ -189,6 +190,7 @@ def make_application(service: Service) -> Application:
             *StreamApi(rooms.live).operations(),
             *alertmanager_operations(service, moments, clock=utc_now),
             *QuarantineApi(rooms.shown.history).operations(),
+            *SilencesApi(make_inventory(rooms.shown, clock=utc_now), clock=utc_now).operations(),
             *ActsApi(make_acting(service, clock=utc_now)).operations(),
             *_vendor_webhooks(service).operations(),
             *statistics_operations(statistics, clock=utc_now),

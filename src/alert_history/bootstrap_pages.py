@@ -16,12 +16,12 @@ from alert_history.engine.notifications import Notifications
 from alert_history.engine.provider_sign_ins import ProviderSignIns
 from alert_history.engine.saved_views import SavedViews
 from alert_history.engine.sender_overview import Losses, SenderOverview
-from alert_history.engine.silence_inventory import SilenceInventory
+from alert_history.engine.silence_inventory import SilenceInventory, SilenceReads
 from alert_history.engine.story import Stories
 from alert_history.engine.targets import Targets
 from alert_history.engine.tokens import TokenDesk
 from alert_history.ids import new_id
-from alert_history.ports import Clock
+from alert_history.ports import Clock, Store
 from alert_history.service import Service
 from alert_history.storage.database_version import DatabaseVersion
 from alert_history.storage.shared.tables import SCHEMA_HEAD
@@ -190,10 +190,17 @@ def _rules(service: Service, statistics: Statistics, frames: Frames) -> list[Pag
     return RulesPage(statistics.rules, statistics.series, RulePage(answers), frames=frames).pages()
 
 
+def make_inventory(store: Store, *, clock: Clock) -> SilenceInventory:
+    """What lists silences, for calls and pages."""
+    reads = SilenceReads(store.silences, store.silence_versions, store.history, store.moments)
+    return SilenceInventory(reads, clock=clock)
+
+
 def _silences(service: Service, frames: Frames, clock: Clock) -> list[Page]:
     store, recording = service.rooms.shown, service.rooms.recording
-    inventory = SilenceInventory(store.silences, store.history, clock=clock)
-    page = SilencesPage(inventory, heard=recording.watchdog, polled=recording.reconcile, frames=frames)
+    page = SilencesPage(
+        make_inventory(store, clock=clock), heard=recording.watchdog, polled=recording.reconcile, frames=frames
+    )
     return page.pages()
 
 

@@ -8,8 +8,8 @@ import msgspec
 import pytest
 
 from alert_history.domain.alert import Alert, Note, Silence
-from alert_history.engine.silence_inventory import SilenceInventory, View
-from alert_history.errors import InvalidQuery
+from alert_history.engine.silence_inventory import SilenceInventory, SilenceReads, View
+from alert_history.errors import InvalidQuery, NotFound
 from alert_history.ports import SilenceState, Store
 from tests.conformance.samples import DAY, MINUTE, NOW, SECOND, alert, id_of, receipt, silence
 
@@ -108,9 +108,13 @@ async def test_a_silence_that_muted_more_than_is_counted_says_so(store: Store, m
     assert (muted.number, muted.is_exact, len(muted.newest)) == (3, False, 2)
 
 
+def _reads(store: Store) -> SilenceReads:
+    return SilenceReads(store.silences, store.silence_versions, store.history, store.moments)
+
+
 async def _inventory(store: Store, view: View) -> list[tuple[str, int]]:
     """The ids of a view, with how many alerts that fire match each."""
-    page = await SilenceInventory(store.silences, store.history, clock=lambda: NOW).page(view)
+    page = await SilenceInventory(_reads(store), clock=lambda: NOW).page(view)
     return [(entry.silence.id, entry.firing.number) for entry in page.entries]
 
 
@@ -137,7 +141,7 @@ async def test_an_entry_says_that_it_ends_soon_and_what_it_muted(store: Store) -
     await _keep(store, _silence("s-1", -HOUR, HOUR), _silence("s-2", -HOUR, 30 * HOUR))
     await store.recorder.commit([receipt(alert())])
     await store.recorder.commit([receipt(notes=[_muted(alert(), "s-1")], at=NOW + MINUTE)])
-    page = await SilenceInventory(store.silences, store.history, clock=lambda: NOW).page("active")
+    page = await SilenceInventory(_reads(store), clock=lambda: NOW).page("active")
     first, second = page.entries
     assert (first.ends_soon, second.ends_soon) == (True, False)
     assert first.muted is not None
@@ -149,7 +153,7 @@ async def test_the_inventory_says_what_it_did_not_look_at(store: Store, monkeypa
     monkeypatch.setattr("alert_history.engine.silence_inventory.LOOKED_AT", 2)
     monkeypatch.setattr("alert_history.engine.silence_inventory.FIRING", 1)
     await _keep(store, *(_silence(f"s-{number}", -HOUR, HOUR) for number in range(3)))
-    inventory = SilenceInventory(store.silences, store.history, clock=lambda: NOW)
+    inventory = SilenceInventory(_reads(store), clock=lambda: NOW)
     assert (await inventory.page("unused")).is_cut
     assert not (await inventory.page("active")).is_cut
     assert (await inventory.page("active")).compares_all
@@ -159,7 +163,9 @@ async def test_the_inventory_says_what_it_did_not_look_at(store: Store, monkeypa
 
 async def test_one_silence_has_a_page_of_its_own(store: Store) -> None:
     await _keep(store, _silence("s-1", -DAY, -HOUR), _silence("s-2", -HOUR, HOUR))
-    inventory = SilenceInventory(store.silences, store.history, clock=lambda: NOW)
-    assert [(entry.silence.id, entry.state) for entry in (await inventory.one("s-1")).entries] == [("s-1", "expired")]
+    inventory = SilenceInventory(_reads(store), clock=lambda: NOW)
+    entry = (await inventory.one("s-1")).entry
+    assert (entry.silence.id, entry.state) == ("s-1", "expired")
     for unknown in ("s-3", "s-\0", "s-\ud800"):
-        assert (await inventory.one(unknown)).entries == []
+        with pytest.raises(NotFound):
+            await inventory.one(unknown)

@@ -56,6 +56,8 @@ NEEDS = {
         "GET /api/v1/notifications",
         "GET /api/v1/quarantine",
         "GET /api/v1/report/night",
+        "GET /api/v1/silences",
+        "GET /api/v1/silences/{id}",
         "GET /api/v1/stats/durations",
         "GET /api/v1/stats/facets",
         "GET /api/v1/stats/flapping",

@@ -12,8 +12,18 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from alert_history.domain.permission import Permission
+from alert_history.domain.silence_changes import ChangeKind, FieldName
 from alert_history.engine.origins import OriginState
-from alert_history.engine.silence_inventory import FIRING, LOOKED_AT, SHOWN, SilenceInventory, View
+from alert_history.engine.silence_inventory import (
+    FIRING,
+    LOOKED_AT,
+    SHOWN,
+    Inventory,
+    OneSilence,
+    SilenceInventory,
+    View,
+)
+from alert_history.errors import NotFound
 from alert_history.ports import SilenceCounts
 from alert_history.web.http.parameters import read_page_parameters
 from alert_history.web.pages.frame import Frame, Frames
@@ -24,6 +34,24 @@ PATH = "dashboard/silences"
 _RECORDER = "event_recorder"
 _ALERTMANAGER = "alertmanager/"
 _LONGEST_ID = 1024
+_MUTINGS = 100
+
+
+CHANGE_WORDS: Mapping[ChangeKind, str] = {
+    "created": "Created",
+    "known": "First known here",
+    "edited": "Edited",
+    "prolonged": "Made longer",
+    "shortened": "Made shorter",
+    "expired": "Ended early",
+}
+FIELD_WORDS: Mapping[FieldName, str] = {
+    "matchers": "Matchers",
+    "starts_at": "Begin",
+    "ends_at": "End",
+    "created_by": "Author",
+    "comment": "Reason",
+}
 
 
 class SilencesParameters(msgspec.Struct, frozen=True):
@@ -92,21 +120,33 @@ class SilencesPage:
         )
 
     async def _listed(self, frame: Frame, asked: SilencesParameters) -> str:
-        counts = await self._inventory.counts()
+        counts = await self._inventory.counts(at=frame.then)
+        one = None
         if asked.id is None:
-            page = await self._inventory.page(asked.show, cursor=asked.cursor)
+            page = await self._inventory.page(asked.show, cursor=asked.cursor, at=frame.then)
         else:
-            page = await self._inventory.one(asked.id)
+            one = await self._one(asked.id, frame)
+            page = Inventory([one.entry] if one else [], None, is_cut=False, compares_all=not one or one.compares_all)
         return rendered(
             "silences/listed.html.jinja",
             frame=frame,
             asked=asked,
             choices=choices_of(counts),
             page=page,
+            one=one,
+            change_words=CHANGE_WORDS,
+            field_words=FIELD_WORDS,
+            spell_time=lambda text: frame.short(datetime.fromisoformat(text)),
             is_empty=not (counts.active or counts.pending or counts.expired),
             knowledge=self._knowledge(),
-            bounds={"firing": FIRING, "looked_at": LOOKED_AT, "shown": SHOWN},
+            bounds={"firing": FIRING, "looked_at": LOOKED_AT, "shown": SHOWN, "mutings": _MUTINGS},
         )
+
+    async def _one(self, silence_id: str, frame: Frame) -> OneSilence | None:
+        try:
+            return await self._inventory.one(silence_id, at=frame.then)
+        except NotFound:
+            return None
 
     def _knowledge(self) -> Knowledge:
         states = self._polled.state if self._polled is not None else {}
