@@ -219,6 +219,8 @@ def make_application(service: Service) -> Application:
             *make_pages(service, statistics, clock=utc_now),
             Mounted(path="/mcp", method="POST", app=endpoint, needs=Permission.READ),
         ],
+        stop=service.stop,
+        pages=make_pages(service, statistics, moments, clock=utc_now),
     )
 
 

@@ -12,6 +12,8 @@ from alert_history.domain.permission import Permission
 from alert_history.engine.acknowledged import Acknowledged
 from alert_history.engine.acts import Acting
 from alert_history.engine.archives import Archives
+from alert_history.engine.firing_then import FiringThen
+from alert_history.engine.moments import MomentStates
 from alert_history.engine.notifications import Notifications
 from alert_history.engine.provider_sign_ins import ProviderSignIns
 from alert_history.engine.saved_views import SavedViews
@@ -60,12 +62,12 @@ _BEGUN_OF_ALL = 1000
 """So many sign-ins may be begun a minute, of one address and of all: each is kept for ten minutes."""
 
 
-def make_pages(service: Service, statistics: Statistics, *, clock: Clock) -> list[Page]:
+def make_pages(service: Service, statistics: Statistics, moments: MomentStates, *, clock: Clock) -> list[Page]:
     """All pages, and the files that they load."""
     frames = Frames(clock=clock, count_firing=_make_count(statistics))
     return [
         Page(path=ASSETS, handle=serve_asset, needs=Permission.PUBLIC, is_measured=False),
-        *_now(service, statistics, frames),
+        *_now(service, statistics, frames, moments=moments),
         zone_page(),
         *_login(service, clock),
         *_classifications(service, frames, clock),
@@ -94,7 +96,7 @@ def _make_count(statistics: Statistics) -> Callable[[], Awaitable[Firing | None]
     return count
 
 
-def _now(service: Service, statistics: Statistics, frames: Frames) -> list[Page]:
+def _now(service: Service, statistics: Statistics, frames: Frames, *, moments: MomentStates) -> list[Page]:
     lately = Lately(
         Counting(
             series=statistics.series,
@@ -107,8 +109,14 @@ def _now(service: Service, statistics: Statistics, frames: Frames) -> list[Page]
         )
     )
     store = service.rooms.shown
+    acknowledged = Acknowledged(store.acts)
     page = NowPage(
-        statistics.firing, store.history, acknowledged=Acknowledged(store.acts), lately=lately, frames=frames
+        statistics.firing,
+        store.history,
+        then=FiringThen(moments, acknowledged),
+        acknowledged=acknowledged,
+        lately=lately,
+        frames=frames,
     )
     return page.pages()
 

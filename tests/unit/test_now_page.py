@@ -20,6 +20,7 @@ from alert_history.domain.occurrence import Key
 from alert_history.domain.query import ALL, Query
 from alert_history.engine.acknowledged import Acknowledged
 from alert_history.engine.firing_now import FiringNow
+from alert_history.engine.firing_then import FiringThen
 from alert_history.engine.series import OtherSeries, Series, SeriesAnswer, SeriesBucket
 from alert_history.engine.span_changes import Changed, SpanChanges
 from alert_history.ports import Acts, FiringGroup, History, HistoryFilter, HistoryPage, Mute, PageRequest, StoredAlert
@@ -92,6 +93,7 @@ def firing_part(groups: Sequence[FiringGroup], alerts: Sequence[StoredAlert] = (
     page = NowPage(
         firing,
         cast(History, Newest(list(alerts))),
+        then=cast(FiringThen, None),
         acknowledged=Acknowledged(cast(Acts, KeptActs(acts))),
         lately=Lately(cast(Counting, None)),
         frames=Frames(clock=lambda: NOW, count_firing=nobody),

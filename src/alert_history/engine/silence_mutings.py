@@ -4,7 +4,7 @@ Reads so many alerts and no more; what is left out is said.
 """
 
 import asyncio
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Literal
 
@@ -123,10 +123,21 @@ def told_spans(
 def _matched(versions: Sequence[Silence], alerts: Collection[StoredAlert], now: datetime) -> Iterator[MutedSpan]:
     silencing = Silencing(versions)
     for alert in alerts:
-        for span in silencing.spans(alert.labels):
-            begin, end = max(span.begin, alert.starts_at), _end(alert, span.end, now)
-            if begin <= now and (end is None or begin < end):
-                yield _span(alert, begin, end, "matched")
+        for begin, end in _together((span.begin, span.end) for span in silencing.spans(alert.labels)):
+            own_begin, own_end = max(begin, alert.starts_at), _end(alert, end, now)
+            if own_begin <= now and (own_end is None or own_begin < own_end):
+                yield _span(alert, own_begin, own_end, "matched")
+
+
+def _together(spans: Iterable[tuple[datetime, datetime]]) -> list[tuple[datetime, datetime]]:
+    """Spans of which those that touch are one: an edit interrupts no muting."""
+    joined: list[tuple[datetime, datetime]] = []
+    for begin, end in sorted(spans):
+        if joined and begin <= joined[-1][1]:
+            joined[-1] = (joined[-1][0], max(joined[-1][1], end))
+        else:
+            joined.append((begin, end))
+    return joined
 
 
 def _span(alert: StoredAlert, begin: datetime, end: datetime | None, way: Way) -> MutedSpan:

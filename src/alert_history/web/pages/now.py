@@ -14,8 +14,10 @@ from starlette.responses import Response
 from alert_history.domain.noise import query_text
 from alert_history.domain.permission import Permission
 from alert_history.engine.acknowledged import Acknowledged
+from alert_history.engine.firing_alerts import FiringAlert, of_now
 from alert_history.engine.firing_now import FiringCount, FiringNow
-from alert_history.ports import History, HistoryFilter, PageRequest, StoredAlert
+from alert_history.engine.firing_then import FiredThen, FiringThen
+from alert_history.ports import History, HistoryFilter, PageRequest
 from alert_history.web.http.parameters import read_page_parameters
 from alert_history.web.pages.frame import Firing, Frame, Frames
 from alert_history.web.pages.lately import ANCHOR, Lately
@@ -47,7 +49,7 @@ class NowParameters(msgspec.Struct, frozen=True):
 class Example(msgspec.Struct, frozen=True):
     """One alert that fires, with the labels that tell it from others of its rule, and who acknowledged it."""
 
-    alert: StoredAlert
+    alert: FiringAlert
     labels: Mapping[str, str]
     takers: Sequence[str] = ()
 
@@ -64,9 +66,17 @@ class NowPage:
     """The page."""
 
     def __init__(
-        self, firing: FiringNow, history: History, *, acknowledged: Acknowledged, lately: Lately, frames: Frames
+        self,
+        firing: FiringNow,
+        history: History,
+        *,
+        then: FiringThen,
+        acknowledged: Acknowledged,
+        lately: Lately,
+        frames: Frames,
     ) -> None:
         self._firing = firing
+        self._then = then
         self._history = history
         self._acknowledged = acknowledged
         self._lately = lately
@@ -92,12 +102,10 @@ class NowPage:
         return await streamed(request, frame, "now/now.html.jinja", parts, picker=picker, span=span, count=asked.count)
 
     async def _firing_part(self, frame: Frame) -> str:
-        view = await self._firing.view()
-        newest: Sequence[StoredAlert] = ()
-        if view.whole is not None:
-            newest = (await self._history.page(HistoryFilter(status="firing"), PageRequest(_EXAMPLES_READ))).alerts
+        fired = await (self._now() if frame.then is None else self._then.view(frame.then))
+        view, newest = fired.view, fired.alerts
         rules = [_rule_of(count, newest, frame) for count in view.rules[:RULES_SHOWN]]
-        rules = await self._with_takers(rules)
+        rules = await self._with_takers(rules, frame)
         return rendered(
             "now/firing.html.jinja",
             frame=frame,
@@ -106,13 +114,22 @@ class NowPage:
             severities=[(count, _href(frame, _of_severity(count.name), count)) for count in view.severities],
             rules=rules,
             others=view.rules[RULES_SHOWN:],
+            unknown=fired.unknown,
             all_href=None if view.whole is None else _href(frame, "", view.whole, group="rule"),
         )
 
-    async def _with_takers(self, rules: Sequence[FiringRule]) -> list[FiringRule]:
+    async def _now(self) -> FiredThen:
+        """What fires now, with the newest alerts."""
+        view = await self._firing.view()
+        if view.whole is None:
+            return FiredThen(view, [], [])
+        page = await self._history.page(HistoryFilter(status="firing"), PageRequest(_EXAMPLES_READ))
+        return FiredThen(view, [of_now(alert) for alert in page.alerts], [])
+
+    async def _with_takers(self, rules: Sequence[FiringRule], frame: Frame) -> list[FiringRule]:
         """The rules, with who acknowledged the examples of those of which something is acknowledged."""
         ids = [example.alert.id for rule in rules if rule.count.acknowledged for example in rule.examples]
-        takers = await self._acknowledged.takers(ids)
+        takers = await self._acknowledged.takers(ids, by=frame.then)
         return [
             msgspec.structs.replace(
                 rule, examples=[msgspec.structs.replace(e, takers=takers.get(e.alert.id, ())) for e in rule.examples]
@@ -121,7 +138,7 @@ class NowPage:
         ]
 
 
-def _rule_of(count: FiringCount, newest: Sequence[StoredAlert], frame: Frame) -> FiringRule:
+def _rule_of(count: FiringCount, newest: Sequence[FiringAlert], frame: Frame) -> FiringRule:
     own = [alert for alert in newest if alert.alertname == count.name]
     shared = (
         frozenset.intersection(*(frozenset(alert.labels.items()) for alert in own)) if len(own) > 1 else frozenset()
@@ -130,7 +147,7 @@ def _rule_of(count: FiringCount, newest: Sequence[StoredAlert], frame: Frame) ->
     return FiringRule(count, examples, _href(frame, query_text(count.name), count))
 
 
-def _example(alert: StoredAlert, shared: frozenset[tuple[str, str]]) -> Example:
+def _example(alert: FiringAlert, shared: frozenset[tuple[str, str]]) -> Example:
     """The labels that not all alerts of the rule have; all of them where it is alone."""
     own = [pair for pair in alert.labels.items() if pair[0] not in _TOLD and pair not in shared]
     own.sort(key=lambda pair: (_TELLING.index(pair[0]) if pair[0] in _TELLING else len(_TELLING), pair[0]))

@@ -4,7 +4,7 @@
 
   const EVERY_MS = 20_000;
   const place = document.getElementById("firing");
-  if (!place) return;
+  if (!place || "past" in place.dataset) return;
   const words = place.dataset.icons.trim().split(/\s+/);
   const icons = Object.fromEntries(words.filter((_, at) => at % 2 === 0).map((name, at) => [name, words[2 * at + 1]]));
 
