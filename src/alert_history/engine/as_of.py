@@ -28,7 +28,7 @@ from alert_history.ports.history import ALL_REFUSED, QuarantinedAlert, Quarantin
 
 _MILLISECOND = timedelta(milliseconds=1)
 _READ = 100
-_MOST_LOOKED_AT = 1_000
+_MOST_LOOKED_AT = 600
 
 
 def alert_as_of(alert: StoredAlert, at: datetime) -> StoredAlert:
@@ -165,7 +165,7 @@ class HistoryAsOf:
         limit = max(page.limit, _READ)
         answer = await self._history.page(wanted, replace(page, limit=limit))
         previous, total = answer.previous_cursor, answer.total
-        for _ in range(-(-_MOST_LOOKED_AT // limit)):
+        for _ in range(max(_MOST_LOOKED_AT // limit, 1)):
             as_of = [alert_as_of(alert, self._at) for alert in answer.alerts]
             alerts += [alert for alert in as_of if alert.status == status]
             if len(alerts) >= page.limit or answer.next_cursor is None:

@@ -4,7 +4,7 @@ Must not decide how it looks; `web.pages.story` shows it.
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 import msgspec
@@ -12,6 +12,7 @@ import msgspec
 from alert_history.domain.alert import Silence
 from alert_history.engine.as_of import records_as_of
 from alert_history.engine.history import Moved, Records, Tracing, key_of
+from alert_history.engine.inhibitions import Inhibition, inhibitions_of
 from alert_history.engine.ledger import Ledger
 from alert_history.errors import AlertHistoryError, NotFound
 from alert_history.origins.imports.registry import title_of
@@ -37,7 +38,7 @@ class Story(msgspec.Struct, frozen=True):
     `before` is the last episode of the same label set, None where none is known. `silences` are those that muted it, by
     id, as far as they are known. `external_url` leads to the pages of the Alertmanager that sent it. `brought_in` is
     None for what was sent here. `later` events and acts came behind the moment that the story is told of, and are left
-    out.
+    out. `inhibitions` are by which alerts it was inhibited, the newest first.
     """
 
     records: Records
@@ -47,6 +48,7 @@ class Story(msgspec.Struct, frozen=True):
     external_url: str = ""
     brought_in: BroughtIn | None = None
     later: int = 0
+    inhibitions: Sequence[Inhibition] = ()
 
     @property
     def alert(self) -> StoredAlert:
@@ -86,14 +88,22 @@ class Stories:
             events = await self._history.timeline(records.alert.id)
             later = sum(event.at > at for event in events) + sum(act.at > at for act in records.acts)
             records = records_as_of(msgspec.structs.replace(records, events=events), at)
-        before, silences, external_url, brought_in = await asyncio.gather(
+        before, silences, external_url, brought_in, inhibitions = await asyncio.gather(
             self._before(records.alert),
             self._silences_of(records),
             self._external_url(records),
             self._brought_in(records.alert),
+            inhibitions_of(records.events, self._history),
         )
         return Story(
-            records, records.ledger(at or self._clock()), before, silences, external_url, brought_in, later=later
+            records,
+            records.ledger(at or self._clock()),
+            before,
+            silences,
+            external_url,
+            brought_in,
+            later=later,
+            inhibitions=inhibitions,
         )
 
     async def _before(self, alert: StoredAlert) -> StoredAlert | None:
