@@ -216,11 +216,9 @@ def make_application(service: Service) -> Application:
         start=service.start,
         stop=lambda: _stop(endpoint, service),
         pages=[
-            *make_pages(service, statistics, clock=utc_now),
+            *make_pages(service, statistics, moments, clock=utc_now),
             Mounted(path="/mcp", method="POST", app=endpoint, needs=Permission.READ),
         ],
-        stop=service.stop,
-        pages=make_pages(service, statistics, moments, clock=utc_now),
     )
 
 

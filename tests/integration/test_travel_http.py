@@ -111,7 +111,9 @@ def test_nothing_is_acknowledged_in_the_past(lived: Lived) -> None:
     assert not lived.call(f"alerts/{lived.alert_id}")["ledger"]["acts"]
 
 
-@pytest.mark.parametrize("path", ["night/2026-01-01", "rules", "notifications", "quarantine", "audit", "targets", "tokens"])
+@pytest.mark.parametrize(
+    "path", ["night/2026-01-01", "rules", "notifications", "quarantine", "audit", "targets", "tokens"]
+)
 def test_each_page_says_that_it_is_not_now_or_that_it_shows_now(lived: Lived, path: str) -> None:
     page = lived.page(f"dashboard/{path}", tz="UTC")
     assert "You look at" in page
