@@ -156,6 +156,11 @@ def test_a_text_is_taken_as_it_is_written() -> None:
     assert matchers_text(read_configuration(text).route.routes[0].matchers) == '{a="yes",b="010",c="1.0",d=""}'
 
 
+def test_an_empty_regex_is_read_as_the_status_prints_it() -> None:
+    text = SMALL % (", routes: [{match_re: {a: null}}]", "")
+    assert matchers_text(read_configuration(text).route.routes[0].matchers) == '{a=~"^(?:)$"}'
+
+
 def test_anchors_and_merge_keys_are_followed() -> None:
     text = SMALL % (", routes: [&x {match: {a: b}, group_wait: 1s}, {<<: *x, group_wait: 2s}]", "")
     first, second = read_configuration(text).route.routes
