@@ -78,14 +78,18 @@ def test_regexes_that_have_no_room_together_are_asked_one_by_one(monkeypatch: py
     assert [prepared.routes_of({"x": f"a{number}{'y' * 60}b"})[0].receiver for number in (0, 8)] == ["r0", "r8"]
 
 
+class Exhausted:
+    """A set that has run out of memory: it answers as if nothing matched, not even what matches every value."""
+
+    def Match(self, _value: bytes) -> None:  # noqa: N802 — the name that google-re2 gives it
+        return None
+
+
 def test_a_set_that_runs_out_of_memory_while_it_matches_loses_no_route(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(label_tests, "_SET_BYTES", 1 << 17)
-    below = tuple(
-        Route(f"r{number}", "", "", (Matcher("x", "=~", f".*[ab]{number}.{{0,40}}c"),)) for number in range(9)
-    )
+    monkeypatch.setattr(label_tests, "_as_set", lambda _texts: Exhausted())
+    below = tuple(Route(f"r{number}", "", "", (Matcher("x", "=~", f"a{number}.*"),)) for number in range(3))
     prepared = Routing(Configuration(Route("r", "{}", "{}", routes=below)))
-    value = "ab1a2b3" * 300 + "a7" + "y" * 40 + "c"
-    assert [each.receiver for each in prepared.routes_of({"x": value})] == ["r7"]
+    assert [prepared.routes_of({"x": value})[0].receiver for value in ("a2b", "b")] == ["r2", "r"]
 
 
 def test_a_group_has_those_of_its_labels_that_the_alert_has() -> None:
