@@ -24,6 +24,7 @@ from bench import (
     ingest,
     live,
     moments,
+    muting,
     peers,
     publishing,
     retention,
@@ -61,6 +62,7 @@ ON_REQUEST: dict[str, Measure] = {
     "archived": archived.measure,
     "routing": routing.measure,
     "moments": moments.measure,
+    "muting": muting.measure,
 }
 """Measured only where it is named: no promise needs it at each run, and peers come over the network."""
 

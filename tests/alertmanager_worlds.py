@@ -19,7 +19,7 @@ import msgspec
 
 from alert_history.domain.alert import Silence, fingerprint
 from alert_history.domain.alertmanager.behaviour import Behaviour
-from alert_history.domain.alertmanager.configuration import Configuration
+from alert_history.domain.alertmanager.configuration import Configuration, Route
 from alert_history.domain.alertmanager.dispatch import Course, Dispatcher
 from alert_history.domain.alertmanager.moment import MomentAlert
 from alert_history.domain.alertmanager.notification import Notification, Outcome
@@ -59,7 +59,9 @@ time_intervals:
 """
 
 _PAST = 0.3
+_LOOKS = 0.8
 _JITTER_SECONDS = 0.12
+_LATENESS = 0.02
 _TRIES = 6
 _TEAMS = ("slow", "night", "day", "", "", "", "")
 Labels = dict[str, str]
@@ -99,13 +101,14 @@ class Look:
 
 @dataclass
 class Run:
-    """What was seen: looks, and the webhooks with the moments when they came."""
+    """What was seen: looks, and the webhooks with the moments when they came; and how late we were at worst."""
 
     started_at: datetime
     version: str
     worlds: list[World]
     looks: list[Look] = field(default_factory=list)
     webhooks: list[tuple[datetime, Any]] = field(default_factory=list)
+    late_seconds: float = 0.0
 
 
 def made_worlds(count: int, *, seconds: int, seed: int) -> list[World]:
@@ -171,7 +174,7 @@ def _silence(number: int, world: str, begin: int, chance: random.Random) -> Act:
 
 
 async def live(worlds: list[World], *, url: str, receiver: Receiver, seconds: int) -> Run:
-    """Do it all, second by second, and look at each half second after; then read the silences' last versions."""
+    """Do it all, second by second, and look before the next."""
     async with httpx.AsyncClient(base_url=f"{url}/api/v2", timeout=20, trust_env=False) as client:
         status = (await client.get("/status")).json()
         run = Run(datetime.fromisoformat(status["uptime"]), status["versionInfo"]["version"], worlds)
@@ -180,8 +183,10 @@ async def live(worlds: list[World], *, url: str, receiver: Receiver, seconds: in
         for second in range(seconds):
             await _until(origin + second)
             await _act(client, worlds, second=second, origin=origin)
-            await _until(origin + second + 0.8)
+            acted_at = time.time()
+            await _until(origin + second + _LOOKS)
             run.looks.append(await _look(client))
+            run.late_seconds = max(run.late_seconds, acted_at - origin - second, time.time() - origin - second - _LOOKS)
         listening.cancel()
     return run
 
@@ -325,15 +330,32 @@ class Answer:
     told: list[Told]
 
 
-def answers(
-    world: World, run: Run, configuration: Configuration, *, behaviour: Behaviour, seed: int = 0
-) -> list[Answer]:
-    """What ours says, several times, with times a little off."""
-    chance = random.Random(seed)
-    shifts: list[Callable[[], timedelta]] = [timedelta] + [
-        lambda: timedelta(seconds=chance.uniform(-_JITTER_SECONDS, _JITTER_SECONDS)) for _ in range(_TRIES)
-    ]
-    return [_answer(world, run, configuration, behaviour=behaviour, shift=shift) for shift in shifts]
+def answers(world: World, run: Run, configuration: Configuration, *, behaviour: Behaviour) -> list[Answer]:
+    """What ours says, several times, with times a little off and timers that run a little late."""
+    chance = random.Random(world.name)
+    exact = _answer(world, run, configuration, behaviour=behaviour, shift=timedelta)
+    return [exact, *(_try(world, run, configuration, behaviour=behaviour, chance=chance) for _ in range(_TRIES))]
+
+
+def _try(
+    world: World, run: Run, configuration: Configuration, *, behaviour: Behaviour, chance: random.Random
+) -> Answer:
+    late = msgspec.structs.replace(configuration, route=_late(configuration.route, 1 + chance.uniform(0, _LATENESS)))
+    return _answer(
+        world,
+        run,
+        late,
+        behaviour=behaviour,
+        shift=lambda: timedelta(seconds=chance.uniform(-_JITTER_SECONDS, _JITTER_SECONDS)),
+    )
+
+
+def _late(route: Route, factor: float) -> Route:
+    return msgspec.structs.replace(
+        route,
+        group_interval=route.group_interval * factor,
+        routes=tuple(_late(each, factor) for each in route.routes),
+    )
 
 
 def _answer(

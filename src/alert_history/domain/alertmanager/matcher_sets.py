@@ -1,65 +1,48 @@
 """Many sets of matchers, asked which of them match a label set: those of silences, or of inhibit rules.
 
-Most sets demand one certain value of some label. So a label set is looked up by its values, and only the few sets
-that demand one of them are tried, besides those that demand none.
+Each set is a bit. For each label that matchers speak of, `label_tests` says which sets a value leaves possible; what
+all labels leave possible are the sets that match.
 """
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Generic, TypeVar
 
-from alert_history.domain.alertmanager.matchers import matching
-from alert_history.domain.query import Matcher, literal_alternatives
+from alert_history.domain.alertmanager.label_tests import LabelTest
+from alert_history.domain.query import Matcher
 
-_MAX_VALUES = 64
-"""A regex that lists more values is not looked up by them."""
+_ROOM = 1 << 14
+"""How many values of each label are remembered."""
 
 T = TypeVar("T")
-Demand = tuple[str, tuple[str, ...]]
-"""A label, and the values of which it must have one."""
 
 
 class MatcherSets(Generic[T]):
-    """Items, each with the matchers that must all match. Raises: InvalidQuery where a regex is wrong."""
+    """Items, each with the matchers that must all match. It may be kept: what it remembers has a bound."""
 
     def __init__(self, sets: Iterable[tuple[Sequence[Matcher], T]]) -> None:
-        pairs = list(sets)
-        self._entries = [(matching(matchers), item) for matchers, item in pairs]
-        demands = [_demands(matchers) for matchers, _ in pairs]
-        counts = Counter((name, value) for each in demands for name, values in each for value in values)
-        self._by_value: dict[str, dict[str, list[int]]] = {}
-        self._others: list[int] = []
-        for position, each in enumerate(demands):
-            self._enter(
-                position, min(each, key=lambda one: sum(counts[one[0], value] for value in one[1]), default=None)
-            )
-
-    def _enter(self, position: int, demand: Demand | None) -> None:
-        if demand is None:
-            self._others.append(position)
-            return
-        name, values = demand
-        by_value = self._by_value.setdefault(name, {})
-        for value in values:
-            by_value.setdefault(value, []).append(position)
+        """Raises: InvalidQuery where a regex is wrong."""
+        self._items: list[T] = []
+        by_label: dict[str, list[tuple[int, Matcher]]] = {}
+        for place, (matchers, item) in enumerate(sets):
+            self._items.append(item)
+            for matcher in matchers:
+                by_label.setdefault(matcher.name, []).append((place, matcher))
+        self._everyone = (1 << len(self._items)) - 1
+        self._tests = []
+        for label, each in by_label.items():
+            test = LabelTest(each, everyone=self._everyone, room=_ROOM)
+            self._tests.append((label, test.known.get, test.learn))
 
     def matching(self, labels: Mapping[str, str]) -> list[T]:
         """The items whose matchers match, in the order given."""
-        positions = self._others.copy()
-        for name, by_value in self._by_value.items():
-            positions += by_value.get(labels.get(name, ""), ())
-        positions.sort()
-        entries = self._entries
-        return [item for test, item in map(entries.__getitem__, positions) if test(labels)]
-
-
-def _demands(matchers: Sequence[Matcher]) -> list[Demand]:
-    return [(each.name, values) for each in matchers if (values := _values(each)) and "" not in values]
-
-
-def _values(matcher: Matcher) -> tuple[str, ...]:
-    """The values of which it demands one, if they are few; else none."""
-    if matcher.op == "=":
-        return (matcher.value,)
-    values = literal_alternatives(matcher.value) if matcher.op == "=~" else None
-    return values if values is not None and len(values) <= _MAX_VALUES else ()
+        possible = self._everyone
+        for label, known, learn in self._tests:
+            value = labels.get(label, "")
+            mask = known(value)
+            possible &= learn(value) if mask is None else mask
+        items: list[T] = []
+        while possible:
+            lowest = possible & -possible
+            items.append(self._items[lowest.bit_length() - 1])
+            possible ^= lowest
+        return items
