@@ -54,6 +54,7 @@ async def test_it_lists_groups_mutes_and_notifies_as_the_real_one(monkeypatch: p
     shows_muted = any("mutedBy" in alert["status"] for look in run.looks for alert in look.alerts.values())
     comparison = compare(run, configuration, behaviour=behaviour_of(version), shows_muted=shows_muted)
     print(version, dict(comparison.counts), "undecided", dict(comparison.undecided), f"late {run.late_seconds:.2f} s")
+    print(*comparison.differences[:5], sep="\n")
     if comparison.differences and run.late_seconds > MOST_LATE_SECONDS:
         pytest.skip(f"the machine was {run.late_seconds:.2f} s late, and {MOST_LATE_SECONDS} s decide what is told")
     assert not comparison.differences, "\n".join(comparison.differences[:20])

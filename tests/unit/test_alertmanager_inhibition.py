@@ -132,6 +132,26 @@ def test_a_source_that_is_removed_or_ends_sooner_than_said_leaves_the_next_one()
     assert inhibitor(inhibition, WARNING) is None
 
 
+def test_where_all_posts_are_known_an_ended_source_hides_others_until_one_is_posted_again() -> None:
+    first, second = {"s": "critical", "n": "1"}, {"s": "critical", "n": "2"}
+    inhibition = Inhibition([rule("s=critical", "s=warning")], followed_since=NOON - 7 * MINUTE)
+    names = []
+    for labels, ends in ((first, 2), (second, 3), (second, 0), (first, 2)):
+        inhibition.put(Source(print_of(labels), NOON + ends * MINUTE), inhibition.sides(labels))
+        found = inhibitor(inhibition, WARNING)
+        names.append(found and found.fingerprint)
+    assert names == [print_of(first), print_of(second), None, print_of(first)]
+
+
+def test_where_all_posts_are_known_the_choice_is_forgotten_with_any_ended_source() -> None:
+    ended, lasting = {"s": "critical", "n": "1"}, {"s": "critical", "n": "2"}
+    inhibition = Inhibition([rule("s=critical", "s=warning")], followed_since=NOON - 14 * MINUTE)
+    for labels, ends in ((ended, -1), (lasting, 60)):
+        inhibition.put(Source(print_of(labels), NOON + ends * MINUTE), inhibition.sides(labels))
+    sides = inhibition.sides(WARNING)
+    assert [inhibition.inhibitor(sides, at=NOON + each * MINUTE) is not None for each in (0, 1)] == [True, False]
+
+
 _LABELS = st.dictionaries(st.sampled_from("abc"), st.sampled_from("12"), min_size=1)
 _TEXTS = st.sampled_from(["a=1", "a=2", "b=1", "c=1", "a=1,b=2"])
 _RULES = st.lists(st.tuples(_TEXTS, _TEXTS, st.lists(st.sampled_from("abc"), unique=True, max_size=2)), max_size=4)

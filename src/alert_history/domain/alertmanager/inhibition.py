@@ -47,37 +47,18 @@ _NEITHER = Sides()
 _CLEANING = timedelta(minutes=15)
 
 
-class Inhibition:
-    """Inhibit rules and the alerts that are their sources.
+class InhibitRules:
+    """Inhibit rules, prepared to be asked by label sets. They may be kept: what they remember has a bound."""
 
-    Asked by `Sides`, which are worth keeping for a label set: to find them costs most.
-    """
-
-    def __init__(
-        self,
-        rules: Sequence[InhibitRule],
-        *,
-        behaviour: Behaviour = NEWEST,
-        followed_since: datetime | None = None,
-    ) -> None:
-        """`followed_since`: when Alertmanager started, if from then on each post of a source is put, its end too.
-
-        From 0.30 on the one source that it looks at stays that one when it ends, until another one is posted again;
-        so for up to a minute nothing is muted, though others fire. Only with all posts can that be followed.
-
-        Raises: InvalidQuery where a regex is wrong.
-        """
+    def __init__(self, rules: Sequence[InhibitRule]) -> None:
+        """Raises: InvalidQuery where a regex is wrong."""
         self._rules = tuple(rules)
         self._targets = MatcherSets([(rule.targets, place) for place, rule in enumerate(rules)])
         self._sources = MatcherSets([(rule.sources, place) for place, rule in enumerate(rules)])
-        self._cells: dict[Place, _Cell] = {}
-        self._looks_at_one = behaviour.looks_at_one_source
-        self._followed_since = followed_since if behaviour.looks_at_one_source else None
 
-    @property
-    def is_followed(self) -> bool:
-        """Whether ended sources are to be put, not removed."""
-        return self._followed_since is not None
+    def __getitem__(self, place: int) -> InhibitRule:
+        """The rule at that place of the list."""
+        return self._rules[place]
 
     def sides(self, labels: Mapping[str, str]) -> Sides:
         """What the rules say of a label set."""
@@ -89,6 +70,44 @@ class Inhibition:
             tuple((rule, self._equal(rule, labels)) for rule in sources),
             frozenset(targets).intersection(sources),
         )
+
+    def _equal(self, rule: int, labels: Mapping[str, str]) -> tuple[str, ...]:
+        return tuple(labels.get(name, "") for name in self._rules[rule].equal)
+
+
+class Inhibition:
+    """Inhibit rules and the alerts that are their sources.
+
+    Asked by `Sides`, which are worth keeping for a label set: to find them costs most.
+    """
+
+    def __init__(
+        self,
+        rules: InhibitRules | Sequence[InhibitRule],
+        *,
+        behaviour: Behaviour = NEWEST,
+        followed_since: datetime | None = None,
+    ) -> None:
+        """`followed_since`: when Alertmanager started, if from then on each post of a source is put, its end too.
+
+        From 0.30 on the one source that it looks at stays that one when it ends, until another one is posted again;
+        so for up to a minute nothing is muted, though others fire. Only with all posts can that be followed.
+
+        Raises: InvalidQuery where a regex is wrong.
+        """
+        self._rules = rules if isinstance(rules, InhibitRules) else InhibitRules(rules)
+        self._cells: dict[Place, _Cell] = {}
+        self._looks_at_one = behaviour.looks_at_one_source
+        self._followed_since = followed_since if behaviour.looks_at_one_source else None
+
+    @property
+    def is_followed(self) -> bool:
+        """Whether ended sources are to be put, not removed."""
+        return self._followed_since is not None
+
+    def sides(self, labels: Mapping[str, str]) -> Sides:
+        """What the rules say of a label set."""
+        return self._rules.sides(labels)
 
     def put(self, source: Source, sides: Sides) -> None:
         """Take an alert that fires, or fires on with another end; of two that end together the later put counts."""
@@ -131,9 +150,6 @@ class Inhibition:
 
     def _cell(self) -> "_Cell":
         return _Cell() if self._followed_since is None else _FollowedCell(self._followed_since)
-
-    def _equal(self, rule: int, labels: Mapping[str, str]) -> tuple[str, ...]:
-        return tuple(labels.get(name, "") for name in self._rules[rule].equal)
 
 
 class _Cell:

@@ -7,8 +7,8 @@ import msgspec
 
 from alert_history.domain.alert import Silence
 from alert_history.domain.alertmanager.behaviour import NEWEST, Behaviour
-from alert_history.domain.alertmanager.configuration import Configuration, InhibitRule, Route
-from alert_history.domain.alertmanager.inhibition import Inhibition, Inhibitor, Sides, Source
+from alert_history.domain.alertmanager.configuration import Configuration, Route
+from alert_history.domain.alertmanager.inhibition import Inhibition, Inhibitor, InhibitRules, Sides, Source
 from alert_history.domain.alertmanager.moment import AlertStatus, MomentAlert
 from alert_history.domain.alertmanager.posting import NEVER
 from alert_history.domain.alertmanager.routing import Routing
@@ -32,21 +32,34 @@ def statuses(
 
     Raises: InvalidQuery where a regex of the configuration is wrong.
     """
+    if configuration is not None:
+        return Statuses(configuration, behaviour=behaviour).of(alerts, silences=silences, at=at)
     silencing = Silencing(silences, behaviour=behaviour)
-    silenced = [silencing.silenced_by(alert.labels, at=at) for alert in alerts]
-    if configuration is None:
-        known = {silence.id for silence in silences}
-        return [_said_status(alert, ids, known) for alert, ids in zip(alerts, silenced, strict=True)]
-    routing = Routing(configuration)
-    inhibition, sides = _inhibition(alerts, configuration.inhibit_rules, behaviour=behaviour)
-    return [
-        _status(
-            silenced_by=ids,
-            inhibitor=inhibition.inhibitor(each, at=at),
-            receivers=tuple(route.receiver for route in routing.routes_of(alert.labels)),
-        )
-        for alert, ids, each in zip(alerts, silenced, sides, strict=True)
-    ]
+    known = {silence.id for silence in silences}
+    return [_said_status(alert, silencing.silenced_by(alert.labels, at=at), known) for alert in alerts]
+
+
+class Statuses:
+    """One configuration, prepared to say what becomes of alerts. It may be kept: what it remembers has a bound."""
+
+    def __init__(self, configuration: Configuration, *, behaviour: Behaviour = NEWEST) -> None:
+        """Raises: InvalidQuery where a regex of the configuration is wrong."""
+        self._behaviour = behaviour
+        self._routing = Routing(configuration)
+        self._rules = InhibitRules(configuration.inhibit_rules)
+
+    def of(self, alerts: Sequence[MomentAlert], *, silences: Sequence[Silence], at: datetime) -> list[AlertStatus]:
+        """The status of each alert of a moment, in their order, as `statuses` says."""
+        silencing = Silencing(silences, behaviour=self._behaviour)
+        inhibition, sides = _inhibition(alerts, self._rules, behaviour=self._behaviour)
+        return [
+            _status(
+                silenced_by=silencing.silenced_by(alert.labels, at=at),
+                inhibitor=inhibition.inhibitor(each, at=at),
+                receivers=tuple(route.receiver for route in self._routing.routes_of(alert.labels)),
+            )
+            for alert, each in zip(alerts, sides, strict=True)
+        ]
 
 
 def inhibitors_of(
@@ -56,7 +69,7 @@ def inhibitors_of(
 
     An Alertmanager of 0.30 or newer may not heed them: `Inhibition.inhibitor` says when. Raises: as `statuses`.
     """
-    inhibition, _ = _inhibition(alerts, configuration.inhibit_rules, behaviour=NEWEST)
+    inhibition, _ = _inhibition(alerts, InhibitRules(configuration.inhibit_rules), behaviour=NEWEST)
     return list(inhibition.inhibitors(inhibition.sides(alert.labels), at=at))
 
 
@@ -71,7 +84,7 @@ def status_in_group(status: AlertStatus, route: Route, *, configuration: Configu
 
 
 def _inhibition(
-    alerts: Sequence[MomentAlert], rules: Sequence[InhibitRule], *, behaviour: Behaviour
+    alerts: Sequence[MomentAlert], rules: InhibitRules, *, behaviour: Behaviour
 ) -> tuple[Inhibition, list[Sides]]:
     """The inhibition with these alerts as its sources, and what its rules say of each."""
     inhibition = Inhibition(rules, behaviour=behaviour)
