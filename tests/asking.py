@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+from alert_history.domain.alertmanager.masking import masked
 from alert_history.domain.origin import Origin, parse_origins
 from alert_history.domain.poll import AlertmanagerPoll, PrometheusPoll
 from alert_history.origins.alertmanager import poll_alertmanager
@@ -22,7 +23,7 @@ def origin(*urls: str, name: str = "it") -> Origin:
 
 
 async def ask_alertmanager(
-    *urls: str, seconds: float = POLL_SECONDS, mask: Callable[[str], str] | None = None
+    *urls: str, seconds: float = POLL_SECONDS, mask: Callable[[str], str] = masked
 ) -> AlertmanagerPoll:
     """A poll of the cluster with these peers."""
     async with origin_client() as client:

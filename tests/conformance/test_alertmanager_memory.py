@@ -62,7 +62,7 @@ async def test_each_change_of_a_silence_is_a_version_of_its_cluster(store: Store
     assert [(each.cluster, each.silence) for each in versions] == [("eu", made), ("eu", ended)]
 
 
-async def test_without_a_mask_there_is_no_configuration(store: Store) -> None:
+async def test_of_a_status_without_a_configuration_nothing_is_kept(store: Store) -> None:
     poll = alertmanager_poll(NOW, name="eu")
     await _memory(store).keep(answered(poll).listings)
     assert await _configurations(store) == []

@@ -150,7 +150,15 @@ async def test_nothing_of_a_configuration_is_kept_that_was_not_masked(alertmanag
     assert poll.original is not None
     assert "receiver: <hidden>" in poll.original
     assert "pager" not in poll.original
-    assert (await ask_alertmanager(alertmanager.url)).original is None
+
+
+async def test_secrets_of_a_configuration_are_masked() -> None:
+    config = CONFIG.replace("{name: pager}", "{name: pager, webhook_configs: [{url: 'http://pager/hook/s3cr3t'}]}")
+    with servers.alertmanager_server(config) as server:
+        original = (await ask_alertmanager(server.url)).original
+    assert original is not None
+    assert "webhook_configs" in original
+    assert "s3cr3t" not in original
 
 
 async def test_status_is_kept_as_it_says_it(alertmanager: Server) -> None:

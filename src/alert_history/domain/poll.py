@@ -57,7 +57,7 @@ class AlertmanagerPoll(msgspec.Struct, frozen=True, gc=False):
     `asked_at` is before the first request. `started_at` is by our clock; other times are by theirs. `silences` are
     all that are listed, expired ones too; they were asked for after the alerts. `answered` and `silent` name the
     servers that were asked by their URL, `silent` with the reason. `original` is the text of its configuration with
-    secrets masked, None where nobody can mask it; `facts` are `versionInfo`, `uptime` and `cluster` of its status.
+    secrets masked, None where it has none; `facts` are `versionInfo`, `uptime` and `cluster` of its status.
     """
 
     name: str

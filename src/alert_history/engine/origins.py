@@ -12,6 +12,7 @@ from typing import Self
 import httpx
 import msgspec
 
+from alert_history.domain.alertmanager.masking import masked
 from alert_history.domain.origin import Origin, parse_origins
 from alert_history.domain.poll import AlertmanagerPoll, PrometheusPoll
 from alert_history.domain.reconciling import APART_US
@@ -63,7 +64,7 @@ class Asking:
     """Asks origins, and remembers the external URL of each server: a silent server may share it with another.
 
     `apart_us` is for how long an Alertmanager has to lack an alert before the alert is over. `mask` masks the secrets
-    of a configuration; without it no configuration is read.
+    of a configuration.
     """
 
     def __init__(
@@ -73,10 +74,10 @@ class Asking:
         clock: Clock,
         is_publishing: bool,
         apart_us: int = APART_US,
-        mask: Mask | None = None,
+        mask: Mask = masked,
     ) -> None:
         self.origins = origins
-        self._mask = None if mask is None else lru_cache(maxsize=_REMEMBERED_TEXTS)(mask)
+        self._mask = lru_cache(maxsize=_REMEMBERED_TEXTS)(mask)
         self._apart_us = apart_us
         self._clock = clock
         self._is_publishing = is_publishing

@@ -11,6 +11,7 @@ from functools import partial
 import httpx
 import msgspec
 
+from alert_history.domain.alertmanager.masking import masked
 from alert_history.domain.origin import Origin, Server
 from alert_history.domain.poll import AlertmanagerPoll, ClusterPeer, merged
 from alert_history.errors import OriginUnavailable
@@ -66,11 +67,11 @@ async def poll_alertmanager(
     *,
     clock: Clock,
     seconds: float = POLL_SECONDS,
-    mask: Mask | None = None,
+    mask: Mask = masked,
 ) -> AlertmanagerPoll:
     """The cluster's poll: all peers that answer within `seconds`, merged (see `domain.poll.merged`).
 
-    Without a `mask` nobody learns its configuration.
+    What is said of its configuration has passed the `mask`.
 
     Raises: OriginUnavailable where no peer answers whole and well, with the reason of each.
     """
@@ -86,7 +87,7 @@ async def _ask(connection: Connection) -> _Answers:
     return _Answers(asked_at, alerts, silences, await connection.get(_STATUS))
 
 
-def _read(name: str, mask: Mask | None, answers: _Answers, server: Server) -> AlertmanagerPoll:
+def _read(name: str, mask: Mask, answers: _Answers, server: Server) -> AlertmanagerPoll:
     """Raises: OriginUnavailable."""
     try:
         status = msgspec.json.decode(answers.status.body, type=_Status)
@@ -100,7 +101,7 @@ def _read(name: str, mask: Mask | None, answers: _Answers, server: Server) -> Al
             alerts=read_alerts(answers.alerts.body),
             silences=read_silences(answers.silences.body),
             answered=[server.url],
-            original=mask(status.config.original) if mask is not None and status.config.original else None,
+            original=mask(status.config.original) if status.config.original else None,
             facts=_facts(answers.status.body),
         )
     except (ValueError, RecursionError):  # msgspec.DecodeError is a ValueError
