@@ -15,6 +15,7 @@ import pytest
 
 from alert_history.telemetry.logs import configure_logging
 from bench import (
+    alertmanager_api,
     analysis,
     archived,
     browsing,
@@ -63,6 +64,7 @@ ON_REQUEST: dict[str, Measure] = {
     "routing": routing.measure,
     "moments": moments.measure,
     "muting": muting.measure,
+    "alertmanager_api": alertmanager_api.measure,
 }
 """Measured only where it is named: no promise needs it at each run, and peers come over the network."""
 

@@ -292,6 +292,14 @@ async def test_status_of_several_names_them_and_how_to_choose() -> None:
     assert (await _get("/am/us/api/v2/status", then)).json()["config"]["original"] == CONFIGURATION
 
 
+@pytest.mark.parametrize("path", ["status", "silences", f"silence/{QUIET.silence.id}"])
+async def test_no_alerts_are_read_for_what_does_not_need_them(path: str) -> None:
+    then = HeldThen([CRITICAL], MAIN, [QUIET])
+    then.asked = []
+    assert (await _get(f"/api/v2/{path}", then)).status_code == 200
+    assert then.asked == []
+
+
 # --- errors -----------------------------------------------------------------------------------------------------------
 
 

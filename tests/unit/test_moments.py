@@ -87,7 +87,9 @@ async def test_alert_is_in_the_clusters_that_told_of_it() -> None:
     eu = msgspec.structs.replace(CRITICAL, witnesses=(_known_to("eu"),))
     states = HeldThen([eu]).states(names=["eu", "us"])
     assert len((await states.state(None, cluster="eu")).alerts) == 1
-    assert not (await states.state(None, cluster="us")).alerts
+    us = await states.state(None, cluster="us")
+    assert not us.alerts
+    assert us.unknown[-1] == "whether us held 1 alert, too, of which another told, is not known"
 
 
 async def test_alert_is_in_the_cluster_of_a_peer_that_told_of_it() -> None:

@@ -25,7 +25,7 @@ class Attribution:
         """The clusters that hold it, as far as is known."""
         if alert.source == GRAFANA:
             return ()
-        return self.sure(alert) or self._names
+        return self._names if len(self._names) == 1 else self.sure(alert) or self._names
 
     def sure(self, alert: MomentAlert) -> Sequence[str]:
         """The clusters that are known to hold it; none where nobody can say."""

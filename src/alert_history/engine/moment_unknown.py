@@ -22,7 +22,7 @@ def unknown_of(
     """Sentences on configurations that are not known, alerts that nobody can attribute, and times that are bounds."""
     return [
         *_configurations(parts, names),
-        *(_attributed(alerts, attribution) if len(names) > 1 else ()),
+        *(_attributed(alerts, parts, attribution) if len(names) > 1 else ()),
         *_fields(alerts),
     ]
 
@@ -51,10 +51,19 @@ def _configurations(parts: Sequence[ClusterMoment], names: Sequence[str]) -> Ite
             yield f"the configuration of {part.name} can't be read: {part.version.fault}"
 
 
-def _attributed(alerts: Sequence[MomentAlert], attribution: Attribution) -> Iterator[str]:
+def _attributed(
+    alerts: Sequence[MomentAlert], parts: Sequence[ClusterMoment], attribution: Attribution
+) -> Iterator[str]:
     number = sum(alert.source != GRAFANA and not attribution.sure(alert) for alert in alerts)
     if number:
         yield f"nobody can say which Alertmanager held {_alerts(number)}, so each lists {_them(number)}"
+    if len(parts) == 1 and (others := sum(_is_of_others(alert, parts[0].name, attribution) for alert in alerts)):
+        yield f"whether {parts[0].name} held {_alerts(others)}, too, of which another told, is not known"
+
+
+def _is_of_others(alert: MomentAlert, name: str, attribution: Attribution) -> bool:
+    sure = attribution.sure(alert)
+    return bool(sure) and name not in sure
 
 
 def _fields(alerts: Sequence[MomentAlert]) -> Iterator[str]:

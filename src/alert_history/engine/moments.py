@@ -20,6 +20,7 @@ from alert_history.engine.moment_reach import within_reach
 from alert_history.engine.moment_state import NOT_KNOWN, ClusterMoment, MomentState, united
 from alert_history.engine.moment_unknown import beyond, cut, unknown_of
 from alert_history.engine.posted_ends import with_posted_ends
+from alert_history.engine.reach import is_narrowed
 from alert_history.errors import InvalidQuery, NotFound
 from alert_history.ports import Clock
 from alert_history.ports.moments import Configurations, Moments, SilenceVersions, StoredConfiguration
@@ -69,8 +70,11 @@ class MomentStates:
         self._retention = retention
         self._clock = clock
 
-    async def state(self, at: datetime | None, *, cluster: str | None = None) -> MomentState:
+    async def state(self, at: datetime | None, *, cluster: str | None = None, has_alerts: bool = True) -> MomentState:
         """What was held at a time, None: now; of one cluster, or of all together.
+
+        Unless it `has_alerts`, the state is made without alerts, which takes no time; who sees some alerts only gets
+        theirs all the same, because what else is shown follows from them.
 
         Raises: InvalidQuery for a time to come; NotFound for a cluster that is not known then; StorageUnavailable,
         QueryTimeout.
@@ -80,7 +84,7 @@ class MomentStates:
             raise InvalidQuery(f"at: {at.isoformat()} is still to come")
         moment = now if at is None else min(at, now)
         alerts, configurations, silences = await asyncio.gather(
-            self._alerts(moment),
+            self._alerts(moment) if has_alerts or is_narrowed() else _none(),
             self._reads.configurations.at(moment),
             self._reads.silences.at(moment, ended_since=moment - KEPT_ENDED, limit=MOST_SILENCES),
         )
@@ -95,7 +99,7 @@ class MomentStates:
         One that ended long ago is known here, though an Alertmanager has forgotten it. With it comes the state. Raises
         as `state`.
         """
-        state = await self.state(at, cluster=cluster)
+        state = await self.state(at, cluster=cluster, has_alerts=False)
         versions = [version for version in state.silences if version.silence.id == silence_id]
         if versions or state.is_narrowed:
             return (versions[0] if versions else None), state
@@ -137,6 +141,10 @@ class MomentStates:
             unknown=unknown,
         )
         return within_reach(state)
+
+
+async def _none() -> Sequence[MomentAlert]:
+    return ()
 
 
 def _by_cluster(

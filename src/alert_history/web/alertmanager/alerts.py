@@ -1,12 +1,13 @@
 """`GET /api/v2/alerts` and `/api/v2/alerts/groups`: what fires at a moment, and how it is grouped."""
 
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from functools import lru_cache
 
 import msgspec
 
 from alert_history.domain.alertmanager.matchers import matching
-from alert_history.engine.moment_groups import groups_of
+from alert_history.engine.moment_groups import Receivers, groups_of
 from alert_history.engine.moment_state import Held, MomentState
 from alert_history.web.alertmanager.forms import Alert, Group, ReceiverReference, alert_form
 from alert_history.web.alertmanager.parameters import read_matchers, receiver_filter
@@ -72,18 +73,10 @@ def groups_answer(state: MomentState, asked: GroupsParameters) -> list[Group]:
     wanted = _wanted(state, asked)
     wants_receiver = wanted.receiver or (lambda _: True)
     groups, receivers = groups_of(state, wants_receiver=wants_receiver, wants_alert=wanted.alert)
+    form = _forms(receivers, at=state.at)
     return [
         Group(
-            alerts=[
-                alert_form(
-                    alert,
-                    status,
-                    _references(tuple(receivers[alert.occurrence_id])),
-                    at=state.at,
-                    muted_by=group.muted_by,
-                )
-                for alert, status in group.alerts
-            ],
+            alerts=[form(held, group.muted_by) for held in group.alerts],
             labels=group.labels,
             receiver=ReceiverReference(group.receiver),
             route_labels=group.route_labels,
@@ -91,6 +84,21 @@ def groups_answer(state: MomentState, asked: GroupsParameters) -> list[Group]:
         for group in groups
         if asked.muted or not group.muted_by
     ]
+
+
+def _forms(receivers: Receivers, *, at: datetime) -> Callable[[Held, tuple[str, ...]], Alert]:
+    """The form of an alert that is muted by these intervals, made once: it may be in many groups."""
+    made: dict[tuple[int, tuple[str, ...]], Alert] = {}
+
+    def form(held: Held, muted_by: tuple[str, ...]) -> Alert:
+        alert, status = held
+        key = (id(status), muted_by)  # each alert of each Alertmanager has a status of its own
+        if key not in made:
+            names = _references(tuple(receivers[alert.occurrence_id]))
+            made[key] = alert_form(alert, status, names, at=at, muted_by=muted_by)
+        return made[key]
+
+    return form
 
 
 def _wanted(state: MomentState, asked: AlertsParameters | GroupsParameters) -> Wanted:

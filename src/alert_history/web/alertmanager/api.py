@@ -100,7 +100,10 @@ class AlertmanagerApi:
 
     async def status(self, request: Request, _: StatusParameters) -> Response:
         """`GET /api/v2/status`."""
-        return await self._answered(request, None, lambda state, _: status_answer(state, started_at=self._started_at))
+        started_at = self._started_at
+        return await self._answered(
+            request, None, lambda state, _: status_answer(state, started_at=started_at), has_alerts=False
+        )
 
     async def receivers(self, request: Request, asked: ReceiversParameters) -> Response:
         """`GET /api/v2/receivers`."""
@@ -119,7 +122,7 @@ class AlertmanagerApi:
     async def silences(self, request: Request, asked: SilencesParameters) -> Response:
         """`GET /api/v2/silences`."""
         read_matchers(asked.filter)
-        return await self._answered(request, asked, silences_answer)
+        return await self._answered(request, asked, silences_answer, has_alerts=False)
 
     async def silence(self, request: Request, _: SilenceParameters) -> Response:
         """`GET /api/v2/silence/{silenceID}`."""
@@ -134,8 +137,8 @@ class AlertmanagerApi:
             )
         return answer(silence_answer(version.silence, state.at), state)
 
-    async def _answered(self, request: Request, asked: Any, make: Make) -> Response:
+    async def _answered(self, request: Request, asked: Any, make: Make, *, has_alerts: bool = True) -> Response:
         """The answer made of the state that the request asks for, in a thread: a thousand alerts take milliseconds."""
         place = place_of(request, clock=self._clock)
-        state = await self._moments.state(place.at, cluster=place.cluster)
+        state = await self._moments.state(place.at, cluster=place.cluster, has_alerts=has_alerts)
         return await asyncio.to_thread(lambda: answer(make(state, asked), state))
