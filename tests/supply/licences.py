@@ -30,6 +30,7 @@ OTHER_NAMES = {
     "Apache Software License": "Apache-2.0",
     "BSD License": "BSD-3-Clause",
     "BSD-0-Clause": "0BSD",
+    "ISC License (ISCL)": "ISC",
     "MIT License": "MIT",
     "Mozilla Public License 2.0 (MPL 2.0)": "MPL-2.0",
     "Python Software Foundation License": "PSF-2.0",

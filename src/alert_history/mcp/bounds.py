@@ -12,7 +12,20 @@ import msgspec
 from alert_history.errors import InvalidQuery
 from alert_history.mcp.tool import MOST_BYTES, Answer, LeftOut, Tool
 
-_WHOLE = frozenset({"id", "cursor", "next_cursor", "last_id", "fingerprint", "occurrence_id"})
+_WHOLE = frozenset(
+    {
+        "id",
+        "cursor",
+        "next_cursor",
+        "last_id",
+        "fingerprint",
+        "occurrence_id",
+        "examples",
+        "muted",
+        "silenced_by",
+        "inhibited_by",
+    }
+)
 """Texts by which one asks again; they are short, and worth nothing in part."""
 _MAPS = frozenset({"labels", "annotations"})
 """Objects whose names are not ours."""
@@ -35,27 +48,65 @@ class _Room(NamedTuple):
     characters: int
 
 
-_ROOMS = [
-    _Room(2_000, 500, 8_000),
-    _Room(1_000, 64, 1_000),
-    _Room(1_000, 32, 300),
-    _Room(500, 24, 160),
-    *(_Room(rows, 16, 120) for rows in (300, 200, 150, 120, 100, 80, 64, 50, 40, 32, 25, 20, 16, 13, 10, 8)),
-    *(_Room(rows, 8, 80) for rows in (8, 6, 5, 4, 3)),
-    _Room(2, 4, 60),
-    _Room(1, 2, 40),
-    _Room(0, 0, 40),
-]
+class _Level(NamedTuple):
+    """How closely texts are cut; taken where so at least `least` rows of the longest list fit, or all of them."""
+
+    inner: int
+    characters: int
+    least: int
+
+
+_LEVELS = (
+    _Level(500, 8_000, 1_000),
+    _Level(64, 1_000, 100),
+    _Level(32, 300, 20),
+    _Level(24, 160, 10),
+    _Level(16, 120, 5),
+    _Level(8, 80, 2),
+    _Level(4, 60, 1),
+    _Level(2, 40, 0),
+)
+_LEAST_ROW_BYTES = 40
+_MOST_LEFT_OUT = 12
 
 
 def fit(answer: Answer, tool: Tool, *, max_bytes: int) -> Fitted:
     """The answer, cut where it has to be. Raises InvalidQuery where not even the least of it fits."""
     data = msgspec.to_builtins(answer)
-    for room in _ROOMS:
-        fitted = _fitted(data, tool, room)
-        if size_of(fitted.text, fitted.data) <= max_bytes:
+    longest = min(_longest(data), max_bytes // _LEAST_ROW_BYTES)
+    for level in _LEVELS:
+        fitted = _most_rows(data, tool, level, most=longest, max_bytes=max_bytes)
+        if fitted is not None:
             return fitted
     raise InvalidQuery(f"max_bytes: {max_bytes} bytes are too few for this answer; ask with up to {MOST_BYTES}")
+
+
+def _most_rows(data: dict[str, Any], tool: Tool, level: _Level, *, most: int, max_bytes: int) -> Fitted | None:
+    """With as many rows as fit; None where that is too few of them for the level. Halves what is left to try."""
+    low, high = min(level.least, most), most
+    rows = low
+    best: Fitted | None = None
+    while low <= high:
+        fitted = _fitted(data, tool, _Room(rows, level.inner, level.characters), max_bytes=max_bytes)
+        if fitted is not None:
+            best, low = fitted, rows + 1
+        elif best is None:
+            return None
+        else:
+            high = rows - 1
+        rows = (low + high) // 2
+    return best
+
+
+def _longest(data: Mapping[str, Any]) -> int:
+    """The length of the longest list that is not within another one."""
+    lengths = [0]
+    for value in data.values():
+        if isinstance(value, list | tuple):
+            lengths.append(len(value))
+        elif isinstance(value, Mapping):
+            lengths.append(_longest(value))
+    return max(lengths)
 
 
 def size_of(text: str, data: Mapping[str, Any]) -> int:
@@ -64,13 +115,16 @@ def size_of(text: str, data: Mapping[str, Any]) -> int:
     return len(json.dumps(result, separators=(",", ":")))
 
 
-def _fitted(data: dict[str, Any], tool: Tool, room: _Room) -> Fitted:
+def _fitted(data: dict[str, Any], tool: Tool, room: _Room, *, max_bytes: int) -> Fitted | None:
+    """As it is in that room; None where that is too large. Its data alone are weighed first, as that costs little."""
     cutting = _Cutting(room, tool.newest_last)
     cut = cutting.of_object(data)
-    notes = [*_notes(cutting, tool)]
-    cut["left_out"] = [*cut["left_out"], *map(msgspec.to_builtins, notes)]
+    cut["left_out"] = [*cut["left_out"], *map(msgspec.to_builtins, _notes(cutting, tool))]
+    if len(msgspec.json.encode(cut)) > max_bytes:
+        return None
     answer = msgspec.convert(cut, tool.answer)
-    return Fitted(answer, "\n".join(tool.write(answer)), msgspec.to_builtins(answer))
+    text = "\n".join(tool.write(answer))
+    return Fitted(answer, text, cut) if size_of(text, cut) <= max_bytes else None
 
 
 def _notes(cutting: "_Cutting", tool: Tool) -> Iterator[LeftOut]:
@@ -110,9 +164,9 @@ class _Cutting:
     def _list(self, values: list[Any] | tuple[Any, ...], name: str, *, is_within: bool) -> list[Any]:
         most = self.room.inner if is_within else self.room.rows
         if name == "left_out":
-            most = len(values)
+            most = _MOST_LEFT_OUT
         if len(values) > most:
-            if is_within:
+            if is_within or name == "left_out":
                 self.inner.add(name)
             else:
                 self.rows[name] = (most, len(values))

@@ -108,13 +108,13 @@ def _parameters(tool: Tool, arguments: Mapping[str, Any]) -> Parameters:
 async def _answered(tool: Tool, parameters: Parameters) -> Fitted:
     """An answer that fits. A page of which rows were cut off is asked for anew, with as many as there is room for."""
     answer = await tool.handle(parameters)
-    fitted = fit(answer, tool, max_bytes=parameters.max_bytes)
+    fitted = await asyncio.to_thread(fit, answer, tool, max_bytes=parameters.max_bytes)
     for _ in range(_MOST_TURNS):
         rows = len(getattr(fitted.answer, tool.pages)) if tool.again is not None else 0
         if tool.again is None or not rows or rows == len(getattr(answer, tool.pages)):
             break
         answer = await tool.again(parameters, rows)
-        fitted = fit(answer, tool, max_bytes=parameters.max_bytes)
+        fitted = await asyncio.to_thread(fit, answer, tool, max_bytes=parameters.max_bytes)
     return fitted
 
 

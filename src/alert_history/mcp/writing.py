@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from alert_history.domain.printable import printable
 from alert_history.mcp.tool import Answer
 
+_PLAIN_ID = re.compile(r"[A-Za-z0-9_@:.-]{1,200}", re.ASCII)
 _PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 
 CAUTION = (
@@ -29,6 +30,11 @@ def written(answer: Answer, lines: Iterable[str]) -> Iterator[str]:
 def quoted(text: str) -> str:
     """What others wrote: on one line, in quotes, and shown as it is."""
     return printable(json.dumps(text, ensure_ascii=False))
+
+
+def named(id_: str) -> str:
+    """An id, in quotes where it has another form than those that we and Alertmanager make."""
+    return id_ if _PLAIN_ID.fullmatch(id_) else quoted(id_)
 
 
 def selector(labels: Mapping[str, str]) -> str:

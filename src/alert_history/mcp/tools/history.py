@@ -14,7 +14,7 @@ from alert_history.engine.why import Explaining, WhyStep
 from alert_history.mcp.tool import Answer, LeftOut, Parameters, Tool
 from alert_history.mcp.tools.asking import TIME, Id, Query, followed, time_of
 from alert_history.mcp.tools.rows import AlertRow, row_line, row_of
-from alert_history.mcp.writing import quoted, time_text, written
+from alert_history.mcp.writing import named, quoted, time_text, written
 from alert_history.ports import Clock, History, HistoryFilter, PageRequest, StoredEvent
 
 _MOST_EVENTS = 2_000
@@ -187,7 +187,7 @@ class HistoryTools:
         answer = await followed(lambda id_: self._explaining.why(id_, target=asked.target), asked.id)
         left_out = () if answer.is_complete else (LeftOut("older steps, which are too many to be read"),)
         about = f" about the target {quoted(asked.target)}" if asked.target else ""
-        summary = f"Why targets were notified of the occurrence {answer.id}, or were not{about}."
+        summary = f"Why targets were notified of the occurrence {named(answer.id)}, or were not{about}."
         return WhyNotifiedAnswer(
             summary=summary, left_out=left_out, id=answer.id, sentence=answer.sentence, steps=tuple(answer.steps)
         )
@@ -251,7 +251,7 @@ def _story_lines(answer: StoryAnswer) -> Iterator[str]:
         yield f"{time_text(act.at)} {act.kind} by {quoted(act.by)} ({act.source}): {quoted(act.text)}"
     for silence in answer.silences:
         until = time_text(silence.ends_at)
-        yield f"Silence {silence.id} by {quoted(silence.created_by)} until {until}: {quoted(silence.comment)}"
+        yield f"Silence {named(silence.id)} by {quoted(silence.created_by)} until {until}: {quoted(silence.comment)}"
     if answer.before is not None:
         yield f"The episode before: {row_line(answer.before)[2:]}"
     if answer.imported_from:

@@ -11,7 +11,7 @@ from alert_history.engine.neighbours import AroundAnswer, AroundRule, Neighbours
 from alert_history.mcp.tool import Answer, LeftOut, Tool
 from alert_history.mcp.tools.asking import duration_of, followed
 from alert_history.mcp.tools.history import IdParameters
-from alert_history.mcp.writing import quoted, time_text, written
+from alert_history.mcp.writing import named, quoted, time_text, written
 
 _LONGEST = timedelta(hours=6)
 
@@ -112,7 +112,7 @@ def _episode(episode: SimilarEpisode) -> str:
     end = time_text(episode.ends_at, "still open")
     acts = "; ".join(f"{quoted(act.by)} {act.kind} {quoted(act.text)}" for act in episode.acts)
     seconds = f"{episode.seconds:.0f} s, {episode.ended_by or 'open'}"
-    return f"- {episode.id}: {time_text(episode.starts_at)} to {end}, {seconds}{f'; {acts}' if acts else ''}"
+    return f"- {named(episode.id)}: {time_text(episode.starts_at)} to {end}, {seconds}{f'; {acts}' if acts else ''}"
 
 
 def _around_text(answer: AroundAlertAnswer) -> Iterator[str]:
@@ -120,6 +120,6 @@ def _around_text(answer: AroundAlertAnswer) -> Iterator[str]:
 
 
 def _rule(rule: AroundRule) -> str:
-    ids = ", ".join(alert.id for alert in rule.alerts)
+    ids = ", ".join(named(alert.id) for alert in rule.alerts)
     counts = f"{rule.began} began, {rule.fired} fired already, nearest {rule.lag_seconds:+.0f} s"
     return f"- {quoted(rule.alertname)} {quoted(rule.severity)}: {counts}: {ids}"

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from alert_history.domain.standing import EndedBy
-from alert_history.mcp.writing import quoted, selector, time_text
+from alert_history.mcp.writing import named, quoted, selector, time_text
 from alert_history.ports import StoredAlert
 
 Texts = Annotated[
@@ -61,7 +61,7 @@ def row_of(alert: StoredAlert) -> AlertRow:
 def row_line(row: AlertRow) -> str:
     """A row on one line; its annotations are left to the structured content."""
     end = f" to {time_text(row.ends_at)} ({row.ended_by})" if row.ends_at is not None else ""
-    named = selector({"alertname": row.alertname, "severity": row.severity, "namespace": row.namespace})
+    rule = selector({"alertname": row.alertname, "severity": row.severity, "namespace": row.namespace})
     summary = row.annotations.get("summary") or row.annotations.get("description") or ""
     text = f", {quoted(summary)}" if summary else ""
-    return f"- {row.id}: {row.state} {time_text(row.starts_at)}{end} {named} {selector(row.labels)}{text}"
+    return f"- {named(row.id)}: {row.state} {time_text(row.starts_at)}{end} {rule} {selector(row.labels)}{text}"

@@ -15,7 +15,7 @@ from alert_history.engine.noise_scores import NoiseAnswer, NoiseScores
 from alert_history.mcp.tool import Answer, Parameters, Tool
 from alert_history.mcp.tools.asking import Query, Rule, Since, Until, Zone, span_of
 from alert_history.mcp.tools.neighbours import left_out_of
-from alert_history.mcp.writing import quoted, written
+from alert_history.mcp.writing import named, quoted, written
 from alert_history.ports import Clock
 
 
@@ -145,4 +145,4 @@ def _alert(alert: FlappingAlert) -> str:
     worst = {name: value for name, value in asdict(alert).items() if name.startswith("worst_") and value is not None}
     details = ", ".join(f"{name} {value}" for name, value in worst.items())
     name = f"{quoted(alert.alertname)} {quoted(alert.severity)} {quoted(alert.namespace)}"
-    return f"- {alert.last_id}: {name}: {alert.changes} changes{f', {details}' if details else ''}"
+    return f"- {named(alert.last_id)}: {name}: {alert.changes} changes{f', {details}' if details else ''}"
