@@ -124,7 +124,7 @@ async def _write(store: Store, team: Team, now: datetime) -> None:
     fires = first_alert(team, now)
     silence = Silence(
         f"{mark}silence-1",
-        [[{"name": "pod", "pattern": fires.labels["pod"], "type": "EQUAL"}]],
+        [[{"name": "pod", "op": "=", "value": fires.labels["pod"]}]],
         now - MINUTE,
         now + _DAY,
         now - MINUTE,

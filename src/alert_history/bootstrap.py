@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import httpx
 import msgspec
 
-from alert_history.bootstrap_mcp import make_endpoint
+from alert_history.bootstrap_mcp import make_endpoint, make_toolbox
 from alert_history.bootstrap_moments import alertmanager_operations, make_moment_states
 from alert_history.bootstrap_pages import make_acting, make_inventory, make_pages, make_targets
 from alert_history.bootstrap_statistics import make_statistics, make_tracing, statistics_operations
@@ -180,9 +180,9 @@ def make_application(service: Service) -> Application:
     rooms, metrics = service.rooms, service.rooms.metrics
     enriching = rooms.enriching
     statistics = make_statistics(service.settings, rooms.shown, clock=utc_now)
-    endpoint = make_endpoint(service.settings, statistics, rooms.shown, clock=utc_now)
     notifications = Notifications(rooms.shown.notifications, rooms.shown.history, clock=utc_now)
     moments = make_moment_states(service.settings, rooms.store, clock=utc_now)
+    endpoint = make_endpoint(service.settings, make_toolbox(statistics, moments, rooms.shown, clock=utc_now))
     return Application(
         rooms.recording.webhook,
         [

@@ -63,6 +63,8 @@ TOOLS = {
     "noisy_rules",
     "flapping_alerts",
     "night_report",
+    "alerts_at",
+    "silences_at",
 }
 
 
@@ -79,6 +81,8 @@ def calls(place: Place, now: datetime) -> Mapping[str, dict[str, Any]]:
         "noisy_rules": span,
         "flapping_alerts": span,
         "night_report": span,
+        "alerts_at": {"at": span["until"]},
+        "silences_at": {"at": f"{now:%FT%TZ}"},
     }
 
 
@@ -247,6 +251,8 @@ async def test_an_unknown_tool_is_refused_by_naming_those_that_there_are(service
         ("alert_story", {}, "Object missing required field `id`"),
         ("alert_story", {"id": "no-such-id"}, "'no-such-id' is no id of an occurrence"),
         ("around_alert", {"id": "x", "within": "7h"}, "within: '7h' is no duration from 1s to 6h"),
+        ("alerts_at", {"at": "2999-01-01"}, "at: 2999-01-01T00:00:00+00:00 is still to come"),
+        ("silences_at", {"cluster": "no-such"}, "no-such"),
         ("noisy_rules", {"tz": "Mars"}, "Mars"),
         ("night_report", {"date": "2026-13-01"}, "date: "),
         ("flapping_alerts", {"definition": "mine"}, "definition: Invalid enum value 'mine'"),
@@ -271,3 +277,28 @@ def test_what_is_no_request_of_the_protocol_is_refused_and_harms_nothing(service
 def test_a_body_that_is_too_large_is_refused(service: Service) -> None:
     answer = service.post({**LIST, "params": {"x": "a" * 2_000_000}})
     assert (answer.status_code, answer.headers["content-type"]) == (413, "application/problem+json")
+
+
+# --- what a moment held -----------------------------------------------------------------------------------------------
+
+
+async def test_a_moment_is_listed_in_pages_with_what_muted_each_alert(service: Service) -> None:
+    async with over_http(service.url, service.place.tokens["read"]) as client:
+        whole = await data_of(client, "alerts_at", {"at": f"{service.now:%FT%TZ}"})
+        pages = [await data_of(client, "alerts_at", {"at": f"{service.now:%FT%TZ}", "limit": 3})]
+        while pages[-1]["next_offset"] is not None:
+            further = {"at": f"{service.now:%FT%TZ}", "limit": 3, "offset": pages[-1]["next_offset"]}
+            pages.append(await data_of(client, "alerts_at", further))
+        silences = await data_of(client, "silences_at", {"at": f"{service.now:%FT%TZ}"})
+    assert [alert for page in pages for alert in page["alerts"]] == whole["alerts"]
+    muted = {alert["id"]: alert["silenced_by"] for alert in whole["alerts"] if alert["silenced_by"]}
+    assert muted[service.place.alerts["own"]] == ["silence-1"]
+    own = next(silence for silence in silences["silences"] if silence["id"] == "silence-1")
+    assert (own["state"], own["created_by"], own["comment"]) == ("active", "ada", "maintenance")
+    assert service.place.alerts["own"] in own["muted"]
+
+
+async def test_a_moment_before_the_first_alert_held_none(service: Service) -> None:
+    async with over_http(service.url, service.place.tokens["read"]) as client:
+        empty = await data_of(client, "alerts_at", {"at": f"{service.now - timedelta(days=20):%FT%TZ}"})
+        assert (empty["total"], empty["alerts"], empty["next_offset"]) == (0, [], None)

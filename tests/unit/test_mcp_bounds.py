@@ -1,6 +1,6 @@
 """No answer is larger than it may be, and whatever was cut off is said; each keeps the shape of its schema.
 
-Holds: `mcp.bounds`, `mcp.tool`, `mcp.writing`, `mcp.tools.moments`.
+Holds: `mcp.bounds`, `mcp.tool`, `mcp.writing`.
 """
 
 import json
@@ -21,13 +21,13 @@ from msgspec import inspect
 
 from alert_history.bootstrap import make_service, utc_now
 from alert_history.bootstrap_mcp import make_toolbox
+from alert_history.bootstrap_moments import make_moment_states
 from alert_history.bootstrap_statistics import make_statistics
 from alert_history.config import load_settings
 from alert_history.domain.flap_rules import FlapRule
 from alert_history.errors import InvalidQuery
 from alert_history.mcp.bounds import Fitted, fit, size_of
 from alert_history.mcp.tool import DEFAULT_BYTES, LEAST_BYTES, MOST_BYTES, Answer, LeftOut, Tool, schema_of
-from alert_history.mcp.tools.moments import MomentTools
 from alert_history.mcp.writing import CAUTION, named, quoted, selector, written
 
 
@@ -35,10 +35,10 @@ from alert_history.mcp.writing import CAUTION, named, quoted, selector, written
 def tools() -> Mapping[str, Tool]:
     """All tools, on a service that is never opened."""
     settings_ = load_settings({"DATABASE_URL": "sqlite:///never-opened.db"})
-    store = make_service(settings_).rooms.shown
-    toolbox = make_toolbox(make_statistics(settings_, store, clock=utc_now), store, clock=utc_now)
-    moments = MomentTools(None, clock=utc_now)  # type: ignore[arg-type]  # nobody asks it
-    return {tool.name: tool for tool in [*toolbox.tools, *moments.tools()]}
+    rooms = make_service(settings_).rooms
+    statistics = make_statistics(settings_, rooms.shown, clock=utc_now)
+    moments = make_moment_states(settings_, rooms.store, clock=utc_now)
+    return {tool.name: tool for tool in make_toolbox(statistics, moments, rooms.shown, clock=utc_now).tools}
 
 
 CASES = int(os.environ.get("MCP_CASES", "3"))
