@@ -152,15 +152,19 @@ def control_of(request: Request, zone: tzinfo, *, now: datetime, travel: Travel 
     path = _path(request) if is_asked else "dashboard"
     home = service_root(request)
 
+    def here(text: str) -> str:
+        return f"{home}{path}?{urlencode([*kept, (PARAMETER, text)])}"
+
     def to(moment: datetime | None) -> str:
         place = "" if moment is None else f"at/{_written(moment)}/"
         return f"{home}{place}{path}{'?' if kept else ''}{urlencode(kept)}"
 
+    ago = [] if travel else [Step(f"{text[1:-1]} h ago", here(text)) for text in ("-1h", "-24h")]
     return Control(
         action=f"{home}{path}",
         hidden=kept,
-        value=(now - _HOUR if travel is None else travel.at).astimezone(zone).strftime("%Y-%m-%dT%H:%M"),
-        steps=[Step(words, to(moment)) for words, moment in _steps(zone, now=now, travel=travel)],
+        value=(_last_night(zone, now) if travel is None else travel.at).astimezone(zone).strftime("%Y-%m-%dT%H:%M"),
+        steps=[*ago, *(Step(words, to(moment)) for words, moment in _steps(zone, now=now, travel=travel))],
         back="" if travel is None else to(None),
     )
 
@@ -181,7 +185,7 @@ def _steps(zone: tzinfo, *, now: datetime, travel: Travel | None) -> list[tuple[
     now = now.replace(microsecond=0)
     night = ("last night, 03:00", _last_night(zone, now))
     if travel is None:
-        return [("1 h ago", now - _HOUR), ("24 h ago", now - _DAY), night]
+        return [night]
     around = [
         ("1 h earlier", travel.at - _HOUR),
         ("1 h later", travel.at + _HOUR),
