@@ -21,10 +21,13 @@ class Answer(NamedTuple):
 class Allowance(NamedTuple):
     """What may differ.
 
-    Alerts with the label `apart` are left out on both sides: pairs of replicas, of which ours keeps what one still
-    holds. Times of alerts with the label `timeless` may differ by `times`: their sender named none, and each receiver
-    filled in its own. `newer`: ours may add what later versions of Alertmanager have, as long as it says nothing; where
-    it says by `mutedBy` that a time interval mutes, an earlier version calls the alert active.
+    Alerts with the label `apart` are left out on both sides: their senders contradict each other or fall silent, and
+    ours keeps what one of them still holds. Times of alerts with the label `timeless` may differ by `times`: their
+    sender named none, or only one of them, and each receiver filled in its own; of an alert with an end alone
+    Alertmanager takes that for its start, too. A time that was sent with an offset is compared as a moment:
+    Alertmanager keeps the offset, ours does not. `newer`: ours may add what later versions of Alertmanager have, as
+    long as it says nothing; where it says by `mutedBy` that a time interval mutes, an earlier version calls the alert
+    active.
     """
 
     apart: str = "apart"
@@ -109,7 +112,12 @@ def _of_objects(real: Mapping[str, Any], ours: Mapping[str, Any], place: str, al
                 yield f"{where}: not there, ours {ours[key]!r}"
         elif key not in ours:
             yield f"{where}: {real[key]!r}, not there in ours"
-        elif not (is_timeless and key in ("startsAt", "endsAt") and _are_near(real[key], ours[key], allowance)):
+        elif key in ("startsAt", "endsAt"):
+            slack = allowance.times if is_timeless else timedelta(0)
+            is_end_as_start = is_timeless and key == "startsAt" and real[key] == real["endsAt"]
+            if not (is_end_as_start or _are_near(real[key], ours[key], slack)):
+                yield f"{where}: {real[key]}, ours {ours[key]}"
+        else:
             yield from _of(real[key], ours[key], where, allowance)
 
 
@@ -126,8 +134,11 @@ def _says_nothing(key: str, entry: Mapping[str, Any]) -> bool:
     return key in by_itself and entry[key] == by_itself[key]
 
 
-def _are_near(real: str, ours: str, allowance: Allowance) -> bool:
-    return abs(datetime.fromisoformat(real) - datetime.fromisoformat(ours)) <= allowance.times
+def _are_near(real: str, ours: str, slack: timedelta) -> bool:
+    """Whether two times are so near to each other: without slack the same text, with an offset the same moment."""
+    if not slack and real.endswith("Z"):
+        return real == ours
+    return abs(datetime.fromisoformat(real) - datetime.fromisoformat(ours)) <= slack
 
 
 def _of_lists(real: Sequence[Any], ours: Sequence[Any], place: str, allowance: Allowance) -> Iterator[str]:

@@ -41,6 +41,7 @@ def test_equal_answers_do_not_differ() -> None:
         ("annotations", {"summary": "fuller"}),
         ("endsAt", "2026-11-28T08:55:02.929Z"),
         ("startsAt", "2026-11-28T09:45:02.928+01:00"),
+        ("startsAt", "2026-11-28T08:45:02.92Z"),
         ("receivers", [{"name": "pager"}, {"name": "db"}]),
         ("receivers", [{"name": "db"}, {"name": "pager"}, {"name": "db"}]),
         ("status", {"inhibitedBy": ["98f5bee2366b42b9"], "silencedBy": [], "state": "suppressed"}),
@@ -82,6 +83,18 @@ def test_times_that_no_sender_named_may_differ_by_a_second_and_no_more() -> None
     timeless = changed(ALERT, labels={"alertname": "Timeless", "timeless": "yes"})
     assert of([timeless], [changed(timeless, endsAt="2026-11-28T08:55:03.500Z")]) == []
     assert len(of([timeless], [changed(timeless, endsAt="2026-11-28T08:55:04.500Z")])) == 1
+
+
+def test_an_end_that_alertmanager_takes_for_a_start_is_no_start() -> None:
+    timeless = changed(ALERT, labels={"alertname": "Timeless", "timeless": "start"}, startsAt=ALERT["endsAt"])
+    assert of([timeless], [changed(timeless, startsAt="2026-11-28T08:45:00.000Z")]) == []
+    assert len(of([timeless], [changed(timeless, endsAt="2026-11-28T08:45:00.000Z")])) == 1
+
+
+def test_a_time_with_an_offset_is_compared_as_a_moment() -> None:
+    abroad = changed(ALERT, startsAt="2026-11-28T14:15:02.928+05:30")
+    assert of([abroad], [ALERT]) == []
+    assert len(of([abroad], [changed(ALERT, startsAt="2026-11-28T08:45:02.929Z")])) == 1
 
 
 def test_what_a_later_version_adds_may_stand_in_ours_while_it_says_nothing() -> None:
