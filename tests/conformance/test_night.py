@@ -105,6 +105,15 @@ async def test_what_ended_in_the_night_a_week_after_it_began_is_left_out_and_the
     assert list(made.covers.left_out) == ["what was received more than 7 days before and ended"]
 
 
+async def test_what_was_open_at_the_begin_is_counted_once_however_long_it_took(store: Store) -> None:
+    lengths = (HOUR // 5, 2 * HOUR, 10 * HOUR, 3 * DAY, 6 * DAY)
+    for number, length in enumerate(lengths):
+        await _fire(store, f"Begun{number}", at=SINCE - 5 * MINUTE, lasting=length)
+        await _fire(store, f"Ending{number}", at=SINCE - length, lasting=length + 5 * MINUTE)
+        await _fire(store, f"Over{number}", at=SINCE - length - 5 * MINUTE, lasting=length)
+    assert (await _report(store)).counts.open_before == 2 * len(lengths)
+
+
 async def test_a_rule_is_new_where_it_was_never_seen_before_however_long_ago(store: Store) -> None:
     await _fire(store, "Known", at=SINCE - 90 * DAY, lasting=MINUTE)
     await _fire(store, "Known", at=SINCE - 40 * DAY, lasting=MINUTE)

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import asyncpg
@@ -9,17 +10,19 @@ import pytest
 from sqlalchemy import Executable
 
 from alert_history.storage.postgres import connection as connections
+from alert_history.storage.postgres.moments import MOMENT_WAYS
 from alert_history.storage.postgres.night import KNOWN, LAST_SEEN, WAYS
 from alert_history.storage.postgres.search import DIALECT
 from alert_history.storage.postgres.silences import SILENCE_WAYS
 from alert_history.storage.shared import night_reads
 from alert_history.storage.shared.compiling import compiled_once
+from alert_history.storage.shared.moments import times_of
 from alert_history.storage.shared.silences import muted_statement
 from tests.conformance.conftest import prepare
 from tests.conformance.test_postgres_plans import plan_of
 from tests.servers import PostgresServer
 
-_STATEMENTS = night_reads._Statements(WAYS)  # noqa: SLF001  # no port shows a plan
+_STATEMENTS = night_reads._Statements(WAYS, MOMENT_WAYS)  # noqa: SLF001  # no port shows a plan
 _FILL = """
 INSERT INTO alerts (fingerprint, starts_at, "timestamp", alertname, namespace, severity, status, labels, annotations,
     ends_at, last_received_at, repeat_count, event_count, content_hash, generator_url, source, receiver)
@@ -63,10 +66,9 @@ async def reader(crowded_url: str) -> AsyncIterator["asyncpg.Connection[Any]"]:
         (LAST_SEEN, "_alertname_timestamp_idx", "Index Cond: (ROW(alertname"),
         (KNOWN, "_pkey", "Index Cond: (fingerprint = "),
         (_STATEMENTS.received, "_timestamp_idx", "Index Cond: ((fingerprint = alerts.fingerprint) AND (starts_at"),
-        (_STATEMENTS.over, "_timestamp_idx", "Index Cond: ((fingerprint = alerts.fingerprint) AND (starts_at"),
         (_STATEMENTS.firing, "_timestamp_idx1", "Index Cond: ((fingerprint = alerts.fingerprint) AND (starts_at"),
     ],
-    ids=["last_seen", "known", "received", "over", "firing"],
+    ids=["last_seen", "known", "received", "firing"],
 )
 async def test_rows_of_the_crowded_week_are_found_by_an_index(
     reader: "asyncpg.Connection[Any]", statement: Executable, index: str, condition: str
@@ -76,6 +78,20 @@ async def test_rows_of_the_crowded_week_are_found_by_an_index(
     assert "Seq Scan on events_p20260302" not in plan
     assert f"using alerts_p20260302{index} " in plan
     assert condition in plan
+
+
+@pytest.mark.parametrize("number, index", [(0, "_timestamp_idx"), (1, "_case_coalesce_idx")], ids=["short", "long"])
+async def test_what_was_open_at_the_begin_is_found_by_an_index(
+    reader: "asyncpg.Connection[Any]", number: int, index: str
+) -> None:
+    made = compiled_once(_STATEMENTS.over[number], DIALECT)
+    at = datetime(2026, 3, 5, tzinfo=UTC)
+    asked = {**times_of(at), "since": at - timedelta(days=7), "until": at, "kinds": ["fired"], "most": 100}
+    rows = await reader.fetch(f"EXPLAIN {made.text}", *made.arguments(asked))
+    plan = "\n".join(row[0] for row in rows)
+    assert "Seq Scan on alerts_p20260302" not in plan
+    assert "Seq Scan on events_p20260302" not in plan
+    assert f"using alerts_p20260302{index} " in plan
 
 
 async def test_what_silences_muted_is_found_by_its_index(reader: "asyncpg.Connection[Any]") -> None:

@@ -110,7 +110,7 @@ def postgres_store(
         configurations=SharedConfigurations(database),
         silence_versions=SharedSilenceVersions(database),
         receipt_urls=SharedReceiptUrls(database),
-        night=SharedNightReads(database, PostgresFinding(), ways=WAYS),
+        night=SharedNightReads(database, PostgresFinding(), ways=WAYS, moment_ways=MOMENT_WAYS),
         firing=SharedFiringReads(database, PostgresFinding(), is_event_of=WAYS.is_event_of),
         acts=SharedActs(database),
         vendor_events=SharedVendorEvents(database),

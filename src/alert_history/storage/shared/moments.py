@@ -102,29 +102,37 @@ _HAD_BEGUN = or_(_A.timestamp <= _time("at"), _time("at") >= _SHOWN)
 _MOST: ColumnElement[int] = literal_column(str(_MOST_FOUND), Integer)
 
 
+def is_near(ways: MomentWays) -> ColumnElement[bool]:
+    """Whether it was received around the moment. What is over and did not take long is found by this."""
+    return and_(
+        ways.received > ways.received_after,
+        ways.received <= ways.received_until,
+        ways.key > _time("key_after"),
+        ways.key <= _time("key_until"),
+    )
+
+
+def is_of_length(ways: MomentWays, length: int) -> ColumnElement[bool]:
+    """Whether it took long, about as long as the class says, and began so long before the moment at most."""
+    return and_(
+        ways.is_long,
+        ways.length == literal_column(str(length), Integer),
+        _time(f"began_after_{length}") < _SHOWN,
+        _time("at") >= _SHOWN,
+        ways.key > _time(f"key_after_{length}"),
+        ways.key <= _time("key_until"),
+    )
+
+
 def short_firings(ways: MomentWays) -> Select[Any]:
     """What was received around the moment."""
-    received = and_(ways.received > ways.received_after, ways.received <= ways.received_until)
-    near = and_(ways.key > _time("key_after"), ways.key <= _time("key_until"))
-    return select(*_COLUMNS).where(received, near, _IS_OVER, _IS_OWN, _ENDED_LATER, _HAD_BEGUN).limit(_MOST)
+    return select(*_COLUMNS).where(is_near(ways), _IS_OVER, _IS_OWN, _ENDED_LATER, _HAD_BEGUN).limit(_MOST)
 
 
 def long_firings(ways: MomentWays) -> Executable:
     """What took long, of each class the starts within its length."""
-    ways_of = [
-        select(*_COLUMNS).where(
-            ways.is_long,
-            ways.length == literal_column(str(length), Integer),
-            _time(f"began_after_{length}") < _SHOWN,
-            _time("at") >= _SHOWN,
-            ways.key > _time(f"key_after_{length}"),
-            ways.key <= _time("key_until"),
-            _IS_OWN,
-            _ENDED_LATER,
-        )
-        for length in LENGTHS[1:]
-    ]
-    return union_all(*ways_of).limit(_MOST)
+    of_lengths = [select(*_COLUMNS).where(is_of_length(ways, length), _IS_OWN, _ENDED_LATER) for length in LENGTHS[1:]]
+    return union_all(*of_lengths).limit(_MOST)
 
 
 OPEN_FIRINGS = select(*_COLUMNS).where(_IS_OPEN, _IS_OWN, _HAD_BEGUN).limit(_MOST)

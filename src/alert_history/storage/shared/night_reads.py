@@ -21,6 +21,7 @@ from sqlalchemy import (
 )
 
 from alert_history.domain.episode import Episode
+from alert_history.domain.firing_spans import LENGTHS
 from alert_history.domain.microseconds import from_us, to_us
 from alert_history.domain.night_facts import FailedDelivery
 from alert_history.domain.occurrence import EventKind, occurrence_id
@@ -30,6 +31,7 @@ from alert_history.ports.night import NightEvent, NightRow
 from alert_history.storage.shared.analytics import Finding
 from alert_history.storage.shared.elements import is_one_of
 from alert_history.storage.shared.event_list import IS_OF_KINDS, newest_events
+from alert_history.storage.shared.moments import MomentWays, is_near, is_of_length, times_of
 from alert_history.storage.shared.reads import check_filter, ended_by_of
 from alert_history.storage.shared.session import Database, Row, Session
 from alert_history.storage.shared.tables import UtcTime, alerts, deliveries, delivery_queue, events
@@ -56,11 +58,11 @@ class Ways(NamedTuple):
 class SharedNightReads:
     """See `ports.NightReads`."""
 
-    def __init__(self, database: Database, finding: Finding, *, ways: Ways) -> None:
+    def __init__(self, database: Database, finding: Finding, *, ways: Ways, moment_ways: MomentWays) -> None:
         self._database = database
         self._finding = finding
         self._ways = ways
-        self._statements = _Statements(ways)
+        self._statements = _Statements(ways, moment_ways)
 
     async def received(self, since: datetime, until: datetime, *, most: int, query: Query = ALL) -> list[NightRow]:
         """See `ports.NightReads.received`."""
@@ -105,9 +107,14 @@ class SharedNightReads:
 
     async def _open_at(self, session: Session, at: datetime, received_since: datetime, most: int) -> list[NightRow]:
         firing = await session.fetch(self._statements.firing, kinds=_KINDS, most=most, until=at)
-        span = {"since": received_since, "until": at, "behind": at + _SLACK}
-        over = await session.fetch(self._statements.over, kinds=_KINDS, most=most, **span)
-        return [_row_of(row) for row in (*firing, *over)]
+        asked = {**times_of(at), "since": received_since, "until": at, "kinds": _KINDS, "most": most}
+        over = {  # one that took long and was received around that time is found twice
+            (row.fingerprint, row.starts_at): row
+            for statement in self._statements.over
+            for row in await session.fetch(statement, **asked)
+        }
+        newest = sorted(over.values(), key=lambda row: row.timestamp, reverse=True)
+        return [_row_of(row) for row in (*firing, *newest[:most])]
 
     async def _last_seen(self, session: Session, names: Sequence[str], before: datetime) -> dict[str, datetime]:
         return await self._ways.last_seen(session, names, before)
@@ -125,16 +132,19 @@ _IS_FIRING = _A.status == literal_column("'firing'", Text)  # a literal, as in t
 class _Statements:
     """The statements that read occurrences of one database."""
 
-    def __init__(self, ways: Ways) -> None:
+    def __init__(self, ways: Ways, moment_ways: MomentWays) -> None:
         inside = (
             ways.at >= bindparam("since", type_=ways.at.type),
             ways.at < bindparam("behind", type_=ways.at.type),
             _A.timestamp < _UNTIL,
         )
         rows = _rows(ways)
-        newest = rows.where(*inside).order_by(ways.at.desc()).limit(_MOST)
-        self.received = newest
-        self.over = newest.where(_A.ends_at >= _UNTIL, ~_IS_FIRING)
+        self.received = rows.where(*inside).order_by(ways.at.desc()).limit(_MOST)
+        over = rows.where(_A.ends_at >= _UNTIL, ~_IS_FIRING, _A.timestamp < _UNTIL, _A.timestamp >= _SINCE).limit(_MOST)
+        self.over = [
+            over.where(is_near(moment_ways)).order_by(ways.at.desc()),
+            *(over.where(is_of_length(moment_ways, length)) for length in LENGTHS[1:]),
+        ]
         self.firing = rows.where(_IS_FIRING, _A.timestamp < _UNTIL).order_by(_A.timestamp.desc()).limit(_MOST)
 
 

@@ -110,7 +110,7 @@ def sqlite_store(database_url: str, *, router: Router | None = None, rules: Rule
         configurations=SharedConfigurations(database),
         silence_versions=SharedSilenceVersions(database),
         receipt_urls=SharedReceiptUrls(database),
-        night=SharedNightReads(database, SqliteFinding(), ways=WAYS),
+        night=SharedNightReads(database, SqliteFinding(), ways=WAYS, moment_ways=MOMENT_WAYS),
         firing=SharedFiringReads(database, SqliteFinding(), is_event_of=WAYS.is_event_of),
         acts=SharedActs(database),
         vendor_events=SharedVendorEvents(database),
