@@ -21,6 +21,7 @@ import re2
 from alert_history.domain.alertmanager.configuration import Matchers
 from alert_history.domain.alertmanager.go_text import SPACES, go_quoted, go_unquoted
 from alert_history.domain.query import Matcher, Operator
+from alert_history.domain.regex_literals import literal_alternatives
 from alert_history.errors import InvalidQuery
 
 Dialect = Literal["fallback", "classic", "utf-8"]
@@ -133,6 +134,9 @@ def _test_of(matcher: Matcher) -> Callable[[str], bool]:
         return matcher.value.__ne__
     compiled = compiled_regex(matcher.value)
     is_wanted = matcher.op == "=~"
+    if (values := literal_alternatives(matcher.value)) is not None:
+        listed = frozenset(values)
+        return listed.__contains__ if is_wanted else lambda value: value not in listed
     return lambda value: (compiled.search(encoded(value)) is not None) is is_wanted
 
 
