@@ -95,7 +95,7 @@ def test_what_alertmanager_has_masked_stays_as_it_is() -> None:
         "0123456789abcdef0123456789abcdef",  # pragma: allowlist secret
         "/etc/slack/T0AAAAAAA/B0AAAAAAA/abcdefgh1234",
         "f81d4fae-7dec-11d0-a765-00a0c91e6bf6",
-        "123456789:AAFakeTokenForTestsOnly_abcdefghijk",
+        "123456789:AAFakeTokenForTestsOnly_abcdefghijk",  # pragma: allowlist secret
         "Basic dXNlcjpwYXNzd29yZA==",  # pragma: allowlist secret
         "redis://me:pw@cache/0",
     ],
