@@ -6,6 +6,7 @@ Holds: `domain.alertmanager.masking`.
 from contextlib import suppress
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -143,3 +144,21 @@ def test_masking_twice_is_masking_once(fields: dict[str, str], quote: str) -> No
     assert masked(once) == once
     with suppress(InvalidConfiguration):
         read_configuration(once)
+
+
+@given(
+    around=st.tuples(VALUES, VALUES),
+    key=st.sampled_from(["password", "api_key", "bot-token", "client_secret"]),
+    style=st.sampled_from([None, '"', "'", "|", ">"]),
+    is_flow=st.sampled_from([None, True, False]),
+    width=st.sampled_from([20, 1000]),
+)
+def test_a_secret_is_masked_however_yaml_writes_it(
+    *, around: tuple[str, str], key: str, style: str | None, is_flow: bool | None, width: int
+) -> None:
+    settings = {key: SECRET.join(around), "other": ["é 😀", {"k": "v: w"}]}
+    whole = {"route": {"receiver": "a"}, "receivers": [{"name": "a", "x_configs": [settings]}]}
+    text = yaml.dump(whole, default_style=style, default_flow_style=is_flow, width=width, allow_unicode=True)
+    again = yaml.safe_load(masked(text))
+    assert again["receivers"][0]["x_configs"][0] == {**settings, key: "<secret>"}
+    assert again["route"] == whole["route"]
