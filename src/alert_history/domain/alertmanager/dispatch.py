@@ -192,9 +192,11 @@ class Dispatcher:
         if is_resolved and not self._inhibition.is_followed:
             self._inhibition.remove(alert.fingerprint, sides)
         else:
-            self._inhibition.put(Source(alert.fingerprint, alert.ends_at), sides)
+            self._inhibition.put(Source(alert.fingerprint, alert.ends_at), sides, at=at)
         if was_firing is is_resolved or sides.both or self._inhibition.is_followed:
             self._wake_targets(sides, at)
+        if is_resolved:
+            self._await_forgetting(sides, at)
 
     def _await_end(self, alert: HeldAlert, sides: Sides) -> None:
         """One wait for each source is enough: an end that was put off is found then."""
@@ -215,7 +217,19 @@ class Dispatcher:
             if not self._inhibition.is_followed:
                 self._inhibition.remove(fingerprint, sides)
             self._wake_targets(sides, at)
+            self._await_forgetting(sides, at)
         return []
+
+    def _await_forgetting(self, sides: Sides, at: datetime) -> None:
+        """Look at targets again when an ended source is forgotten: others may be looked at no longer."""
+
+        def forget(now: datetime) -> list[Outcome]:
+            self._wake_targets(sides, now)
+            return []
+
+        moment = self._inhibition.forgets_at(at)
+        if moment is not None:
+            self._schedule(moment, _ENDS, forget)
 
     def _wake_targets(self, sides: Sides, at: datetime) -> None:
         for place in sides.sources:

@@ -109,13 +109,20 @@ class Inhibition:
         """What the rules say of a label set."""
         return self._rules.sides(labels)
 
-    def put(self, source: Source, sides: Sides) -> None:
-        """Take an alert that fires, or fires on with another end; of two that end together the later put counts."""
+    def put(self, source: Source, sides: Sides, *, at: datetime | None = None) -> None:
+        """Take an alert that fires, or fires on with another end; of two that end together the later put counts.
+
+        Where posts are followed, `at` is when it was posted.
+        """
         for place in sides.sources:
             cell = self._cells.get(place)
             if cell is None:
                 cell = self._cells[place] = self._cell()
-            cell.put(source, is_two_sided=place[0] in sides.both)
+            cell.put(source, is_two_sided=place[0] in sides.both, at=at)
+
+    def forgets_at(self, at: datetime) -> datetime | None:
+        """Where posts are followed: when ended sources are forgotten next, and with them which one is looked at."""
+        return None if self._followed_since is None else at + _CLEANING - (at - self._followed_since) % _CLEANING
 
     def remove(self, fingerprint: str, sides: Sides) -> None:
         """Forget an alert; one that has ended need not be removed, but costs."""
@@ -160,7 +167,8 @@ class _Cell:
         self._two_sided: set[str] = set()
         self._latest: dict[bool, Source | None] = {}
 
-    def put(self, source: Source, *, is_two_sided: bool) -> None:
+    def put(self, source: Source, *, is_two_sided: bool, at: datetime | None) -> None:
+        del at
         self._sources.pop(source.fingerprint, None)
         self._sources[source.fingerprint] = source
         if is_two_sided:
@@ -211,8 +219,10 @@ class _FollowedCell(_Cell):
         self._cleaned_at = started_at
         self._chosen: str | None = None
 
-    def put(self, source: Source, *, is_two_sided: bool) -> None:
-        super().put(source, is_two_sided=is_two_sided)
+    def put(self, source: Source, *, is_two_sided: bool, at: datetime | None) -> None:
+        if at is not None:
+            self._clean(at)
+        super().put(source, is_two_sided=is_two_sided, at=at)
         chosen = self._sources.get(self._chosen or "")
         if chosen is None or chosen.ends_at <= source.ends_at:
             self._chosen = source.fingerprint
