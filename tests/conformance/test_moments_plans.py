@@ -51,3 +51,21 @@ async def test_postgres_scans_no_table_for_a_moment(name: str, postgres_url: str
     assert "Seq Scan" not in plan, plan
     assert name != "long" or "case_coalesce_idx" in plan
     assert name != "open" or "Index" in plan
+
+
+_REPEATED = ("last_received_at", "repeat_count", "expires_at", "confirmed_at")
+"""What a plain repeat changes. PostgreSQL updates a row in its place only where no index knows a changed column."""
+
+
+def test_a_plain_repeat_changes_nothing_in_the_index_of_sqlite(sqlite_url: str) -> None:
+    connection = sqlite3.connect(sqlite_url.removeprefix("sqlite:///"))
+    [[definition]] = connection.execute("SELECT sql FROM sqlite_master WHERE name = 'idx_alerts_long'").fetchall()
+    connection.close()
+    assert not [column for column in _REPEATED if column in definition]
+
+
+async def test_a_plain_repeat_changes_nothing_in_the_index_of_postgres(postgres_url: str) -> None:
+    connection = await asyncpg.connect(postgres_url)
+    definition = await connection.fetchval("SELECT pg_get_indexdef('idx_alerts_long'::regclass)")
+    await connection.close()
+    assert not [column for column in _REPEATED if column in definition]

@@ -92,7 +92,7 @@ class SilenceVersions(Protocol):
     async def at(self, at: datetime, *, ended_since: datetime, limit: int) -> Sequence[SilenceVersion]:
         """Of each silence the version in force at that moment, by id: those that had not ended by `ended_since`.
 
-        A silence that was first made later is left out.
+        A silence that was first made later is left out. One more than `limit` says that there are more.
         """
         ...
 

@@ -97,7 +97,15 @@ _SHOWN: ColumnElement[Any] = func.coalesce(_A.began_at, _A.starts_at)
 _IS_OVER: ColumnElement[bool] = _A.status == literal_column("'resolved'", Text)
 _IS_OPEN: ColumnElement[bool] = _A.status == literal_column("'firing'", Text)
 _IS_OWN = _A.joined_into.is_(None)
-_ENDED_LATER = func.coalesce(_A.ends_at, _A.last_received_at) > _time("ends_after")
+_ENDS: ColumnElement[Any] = func.coalesce(_A.ends_at, _A.last_received_at)
+_ENDED_LATER = and_(
+    _time("ends_after") < _ENDS,
+    or_(  # what an Alertmanager told to be over was over then
+        _A.source == literal_column("'prometheus'", Text),
+        _time("at") < _ENDS,
+        _A.ended_by != literal_column("'resolved'", Text),
+    ),
+)
 _HAD_BEGUN = or_(_A.timestamp <= _time("at"), _time("at") >= _SHOWN)
 _MOST: ColumnElement[int] = literal_column(str(_MOST_FOUND), Integer)
 
