@@ -1,4 +1,7 @@
-"""Configurations of Alertmanagers, kept as versions, on both databases."""
+"""Configurations of Alertmanagers, kept as versions, on both databases.
+
+Holds: `storage.shared.configurations`.
+"""
 
 from datetime import datetime
 

@@ -1,4 +1,7 @@
-"""What fired at a past moment, on both databases."""
+"""What fired at a past moment, on both databases.
+
+Holds: `storage.shared.moments`, `storage.shared.late_ends`, `domain.firing_spans`, `domain.alertmanager.recorded`.
+"""
 
 from datetime import datetime, timedelta
 

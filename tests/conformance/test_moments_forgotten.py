@@ -1,4 +1,7 @@
-"""What no moment within the retention needs is forgotten, on both databases; what was in force at its edge stays."""
+"""What no moment within the retention needs is forgotten, on both databases; what was in force at its edge stays.
+
+Holds: `storage.shared.moments_forgotten`.
+"""
 
 from datetime import timedelta
 

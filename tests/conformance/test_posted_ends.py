@@ -1,4 +1,7 @@
-"""Until when senders had promised alerts at a past moment, on both databases: what they posted says so."""
+"""Until when senders had promised alerts at a past moment, on both databases: what they posted says so.
+
+Holds: `storage.shared.posts`.
+"""
 
 import json
 from datetime import datetime

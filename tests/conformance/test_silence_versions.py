@@ -1,4 +1,7 @@
-"""Versions of silences, from an event recorder and from polls, on both databases."""
+"""Versions of silences, from an event recorder and from polls, on both databases.
+
+Holds: `storage.shared.silence_versions`.
+"""
 
 from datetime import datetime, timedelta
 
