@@ -1,7 +1,7 @@
 """Posts of random senders, told to us and to a plain Alertmanager: at each past step ours lists what that one listed.
 
-Ours may list more, unconfirmed: what a silent sender had promised no longer. See `tests/README` of heavier runs: with
-MOMENT_STORIES=500 so many stories are told.
+Ours may list more, unconfirmed: what a silent sender had promised no longer. What webhooks told of is held against when
+it truly fired. With MOMENT_STORIES=500 so many stories are told.
 """
 
 import json
@@ -22,7 +22,7 @@ from alert_history.ids import new_id
 from alert_history.ports import Store
 from alert_history.sources.prometheus import decode_prometheus
 from tests.conformance.plain_alertmanager import Held, PlainAlertmanager, PlainSender
-from tests.conformance.samples import DAY, NOW
+from tests.conformance.samples import DAY, MINUTE, NOW, alert, receipt
 from tests.lapsing import pass_all
 
 _STORIES = int(os.environ.get("MOMENT_STORIES", "12"))
@@ -69,6 +69,49 @@ async def test_at_each_past_step_what_is_confirmed_is_what_a_plain_alertmanager_
     for moment, listed in listings:
         found = await with_posted_ends(await store.moments.alerts(moment, query=query, limit=9), store.moments, moment)
         _check({alert.labels["alertname"]: alert for alert in found}, listed, moment - NOW, steps)
+
+
+@st.composite
+def _firings(draw: st.DrawFn) -> list[tuple[int, int, int, int, bool]]:
+    """Minutes of rest before each firing, of the firing, until its webhook, until that of its end; whether it repeats.
+
+    Both webhooks come after what they tell of, the second one after the first.
+    """
+    minutes = st.sampled_from([6, 10, 45, 90, 400])
+    delays = st.sampled_from([0, 1, 5, 100])
+    return draw(st.lists(st.tuples(minutes, minutes, delays, delays, st.booleans()), min_size=1, max_size=6))
+
+
+@settings(max_examples=_STORIES, deadline=None, suppress_health_check=list(HealthCheck))
+@given(firings=_firings(), looks=st.lists(st.integers(0, 6_000), min_size=5, max_size=12))
+async def test_what_webhooks_told_fired_between_its_start_and_its_end(
+    store: Store, firings: list[tuple[int, int, int, int, bool]], looks: list[int]
+) -> None:
+    number = next(_story_numbers)
+    begin = NOW + (number % 1_000) * 2 * DAY
+    labels, at, told_at = {"story": str(number)}, begin, begin
+    spans: list[tuple[datetime, datetime]] = []
+    for rest, length, until_told, until_over, repeats in firings:
+        start = max(at + rest * MINUTE, told_at + MINUTE)
+        end = start + length * MINUTE
+        fired, over = (
+            alert("Told", starts_at=start, labels=labels),
+            alert("Told", "resolved", starts_at=start, ends_at=end, labels=labels),
+        )
+        heard_at = min(start + until_told * MINUTE, end)
+        told_at = end + until_over * MINUTE
+        await store.recorder.commit([receipt(fired, at=heard_at)])
+        if repeats:
+            await store.recorder.commit([receipt(fired, at=heard_at + (end - heard_at) / 2)])
+        await store.recorder.commit([receipt(over, at=told_at)])
+        spans.append((start, end))
+        at = end
+    query = parse_query(f'{{story="{number}"}}')
+    for minutes in looks:
+        moment = begin + minutes * MINUTE / 3
+        fires = [start for start, end in spans if start <= moment < end]
+        found = await store.moments.alerts(moment, query=query, limit=9)
+        assert [each.starts_at for each in found] == fires, f"{moment - begin}: {firings}"
 
 
 def _check(
