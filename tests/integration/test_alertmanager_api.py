@@ -14,7 +14,7 @@ import msgspec
 import pytest
 
 from tests import servers
-from tests.processes import Server, find_program, wait_until
+from tests.processes import HOST, Server, find_program, free_port, wait_until
 
 CONFIG = """
 route:
@@ -106,7 +106,7 @@ def pair() -> Iterator[Pair]:
     with servers.alertmanager_server(CONFIG) as theirs:
         silences = _silences(theirs)
         settings = {
-            "ALERTMANAGER_URLS": f"main={theirs.url}",
+            "ALERTMANAGER_URLS": f"main=http://{HOST}:{free_port()},main={theirs.url}",  # its first peer is away
             "RECONCILE_INTERVAL_SECONDS": "5",
             "SILENCE_WRITES": "true",
         }

@@ -3,7 +3,7 @@
 What is expected was seen at Alertmanager 0.25 and 0.34, unless a test says otherwise.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
@@ -14,17 +14,20 @@ import pytest
 import yaml
 from prometheus_client import CollectorRegistry
 
-from alert_history.domain.alertmanager.moment import SilenceVersion
+from alert_history.domain.alertmanager.moment import MomentAlert, SilenceVersion
 from alert_history.engine.ingest import Ingest
 from alert_history.engine.intake import Intake
 from alert_history.engine.switchboard import Switchboard
+from alert_history.engine.tokens import TokenBook
+from alert_history.errors import StorageUnavailable
 from alert_history.ports import Recorder
 from alert_history.web.alertmanager.api import AlertmanagerApi
 from alert_history.web.application import Application
+from alert_history.web.http.gate import Gate
 from alert_history.web.ingest.webhook import Webhook
 from alert_history.web.telemetry import RequestMetrics
 from tests.held import CONFIGURATION, NOW, HeldThen, held, silence
-from tests.trust import open_gate
+from tests.trust import MemoryTokens, open_gate
 
 CRITICAL = held("A", severity="critical", instance="i1", team="db")
 WARNING = held("A", severity="warning", instance="i1")
@@ -39,7 +42,9 @@ async def _nothing() -> None:
 
 
 @asynccontextmanager
-async def _client(then: HeldThen, *, names: tuple[str, ...] = ("main",)) -> AsyncIterator[httpx.AsyncClient]:
+async def _client(
+    then: HeldThen, *, names: tuple[str, ...] = ("main",), gate: Gate | None = None
+) -> AsyncIterator[httpx.AsyncClient]:
     metrics = RequestMetrics(CollectorRegistry())
     webhook = Webhook(
         Ingest(cast("Recorder", None), max_pending_bytes=1000, switchboard=Switchboard()),
@@ -50,7 +55,9 @@ async def _client(then: HeldThen, *, names: tuple[str, ...] = ("main",)) -> Asyn
         max_body_bytes=1000,
     )
     operations = AlertmanagerApi(then.states(names=names), clock=lambda: NOW).operations()
-    application = Application(webhook, operations, gate=open_gate(), metrics=metrics, start=_nothing, stop=_nothing)
+    application = Application(
+        webhook, operations, gate=gate or open_gate(), metrics=metrics, start=_nothing, stop=_nothing
+    )
     transport = httpx.ASGITransport(application)  # type: ignore[arg-type]  # it is one, its messages are dicts
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as made:
         yield made
@@ -327,6 +334,27 @@ async def test_error_is_a_json_string(path: str, status: int, text: str) -> None
     assert (answer.status_code, answer.headers["content-type"]) == (status, "application/json")
     assert isinstance(answer.json(), str)
     assert text in answer.json()
+
+
+async def test_who_does_not_say_who_they_are_is_told_so_in_a_json_string() -> None:
+    closed = Gate(TokenBook(MemoryTokens(), clock=lambda: NOW, known=[]), is_open=False)
+    async with _client(WHOLE, gate=closed) as client:
+        answers = [await client.get(path) for path in ("/api/v2/status", "/at/-6h/api/v2/alerts", "/am/x/nosuch")]
+    assert {answer.status_code for answer in answers} == {401}
+    assert all(isinstance(answer.json(), str) for answer in answers)
+    assert {answer.headers["www-authenticate"] for answer in answers} == {'Bearer realm="Alert History"'}
+
+
+class _Away(HeldThen):
+    """A store whose database is away."""
+
+    async def alerts(self, *_: Any, **__: Any) -> Sequence[MomentAlert]:
+        raise StorageUnavailable("no connection", after_seconds=7)
+
+
+async def test_database_that_is_away_is_told_in_a_json_string() -> None:
+    answer = await _get("/api/v2/alerts", _Away())
+    assert (answer.status_code, answer.headers["retry-after"], answer.json()) == (503, "7", "no connection")
 
 
 @pytest.mark.parametrize(

@@ -7,10 +7,12 @@ from typing import Any
 
 import msgspec
 
+from alert_history.domain.alertmanager.behaviour import Behaviour, behaviour_of
 from alert_history.domain.alertmanager.configuration import Configuration
 from alert_history.domain.alertmanager.moment import ClusterVersion
 from alert_history.domain.alertmanager.reading import read_configuration
 from alert_history.domain.alertmanager.routing import Routing
+from alert_history.domain.alertmanager.statuses import Statuses
 from alert_history.errors import InvalidConfiguration
 from alert_history.ports.moments import StoredConfiguration
 
@@ -56,6 +58,20 @@ def read_version(stored: StoredConfiguration) -> ClusterVersion:
 def routing_of(version: ClusterVersion) -> Routing | None:
     """The routing by the configuration of the cluster; None where that can't be read."""
     return _read(version.original)[1]
+
+
+def statuses_of(version: ClusterVersion) -> Statuses | None:
+    """What says what becomes of alerts in the cluster; None where its configuration can't be read.
+
+    It does so as the version of its Alertmanager does.
+    """
+    return _statuses(version.original, behaviour_of(version.version_info.get("version", "")))
+
+
+@lru_cache(maxsize=_MOST_TEXTS)
+def _statuses(text: str, behaviour: Behaviour) -> Statuses | None:
+    configuration, _, _ = _read(text)
+    return None if configuration is None else Statuses(configuration, behaviour=behaviour)
 
 
 @lru_cache(maxsize=_MOST_TEXTS)

@@ -10,11 +10,10 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from alert_history.domain.alertmanager.behaviour import NEWEST, behaviour_of
 from alert_history.domain.alertmanager.moment import AlertStatus, ClusterVersion, MomentAlert, SilenceVersion
 from alert_history.domain.alertmanager.statuses import statuses
 from alert_history.domain.standing import Witnesses
-from alert_history.engine.cluster_versions import read_version, routing_of
+from alert_history.engine.cluster_versions import read_version, routing_of, statuses_of
 from alert_history.engine.moment_clusters import Attribution
 from alert_history.engine.moment_reach import within_reach
 from alert_history.engine.moment_state import NOT_KNOWN, ClusterMoment, MomentState, united
@@ -180,13 +179,11 @@ def _part(
 ) -> ClusterMoment:
     """What one cluster holds. A silence of which nobody knows where it was made is in each."""
     own = [each.silence for each in silences if each.cluster in {"", name} or not name]
-    made = statuses(
-        alerts,
-        silences=own,
-        configuration=None if version is None else version.configuration,
-        at=at,
-        behaviour=NEWEST if version is None else behaviour_of(version.version_info.get("version", "")),
-    )
+    prepared = None if version is None else statuses_of(version)
+    if prepared is not None:
+        made = prepared.of(alerts, silences=own, at=at)
+    else:
+        made = statuses(alerts, silences=own, configuration=None, at=at)
     return ClusterMoment(
         name=name,
         version=version,
