@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import msgspec
 import pytest
@@ -158,6 +158,11 @@ async def test_times_that_are_bounds_are_counted() -> None:
     unsure = msgspec.structs.replace(CRITICAL, unknown=("endsAt",))
     state = await HeldThen([unsure], MAIN).states().state(None)
     assert state.unknown == ["endsAt of 1 alert is the nearest that is known"]
+
+
+async def test_first_time_there_is_can_be_asked_for() -> None:
+    state = await HeldThen([], MAIN).states().state(datetime(1, 1, 1, tzinfo=UTC))
+    assert state.at == datetime(1970, 1, 1, tzinfo=UTC)
 
 
 async def test_time_before_what_is_kept_is_told() -> None:

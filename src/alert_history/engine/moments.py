@@ -6,7 +6,7 @@ inhibit one that they may; what is handed on is cut to their reach.
 
 import asyncio
 from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import msgspec
 
@@ -28,6 +28,8 @@ MOST_ALERTS = 100_000
 MOST_SILENCES = 50_000
 KEPT_ENDED = timedelta(hours=120)
 """For so long an Alertmanager lists a silence that has ended, unless its `--data.retention` says otherwise."""
+_FIRST = datetime(1970, 1, 1, tzinfo=UTC)
+"""Nothing that is kept is older."""
 _AHEAD = timedelta(minutes=1)
 """A caller's clock may be ahead of ours by so much."""
 
@@ -81,10 +83,11 @@ class MomentStates:
         now = self._clock()
         if at is not None and at > now + _AHEAD:
             raise InvalidQuery(f"at: {at.isoformat()} is still to come")
-        moment = now if at is None else min(at, now)
-        alerts, configurations, silences = await asyncio.gather(
-            self._alerts(moment) if has_alerts or is_narrowed() else _none(),
-            self._reads.configurations.at(moment),
+        moment = now if at is None else max(min(at, now), _FIRST)
+        configurations = await self._reads.configurations.at(moment)
+        are_several = len({*self._names, *(stored.cluster for stored in configurations)}) > 1
+        alerts, silences = await asyncio.gather(
+            self._alerts(moment, are_several=are_several) if has_alerts or is_narrowed() else _none(),
             self._reads.silences.at(moment, ended_since=moment - KEPT_ENDED, limit=MOST_SILENCES),
         )
         stored = _Stored(alerts, configurations, silences)
@@ -109,8 +112,9 @@ class MomentStates:
         ]
         return (earlier[-1] if earlier else None), state
 
-    async def _alerts(self, at: datetime) -> Sequence[MomentAlert]:
-        alerts = await self._reads.moments.alerts(at, limit=MOST_ALERTS)
+    async def _alerts(self, at: datetime, *, are_several: bool) -> Sequence[MomentAlert]:
+        """Who told of them is asked only where there are several Alertmanagers that could have."""
+        alerts = await self._reads.moments.alerts(at, limit=MOST_ALERTS, names_witnesses=are_several)
         return await with_posted_ends(alerts, self._reads.moments, at)
 
     def _state(self, stored: _Stored, at: datetime, *, is_now: bool, cluster: str | None) -> MomentState:
