@@ -9,7 +9,7 @@ import msgspec
 from alert_history.domain.alertmanager.matchers import matching
 from alert_history.engine.moment_groups import Receivers, groups_of
 from alert_history.engine.moment_state import Held, MomentState
-from alert_history.web.alertmanager.forms import Alert, Group, ReceiverReference, alert_form
+from alert_history.web.alertmanager.forms import GettableAlert, GettableGroup, ReceiverReference, alert_form
 from alert_history.web.alertmanager.parameters import read_matchers, receiver_filter
 from alert_history.web.alertmanager.receivers import receiver_labels
 
@@ -58,7 +58,7 @@ def check_parameters(asked: AlertsParameters | GroupsParameters) -> None:
     read_matchers(asked.receiver_matchers, name="receiver_matchers")
 
 
-def alerts_answer(state: MomentState, asked: AlertsParameters) -> list[Alert]:
+def alerts_answer(state: MomentState, asked: AlertsParameters) -> list[GettableAlert]:
     """The alerts, by fingerprint, each with all its receivers in the order of its routes."""
     wanted = _wanted(state, asked)
     return [
@@ -68,14 +68,14 @@ def alerts_answer(state: MomentState, asked: AlertsParameters) -> list[Alert]:
     ]
 
 
-def groups_answer(state: MomentState, asked: GroupsParameters) -> list[Group]:
+def groups_answer(state: MomentState, asked: GroupsParameters) -> list[GettableGroup]:
     """The groups, each alert with those of its receivers that are wanted, in order of name."""
     wanted = _wanted(state, asked)
     wants_receiver = wanted.receiver or (lambda _: True)
     groups, receivers = groups_of(state, wants_receiver=wants_receiver, wants_alert=wanted.alert)
     form = _forms(receivers, at=state.at)
     return [
-        Group(
+        GettableGroup(
             alerts=[form(held, group.muted_by) for held in group.alerts],
             labels=group.labels,
             receiver=ReceiverReference(group.receiver),
@@ -86,11 +86,11 @@ def groups_answer(state: MomentState, asked: GroupsParameters) -> list[Group]:
     ]
 
 
-def _forms(receivers: Receivers, *, at: datetime) -> Callable[[Held, tuple[str, ...]], Alert]:
+def _forms(receivers: Receivers, *, at: datetime) -> Callable[[Held, tuple[str, ...]], GettableAlert]:
     """The form of an alert that is muted by these intervals, made once: it may be in many groups."""
-    made: dict[tuple[int, tuple[str, ...]], Alert] = {}
+    made: dict[tuple[int, tuple[str, ...]], GettableAlert] = {}
 
-    def form(held: Held, muted_by: tuple[str, ...]) -> Alert:
+    def form(held: Held, muted_by: tuple[str, ...]) -> GettableAlert:
         alert, status = held
         key = (id(status), muted_by)  # each alert of each Alertmanager has a status of its own
         if key not in made:

@@ -22,7 +22,7 @@ from alert_history.web.alertmanager.alerts import (
     groups_answer,
 )
 from alert_history.web.alertmanager.answers import answer
-from alert_history.web.alertmanager.forms import Alert, GettableSilence, Group, Receiver
+from alert_history.web.alertmanager.forms import GettableAlert, GettableGroup, GettableReceiver, GettableSilence
 from alert_history.web.alertmanager.parameters import read_alertmanager_parameters, read_matchers
 from alert_history.web.alertmanager.paths import API, PREFIXES, place_of
 from alert_history.web.alertmanager.receivers import ReceiversParameters, receivers_answer
@@ -33,7 +33,7 @@ from alert_history.web.alertmanager.silences import (
     silence_answer,
     silences_answer,
 )
-from alert_history.web.alertmanager.status import Status, StatusParameters, status_answer
+from alert_history.web.alertmanager.status import AlertmanagerStatus, StatusParameters, status_answer
 from alert_history.web.http.operation import Operation
 
 _TAG = "Alertmanager API v2"
@@ -61,12 +61,19 @@ class AlertmanagerApi:
     def _operations(self, prefix: str) -> list[Operation]:
         return [
             self._operation(
-                prefix, "/status", "Version, cluster and configuration", Status, StatusParameters, self.status
+                prefix,
+                "/status",
+                "Version, cluster and configuration",
+                AlertmanagerStatus,
+                StatusParameters,
+                self.status,
             ),
-            self._operation(prefix, "/receivers", "Receivers", list[Receiver], ReceiversParameters, self.receivers),
-            self._operation(prefix, "/alerts", "What fires", list[Alert], AlertsParameters, self.alerts),
             self._operation(
-                prefix, "/alerts/groups", "What fires, in groups", list[Group], GroupsParameters, self.groups
+                prefix, "/receivers", "Receivers", list[GettableReceiver], ReceiversParameters, self.receivers
+            ),
+            self._operation(prefix, "/alerts", "What fires", list[GettableAlert], AlertsParameters, self.alerts),
+            self._operation(
+                prefix, "/alerts/groups", "What fires, in groups", list[GettableGroup], GroupsParameters, self.groups
             ),
             self._operation(prefix, "/silences", "Silences", list[GettableSilence], SilencesParameters, self.silences),
             self._operation(

@@ -24,14 +24,14 @@ class ReceiverReference(msgspec.Struct, frozen=True, gc=False):
     name: str
 
 
-class Receiver(msgspec.Struct, frozen=True):
+class GettableReceiver(msgspec.Struct, frozen=True):
     """A receiver, with its labels (0.33)."""
 
     name: str
     labels: Mapping[str, str]
 
 
-class Status(msgspec.Struct, frozen=True, rename="camel", gc=False):
+class MutingStatus(msgspec.Struct, frozen=True, rename="camel", gc=False):
     """What mutes an alert. `muted_by` (0.28) are time intervals, and in groups alone."""
 
     state: str
@@ -40,7 +40,7 @@ class Status(msgspec.Struct, frozen=True, rename="camel", gc=False):
     muted_by: Sequence[str]
 
 
-class Alert(msgspec.Struct, frozen=True, rename="camel", gc=False):
+class GettableAlert(msgspec.Struct, frozen=True, rename="camel", gc=False):
     """One alert. Without a `generatorURL` the field is left out."""
 
     annotations: Mapping[str, str]
@@ -48,16 +48,16 @@ class Alert(msgspec.Struct, frozen=True, rename="camel", gc=False):
     fingerprint: str
     receivers: Sequence[ReceiverReference]
     starts_at: str
-    status: Status
+    status: MutingStatus
     updated_at: str
     labels: Mapping[str, str]
     generator_url: str | UnsetType = msgspec.field(default=UNSET, name="generatorURL")
 
 
-class Group(msgspec.Struct, frozen=True, rename="camel"):
+class GettableGroup(msgspec.Struct, frozen=True, rename="camel"):
     """Alerts that one receiver is notified of together. `routeLabels` came with 0.34."""
 
-    alerts: Sequence[Alert]
+    alerts: Sequence[GettableAlert]
     labels: Mapping[str, str]
     receiver: ReceiverReference
     route_labels: Mapping[str, str]
@@ -103,19 +103,19 @@ def alert_form(
     *,
     at: datetime,
     muted_by: Sequence[str] = (),
-) -> Alert:
+) -> GettableAlert:
     """An alert with these receivers. Muted by time intervals, it is suppressed in the groups.
 
     Where nobody knows until when its sender promised it, it is as if it had been sent just then without an end.
     """
     is_muted = bool(muted_by or status.silenced_by or status.inhibited_by or status.state == "suppressed")
-    return Alert(
+    return GettableAlert(
         annotations=alert.annotations,
         ends_at=time_text(alert.ends_at or at + DEFAULT_RESOLVE_TIMEOUT),
         fingerprint=alert.fingerprint,
         receivers=receivers,
         starts_at=time_text(alert.starts_at),
-        status=Status("suppressed" if is_muted else "active", status.silenced_by, status.inhibited_by, muted_by),
+        status=MutingStatus("suppressed" if is_muted else "active", status.silenced_by, status.inhibited_by, muted_by),
         updated_at=time_text(alert.updated_at),
         labels=alert.labels,
         generator_url=alert.generator_url or UNSET,

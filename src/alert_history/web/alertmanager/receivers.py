@@ -6,7 +6,7 @@ import msgspec
 
 from alert_history.domain.alertmanager.matchers import matching
 from alert_history.engine.moment_state import MomentState
-from alert_history.web.alertmanager.forms import Receiver
+from alert_history.web.alertmanager.forms import GettableReceiver
 from alert_history.web.alertmanager.parameters import read_matchers
 
 
@@ -17,10 +17,10 @@ class ReceiversParameters(msgspec.Struct, frozen=True):
     at: str = ""
 
 
-def receivers_answer(state: MomentState, asked: ReceiversParameters) -> list[Receiver]:
+def receivers_answer(state: MomentState, asked: ReceiversParameters) -> list[GettableReceiver]:
     """The receivers in the order of the configuration. Raises InvalidQuery."""
     is_match = matching(read_matchers(asked.receiver_matchers, name="receiver_matchers"))
-    return [Receiver(name, labels) for name, labels in receiver_labels(state).items() if is_match(labels)]
+    return [GettableReceiver(name, labels) for name, labels in receiver_labels(state).items() if is_match(labels)]
 
 
 def receiver_labels(state: MomentState) -> Mapping[str, Mapping[str, str]]:

@@ -27,54 +27,56 @@ class StatusParameters(msgspec.Struct, frozen=True):
     at: str = ""
 
 
-class Peer(msgspec.Struct, frozen=True):
+class PeerStatus(msgspec.Struct, frozen=True):
     """A peer of a cluster."""
 
     name: str
     address: str
 
 
-class Cluster(msgspec.Struct, frozen=True):
+class ClusterStatus(msgspec.Struct, frozen=True):
     """How a cluster is: `ready`, `settling`, or `disabled` where there is none. Its `name` is that of the peer."""
 
     status: str
-    peers: Sequence[Peer]
+    peers: Sequence[PeerStatus]
     name: str | UnsetType = UNSET
 
 
-class Config(msgspec.Struct, frozen=True):
+class AlertmanagerConfig(msgspec.Struct, frozen=True):
     """A configuration in YAML, secrets masked."""
 
     original: str
 
 
-class Status(msgspec.Struct, frozen=True, rename="camel"):
+class AlertmanagerStatus(msgspec.Struct, frozen=True, rename="camel"):
     """The answer."""
 
-    cluster: Cluster
-    config: Config
+    cluster: ClusterStatus
+    config: AlertmanagerConfig
     uptime: str
     version_info: Mapping[str, str]
 
 
-def status_answer(state: MomentState, *, started_at: datetime) -> Status:
+def status_answer(state: MomentState, *, started_at: datetime) -> AlertmanagerStatus:
     """The status of the one Alertmanager; of several, or without one, of this service."""
     version = state.parts[0].version if len(state.parts) == 1 else None
     original = _comments(state) if version is None or not version.original else version.original
     if version is None:
         own = {"version": f"alert-history {__version__}"}
-        return Status(Cluster("disabled", []), Config(original), time_text(started_at), _all_fields(own))
-    return Status(
+        return AlertmanagerStatus(
+            ClusterStatus("disabled", []), AlertmanagerConfig(original), time_text(started_at), _all_fields(own)
+        )
+    return AlertmanagerStatus(
         cluster=_cluster(version),
-        config=Config(original),
+        config=AlertmanagerConfig(original),
         uptime=time_text(version.uptime or version.since),
         version_info=_all_fields(version.version_info),
     )
 
 
-def _cluster(version: ClusterVersion) -> Cluster:
+def _cluster(version: ClusterVersion) -> ClusterStatus:
     status = version.cluster_status if version.cluster_status in _STATUSES else "disabled"
-    return Cluster(status, [Peer(*peer) for peer in version.peers], version.cluster_name or UNSET)
+    return ClusterStatus(status, [PeerStatus(*peer) for peer in version.peers], version.cluster_name or UNSET)
 
 
 def _all_fields(given: Mapping[str, str]) -> dict[str, str]:
