@@ -10,6 +10,7 @@ import pytest
 import yaml
 from kubernetes_validate.utils import all_versions  # type: ignore[import-untyped]
 
+from alert_history.urls.hosts import read_host_names
 from tests.chart.rendering import BASIC_SETS, CHART, REDIS_TUNING, Object, Rendered, guide_values, render, set_values
 
 VERSIONS = [version.rpartition(".")[0] for version in all_versions()]
@@ -262,3 +263,17 @@ def test_helm_3_8_could_have_read_it() -> None:
     schema: dict[str, Any] = json.loads((CHART / "values.schema.json").read_text(encoding="utf-8"))
     assert (metadata["apiVersion"], metadata["kubeVersion"]) == ("v2", ">=1.20.0-0")
     assert schema["$schema"] == "http://json-schema.org/draft-07/schema#"
+
+
+def test_programs_may_ask_by_the_names_of_the_service_and_of_the_ingress() -> None:
+    inside = (
+        "alert-history,alert-history.monitoring,alert-history.monitoring.svc,alert-history.monitoring.svc.cluster.local"
+    )
+    hosts = [{"host": "alerts.example"}, {"host": "*.example"}]
+    of_service = render(namespace="monitoring").env()["MCP_ALLOWED_HOSTS"]["value"]
+    both = render({"ingress": {"enabled": True, "hosts": hosts}}, namespace="monitoring").env()
+    given = render({"env": [{"name": "MCP_ALLOWED_HOSTS", "value": "*"}]}).env()
+    assert of_service == inside
+    assert both["MCP_ALLOWED_HOSTS"]["value"] == f"{inside},alerts.example"
+    assert given["MCP_ALLOWED_HOSTS"]["value"] == "*"
+    assert read_host_names(both["MCP_ALLOWED_HOSTS"]["value"])[-1] == "alerts.example"

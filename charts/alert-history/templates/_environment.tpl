@@ -118,6 +118,17 @@
 {{- end -}}
 {{- end -}}
 
+{{/* The names by which the Service and the Ingress are asked; `*.example` is the name of no host. */}}
+{{- define "alert-history.hostNames" -}}
+{{- $full := include "alert-history.fullname" . -}}
+{{- $inside := printf "%s.%s" $full .Release.Namespace -}}
+{{- $names := list $full $inside (printf "%s.svc" $inside) (printf "%s.svc.cluster.local" $inside) -}}
+{{- if .Values.ingress.enabled -}}
+{{- range .Values.ingress.hosts }}{{- if and .host (not (contains "*" .host)) }}{{- $names = append $names .host }}{{- end }}{{- end -}}
+{{- end -}}
+{{- join "," $names -}}
+{{- end -}}
+
 {{- define "alert-history.env" -}}
 {{- $given := include "alert-history.given" . -}}
 {{- with include "alert-history.databaseEnv" . }}
@@ -141,6 +152,10 @@
 {{- if and (include "alert-history.routesConfigMap" .) (not (contains " ROUTES " $given)) }}
 - name: ROUTES_FILE
   value: {{ include "alert-history.routesFolder" . }}/routes.yml
+{{- end }}
+{{- if not (contains " MCP_ALLOWED_HOSTS " $given) }}
+- name: MCP_ALLOWED_HOSTS
+  value: {{ include "alert-history.hostNames" . | quote }}
 {{- end }}
 {{- with include "alert-history.trustEnv" . }}
 {{ . | trim }}
