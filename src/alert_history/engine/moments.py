@@ -134,6 +134,7 @@ class MomentStates:
             *unknown_of(_visible(alerts), parts, attribution=attribution, names=names),
         ]
         state = MomentState(
+        whole = MomentState(
             at=at,
             is_now=is_now,
             alerts=united(parts),
@@ -141,9 +142,15 @@ class MomentStates:
             clusters=[part.version for part in parts if part.version is not None],
             parts=parts,
             names=names,
-            unknown=unknown,
+            unknown=[],
         )
-        return within_reach(state)
+        state = within_reach(whole)
+        unknown = [
+            *beyond(at, oldest=self._clock() - self._retention),
+            *cut(len(stored.alerts), most=MOST_ALERTS),
+            *unknown_of([alert for alert, _ in state.alerts], state.parts, attribution=attribution, names=names),
+        ]
+        return msgspec.structs.replace(state, unknown=unknown)
 
 
 async def _none() -> Sequence[MomentAlert]:
