@@ -9,7 +9,7 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.browser.looking import looking
+from tests.browser.looking import check_axe, check_fit, looking
 from tests.processes import Server, wait_until
 
 
@@ -31,6 +31,19 @@ def test_an_expired_silence_leads_to_what_it_muted(browser: Browser, told: Serve
         expect(silence).to_contain_text(re.compile(r"Muted [5-9] alerts"))  # by the weekday of today
         muted = silence.get_by_role("link", name="SettlementBacklogGrowing")
         assert "/dashboard/alerts/" in str(muted.get_attribute("href"))
+        silence.get_by_role("link", name="its history").click()
+        expect(page.locator(".change")).to_contain_text("Created by mara@example.com")
+        expect(page.get_by_role("region", name="What it muted", exact=True).first).to_contain_text(
+            "Alertmanager told it"
+        )
+        check_fit(page)
+
+
+def test_axe_finds_nothing_wrong_in_the_history_of_a_silence(browser: Browser, told: Server) -> None:
+    with looking(browser, f"{told.url}/dashboard/silences?show=expired") as page:
+        page.get_by_role("link", name="its history").click()
+        expect(page.locator(".change")).to_have_count(1)
+        check_axe(page)
 
 
 def test_each_sender_of_the_demo_has_a_state(browser: Browser, told: Server) -> None:

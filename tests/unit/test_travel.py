@@ -131,6 +131,8 @@ def test_a_page_that_knows_no_past_says_that_it_shows_now(client: TestClient) ->
     html = client.get(f"/at/{THEN}/dashboard/settings").text
     assert "it shows what is so now" in html
     assert str(NOW) in html
+    assert '<fieldset class="frozen" disabled' in html
+    assert '<fieldset class="frozen"' not in client.get("/dashboard/settings").text
 
 
 def test_nothing_is_done_in_the_past_but_what_changes_the_reader_alone(client: TestClient) -> None:

@@ -131,7 +131,7 @@ class SilencesPage:
             "silences/listed.html.jinja",
             frame=frame,
             asked=asked,
-            choices=choices_of(counts),
+            choices=choices_of(counts, is_past=frame.then is not None),
             page=page,
             one=one,
             change_words=CHANGE_WORDS,
@@ -154,13 +154,14 @@ class SilencesPage:
         return Knowledge(self._heard.times().get(_RECORDER), polled)
 
 
-def choices_of(counts: SilenceCounts) -> list[Choice]:
+def choices_of(counts: SilenceCounts, *, is_past: bool = False) -> list[Choice]:
     """The chips, in order."""
+    now, fires = ("then", "fired then") if is_past else ("now", "fires now")
     return [
-        Choice("active", "Active", counts.active, "in force now"),
-        Choice("soon", "End soon", counts.soon, "in force now, and over within 24 hours"),
-        Choice("unused", "Muted nothing", None, "in force now, and nobody told of an alert that they muted"),
+        Choice("active", "Active", counts.active, f"in force {now}"),
+        Choice("soon", "End soon", counts.soon, f"in force {now}, and over within 24 hours"),
+        Choice("unused", "Muted nothing", None, f"in force {now}, and nobody told of an alert that they muted"),
         Choice("pending", "Pending", counts.pending, "begin later"),
         Choice("expired", "Expired", counts.expired, "over"),
-        Choice("again", "Would match now", None, "over, and what fires now matches them"),
+        Choice("again", f"Would match {now}", None, f"over, and what {fires} matches them"),
     ]
