@@ -140,11 +140,12 @@ def test_nothing_is_done_in_the_past_but_what_changes_the_reader_alone(client: T
     assert refused.status_code == 409
     assert "what you do is done now" in refused.text
     assert client.post("/dashboard/act").text == "done"
+    assert client.head(f"/at/{THEN}/dashboard/rules").status_code == 200
     assert client.post(f"/at/{THEN}/dashboard/zone").text == "done"
 
 
 def test_what_is_no_page_is_left_as_it_is() -> None:
-    for path in ("/at/x/api/v2/alerts", "/at/x", "/attic/x/dashboard", "/dashboard"):
+    for path in ("/at/x/api/v2/alerts", "/at/x//webhook", "/at/x", "/attic/x/dashboard", "/dashboard"):
         scope = {"type": "http", "path": path}
         assert without_prefix(scope) is scope
 

@@ -102,7 +102,8 @@ def without_prefix(scope: dict[str, Any]) -> dict[str, Any]:
     if scope["type"] != "http" or not path.startswith(PREFIX):
         return scope
     text, slash, rest = path.removeprefix(PREFIX).partition("/")
-    if not slash or rest.split("/")[0] not in PAGES:
+    first = rest.partition("/")[0]
+    if not slash or first not in PAGES or (rest and not first):
         return scope
     return {**scope, "path": f"/{rest}", "state": {**scope.get("state", {}), _MOMENT: text}}
 
@@ -131,7 +132,7 @@ def departure(request: Request, zone: tzinfo, *, now: datetime) -> Response | No
 
     A time that counts from now is made a moment here: whoever goes on from page to page stays at that one.
     """
-    if request.method != "GET" or PARAMETER not in request.query_params:
+    if not _is_read(request) or PARAMETER not in request.query_params:
         return None
     kept = urlencode([pair for pair in parameters_of(request) if pair[0] != PARAMETER])
     text = request.query_params[PARAMETER]
@@ -142,12 +143,12 @@ def departure(request: Request, zone: tzinfo, *, now: datetime) -> Response | No
 
 def is_refused(request: Request) -> bool:
     """Whether a request would change something, from a page of the past."""
-    return request.method != "GET" and moment_text(request) is not None and request.url.path not in _UNCHANGING
+    return not _is_read(request) and moment_text(request) is not None and request.url.path not in _UNCHANGING
 
 
 def control_of(request: Request, zone: tzinfo, *, now: datetime, travel: Travel | None) -> Control:
     """The control of a page, or of the first one where the page is the answer to a form."""
-    is_asked = request.method == "GET"
+    is_asked = _is_read(request)
     kept = [pair for pair in parameters_of(request) if pair[0] not in _NOT_KEPT] if is_asked else []
     path = _path(request) if is_asked else "dashboard"
     home = service_root(request)
@@ -216,6 +217,10 @@ def _written(moment: datetime) -> str:
     """A moment as an address has it: without a fraction where it has none."""
     utc = moment.astimezone(UTC)
     return quote(f"{utc:%Y-%m-%dT%H:%M:%S}{f'.{utc.microsecond:06}' if utc.microsecond else ''}Z", safe=":.")
+
+
+def _is_read(request: Request) -> bool:
+    return request.method in {"GET", "HEAD"}
 
 
 def _path(request: Request) -> str:
