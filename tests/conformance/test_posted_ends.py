@@ -2,6 +2,7 @@
 
 Holds: `storage.shared.posts`.
 """
+"""What senders had last said of alerts at a past moment, on both databases: what they posted tells."""
 
 import json
 from datetime import datetime
@@ -16,7 +17,8 @@ from tests.conformance.samples import DAY, MINUTE, NOW, SECOND, alert, posted
 
 
 async def _post(store: Store, of: Alert, *, at: datetime, ends_at: datetime) -> None:
-    body = json.dumps([{"labels": of.labels | {"empty": ""}, "endsAt": ends_at.isoformat()}]).encode()
+    described = {"annotations": of.annotations, "generatorURL": of.generator_url}
+    body = json.dumps([{"labels": of.labels | {"empty": ""}, "endsAt": ends_at.isoformat(), **described}]).encode()
     await store.recorder.commit([msgspec.structs.replace(posted(of, client="p", at=at), body=body)])
 
 
@@ -62,6 +64,24 @@ async def test_of_what_is_open_the_row_knows_the_end(store: Store) -> None:
     await _post(store, firing, at=NOW, ends_at=NOW + 4 * MINUTE)
     [found] = await store.moments.alerts(NOW + SECOND, limit=5)
     assert (found.ends_at, found.updated_at, found.unknown) == (NOW + 4 * MINUTE, NOW, ())
+
+
+async def test_what_an_occurrence_waits_for_is_not_what_its_sender_promised(store: Store) -> None:
+    firing = alert("Waited", expires_at=NOW + DAY)  # as where an Alertmanager tells of it, too
+    await _post(store, firing, at=NOW, ends_at=NOW + 4 * MINUTE)
+    assert (await _at(store, NOW + SECOND)).ends_at == NOW + 4 * MINUTE
+
+
+async def test_an_alert_is_described_as_in_the_newest_post_by_then(store: Store) -> None:
+    for minute, text in enumerate(("half full", "full", "half full")):
+        described = msgspec.structs.replace(
+            alert("Described", annotations={"summary": text}), generator_url=f"http://p/{text}"
+        )
+        at = NOW + minute * MINUTE
+        await _post(store, described, at=at, ends_at=at + 4 * MINUTE)
+    found = [await _at(store, NOW + minute * MINUTE) for minute in range(3)]
+    assert [each.annotations["summary"] for each in found] == ["half full", "full", "half full"]
+    assert [each.generator_url for each in found] == ["http://p/half full", "http://p/full", "http://p/half full"]
 
 
 async def test_posts_are_read_newest_first_within_bounds(store: Store) -> None:

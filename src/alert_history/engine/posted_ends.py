@@ -1,7 +1,8 @@
-"""Until when senders had promised alerts at a past moment: what they posted says so, as long as its body is kept.
+"""What senders had last said of alerts at a past moment: what they posted tells, as long as its body is kept.
 
-An Alertmanager that got the same posts shows that as `endsAt`, and when it came as `updatedAt`; it drops an alert whose
-end has passed.
+An Alertmanager that got the same posts shows the annotations and the link of the newest post, its end as `endsAt`, and
+when it came as `updatedAt`; it drops an alert whose end has passed. An occurrence knows by itself when it is given up:
+that is later than its sender promised, where an Alertmanager tells of it, too.
 """
 
 import asyncio
@@ -13,7 +14,7 @@ import msgspec
 
 from alert_history.domain.alertmanager.moment import MomentAlert
 from alert_history.ports import Moments, Post
-from alert_history.sources.prometheus import read_ends
+from alert_history.sources.prometheus import Posted, read_posted
 
 WITHIN = timedelta(minutes=6)
 """A sender repeats itself each minute, or promises four times as long as it waits: so old a post may still hold."""
@@ -24,7 +25,7 @@ _Identity = tuple[tuple[str, str], ...]
 
 
 async def with_posted_ends(alerts: Sequence[MomentAlert], moments: Moments, at: datetime) -> list[MomentAlert]:
-    """The alerts, with the end and the update of those that were posted, as far as a post by then still tells.
+    """The alerts, those that were posted as the newest post by then described them, as far as one still tells.
 
     One whose promise had passed is unconfirmed, another is not. Raises: StorageUnavailable, QueryTimeout.
     """
@@ -42,44 +43,36 @@ def identity_of(labels: Mapping[str, str]) -> _Identity:
 
 
 def _asked(alerts: Iterable[MomentAlert]) -> set[_Identity]:
-    """The label sets of which the promise is to be looked for.
-
-    A silent sender promises nothing; posts don't tell the scopes of label sets apart.
-    """
-    identities = {id(alert): identity_of(alert.labels) for alert in alerts}
-    counts = Counter(identities.values())
-    return {
-        identity
-        for alert in alerts
-        if alert.source == "prometheus" and "endsAt" in alert.unknown and alert.ends_at is None
-        for identity in [identities[id(alert)]]
-        if counts[identity] == 1
-    }
+    """The label sets that are looked for; posts don't tell the scopes of label sets apart."""
+    counts = Counter(identity_of(alert.labels) for alert in alerts if alert.source == "prometheus")
+    return {identity for identity, count in counts.items() if count == 1}
 
 
-def _promised(posts: Sequence[Post], asked: set[_Identity]) -> dict[_Identity, tuple[datetime, datetime]]:
-    """Of each label set the end and the receipt of the newest post that says that it fires."""
+def _promised(posts: Sequence[Post], asked: set[_Identity]) -> dict[_Identity, tuple[Posted, datetime]]:
+    """Of each label set the newest post that says that it fires, and when it came."""
     left = set(asked)
-    promised: dict[_Identity, tuple[datetime, datetime]] = {}
+    promised: dict[_Identity, tuple[Posted, datetime]] = {}
     for post in posts:
         if not left:
             break
-        for labels, ends_at in read_ends(post.body, received_at=post.received_at):
-            identity = identity_of(labels)
-            if identity in left and ends_at > post.received_at:
-                promised[identity] = (ends_at, post.received_at)
+        for posted in read_posted(post.body, received_at=post.received_at):
+            identity = identity_of(posted.labels)
+            if identity in left and posted.ends_at > post.received_at:
+                promised[identity] = (posted, post.received_at)
                 left.discard(identity)
     return promised
 
 
-def _filled(alert: MomentAlert, promise: tuple[datetime, datetime] | None, at: datetime) -> MomentAlert:
-    if promise is None or alert.ends_at is not None:
+def _filled(alert: MomentAlert, promise: tuple[Posted, datetime] | None, at: datetime) -> MomentAlert:
+    if promise is None or alert.source != "prometheus":
         return alert
-    ends_at, updated_at = promise
-    is_over = ends_at <= at
+    posted, updated_at = promise
+    is_over = posted.ends_at <= at
     return msgspec.structs.replace(
         alert,
-        ends_at=ends_at,
+        annotations=posted.annotations,
+        generator_url=posted.generator_url,
+        ends_at=posted.ends_at,
         updated_at=updated_at,
         is_unconfirmed=is_over,
         unknown=("status",) if is_over else (),

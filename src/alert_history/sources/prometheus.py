@@ -5,6 +5,7 @@ Source: `api/v2` (`postAlertsHandler`) of prometheus/alertmanager.
 """
 
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 import msgspec
 
@@ -40,26 +41,37 @@ def decode_prometheus(body: bytes, *, received_at: datetime, max_alerts: int) ->
     return group or decode_each(body, received_at=received_at, max_alerts=max_alerts)
 
 
-class _WireEnd(msgspec.Struct, gc=False, rename="camel"):
-    """As much of an alert as says until when it fires."""
+class _WirePost(msgspec.Struct, gc=False, rename="camel"):
+    """As much of an alert as Alertmanager shows of the newest post."""
 
     labels: dict[str, str]
+    annotations: dict[str, str] | None = None
     ends_at: datetime | None = None
+    generator_url: str = msgspec.field(name="generatorURL", default="")
 
 
-_decode_ends = msgspec.json.Decoder(list[_WireEnd]).decode
+class Posted(NamedTuple):
+    """What a post said of one alert: its end, named or by `resolve_timeout`, and how it describes it."""
+
+    labels: dict[str, str]
+    ends_at: datetime
+    annotations: dict[str, str]
+    generator_url: str
 
 
-def read_ends(body: bytes, *, received_at: datetime) -> list[tuple[dict[str, str], datetime]]:
-    """The labels of each alert of a body that was accepted, and its end; none of a body that is not sound."""
+_decode_posts = msgspec.json.Decoder(list[_WirePost]).decode
+
+
+def read_posted(body: bytes, *, received_at: datetime) -> list[Posted]:
+    """What a body that was accepted said of each alert; nothing of a body that is not sound."""
     try:
-        wires = _decode_ends(body)
+        wires = _decode_posts(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return []
-    return [end for wire in wires if (end := _end_of(wire, received_at)) is not None]
+    return [posted for wire in wires if (posted := _posted(wire, received_at)) is not None]
 
 
-def _end_of(wire: _WireEnd, received_at: datetime) -> tuple[dict[str, str], datetime] | None:
+def _posted(wire: _WirePost, received_at: datetime) -> Posted | None:
     """None of an alert that was refused."""
     labels = wire.labels
     if "" in labels.values():
@@ -68,7 +80,7 @@ def _end_of(wire: _WireEnd, received_at: datetime) -> tuple[dict[str, str], date
         given = None if wire.ends_at is None else to_utc(wire.ends_at, of="endsAt")
     except Fault:
         return None
-    return labels, given or received_at + RESOLVE_TIMEOUT
+    return Posted(labels, given or received_at + RESOLVE_TIMEOUT, wire.annotations or {}, wire.generator_url)
 
 
 def decode_sound(body: bytes, *, received_at: datetime, max_alerts: int) -> AlertGroup | None:
