@@ -25,7 +25,7 @@ from tests.processes import Server, wait_until
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(4000)]
 
-_ONE_IN = 3 if SECONDS_A_MINUTE < 1 else 1
+_ONE_IN = 5 if SECONDS_A_MINUTE < 1 else 1
 """Of so many samples one is asked of the second database, of twice as many one by the prefix, unless there is time."""
 
 _NOT_PRINTED_ALIKE = ("Bare", "Pair", "Silent", "Late", "Offset")

@@ -127,3 +127,9 @@ def test_errors_are_alike_when_status_and_kind_are() -> None:
     assert differences(error, Answer(400, "unexpected open or close brace: {")) == []
     assert differences(error, Answer(400, {"detail": "bad matcher"})) != []
     assert differences(error, Answer(200, [])) != []
+
+
+def test_an_error_as_a_string_is_as_good_as_one_in_an_object_that_says_the_same() -> None:
+    library = Answer(422, {"code": 601, "message": "silenceID in path must be of type uuid"})
+    assert differences(library, Answer(422, "silenceID in path must be of type uuid")) == []
+    assert differences(library, Answer(422, "no such silence")) != []
