@@ -1,8 +1,7 @@
-"""Until when senders had promised alerts at a past moment, on both databases: what they posted says so.
+"""What senders had last said of alerts at a past moment, on both databases: what they posted tells.
 
 Holds: `storage.shared.posts`.
 """
-"""What senders had last said of alerts at a past moment, on both databases: what they posted tells."""
 
 import json
 from datetime import datetime

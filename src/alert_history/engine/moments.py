@@ -19,7 +19,7 @@ from alert_history.engine.moment_reach import within_reach
 from alert_history.engine.moment_state import NOT_KNOWN, ClusterMoment, MomentState, united
 from alert_history.engine.moment_unknown import beyond, cut, unknown_of
 from alert_history.engine.posted_ends import with_posted_ends
-from alert_history.engine.reach import is_narrowed, is_within
+from alert_history.engine.reach import is_narrowed
 from alert_history.errors import InvalidQuery, NotFound
 from alert_history.ports import Clock
 from alert_history.ports.moments import Configurations, Moments, SilenceVersions, StoredConfiguration
@@ -128,12 +128,6 @@ class MomentStates:
         if cluster is not None:
             by_name = {cluster: by_name[cluster]}
         parts = [_part(name, versions.get(name), own, stored.silences, at=at) for name, own in by_name.items()]
-        unknown = [
-            *beyond(at, oldest=self._clock() - self._retention),
-            *cut(len(stored.alerts), most=MOST_ALERTS),
-            *unknown_of(_visible(alerts), parts, attribution=attribution, names=names),
-        ]
-        state = MomentState(
         whole = MomentState(
             at=at,
             is_now=is_now,
@@ -155,11 +149,6 @@ class MomentStates:
 
 async def _none() -> Sequence[MomentAlert]:
     return ()
-
-
-def _visible(alerts: Sequence[MomentAlert]) -> list[MomentAlert]:
-    """Those within the reach of who calls: a sentence that counts others would tell how many there are."""
-    return [alert for alert in alerts if is_within(alert.labels, alert.annotations)]
 
 
 def _by_cluster(
