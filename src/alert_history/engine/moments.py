@@ -19,7 +19,7 @@ from alert_history.engine.moment_reach import within_reach
 from alert_history.engine.moment_state import NOT_KNOWN, ClusterMoment, MomentState, united
 from alert_history.engine.moment_unknown import beyond, cut, unknown_of
 from alert_history.engine.posted_ends import with_posted_ends
-from alert_history.engine.reach import is_narrowed
+from alert_history.engine.reach import is_narrowed, is_within
 from alert_history.errors import InvalidQuery, NotFound
 from alert_history.ports import Clock
 from alert_history.ports.moments import Configurations, Moments, SilenceVersions, StoredConfiguration
@@ -142,13 +142,18 @@ class MomentStates:
         unknown = [
             *beyond(at, oldest=self._clock() - self._retention),
             *cut(len(stored.alerts), most=MOST_ALERTS),
-            *unknown_of([alert for alert, _ in state.alerts], state.parts, attribution=attribution, names=names),
+            *unknown_of(_visible(alerts), state.parts, attribution=attribution, names=names),
         ]
         return msgspec.structs.replace(state, unknown=unknown)
 
 
 async def _none() -> Sequence[MomentAlert]:
     return ()
+
+
+def _visible(alerts: Sequence[MomentAlert]) -> list[MomentAlert]:
+    """Those within the reach of who calls: a sentence that counts others would tell how many there are."""
+    return [alert for alert in alerts if is_within(alert.labels, alert.annotations)]
 
 
 def _by_cluster(
