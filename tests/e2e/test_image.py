@@ -11,7 +11,7 @@ import pytest
 
 from tests.e2e import image
 
-SIZE_LIMIT_MB = 108
+SIZE_LIMIT_MB = 113
 TIMEOUT_SECONDS = 60
 # Every compiled extension, by the name that it is imported by, but for those of packages' own tests.
 IMPORT_ALL_EXTENSIONS = """

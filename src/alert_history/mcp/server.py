@@ -26,6 +26,7 @@ Context = ServerRequestContext[Any, Any]
 def make_server(toolbox: Toolbox) -> Server[Any]:
     """The server."""
     tools = [_listed(tool) for tool in toolbox.tools]
+    schemas = {tool.name: tool.input_schema for tool in tools}
 
     async def list_tools(_: Context, __: mcp_types.PaginatedRequestParams | None) -> mcp_types.ListToolsResult:
         return mcp_types.ListToolsResult(tools=tools)
@@ -44,6 +45,7 @@ def make_server(toolbox: Toolbox) -> Server[Any]:
         version=__version__,
         title="Alert History",
         instructions=_INSTRUCTIONS,
+        get_tool_input_schema=schemas.get,  # else the SDK lists all tools before each call
         on_list_tools=list_tools,
         on_call_tool=call_tool,
     )

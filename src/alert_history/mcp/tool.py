@@ -62,9 +62,16 @@ class Tool(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def schema_of(kind: type[msgspec.Struct]) -> dict[str, Any]:
-    """The JSON Schema of a struct, an object at its root, as clients of before 2026 want it."""
+    """The JSON Schema of a struct, an object at its root, as clients of before 2026 want it.
+
+    Without the titles that repeat names, and with each description on one line: clients may hand it to a model whole.
+    """
     (root,), components = msgspec.json.schema_components([kind], ref_template="#/$defs/{name}")
-    name = root["$ref"].rpartition("/")[2]
-    schema: dict[str, Any] = dict(components[name])
-    others = {other: part for other, part in components.items() if other != name}
-    return {**schema, "$defs": others} if others else schema
+    parts = {name: _compact(part) for name, part in components.items()}
+    schema = parts.pop(root["$ref"].rpartition("/")[2])
+    return {**schema, "$defs": parts} if parts else schema
+
+
+def _compact(part: dict[str, Any]) -> dict[str, Any]:
+    kept = {name: value for name, value in part.items() if name != "title"}
+    return kept | ({"description": " ".join(kept["description"].split())} if "description" in kept else {})
