@@ -1,15 +1,14 @@
 """A moment as far as it exists for who calls: alerts within their reach, silences that match one of those."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 
 import msgspec
 
+from alert_history.domain.alertmanager.matcher_sets import MatcherSets
 from alert_history.domain.alertmanager.moment import AlertStatus, ClusterVersion, SilenceVersion
-from alert_history.domain.silence_matching import SilenceMatching
+from alert_history.domain.alertmanager.silencing import right_sets
 from alert_history.engine.moment_state import Held, MomentState
 from alert_history.engine.reach import is_narrowed, is_within
-
-Matches = Callable[[Mapping[str, str]], bool]
 
 
 def within_reach(state: MomentState) -> MomentState:
@@ -22,7 +21,7 @@ def within_reach(state: MomentState) -> MomentState:
     return msgspec.structs.replace(
         state,
         alerts=_shown(alerts, ids, fingerprints),
-        silences=[version for version in state.silences if _matches_any(version, alerts)],
+        silences=_matching(state.silences, alerts),
         clusters=[_without_configuration(version) for version in state.clusters],
         parts=[
             msgspec.structs.replace(
@@ -55,9 +54,13 @@ def _without_hidden(status: AlertStatus, fingerprints: Collection[str]) -> Alert
     )
 
 
-def _matches_any(version: SilenceVersion, alerts: Sequence[Held]) -> bool:
-    matches = SilenceMatching(version.silence).matches
-    return any(matches(alert.labels) for alert, _ in alerts)
+def _matching(versions: Sequence[SilenceVersion], alerts: Sequence[Held]) -> list[SilenceVersion]:
+    """The silences that match one of the alerts, whenever they are in force."""
+    sets = MatcherSets(
+        [(matchers, place) for place, version in enumerate(versions) for matchers in right_sets(version.silence)]
+    )
+    places = {place for alert, _ in alerts for place in sets.matching(alert.labels)}
+    return [version for place, version in enumerate(versions) if place in places]
 
 
 def _without_configuration(version: ClusterVersion) -> ClusterVersion:

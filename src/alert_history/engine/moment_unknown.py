@@ -12,19 +12,20 @@ _STATUS = "status"
 """Of an alert that is unconfirmed."""
 
 
-def unknown_of(
+def unknown_of(alerts: Sequence[MomentAlert], parts: Sequence[ClusterMoment], *, names: Sequence[str]) -> list[str]:
+    """Sentences on configurations that are not known, and on times of the alerts of these parts that are bounds."""
+    return [*_configurations(parts, names), *_fields(alerts)]
+
+
+def unattributed(
     alerts: Sequence[MomentAlert],
     parts: Sequence[ClusterMoment],
     *,
     attribution: Attribution,
     names: Sequence[str],
 ) -> list[str]:
-    """Sentences on configurations that are not known, alerts that nobody can attribute, and times that are bounds."""
-    return [
-        *_configurations(parts, names),
-        *(_attributed(alerts, parts, attribution) if len(names) > 1 else ()),
-        *_fields(alerts),
-    ]
+    """Sentences on alerts, of all clusters, of which nobody can say whether these parts held them."""
+    return list(_attributed(alerts, parts, attribution)) if len(names) > 1 else []
 
 
 def beyond(at: datetime, *, oldest: datetime) -> list[str]:

@@ -41,7 +41,7 @@ class Silencing:
             versions.setdefault(silence.id, []).append(silence)
         ids = sorted(versions) if behaviour.sorts_silences else list(versions)
         spans = [span for each in ids for span in _spans(versions[each])]
-        self._sets = MatcherSets([(matchers, span) for span in spans for matchers in _right_sets(span.silence)])
+        self._sets = MatcherSets([(matchers, span) for span in spans for matchers in right_sets(span.silence)])
 
     def spans(self, labels: Mapping[str, str]) -> tuple[SilenceSpan, ...]:
         """When silences mute these labels, each span once, in the order in which Alertmanager lists them."""
@@ -68,7 +68,8 @@ def _spans(versions: Sequence[Silence]) -> Iterator[SilenceSpan]:
             begin = max(following.starts_at, following.updated_at)
 
 
-def _right_sets(silence: Silence) -> list[list[Matcher]]:
+def right_sets(silence: Silence) -> list[list[Matcher]]:
+    """The sets of matchers of a silence that can be read and have right regexes; any of them suffices."""
     return [matchers for matchers in readable_sets(silence) if _is_right(matchers)]
 
 
