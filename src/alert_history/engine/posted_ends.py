@@ -21,7 +21,7 @@ WITHIN = timedelta(minutes=6)
 
 MOST_POSTS = 64
 MOST_BYTES = 16 * 1024 * 1024
-_Identity = tuple[tuple[str, str], ...]
+_Identity = frozenset[tuple[str, str]]
 
 
 async def with_posted_ends(alerts: Sequence[MomentAlert], moments: Moments, at: datetime) -> list[MomentAlert]:
@@ -39,7 +39,7 @@ async def with_posted_ends(alerts: Sequence[MomentAlert], moments: Moments, at: 
 
 def identity_of(labels: Mapping[str, str]) -> _Identity:
     """What is equal for equal label sets."""
-    return tuple(sorted(labels.items()))
+    return frozenset(labels.items())
 
 
 def _asked(alerts: Iterable[MomentAlert]) -> set[_Identity]:
