@@ -92,3 +92,12 @@ async def test_posts_are_read_newest_first_within_bounds(store: Store) -> None:
     assert [post.received_at for post in await store.moments.posts(NOW, within=MINUTE, most=9, most_bytes=size)] == [
         NOW
     ]
+
+
+async def test_posts_of_two_days_are_read_newest_first(store: Store) -> None:
+    midnight = NOW.replace(hour=0, minute=0, second=0, microsecond=0) + DAY
+    times = [midnight + seconds * SECOND for seconds in (-2, -1, 0, 1)]
+    for at in times:
+        await _post(store, alert("Nightly", expires_at=at + 4 * MINUTE), at=at, ends_at=at + 4 * MINUTE)
+    posts = await store.moments.posts(times[-1], within=MINUTE, most=3, most_bytes=10_000)
+    assert [post.received_at for post in posts] == times[:0:-1]
