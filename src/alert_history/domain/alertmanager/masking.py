@@ -15,6 +15,9 @@ from alert_history.domain.alertmanager.yaml_tree import Document, Listing, Node,
 from alert_history.errors import InvalidConfiguration
 
 MASK = "<secret>"
+_MASKED_USER = "%3Csecret%3E@"
+"""Before a host no `<` may stand: Go's parser of URLs, and so amtool, refuses the whole configuration."""
+
 _NOTHING_KEPT = "# nothing is kept of this configuration, because it can't be read: "
 
 _FREE_OF_RECEIVER = frozenset({"name", "labels"})
@@ -34,7 +37,7 @@ _URL = re.compile(
     r"(?P<scheme>[a-zA-Z][a-zA-Z0-9+.\-]{0,20}://)(?P<user>[^\s/?#\"']*@)?(?P<host>[^\s/?#@\"']*)"
     r"(?P<path>/[^\s?#\"']*)?(?P<query>\?[^\s#\"']*)?(?P<fragment>#[^\s\"']*)?"
 )
-_MASKED_USER = re.compile(r"[^:@]*:x+@|<secret>@")
+_USER_WITHOUT_SECRET = re.compile(rf"[^:@]*:x+@|{_MASKED_USER}")
 _PLAIN_STEP = re.compile(r"v[0-9]{1,2}|<secret>|")
 _PLAIN_STEPS = frozenset(
     {"alert", "alerts", "alertmanager", "api", "chat.postMessage", "cgi-bin", "default", "enqueue", "events", "generic"}
@@ -209,8 +212,8 @@ def _masked_url(match: re.Match[str], *, is_address: bool) -> str:
     """The URL without what may be secret: of one that is called all but well-known steps, of one that is shown less."""
     user = match["user"] or ""
     path, query, fragment = match["path"] or "", match["query"] or "", match["fragment"] or ""
-    if user and not _MASKED_USER.fullmatch(user):
-        user = f"{MASK}@"
+    if user and not _USER_WITHOUT_SECRET.fullmatch(user):
+        user = _MASKED_USER
     if is_address:
         path = "/".join(map(_masked_step, path.split("/")))
         fragment = f"#{MASK}" if fragment else ""
