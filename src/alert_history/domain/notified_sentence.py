@@ -109,10 +109,33 @@ def notified_sentence(facts: NotifiedFacts, *, say_time: SayTime) -> str:
     return f"{'; '.join(clauses)}."
 
 
+def target_sentence(each: TargetFate, *, say_time: SayTime) -> str:
+    """What became of it at one target alone, and why; with the full stop."""
+    clause = _notified(each, say_time) if _is_notified(each) else _missing(each, say_time)
+    return f"{each.target} {clause.one}."
+
+
+def standing_news(each: TargetFate) -> NewsFate:
+    """The news that says where a target stands that was not notified."""
+    beginning, end = each.beginning, each.end
+    is_over = end is not None and end.fate != "not_told" and (beginning is None or beginning.fate == "superseded")
+    return (end if is_over else beginning) or end or NewsFate("unknown")
+
+
+def is_refusal(answer: str) -> bool:
+    """Whether an answer is that of a target which refused the news."""
+    return _REFUSAL.fullmatch(answer) is not None
+
+
+def is_unreached(answer: str) -> bool:
+    """Whether an answer is none: the target was not reached."""
+    return answer.startswith(_UNREACHED)
+
+
 def _nobody(facts: NotifiedFacts, others: Sequence[TargetFate], rest: Sequence[str]) -> str:
     """The first clause where no target was notified."""
     subject = "No target of this service" if facts.receivers else "Nobody"
-    is_waiting = any(_news(each).fate in _WAITING for each in others)
+    is_waiting = any(standing_news(each).fate in _WAITING for each in others)
     head = f"{subject} {'has been notified yet' if is_waiting else 'was notified'}"
     if rest:
         return f"{head}: {'; '.join(rest)}"
@@ -129,16 +152,9 @@ def _is_notified(each: TargetFate) -> bool:
     return any(news is not None and news.fate == "delivered" for news in (each.beginning, each.end))
 
 
-def _news(each: TargetFate) -> NewsFate:
-    """The news that says where a target stands that was not notified."""
-    beginning, end = each.beginning, each.end
-    is_over = end is not None and end.fate != "not_told" and (beginning is None or beginning.fate == "superseded")
-    return (end if is_over else beginning) or end or NewsFate("unknown")
-
-
 def _rank(each: TargetFate) -> tuple[int, str]:
     """Who waits comes first, then who did not get it, then who was left out."""
-    fate = _news(each).fate
+    fate = standing_news(each).fate
     order = 0 if fate in _WAITING else 1 if fate == "dead" else 3 if fate == "not_told" else 2
     return order, each.target
 
@@ -218,7 +234,7 @@ def _why_failed(news: NewsFate) -> str:
 
 
 def _missing(each: TargetFate, say_time: SayTime) -> _Clause:
-    news = _news(each)
+    news = standing_news(each)
     why = _why_failed(news)
     match news.fate:
         case "pending" | "held" | "leased":
@@ -247,7 +263,7 @@ def _undelivered(news: NewsFate) -> str:
             if news.attempts == 1
             else f"refused it in {_attempts(news)}{_answer_words(news, answer)}"
         )
-    verb = "could not be reached" if news.answer.startswith(_UNREACHED) else "did not get it"
+    verb = "could not be reached" if is_unreached(news.answer) else "did not get it"
     return f"{verb} in {_attempts(news)}{_answer(news)}"
 
 
