@@ -46,11 +46,15 @@ class Route(msgspec.Struct, frozen=True):
 
 
 class Integration(msgspec.Struct, frozen=True):
-    """A way in which a receiver notifies: its kind (`webhook`, `pagerduty`), and its place among those of its kind."""
+    """A way in which a receiver notifies: its kind (`webhook`, `pagerduty`), and its place among those of its kind.
+
+    It names at most `max_alerts` alerts of a group, the first by their order; 0: all.
+    """
 
     kind: str
     index: int
     sends_resolved: bool
+    max_alerts: int = 0
 
 
 class Receiver(msgspec.Struct, frozen=True):

@@ -227,7 +227,13 @@ class _Reader(Reader):
     def _integration(self, place: Place, kind: str, index: int) -> Integration:
         fields = self.fields(place)
         default = kind not in _SILENT_ON_RESOLVE
-        return Integration(kind, index, self.optional(fields, "send_resolved", self.flag, default=default))
+        most = self.text(self.at(fields, "max_alerts"))
+        return Integration(
+            kind,
+            index,
+            self.optional(fields, "send_resolved", self.flag, default=default),
+            int(most) if most.isascii() and most.isdecimal() else 0,
+        )
 
     def _inhibit_rules(self, place: Place) -> tuple[InhibitRule, ...]:
         return tuple(self._inhibit_rule(each, number) for number, each in enumerate(self.items(place)))
