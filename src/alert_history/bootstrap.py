@@ -15,7 +15,7 @@ import msgspec
 from alert_history.bootstrap_mcp import make_endpoint, make_toolbox
 from alert_history.bootstrap_moments import alertmanager_operations, make_moment_states
 from alert_history.bootstrap_pages import make_acting, make_inventory, make_pages, make_targets
-from alert_history.bootstrap_statistics import make_statistics, make_tracing, statistics_operations
+from alert_history.bootstrap_statistics import make_explaining, make_statistics, make_tracing, statistics_operations
 from alert_history.bootstrap_trust import make_trust
 from alert_history.config import Settings, networks_of
 from alert_history.domain.acts import ActSource
@@ -55,7 +55,6 @@ from alert_history.engine.united_history import with_archive
 from alert_history.engine.upkeep import Retention
 from alert_history.engine.vendor_acts import VendorActs
 from alert_history.engine.watchdog import Watchdog
-from alert_history.engine.why import Explaining
 from alert_history.engine.witnesses import KnownWitnesses
 from alert_history.enrichers import make_allowance, make_enricher
 from alert_history.ids import new_id, process_name
@@ -182,11 +181,13 @@ def make_application(service: Service) -> Application:
     statistics = make_statistics(service.settings, rooms.shown, clock=utc_now)
     notifications = Notifications(rooms.shown.notifications, rooms.shown.history, clock=utc_now)
     moments = make_moment_states(service.settings, rooms.store, clock=utc_now)
-    endpoint = make_endpoint(service.settings, make_toolbox(statistics, moments, rooms.shown, clock=utc_now))
+    explaining = make_explaining(service.settings, rooms.shown, whole=rooms.store, clock=utc_now)
+    toolbox = make_toolbox(statistics, moments, rooms.shown, explaining=explaining, clock=utc_now)
+    endpoint = make_endpoint(service.settings, toolbox)
     return Application(
         rooms.recording.webhook,
         [
-            *_history_operations(rooms.shown),
+            *_history_operations(service),
             *StreamApi(rooms.live).operations(),
             *alertmanager_operations(service, moments, clock=utc_now),
             *QuarantineApi(rooms.shown.history).operations(),
@@ -375,11 +376,12 @@ def _listeners(rooms: Rooms) -> Listeners:
 # --- its HTTP ---------------------------------------------------------------------------------------------------------
 
 
-def _history_operations(store: Store) -> list[Operation]:
-    tracing = make_tracing(store, clock=utc_now)
+def _history_operations(service: Service) -> list[Operation]:
+    store, whole = service.rooms.shown, service.rooms.store
+    explaining = make_explaining(service.settings, store, whole=whole, clock=utc_now)
     return [
-        *HistoryApi(store.history, tracing, clock=utc_now).operations(),
-        *WhyApi(Explaining(tracing, clock=utc_now)).operations(),
+        *HistoryApi(store.history, make_tracing(store, clock=utc_now), clock=utc_now).operations(),
+        *WhyApi(explaining).operations(),
     ]
 
 

@@ -20,7 +20,9 @@ from alert_history.ports import Clock, Store
 from alert_history.urls.hosts import host_of_url, read_host_names
 
 
-def make_toolbox(statistics: Statistics, moments: MomentStates, store: Store, *, clock: Clock) -> Toolbox:
+def make_toolbox(
+    statistics: Statistics, moments: MomentStates, store: Store, *, explaining: Explaining, clock: Clock
+) -> Toolbox:
     """All tools, on one store."""
     tracing = make_tracing(store, clock=clock)
     stories = Stories(
@@ -41,7 +43,7 @@ def make_toolbox(statistics: Statistics, moments: MomentStates, store: Store, *,
     )
     return Toolbox(
         [
-            *HistoryTools(store.history, stories, Explaining(tracing, clock=clock), clock=clock).tools(),
+            *HistoryTools(store.history, stories, explaining, clock=clock).tools(),
             *NeighbourTools(statistics.neighbours).tools(),
             *rules.tools(),
             *NightTools(statistics.nights).tools(),

@@ -3,11 +3,14 @@
 Must not open, start or wait for anything.
 """
 
+from datetime import timedelta
 from typing import NamedTuple
 
 from alert_history.config import Settings
 from alert_history.domain.flap_rules import Definition, FlapRule, flap_rule, read_flap_rule
 from alert_history.domain.origin import parse_origins
+from alert_history.engine.alertmanager_explaining import AlertmanagerExplaining
+from alert_history.engine.alertmanager_past import AlertmanagerPast
 from alert_history.engine.analysis import Analysis
 from alert_history.engine.begun_series import BegunSeries
 from alert_history.engine.companions import Companions
@@ -32,6 +35,7 @@ from alert_history.engine.rule_table import RuleNames, RuleTable
 from alert_history.engine.series import SeriesCounting
 from alert_history.engine.span_changes import ChangeCounting
 from alert_history.engine.value_counts import ValueCounting
+from alert_history.engine.why import Explaining as WhyExplaining
 from alert_history.ports import Clock, Store
 from alert_history.web.api.durations import DurationsApi
 from alert_history.web.api.facets import FacetsApi
@@ -47,6 +51,10 @@ from alert_history.web.api.rules import RulesApi
 from alert_history.web.api.series import SeriesApi
 from alert_history.web.api.together import TogetherApi
 from alert_history.web.http.operation import Operation
+
+_PATIENCE_ROUNDS = 5
+_SHORTEST_ROUND = timedelta(minutes=1)
+"""How often it is noted that an Alertmanager's configuration is still the same (`engine.alertmanager_memory`)."""
 
 
 class Statistics(NamedTuple):
@@ -113,6 +121,22 @@ def make_tracing(store: Store, *, clock: Clock) -> Tracing:
         classifications=store.classification_history,
         archived=store.archived_records,
         clock=clock,
+    )
+
+
+def make_explaining(settings: Settings, store: Store, *, whole: Store, clock: Clock) -> WhyExplaining:
+    """What says why an occurrence was notified or not, for calls and commands; `whole` is the store without a reach."""
+    tracing = make_tracing(store, clock=clock)
+    return WhyExplaining(tracing, alertmanagers=make_alertmanager_explaining(settings, whole), clock=clock)
+
+
+def make_alertmanager_explaining(settings: Settings, whole: Store) -> AlertmanagerExplaining:
+    """What says what became of an occurrence in Alertmanagers, for calls, pages and commands."""
+    return AlertmanagerExplaining(
+        AlertmanagerPast(whole.moments, whole.history),
+        configurations=whole.configurations,
+        silence_versions=whole.silence_versions,
+        patience=_PATIENCE_ROUNDS * max(timedelta(seconds=settings.reconcile_interval_seconds), _SHORTEST_ROUND),
     )
 
 

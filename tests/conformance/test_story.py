@@ -9,7 +9,8 @@ from datetime import timedelta
 import msgspec
 import pytest
 
-from alert_history.bootstrap_statistics import make_tracing
+from alert_history.bootstrap_statistics import make_explaining, make_tracing
+from alert_history.config import load_settings
 from alert_history.domain.acts import Act
 from alert_history.domain.alert import Alert, Note
 from alert_history.domain.archive_tables import FileNote, Manifest
@@ -23,7 +24,7 @@ from alert_history.domain.target import TargetSpec
 from alert_history.engine.archives import Archives, note_archived
 from alert_history.engine.history import Moved
 from alert_history.engine.story import Stories, Story
-from alert_history.engine.why import Explaining, WhyAnswer
+from alert_history.engine.why import WhyAnswer
 from alert_history.errors import NotFound
 from alert_history.ports import Store
 from alert_history.storage import open_store
@@ -62,7 +63,7 @@ async def _settle(store: Store, outcome: str, reason: str = "") -> None:
 
 
 async def _why(store: Store, occurrence: str, target: str | None = None) -> WhyAnswer:
-    explaining = Explaining(make_tracing(store, clock=lambda: NOW + MINUTE), clock=lambda: NOW + MINUTE)
+    explaining = make_explaining(load_settings({}), store, whole=store, clock=lambda: NOW + MINUTE)
     answer = await explaining.why(occurrence, target=target)
     assert not isinstance(answer, Moved)
     return answer

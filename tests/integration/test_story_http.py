@@ -52,6 +52,18 @@ def test_why_is_one_sentence_and_its_steps(client: httpx.Client, occurrence: str
     )
 
 
+def test_why_says_of_each_receiver_what_is_known_and_what_to_connect_to_know_the_rest(
+    client: httpx.Client, occurrence: str
+) -> None:
+    receivers = client.get(f"/api/v1/alerts/{occurrence}/why").json()["receivers"]
+    assert [(each["outcome"], each["basis"]) for each in receivers] == [("notified", "known"), ("unknown", "unknown")]
+    ours, rest = receivers
+    assert ours["sentence"].startswith(f"Alertmanager notified {ours['receiver']} (webhook) at ")
+    assert "ALERTMANAGER_URLS" in rest["connect"]
+    alone = client.get(f"/api/v1/alerts/{occurrence}/why", params={"target": ours["receiver"]}).json()
+    assert alone["receivers"] == [ours]
+
+
 @pytest.mark.parametrize("unknown", ["0123456789abcdef-1", "no-such-thing"])
 def test_of_an_unknown_alert_nothing_is_said(client: httpx.Client, unknown: str) -> None:
     assert client.get(f"/api/v1/alerts/{unknown}/why").status_code == httpx.codes.NOT_FOUND

@@ -7,7 +7,7 @@ import signal
 from alert_history.bootstrap import utc_now
 from alert_history.bootstrap_mcp import make_toolbox
 from alert_history.bootstrap_moments import make_moment_states
-from alert_history.bootstrap_statistics import make_statistics
+from alert_history.bootstrap_statistics import make_explaining, make_statistics
 from alert_history.cli.store import require, using_store
 from alert_history.config import Settings, load_settings
 from alert_history.engine.united_history import with_archive
@@ -27,4 +27,5 @@ async def _serve(settings: Settings) -> None:
         store = with_archive(opened)
         statistics = make_statistics(settings, store, clock=utc_now)
         moments = make_moment_states(settings, opened, clock=utc_now)
-        await stdio.serve(make_toolbox(statistics, moments, store, clock=utc_now))
+        explaining = make_explaining(settings, store, whole=opened, clock=utc_now)
+        await stdio.serve(make_toolbox(statistics, moments, store, explaining=explaining, clock=utc_now))

@@ -1,7 +1,7 @@
-"""Why targets were notified of an occurrence or not: one sentence, and the steps that led there.
+"""Why targets were notified of an occurrence or not, and the receivers of Alertmanagers: in sentences and steps.
 
-Reads the ledger and what Alertmanager said that it did; `domain.notified_sentence` words the sentence. Must not decide
-who is notified.
+Reads the ledger and what is on record of Alertmanagers; `domain.notified_sentence` and
+`domain.alertmanager.outcome_sentence` word it. Must not decide who is notified.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -10,6 +10,8 @@ from typing import Any, Literal
 
 import msgspec
 
+from alert_history.domain.alertmanager.outcome import Basis, OutcomeKind, ReceiverOutcome
+from alert_history.domain.alertmanager.outcome_sentence import counterfactual_sentence, outcome_sentence, outcome_steps
 from alert_history.domain.delivery import TOLD_EVENTS
 from alert_history.domain.notified_sentence import (
     NewsFate,
@@ -18,8 +20,11 @@ from alert_history.domain.notified_sentence import (
     SayTime,
     TargetFate,
     notified_sentence,
+    target_sentence,
 )
 from alert_history.domain.occurrence import ENDINGS
+from alert_history.domain.target_outcome import TargetOutcomeKind, target_outcome
+from alert_history.engine.alertmanager_explaining import AlertmanagerExplaining
 from alert_history.engine.history import Moved, Records, Tracing
 from alert_history.engine.ledger import Ledger, LedgerEvent, LedgerLine
 from alert_history.errors import NotFound
@@ -43,37 +48,128 @@ class WhyStep(msgspec.Struct, frozen=True):
     target: str | None = None
 
 
+class ReceiverStep(msgspec.Struct, frozen=True):
+    """One step on the way to what a receiver of an Alertmanager did. `at` is null where it has no time."""
+
+    at: datetime | None
+    text: str
+
+
+class ReceiverWhy(msgspec.Struct, frozen=True):
+    """What became of an occurrence at one receiver of an Alertmanager; `at` is when it was notified.
+
+    `basis`: `known` is what an Alertmanager said or sent to us; `follows` is what its configuration, its silences and
+    the other alerts of then lead to; else it is `unknown`. `until` is when what `outcome` says is over.
+    `counterfactual` says what would have become of it without what muted it. `connect` says what to connect to know
+    more. `receiver` is empty where none is known, `alertmanager` where it is not known which Alertmanager that is.
+    """
+
+    receiver: str
+    alertmanager: str
+    outcome: OutcomeKind
+    basis: Basis
+    sentence: str
+    at: datetime | None
+    until: datetime | None
+    steps: list[ReceiverStep]
+    counterfactual: str | None
+    connect: str | None
+
+
+class TargetWhy(msgspec.Struct, frozen=True):
+    """What became of an occurrence at one of our targets, as it is on record; `unknown` where that is forgotten."""
+
+    target: str
+    outcome: TargetOutcomeKind
+    basis: Basis
+    sentence: str
+    at: datetime | None
+    until: datetime | None
+    steps: list[WhyStep]
+    counterfactual: str | None
+
+
 class WhyAnswer(msgspec.Struct, frozen=True):
     """Who was notified of an occurrence, who was not, and why: in one sentence, and step by step, oldest first.
 
-    `is_complete` is false where older steps were left out.
+    `is_complete` is false where older steps were left out. `targets` are ours, `receivers` those of Alertmanagers.
     """
 
     id: str
     sentence: str
     steps: list[WhyStep]
     is_complete: bool
+    targets: list[TargetWhy] = []
+    receivers: list[ReceiverWhy] = []
 
 
 class Explaining:
     """Explains by the id of an occurrence. Every call may raise StorageUnavailable or QueryTimeout."""
 
-    def __init__(self, tracing: Tracing, *, clock: Clock) -> None:
+    def __init__(self, tracing: Tracing, *, alertmanagers: AlertmanagerExplaining, clock: Clock) -> None:
         self._tracing = tracing
+        self._alertmanagers = alertmanagers
         self._clock = clock
 
     async def why(self, occurrence_id: str, *, target: str | None = None) -> WhyAnswer | Moved:
-        """The answer for all targets, or for one. Raises NotFound for an unknown occurrence or target."""
+        """The answer for all targets and receivers, or for those of one name.
+
+        Raises NotFound for an unknown occurrence, target or receiver.
+        """
         records = await self._tracing.records(occurrence_id)
         if isinstance(records, Moved):
             return records
         now = self._clock()
         ledger = records.ledger(now)
+        outcomes = await self._alertmanagers.outcomes(records, now=now)
         facts = facts_of(records, ledger, now=now, say_time=utc_text)
         if target is not None:
-            facts = _about(facts, target)
+            outcomes = [outcome for outcome in outcomes if outcome.receiver == target]
+            facts = _about(facts, target, is_receiver=bool(outcomes))
         steps = [step for step in steps_of(ledger) if target is None or step.target in {None, target}]
-        return WhyAnswer(records.alert.id, notified_sentence(facts, say_time=utc_text), steps, ledger.is_complete)
+        return WhyAnswer(
+            records.alert.id,
+            notified_sentence(facts, say_time=utc_text),
+            steps,
+            ledger.is_complete,
+            [_target_why(fate, steps, ledger) for fate in facts.targets],
+            [receiver_why(outcome, say_time=utc_text) for outcome in outcomes],
+        )
+
+
+def receiver_why(outcome: ReceiverOutcome, *, say_time: SayTime) -> ReceiverWhy:
+    """What became of it at a receiver, in words."""
+    return ReceiverWhy(
+        outcome.receiver,
+        outcome.cluster,
+        outcome.kind,
+        outcome.basis,
+        outcome_sentence(outcome, say_time=say_time),
+        outcome.at if outcome.kind == "notified" else None,
+        outcome.until,
+        [ReceiverStep(at, text) for at, text in outcome_steps(outcome, say_time=say_time)],
+        counterfactual_sentence(outcome, say_time=say_time),
+        outcome.connect or None,
+    )
+
+
+def _target_why(fate: TargetFate, steps: Sequence[WhyStep], ledger: Ledger) -> TargetWhy:
+    """What became of it at a target; of one whose quiet hours hold it, what it would have been without them."""
+    kind, news = target_outcome(fate), fate.beginning or fate.end
+    own = [step for step in steps if step.target == fate.target]
+    would = None
+    if kind == "quiet_hours" and (due_at := _queued_at(ledger, fate.target)) is not None:
+        would = f"Without the quiet hours of its route it would have gone to {fate.target} at {utc_text(due_at)}."
+    return TargetWhy(
+        fate.target,
+        kind,
+        "unknown" if kind == "unknown" else "known",
+        target_sentence(fate, say_time=utc_text),
+        news.at if news is not None and news.fate == "delivered" else None,
+        None if news is None else news.next_try_at,
+        own,
+        would,
+    )
 
 
 def utc_text(time: datetime) -> str:
@@ -112,10 +208,15 @@ def _step_of(event: str, line: LedgerLine, decided_at: datetime) -> WhyStep:
     return WhyStep(at, event, "target", f"{line.target} {fate}{attempts}: {line.reason}", line.target)
 
 
-def _about(facts: NotifiedFacts, target: str) -> NotifiedFacts:
-    """The facts of one target alone. Raises NotFound where none is about it."""
+def _queued_at(ledger: Ledger, target: str) -> datetime | None:
+    """When the first event was that concerned a target."""
+    return next((event.at for event in ledger.events if any(line.target == target for line in event.targets)), None)
+
+
+def _about(facts: NotifiedFacts, target: str, *, is_receiver: bool) -> NotifiedFacts:
+    """The facts of one target alone. Raises NotFound where none is about it, and it is the name of no receiver."""
     fates = [each for each in facts.targets if each.target == target]
-    if not fates and not facts.nobody:
+    if not fates and not facts.nobody and not is_receiver:
         names = ", ".join(each.target for each in facts.targets)
         raise NotFound(f"nothing is on record of a target {target!r}; there is something of {names}")
     return NotifiedFacts(targets=fates, nobody=facts.nobody)

@@ -18,7 +18,9 @@ class WhyParameters(msgspec.Struct, frozen=True):
     """The id of an occurrence, and the target that is meant."""
 
     id: Annotated[str, Meta(description="`id` of an alert in `/history`")]
-    target: Annotated[str, Meta(description="Only what concerns this target")] | None = None
+    target: Annotated[str, Meta(description="Only what concerns this target, or receiver of Alertmanager")] | None = (
+        None
+    )
 
 
 class WhyApi:
@@ -41,7 +43,9 @@ class WhyApi:
                 keeps_to_reach=True,
                 failures=(400, 404, 503),
                 description="In one sentence, and the steps that led there, oldest first: as they were decided then, "
-                "and what became of them by now. `/api/v1/alerts/{id}` has the same as a ledger.",
+                "and what became of them by now. `/api/v1/alerts/{id}` has the same as a ledger. "
+                "`targets` and `receivers` say it of each; what receivers of Alertmanagers did is on record, or "
+                "follows from the configuration, the silences and the other alerts of then.",
                 moved="The id is of a double that was joined to another occurrence; the same call there is answered",
             )
         ]
