@@ -6,7 +6,7 @@ Must not open, start or wait for anything.
 import os
 from collections.abc import Awaitable, Callable
 
-from alert_history.bootstrap_statistics import Statistics, make_tracing
+from alert_history.bootstrap_statistics import Statistics, make_alertmanager_explaining, make_tracing
 from alert_history.config import effective_settings, networks_of
 from alert_history.domain.permission import Permission
 from alert_history.engine.acknowledged import Acknowledged
@@ -138,8 +138,9 @@ def _story(service: Service, statistics: Statistics, frames: Frames, *, clock: C
         imports=store.imports,
         clock=clock,
     )
+    alertmanagers = make_alertmanager_explaining(service.settings, service.rooms.store)
     archives = Archives(store.settings, retention=service.rooms.retention.history, clock=clock)
-    page = StoryPage(stories, statistics.neighbours, archives=archives, frames=frames)
+    page = StoryPage(stories, statistics.neighbours, alertmanagers=alertmanagers, archives=archives, frames=frames)
     return [*page.pages(), *StoryActs(make_acting(service, clock=clock), path=STORY).pages()]
 
 

@@ -5,7 +5,7 @@ what is different to last time, what people did, earlier episodes and what fired
 """
 
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import Literal, TypeAlias, get_args
@@ -16,17 +16,19 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from alert_history.domain.alert_links import AlertLink, alert_links, is_link
+from alert_history.domain.alertmanager.outcome import ReceiverOutcome
 from alert_history.domain.noise import query_text
 from alert_history.domain.notified_sentence import is_for_settings, notified_sentence
 from alert_history.domain.permission import Permission
 from alert_history.domain.severity import Severity, urgency
 from alert_history.domain.text_differences import ComparedText, compared
+from alert_history.engine.alertmanager_explaining import AlertmanagerExplaining
 from alert_history.engine.archives import Archives
 from alert_history.engine.caller import signed_as
 from alert_history.engine.history import Moved
 from alert_history.engine.neighbours import MOST_AROUND, AroundAnswer, AroundRule, Neighbours
 from alert_history.engine.story import Stories, Story
-from alert_history.engine.why import facts_of
+from alert_history.engine.why import ReceiverWhy, facts_of, receiver_why
 from alert_history.errors import NotFound
 from alert_history.web.http.parameters import read_page_parameters
 from alert_history.web.pages.done import done_of, said
@@ -35,7 +37,14 @@ from alert_history.web.pages.page import Link, Page, apology, message, page_resp
 from alert_history.web.pages.reader_name import remembered_name
 from alert_history.web.pages.story_acts import Done, StoryDone
 from alert_history.web.pages.story_lanes import story_lanes
-from alert_history.web.pages.story_words import ENDED_WORDS, FATE_WORDS, acknowledged_by, entries_of, is_by_label_alone
+from alert_history.web.pages.story_words import (
+    BASIS_WORDS,
+    ENDED_WORDS,
+    FATE_WORDS,
+    acknowledged_by,
+    entries_of,
+    is_by_label_alone,
+)
 from alert_history.web.pages.streaming import streamed
 
 PATH = "/dashboard/alerts/{id}"
@@ -69,13 +78,16 @@ class StoryParameters(msgspec.Struct, frozen=True):
 class StoryTop(msgspec.Struct, frozen=True):
     """What stands on top of a story, and is made anew while the alert is open.
 
-    `is_for_settings`: nobody was notified because of how Alert History is set up.
+    `is_for_settings`: nobody was notified because of how Alert History is set up. `receivers` are those of
+    Alertmanagers, without those that no route leads to: these are `unrouted`, by name.
     """
 
     story: Story
     sentence: str
     links: list[AlertLink]
     is_for_settings: bool = False
+    receivers: Sequence[ReceiverWhy] = ()
+    unrouted: Sequence[str] = ()
 
 
 class StoryTexts(msgspec.Struct, frozen=True):
@@ -90,7 +102,16 @@ class StoryTexts(msgspec.Struct, frozen=True):
 class StoryPage:
     """The page of an alert."""
 
-    def __init__(self, stories: Stories, neighbours: Neighbours, *, archives: Archives, frames: Frames) -> None:
+    def __init__(
+        self,
+        stories: Stories,
+        neighbours: Neighbours,
+        *,
+        alertmanagers: AlertmanagerExplaining,
+        archives: Archives,
+        frames: Frames,
+    ) -> None:
+        self._alertmanagers = alertmanagers
         self._stories = stories
         self._neighbours = neighbours
         self._archives = archives
@@ -121,7 +142,8 @@ class StoryPage:
     async def _shown(
         self, request: Request, frame: Frame, story: Story, asked: StoryParameters, *, done: Done | None = None
     ) -> Response:
-        alert, top, verdict = story.alert, _top(story, frame), story.records.verdict
+        outcomes = await self._alertmanagers.outcomes(story.records, now=frame.then or frame.now)
+        alert, top, verdict = story.alert, _top(story, outcomes, frame), story.records.verdict
         word = verdict.verdict.classification if verdict is not None else None
 
         async def state() -> str:
@@ -178,7 +200,7 @@ def _not_yet(request: Request, frame: Frame, story: Story) -> Response:
     return message(request, HTTPStatus.NOT_FOUND, "This alert was not known then", text, back=back)
 
 
-def _top(story: Story, frame: Frame) -> StoryTop:
+def _top(story: Story, outcomes: Sequence[ReceiverOutcome], frame: Frame) -> StoryTop:
     alert, say_time = story.alert, _clock_of(story, frame)
     facts = facts_of(story.records, story.ledger, now=frame.now, say_time=say_time)
     links = alert_links(
@@ -188,12 +210,21 @@ def _top(story: Story, frame: Frame) -> StoryTop:
         details=alert.details,
         external_url=story.external_url,
     )
-    return StoryTop(story, notified_sentence(facts, say_time=say_time), links, is_for_settings(facts))
+    answers = [receiver_why(outcome, say_time=say_time) for outcome in outcomes]
+    return StoryTop(
+        story,
+        notified_sentence(facts, say_time=say_time),
+        links,
+        is_for_settings(facts),
+        [answer for answer in answers if answer.outcome != "not_routed"],
+        [answer.receiver for answer in answers if answer.outcome == "not_routed"],
+    )
 
 
 def _words(story: Story) -> dict[str, object]:
     """What all templates of a story need beside it."""
     return {
+        "basis_words": BASIS_WORDS,
         "fate_words": FATE_WORDS,
         "ended_words": ENDED_WORDS,
         "acknowledged": acknowledged_by(story.ledger),

@@ -8,6 +8,7 @@ from typing import Literal, NamedTuple, TypeAlias
 import msgspec
 
 from alert_history.domain.acts import ActKind
+from alert_history.domain.alertmanager.outcome import Basis
 from alert_history.domain.classification import NO_KNOWN_CAUSE, Classification
 from alert_history.domain.delivery import Fate
 from alert_history.domain.occurrence import EventKind
@@ -22,6 +23,9 @@ LAST_SHOWN = 8
 """Of a long ledger so many entries at its ends are open, and those between them are folded away."""
 
 _Hue: TypeAlias = Literal["firing", "over", "muted", "person", "plain"]
+
+BASIS_WORDS: Mapping[Basis, str] = {"known": "On record", "follows": "Follows", "unknown": "Not known"}
+"""How it is known what a receiver of an Alertmanager did."""
 
 EVENT_WORDS: Mapping[EventKind, str] = {
     "fired": "It fired",
