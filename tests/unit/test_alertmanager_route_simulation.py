@@ -47,7 +47,7 @@ def _fired(
 ) -> Fired:
     labels = {"alertname": "DiskFull", "severity": "critical", "node": "a"} | labels
     at = START + begin
-    return Fired(fingerprint(labels), labels, at, at if had is None else START + had, end and START + end)
+    return Fired(fingerprint(labels), labels, at, at if had is None else START + had, START + end if end else None)
 
 
 def _silence(begin: timedelta, end: timedelta, *, updated: timedelta | None = None, **matchers: str) -> Silence:

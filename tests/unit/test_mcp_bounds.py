@@ -22,7 +22,7 @@ from msgspec import inspect
 from alert_history.bootstrap import make_service, utc_now
 from alert_history.bootstrap_mcp import make_toolbox
 from alert_history.bootstrap_moments import make_moment_states
-from alert_history.bootstrap_statistics import make_statistics
+from alert_history.bootstrap_statistics import make_explaining, make_statistics
 from alert_history.config import load_settings
 from alert_history.domain.flap_rules import FlapRule
 from alert_history.errors import InvalidQuery
@@ -38,7 +38,9 @@ def tools() -> Mapping[str, Tool]:
     rooms = make_service(settings_).rooms
     statistics = make_statistics(settings_, rooms.shown, clock=utc_now)
     moments = make_moment_states(settings_, rooms.store, clock=utc_now)
-    return {tool.name: tool for tool in make_toolbox(statistics, moments, rooms.shown, clock=utc_now).tools}
+    explaining = make_explaining(settings_, rooms.shown, whole=rooms.store, clock=utc_now)
+    toolbox = make_toolbox(statistics, moments, rooms.shown, explaining=explaining, clock=utc_now)
+    return {tool.name: tool for tool in toolbox.tools}
 
 
 CASES = int(os.environ.get("MCP_CASES", "3"))
