@@ -100,7 +100,7 @@ def _past(database: Database, plan: Plan) -> list[Measured]:
     now = datetime.now(UTC)
     plan.say(f"{database.name}: filling {grouped(plan.history)} occurrences")
     fill(database, url, lasting(plan.history, until=now), number=plan.history)
-    asyncio.run(_keep_configuration(url, since=now - 2 * YEAR))
+    asyncio.run(_prepare(url, since=now - 2 * YEAR))
     chance = random.Random(5)
     moments = [now - YEAR * chance.uniform(0.001, 0.95) for _ in range(CALLS)]
     lines = []
@@ -138,12 +138,15 @@ def _is_polled(client: httpx.Client, ours: Server) -> bool:
     return "inhibit_rules" in status["config"]["original"] and len(receivers()) > 1
 
 
-async def _keep_configuration(url: str, *, since: datetime) -> None:
+async def _prepare(url: str, *, since: datetime) -> None:
+    """Keep a configuration, and count the history, which else goes on while the service is asked."""
     store = open_store(url)
     await store.lifecycle.open()
     try:
         seen = StoredConfiguration(_CLUSTER, since, since + timedelta(days=1), _CONFIGURATION, {})
         await store.configurations.keep([seen])
+        while await store.rollups.fold():
+            pass
     finally:
         await store.lifecycle.close()
 

@@ -39,10 +39,10 @@ def measure(database: Database, plan: Plan) -> list[Measured]:
     for name, moments in (("now", [now] * _CALLS), ("a past moment", _moments(now))):
         plan.say(f"{database.name}: {name}")
         took, fired = asyncio.run(_ask(url, moments))
-        note = f"p50 {percentile(took, 50):.1f} ms; {min(fired)} to {max(fired)} fired"
+        note = f"p50 {percentile(took, 0.5):.1f} ms; {min(fired)} to {max(fired)} fired"
         what = f"alerts that fired: {name}, p95"
         lines.append(
-            Measured(database.name, what, percentile(took, 95), "ms", at_most(_PROMISED_MS[database.name]), note)
+            Measured(database.name, what, percentile(took, 0.95), "ms", at_most(_PROMISED_MS[database.name]), note)
         )
     megabytes = _index_bytes(database, url) / 1e6
     lines.append(Measured(database.name, "idx_alerts_long", megabytes, "MB", note=f"{grouped(plan.history)} stored"))
