@@ -230,7 +230,7 @@ def test_answers_are_the_same_for_who_reads_the_json(pair: Pair, path: str) -> N
 
 @pytest.mark.parametrize("prefix", ["/at/{now}", "/at/{now}/am/main", "/am/main", "/at/now/"])
 def test_amtool_asks_by_the_url_that_it_is_given(pair: Pair, prefix: str) -> None:
-    url = pair.ours.url + prefix.replace("{now}", f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}")
+    url = pair.ours.url + prefix.replace("{now}", f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%fZ}")
     query = ("alert", "query", "-a", "-s", "-i")
     assert amtool(*query, url=url) == amtool(*query, url=pair.theirs.url)
 
