@@ -1,6 +1,6 @@
 """Tools about occurrences: the search, one alert's story, and why its targets were notified or not."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
@@ -10,7 +10,7 @@ from msgspec import Meta
 from alert_history.domain.query import parse_query
 from alert_history.engine.history import ShownAct, shown
 from alert_history.engine.story import Stories, Story
-from alert_history.engine.why import Explaining, WhyStep
+from alert_history.engine.why import Explaining, ReceiverWhy, WhyStep
 from alert_history.mcp.tool import Answer, LeftOut, Parameters, Tool
 from alert_history.mcp.tools.asking import TIME, Id, Query, followed, time_of
 from alert_history.mcp.tools.rows import AlertRow, row_line, row_of
@@ -18,6 +18,7 @@ from alert_history.mcp.writing import named, quoted, time_text, written
 from alert_history.ports import Clock, History, HistoryFilter, PageRequest, StoredEvent
 
 _MOST_EVENTS = 2_000
+_MOST_RECEIVERS = 20
 
 
 class SearchParameters(Parameters, frozen=True, kw_only=True):
@@ -95,10 +96,15 @@ class WhyParameters(IdParameters, frozen=True, kw_only=True):
 
 
 class WhyNotifiedAnswer(Answer, frozen=True, kw_only=True):
-    """Who was notified, who was not, and why: one sentence, and the steps that led there, oldest first."""
+    """Who was notified, who was not, and why: one sentence, and the steps that led there, oldest first.
+
+    `receivers` are sentences on the receivers of Alertmanagers: what is on record, or follows from the configuration of
+    then, and what would have been without what muted the alert.
+    """
 
     id: str
     sentence: str
+    receivers: tuple[str, ...]
     steps: tuple[WhyStep, ...]
 
 
@@ -141,8 +147,8 @@ class HistoryTools:
             Tool(
                 name="why_notified",
                 title="Say why somebody was notified of an alert, or was not",
-                description="For one occurrence: which targets were notified, which were not, and why: silenced, "
-                "inhibited, no route, quiet hours, refused, not delivered. One sentence, then the steps.",
+                description="For one occurrence: which targets and receivers were notified, which were not, and why: "
+                "silenced, inhibited, no route, quiet hours, refused, not delivered. One sentence, then the steps.",
                 parameters=WhyParameters,
                 answer=WhyNotifiedAnswer,
                 handle=self.why,
@@ -189,8 +195,22 @@ class HistoryTools:
         about = f" about the target {quoted(asked.target)}" if asked.target else ""
         summary = f"Why targets were notified of the occurrence {named(answer.id)}, or were not{about}."
         return WhyNotifiedAnswer(
-            summary=summary, left_out=left_out, id=answer.id, sentence=answer.sentence, steps=tuple(answer.steps)
+            summary=summary,
+            left_out=left_out,
+            id=answer.id,
+            sentence=answer.sentence,
+            receivers=tuple(_receivers(answer.receivers)),
+            steps=tuple(answer.steps),
         )
+
+
+def _receivers(receivers: Sequence[ReceiverWhy]) -> Iterator[str]:
+    """What is said of those that it goes to, or may; not of those without a route."""
+    routed = [each for each in receivers if each.outcome != "not_routed"]
+    for each in routed[:_MOST_RECEIVERS]:
+        yield " ".join(text for text in (each.sentence, each.counterfactual) if text)
+    if len(routed) > _MOST_RECEIVERS:
+        yield f"{len(routed) - _MOST_RECEIVERS} more receivers are left out; ask with target = the name of a receiver."
 
 
 def _further(cursor: str | None, searched_until: datetime | None) -> Iterator[LeftOut]:
@@ -260,4 +280,4 @@ def _story_lines(answer: StoryAnswer) -> Iterator[str]:
 
 def _why_text(answer: WhyNotifiedAnswer) -> Iterator[str]:
     steps = (f"{time_text(step.at, 'not yet')} {step.event}, {step.step}: {quoted(step.text)}" for step in answer.steps)
-    return written(answer, [quoted(answer.sentence), *steps])
+    return written(answer, [quoted(answer.sentence), *map(quoted, answer.receivers), *steps])
