@@ -98,3 +98,15 @@ def test_an_origin_that_is_down_is_told_and_the_service_stays_ready(
     assert code == 200
     assert fault.startswith("alertmanager/eu: http://127.0.0.1:")
     wait_until(lambda: metric(history, "alert_history_check_up", check="origins") == 0, "the check is down")
+
+
+def test_who_is_stopped_leaves_the_turn_to_the_next(
+    alertmanager: Server, environment: dict[str, str], sqlite_url: str, service: StartService
+) -> None:
+    """A turn outlasts who has it by half a minute and more, in which nobody would ask."""
+    first = service({"DATABASE_URL": sqlite_url, **environment})
+    wait_until(lambda: metric(first, "alert_history_origin_answered_timestamp_seconds") > 0, "it has the turn")
+    first.terminate()
+    send(alertmanager)
+    history = service({"DATABASE_URL": sqlite_url, **environment})
+    wait_until(lambda: states(history) == ["firing"], "the next one asks", timeout_seconds=20)

@@ -7,7 +7,7 @@ row; `domain.reconciling` has the rules.
 import asyncio
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -24,6 +24,7 @@ from alert_history.engine.comparing import Answers, Comparison, Voice, voices
 from alert_history.engine.listing import Listing, api_sender
 from alert_history.engine.origins import Asking, OriginState, Round, states_after
 from alert_history.engine.upkeep import every
+from alert_history.errors import StorageUnavailable
 from alert_history.ports import ClaimRecorder, Clock, Reconciling, Store
 
 _STEP_LABEL_SETS = 100
@@ -186,6 +187,7 @@ class Reconcile:
         self._interval = interval
         self._clock = clock
         self._observer = observer
+        self._has_turn = False
         self.state: Mapping[str, OriginState] = {}
 
     def fault(self) -> str | None:
@@ -194,18 +196,23 @@ class Reconcile:
         return "; ".join(sorted(faults)) or None
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Until cancelled; then the turn is free, so that whoever comes next asks at once."""
         for source in self._sources():
             for kind in CORRECTION_KINDS:
                 self._observer.corrected(source, kind, 0)
-        async with aclosing(self._asking):
-            await every(self._interval.total_seconds(), "reconcile", self.round)
+        try:
+            async with aclosing(self._asking):
+                await every(self._interval.total_seconds(), "reconcile", self.round)
+        finally:
+            if self._has_turn:
+                with suppress(StorageUnavailable):
+                    await self._store.reconciling.take_turn(self._holder, lasts=timedelta())
 
     async def round(self) -> Report | None:
         """Ask and compare once, if this process has the turn; the report, or None without a turn."""
         lasts = 2 * self._interval + _TURN_LASTS
-        is_ours = await self._store.reconciling.take_turn(self._holder, lasts=lasts)
-        if not is_ours:
+        self._has_turn = await self._store.reconciling.take_turn(self._holder, lasts=lasts)
+        if not self._has_turn:
             value = await self._store.settings.read(_SETTING)
             self._show({} if value is None else msgspec.convert(value, dict[str, OriginState]))
             return None

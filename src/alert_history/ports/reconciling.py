@@ -56,7 +56,8 @@ class Reconciling(Protocol):
     async def take_turn(self, holder: str, *, lasts: timedelta) -> bool:
         """Whether this process has the turn to ask, from now on for so long: then no other process has the turn.
 
-        The store's clock says how long that is, so the clocks of processes need not agree.
+        The store's clock says how long that is, so the clocks of processes need not agree. No time at all: the turn of
+        this process is over.
         """
         ...
 
