@@ -19,6 +19,7 @@ from alert_history.web.pages.history_columns import KNOWN, columns_of
 from alert_history.web.pages.history_rows import read_lanes, read_table
 from alert_history.web.pages.history_state import State
 from alert_history.web.pages.page import environment, rendered
+from alert_history.web.pages.travel import Travel
 from tests.conformance.samples import DAY, MINUTE, NOW
 
 HOSTILE = "<b onload='x'>\u202e"
@@ -180,6 +181,28 @@ async def test_lanes_also_show_what_began_before_the_span_and_fired_in_it() -> N
     history = Filtering()
     made = await read_lanes(history, asked, state=State(), frame=FRAME)  # type: ignore[arg-type]
     assert [lane.href for lane in made.chart.lanes] == ["../dashboard/alerts/id2", "../dashboard/alerts/id1"]
+
+
+async def test_lanes_of_the_past_look_once_at_what_began_before_the_span() -> None:
+    class Counting:
+        asked = 0
+
+        async def page(self, wanted: HistoryFilter, _: PageRequest) -> HistoryPage:
+            self.asked += 1
+            alerts = [
+                stored(1, timestamp=NOW - 2 * DAY, starts_at=NOW - 2 * DAY),
+                stored(2, timestamp=NOW - 3 * DAY, ends_at=NOW - DAY / 2),
+                stored(3, timestamp=NOW - 3 * DAY, ends_at=NOW - DAY - MINUTE),
+                stored(4, timestamp=NOW - 30 * DAY, ends_at=NOW - DAY / 2),
+            ]
+            return HistoryPage([] if wanted.since else alerts, 4, True, None)
+
+    asked, history = Asked(HistoryFilter(since=NOW - DAY), NOW - DAY, NOW, NOW), Counting()
+    past = msgspec.structs.replace(FRAME, travel=Travel(at=NOW, now=NOW + DAY, text="x"))
+    made = await read_lanes(history, asked, state=State(), frame=past)  # type: ignore[arg-type]
+    assert [lane.href for lane in made.chart.lanes] == ["../dashboard/alerts/id1", "../dashboard/alerts/id2"]
+    assert history.asked == 2
+    assert made.chart.lanes[0].stretches[0].text.endswith("then")
 
 
 async def test_a_span_in_which_nothing_began_says_what_fired() -> None:

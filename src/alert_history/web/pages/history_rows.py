@@ -112,7 +112,7 @@ async def read_lanes(history: History, asked: Asked, *, state: State, frame: Fra
     """The newest alerts that fired in a span as lanes: one a fingerprint, or a value of a label; the newest on top."""
     page = await history.page(asked.filter, PageRequest(limit=MOST_INTERVALS))
     if page.next_cursor is None:
-        page = msgspec.structs.replace(page, alerts=[*page.alerts, *await _began_before(history, asked, page)])
+        page = msgspec.structs.replace(page, alerts=[*page.alerts, *await _began_before(history, asked, page, frame)])
     lines: dict[str, list[StoredAlert]] = {}
     for alert in page.alerts:
         lines.setdefault(_lane_of(alert, state.lane), []).append(alert)
@@ -124,18 +124,26 @@ async def read_lanes(history: History, asked: Asked, *, state: State, frame: Fra
     return LanesPart(chart, len(page.alerts), page.next_cursor is not None, max(len(lines) - MOST_LANES, 0))
 
 
-async def _began_before(history: History, asked: Asked, page: HistoryPage) -> list[StoredAlert]:
-    """Alerts that fired in a span and were received before it, as many as have room; newest first."""
+async def _began_before(history: History, asked: Asked, page: HistoryPage, frame: Frame) -> list[StoredAlert]:
+    """Alerts that fired in a span and were received before it, as many as have room; newest first.
+
+    No index knows the status of a past moment: there the newest alerts before the span are looked at once, for both.
+    """
     status, most = asked.filter.status, MOST_INTERVALS - len(page.alerts)
     before = msgspec.structs.replace(asked.filter, since=None, until=asked.since)
     known = {alert.id: alert for alert in page.alerts}
+    looks_back = asked.since - _LOOKS_BACK
     earlier: dict[str, StoredAlert] = {}
-    for wanted, since in (("firing", None), ("resolved", asked.since - _LOOKS_BACK)):
+    for wanted, since in ((status, None),) if frame.then else (("firing", None), ("resolved", looks_back)):
         if most < 1 or status not in {None, wanted}:
             continue
         condition = msgspec.structs.replace(before, status=wanted, since=since)
         alerts = (await history.page(condition, PageRequest(limit=MOST_INTERVALS))).alerts
-        earlier |= {each.id: each for each in alerts if each.ends_at is None or each.ends_at > asked.since}
+        earlier |= {
+            each.id: each
+            for each in alerts
+            if each.ends_at is None or (each.ends_at > asked.since and each.timestamp >= looks_back)
+        }
     newest_first = sorted(earlier.values(), key=lambda alert: alert.timestamp, reverse=True)
     return [alert for alert in newest_first if alert.id not in known][:most]
 
@@ -195,7 +203,7 @@ def _line(alerts: Sequence[StoredAlert], lane: str, frame: Frame, *, telling: Ma
 
 
 def _interval(alert: StoredAlert, frame: Frame) -> Interval:
-    end = frame.short(alert.ends_at) if alert.ends_at else "now"
+    end = frame.short(alert.ends_at) if alert.ends_at else ("then" if frame.then else "now")
     text = f"{alert.alertname}, {frame.short(alert.starts_at)} – {end}"
     href = f"{frame.root}dashboard/alerts/{alert.id}"
     return Interval(alert.starts_at, alert.ends_at, mark_of(alert.severity), text, href)
