@@ -96,11 +96,11 @@ def _recorded(event: StoredEvent) -> Notice:
 
 def _mutings(events: Sequence[StoredEvent]) -> Iterator[SaidMuting]:
     """What was said to mute it, each until the next word on that of the same kind, or until it was lifted."""
-    said = [event for event in events if event.kind in {"silenced", "inhibited", "unsilenced"}]
-    for position, event in enumerate(said):
+    muting_events = [event for event in events if event.kind in {"silenced", "inhibited", "unsilenced"}]
+    for position, event in enumerate(muting_events):
         if event.kind == "unsilenced":
             continue
-        lifted = next((other.at for other in said[position + 1 :] if other.kind == "unsilenced"), None)
+        lifted = next((other.at for other in muting_events[position + 1 :] if other.kind == "unsilenced"), None)
         yield SaidMuting(event.at, _muting(event), _text(event, "instance"), _cluster(event), lifted)
 
 

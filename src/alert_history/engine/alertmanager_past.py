@@ -67,7 +67,7 @@ class AlertmanagerPast:
             asyncio.gather(*(self._page(query, since, until) for query, since in asked)),
         )
         began = {each.id: each for page in pages for each in page.alerts if each.id != alert.id}
-        kept = await asyncio.to_thread(_relevant, began.values(), relevance)
+        relevant = await asyncio.to_thread(_relevant, began.values(), relevance)
         lasting = [each for each in firing if each.occurrence_id not in began and each.occurrence_id != alert.id]
         older = await asyncio.to_thread(_relevant, lasting, relevance)
         ends = await self._ends(older)
@@ -75,7 +75,7 @@ class AlertmanagerPast:
         routes = {route for each in older for route in relevance.routes_shared(each.labels)}
         return Around(
             [
-                *(as_fired(each, now) for each in kept),
+                *(as_fired(each, now) for each in relevant),
                 *(_lasting(each, ends.get(each.occurrence_id)) for each in older),
             ],
             frozenset(relevance.routes) if is_cut else frozenset(routes),

@@ -55,12 +55,12 @@ class FiringThen:
 
     async def view(self, at: datetime) -> FiredThen:
         """What fired then. Raises as `States.state`."""
-        held = await self._states.state(at)
-        newest_first = sorted(held.alerts, key=lambda each: each[0].starts_at, reverse=True)
+        state = await self._states.state(at)
+        newest_first = sorted(state.alerts, key=lambda each: each[0].starts_at, reverse=True)
         ids = [alert.occurrence_id for alert, _ in newest_first[:MOST_ACKNOWLEDGED]]
         takers = await self._acknowledged.takers(ids, by=at)
         groups = [_group(alert, status, takers) for alert, status in newest_first]
-        return FiredThen(view_of(groups), [of_then(alert) for alert, _ in newest_first], held.unknown)
+        return FiredThen(view_of(groups), [of_then(alert) for alert, _ in newest_first], state.unknown)
 
 
 def _group(alert: MomentAlert, status: AlertStatus, taken: Collection[str]) -> FiringGroup:

@@ -37,12 +37,12 @@ class _Told(msgspec.Struct, frozen=True):
 
 async def inhibitions_of(events: Sequence[StoredEvent], history: History) -> list[Inhibition]:
     """The inhibitions that events of one occurrence tell of, the newest first, with so many inhibitors and no more."""
-    told = list(_told(events))[::-1]
-    names = dict.fromkeys((print_, each.begin) for each in told for print_ in each.fingerprints)
+    notes = list(_told(events))[::-1]
+    names = dict.fromkeys((print_, each.begin) for each in notes for print_ in each.fingerprints)
     asked = list(names)[:MOST_INHIBITORS]
     alerts = await asyncio.gather(*(_firing(print_, at, history) for print_, at in asked))
     known = {name: alert for name, alert in zip(asked, alerts, strict=True) if alert is not None}
-    return [_inhibition(each, known) for each in told]
+    return [_inhibition(each, known) for each in notes]
 
 
 def _inhibition(told: _Told, known: Mapping[tuple[str, datetime], FiringAlert]) -> Inhibition:

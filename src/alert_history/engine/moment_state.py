@@ -58,8 +58,8 @@ def united(parts: Sequence[ClusterMoment]) -> list[Held]:
         for alert, status in part.alerts:
             before = together.get(alert.occurrence_id)
             together[alert.occurrence_id] = (alert, status if before is None else _both(before[1], status))
-    held = sorted(together.values(), key=lambda each: (each[0].fingerprint, each[0].scope))
-    return [(alert, msgspec.structs.replace(status, receivers=_once(status.receivers))) for alert, status in held]
+    alerts = sorted(together.values(), key=lambda each: (each[0].fingerprint, each[0].scope))
+    return [(alert, msgspec.structs.replace(status, receivers=_once(status.receivers))) for alert, status in alerts]
 
 
 def _once(names: Sequence[str]) -> tuple[str, ...]:

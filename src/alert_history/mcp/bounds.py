@@ -176,8 +176,8 @@ class _Cutting:
     def _map(self, pairs: Mapping[str, str], name: str) -> dict[str, str]:
         if len(pairs) > self.room.inner:
             self.inner.add(name)
-        kept = list(pairs.items())[: self.room.inner]
-        return {self._text(key): self._text(value) for key, value in kept}
+        first_pairs = list(pairs.items())[: self.room.inner]
+        return {self._text(key): self._text(value) for key, value in first_pairs}
 
     def _text(self, text: str) -> str:
         if len(text) <= self.room.characters:

@@ -23,11 +23,11 @@ class AllowedHosts:
         """Check `Host`, and `Origin` where a browser says it. Raises WrongHost, saying what to set."""
         if ANY in self._names:
             return
-        said = dict(headers)
-        host = host_name(said.get(b"host", b"").decode("latin-1"))
+        header_of = dict(headers)
+        host = host_name(header_of.get(b"host", b"").decode("latin-1"))
         if not (self._is_known(host) or _is_address(host)):
             raise _wrong("Host", host)
-        origin = said.get(b"origin")
+        origin = header_of.get(b"origin")
         if origin is not None:
             page = host_of_url(origin.decode("latin-1"))
             if not (self._is_known(page) or page == host or _is_loopback(page)):

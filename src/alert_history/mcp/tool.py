@@ -73,5 +73,5 @@ def schema_of(kind: type[msgspec.Struct]) -> dict[str, Any]:
 
 
 def _compact(part: dict[str, Any]) -> dict[str, Any]:
-    kept = {name: value for name, value in part.items() if name != "title"}
-    return kept | ({"description": " ".join(kept["description"].split())} if "description" in kept else {})
+    schema = {name: value for name, value in part.items() if name != "title"}
+    return schema | ({"description": " ".join(schema["description"].split())} if "description" in schema else {})

@@ -55,6 +55,6 @@ class Evidence(msgspec.Struct, frozen=True):
 
     def muting_at(self, at: datetime) -> SaidMuting | None:
         """What was said to mute it at that time; the last word."""
-        said = [each for each in self.mutings if each.at <= at and (each.lifted_at is None or each.lifted_at > at)]
-        said = [each for each in said if each.muting.until is None or each.muting.until > at]
-        return said[-1] if said else None
+        mutings = [each for each in self.mutings if each.at <= at and (each.lifted_at is None or each.lifted_at > at)]
+        mutings = [each for each in mutings if each.muting.until is None or each.muting.until > at]
+        return mutings[-1] if mutings else None

@@ -158,8 +158,8 @@ def _known_end_alone(notice: Notice) -> ReceiverOutcome:
 
 
 def _known_muted(subject: Subject, evidence: Evidence, notice: Notice) -> ReceiverOutcome:
-    said = evidence.muting_at(notice.at)
-    muting = Muting() if said is None else said.muting
+    known_muting = evidence.muting_at(notice.at)
+    muting = Muting() if known_muting is None else known_muting.muting
     return ReceiverOutcome(
         notice.receiver,
         notice.cluster,
@@ -167,7 +167,7 @@ def _known_muted(subject: Subject, evidence: Evidence, notice: Notice) -> Receiv
         "known",
         until=muting.until,
         ended_at=subject.ends_at,
-        muting=muting if said is not None else None,
+        muting=muting if known_muting is not None else None,
         source=_source(notice),
     )
 
@@ -267,12 +267,12 @@ def _of_route(
     subject: Subject, evidence: Evidence, on_route: RouteOutcome, *, receiver: Receiver, scene: Scene, now: datetime
 ) -> ReceiverOutcome:
     """What follows for one route to a receiver."""
-    said = None if on_route.due_at is None else _said_by(evidence, on_route.due_at, subject)
+    known_muting = None if on_route.due_at is None else _said_by(evidence, on_route.due_at, subject)
     muting = next((look.muting for look in on_route.looks if look.muting is not None), None)
     if on_route.sent_at is not None and (denied := evidence.muting_at(on_route.sent_at)) is not None:
-        on_route, said = msgspec.structs.replace(on_route, sent_at=None, end_sent_at=None), denied
-    kind = _kind(subject, on_route, muting=said.muting if said else muting, receiver=receiver, now=now)
-    basis: Basis = "known" if said is not None and kind == said.muting.kind else "follows"
+        on_route, known_muting = msgspec.structs.replace(on_route, sent_at=None, end_sent_at=None), denied
+    kind = _kind(subject, on_route, muting=known_muting.muting if known_muting else muting, receiver=receiver, now=now)
+    basis: Basis = "known" if known_muting is not None and kind == known_muting.muting.kind else "follows"
     is_sent = kind == "notified"
     return ReceiverOutcome(
         receiver.name,
@@ -291,12 +291,12 @@ def _of_route(
         group=on_route.group,
         group_wait=on_route.route.group_wait,
         integrations=list(dict.fromkeys(each.kind for each in receiver.integrations)),
-        muting=_fuller(said.muting, muting) if basis == "known" and said else muting,
+        muting=_fuller(known_muting.muting, muting) if basis == "known" and known_muting else muting,
         looks=on_route.looks,
         counterfactuals=on_route.counterfactuals,
         is_assumed=scene.is_assumed,
         is_at_latest=on_route.is_at_latest,
-        source="" if said is None or basis != "known" else _who(said),
+        source="" if known_muting is None or basis != "known" else _who(known_muting),
         connect=CONNECT_RECORDER if is_sent and not evidence.is_recorded else "",
     )
 

@@ -129,10 +129,10 @@ def _end(outcome: ReceiverOutcome, say_time: SayTime) -> str:
 
 
 def _muted(outcome: ReceiverOutcome, say_time: SayTime) -> str:
-    said = f", as {outcome.source} says" if outcome.basis == "known" and outcome.source else ""
+    source_clause = f", as {outcome.source} says" if outcome.basis == "known" and outcome.source else ""
     was = "has not been notified yet" if outcome.ended_at is None else "was not notified"
     why = muting_text(outcome.muting, say_time=say_time) if outcome.muting else "it was muted"
-    return f"{_receiver(outcome)} {was}: {why}{said}"
+    return f"{_receiver(outcome)} {was}: {why}{source_clause}"
 
 
 def _waiting(outcome: ReceiverOutcome, say_time: SayTime) -> str:

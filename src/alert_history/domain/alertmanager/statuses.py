@@ -108,11 +108,11 @@ def _status(*, silenced_by: tuple[str, ...], inhibitor: Inhibitor | None, receiv
 
 def _said_status(alert: MomentAlert, silenced_by: tuple[str, ...], known: set[str]) -> AlertStatus:
     kind, names = alert.muted or ("", ())
-    said = tuple(name for name in names if name not in known) if kind == "silenced" else ()
+    unknown_ids = tuple(name for name in names if name not in known) if kind == "silenced" else ()
     inhibited_by = tuple(names) if kind == "inhibited" else ()
     return AlertStatus(
-        state="suppressed" if silenced_by or said or inhibited_by else "active",
+        state="suppressed" if silenced_by or unknown_ids or inhibited_by else "active",
         receivers=(alert.receiver,) if alert.receiver else (),
-        silenced_by=(*silenced_by, *said),
+        silenced_by=(*silenced_by, *unknown_ids),
         inhibited_by=inhibited_by,
     )

@@ -148,7 +148,7 @@ OPEN_FIRINGS = select(*_COLUMNS).where(_IS_OPEN, _IS_OWN, _HAD_BEGUN).limit(_MOS
 
 def late_firings() -> Executable:
     """What we took for open then, because we learnt of its end later."""
-    found = [
+    of_classes = [
         select(_L.fingerprint, _L.starts_at).where(
             _L.length == literal_column(str(length), Integer),
             _L.ends_at > _time(f"ended_after_{length}"),
@@ -157,7 +157,7 @@ def late_firings() -> Executable:
         )
         for length in LENGTHS
     ]
-    return union_all(*found).limit(_MOST)
+    return union_all(*of_classes).limit(_MOST)
 
 
 _OF_KEYS = (
@@ -192,8 +192,8 @@ class SharedMoments:
         self, at: datetime, *, query: Query = ALL, limit: int, names_witnesses: bool = True
     ) -> Sequence[MomentAlert]:
         """See `ports.Moments.alerts`."""
-        found = await self._database.read_few(self._read, at, names_witnesses=names_witnesses)
-        return await asyncio.to_thread(_alerts, found, at, query=query, limit=limit)
+        read = await self._database.read_few(self._read, at, names_witnesses=names_witnesses)
+        return await asyncio.to_thread(_alerts, read, at, query=query, limit=limit)
 
     async def posts(self, at: datetime, *, within: timedelta, most: int, most_bytes: int) -> Sequence[Post]:
         """See `ports.Moments.posts`."""
@@ -219,13 +219,13 @@ class SharedMoments:
 
     async def _origins(self, session: Session, rows: Mapping[Key, Row], changes: Iterable[Row]) -> dict[str, str]:
         """The external URLs of the requests that told of a firing first, by their ids."""
-        told = [
+        receipt_ids = [
             change
             for change in changes
             if change.kind == "fired" and change.receipt_id is not None and rows[_key(change)].source != "prometheus"
         ]
         origins: dict[str, str] = {}
-        for since, some in self._together(told, lambda change: change.at).items():
+        for since, some in self._together(receipt_ids, lambda change: change.at).items():
             ids = sorted({change.receipt_id for change in some})
             found = await session.fetch(_ORIGINS, ids=ids, since=since, until=self._end(since))
             origins |= {row.id: row.external_url for row in found}

@@ -46,8 +46,8 @@ def came_over_tls(scope: Mapping[str, Any], trusted: tuple[Network, ...]) -> boo
     client = scope.get("client")
     if not trusted or not client or not is_within(client[0], trusted):
         return False
-    told = next((value for name, value in scope["headers"] if name == _FORWARDED_SCHEME), b"")
-    scheme: bytes = told.split(b",", 1)[0]
+    forwarded = next((value for name, value in scope["headers"] if name == _FORWARDED_SCHEME), b"")
+    scheme: bytes = forwarded.split(b",", 1)[0]
     return scheme.strip().lower() == b"https"
 
 

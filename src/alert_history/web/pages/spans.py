@@ -140,19 +140,19 @@ def _end_words(begin: datetime, end: datetime, frame: Frame) -> str:
 
 def picker_of(span: Span, frame: Frame, *, without: Collection[str] = (), anchor: str = "") -> Picker:
     """The picker of a page. Its links keep the parameters of the page, but for those that are to be left out."""
-    kept = _kept(frame, without)
+    carried = _kept(frame, without)
     offered = {text: words for text, words in PRESETS.items() if text != TONIGHT or _tonight(frame) is not None}
     length = span.length
 
     def href(parameters: Mapping[str, str]) -> str:
-        return _href(kept, parameters) + anchor
+        return _href(carried, parameters) + anchor
 
     return Picker(
         choices=[Choice(words, href({"since": text}), text == span.name) for text, words in offered.items()],
         earlier=href(absolute(span.since - length, span.since)),
         later=href(absolute(span.until, span.until + length)) if span.until + _SHORTEST < span.now else "",
         wider=href(absolute(span.since - length / 2, min(span.until + length / 2, span.now))),
-        hidden=kept,
+        hidden=carried,
         since=_wall(span.since, frame),
         until=_wall(span.until, frame),
         words=span.words,

@@ -134,9 +134,9 @@ def departure(request: Request, zone: tzinfo, *, now: datetime) -> Response | No
     """
     if not _is_read(request) or PARAMETER not in request.query_params:
         return None
-    kept = urlencode([pair for pair in parameters_of(request) if pair[0] != PARAMETER])
+    query = urlencode([pair for pair in parameters_of(request) if pair[0] != PARAMETER])
     text = request.query_params[PARAMETER]
-    path = _path(request) + ("?" if kept else "") + kept
+    path = _path(request) + ("?" if query else "") + query
     place = "" if text in {"", "now"} else f"at/{_written(_moment(text, zone, now=now))}/"
     return RedirectResponse(f"{service_root(request)}{place}{path}", HTTPStatus.SEE_OTHER)
 
@@ -149,21 +149,21 @@ def is_refused(request: Request) -> bool:
 def control_of(request: Request, zone: tzinfo, *, now: datetime, travel: Travel | None) -> Control:
     """The control of a page, or of the first one where the page is the answer to a form."""
     is_asked = _is_read(request)
-    kept = [pair for pair in parameters_of(request) if pair[0] not in _NOT_KEPT] if is_asked else []
+    pairs = [pair for pair in parameters_of(request) if pair[0] not in _NOT_KEPT] if is_asked else []
     path = _path(request) if is_asked else "dashboard"
     home = service_root(request)
 
     def here(text: str) -> str:
-        return f"{home}{path}?{urlencode([*kept, (PARAMETER, text)])}"
+        return f"{home}{path}?{urlencode([*pairs, (PARAMETER, text)])}"
 
     def to(moment: datetime | None) -> str:
         place = "" if moment is None else f"at/{_written(moment)}/"
-        return f"{home}{place}{path}{'?' if kept else ''}{urlencode(kept)}"
+        return f"{home}{place}{path}{'?' if pairs else ''}{urlencode(pairs)}"
 
     ago = [] if travel else [Step(f"{text[1:-1]} h ago", here(text)) for text in ("-1h", "-24h")]
     return Control(
         action=f"{home}{path}",
-        hidden=kept,
+        hidden=pairs,
         value=(_last_night(zone, now) if travel is None else travel.at).astimezone(zone).strftime("%Y-%m-%dT%H:%M"),
         steps=[*ago, *(Step(words, to(moment)) for words, moment in _steps(zone, now=now, travel=travel))],
         back="" if travel is None else to(None),
