@@ -219,16 +219,16 @@ class SharedMoments:
 
     async def _origins(self, session: Session, rows: Mapping[Key, Row], changes: Iterable[Row]) -> dict[str, str]:
         """The external URLs of the requests that told of a firing first, by their ids."""
-        receipt_ids = [
+        first_words = [
             change
             for change in changes
             if change.kind == "fired" and change.receipt_id is not None and rows[_key(change)].source != "prometheus"
         ]
         origins: dict[str, str] = {}
-        for since, some in self._together(receipt_ids, lambda change: change.at).items():
+        for since, some in self._together(first_words, lambda change: change.at).items():
             ids = sorted({change.receipt_id for change in some})
-            found = await session.fetch(_ORIGINS, ids=ids, since=since, until=self._end(since))
-            origins |= {row.id: row.external_url for row in found}
+            requests = await session.fetch(_ORIGINS, ids=ids, since=since, until=self._end(since))
+            origins |= {row.id: row.external_url for row in requests}
         return origins
 
     def _together(self, things: Iterable[_T], time_of: Callable[[_T], datetime]) -> Mapping[datetime, Sequence[_T]]:
