@@ -3,10 +3,9 @@
 Must not open, start or wait for anything.
 """
 
-from alert_history.bootstrap_statistics import Statistics, make_tracing
+from alert_history.bootstrap_statistics import Statistics, make_stories
 from alert_history.config import Settings
 from alert_history.engine.moments import MomentStates
-from alert_history.engine.story import Stories
 from alert_history.engine.why import Explaining
 from alert_history.mcp.endpoint import Endpoint
 from alert_history.mcp.hosts import AllowedHosts
@@ -24,16 +23,7 @@ def make_toolbox(
     statistics: Statistics, moments: MomentStates, store: Store, *, explaining: Explaining, clock: Clock
 ) -> Toolbox:
     """All tools, on one store."""
-    tracing = make_tracing(store, clock=clock)
-    stories = Stories(
-        tracing,
-        store.history,
-        surroundings=store.surroundings,
-        silences=store.silences,
-        receipt_urls=store.receipt_urls,
-        imports=store.imports,
-        clock=clock,
-    )
+    stories = make_stories(store, clock=clock)
     rules = RuleTools(
         statistics.noise,
         statistics.flapping,

@@ -6,7 +6,7 @@ Must not open, start or wait for anything.
 import os
 from collections.abc import Awaitable, Callable
 
-from alert_history.bootstrap_statistics import Statistics, make_alertmanager_explaining, make_tracing
+from alert_history.bootstrap_statistics import Statistics, make_alertmanager_explaining, make_stories
 from alert_history.config import effective_settings, networks_of
 from alert_history.domain.permission import Permission
 from alert_history.engine.acknowledged import Acknowledged
@@ -19,7 +19,6 @@ from alert_history.engine.provider_sign_ins import ProviderSignIns
 from alert_history.engine.saved_views import SavedViews
 from alert_history.engine.sender_overview import Losses, SenderOverview
 from alert_history.engine.silence_inventory import SilenceInventory, SilenceReads
-from alert_history.engine.story import Stories
 from alert_history.engine.targets import Targets
 from alert_history.engine.tokens import TokenDesk
 from alert_history.ids import new_id
@@ -129,15 +128,7 @@ def make_acting(service: Service, *, clock: Clock) -> Acting:
 
 def _story(service: Service, statistics: Statistics, frames: Frames, *, clock: Clock) -> list[Page]:
     store = service.rooms.shown
-    stories = Stories(
-        make_tracing(store, clock=clock),
-        store.history,
-        surroundings=store.surroundings,
-        silences=store.silences,
-        receipt_urls=store.receipt_urls,
-        imports=store.imports,
-        clock=clock,
-    )
+    stories = make_stories(store, clock=clock)
     alertmanagers = make_alertmanager_explaining(service.settings, service.rooms.store)
     archives = Archives(store.settings, retention=service.rooms.retention.history, clock=clock)
     page = StoryPage(stories, statistics.neighbours, alertmanagers=alertmanagers, archives=archives, frames=frames)

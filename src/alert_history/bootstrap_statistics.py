@@ -34,6 +34,7 @@ from alert_history.engine.rule_groups import RuleGrouping
 from alert_history.engine.rule_table import RuleNames, RuleTable
 from alert_history.engine.series import SeriesCounting
 from alert_history.engine.span_changes import ChangeCounting
+from alert_history.engine.story import Stories
 from alert_history.engine.value_counts import ValueCounting
 from alert_history.engine.why import Explaining as WhyExplaining
 from alert_history.ports import Clock, Store
@@ -120,6 +121,19 @@ def make_tracing(store: Store, *, clock: Clock) -> Tracing:
         deliveries=store.delivery_log,
         classifications=store.classification_history,
         archived=store.archived_records,
+        clock=clock,
+    )
+
+
+def make_stories(store: Store, *, clock: Clock) -> Stories:
+    """What tells the story of an occurrence, for pages and programs."""
+    return Stories(
+        make_tracing(store, clock=clock),
+        store.history,
+        surroundings=store.surroundings,
+        silences=store.silences,
+        receipt_urls=store.receipt_urls,
+        imports=store.imports,
         clock=clock,
     )
 
