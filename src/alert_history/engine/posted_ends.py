@@ -6,7 +6,6 @@ that is later than its sender promised, where an Alertmanager tells of it, too.
 """
 
 import asyncio
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
@@ -33,8 +32,7 @@ async def with_posted_ends(alerts: Sequence[MomentAlert], moments: Moments, at: 
     if not asked:
         return list(alerts)
     posts = await moments.posts(at, within=WITHIN, most=MOST_POSTS, most_bytes=MOST_BYTES)
-    promised = await asyncio.to_thread(_promised, posts, asked)
-    return [_filled(alert, promised.get(identity_of(alert.labels)), at) for alert in alerts]
+    return await asyncio.to_thread(_described, alerts, posts, asked, at)
 
 
 def identity_of(labels: Mapping[str, str]) -> _Identity:
@@ -42,24 +40,37 @@ def identity_of(labels: Mapping[str, str]) -> _Identity:
     return frozenset(labels.items())
 
 
-def _asked(alerts: Iterable[MomentAlert]) -> set[_Identity]:
-    """The label sets that are looked for; posts don't tell the scopes of label sets apart."""
-    counts = Counter(identity_of(alert.labels) for alert in alerts if alert.source == "prometheus")
-    return {identity for identity, count in counts.items() if count == 1}
+def _asked(alerts: Iterable[MomentAlert]) -> dict[_Identity, str]:
+    """The occurrences that are looked for, by their label sets; posts don't tell the scopes of label sets apart."""
+    asked: dict[_Identity, str] = {}
+    twice: set[_Identity] = set()
+    for alert in alerts:
+        if alert.source == "prometheus":
+            identity = identity_of(alert.labels)
+            if asked.setdefault(identity, alert.occurrence_id) != alert.occurrence_id:
+                twice.add(identity)
+    return {identity: occurrence for identity, occurrence in asked.items() if identity not in twice}
 
 
-def _promised(posts: Sequence[Post], asked: set[_Identity]) -> dict[_Identity, tuple[Posted, datetime]]:
-    """Of each label set the newest post that says that it fires, and when it came."""
-    left = set(asked)
-    promised: dict[_Identity, tuple[Posted, datetime]] = {}
+def _described(
+    alerts: Sequence[MomentAlert], posts: Sequence[Post], asked: Mapping[_Identity, str], at: datetime
+) -> list[MomentAlert]:
+    """The alerts, as the posts describe them."""
+    promised = _promised(posts, asked)
+    return [_filled(alert, promised.get(alert.occurrence_id), at) for alert in alerts]
+
+
+def _promised(posts: Sequence[Post], asked: Mapping[_Identity, str]) -> dict[str, tuple[Posted, datetime]]:
+    """Of each occurrence the newest post that says that it fires, and when it came."""
+    left = dict(asked)
+    promised: dict[str, tuple[Posted, datetime]] = {}
     for post in posts:
         if not left:
             break
         for posted in read_posted(post.body, received_at=post.received_at):
             identity = identity_of(posted.labels)
             if identity in left and posted.ends_at > post.received_at:
-                promised[identity] = (posted, post.received_at)
-                left.discard(identity)
+                promised[left.pop(identity)] = (posted, post.received_at)
     return promised
 
 

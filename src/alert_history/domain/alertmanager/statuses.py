@@ -1,6 +1,6 @@
 """What becomes of the alerts of a moment: which of them are muted, by what, and where their routes lead."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 import msgspec
@@ -14,6 +14,9 @@ from alert_history.domain.alertmanager.posting import NEVER
 from alert_history.domain.alertmanager.routing import Routing
 from alert_history.domain.alertmanager.silencing import Silencing
 from alert_history.domain.alertmanager.time_intervals import muting
+
+_MOST_JUDGED = 20_000
+"""So many label sets are remembered, about 1 KB each."""
 
 
 def statuses(
@@ -39,6 +42,14 @@ def statuses(
     return [_said_status(alert, silencing.silenced_by(alert.labels, at=at), known) for alert in alerts]
 
 
+class _Judged(msgspec.Struct, frozen=True, gc=False):
+    """What a configuration says of a label set, whatever the time."""
+
+    labels: Mapping[str, str]
+    sides: Sides
+    receivers: tuple[str, ...]
+
+
 class Statuses:
     """One configuration, prepared to say what becomes of alerts. It may be kept: what it remembers has a bound."""
 
@@ -47,19 +58,33 @@ class Statuses:
         self._behaviour = behaviour
         self._routing = Routing(configuration)
         self._rules = InhibitRules(configuration.inhibit_rules)
+        self._judged: dict[str, _Judged] = {}
 
     def of(self, alerts: Sequence[MomentAlert], *, silences: Sequence[Silence], at: datetime) -> list[AlertStatus]:
         """The status of each alert of a moment, in their order, as `statuses` says."""
         silencing = Silencing(silences, behaviour=self._behaviour)
-        inhibition, sides = _inhibition(alerts, self._rules, behaviour=self._behaviour)
+        judged = [self._judge(alert) for alert in alerts]
+        inhibition = Inhibition(self._rules, behaviour=self._behaviour)
+        _put_sources(inhibition, alerts, [each.sides for each in judged])
         return [
             _status(
                 silenced_by=silencing.silenced_by(alert.labels, at=at),
-                inhibitor=inhibition.inhibitor(each, at=at),
-                receivers=tuple(route.receiver for route in self._routing.routes_of(alert.labels)),
+                inhibitor=inhibition.inhibitor(each.sides, at=at),
+                receivers=each.receivers,
             )
-            for alert, each in zip(alerts, sides, strict=True)
+            for alert, each in zip(alerts, judged, strict=True)
         ]
+
+    def _judge(self, alert: MomentAlert) -> _Judged:
+        """What the configuration says of an alert. It is remembered, because the same alerts are asked for again."""
+        judged = self._judged.get(alert.fingerprint)
+        if judged is None or judged.labels != alert.labels:
+            receivers = tuple(route.receiver for route in self._routing.routes_of(alert.labels))
+            judged = _Judged(alert.labels, self._rules.sides(alert.labels), receivers)
+            if len(self._judged) >= _MOST_JUDGED:
+                self._judged.clear()
+            self._judged[alert.fingerprint] = judged
+        return judged
 
 
 def inhibitors_of(
@@ -69,7 +94,8 @@ def inhibitors_of(
 
     An Alertmanager of 0.30 or newer may not heed them: `Inhibition.inhibitor` says when. Raises: as `statuses`.
     """
-    inhibition, _ = _inhibition(alerts, InhibitRules(configuration.inhibit_rules), behaviour=NEWEST)
+    inhibition = Inhibition(configuration.inhibit_rules, behaviour=NEWEST)
+    _put_sources(inhibition, alerts, [inhibition.sides(each.labels) for each in alerts])
     return list(inhibition.inhibitors(inhibition.sides(alert.labels), at=at))
 
 
@@ -83,16 +109,11 @@ def status_in_group(status: AlertStatus, route: Route, *, configuration: Configu
     return msgspec.structs.replace(status, state="suppressed", muted_by=names) if names else status
 
 
-def _inhibition(
-    alerts: Sequence[MomentAlert], rules: InhibitRules, *, behaviour: Behaviour
-) -> tuple[Inhibition, list[Sides]]:
-    """The inhibition with these alerts as its sources, and what its rules say of each."""
-    inhibition = Inhibition(rules, behaviour=behaviour)
-    sides = [inhibition.sides(alert.labels) for alert in alerts]
+def _put_sources(inhibition: Inhibition, alerts: Sequence[MomentAlert], sides: Sequence[Sides]) -> None:
+    """Have these alerts inhibit others; `sides` are what the rules say of each."""
     sources = [(alert, each) for alert, each in zip(alerts, sides, strict=True) if each.sources]
     for alert, each in sorted(sources, key=lambda source: (source[0].updated_at, source[0].fingerprint)):
         inhibition.put(Source(alert.fingerprint, alert.ends_at or NEVER), each)
-    return inhibition, sides
 
 
 def _status(*, silenced_by: tuple[str, ...], inhibitor: Inhibitor | None, receivers: tuple[str, ...]) -> AlertStatus:

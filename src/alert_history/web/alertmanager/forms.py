@@ -6,6 +6,7 @@ millisecond, in UTC: an Alertmanager keeps the offset that a sender wrote, we ke
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import lru_cache
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -91,6 +92,7 @@ class GettableSilence(msgspec.Struct, frozen=True, rename="camel"):
     starts_at: str
 
 
+@lru_cache(maxsize=4096)  # all alerts of a post were updated at the same time, and many fire for long
 def time_text(time: datetime) -> str:
     """`2026-11-27T03:00:00.000Z`. Times of ours are in UTC."""
     return f"{time.isoformat(timespec='milliseconds').removesuffix(_UTC)}Z"
