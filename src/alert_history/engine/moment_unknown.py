@@ -42,12 +42,18 @@ def cut(number: int, *, most: int) -> list[str]:
 
 def _configurations(parts: Sequence[ClusterMoment], names: Sequence[str]) -> Iterator[str]:
     if not names:
-        yield "no Alertmanager is asked (ALERTMANAGER_URLS), so routes, groups and inhibitions are not known"
+        yield (
+            "no Alertmanager is asked (ALERTMANAGER_URLS), so routes, groups and inhibitions are not known, and "
+            "silences only as far as events told of them"
+        )
     for part in parts:
         if not part.name:
             continue
         if part.version is None:
-            yield f"the configuration of {part.name} is not known for then, nor are its routes, groups and inhibitions"
+            yield (
+                f"the configuration of {part.name} is not known for then, nor are its routes, groups and inhibitions, "
+                "and its silences only as far as it told of them later"
+            )
         elif part.version.fault:
             yield f"the configuration of {part.name} can't be read: {part.version.fault}"
 

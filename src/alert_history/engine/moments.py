@@ -5,7 +5,7 @@ inhibit one that they may; what is handed on is cut to their reach.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 
 import msgspec
@@ -32,6 +32,8 @@ _FIRST = datetime(1970, 1, 1, tzinfo=UTC)
 """Nothing that is kept is older."""
 _AHEAD = timedelta(minutes=1)
 """A caller's clock may be ahead of ours by so much."""
+_GONE_AFTER = timedelta(minutes=5)
+"""So long after its last answer an Alertmanager is gone that is not asked any more: renamed, or taken away."""
 
 
 class _Stored(msgspec.Struct, frozen=True):
@@ -84,7 +86,7 @@ class MomentStates:
         if at is not None and at > now + _AHEAD:
             raise InvalidQuery(f"at: {at.isoformat()} is still to come")
         moment = now if at is None else max(min(at, now), _FIRST)
-        configurations = await self._reads.configurations.at(moment)
+        configurations = self._still_there(await self._reads.configurations.at(moment), moment, is_now=at is None)
         are_several = len({*self._names, *(stored.cluster for stored in configurations)}) > 1
         alerts, silences = await asyncio.gather(
             self._alerts(moment, are_several=are_several) if has_alerts or is_narrowed() else _none(),
@@ -112,6 +114,19 @@ class MomentStates:
         ]
         return (earlier[-1] if earlier else None), state
 
+    def _still_there(
+        self, configurations: Sequence[StoredConfiguration], at: datetime, *, is_now: bool
+    ) -> list[StoredConfiguration]:
+        """Without those of Alertmanagers that are not asked any more: nobody knows what they hold.
+
+        A process that asks none, such as a command, goes by what the service kept.
+        """
+        return [
+            stored
+            for stored in configurations
+            if not self._names or stored.cluster in self._names or (not is_now and at <= stored.seen_at + _GONE_AFTER)
+        ]
+
     async def _alerts(self, at: datetime, *, are_several: bool) -> Sequence[MomentAlert]:
         """Who told of them is asked only where there are several Alertmanagers that could have."""
         alerts = await self._reads.moments.alerts(at, limit=MOST_ALERTS, names_witnesses=are_several)
@@ -132,7 +147,7 @@ class MomentStates:
             at=at,
             is_now=is_now,
             alerts=united(parts),
-            silences=[each for each in stored.silences if cluster in {None, each.cluster or cluster}],
+            silences=_once_each(each for each in stored.silences if cluster in {None, each.cluster or cluster}),
             clusters=[part.version for part in parts if part.version is not None],
             parts=parts,
             names=names,
@@ -146,6 +161,16 @@ class MomentStates:
             *unattributed(_visible(alerts), state.parts, attribution=attribution, names=names),
         ]
         return msgspec.structs.replace(state, unknown=unknown)
+
+
+def _once_each(versions: Iterable[SilenceVersion]) -> list[SilenceVersion]:
+    """The newest version of each silence: peers that are asked as two Alertmanagers have the same silences."""
+    newest: dict[str, SilenceVersion] = {}
+    for version in versions:
+        before = newest.get(version.silence.id)
+        if before is None or before.silence.updated_at < version.silence.updated_at:
+            newest[version.silence.id] = version
+    return list(newest.values())
 
 
 async def _none() -> Sequence[MomentAlert]:
