@@ -111,6 +111,8 @@ def test_words_of_a_past_page_do_not_speak_of_now(lived: Lived) -> None:
         for path in ("", "/silences", "/night")
     )
     assert "Fired at 03:00, 03 Feb 2025" in firing
+    assert "What fired then is not known" in firing
+    assert "Nothing fired then" not in firing
     assert "Heard after that moment" in silences
     assert "Last heard" not in silences
     assert "Ask again" not in night

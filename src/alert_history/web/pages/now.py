@@ -4,7 +4,7 @@ How it looks is in `templates/now/`. Each part is made by itself and sent as soo
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Literal
 
 import msgspec
@@ -115,8 +115,14 @@ class NowPage:
             rules=rules,
             others=view.rules[RULES_SHOWN:],
             unknown=fired.unknown,
+            is_before_all=view.whole is None and frame.then is not None and await self._is_before_all(frame.then),
             all_href=None if view.whole is None else _href(frame, "", view.whole, group="rule"),
         )
+
+    async def _is_before_all(self, at: datetime) -> bool:
+        """Whether no alert had been received by then: nobody knows what fired."""
+        page = await self._history.page(HistoryFilter(until=at), PageRequest(1))
+        return not page.alerts and page.searched_until is None
 
     async def _now(self) -> FiredThen:
         """What fires now, with the newest alerts."""
