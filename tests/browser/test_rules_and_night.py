@@ -109,9 +109,9 @@ def test_another_night_and_another_span_are_chosen_without_script(browser: Brows
         assert "occurrence" in page.get_by_role("main").inner_text()
 
 
-def test_a_quiet_night_says_so_and_a_night_to_come_leads_back(browser: Browser, bare: Server) -> None:
+def test_a_night_before_all_alerts_says_so_and_a_night_to_come_leads_back(browser: Browser, bare: Server) -> None:
     with looking(browser, f"{bare.url}/dashboard/night", width=360, scheme="dark") as page:
-        assert page.get_by_role("heading", name="A quiet night").is_visible()
+        assert page.get_by_role("heading", name="Nothing is known of this night").is_visible()
         check_fit(page)
         check_axe(page)
     answer = httpx.get(f"{bare.url}/dashboard/night/2999-01-01?tz=UTC", trust_env=False)

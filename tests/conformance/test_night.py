@@ -18,7 +18,7 @@ from alert_history.domain.quiet_hours import QuietHours
 from alert_history.domain.routes import Destination, Route
 from alert_history.domain.target import TargetSpec
 from alert_history.engine import night as engine
-from alert_history.engine.night import NightRequest, Nights
+from alert_history.engine.night import NOTHING_KNOWN, NightRequest, Nights
 from alert_history.errors import InvalidQuery
 from alert_history.ports import Store
 from alert_history.storage import open_store
@@ -79,6 +79,13 @@ async def test_an_empty_history_has_an_empty_night(store: Store) -> None:
     empty = await _report(store)
     assert (empty.since, empty.until, empty.next_night_at) == (SINCE, UNTIL, SINCE + DAY)
     assert (empty.counts.began, empty.counts.open_before, empty.covers.is_exact) == (0, 0, True)
+
+
+async def test_a_night_before_all_history_says_that_nothing_is_known_of_it(store: Store) -> None:
+    assert NOTHING_KNOWN in (await _report(store)).covers.left_out
+    await _fire(store, at=SINCE - 30 * DAY, lasting=HOUR)
+    assert NOTHING_KNOWN not in (await _report(store)).covers.left_out
+    assert NOTHING_KNOWN in (await _report(store, date=date(2026, 1, 1))).covers.left_out
 
 
 async def test_what_began_what_was_open_before_what_ended_and_what_is_open(store: Store) -> None:

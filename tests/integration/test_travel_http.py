@@ -116,6 +116,8 @@ def test_words_of_a_past_page_do_not_speak_of_now(lived: Lived) -> None:
     assert "Heard after that moment" in silences
     assert "Last heard" not in silences
     assert "Ask again" not in night
+    assert "Nothing is known of this night" in night
+    assert "A quiet night" not in night
     assert "to then, on the clocks of" in lived.page("dashboard/rules", rule="DiskFull")
 
 

@@ -5,7 +5,7 @@ However many alerts a night had, so many are read and no more; the answer says w
 
 import asyncio
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from itertools import islice
 from typing import Any, TypeAlias
 
@@ -23,6 +23,7 @@ from alert_history.domain.notifying import reason_for
 from alert_history.domain.times import parse_time
 from alert_history.engine.as_of import episodes_as_of
 from alert_history.engine.ledger import undecided
+from alert_history.engine.reach import is_narrowed
 from alert_history.errors import InvalidQuery
 from alert_history.ports import Acts, Clock, NightEvent, NightReads, NightRow, Silences, StoredEvent
 
@@ -35,6 +36,10 @@ MOST_ACTS = 1_000
 _MOST_SILENCES = 500
 LOOKS_BACK = timedelta(days=7)
 _MOST_REASONS = 3
+
+NOTHING_KNOWN = "everything, because no alert had been received by then"
+"""Of a night before all history: that nothing began in it is not known."""
+_FIRST = datetime(1970, 1, 1, tzinfo=UTC)
 
 Evening: TypeAlias = date
 
@@ -108,6 +113,7 @@ class Nights:
             silences_ahead=await self._silences.in_force(span.until, span.until, limit=_MOST_SILENCES),
             acts=acts[:MOST_ACTS],
             left_out=[
+                *([NOTHING_KNOWN] if not (began or before) and await self._is_before_all(span) else []),
                 *limits,
                 *([f"what people did after the first {MOST_ACTS:,} acts"] if len(acts) > MOST_ACTS else []),
                 *_looked_up(began),
@@ -115,6 +121,10 @@ class Nights:
             ],
             is_exact=not limits,
         )
+
+    async def _is_before_all(self, span: NightSpan) -> bool:
+        """Whether no alert had been received before; not asked of a part of them, which may be long to look for."""
+        return not is_narrowed() and not await self._reads.received(_FIRST, span.since, most=1)
 
     async def _last_seen(self, began: Sequence[NightRow], span: NightSpan) -> dict[str, datetime | None]:
         """When the rules of a night were seen before it; without the new ones."""

@@ -23,7 +23,7 @@ from alert_history.domain.night_text import ACT_WORDS, PageAddress, markdown_of,
 from alert_history.domain.noise import query_text
 from alert_history.domain.permission import Permission
 from alert_history.engine.analysis import Asked
-from alert_history.engine.night import NightRequest, Nights, span_of
+from alert_history.engine.night import NOTHING_KNOWN, NightRequest, Nights, span_of
 from alert_history.engine.series import SeriesAnswer, SeriesCounting
 from alert_history.engine.series_parts import SeriesWish
 from alert_history.errors import AlertHistoryError, InvalidQuery
@@ -272,5 +272,6 @@ def _report(night: Night, frame: Frame, address: PageAddress) -> str:
         span=absolute(night.since, night.until),
         known_span=absolute(night.since, known_until),
         text=markdown_of(night, address),
+        is_before_all=NOTHING_KNOWN in night.covers.left_out,
         root=address.root,
     )
