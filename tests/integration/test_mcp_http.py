@@ -253,7 +253,12 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
     ("silences_at", {"cluster": "no-such"}, "no-such"),
     ("noisy_rules", {"tz": "Mars"}, "Mars"),
     ("night_report", {"date": "2026-13-01"}, "date: "),
-    ("flapping_alerts", {"definition": "mine"}, "definition: Invalid enum value 'mine'"),
+    (
+        "flapping_alerts",
+        {"definition": "mine"},
+        "definition: Invalid enum value 'mine'; allowed: icinga, kibana, nagios",
+    ),
+    ("search_alerts", {"status": "over"}, "status: Invalid enum value 'over'; allowed: firing, resolved"),
 ]
 """A call, and what its answer says is wrong."""
 

@@ -1,6 +1,10 @@
-"""A call of a tool: who may, how long it takes, and how faults are told. Holds: `mcp.toolbox`, `mcp.tool`."""
+"""A call of a tool: who may, how long it takes, how faults are told.
+
+Holds: `mcp.toolbox`, `mcp.tool`, `mcp.tools.history`.
+"""
 
 import asyncio
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -12,6 +16,8 @@ from alert_history.engine.caller import set_caller
 from alert_history.mcp import toolbox as calling
 from alert_history.mcp.tool import Answer, Parameters, Tool
 from alert_history.mcp.toolbox import Called, Toolbox
+from alert_history.mcp.tools.history import HistoryTools
+from alert_history.ports import HistoryPage
 
 
 class Pages(Answer, frozen=True, kw_only=True):
@@ -138,3 +144,21 @@ async def test_a_page_is_asked_for_anew_with_as_many_rows_as_fit() -> None:
 def test_an_unknown_tool_is_not_found_by_naming_all() -> None:
     with pytest.raises(errors.NotFound, match="there is no tool 'x'; there are try"):
         Toolbox([tool(raising(ValueError()))]).find("x")
+
+
+@pytest.mark.parametrize(
+    "page, words",
+    [
+        (HistoryPage([], 0, False, "on", datetime(2026, 1, 2, tzinfo=UTC)), "0 of more than 0 occurrences that match"),
+        (HistoryPage([], 0, True, None), "No occurrence matches."),
+    ],
+)
+async def test_a_search_that_stopped_early_does_not_say_that_nothing_matches(page: HistoryPage, words: str) -> None:
+    class Stopping:
+        async def page(self, *_: Any) -> HistoryPage:
+            return page
+
+    tools = HistoryTools(Stopping(), None, None, clock=lambda: datetime.now(UTC))  # type: ignore[arg-type]
+    set_caller(EVERYBODY)
+    called = await Toolbox([]).call(tools.tools()[0], {"query": "rare words"})
+    assert words in called.text

@@ -25,7 +25,7 @@ from alert_history.errors import (
     Unavailable,
 )
 from alert_history.mcp.bounds import Fitted, fit
-from alert_history.mcp.tool import Parameters, Tool
+from alert_history.mcp.tool import Parameters, Tool, schema_of
 
 CALL_SECONDS = 30.0
 """How long a call may take; each read of the database has its own, shorter deadline."""
@@ -102,7 +102,16 @@ def _parameters(tool: Tool, arguments: Mapping[str, Any]) -> Parameters:
         return msgspec.convert(given, tool.parameters, strict=False)
     except msgspec.ValidationError as error:
         text, _, path = str(error).partition(" - at `$.")
-        raise InvalidQuery(f"{path.rstrip('`')}: {text}" if path else text) from None
+        name = path.rstrip("`")
+        words = _words(tool.parameters, name) if text.startswith("Invalid enum value") else []
+        text += f"; allowed: {', '.join(words)}" if words else ""
+        raise InvalidQuery(f"{name}: {text}" if name else text) from None
+
+
+def _words(parameters: type[Parameters], name: str) -> list[str]:
+    """The words that an argument may be; none where there is no list of them."""
+    schema = schema_of(parameters)["properties"].get(name, {})
+    return [word for part in (schema, *schema.get("anyOf", ())) for word in part.get("enum", ())]
 
 
 async def _answered(tool: Tool, parameters: Parameters) -> Fitted:

@@ -45,6 +45,11 @@ def selector(labels: Mapping[str, str]) -> str:
     return f"{{{','.join(pairs)}}}"
 
 
+def counted(number: int, noun: str) -> str:
+    """So many of a thing."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
 def time_text(at: datetime | None, missing: str = "") -> str:
     """A time to the second, UTC."""
     return missing if at is None else at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -14,7 +14,7 @@ from alert_history.engine.why import Explaining, ReceiverWhy, WhyStep
 from alert_history.mcp.tool import Answer, LeftOut, Parameters, Tool
 from alert_history.mcp.tools.asking import TIME, Id, Query, followed, time_of
 from alert_history.mcp.tools.rows import AlertRow, row_line, row_of
-from alert_history.mcp.writing import named, quoted, time_text, written
+from alert_history.mcp.writing import counted, named, quoted, time_text, written
 from alert_history.ports import Clock, History, HistoryFilter, PageRequest, StoredEvent
 
 _MOST_EVENTS = 2_000
@@ -175,7 +175,7 @@ class HistoryTools:
         total = f"{page.total}" if page.is_total_exact else f"more than {page.total}"
         summary = f"{number} of {total} occurrences that match, the newest received first."
         return SearchAnswer(
-            summary=summary if page.total else "No occurrence matches.",
+            summary=summary if page.total or page.searched_until else "No occurrence matches.",
             left_out=tuple(_further(page.next_cursor, page.searched_until)),
             alerts=tuple(map(row_of, page.alerts)),
             total=page.total,
@@ -230,8 +230,9 @@ def _told(story: Story) -> StoryAnswer:
     left_out = [] if story.ledger.is_complete and len(events) == len(records.events) else ["the oldest events"]
     row = row_of(alert)
     end = f"ended {time_text(row.ends_at)} ({row.ended_by})" if row.ends_at else f"is {row.state}"
+    number = counted(len(events), "event")
     return StoryAnswer(
-        summary=f"{quoted(alert.alertname)} fired at {time_text(alert.starts_at)} and {end}; {len(events)} events.",
+        summary=f"{quoted(alert.alertname)} fired at {time_text(alert.starts_at)} and {end}; {number}.",
         left_out=tuple(LeftOut(f"{what}, which are too many to be read") for what in left_out),
         alert=row,
         events=tuple(map(_event, events)),

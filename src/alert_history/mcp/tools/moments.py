@@ -15,7 +15,7 @@ from alert_history.domain.silence_matching import State, queries_of, state_of
 from alert_history.mcp.tool import Answer, LeftOut, Parameters, Tool
 from alert_history.mcp.tools.asking import TIME, Query, time_of
 from alert_history.mcp.tools.rows import Texts
-from alert_history.mcp.writing import named, quoted, selector, time_text, written
+from alert_history.mcp.writing import counted, named, quoted, selector, time_text, written
 from alert_history.ports import Clock
 
 T = TypeVar("T")
@@ -194,9 +194,9 @@ class MomentTools:
         ]
         rows.sort(key=lambda row: (-row[0].starts_at.timestamp(), row[0].occurrence_id))
         shown, following = _page(rows, asked.offset, limit)
-        fired = "fires" if asked.at is None else f"fired at {time_text(state.at)}"
+        fired = f"fire at {time_text(state.at)}" if asked.at is None else f"fired at {time_text(state.at)}"
         return AlertsAtAnswer(
-            summary=f"{len(rows)} alerts that match {fired}; these are {len(shown)} of them, the newest first.",
+            summary=f"Alerts that match and {fired}: {len(rows)}, of which {len(shown)} are here, the newest first.",
             left_out=_further(following, "alerts_at"),
             at=state.at,
             total=len(rows),
@@ -213,7 +213,7 @@ class MomentTools:
         rows.sort(key=lambda row: (_ORDER.index(row[0]), _nearest(row[1].silence, state.at), row[1].silence.id))
         shown, following = _page(rows, asked.offset, limit)
         return SilencesAtAnswer(
-            summary=f"{len(rows)} silences at {time_text(state.at)}; these are {len(shown)} of them.",
+            summary=f"Silences at {time_text(state.at)}: {len(rows)}, of which {len(shown)} are here.",
             left_out=_further(following, "silences_at"),
             at=state.at,
             total=len(rows),
@@ -302,7 +302,8 @@ def _silence_line(silence: SilenceThen) -> str:
     matchers = " or ".join(map(quoted, silence.matchers))
     span = f"{time_text(silence.starts_at)} to {time_text(silence.ends_at)}"
     by = f"by {quoted(silence.created_by)}: {quoted(silence.comment)}"
-    return f"- {named(silence.id)}: {silence.state}, {span}, {matchers} {by}, mutes {silence.muted_count} alerts"
+    muted = counted(silence.muted_count, "alert")
+    return f"- {named(silence.id)}: {silence.state}, {span}, {matchers} {by}, mutes {muted}"
 
 
 def _unknown(sentences: Sequence[str]) -> Iterator[str]:

@@ -1,6 +1,7 @@
 """Tools about rules: how much of what one does is noise, and which alerts flap."""
 
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from typing import Annotated
 
 from msgspec import Meta
@@ -15,7 +16,7 @@ from alert_history.engine.noise_scores import NoiseAnswer, NoiseScores
 from alert_history.mcp.tool import Answer, Parameters, Tool
 from alert_history.mcp.tools.asking import Query, Rule, Since, Until, Zone, span_of
 from alert_history.mcp.tools.neighbours import left_out_of
-from alert_history.mcp.writing import named, quoted, written
+from alert_history.mcp.writing import counted, named, quoted, time_text, written
 from alert_history.ports import Clock
 
 
@@ -105,7 +106,7 @@ class RuleTools:
         span = span_of(asked.query, asked.since, asked.until, rule=asked.rule, now=self._clock())
         answer = await self._scores.noise(span, Hours(parse_zone(asked.tz)), tz=asked.tz, top=asked.top)
         return NoisyRulesAnswer(
-            summary=f"{answer.seen} rules began or fired; the {len(answer.rules)} noisiest are listed.",
+            summary=f"{counted(answer.seen, 'rule')} began or fired; listed are the noisiest, {len(answer.rules)}.",
             left_out=left_out_of(answer.covers),
             noise=answer,
         )
@@ -143,6 +144,8 @@ def _flapping_text(answer: FlappingAlertsAnswer) -> Iterator[str]:
 
 def _alert(alert: FlappingAlert) -> str:
     worst = {name: value for name, value in asdict(alert).items() if name.startswith("worst_") and value is not None}
-    details = ", ".join(f"{name} {value}" for name, value in worst.items())
+    details = ", ".join(
+        f"{name} {time_text(value) if isinstance(value, datetime) else value}" for name, value in worst.items()
+    )
     name = f"{quoted(alert.alertname)} {quoted(alert.severity)} {quoted(alert.namespace)}"
-    return f"- {named(alert.last_id)}: {name}: {alert.changes} changes{f', {details}' if details else ''}"
+    return f"- {named(alert.last_id)}: {name}: {counted(alert.changes, 'change')}{f', {details}' if details else ''}"
