@@ -73,12 +73,16 @@ def silence(number: int, *matchers: tuple[str, str, str], hours: float = 1, begi
 
 
 class HeldThen(msgspec.Struct):
-    """Fulfils the ports of `ports.moments`, in memory. `asked` are the times that it was asked for."""
+    """Fulfils the ports of `ports.moments`, in memory. `asked` are the times that it was asked for.
+
+    `seen_at` is when the Alertmanagers last answered, None: at the time that is asked for.
+    """
 
     held: Sequence[MomentAlert] = ()
     originals: Mapping[str, str] = {}
     silences: Sequence[SilenceVersion] = ()
     facts: Mapping[str, object] = {}
+    seen_at: datetime | None = None
     asked: list[datetime] = []
 
     def states(self, *, names: Sequence[str] = ("main",), witnesses: Witnesses | None = None) -> MomentStates:
@@ -130,7 +134,7 @@ class _Configurations(msgspec.Struct):
     async def at(self, at: datetime) -> Sequence[StoredConfiguration]:
         since = NOW - timedelta(days=1)
         return [
-            StoredConfiguration(cluster, since, at, original, dict(self.then.facts))
+            StoredConfiguration(cluster, since, self.then.seen_at or at, original, dict(self.then.facts))
             for cluster, original in sorted(self.then.originals.items())
             if at >= since
         ]

@@ -119,6 +119,24 @@ async def test_alert_that_one_cluster_does_not_mute_is_active() -> None:
     assert _states(await states.state(None)) == {"Down": "active"}
 
 
+async def test_cluster_of_which_nothing_is_known_has_no_say_where_another_has() -> None:
+    muting = SilenceVersion(silence(1, ("team", "=", "db")), "eu", NOW)
+    then = HeldThen([CRITICAL], {"eu": CONFIGURATION}, silences=[muting])
+    state = await then.states(names=["eu", "down"]).state(None)
+    [(_, status)] = state.alerts
+    assert (status.state, "not-known" in status.receivers) == ("suppressed", False)
+
+
+async def test_alertmanager_that_has_not_answered_for_long_is_named() -> None:
+    seen_at = NOW - timedelta(minutes=10)
+    state = await HeldThen([CRITICAL], {"eu": CONFIGURATION}, seen_at=seen_at).states(names=["eu"]).state(None)
+    [sentence] = state.unknown
+    assert (
+        sentence
+        == f"eu last answered at {seen_at:%Y-%m-%dT%H:%M:%SZ}: its configuration and silences are those of then"
+    )
+
+
 async def test_alert_that_each_cluster_mutes_is_muted_by_all() -> None:
     silences = [SilenceVersion(silence(n, ("team", "=", "db")), name, NOW) for n, name in enumerate(["eu", "us"])]
     state = await HeldThen([CRITICAL], silences=silences).states(names=["eu", "us"]).state(None)

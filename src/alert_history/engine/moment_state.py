@@ -1,6 +1,6 @@
 """What was held at a moment: by each Alertmanager cluster, and by all of them together."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 import msgspec
@@ -49,17 +49,27 @@ class MomentState(msgspec.Struct, frozen=True):
 def united(parts: Sequence[ClusterMoment]) -> list[Held]:
     """The alerts of all parts, each once, by fingerprint.
 
-    An alert that several clusters hold is muted only where each of them mutes it: else somebody is notified of it.
+    An alert that several clusters hold is muted only where each of them mutes it: else somebody is notified of it. A
+    cluster whose configuration is not known has no say where another one has.
     """
     if len(parts) == 1:
         return list(parts[0].alerts)
+    together = {
+        **_together(part for part in parts if part.routing is None),
+        **_together(part for part in parts if part.routing is not None),
+    }
+    alerts = sorted(together.values(), key=lambda each: (each[0].fingerprint, each[0].scope))
+    return [(alert, msgspec.structs.replace(status, receivers=_once(status.receivers))) for alert, status in alerts]
+
+
+def _together(parts: Iterable[ClusterMoment]) -> dict[str, Held]:
+    """The alerts of these parts, each once, by occurrence."""
     together: dict[str, Held] = {}
     for part in parts:
         for alert, status in part.alerts:
             before = together.get(alert.occurrence_id)
             together[alert.occurrence_id] = (alert, status if before is None else _both(before[1], status))
-    alerts = sorted(together.values(), key=lambda each: (each[0].fingerprint, each[0].scope))
-    return [(alert, msgspec.structs.replace(status, receivers=_once(status.receivers))) for alert, status in alerts]
+    return together
 
 
 def _once(names: Sequence[str]) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from alert_history.domain.alertmanager.moment import MomentAlert
 from alert_history.engine.moment_clusters import GRAFANA, Attribution
@@ -11,10 +11,23 @@ from alert_history.engine.moment_state import ClusterMoment
 _STATUS = "status"
 """Of an alert that is unconfirmed."""
 
+SILENT = timedelta(minutes=5)
+"""An Alertmanager that did not answer for so long is silent: what it knows since is not known here."""
+
 
 def unknown_of(alerts: Sequence[MomentAlert], parts: Sequence[ClusterMoment], *, names: Sequence[str]) -> list[str]:
     """Sentences on configurations that are not known, and on times of the alerts of these parts that are bounds."""
     return [*_configurations(parts, names), *_fields(alerts)]
+
+
+def silent(parts: Sequence[ClusterMoment], at: datetime) -> list[str]:
+    """Sentences on Alertmanagers that had not answered for long at that time."""
+    return [
+        f"{part.name} last answered at {part.version.seen_at:%Y-%m-%dT%H:%M:%SZ}: its configuration and silences are "
+        "those of then"
+        for part in parts
+        if part.version is not None and at - part.version.seen_at > SILENT
+    ]
 
 
 def unattributed(

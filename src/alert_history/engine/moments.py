@@ -17,7 +17,7 @@ from alert_history.engine.cluster_versions import read_version, routing_of, stat
 from alert_history.engine.moment_clusters import Attribution
 from alert_history.engine.moment_reach import within_reach
 from alert_history.engine.moment_state import NOT_KNOWN, ClusterMoment, MomentState, united
-from alert_history.engine.moment_unknown import beyond, cut, unattributed, unknown_of
+from alert_history.engine.moment_unknown import beyond, cut, silent, unattributed, unknown_of
 from alert_history.engine.posted_ends import with_posted_ends
 from alert_history.engine.reach import is_narrowed, is_within
 from alert_history.errors import InvalidQuery, NotFound
@@ -157,6 +157,7 @@ class MomentStates:
         unknown = [
             *beyond(at, oldest=self._clock() - self._retention),
             *cut(len(stored.alerts), most=MOST_ALERTS),
+            *silent(state.parts, at),
             *unknown_of([alert for alert, _ in state.alerts], state.parts, names=names),
             *unattributed(_visible(alerts), state.parts, attribution=attribution, names=names),
         ]
