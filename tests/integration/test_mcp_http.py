@@ -296,6 +296,9 @@ async def test_a_moment_is_listed_in_pages_with_what_muted_each_alert(service: S
             pages.append(await data_of(client, "alerts_at", further))
         silences = await data_of(client, "silences_at", {"at": f"{service.now:%FT%TZ}"})
     assert [alert for page in pages for alert in page["alerts"]] == whole["alerts"]
+    assert not any("not-known" in alert["receivers"] for alert in whole["alerts"]), (
+        "a placeholder of Alertmanager's API"
+    )
     muted = {alert["id"]: alert["silenced_by"] for alert in whole["alerts"] if alert["silenced_by"]}
     assert muted[service.place.alerts["own"]] == ["silence-1"]
     own = next(silence for silence in silences["silences"] if silence["id"] == "silence-1")

@@ -266,7 +266,8 @@ def _story_lines(answer: StoryAnswer) -> Iterator[str]:
     yield row_line(answer.alert)
     yield from (f"  {quoted(name)}: {quoted(text)}" for name, text in answer.alert.annotations.items())
     for event in answer.events:
-        via = f" by {event.source} {quoted(event.receiver)}" if event.source else ""
+        receiver = f" {quoted(event.receiver)}" if event.receiver else ""
+        via = f" by {event.source}{receiver}" if event.source else ""
         yield f"{time_text(event.at)} {event.kind}{via}{f' {quoted(event.detail)}' if event.detail else ''}"
     for act in answer.acts:
         yield f"{time_text(act.at)} {act.kind} by {quoted(act.by)} ({act.source}): {quoted(act.text)}"

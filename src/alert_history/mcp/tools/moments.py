@@ -12,6 +12,7 @@ from alert_history.domain.alertmanager.moment import AlertStatus, MomentAlert, S
 from alert_history.domain.poll import AlertState
 from alert_history.domain.query import parse_query
 from alert_history.domain.silence_matching import State, queries_of, state_of
+from alert_history.engine.moment_state import NOT_KNOWN
 from alert_history.mcp.tool import Answer, LeftOut, Parameters, Tool
 from alert_history.mcp.tools.asking import TIME, Query, time_of
 from alert_history.mcp.tools.rows import Texts
@@ -81,8 +82,8 @@ class AlertThen(msgspec.Struct, frozen=True):
     """An alert that fired at the moment.
 
     `suppressed` is muted: by silences, named by id, by alerts, named by fingerprint, or by time intervals. `receivers`
-    are those that its routes lead to. `is_unconfirmed`: nobody confirmed it any more. `unknown` names what of this row
-    can't be known for the moment.
+    are those that its routes lead to, none where that is not known. `is_unconfirmed`: nobody confirmed it any more.
+    `unknown` names what of this row can't be known for the moment.
     """
 
     id: str
@@ -251,7 +252,7 @@ def _alert(alert: MomentAlert, status: AlertStatus) -> AlertThen:
         starts_at=alert.starts_at,
         labels=alert.labels,
         annotations=alert.annotations,
-        receivers=status.receivers,
+        receivers=tuple(name for name in status.receivers if name != NOT_KNOWN),
         silenced_by=status.silenced_by,
         inhibited_by=status.inhibited_by,
         muted_by=status.muted_by,
