@@ -41,6 +41,8 @@ _MOST_FOUND = 50_000
 _MONDAY = datetime(1970, 1, 5, tzinfo=UTC)
 _NEVER = datetime(9999, 1, 1, tzinfo=UTC)
 
+_TICK = timedelta(microseconds=1)
+
 _MOVED = timedelta(days=7)
 """An occurrence lies so far from its key, or less. PostgreSQL has its partitions by the key."""
 
@@ -212,8 +214,10 @@ class SharedMoments:
         if more := [_given(key) for key in late if key not in rows]:
             rows |= {_key(row): row for row in await session.fetch(_OF_KEYS, keys=more)}
         changes: list[Row] = []
-        if weeks := self._together(rows, lambda key: key[1]):  # one statement: each costs as much as a thousand rows
-            span = {"keys_since": min(weeks), "keys_until": self._end(max(weeks))}
+        if times_of_keys := [
+            starts_at for _, starts_at in rows
+        ]:  # one statement: each costs as much as a thousand rows
+            span = {"keys_since": min(times_of_keys), "keys_until": max(times_of_keys) + _TICK}
             changes = await session.fetch(self._changes, keys=list(map(_given, rows)), **span)
         return _Found(rows, changes, await self._origins(session, rows, changes) if names_witnesses else {})
 
