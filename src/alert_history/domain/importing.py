@@ -165,33 +165,35 @@ class _Bringing:
 
     def _bring(self, whole: Whole, following: Whole | None) -> list[PastFiring]:
         """Take a firing, or join it; the pieces that began after the end of what it was joined with."""
-        kept = self._overlapped(whole)
-        if kept is None:
+        overlapped = self._overlapped(whole)
+        if overlapped is None:
             if whole.start_us in self._keys:  # the key of a double, which is not shown
                 self._result.joined += 1
             else:
                 self._take(whole)
             self._take_acts(whole.pieces, whole.start_us)
             return []
-        if kept.import_id == self._mark.import_id:
+        if overlapped.import_id == self._mark.import_id:
             self._result.taken += 1  # this import took it before it was broken off
         else:
             self._result.joined += 1
-        if not kept.is_archived:
-            self._correct_start(kept, whole)
-            self._correct_end(kept, whole, following)
-        end_us = kept.end_us
+        if not overlapped.is_archived:
+            self._correct_start(overlapped, whole)
+            self._correct_end(overlapped, whole, following)
+        end_us = overlapped.end_us
         tail = [] if end_us is None else [piece for piece in whole.pieces if to_us(piece.starts_at) > end_us]
-        self._take_acts(whole.pieces[: len(whole.pieces) - len(tail)], kept.key_us)
+        self._take_acts(whole.pieces[: len(whole.pieces) - len(tail)], overlapped.key_us)
         return tail
 
     def _overlapped(self, whole: Whole) -> Kept | None:
         """The first kept occurrence that overlaps or touches. Firings come in the order of time, so it goes forward."""
-        kept = self._kept
-        while self._next < len(kept) and (end_us := kept[self._next].end_us) is not None and end_us < whole.start_us:
+        firings = self._kept
+        while (
+            self._next < len(firings) and (end_us := firings[self._next].end_us) is not None and end_us < whole.start_us
+        ):
             self._next += 1
-        is_met = self._next < len(kept) and kept[self._next].start_us <= whole.last_us
-        return kept[self._next] if is_met else None
+        is_met = self._next < len(firings) and firings[self._next].start_us <= whole.last_us
+        return firings[self._next] if is_met else None
 
     def _take_acts(self, pieces: Iterable[PastFiring], key_us: int) -> None:
         key, origin = (self._fingerprint, from_us(key_us)), self._mark.origin

@@ -101,8 +101,8 @@ class ArchiveSide:
 
     async def part(self, groups: Sequence[Sequence[PastFiring]], *, now: datetime, is_dry_run: bool) -> Parted:
         """Bring some label sets in, and set aside what goes to the archive."""
-        held = await asyncio.to_thread(self._spool.held, groups)
-        beside = Beside(self._before, held)
+        spooled = await asyncio.to_thread(self._spool.held, groups)
+        beside = Beside(self._before, spooled)
         parted = await self._files.part(self._record, groups, now=now, beside=beside, is_dry_run=is_dry_run)
         await asyncio.to_thread(self._spool.put, parted.aside)
         return parted
